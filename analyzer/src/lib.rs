@@ -1,0 +1,18 @@
+//! Reads recordings and answers from them.
+//!
+//! ```text
+//! recording -> reader -> replay -> snapshot (model) -> analysis -> report
+//!                                     ^
+//!                              symbolize
+//! ```
+
+pub mod analysis;
+pub mod error;
+pub mod inspect;
+pub mod model;
+pub mod reader;
+pub mod replay;
+pub mod report;
+pub mod symbolize;
+
+pub mod cli;

@@ -1,0 +1,282 @@
+//! The file's first page, `docs/format.md` section "Header".
+
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::bytes::{array, u8_at, u16_at, u32_at, u64_at};
+use crate::error::DecodeError;
+
+/// The first bytes of every recording. The first byte is not ASCII and the last two are a line end, so that a copy
+/// which was taken for text is seen at once.
+pub const MAGIC: [u8; 8] = *b"\x89TMREC\r\n";
+/// The version that this code writes, and the latest that it reads.
+pub const VERSION: u32 = 1;
+/// The header's size, and the grain of everything in the file: segments start at and consist of whole grains.
+pub const GRAIN_BYTES: usize = 4096;
+
+/// Why an event is not in the recording. The number is the place of its counter in [`Header::lost`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Loss {
+    /// The recording was still being set up.
+    NotReady = 0,
+    /// A signal handler interrupted a signal handler that had interrupted the recorder.
+    Nested = 1,
+    /// The file could not be extended.
+    NoSpace = 2,
+    /// The process had no memory left for the recorder's own tables.
+    NoMemory = 3,
+}
+
+impl Loss {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Loss; 4] = [Loss::NotReady, Loss::Nested, Loss::NoSpace, Loss::NoMemory];
+
+    /// What happened, as a clause for reports.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Loss::NotReady => "the recorder was not set up yet",
+            Loss::Nested => "signal handlers interrupted the recorder twice over",
+            Loss::NoSpace => "the recording could not grow",
+            Loss::NoMemory => "no memory was left for the recorder",
+        }
+    }
+}
+
+/// What the stamps count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ClockKind {
+    /// The x86 time stamp counter.
+    Tsc = 1,
+    /// The aarch64 virtual counter, `CNTVCT_EL0`.
+    VirtualCounter = 2,
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    Monotonic = 3,
+}
+
+/// The header as it stands in the mapped file: fields that change while the program runs are atomics.
+///
+/// Its processes (the first one and those it forked) change it together.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedHeader {
+    /// [`MAGIC`], written last: a file without it is not a recording yet. Little-endian.
+    pub magic: AtomicU64,
+    /// [`VERSION`].
+    pub version: u32,
+    /// The ELF machine number: 62 x86_64, 183 aarch64.
+    pub machine: u16,
+    /// A [`ClockKind`].
+    pub clock_kind: u8,
+    /// A stamp is the counter shifted right by this many bits.
+    pub clock_shift: u8,
+    /// The kernel's page size.
+    pub page_bytes: u32,
+    /// The pid of the process that began the recording.
+    pub pid: u32,
+    /// When that process started, in clock ticks since boot (`/proc/PID/stat` field 22): with the pid its identity.
+    pub process_start: u64,
+    /// `TM_RUN`, 0 if not set.
+    pub run: u64,
+    /// `TM_NFRAME` as it was in force.
+    pub n_frames_max: u32,
+    /// 0 `TM_UNWIND=auto`, 1 `fp`.
+    pub unwind: u32,
+    /// Nanoseconds since 1970 at the first calibration.
+    pub start_realtime_ns: u64,
+    /// First calibration: the counter, not shifted, ...
+    pub first_counter: u64,
+    /// ... and `CLOCK_MONOTONIC` in nanoseconds at that moment.
+    pub first_monotonic_ns: u64,
+    /// Latest calibration, 0 before there is one. Odd while it is being changed.
+    pub calibration_version: AtomicU64,
+    /// The counter at the latest calibration.
+    pub latest_counter: AtomicU64,
+    /// `CLOCK_MONOTONIC` at the latest calibration.
+    pub latest_monotonic_ns: AtomicU64,
+    /// The file's length in grains, as claimed: a process that needs room adds to it.
+    pub end_grain: AtomicU64,
+    /// The number of stack segments so far.
+    pub n_stack_segments: AtomicU32,
+    /// The number of processes so far.
+    pub n_processes: AtomicU32,
+    /// The number of threads so far.
+    pub n_threads: AtomicU32,
+    /// The number of rings so far.
+    pub n_rings: AtomicU32,
+    /// The number of epochs so far.
+    pub n_epochs: AtomicU32,
+    /// `TM_SELF_CHECK`.
+    pub self_check_interval: u32,
+    /// Stacks that were walked twice.
+    pub self_checks: AtomicU64,
+    /// Stacks that came out differently.
+    pub self_check_differences: AtomicU64,
+    /// Events that are not in the recording, by [`Loss`].
+    pub lost: [AtomicU64; 8],
+}
+
+const _: () = assert!(size_of::<MappedHeader>() <= GRAIN_BYTES);
+const _: () = assert!(size_of::<MappedHeader>() == 208, "the layout is the format: see docs/format.md");
+const _: () = assert!(cfg!(target_endian = "little"), "the mapped structures are little-endian");
+
+/// The header as read from a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are those of MappedHeader")]
+pub struct Header {
+    pub machine: u16,
+    pub page_bytes: u32,
+    pub pid: u32,
+    pub process_start: u64,
+    pub run: u64,
+    pub n_frames_max: u32,
+    pub unwind: u32,
+    pub start_realtime_ns: u64,
+    pub clock: Clock,
+    pub end_grain: u64,
+    pub n_stack_segments: u32,
+    pub n_processes: u32,
+    pub n_threads: u32,
+    pub n_rings: u32,
+    pub self_check_interval: u32,
+    pub self_checks: u64,
+    pub self_check_differences: u64,
+    pub lost: [u64; 8],
+}
+
+impl Header {
+    /// Reads the header from the file's first bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError::NotARecording`] if the magic is not there, [`DecodeError::NewerVersion`], or
+    /// [`DecodeError::Truncated`].
+    pub fn parse(bytes: &[u8]) -> Result<Header, DecodeError> {
+        if bytes.get(..MAGIC.len()) != Some(&MAGIC) {
+            return Err(DecodeError::NotARecording);
+        }
+        let version = u32_at(bytes, offset_of!(MappedHeader, version))?;
+        if version > VERSION {
+            return Err(DecodeError::NewerVersion { found: version });
+        }
+        let u32_of = |offset| u32_at(bytes, offset);
+        let u64_of = |offset| u64_at(bytes, offset);
+        Ok(Header {
+            machine: u16_at(bytes, offset_of!(MappedHeader, machine))?,
+            page_bytes: u32_of(offset_of!(MappedHeader, page_bytes))?,
+            pid: u32_of(offset_of!(MappedHeader, pid))?,
+            process_start: u64_of(offset_of!(MappedHeader, process_start))?,
+            run: u64_of(offset_of!(MappedHeader, run))?,
+            n_frames_max: u32_of(offset_of!(MappedHeader, n_frames_max))?,
+            unwind: u32_of(offset_of!(MappedHeader, unwind))?,
+            start_realtime_ns: u64_of(offset_of!(MappedHeader, start_realtime_ns))?,
+            clock: Clock::parse(bytes)?,
+            end_grain: u64_of(offset_of!(MappedHeader, end_grain))?,
+            n_stack_segments: u32_of(offset_of!(MappedHeader, n_stack_segments))?,
+            n_processes: u32_of(offset_of!(MappedHeader, n_processes))?,
+            n_threads: u32_of(offset_of!(MappedHeader, n_threads))?,
+            n_rings: u32_of(offset_of!(MappedHeader, n_rings))?,
+            self_check_interval: u32_of(offset_of!(MappedHeader, self_check_interval))?,
+            self_checks: u64_of(offset_of!(MappedHeader, self_checks))?,
+            self_check_differences: u64_of(offset_of!(MappedHeader, self_check_differences))?,
+            lost: parse_lost(bytes)?,
+        })
+    }
+
+    /// All events that are not in the recording.
+    #[must_use]
+    pub fn lost_events(&self) -> u64 {
+        self.lost.iter().fold(0, |sum, &n| sum.saturating_add(n))
+    }
+}
+
+fn parse_lost(bytes: &[u8]) -> Result<[u64; 8], DecodeError> {
+    let mut lost = [0; 8];
+    for (place, count) in lost.iter_mut().enumerate() {
+        *count = u64_at(bytes, offset_of!(MappedHeader, lost) + place * 8)?;
+    }
+    Ok(lost)
+}
+
+/// How stamps become nanoseconds since the recording's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// The counter's kind; `None` for one that this version does not know.
+    pub kind: Option<ClockKind>,
+    /// A stamp is the counter shifted right by this many bits.
+    pub shift: u8,
+    /// (counter, `CLOCK_MONOTONIC` ns) at the start.
+    pub first: (u64, u64),
+    /// The same, latest; equal to `first` if the process died before there was one.
+    pub latest: (u64, u64),
+}
+
+impl Clock {
+    /// The assumed counter frequency of a process that died before its second calibration: 1 GHz.
+    const FALLBACK_NS_PER_TICK: f64 = 1.0;
+
+    fn parse(bytes: &[u8]) -> Result<Clock, DecodeError> {
+        let kind = match u8_at(bytes, offset_of!(MappedHeader, clock_kind))? {
+            1 => Some(ClockKind::Tsc),
+            2 => Some(ClockKind::VirtualCounter),
+            3 => Some(ClockKind::Monotonic),
+            _ => None,
+        };
+        let pair = |counter, monotonic| Ok((u64_at(bytes, counter)?, u64_at(bytes, monotonic)?));
+        let first =
+            pair(offset_of!(MappedHeader, first_counter), offset_of!(MappedHeader, first_monotonic_ns))?;
+        let latest =
+            pair(offset_of!(MappedHeader, latest_counter), offset_of!(MappedHeader, latest_monotonic_ns))?;
+        let [shift] = array::<1>(bytes, offset_of!(MappedHeader, clock_shift))?;
+        let latest = if latest.0 > first.0 && latest.1 > first.1 { latest } else { first };
+        Ok(Clock { kind, shift: shift & 63, first, latest })
+    }
+
+    /// Nanoseconds from the recording's start to `stamp`; 0 for stamps before it.
+    #[must_use]
+    pub fn ns_since_start(&self, stamp: crate::ids::Stamp) -> u64 {
+        let counter = stamp.0 << self.shift;
+        (counter.saturating_sub(self.first.0) as f64 * self.ns_per_tick()) as u64
+    }
+
+    /// Nanoseconds in one tick of the counter (not of a stamp).
+    #[must_use]
+    pub fn ns_per_tick(&self) -> f64 {
+        if self.kind == Some(ClockKind::Monotonic) {
+            return 1.0;
+        }
+        let ticks = self.latest.0 - self.first.0;
+        if ticks == 0 {
+            Self::FALLBACK_NS_PER_TICK
+        } else {
+            (self.latest.1 - self.first.1) as f64 / ticks as f64
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Stamp;
+
+    #[test]
+    fn foreign_and_newer_files_are_told_apart() {
+        assert_eq!(Header::parse(b"#!/bin/sh\n"), Err(DecodeError::NotARecording));
+        assert_eq!(Header::parse(b""), Err(DecodeError::NotARecording));
+        let mut bytes = [0; GRAIN_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&7u32.to_le_bytes());
+        assert_eq!(Header::parse(&bytes), Err(DecodeError::NewerVersion { found: 7 }));
+        assert_eq!(Header::parse(&bytes[..10]), Err(DecodeError::Truncated));
+    }
+
+    #[test]
+    fn stamps_are_scaled_by_the_two_calibrations() {
+        let clock =
+            Clock { kind: Some(ClockKind::Tsc), shift: 5, first: (6400, 1000), latest: (38400, 11_000) };
+        assert_eq!(clock.ns_since_start(Stamp(6400 >> 5)), 0);
+        assert_eq!(clock.ns_since_start(Stamp(38400 >> 5)), 10_000);
+        assert_eq!(clock.ns_since_start(Stamp(0)), 0);
+    }
+}

@@ -1,0 +1,78 @@
+//! Newtypes for every number that crosses a function boundary: an id of one kind cannot be passed for another.
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(transparent)]
+        pub struct $name(pub $inner);
+    };
+}
+
+id! {
+    /// A node of the stack table: the innermost frame of a stack, whose parents are its callers.
+    ///
+    /// The upper 20 bits are the number of the stack segment, the lower 12 the node's place in it in units of
+    /// 16 bytes (places 0 to 3 are the segment's header). 0 is "no stack".
+    StackId(u32)
+}
+id! {
+    /// A process of the recording, numbered from 0 in the order in which they began to record.
+    ProcessIndex(u32)
+}
+id! {
+    /// A thread of the recording, numbered from 0 over all processes. Never reused, unlike the kernel's tid.
+    ThreadIndex(u32)
+}
+id! {
+    /// A ring: one writer's chain of event segments, numbered from 0 over all processes.
+    RingIndex(u32)
+}
+id! {
+    /// A span in which no address of a process changed its module: the meaning of a code address.
+    Epoch(u32)
+}
+id! {
+    /// An address in the address space of a recorded process.
+    Address(u64)
+}
+id! {
+    /// A moment in units of the recording's clock, see [`crate::header::Clock`].
+    Stamp(u64)
+}
+
+impl StackId {
+    /// No stack: the event's stack could not be kept.
+    pub const NONE: StackId = StackId(0);
+    const SLOT_BITS: u32 = 12;
+
+    /// The node in place `slot` of the stack segment number `segment`.
+    #[must_use]
+    pub const fn new(segment: u32, slot: u32) -> StackId {
+        StackId(segment << Self::SLOT_BITS | slot & ((1 << Self::SLOT_BITS) - 1))
+    }
+
+    /// The number of the stack segment that holds the node.
+    #[must_use]
+    pub const fn segment(self) -> u32 {
+        self.0 >> Self::SLOT_BITS
+    }
+
+    /// The node's place in its segment, in units of 16 bytes from the segment's start.
+    #[must_use]
+    pub const fn slot(self) -> u32 {
+        self.0 & ((1 << Self::SLOT_BITS) - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_id_is_segment_and_slot() {
+        let id = StackId::new(3, 4095);
+        assert_eq!((id.segment(), id.slot()), (3, 4095));
+        assert_eq!(StackId::new(0, 0), StackId::NONE);
+    }
+}

@@ -1,0 +1,471 @@
+//! Metadata records: what the events refer to, `docs/format.md` section "Metadata".
+//!
+//! A record is a multiple of 8 bytes that starts with a word: its length in bytes, with this word, in the low half and
+//! its kind in the high half. Whoever appends claims the room, writes the word with [`PENDING`], the body, and last the
+//! word with the kind.
+
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::bytes::{u16_at, u32_at, u64_at};
+use crate::error::DecodeError;
+use crate::ids::{Address, Epoch, ProcessIndex, Stamp, ThreadIndex};
+
+/// The kind of a record that is being written; it stays so if the process dies meanwhile.
+pub const PENDING: u16 = 0xffff;
+/// The size of the first word, and what every record's length is a multiple of.
+pub const WORD_BYTES: usize = 8;
+/// The longest text that is kept, in bytes: half of the largest segment.
+pub const TEXT_BYTES_MAX: usize = 32 * 1024;
+/// The most loadable segments that are kept of a module. Real modules have 2 to 10.
+pub const PROGRAM_HEADERS_MAX: usize = 32;
+/// The longest build id that is kept, in bytes. Linkers write 8, 16 or 20.
+pub const BUILD_ID_BYTES_MAX: usize = 64;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+#[allow(missing_docs, reason = "see the structures of the same names")]
+pub enum MetadataKind {
+    Process = 1,
+    Thread = 2,
+    Text = 3,
+    Module = 4,
+    ModuleGone = 5,
+    Epoch = 6,
+}
+
+/// What a text says of its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum TextKind {
+    /// The absolute path of the program.
+    Executable = 1,
+    /// Its arguments, each ended by a NUL.
+    CommandLine = 2,
+    /// The host's name.
+    Host = 3,
+    /// The working directory at the start.
+    WorkingDirectory = 4,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Ending {
+    /// It has not ended, or was killed, or executed another program.
+    Unknown = 0,
+    /// It returned from `main` or called `exit`.
+    Exit = 1,
+    /// It called `_exit` or `_Exit`.
+    ImmediateExit = 2,
+}
+
+/// The first word of a record of `len` bytes.
+#[must_use]
+pub const fn word(len: usize, kind: u16) -> u64 {
+    len as u64 | (kind as u64) << 32
+}
+
+/// A process. The one structure that changes after it was written: `ended` and `end_stamp`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedProcess {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Its number.
+    pub process: u32,
+    /// The process that forked it, `u32::MAX` for the first.
+    pub parent: u32,
+    /// The kernel's number.
+    pub pid: u32,
+    /// The kernel's number of its parent.
+    pub ppid: u32,
+    /// Its first epoch.
+    pub epoch: u32,
+    /// Its parent's epoch when it was forked.
+    pub parent_epoch: u32,
+    /// When it began to record.
+    pub start_stamp: u64,
+    /// `/proc/PID/stat` field 22.
+    pub process_start: u64,
+    /// When it ended, if `ended` is not 0.
+    pub end_stamp: AtomicU64,
+    /// An [`Ending`].
+    pub ended: AtomicU32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// A thread.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedThread {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Whose it is.
+    pub process: u32,
+    /// Its number. A later record with the same number gives a later name.
+    pub thread: u32,
+    /// The kernel's number.
+    pub tid: u32,
+    /// 0.
+    pub reserved: u32,
+    /// When it began to record.
+    pub stamp: u64,
+    /// Its name, ended by a NUL unless it is 16 bytes long (`prctl(2)` PR_GET_NAME).
+    pub name: [u8; 16],
+}
+
+/// A text; the bytes follow.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedText {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Whose it is.
+    pub process: u32,
+    /// A [`TextKind`].
+    pub kind: u32,
+    /// How many bytes follow.
+    pub len: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// A loaded file; its program headers, its build id and its path follow, in this order.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedModule {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Where it is loaded.
+    pub process: u32,
+    /// The epoch in which it was first seen.
+    pub epoch: u32,
+    /// What is added to the file's virtual addresses.
+    pub bias: u64,
+    /// The first address of its lowest loadable segment.
+    pub start: u64,
+    /// The first address after its highest loadable segment.
+    pub end: u64,
+    /// When it was first seen.
+    pub stamp: u64,
+    /// The length of the path in bytes.
+    pub path_len: u32,
+    /// The length of the build id in bytes.
+    pub build_id_len: u16,
+    /// The number of [`MappedProgramHeader`]s.
+    pub n_program_headers: u16,
+}
+
+/// A loadable segment (`PT_LOAD`) of a module.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MappedProgramHeader {
+    /// `p_vaddr`.
+    pub virtual_address: u64,
+    /// `p_memsz`.
+    pub memory_bytes: u64,
+    /// `p_offset`.
+    pub file_offset: u64,
+    /// `p_flags`.
+    pub flags: u64,
+}
+
+/// A module is no longer loaded.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedModuleGone {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Where it was loaded.
+    pub process: u32,
+    /// The first epoch without it.
+    pub epoch: u32,
+    /// [`MappedModule::start`].
+    pub start: u64,
+    /// When that was noticed.
+    pub stamp: u64,
+}
+
+/// From here on addresses may mean something else.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedEpoch {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Whose addresses.
+    pub process: u32,
+    /// The epoch that begins.
+    pub epoch: u32,
+    /// The epoch that ends.
+    pub previous: u32,
+    /// 0.
+    pub reserved: u32,
+    /// When.
+    pub stamp: u64,
+}
+
+const _: () = assert!(size_of::<MappedProcess>() == 64);
+const _: () = assert!(size_of::<MappedThread>() == 48);
+const _: () = assert!(size_of::<MappedText>() == 24);
+const _: () = assert!(size_of::<MappedModule>() == 56);
+const _: () = assert!(size_of::<MappedProgramHeader>() == 32);
+const _: () = assert!(size_of::<MappedModuleGone>() == 32);
+const _: () = assert!(size_of::<MappedEpoch>() == 32);
+
+/// A record as read from a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are those of the mapped structures of the same names")]
+pub enum Metadata<'a> {
+    Process {
+        process: ProcessIndex,
+        parent: Option<ProcessIndex>,
+        pid: u32,
+        ppid: u32,
+        epoch: Epoch,
+        parent_epoch: Epoch,
+        start: Stamp,
+        process_start: u64,
+        ended: Ending,
+        end: Stamp,
+    },
+    Thread {
+        process: ProcessIndex,
+        thread: ThreadIndex,
+        tid: u32,
+        stamp: Stamp,
+        name: &'a [u8],
+    },
+    Text {
+        process: ProcessIndex,
+        /// `None` for a kind that a later version added.
+        kind: Option<TextKind>,
+        text: &'a [u8],
+    },
+    Module(Module<'a>),
+    ModuleGone {
+        process: ProcessIndex,
+        epoch: Epoch,
+        start: Address,
+        stamp: Stamp,
+    },
+    Epoch {
+        process: ProcessIndex,
+        epoch: Epoch,
+        previous: Epoch,
+        stamp: Stamp,
+    },
+}
+
+/// A module as read from a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are those of MappedModule")]
+pub struct Module<'a> {
+    pub process: ProcessIndex,
+    pub epoch: Epoch,
+    pub bias: u64,
+    pub start: Address,
+    pub end: Address,
+    pub stamp: Stamp,
+    /// [`MappedProgramHeader`]s, see [`Module::program_headers`].
+    program_headers: &'a [u8],
+    pub build_id: &'a [u8],
+    pub path: &'a [u8],
+}
+
+impl Module<'_> {
+    /// The loadable segments in the file's order.
+    pub fn program_headers(&self) -> impl Iterator<Item = MappedProgramHeader> + '_ {
+        let chunks = self.program_headers.chunks_exact(size_of::<MappedProgramHeader>());
+        chunks.filter_map(|bytes| {
+            Some(MappedProgramHeader {
+                virtual_address: u64_at(bytes, 0).ok()?,
+                memory_bytes: u64_at(bytes, 8).ok()?,
+                file_offset: u64_at(bytes, 16).ok()?,
+                flags: u64_at(bytes, 24).ok()?,
+            })
+        })
+    }
+}
+
+/// The records of a metadata segment.
+///
+/// Yields an error for each record that cannot be read and goes on behind it; ends where the rest is not records.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Records<'a> {
+    /// The records in `bytes`: a segment without its header, up to what is in use.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Records { bytes }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Metadata<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let first = u64_at(self.bytes, 0).ok()?;
+            if first == 0 {
+                // Claimed, but its writer died before the first word: records stand at multiples of a word.
+                self.bytes = self.bytes.get(WORD_BYTES..)?;
+                continue;
+            }
+            let (len, kind) = (first as u32 as usize, (first >> 32) as u16);
+            if len < WORD_BYTES || len % WORD_BYTES != 0 || len > self.bytes.len() {
+                self.bytes = &[];
+                return Some(Err(DecodeError::Invalid { field: "metadata length", found: len as u64 }));
+            }
+            let (record, rest) = self.bytes.split_at(len);
+            self.bytes = rest;
+            match parse(kind, record) {
+                Ok(Some(metadata)) => return Some(Ok(metadata)),
+                Ok(None) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// Reads one record; `None` for a pending one and for kinds that a later version added.
+fn parse(kind: u16, record: &[u8]) -> Result<Option<Metadata<'_>>, DecodeError> {
+    Ok(Some(match kind {
+        1 => parse_process(record)?,
+        2 => Metadata::Thread {
+            process: ProcessIndex(u32_at(record, offset_of!(MappedThread, process))?),
+            thread: ThreadIndex(u32_at(record, offset_of!(MappedThread, thread))?),
+            tid: u32_at(record, offset_of!(MappedThread, tid))?,
+            stamp: Stamp(u64_at(record, offset_of!(MappedThread, stamp))?),
+            name: until_nul(slice(record, offset_of!(MappedThread, name), 16)?),
+        },
+        3 => parse_text(record)?,
+        4 => Metadata::Module(parse_module(record)?),
+        5 => Metadata::ModuleGone {
+            process: ProcessIndex(u32_at(record, offset_of!(MappedModuleGone, process))?),
+            epoch: Epoch(u32_at(record, offset_of!(MappedModuleGone, epoch))?),
+            start: Address(u64_at(record, offset_of!(MappedModuleGone, start))?),
+            stamp: Stamp(u64_at(record, offset_of!(MappedModuleGone, stamp))?),
+        },
+        6 => Metadata::Epoch {
+            process: ProcessIndex(u32_at(record, offset_of!(MappedEpoch, process))?),
+            epoch: Epoch(u32_at(record, offset_of!(MappedEpoch, epoch))?),
+            previous: Epoch(u32_at(record, offset_of!(MappedEpoch, previous))?),
+            stamp: Stamp(u64_at(record, offset_of!(MappedEpoch, stamp))?),
+        },
+        _ => return Ok(None),
+    }))
+}
+
+fn parse_process(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
+    let parent = u32_at(record, offset_of!(MappedProcess, parent))?;
+    let ended = match u32_at(record, offset_of!(MappedProcess, ended))? {
+        1 => Ending::Exit,
+        2 => Ending::ImmediateExit,
+        _ => Ending::Unknown,
+    };
+    Ok(Metadata::Process {
+        process: ProcessIndex(u32_at(record, offset_of!(MappedProcess, process))?),
+        parent: (parent != u32::MAX).then_some(ProcessIndex(parent)),
+        pid: u32_at(record, offset_of!(MappedProcess, pid))?,
+        ppid: u32_at(record, offset_of!(MappedProcess, ppid))?,
+        epoch: Epoch(u32_at(record, offset_of!(MappedProcess, epoch))?),
+        parent_epoch: Epoch(u32_at(record, offset_of!(MappedProcess, parent_epoch))?),
+        start: Stamp(u64_at(record, offset_of!(MappedProcess, start_stamp))?),
+        process_start: u64_at(record, offset_of!(MappedProcess, process_start))?,
+        ended,
+        end: Stamp(u64_at(record, offset_of!(MappedProcess, end_stamp))?),
+    })
+}
+
+fn parse_text(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
+    let len = u32_at(record, offset_of!(MappedText, len))? as usize;
+    let kind = match u32_at(record, offset_of!(MappedText, kind))? {
+        1 => Some(TextKind::Executable),
+        2 => Some(TextKind::CommandLine),
+        3 => Some(TextKind::Host),
+        4 => Some(TextKind::WorkingDirectory),
+        _ => None,
+    };
+    Ok(Metadata::Text {
+        process: ProcessIndex(u32_at(record, offset_of!(MappedText, process))?),
+        kind,
+        text: slice(record, size_of::<MappedText>(), len)?,
+    })
+}
+
+fn parse_module(record: &[u8]) -> Result<Module<'_>, DecodeError> {
+    let n_headers = usize::from(u16_at(record, offset_of!(MappedModule, n_program_headers))?);
+    let build_id_len = usize::from(u16_at(record, offset_of!(MappedModule, build_id_len))?);
+    let path_len = u32_at(record, offset_of!(MappedModule, path_len))? as usize;
+    let headers_at = size_of::<MappedModule>();
+    let build_id_at = headers_at + n_headers * size_of::<MappedProgramHeader>();
+    Ok(Module {
+        process: ProcessIndex(u32_at(record, offset_of!(MappedModule, process))?),
+        epoch: Epoch(u32_at(record, offset_of!(MappedModule, epoch))?),
+        bias: u64_at(record, offset_of!(MappedModule, bias))?,
+        start: Address(u64_at(record, offset_of!(MappedModule, start))?),
+        end: Address(u64_at(record, offset_of!(MappedModule, end))?),
+        stamp: Stamp(u64_at(record, offset_of!(MappedModule, stamp))?),
+        program_headers: slice(record, headers_at, build_id_at - headers_at)?,
+        build_id: slice(record, build_id_at, build_id_len)?,
+        path: slice(record, build_id_at + build_id_len, path_len)?,
+    })
+}
+
+fn slice(bytes: &[u8], offset: usize, len: usize) -> Result<&[u8], DecodeError> {
+    let end = offset.checked_add(len).ok_or(DecodeError::Truncated)?;
+    bytes.get(offset..end).ok_or(DecodeError::Truncated)
+}
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    bytes.get(..end).unwrap_or(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn record(kind: u16, body: &[u8]) -> Vec<u8> {
+        let len = (WORD_BYTES + body.len()).next_multiple_of(WORD_BYTES);
+        let mut bytes = word(len, kind).to_le_bytes().to_vec();
+        bytes.extend_from_slice(body);
+        bytes.resize(len, 0);
+        bytes
+    }
+
+    #[test]
+    fn a_writer_that_died_hides_only_its_own_record() {
+        let gone = [1u32.to_le_bytes(), 7u32.to_le_bytes(), [0; 4], [0; 4], [9, 0, 0, 0], [0; 4]].concat();
+        let mut bytes = [0; 24].to_vec();
+        bytes.extend(record(PENDING, &[0xaa; 17]));
+        bytes.extend(record(MetadataKind::ModuleGone as u16, &gone));
+        bytes.extend(record(42, b"a later version's"));
+        let found: Vec<_> = Records::new(&bytes).collect();
+        let expected = Metadata::ModuleGone {
+            process: ProcessIndex(1),
+            epoch: Epoch(7),
+            start: Address(0),
+            stamp: Stamp(9),
+        };
+        assert_eq!(found, [Ok(expected)]);
+    }
+
+    #[test]
+    fn lengths_that_lead_outside_are_errors() {
+        for len in [4, 12, 4096] {
+            let mut bytes = record(MetadataKind::Text as u16, &[0; 24]);
+            bytes[..8].copy_from_slice(&word(len, MetadataKind::Text as u16).to_le_bytes());
+            assert!(matches!(Records::new(&bytes).next(), Some(Err(DecodeError::Invalid { .. }))));
+        }
+        let short = record(MetadataKind::Module as u16, &[0xff; 48]);
+        assert_eq!(Records::new(&short).next(), Some(Err(DecodeError::Truncated)));
+    }
+}

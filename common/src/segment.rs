@@ -1,0 +1,197 @@
+//! The 64 bytes that every segment starts with, `docs/format.md` section "Segments".
+
+use core::mem::offset_of;
+use core::sync::atomic::AtomicU32;
+
+use crate::bytes::{u16_at, u32_at, u64_at};
+use crate::error::DecodeError;
+use crate::header::GRAIN_BYTES;
+use crate::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+
+/// The first bytes of a segment: "TMSG".
+pub const MAGIC: u32 = u32::from_le_bytes(*b"TMSG");
+/// The size of the header.
+pub const HEADER_BYTES: usize = 64;
+/// The largest segment: 64 KiB, the steady size of a ring's and of the stack table's segments.
+pub const GRAINS_MAX: u16 = 16;
+
+/// What a segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum SegmentKind {
+    /// Events of one ring, see [`crate::event`].
+    Events = 1,
+    /// Nodes of the stack table, see [`crate::stack`].
+    Stacks = 2,
+    /// Processes, threads, modules and texts, see [`crate::metadata`].
+    Metadata = 3,
+    /// The first grain of an extent: nothing but the extent's own header.
+    Extent = 4,
+}
+
+/// A segment's header as it stands in the mapped file.
+///
+/// ```text
+///  byte 0         4       6         8            12         16
+///       | magic   | kind  | grains  | used       | process  |
+///    16 | ring    | sequence        | thread     | check    |
+///    32 | base stamp                | reserved              |
+/// ```
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedSegment {
+    /// [`MAGIC`].
+    pub magic: u32,
+    /// A [`SegmentKind`].
+    pub kind: u16,
+    /// The segment's size in grains of 4,096 bytes, with this header.
+    pub grains: u16,
+    /// Bytes in use after the header. Events: committed by the ring's thread after each record. Stacks and metadata:
+    /// claimed by whoever writes, so that the last ones may not be written yet; may exceed the segment. Extents: the
+    /// grains that were taken from it, with this one.
+    pub used: AtomicU32,
+    /// The process that took the segment.
+    pub process: u32,
+    /// Events: the ring. Stacks: 0.
+    pub ring: u32,
+    /// Events: the place in the ring's chain, from 0. Stacks: the segment's number in [`crate::ids::StackId`]s.
+    /// Extents: its size in grains.
+    pub sequence: u32,
+    /// Events: the thread of the first event.
+    pub thread: u32,
+    /// [`check`] of the fields above but `used`, and of `base_stamp`.
+    pub check: u32,
+    /// Events: what the first time difference counts from.
+    pub base_stamp: u64,
+    /// 0.
+    pub reserved: [u64; 3],
+}
+
+const _: () = assert!(size_of::<MappedSegment>() == HEADER_BYTES);
+
+/// A segment's header as read from a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are those of MappedSegment")]
+pub struct SegmentHeader {
+    pub kind: SegmentKind,
+    pub grains: u16,
+    pub used: u32,
+    pub process: ProcessIndex,
+    pub ring: RingIndex,
+    pub sequence: u32,
+    pub thread: ThreadIndex,
+    pub base_stamp: Stamp,
+}
+
+impl SegmentHeader {
+    /// A segment with nothing in it yet.
+    #[must_use]
+    pub fn mapped(self) -> MappedSegment {
+        let kind = self.kind as u16;
+        MappedSegment {
+            magic: MAGIC,
+            kind,
+            grains: self.grains,
+            used: AtomicU32::new(self.used),
+            process: self.process.0,
+            ring: self.ring.0,
+            sequence: self.sequence,
+            thread: self.thread.0,
+            check: check(&self),
+            base_stamp: self.base_stamp.0,
+            reserved: [0; 3],
+        }
+    }
+
+    /// Reads the header at the start of a grain; `None` if no segment starts there.
+    ///
+    /// # Errors
+    /// [`DecodeError::Invalid`] if the magic is there but the rest does not fit its check: the header is damaged.
+    pub fn parse(bytes: &[u8]) -> Result<Option<SegmentHeader>, DecodeError> {
+        if u32_at(bytes, offset_of!(MappedSegment, magic))? != MAGIC {
+            return Ok(None);
+        }
+        let kind = match u16_at(bytes, offset_of!(MappedSegment, kind))? {
+            1 => SegmentKind::Events,
+            2 => SegmentKind::Stacks,
+            3 => SegmentKind::Metadata,
+            4 => SegmentKind::Extent,
+            other => return Err(DecodeError::Invalid { field: "segment kind", found: u64::from(other) }),
+        };
+        let header = SegmentHeader {
+            kind,
+            grains: u16_at(bytes, offset_of!(MappedSegment, grains))?,
+            used: u32_at(bytes, offset_of!(MappedSegment, used))?,
+            process: ProcessIndex(u32_at(bytes, offset_of!(MappedSegment, process))?),
+            ring: RingIndex(u32_at(bytes, offset_of!(MappedSegment, ring))?),
+            sequence: u32_at(bytes, offset_of!(MappedSegment, sequence))?,
+            thread: ThreadIndex(u32_at(bytes, offset_of!(MappedSegment, thread))?),
+            base_stamp: Stamp(u64_at(bytes, offset_of!(MappedSegment, base_stamp))?),
+        };
+        let found = u32_at(bytes, offset_of!(MappedSegment, check))?;
+        if found != check(&header) {
+            return Err(DecodeError::Invalid { field: "segment check", found: u64::from(found) });
+        }
+        Ok(Some(header))
+    }
+
+    /// The segment's size in bytes, with its header.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        usize::from(self.grains) * GRAIN_BYTES
+    }
+}
+
+/// FNV-1a, 32 bits, over the fields that never change: what tells a header from bytes that look like one.
+fn check(header: &SegmentHeader) -> u32 {
+    let words = [
+        u64::from(MAGIC),
+        header.kind as u64 | u64::from(header.grains) << 16 | u64::from(header.process.0) << 32,
+        u64::from(header.ring.0) | u64::from(header.sequence) << 32,
+        u64::from(header.thread.0),
+        header.base_stamp.0,
+    ];
+    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> SegmentHeader {
+        SegmentHeader {
+            kind: SegmentKind::Events,
+            grains: 16,
+            used: 0,
+            process: ProcessIndex(1),
+            ring: RingIndex(2),
+            sequence: 3,
+            thread: ThreadIndex(4),
+            base_stamp: Stamp(5),
+        }
+    }
+
+    fn bytes_of(mapped: &MappedSegment) -> [u8; HEADER_BYTES] {
+        // SAFETY: MappedSegment is repr(C) without padding (its size is the sum of its fields), 64 bytes long.
+        unsafe { core::ptr::from_ref(mapped).cast::<[u8; HEADER_BYTES]>().read() }
+    }
+
+    #[test]
+    fn headers_come_back() {
+        assert_eq!(SegmentHeader::parse(&bytes_of(&example().mapped())), Ok(Some(example())));
+        assert_eq!(SegmentHeader::parse(&[0; HEADER_BYTES]), Ok(None));
+    }
+
+    #[test]
+    fn a_changed_bit_is_seen_unless_it_is_in_used_or_reserved() {
+        let bytes = bytes_of(&example().mapped());
+        for bit in 0..HEADER_BYTES * 8 {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let unchecked = (8..12).contains(&(bit / 8)) || bit / 8 >= 40;
+            let same = SegmentHeader::parse(&damaged).is_ok_and(|header| header.is_some());
+            assert_eq!(same, unchecked, "bit {bit}");
+        }
+    }
+}

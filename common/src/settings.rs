@@ -1,0 +1,75 @@
+//! The one table of settings: environment variables that `libtm.so` reads when its program starts.
+//!
+//! `libtm.so` parses them by it, `tmtool run --help` and the README's table come from it.
+
+/// One environment variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is when not set, as one would write it.
+    pub default: &'static str,
+    /// The values it takes.
+    pub values: &'static str,
+    /// What it does, one sentence.
+    pub meaning: &'static str,
+}
+
+/// The recording's file name, a template.
+pub const OUT: Setting = Setting {
+    name: "TM_OUT",
+    default: "tm.%e.%p.bin",
+    values: "a path; %p pid, %e program name, %h host, %t start time (Unix seconds), %% a percent sign",
+    meaning: "where the recording goes; relative to the working directory",
+};
+/// How many frames of a stack are kept.
+pub const NFRAME: Setting = Setting {
+    name: "TM_NFRAME",
+    default: "16384",
+    values: "1 to 16384",
+    meaning: "how many frames of each stack are kept, from the innermost; the total depth is known all the same, \
+              except with 1, which walks no stack at all",
+};
+/// How stacks are walked.
+pub const UNWIND: Setting = Setting {
+    name: "TM_UNWIND",
+    default: "auto",
+    values: "auto, fp",
+    meaning: "auto walks exactly, by the unwind tables of each module and by frame pointers where it has none; \
+              fp walks frame pointers only, which is right only if the whole program keeps them",
+};
+/// Loaded but idle.
+pub const DISABLE: Setting = Setting {
+    name: "TM_DISABLE",
+    default: "0",
+    values: "0, 1",
+    meaning: "1 loads the library but records nothing and writes no file",
+};
+/// Whether exec'd programs are recorded.
+pub const FOLLOW: Setting = Setting {
+    name: "TM_FOLLOW",
+    default: "1",
+    values: "0, 1",
+    meaning: "0 leaves programs alone that this one executes (libtm.so is taken out of their LD_PRELOAD); \
+              forked children that execute nothing are always part of the recording",
+};
+/// Compare stacks with a slow walk.
+pub const SELF_CHECK: Setting = Setting {
+    name: "TM_SELF_CHECK",
+    default: "0",
+    values: "0, or N",
+    meaning: "walks every N-th stack of a thread a second time, slowly, without any cache, and counts differences",
+};
+/// Which run a recording belongs to; set by `tmtool run`.
+pub const RUN: Setting = Setting {
+    name: "TM_RUN",
+    default: "0",
+    values: "a number",
+    meaning: "set by `tmtool run`: recordings with the same number belong together and never overwrite each other",
+};
+
+/// All of them, in the order of the documentation.
+pub const ALL: &[Setting] = &[OUT, NFRAME, UNWIND, DISABLE, FOLLOW, SELF_CHECK, RUN];
+
+/// The most frames that are kept of a stack: a recursion deeper than this is cut, and the cut is recorded.
+pub const N_FRAMES_MAX: u32 = 16_384;

@@ -1,0 +1,1 @@
+//! Runs programs under libtm.so for the end-to-end tests.
