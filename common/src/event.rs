@@ -209,7 +209,7 @@ impl Encoder {
         let known_address = self.context.addresses[slot & (SLOTS - 1)] == address.0;
         let known_site =
             site.is_some_and(|site| self.context.sites[Context::site_slot(site) & (SLOTS - 1)] == site);
-        u8::from(known_address) * ADDRESS_IN_SLOT | u8::from(known_site) * SITE_IN_SLOT
+        (u8::from(known_address) * ADDRESS_IN_SLOT) | (u8::from(known_site) * SITE_IN_SLOT)
     }
 
     #[inline]
@@ -494,7 +494,7 @@ mod tests {
 
     #[test]
     fn unknown_extended_records_are_passed_over() {
-        let bytes = [0 | 9 << 3, 3, 1, 2, 3, 4];
+        let bytes = [9 << 3, 3, 1, 2, 3, 4];
         let mut reader = Reader::new(&bytes);
         assert_eq!(Decoder::new(Stamp(0)).decode(&mut reader), Ok(None));
         assert_eq!(reader.position(), 5);
