@@ -159,6 +159,12 @@ impl Encoder {
         self.context.reset(base);
     }
 
+    /// The latest stamp that was written.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.context.stamp()
+    }
+
     /// Writes the record of `event` and returns its length, 2 to [`MAX_BYTES`].
     ///
     /// Addresses must be below 2^62: their difference is shifted by one bit.

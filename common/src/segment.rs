@@ -61,7 +61,7 @@ pub struct MappedSegment {
     pub thread: u32,
     /// [`check`] of the fields above but `used`, and of `base_stamp`.
     pub check: u32,
-    /// Events: what the first time difference counts from.
+    /// Events: what the first time difference counts from. Extents: their first grain.
     pub base_stamp: u64,
     /// 0.
     pub reserved: [u64; 3],

@@ -1,1 +1,33 @@
-//! libtm.so.
+//! `libtm.so`: preloaded into a program, it records every allocation with its call stack.
+//!
+//! The layers, each of which uses only those above it:
+//!
+//! | module | what | when it runs |
+//! |---|---|---|
+//! | [`sys`] | the kernel, the processor, loaded objects | |
+//! | [`config`], [`real`] | the settings; the functions that the hooks stand in front of | at start |
+//! | [`recording`] | the mapped file: extents, rings, stack table, metadata | events; growth is cold |
+//! | [`unwind`] | where the caller came from | events; rules are found once |
+//! | [`session`] | start, threads, fork, end | cold |
+//! | [`recorder`] | what hooks tell | every event |
+//! | [`hooks`] | the exported symbols | every call |
+//!
+//! Nothing here allocates, locks, panics or sets `errno`; there is no thread, no signal handler, and no descriptor
+//! stays open. `docs/ARCHITECTURE.md` follows one `malloc` through it.
+#![cfg_attr(not(test), no_std)]
+
+pub mod sys;
+pub mod config;
+pub mod real;
+pub mod recording;
+pub mod unwind;
+pub mod session;
+pub mod recorder;
+pub mod hooks;
+
+/// A panic cannot be reported from inside the target's `malloc`; code that could panic is a bug, so stop at once.
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    sys::arch::abort()
+}

@@ -1,0 +1,141 @@
+//! The settings of [`tm_common::settings`], read once from the environment that the program was started with.
+
+use core::ffi::CStr;
+
+use tm_common::settings::{self, Setting};
+
+use crate::sys::message::Message;
+use crate::sys::process::InitialStack;
+use crate::sys::text::parse_number;
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// `TM_OUT`, a template.
+    pub out: &'static CStr,
+    /// `TM_NFRAME`.
+    pub n_frames_max: u32,
+    /// `TM_UNWIND=fp`.
+    pub frame_pointers_only: bool,
+    /// `TM_DISABLE=1`.
+    pub disabled: bool,
+    /// `TM_FOLLOW=1`.
+    pub follow: bool,
+    /// `TM_SELF_CHECK`, 0 for never.
+    pub self_check_interval: u32,
+    /// `TM_RUN`.
+    pub run: u64,
+}
+
+impl Config {
+    /// Reads the environment. Whatever is wrong is said in one line and left at its default.
+    pub fn read(stack: InitialStack) -> Config {
+        let mut config = Config {
+            out: DEFAULT_OUT,
+            n_frames_max: settings::N_FRAMES_MAX,
+            frame_pointers_only: false,
+            disabled: false,
+            follow: true,
+            self_check_interval: 0,
+            run: 0,
+        };
+        for entry in stack.environment() {
+            let Some(name_len) = entry.to_bytes().iter().position(|&byte| byte == b'=') else { continue };
+            let (name, _) = entry.to_bytes().split_at(name_len);
+            let value = entry.to_bytes_with_nul().get(name_len + 1..).and_then(|v| CStr::from_bytes_until_nul(v).ok());
+            let Some(value) = value.filter(|_| name.starts_with(b"TM_")) else { continue };
+            match settings::ALL.iter().find(|setting| setting.name.as_bytes() == name) {
+                Some(setting) if config.set(setting, value) => {}
+                Some(setting) => bad_value(setting, value),
+                None => Message::new().text("unknown setting ").bytes(name).text(" is ignored").say(),
+            }
+        }
+        config
+    }
+
+    /// Takes one setting; false if the value is not one that it takes.
+    fn set(&mut self, setting: &Setting, value: &'static CStr) -> bool {
+        let text = value.to_bytes();
+        let number = parse_number(text);
+        match setting.name {
+            name if name == settings::OUT.name => {
+                self.out = value;
+                return !text.is_empty();
+            }
+            name if name == settings::NFRAME.name => match number {
+                Some(n @ 1..) if n <= u64::from(settings::N_FRAMES_MAX) => self.n_frames_max = n as u32,
+                _ => return false,
+            },
+            name if name == settings::UNWIND.name => match text {
+                b"auto" => self.frame_pointers_only = false,
+                b"fp" => self.frame_pointers_only = true,
+                _ => return false,
+            },
+            name if name == settings::DISABLE.name => return read_flag(text, &mut self.disabled),
+            name if name == settings::FOLLOW.name => return read_flag(text, &mut self.follow),
+            name if name == settings::SELF_CHECK.name => match number {
+                Some(n) if n <= u64::from(u32::MAX) => self.self_check_interval = n as u32,
+                _ => return false,
+            },
+            _ => match number {
+                Some(n) => self.run = n,
+                None => return false,
+            },
+        }
+        true
+    }
+}
+
+const DEFAULT_OUT: &CStr = c"tm.%e.%p.bin";
+const _: () = {
+    let (ours, table) = (DEFAULT_OUT.to_bytes(), settings::OUT.default.as_bytes());
+    assert!(ours.len() == table.len());
+    let mut place = 0;
+    while place < ours.len() {
+        assert!(ours[place] == table[place], "the default is the table's, as a C string");
+        place += 1;
+    }
+};
+
+fn read_flag(text: &[u8], flag: &mut bool) -> bool {
+    match text {
+        b"0" => *flag = false,
+        b"1" => *flag = true,
+        _ => return false,
+    }
+    true
+}
+
+fn bad_value(setting: &Setting, value: &CStr) {
+    let message = Message::new().text(setting.name).text("=").bytes(value.to_bytes());
+    message.text(" is not valid (").text(setting.values).text("); using ").text(setting.default).say();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn default() -> Config {
+        Config {
+            out: DEFAULT_OUT,
+            n_frames_max: settings::N_FRAMES_MAX,
+            frame_pointers_only: false,
+            disabled: false,
+            follow: true,
+            self_check_interval: 0,
+            run: 0,
+        }
+    }
+
+    #[test]
+    fn every_setting_of_the_table_takes_its_default_and_refuses_nonsense() {
+        for setting in settings::ALL {
+            let value = std::ffi::CString::new(setting.default).expect("no NUL").into_boxed_c_str();
+            assert!(default().set(setting, std::boxed::Box::leak(value)), "{}", setting.name);
+            assert!(!default().set(setting, c"") || setting.name == "TM_OUT", "{}", setting.name);
+        }
+        assert!(!default().set(&settings::NFRAME, c"0"));
+        assert!(!default().set(&settings::NFRAME, c"16385"));
+        assert!(!default().set(&settings::UNWIND, c"dwarf"));
+    }
+}

@@ -1,0 +1,70 @@
+//! Stubs on aarch64. On entry `x30` is the return address, `sp` the caller's stack pointer, `x29` its own.
+
+/// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
+macro_rules! stub {
+    ($name:ident, 1, $target:path) => {
+        stub!(@ $name, $target, "mov x1, x30", "mov x2, sp", "mov x3, x29");
+    };
+    ($name:ident, 2, $target:path) => {
+        stub!(@ $name, $target, "mov x2, x30", "mov x3, sp", "mov x4, x29");
+    };
+    ($name:ident, 3, $target:path) => {
+        stub!(@ $name, $target, "mov x3, x30", "mov x4, sp", "mov x5, x29");
+    };
+    (@ $name:ident, $target:path, $($line:literal),*) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!("bti c", $($line,)* "b {target}", target = sym $target)
+        }
+    };
+}
+
+/// Exports an `operator new` that must be able to throw: no frame of ours may be on the stack when the real one runs.
+///
+/// If the allocator's operators are not recorded, jumps to the real one. Else calls `$target` (three arguments, pc,
+/// sp, fp); if that returns null, jumps to the real one too, which fails as it should.
+macro_rules! stub_new {
+    ($name:ident, $function:ident, $target:path) => {
+        /// The hook of the C++ operator of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                "bti c",
+                "adrp x9, {recorded}",
+                "ldrb w9, [x9, :lo12:{recorded}]",
+                "cbnz w9, 2f",
+                "adrp x9, {addresses}",
+                "add x9, x9, :lo12:{addresses}",
+                "ldr x9, [x9, {place}]",
+                "cbz x9, 2f",
+                "br x9",
+                "2:",
+                "stp x0, x1, [sp, -48]!",
+                "stp x2, x30, [sp, 16]",
+                "mov x3, x30",
+                "add x4, sp, 48",
+                "mov x5, x29",
+                "bl {target}",
+                "mov x9, x0",
+                "ldp x2, x30, [sp, 16]",
+                "ldp x0, x1, [sp], 48",
+                "cbz x9, 3f",
+                "mov x0, x9",
+                "ret",
+                "3:",
+                "adrp x9, {addresses}",
+                "add x9, x9, :lo12:{addresses}",
+                "ldr x9, [x9, {place}]",
+                "br x9",
+                recorded = sym $crate::real::ALLOCATOR_DEFINES_NEW,
+                addresses = sym $crate::real::ADDRESSES,
+                place = const 8 * tm_common::functions::Function::$function as usize,
+                target = sym $target,
+            )
+        }
+    };
+}
+pub(super) use {stub, stub_new};

@@ -1,0 +1,110 @@
+//! C++ `operator new` and `delete`: recorded only where the allocator defines them beside `malloc`.
+//!
+//! Everywhere else they call `malloc`. Then the stubs jump straight to the real operators, and the symbols are taken
+//! out of this library's symbol table, so that libraries loaded later bind to the operators they would bind to
+//! without us.
+
+use core::ffi::c_void;
+
+use tm_common::functions::{Family, Function};
+
+use super::stub::stub_new;
+use super::caller;
+use crate::sys::link_map::LinkMap;
+use crate::sys::text::Text;
+use crate::sys::{elf, process, syscall};
+use crate::{real, recorder};
+
+/// An object to pass as `std::nothrow`, which is only a tag.
+static NOTHROW: u8 = 0;
+
+/// Defines what the stub of a throwing operator calls: the allocator's operator that does not throw, so that no
+/// exception crosses a frame of ours. Null on failure and where nothing is recorded.
+macro_rules! new_hooks {
+    ($($name:ident $function:ident by $nothrow:ident ($($argument:ident),*) $target:ident;)*) => { $(
+        stub_new!($name, $function, $target);
+
+        extern "C" fn $target(first: usize, second: usize, third: usize, pc: usize, sp: usize, fp: usize)
+            -> *mut c_void
+        {
+            let (size, _) = (first, (second, third));
+            real::address(Function::$function);
+            if !real::allocator_defines_new() {
+                return core::ptr::null_mut();
+            }
+            let block = new_hooks!(@ $nothrow size $(, $argument second)*);
+            recorder::allocated(Function::$function, block, size, caller!(pc, sp, fp));
+            block
+        }
+    )* };
+    (@ $nothrow:ident $size:ident) => {
+        real::allocate_by(Function::$nothrow, $size, &raw const NOTHROW as usize, 0)
+    };
+    (@ $nothrow:ident $size:ident, $alignment:ident $second:ident) => {
+        real::allocate_by(Function::$nothrow, $size, $second, &raw const NOTHROW as usize)
+    };
+}
+
+new_hooks! {
+    _Znwm New by NewNothrow () on_new;
+    _Znam NewArray by NewArrayNothrow () on_new_array;
+    _ZnwmRKSt9nothrow_t NewNothrow by NewNothrow () on_new_nothrow;
+    _ZnamRKSt9nothrow_t NewArrayNothrow by NewArrayNothrow () on_new_array_nothrow;
+    _ZnwmSt11align_val_t NewAligned by NewAlignedNothrow (alignment) on_new_aligned;
+    _ZnamSt11align_val_t NewArrayAligned by NewArrayAlignedNothrow (alignment) on_new_array_aligned;
+    _ZnwmSt11align_val_tRKSt9nothrow_t NewAlignedNothrow by NewAlignedNothrow (alignment) on_new_aligned_nothrow;
+    _ZnamSt11align_val_tRKSt9nothrow_t NewArrayAlignedNothrow by NewArrayAlignedNothrow (alignment)
+        on_new_array_aligned_nothrow;
+}
+
+/// Operators that free. Not recorded, they are `free_by` alone: the real operator, which calls `free`.
+macro_rules! delete_hooks {
+    ($($name:ident $function:ident;)*) => { $(
+        /// The hook of the C++ operator of this name.
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name(block: *mut c_void, second: usize, third: usize) {
+            if real::allocator_defines_new() {
+                recorder::freeing(Function::$function, block);
+            }
+            real::free_by(Function::$function, block, second, third);
+        }
+    )* };
+}
+
+delete_hooks! {
+    _ZdlPv Delete;
+    _ZdaPv DeleteArray;
+    _ZdlPvm DeleteSized;
+    _ZdaPvm DeleteArraySized;
+    _ZdlPvRKSt9nothrow_t DeleteNothrow;
+    _ZdaPvRKSt9nothrow_t DeleteArrayNothrow;
+    _ZdlPvSt11align_val_t DeleteAligned;
+    _ZdaPvSt11align_val_t DeleteArrayAligned;
+    _ZdlPvmSt11align_val_t DeleteSizedAligned;
+    _ZdaPvmSt11align_val_t DeleteArraySizedAligned;
+    _ZdlPvSt11align_val_tRKSt9nothrow_t DeleteAlignedNothrow;
+    _ZdaPvSt11align_val_tRKSt9nothrow_t DeleteArrayAlignedNothrow;
+}
+
+/// Takes the operators out of this library's dynamic symbol table if they are not to be recorded. The loader passes
+/// over symbols without a value.
+pub fn withdraw_unless_needed() {
+    if real::allocator_defines_new() {
+        return;
+    }
+    let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
+    let page_bytes = process::InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
+    for &function in Function::ALL.iter().filter(|function| function.family() == Family::Cxx) {
+        let mut name = Text::<64>::EMPTY;
+        name.push(function.symbol().as_bytes());
+        let Some(symbol) = elf::find_symbol(ours, name.as_c_str()) else { continue };
+        let page = symbol as usize & !(page_bytes - 1);
+        // Two pages: the entry may straddle them.
+        if syscall::mprotect(page, 2 * page_bytes, libc::PROT_READ | libc::PROT_WRITE).is_err() {
+            return;
+        }
+        // SAFETY: an entry of our own symbol table, writable now; the process has one thread yet.
+        unsafe { (*symbol).st_value = 0 };
+        let _ = syscall::mprotect(page, 2 * page_bytes, libc::PROT_READ);
+    }
+}

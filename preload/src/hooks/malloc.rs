@@ -1,0 +1,92 @@
+//! `malloc`, `calloc`, `realloc`, `reallocarray`, `free` and its relatives, `malloc_usable_size`.
+
+use core::ffi::c_void;
+
+use tm_common::functions::Function;
+
+use super::caller;
+use super::stub::stub;
+use crate::{real, recorder};
+
+stub!(malloc, 1, on_malloc);
+stub!(calloc, 2, on_calloc);
+stub!(realloc, 2, on_realloc);
+stub!(reallocarray, 3, on_reallocarray);
+
+extern "C" fn on_malloc(size: usize, pc: usize, sp: usize, fp: usize) -> *mut c_void {
+    let block = real::malloc(size);
+    recorder::allocated(Function::Malloc, block, size, caller!(pc, sp, fp));
+    block
+}
+
+extern "C" fn on_calloc(count: usize, size: usize, pc: usize, sp: usize, fp: usize) -> *mut c_void {
+    let block = real::calloc(count, size);
+    // The real function fails if the product overflows.
+    recorder::allocated(Function::Calloc, block, count.wrapping_mul(size), caller!(pc, sp, fp));
+    block
+}
+
+extern "C" fn on_realloc(old: *mut c_void, size: usize, pc: usize, sp: usize, fp: usize) -> *mut c_void {
+    reallocate(Function::Realloc, old, size, caller!(pc, sp, fp))
+}
+
+/// glibc's own `reallocarray` calls `realloc` through its symbol, which would be recorded too: so it is done here.
+extern "C" fn on_reallocarray(
+    old: *mut c_void,
+    count: usize,
+    size: usize,
+    pc: usize,
+    sp: usize,
+    fp: usize,
+) -> *mut c_void {
+    match count.checked_mul(size) {
+        Some(bytes) => reallocate(Function::Reallocarray, old, bytes, caller!(pc, sp, fp)),
+        // Larger than any object: fails, and sets errno as reallocarray(3) says.
+        None => real::realloc(old, usize::MAX),
+    }
+}
+
+fn reallocate(function: Function, old: *mut c_void, size: usize, caller: crate::unwind::Caller) -> *mut c_void {
+    if old.is_null() || real::is_early(old) {
+        let new = real::realloc(old, size);
+        recorder::allocated(function, new, size, caller);
+        return new;
+    }
+    let begin = recorder::begin_reallocation();
+    let new = real::realloc(old, size);
+    if !new.is_null() {
+        recorder::reallocated(old, new, size, begin, caller);
+    } else if size == 0 {
+        // The C library has freed the block; a failure leaves it alone, and cannot happen for size 0.
+        recorder::freed_at(function, old, Some(begin));
+    }
+    new
+}
+
+macro_rules! free_hook {
+    ($name:ident($($argument:ident),*), $function:ident) => {
+        /// The hook of the function of this name.
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name(block: *mut c_void, $($argument: usize),*) {
+            if !real::is_early(block) {
+                recorder::freeing(Function::$function, block);
+                free_hook!(@ $function block $($argument)*);
+            }
+        }
+    };
+    (@ Free $block:ident) => { real::free($block) };
+    (@ $function:ident $block:ident) => { real::free_by(Function::$function, $block, 0, 0) };
+    (@ $function:ident $block:ident $a:ident) => { real::free_by(Function::$function, $block, $a, 0) };
+    (@ $function:ident $block:ident $a:ident $b:ident) => { real::free_by(Function::$function, $block, $a, $b) };
+}
+
+free_hook!(free(), Free);
+free_hook!(cfree(), Cfree);
+free_hook!(free_sized(size), FreeSized);
+free_hook!(free_aligned_sized(alignment, size), FreeAlignedSized);
+
+/// The hook of the function of this name.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+    real::malloc_usable_size(block)
+}

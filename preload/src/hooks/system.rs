@@ -1,0 +1,77 @@
+//! Hooks that are no events: modules that go, code that is registered, processes that end; and the library's own
+//! constructor and destructor.
+
+use core::ffi::{c_int, c_void};
+
+use tm_common::functions::Function;
+use tm_common::metadata::Ending;
+
+use crate::real;
+use crate::session::{SESSION, finish};
+use crate::sys::syscall;
+
+/// The hook of the function of this name: afterwards, other code may stand at the library's addresses.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
+    let result = real::dlclose(handle);
+    if SESSION.is_recording() {
+        SESSION.unwinder.module_closed(&SESSION.recording);
+    }
+    result
+}
+
+/// The hook of the function of this name: code has got an unwind table.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __register_frame(frame: *mut c_void) {
+    real::register_frame(Function::RegisterFrame, frame);
+    code_registered();
+}
+
+/// The hook of the function of this name: code goes, and other code may come to its addresses.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __deregister_frame(frame: *mut c_void) {
+    real::register_frame(Function::DeregisterFrame, frame);
+    code_registered();
+}
+
+fn code_registered() {
+    if SESSION.is_recording() {
+        SESSION.unwinder.code_registered(&SESSION.recording);
+    }
+}
+
+/// The hook of the function of this name.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn _exit(status: c_int) -> ! {
+    finish::finish(&SESSION, Ending::ImmediateExit);
+    syscall::exit_group(status)
+}
+
+/// The hook of the function of this name.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn _Exit(status: c_int) -> ! {
+    finish::finish(&SESSION, Ending::ImmediateExit);
+    syscall::exit_group(status)
+}
+
+/// Runs with the constructors, for a program that allocates nothing: it gets a recording all the same.
+#[cfg(not(test))]
+extern "C" fn constructor() {
+    SESSION.is_recording();
+}
+
+/// Runs with the destructors, early among them.
+#[cfg(not(test))]
+extern "C" fn destructor() {
+    finish::finish(&SESSION, Ending::Exit);
+}
+
+#[cfg(not(test))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = constructor;
+
+#[cfg(not(test))]
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static DESTRUCTOR: extern "C" fn() = destructor;

@@ -1,0 +1,252 @@
+//! The functions that the hooks stand in front of, and an arena that serves before they are known.
+//!
+//! They are what `dlsym(RTLD_NEXT)` would find, looked up in the loader's list without its lock: `dlsym` itself may
+//! allocate and lock.
+
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+use tm_common::functions::{Family, Function};
+
+use crate::sys::elf;
+use crate::sys::link_map::LinkMap;
+use crate::sys::text::Text;
+
+/// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.
+pub static ADDRESSES: [AtomicPtr<c_void>; Function::ALL.len()] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; Function::ALL.len()];
+/// See [`allocator_defines_new`]; the stubs read it themselves.
+pub static ALLOCATOR_DEFINES_NEW: AtomicBool = AtomicBool::new(false);
+
+/// Looks all functions up. Any thread may do so at any time; the result is always the same.
+#[cold]
+pub fn resolve() {
+    let mut owner_of_malloc = None;
+    let mut owner_of_new = None;
+    for &function in Function::ALL {
+        let mut name = Text::<64>::EMPTY;
+        name.push(function.symbol().as_bytes());
+        let found = LinkMap::after_us().find_map(|map| Some((map, elf::lookup(map, name.as_c_str())?)));
+        let Some((map, address)) = found else { continue };
+        match function {
+            Function::Malloc => owner_of_malloc = Some(core::ptr::from_ref(map)),
+            Function::New => owner_of_new = Some(core::ptr::from_ref(map)),
+            _ => {}
+        }
+        // Relaxed: an address of code that is loaded for good; nothing else is published with it.
+        place(function).store(address as *mut c_void, Ordering::Relaxed);
+    }
+    let together = owner_of_malloc.is_some() && owner_of_malloc == owner_of_new;
+    // Relaxed: as above.
+    ALLOCATOR_DEFINES_NEW.store(together, Ordering::Relaxed);
+}
+
+/// Whether `operator new` must be recorded because the allocator defines it beside `malloc` and does not call that.
+#[inline]
+pub fn allocator_defines_new() -> bool {
+    // Relaxed: see `resolve`.
+    ALLOCATOR_DEFINES_NEW.load(Ordering::Relaxed)
+}
+
+#[inline]
+fn place(function: Function) -> &'static AtomicPtr<c_void> {
+    // The discriminants are the places of ALL, which `tm_common` tests.
+    &ADDRESSES[function as usize]
+}
+
+/// The address of the real function; null if the process has none.
+#[inline]
+pub fn address(function: Function) -> *mut c_void {
+    // Relaxed: see `resolve`.
+    let address = place(function).load(Ordering::Relaxed);
+    if !address.is_null() {
+        return address;
+    }
+    resolve_late(function)
+}
+
+/// Finds functions on the first call, and those of libraries that were loaded since start (a C++ runtime).
+#[cold]
+fn resolve_late(function: Function) -> *mut c_void {
+    // Relaxed: see `resolve`.
+    if place(Function::Malloc).load(Ordering::Relaxed).is_null() || function.family() != Family::C {
+        resolve();
+    }
+    place(function).load(Ordering::Relaxed)
+}
+
+macro_rules! call_real {
+    ($function:ident as fn($($name:ident: $kind:ty),*) -> $result:ty, or $fallback:expr) => {{
+        let address = address(Function::$function);
+        if address.is_null() {
+            $fallback
+        } else {
+            // SAFETY: the address is that function's, whose C signature this is.
+            let function: unsafe extern "C" fn($($kind),*) -> $result = unsafe { core::mem::transmute(address) };
+            // SAFETY: the arguments are the caller's.
+            unsafe { function($($name),*) }
+        }
+    }};
+}
+
+/// `malloc`.
+#[inline]
+pub fn malloc(size: usize) -> *mut c_void {
+    call_real!(Malloc as fn(size: usize) -> *mut c_void, or early_allocate(size, MIN_ALIGN))
+}
+
+/// `calloc`.
+#[inline]
+pub fn calloc(count: usize, size: usize) -> *mut c_void {
+    call_real!(Calloc as fn(count: usize, size: usize) -> *mut c_void,
+        or count.checked_mul(size).map_or(core::ptr::null_mut(), |bytes| early_allocate(bytes, MIN_ALIGN)))
+}
+
+/// `realloc`. A block of the early arena is copied out of it.
+#[inline]
+pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+    if is_early(block) {
+        return move_early(block, size);
+    }
+    call_real!(Realloc as fn(block: *mut c_void, size: usize) -> *mut c_void, or core::ptr::null_mut())
+}
+
+/// `free`. A block of the early arena stays where it is.
+#[inline]
+pub fn free(block: *mut c_void) {
+    if !is_early(block) {
+        call_real!(Free as fn(block: *mut c_void) -> (), or ());
+    }
+}
+
+/// A function `(block, ...)` that frees, by its number; `free` where the process has none. The further arguments are
+/// sizes and alignments.
+#[inline]
+pub fn free_by(function: Function, block: *mut c_void, second: usize, third: usize) {
+    if is_early(block) {
+        return;
+    }
+    let address = address(function);
+    if address.is_null() {
+        return free(block);
+    }
+    // SAFETY: the address is that function's; it takes a block and up to two integer arguments, and the C calling
+    // convention lets a callee ignore arguments.
+    let function: unsafe extern "C" fn(*mut c_void, usize, usize) = unsafe { core::mem::transmute(address) };
+    // SAFETY: the arguments are the caller's.
+    unsafe { function(block, second, third) }
+}
+
+/// A function `(size, ...)` or `(alignment, size)` that allocates, by its number. Null where the process has none.
+#[inline]
+pub fn allocate_by(function: Function, first: usize, second: usize, third: usize) -> *mut c_void {
+    let address = address(function);
+    if address.is_null() {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: as in `free_by`.
+    let function: unsafe extern "C" fn(usize, usize, usize) -> *mut c_void = unsafe { core::mem::transmute(address) };
+    // SAFETY: the arguments are the caller's.
+    unsafe { function(first, second, third) }
+}
+
+/// `posix_memalign`.
+#[inline]
+pub fn posix_memalign(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
+    call_real!(PosixMemalign as fn(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int, or libc::ENOMEM)
+}
+
+/// `malloc_usable_size`.
+pub fn malloc_usable_size(block: *mut c_void) -> usize {
+    if is_early(block) {
+        return early_size(block);
+    }
+    call_real!(MallocUsableSize as fn(block: *mut c_void) -> usize, or 0)
+}
+
+/// `dlclose`.
+pub fn dlclose(handle: *mut c_void) -> c_int {
+    call_real!(Dlclose as fn(handle: *mut c_void) -> c_int, or -1)
+}
+
+/// `__register_frame` and `__deregister_frame`; nothing where the process has no registry.
+pub fn register_frame(function: Function, frame: *mut c_void) {
+    let address = address(function);
+    if !address.is_null() {
+        // SAFETY: the address is that function's.
+        let function: unsafe extern "C" fn(*mut c_void) = unsafe { core::mem::transmute(address) };
+        // SAFETY: the argument is the caller's.
+        unsafe { function(frame) }
+    }
+}
+
+/// The arena's size: ld.so and libc allocate less than 1 KiB before our functions are known.
+const EARLY_BYTES: usize = 64 * 1024;
+/// The alignment that `malloc` promises.
+const MIN_ALIGN: usize = 16;
+
+#[repr(align(4096))]
+struct Early(core::cell::UnsafeCell<[u8; EARLY_BYTES]>);
+// SAFETY: parts of it are handed out once each, by EARLY_USED.
+unsafe impl Sync for Early {}
+
+static EARLY: Early = Early(core::cell::UnsafeCell::new([0; EARLY_BYTES]));
+static EARLY_USED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a block comes from the arena of before our functions were known. Such blocks are no events.
+#[inline]
+pub fn is_early(block: *mut c_void) -> bool {
+    (block as usize).wrapping_sub(EARLY.0.get() as usize) < EARLY_BYTES
+}
+
+/// A zeroed block, its size in the word before it; null when the arena is used up.
+#[cold]
+fn early_allocate(size: usize, align: usize) -> *mut c_void {
+    let Some(needed) = size.checked_next_multiple_of(align).and_then(|rounded| rounded.checked_add(align)) else {
+        return core::ptr::null_mut();
+    };
+    // Relaxed: it only divides the arena; the block reaches other threads by the program's own synchronisation.
+    let at = EARLY_USED.fetch_add(needed.min(EARLY_BYTES), Ordering::Relaxed);
+    if at.saturating_add(needed) > EARLY_BYTES {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: [at, at + needed) lies in the arena and belongs to this call alone.
+    unsafe {
+        let block = EARLY.0.get().cast::<u8>().add(at + align);
+        block.cast::<usize>().sub(1).write(size);
+        block.cast()
+    }
+}
+
+fn early_size(block: *mut c_void) -> usize {
+    // SAFETY: `early_allocate` wrote the size there.
+    unsafe { block.cast::<usize>().sub(1).read() }
+}
+
+#[cold]
+fn move_early(block: *mut c_void, size: usize) -> *mut c_void {
+    let new = malloc(size);
+    if !new.is_null() {
+        let n_bytes = size.min(early_size(block));
+        // SAFETY: both blocks are at least that long and distinct.
+        unsafe { core::ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast::<u8>(), n_bytes) };
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn early_blocks_are_aligned_zeroed_distinct_and_end() {
+        let first = early_allocate(24, MIN_ALIGN);
+        let second = early_allocate(1, MIN_ALIGN);
+        assert!(is_early(first) && is_early(second) && first != second);
+        assert_eq!((first as usize % MIN_ALIGN, early_size(first)), (0, 24));
+        free(first);
+        assert!(early_allocate(EARLY_BYTES, MIN_ALIGN).is_null());
+        assert!(early_allocate(usize::MAX, MIN_ALIGN).is_null());
+        assert!(early_allocate(8, MIN_ALIGN).is_null(), "the arena stays used up");
+    }
+}

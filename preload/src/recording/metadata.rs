@@ -1,0 +1,209 @@
+//! Appends metadata records: claim room, write the body, then the word that makes it a record.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use tm_common::header::GRAIN_BYTES;
+use tm_common::ids::{Epoch, ProcessIndex, RingIndex, Stamp, ThreadIndex};
+use tm_common::metadata::{
+    BUILD_ID_BYTES_MAX, MappedEpoch, MappedModule, MappedModuleGone, MappedProcess, MappedProgramHeader, MappedText,
+    MappedThread, MetadataKind, PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind, WORD_BYTES, word,
+};
+use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
+
+use super::Recording;
+use crate::sys::elf::Image;
+use crate::sys::syscall;
+
+/// A record under construction; [`Draft::commit`] makes it one.
+struct Draft {
+    start: *mut u8,
+    len: usize,
+    kind: MetadataKind,
+}
+
+impl Draft {
+    /// Writes `value` at the start of the record: its structure, whose first word is [`Draft::pending`].
+    fn put<T>(&self, offset: usize, value: T) {
+        assert_inside(offset + size_of::<T>() <= self.len);
+        // SAFETY: inside the record, which is this draft's alone and aligned to 8 bytes, as all structures are.
+        unsafe { self.start.add(offset).cast::<T>().write(value) };
+    }
+
+    fn put_bytes(&self, offset: usize, bytes: &[u8]) {
+        assert_inside(offset + bytes.len() <= self.len);
+        // SAFETY: inside the record, which is this draft's alone.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
+    }
+
+    fn pending(&self) -> AtomicU64 {
+        AtomicU64::new(word(self.len, PENDING))
+    }
+
+    fn commit(self) {
+        // SAFETY: the record starts with an aligned word.
+        let first = unsafe { &*self.start.cast::<AtomicU64>() };
+        // Release: publishes the body.
+        first.store(word(self.len, self.kind as u16), Ordering::Release);
+    }
+}
+
+/// Bodies are written into records whose length was computed from the same values.
+fn assert_inside(inside: bool) {
+    debug_assert!(inside, "a metadata body fits its record");
+}
+
+impl Recording {
+    /// Room for a record of `len` bytes, rounded up. `None` if the file cannot grow.
+    fn draft(&self, kind: MetadataKind, len: usize) -> Option<Draft> {
+        let len = len.next_multiple_of(WORD_BYTES);
+        loop {
+            // Acquire: receives the segment's header.
+            let current = self.metadata.load(Ordering::Acquire);
+            // SAFETY: segments stay mapped.
+            if let Some(start) = unsafe { current.as_ref() }.and_then(|segment| take(segment, len)) {
+                let draft = Draft { start, len, kind };
+                // Relaxed: the record is not one yet; this lets readers pass over it if we die.
+                // SAFETY: the record starts with an aligned word that is this draft's alone.
+                unsafe { (*start.cast::<AtomicU64>()).store(word(len, PENDING), Ordering::Relaxed) };
+                return Some(draft);
+            }
+            self.begin_metadata_segment(current, len)?;
+        }
+    }
+
+    fn begin_metadata_segment(&self, current: *mut MappedSegment, len: usize) -> Option<()> {
+        let needed = (HEADER_BYTES + len).div_ceil(GRAIN_BYTES).min(usize::from(GRAINS_MAX)) as u16;
+        let room = self.claim(needed, needed)?;
+        let header = SegmentHeader {
+            kind: SegmentKind::Metadata,
+            grains: room.grains,
+            used: 0,
+            process: self.process(),
+            ring: RingIndex(0),
+            sequence: 0,
+            thread: ThreadIndex(0),
+            base_stamp: Stamp(0),
+        };
+        // SAFETY: the room is ours alone.
+        unsafe { room.start.write(header.mapped()) };
+        // Release: publishes the header. If another thread was faster, its segment serves and ours stays empty.
+        let _ = self.metadata.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+        Some(())
+    }
+
+    /// Records a process; where its ending will be written.
+    pub fn add_process(&self, parent: Option<(ProcessIndex, Epoch)>, pid: u32, start: Stamp) -> *mut MappedProcess {
+        let Some(draft) = self.draft(MetadataKind::Process, size_of::<MappedProcess>()) else {
+            return core::ptr::null_mut();
+        };
+        let process = MappedProcess {
+            word: draft.pending(),
+            process: self.process().0,
+            parent: parent.map_or(u32::MAX, |(process, _)| process.0),
+            pid,
+            ppid: syscall::getppid(),
+            epoch: self.epoch().0,
+            parent_epoch: parent.map_or(0, |(_, epoch)| epoch.0),
+            start_stamp: start.0,
+            process_start: crate::sys::process::start_ticks(pid),
+            end_stamp: AtomicU64::new(0),
+            ended: AtomicU32::new(0),
+            reserved: 0,
+        };
+        draft.put(0, process);
+        let place = draft.start.cast();
+        draft.commit();
+        place
+    }
+
+    /// Records a thread, or a thread's new name.
+    pub fn add_thread(&self, thread: ThreadIndex, tid: u32, name: [u8; 16], stamp: Stamp) {
+        let Some(draft) = self.draft(MetadataKind::Thread, size_of::<MappedThread>()) else { return };
+        let (process, thread) = (self.process().0, thread.0);
+        draft.put(0, MappedThread { word: draft.pending(), process, thread, tid, reserved: 0, stamp: stamp.0, name });
+        draft.commit();
+    }
+
+    /// Records a text of the process, cut at [`TEXT_BYTES_MAX`]. The parts follow each other.
+    pub fn add_text<'a>(&self, kind: TextKind, parts: impl Iterator<Item = &'a [u8]> + Clone) {
+        let whole: usize = parts.clone().map(<[u8]>::len).sum();
+        let len = whole.min(TEXT_BYTES_MAX);
+        let header_len = size_of::<MappedText>();
+        let Some(draft) = self.draft(MetadataKind::Text, header_len + len) else { return };
+        let (process, kind) = (self.process().0, kind as u32);
+        draft.put(0, MappedText { word: draft.pending(), process, kind, len: len as u32, reserved: 0 });
+        let mut at = 0;
+        for part in parts {
+            let part = part.get(..part.len().min(len - at)).unwrap_or(&[]);
+            draft.put_bytes(header_len + at, part);
+            at += part.len();
+        }
+        draft.commit();
+    }
+
+    /// Records a loaded object.
+    pub fn add_module(&self, image: &Image, path: &[u8]) {
+        let range = image.range();
+        let build_id = image.build_id();
+        let build_id = build_id.get(..BUILD_ID_BYTES_MAX).unwrap_or(build_id);
+        let n_headers = image.loads().count().min(PROGRAM_HEADERS_MAX);
+        let headers_at = size_of::<MappedModule>();
+        let build_id_at = headers_at + n_headers * size_of::<MappedProgramHeader>();
+        let path_at = build_id_at + build_id.len();
+        let Some(draft) = self.draft(MetadataKind::Module, path_at + path.len()) else { return };
+        draft.put(0, MappedModule {
+            word: draft.pending(),
+            process: self.process().0,
+            epoch: self.epoch().0,
+            bias: image.bias() as u64,
+            start: range.start as u64,
+            end: range.end as u64,
+            stamp: self.now().0,
+            path_len: path.len() as u32,
+            build_id_len: build_id.len() as u16,
+            n_program_headers: n_headers as u16,
+        });
+        for (place, load) in image.loads().take(n_headers).enumerate() {
+            let header = MappedProgramHeader {
+                virtual_address: load.p_vaddr,
+                memory_bytes: load.p_memsz,
+                file_offset: load.p_offset,
+                flags: u64::from(load.p_flags),
+            };
+            draft.put(headers_at + place * size_of::<MappedProgramHeader>(), header);
+        }
+        draft.put_bytes(build_id_at, build_id);
+        draft.put_bytes(path_at, path);
+        draft.commit();
+    }
+
+    /// Records that the object at `start` is gone since the present epoch.
+    pub fn add_module_gone(&self, start: usize) {
+        let Some(draft) = self.draft(MetadataKind::ModuleGone, size_of::<MappedModuleGone>()) else { return };
+        let (process, epoch) = (self.process().0, self.epoch().0);
+        let (start, stamp) = (start as u64, self.now().0);
+        draft.put(0, MappedModuleGone { word: draft.pending(), process, epoch, start, stamp });
+        draft.commit();
+    }
+
+    /// Records that the present epoch follows `previous`.
+    pub fn add_epoch(&self, previous: Epoch) {
+        let Some(draft) = self.draft(MetadataKind::Epoch, size_of::<MappedEpoch>()) else { return };
+        let (process, epoch, stamp) = (self.process().0, self.epoch().0, self.now().0);
+        let previous = previous.0;
+        draft.put(0, MappedEpoch { word: draft.pending(), process, epoch, previous, reserved: 0, stamp });
+        draft.commit();
+    }
+}
+
+/// `len` bytes of a metadata segment that were not taken yet.
+fn take(segment: &MappedSegment, len: usize) -> Option<*mut u8> {
+    let capacity = usize::from(segment.grains) * GRAIN_BYTES - HEADER_BYTES;
+    // Relaxed: it only divides the segment. The look before keeps the number from running away.
+    if segment.used.load(Ordering::Relaxed) as usize + len > capacity {
+        return None;
+    }
+    let at = segment.used.fetch_add(len as u32, Ordering::Relaxed) as usize;
+    // SAFETY: inside the segment, see the condition.
+    (at + len <= capacity).then(|| unsafe { core::ptr::from_ref(segment).cast_mut().cast::<u8>().add(HEADER_BYTES + at) })
+}

@@ -1,0 +1,144 @@
+//! Layer 3: the recording, a file that every thread writes through one shared mapping.
+//!
+//! Contract of everything that an event calls (`ring`, `stack_table`, `clock`): no allocation, lock, system call or
+//! panic. Growth is `#[cold]`: it makes system calls and takes try-locks, on which nobody ever waits.
+
+pub mod clock;
+pub mod output;
+pub mod extent;
+pub mod metadata;
+pub mod ring;
+pub mod stack_table;
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use tm_common::header::{Loss, MappedHeader};
+use tm_common::ids::{Epoch, ProcessIndex};
+use tm_common::segment::MappedSegment;
+
+use crate::sys::message::Message;
+use crate::sys::syscall::Errno;
+use crate::sys::text::Text;
+
+/// The longest path that the kernel takes, `PATH_MAX`.
+pub const PATH_BYTES: usize = 4096;
+
+/// The recording of this program, and this process's part in it.
+#[derive(Debug)]
+pub struct Recording {
+    header: AtomicPtr<MappedHeader>,
+    /// Set before `header` is published, constant afterwards.
+    file: UnsafeCell<FileIdentity>,
+    extent: AtomicPtr<MappedSegment>,
+    extent_grains: AtomicU32,
+    growing: AtomicBool,
+    metadata: AtomicPtr<MappedSegment>,
+    process: AtomicU32,
+    epoch: AtomicU32,
+    calibrating: AtomicBool,
+    clock_is_counter: AtomicBool,
+    clock_shift: AtomicU32,
+    last_calibration: AtomicU64,
+    failed: AtomicBool,
+}
+
+// SAFETY: `file` is written before `header` is published and only read afterwards; all else is atomic.
+unsafe impl Sync for Recording {}
+
+/// The file, to be opened again by path when the recording grows, and recognised.
+#[derive(Clone, Debug)]
+pub struct FileIdentity {
+    /// Absolute.
+    pub path: Text<PATH_BYTES>,
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+impl Recording {
+    /// Not begun.
+    pub const NEW: Recording = Recording {
+        header: AtomicPtr::new(core::ptr::null_mut()),
+        file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, device: 0, inode: 0 }),
+        extent: AtomicPtr::new(core::ptr::null_mut()),
+        extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
+        growing: AtomicBool::new(false),
+        metadata: AtomicPtr::new(core::ptr::null_mut()),
+        process: AtomicU32::new(0),
+        epoch: AtomicU32::new(0),
+        calibrating: AtomicBool::new(false),
+        clock_is_counter: AtomicBool::new(false),
+        clock_shift: AtomicU32::new(0),
+        last_calibration: AtomicU64::new(0),
+        failed: AtomicBool::new(false),
+    };
+
+    /// The mapped header; `None` before the file exists.
+    #[inline]
+    pub fn header(&self) -> Option<&MappedHeader> {
+        // Acquire: receives the header's content and `file` from `output::create`.
+        // SAFETY: a published header stays mapped as long as the process lives.
+        unsafe { self.header.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// The file; meaningful once there is a header.
+    pub fn file(&self) -> &FileIdentity {
+        // SAFETY: not written after the header was published, see the field.
+        unsafe { &*self.file.get() }
+    }
+
+    /// The number of the calling process.
+    #[inline]
+    pub fn process(&self) -> ProcessIndex {
+        // Relaxed: changed only while the process has one thread (start and fork).
+        ProcessIndex(self.process.load(Ordering::Relaxed))
+    }
+
+    /// The process's epoch.
+    #[inline]
+    pub fn epoch(&self) -> Epoch {
+        // Relaxed: an epoch changes when a module has gone, whose addresses nobody can be executing.
+        Epoch(self.epoch.load(Ordering::Relaxed))
+    }
+
+    /// Begins an epoch of this process, and returns the one that ended.
+    pub fn begin_epoch(&self) -> Epoch {
+        let Some(header) = self.header() else { return Epoch(0) };
+        // Relaxed: numbers only have to be distinct.
+        let next = header.n_epochs.fetch_add(1, Ordering::Relaxed);
+        Epoch(self.epoch.swap(next, Ordering::Relaxed))
+    }
+
+    /// Makes the calling process a new one of the recording, after a fork.
+    pub fn begin_process(&self) -> ProcessIndex {
+        let Some(header) = self.header() else { return ProcessIndex(0) };
+        // Relaxed: numbers only have to be distinct; the process has one thread now.
+        let number = header.n_processes.fetch_add(1, Ordering::Relaxed);
+        let parent = ProcessIndex(self.process.swap(number, Ordering::Relaxed));
+        // Try-locks of the parent's other threads were copied locked.
+        self.growing.store(false, Ordering::Relaxed);
+        self.calibrating.store(false, Ordering::Relaxed);
+        parent
+    }
+
+    /// Counts an event that is not in the recording.
+    #[cold]
+    pub fn lose(&self, loss: Loss) {
+        if let Some(header) = self.header() {
+            // Relaxed: a counter.
+            header.lost[loss as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Says once that the file cannot grow. Events are counted as lost until it can again.
+    #[cold]
+    fn report_growth_failure(&self, error: Errno) {
+        // Relaxed: decides who speaks.
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            let message = Message::new().text("the recording ").bytes(self.file().path.as_bytes());
+            message.text(" cannot grow: ").error(error).text("; events are being lost").say();
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The stack table: nodes in the file, found by a lock-free hash table in private memory.
+//!
+//! A node is never changed or removed. Two threads that meet the same new frame at once may write it twice; readers
+//! see two nodes of equal content, which is right, if a little wasteful. Nobody ever waits.
+
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use tm_common::header::GRAIN_BYTES;
+use tm_common::ids::{RingIndex, StackId, Stamp, ThreadIndex};
+use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
+use tm_common::stack::{NODE_BYTES, StackNode};
+
+use super::Recording;
+use crate::sys::pages;
+
+/// Slots of the first hash table: 1 MiB, of which only touched pages cost memory.
+const SLOTS_MIN: usize = 64 * 1024;
+/// How far a key may stand from its slot; a table that needs more is too full.
+const PROBES_MAX: usize = 32;
+
+/// A slot of the hash table. `key` is claimed by compare-and-swap; `value` follows, with the id in it.
+///
+/// ```text
+/// key    parent:16 (low half) | pc:48
+/// value  id:32 | parent:16 (high half) | epoch and kind:16      0 = the claimer has not written the node yet
+/// ```
+#[derive(Debug)]
+struct Slot {
+    key: AtomicU64,
+    value: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Table {
+    mask: usize,
+    n_keys: AtomicU32,
+    slots: *const Slot,
+}
+
+/// The table of this process. A forked child goes on with its copy: ids are places in the common file.
+#[derive(Debug)]
+pub struct StackTable {
+    segment: AtomicPtr<MappedSegment>,
+    table: AtomicPtr<Table>,
+    growing: AtomicBool,
+}
+
+/// A node's key, and what of its value tells it from others with the same key.
+#[derive(Clone, Copy)]
+struct Key {
+    key: u64,
+    tag: u64,
+}
+
+impl Key {
+    const PC_BITS: u32 = 48;
+
+    /// `None` for code addresses of more than 48 bits, which no kernel gives a program that has not asked for them.
+    #[inline]
+    fn of(node: &StackNode) -> Option<Key> {
+        let parent = u64::from(node.parent.0);
+        let tag = (parent >> 16) << 16 | u64::from(node.epoch.0 & 0xfff) << 4 | node.kind as u64;
+        (node.pc >> Self::PC_BITS == 0).then_some(Key { key: node.pc | parent << Self::PC_BITS, tag })
+    }
+
+    #[inline]
+    fn hash(self) -> usize {
+        let mixed = (self.key ^ self.tag.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed ^ mixed >> 32) as usize
+    }
+}
+
+impl StackTable {
+    /// Empty.
+    pub const NEW: StackTable = StackTable {
+        segment: AtomicPtr::new(core::ptr::null_mut()),
+        table: AtomicPtr::new(core::ptr::null_mut()),
+        growing: AtomicBool::new(false),
+    };
+
+    /// The id of `node`, which is written if it is new. [`StackId::NONE`] if the file cannot grow.
+    #[inline]
+    pub fn intern(&self, recording: &Recording, node: StackNode) -> StackId {
+        let Some(key) = Key::of(&node) else { return self.append(recording, node) };
+        for _ in 0..2 {
+            // Acquire: receives the table's content from `grow`.
+            // SAFETY: tables are never unmapped.
+            if let Some(table) = unsafe { self.table.load(Ordering::Acquire).as_ref() }
+                && let Some(id) = self.intern_in(table, recording, key, node)
+            {
+                return id;
+            }
+            if !self.grow() {
+                break;
+            }
+        }
+        self.append(recording, node)
+    }
+
+    /// Finds or inserts in one table; `None` if it is too full.
+    #[inline]
+    fn intern_in(&self, table: &Table, recording: &Recording, key: Key, node: StackNode) -> Option<StackId> {
+        let mut place = key.hash();
+        for _ in 0..PROBES_MAX {
+            // SAFETY: the mask keeps the place inside the table.
+            let slot = unsafe { &*table.slots.add(place & table.mask) };
+            place = place.wrapping_add(1);
+            // Relaxed: the key carries nothing with it; the value does.
+            let mut found = slot.key.load(Ordering::Relaxed);
+            if found == 0 {
+                match slot.key.compare_exchange(0, key.key, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => return Some(self.insert(table, slot, recording, key, node)),
+                    Err(other) => found = other,
+                }
+            }
+            // Acquire: receives the node, which another thread wrote.
+            let value = slot.value.load(Ordering::Acquire);
+            if found == key.key && value != 0 && value & 0xffff_ffff == key.tag & 0xffff_ffff {
+                return Some(StackId((value >> 32) as u32));
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn insert(&self, table: &Table, slot: &Slot, recording: &Recording, key: Key, node: StackNode) -> StackId {
+        let id = self.append(recording, node);
+        if id != StackId::NONE {
+            // Release: publishes the node.
+            slot.value.store(u64::from(id.0) << 32 | key.tag & 0xffff_ffff, Ordering::Release);
+        }
+        // Relaxed: decides when to grow, nothing else. Three quarters full is when probes become long.
+        if table.n_keys.fetch_add(1, Ordering::Relaxed) as usize > table.mask / 4 * 3 {
+            self.grow();
+        }
+        id
+    }
+
+    /// Writes a node to the file.
+    #[cold]
+    fn append(&self, recording: &Recording, node: StackNode) -> StackId {
+        loop {
+            // Acquire: receives the segment's header.
+            let current = self.segment.load(Ordering::Acquire);
+            // SAFETY: segments stay mapped.
+            if let Some(segment) = unsafe { current.as_ref() } {
+                let capacity = usize::from(segment.grains) * GRAIN_BYTES - HEADER_BYTES;
+                // Relaxed: it only divides the segment. The look before keeps the number from running away.
+                let full = segment.used.load(Ordering::Relaxed) as usize >= capacity;
+                let at = if full { capacity } else { segment.used.fetch_add(NODE_BYTES as u32, Ordering::Relaxed) as usize };
+                if at + NODE_BYTES <= capacity {
+                    return write_node(segment, at, node);
+                }
+            }
+            if !self.begin_segment(recording, current) {
+                return StackId::NONE;
+            }
+        }
+    }
+
+    fn begin_segment(&self, recording: &Recording, current: *mut MappedSegment) -> bool {
+        // SAFETY: segments stay mapped.
+        let wanted = unsafe { current.as_ref() }.map_or(2, |segment| (segment.grains * 4).min(GRAINS_MAX));
+        let (Some(header), Some(room)) = (recording.header(), recording.claim(1, wanted)) else { return false };
+        let segment = SegmentHeader {
+            kind: SegmentKind::Stacks,
+            grains: room.grains,
+            used: 0,
+            process: recording.process(),
+            ring: RingIndex(0),
+            // Relaxed: numbers only have to be distinct.
+            sequence: header.n_stack_segments.fetch_add(1, Ordering::Relaxed),
+            thread: ThreadIndex(0),
+            base_stamp: Stamp(0),
+        };
+        // SAFETY: the room is ours alone.
+        unsafe { room.start.write(segment.mapped()) };
+        // Release: publishes the header. If another thread was faster, its segment serves and ours stays empty.
+        let _ = self.segment.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+        true
+    }
+
+    /// Replaces the hash table by one of twice the size with the same content. False if another thread is at it or
+    /// there is no memory: then nodes are written without being found again.
+    #[cold]
+    fn grow(&self) -> bool {
+        // Acquire and release: a try-lock around the replacement.
+        if self.growing.swap(true, Ordering::Acquire) {
+            return false;
+        }
+        // SAFETY: tables are never unmapped.
+        let old = unsafe { self.table.load(Ordering::Acquire).as_ref() };
+        let new = new_table(old.map_or(SLOTS_MIN, |old| (old.mask + 1) * 2));
+        if let Some(new) = new {
+            old.into_iter().for_each(|old| copy(old, new));
+            // Release: publishes the new table's content. What others add to the old one meanwhile is not found again.
+            self.table.store(core::ptr::from_ref(new).cast_mut(), Ordering::Release);
+        }
+        self.growing.store(false, Ordering::Release);
+        new.is_some()
+    }
+
+    /// Releases the try-lock that a forked child may have inherited locked.
+    pub fn after_fork(&self) {
+        // Relaxed: the process has one thread now.
+        self.growing.store(false, Ordering::Relaxed);
+    }
+}
+
+fn write_node(segment: &MappedSegment, at: usize, node: StackNode) -> StackId {
+    let words = node.encode();
+    // SAFETY: the node lies in the segment and was taken for this call alone.
+    unsafe {
+        let place = core::ptr::from_ref(segment).cast_mut().cast::<u8>().add(HEADER_BYTES + at).cast::<u64>();
+        place.write(words[0]);
+        place.add(1).write(words[1]);
+    }
+    StackId::new(segment.sequence, ((HEADER_BYTES + at) / NODE_BYTES) as u32)
+}
+
+fn new_table(n_slots: usize) -> Option<&'static Table> {
+    let slots: *const Slot = pages::zeroed(n_slots);
+    let table: *mut Table = pages::zeroed(1);
+    if slots.is_null() || table.is_null() {
+        return None;
+    }
+    // SAFETY: fresh memory of the right size, never unmapped.
+    unsafe {
+        table.write(Table { mask: n_slots - 1, n_keys: AtomicU32::new(0), slots });
+        Some(&*table)
+    }
+}
+
+fn copy(from: &Table, to: &Table) {
+    for place in 0..=from.mask {
+        // SAFETY: inside the table.
+        let slot = unsafe { &*from.slots.add(place) };
+        // Acquire: as in `intern_in`.
+        let (key, value) = (slot.key.load(Ordering::Relaxed), slot.value.load(Ordering::Acquire));
+        if value == 0 {
+            continue;
+        }
+        let start = Key { key, tag: value & 0xffff_ffff }.hash();
+        for probe in 0..PROBES_MAX {
+            // SAFETY: the mask keeps the place inside the table.
+            let target = unsafe { &*to.slots.add(start.wrapping_add(probe) & to.mask) };
+            // Relaxed: `to` is not published yet.
+            if target.key.load(Ordering::Relaxed) == 0 {
+                target.key.store(key, Ordering::Relaxed);
+                target.value.store(value, Ordering::Relaxed);
+                to.n_keys.fetch_add(1, Ordering::Relaxed);
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! A forked child: another process of the same recording.
+//!
+//! | state | in the child |
+//! |---|---|
+//! | the word | wiped by the kernel, which is how the first event notices |
+//! | file, extents, stack and metadata segments | shared with the parent, both append |
+//! | hash tables, rules, modules | a copy that stays right: the child has the same code at the same addresses |
+//! | epoch | a new one: from here on the two may load different things at one address |
+//! | rings | the parent's; the child takes fresh ones |
+//! | try-locks | released: their holders do not exist here |
+
+use core::sync::atomic::Ordering;
+
+use super::{Session, WORD_RECORDING};
+use crate::sys::{syscall, tls};
+
+/// Makes the calling process a process of its own in the recording; whether it records now.
+#[cold]
+pub fn continue_in_child(session: &Session) -> bool {
+    let pid = syscall::getpid();
+    // Relaxed: the process has one thread. Whoever comes second, in a signal handler, sees the first one's pid.
+    if session.pid.swap(pid, Ordering::Relaxed) == pid {
+        return false;
+    }
+    let recording = &session.recording;
+    let fork_stamp = session.threads.latest_stamp();
+    session.stacks.after_fork();
+    session.unwinder.modules.after_fork();
+    let parent = recording.begin_process();
+    let parent_epoch = recording.begin_epoch();
+    let process = recording.add_process(Some((parent, parent_epoch)), pid, fork_stamp);
+    // Relaxed: published by the word.
+    session.process.store(process, Ordering::Relaxed);
+    // SAFETY: the calling thread's own block.
+    unsafe { tls::current().as_mut() }.thread = core::ptr::null_mut();
+    // SAFETY: the page of the word, mapped as long as the process lives. Release: publishes all of the above.
+    unsafe { (*session.word.load(Ordering::Relaxed)).store(WORD_RECORDING, Ordering::Release) };
+    true
+}

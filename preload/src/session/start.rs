@@ -1,0 +1,170 @@
+//! The start: settings, the file, what is loaded; once, at the first call of a hook or of the constructor.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use tm_common::functions::Function;
+use tm_common::header::Loss;
+use tm_common::ids::Epoch;
+use tm_common::metadata::TextKind;
+
+use super::{IDLE, Phase, Session, WORD_RECORDING};
+use crate::config::Config;
+use crate::real;
+use crate::recording::PATH_BYTES;
+use crate::recording::output::{self, CreateError, Names};
+use crate::sys::link_map::{self, LinkMap};
+use crate::sys::message::Message;
+use crate::sys::process::InitialStack;
+use crate::sys::text::Text;
+use crate::sys::{elf, pages, syscall};
+
+/// Starts the session; whether it records now.
+pub fn start(session: &Session) -> bool {
+    real::resolve();
+    crate::hooks::cxx::withdraw_unless_needed();
+    let stack = InitialStack::current();
+    let config = Config::read(stack);
+    let recording = !config.disabled && begin(session, stack, &config);
+    if !config.follow {
+        leave_executed_programs_alone(stack);
+    }
+    if !recording {
+        session.use_word((&raw const IDLE).cast_mut());
+    }
+    session.set_phase(if recording { Phase::Recording } else { Phase::Idle });
+    recording
+}
+
+/// What is known of the program before anything else.
+struct Program {
+    executable: Text<PATH_BYTES>,
+    working_directory: Text<PATH_BYTES>,
+    host: [u8; 65],
+}
+
+impl Program {
+    fn of_this_process() -> Program {
+        let mut bytes = [0; PATH_BYTES];
+        let mut executable = Text::EMPTY;
+        let len = syscall::readlink(c"/proc/self/exe", &mut bytes).unwrap_or(0);
+        executable.push(bytes.get(..len).unwrap_or(&[]));
+        let mut working_directory = Text::EMPTY;
+        let len = syscall::getcwd(&mut bytes).unwrap_or(0);
+        working_directory.push(bytes.get(..len).unwrap_or(&[]));
+        Program { executable, working_directory, host: syscall::host_name() }
+    }
+
+    fn host(&self) -> &[u8] {
+        CStr::from_bytes_until_nul(&self.host).map_or(&[], CStr::to_bytes)
+    }
+
+    /// The last part of the path; `argv[0]`'s if `/proc` is missing.
+    fn name<'a>(&'a self, stack: InitialStack) -> &'a [u8] {
+        let path = match self.executable.as_bytes() {
+            b"" => stack.arguments().next().map_or(&b"unknown"[..], CStr::to_bytes),
+            path => path,
+        };
+        path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
+    }
+}
+
+fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
+    link_map::initialise();
+    let program = Program::of_this_process();
+    let names = Names {
+        program: program.name(stack),
+        pid: syscall::getpid(),
+        host: program.host(),
+        start_s: syscall::clock_ns(libc::CLOCK_REALTIME) / 1_000_000_000,
+    };
+    let path = output::expand(config.out, program.working_directory.as_bytes(), names);
+    let Some(word) = wiped_on_fork() else {
+        Message::new().text("no memory for the recorder; nothing is recorded").say();
+        return false;
+    };
+    if let Err(error) = session.recording.create(path, config) {
+        explain(&error);
+        return false;
+    }
+    // Relaxed: all of this is published by the word below.
+    session.n_frames_max.store(config.n_frames_max, Ordering::Relaxed);
+    session.self_check_interval.store(config.self_check_interval, Ordering::Relaxed);
+    session.frame_pointers_only.store(config.frame_pointers_only.into(), Ordering::Relaxed);
+    session.pid.store(names.pid, Ordering::Relaxed);
+    session.unwinder.rules.initialise();
+    describe(session, stack, &program);
+    warn_of_own_malloc(names.program);
+    for _ in 0..session.lost_before_start.load(Ordering::Relaxed) {
+        session.recording.lose(Loss::NotReady);
+    }
+    // Release: publishes the session.
+    word.store(WORD_RECORDING, Ordering::Release);
+    session.use_word(core::ptr::from_ref(word).cast_mut());
+    true
+}
+
+/// A word in a page of its own that is 0 in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
+fn wiped_on_fork() -> Option<&'static AtomicU32> {
+    let page: *mut AtomicU32 = pages::zeroed(1);
+    // SAFETY: fresh zeroed memory, or null.
+    let word = unsafe { page.as_ref() }?;
+    let page_bytes = InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
+    if syscall::madvise(page.cast(), page_bytes, libc::MADV_WIPEONFORK).is_err() {
+        Message::new().text("this kernel is older than 4.14: do not fork, or the child's events are mixed up").say();
+    }
+    Some(word)
+}
+
+/// Records what the program is and what it consists of.
+fn describe(session: &Session, stack: InitialStack, program: &Program) {
+    let recording = &session.recording;
+    let process = recording.add_process(None, syscall::getpid(), recording.now());
+    // Relaxed: published by the word.
+    session.process.store(process, Ordering::Relaxed);
+    recording.add_text(TextKind::Executable, core::iter::once(program.executable.as_bytes()));
+    recording.add_text(TextKind::CommandLine, stack.arguments().map(CStr::to_bytes_with_nul));
+    recording.add_text(TextKind::Host, core::iter::once(program.host()));
+    recording.add_text(TextKind::WorkingDirectory, core::iter::once(program.working_directory.as_bytes()));
+    session.unwinder.modules.learn_all(recording);
+    debug_assert_eq!(recording.epoch(), Epoch(0), "the first process begins with the first epoch");
+}
+
+/// A program that defines `malloc` itself is found before us by every caller.
+fn warn_of_own_malloc(program: &[u8]) {
+    let first = LinkMap::all().next();
+    if first.is_some_and(|map| elf::find_symbol(map, c"malloc").is_some()) {
+        let message = Message::new().bytes(program).text(" defines ").text(Function::Malloc.symbol());
+        message.text(" itself, so its allocations cannot be recorded; build it with the system allocator").say();
+    }
+}
+
+fn explain(error: &CreateError) {
+    match error {
+        CreateError::NotOurs(path) => {
+            let message = Message::new().bytes(path.as_bytes()).text(" exists and is not a tm recording; it was left");
+            message.text(" alone and nothing is recorded: remove it or set TM_OUT to another path").say();
+        }
+        CreateError::System(path, error) => {
+            let message = Message::new().text("cannot create ").bytes(path.as_bytes()).text(": ").error(*error);
+            message.text("; nothing is recorded: set TM_OUT to a path that can be written").say();
+        }
+    }
+}
+
+/// `TM_FOLLOW=0`: takes this library out of the LD_PRELOAD that executed programs inherit.
+///
+/// The entry is overwritten with separators in the environment block itself: pointers to it stay valid, and neither
+/// the length nor the order of the environment changes.
+fn leave_executed_programs_alone(stack: InitialStack) {
+    let Some(value) = stack.variable("LD_PRELOAD") else { return };
+    let mut at = 0;
+    for entry in value.to_bytes().split(|&byte| byte == b':' || byte == b' ') {
+        let name = entry.rsplit(|&byte| byte == b'/').next().unwrap_or(entry);
+        if name == b"libtm.so" {
+            // SAFETY: the initial environment block is writable memory of the process, and no other thread runs yet.
+            unsafe { core::ptr::write_bytes(value.as_ptr().cast_mut().cast::<u8>().add(at), b':', entry.len()) };
+        }
+        at += entry.len() + 1;
+    }
+}

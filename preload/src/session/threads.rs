@@ -1,0 +1,171 @@
+//! The threads that record: their rings and their room for stacks, kept after them for the next thread.
+//!
+//! Nothing is run when a thread ends: its last frees come after all destructors. Whoever needs a place looks for one
+//! whose thread the kernel no longer knows.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use tm_common::ids::{Stamp, ThreadIndex};
+
+use super::Session;
+use crate::recording::ring::Ring;
+use crate::sys::tls::ThreadBlock;
+use crate::sys::{pages, syscall};
+use crate::unwind::Frames;
+use crate::unwind::stack_memory::StackMemory;
+
+/// How many events of one thread may be under way: its own, and that of a signal handler that interrupted it there.
+pub const LANES: usize = 2;
+/// How many places a new thread asks the kernel about before it makes another one.
+const PROBES_MAX: usize = 16;
+/// After so many stacks, and again after as many more as fit a name change's pace, the thread's name is looked at.
+const NAME_CHECKS: (u32, u32) = (64, 1 << 14);
+
+/// What one event under way uses alone. All zeros is a fresh one.
+#[derive(Debug)]
+pub struct Lane {
+    /// Where its events go.
+    pub ring: Ring,
+    /// The frames of its last stack.
+    pub frames: Frames,
+    /// The thread's stacks.
+    pub memory: StackMemory,
+    /// Stacks walked so far.
+    pub n_stacks: u32,
+}
+
+/// A place for a thread, in private memory of its own. All zeros is a fresh one.
+#[repr(C)]
+pub struct Thread {
+    next: *const Thread,
+    /// The tid of the thread that has the place.
+    owner: AtomicU32,
+    index: AtomicU32,
+    name: UnsafeCell<[u8; 16]>,
+    lanes: [UnsafeCell<Lane>; LANES],
+}
+
+impl Thread {
+    /// A lane of the calling thread.
+    pub fn lane(&self, depth: usize) -> *mut Lane {
+        self.lanes.get(depth).map_or(core::ptr::null_mut(), UnsafeCell::get)
+    }
+
+    fn index(&self) -> ThreadIndex {
+        // Relaxed: only changed by the thread that owns the place.
+        ThreadIndex(self.index.load(Ordering::Relaxed))
+    }
+
+    /// Records the thread's name if it has changed. Called by the thread itself, now and then.
+    #[inline]
+    pub fn look_at_name(&self, session: &Session, n_stacks: u32) {
+        let (first, interval) = NAME_CHECKS;
+        if n_stacks & (interval - 1) == first {
+            self.record_name(session);
+        }
+    }
+
+    #[cold]
+    fn record_name(&self, session: &Session) {
+        let name = syscall::thread_name();
+        // SAFETY: only the owner uses the name; a nested event that comes here writes the same bytes.
+        let known = unsafe { &mut *self.name.get() };
+        if *known != name {
+            *known = name;
+            let (tid, stamp) = (self.owner.load(Ordering::Relaxed), session.recording.now());
+            session.recording.add_thread(self.index(), tid, name, stamp);
+        }
+    }
+}
+
+/// All places of the process, an append-only list.
+#[derive(Debug)]
+pub struct Threads {
+    first: AtomicPtr<Thread>,
+    /// Where the last search for a free place ended.
+    cursor: AtomicPtr<Thread>,
+}
+
+impl Threads {
+    /// None.
+    pub const NEW: Threads =
+        Threads { first: AtomicPtr::new(core::ptr::null_mut()), cursor: AtomicPtr::new(core::ptr::null_mut()) };
+
+    fn from(&self, start: &AtomicPtr<Thread>) -> impl Iterator<Item = &Thread> {
+        // Acquire: receives the places from whoever appended them.
+        // SAFETY: places are never unmapped.
+        let first = unsafe { start.load(Ordering::Acquire).as_ref() };
+        core::iter::successors(first, |thread| unsafe { thread.next.as_ref() })
+    }
+
+    /// The latest stamp that any thread has written.
+    ///
+    /// In a forked child: what stands in its copy of the parent's memory was written before the fork, and what the
+    /// parent writes later has later stamps; so this is the moment of the fork.
+    pub fn latest_stamp(&self) -> Stamp {
+        let lanes = self.from(&self.first).flat_map(|thread| thread.lanes.iter());
+        // SAFETY: the process has one thread now.
+        lanes.map(|lane| unsafe { (*lane.get()).ring.latest_stamp() }).max().unwrap_or(Stamp(0))
+    }
+
+    /// Gives the calling thread a place: a dead thread's, or a new one. `None` if there is no memory.
+    #[cold]
+    pub fn register(&self, session: &Session, block: &mut ThreadBlock) -> Option<*const Thread> {
+        let tid = syscall::gettid();
+        let place = self.take_over(session, tid).or_else(|| self.append(tid))?;
+        let header = session.recording.header()?;
+        // Relaxed: numbers only have to be distinct.
+        let index = ThreadIndex(header.n_threads.fetch_add(1, Ordering::Relaxed));
+        place.index.store(index.0, Ordering::Relaxed);
+        let name = syscall::thread_name();
+        // SAFETY: the place is this thread's alone now.
+        unsafe { *place.name.get() = name };
+        session.recording.add_thread(index, tid, name, session.recording.now());
+        for lane in &place.lanes {
+            // SAFETY: as above.
+            let lane = unsafe { &mut *lane.get() };
+            lane.memory.clear();
+            lane.n_stacks = 0;
+            lane.ring.hand_over(&session.recording, index);
+        }
+        block.thread = core::ptr::from_ref(place).cast_mut().cast();
+        Some(place)
+    }
+
+    fn take_over(&self, session: &Session, tid: u32) -> Option<&Thread> {
+        // Relaxed: constant between forks.
+        let pid = session.pid.load(Ordering::Relaxed);
+        let candidates = self.from(&self.cursor).chain(self.from(&self.first)).take(PROBES_MAX);
+        for place in candidates {
+            // Relaxed: where to look next; any place will do.
+            self.cursor.store(place.next.cast_mut(), Ordering::Relaxed);
+            let owner = place.owner.load(Ordering::Relaxed);
+            // Acquire: receives what the dead thread has left in the place.
+            if !syscall::thread_exists(pid, owner)
+                && place.owner.compare_exchange(owner, tid, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    fn append(&self, tid: u32) -> Option<&Thread> {
+        let place: *mut Thread = pages::zeroed(1);
+        // SAFETY: fresh memory, for which all zeros is a Thread; or null.
+        let thread = unsafe { place.as_mut() }?;
+        thread.owner = AtomicU32::new(tid);
+        let mut first = self.first.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: not published yet.
+            unsafe { (*place).next = first };
+            // Release: publishes the place.
+            match self.first.compare_exchange(first, place, Ordering::Release, Ordering::Relaxed) {
+                // SAFETY: places are never unmapped.
+                Ok(_) => return Some(unsafe { &*place }),
+                Err(other) => first = other,
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What only aarch64 assembly can say: system calls, the thread-local block, the counter.
+
+use core::arch::{asm, global_asm};
+
+use tm_common::header::ClockKind;
+
+/// Makes a system call; a result from -4095 to -1 is an error number.
+///
+/// # Safety
+/// As the call demands.
+#[inline]
+pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
+    let result;
+    // SAFETY: the kernel's convention: number in x8, arguments in x0 to x5, result in x0.
+    unsafe {
+        asm!("svc 0", in("x8") number, inlateout("x0") a[0] => result, in("x1") a[1], in("x2") a[2], in("x3") a[3],
+             in("x4") a[4], in("x5") a[5], options(nostack));
+    }
+    result
+}
+
+global_asm!(
+    ".section .tbss.tm_tls,\"awT\",@nobits",
+    ".hidden tm_tls",
+    ".globl tm_tls",
+    ".type tm_tls, @object",
+    ".size tm_tls, 64",
+    ".p2align 4",
+    "tm_tls:",
+    ".zero 64",
+    ".text",
+);
+
+/// The address of the calling thread's `tm_tls`.
+#[inline]
+pub fn thread_block() -> *mut u8 {
+    let address;
+    // SAFETY: reads the thread pointer and an offset that the loader has filled in.
+    unsafe {
+        asm!("adrp {1}, :gottprel:tm_tls", "ldr {1}, [{1}, :gottprel_lo12:tm_tls]", "mrs {0}, tpidr_el0",
+             "add {0}, {0}, {1}", out(reg) address, out(reg) _, options(nostack, readonly, preserves_flags));
+    }
+    address
+}
+
+/// The virtual counter.
+#[inline]
+pub fn counter() -> u64 {
+    let value;
+    // SAFETY: Linux lets user space read CNTVCT_EL0.
+    unsafe { asm!("mrs {}, cntvct_el0", out(reg) value, options(nostack, nomem, preserves_flags)) };
+    value
+}
+
+/// The counter's kind and the shift that makes a stamp of it: about 10 ns, nothing at 24 to 100 MHz.
+pub fn counter_kind() -> Option<(ClockKind, u8)> {
+    let frequency: u64;
+    // SAFETY: Linux lets user space read CNTFRQ_EL0.
+    unsafe { asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nostack, nomem, preserves_flags)) };
+    Some((ClockKind::VirtualCounter, (frequency / 100_000_000).max(1).ilog2() as u8))
+}
+
+/// The ELF machine number.
+pub const MACHINE: u16 = 183;
+
+/// Ends the process at once with an illegal instruction.
+pub fn abort() -> ! {
+    // SAFETY: nothing runs after it.
+    unsafe { asm!("udf 0", options(noreturn, nomem, nostack)) }
+}

@@ -1,0 +1,60 @@
+//! The one way to speak to the user: a line `tm: ...` on standard error.
+
+use super::syscall;
+use super::text::Text;
+
+/// A line that is being put together; [`Message::say`] writes it.
+#[derive(Debug)]
+pub struct Message(Text<1024>);
+
+impl Message {
+    /// A line that starts with `tm: `.
+    pub fn new() -> Message {
+        let mut text = Text::EMPTY;
+        text.push(b"tm: ");
+        Message(text)
+    }
+
+    /// Appends text.
+    pub fn text(mut self, text: &str) -> Message {
+        self.0.push(text.as_bytes());
+        self
+    }
+
+    /// Appends bytes of the user's: a path, a value.
+    pub fn bytes(mut self, bytes: &[u8]) -> Message {
+        self.0.push(bytes);
+        self
+    }
+
+    /// Appends what an error number means.
+    pub fn error(mut self, error: syscall::Errno) -> Message {
+        let meaning = match error.0 {
+            libc::EACCES | libc::EPERM => "permission denied",
+            libc::ENOENT => "no such file or directory",
+            libc::ENOSPC => "no space left on device",
+            libc::EDQUOT => "disk quota exceeded",
+            libc::EROFS => "read-only file system",
+            libc::ENOTDIR => "not a directory",
+            libc::EISDIR => "is a directory",
+            libc::ELOOP => "is a symbolic link",
+            libc::EMFILE | libc::ENFILE => "too many open files",
+            libc::ENODEV => "the file system cannot map files shared",
+            libc::ENOMEM => "out of memory",
+            libc::EFBIG => "file size limit reached",
+            _ => "",
+        };
+        if meaning.is_empty() {
+            self.0.push(b"error ").push_number(error.0 as u64);
+        } else {
+            self.0.push(meaning.as_bytes());
+        }
+        self
+    }
+
+    /// Writes the line. If standard error is closed, nothing is said.
+    pub fn say(mut self) {
+        self.0.push(b"\n");
+        let _ = syscall::write(2, self.0.as_bytes());
+    }
+}

@@ -1,0 +1,18 @@
+//! Layer 1: the machine and the kernel. Nothing here knows what a recording is.
+//!
+//! System calls are made directly: libc's wrappers set `errno`, are cancellation points, and may be interposed.
+
+pub mod syscall;
+pub mod files;
+pub mod pages;
+pub mod tls;
+pub mod text;
+pub mod message;
+pub mod process;
+pub mod maps;
+pub mod elf;
+pub mod link_map;
+
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+pub mod arch;

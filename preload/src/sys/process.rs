@@ -1,0 +1,85 @@
+//! What the process was started with, found without libc: it may not be initialised when the first hook runs.
+
+use core::ffi::{CStr, c_char};
+
+use super::files;
+use super::text::{Text, parse_number};
+
+unsafe extern "C" {
+    /// The loader's record of the initial stack: `argc, argv..., NULL, envp..., NULL, auxv...`.
+    static __libc_stack_end: *const usize;
+}
+
+/// The initial stack of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct InitialStack {
+    argc: usize,
+    argv: *const *const c_char,
+}
+
+impl InitialStack {
+    /// The process's own.
+    pub fn current() -> InitialStack {
+        // SAFETY: the loader sets it before it runs any code of a library, and the block lives as long as the process.
+        let stack = unsafe { __libc_stack_end };
+        // SAFETY: the first word is argc, the rest follows it.
+        unsafe { InitialStack { argc: *stack, argv: stack.add(1).cast() } }
+    }
+
+    /// The arguments. They end early if the program has shortened its own.
+    pub fn arguments(self) -> impl Iterator<Item = &'static CStr> + Clone {
+        // SAFETY: argv has argc entries before its NULL.
+        (0..self.argc).map_while(move |place| unsafe { c_string(*self.argv.add(place)) })
+    }
+
+    /// The environment, `NAME=value`.
+    pub fn environment(self) -> impl Iterator<Item = &'static CStr> + Clone {
+        // SAFETY: envp follows the NULL of argv and ends with a NULL itself.
+        (self.argc + 1..).map_while(move |place| unsafe { c_string(*self.argv.add(place)) })
+    }
+
+    /// The value of an environment variable.
+    pub fn variable(self, name: &str) -> Option<&'static CStr> {
+        self.environment().find_map(|entry| {
+            let value_at = entry.to_bytes().strip_prefix(name.as_bytes())?;
+            value_at.first().filter(|&&byte| byte == b'=')?;
+            entry.to_bytes_with_nul().get(name.len() + 1..).and_then(|value| CStr::from_bytes_until_nul(value).ok())
+        })
+    }
+
+    /// A value of the auxiliary vector, see getauxval(3).
+    pub fn auxiliary(self, key: u64) -> Option<usize> {
+        let n_variables = self.environment().count();
+        // SAFETY: the auxiliary vector follows the environment's NULL and ends with an AT_NULL entry.
+        let mut entry = unsafe { self.argv.add(self.argc + 1 + n_variables + 1) }.cast::<[usize; 2]>();
+        loop {
+            // SAFETY: not beyond AT_NULL, see below.
+            let [found, value] = unsafe { *entry };
+            match found as u64 {
+                0 => return None,
+                found if found == key => return Some(value),
+                // SAFETY: this entry was not the last.
+                _ => entry = unsafe { entry.add(1) },
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `pointer` is null or a C string that lives as long as the process.
+unsafe fn c_string(pointer: *const c_char) -> Option<&'static CStr> {
+    // SAFETY: the caller's.
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
+}
+
+/// When process `pid` started, in clock ticks since boot (`/proc/PID/stat` field 22); 0 if it cannot be known.
+pub fn start_ticks(pid: u32) -> u64 {
+    let mut path = Text::<32>::EMPTY;
+    path.push(b"/proc/").push_number(u64::from(pid)).push(b"/stat");
+    let mut buffer = [0; 512];
+    let stat = files::read_start(path.as_c_str(), &mut buffer);
+    // The second field is the name in parentheses, which may contain anything; field 3 follows the last one.
+    let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |place| place + 2);
+    let fields = stat.get(after_name..).unwrap_or(&[]).split(|&byte| byte == b' ');
+    fields.skip(22 - 3).next().and_then(parse_number).unwrap_or(0)
+}

@@ -1,0 +1,216 @@
+//! System calls by name. Each returns the kernel's result; `errno` is never touched.
+
+use core::ffi::CStr;
+
+use super::arch;
+
+/// An error number of the kernel, positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+/// The result of a system call.
+pub type Result<T> = core::result::Result<T, Errno>;
+
+macro_rules! call {
+    ($number:ident $(, $argument:expr)*) => {{
+        let arguments = [$($argument as usize),*];
+        let mut all = [0usize; 6];
+        for (slot, argument) in all.iter_mut().zip(arguments) {
+            *slot = argument;
+        }
+        check(arch::syscall(libc::$number as usize, all))
+    }};
+}
+
+fn check(result: isize) -> Result<usize> {
+    if (-4095..0).contains(&result) { Err(Errno(-result as i32)) } else { Ok(result as usize) }
+}
+
+/// `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`.
+pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
+    // SAFETY: the path is a C string.
+    unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode) }.map(|fd| fd as i32)
+}
+
+/// `close`. Errors mean nothing to us.
+pub fn close(fd: i32) {
+    // SAFETY: the descriptor is the caller's own.
+    let _ = unsafe { call!(SYS_close, fd) };
+}
+
+/// `read`, at most `buffer.len()` bytes.
+pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    unsafe { call!(SYS_read, fd, buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// `write`.
+pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: the bytes are readable.
+    unsafe { call!(SYS_write, fd, bytes.as_ptr(), bytes.len()) }
+}
+
+/// `pwrite64`.
+pub fn pwrite(fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
+    // SAFETY: the bytes are readable.
+    unsafe { call!(SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), offset) }
+}
+
+/// `fallocate`.
+pub fn fallocate(fd: i32, mode: i32, offset: u64, len: u64) -> Result<usize> {
+    // SAFETY: no memory is involved.
+    unsafe { call!(SYS_fallocate, fd, mode, offset, len) }
+}
+
+/// `ftruncate`.
+pub fn ftruncate(fd: i32, len: u64) -> Result<usize> {
+    // SAFETY: whoever maps the part that goes must not touch it any more; see `extents::trim`.
+    unsafe { call!(SYS_ftruncate, fd, len) }
+}
+
+/// The device and inode numbers and the size of an open file.
+pub fn identity(fd: i32) -> Result<(u64, u64, u64)> {
+    // SAFETY: stat is plain data, all zeros is a value of it.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: the structure is the kernel's.
+    unsafe { call!(SYS_fstat, fd, &raw mut stat) }?;
+    Ok((stat.st_dev, stat.st_ino, stat.st_size as u64))
+}
+
+/// Whether an open file is a regular one.
+pub fn is_regular(fd: i32) -> bool {
+    // SAFETY: as in `identity`.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: the structure is the kernel's.
+    let result = unsafe { call!(SYS_fstat, fd, &raw mut stat) };
+    result.is_ok() && stat.st_mode & libc::S_IFMT == libc::S_IFREG
+}
+
+/// `unlinkat(AT_FDCWD, path, 0)`.
+pub fn unlink(path: &CStr) -> Result<usize> {
+    // SAFETY: the path is a C string.
+    unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) }
+}
+
+/// `readlinkat`, the length of what was written to `buffer`.
+pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the path is a C string, the buffer writable for its length.
+    unsafe { call!(SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// `getcwd`, the length without the NUL.
+pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    unsafe { call!(SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) }.map(|len| len.saturating_sub(1))
+}
+
+/// `mmap` of `len` bytes at any address: of a file (`MAP_SHARED`, read and write) or of fresh private memory.
+pub fn mmap(len: usize, file: Option<(i32, u64)>) -> Result<*mut u8> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let (flags, fd, offset) = match file {
+        Some((fd, offset)) => (libc::MAP_SHARED, fd, offset),
+        None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1, 0),
+    };
+    // SAFETY: without MAP_FIXED nothing that is mapped is replaced.
+    unsafe { call!(SYS_mmap, 0, len, protection, flags, fd, offset) }.map(|address| address as *mut u8)
+}
+
+/// `munmap`.
+///
+/// # Safety
+/// Nobody uses the range any more.
+pub unsafe fn munmap(address: *mut u8, len: usize) {
+    // SAFETY: the caller's.
+    let _ = unsafe { call!(SYS_munmap, address, len) };
+}
+
+/// `madvise`.
+pub fn madvise(address: *mut u8, len: usize, advice: i32) -> Result<usize> {
+    // SAFETY: only used with advice that keeps the content (MADV_WIPEONFORK).
+    unsafe { call!(SYS_madvise, address, len, advice) }
+}
+
+/// `mprotect`.
+pub fn mprotect(address: usize, len: usize, protection: i32) -> Result<usize> {
+    // SAFETY: only used on pages of this library.
+    unsafe { call!(SYS_mprotect, address, len, protection) }
+}
+
+/// `ioctl` with a structure.
+pub fn ioctl<T>(fd: i32, request: usize, argument: &mut T) -> Result<usize> {
+    // SAFETY: the structure is the one that the request takes, which its only caller (`maps`) ensures.
+    unsafe { call!(SYS_ioctl, fd, request, core::ptr::from_mut(argument)) }
+}
+
+/// `getpid`, not cached.
+pub fn getpid() -> u32 {
+    // SAFETY: no preconditions, always succeeds.
+    unsafe { call!(SYS_getpid) }.unwrap_or(0) as u32
+}
+
+/// `getppid`.
+pub fn getppid() -> u32 {
+    // SAFETY: no preconditions, always succeeds.
+    unsafe { call!(SYS_getppid) }.unwrap_or(0) as u32
+}
+
+/// `gettid`.
+pub fn gettid() -> u32 {
+    // SAFETY: no preconditions, always succeeds.
+    unsafe { call!(SYS_gettid) }.unwrap_or(0) as u32
+}
+
+/// Whether thread `tid` of process `pid` exists (`tgkill` with signal 0).
+pub fn thread_exists(pid: u32, tid: u32) -> bool {
+    // SAFETY: signal 0 is not delivered.
+    let result = unsafe { call!(SYS_tgkill, pid, tid, 0) };
+    result != Err(Errno(libc::ESRCH))
+}
+
+/// Whether process `pid` exists, as far as we may know (`kill` with signal 0).
+pub fn process_exists(pid: u32) -> bool {
+    // SAFETY: signal 0 is not delivered.
+    let result = unsafe { call!(SYS_kill, pid, 0) };
+    result != Err(Errno(libc::ESRCH))
+}
+
+/// The calling thread's name, `PR_GET_NAME`.
+pub fn thread_name() -> [u8; 16] {
+    let mut name = [0; 16];
+    // SAFETY: the kernel writes 16 bytes.
+    let _ = unsafe { call!(SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name
+}
+
+/// A clock in nanoseconds, 0 if it does not exist.
+pub fn clock_ns(clock: i32) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure is the kernel's.
+    let _ = unsafe { call!(SYS_clock_gettime, clock, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The host's name, ended by a NUL.
+pub fn host_name() -> [u8; 65] {
+    // SAFETY: utsname is plain data, all zeros is a value of it.
+    let mut names: libc::utsname = unsafe { core::mem::zeroed() };
+    // SAFETY: the structure is the kernel's.
+    let _ = unsafe { call!(SYS_uname, &raw mut names) };
+    names.nodename.map(|c| c as u8)
+}
+
+/// The largest file that the process may write, `RLIMIT_FSIZE`: going beyond it raises SIGXFSZ.
+pub fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: u64::MAX, rlim_max: u64::MAX };
+    // SAFETY: the structure is the kernel's, no new limit is set.
+    let _ = unsafe { call!(SYS_prlimit64, 0, libc::RLIMIT_FSIZE, 0, &raw mut limit) };
+    limit.rlim_cur
+}
+
+/// `exit_group`.
+pub fn exit_group(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        let _ = unsafe { call!(SYS_exit_group, status) };
+    }
+}

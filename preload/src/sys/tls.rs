@@ -1,0 +1,27 @@
+//! The thread-local block: the little that a hook must know of its thread before anything else.
+
+use core::ptr::NonNull;
+
+use super::arch;
+
+/// What is kept for each thread, all zero in a new one. No destructor: a thread's last frees come after those.
+#[repr(C)]
+#[derive(Debug)]
+pub struct ThreadBlock {
+    /// The thread's recorder state, null before its first event. Typed by `session::thread`.
+    pub thread: *mut u8,
+    /// How many recorder calls are under way: 1 while an event is recorded, 2 while a signal handler that interrupted
+    /// it records one.
+    pub depth: u32,
+    reserved: [u32; 11],
+}
+
+const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");
+
+/// The calling thread's block. Valid until the thread ends; only the thread itself may use it.
+#[inline]
+pub fn current() -> NonNull<ThreadBlock> {
+    let block = arch::thread_block().cast::<ThreadBlock>();
+    // SAFETY: the address of a thread-local variable is not null.
+    unsafe { NonNull::new_unchecked(block) }
+}

@@ -1,0 +1,49 @@
+//! aarch64: which registers unwinding needs, and how to see them.
+
+use core::arch::naked_asm;
+
+/// The registers that a callee preserves, the link register and the stack pointer, by their DWARF numbers
+/// (AADWARF64, table "Mapping of DWARF register numbers").
+pub const TRACKED: [u16; 13] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31];
+/// The place of what `capture` returns to among them: x30.
+pub const CAPTURED_PC: usize = 11;
+/// x29.
+pub const FRAME_POINTER: u16 = 29;
+/// sp.
+pub const STACK_POINTER: u16 = 31;
+/// Return addresses stand wherever the function saved x30.
+pub const RETURN_ADDRESS_SLOT: Option<i8> = None;
+
+/// Where a signal frame holds the interrupted pc, sp and fp, in bytes from the stack pointer that the handler returns
+/// to: `siginfo_t` (128), then `ucontext_t` with `uc_mcontext` at 176, which has the fault address and x0 to x30.
+pub const SIGNAL_PC: usize = 128 + 176 + 8 + 8 * 32;
+/// See [`SIGNAL_PC`].
+pub const SIGNAL_SP: usize = 128 + 176 + 8 + 8 * 31;
+/// See [`SIGNAL_PC`].
+pub const SIGNAL_FP: usize = 128 + 176 + 8 + 8 * 29;
+
+/// The address in a return address, which may carry a pointer authentication code above bit 47.
+#[inline]
+pub fn strip(pc: usize) -> usize {
+    pc & ((1 << 48) - 1)
+}
+
+/// Writes the tracked registers, in the order of [`TRACKED`], as they are right after this call returns.
+///
+/// # Safety
+/// `registers` has room for them.
+#[unsafe(naked)]
+pub unsafe extern "C" fn capture(registers: *mut [usize; TRACKED.len()]) {
+    naked_asm!(
+        "bti c",
+        "stp x19, x20, [x0]",
+        "stp x21, x22, [x0, 16]",
+        "stp x23, x24, [x0, 32]",
+        "stp x25, x26, [x0, 48]",
+        "stp x27, x28, [x0, 64]",
+        "stp x29, x30, [x0, 80]",
+        "mov x9, sp",
+        "str x9, [x0, 96]",
+        "ret",
+    )
+}

@@ -1,0 +1,179 @@
+//! Finds the unwind table entry (FDE) of an address: `.eh_frame_hdr`'s sorted table, then the entry and its CIE.
+//!
+//! LSB Core, "Exception Frames". Nothing is evaluated here; see [`super::cfi`].
+
+use core::ops::Range;
+
+use gimli::constants::{self as dw, DwEhPe};
+
+use super::bytes::Bytes;
+
+/// What a CIE and an FDE say of the code they cover.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The first address that the entry covers.
+    pub start: usize,
+    /// How many bytes it covers.
+    pub len: usize,
+    /// Instructions for all entries of the CIE, ...
+    pub common: Bytes,
+    /// ... and for this one.
+    pub own: Bytes,
+    /// What `advance_loc` counts.
+    pub code_alignment: u64,
+    /// What factored offsets count.
+    pub data_alignment: i64,
+    /// The column of the return address.
+    pub return_address: u64,
+    /// A handler returns through this code: augmentation `S`.
+    pub is_signal_frame: bool,
+    /// How pointers in the instructions (`set_loc`) are coded.
+    pub pointer_encoding: DwEhPe,
+}
+
+/// The entry that covers `address` in a module whose mapping is `module` and whose `.eh_frame_hdr` stands at `header`.
+pub fn find(module: Range<usize>, header: usize, address: usize) -> Option<Entry> {
+    // SAFETY: the module's segments are mapped while a frame of it is on the stack.
+    let mut all = unsafe { Bytes::new(module) };
+    all.seek(header)?;
+    let at = search(all, header, address)?;
+    all.seek(at)?;
+    let entry = parse_entry(all)?;
+    (address.wrapping_sub(entry.start) < entry.len).then_some(entry)
+}
+
+/// The address of the last entry that starts at or before `address`, by binary search.
+fn search(mut table: Bytes, header: usize, address: usize) -> Option<usize> {
+    let [version, frame_encoding, count_encoding, table_encoding] = table.value::<u32>()?.to_le_bytes();
+    let sorted = DwEhPe(dw::DW_EH_PE_datarel.0 | dw::DW_EH_PE_sdata4.0);
+    if version != 1 || DwEhPe(table_encoding) != sorted {
+        return None;
+    }
+    table.pointer(DwEhPe(frame_encoding), header)?;
+    let n_entries = table.pointer(DwEhPe(count_encoding), header)?;
+    let first = table.position();
+    let pair = |index: usize| {
+        let mut table = table;
+        table.seek(first.checked_add(index.checked_mul(8)?)?)?;
+        let (start, entry) = (table.value::<i32>()?, table.value::<i32>()?);
+        Some((header.wrapping_add_signed(start as isize), header.wrapping_add_signed(entry as isize)))
+    };
+    let (mut low, mut high) = (0, n_entries);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if pair(middle)?.0 <= address { low = middle + 1 } else { high = middle }
+    }
+    Some(pair(low.checked_sub(1)?)?.1)
+}
+
+/// The length word and, for an FDE, where its CIE is.
+fn parse_length(bytes: &mut Bytes) -> Option<Bytes> {
+    let len = match bytes.value::<u32>()? {
+        u32::MAX => usize::try_from(bytes.value::<u64>()?).ok()?,
+        len => len as usize,
+    };
+    bytes.split(len)
+}
+
+fn parse_entry(all: Bytes) -> Option<Entry> {
+    let mut rest = all;
+    let mut body = parse_length(&mut rest)?;
+    let pointer_at = body.position();
+    let distance = body.value::<u32>()? as usize;
+    let mut common = all_before(all, pointer_at.checked_sub(distance)?)?;
+    let cie = parse_common(parse_length(&mut common)?)?;
+    let start = body.pointer(cie.pointer_encoding, 0)?;
+    let len = body.pointer(DwEhPe(cie.pointer_encoding.0 & 0x0f), 0)?;
+    if cie.has_augmentation_data {
+        let len = body.uleb()? as usize;
+        body.split(len)?;
+    }
+    Some(Entry {
+        start,
+        len,
+        common: cie.instructions,
+        own: body,
+        code_alignment: cie.code_alignment,
+        data_alignment: cie.data_alignment,
+        return_address: cie.return_address,
+        is_signal_frame: cie.is_signal_frame,
+        pointer_encoding: cie.pointer_encoding,
+    })
+}
+
+/// The same mapping, from an earlier address on: a CIE precedes its FDEs.
+fn all_before(mut all: Bytes, at: usize) -> Option<Bytes> {
+    (at <= all.position()).then(|| all.seek(at))??;
+    Some(all)
+}
+
+struct Common {
+    instructions: Bytes,
+    code_alignment: u64,
+    data_alignment: i64,
+    return_address: u64,
+    is_signal_frame: bool,
+    pointer_encoding: DwEhPe,
+    has_augmentation_data: bool,
+}
+
+fn parse_common(mut body: Bytes) -> Option<Common> {
+    if body.value::<u32>()? != 0 {
+        return None;
+    }
+    let version: u8 = body.value()?;
+    let augmentation = parse_string(&mut body)?;
+    let code_alignment = body.uleb()?;
+    let data_alignment = body.sleb()?;
+    let return_address = if version == 1 { u64::from(body.value::<u8>()?) } else { body.uleb()? };
+    let mut common = Common {
+        instructions: Bytes::EMPTY,
+        code_alignment,
+        data_alignment,
+        return_address,
+        is_signal_frame: false,
+        pointer_encoding: dw::DW_EH_PE_absptr,
+        has_augmentation_data: false,
+    };
+    parse_augmentation(augmentation, &mut body, &mut common)?;
+    common.instructions = body;
+    Some(common)
+}
+
+fn parse_string(body: &mut Bytes) -> Option<Bytes> {
+    let mut rest = *body;
+    let mut len = 0;
+    while rest.value::<u8>()? != 0 {
+        len += 1;
+    }
+    let string = body.split(len);
+    body.split(1)?;
+    string
+}
+
+fn parse_augmentation(mut letters: Bytes, body: &mut Bytes, common: &mut Common) -> Option<()> {
+    if letters.remaining() == 0 {
+        return Some(());
+    }
+    if letters.value::<u8>()? != b'z' {
+        return None;
+    }
+    common.has_augmentation_data = true;
+    let len = body.uleb()? as usize;
+    let mut data = body.split(len)?;
+    while letters.remaining() > 0 {
+        match letters.value::<u8>()? {
+            b'R' => common.pointer_encoding = DwEhPe(data.value()?),
+            b'P' => {
+                let encoding = DwEhPe(data.value::<u8>()? & !dw::DW_EH_PE_indirect.0);
+                data.pointer(encoding, 0)?;
+            }
+            b'L' => drop(data.value::<u8>()?),
+            b'S' => common.is_signal_frame = true,
+            // 'B': return addresses are signed with the other key (aarch64), which stripping does not care about.
+            b'B' => {}
+            _ => return None,
+        }
+    }
+    Some(())
+}

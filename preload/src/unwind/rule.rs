@@ -1,0 +1,131 @@
+//! An unwind rule: how to get from one frame to its caller, in 8 bytes.
+
+use super::arch;
+use super::cfi::{Cfa, RegisterRule, Row};
+
+/// How the caller's stack pointer (the CFA, canonical frame address, DWARF section 6.4) is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// `cfa = sp + offset`.
+    FromStackPointer = 1,
+    /// `cfa = fp + offset`.
+    FromFramePointer = 2,
+    /// `cfa = *(fp + offset)`: a function that aligns its stack. `fp_slot` counts from `fp`, not from the CFA.
+    Dereference = 3,
+    /// A signal handler's return: the state is in the signal frame at `sp`.
+    Signal = 4,
+    /// The outermost frame.
+    End = 5,
+    /// Needs more registers than this walk knows.
+    Complex = 6,
+    /// No unwind table: `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, as far as that makes sense.
+    Guess = 7,
+}
+
+/// One rule.
+///
+/// ```text
+///  bit 0      8           16              32                  64
+///      | kind | ra_slot:8 | fp_slot:16    | cfa_offset:32     |
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Where the CFA is.
+    pub kind: Kind,
+    /// The return address stands at `cfa + 8 * ra_slot`.
+    pub ra_slot: i8,
+    /// The caller's frame pointer stands at `cfa + 8 * fp_slot`; [`Rule::FP_SAME`] if the register still has it.
+    pub fp_slot: i16,
+    /// In bytes.
+    pub cfa_offset: i32,
+}
+
+impl Rule {
+    /// See [`Rule::fp_slot`].
+    pub const FP_SAME: i16 = i16::MIN;
+
+    /// A rule that is all kind.
+    pub const fn of_kind(kind: Kind) -> Rule {
+        Rule { kind, ra_slot: -1, fp_slot: Self::FP_SAME, cfa_offset: 0 }
+    }
+
+    /// As a word; never 0.
+    #[inline]
+    pub fn pack(self) -> u64 {
+        self.kind as u64
+            | u64::from(self.ra_slot as u8) << 8
+            | u64::from(self.fp_slot as u16) << 16
+            | u64::from(self.cfa_offset as u32) << 32
+    }
+
+    /// From a word that [`Rule::pack`] made.
+    #[inline]
+    pub fn unpack(word: u64) -> Rule {
+        let kind = match word & 0xff {
+            1 => Kind::FromStackPointer,
+            2 => Kind::FromFramePointer,
+            3 => Kind::Dereference,
+            4 => Kind::Signal,
+            5 => Kind::End,
+            6 => Kind::Complex,
+            _ => Kind::Guess,
+        };
+        Rule { kind, ra_slot: (word >> 8) as i8, fp_slot: (word >> 16) as i16, cfa_offset: (word >> 32) as i32 }
+    }
+
+    /// The rule of a row of an unwind table; [`Kind::Complex`] if it does not fit.
+    pub fn of_row(row: &Row) -> Rule {
+        if row.is_signal_frame {
+            return Rule::of_kind(Kind::Signal);
+        }
+        if row.return_address() == RegisterRule::Undefined {
+            return Rule::of_kind(Kind::End);
+        }
+        Rule::of_plain_row(row).unwrap_or(Rule::of_kind(Kind::Complex))
+    }
+
+    fn of_plain_row(row: &Row) -> Option<Rule> {
+        let (kind, cfa_offset) = match row.cfa {
+            Cfa::Register { register: arch::STACK_POINTER, offset } => (Kind::FromStackPointer, offset),
+            Cfa::Register { register: arch::FRAME_POINTER, offset } => (Kind::FromFramePointer, offset),
+            Cfa::Expression(expression) => (Kind::Dereference, expression.dereferenced_frame_pointer()?),
+            Cfa::Register { .. } => return None,
+        };
+        let fp_slot = match (row.frame_pointer(), kind) {
+            (RegisterRule::Same | RegisterRule::Undefined, _) => Rule::FP_SAME,
+            (RegisterRule::AtCfa(offset), Kind::FromStackPointer | Kind::FromFramePointer) => to_slot(offset)?,
+            (RegisterRule::Expression(expression), Kind::Dereference) => to_slot(expression.frame_pointer_offset()?)?,
+            _ => return None,
+        };
+        let RegisterRule::AtCfa(ra_offset) = row.return_address() else { return None };
+        let ra_slot = i8::try_from(to_slot(ra_offset)?).ok()?;
+        if arch::RETURN_ADDRESS_SLOT.is_some_and(|slot| slot != ra_slot) {
+            return None;
+        }
+        Some(Rule { kind, ra_slot, fp_slot, cfa_offset: i32::try_from(cfa_offset).ok()? })
+    }
+}
+
+/// A byte offset in words, if it is whole and fits.
+fn to_slot(offset: i64) -> Option<i16> {
+    if offset % 8 != 0 {
+        return None;
+    }
+    i16::try_from(offset / 8).ok().filter(|&slot| slot != Rule::FP_SAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_come_back_from_their_words() {
+        for kind in [Kind::FromStackPointer, Kind::FromFramePointer, Kind::Dereference, Kind::Complex, Kind::End] {
+            for (ra_slot, fp_slot, cfa_offset) in [(-1, -2, 16), (-1, Rule::FP_SAME, 1 << 20), (3, 0, -8)] {
+                let rule = Rule { kind, ra_slot, fp_slot, cfa_offset };
+                assert_eq!(Rule::unpack(rule.pack()), rule);
+            }
+        }
+    }
+}

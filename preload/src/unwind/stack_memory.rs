@@ -1,0 +1,70 @@
+//! Where the calling thread's stacks are mapped: memory outside of them is never read.
+
+use core::ops::Range;
+
+use crate::sys::maps;
+
+/// How many stacks a thread may switch between without its mappings being asked for again: its own, a signal stack
+/// and a few fibers.
+const RANGES: usize = 4;
+
+/// The mappings in which this thread has had a stack pointer.
+#[derive(Debug)]
+pub struct StackMemory {
+    ranges: [Range<usize>; RANGES],
+    oldest: usize,
+}
+
+impl StackMemory {
+    /// Forgets all: the memory may belong to somebody else now.
+    pub fn clear(&mut self) {
+        self.ranges.fill(0..0);
+    }
+
+    /// What can be read outward from `sp`: up to the end of its mapping. `None` if it is not mapped.
+    #[inline]
+    pub fn above(&mut self, sp: usize) -> Option<Readable> {
+        match self.ranges.iter().find(|range| range.contains(&sp)) {
+            Some(range) => Some(Readable { start: sp, end: range.end }),
+            None => self.look_up(sp),
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self, sp: usize) -> Option<Readable> {
+        let range = maps::mapping_of(sp)?;
+        let end = range.end;
+        // A stack that has grown replaces what was known of it.
+        let same = self.ranges.iter().position(|known| known.end == end);
+        let place = same.unwrap_or_else(|| {
+            self.oldest = (self.oldest + 1) % RANGES;
+            self.oldest
+        });
+        if let Some(slot) = self.ranges.get_mut(place) {
+            *slot = range;
+        }
+        Some(Readable { start: sp, end })
+    }
+}
+
+/// A part of a stack that is mapped.
+#[derive(Clone, Copy, Debug)]
+pub struct Readable {
+    start: usize,
+    end: usize,
+}
+
+impl Readable {
+    /// Whether the word at `address` can be read.
+    #[inline]
+    pub fn holds(&self, address: usize) -> bool {
+        address >= self.start && address.is_multiple_of(8) && address < self.end && self.end - address >= 8
+    }
+
+    /// The word at `address`, if it lies in the stack.
+    #[inline]
+    pub fn word(&self, address: usize) -> Option<usize> {
+        // SAFETY: inside a readable mapping of the thread's own stack.
+        self.holds(address).then(|| unsafe { (address as *const usize).read() })
+    }
+}

@@ -1,0 +1,51 @@
+//! x86_64: which registers unwinding needs, and how to see them.
+
+use core::arch::naked_asm;
+
+/// The registers that a callee preserves, the stack pointer and the return address, by their DWARF numbers
+/// (System V ABI for AMD64, figure 3.36).
+pub const TRACKED: [u16; 8] = [3, 6, 7, 12, 13, 14, 15, 16];
+/// The place of what `capture` returns to among them.
+pub const CAPTURED_PC: usize = 7;
+/// rbp.
+pub const FRAME_POINTER: u16 = 6;
+/// rsp.
+pub const STACK_POINTER: u16 = 7;
+/// Return addresses always stand here, in words from the CFA.
+pub const RETURN_ADDRESS_SLOT: Option<i8> = Some(-1);
+
+/// Where a signal frame holds the interrupted pc, sp and fp, in bytes from the stack pointer that the handler returns
+/// to: `ucontext_t` with `uc_mcontext` at 40, REG_RIP 16, REG_RSP 15, REG_RBP 10.
+pub const SIGNAL_PC: usize = 40 + 8 * 16;
+/// See [`SIGNAL_PC`].
+pub const SIGNAL_SP: usize = 40 + 8 * 15;
+/// See [`SIGNAL_PC`].
+pub const SIGNAL_FP: usize = 40 + 8 * 10;
+
+/// The address in a return address: nothing else is in it.
+#[inline]
+pub fn strip(pc: usize) -> usize {
+    pc
+}
+
+/// Writes the tracked registers, in the order of [`TRACKED`], as they are right after this call returns.
+///
+/// # Safety
+/// `registers` has room for them.
+#[unsafe(naked)]
+pub unsafe extern "C" fn capture(registers: *mut [usize; TRACKED.len()]) {
+    naked_asm!(
+        "endbr64",
+        "mov [rdi], rbx",
+        "mov [rdi + 8], rbp",
+        "lea rax, [rsp + 8]",
+        "mov [rdi + 16], rax",
+        "mov [rdi + 24], r12",
+        "mov [rdi + 32], r13",
+        "mov [rdi + 40], r14",
+        "mov [rdi + 48], r15",
+        "mov rax, [rsp]",
+        "mov [rdi + 56], rax",
+        "ret",
+    )
+}
