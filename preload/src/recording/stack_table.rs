@@ -63,10 +63,13 @@ impl Key {
         (node.pc >> Self::PC_BITS == 0).then_some(Key { key: node.pc | parent << Self::PC_BITS, tag })
     }
 
+    /// The upper half of a sum of products: every bit of the address and of the parent reaches it.
     #[inline]
     fn hash(self) -> usize {
-        let mixed = (self.key ^ self.tag.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed ^ mixed >> 32) as usize
+        let pc = self.key & ((1 << Self::PC_BITS) - 1);
+        let parent = self.key >> Self::PC_BITS | self.tag & 0xffff_0000;
+        let sum = pc.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(parent.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        (sum >> 32) as usize
     }
 }
 

@@ -31,7 +31,6 @@ impl Module {
     }
 }
 
-const FREE: u32 = 0;
 const READY: u32 = 1;
 const GONE: u32 = 2;
 
@@ -64,7 +63,7 @@ impl Modules {
     fn place(&self, index: usize) -> Option<&Place> {
         // Acquire: receives the memory.
         let places = self.places.load(Ordering::Acquire);
-        // SAFETY: inside the table, which is never unmapped and for which all zeros is FREE.
+        // SAFETY: inside the table, which is never unmapped and for which all zeros is a place that is not READY.
         (index < MODULES_MAX && !places.is_null()).then(|| unsafe { &*places.add(index) })
     }
 
