@@ -52,7 +52,8 @@ fn by_traceback(stacks: &[Sum<&Traceback>]) -> Vec<Statistic> {
     let mut groups: Sums<Box<[FrameKey]>, Traceback> = Sums::default();
     for stack in stacks {
         let key = stack.what.frames().iter().map(|frame| interner.key(frame)).collect();
-        groups.add(key, stack.size, stack.count, || stack.what.clone());
+        // As in CPython: stacks of different whole depth may have met in this group.
+        groups.add(key, stack.size, stack.count, || stack.what.without_total_nframe());
     }
     groups.statistics()
 }

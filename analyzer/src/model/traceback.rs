@@ -53,6 +53,11 @@ impl Traceback {
         self.total_nframe
     }
 
+    /// The same frames, with the whole depth unknown.
+    pub fn without_total_nframe(&self) -> Traceback {
+        Traceback { frames: self.frames.clone(), total_nframe: None }
+    }
+
     /// The lines of a printed traceback, most recent last: two for each frame, the second only if `source` has it.
     ///
     /// `limit` is what CPython makes of it: of a positive one the `limit` most recent frames, of a negative one all
