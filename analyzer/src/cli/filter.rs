@@ -13,11 +13,11 @@ use crate::report::human;
 const EXAMPLES: &str = "\
 Examples:
   tmtool filter tm.prog.1234.bin -o peak.snap
-  tmtool filter tm.prog.1234.bin --at end --include '*/parser.c' --exclude '*/parser.c:120' -o out.snap
+  tmtool filter all.snap --include '*/parser.c' --exclude '*/parser.c:120' -o out.snap
   tmtool filter all.snap --all-frames --exclude '*/libcrypto*' -o out.snap
 
-A PATTERN is matched against the whole name, as by Python's fnmatch: * (also across /), ?, [seq], [!seq]. A block stays
-if it matches any --include (where there are some) and no --exclude.";
+A PATTERN must match the whole name, as in Python's fnmatch: * (also across /), ?, [seq], [!seq].
+A block stays if it matches any --include (where there are some) and no --exclude.";
 
 /// The arguments of `tmtool filter`.
 #[derive(clap::Args)]
