@@ -25,6 +25,8 @@ pub enum Error {
         /// What was found instead.
         source: DecodeError,
     },
+    /// What was asked for makes no sense, as a whole sentence: the exit code is that of a wrong command line.
+    Usage(String),
     /// Anything else, as a whole sentence.
     Message(String),
 }
@@ -51,7 +53,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot {action} {}: {}", path.display(), plain(source))
             }
             Error::Format { path, source } => write!(f, "cannot read {}: {source}", path.display()),
-            Error::Message(message) => f.write_str(message),
+            Error::Usage(message) | Error::Message(message) => f.write_str(message),
         }
     }
 }

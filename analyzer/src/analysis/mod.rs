@@ -1,1 +1,31 @@
-//! analysis
+//! What can be asked of snapshots: group, compare, filter. Results, orders and messages are CPython tracemalloc's.
+//!
+//! The answers are methods of [`Snapshot`](crate::model::Snapshot):
+//!
+//! ```
+//! use tm_analyzer::model::{Cumulative, Filter, Frame, KeyType, Snapshot, Trace, Traceback};
+//!
+//! let trace = |size, file: &str| {
+//!     let traceback = Traceback::new(vec![Frame::new(file, 5), Frame::new("main.c", 4)], None);
+//!     Trace { domain: 0, size, traceback }
+//! };
+//! let old = Snapshot::new(vec![trace(10, "a.c")], 2);
+//! let new = Snapshot::new(vec![trace(10, "a.c"), trace(90, "a.c"), trace(7, "b.c")], 2);
+//!
+//! let stats = new.statistics(KeyType::Lineno, Cumulative::Off).unwrap();
+//! assert_eq!(stats[0].to_string(), "a.c:5: size=100 B, count=2, average=50 B");
+//!
+//! let diff = new.compare_to(&old, KeyType::Filename, Cumulative::Off).unwrap();
+//! assert_eq!(diff[0].to_string(), "a.c:0: size=100 B (+90 B), count=2 (+1), average=50 B");
+//!
+//! let only_b = new.filter_traces(&[&Filter::new(true, "b.*")]);
+//! assert_eq!(only_b.traces.len(), 1);
+//! ```
+
+mod compare;
+mod filter;
+mod group;
+mod interner;
+
+#[cfg(test)]
+mod fixtures;

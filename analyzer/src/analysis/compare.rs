@@ -1,0 +1,136 @@
+//! Differences of two snapshots, group by group.
+
+use std::collections::HashMap;
+
+use crate::error::Result;
+use crate::model::{Cumulative, KeyType, Snapshot, Statistic, StatisticDiff, Traceback};
+
+impl Snapshot {
+    /// The groups of both snapshots, and by how much those of this one differ from those of `old`. The largest
+    /// difference comes first; groups that did not change come last.
+    ///
+    /// # Errors
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    pub fn compare_to(
+        &self,
+        old: &Snapshot,
+        key_type: KeyType,
+        cumulative: Cumulative,
+    ) -> Result<Vec<StatisticDiff>> {
+        let new_groups = self.grouped(key_type, cumulative)?;
+        let mut old_groups: HashMap<Traceback, Statistic> = old
+            .grouped(key_type, cumulative)?
+            .into_iter()
+            .map(|stat| (stat.traceback.clone(), stat))
+            .collect();
+        let mut diffs = Vec::with_capacity(new_groups.len());
+        for new in new_groups {
+            let (size, count) = old_groups.remove(&new.traceback).map_or((0, 0), |old| (old.size, old.count));
+            diffs.push(StatisticDiff {
+                size_diff: difference(new.size, size),
+                count_diff: difference(new.count, count),
+                size: new.size,
+                count: new.count,
+                traceback: new.traceback,
+            });
+        }
+        diffs.extend(old_groups.into_values().map(|old| StatisticDiff {
+            size_diff: difference(0, old.size),
+            count_diff: difference(0, old.count),
+            size: 0,
+            count: 0,
+            traceback: old.traceback,
+        }));
+        // No two groups compare equal, since their tracebacks differ.
+        diffs.sort_unstable_by(StatisticDiff::report_order);
+        Ok(diffs)
+    }
+}
+
+/// `new - old`, kept within what 64 bits with a sign hold.
+fn difference(new: u64, old: u64) -> i64 {
+    let difference = i128::from(new) - i128::from(old);
+    difference.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::fixtures::{create_snapshots, traceback};
+
+    /// (frames, size, size_diff, count, count_diff)
+    type Row<'a> = (&'a [(&'a str, u32)], u64, i64, u64, i64);
+
+    fn check(key_type: KeyType, expected: &[Row<'_>]) {
+        let (old, new) = create_snapshots();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|&(frames, size, size_diff, count, count_diff)| StatisticDiff {
+                traceback: traceback(frames),
+                size,
+                size_diff,
+                count,
+                count_diff,
+            })
+            .collect();
+        assert_eq!(new.compare_to(&old, key_type, Cumulative::Off).unwrap(), expected);
+    }
+
+    #[test]
+    fn differences_by_line_are_cpythons() {
+        check(
+            KeyType::Lineno,
+            &[
+                (&[("a.py", 5)], 5002, 5000, 2, 1),
+                (&[("c.py", 578)], 400, 400, 1, 1),
+                (&[("b.py", 1)], 0, -66, 0, -1),
+                (&[("<unknown>", 0)], 0, -7, 0, -1),
+                (&[("a.py", 2)], 30, 0, 3, 0),
+            ],
+        );
+    }
+
+    #[test]
+    fn differences_by_file_are_cpythons() {
+        check(
+            KeyType::Filename,
+            &[
+                (&[("a.py", 0)], 5032, 5000, 5, 1),
+                (&[("c.py", 0)], 400, 400, 1, 1),
+                (&[("b.py", 0)], 0, -66, 0, -1),
+                (&[("<unknown>", 0)], 0, -7, 0, -1),
+            ],
+        );
+    }
+
+    #[test]
+    fn differences_by_traceback_are_cpythons() {
+        check(
+            KeyType::Traceback,
+            &[
+                (&[("a.py", 5), ("b.py", 4)], 5002, 5000, 2, 1),
+                (&[("c.py", 578)], 400, 400, 1, 1),
+                (&[("b.py", 1)], 0, -66, 0, -1),
+                (&[("<unknown>", 0)], 0, -7, 0, -1),
+                (&[("a.py", 2), ("b.py", 4)], 30, 0, 3, 0),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_text_is_cpythons() {
+        let (old, new) = create_snapshots();
+        let diffs = new.compare_to(&old, KeyType::Lineno, Cumulative::Off).unwrap();
+        assert_eq!(
+            diffs.first().unwrap().to_string(),
+            "a.py:5: size=5002 B (+5000 B), count=2 (+1), average=2501 B"
+        );
+    }
+
+    #[test]
+    fn differences_stay_within_64_bits() {
+        assert_eq!(difference(0, u64::MAX), i64::MIN);
+        assert_eq!(difference(u64::MAX, 0), i64::MAX);
+        assert_eq!(difference(1, 3), -2);
+    }
+}

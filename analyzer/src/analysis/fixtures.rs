@@ -1,0 +1,48 @@
+//! Snapshots for tests: those of CPython's `test_tracemalloc.py`, and random ones.
+
+use crate::model::{Frame, Snapshot, Trace, Traceback};
+
+/// A traceback of frames, most recent first.
+pub(super) fn traceback(frames: &[(&str, u32)]) -> Traceback {
+    Traceback::new(frames.iter().map(|&(file, line)| Frame::new(file, line)).collect(), None)
+}
+
+/// `create_snapshots()` of CPython's tests: (old, new).
+pub(super) fn create_snapshots() -> (Snapshot, Snapshot) {
+    let trace = |domain, size, frames: &[(&str, u32)]| Trace { domain, size, traceback: traceback(frames) };
+    let common = || vec![trace(0, 10, &[("a.py", 2), ("b.py", 4)]); 3];
+    let mut old = common();
+    old.push(trace(1, 2, &[("a.py", 5), ("b.py", 4)]));
+    old.push(trace(2, 66, &[("b.py", 1)]));
+    old.push(trace(3, 7, &[("<unknown>", 0)]));
+    let mut new = common();
+    new.push(trace(2, 2, &[("a.py", 5), ("b.py", 4)]));
+    new.push(trace(2, 5000, &[("a.py", 5), ("b.py", 4)]));
+    new.push(trace(4, 400, &[("c.py", 578)]));
+    (Snapshot::new(old, 2), Snapshot::new(new, 2))
+}
+
+/// Up to 40 traces in up to 10 shared stacks with much recursion.
+pub(super) fn random_snapshot(seed: u64) -> Snapshot {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut below = |limit: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 20) % limit
+    };
+    let stacks: Vec<Traceback> = (0..=below(9))
+        .map(|_| {
+            let frames = (0..=below(6)).map(|_| {
+                let file = ["a.c", "b.c", "c.c"][below(3) as usize];
+                Frame::new(file, below(3) as u32)
+            });
+            Traceback::new(frames.collect(), None)
+        })
+        .collect();
+    let traces = (0..below(40)).map(|_| {
+        let traceback = stacks[below(stacks.len() as u64) as usize].clone();
+        Trace { domain: below(3) as u32, size: below(5), traceback }
+    });
+    Snapshot::new(traces.collect(), 7)
+}

@@ -1,0 +1,292 @@
+//! Statistics: the traces of a snapshot grouped by file, line or stack.
+//!
+//! A snapshot has up to millions of traces and some ten thousand different stacks. Traces are therefore added up by
+//! the address of their shared frames first; only the different stacks are looked into.
+
+use std::hash::Hash;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::interner::{FrameInterner, FrameKey};
+use crate::error::{Error, Result};
+use crate::model::{Cumulative, Frame, KeyType, Snapshot, Statistic, Traceback};
+
+impl Snapshot {
+    /// The traces grouped by `key_type`, the largest group first (by size, then count, then traceback).
+    ///
+    /// # Errors
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    pub fn statistics(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
+        let mut statistics = self.grouped(key_type, cumulative)?;
+        // No two groups compare equal, since their tracebacks differ.
+        statistics.sort_unstable_by(Statistic::report_order);
+        Ok(statistics)
+    }
+
+    /// The groups in no particular order; no two have equal tracebacks.
+    pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
+        if cumulative != Cumulative::Off && key_type == KeyType::Traceback {
+            let message = format!("cumulative mode cannot by used with key type '{key_type}'");
+            return Err(Error::Usage(message));
+        }
+        let stacks = self.stacks();
+        Ok(match (key_type, cumulative) {
+            (KeyType::Traceback, _) => by_traceback(&stacks),
+            (_, Cumulative::Off) => by_most_recent(&stacks, key_type),
+            (_, Cumulative::Once | Cumulative::Tracemalloc) => by_all_frames(&stacks, key_type, cumulative),
+        })
+    }
+
+    /// The traces added up by shared stack. Equal stacks that are not shared stay apart.
+    fn stacks(&self) -> Vec<Sum<&Traceback>> {
+        let mut stacks = Sums::default();
+        for trace in &self.traces {
+            stacks.add(trace.traceback.identity(), trace.size, 1, || &trace.traceback);
+        }
+        stacks.sums
+    }
+}
+
+fn by_traceback(stacks: &[Sum<&Traceback>]) -> Vec<Statistic> {
+    let mut interner = FrameInterner::default();
+    let mut groups: Sums<Box<[FrameKey]>, Traceback> = Sums::default();
+    for stack in stacks {
+        let key = stack.what.frames().iter().map(|frame| interner.key(frame)).collect();
+        // As in CPython: stacks of different whole depth may have met in this group.
+        groups.add(key, stack.size, stack.count, || stack.what.without_total_nframe());
+    }
+    groups.statistics()
+}
+
+fn by_most_recent(stacks: &[Sum<&Traceback>], key_type: KeyType) -> Vec<Statistic> {
+    let unknown = Frame::unknown();
+    let mut interner = FrameInterner::default();
+    let mut groups = Sums::default();
+    for stack in stacks {
+        let frame = stack.what.most_recent().unwrap_or(&unknown);
+        let key = frame_key(&mut interner, frame, key_type);
+        groups.add(key, stack.size, stack.count, || group_traceback(frame, key_type));
+    }
+    groups.statistics()
+}
+
+fn by_all_frames(stacks: &[Sum<&Traceback>], key_type: KeyType, cumulative: Cumulative) -> Vec<Statistic> {
+    let unknown = [Frame::unknown()];
+    let mut interner = FrameInterner::default();
+    let mut groups = Sums::default();
+    let mut seen = FxHashSet::default();
+    for stack in stacks {
+        seen.clear();
+        let frames = stack.what.frames();
+        for frame in if frames.is_empty() { &unknown } else { frames } {
+            let key = frame_key(&mut interner, frame, key_type);
+            if cumulative == Cumulative::Tracemalloc || seen.insert(key) {
+                groups.add(key, stack.size, stack.count, || group_traceback(frame, key_type));
+            }
+        }
+    }
+    groups.statistics()
+}
+
+fn frame_key<'a>(interner: &mut FrameInterner<'a>, frame: &'a Frame, key_type: KeyType) -> FrameKey {
+    match key_type {
+        KeyType::Filename => interner.file_key(frame),
+        KeyType::Lineno | KeyType::Traceback => interner.key(frame),
+    }
+}
+
+/// What a group of one frame is shown as: the frame, or its file with line 0 and without a function.
+fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
+    let frame = match key_type {
+        KeyType::Filename => Frame {
+            function: None,
+            lineno: 0,
+            filename: frame.filename.clone(),
+            module: frame.module.clone(),
+        },
+        KeyType::Lineno | KeyType::Traceback => frame.clone(),
+    };
+    Traceback::new(vec![frame], None)
+}
+
+/// Bytes and blocks of one group.
+struct Sum<W> {
+    what: W,
+    size: u64,
+    count: u64,
+}
+
+/// Sums by key, in the order in which the keys came.
+struct Sums<K, W> {
+    place_of: FxHashMap<K, usize>,
+    sums: Vec<Sum<W>>,
+}
+
+impl<K, W> Default for Sums<K, W> {
+    fn default() -> Sums<K, W> {
+        Sums { place_of: FxHashMap::default(), sums: Vec::new() }
+    }
+}
+
+impl<K: Eq + Hash, W> Sums<K, W> {
+    /// Adds to the group of `key`; `what` makes the group's description when it is new.
+    fn add(&mut self, key: K, size: u64, count: u64, what: impl FnOnce() -> W) {
+        let place = *self.place_of.entry(key).or_insert(self.sums.len());
+        match self.sums.get_mut(place) {
+            Some(sum) => {
+                sum.size = sum.size.saturating_add(size);
+                sum.count = sum.count.saturating_add(count);
+            }
+            None => self.sums.push(Sum { what: what(), size, count }),
+        }
+    }
+}
+
+impl<K> Sums<K, Traceback> {
+    fn statistics(self) -> Vec<Statistic> {
+        let statistic =
+            |sum: Sum<Traceback>| Statistic { traceback: sum.what, size: sum.size, count: sum.count };
+        self.sums.into_iter().map(statistic).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::analysis::fixtures::{create_snapshots, random_snapshot, traceback};
+
+    fn texts(snapshot: &Snapshot, key_type: KeyType, cumulative: Cumulative) -> Vec<(String, u64, u64)> {
+        let stats = snapshot.statistics(key_type, cumulative).unwrap();
+        stats.into_iter().map(|stat| (stat.traceback.to_string(), stat.size, stat.count)).collect()
+    }
+
+    fn rows(expected: &[(&str, u64, u64)]) -> Vec<(String, u64, u64)> {
+        expected.iter().map(|&(text, size, count)| (text.to_owned(), size, count)).collect()
+    }
+
+    #[test]
+    fn groups_by_line_are_cpythons() {
+        let (old, new) = create_snapshots();
+        assert_eq!(
+            texts(&old, KeyType::Lineno, Cumulative::Off),
+            rows(&[("b.py:1", 66, 1), ("a.py:2", 30, 3), ("<unknown>:0", 7, 1), ("a.py:5", 2, 1)])
+        );
+        assert_eq!(
+            texts(&new, KeyType::Lineno, Cumulative::Off),
+            rows(&[("a.py:5", 5002, 2), ("c.py:578", 400, 1), ("a.py:2", 30, 3)])
+        );
+    }
+
+    #[test]
+    fn groups_by_file_are_cpythons() {
+        let (old, new) = create_snapshots();
+        assert_eq!(
+            texts(&old, KeyType::Filename, Cumulative::Off),
+            rows(&[("b.py:0", 66, 1), ("a.py:0", 32, 4), ("<unknown>:0", 7, 1)])
+        );
+        assert_eq!(
+            texts(&new, KeyType::Filename, Cumulative::Off),
+            rows(&[("a.py:0", 5032, 5), ("c.py:0", 400, 1)])
+        );
+    }
+
+    #[test]
+    fn groups_by_traceback_are_cpythons() {
+        let (old, new) = create_snapshots();
+        let stat = |frames, size, count| Statistic { traceback: traceback(frames), size, count };
+        assert_eq!(
+            old.statistics(KeyType::Traceback, Cumulative::Off).unwrap(),
+            [
+                stat(&[("b.py", 1)], 66, 1),
+                stat(&[("a.py", 2), ("b.py", 4)], 30, 3),
+                stat(&[("<unknown>", 0)], 7, 1),
+                stat(&[("a.py", 5), ("b.py", 4)], 2, 1),
+            ]
+        );
+        assert_eq!(
+            new.statistics(KeyType::Traceback, Cumulative::Off).unwrap(),
+            [
+                stat(&[("a.py", 5), ("b.py", 4)], 5002, 2),
+                stat(&[("c.py", 578)], 400, 1),
+                stat(&[("a.py", 2), ("b.py", 4)], 30, 3),
+            ]
+        );
+        let error = old.statistics(KeyType::Traceback, Cumulative::Tracemalloc).unwrap_err();
+        assert_eq!(error.to_string(), "cumulative mode cannot by used with key type 'traceback'");
+    }
+
+    #[test]
+    fn cumulative_groups_are_cpythons() {
+        let (old, _) = create_snapshots();
+        for cumulative in [Cumulative::Once, Cumulative::Tracemalloc] {
+            assert_eq!(
+                texts(&old, KeyType::Filename, cumulative),
+                rows(&[("b.py:0", 98, 5), ("a.py:0", 32, 4), ("<unknown>:0", 7, 1)])
+            );
+            assert_eq!(
+                texts(&old, KeyType::Lineno, cumulative),
+                rows(&[
+                    ("b.py:1", 66, 1),
+                    ("b.py:4", 32, 4),
+                    ("a.py:2", 30, 3),
+                    ("<unknown>:0", 7, 1),
+                    ("a.py:5", 2, 1)
+                ])
+            );
+        }
+    }
+
+    #[test]
+    fn recursion_counts_once_or_as_cpython_counts_it() {
+        let stack = traceback(&[("a", 1), ("a", 2), ("a", 1)]);
+        let snapshot = Snapshot::new(vec![crate::model::Trace { domain: 0, size: 100, traceback: stack }], 3);
+        let by_line = |cumulative| texts(&snapshot, KeyType::Lineno, cumulative);
+        assert_eq!(by_line(Cumulative::Tracemalloc), rows(&[("a:1", 200, 2), ("a:2", 100, 1)]));
+        assert_eq!(by_line(Cumulative::Once), rows(&[("a:2", 100, 1), ("a:1", 100, 1)]));
+        let by_file = |cumulative| texts(&snapshot, KeyType::Filename, cumulative);
+        assert_eq!(by_file(Cumulative::Tracemalloc), rows(&[("a:0", 300, 3)]));
+        assert_eq!(by_file(Cumulative::Once), rows(&[("a:0", 100, 1)]));
+    }
+
+    #[test]
+    fn counting_once_equals_a_naive_set_per_trace() {
+        for seed in 0..200 {
+            let snapshot = random_snapshot(seed);
+            for key_type in [KeyType::Filename, KeyType::Lineno] {
+                let mut naive: BTreeMap<Frame, (u64, u64)> = BTreeMap::new();
+                for trace in &snapshot.traces {
+                    let keys: BTreeSet<Frame> = trace
+                        .traceback
+                        .frames()
+                        .iter()
+                        .map(|frame| match key_type {
+                            KeyType::Filename => Frame::new(frame.filename.clone(), 0),
+                            _ => frame.clone(),
+                        })
+                        .collect();
+                    for key in keys {
+                        let sum = naive.entry(key).or_default();
+                        *sum = (sum.0 + trace.size, sum.1 + 1);
+                    }
+                }
+                let mut naive: Vec<_> =
+                    naive.into_iter().map(|(frame, (size, count))| (size, count, frame)).collect();
+                naive.sort();
+                naive.reverse();
+                let naive: Vec<_> =
+                    naive.into_iter().map(|(size, count, frame)| (frame.to_string(), size, count)).collect();
+                assert_eq!(texts(&snapshot, key_type, Cumulative::Once), naive);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_without_frames_is_unknown() {
+        let trace = crate::model::Trace { domain: 0, size: 3, traceback: traceback(&[]) };
+        let snapshot = Snapshot::new(vec![trace], 1);
+        assert_eq!(texts(&snapshot, KeyType::Lineno, Cumulative::Off), rows(&[("<unknown>:0", 3, 1)]));
+        assert_eq!(texts(&snapshot, KeyType::Lineno, Cumulative::Once), rows(&[("<unknown>:0", 3, 1)]));
+    }
+}

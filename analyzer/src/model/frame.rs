@@ -1,0 +1,105 @@
+//! One frame of a stack: a file and a line, and what is known beyond tracemalloc's pair.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use super::repr::repr_str;
+
+/// A frame of a traceback.
+///
+/// Equality, hash and order are those of the pair (`filename`, `lineno`), as in tracemalloc: two frames of different
+/// functions on one line are equal. The text is `filename:lineno`, the `Debug` text is Python's `repr`.
+///
+/// ```
+/// use tm_analyzer::model::Frame;
+///
+/// let frame = Frame::new("a.py", 2);
+/// assert_eq!(frame.to_string(), "a.py:2");
+/// assert_eq!(format!("{frame:?}"), "<Frame filename='a.py' lineno=2>");
+/// assert!(frame < Frame::new("a.py", 10));
+/// ```
+#[derive(Clone)]
+pub struct Frame {
+    /// The source file; without line information a text like `libc.so.6+0x1234`.
+    pub filename: Arc<str>,
+    /// The line, from 1; 0 if it is not known.
+    pub lineno: u32,
+    /// The demangled function, if known.
+    pub function: Option<Arc<str>>,
+    /// The path of the program or library that the code is in, if known.
+    pub module: Option<Arc<str>>,
+}
+
+impl Frame {
+    /// A frame of which only file and line are known.
+    pub fn new(filename: impl Into<Arc<str>>, lineno: u32) -> Frame {
+        Frame { filename: filename.into(), lineno, function: None, module: None }
+    }
+
+    /// tracemalloc's frame of a block without a stack: `<unknown>:0`.
+    pub fn unknown() -> Frame {
+        Frame::new("<unknown>", 0)
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Frame) -> bool {
+        self.lineno == other.lineno && self.filename == other.filename
+    }
+}
+
+impl Eq for Frame {}
+
+impl Hash for Frame {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.filename.hash(state);
+        self.lineno.hash(state);
+    }
+}
+
+impl PartialOrd for Frame {
+    fn partial_cmp(&self, other: &Frame) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Frame {
+    fn cmp(&self, other: &Frame) -> Ordering {
+        // UTF-8 sorts as Python sorts code points.
+        self.filename.cmp(&other.filename).then(self.lineno.cmp(&other.lineno))
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.filename, self.lineno)
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<Frame filename={} lineno={}>", repr_str(&self.filename), self.lineno)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_function_is_no_part_of_equality() {
+        let mut frame = Frame::new("a.c", 1);
+        frame.function = Some("f".into());
+        assert_eq!(frame, Frame::new("a.c", 1));
+        assert_ne!(frame, Frame::new("a.c", 2));
+    }
+
+    #[test]
+    fn order_is_file_then_line_as_a_number() {
+        let mut frames = [Frame::new("b", 1), Frame::new("a", 10), Frame::new("a", 9), Frame::unknown()];
+        frames.sort();
+        assert_eq!(frames.map(|frame| frame.to_string()), ["<unknown>:0", "a:9", "a:10", "b:1"]);
+    }
+}

@@ -1,0 +1,64 @@
+//! What blocks are grouped by.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+/// What the blocks of a group have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyType {
+    /// The source file of the most recent frame.
+    Filename,
+    /// The source file and line of the most recent frame.
+    Lineno,
+    /// The whole stack.
+    Traceback,
+}
+
+impl FromStr for KeyType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<KeyType> {
+        match text {
+            "filename" => Ok(KeyType::Filename),
+            "lineno" => Ok(KeyType::Lineno),
+            "traceback" => Ok(KeyType::Traceback),
+            _ => Err(Error::Message(format!("unknown key_type: '{text}'"))),
+        }
+    }
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            KeyType::Filename => "filename",
+            KeyType::Lineno => "lineno",
+            KeyType::Traceback => "traceback",
+        })
+    }
+}
+
+/// Whether a block counts for the frames that called the one that allocated it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cumulative {
+    /// A block counts for its most recent frame only.
+    Off,
+    /// A block counts once for each file or line in its stack, however often that occurs there.
+    Once,
+    /// CPython's way: a block counts for every frame of its stack, so recursion counts it many times over.
+    Tracemalloc,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_parse_as_they_print_and_others_get_cpythons_message() {
+        for key in [KeyType::Filename, KeyType::Lineno, KeyType::Traceback] {
+            assert_eq!(key.to_string().parse::<KeyType>().unwrap(), key);
+        }
+        assert_eq!("foo".parse::<KeyType>().unwrap_err().to_string(), "unknown key_type: 'foo'");
+    }
+}

@@ -1,0 +1,149 @@
+//! Claims on snapshot files: what goes in comes out, and anything else is an error.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+use crate::model::{Frame, Origin, Trace, Traceback};
+
+fn snapshot() -> Snapshot {
+    let mut frame = Frame::new("src/a.c", 3);
+    frame.function = Some("main".into());
+    frame.module = Some("/bin/a".into());
+    let shared = Traceback::new(vec![Frame::new("lib.c", 7), frame], Some(9));
+    let traces = vec![
+        Trace { domain: 0, size: 10, traceback: shared.clone() },
+        Trace { domain: 7, size: u64::MAX, traceback: shared },
+        Trace { domain: 0, size: 1, traceback: Traceback::new(vec![Frame::new("lib.c", 7)], None) },
+        Trace { domain: 0, size: 1, traceback: Traceback::new(vec![], None) },
+    ];
+    let origin = Origin { program: "a".to_owned(), live_bytes: 42, ..Origin::default() };
+    Snapshot { traces, traceback_limit: 16, origin: Some(origin) }
+}
+
+fn in_folder(test: impl Fn(PathBuf)) {
+    let folder = tempfile::tempdir().unwrap();
+    test(folder.path().join("a.snap"));
+}
+
+#[test]
+fn what_is_dumped_is_loaded_with_functions_and_shared_tracebacks() {
+    in_folder(|path| {
+        snapshot().dump(&path).unwrap();
+        assert!(is_snap_file(&path).unwrap());
+        let loaded = Snapshot::load(&path).unwrap();
+        assert_eq!(loaded, snapshot());
+        assert_eq!(loaded.traces[0].traceback.identity(), loaded.traces[1].traceback.identity());
+        let oldest = &loaded.traces[0].traceback.frames()[0];
+        assert_eq!((oldest.function.as_deref(), oldest.module.as_deref()), (Some("main"), Some("/bin/a")));
+    });
+}
+
+#[test]
+fn equal_traces_cost_a_few_bytes_each() {
+    in_folder(|path| {
+        let mut many = snapshot();
+        many.traces = vec![many.traces[0].clone(); 10_000];
+        many.dump(&path).unwrap();
+        assert!(fs::metadata(&path).unwrap().len() < 50_000);
+    });
+}
+
+#[test]
+fn every_cut_and_every_changed_byte_is_an_error_that_names_the_file() {
+    in_folder(|path| {
+        snapshot().dump(&path).unwrap();
+        let good = fs::read(&path).unwrap();
+        for length in 0..good.len() {
+            fs::write(&path, &good[..length]).unwrap();
+            let error = Snapshot::load(&path).unwrap_err().to_string();
+            assert!(error.contains("a.snap"), "{error}");
+        }
+        for index in (0..good.len()).filter(|index| !(12..16).contains(index)) {
+            let mut bad = good.clone();
+            bad[index] ^= 0x11;
+            fs::write(&path, &bad).unwrap();
+            assert!(Snapshot::load(&path).is_err(), "byte {index}");
+        }
+        fs::write(&path, [good.as_slice(), b"x"].concat()).unwrap();
+        assert!(Snapshot::load(&path).unwrap_err().to_string().contains("damaged"));
+    });
+}
+
+#[test]
+fn a_newer_version_says_so() {
+    in_folder(|path| {
+        snapshot().dump(&path).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[8] = 2;
+        fs::write(&path, bytes).unwrap();
+        let error = Snapshot::load(&path).unwrap_err().to_string();
+        assert!(error.contains("version 2 and this tmtool reads version 1"), "{error}");
+    });
+}
+
+/// A file whose checksum is right and whose body is `body`.
+fn forged(body: &[u8]) -> Vec<u8> {
+    let mut bytes = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
+    bytes.extend((body.len() as u64).to_le_bytes());
+    bytes.extend(fnv1a(body).to_le_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+#[test]
+fn hostile_bodies_are_errors_and_cost_nothing() {
+    // A map with "strings" of 2^32 - 1 strings; an array of 2^32 - 1 items; deep nesting; a string of 4 GiB.
+    let strings = [&b"\x81\xa7strings"[..], b"\xdd\xff\xff\xff\xff"].concat();
+    let deep = vec![0x91; 100_000];
+    for body in [&strings[..], b"\xdd\xff\xff\xff\xff", &deep, b"\x81\xdb\xff\xff\xff\xff", b"", b"\xc1"] {
+        in_folder(|path| {
+            fs::write(&path, forged(body)).unwrap();
+            let error = Snapshot::load(&path).unwrap_err().to_string();
+            assert!(error.contains("not valid"), "{error}");
+        });
+    }
+}
+
+#[test]
+fn places_outside_of_the_tables_are_errors() {
+    let body = |frames: &[(u32, u32, Option<u32>, Option<u32>)], tracebacks: &[(Vec<u32>, Option<u32>)]| {
+        // Field by field, as a map.
+        rmp_serde::to_vec_named(&serde_json::json!({
+            "traceback_limit": 1, "origin": null, "strings": ["a"],
+            "frames": frames, "tracebacks": tracebacks, "traces": [[0, 1, 1]],
+        }))
+        .unwrap()
+    };
+    for (body, what) in [
+        (body(&[(1, 1, None, None)], &[]), "string 1 of 1"),
+        (body(&[(0, 1, Some(9), None)], &[]), "string 9 of 1"),
+        (body(&[], &[(vec![0], None)]), "frame 0 of 0"),
+        (body(&[(0, 1, None, None)], &[(vec![0], None)]), "traceback 1 of 1"),
+    ] {
+        in_folder(|path| {
+            fs::write(&path, forged(&body)).unwrap();
+            let error = Snapshot::load(&path).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        });
+    }
+}
+
+#[test]
+fn a_forged_body_with_any_byte_changed_is_read_or_refused() {
+    in_folder(|path| {
+        snapshot().dump(&path).unwrap();
+        let good = fs::read(&path).unwrap()[HEADER_BYTES..].to_vec();
+        for index in 0..good.len() {
+            for change in [0x01, 0x80, 0xff] {
+                let mut body = good.clone();
+                body[index] ^= change;
+                fs::write(&path, forged(&body)).unwrap();
+                if let Ok(loaded) = Snapshot::load(&path) {
+                    // What is accepted can be worked with.
+                    loaded.dump(&path).unwrap();
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,66 @@
+//! One live block.
+
+use std::fmt;
+
+use super::{Traceback, format_size};
+
+/// A block of memory that was allocated and not freed at the snapshot's moment.
+///
+/// ```
+/// use tm_analyzer::model::{Frame, Trace, Traceback};
+///
+/// let trace = Trace { domain: 0, size: 10, traceback: Traceback::new(vec![Frame::new("b.py", 4)], None) };
+/// assert_eq!(trace.to_string(), "b.py:4: 10 B");
+/// ```
+#[derive(Clone)]
+pub struct Trace {
+    /// The address space that the block is in; 0 is the C allocator's.
+    pub domain: u32,
+    /// The bytes that were asked for.
+    pub size: u64,
+    /// Where it was allocated.
+    pub traceback: Traceback,
+}
+
+impl PartialEq for Trace {
+    /// Compares `total_nframe` as well, as tracemalloc's `Trace` does.
+    fn eq(&self, other: &Trace) -> bool {
+        self.domain == other.domain
+            && self.size == other.size
+            && self.traceback.total_nframe() == other.traceback.total_nframe()
+            && self.traceback == other.traceback
+    }
+}
+
+impl Eq for Trace {}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.traceback, format_size(self.size as f64, false))
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = format_size(self.size as f64, false);
+        write!(f, "<Trace domain={} size={size}, traceback={:?}>", self.domain, self.traceback)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Frame;
+
+    #[test]
+    fn the_text_names_the_oldest_frame() {
+        let traceback = Traceback::new(vec![Frame::new("a.py", 2), Frame::new("b.py", 4)], Some(3));
+        let trace = Trace { domain: 0, size: 10, traceback };
+        assert_eq!(trace.to_string(), "b.py:4: 10 B");
+        assert_eq!(
+            format!("{trace:?}"),
+            "<Trace domain=0 size=10 B, traceback=<Traceback (<Frame filename='b.py' lineno=4>, \
+             <Frame filename='a.py' lineno=2>) total_nframe=3>>"
+        );
+    }
+}

@@ -1,0 +1,204 @@
+//! A stack as tracemalloc keeps it: frames from the oldest to the most recent.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use super::{Frame, LineSource};
+
+/// The frames of one stack, cheap to clone.
+///
+/// Equality, hash and order are those of the frames, without `total_nframe`. The text is that of the *oldest* stored
+/// frame, as in tracemalloc.
+///
+/// ```
+/// use tm_analyzer::model::{Frame, Traceback};
+///
+/// let traceback = Traceback::new(vec![Frame::new("a.py", 2), Frame::new("b.py", 4)], Some(3));
+/// assert_eq!(traceback.to_string(), "b.py:4");
+/// assert_eq!(traceback.most_recent().unwrap().to_string(), "a.py:2");
+/// ```
+#[derive(Clone)]
+pub struct Traceback {
+    frames: Arc<[Frame]>,
+    total_nframe: Option<u32>,
+}
+
+impl Traceback {
+    /// A traceback of `most_recent_first`, which is reversed, as in tracemalloc. `total_nframe` is the stack's whole
+    /// depth in frames, if known.
+    pub fn new(mut most_recent_first: Vec<Frame>, total_nframe: Option<u32>) -> Traceback {
+        most_recent_first.reverse();
+        Traceback { frames: most_recent_first.into(), total_nframe }
+    }
+
+    /// A traceback of frames that are in order already, oldest first.
+    pub fn from_oldest_first(frames: impl Into<Arc<[Frame]>>, total_nframe: Option<u32>) -> Traceback {
+        Traceback { frames: frames.into(), total_nframe }
+    }
+
+    /// The frames, oldest first.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The frame that allocated; `None` if no frame was stored.
+    pub fn most_recent(&self) -> Option<&Frame> {
+        self.frames.last()
+    }
+
+    /// The stack's depth before it was cut to `traceback_limit`, if known.
+    pub fn total_nframe(&self) -> Option<u32> {
+        self.total_nframe
+    }
+
+    /// The same frames, with the whole depth unknown.
+    pub fn without_total_nframe(&self) -> Traceback {
+        Traceback { frames: self.frames.clone(), total_nframe: None }
+    }
+
+    /// The lines of a printed traceback, most recent last: two for each frame, the second only if `source` has it.
+    ///
+    /// `limit` is what CPython makes of it: of a positive one the `limit` most recent frames, of a negative one all
+    /// *but* the `-limit` most recent (CPython's documentation says "the oldest"), of 0 nothing.
+    pub fn format(
+        &self,
+        limit: Option<isize>,
+        most_recent_first: bool,
+        source: &mut dyn LineSource,
+    ) -> Vec<String> {
+        let frames = self.limited(limit);
+        let mut lines = Vec::with_capacity(frames.len() * 2);
+        let mut push = |frame: &Frame| {
+            lines.push(format!("  File \"{}\", line {}", frame.filename, frame.lineno));
+            if let Some(line) = source.line(&frame.filename, frame.lineno)
+                && !line.trim().is_empty()
+            {
+                lines.push(format!("    {}", line.trim()));
+            }
+        };
+        if most_recent_first {
+            frames.iter().rev().for_each(&mut push);
+        } else {
+            frames.iter().for_each(&mut push);
+        }
+        lines
+    }
+
+    /// Which shared frames these are: equal for clones, and never equal for two tracebacks that live at one time and
+    /// have different frames.
+    pub(crate) fn identity(&self) -> usize {
+        self.frames.as_ptr().addr()
+    }
+
+    fn limited(&self, limit: Option<isize>) -> &[Frame] {
+        let n_frames = self.frames.len();
+        let range = match limit {
+            None => 0..n_frames,
+            Some(limit) if limit > 0 => n_frames.saturating_sub(limit.unsigned_abs())..n_frames,
+            Some(0) => 0..0,
+            Some(limit) => 0..n_frames.saturating_sub(limit.unsigned_abs()),
+        };
+        self.frames.get(range).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Traceback {
+    fn eq(&self, other: &Traceback) -> bool {
+        Arc::ptr_eq(&self.frames, &other.frames) || self.frames == other.frames
+    }
+}
+
+impl Eq for Traceback {}
+
+impl Hash for Traceback {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.frames.hash(state);
+    }
+}
+
+impl PartialOrd for Traceback {
+    fn partial_cmp(&self, other: &Traceback) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Traceback {
+    fn cmp(&self, other: &Traceback) -> Ordering {
+        self.frames.cmp(&other.frames)
+    }
+}
+
+impl fmt::Display for Traceback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.frames.first() {
+            Some(oldest) => oldest.fmt(f),
+            None => Frame::unknown().fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Traceback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<Traceback (")?;
+        for (index, frame) in self.frames.iter().enumerate() {
+            write!(f, "{}{frame:?}", if index == 0 { "" } else { ", " })?;
+        }
+        // Python writes a tuple of one with a comma.
+        f.write_str(if self.frames.len() == 1 { ",)" } else { ")" })?;
+        match self.total_nframe {
+            Some(total) => write!(f, " total_nframe={total}>"),
+            None => f.write_str(">"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traceback() -> Traceback {
+        Traceback::new(vec![Frame::new("a.py", 2), Frame::new("b.py", 4)], Some(3))
+    }
+
+    #[test]
+    fn repr_shows_frames_oldest_first_and_the_total_if_known() {
+        assert_eq!(format!("{:?}", Traceback::new(vec![], None)), "<Traceback ()>");
+        assert_eq!(format!("{:?}", Traceback::new(vec![], Some(0))), "<Traceback () total_nframe=0>");
+        let frames = vec![Frame::new("f1", 1), Frame::new("f2", 2)];
+        let expected = "(<Frame filename='f2' lineno=2>, <Frame filename='f1' lineno=1>)";
+        assert_eq!(format!("{:?}", Traceback::new(frames.clone(), None)), format!("<Traceback {expected}>"));
+        assert_eq!(
+            format!("{:?}", Traceback::new(frames, Some(2))),
+            format!("<Traceback {expected} total_nframe=2>")
+        );
+        let one = Traceback::new(vec![Frame::new("f", 1)], None);
+        assert_eq!(format!("{one:?}"), "<Traceback (<Frame filename='f' lineno=1>,)>");
+    }
+
+    #[test]
+    fn format_has_cpythons_limits_and_orders() {
+        let a = ["  File \"a.py\", line 2", "    <a.py, 2>"];
+        let b = ["  File \"b.py\", line 4", "    <b.py, 4>"];
+        let format = |limit, most_recent_first| {
+            let mut getline = |name: &str, line: u32| Some(format!("  <{name}, {line}>\n"));
+            traceback().format(limit, most_recent_first, &mut getline)
+        };
+        assert_eq!(format(None, false), [b, a].concat());
+        assert_eq!(format(Some(1), false), a);
+        assert_eq!(format(Some(-1), false), b);
+        assert_eq!(format(None, true), [a, b].concat());
+        assert_eq!(format(Some(1), true), a);
+        assert_eq!(format(Some(-1), true), b);
+        assert!(format(Some(0), false).is_empty());
+        assert!(format(Some(isize::MIN), false).is_empty());
+        assert_eq!(format(Some(isize::MAX), false), [b, a].concat());
+    }
+
+    #[test]
+    fn total_nframe_is_no_part_of_equality() {
+        let frames = || vec![Frame::new("a", 1)];
+        assert_eq!(Traceback::new(frames(), Some(1)), Traceback::new(frames(), None));
+    }
+}

@@ -1,0 +1,124 @@
+//! The first lines of every report: which recording, which moment, how much was live, and what is not known.
+
+use super::human::{count, counted, duration, percent, printable, size};
+use super::style::Style;
+use crate::model::{Moment, Origin, Snapshot};
+
+/// What the header says of a snapshot.
+#[derive(Clone, Copy)]
+pub struct Summary<'a> {
+    /// Where it comes from, if known.
+    pub origin: Option<&'a Origin>,
+    /// Bytes of its traces.
+    pub size: u64,
+    /// Number of its traces.
+    pub count: u64,
+    /// The most frames that its tracebacks keep.
+    pub traceback_limit: u32,
+}
+
+impl<'a> Summary<'a> {
+    /// The summary of `snapshot`.
+    pub fn of(snapshot: &'a Snapshot) -> Summary<'a> {
+        Summary {
+            origin: snapshot.origin.as_ref(),
+            size: snapshot.total_size(),
+            count: snapshot.traces.len() as u64,
+            traceback_limit: snapshot.traceback_limit,
+        }
+    }
+}
+
+/// The lines on the snapshot itself: recording, moment, live bytes; a filtered one's share of them.
+pub fn text(summary: &Summary<'_>, style: &Style) -> String {
+    let blocks = counted(summary.count, "block");
+    let Some(origin) = summary.origin else {
+        return format!("A snapshot of unknown origin: {} in {blocks}\n", size(summary.size));
+    };
+    let mut text = format!("{}: {}", printable(&origin.recording), printable(&program(origin)));
+    text += &format!(", pid {} on {}\n", origin.pid, printable(&origin.host));
+    let live = format!("{} live in {}", size(origin.live_bytes), counted(origin.live_blocks, "block"));
+    text += &format!("At {}: {live}\n", moment(origin));
+    if (summary.size, summary.count) != (origin.live_bytes, origin.live_blocks) {
+        let share = percent(summary.size, origin.live_bytes);
+        text += &format!("In this snapshot: {} in {blocks} ({share})\n", size(summary.size));
+    }
+    for warning in warnings(origin) {
+        text += &style.warning(&warning);
+        text.push('\n');
+    }
+    text
+}
+
+/// The command line where it is known, else the program; short, since it is there to be recognized.
+fn program(origin: &Origin) -> String {
+    let full =
+        if origin.command_line.is_empty() { origin.program.clone() } else { origin.command_line.join(" ") };
+    super::human::keep_start(&full, 60)
+}
+
+fn moment(origin: &Origin) -> String {
+    let time = format!("{} of {}", duration(origin.moment_ns), duration(origin.duration_ns));
+    match origin.moment.parse() {
+        Ok(Moment::TimeNs(_)) => time,
+        _ => format!("{}, {time}", printable(&origin.moment)),
+    }
+}
+
+fn warnings(origin: &Origin) -> Vec<String> {
+    let mut lines = Vec::new();
+    match origin.lost_events {
+        0 => {}
+        1 => lines.push("Warning: 1 event was lost; the figures are wrong by what it did.".to_owned()),
+        n => lines
+            .push(format!("Warning: {} events were lost; the figures are wrong by what they did.", count(n))),
+    }
+    if origin.unknown_frees > 0 {
+        let frees = counted(origin.unknown_frees, "free");
+        lines.push(format!("Warning: {frees} of memory whose allocation was not recorded."));
+    }
+    lines.extend(origin.notes.iter().map(|note| format!("Note: {}", printable(note))));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::origin;
+
+    #[test]
+    fn a_whole_snapshot_takes_two_lines() {
+        let origin = origin();
+        let summary = Summary { origin: Some(&origin), size: 12_900_000, count: 45_678, traceback_limit: 16 };
+        assert_eq!(
+            text(&summary, &Style::default()),
+            "tm.app.4321.bin: app --fast, pid 4321 on host\n\
+             At peak, 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks\n"
+        );
+    }
+
+    #[test]
+    fn what_is_filtered_lost_or_unknown_is_said() {
+        let mut origin = origin();
+        origin.moment = "3.21 s".to_owned();
+        origin.lost_events = 1_234;
+        origin.unknown_frees = 1;
+        origin.notes = vec!["The recording ends in the middle of a segment.".to_owned()];
+        let summary = Summary { origin: Some(&origin), size: 1_290_000, count: 5, traceback_limit: 16 };
+        assert_eq!(
+            text(&summary, &Style::default()),
+            "tm.app.4321.bin: app --fast, pid 4321 on host\n\
+             At 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks\n\
+             In this snapshot: 1260 KiB in 5 blocks (10.0%)\n\
+             Warning: 1,234 events were lost; the figures are wrong by what they did.\n\
+             Warning: 1 free of memory whose allocation was not recorded.\n\
+             Note: The recording ends in the middle of a segment.\n"
+        );
+    }
+
+    #[test]
+    fn a_hand_made_snapshot_says_so() {
+        let summary = Summary { origin: None, size: 10, count: 1, traceback_limit: 1 };
+        assert_eq!(text(&summary, &Style::default()), "A snapshot of unknown origin: 10 B in 1 block\n");
+    }
+}

@@ -1,0 +1,123 @@
+//! Numbers and names as people read them.
+
+use crate::model::format_size;
+
+/// Bytes, as tracemalloc writes them: `10.0 KiB`.
+pub fn size(bytes: u64) -> String {
+    format_size(bytes as f64, false)
+}
+
+/// A difference in bytes: `+10.0 KiB`.
+pub fn signed_size(bytes: i64) -> String {
+    format_size(bytes as f64, true)
+}
+
+/// `part` bytes in `n` blocks, on average: `2501 B`; `-` if there is no block.
+pub fn average(part: u64, n: u64) -> String {
+    if n == 0 { "-".to_owned() } else { format_size(part as f64 / n as f64, false) }
+}
+
+/// A number with its thousands apart: `45,678`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A difference of two numbers: `+45,678`, `-1`, `+0`.
+pub fn signed_count(n: i64) -> String {
+    format!("{}{}", if n < 0 { '-' } else { '+' }, count(n.unsigned_abs()))
+}
+
+/// A number of things: `1 block`, `2 blocks`.
+pub fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// `part` of `whole` in per cent with one decimal: `81.3%`; of nothing, `-`.
+pub fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "-".to_owned() } else { format!("{:.1}%", part as f64 * 100.0 / whole as f64) }
+}
+
+/// A time in the unit that leaves one to three digits before the point: `3.21 s`, `12.5 ms`.
+pub fn duration(ns: u64) -> String {
+    let ns = ns as f64;
+    if ns >= 1e9 {
+        format!("{:.2} s", ns / 1e9)
+    } else if ns >= 1e6 {
+        format!("{:.1} ms", ns / 1e6)
+    } else if ns >= 1e3 {
+        format!("{:.1} us", ns / 1e3)
+    } else {
+        format!("{ns} ns")
+    }
+}
+
+/// `text` with a `?` for every control character: names come from recordings and must not steer a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
+/// The end of `text` in at most `width` characters, with `...` for what is cut: paths differ at their ends.
+pub fn keep_end(text: &str, width: usize) -> String {
+    let excess = text.chars().count().saturating_sub(width);
+    if excess == 0 {
+        return text.to_owned();
+    }
+    if width <= CUT.len() {
+        return text.chars().skip(excess).collect();
+    }
+    CUT.chars().chain(text.chars().skip(excess + CUT.len())).collect()
+}
+
+/// The start of `text` in at most `width` characters, with `...` for what is cut.
+pub fn keep_start(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    if width <= CUT.len() {
+        return text.chars().take(width).collect();
+    }
+    text.chars().take(width - CUT.len()).chain(CUT.chars()).collect()
+}
+
+const CUT: &str = "...";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1000), "1,000");
+        assert_eq!(count(1234567), "1,234,567");
+        assert_eq!(signed_count(-1234), "-1,234");
+        assert_eq!(signed_count(i64::MIN), "-9,223,372,036,854,775,808");
+        assert_eq!(counted(1, "block"), "1 block");
+        assert_eq!(percent(1, 3), "33.3%");
+        assert_eq!(percent(1, 0), "-");
+        assert_eq!(average(5, 0), "-");
+        assert_eq!(duration(3_214_000_000), "3.21 s");
+        assert_eq!(duration(12_500_000), "12.5 ms");
+        assert_eq!(duration(7), "7 ns");
+    }
+
+    #[test]
+    fn names_are_cut_to_the_width_exactly() {
+        assert_eq!(keep_end("/usr/src/a.c:12", 15), "/usr/src/a.c:12");
+        assert_eq!(keep_end("/usr/src/a.c:12", 10), ".../a.c:12");
+        assert_eq!(keep_end("abcdef", 2), "ef");
+        assert_eq!(keep_start("abcdefgh", 6), "abc...");
+        assert_eq!(keep_start("abcdefgh", 8), "abcdefgh");
+        assert_eq!(keep_start("äöüäöü", 5), "äö...");
+        assert_eq!(printable("a\x1b[31m\nb"), "a?[31m?b");
+    }
+}

@@ -1,0 +1,79 @@
+//! Printed tracebacks: tracemalloc's lines, with function names, and recursion told in one line.
+
+use super::human::printable;
+use crate::model::{Frame, LineSource, Traceback};
+
+/// A frame that follows itself is printed this often, as in Python's own tracebacks.
+const REPEATS_SHOWN: usize = 3;
+
+/// The frames of `traceback`, most recent last, each on one line and its source line, if `source` has it, on another.
+/// `traceback_limit` is the most frames that were kept, to tell where older ones may be missing.
+pub fn text(traceback: &Traceback, traceback_limit: u32, source: &mut dyn LineSource) -> String {
+    let mut text = String::new();
+    let frames = traceback.frames();
+    if frames.is_empty() {
+        return "  (the stack is not known)\n".to_owned();
+    }
+    if frames.len() as u64 >= u64::from(traceback_limit) {
+        text += &format!("  (at most {traceback_limit} frames were kept)\n");
+    }
+    for run in frames.chunk_by(|a, b| a == b && a.function == b.function) {
+        for frame in run.iter().take(REPEATS_SHOWN) {
+            text += &frame_text(frame, source);
+        }
+        match run.len().saturating_sub(REPEATS_SHOWN) {
+            0 => {}
+            1 => text += "  [Previous line repeated 1 more time]\n",
+            more => text += &format!("  [Previous line repeated {more} more times]\n"),
+        }
+    }
+    text
+}
+
+fn frame_text(frame: &Frame, source: &mut dyn LineSource) -> String {
+    let mut text = format!("  File \"{}\"", printable(&frame.filename));
+    if frame.lineno != 0 {
+        text += &format!(", line {}", frame.lineno);
+    }
+    if let Some(function) = &frame.function {
+        text += &format!(", in {}", printable(function));
+    }
+    text.push('\n');
+    let line = source.line(&frame.filename, frame.lineno).unwrap_or_default();
+    if !line.trim().is_empty() {
+        text += &format!("    {}\n", printable(line.trim()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::NoLines;
+
+    fn frame(filename: &str, lineno: u32, function: &str) -> Frame {
+        Frame { function: Some(function.into()), ..Frame::new(filename, lineno) }
+    }
+
+    #[test]
+    fn frames_have_functions_and_source() {
+        let frames = vec![frame("libc.so.6+0x1234", 0, "strdup"), frame("a.c", 7, "main")];
+        let mut source = |name: &str, line: u32| (name == "a.c").then(|| format!("\tline {line}"));
+        assert_eq!(
+            text(&Traceback::new(frames, None), 16, &mut source),
+            "  File \"a.c\", line 7, in main\n    line 7\n  File \"libc.so.6+0x1234\", in strdup\n"
+        );
+    }
+
+    #[test]
+    fn deep_recursion_is_one_line() {
+        let mut frames = vec![frame("a.c", 3, "walk"); 1_000];
+        frames.push(frame("a.c", 9, "main"));
+        assert_eq!(
+            text(&Traceback::new(frames, None), 1_001, &mut NoLines),
+            "  (at most 1001 frames were kept)\n  File \"a.c\", line 9, in main\n  File \"a.c\", line 3, in walk\n  \
+             File \"a.c\", line 3, in walk\n  File \"a.c\", line 3, in walk\n  \
+             [Previous line repeated 997 more times]\n"
+        );
+    }
+}

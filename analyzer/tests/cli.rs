@@ -1,0 +1,152 @@
+//! `tmtool` as a user runs it, on `.snap` files: texts, exit codes, closed pipes.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
+
+/// A folder with `old.snap` and `new.snap`.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = |size, file: &str, line| {
+        let frames = vec![Frame::new(file, line), Frame::new("main.c", 4)];
+        Trace { domain: 0, size, traceback: Traceback::new(frames, Some(2)) }
+    };
+    let old = vec![trace(100, "src/a.c", 1), trace(50, "src/b.c", 2)];
+    let new = vec![trace(100, "src/a.c", 1), trace(900, "src/a.c", 1), trace(7, "src/a.c", 3)];
+    Snapshot::new(old, 16).dump(&folder.path().join("old.snap")).unwrap();
+    Snapshot::new(new, 16).dump(&folder.path().join("new.snap")).unwrap();
+    folder
+}
+
+fn tmtool(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tmtool"));
+    command.current_dir(folder).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn stdout(folder: &Path, arguments: &[&str]) -> String {
+    let output = tmtool(folder, arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// (exit code, stderr) of a command that fails without a word on stdout.
+fn failure(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = tmtool(folder, arguments);
+    assert!(output.stdout.is_empty(), "{output:?}");
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn stats_of_a_snapshot() {
+    let folder = folder();
+    assert_eq!(
+        stdout(folder.path(), &["stats", "new.snap"]),
+        "A snapshot of unknown origin: 1007 B in 3 blocks\n\
+         Shown: 2 of 2 lines, 1007 B in 3 blocks (100.0%)\n\n  \
+         SIZE  SHARE  COUNT  AVERAGE  LOCATION\n\
+         1000 B  99.3%      2    500 B  src/a.c:1\n   \
+         7 B   0.7%      1      7 B  src/a.c:3\n"
+    );
+    let all = stdout(folder.path(), &["stats", "new.snap", "--key", "filename", "--cumulative", "--json"]);
+    let all: Value = serde_json::from_str(&all).unwrap();
+    assert_eq!(all["n_groups"], 2);
+    assert_eq!(all["statistics"][0]["size"], 1007);
+}
+
+#[test]
+fn the_name_of_a_snapshot_does_not_matter() {
+    let folder = folder();
+    fs::rename(folder.path().join("new.snap"), folder.path().join("new.bin")).unwrap();
+    assert!(stdout(folder.path(), &["stats", "new.bin"]).contains("1007 B"));
+}
+
+#[test]
+fn tracebacks_show_source_that_is_at_hand() {
+    let folder = folder();
+    fs::write(folder.path().join("main.c"), "1\n2\n3\n  p = make();\n").unwrap();
+    let text = stdout(folder.path(), &["stats", "new.snap", "--key", "traceback", "--limit", "1"]);
+    let frames = "  File \"main.c\", line 4\n    p = make();\n  File \"src/a.c\", line 1\n";
+    assert!(text.ends_with(frames), "{text}");
+}
+
+#[test]
+fn diff_of_two_snapshots() {
+    let folder = folder();
+    let text = stdout(folder.path(), &["diff", "old.snap", "new.snap"]);
+    assert!(text.contains("Difference: +857 B, +1 block\n"), "{text}");
+    let rows: Vec<&str> = text.lines().rev().take(3).collect();
+    assert!(rows[2].ends_with("src/a.c:1") && rows[1].ends_with("src/b.c:2"), "{text}");
+}
+
+#[test]
+fn what_filter_writes_the_others_read() {
+    let folder = folder();
+    let line = stdout(folder.path(), &["filter", "new.snap", "--include", "*/a.c:1", "-o", "part.snap"]);
+    assert_eq!(line, "part.snap: 2 of 3 blocks, 1000 B of 1007 B (99.3%)\n");
+    assert!(stdout(folder.path(), &["stats", "part.snap"]).contains("1000 B in 2 blocks"));
+    // The most recent frame is not in main.c; some frame is.
+    for (option, kept) in [(&[][..], "0 of 3"), (&["--all-frames"], "3 of 3")] {
+        let arguments = [&["filter", "new.snap", "--include", "main.c", "-o", "main.snap"], option].concat();
+        assert!(stdout(folder.path(), &arguments).contains(kept));
+    }
+}
+
+#[test]
+fn bad_files_are_one_sentence_and_exit_code_1() {
+    let folder = folder();
+    let good = fs::read(folder.path().join("new.snap")).unwrap();
+    fs::write(folder.path().join("cut.snap"), &good[..good.len() / 2]).unwrap();
+    fs::write(folder.path().join("empty.snap"), "").unwrap();
+    fs::write(folder.path().join("text.snap"), "hello\n").unwrap();
+    for (file, what) in [
+        ("none.snap", "no such file"),
+        ("cut.snap", "is cut"),
+        ("empty.snap", "cannot read empty.snap"),
+        ("text.snap", "cannot read text.snap"),
+        (".", "directory"),
+    ] {
+        let (code, text) = failure(folder.path(), &["stats", file]);
+        assert_eq!(code, 1);
+        assert!(text.starts_with("tmtool: ") && text.contains(what) && text.lines().count() == 1, "{text}");
+    }
+}
+
+#[test]
+fn wrong_command_lines_are_exit_code_2() {
+    let folder = folder();
+    for arguments in [
+        &["stats"][..],
+        &["stats", "new.snap", "--at", "noon"],
+        &["stats", "new.snap", "--at", "end"],
+        &["stats", "new.snap", "--key", "traceback", "--cumulative"],
+        &["diff", "new.snap", "new.snap@noon"],
+        &["filter", "new.snap"],
+        &["nonsense"],
+    ] {
+        let (code, text) = failure(folder.path(), arguments);
+        assert_eq!(code, 2, "{arguments:?}: {text}");
+        assert!(!text.is_empty());
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_success_and_a_full_disk_is_not() {
+    let folder = folder();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let run = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tmtool"));
+        command.current_dir(folder.path()).args(["stats", "new.snap"]).stdout(stdout);
+        command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+    };
+    let output = run(writer.into());
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = run(full.into());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot write to standard output"));
+}
