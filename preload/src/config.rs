@@ -42,12 +42,15 @@ impl Config {
         for entry in stack.environment() {
             let Some(name_len) = entry.to_bytes().iter().position(|&byte| byte == b'=') else { continue };
             let (name, _) = entry.to_bytes().split_at(name_len);
-            let value = entry.to_bytes_with_nul().get(name_len + 1..).and_then(|v| CStr::from_bytes_until_nul(v).ok());
+            let value = entry
+                .to_bytes_with_nul()
+                .get(name_len + 1..)
+                .and_then(|v| CStr::from_bytes_until_nul(v).ok());
             let Some(value) = value.filter(|_| name.starts_with(b"TM_")) else { continue };
             match settings::ALL.iter().find(|setting| setting.name.as_bytes() == name) {
                 Some(setting) if config.set(setting, value) => {}
                 Some(setting) => bad_value(setting, value),
-                None => Message::new().text("unknown setting ").bytes(name).text(" is ignored").say(),
+                None => Message::start("unknown setting ").bytes(name).text(" is ignored").say(),
             }
         }
         config
@@ -107,7 +110,7 @@ fn read_flag(text: &[u8], flag: &mut bool) -> bool {
 }
 
 fn bad_value(setting: &Setting, value: &CStr) {
-    let message = Message::new().text(setting.name).text("=").bytes(value.to_bytes());
+    let message = Message::start(setting.name).text("=").bytes(value.to_bytes());
     message.text(" is not valid (").text(setting.values).text("); using ").text(setting.default).say();
 }
 

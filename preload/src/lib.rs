@@ -15,15 +15,16 @@
 //! Nothing here allocates, locks, panics or sets `errno`; there is no thread, no signal handler, and no descriptor
 //! stays open. `docs/ARCHITECTURE.md` follows one `malloc` through it.
 #![cfg_attr(not(test), no_std)]
+#![allow(clippy::new_without_default, reason = "statics are made by const functions, which Default has not")]
 
-pub mod sys;
 pub mod config;
-pub mod real;
-pub mod recording;
-pub mod unwind;
-pub mod session;
-pub mod recorder;
 pub mod hooks;
+pub mod real;
+pub mod recorder;
+pub mod recording;
+pub mod session;
+pub mod sys;
+pub mod unwind;
 
 /// A panic cannot be reported from inside the target's `malloc`; code that could panic is a bug, so stop at once.
 #[cfg(not(test))]

@@ -3,6 +3,8 @@
 //! They are what `dlsym(RTLD_NEXT)` would find, looked up in the loader's list without its lock: `dlsym` itself may
 //! allocate and lock.
 
+#![allow(clippy::not_unsafe_ptr_arg_deref, reason = "blocks are handed on as the target gave them")]
+
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
@@ -115,7 +117,7 @@ pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
 #[inline]
 pub fn free(block: *mut c_void) {
     if !is_early(block) {
-        call_real!(Free as fn(block: *mut c_void) -> (), or ());
+        call_real!(Free as fn(block: *mut c_void) -> (), or());
     }
 }
 
@@ -145,7 +147,8 @@ pub fn allocate_by(function: Function, first: usize, second: usize, third: usize
         return core::ptr::null_mut();
     }
     // SAFETY: as in `free_by`.
-    let function: unsafe extern "C" fn(usize, usize, usize) -> *mut c_void = unsafe { core::mem::transmute(address) };
+    let function: unsafe extern "C" fn(usize, usize, usize) -> *mut c_void =
+        unsafe { core::mem::transmute(address) };
     // SAFETY: the arguments are the caller's.
     unsafe { function(first, second, third) }
 }
@@ -166,7 +169,7 @@ pub fn malloc_usable_size(block: *mut c_void) -> usize {
 
 /// `dlclose`.
 pub fn dlclose(handle: *mut c_void) -> c_int {
-    call_real!(Dlclose as fn(handle: *mut c_void) -> c_int, or -1)
+    call_real!(Dlclose as fn(handle: *mut c_void) -> c_int, or - 1)
 }
 
 /// `__register_frame` and `__deregister_frame`; nothing where the process has no registry.
@@ -202,7 +205,8 @@ pub fn is_early(block: *mut c_void) -> bool {
 /// A zeroed block, its size in the word before it; null when the arena is used up.
 #[cold]
 fn early_allocate(size: usize, align: usize) -> *mut c_void {
-    let Some(needed) = size.checked_next_multiple_of(align).and_then(|rounded| rounded.checked_add(align)) else {
+    let Some(needed) = size.checked_next_multiple_of(align).and_then(|rounded| rounded.checked_add(align))
+    else {
         return core::ptr::null_mut();
     };
     // Relaxed: it only divides the arena; the block reaches other threads by the program's own synchronisation.

@@ -91,11 +91,12 @@ fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
             None => session.recording.lose(Loss::NoMemory),
         }
     }
-    // SAFETY: null, or the calling thread's place; its lane `depth` is nobody else's until `depth` is restored.
-    if let Some(thread) = unsafe { thread.as_ref() }
-        && let Some(lane) = unsafe { thread.lane(depth).as_mut() }
-    {
-        record(session, thread, lane);
+    // SAFETY: null, or the calling thread's place.
+    if let Some(thread) = unsafe { thread.as_ref() } {
+        // SAFETY: the lane of this depth is nobody else's until `depth` is restored.
+        if let Some(lane) = unsafe { thread.lane(depth).as_mut() } {
+            record(session, thread, lane);
+        }
     }
     compiler_fence(Ordering::SeqCst);
     block.depth = depth as u32;

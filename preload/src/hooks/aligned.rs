@@ -31,7 +31,13 @@ extern "C" fn on_posix_memalign(
     result
 }
 
-extern "C" fn on_aligned_alloc(alignment: usize, size: usize, pc: usize, sp: usize, fp: usize) -> *mut c_void {
+extern "C" fn on_aligned_alloc(
+    alignment: usize,
+    size: usize,
+    pc: usize,
+    sp: usize,
+    fp: usize,
+) -> *mut c_void {
     let block = real::allocate_by(Function::AlignedAlloc, alignment, size, 0);
     recorder::allocated(Function::AlignedAlloc, block, size, caller!(pc, sp, fp));
     block

@@ -8,8 +8,8 @@ use core::ffi::c_void;
 
 use tm_common::functions::{Family, Function};
 
-use super::stub::stub_new;
 use super::caller;
+use super::stub::stub_new;
 use crate::sys::link_map::LinkMap;
 use crate::sys::text::Text;
 use crate::sys::{elf, process, syscall};

@@ -46,7 +46,12 @@ extern "C" fn on_reallocarray(
     }
 }
 
-fn reallocate(function: Function, old: *mut c_void, size: usize, caller: crate::unwind::Caller) -> *mut c_void {
+fn reallocate(
+    function: Function,
+    old: *mut c_void,
+    size: usize,
+    caller: crate::unwind::Caller,
+) -> *mut c_void {
     if old.is_null() || real::is_early(old) {
         let new = real::realloc(old, size);
         recorder::allocated(function, new, size, caller);

@@ -5,9 +5,15 @@
 //! Hooks that need the caller's stack are entered through a stub that notes the caller's state and jumps on: so no
 //! frame of ours is ever on the stack that is walked.
 
-pub mod malloc;
+#![allow(non_snake_case, reason = "the names are the symbols")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "whoever calls these keeps the contract of the C function of the name"
+)]
+
 pub mod aligned;
 pub mod cxx;
+pub mod malloc;
 pub mod system;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

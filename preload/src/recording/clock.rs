@@ -62,10 +62,10 @@ impl Recording {
         }
         let monotonic_ns = syscall::clock_ns(libc::CLOCK_MONOTONIC);
         let counter = self.counter();
-        write_pair(&header.calibration_version, [
-            (&header.latest_counter, counter),
-            (&header.latest_monotonic_ns, monotonic_ns),
-        ]);
+        write_pair(
+            &header.calibration_version,
+            [(&header.latest_counter, counter), (&header.latest_monotonic_ns, monotonic_ns)],
+        );
         self.last_calibration.store(counter, Ordering::Relaxed);
         self.calibrating.store(false, Ordering::Release);
     }

@@ -118,7 +118,9 @@ impl Recording {
         }
         let file = self.file();
         if let Ok(fd) = syscall::open(file.path.as_c_str(), libc::O_RDWR | libc::O_NOFOLLOW, 0) {
-            if syscall::identity(fd).is_ok_and(|(device, inode, _)| (device, inode) == (file.device, file.inode)) {
+            if syscall::identity(fd)
+                .is_ok_and(|(device, inode, _)| (device, inode) == (file.device, file.inode))
+            {
                 give_back(fd, header, extent, used);
             }
             syscall::close(fd);

@@ -5,8 +5,9 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Epoch, ProcessIndex, RingIndex, Stamp, ThreadIndex};
 use tm_common::metadata::{
-    BUILD_ID_BYTES_MAX, MappedEpoch, MappedModule, MappedModuleGone, MappedProcess, MappedProgramHeader, MappedText,
-    MappedThread, MetadataKind, PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind, WORD_BYTES, word,
+    BUILD_ID_BYTES_MAX, MappedEpoch, MappedModule, MappedModuleGone, MappedProcess, MappedProgramHeader,
+    MappedText, MappedThread, MetadataKind, PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind,
+    WORD_BYTES, word,
 };
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
@@ -92,7 +93,12 @@ impl Recording {
     }
 
     /// Records a process; where its ending will be written.
-    pub fn add_process(&self, parent: Option<(ProcessIndex, Epoch)>, pid: u32, start: Stamp) -> *mut MappedProcess {
+    pub fn add_process(
+        &self,
+        parent: Option<(ProcessIndex, Epoch)>,
+        pid: u32,
+        start: Stamp,
+    ) -> *mut MappedProcess {
         let Some(draft) = self.draft(MetadataKind::Process, size_of::<MappedProcess>()) else {
             return core::ptr::null_mut();
         };
@@ -120,7 +126,10 @@ impl Recording {
     pub fn add_thread(&self, thread: ThreadIndex, tid: u32, name: [u8; 16], stamp: Stamp) {
         let Some(draft) = self.draft(MetadataKind::Thread, size_of::<MappedThread>()) else { return };
         let (process, thread) = (self.process().0, thread.0);
-        draft.put(0, MappedThread { word: draft.pending(), process, thread, tid, reserved: 0, stamp: stamp.0, name });
+        draft.put(
+            0,
+            MappedThread { word: draft.pending(), process, thread, tid, reserved: 0, stamp: stamp.0, name },
+        );
         draft.commit();
     }
 
@@ -151,18 +160,21 @@ impl Recording {
         let build_id_at = headers_at + n_headers * size_of::<MappedProgramHeader>();
         let path_at = build_id_at + build_id.len();
         let Some(draft) = self.draft(MetadataKind::Module, path_at + path.len()) else { return };
-        draft.put(0, MappedModule {
-            word: draft.pending(),
-            process: self.process().0,
-            epoch: self.epoch().0,
-            bias: image.bias() as u64,
-            start: range.start as u64,
-            end: range.end as u64,
-            stamp: self.now().0,
-            path_len: path.len() as u32,
-            build_id_len: build_id.len() as u16,
-            n_program_headers: n_headers as u16,
-        });
+        draft.put(
+            0,
+            MappedModule {
+                word: draft.pending(),
+                process: self.process().0,
+                epoch: self.epoch().0,
+                bias: image.bias() as u64,
+                start: range.start as u64,
+                end: range.end as u64,
+                stamp: self.now().0,
+                path_len: path.len() as u32,
+                build_id_len: build_id.len() as u16,
+                n_program_headers: n_headers as u16,
+            },
+        );
         for (place, load) in image.loads().take(n_headers).enumerate() {
             let header = MappedProgramHeader {
                 virtual_address: load.p_vaddr,
@@ -205,5 +217,6 @@ fn take(segment: &MappedSegment, len: usize) -> Option<*mut u8> {
     }
     let at = segment.used.fetch_add(len as u32, Ordering::Relaxed) as usize;
     // SAFETY: inside the segment, see the condition.
-    (at + len <= capacity).then(|| unsafe { core::ptr::from_ref(segment).cast_mut().cast::<u8>().add(HEADER_BYTES + at) })
+    (at + len <= capacity)
+        .then(|| unsafe { core::ptr::from_ref(segment).cast_mut().cast::<u8>().add(HEADER_BYTES + at) })
 }

@@ -4,9 +4,9 @@
 //! panic. Growth is `#[cold]`: it makes system calls and takes try-locks, on which nobody ever waits.
 
 pub mod clock;
-pub mod output;
 pub mod extent;
 pub mod metadata;
+pub mod output;
 pub mod ring;
 pub mod stack_table;
 
@@ -59,21 +59,23 @@ pub struct FileIdentity {
 
 impl Recording {
     /// Not begun.
-    pub const NEW: Recording = Recording {
-        header: AtomicPtr::new(core::ptr::null_mut()),
-        file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, device: 0, inode: 0 }),
-        extent: AtomicPtr::new(core::ptr::null_mut()),
-        extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
-        growing: AtomicBool::new(false),
-        metadata: AtomicPtr::new(core::ptr::null_mut()),
-        process: AtomicU32::new(0),
-        epoch: AtomicU32::new(0),
-        calibrating: AtomicBool::new(false),
-        clock_is_counter: AtomicBool::new(false),
-        clock_shift: AtomicU32::new(0),
-        last_calibration: AtomicU64::new(0),
-        failed: AtomicBool::new(false),
-    };
+    pub const fn new() -> Recording {
+        Recording {
+            header: AtomicPtr::new(core::ptr::null_mut()),
+            file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, device: 0, inode: 0 }),
+            extent: AtomicPtr::new(core::ptr::null_mut()),
+            extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
+            growing: AtomicBool::new(false),
+            metadata: AtomicPtr::new(core::ptr::null_mut()),
+            process: AtomicU32::new(0),
+            epoch: AtomicU32::new(0),
+            calibrating: AtomicBool::new(false),
+            clock_is_counter: AtomicBool::new(false),
+            clock_shift: AtomicU32::new(0),
+            last_calibration: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+        }
+    }
 
     /// The mapped header; `None` before the file exists.
     #[inline]
@@ -137,7 +139,7 @@ impl Recording {
     fn report_growth_failure(&self, error: Errno) {
         // Relaxed: decides who speaks.
         if !self.failed.swap(true, Ordering::Relaxed) {
-            let message = Message::new().text("the recording ").bytes(self.file().path.as_bytes());
+            let message = Message::start("the recording ").bytes(self.file().path.as_bytes());
             message.text(" cannot grow: ").error(error).text("; events are being lost").say();
         }
     }

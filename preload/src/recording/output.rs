@@ -18,10 +18,10 @@ pub type Path = Text<PATH_BYTES>;
 /// Why there is no recording.
 #[derive(Debug)]
 pub enum CreateError {
-    /// The file at this path is something else than a recording, and was left alone.
-    NotOurs(Path),
+    /// The file is something else than a recording, and was left alone.
+    NotOurs,
     /// The system refused.
-    System(Path, Errno),
+    System(Errno),
 }
 
 /// What the template's placeholders stand for.
@@ -66,16 +66,16 @@ impl Recording {
     /// Creates the file that `path` names and makes it the recording of this process.
     ///
     /// A recording of an earlier run is replaced; one of this run is not: the name gets the pid appended.
-    pub fn create(&self, path: Path, config: &Config) -> Result<(), CreateError> {
+    pub fn create(&self, path: &mut Path, config: &Config) -> Result<(), CreateError> {
         if path.is_cut() {
-            return Err(CreateError::System(path, Errno(libc::ENAMETOOLONG)));
+            return Err(CreateError::System(Errno(libc::ENAMETOOLONG)));
         }
-        let (fd, path) = create_file(path, config)?;
-        let result = self.begin(fd, &path, config);
+        let fd = create_file(path, config)?;
+        let result = self.begin(fd, path, config);
         syscall::close(fd);
         result.map_err(|error| {
             syscall::unlink(path.as_c_str()).ok();
-            CreateError::System(path, error)
+            CreateError::System(error)
         })
     }
 
@@ -138,28 +138,28 @@ impl Recording {
 const NAMES_TRIED: usize = 16;
 
 /// Opens a new file, readable by its owner only. Never follows a link and never writes into an existing file.
-fn create_file(mut path: Path, config: &Config) -> Result<(i32, Path), CreateError> {
+fn create_file(path: &mut Path, config: &Config) -> Result<i32, CreateError> {
     const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     for _ in 0..NAMES_TRIED {
         match syscall::open(path.as_c_str(), NEW, 0o600) {
-            Ok(fd) => return Ok((fd, path)),
+            Ok(fd) => return Ok(fd),
             Err(Errno(libc::EEXIST)) => {}
-            Err(error) => return Err(CreateError::System(path, error)),
+            Err(error) => return Err(CreateError::System(error)),
         }
-        match judge(&path, config) {
+        match judge(path, config) {
             Standing::Replaceable => {
                 if let Err(error) = syscall::unlink(path.as_c_str()) {
-                    return Err(CreateError::System(path, error));
+                    return Err(CreateError::System(error));
                 }
             }
             Standing::OfThisRun => {
                 path.push(b".").push_number(u64::from(syscall::getpid()));
             }
-            Standing::NotOurs => return Err(CreateError::NotOurs(path)),
-            Standing::Unreadable(error) => return Err(CreateError::System(path, error)),
+            Standing::NotOurs => return Err(CreateError::NotOurs),
+            Standing::Unreadable(error) => return Err(CreateError::System(error)),
         }
     }
-    Err(CreateError::System(path, Errno(libc::EEXIST)))
+    Err(CreateError::System(Errno(libc::EEXIST)))
 }
 
 /// What an existing file of our name is.
@@ -197,7 +197,8 @@ fn judge(path: &Path, config: &Config) -> Standing {
 
 fn is_of_this_run(header: &Header, config: &Config) -> bool {
     let same_run = config.run != 0 && header.run == config.run;
-    let alive = syscall::process_exists(header.pid) && process::start_ticks(header.pid) == header.process_start;
+    let alive =
+        syscall::process_exists(header.pid) && process::start_ticks(header.pid) == header.process_start;
     same_run || alive
 }
 

@@ -68,18 +68,21 @@ impl Key {
     fn hash(self) -> usize {
         let pc = self.key & ((1 << Self::PC_BITS) - 1);
         let parent = self.key >> Self::PC_BITS | self.tag & 0xffff_0000;
-        let sum = pc.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(parent.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        let sum =
+            pc.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(parent.wrapping_mul(0xd6e8_feb8_6659_fd93));
         (sum >> 32) as usize
     }
 }
 
 impl StackTable {
     /// Empty.
-    pub const NEW: StackTable = StackTable {
-        segment: AtomicPtr::new(core::ptr::null_mut()),
-        table: AtomicPtr::new(core::ptr::null_mut()),
-        growing: AtomicBool::new(false),
-    };
+    pub const fn new() -> StackTable {
+        StackTable {
+            segment: AtomicPtr::new(core::ptr::null_mut()),
+            table: AtomicPtr::new(core::ptr::null_mut()),
+            growing: AtomicBool::new(false),
+        }
+    }
 
     /// The id of `node`, which is written if it is new. [`StackId::NONE`] if the file cannot grow.
     #[inline]
@@ -126,7 +129,14 @@ impl StackTable {
     }
 
     #[cold]
-    fn insert(&self, table: &Table, slot: &Slot, recording: &Recording, key: Key, node: StackNode) -> StackId {
+    fn insert(
+        &self,
+        table: &Table,
+        slot: &Slot,
+        recording: &Recording,
+        key: Key,
+        node: StackNode,
+    ) -> StackId {
         let id = self.append(recording, node);
         if id != StackId::NONE {
             // Release: publishes the node.
@@ -150,7 +160,11 @@ impl StackTable {
                 let capacity = usize::from(segment.grains) * GRAIN_BYTES - HEADER_BYTES;
                 // Relaxed: it only divides the segment. The look before keeps the number from running away.
                 let full = segment.used.load(Ordering::Relaxed) as usize >= capacity;
-                let at = if full { capacity } else { segment.used.fetch_add(NODE_BYTES as u32, Ordering::Relaxed) as usize };
+                let at = if full {
+                    capacity
+                } else {
+                    segment.used.fetch_add(NODE_BYTES as u32, Ordering::Relaxed) as usize
+                };
                 if at + NODE_BYTES <= capacity {
                     return write_node(segment, at, node);
                 }
@@ -164,7 +178,9 @@ impl StackTable {
     fn begin_segment(&self, recording: &Recording, current: *mut MappedSegment) -> bool {
         // SAFETY: segments stay mapped.
         let wanted = unsafe { current.as_ref() }.map_or(2, |segment| (segment.grains * 4).min(GRAINS_MAX));
-        let (Some(header), Some(room)) = (recording.header(), recording.claim(1, wanted)) else { return false };
+        let (Some(header), Some(room)) = (recording.header(), recording.claim(1, wanted)) else {
+            return false;
+        };
         let segment = SegmentHeader {
             kind: SegmentKind::Stacks,
             grains: room.grains,

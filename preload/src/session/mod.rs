@@ -6,10 +6,10 @@
 //!                  \---> Idle: TM_DISABLE=1, or no file could be made
 //! ```
 
-pub mod threads;
-pub mod start;
-pub mod fork;
 pub mod finish;
+pub mod fork;
+pub mod start;
+pub mod threads;
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -47,10 +47,10 @@ pub struct Session {
 
 /// The process's session.
 pub static SESSION: Session = Session {
-    recording: Recording::NEW,
-    stacks: StackTable::NEW,
-    unwinder: Unwinder::NEW,
-    threads: Threads::NEW,
+    recording: Recording::new(),
+    stacks: StackTable::new(),
+    unwinder: Unwinder::new(),
+    threads: Threads::new(),
     n_frames_max: AtomicU32::new(tm_common::settings::N_FRAMES_MAX),
     self_check_interval: AtomicU32::new(0),
     frame_pointers_only: AtomicU32::new(0),

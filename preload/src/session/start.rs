@@ -60,7 +60,7 @@ impl Program {
     }
 
     /// The last part of the path; `argv[0]`'s if `/proc` is missing.
-    fn name<'a>(&'a self, stack: InitialStack) -> &'a [u8] {
+    fn name(&self, stack: InitialStack) -> &[u8] {
         let path = match self.executable.as_bytes() {
             b"" => stack.arguments().next().map_or(&b"unknown"[..], CStr::to_bytes),
             path => path,
@@ -78,13 +78,13 @@ fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
         host: program.host(),
         start_s: syscall::clock_ns(libc::CLOCK_REALTIME) / 1_000_000_000,
     };
-    let path = output::expand(config.out, program.working_directory.as_bytes(), names);
+    let mut path = output::expand(config.out, program.working_directory.as_bytes(), names);
     let Some(word) = wiped_on_fork() else {
-        Message::new().text("no memory for the recorder; nothing is recorded").say();
+        Message::start("no memory for the recorder; nothing is recorded").say();
         return false;
     };
-    if let Err(error) = session.recording.create(path, config) {
-        explain(&error);
+    if let Err(error) = session.recording.create(&mut path, config) {
+        explain(path.as_bytes(), &error);
         return false;
     }
     // Relaxed: all of this is published by the word below.
@@ -111,7 +111,8 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
     let word = unsafe { page.as_ref() }?;
     let page_bytes = InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
     if syscall::madvise(page.cast(), page_bytes, libc::MADV_WIPEONFORK).is_err() {
-        Message::new().text("this kernel is older than 4.14: do not fork, or the child's events are mixed up").say();
+        Message::start("this kernel is older than 4.14: do not fork, or the child's events are mixed up")
+            .say();
     }
     Some(word)
 }
@@ -134,19 +135,22 @@ fn describe(session: &Session, stack: InitialStack, program: &Program) {
 fn warn_of_own_malloc(program: &[u8]) {
     let first = LinkMap::all().next();
     if first.is_some_and(|map| elf::find_symbol(map, c"malloc").is_some()) {
-        let message = Message::new().bytes(program).text(" defines ").text(Function::Malloc.symbol());
-        message.text(" itself, so its allocations cannot be recorded; build it with the system allocator").say();
+        let message = Message::start("").bytes(program).text(" defines ").text(Function::Malloc.symbol());
+        message
+            .text(" itself, so its allocations cannot be recorded; build it with the system allocator")
+            .say();
     }
 }
 
-fn explain(error: &CreateError) {
+fn explain(path: &[u8], error: &CreateError) {
     match error {
-        CreateError::NotOurs(path) => {
-            let message = Message::new().bytes(path.as_bytes()).text(" exists and is not a tm recording; it was left");
+        CreateError::NotOurs => {
+            let message =
+                Message::start("").bytes(path).text(" exists and is not a tm recording; it was left");
             message.text(" alone and nothing is recorded: remove it or set TM_OUT to another path").say();
         }
-        CreateError::System(path, error) => {
-            let message = Message::new().text("cannot create ").bytes(path.as_bytes()).text(": ").error(*error);
+        CreateError::System(error) => {
+            let message = Message::start("cannot create ").bytes(path).text(": ").error(*error);
             message.text("; nothing is recorded: set TM_OUT to a path that can be written").say();
         }
     }
@@ -163,7 +167,9 @@ fn leave_executed_programs_alone(stack: InitialStack) {
         let name = entry.rsplit(|&byte| byte == b'/').next().unwrap_or(entry);
         if name == b"libtm.so" {
             // SAFETY: the initial environment block is writable memory of the process, and no other thread runs yet.
-            unsafe { core::ptr::write_bytes(value.as_ptr().cast_mut().cast::<u8>().add(at), b':', entry.len()) };
+            unsafe {
+                core::ptr::write_bytes(value.as_ptr().cast_mut().cast::<u8>().add(at), b':', entry.len())
+            };
         }
         at += entry.len() + 1;
     }

@@ -89,13 +89,18 @@ pub struct Threads {
 
 impl Threads {
     /// None.
-    pub const NEW: Threads =
-        Threads { first: AtomicPtr::new(core::ptr::null_mut()), cursor: AtomicPtr::new(core::ptr::null_mut()) };
+    pub const fn new() -> Threads {
+        Threads {
+            first: AtomicPtr::new(core::ptr::null_mut()),
+            cursor: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
 
     fn from(&self, start: &AtomicPtr<Thread>) -> impl Iterator<Item = &Thread> {
         // Acquire: receives the places from whoever appended them.
         // SAFETY: places are never unmapped.
         let first = unsafe { start.load(Ordering::Acquire).as_ref() };
+        // SAFETY: as above.
         core::iter::successors(first, |thread| unsafe { thread.next.as_ref() })
     }
 

@@ -56,7 +56,10 @@ pub fn find_symbol(map: &LinkMap, name: &CStr) -> Option<*mut Symbol> {
             let visible = versions.is_none_or(|table| *table.add(index as usize) & VERSION_HIDDEN == 0);
             let function = matches!(symbol.st_info & 0xf, STT_FUNC | STT_GNU_IFUNC);
             let defined = symbol.st_shndx != 0 && symbol.st_value != 0;
-            visible && function && defined && CStr::from_ptr((strings + symbol.st_name as usize) as *const _) == name
+            visible
+                && function
+                && defined
+                && CStr::from_ptr((strings + symbol.st_name as usize) as *const _) == name
         }
     };
     let index = match (dynamic_value(map, DT_GNU_HASH), dynamic_value(map, DT_HASH)) {
@@ -96,7 +99,8 @@ fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
 /// # Safety
 /// `table` is a well-formed GNU hash table.
 unsafe fn search_gnu_hash(table: *const u32, name: &CStr, matches: impl Fn(u32) -> bool) -> Option<u32> {
-    let hash = name.to_bytes().iter().fold(5381u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(byte.into()));
+    let hash =
+        name.to_bytes().iter().fold(5381u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(byte.into()));
     // SAFETY: the caller's; indices stay within what the header gives.
     unsafe {
         let (n_buckets, first, bloom_words) = (*table, *table.add(1), *table.add(2));
@@ -220,7 +224,8 @@ mod tests {
     #[test]
     fn a_build_id_is_found_behind_another_note() {
         let mut notes = std::vec::Vec::new();
-        for (name, kind, content) in [(b"GNU\0", 1u32, &[1u8, 2, 3, 4][..]), (b"GNU\0", 3, &[9, 8, 7, 6][..])] {
+        for (name, kind, content) in [(b"GNU\0", 1u32, &[1u8, 2, 3, 4][..]), (b"GNU\0", 3, &[9, 8, 7, 6][..])]
+        {
             notes.extend(4u32.to_le_bytes());
             notes.extend((content.len() as u32).to_le_bytes());
             notes.extend(kind.to_le_bytes());
@@ -245,9 +250,10 @@ mod tests {
     #[test]
     fn addresses_of_code_belong_to_an_image_with_unwind_tables() {
         super::super::link_map::initialise();
-        let (map, range) = super::super::link_map::object_at(find_build_id as usize).expect("our own code");
+        let (map, range) =
+            super::super::link_map::object_at(find_build_id as *const () as usize).expect("our own code");
         let image = Image::of(map, Some(range.start)).expect("an ELF image");
-        assert!(image.range().contains(&(find_build_id as usize)));
+        assert!(image.range().contains(&(find_build_id as *const () as usize)));
         assert!(image.eh_frame_header().is_some());
     }
 }

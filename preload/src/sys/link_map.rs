@@ -54,8 +54,11 @@ impl LinkMap {
 
     /// The path as the loader has it; empty for the program itself.
     pub fn name(&self) -> &CStr {
-        // SAFETY: a C string of the loader's, or null for none.
-        if self.name.is_null() { c"" } else { unsafe { CStr::from_ptr(self.name) } }
+        if self.name.is_null() {
+            return c"";
+        }
+        // SAFETY: a C string of the loader's.
+        unsafe { CStr::from_ptr(self.name) }
     }
 
     /// The dynamic section.

@@ -64,7 +64,8 @@ fn search(address: usize, mut read: impl FnMut(&mut [u8]) -> usize) -> Option<Ra
                 }
                 continue;
             }
-            if let Some(range) = line.get(..len).and_then(parse_line).filter(|range| range.contains(&address)) {
+            if let Some(range) = line.get(..len).and_then(parse_line).filter(|range| range.contains(&address))
+            {
                 return Some(range);
             }
             len = 0;

@@ -8,11 +8,11 @@ use super::text::Text;
 pub struct Message(Text<1024>);
 
 impl Message {
-    /// A line that starts with `tm: `.
-    pub fn new() -> Message {
-        let mut text = Text::EMPTY;
-        text.push(b"tm: ");
-        Message(text)
+    /// A line `tm: text`.
+    pub fn start(text: &str) -> Message {
+        let mut line = Text::EMPTY;
+        line.push(b"tm: ").push(text.as_bytes());
+        Message(line)
     }
 
     /// Appends text.

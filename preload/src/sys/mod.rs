@@ -2,16 +2,16 @@
 //!
 //! System calls are made directly: libc's wrappers set `errno`, are cancellation points, and may be interposed.
 
-pub mod syscall;
-pub mod files;
-pub mod pages;
-pub mod tls;
-pub mod text;
-pub mod message;
-pub mod process;
-pub mod maps;
 pub mod elf;
+pub mod files;
 pub mod link_map;
+pub mod maps;
+pub mod message;
+pub mod pages;
+pub mod process;
+pub mod syscall;
+pub mod text;
+pub mod tls;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

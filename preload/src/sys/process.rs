@@ -43,7 +43,10 @@ impl InitialStack {
         self.environment().find_map(|entry| {
             let value_at = entry.to_bytes().strip_prefix(name.as_bytes())?;
             value_at.first().filter(|&&byte| byte == b'=')?;
-            entry.to_bytes_with_nul().get(name.len() + 1..).and_then(|value| CStr::from_bytes_until_nul(value).ok())
+            entry
+                .to_bytes_with_nul()
+                .get(name.len() + 1..)
+                .and_then(|value| CStr::from_bytes_until_nul(value).ok())
         })
     }
 
@@ -80,6 +83,6 @@ pub fn start_ticks(pid: u32) -> u64 {
     let stat = files::read_start(path.as_c_str(), &mut buffer);
     // The second field is the name in parentheses, which may contain anything; field 3 follows the last one.
     let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |place| place + 2);
-    let fields = stat.get(after_name..).unwrap_or(&[]).split(|&byte| byte == b' ');
-    fields.skip(22 - 3).next().and_then(parse_number).unwrap_or(0)
+    let mut fields = stat.get(after_name..).unwrap_or(&[]).split(|&byte| byte == b' ');
+    fields.nth(22 - 3).and_then(parse_number).unwrap_or(0)
 }

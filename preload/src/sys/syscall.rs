@@ -29,7 +29,8 @@ fn check(result: isize) -> Result<usize> {
 /// `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`.
 pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
     // SAFETY: the path is a C string.
-    unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode) }.map(|fd| fd as i32)
+    unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode) }
+        .map(|fd| fd as i32)
 }
 
 /// `close`. Errors mean nothing to us.

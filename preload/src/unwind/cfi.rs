@@ -186,7 +186,9 @@ impl Machine<'_> {
             dw::DW_CFA_undefined => RegisterRule::Undefined,
             dw::DW_CFA_same_value => RegisterRule::Same,
             dw::DW_CFA_offset_extended => RegisterRule::AtCfa(self.factored(code.uleb()? as i64)),
-            dw::DW_CFA_GNU_negative_offset_extended => RegisterRule::AtCfa(self.factored(-(code.uleb()? as i64))),
+            dw::DW_CFA_GNU_negative_offset_extended => {
+                RegisterRule::AtCfa(self.factored(-(code.uleb()? as i64)))
+            }
             dw::DW_CFA_offset_extended_sf => RegisterRule::AtCfa(self.factored(code.sleb()?)),
             dw::DW_CFA_val_offset => RegisterRule::Value(self.factored(code.uleb()? as i64)),
             dw::DW_CFA_val_offset_sf => RegisterRule::Value(self.factored(code.sleb()?)),

@@ -7,16 +7,16 @@
 //! Contract of [`walk`]: no allocation, lock, system call or panic; memory is read only inside the stack's mapping.
 //! Finding a rule or a mapping is `#[cold]`.
 
-pub mod stack_memory;
-pub mod walk;
+pub mod bytes;
+pub mod cfi;
+pub mod eh_frame;
+pub mod expression;
+pub mod modules;
+pub mod reference;
 pub mod rule;
 pub mod rule_table;
-pub mod modules;
-pub mod eh_frame;
-pub mod cfi;
-pub mod expression;
-pub mod reference;
-pub mod bytes;
+pub mod stack_memory;
+pub mod walk;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

@@ -54,11 +54,13 @@ unsafe impl Sync for Modules {}
 
 impl Modules {
     /// None known.
-    pub const NEW: Modules = Modules {
-        places: AtomicPtr::new(core::ptr::null_mut()),
-        count: AtomicU32::new(0),
-        adding: AtomicBool::new(false),
-    };
+    pub const fn new() -> Modules {
+        Modules {
+            places: AtomicPtr::new(core::ptr::null_mut()),
+            count: AtomicU32::new(0),
+            adding: AtomicBool::new(false),
+        }
+    }
 
     fn place(&self, index: usize) -> Option<&Place> {
         // Acquire: receives the memory.
@@ -125,7 +127,8 @@ impl Modules {
     pub fn forget_unloaded(&self, recording: &Recording) -> bool {
         let mut begun = false;
         for (place, module) in self.known() {
-            let still = link_map::object_at(module.start).is_some_and(|(map, _)| core::ptr::eq(map, module.map));
+            let still =
+                link_map::object_at(module.start).is_some_and(|(map, _)| core::ptr::eq(map, module.map));
             if still {
                 continue;
             }
@@ -153,7 +156,10 @@ fn describe(map: &'static LinkMap, start: Option<usize>) -> Option<(Module, Imag
     let image = Image::of(map, start)?;
     let range = image.range();
     let eh_frame_header = image.eh_frame_header().unwrap_or(0);
-    Some((Module { start: range.start, end: range.end, eh_frame_header, map: core::ptr::from_ref(map) }, image))
+    Some((
+        Module { start: range.start, end: range.end, eh_frame_header, map: core::ptr::from_ref(map) },
+        image,
+    ))
 }
 
 /// Writes the module's metadata. The program itself has no name in the loader's list.

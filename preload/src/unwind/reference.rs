@@ -58,7 +58,10 @@ pub fn walk(
     let mut inside = true;
     let mut n_own = 0;
     while registers.pc != 0 && n_own < OWN_FRAMES_MAX {
-        if inside && registers.values[stack_pointer] == caller.sp && arch::strip(registers.pc) == arch::strip(caller.pc) {
+        if inside
+            && registers.values[stack_pointer] == caller.sp
+            && arch::strip(registers.pc) == arch::strip(caller.pc)
+        {
             inside = false;
         }
         if inside {
@@ -81,7 +84,12 @@ pub fn walk(
 }
 
 /// The caller's registers; `None` at the outermost frame.
-fn step(unwinder: &Unwinder, recording: &Recording, registers: &Registers, stack: Readable) -> Option<Registers> {
+fn step(
+    unwinder: &Unwinder,
+    recording: &Recording,
+    registers: &Registers,
+    stack: Readable,
+) -> Option<Registers> {
     let pc = arch::strip(registers.pc);
     let address = if registers.kind == FrameKind::Interrupted { pc } else { pc - 1 };
     match unwinder.row(recording, pc, address) {
@@ -94,7 +102,9 @@ fn step(unwinder: &Unwinder, recording: &Recording, registers: &Registers, stack
 fn apply(row: &Row, registers: &Registers, stack: Readable) -> Option<Registers> {
     let view = View { registers, stack };
     let cfa = match row.cfa {
-        Cfa::Register { register, offset } => view.register(u64::from(register))?.wrapping_add_signed(offset as isize),
+        Cfa::Register { register, offset } => {
+            view.register(u64::from(register))?.wrapping_add_signed(offset as isize)
+        }
         Cfa::Expression(expression) => expression.evaluate(&view, None)?,
     };
     let mut next = *registers;

@@ -71,7 +71,12 @@ impl Rule {
             6 => Kind::Complex,
             _ => Kind::Guess,
         };
-        Rule { kind, ra_slot: (word >> 8) as i8, fp_slot: (word >> 16) as i16, cfa_offset: (word >> 32) as i32 }
+        Rule {
+            kind,
+            ra_slot: (word >> 8) as i8,
+            fp_slot: (word >> 16) as i16,
+            cfa_offset: (word >> 32) as i32,
+        }
     }
 
     /// The rule of a row of an unwind table; [`Kind::Complex`] if it does not fit.
@@ -94,8 +99,12 @@ impl Rule {
         };
         let fp_slot = match (row.frame_pointer(), kind) {
             (RegisterRule::Same | RegisterRule::Undefined, _) => Rule::FP_SAME,
-            (RegisterRule::AtCfa(offset), Kind::FromStackPointer | Kind::FromFramePointer) => to_slot(offset)?,
-            (RegisterRule::Expression(expression), Kind::Dereference) => to_slot(expression.frame_pointer_offset()?)?,
+            (RegisterRule::AtCfa(offset), Kind::FromStackPointer | Kind::FromFramePointer) => {
+                to_slot(offset)?
+            }
+            (RegisterRule::Expression(expression), Kind::Dereference) => {
+                to_slot(expression.frame_pointer_offset()?)?
+            }
             _ => return None,
         };
         let RegisterRule::AtCfa(ra_offset) = row.return_address() else { return None };
@@ -121,7 +130,9 @@ mod tests {
 
     #[test]
     fn rules_come_back_from_their_words() {
-        for kind in [Kind::FromStackPointer, Kind::FromFramePointer, Kind::Dereference, Kind::Complex, Kind::End] {
+        for kind in
+            [Kind::FromStackPointer, Kind::FromFramePointer, Kind::Dereference, Kind::Complex, Kind::End]
+        {
             for (ra_slot, fp_slot, cfa_offset) in [(-1, -2, 16), (-1, Rule::FP_SAME, 1 << 20), (3, 0, -8)] {
                 let rule = Rule { kind, ra_slot, fp_slot, cfa_offset };
                 assert_eq!(Rule::unpack(rule.pack()), rule);

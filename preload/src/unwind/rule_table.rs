@@ -24,8 +24,12 @@ pub struct RuleTable {
 
 impl RuleTable {
     /// Without memory: finds nothing.
-    pub const NEW: RuleTable =
-        RuleTable { entries: AtomicPtr::new(core::ptr::null_mut()), rules: AtomicPtr::new(core::ptr::null_mut()) };
+    pub const fn new() -> RuleTable {
+        RuleTable {
+            entries: AtomicPtr::new(core::ptr::null_mut()),
+            rules: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
 
     /// Takes its memory. Called once, before other threads look.
     pub fn initialise(&self) -> bool {
@@ -132,10 +136,15 @@ mod tests {
 
     #[test]
     fn what_is_found_is_what_was_inserted_however_crowded() {
-        let table = RuleTable::NEW;
+        let table = RuleTable::new();
         assert_eq!(table.find(0x1000), None);
         assert!(table.initialise());
-        let rule_of = |n: usize| Rule { kind: Kind::FromStackPointer, ra_slot: -1, fp_slot: -2, cfa_offset: (n % 600) as i32 };
+        let rule_of = |n: usize| Rule {
+            kind: Kind::FromStackPointer,
+            ra_slot: -1,
+            fp_slot: -2,
+            cfa_offset: (n % 600) as i32,
+        };
         let mut found = 0;
         for n in 0..2 * ENTRIES {
             table.insert(0x5555_0000_0000 + 3 * n, rule_of(n));

@@ -33,7 +33,9 @@ struct State {
 
 impl Unwinder {
     /// Knows nothing yet.
-    pub const NEW: Unwinder = Unwinder { rules: RuleTable::NEW, modules: Modules::NEW };
+    pub const fn new() -> Unwinder {
+        Unwinder { rules: RuleTable::new(), modules: Modules::new() }
+    }
 
     /// Walks the whole stack of `caller` into `frames`.
     #[inline]
