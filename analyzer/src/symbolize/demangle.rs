@@ -2,8 +2,9 @@
 
 /// The readable form of a symbol or linkage name; the name itself if it is not mangled.
 ///
-/// As c++filt has it, but for what cpp_demangle 0.5 does not know: of a constructor that is a template itself, the first
-/// parameter is left out, as if it were a result type.
+/// As c++filt has it, but for what cpp_demangle 0.5 does not know: of a constructor that is a template itself, the
+/// first parameter is left out, as if it were a result type, and a few templates with conditions (`enable_if`) stay
+/// mangled.
 ///
 /// ```
 /// use tm_analyzer::symbolize::demangle;
@@ -14,6 +15,8 @@
 /// ```
 #[must_use]
 pub fn demangle(name: &str) -> String {
+    // Symbols of shared libraries may have their version in the name: `realloc@@GLIBC_2.2.5`.
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
     rust(name).or_else(|| cpp(name)).unwrap_or_else(|| name.to_owned())
 }
 
@@ -45,8 +48,14 @@ mod tests {
     }
 
     #[test]
+    fn versions_are_left_out() {
+        assert_eq!(demangle("realloc@@GLIBC_2.2.5"), "realloc");
+        assert_eq!(demangle("_Znwm@GLIBCXX_3.4"), "operator new(unsigned long)");
+    }
+
+    #[test]
     fn what_is_not_mangled_or_damaged_stays() {
-        for name in ["", "main", "_start", "_Z", "_ZN9999x", "_R", "__libc_start_main@@GLIBC_2.34"] {
+        for name in ["", "main", "_start", "_Z", "_ZN9999x", "_R"] {
             assert_eq!(demangle(name), name);
         }
     }

@@ -156,10 +156,10 @@ mod tests {
 
     #[test]
     fn templates_become_absolute_and_keep_the_folders_percent_signs() {
-        let folder = Path::new("/work%p");
+        let folder = Path::new("/home%p");
         let absolute = |template: Option<&str>| absolute_template(template.map(Path::new), folder);
-        assert_eq!(absolute(None), Path::new("/work%%p/tm.%e.%p.bin"));
-        assert_eq!(absolute(Some("x.bin")), Path::new("/work%%p/x.bin"));
+        assert_eq!(absolute(None), Path::new("/home%%p/tm.%e.%p.bin"));
+        assert_eq!(absolute(Some("x.bin")), Path::new("/home%%p/x.bin"));
         assert_eq!(absolute(Some("/tmp/%p")), Path::new("/tmp/%p"));
     }
 
