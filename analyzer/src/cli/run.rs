@@ -1,21 +1,120 @@
-//! `tmtool run`.
+//! `tmtool run`: runs a program with `libtm.so` preloaded, ends as the program ends, and says what was recorded.
+//!
+//! ```text
+//! inspect -> environment: LD_PRELOAD, TM_OUT, TM_RUN -> child: signals passed on -> recordings of this run -> summary
+//! ```
+//!
+//! The recording is `libtm.so`'s work; nothing here is in its way, and nothing is changed in the files.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::error::{Error, Result};
+use tm_common::settings;
 
-/// The arguments of `tmtool run`.
-#[derive(clap::Args)]
+use crate::error::{Error, Result};
+use crate::inspect;
+
+mod child;
+mod environment;
+mod recordings;
+mod summary;
+mod template;
+
+use environment::Environment;
+
+/// Record a program: every allocation, with its call stack.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "tmtool run [OPTIONS] [--] PROG [ARGS]...", after_long_help = settings_help())]
 pub struct Args {
-    /// The file.
-    file: PathBuf,
+    /// The recording's file name; %p, %e, %h, %t as in TM_OUT [default: TM_OUT, or tm.%e.%p.bin]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The program and its arguments, which may look like options
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROG")]
+    pub command: Vec<OsString>,
 }
 
-/// Runs the command.
+/// What a recording holds in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Successful calls of malloc, calloc, memalign and so on.
+    pub allocations: u64,
+    /// Successful reallocations.
+    pub reallocations: u64,
+    /// Blocks freed.
+    pub frees: u64,
+    /// The most bytes that were live at one moment.
+    pub peak_bytes: u64,
+    /// Bytes never freed.
+    pub live_bytes_at_end: u64,
+    /// Blocks never freed.
+    pub live_blocks_at_end: u64,
+    /// Events that are not in the recording.
+    pub lost_events: u64,
+}
+
+/// Records the program. Does not return if a signal ended it: tmtool ends of the same one.
 ///
 /// # Errors
-/// Always.
+/// If there is no `libtm.so`, or the program cannot be recorded or started.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    Err(Error::Message(format!("cannot run {}: not a part of this tmtool", args.file.display())))
+    let Some((name, arguments)) = args.command.split_first() else {
+        return Err(Error::Message("no program is given; name it after run".to_owned()));
+    };
+    let program = inspect::inspect(name, std::env::var_os("PATH").as_deref())
+        .map_err(|refusal| Error::Message(refusal.to_string()))?;
+    let environment = Environment::build(args.output.as_deref())?;
+    if !args.quiet {
+        summary::print_lines(&program.notes);
+    }
+    let ending = child::run(&program, name, arguments, &environment)?;
+    if !args.quiet {
+        let found = recordings::of_run(&environment.output, environment.run);
+        summary::print_lines(&summary::lines(&found, &environment, ending, totals));
+    }
+    Ok(ending.end_alike())
+}
+
+/// The environment variables that libtm.so reads, from the one table of them.
+fn settings_help() -> String {
+    let mut text = String::from("Environment variables, read by libtm.so when the program starts:\n");
+    for setting in settings::ALL {
+        let settings::Setting { name, default, values, meaning } = setting;
+        text += &format!("  {name}={default}\n          {meaning} ({values})\n");
+    }
+    text
+}
+
+/// The totals of the recording at `path`.
+fn totals(path: &Path) -> Result<Totals> {
+    Err(Error::Message(format!("the totals of {} are shown by: tmtool info", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        run: Args,
+    }
+
+    #[test]
+    fn what_follows_the_program_is_its_own() {
+        let parse = |line: &str| Command::try_parse_from(line.split(' ')).map(|command| command.run);
+        for line in ["run -o x gcc -o y -q -- --help", "run -o x -- gcc -o y -q -- --help"] {
+            let args = parse(line).unwrap();
+            assert_eq!(args.command, ["gcc", "-o", "y", "-q", "--", "--help"], "{line}");
+            assert!(args.output.as_deref() == Some(Path::new("x")) && !args.quiet);
+        }
+        assert!(parse("run").is_err());
+        assert!(parse("run --unknown gcc").is_err());
+    }
 }

@@ -1,0 +1,134 @@
+//! Which files speak for a module: the binary itself, and a separate file with its debug information.
+//!
+//! Finds and checks files; reads nothing in them but what `elf_file` says.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::ModuleImage;
+use super::crc;
+use super::elf_file::ElfFile;
+
+/// The files to read, each checked to belong to the recorded module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sources {
+    /// The binary that ran; for its symbols, and its DWARF if it has any.
+    pub binary: Option<PathBuf>,
+    /// The file with DWARF, perhaps the binary.
+    pub debug: Option<PathBuf>,
+    /// What `debug` shares with the debug files of other binaries (`.gnu_debugaltlink`, made by dwz).
+    pub supplement: Option<PathBuf>,
+}
+
+impl Sources {
+    /// Finds the files of `image`, with separate debug information under `debug_folder`. What is in the way becomes a
+    /// sentence in `problems`.
+    pub(super) fn find(image: &ModuleImage, debug_folder: &Path, problems: &mut Vec<String>) -> Sources {
+        if !image.path.contains('/') {
+            return Sources::default();
+        }
+        let binary = Path::new(&image.path);
+        let checked = check_binary(image, binary);
+        let file = checked.as_ref().ok();
+        let own = file.filter(|file| file.has_dwarf).map(|file| (binary.to_owned(), file.clone()));
+        let found = own
+            .or_else(|| linked_debug_file(binary, file?, debug_folder, problems))
+            .or_else(|| by_build_id(&image.build_id, debug_folder));
+        if let (Err(problem), None) = (&checked, &found) {
+            problems.push(problem.clone());
+        }
+        let supplement =
+            found.as_ref().and_then(|(path, file)| supplement(path, file, debug_folder, problems));
+        Sources { binary: file.map(|_| binary.to_owned()), debug: found.map(|(path, _)| path), supplement }
+    }
+}
+
+/// The facts of the file at the module's path, or why it cannot be used.
+fn check_binary(image: &ModuleImage, binary: &Path) -> Result<ElfFile, String> {
+    let path = &image.path;
+    let file = ElfFile::read(binary).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("{path} is not here: its functions are shown as offsets"),
+        _ => format!("cannot read {path} ({error}): its functions are shown as offsets"),
+    })?;
+    if file.is_of(image) {
+        return Ok(file);
+    }
+    let difference = match (image.build_id.is_empty(), file.build_id.is_empty()) {
+        (true, _) => "it is not the file that ran".to_owned(),
+        (false, true) => format!("its build-id was {}, it has none now", hex(&image.build_id)),
+        (false, false) => format!("its build-id was {}, it is {}", hex(&image.build_id), hex(&file.build_id)),
+    };
+    Err(format!("{path} has changed since the recording ({difference}): its functions are shown as offsets"))
+}
+
+/// The file that `.gnu_debuglink` names, in the places where gdb looks.
+fn linked_debug_file(
+    binary: &Path,
+    file: &ElfFile,
+    debug_folder: &Path,
+    problems: &mut Vec<String>,
+) -> Option<(PathBuf, ElfFile)> {
+    let (name, crc) = file.debug_link.as_ref()?;
+    let name = OsStr::from_bytes(name);
+    let folder = binary.parent()?;
+    let in_debug_folder = debug_folder.join(folder.strip_prefix("/").unwrap_or(folder));
+    for candidate in [folder.join(name), folder.join(".debug").join(name), in_debug_folder.join(name)] {
+        let Ok(found) = ElfFile::read(&candidate) else { continue };
+        if candidate == binary || !found.has_dwarf {
+            continue;
+        }
+        let belongs = if file.build_id.is_empty() || found.build_id.is_empty() {
+            crc::of_file(&candidate).is_ok_and(|found| found == *crc)
+        } else {
+            file.build_id == found.build_id
+        };
+        if belongs {
+            return Some((candidate, found));
+        }
+        problems.push(format!(
+            "{} is not the debug information of this {}: it is not used",
+            candidate.display(),
+            binary.display()
+        ));
+    }
+    None
+}
+
+/// The file `.build-id/xx/yyyy.debug` with this build-id.
+fn by_build_id(build_id: &[u8], debug_folder: &Path) -> Option<(PathBuf, ElfFile)> {
+    let (first, rest) = build_id.split_first()?;
+    let path = debug_folder.join(format!(".build-id/{first:02x}/{}.debug", hex(rest)));
+    let file = ElfFile::read(&path).ok()?;
+    (file.build_id == build_id).then_some((path, file))
+}
+
+/// The file that `.gnu_debugaltlink` of the debug file names.
+fn supplement(
+    debug: &Path,
+    file: &ElfFile,
+    debug_folder: &Path,
+    problems: &mut Vec<String>,
+) -> Option<PathBuf> {
+    let (name, build_id) = file.supplement.as_ref()?;
+    // A debug file found through a symbolic link names its supplement from where it really is.
+    let real = debug.canonicalize().unwrap_or_else(|_| debug.to_owned());
+    let named = real.parent()?.join(OsStr::from_bytes(name));
+    if ElfFile::read(&named).is_ok_and(|found| found.build_id == *build_id) {
+        return Some(named);
+    }
+    let found = by_build_id(build_id, debug_folder);
+    if found.is_none() {
+        problems.push(format!(
+            "{} needs {}, which is not here: some functions have no names",
+            debug.display(),
+            named.display()
+        ));
+    }
+    found.map(|(path, _)| path)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
