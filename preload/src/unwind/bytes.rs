@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use gimli::constants::{self as dw, DwEhPe};
+use super::dwarf as dw;
 
 /// Reads forward in `[at, end)`; every read is `None` beyond it.
 #[derive(Clone, Copy, Debug)]
@@ -84,9 +84,9 @@ impl Bytes {
 
     /// A pointer in one of the encodings of `.eh_frame` (LSB, "DWARF Exception Header Encoding"). `data_base` is what
     /// data-relative pointers count from.
-    pub fn pointer(&mut self, encoding: DwEhPe, data_base: usize) -> Option<usize> {
+    pub fn pointer(&mut self, encoding: u8, data_base: usize) -> Option<usize> {
         let at = self.position();
-        let value = match encoding.format() {
+        let value = match encoding & 0x0f {
             dw::DW_EH_PE_absptr => self.value::<usize>()?,
             dw::DW_EH_PE_udata2 => self.value::<u16>()?.into(),
             dw::DW_EH_PE_udata4 => self.value::<u32>()? as usize,
@@ -98,7 +98,7 @@ impl Bytes {
             dw::DW_EH_PE_sleb128 => self.sleb()? as usize,
             _ => return None,
         };
-        let base = match encoding.application() {
+        let base = match encoding & 0x70 {
             dw::DW_EH_PE_absptr => 0,
             dw::DW_EH_PE_pcrel => at,
             dw::DW_EH_PE_datarel => data_base,

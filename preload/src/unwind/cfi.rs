@@ -1,9 +1,8 @@
 //! Runs call frame instructions (DWARF 5 section 6.4.2) up to an address: the row of the unwind table that holds there.
 
-use gimli::constants::{self as dw, DwCfa};
-
 use super::arch;
 use super::bytes::Bytes;
+use super::dwarf as dw;
 use super::eh_frame::Entry;
 use super::expression::Expression;
 
@@ -114,20 +113,20 @@ impl Machine<'_> {
         while code.remaining() > 0 && self.location <= address {
             let opcode: u8 = code.value()?;
             let low = u64::from(opcode & 0x3f);
-            match DwCfa(opcode & 0xc0) {
+            match opcode & 0xc0 {
                 dw::DW_CFA_advance_loc => self.advance(low, address),
                 dw::DW_CFA_offset => {
                     let offset = code.uleb()? as i64;
                     self.set(low, RegisterRule::AtCfa(self.factored(offset)));
                 }
                 dw::DW_CFA_restore => self.restore(low),
-                _ => self.step(DwCfa(opcode), &mut code, address)?,
+                _ => self.step(opcode, &mut code, address)?,
             }
         }
         Some(())
     }
 
-    fn step(&mut self, opcode: DwCfa, code: &mut Bytes, address: usize) -> Option<()> {
+    fn step(&mut self, opcode: u8, code: &mut Bytes, address: usize) -> Option<()> {
         match opcode {
             dw::DW_CFA_nop => {}
             dw::DW_CFA_set_loc => self.location = code.pointer(self.entry.pointer_encoding, 0)?,
@@ -151,7 +150,7 @@ impl Machine<'_> {
     }
 
     /// The instructions of DWARF 5 section 6.4.2.2.
-    fn define_cfa(&mut self, opcode: DwCfa, code: &mut Bytes) -> Option<()> {
+    fn define_cfa(&mut self, opcode: u8, code: &mut Bytes) -> Option<()> {
         let (mut register, mut offset) = match self.row.cfa {
             Cfa::Register { register, offset } => (u64::from(register), offset),
             Cfa::Expression(_) => (u64::from(arch::STACK_POINTER), 0),
@@ -176,7 +175,7 @@ impl Machine<'_> {
     }
 
     /// The instructions of DWARF 5 section 6.4.2.3 that have a byte of their own.
-    fn define_register(&mut self, opcode: DwCfa, code: &mut Bytes) -> Option<()> {
+    fn define_register(&mut self, opcode: u8, code: &mut Bytes) -> Option<()> {
         let register = code.uleb()?;
         let rule = match opcode {
             dw::DW_CFA_restore_extended => {

@@ -4,9 +4,8 @@
 
 use core::ops::Range;
 
-use gimli::constants::{self as dw, DwEhPe};
-
 use super::bytes::Bytes;
+use super::dwarf as dw;
 
 /// What a CIE and an FDE say of the code they cover.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +27,7 @@ pub struct Entry {
     /// A handler returns through this code: augmentation `S`.
     pub is_signal_frame: bool,
     /// How pointers in the instructions (`set_loc`) are coded.
-    pub pointer_encoding: DwEhPe,
+    pub pointer_encoding: u8,
 }
 
 /// The entry that covers `address` in a module whose mapping is `module` and whose `.eh_frame_hdr` stands at `header`.
@@ -45,12 +44,12 @@ pub fn find(module: Range<usize>, header: usize, address: usize) -> Option<Entry
 /// The address of the last entry that starts at or before `address`, by binary search.
 fn search(mut table: Bytes, header: usize, address: usize) -> Option<usize> {
     let [version, frame_encoding, count_encoding, table_encoding] = table.value::<u32>()?.to_le_bytes();
-    let sorted = DwEhPe(dw::DW_EH_PE_datarel.0 | dw::DW_EH_PE_sdata4.0);
-    if version != 1 || DwEhPe(table_encoding) != sorted {
+    let sorted = dw::DW_EH_PE_datarel | dw::DW_EH_PE_sdata4;
+    if version != 1 || table_encoding != sorted {
         return None;
     }
-    table.pointer(DwEhPe(frame_encoding), header)?;
-    let n_entries = table.pointer(DwEhPe(count_encoding), header)?;
+    table.pointer(frame_encoding, header)?;
+    let n_entries = table.pointer(count_encoding, header)?;
     let first = table.position();
     let pair = |index: usize| {
         let mut table = table;
@@ -83,7 +82,7 @@ fn parse_entry(all: Bytes) -> Option<Entry> {
     let mut common = all_before(all, pointer_at.checked_sub(distance)?)?;
     let cie = parse_common(parse_length(&mut common)?)?;
     let start = body.pointer(cie.pointer_encoding, 0)?;
-    let len = body.pointer(DwEhPe(cie.pointer_encoding.0 & 0x0f), 0)?;
+    let len = body.pointer(cie.pointer_encoding & 0x0f, 0)?;
     if cie.has_augmentation_data {
         let len = body.uleb()? as usize;
         body.split(len)?;
@@ -113,7 +112,7 @@ struct Common {
     data_alignment: i64,
     return_address: u64,
     is_signal_frame: bool,
-    pointer_encoding: DwEhPe,
+    pointer_encoding: u8,
     has_augmentation_data: bool,
 }
 
@@ -163,9 +162,9 @@ fn parse_augmentation(mut letters: Bytes, body: &mut Bytes, common: &mut Common)
     let mut data = body.split(len)?;
     while letters.remaining() > 0 {
         match letters.value::<u8>()? {
-            b'R' => common.pointer_encoding = DwEhPe(data.value()?),
+            b'R' => common.pointer_encoding = data.value()?,
             b'P' => {
-                let encoding = DwEhPe(data.value::<u8>()? & !dw::DW_EH_PE_indirect.0);
+                let encoding = data.value::<u8>()? & !dw::DW_EH_PE_indirect;
                 data.pointer(encoding, 0)?;
             }
             b'L' => drop(data.value::<u8>()?),

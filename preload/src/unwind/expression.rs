@@ -1,9 +1,8 @@
 //! DWARF expressions (DWARF 5 section 2.5), as far as unwind tables use them.
 
-use gimli::constants::{self as dw, DwOp};
-
 use super::arch;
 use super::bytes::Bytes;
+use super::dwarf as dw;
 
 /// The bytes of an expression, in its module's memory.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +38,7 @@ impl Expression {
     pub fn dereferenced_frame_pointer(self) -> Option<i64> {
         let mut code = self.0;
         let offset = frame_pointer_plus(&mut code)?;
-        let deref = DwOp(code.value()?) == dw::DW_OP_deref;
+        let deref = code.value::<u8>()? == dw::DW_OP_deref;
         (deref && code.remaining() == 0).then_some(offset)
     }
 
@@ -59,7 +58,7 @@ impl Expression {
         let mut code = self.0;
         while code.remaining() > 0 {
             let op: u8 = code.value()?;
-            step(DwOp(op), &mut code, &mut stack, context)?;
+            step(op, &mut code, &mut stack, context)?;
         }
         stack.pop()
     }
@@ -67,7 +66,7 @@ impl Expression {
 
 fn frame_pointer_plus(code: &mut Bytes) -> Option<i64> {
     let op: u8 = code.value()?;
-    (u16::from(op) == u16::from(dw::DW_OP_breg0.0) + arch::FRAME_POINTER).then(|| code.sleb())?
+    (u16::from(op) == u16::from(dw::DW_OP_breg0) + arch::FRAME_POINTER).then(|| code.sleb())?
 }
 
 struct Stack {
@@ -88,11 +87,11 @@ impl Stack {
     }
 }
 
-fn step(op: DwOp, code: &mut Bytes, stack: &mut Stack, context: &impl Context) -> Option<()> {
+fn step(op: u8, code: &mut Bytes, stack: &mut Stack, context: &impl Context) -> Option<()> {
     let value = match op {
-        DwOp(0x30..=0x4f) => usize::from(op.0 - dw::DW_OP_lit0.0),
-        DwOp(0x70..=0x8f) => {
-            let register = context.register(u64::from(op.0 - dw::DW_OP_breg0.0))?;
+        0x30..=0x4f => usize::from(op - dw::DW_OP_lit0),
+        0x70..=0x8f => {
+            let register = context.register(u64::from(op - dw::DW_OP_breg0))?;
             register.wrapping_add_signed(code.sleb()? as isize)
         }
         dw::DW_OP_bregx => {
@@ -128,7 +127,7 @@ fn step(op: DwOp, code: &mut Bytes, stack: &mut Stack, context: &impl Context) -
 }
 
 /// `right` was on top of the stack.
-fn binary(op: DwOp, right: usize, left: usize) -> Option<usize> {
+fn binary(op: u8, right: usize, left: usize) -> Option<usize> {
     let (signed_left, signed_right) = (left as isize, right as isize);
     let shift = u32::try_from(right).unwrap_or(u32::MAX);
     Some(match op {

@@ -9,6 +9,7 @@
 
 pub mod bytes;
 pub mod cfi;
+pub mod dwarf;
 pub mod eh_frame;
 pub mod expression;
 pub mod modules;
