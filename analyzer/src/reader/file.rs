@@ -46,7 +46,7 @@ impl RecordingFile {
     }
 
     /// Its size in bytes when it was opened.
-    pub fn len(&self) -> u64 {
+    pub fn len_bytes(&self) -> u64 {
         self.len
     }
 

@@ -71,7 +71,7 @@ impl Recording {
         let header = Header::parse(&buffer).map_err(|source| Error::format(path, source))?;
         let mut layout = scan::scan(&file, &header);
         let mut problems = std::mem::take(&mut layout.problems);
-        let streams = streams::streams(&layout.segments, file.len(), &mut problems);
+        let streams = streams::streams(&layout.segments, file.len_bytes(), &mut problems);
         let mut contents = Contents::new(header.n_frames_max);
         for found in &layout.segments {
             contents.load(&file, found);
@@ -186,7 +186,7 @@ impl Contents {
         if !matches!(found.header.kind, SegmentKind::Stacks | SegmentKind::Metadata) {
             return;
         }
-        let (offset, len) = (found.offset + HEADER_BYTES as u64, found.used_bytes(file.len()));
+        let (offset, len) = (found.offset + HEADER_BYTES as u64, found.used_bytes(file.len_bytes()));
         if let Err(error) = file.read(offset, len, &mut self.buffer) {
             self.reason = error.to_string();
             self.read_errors += 1;

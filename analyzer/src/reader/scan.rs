@@ -62,7 +62,7 @@ pub fn scan(file: &RecordingFile, header: &Header) -> Layout {
     let mut offset = GRAIN;
     // After a segment mostly another one follows: a look at its header is enough.
     let mut stretch = HEADER_BYTES;
-    while offset < file.len() {
+    while offset < file.len_bytes() {
         if stretch > HEADER_BYTES {
             match file.next_data(offset) {
                 Some(data) => offset = data / GRAIN * GRAIN,
@@ -85,7 +85,7 @@ pub fn scan(file: &RecordingFile, header: &Header) -> Layout {
             }
         }
     }
-    layout.finish(file.len(), header.end_grain);
+    layout.finish(file.len_bytes(), header.end_grain);
     layout
 }
 

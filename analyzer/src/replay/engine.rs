@@ -11,12 +11,17 @@ use super::merge::Merge;
 use super::repair::solve;
 use super::stream::Damage;
 use super::totals::Totals;
-use super::window::Window;
+use super::window::{Reach, Window};
 use crate::reader::Recording;
 
 /// How long an event may wait for the one that has to come before it: twice what two processors' counters are ever
 /// apart, `docs/format.md` section "Events".
 pub const TOLERANCE_NS: f64 = 20_000.0;
+
+/// How far to look ahead, in units of the tolerance: an order is the more certain the more of what follows it explains.
+const AHEAD_TOLERANCES: u64 = 4;
+/// The most steps of all searches for an order in a process: a few seconds, which only damage takes.
+const TRIES_MAX: u64 = 30_000_000;
 
 /// A process being replayed.
 #[derive(Debug)]
@@ -26,6 +31,7 @@ pub struct Engine<'a> {
     live: LiveTable,
     totals: Totals,
     n_events: u64,
+    tries: u64,
     peak_event: u64,
 }
 
@@ -41,8 +47,8 @@ impl<'a> Engine<'a> {
         let (peak_bytes, peak_blocks) = (live_bytes, live_blocks);
         let totals =
             Totals { live_bytes, live_blocks, peak_bytes, peak_blocks, peak_stamp, ..Totals::default() };
-        let window = Window::new(Merge::new(recording, process), tolerance.saturating_mul(2));
-        Engine { window, tolerance, live, totals, n_events: 0, peak_event: 0 }
+        let window = Window::new(Merge::new(recording, process), tolerance.saturating_mul(AHEAD_TOLERANCES));
+        Engine { window, tolerance, live, totals, n_events: 0, tries: TRIES_MAX, peak_event: 0 }
     }
 
     /// Replays the events up to and including `until`; `observer` sees each as it takes effect.
@@ -138,11 +144,14 @@ impl<'a> Engine<'a> {
     /// by taking back what was decided of late.
     #[cold]
     fn conflict(&mut self, event: &MergedEvent, observer: &mut impl FnMut(&MergedEvent)) {
-        for look_back in [0, self.tolerance, self.tolerance.saturating_mul(2)] {
-            let (places, items) = self.window.conflict(event.address, look_back);
-            let n_applied = items.iter().filter(|item| item.required).count().saturating_sub(1);
+        for reach in self.reaches() {
+            let (places, items) = self.window.conflict(event.address, &reach, self.tolerance);
+            let was_applied = |window: &mut Window<'_>, place| {
+                window.event(place).is_some_and(|event| event.state == State::Applied)
+            };
+            let n_applied = places.iter().filter(|&&place| was_applied(&mut self.window, place)).count();
             let live = self.live.get(event.address).is_some() ^ (n_applied % 2 == 1);
-            if let Some(order) = solve(&items, live, self.tolerance) {
+            if let Some(order) = solve(&items, live, self.tolerance, &mut self.tries) {
                 let order: Vec<usize> =
                     order.iter().filter_map(|&place| places.get(place).copied()).collect();
                 self.reorder(&order, observer);
@@ -154,15 +163,25 @@ impl<'a> Engine<'a> {
         self.window.advance(State::Leftover);
     }
 
+    /// Where to look for the solution of a conflict: first for one that explains what follows too, and leaves as much
+    /// as it is as can be.
+    fn reaches(&self) -> [Reach; 6] {
+        let ahead = self.tolerance.saturating_mul(AHEAD_TOLERANCES / 2);
+        [(0, ahead), (self.tolerance, ahead), (u64::MAX, ahead), (0, 0), (self.tolerance, 0), (u64::MAX, 0)]
+            .map(|(back, required_ahead)| Reach { back, required_ahead })
+    }
+
     /// Replays the pending events of `order`, the whole order of one address's events of late. What belongs before
     /// events that were replayed already is counted, and changes nothing: its effect has passed.
     fn reorder(&mut self, order: &[usize], observer: &mut impl FnMut(&MergedEvent)) {
-        let is_applied = |window: &mut Window<'_>, place| {
-            window.event(place).is_some_and(|event| event.state == State::Applied)
-        };
+        let present = self.window.present_place();
+        let last = |found: &mut dyn FnMut(usize) -> bool| order.iter().rposition(|&place| found(place));
         let n_passed =
-            order.iter().rposition(|&place| is_applied(&mut self.window, place)).map_or(0, |last| last + 1);
-        for (index, &place) in order.iter().enumerate() {
+            last(&mut |place| self.window.event(place).is_some_and(|event| event.state == State::Applied));
+        let n_passed = n_passed.map_or(0, |last| last + 1);
+        // What is to come after the present event waits for its turn.
+        let n_due = last(&mut |place| place == present).map_or(0, |last| last + 1).max(n_passed);
+        for (index, &place) in order.iter().enumerate().take(n_due) {
             let Some(event) = self.window.event(place) else { continue };
             let was_applied = event.state == State::Applied;
             event.state = State::Applied;

@@ -20,14 +20,14 @@ pub(super) struct Item {
     pub required: bool,
 }
 
-/// The most orders that are begun for one conflict.
-const TRIES_MAX: u32 = 20_000;
+/// The most steps of the search for one conflict. Real ones take a few.
+const TRIES_MAX: u64 = 100_000;
 /// The most events of one address that are looked at for one conflict.
-pub(super) const ITEMS_MAX: usize = 512;
+pub(super) const ITEMS_MAX: usize = 1024;
 
 /// An order of `items` (ascending in stamps, at most [`ITEMS_MAX`]) as places in it, which starts with a block if
-/// `live`; `None` if there is none.
-pub(super) fn solve(items: &[Item], live: bool, tolerance: u64) -> Option<Vec<usize>> {
+/// `live`; `None` if there is none, or none was found in `tries` steps, which are counted down.
+pub(super) fn solve(items: &[Item], live: bool, tolerance: u64, tries: &mut u64) -> Option<Vec<usize>> {
     let n_required = items.iter().filter(|item| item.required).count();
     let mut search = Search {
         items,
@@ -37,9 +37,12 @@ pub(super) fn solve(items: &[Item], live: bool, tolerance: u64) -> Option<Vec<us
         n_missing: n_required,
         failed: FxHashSet::default(),
         signature: 0,
-        tries: TRIES_MAX,
+        tries: TRIES_MAX.min(*tries),
     };
-    search.place_next(live).then_some(search.order)
+    let before = search.tries;
+    let found = search.place_next(live, 0);
+    *tries -= before - search.tries;
+    found.then_some(search.order)
 }
 
 struct Search<'a> {
@@ -52,12 +55,12 @@ struct Search<'a> {
     /// Signatures of the sets of placed items from which there is no way on.
     failed: FxHashSet<u64>,
     signature: u64,
-    tries: u32,
+    tries: u64,
 }
 
 impl Search<'_> {
     /// Places items until the required ones are; `false`, and nothing is changed, if that cannot be done.
-    fn place_next(&mut self, live: bool) -> bool {
+    fn place_next(&mut self, live: bool, earliest: usize) -> bool {
         if self.n_missing == 0 {
             return true;
         }
@@ -65,7 +68,9 @@ impl Search<'_> {
             return false;
         }
         self.tries -= 1;
-        let Some(earliest) = self.placed.iter().position(|placed| !placed) else { return false };
+        let Some(rest) = self.placed.get(earliest..) else { return false };
+        let Some(n_passed) = rest.iter().position(|placed| !placed) else { return false };
+        let earliest = earliest + n_passed;
         let limit = self.items.get(earliest).map_or(0, |item| item.stamp.0.saturating_add(self.tolerance));
         let mut rings_passed: Vec<RingIndex> = Vec::new();
         for place in earliest..self.items.len() {
@@ -79,7 +84,7 @@ impl Search<'_> {
             }
             self.set(place, item, true);
             self.order.push(place);
-            if self.place_next(!live) {
+            if self.place_next(!live, earliest) {
                 return true;
             }
             self.order.pop();
@@ -116,7 +121,7 @@ mod tests {
             stamp: Stamp(word[2..].parse().unwrap_or(0)),
             required: true,
         };
-        solve(&text.split(' ').map(item).collect::<Vec<_>>(), live, 20)
+        solve(&text.split(' ').map(item).collect::<Vec<_>>(), live, 20, &mut 1_000)
     }
 
     #[test]
