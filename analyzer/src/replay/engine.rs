@@ -151,6 +151,9 @@ impl<'a> Engine<'a> {
             };
             let n_applied = places.iter().filter(|&&place| was_applied(&mut self.window, place)).count();
             let live = self.live.get(event.address).is_some() ^ (n_applied % 2 == 1);
+            if places.len() <= 1 && reach.back == u64::MAX {
+                break; // It is alone.
+            }
             if let Some(order) = solve(&items, live, self.tolerance, &mut self.tries) {
                 let order: Vec<usize> =
                     order.iter().filter_map(|&place| places.get(place).copied()).collect();

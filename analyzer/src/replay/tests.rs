@@ -96,6 +96,44 @@ fn moments_are_what_was_live_then() {
 }
 
 #[test]
+fn the_peak_is_that_of_a_naive_replay() {
+    let mut random = Random::new(3);
+    for _ in 0..20 {
+        let mut builder = RecordingBuilder::with_process();
+        let mut live = BTreeMap::new();
+        let mut peak = (0, BTreeMap::new());
+        for place in 1..500 {
+            let (address, new) = (16 * (1 + random.below(20)), 16 * (1 + random.below(20)));
+            let (size, now) = (random.below(1_000), 100 * place);
+            let event = match (live.contains_key(&address), live.contains_key(&new)) {
+                (true, taken) if random.below(2) == 0 && (!taken || new == address) => {
+                    live.remove(&address);
+                    live.insert(new, size);
+                    realloc(address, new, size, (now, now + 7))
+                }
+                (true, _) => {
+                    live.remove(&address);
+                    free(address, now)
+                }
+                (false, _) => {
+                    live.insert(address, size);
+                    malloc(address, size, now)
+                }
+            };
+            builder.event(FIRST, 0, &event);
+            if live.values().sum::<u64>() > peak.0 {
+                peak = (live.values().sum(), live.clone());
+            }
+        }
+        let found = snapshot(&open(&builder), FIRST, Moment::Peak).expect("the process is there");
+        assert_eq!((found.totals.peak_bytes, found.totals.peak_blocks), (peak.0, peak.1.len() as u64));
+        let blocks: BTreeMap<u64, u64> =
+            found.blocks.iter().map(|block| (block.address.0, block.size)).collect();
+        assert_eq!(blocks, peak.1);
+    }
+}
+
+#[test]
 fn a_forked_process_starts_with_its_parents_blocks() {
     let mut builder = RecordingBuilder::with_process();
     let child = builder.process(Some(0), 150, None);
