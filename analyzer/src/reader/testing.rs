@@ -36,6 +36,8 @@ pub(crate) struct RecordingBuilder {
     pub grains: u16,
     pub n_frames_max: u32,
     pub lost: u64,
+    /// The grains of the extent that were given back at the exit.
+    pub trimmed_grains: u32,
     metadata: Vec<u8>,
     nodes: Vec<u8>,
     rings: BTreeMap<(u32, u32), Ring>,
@@ -56,6 +58,7 @@ impl RecordingBuilder {
             grains: 16,
             n_frames_max: 16_384,
             lost: 0,
+            trimmed_grains: 0,
             metadata: Vec::new(),
             nodes: Vec::new(),
             rings: BTreeMap::new(),
@@ -184,8 +187,11 @@ impl RecordingBuilder {
             }
         }
         let n_grains = 1 + segments.iter().map(|(header, _)| u32::from(header.grains)).sum::<u32>();
-        let extent =
-            SegmentHeader { sequence: n_grains, ..segment(SegmentKind::Extent, 1, n_grains as usize) };
+        let extent_grains = n_grains + self.trimmed_grains;
+        let extent = SegmentHeader {
+            sequence: extent_grains,
+            ..segment(SegmentKind::Extent, 1, extent_grains as usize)
+        };
         let mut file = self.header(1 + u64::from(n_grains));
         for (header, bytes) in std::iter::once((extent, Vec::new())).chain(segments) {
             let end = file.len() + header.len_bytes();

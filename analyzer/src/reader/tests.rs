@@ -66,6 +66,13 @@ fn a_whole_recording_is_read_without_problems() {
 }
 
 #[test]
+fn room_that_was_given_back_is_not_missed() {
+    let mut builder = example();
+    builder.trimmed_grains = 40;
+    assert_eq!(open(&builder.build()).expect("it is valid").problems, []);
+}
+
+#[test]
 fn what_is_not_a_recording_has_one_clear_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let said = |path: &Path| Recording::open(path).map(|_| ()).expect_err("not a recording").to_string();
