@@ -61,6 +61,12 @@ impl Readable {
         address >= self.start && address.is_multiple_of(8) && address < self.end && self.end - address >= 8
     }
 
+    /// Whether everything up to `address` can be read.
+    #[inline]
+    pub fn reaches(&self, address: usize) -> bool {
+        self.start <= address && address <= self.end
+    }
+
     /// The word at `address`, if it lies in the stack.
     #[inline]
     pub fn word(&self, address: usize) -> Option<usize> {
