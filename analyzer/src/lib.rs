@@ -14,5 +14,6 @@ pub mod reader;
 pub mod replay;
 pub mod report;
 pub mod symbolize;
+pub mod snapshot;
 
 pub mod cli;

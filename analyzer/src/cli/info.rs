@@ -1,21 +1,264 @@
-//! `tmtool info`.
+//! `tmtool info`: what a recording is, whether it is complete, and its totals.
 
-use std::path::PathBuf;
+use std::ffi::CStr;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::error::{Error, Result};
+use tm_common::header::Loss;
+use tm_common::metadata::Ending;
 
-/// The arguments of `tmtool info`.
-#[derive(clap::Args)]
+use crate::error::{Error, Result};
+use crate::reader::{Process, Recording};
+use crate::replay::{AllTotals, Totals, all_totals};
+use crate::report::info::{self, Info, LostEvents, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo};
+
+/// Arguments of `tmtool info`.
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The file.
-    file: PathBuf,
+    /// The recording.
+    pub file: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// Runs the command.
+/// Prints what the recording is.
 ///
 /// # Errors
-/// Always.
+/// The file cannot be read or is not a recording, or standard output cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    Err(Error::Message(format!("cannot info {}: not a part of this tmtool", args.file.display())))
+    let info = gather(&args.file)?;
+    let text = if args.json {
+        let json = serde_json::to_string_pretty(&info);
+        json.map_err(|error| Error::Message(format!("cannot write JSON: {error}")))? + "\n"
+    } else {
+        info::text(&info)
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write", Path::new("standard output"), error))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Reads and replays the recording at `path`.
+///
+/// # Errors
+/// The file cannot be read or is not a recording.
+pub fn gather(path: &Path) -> Result<Info> {
+    let recording = Recording::open(path)?;
+    let totals = all_totals(&recording);
+    let problems = recording.problems.iter().chain(&totals.problems);
+    let header = &recording.header;
+    let lost = Loss::ALL.iter().map(|loss| (loss.reason(), *loss as usize));
+    let lost = lost.chain(
+        (Loss::ALL.len()..header.lost.len()).map(|n| ("of a reason that this tmtool does not know", n)),
+    );
+    let lost = lost.filter_map(|(reason, n)| Some((reason, *header.lost.get(n)?)));
+    let mut info = Info {
+        recording: path.display().to_string(),
+        pid: header.pid,
+        start_realtime_ns: header.start_realtime_ns,
+        start: local_time(header.start_realtime_ns),
+        duration_ns: recording.duration_ns(),
+        lost_events: header.lost_events(),
+        lost_by_reason: lost
+            .filter(|&(_, events)| events > 0)
+            .map(|(reason, events)| LostEvents { reason: reason.to_owned(), events })
+            .collect(),
+        threads: recording.threads.len() as u64,
+        processes: recording.processes.len() as u64,
+        stacks: recording.stacks.n_nodes(),
+        recording_bytes: recording.file.len_bytes(),
+        self_checks: header.self_checks,
+        self_check_differences: header.self_check_differences,
+        problems: problems.map(ToString::to_string).collect(),
+        segments: SegmentInfo {
+            events: recording.segment_counts.events,
+            stacks: recording.segment_counts.stacks,
+            metadata: recording.segment_counts.metadata,
+            extents: recording.segment_counts.extents,
+        },
+        ..Info::default()
+    };
+    describe_program(&recording, &mut info);
+    add_totals(&recording, &totals, &mut info);
+    add_lists(&recording, &mut info);
+    judge(&recording, &mut info);
+    Ok(info)
+}
+
+fn describe_program(recording: &Recording, info: &mut Info) {
+    let Some(process) = recording.first_process() else { return };
+    info.program = process.executable.clone().unwrap_or_default();
+    info.command_line.clone_from(&process.command_line);
+    info.host = process.host.clone().unwrap_or_default();
+}
+
+fn add_totals(recording: &Recording, all: &AllTotals, info: &mut Info) {
+    for (place, (index, totals)) in all.processes.iter().enumerate() {
+        info.allocations += totals.allocations;
+        info.reallocations += totals.reallocations;
+        info.frees += totals.frees;
+        info.bytes_allocated = info.bytes_allocated.saturating_add(totals.bytes_allocated);
+        info.unknown_frees += totals.unknown_frees;
+        info.missed_frees += totals.missed_frees;
+        if place == 0 {
+            info.peak_bytes = totals.peak_bytes;
+            info.peak_blocks = totals.peak_blocks;
+            info.peak_time_ns = recording.ns(totals.peak_stamp);
+            info.live_bytes_at_end = totals.live_bytes;
+            info.live_blocks_at_end = totals.live_blocks;
+        }
+        if let Some(process) = recording.process(*index) {
+            info.process_list.push(process_info(recording, process, totals));
+        }
+    }
+}
+
+fn process_info(recording: &Recording, process: &Process, totals: &Totals) -> ProcessInfo {
+    let ending = match process.ending {
+        Ending::Exit => "exit",
+        Ending::ImmediateExit => "_exit",
+        Ending::Unknown if is_running(process) => "running",
+        Ending::Unknown => "unknown",
+    };
+    ProcessInfo {
+        process: process.index.0,
+        pid: process.pid,
+        parent: process.parent.map(|parent| parent.0),
+        ending,
+        start_ns: recording.ns(process.start),
+        end_ns: (process.ending != Ending::Unknown).then(|| recording.ns(process.end)),
+        allocations: totals.allocations,
+        reallocations: totals.reallocations,
+        frees: totals.frees,
+        bytes_allocated: totals.bytes_allocated,
+        peak_bytes: totals.peak_bytes,
+        peak_blocks: totals.peak_blocks,
+        peak_time_ns: recording.ns(totals.peak_stamp),
+        live_bytes_at_end: totals.live_bytes,
+        live_blocks_at_end: totals.live_blocks,
+        unknown_frees: totals.unknown_frees,
+        missed_frees: totals.missed_frees,
+    }
+}
+
+fn add_lists(recording: &Recording, info: &mut Info) {
+    let thread = |thread: &crate::reader::Thread| ThreadInfo {
+        thread: thread.index.0,
+        process: thread.process.0,
+        tid: thread.tid,
+        name: thread.name.clone(),
+        start_ns: recording.ns(thread.start),
+    };
+    info.thread_list = recording.threads.iter().map(thread).collect();
+    let module = |module: &crate::reader::Module| ModuleInfo {
+        process: module.process.0,
+        path: module.path.clone(),
+        build_id: module.build_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+        start: module.start.0,
+        end: module.end.0,
+        loaded_ns: recording.ns(module.stamp),
+        unloaded: module.gone.is_some(),
+    };
+    info.module_list = recording.modules.all().iter().map(module).collect();
+}
+
+/// Says whether everything is there, and if not, why.
+fn judge(recording: &Recording, info: &mut Info) {
+    let because = match recording.first_process() {
+        None => Some("Nothing says how the program ended."),
+        Some(process) if process.ending != Ending::Unknown => None,
+        Some(process) if is_running(process) => Some("The program is still running."),
+        Some(_) => Some("The program was killed or executed another program: everything up to then is here."),
+    };
+    info.incomplete_because.extend(because.map(str::to_owned));
+    info.complete = because.is_none() && info.problems.is_empty() && info.lost_events == 0;
+}
+
+/// Whether the process that was recorded is alive on this host: same pid, same start, same host.
+fn is_running(process: &Process) -> bool {
+    let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if process.host.as_ref().is_some_and(|host| host != here.trim_end()) {
+        return false;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
+    // The name in field 2 may hold anything; what follows its last bracket starts with field 3.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut fields = fields.split_whitespace();
+    let state = fields.next();
+    let start = fields.nth(18).and_then(|field| field.parse::<u64>().ok());
+    state.is_some_and(|state| state != "Z" && state != "X") && start == Some(process.process_start)
+}
+
+/// A moment as local time: "2026-11-23 15:10:52 +0100".
+fn local_time(realtime_ns: u64) -> String {
+    let seconds = (realtime_ns / 1_000_000_000) as libc::time_t;
+    let mut buffer = [0u8; 64];
+    // SAFETY: a tm of zeros is valid (its pointer may be null), localtime_r fills it from valid pointers, and strftime
+    // writes at most the buffer's length with a NUL at its end.
+    let len = unsafe {
+        let mut broken_down: libc::tm = std::mem::zeroed();
+        if libc::localtime_r(&seconds, &mut broken_down).is_null() {
+            return format!("{seconds} s since 1970");
+        }
+        libc::strftime(
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            c"%Y-%m-%d %H:%M:%S %z".as_ptr(),
+            &broken_down,
+        )
+    };
+    let text = buffer.get(..=len).and_then(|bytes| CStr::from_bytes_until_nul(bytes).ok());
+    text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reader::testing::RecordingBuilder;
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
+
+    fn with_one_block(mut builder: RecordingBuilder) -> RecordingBuilder {
+        builder.event(
+            ProcessIndex(0),
+            0,
+            &Event::Allocate {
+                function: Function::Malloc,
+                address: Address(0x10),
+                size: 32,
+                stack: StackId::NONE,
+                stamp: Stamp(5_000),
+            },
+        );
+        builder
+    }
+
+    #[test]
+    fn a_whole_recording_is_complete() {
+        let file = with_one_block(RecordingBuilder::with_process()).file();
+        let info = gather(file.path()).expect("it is valid");
+        assert!(info.complete);
+        assert_eq!((info.allocations, info.peak_bytes, info.peak_time_ns), (1, 32, 5_000));
+        assert_eq!((info.live_bytes_at_end, info.processes, info.duration_ns), (32, 1, 1_000_000));
+        let json = serde_json::to_value(&info).expect("it is plain data");
+        assert_eq!(json["process_list"][0]["ending"], "exit");
+    }
+
+    #[test]
+    fn a_killed_program_and_lost_events_are_said() {
+        let mut builder = RecordingBuilder::new();
+        builder.process(None, 0, None);
+        builder.lost = 3;
+        let file = with_one_block(builder).file();
+        let info = gather(file.path()).expect("it is valid");
+        assert!(!info.complete);
+        assert_eq!(info.lost_events, 3);
+        assert!(info.incomplete_because[0].contains("killed"));
+    }
 }

@@ -14,6 +14,8 @@ use tm_common::settings;
 
 use crate::error::{Error, Result};
 use crate::inspect;
+use crate::reader::Recording;
+use crate::replay::{self, all_totals};
 
 mod child;
 mod environment;
@@ -89,9 +91,21 @@ fn settings_help() -> String {
     text
 }
 
-/// The totals of the recording at `path`.
+/// The totals of the recording at `path`: calls are counted over all its processes, bytes are the first process's.
 fn totals(path: &Path) -> Result<Totals> {
-    Err(Error::Message(format!("the totals of {} are shown by: tmtool info", path.display())))
+    let recording = Recording::open(path)?;
+    let all = all_totals(&recording);
+    let sum = |count: fn(&replay::Totals) -> u64| all.processes.iter().map(|(_, totals)| count(totals)).sum();
+    let first = all.processes.first().map(|(_, totals)| *totals).unwrap_or_default();
+    Ok(Totals {
+        allocations: sum(|totals| totals.allocations),
+        reallocations: sum(|totals| totals.reallocations),
+        frees: sum(|totals| totals.frees),
+        peak_bytes: first.peak_bytes,
+        live_bytes_at_end: first.live_bytes,
+        live_blocks_at_end: first.live_blocks,
+        lost_events: recording.header.lost_events(),
+    })
 }
 
 #[cfg(test)]

@@ -3,8 +3,12 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use tm_common::ids::ProcessIndex;
+
 use crate::error::{Error, Result};
 use crate::model::{Moment, Snapshot, is_snap_file};
+use crate::reader::Recording;
+use crate::snapshot::take_snapshot;
 
 /// The snapshot in the file at `path`, which is told by its content, not its name. Of a recording, that of `moment`,
 /// by default the peak.
@@ -19,17 +23,11 @@ pub fn load(path: &Path, moment: Option<&Moment>) -> Result<Snapshot> {
             let what = format!("{name} is a snapshot of one moment, so '{moment}' cannot be taken from it");
             Err(Error::Usage(format!("{what}; leave the moment out, or give the recording")))
         }
-        (false, moment) => from_recording(path, moment.unwrap_or(&Moment::Peak)),
+        (false, moment) => {
+            let recording = Recording::open(path)?;
+            take_snapshot(&recording, ProcessIndex(0), *moment.unwrap_or(&Moment::Peak))
+        }
     }
-}
-
-/// The snapshot of `moment` in the recording at `path`.
-///
-/// # Errors
-/// If the file is no recording that can be read.
-pub fn from_recording(path: &Path, _moment: &Moment) -> Result<Snapshot> {
-    let what = "it is no .snap file, and this tmtool does not read recordings";
-    Err(Error::Message(format!("cannot read {}: {what}; give it a .snap file", path.display())))
 }
 
 /// A file and perhaps a moment, as `diff` takes them: `FILE` or `FILE@MOMENT`.

@@ -1,1 +1,202 @@
-//! reader
+//! Opens a recording: finds its segments, and loads everything but the events, which `replay` reads stream by stream.
+//!
+//! Whatever is readable of a cut or damaged file is read; what is not is listed in [`Recording::problems`].
+
+use std::path::Path;
+
+use tm_common::header::{GRAIN_BYTES, Header};
+use tm_common::ids::{Epoch, ProcessIndex, StackId, Stamp};
+use tm_common::metadata::Ending;
+use tm_common::segment::{HEADER_BYTES, SegmentKind};
+
+use crate::error::{Error, Result};
+
+pub mod file;
+pub mod metadata;
+pub mod modules;
+pub mod problem;
+pub mod scan;
+pub mod stacks;
+pub mod streams;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use file::RecordingFile;
+use metadata::TablesBuilder;
+pub use metadata::{Process, Thread};
+pub use modules::Module;
+use modules::Modules;
+pub use problem::Problem;
+use scan::{FoundSegment, SegmentCounts};
+use stacks::StackTable;
+pub use stacks::{Stack, StackFrame};
+use streams::Stream;
+
+/// An open recording.
+#[derive(Debug)]
+pub struct Recording {
+    /// The file.
+    pub file: RecordingFile,
+    /// The file's header.
+    pub header: Header,
+    /// How many segments of each kind there are.
+    pub segment_counts: SegmentCounts,
+    /// By number; each process that has events is there.
+    pub processes: Vec<Process>,
+    /// By number.
+    pub threads: Vec<Thread>,
+    /// The loaded files of all processes.
+    pub modules: Modules,
+    /// All stacks.
+    pub stacks: StackTable,
+    /// The events, by process and ring.
+    pub streams: Vec<Stream>,
+    /// What is missing or damaged, but for what only shows when events are decoded.
+    pub problems: Vec<Problem>,
+    epochs: Vec<(Epoch, ProcessIndex)>,
+}
+
+impl Recording {
+    /// Opens the recording at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not a recording that this version reads. A damaged recording is not an error.
+    pub fn open(path: &Path) -> Result<Recording> {
+        let file = RecordingFile::open(path)?;
+        let mut buffer = Vec::new();
+        file.read(0, GRAIN_BYTES, &mut buffer).map_err(|source| Error::io("read", path, source))?;
+        let header = Header::parse(&buffer).map_err(|source| Error::format(path, source))?;
+        let mut layout = scan::scan(&file, &header);
+        let mut problems = std::mem::take(&mut layout.problems);
+        let streams = streams::streams(&layout.segments, file.len_bytes(), &mut problems);
+        let mut contents = Contents::new(header.n_frames_max);
+        for found in &layout.segments {
+            contents.load(&file, found);
+        }
+        let mut with_events: Vec<ProcessIndex> = streams.iter().map(|stream| stream.process).collect();
+        with_events.dedup();
+        let damaged_metadata = contents.tables.damaged;
+        let (tables, unknown_processes) = contents.tables.finish(&with_events);
+        let damaged_stacks = contents.damaged_nodes + contents.stacks.finish();
+        for (count, problem) in [
+            (contents.duplicates, Problem::DuplicateSegments { count: contents.duplicates }),
+            (
+                contents.read_errors,
+                Problem::Unreadable { count: contents.read_errors, reason: contents.reason },
+            ),
+            (damaged_metadata, Problem::DamagedMetadata { count: damaged_metadata }),
+            (damaged_stacks, Problem::DamagedStacks { count: damaged_stacks }),
+            (unknown_processes, Problem::UnknownProcesses { count: unknown_processes }),
+        ] {
+            problems.extend((count > 0).then_some(problem));
+        }
+        Ok(Recording {
+            file,
+            header,
+            segment_counts: layout.counts,
+            processes: tables.processes,
+            threads: tables.threads,
+            modules: tables.modules,
+            stacks: contents.stacks,
+            streams,
+            problems,
+            epochs: tables.epochs,
+        })
+    }
+
+    /// The process with number `index`.
+    pub fn process(&self, index: ProcessIndex) -> Option<&Process> {
+        let place = self.processes.binary_search_by_key(&index, |process| process.index).ok()?;
+        self.processes.get(place)
+    }
+
+    /// The process that began the recording; `None` if nothing is left of it.
+    pub fn first_process(&self) -> Option<&Process> {
+        self.processes.first()
+    }
+
+    /// The process whose addresses an epoch is about.
+    pub fn process_of_epoch(&self, epoch: Epoch) -> Option<ProcessIndex> {
+        let end = self.epochs.partition_point(|(first, _)| *first <= epoch);
+        self.epochs.get(end.checked_sub(1)?).map(|(_, process)| *process)
+    }
+
+    /// The loaded file that a code address of `epoch` belongs to: one of the epoch's process, else one that it had
+    /// from its parent.
+    pub fn module_at(&self, epoch: Epoch, pc: u64) -> Option<&Module> {
+        let mut epoch = epoch;
+        let mut process = self.process_of_epoch(epoch)?;
+        loop {
+            if let Some(module) = self.modules.of_process(process, epoch, pc) {
+                return Some(module);
+            }
+            let child = self.process(process)?;
+            (process, epoch) = (child.parent?, child.parent_epoch);
+        }
+    }
+
+    /// The stack `id`; `None` if there is none, or it is not in the recording.
+    pub fn stack(&self, id: StackId) -> Option<Stack<'_>> {
+        self.stacks.stack(id)
+    }
+
+    /// Nanoseconds from the recording's start to `stamp`.
+    pub fn ns(&self, stamp: Stamp) -> u64 {
+        self.header.clock.ns_since_start(stamp)
+    }
+
+    /// Nanoseconds from the recording's start to the last moment that it knows of: an ending, or the last event.
+    pub fn duration_ns(&self) -> u64 {
+        let ended = self.processes.iter().filter(|process| process.ending != Ending::Unknown);
+        let ends = ended.map(|process| process.end);
+        let starts = self.processes.iter().map(|process| process.start);
+        let last_events = self.streams.iter().filter_map(|stream| crate::replay::last_stamp(self, stream));
+        self.ns(ends.chain(starts).chain(last_events).max().unwrap_or_default())
+    }
+}
+
+/// What is loaded when a recording is opened.
+struct Contents {
+    tables: TablesBuilder,
+    stacks: StackTable,
+    buffer: Vec<u8>,
+    damaged_nodes: u64,
+    duplicates: u64,
+    read_errors: u64,
+    reason: String,
+}
+
+impl Contents {
+    fn new(n_frames_max: u32) -> Contents {
+        Contents {
+            tables: TablesBuilder::default(),
+            stacks: StackTable::new(n_frames_max),
+            buffer: Vec::new(),
+            damaged_nodes: 0,
+            duplicates: 0,
+            read_errors: 0,
+            reason: String::new(),
+        }
+    }
+
+    fn load(&mut self, file: &RecordingFile, found: &FoundSegment) {
+        if !matches!(found.header.kind, SegmentKind::Stacks | SegmentKind::Metadata) {
+            return;
+        }
+        let (offset, len) = (found.offset + HEADER_BYTES as u64, found.used_bytes(file.len_bytes()));
+        if let Err(error) = file.read(offset, len, &mut self.buffer) {
+            self.reason = error.to_string();
+            self.read_errors += 1;
+        } else if found.header.kind == SegmentKind::Metadata {
+            self.tables.add_segment(&self.buffer);
+        } else {
+            match self.stacks.add_segment(found.header.sequence, &self.buffer) {
+                Some(damaged) => self.damaged_nodes += damaged,
+                None => self.duplicates += 1,
+            }
+        }
+    }
+}

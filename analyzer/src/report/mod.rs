@@ -3,6 +3,7 @@
 pub mod diff;
 pub mod header;
 pub mod human;
+pub mod info;
 pub mod json;
 pub mod label;
 pub mod stacks;

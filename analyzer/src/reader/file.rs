@@ -1,0 +1,85 @@
+//! Positional reads of the recording's file. No memory map: a file that shrinks while it is read must give an error,
+//! not SIGBUS.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// An open recording file.
+#[derive(Debug)]
+pub struct RecordingFile {
+    path: PathBuf,
+    file: File,
+    len: u64,
+}
+
+impl RecordingFile {
+    /// Opens `path`.
+    ///
+    /// # Errors
+    /// It cannot be opened, is not a regular file, or is empty.
+    pub fn open(path: &Path) -> Result<RecordingFile> {
+        let kind = fs::metadata(path).map_err(|source| Error::io("open", path, source))?;
+        if kind.is_dir() {
+            return Err(Error::Message(format!("{} is a directory; name a recording in it", path.display())));
+        }
+        if !kind.is_file() {
+            let what = "is not a regular file; copy the recording to one";
+            return Err(Error::Message(format!("{} {what}", path.display())));
+        }
+        let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+        let len = file.metadata().map_err(|source| Error::io("read", path, source))?.len();
+        if len == 0 {
+            let what = "is empty; the program ended before it recorded anything, or the copy failed";
+            return Err(Error::Message(format!("{} {what}", path.display())));
+        }
+        Ok(RecordingFile { path: path.to_owned(), file, len })
+    }
+
+    /// Its name, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size in bytes when it was opened.
+    pub fn len_bytes(&self) -> u64 {
+        self.len
+    }
+
+    /// Reads up to `len` bytes at `offset` into `buffer`, which afterwards holds what was there: less at the end of
+    /// the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn read(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.resize(len, 0);
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        buffer.truncate(filled);
+        Ok(())
+    }
+
+    /// The first offset from `offset` on that is not in a hole; `None` if only a hole follows. Where the file system
+    /// does not know holes, `offset` itself.
+    pub fn next_data(&self, offset: u64) -> Option<u64> {
+        let at = i64::try_from(offset).ok()?;
+        // SAFETY: lseek takes no pointers, and the descriptor is open as long as `self.file`.
+        let found = unsafe { libc::lseek(self.file.as_raw_fd(), at, libc::SEEK_DATA) };
+        match u64::try_from(found) {
+            Ok(found) => Some(found.max(offset)),
+            Err(_) if io::Error::last_os_error().raw_os_error() == Some(libc::ENXIO) => None,
+            Err(_) => Some(offset),
+        }
+    }
+}

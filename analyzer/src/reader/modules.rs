@@ -1,0 +1,90 @@
+//! Which loaded file a code address belonged to, by the epoch rules of `docs/format.md` section "Metadata".
+
+use tm_common::ids::{Address, Epoch, ProcessIndex, Stamp};
+use tm_common::metadata::{self, MappedProgramHeader};
+
+/// A loaded file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Where it was loaded.
+    pub process: ProcessIndex,
+    /// The epoch in which it was first seen.
+    pub epoch: Epoch,
+    /// The first epoch without it, if it was unloaded.
+    pub gone: Option<Epoch>,
+    /// What is added to the file's virtual addresses.
+    pub bias: u64,
+    /// Its first address.
+    pub start: Address,
+    /// The first address after it.
+    pub end: Address,
+    /// When it was first seen.
+    pub stamp: Stamp,
+    /// Its loadable segments.
+    pub program_headers: Vec<MappedProgramHeader>,
+    /// Its build id; empty if it has none.
+    pub build_id: Vec<u8>,
+    /// Its path; not UTF-8 bytes are replaced.
+    pub path: String,
+}
+
+impl Module {
+    /// A module as a metadata record gives it.
+    pub(super) fn of_record(record: &metadata::Module<'_>) -> Module {
+        Module {
+            process: record.process,
+            epoch: record.epoch,
+            gone: None,
+            bias: record.bias,
+            start: record.start,
+            end: record.end,
+            stamp: record.stamp,
+            program_headers: record.program_headers().collect(),
+            build_id: record.build_id.to_vec(),
+            path: String::from_utf8_lossy(record.path).into_owned(),
+        }
+    }
+
+    /// Whether `pc` belongs to it in `epoch`.
+    fn holds(&self, epoch: Epoch, pc: u64) -> bool {
+        (self.start.0..self.end.0).contains(&pc)
+            && self.epoch <= epoch
+            && self.gone.is_none_or(|gone| epoch < gone)
+    }
+}
+
+/// The modules of all processes.
+#[derive(Clone, Debug, Default)]
+pub struct Modules {
+    /// By process, then by the epoch in which they were first seen.
+    list: Vec<Module>,
+}
+
+impl Modules {
+    /// Sorts `list` and marks what `gone` (process, first epoch without it, start) says is gone.
+    pub(super) fn new(mut list: Vec<Module>, gone: &[(ProcessIndex, Epoch, Address)]) -> Modules {
+        list.sort_by_key(|module| (module.process, module.epoch));
+        for &(process, epoch, start) in gone {
+            let latest = list
+                .iter_mut()
+                .rev()
+                .find(|module| module.process == process && module.start == start && module.epoch < epoch);
+            if let Some(module) = latest.filter(|module| module.gone.is_none_or(|gone| gone > epoch)) {
+                module.gone = Some(epoch);
+            }
+        }
+        Modules { list }
+    }
+
+    /// All of them, by process and the epoch in which they were first seen.
+    pub fn all(&self) -> &[Module] {
+        &self.list
+    }
+
+    /// The module that `process` itself loaded at `pc` in `epoch`; the latest one if there are two.
+    pub(super) fn of_process(&self, process: ProcessIndex, epoch: Epoch, pc: u64) -> Option<&Module> {
+        let first = self.list.partition_point(|module| module.process < process);
+        let end = self.list.partition_point(|module| (module.process, module.epoch) <= (process, epoch));
+        self.list.get(first..end)?.iter().rev().find(|module| module.holds(epoch, pc))
+    }
+}

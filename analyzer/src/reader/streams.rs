@@ -1,0 +1,75 @@
+//! Sorts the event segments into streams: one ring's chain each. Does not decode them.
+
+use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+use tm_common::segment::{HEADER_BYTES, SegmentKind};
+
+use super::problem::Problem;
+use super::scan::FoundSegment;
+
+/// Where events of a stream are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSegment {
+    /// Where the events start, in bytes from the file's start.
+    pub offset: u64,
+    /// Their size in bytes.
+    pub len: usize,
+    /// What the first time difference counts from.
+    pub base: Stamp,
+    /// The thread of the first event.
+    pub thread: ThreadIndex,
+}
+
+/// The segments of one ring in their order: stamps never decrease along it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Whose events these are.
+    pub process: ProcessIndex,
+    /// The ring.
+    pub ring: RingIndex,
+    /// Its chain, without what is missing.
+    pub segments: Vec<StreamSegment>,
+}
+
+/// The streams of all processes, by process and ring.
+pub fn streams(segments: &[FoundSegment], file_len: u64, problems: &mut Vec<Problem>) -> Vec<Stream> {
+    let mut events: Vec<&FoundSegment> =
+        segments.iter().filter(|found| found.header.kind == SegmentKind::Events).collect();
+    events.sort_by_key(|found| (found.header.process, found.header.ring, found.header.sequence));
+    let (mut missing, mut rings_with_gaps, mut duplicates) = (0, 0, 0);
+    let mut streams = Vec::new();
+    for chain in events.chunk_by(|a, b| ring_of(a) == ring_of(b)) {
+        let Some(first) = chain.first() else { continue };
+        let (process, ring) = ring_of(first);
+        let mut stream = Stream { process, ring, segments: Vec::with_capacity(chain.len()) };
+        let (mut next, mut missing_here) = (0, 0);
+        for found in chain {
+            let place = u64::from(found.header.sequence);
+            if place < next {
+                duplicates += 1;
+                continue;
+            }
+            missing_here += place - next;
+            next = place + 1;
+            stream.segments.push(StreamSegment {
+                offset: found.offset + HEADER_BYTES as u64,
+                len: found.used_bytes(file_len),
+                base: found.header.base_stamp,
+                thread: found.header.thread,
+            });
+        }
+        missing += missing_here;
+        rings_with_gaps += u64::from(missing_here > 0);
+        streams.push(stream);
+    }
+    if missing > 0 {
+        problems.push(Problem::MissingSegments { count: missing, rings: rings_with_gaps });
+    }
+    if duplicates > 0 {
+        problems.push(Problem::DuplicateSegments { count: duplicates });
+    }
+    streams
+}
+
+fn ring_of(found: &FoundSegment) -> (ProcessIndex, RingIndex) {
+    (found.header.process, found.header.ring)
+}

@@ -1,0 +1,68 @@
+//! An event as it comes out of the merge: one moment of one address.
+
+use tm_common::functions::{Function, Role};
+use tm_common::ids::{Address, RingIndex, StackId, Stamp, ThreadIndex};
+
+/// What happened to the address. A reallocation is two moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A block came into being.
+    Allocate,
+    /// A block was given back.
+    Free,
+    /// A block was passed to `realloc`, which will succeed.
+    ReallocateBegin,
+    /// The block that `realloc` returned.
+    ReallocateEnd,
+}
+
+/// One moment of one address, in the order of the process's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MergedEvent {
+    /// When, in units of the recording's clock.
+    pub stamp: Stamp,
+    /// The block.
+    pub address: Address,
+    /// Requested bytes; 0 where a block goes.
+    pub size: u64,
+    /// Who called; [`StackId::NONE`] where a block goes.
+    pub stack: StackId,
+    /// The thread.
+    pub thread: ThreadIndex,
+    /// The ring that it was read from: events of one ring come in the order in which they were written.
+    pub ring: RingIndex,
+    /// What happened.
+    pub action: Action,
+    /// The function that was called.
+    pub function: Function,
+    pub(super) state: State,
+}
+
+/// How far the repair is with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its turn has not come.
+    Pending,
+    /// It was replayed and fitted.
+    Applied,
+    /// It was replayed and did not fit: the address's earlier events have no part in later repairs.
+    Leftover,
+}
+
+impl MergedEvent {
+    /// Whether a block goes.
+    #[inline]
+    pub fn is_release(&self) -> bool {
+        matches!(self.action, Action::Free | Action::ReallocateBegin)
+    }
+
+    /// Whether it counts as a reallocation, as `realloc(NULL, n)` does.
+    #[inline]
+    pub fn is_reallocation(&self) -> bool {
+        match self.action {
+            Action::ReallocateEnd => true,
+            Action::Allocate => self.function.role() == Role::Reallocate,
+            Action::Free | Action::ReallocateBegin => false,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Decodes one stream, segment by segment and in batches: what a thread that decodes in advance would run.
+
+use tm_common::event::{Decoder, Event};
+use tm_common::functions::Function;
+use tm_common::ids::{Address, RingIndex, StackId, Stamp, ThreadIndex};
+use tm_common::varint::Reader;
+
+use super::event::{Action, MergedEvent, State};
+use crate::reader::file::RecordingFile;
+use crate::reader::streams::Stream;
+use crate::reader::{Problem, Recording};
+
+/// How many records are decoded at once: enough to stay in one loop, few enough for the first-level cache.
+const BATCH_RECORDS: usize = 256;
+
+/// What could not be decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Segments whose events stop making sense, and segments that could not be read.
+    pub segments: u64,
+    /// Bytes passed over in the former.
+    pub bytes: u64,
+    /// Segments that the system could not read, and what it said the last time.
+    pub unreadable: (u64, String),
+}
+
+impl Damage {
+    /// Adds another stream's.
+    pub fn add(&mut self, other: &Damage) {
+        self.segments += other.segments;
+        self.bytes += other.bytes;
+        self.unreadable.0 += other.unreadable.0;
+        if other.unreadable.0 > 0 {
+            self.unreadable.1.clone_from(&other.unreadable.1);
+        }
+    }
+
+    /// The same as sentences.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.segments > 0 {
+            problems.push(Problem::UndecodableEvents { segments: self.segments, bytes: self.bytes });
+        }
+        if self.unreadable.0 > 0 {
+            let (count, reason) = self.unreadable.clone();
+            problems.push(Problem::Unreadable { count, reason });
+        }
+        problems
+    }
+}
+
+/// The events of one stream, one after the other.
+#[derive(Debug)]
+pub(super) struct StreamDecoder<'a> {
+    file: &'a RecordingFile,
+    stream: &'a Stream,
+    next_segment: usize,
+    buffer: Vec<u8>,
+    position: usize,
+    decoder: Decoder,
+    thread: ThreadIndex,
+    latest: Stamp,
+    batch: Vec<MergedEvent>,
+    next_in_batch: usize,
+    /// What could not be decoded so far.
+    pub damage: Damage,
+}
+
+impl<'a> StreamDecoder<'a> {
+    /// At the stream's start.
+    pub fn new(file: &'a RecordingFile, stream: &'a Stream) -> StreamDecoder<'a> {
+        StreamDecoder {
+            file,
+            stream,
+            next_segment: 0,
+            buffer: Vec::new(),
+            position: 0,
+            decoder: Decoder::new(Stamp(0)),
+            thread: ThreadIndex(0),
+            latest: Stamp(0),
+            batch: Vec::with_capacity(2 * BATCH_RECORDS),
+            next_in_batch: 0,
+            damage: Damage::default(),
+        }
+    }
+
+    /// The next event, which stays the next one.
+    #[inline]
+    pub fn peek(&mut self) -> Option<&MergedEvent> {
+        if self.next_in_batch >= self.batch.len() {
+            self.refill();
+        }
+        self.batch.get(self.next_in_batch)
+    }
+
+    /// Goes on behind the event that [`StreamDecoder::peek`] returned.
+    #[inline]
+    pub fn advance(&mut self) {
+        self.next_in_batch += 1;
+    }
+
+    #[inline(never)]
+    fn refill(&mut self) {
+        self.next_in_batch = 0;
+        self.batch.clear();
+        while self.batch.is_empty() {
+            if self.position >= self.buffer.len() && !self.open_segment() {
+                return;
+            }
+            self.decode_batch();
+        }
+    }
+
+    /// Reads the next segment; `false` at the end of the stream.
+    fn open_segment(&mut self) -> bool {
+        let Some(segment) = self.stream.segments.get(self.next_segment) else { return false };
+        self.next_segment += 1;
+        self.position = 0;
+        self.decoder.reset(segment.base);
+        self.thread = segment.thread;
+        if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
+            self.buffer.clear();
+            self.damage.unreadable = (self.damage.unreadable.0 + 1, error.to_string());
+        }
+        true
+    }
+
+    fn decode_batch(&mut self) {
+        let bytes = self.buffer.get(self.position..).unwrap_or_default();
+        let mut reader = Reader::new(bytes);
+        let mut out = Out { batch: &mut self.batch, latest: self.latest, ring: self.stream.ring };
+        let mut damaged = false;
+        let mut good = 0;
+        for _ in 0..BATCH_RECORDS {
+            if reader.is_at_end() {
+                break;
+            }
+            match self.decoder.decode(&mut reader) {
+                Ok(Some(Event::ThreadStart { thread, .. })) => self.thread = thread,
+                Ok(Some(event)) if out.push(event, self.thread) => {}
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) => {
+                    damaged = true;
+                    break;
+                }
+            }
+            good = reader.position();
+        }
+        self.latest = out.latest;
+        if damaged {
+            self.damage.segments += 1;
+            self.damage.bytes += (bytes.len() - good) as u64;
+            self.position = self.buffer.len();
+        } else {
+            self.position += reader.position();
+        }
+    }
+}
+
+struct Out<'a> {
+    batch: &'a mut Vec<MergedEvent>,
+    latest: Stamp,
+    ring: RingIndex,
+}
+
+impl Out<'_> {
+    /// Splits an event into moments; `false` if it is about address 0, which no event is.
+    #[inline]
+    fn push(&mut self, event: Event, thread: ThreadIndex) -> bool {
+        match event {
+            Event::Allocate { function, address, size, stack, stamp } => {
+                self.moment(Action::Allocate, function, address, (size, stack), stamp, thread);
+                address.0 != 0
+            }
+            Event::Free { function, address, stamp } => {
+                self.moment(Action::Free, function, address, (0, StackId::NONE), stamp, thread);
+                address.0 != 0
+            }
+            Event::Reallocate { old, new, size, stack, begin, end } => {
+                let function = Function::Realloc;
+                let nothing = (0, StackId::NONE);
+                self.moment(Action::ReallocateBegin, function, old, nothing, begin, thread);
+                self.moment(Action::ReallocateEnd, function, new, (size, stack), end, thread);
+                old.0 != 0 && new.0 != 0
+            }
+            Event::ThreadStart { .. } => true,
+        }
+    }
+
+    #[inline]
+    fn moment(
+        &mut self,
+        action: Action,
+        function: Function,
+        address: Address,
+        (size, stack): (u64, StackId),
+        stamp: Stamp,
+        thread: ThreadIndex,
+    ) {
+        // Only damage makes a stream go back in time; the merge relies on it not to.
+        self.latest = self.latest.max(stamp);
+        if address.0 != 0 {
+            let (stamp, ring, state) = (self.latest, self.ring, State::Pending);
+            self.batch.push(MergedEvent {
+                stamp,
+                address,
+                size,
+                stack,
+                thread,
+                ring,
+                action,
+                function,
+                state,
+            });
+        }
+    }
+}
+
+/// The stamp of a stream's last event; `None` if it has none.
+pub(crate) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
+    (0..stream.segments.len()).rev().find_map(|segment| {
+        let mut decoder = StreamDecoder::new(&recording.file, stream);
+        decoder.next_segment = segment;
+        let mut latest = None;
+        while let Some(event) = decoder.peek() {
+            latest = Some(event.stamp);
+            decoder.advance();
+        }
+        latest
+    })
+}

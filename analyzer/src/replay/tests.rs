@@ -1,0 +1,330 @@
+//! Histories whose truth is known, recorded with clocks that disagree.
+
+use std::collections::BTreeMap;
+
+use tm_common::event::Event;
+use tm_common::functions::Function;
+use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
+
+use super::{Block, Totals, all_totals, events, snapshot};
+use crate::model::Moment;
+use crate::reader::Recording;
+use crate::reader::testing::{Random, RecordingBuilder};
+
+const FIRST: ProcessIndex = ProcessIndex(0);
+
+fn malloc(address: u64, size: u64, stamp: u64) -> Event {
+    let (function, stack) = (Function::Malloc, StackId::NONE);
+    Event::Allocate { function, address: Address(address), size, stack, stamp: Stamp(stamp) }
+}
+
+fn free(address: u64, stamp: u64) -> Event {
+    Event::Free { function: Function::Free, address: Address(address), stamp: Stamp(stamp) }
+}
+
+fn realloc(old: u64, new: u64, size: u64, (begin, end): (u64, u64)) -> Event {
+    let (old, new, stack) = (Address(old), Address(new), StackId::NONE);
+    Event::Reallocate { old, new, size, stack, begin: Stamp(begin), end: Stamp(end) }
+}
+
+fn open(builder: &RecordingBuilder) -> Recording {
+    Recording::open(builder.file().path()).expect("it is valid")
+}
+
+fn totals(recording: &Recording, process: u32) -> Totals {
+    all_totals(recording).processes[process as usize].1
+}
+
+fn addresses(recording: &Recording, process: u32, moment: Moment) -> Vec<u64> {
+    let snapshot = snapshot(recording, ProcessIndex(process), moment).expect("the process is there");
+    snapshot.blocks.iter().map(|block| block.address.0).collect()
+}
+
+#[test]
+fn every_function_is_counted_where_it_belongs() {
+    let mut builder = RecordingBuilder::with_process();
+    let grow = Event::Allocate {
+        function: Function::Realloc,
+        address: Address(0x40),
+        size: 5,
+        stack: StackId::NONE,
+        stamp: Stamp(20),
+    };
+    let shrink = Event::Free { function: Function::Realloc, address: Address(0x40), stamp: Stamp(40) };
+    for event in [
+        malloc(0x10, 100, 10),
+        grow,
+        realloc(0x10, 0x20, 300, (25, 30)),
+        shrink,
+        free(0x999, 50),
+        malloc(0x20, 7, 60),
+    ] {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let expected = Totals {
+        allocations: 2,
+        reallocations: 2,
+        frees: 2,
+        bytes_allocated: 412,
+        live_bytes: 7,
+        live_blocks: 1,
+        peak_bytes: 305,
+        peak_blocks: 2,
+        peak_stamp: Stamp(30),
+        unknown_frees: 1,
+        missed_frees: 1,
+    };
+    assert_eq!(totals(&recording, 0), expected);
+}
+
+#[test]
+fn moments_are_what_was_live_then() {
+    let mut builder = RecordingBuilder::with_process();
+    for event in [malloc(0x10, 1, 100), malloc(0x20, 9, 200), free(0x20, 300), malloc(0x30, 2, 400)] {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let peak = snapshot(&recording, FIRST, Moment::Peak).expect("the process is there");
+    assert_eq!((peak.moment_ns, peak.totals.peak_bytes, peak.blocks.len()), (200, 10, 2));
+    assert_eq!(addresses(&recording, 0, Moment::Peak), [0x10, 0x20]);
+    assert_eq!(addresses(&recording, 0, Moment::End), [0x10, 0x30]);
+    assert_eq!(addresses(&recording, 0, Moment::TimeNs(99)), [0u64; 0]);
+    assert_eq!(addresses(&recording, 0, Moment::TimeNs(200)), [0x10, 0x20]);
+    assert_eq!(addresses(&recording, 0, Moment::Percent(0.03)), [0x10]);
+    assert!(snapshot(&recording, ProcessIndex(3), Moment::End).is_err());
+}
+
+#[test]
+fn the_peak_is_that_of_a_naive_replay() {
+    let mut random = Random::new(3);
+    for _ in 0..20 {
+        let mut builder = RecordingBuilder::with_process();
+        let mut live = BTreeMap::new();
+        let mut peak = (0, BTreeMap::new());
+        for place in 1..500 {
+            let (address, new) = (16 * (1 + random.below(20)), 16 * (1 + random.below(20)));
+            let (size, now) = (random.below(1_000), 100 * place);
+            let event = match (live.contains_key(&address), live.contains_key(&new)) {
+                (true, taken) if random.below(2) == 0 && (!taken || new == address) => {
+                    live.remove(&address);
+                    live.insert(new, size);
+                    realloc(address, new, size, (now, now + 7))
+                }
+                (true, _) => {
+                    live.remove(&address);
+                    free(address, now)
+                }
+                (false, _) => {
+                    live.insert(address, size);
+                    malloc(address, size, now)
+                }
+            };
+            builder.event(FIRST, 0, &event);
+            if live.values().sum::<u64>() > peak.0 {
+                peak = (live.values().sum(), live.clone());
+            }
+        }
+        let found = snapshot(&open(&builder), FIRST, Moment::Peak).expect("the process is there");
+        assert_eq!((found.totals.peak_bytes, found.totals.peak_blocks), (peak.0, peak.1.len() as u64));
+        let blocks: BTreeMap<u64, u64> =
+            found.blocks.iter().map(|block| (block.address.0, block.size)).collect();
+        assert_eq!(blocks, peak.1);
+    }
+}
+
+#[test]
+fn a_forked_process_starts_with_its_parents_blocks() {
+    let mut builder = RecordingBuilder::with_process();
+    let child = builder.process(Some(0), 150, None);
+    let grandchild = builder.process(Some(1), 250, None);
+    for event in [malloc(0x10, 1, 100), malloc(0x20, 2, 140), free(0x10, 160), malloc(0x30, 4, 170)] {
+        builder.event(FIRST, 0, &event);
+    }
+    for event in [free(0x10, 200), malloc(0x10, 50, 210), free(0x20, 260)] {
+        builder.event(child, 1, &event);
+    }
+    builder.event(grandchild, 2, &free(0x20, 300));
+    let recording = open(&builder);
+    assert_eq!(addresses(&recording, 0, Moment::End), [0x20, 0x30]);
+    assert_eq!(addresses(&recording, 1, Moment::End), [0x10]);
+    assert_eq!(addresses(&recording, 1, Moment::TimeNs(205)), [0x20]);
+    assert_eq!(addresses(&recording, 2, Moment::End), [0x10]);
+    let all = all_totals(&recording);
+    let found = all.processes.iter().map(|(_, t)| (t.live_blocks, t.frees, t.allocations));
+    assert_eq!(found.collect::<Vec<_>>(), [(2, 1, 3), (1, 2, 1), (1, 1, 0)]);
+    assert!(all.processes.iter().all(|(_, totals)| totals.unknown_frees + totals.missed_frees == 0));
+}
+
+#[test]
+fn a_ring_names_its_threads() {
+    let mut builder = RecordingBuilder::with_process();
+    builder.event(FIRST, 0, &malloc(0x10, 1, 10));
+    builder.event(FIRST, 0, &Event::ThreadStart { thread: ThreadIndex(9), stamp: Stamp(20) });
+    builder.event(FIRST, 0, &malloc(0x20, 1, 30));
+    let recording = open(&builder);
+    let mut threads = Vec::new();
+    events(&recording, FIRST, |event| threads.push(event.thread.0)).expect("the process is there");
+    assert_eq!(threads, [0, 9]);
+}
+
+/// A true history of several threads, and what it leaves.
+struct History {
+    /// (thread, true time in ns, event), by time.
+    events: Vec<(u64, u64, Event)>,
+    live: BTreeMap<u64, u64>,
+    n_allocations: u64,
+    n_frees: u64,
+}
+
+/// `n_events` events of `n_threads` that pass `n_addresses` around; `pause_ns` between them on the average. An address
+/// rests for `rest_ns` after an allocation and after a free before there is another of the same kind. After each
+/// `burst` events everything rests.
+fn history(
+    random: &mut Random,
+    n_events: u64,
+    n_threads: u64,
+    n_addresses: u64,
+    pause_ns: u64,
+    rest_ns: u64,
+    burst: u64,
+) -> History {
+    let mut history = History { events: Vec::new(), live: BTreeMap::new(), n_allocations: 0, n_frees: 0 };
+    let mut latest: BTreeMap<(u64, bool), u64> = BTreeMap::new();
+    let mut now = 100_000;
+    while (history.events.len() as u64) < n_events {
+        now += 1 + random.below(2 * pause_ns);
+        if burst > 0 && (history.events.len() as u64).is_multiple_of(burst) {
+            now += 45_000; // more than the tolerance and both clocks' errors
+        }
+        let address = 16 * (1 + random.below(n_addresses));
+        let thread = random.below(n_threads);
+        let is_free = history.live.contains_key(&address);
+        if latest.get(&(address, is_free)).is_some_and(|&then| now - then < rest_ns) {
+            continue;
+        }
+        latest.insert((address, is_free), now);
+        if is_free {
+            history.live.remove(&address);
+            history.n_frees += 1;
+            history.events.push((thread, now, free(address, 0)));
+        } else {
+            let size = history.events.len() as u64 + 1;
+            history.live.insert(address, size);
+            history.n_allocations += 1;
+            history.events.push((thread, now, malloc(address, size, 0)));
+        }
+    }
+    history
+}
+
+/// Records a history with clocks that are up to `error_ns` wrong, but never go back within a thread.
+fn record(history: &History, random: &mut Random, error_ns: u64, constant: bool) -> Recording {
+    let mut builder = RecordingBuilder::with_process();
+    let mut latest = [0u64; 16];
+    let offsets: Vec<u64> = (0..16).map(|_| random.below(2 * error_ns + 1)).collect();
+    for (thread, time, event) in &history.events {
+        let error = if constant { offsets[*thread as usize] } else { random.below(2 * error_ns + 1) };
+        let stamp = (time + error - error_ns).max(latest[*thread as usize]);
+        latest[*thread as usize] = stamp;
+        let mut event = *event;
+        match &mut event {
+            Event::Allocate { stamp: at, .. } | Event::Free { stamp: at, .. } => *at = Stamp(stamp),
+            _ => {}
+        }
+        builder.event(FIRST, *thread as u32, &event);
+    }
+    open(&builder)
+}
+
+#[test]
+fn histories_come_back_exactly_though_clocks_disagree() {
+    let mut random = Random::new(5);
+    for round in 0..60 {
+        let (threads, addresses) = (2 + round % 7, 1 + random.below(40));
+        let history = history(&mut random, 2_000, threads, addresses, 2_000, 21_000, 0);
+        let recording = record(&history, &mut random, 10_000, round % 2 == 0);
+        let found = snapshot(&recording, FIRST, Moment::End).expect("the process is there");
+        let totals = found.totals;
+        assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "round {round}");
+        assert_eq!((totals.allocations, totals.frees), (history.n_allocations, history.n_frees));
+        let blocks: BTreeMap<u64, u64> =
+            found.blocks.iter().map(|&Block { address, size, .. }| (address.0, size)).collect();
+        assert_eq!(blocks, history.live);
+        assert_eq!(totals.live_bytes, history.live.values().sum::<u64>());
+    }
+}
+
+/// Where an address is used several times within the clocks' error, nothing tells which block was first; but what is
+/// live, and how often something happened, is known all the same.
+fn hand_offs(seed: u64, error_ns: u64, burst: u64) {
+    let mut random = Random::new(seed);
+    for round in 0..200 {
+        let (threads, addresses) = (2 + round % 7, 1 + random.below(12));
+        let pause_ns = 50 + random.below(4_000);
+        let history = history(&mut random, 1_500, threads, addresses, pause_ns, 0, burst);
+        let recording = record(&history, &mut random, error_ns, round % 2 == 0);
+        let found = snapshot(&recording, FIRST, Moment::End).expect("the process is there");
+        let totals = found.totals;
+        let what = format!("round {round}: {threads} threads, {addresses} addresses, {pause_ns} ns");
+        assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "{what}");
+        assert_eq!((totals.allocations, totals.frees), (history.n_allocations, history.n_frees));
+        let live: Vec<u64> = found.blocks.iter().map(|block| block.address.0).collect();
+        assert_eq!(live, history.live.keys().copied().collect::<Vec<_>>(), "{what}");
+        assert_eq!(totals.live_bytes, found.blocks.iter().map(|block| block.size).sum::<u64>());
+    }
+}
+
+#[test]
+fn bursts_of_hand_offs_lose_and_invent_nothing() {
+    hand_offs(6, 10_000, 100);
+}
+
+/// Counters of real machines differ by less than a microsecond.
+#[test]
+fn endless_hand_offs_lose_and_invent_nothing_with_real_clocks() {
+    hand_offs(7, 500, 0);
+}
+
+#[test]
+fn what_comes_too_late_is_left_over() {
+    let mut builder = RecordingBuilder::with_process();
+    for event in [malloc(0x10, 1, 1_000), free(0x10, 40_000)] {
+        builder.event(FIRST, 0, &event);
+    }
+    builder.event(FIRST, 1, &malloc(0x10, 2, 15_000));
+    let recording = open(&builder);
+    let totals = totals(&recording, 0);
+    assert_eq!((totals.missed_frees, totals.unknown_frees, totals.live_blocks), (1, 0, 0));
+}
+
+/// `cargo test --release -p tm-analyzer -- --ignored --nocapture replay_rate`
+#[test]
+#[ignore = "a measurement"]
+fn replay_rate() {
+    for n_threads in [1, 4] {
+        let mut random = Random::new(9);
+        let mut builder = RecordingBuilder::with_process();
+        let mut live: Vec<u64> = Vec::new();
+        let (n_events, mut now) = (10_000_000, 100_000);
+        for place in 0..n_events {
+            now += 20 + random.below(60);
+            let ring = (place / 50 % n_threads) as u32;
+            if live.len() > 100_000 || (random.below(2) == 0 && !live.is_empty()) {
+                // Mostly recent blocks, as in programs.
+                let recent = live.len() - 1 - random.below(live.len().min(64) as u64) as usize;
+                builder.event(FIRST, ring, &free(live.swap_remove(recent), now));
+            } else {
+                let address = 0x5555_0000_0000 + 32 * place;
+                live.push(address);
+                builder.event(FIRST, ring, &malloc(address, 16 + random.below(8) * 16, now));
+            }
+        }
+        let recording = open(&builder);
+        let started = std::time::Instant::now();
+        let totals = totals(&recording, 0);
+        let seconds = started.elapsed().as_secs_f64();
+        assert_eq!(totals.allocations + totals.frees, n_events);
+        println!("{n_threads} threads: {:.1} million events/s", n_events as f64 / seconds / 1e6);
+    }
+}

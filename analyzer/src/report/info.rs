@@ -1,0 +1,258 @@
+//! What a recording is, as text and as JSON. Pure: everything that is said is in [`Info`].
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+/// All that `tmtool info` says. The fields are the keys of its JSON.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Info {
+    /// The file's name as it was given.
+    pub recording: String,
+    /// The program's path.
+    pub program: String,
+    /// The program's arguments, its name first.
+    pub command_line: Vec<String>,
+    /// The host's name.
+    pub host: String,
+    /// The first process.
+    pub pid: u32,
+    /// Nanoseconds since 1970 at the start.
+    pub start_realtime_ns: u64,
+    /// The start as local time.
+    pub start: String,
+    /// From the start to the last moment that the recording knows of.
+    pub duration_ns: u64,
+    /// Whether everything is there: the first process ended in an orderly way, nothing is lost, cut or damaged.
+    pub complete: bool,
+    /// Why not, one sentence each.
+    pub incomplete_because: Vec<String>,
+    /// Calls of all processes.
+    pub allocations: u64,
+    /// The same.
+    pub reallocations: u64,
+    /// The same.
+    pub frees: u64,
+    /// Requested bytes of all processes.
+    pub bytes_allocated: u64,
+    /// Of the first process.
+    pub peak_bytes: u64,
+    /// Of the first process, at its peak of bytes.
+    pub peak_blocks: u64,
+    /// Of the first process, since the recording's start.
+    pub peak_time_ns: u64,
+    /// Of the first process.
+    pub live_bytes_at_end: u64,
+    /// Of the first process.
+    pub live_blocks_at_end: u64,
+    /// Events that could not be recorded.
+    pub lost_events: u64,
+    /// The same by reason.
+    pub lost_by_reason: Vec<LostEvents>,
+    /// Frees of blocks that were never allocated, of all processes.
+    pub unknown_frees: u64,
+    /// Blocks whose free is not in the recording, of all processes.
+    pub missed_frees: u64,
+    /// How many threads there were in all.
+    pub threads: u64,
+    /// How many processes there were.
+    pub processes: u64,
+    /// How many different stacks there are, outer parts of others counted too.
+    pub stacks: u64,
+    /// The file's size.
+    pub recording_bytes: u64,
+    /// Stacks that were walked twice.
+    pub self_checks: u64,
+    /// Of these, stacks that differed.
+    pub self_check_differences: u64,
+    /// What is missing or damaged, one sentence each.
+    pub problems: Vec<String>,
+    /// The processes by number.
+    pub process_list: Vec<ProcessInfo>,
+    /// The threads by number.
+    pub thread_list: Vec<ThreadInfo>,
+    /// The loaded files by process and time.
+    pub module_list: Vec<ModuleInfo>,
+    /// The segments by kind.
+    pub segments: SegmentInfo,
+}
+
+/// Events that were lost for one reason.
+#[derive(Clone, Debug, Serialize)]
+pub struct LostEvents {
+    /// A clause.
+    pub reason: String,
+    /// How many.
+    pub events: u64,
+}
+
+/// A process with its own totals.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the fields mean what those of Info mean")]
+pub struct ProcessInfo {
+    pub process: u32,
+    pub pid: u32,
+    /// The number of the process that forked it.
+    pub parent: Option<u32>,
+    /// `exit`, `_exit`, `unknown` (killed or executed another program), or `running`.
+    pub ending: &'static str,
+    pub start_ns: u64,
+    pub end_ns: Option<u64>,
+    pub allocations: u64,
+    pub reallocations: u64,
+    pub frees: u64,
+    pub bytes_allocated: u64,
+    pub peak_bytes: u64,
+    pub peak_blocks: u64,
+    pub peak_time_ns: u64,
+    pub live_bytes_at_end: u64,
+    pub live_blocks_at_end: u64,
+    pub unknown_frees: u64,
+    pub missed_frees: u64,
+}
+
+/// A thread.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ThreadInfo {
+    pub thread: u32,
+    pub process: u32,
+    pub tid: u32,
+    pub name: String,
+    pub start_ns: u64,
+}
+
+/// A loaded file.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ModuleInfo {
+    pub process: u32,
+    pub path: String,
+    /// Hexadecimal; empty if it has none.
+    pub build_id: String,
+    pub start: u64,
+    pub end: u64,
+    pub loaded_ns: u64,
+    pub unloaded: bool,
+}
+
+/// How many segments there are.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the fields are the kinds of segments")]
+pub struct SegmentInfo {
+    pub events: u64,
+    pub stacks: u64,
+    pub metadata: u64,
+    pub extents: u64,
+}
+
+/// The report for people.
+pub fn text(info: &Info) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_text(info, &mut out);
+    out
+}
+
+fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
+    if info.complete {
+        writeln!(out, "{}: complete", info.recording)?;
+    } else {
+        writeln!(out, "{}: NOT complete", info.recording)?;
+    }
+    for reason in info.incomplete_because.iter().chain(&info.problems) {
+        writeln!(out, "  {reason}")?;
+    }
+    for lost in &info.lost_by_reason {
+        writeln!(out, "  {} events are lost because {}.", lost.events, lost.reason)?;
+    }
+    writeln!(out)?;
+    writeln!(out, "program        {}", info.program)?;
+    writeln!(out, "command line   {}", info.command_line.join(" "))?;
+    writeln!(out, "host           {}, pid {}", info.host, info.pid)?;
+    writeln!(out, "started        {}, recorded for {}", info.start, seconds(info.duration_ns))?;
+    let SegmentInfo { events, stacks, metadata, extents } = info.segments;
+    let bytes = info.recording_bytes;
+    writeln!(
+        out,
+        "recording      {bytes} bytes; segments: {events} events, {stacks} stacks, {metadata} metadata, {extents} extents"
+    )?;
+    let (processes, threads, stacks) = (info.processes, info.threads, info.stacks);
+    writeln!(out, "processes      {processes}, threads {threads}, stack nodes {stacks}")?;
+    if info.self_checks > 0 {
+        let differences = info.self_check_differences;
+        writeln!(out, "self checks    {}, of which {differences} stacks differed", info.self_checks)?;
+    }
+    writeln!(out)?;
+    writeln!(out, "allocations    {}", info.allocations)?;
+    writeln!(out, "reallocations  {}", info.reallocations)?;
+    writeln!(out, "frees          {}", info.frees)?;
+    writeln!(out, "allocated      {} bytes", info.bytes_allocated)?;
+    let peak_at = seconds(info.peak_time_ns);
+    writeln!(out, "peak           {} bytes in {} blocks at {peak_at}", info.peak_bytes, info.peak_blocks)?;
+    let (bytes, blocks) = (info.live_bytes_at_end, info.live_blocks_at_end);
+    writeln!(out, "live at end    {bytes} bytes in {blocks} blocks")?;
+    if info.unknown_frees + info.missed_frees > 0 {
+        let (unknown, missed) = (info.unknown_frees, info.missed_frees);
+        writeln!(out, "unmatched      {unknown} frees of unknown blocks, {missed} frees not seen")?;
+    }
+    write_lists(info, out)
+}
+
+fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
+    if info.process_list.len() > 1 {
+        writeln!(out, "\nprocesses (peak and live above are those of the first)")?;
+        for process in &info.process_list {
+            writeln!(
+                out,
+                "  pid {:<8} {:<8} {:>10} allocations {:>10} frees, peak {} bytes, live at end {} bytes",
+                process.pid,
+                process.ending,
+                process.allocations,
+                process.frees,
+                process.peak_bytes,
+                process.live_bytes_at_end
+            )?;
+        }
+    }
+    writeln!(out, "\nthreads")?;
+    for thread in &info.thread_list {
+        writeln!(out, "  {:<16} tid {} at {}", thread.name, thread.tid, seconds(thread.start_ns))?;
+    }
+    writeln!(out, "\nmodules")?;
+    for module in &info.module_list {
+        let build_id = if module.build_id.is_empty() { "no build id" } else { &module.build_id };
+        writeln!(out, "  {:#014x} {} ({build_id})", module.start, module.path)?;
+    }
+    Ok(())
+}
+
+fn seconds(ns: u64) -> String {
+    format!("{:.3} s", ns as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_come_first() {
+        let lost = LostEvents { reason: "the recording could not grow".to_owned(), events: 7 };
+        let info = Info {
+            recording: "a.bin".to_owned(),
+            problems: vec!["The file is cut.".to_owned()],
+            lost_by_reason: vec![lost],
+            ..Info::default()
+        };
+        let text = text(&info);
+        let first: Vec<&str> = text.lines().take(3).collect();
+        assert_eq!(
+            first,
+            [
+                "a.bin: NOT complete",
+                "  The file is cut.",
+                "  7 events are lost because the recording could not grow."
+            ]
+        );
+    }
+}
