@@ -59,7 +59,8 @@ fn compiler_says(option: &str) -> String {
 fn counted(recorded: &Recorded) -> HashMap<u32, Vec<Allocation>> {
     let counted = [Function::Malloc, Function::Calloc, Function::Realloc];
     let mut by_thread: HashMap<u32, Vec<Allocation>> = HashMap::new();
-    for allocation in recorded.allocations.iter().filter(|allocation| counted.contains(&allocation.function)) {
+    for allocation in recorded.allocations.iter().filter(|allocation| counted.contains(&allocation.function))
+    {
         by_thread.entry(allocation.tid).or_default().push(*allocation);
     }
     by_thread
@@ -79,7 +80,8 @@ fn assert_every_thousandth_stack_is_libgccs(run: Run) {
         assert_eq!(allocation.block, note.block, "allocation {} of thread {}", note.number, note.tid);
         let addresses = recorded.exact_addresses(allocation);
         if addresses[1..] != note.frames {
-            let [noted, recorded] = [&note.frames, &addresses[1..].to_vec()].map(|list| hexadecimal(list.iter().copied()));
+            let [noted, recorded] =
+                [&note.frames, &addresses[1..].to_vec()].map(|list| hexadecimal(list.iter().copied()));
             wrong.push(format!("allocation {}\n    noted    {noted}\n    recorded {recorded}", note.number));
         }
         let module = recorded.recording.module_at(recorded.frames(allocation)[0].epoch, addresses[0]);

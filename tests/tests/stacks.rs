@@ -51,7 +51,9 @@ fn assert_stacks_are_the_noted_ones(program: &Path, recorded: &Recorded, notes: 
         let mut addresses = recorded.exact_addresses(recorded.last_of(note.block));
         // libstdc++'s operator new calls malloc: its frame is the innermost one.
         if note.name == "operator_new" {
-            let own = addresses.iter().take_while(|&&pc| !functions.hold_both(pc - notes.bias, note.frames[0] - notes.bias));
+            let own = addresses
+                .iter()
+                .take_while(|&&pc| !functions.hold_both(pc - notes.bias, note.frames[0] - notes.bias));
             addresses.drain(..own.count().min(2));
         }
         let same = functions.hold_both(addresses[0] - notes.bias, note.frames[0] - notes.bias);
