@@ -16,5 +16,7 @@ pub mod run;
 
 pub mod info;
 
+pub mod counting;
+
 pub mod notes;
 pub mod recorded;
