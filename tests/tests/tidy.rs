@@ -1,11 +1,17 @@
-//! The source keeps its own rules: each file tells what it is for, parts use only those that they may, and what is to be
-//! run can be.
+//! The source keeps its own rules: each file tells what it is for and is short, layers use only those below them, and
+//! what is to be run can be.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tm_tests::products::workspace;
+
+const LINES_MAX: usize = 400;
+
+/// The layers of `libtm.so`, each of which uses only those before it.
+const PRELOAD_LAYERS: [&str; 8] =
+    ["sys", "config", "real", "recording", "unwind", "session", "recorder", "hooks"];
 
 /// The files with one of `suffixes` in the workspace, below `folder`.
 fn sources(folder: &Path, suffixes: &[&str]) -> Vec<PathBuf> {
@@ -73,6 +79,35 @@ fn every_source_file_opens_with_what_it_is_for() {
     let all: Vec<String> =
         rust.chain(programs.into_iter().filter(untold)).map(|path| path.display().to_string()).collect();
     assert_none(&all, "files that do not open with a comment");
+}
+
+#[test]
+fn no_source_file_is_over_400_lines() {
+    let files = sources(workspace(), &[".rs", ".c", ".cc", ".h"]);
+    let lines = files.iter().map(|path| (path, text(path).lines().count()));
+    let long: Vec<String> =
+        lines.filter(|(_, n)| *n > LINES_MAX).map(|(path, n)| format!("{}: {n}", path.display())).collect();
+    assert_none(&long, "too long");
+}
+
+#[test]
+fn layers_of_the_library_use_only_those_below_them() {
+    let source = workspace().join("preload/src");
+    let place = |module: &str| PRELOAD_LAYERS.iter().position(|layer| *layer == module);
+    let mut wrong = Vec::new();
+    let mut n_uses = 0;
+    for path in sources(&source, &[".rs"]) {
+        let Some(module) = module_of(&source, &path) else { continue };
+        let own = place(&module).unwrap_or_else(|| panic!("{module} is in no layer"));
+        for used in used_modules(&path) {
+            n_uses += 1;
+            if place(&used).is_some_and(|used| used > own) {
+                wrong.push(format!("{} uses {used}", path.display()));
+            }
+        }
+    }
+    assert!(n_uses > 30, "only {n_uses} uses were found");
+    assert_none(&wrong, "upward uses");
 }
 
 #[test]

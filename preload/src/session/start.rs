@@ -8,7 +8,7 @@ use tm_common::header::Loss;
 use tm_common::ids::Epoch;
 use tm_common::metadata::TextKind;
 
-use super::{IDLE, Phase, Session, WORD_RECORDING};
+use super::{IDLE, Phase, Session, WORD_RECORDING, withdraw};
 use crate::config::Config;
 use crate::real;
 use crate::recording::PATH_BYTES;
@@ -22,7 +22,7 @@ use crate::sys::{elf, pages, syscall};
 /// Starts the session; whether it records now.
 pub fn start(session: &Session) -> bool {
     real::resolve();
-    crate::hooks::cxx::withdraw_unless_needed();
+    withdraw::withdraw_cxx_unless_needed();
     let stack = InitialStack::current();
     let config = Config::read(stack);
     let recording = !config.disabled && begin(session, stack, &config);
