@@ -14,6 +14,8 @@ use crate::sys::syscall::{self, Errno};
 
 /// The first extent: 252 KiB, with the file's header 256. A process that does next to nothing needs no other.
 pub const FIRST_GRAINS: u32 = 63;
+/// A forked child's first own extent is twice this, 64 KiB.
+pub const CHILD_GRAINS: u32 = 8;
 /// Each extent is twice as large as the one before, up to 64 MiB: few calls, and never more than half unused.
 const GRAINS_IN_EXTENT_MAX: u32 = 16 * 1024;
 /// What a thread maps that finds another one at it: one segment of the largest size.
@@ -109,6 +111,10 @@ impl Recording {
         let Some(header) = self.header() else { return };
         // SAFETY: extents stay mapped.
         let Some(extent) = (unsafe { self.extent.load(Ordering::Acquire).as_ref() }) else { return };
+        // An extent that was inherited by fork is still the parent's to use.
+        if extent.process != self.process().0 {
+            return;
+        }
         // Relaxed: nobody is given the rest after this, which is all that is needed.
         let used = extent.used.swap(extent.sequence, Ordering::Relaxed).min(extent.sequence);
         let unused = u64::from(extent.sequence - used);

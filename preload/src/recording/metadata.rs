@@ -108,7 +108,7 @@ impl Recording {
             parent: parent.map_or(u32::MAX, |(process, _)| process.0),
             pid,
             ppid: syscall::getppid(),
-            epoch: self.epoch().0,
+            epoch: self.own_epoch().0,
             parent_epoch: parent.map_or(0, |(_, epoch)| epoch.0),
             start_stamp: start.0,
             process_start: crate::sys::process::start_ticks(pid),
@@ -150,8 +150,9 @@ impl Recording {
         draft.commit();
     }
 
-    /// Records a loaded object.
+    /// Records a loaded object; from here on the process is in an epoch of its own.
     pub fn add_module(&self, image: &Image, path: &[u8]) {
+        self.use_own_epoch();
         let range = image.range();
         let build_id = image.build_id();
         let build_id = build_id.get(..BUILD_ID_BYTES_MAX).unwrap_or(build_id);

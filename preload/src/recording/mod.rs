@@ -10,6 +10,9 @@ pub mod output;
 pub mod ring;
 pub mod stack_table;
 
+#[cfg(test)]
+mod tests;
+
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -36,6 +39,7 @@ pub struct Recording {
     metadata: AtomicPtr<MappedSegment>,
     process: AtomicU32,
     epoch: AtomicU32,
+    own_epoch: AtomicU32,
     calibrating: AtomicBool,
     clock_is_counter: AtomicBool,
     clock_shift: AtomicU32,
@@ -69,6 +73,7 @@ impl Recording {
             metadata: AtomicPtr::new(core::ptr::null_mut()),
             process: AtomicU32::new(0),
             epoch: AtomicU32::new(0),
+            own_epoch: AtomicU32::new(0),
             calibrating: AtomicBool::new(false),
             clock_is_counter: AtomicBool::new(false),
             clock_shift: AtomicU32::new(0),
@@ -108,17 +113,35 @@ impl Recording {
     /// Begins an epoch of this process, and returns the one that ended.
     pub fn begin_epoch(&self) -> Epoch {
         let Some(header) = self.header() else { return Epoch(0) };
+        self.use_own_epoch();
         // Relaxed: numbers only have to be distinct.
         let next = header.n_epochs.fetch_add(1, Ordering::Relaxed);
+        self.own_epoch.store(next, Ordering::Relaxed);
         Epoch(self.epoch.swap(next, Ordering::Relaxed))
     }
 
-    /// Makes the calling process a new one of the recording, after a fork.
+    /// Called before something is loaded. A forked child shares its parent's epoch, and with it the parent's stack
+    /// nodes, until it loads something of its own.
+    pub fn use_own_epoch(&self) {
+        // Relaxed: see `epoch`.
+        self.epoch.store(self.own_epoch.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// The epoch that the process has or will have for itself.
+    pub fn own_epoch(&self) -> Epoch {
+        // Relaxed: see `epoch`.
+        Epoch(self.own_epoch.load(Ordering::Relaxed))
+    }
+
+    /// Makes the calling process a new one of the recording, after a fork. Returns its parent.
     pub fn begin_process(&self) -> ProcessIndex {
         let Some(header) = self.header() else { return ProcessIndex(0) };
         // Relaxed: numbers only have to be distinct; the process has one thread now.
         let number = header.n_processes.fetch_add(1, Ordering::Relaxed);
         let parent = ProcessIndex(self.process.swap(number, Ordering::Relaxed));
+        self.own_epoch.store(header.n_epochs.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        // Most children live shortly: what they need beyond the parent's extent starts small.
+        self.extent_grains.store(extent::CHILD_GRAINS, Ordering::Relaxed);
         // Try-locks of the parent's other threads were copied locked.
         self.growing.store(false, Ordering::Relaxed);
         self.calibrating.store(false, Ordering::Relaxed);

@@ -15,6 +15,8 @@ use crate::sys::pages;
 
 /// Slots of the first hash table: 1 MiB, of which only touched pages cost memory.
 const SLOTS_MIN: usize = 64 * 1024;
+/// The first stack segment of a process, 8 KiB; the next ones are four times as large each.
+const GRAINS_FIRST: u16 = 2;
 /// How far a key may stand from its slot; a table that needs more is too full.
 const PROBES_MAX: usize = 32;
 
@@ -177,7 +179,12 @@ impl StackTable {
 
     fn begin_segment(&self, recording: &Recording, current: *mut MappedSegment) -> bool {
         // SAFETY: segments stay mapped.
-        let wanted = unsafe { current.as_ref() }.map_or(2, |segment| (segment.grains * 4).min(GRAINS_MAX));
+        let current_segment = unsafe { current.as_ref() };
+        let wanted = match current_segment {
+            // A forked child adds little to its parent's stacks.
+            Some(segment) if segment.process == recording.process().0 => (segment.grains * 4).min(GRAINS_MAX),
+            _ => GRAINS_FIRST,
+        };
         let (Some(header), Some(room)) = (recording.header(), recording.claim(1, wanted)) else {
             return false;
         };

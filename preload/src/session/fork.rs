@@ -5,7 +5,7 @@
 //! | the word | wiped by the kernel, which is how the first event notices |
 //! | file, extents, stack and metadata segments | shared with the parent, both append |
 //! | hash tables, rules, modules | a copy that stays right: the child has the same code at the same addresses |
-//! | epoch | a new one: from here on the two may load different things at one address |
+//! | epoch | the parent's, until the child loads something: then one of its own, for the two may load different things at one address |
 //! | rings | the parent's; the child takes fresh ones |
 //! | try-locks | released: their holders do not exist here |
 
@@ -27,7 +27,7 @@ pub fn continue_in_child(session: &Session) -> bool {
     session.stacks.after_fork();
     session.unwinder.modules.after_fork();
     let parent = recording.begin_process();
-    let parent_epoch = recording.begin_epoch();
+    let parent_epoch = recording.epoch();
     let process = recording.add_process(Some((parent, parent_epoch)), pid, fork_stamp);
     // Relaxed: published by the word.
     session.process.store(process, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use super::{IDLE, Phase, Session, WORD_RECORDING};
 use crate::config::Config;
 use crate::real;
 use crate::recording::PATH_BYTES;
-use crate::recording::output::{self, CreateError, Names};
+use crate::recording::output::{self, CreateRefused, Names};
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::Message;
 use crate::sys::process::InitialStack;
@@ -142,14 +142,14 @@ fn warn_of_own_malloc(program: &[u8]) {
     }
 }
 
-fn explain(path: &[u8], error: &CreateError) {
+fn explain(path: &[u8], error: &CreateRefused) {
     match error {
-        CreateError::NotOurs => {
+        CreateRefused::NotOurs => {
             let message =
                 Message::start("").bytes(path).text(" exists and is not a tm recording; it was left");
             message.text(" alone and nothing is recorded: remove it or set TM_OUT to another path").say();
         }
-        CreateError::System(error) => {
+        CreateRefused::System(error) => {
             let message = Message::start("cannot create ").bytes(path).text(": ").error(*error);
             message.text("; nothing is recorded: set TM_OUT to a path that can be written").say();
         }
