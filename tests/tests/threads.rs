@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Action, events};
 use tm_common::ids::ProcessIndex;
@@ -74,7 +73,7 @@ fn names(outcome: &Outcome) -> Vec<String> {
     let mut names: Vec<String> =
         list.iter().filter_map(|thread| thread["name"].as_str()).map(str::to_owned).collect();
     names.sort();
-    assert!(list.iter().all(|thread| thread["process"] == Value::from(0)));
+    assert!(list.iter().all(|thread| thread["process"] == 0));
     names
 }
 
