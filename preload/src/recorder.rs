@@ -140,7 +140,7 @@ fn stack_of(session: &Session, thread: &Thread, lane: &mut Lane, caller: Caller)
     lane.n_stacks = lane.n_stacks.wrapping_add(1);
     thread.look_at_name(session, lane.n_stacks);
     if limit == 1 {
-        return intern(session, StackId::NONE, Frame::new(caller.pc, FrameKind::Return));
+        return intern(session, StackId::NONE, Frame::new(arch::strip(caller.pc), FrameKind::Return));
     }
     // Relaxed: constant since the start.
     let fast = session.frame_pointers_only.load(Ordering::Relaxed) == 0;

@@ -4,6 +4,7 @@
 //! products (libtm.so, tmtool)   programs (compiled on the spot)
 //!                         \       /
 //!                          run (with and without libtm.so) -> recordings -> info
+//!                                                                       \-> recorded, against notes
 //! ```
 //!
 //! The oracles are not here: they are the programs' own knowledge and preloads in `programs/oracle`.
@@ -16,3 +17,6 @@ pub mod run;
 pub mod info;
 
 pub mod counting;
+
+pub mod notes;
+pub mod recorded;

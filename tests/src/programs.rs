@@ -14,8 +14,10 @@ use crate::products::target_folder;
 pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(source);
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    // The one header that C and C++ programs share.
+    let header = std::fs::read(path.with_file_name("noted.h")).unwrap_or_default();
     let mut hasher = DefaultHasher::new();
-    (&text, &path, flags).hash(&mut hasher);
+    (&text, &header, &path, flags).hash(&mut hasher);
     let stem = path.file_stem().expect("a source has a name").to_string_lossy().into_owned();
     let folder = target_folder().join("tm-tests").join(format!("{stem}-{:016x}", hasher.finish()));
     let program = folder.join(&stem);

@@ -18,9 +18,9 @@ use tm_common::stack::FrameKind;
 use super::stack_memory::Readable;
 use crate::sys::{pages, syscall};
 
-/// Frames that fit without asking for more: 24 KiB.
+/// Frames that fit without asking for more: 72 KiB, of which only touched pages cost memory.
 const CAPACITY_MIN: usize = 512;
-/// Deeper stacks are walked in full at each event: 1.5 MiB.
+/// Deeper stacks are walked in full at each event: 4.6 MiB.
 pub const DEPTH_MAX: usize = 32 * 1024;
 
 /// Where a walk stands: the frame that `pc` returns into.
@@ -51,11 +51,63 @@ pub struct CachedFrame {
     pub node: StackId,
 }
 
+impl CachedFrame {
+    /// A frame whose step has yet to be taken.
+    #[inline]
+    pub fn at(state: State) -> CachedFrame {
+        CachedFrame { state, ra_at: 0, fp_at: 0, barrier: true, node: StackId::NONE }
+    }
+}
+
+/// The words that the step from a frame to its caller read, and what they held. A register that was not read from
+/// memory has the return address's word here once more.
+#[derive(Clone, Copy, Debug)]
+struct Check {
+    ra_at: usize,
+    ra: usize,
+    fp_at: usize,
+    fp: usize,
+}
+
+impl Check {
+    /// Never in a stack's mapping: a step that has to be taken again.
+    const BARRIER: Check = Check { ra_at: 0, ra: 0, fp_at: 0, fp: 0 };
+
+    fn of(inner: &CachedFrame, outer: &State) -> Check {
+        if inner.barrier {
+            return Check::BARRIER;
+        }
+        let (ra_at, ra) = (inner.ra_at, outer.pc);
+        match inner.fp_at {
+            0 => Check { ra_at, ra, fp_at: ra_at, fp: ra },
+            fp_at => Check { ra_at, ra, fp_at, fp: outer.fp },
+        }
+    }
+
+    /// 0 if the words are as they were.
+    ///
+    /// # Safety
+    /// They can be read.
+    #[inline]
+    unsafe fn difference(&self) -> usize {
+        // SAFETY: the caller's.
+        unsafe {
+            ((self.ra_at as *const usize).read() ^ self.ra) | ((self.fp_at as *const usize).read() ^ self.fp)
+        }
+    }
+}
+
+/// Bytes of room for `capacity` frames, inner frames and checks.
+const fn room_bytes(capacity: usize) -> usize {
+    capacity * (2 * size_of::<CachedFrame>() + size_of::<Check>())
+}
+
 /// A thread's last stack, outermost frame first. All zeros is an empty one.
 #[derive(Debug)]
 pub struct StackCache {
     first: *mut CachedFrame,
-    /// Room for as many frames again behind those: the inner frames of the walk under way, innermost first.
+    /// Behind these frames is room for as many inner frames of the walk under way, innermost first, and for as many
+    /// [`Check`]s.
     capacity: usize,
     len: usize,
     n_inner: usize,
@@ -120,28 +172,41 @@ impl StackCache {
 
     /// Compares the words that the cached steps read, from frame `place` outward: the outermost frame that is as it
     /// was. Its own step has to be taken again, unless it is frame 0 and no barrier.
+    ///
+    /// The live state equals that of frame `place`, so the walk itself would read these words now. They are compared
+    /// four frames at a time, without branches, where all of them lie in the mapping that the walk is in.
     #[inline]
     pub fn validate(&self, mut place: usize, stack: Readable) -> usize {
-        let frames = self.frames();
-        while let Some((outer, inner)) =
-            place.checked_sub(1).and_then(|outer| frames.get(outer).zip(frames.get(place)))
-        {
-            // Ordinary frames only lead outward, so a caller's stack pointer inside the mapping bounds what is read.
-            if inner.barrier || !stack.reaches(outer.state.sp) {
+        debug_assert!(place < self.len);
+        while place >= 4 {
+            // SAFETY: places up to `len` have checks.
+            let four: [&Check; 4] = core::array::from_fn(|n| unsafe { &*self.checks().add(place - n) });
+            if !four.iter().fold(true, |all, check| all & stack.holds_inner(check.ra_at)) {
                 break;
             }
-            // SAFETY: the live state equals the inner one's, so the walk itself would read these words now; they lie
-            // between the live stack pointer and the caller's, inside the mapping.
-            let same = unsafe {
-                (inner.ra_at as *const usize).read() == outer.state.pc
-                    && (inner.fp_at == 0 || (inner.fp_at as *const usize).read() == outer.state.fp)
-            };
-            if !same {
+            // SAFETY: ordinary steps read between the live stack pointer and the return address, which is in the mapping.
+            let difference = four.iter().fold(0, |any, check| any | unsafe { check.difference() });
+            if difference != 0 {
+                break;
+            }
+            place -= 4;
+        }
+        while place > 0 {
+            // SAFETY: as above.
+            let check = unsafe { &*self.checks().add(place) };
+            // SAFETY: as above.
+            if !stack.holds_inner(check.ra_at) || unsafe { check.difference() } != 0 {
                 break;
             }
             place -= 1;
         }
         place
+    }
+
+    /// What each frame's step read; place 0 has none.
+    #[inline]
+    fn checks(&self) -> *mut Check {
+        self.first.wrapping_add(2 * self.capacity).cast()
     }
 
     /// Starts a walk: no inner frames yet.
@@ -169,31 +234,38 @@ impl StackCache {
         if capacity > DEPTH_MAX {
             return false;
         }
-        let fresh: *mut CachedFrame = pages::zeroed(2 * capacity);
+        let fresh: *mut CachedFrame = pages::zeroed::<u8>(room_bytes(capacity)).cast();
         if fresh.is_null() {
             return false;
         }
-        if !self.first.is_null() {
+        let (old, old_checks, old_bytes) = (self.first, self.checks(), room_bytes(self.capacity));
+        let old_inner = old.wrapping_add(self.capacity);
+        (self.first, self.capacity) = (fresh, capacity);
+        if !old.is_null() {
             // SAFETY: both have room for the frames; the old room is nobody else's and came from `pages::zeroed`.
             unsafe {
-                core::ptr::copy_nonoverlapping(self.first, fresh, self.len);
-                let inner = self.first.add(self.capacity);
-                core::ptr::copy_nonoverlapping(inner, fresh.add(capacity), self.n_inner);
-                syscall::munmap(self.first.cast(), 2 * self.capacity * size_of::<CachedFrame>());
+                core::ptr::copy_nonoverlapping(old, fresh, self.len);
+                core::ptr::copy_nonoverlapping(old_inner, fresh.add(capacity), self.n_inner);
+                core::ptr::copy_nonoverlapping(old_checks, self.checks(), self.len);
+                syscall::munmap(old.cast(), old_bytes);
             }
         }
-        (self.first, self.capacity) = (fresh, capacity);
         true
     }
 
     /// Ends a walk: the outermost `n_kept` frames stay, and the inner ones are put inside of them.
     #[inline]
     pub fn finish(&mut self, n_kept: usize) {
-        for place in 0..self.n_inner {
-            // SAFETY: `push` made sure that kept and inner frames fit in front of the inner ones' own room.
+        for place in n_kept..n_kept + self.n_inner {
+            // SAFETY: `push` made sure that kept and inner frames fit in front of the inner ones' own room, and checks
+            // beside them; frame `place - 1` is a kept one or was written just now.
             unsafe {
-                let frame = self.first.add(self.capacity + self.n_inner - 1 - place).read();
-                self.first.add(n_kept + place).write(frame);
+                let frame = self.first.add(self.capacity + self.n_inner - 1 - (place - n_kept)).read();
+                self.first.add(place).write(frame);
+                if place > 0 {
+                    let outer = &(*self.first.add(place - 1)).state;
+                    self.checks().add(place).write(Check::of(&frame, outer));
+                }
             }
         }
         self.len = n_kept + self.n_inner;

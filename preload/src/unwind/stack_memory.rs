@@ -69,10 +69,11 @@ impl Readable {
         address >= self.start && address.is_multiple_of(8) && address < self.end && self.end - address >= 8
     }
 
-    /// Whether everything up to `address` can be read.
+    /// Whether the word at `address`, known to be aligned, lies in the mapping. One comparison.
     #[inline]
-    pub fn reaches(&self, address: usize) -> bool {
-        self.start <= address && address <= self.end
+    pub fn holds_inner(&self, address: usize) -> bool {
+        // The mapping ends at a page, so an aligned word that starts in it ends in it.
+        address.wrapping_sub(self.start) < self.end - self.start
     }
 
     /// The word at `address`, if it lies in the stack.
