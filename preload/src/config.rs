@@ -65,8 +65,10 @@ impl Config {
         let number = parse_number(text);
         match setting.name {
             name if name == settings::OUT.name => {
+                if text.is_empty() {
+                    return false;
+                }
                 self.out = value;
-                return !text.is_empty();
             }
             name if name == settings::NFRAME.name => match number {
                 Some(n @ 1..) if n <= u64::from(settings::N_FRAMES_MAX) => self.n_frames_max = n as u32,
@@ -126,7 +128,7 @@ mod tests {
         for setting in settings::ALL {
             let value = std::ffi::CString::new(setting.default).expect("no NUL").into_boxed_c_str();
             assert!({ Config::DEFAULT }.set(setting, std::boxed::Box::leak(value)), "{}", setting.name);
-            assert!(!{ Config::DEFAULT }.set(setting, c"") || setting.name == "TM_OUT", "{}", setting.name);
+            assert!(!{ Config::DEFAULT }.set(setting, c""), "{}", setting.name);
         }
         assert!(!{ Config::DEFAULT }.set(&settings::NFRAME, c"0"));
         assert!(!{ Config::DEFAULT }.set(&settings::NFRAME, c"16385"));

@@ -23,7 +23,8 @@ use crate::unwind::{Caller, Frame, arch, reference};
 /// `function` has returned `block`, of `size` bytes. NULL is a failure, which is no event.
 #[inline]
 pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Caller) {
-    if block.is_null() {
+    // SAFETY: the calling thread's own block, read at once.
+    if block.is_null() || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1) {
         return;
     }
     with_lane(|session, thread, lane| {
@@ -34,12 +35,40 @@ pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Ca
     });
 }
 
+/// Runs `allocate`, an operator of the allocator's that makes a block of `size` bytes. It may do so by calling another
+/// function by its symbol, which is the same allocation and no event; [`allocated`] is called afterwards.
+///
+/// `size + 1` is 0, which is nothing, only for a size that no allocator has.
+#[inline]
+pub fn inside_new(size: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c_void {
+    let inside = size.wrapping_add(1);
+    // SAFETY: the calling thread's own block; a signal handler that comes here meanwhile puts back what it found.
+    let outer = core::mem::replace(unsafe { &mut tls::current().as_mut().allocating }, inside);
+    let block = allocate();
+    // SAFETY: as above.
+    unsafe { tls::current().as_mut() }.allocating = outer;
+    block
+}
+
 /// `function` is about to free `block`. NULL is no event.
 #[inline]
 pub fn freeing(function: Function, block: *mut c_void) {
-    if !block.is_null() {
+    // SAFETY: the calling thread's own block, read at once.
+    if !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast() {
         freed_at(function, block, None);
     }
+}
+
+/// `function`, an operator of the allocator's, is about to free `block` in `free_it`. The operator may do so by calling
+/// `free` or another operator by its symbol, which is the same free and no event.
+#[inline]
+pub fn deleting(function: Function, block: *mut c_void, free_it: impl FnOnce()) {
+    freeing(function, block);
+    // SAFETY: the calling thread's own block; a signal handler that deletes meanwhile puts back what it found.
+    let outer = core::mem::replace(unsafe { &mut tls::current().as_mut().deleting }, block.cast());
+    free_it();
+    // SAFETY: as above. The address may belong to another block from here on.
+    unsafe { tls::current().as_mut() }.deleting = outer;
 }
 
 /// `function` has freed `block`, and was called at `begin`.

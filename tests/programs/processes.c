@@ -93,6 +93,16 @@ static int vfork_scenario(const char *me) {
     return 0;
 }
 
+/* A child of vfork ends, and then its parent is killed: the recording must not say that the parent has ended. */
+static int vfork_abort_scenario(void) {
+    allocate(12, 10);
+    pid_t child = vfork();
+    if (child == 0)
+        _exit(4);
+    wait_for(child);
+    abort();
+}
+
 static int spawn_scenario(const char *me) {
     allocate(12, 10);
     pid_t child = 0;
@@ -128,6 +138,7 @@ int main(int argc, char **argv) {
     if (is(scenario, "child")) return child_scenario();
     if (is(scenario, "exec")) return exec_scenario(argv[0]);
     if (is(scenario, "vfork")) return vfork_scenario(argv[0]);
+    if (is(scenario, "vfork, abort")) return vfork_abort_scenario();
     if (is(scenario, "spawn")) return spawn_scenario(argv[0]);
     if (is(scenario, "exit in thread")) return exit_in_thread_scenario();
     allocate(21, 10);

@@ -20,6 +20,7 @@ pub struct Run {
     program: PathBuf,
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
+    unset: Vec<OsString>,
     preloads_before: Vec<PathBuf>,
     preloads_after: Vec<PathBuf>,
     folder: Option<PathBuf>,
@@ -46,6 +47,7 @@ impl Run {
             program: program.into(),
             arguments: Vec::new(),
             variables: Vec::new(),
+            unset: Vec::new(),
             preloads_before: Vec::new(),
             preloads_after: Vec::new(),
             folder: None,
@@ -63,6 +65,13 @@ impl Run {
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Run {
         self.variables.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Takes an environment variable away, `TM_OUT` too.
+    #[must_use]
+    pub fn unset(mut self, name: impl AsRef<OsStr>) -> Run {
+        self.unset.push(name.as_ref().to_owned());
         self
     }
 
@@ -123,6 +132,9 @@ impl Run {
         let preloads: Vec<&OsStr> = preloads.map(Path::as_os_str).collect();
         command.env("LD_PRELOAD", preloads.join(OsStr::new(":")));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        for name in &self.unset {
+            command.env_remove(name);
+        }
         let child = command.spawn();
         let child = child.unwrap_or_else(|error| {
             panic!(

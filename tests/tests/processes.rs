@@ -136,6 +136,7 @@ fn every_ending_keeps_what_happened_before() {
         ("_exit", 21, "_exit", Some(5), None),
         ("_Exit", 21, "_exit", Some(5), None),
         ("abort", 21, "unknown", None, Some(6)),
+        ("vfork, abort", 12, "unknown", None, Some(6)),
         ("segfault", 21, "unknown", None, Some(11)),
         ("pthread_exit", 21, "exit", Some(0), None),
         ("", 21, "exit", Some(92), None),

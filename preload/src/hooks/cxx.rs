@@ -29,7 +29,7 @@ macro_rules! new_hooks {
             if !real::allocator_defines_new() {
                 return core::ptr::null_mut();
             }
-            let block = new_hooks!(@ $nothrow size $(, $argument second)*);
+            let block = recorder::inside_new(size, || new_hooks!(@ $nothrow size $(, $argument second)*));
             recorder::allocated(Function::$function, block, size, caller!(pc, sp, fp));
             block
         }
@@ -60,10 +60,12 @@ macro_rules! delete_hooks {
         /// The hook of the C++ operator of this name.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(block: *mut c_void, second: usize, third: usize) {
+            let free_it = || real::free_by(Function::$function, block, second, third);
             if real::allocator_defines_new() {
-                recorder::freeing(Function::$function, block);
+                recorder::deleting(Function::$function, block, free_it);
+            } else {
+                free_it();
             }
-            real::free_by(Function::$function, block, second, third);
         }
     )* };
 }

@@ -131,14 +131,22 @@ fn describe(session: &Session, stack: InitialStack, program: &Program) {
     debug_assert_eq!(recording.epoch(), Epoch(0), "the first process begins with the first epoch");
 }
 
-/// A program that defines `malloc` itself is found before us by every caller.
+/// A program that defines `malloc` itself is found before us by every caller, and so is a library that is preloaded
+/// before us.
 fn warn_of_own_malloc(program: &[u8]) {
-    let first = LinkMap::all().next();
-    if first.is_some_and(|map| elf::find_symbol(map, c"malloc").is_some()) {
-        let message = Message::start("").bytes(program).text(" defines ").text(Function::Malloc.symbol());
-        message
-            .text(" itself, so its allocations cannot be recorded; build it with the system allocator")
-            .say();
+    let before_us = LinkMap::all().take_while(|map| !map.is_ours());
+    for (place, map) in before_us.enumerate() {
+        if elf::find_symbol(map, c"malloc").is_none() {
+            continue;
+        }
+        let name = if place == 0 { program } else { map.name().to_bytes() };
+        let message = Message::start("").bytes(name).text(" defines ").text(Function::Malloc.symbol());
+        let reason = if place == 0 {
+            " itself, so its allocations cannot be recorded; build it with the system allocator"
+        } else {
+            " and stands before libtm.so, so allocations cannot be recorded; name libtm.so first in LD_PRELOAD"
+        };
+        return message.text(reason).say();
     }
 }
 

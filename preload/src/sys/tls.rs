@@ -28,7 +28,11 @@ pub struct ThreadBlock {
     /// How many recorder calls are under way: 1 while an event is recorded, 2 while a signal handler that interrupted
     /// it records one.
     pub depth: u32,
-    reserved: [u32; 11],
+    /// The block that a recorded `operator delete` gives back right now, null outside of one.
+    pub deleting: *mut u8,
+    /// One more than the bytes that a recorded `operator new` asks for right now, 0 outside of one.
+    pub allocating: usize,
+    reserved: [u32; 8],
 }
 
 const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");
