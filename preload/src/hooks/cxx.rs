@@ -17,6 +17,10 @@ static NOTHROW: u8 = 0;
 
 /// Defines what the stub of a throwing operator calls: the allocator's operator that does not throw, so that no
 /// exception crosses a frame of ours. Null on failure and where nothing is recorded.
+///
+/// That operator runs a `std::new_handler`, and the throwing one would run it again; so where there is one, the
+/// allocator's `malloc` is asked, which has none. A block that the throwing operator gets after all, because the handler
+/// has freed something, is not recorded: its free shows as an unknown one.
 macro_rules! new_hooks {
     ($($name:ident $function:ident by $nothrow:ident ($($argument:ident),*) $target:ident;)*) => { $(
         stub_new!($name, $function, $target);
@@ -29,11 +33,21 @@ macro_rules! new_hooks {
             if !real::allocator_defines_new() {
                 return core::ptr::null_mut();
             }
-            let block = recorder::inside_new(size, || new_hooks!(@ $nothrow size $(, $argument second)*));
+            let block = if real::has_new_handler() {
+                new_hooks!(@ plain size $(, $argument second)*)
+            } else {
+                recorder::inside_new(size, || new_hooks!(@ $nothrow size $(, $argument second)*))
+            };
             recorder::allocated(Function::$function, block, size, caller!(pc, sp, fp));
             block
         }
     )* };
+    (@ plain $size:ident) => {
+        real::malloc($size)
+    };
+    (@ plain $size:ident, $alignment:ident $second:ident) => {
+        real::allocate_by(Function::AlignedAlloc, $second, $size, 0)
+    };
     (@ $nothrow:ident $size:ident) => {
         real::allocate_by(Function::$nothrow, $size, &raw const NOTHROW as usize, 0)
     };

@@ -144,7 +144,7 @@ fn warn_of_own_malloc(program: &[u8]) {
         let reason = if place == 0 {
             " itself, so its allocations cannot be recorded; build it with the system allocator"
         } else {
-            " and stands before libtm.so, so allocations cannot be recorded; name libtm.so first in LD_PRELOAD"
+            " and stands before libtm.so: what it does not hand on is not recorded; name libtm.so first in LD_PRELOAD"
         };
         return message.text(reason).say();
     }
