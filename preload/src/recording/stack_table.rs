@@ -35,6 +35,8 @@ struct Slot {
 #[derive(Debug)]
 struct Table {
     mask: usize,
+    /// The upper bits of the epochs of all its nodes; slots hold the lower ones.
+    epochs: u32,
     n_keys: AtomicU32,
     slots: *const Slot,
 }
@@ -52,26 +54,31 @@ pub struct StackTable {
 struct Key {
     key: u64,
     tag: u64,
+    /// [`Table::epochs`].
+    epochs: u32,
 }
 
 impl Key {
     const PC_BITS: u32 = 48;
+    const EPOCH_MASK: u32 = 0xfff;
 
     /// `None` for code addresses of more than 48 bits, which no kernel gives a program that has not asked for them.
     #[inline]
     fn of(node: &StackNode) -> Option<Key> {
         let parent = u64::from(node.parent.0);
-        let tag = (parent >> 16) << 16 | u64::from(node.epoch.0 & 0xfff) << 4 | node.kind as u64;
-        (node.pc >> Self::PC_BITS == 0).then_some(Key { key: node.pc | parent << Self::PC_BITS, tag })
+        let epoch = node.epoch.0;
+        let tag = (parent >> 16) << 16 | u64::from(epoch & Self::EPOCH_MASK) << 4 | node.kind as u64;
+        let key = node.pc | parent << Self::PC_BITS;
+        (node.pc >> Self::PC_BITS == 0).then_some(Key { key, tag, epochs: epoch & !Self::EPOCH_MASK })
     }
 
-    /// The upper half of a sum of products: every bit of the address and of the parent reaches it.
+    /// The upper half of a sum of products: every bit of the address, the parent, the epoch and the kind reaches it.
     #[inline]
     fn hash(self) -> usize {
         let pc = self.key & ((1 << Self::PC_BITS) - 1);
-        let parent = self.key >> Self::PC_BITS | self.tag & 0xffff_0000;
+        let rest = self.key >> Self::PC_BITS | (self.tag & 0xffff_ffff) << 16;
         let sum =
-            pc.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(parent.wrapping_mul(0xd6e8_feb8_6659_fd93));
+            pc.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(rest.wrapping_mul(0xd6e8_feb8_6659_fd93));
         (sum >> 32) as usize
     }
 }
@@ -91,14 +98,16 @@ impl StackTable {
     pub fn intern(&self, recording: &Recording, node: StackNode) -> StackId {
         let Some(key) = Key::of(&node) else { return self.append(recording, node) };
         for _ in 0..2 {
-            // Acquire: receives the table's content from `grow`.
+            // Acquire: receives the table's content from `replace`.
+            let current = self.table.load(Ordering::Acquire);
             // SAFETY: tables are never unmapped.
-            if let Some(table) = unsafe { self.table.load(Ordering::Acquire).as_ref() }
-                && let Some(id) = self.intern_in(table, recording, key, node)
-            {
+            let table = unsafe { current.as_ref() };
+            let usable = table.filter(|table| table.epochs == key.epochs);
+            if let Some(id) = usable.and_then(|table| self.intern_in(table, recording, key, node)) {
                 return id;
             }
-            if !self.grow() {
+            // A crowded neighbourhood in a table with room is bad luck: growing would not be worth it.
+            if usable.is_some_and(|table| !table.has_many()) || !self.replace(current, key.epochs) {
                 break;
             }
         }
@@ -146,7 +155,7 @@ impl StackTable {
         }
         // Relaxed: decides when to grow, nothing else. Three quarters full is when probes become long.
         if table.n_keys.fetch_add(1, Ordering::Relaxed) as usize > table.mask / 4 * 3 {
-            self.grow();
+            self.replace(core::ptr::from_ref(table).cast_mut(), key.epochs);
         }
         id
     }
@@ -206,24 +215,34 @@ impl StackTable {
         true
     }
 
-    /// Replaces the hash table by one of twice the size with the same content. False if another thread is at it or
-    /// there is no memory: then nodes are written without being found again.
+    /// Replaces the hash table `seen` by one of twice the size with the same content, or by an empty one for other epochs.
+    /// False if another thread is at it or has done it, or there is no memory: then the node at hand is written without
+    /// being found again.
     #[cold]
-    fn grow(&self) -> bool {
+    fn replace(&self, seen: *mut Table, epochs: u32) -> bool {
         // Acquire and release: a try-lock around the replacement.
         if self.growing.swap(true, Ordering::Acquire) {
             return false;
         }
+        let unchanged = self.table.load(Ordering::Acquire) == seen;
         // SAFETY: tables are never unmapped.
-        let old = unsafe { self.table.load(Ordering::Acquire).as_ref() };
-        let new = new_table(old.map_or(SLOTS_MIN, |old| (old.mask + 1) * 2));
+        let old = unsafe { seen.as_ref() }.filter(|old| old.epochs == epochs);
+        let n_slots = old.map_or(SLOTS_MIN, |old| (old.mask + 1) * 2);
+        let new = if unchanged { new_table(n_slots, epochs) } else { None };
         if let Some(new) = new {
             old.into_iter().for_each(|old| copy(old, new));
             // Release: publishes the new table's content. What others add to the old one meanwhile is not found again.
             self.table.store(core::ptr::from_ref(new).cast_mut(), Ordering::Release);
         }
         self.growing.store(false, Ordering::Release);
-        new.is_some()
+        new.is_some() || !unchanged
+    }
+
+    /// The size of the hash table.
+    #[cfg(test)]
+    pub fn n_slots(&self) -> usize {
+        // SAFETY: tables are never unmapped.
+        unsafe { self.table.load(Ordering::Acquire).as_ref() }.map_or(0, |table| table.mask + 1)
     }
 
     /// Releases the try-lock that a forked child may have inherited locked.
@@ -244,7 +263,15 @@ fn write_node(segment: &MappedSegment, at: usize, node: StackNode) -> StackId {
     StackId::new(segment.sequence, ((HEADER_BYTES + at) / NODE_BYTES) as u32)
 }
 
-fn new_table(n_slots: usize) -> Option<&'static Table> {
+impl Table {
+    /// Whether an eighth of the slots is taken.
+    fn has_many(&self) -> bool {
+        // Relaxed: as in `insert`.
+        self.n_keys.load(Ordering::Relaxed) as usize > self.mask / 8
+    }
+}
+
+fn new_table(n_slots: usize, epochs: u32) -> Option<&'static Table> {
     let slots: *const Slot = pages::zeroed(n_slots);
     let table: *mut Table = pages::zeroed(1);
     if slots.is_null() || table.is_null() {
@@ -252,7 +279,7 @@ fn new_table(n_slots: usize) -> Option<&'static Table> {
     }
     // SAFETY: fresh memory of the right size, never unmapped.
     unsafe {
-        table.write(Table { mask: n_slots - 1, n_keys: AtomicU32::new(0), slots });
+        table.write(Table { mask: n_slots - 1, epochs, n_keys: AtomicU32::new(0), slots });
         Some(&*table)
     }
 }
@@ -266,7 +293,7 @@ fn copy(from: &Table, to: &Table) {
         if value == 0 {
             continue;
         }
-        let start = Key { key, tag: value & 0xffff_ffff }.hash();
+        let start = Key { key, tag: value & 0xffff_ffff, epochs: from.epochs }.hash();
         for probe in 0..PROBES_MAX {
             // SAFETY: the mask keeps the place inside the table.
             let target = unsafe { &*to.slots.add(start.wrapping_add(probe) & to.mask) };

@@ -169,6 +169,23 @@ fn threads_that_intern_the_same_stacks_at_once_get_ids_that_say_what_was_interne
 }
 
 #[test]
+fn epochs_do_not_crowd_each_other_and_never_stand_for_one_another() {
+    let scratch = Scratch::new("epochs");
+    let recording = scratch.create().expect("the scratch folder is writable");
+    let table = StackTable::new();
+    let mut ids = HashSet::new();
+    // Far more epochs than probes, and more than a slot can tell apart.
+    for epoch in (0..3 * 4096).step_by(3) {
+        let node =
+            StackNode { parent: StackId::NONE, epoch: Epoch(epoch), kind: FrameKind::Return, pc: 0x40_1234 };
+        let id = table.intern(recording, node);
+        assert!(ids.insert(id), "epoch {epoch} has a node of its own");
+        assert_eq!(table.intern(recording, node), id);
+    }
+    assert!(table.n_slots() <= 64 * 1024, "{} slots for 4,096 nodes", table.n_slots());
+}
+
+#[test]
 fn metadata_of_many_threads_is_whole() {
     let scratch = Scratch::new("metadata");
     let recording = scratch.create().expect("the scratch folder is writable");

@@ -248,11 +248,9 @@ impl Unwinder {
         }
     }
 
-    /// Code without a module has come or gone.
+    /// Code without a module has come or gone. Its addresses have no module, so no epoch begins.
     #[cold]
-    pub fn code_registered(&self, recording: &Recording) {
-        let previous = recording.begin_epoch();
-        recording.add_epoch(previous);
+    pub fn code_registered(&self) {
         self.forget_rules();
     }
 
