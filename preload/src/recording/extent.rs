@@ -21,6 +21,9 @@ const GRAINS_IN_EXTENT_MAX: u32 = 16 * 1024;
 /// What a thread maps that finds another one at it: one segment of the largest size.
 const SMALL_GRAINS: u32 = 1 + GRAINS_MAX as u32;
 
+/// After the file could not grow, every so many claims another attempt is made.
+const ATTEMPTS_APART: u32 = 1024;
+
 /// Where a segment is and how large it came out.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
@@ -42,13 +45,27 @@ impl Recording {
         if let Some(room) = unsafe { current.as_ref() }.and_then(|extent| take(extent, needed, wanted)) {
             return Some(room);
         }
-        // Acquire and release: a try-lock around the replacement of the current extent.
-        if self.growing.swap(true, Ordering::Acquire) {
-            return take(self.map_extent(SMALL_GRAINS)?, needed, wanted);
+        if self.is_resting() {
+            return None;
         }
-        let room = self.replace_extent(current, needed, wanted);
-        self.growing.store(false, Ordering::Release);
+        // Acquire and release: a try-lock around the replacement of the current extent.
+        let room = if self.growing.swap(true, Ordering::Acquire) {
+            self.map_extent(SMALL_GRAINS).and_then(|extent| take(extent, needed, wanted))
+        } else {
+            let room = self.replace_extent(current, needed, wanted);
+            self.growing.store(false, Ordering::Release);
+            room
+        };
+        // Relaxed: decides how often it is tried.
+        self.failed.store(room.is_none(), Ordering::Relaxed);
         room
+    }
+
+    /// Whether the file could not grow a moment ago: the system is asked again only now and then.
+    fn is_resting(&self) -> bool {
+        // Relaxed: a few attempts too many or too few are harmless.
+        let failed = self.failed.load(Ordering::Relaxed);
+        failed && !self.n_refused.fetch_add(1, Ordering::Relaxed).is_multiple_of(ATTEMPTS_APART)
     }
 
     fn replace_extent(&self, seen: *mut MappedSegment, needed: u16, wanted: u16) -> Option<Room> {
@@ -91,8 +108,8 @@ impl Recording {
                 return Err(Errno(libc::ENOENT));
             }
             let start = claim_grains(header, grains)?;
-            let address = map_file(fd, start * GRAIN_BYTES as u64, grains as usize * GRAIN_BYTES)?;
-            Ok((start, address))
+            let mapped = map_file(fd, start * GRAIN_BYTES as u64, grains as usize * GRAIN_BYTES);
+            mapped.map(|address| (start, address)).inspect_err(|_| give_grains_back(header, start, grains))
         })();
         syscall::close(fd);
         let (start, address) = result?;
@@ -150,6 +167,14 @@ fn claim_grains(header: &MappedHeader, grains: u32) -> Result<u64, Errno> {
         core::hint::spin_loop();
     }
     Err(Errno(libc::EBUSY))
+}
+
+/// Takes a claim back that came to nothing, unless others have claimed room behind it: else a full disk would leave a file
+/// that consists of attempts.
+fn give_grains_back(header: &MappedHeader, start: u64, grains: u32) {
+    // Relaxed: it only divides the file.
+    let end = start + u64::from(grains);
+    let _ = header.end_grain.compare_exchange(end, start, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Cuts the file if `extent` is its end and no other process can be extending it; else leaves a hole.

@@ -44,7 +44,11 @@ pub struct Recording {
     clock_is_counter: AtomicBool,
     clock_shift: AtomicU32,
     last_calibration: AtomicU64,
+    /// The file could not grow when that was last tried, ...
     failed: AtomicBool,
+    /// ... and so many claims were refused since without a try.
+    n_refused: AtomicU32,
+    said_failure: AtomicBool,
 }
 
 // SAFETY: `file` is written before `header` is published and only read afterwards; all else is atomic.
@@ -79,6 +83,8 @@ impl Recording {
             clock_shift: AtomicU32::new(0),
             last_calibration: AtomicU64::new(0),
             failed: AtomicBool::new(false),
+            n_refused: AtomicU32::new(0),
+            said_failure: AtomicBool::new(false),
         }
     }
 
@@ -161,7 +167,7 @@ impl Recording {
     #[cold]
     fn report_growth_failure(&self, error: Errno) {
         // Relaxed: decides who speaks.
-        if !self.failed.swap(true, Ordering::Relaxed) {
+        if !self.said_failure.swap(true, Ordering::Relaxed) {
             let message = Message::start("the recording ").bytes(self.file().path.as_bytes());
             message.text(" cannot grow: ").error(error).text("; events are being lost").say();
         }

@@ -14,13 +14,14 @@ use crate::real;
 use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
 use crate::sys::link_map::{self, LinkMap};
-use crate::sys::message::Message;
+use crate::sys::message::{self, Message};
 use crate::sys::process::InitialStack;
 use crate::sys::text::Text;
 use crate::sys::{elf, pages, syscall};
 
 /// Starts the session; whether it records now.
 pub fn start(session: &Session) -> bool {
+    message::remember_standard_error();
     real::resolve();
     withdraw::withdraw_cxx_unless_needed();
     let stack = InitialStack::current();

@@ -1,7 +1,26 @@
 //! The one way to speak to the user: a line `tm: ...` on standard error.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use super::syscall;
 use super::text::Text;
+
+/// Device and inode of standard error at the start: later, descriptor 2 may be one of the program's own files.
+static STANDARD_ERROR: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+/// Notes what standard error is. Called once, at the start.
+pub fn remember_standard_error() {
+    if let Ok((device, inode, _)) = syscall::identity(2) {
+        // Relaxed: the process has one thread yet.
+        STANDARD_ERROR[0].store(device, Ordering::Relaxed);
+        STANDARD_ERROR[1].store(inode, Ordering::Relaxed);
+    }
+}
+
+fn is_standard_error_still() -> bool {
+    let known = STANDARD_ERROR.each_ref().map(|number| number.load(Ordering::Relaxed));
+    syscall::identity(2).is_ok_and(|(device, inode, _)| [device, inode] == known)
+}
 
 /// A line that is being put together; [`Message::say`] writes it.
 #[derive(Debug)]
@@ -52,9 +71,11 @@ impl Message {
         self
     }
 
-    /// Writes the line. If standard error is closed, nothing is said.
+    /// Writes the line. If standard error is closed or has become something else, nothing is said.
     pub fn say(mut self) {
-        self.0.push(b"\n");
-        let _ = syscall::write(2, self.0.as_bytes());
+        if is_standard_error_still() {
+            self.0.push(b"\n");
+            let _ = syscall::write(2, self.0.as_bytes());
+        }
     }
 }
