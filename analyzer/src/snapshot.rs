@@ -40,8 +40,9 @@ fn origin(recording: &Recording, raw: &RawSnapshot, moment: Moment, symbol_probl
     let process = recording.process(raw.process).or(first);
     let problems = recording.problems.iter().chain(&raw.problems).map(ToString::to_string);
     let n_processes = recording.processes.len();
-    let others = (n_processes > 1)
-        .then(|| format!("One of {n_processes} processes of the recording is shown, the first; tmtool info lists all."));
+    let others = (n_processes > 1).then(|| {
+        format!("One of {n_processes} processes of the recording is shown, the first; tmtool info lists all.")
+    });
     Origin {
         recording: recording.file.path().display().to_string(),
         program: first.and_then(|process| process.executable.clone()).unwrap_or_default(),
