@@ -28,40 +28,17 @@ pub struct Args {
 /// # Errors
 /// If a page cannot be written.
 pub fn run(args: &Args, of: clap::Command) -> Result<ExitCode> {
-    let Some(folder) = &args.folder else {
-        print(&page(of)?.1)?;
-        return Ok(ExitCode::SUCCESS);
-    };
-    fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
-    let mut n_pages = 0;
-    for command in pages(of) {
-        let (name, text) = page(command)?;
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(|error| Error::io("write", &path, error))?;
-        n_pages += 1;
+    match &args.folder {
+        None => {
+            let mut page = Vec::new();
+            let stdout = Path::new("standard output");
+            Man::new(of).render(&mut page).map_err(|error| Error::io("write to", stdout, error))?;
+            print(&String::from_utf8_lossy(&page))?;
+        }
+        Some(folder) => {
+            fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+            clap_mangen::generate_to(of, folder).map_err(|error| Error::io("write to", folder, error))?;
+        }
     }
-    print(&format!("{n_pages} manual pages are in {}\n", folder.display()))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The command line as a whole, and each command under its full name.
-fn pages(mut of: clap::Command) -> Vec<clap::Command> {
-    of.build();
-    let commands = of.get_subcommands().filter(|command| command.get_name() != "help").cloned();
-    let named = commands.map(|command| {
-        let name = format!("tmtool-{}", command.get_name());
-        command.name(name)
-    });
-    let named: Vec<clap::Command> = named.collect();
-    [vec![of], named].concat()
-}
-
-/// A page's file name and text.
-fn page(command: clap::Command) -> Result<(String, String)> {
-    let man = Man::new(command);
-    let name = man.get_filename();
-    let mut text = Vec::new();
-    let failed = |error| Error::io("write", Path::new(&name), error);
-    man.render(&mut text).map_err(failed)?;
-    Ok((name, String::from_utf8_lossy(&text).into_owned()))
 }
