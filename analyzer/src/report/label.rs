@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(at(Some(48)), "/usr/src/app/alloc.c:12  app_allocate_node(..)");
         assert_eq!(at(Some(40)), ".../app/alloc.c:12  app_allocate_node...");
         assert_eq!(at(Some(30)), ".../alloc.c:12  app_allocat...");
-        assert_eq!(at(Some(14)), "...alloc.c:12");
+        assert_eq!(at(Some(14)), ".../alloc.c:12");
     }
 
     #[test]
