@@ -113,7 +113,7 @@ fn plumbing_is_passed_over_unless_raw() {
     let folder = cpp_folder();
     let first = |options: &[&str]| {
         let text = stdout(folder.path(), &[&["stats", "app.snap"], options].concat());
-        text.lines().nth(4).unwrap_or_default().split_once(" B  ").unwrap().1.to_owned()
+        text.lines().nth(4).unwrap_or_default().rsplit_once(" B  ").unwrap().1.to_owned()
     };
     assert_eq!(first(&[]), "src/pool.cc:7  pool_get(int)");
     assert_eq!(first(&["--plumbing", "pool_*"]), "src/load.cc:3  Loader::load(int)");
@@ -199,7 +199,7 @@ fn bad_files_are_one_sentence_and_exit_code_1() {
     for (file, what) in [
         ("none.snap", "no such file"),
         ("cut.snap", "is cut"),
-        ("empty.snap", "cannot read empty.snap"),
+        ("empty.snap", "empty.snap is empty"),
         ("text.snap", "cannot read text.snap"),
         (".", "directory"),
     ] {

@@ -37,7 +37,7 @@ pub fn group(traceback: &Traceback, key_type: KeyType, width: Option<usize>, is_
     };
     let (location, function) = match width.filter(|_| !is_full) {
         None => (location, function),
-        Some(width) => fitted(&location, &function, width),
+        Some(width) => fitted(&location, &function, key_type, width),
     };
     match (key_type, function.is_empty()) {
         (_, true) => location,
@@ -47,17 +47,19 @@ pub fn group(traceback: &Traceback, key_type: KeyType, width: Option<usize>, is_
 }
 
 /// Both texts so that they fit `width` with a gap between them; no function where it would say nothing.
-fn fitted(location: &str, function: &str, width: usize) -> (String, String) {
+fn fitted(location: &str, function: &str, key_type: KeyType, width: usize) -> (String, String) {
     let length = |text: &str| text.chars().count();
     let room = width.saturating_sub(GAP.len());
     let brief = without_parameters(function);
     if length(location) + length(function) <= room {
         return (location.to_owned(), function.to_owned());
     }
-    // Half of the room is the function's, and what the location does not need, but never the name of the file.
+    // Half of the room is the function's, and what the location does not need; all of it, if functions are grouped. But
+    // the name of the file stays.
     let file = location.rsplit('/').next().map_or(0, length) + ".../".len();
-    let half = room.saturating_sub(length(location)).max(room / 2);
-    let for_function = half.min(length(&brief)).min(room.saturating_sub(file));
+    let share = if key_type == KeyType::Function { room } else { room / 2 };
+    let share = room.saturating_sub(length(location)).max(share);
+    let for_function = share.min(length(&brief)).min(room.saturating_sub(file));
     if for_function < FUNCTION_WIDTH_MIN.min(length(&brief)) {
         return (keep_path_end(location, width), String::new());
     }
@@ -112,6 +114,8 @@ mod tests {
         let at = |is_full| group_of("a.h", function, KeyType::Function, Some(60), is_full);
         assert_eq!(at(false), "std::map<..>::at(Key const&)  a.h:12");
         assert_eq!(at(true), format!("{function}  a.h:12"));
+        let narrow = group_of("/a/long/path/a.h", function, KeyType::Function, Some(36), false);
+        assert_eq!(narrow, "std::map<..>::at(..)  .../a.h:12");
     }
 
     #[test]
