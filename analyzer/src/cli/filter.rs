@@ -18,7 +18,7 @@ Examples:
   tmtool filter all.snap --all-frames --exclude '*/libcrypto*' -o out.snap
 
 A PATTERN must match the whole name, as in Python's fnmatch: * (also across /), ?, [seq], [!seq].
-A block stays if it matches any --include (where there are some) and no --exclude. What is matched is the place that
+A block stays if it matches any --include (where there are some) and no --exclude. What is matched is the place that \
 tmtool stats blames for the block; with --raw, the innermost one of all. OUT.snap has whole stacks in any case.";
 
 /// The arguments of `tmtool filter`.

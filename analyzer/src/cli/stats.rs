@@ -16,10 +16,10 @@ Examples:
   tmtool stats tm.prog.1234.bin
   tmtool stats tm.prog.1234.bin --at end --key traceback --limit 3
   tmtool stats tm.prog.1234.bin --at 50% --key function --cumulative
-  tmtool stats tm.prog.1234.bin --plumbing 'pool_alloc*' --plumbing '@*/libpool.so'
+  tmtool stats tm.prog.1234.bin --plumbing 'pool_*' --plumbing '@*/pool.c'
   tmtool stats tm.prog.1234.bin --limit 0 --csv > by-line.csv
 
-Sizes are those that the program asked for. A block is blamed on the innermost function that is not there to allocate
+Sizes are those that the program asked for. A block is blamed on the innermost function that is not there to allocate \
 for others (malloc, operator new, std::vector, Rust's Vec, xmalloc, g_malloc, PyMem_Malloc); --raw shows them all.";
 
 /// The arguments of `tmtool stats`.
