@@ -132,5 +132,6 @@ fn image(module: &Module) -> ModuleImage {
 fn anonymous(pc: u64) -> Frame {
     let mut frame = Frame::new(ANONYMOUS, 0);
     frame.function = Some(format!("{pc:#x}").into());
+    frame.module = Some(frame.filename.clone());
     frame
 }

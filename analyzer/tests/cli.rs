@@ -82,6 +82,100 @@ fn diff_of_two_snapshots() {
     assert!(rows[2].ends_with("src/a.c:1") && rows[1].ends_with("src/b.c:2"), "{text}");
 }
 
+/// A folder with `app.snap`, as of a C++ program: 100 bytes by way of `pool_get` and `std::vector`, 10 by `malloc`.
+fn cpp_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let frame = |file: &str, line, function: &str| Frame {
+        function: Some(function.into()),
+        module: Some("/opt/app/bin/app".into()),
+        ..Frame::new(file, line)
+    };
+    let main = frame("src/main.cc", 5, "main");
+    let through_vector = vec![
+        frame("app+0x10", 0, "operator new(unsigned long)"),
+        frame(
+            "/usr/include/c++/12/bits/vector.tcc",
+            650,
+            "void std::vector<int>::_M_realloc_insert<int>(int&&)",
+        ),
+        frame("src/pool.cc", 7, "pool_get(int)"),
+        frame("src/load.cc", 3, "Loader::load(int)"),
+        main.clone(),
+    ];
+    let trace = |size, frames| Trace { domain: 0, size, traceback: Traceback::new(frames, None) };
+    let traces = vec![trace(100, through_vector), trace(10, vec![main])];
+    Snapshot::new(traces, 16).dump(&folder.path().join("app.snap")).unwrap();
+    folder
+}
+
+#[test]
+fn plumbing_is_passed_over_unless_raw() {
+    let folder = cpp_folder();
+    let first = |options: &[&str]| {
+        let text = stdout(folder.path(), &[&["stats", "app.snap"], options].concat());
+        text.lines().nth(4).unwrap_or_default().rsplit_once(" B  ").unwrap().1.to_owned()
+    };
+    assert_eq!(first(&[]), "src/pool.cc:7  pool_get(int)");
+    assert_eq!(first(&["--plumbing", "pool_*"]), "src/load.cc:3  Loader::load(int)");
+    assert_eq!(first(&["--plumbing", "@*/pool.cc", "--key", "function"]), "Loader::load(int)  src/load.cc");
+    let vector =
+        "/usr/include/c++/12/bits/vector.tcc:650  void std::vector<int>::_M_realloc_insert<int>(int&&)";
+    assert_eq!(first(&["--plumbing", "!std::vector::*"]), vector);
+    assert_eq!(first(&["--raw"]), "app+0x10  operator new(unsigned long)");
+    assert_eq!(first(&["--raw", "--key", "filename"]), "app");
+    assert_eq!(first(&["--key", "module"]), "/opt/app/bin/app");
+    let stack = |options: &[&str]| {
+        stdout(folder.path(), &[&["stats", "app.snap", "--key", "traceback"], options].concat())
+    };
+    assert!(!stack(&[]).contains("operator new") && stack(&["--raw"]).contains("operator new"));
+}
+
+#[test]
+fn filter_matches_the_blamed_frame_and_keeps_whole_stacks() {
+    let folder = cpp_folder();
+    let line = stdout(folder.path(), &["filter", "app.snap", "--include", "*/pool.cc", "-o", "pool.snap"]);
+    assert!(line.starts_with("pool.snap: 1 of 2 blocks"), "{line}");
+    assert!(stdout(folder.path(), &["stats", "pool.snap", "--raw"]).contains("operator new"));
+    let raw =
+        stdout(folder.path(), &["filter", "app.snap", "--raw", "--include", "*/pool.cc", "-o", "none.snap"]);
+    assert!(raw.starts_with("none.snap: 0 of 2 blocks"), "{raw}");
+}
+
+#[test]
+fn csv_has_a_line_for_each_group() {
+    let folder = cpp_folder();
+    assert_eq!(
+        stdout(folder.path(), &["stats", "app.snap", "--csv"]),
+        "size,count,average,share,filename,lineno,function,module\n\
+         100,1,100.0,0.909091,src/pool.cc,7,pool_get(int),/opt/app/bin/app\n\
+         10,1,10.0,0.090909,src/main.cc,5,main,/opt/app/bin/app\n"
+    );
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(stdout(folder.path(), &["completions", shell]).contains("plumbing"), "{shell}");
+    }
+    assert!(stdout(folder.path(), &["man"]).contains(".TH tmtool 1"));
+    stdout(folder.path(), &["man", "pages/man1"]);
+    for command in ["run", "info", "stats", "diff", "filter", "completions", "man"] {
+        let page = fs::read_to_string(folder.path().join(format!("pages/man1/tmtool-{command}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{command}");
+    }
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["run", "info", "stats", "diff", "filter", "completions", "man"] {
+        let text = stdout(folder.path(), &[command, "--help"]);
+        assert!(text.contains("Examples:\n  tmtool "), "{command}: {text}");
+        assert_eq!(stdout(folder.path(), &["help", command]), text);
+    }
+}
+
 #[test]
 fn what_filter_writes_the_others_read() {
     let folder = folder();
@@ -105,7 +199,7 @@ fn bad_files_are_one_sentence_and_exit_code_1() {
     for (file, what) in [
         ("none.snap", "no such file"),
         ("cut.snap", "is cut"),
-        ("empty.snap", "cannot read empty.snap"),
+        ("empty.snap", "empty.snap is empty"),
         ("text.snap", "cannot read text.snap"),
         (".", "directory"),
     ] {

@@ -1,6 +1,7 @@
 //! Differences of two snapshots, group by group.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::model::{Cumulative, KeyType, Snapshot, Statistic, StatisticDiff, Traceback};
@@ -18,14 +19,13 @@ impl Snapshot {
         cumulative: Cumulative,
     ) -> Result<Vec<StatisticDiff>> {
         let new_groups = self.grouped(key_type, cumulative)?;
-        let mut old_groups: HashMap<Traceback, Statistic> = old
-            .grouped(key_type, cumulative)?
-            .into_iter()
-            .map(|stat| (stat.traceback.clone(), stat))
-            .collect();
+        let key = |traceback: &Traceback| (traceback.clone(), function(traceback, key_type));
+        let mut old_groups: HashMap<_, Statistic> =
+            old.grouped(key_type, cumulative)?.into_iter().map(|stat| (key(&stat.traceback), stat)).collect();
         let mut diffs = Vec::with_capacity(new_groups.len());
         for new in new_groups {
-            let (size, count) = old_groups.remove(&new.traceback).map_or((0, 0), |old| (old.size, old.count));
+            let old = old_groups.remove(&key(&new.traceback));
+            let (size, count) = old.map_or((0, 0), |old| (old.size, old.count));
             diffs.push(StatisticDiff {
                 size_diff: difference(new.size, size),
                 count_diff: difference(new.count, count),
@@ -41,10 +41,15 @@ impl Snapshot {
             count: 0,
             traceback: old.traceback,
         }));
-        // No two groups compare equal, since their tracebacks differ.
+        // No two groups compare equal, since their tracebacks or functions differ.
         diffs.sort_unstable_by(StatisticDiff::report_order);
         Ok(diffs)
     }
+}
+
+/// The function of a group of one function. Otherwise a function is no part of a group's identity, as in tracemalloc.
+fn function(traceback: &Traceback, key_type: KeyType) -> Option<Arc<str>> {
+    traceback.most_recent().filter(|_| key_type == KeyType::Function)?.function.clone()
 }
 
 /// `new - old`, kept within what 64 bits with a sign hold.

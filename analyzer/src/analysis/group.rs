@@ -1,4 +1,4 @@
-//! Statistics: the traces of a snapshot grouped by file, line or stack.
+//! Statistics: the traces of a snapshot grouped by file, line, stack, function or module.
 //!
 //! A snapshot has up to millions of traces and some ten thousand different stacks. Traces are therefore added up by
 //! the address of their shared frames first; only the different stacks are looked into.
@@ -7,7 +7,7 @@ use std::hash::Hash;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::interner::{FrameInterner, FrameKey};
+use super::interner::{FrameInterner, FrameKey, module};
 use crate::error::{Error, Result};
 use crate::model::{Cumulative, Frame, KeyType, Snapshot, Statistic, Traceback};
 
@@ -18,12 +18,12 @@ impl Snapshot {
     /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
     pub fn statistics(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         let mut statistics = self.grouped(key_type, cumulative)?;
-        // No two groups compare equal, since their tracebacks differ.
+        // No two groups compare equal, since their tracebacks or functions differ.
         statistics.sort_unstable_by(Statistic::report_order);
         Ok(statistics)
     }
 
-    /// The groups in no particular order; no two have equal tracebacks.
+    /// The groups in no particular order; no two have equal tracebacks, with key function not even equal functions too.
     pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         if cumulative != Cumulative::Off && key_type == KeyType::Traceback {
             let message = format!("cumulative mode cannot by used with key type '{key_type}'");
@@ -51,7 +51,7 @@ fn by_traceback(stacks: &[Sum<&Traceback>]) -> Vec<Statistic> {
     let mut interner = FrameInterner::default();
     let mut groups: Sums<Box<[FrameKey]>, Traceback> = Sums::default();
     for stack in stacks {
-        let key = stack.what.frames().iter().map(|frame| interner.key(frame)).collect();
+        let key = stack.what.frames().iter().map(|frame| interner.key(frame, KeyType::Traceback)).collect();
         // As in CPython: stacks of different whole depth may have met in this group.
         groups.add(key, stack.size, stack.count, || stack.what.without_total_nframe());
     }
@@ -64,7 +64,7 @@ fn by_most_recent(stacks: &[Sum<&Traceback>], key_type: KeyType) -> Vec<Statisti
     let mut groups = Sums::default();
     for stack in stacks {
         let frame = stack.what.most_recent().unwrap_or(&unknown);
-        let key = frame_key(&mut interner, frame, key_type);
+        let key = interner.key(frame, key_type);
         groups.add(key, stack.size, stack.count, || group_traceback(frame, key_type));
     }
     groups.statistics()
@@ -79,7 +79,7 @@ fn by_all_frames(stacks: &[Sum<&Traceback>], key_type: KeyType, cumulative: Cumu
         seen.clear();
         let frames = stack.what.frames();
         for frame in if frames.is_empty() { &unknown } else { frames } {
-            let key = frame_key(&mut interner, frame, key_type);
+            let key = interner.key(frame, key_type);
             if cumulative == Cumulative::Tracemalloc || seen.insert(key) {
                 groups.add(key, stack.size, stack.count, || group_traceback(frame, key_type));
             }
@@ -88,25 +88,22 @@ fn by_all_frames(stacks: &[Sum<&Traceback>], key_type: KeyType, cumulative: Cumu
     groups.statistics()
 }
 
-fn frame_key<'a>(interner: &mut FrameInterner<'a>, frame: &'a Frame, key_type: KeyType) -> FrameKey {
-    match key_type {
-        KeyType::Filename => interner.file_key(frame),
-        KeyType::Lineno | KeyType::Traceback => interner.key(frame),
-    }
-}
-
-/// What a group of one frame is shown as: the frame, or its file with line 0 and without a function.
+/// What a group of one frame is shown as: the frame, without what the group does not have in common.
 fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
-    let frame = match key_type {
-        KeyType::Filename => Frame {
-            function: None,
-            lineno: 0,
-            filename: frame.filename.clone(),
-            module: frame.module.clone(),
-        },
-        KeyType::Lineno | KeyType::Traceback => frame.clone(),
+    // The name is copied only where it is not the frame's own.
+    let file = || match frame.file() {
+        file if file.len() == frame.filename.len() => frame.filename.clone(),
+        file => file.into(),
     };
-    Traceback::new(vec![frame], None)
+    let (filename, lineno, function) = match key_type {
+        KeyType::Lineno | KeyType::Traceback => {
+            (frame.filename.clone(), frame.lineno, frame.function.clone())
+        }
+        KeyType::Filename => (file(), 0, None),
+        KeyType::Function => (file(), 0, frame.function.clone()),
+        KeyType::Module => (module(frame).into(), 0, None),
+    };
+    Traceback::new(vec![Frame { filename, lineno, function, module: frame.module.clone() }], None)
 }
 
 /// Bytes and blocks of one group.
@@ -280,6 +277,53 @@ mod tests {
                 assert_eq!(texts(&snapshot, key_type, Cumulative::Once), naive);
             }
         }
+    }
+
+    #[test]
+    fn functions_and_modules_group_what_lines_and_files_do_not() {
+        let frame = |filename: &str, lineno, function: Option<&str>, module: &str| Frame {
+            filename: filename.into(),
+            lineno,
+            function: function.map(Into::into),
+            module: Some(module.into()),
+        };
+        let frames = [
+            frame("a.c", 1, Some("f"), "/lib/a.so"),
+            frame("a.c", 2, Some("f"), "/lib/a.so"),
+            frame("a.c", 2, Some("g"), "/lib/a.so"),
+            frame("b.c", 2, Some("g"), "/lib/b.so"),
+            frame("b.so+0x1", 0, None, "/lib/b.so"),
+            frame("b.so+0x2", 0, None, "/lib/b.so"),
+        ];
+        let traces = frames.map(|frame| crate::model::Trace {
+            domain: 0,
+            size: 1,
+            traceback: Traceback::new(vec![frame], None),
+        });
+        let snapshot = Snapshot::new(traces.into(), 1);
+        let rows = |key_type| {
+            let row = |stat: &Statistic| {
+                let frame = stat.traceback.most_recent().unwrap();
+                (frame.to_string(), frame.function.as_deref().unwrap_or("-").to_owned(), stat.count)
+            };
+            let statistics = snapshot.statistics(key_type, Cumulative::Off).unwrap();
+            // What is compared is what is grouped: nothing changed, nothing met in one group.
+            let diffs = snapshot.compare_to(&snapshot, key_type, Cumulative::Off).unwrap();
+            assert!(diffs.len() == statistics.len() && diffs.iter().all(|diff| diff.size_diff == 0));
+            statistics.iter().map(row).collect::<Vec<_>>()
+        };
+        let row = |name: &str, function: &str, count| (name.to_owned(), function.to_owned(), count);
+        assert_eq!(
+            rows(KeyType::Function),
+            [row("b.so:0", "-", 2), row("a.c:0", "f", 2), row("b.c:0", "g", 1), row("a.c:0", "g", 1)]
+        );
+        assert_eq!(rows(KeyType::Module), [row("/lib/b.so:0", "-", 3), row("/lib/a.so:0", "-", 3)]);
+        assert_eq!(
+            rows(KeyType::Filename),
+            [row("a.c:0", "-", 3), row("b.so:0", "-", 2), row("b.c:0", "-", 1)]
+        );
+        // As in tracemalloc, two functions on one line are one line.
+        assert_eq!(rows(KeyType::Lineno).len(), 5);
     }
 
     #[test]

@@ -2,16 +2,18 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::model::Frame;
+use crate::model::{Frame, KeyType};
 
-/// A frame as a number: equal frames have equal ones.
+/// A frame as two numbers: frames have equal ones if they are of one group.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct FrameKey {
-    filename: u32,
-    lineno: u32,
+    /// Of the file or module.
+    name: u32,
+    /// The line; of a function, one more than the number of its name.
+    within: u32,
 }
 
-/// Gives each different file name a number: by address first, since the names of a snapshot are shared, then by text.
+/// Gives each different text a number: by address first, since the names of a snapshot are shared, then by text.
 #[derive(Default)]
 pub(super) struct FrameInterner<'a> {
     by_address: FxHashMap<(usize, usize), u32>,
@@ -19,21 +21,32 @@ pub(super) struct FrameInterner<'a> {
 }
 
 impl<'a> FrameInterner<'a> {
-    /// The key of `frame`. A snapshot has fewer than 2^32 different names: each takes more than a byte of memory.
-    pub(super) fn key(&mut self, frame: &'a Frame) -> FrameKey {
-        FrameKey { filename: self.filename(&frame.filename), lineno: frame.lineno }
+    /// The key of `frame` among groups of `key_type`; of a whole stack, that of one of its frames. A snapshot has fewer
+    /// than 2^32 - 1 different names: each takes more than a byte of memory.
+    pub(super) fn key(&mut self, frame: &'a Frame, key_type: KeyType) -> FrameKey {
+        match key_type {
+            KeyType::Lineno | KeyType::Traceback => {
+                FrameKey { name: self.number(&frame.filename), within: frame.lineno }
+            }
+            KeyType::Filename => FrameKey { name: self.number(frame.file()), within: 0 },
+            KeyType::Function => {
+                let function = frame.function.as_deref().map_or(0, |function| self.number(function) + 1);
+                FrameKey { name: self.number(frame.file()), within: function }
+            }
+            KeyType::Module => FrameKey { name: self.number(module(frame)), within: 0 },
+        }
     }
 
-    /// The key of all frames in the file of `frame`.
-    pub(super) fn file_key(&mut self, frame: &'a Frame) -> FrameKey {
-        FrameKey { filename: self.filename(&frame.filename), lineno: 0 }
-    }
-
-    fn filename(&mut self, text: &'a str) -> u32 {
+    fn number(&mut self, text: &'a str) -> u32 {
         let by_text = &mut self.by_text;
         *self.by_address.entry((text.as_ptr().addr(), text.len())).or_insert_with(|| {
             let next = by_text.len() as u32;
             *by_text.entry(text).or_insert(next)
         })
     }
+}
+
+/// The module of `frame`, tracemalloc's `<unknown>` if it has none.
+pub(super) fn module(frame: &Frame) -> &str {
+    frame.module.as_deref().unwrap_or("<unknown>")
 }

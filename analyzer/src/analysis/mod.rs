@@ -1,4 +1,5 @@
 //! What can be asked of snapshots: group, compare, filter. Results, orders and messages are CPython tracemalloc's.
+//! Beyond it: keys `function` and `module`, and snapshots without the allocation [`Plumbing`].
 //!
 //! The answers are methods of [`Snapshot`](crate::model::Snapshot):
 //!
@@ -26,6 +27,9 @@ mod compare;
 mod filter;
 mod group;
 mod interner;
+mod plumbing;
+
+pub use plumbing::Plumbing;
 
 #[cfg(test)]
 mod fixtures;

@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::options::GroupArgs;
+use super::options::{Form, GroupArgs};
+use super::print;
 use super::source::Source;
-use super::{print, terminal};
 use crate::error::Result;
 use crate::model::SourceFiles;
 use crate::report::diff::{self, Diff};
 use crate::report::header::Summary;
-use crate::report::json;
+use crate::report::{csv, json};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +39,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let (old, new) = (Source::parse(&args.old)?, Source::parse(&args.new)?);
-    let (old, new) = (old.load()?, new.load()?);
+    let blame = |snapshot| args.group.blame.apply(snapshot);
+    let (old, new) = (blame(old.load()?), blame(new.load()?));
     let statistics = new.compare_to(&old, key_type, cumulative)?;
     let report = Diff {
         old: Summary::of(&old),
@@ -49,10 +50,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         statistics: &statistics,
         limit: args.group.limit(),
     };
-    print(&if args.group.json {
-        json::diff(&report)
-    } else {
-        diff::text(&report, &terminal::style(), &mut SourceFiles::default())
+    print(&match args.group.form.form() {
+        Form::Json => json::diff(&report),
+        Form::Csv => csv::diff(&report),
+        Form::Text => diff::text(&report, &args.group.form.style(), &mut SourceFiles::default()),
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use super::options::BlameArgs;
 use super::{print, source};
 use crate::error::Result;
 use crate::model::{BaseFilter, Filter, Moment, Snapshot};
@@ -17,7 +18,8 @@ Examples:
   tmtool filter all.snap --all-frames --exclude '*/libcrypto*' -o out.snap
 
 A PATTERN must match the whole name, as in Python's fnmatch: * (also across /), ?, [seq], [!seq].
-A block stays if it matches any --include (where there are some) and no --exclude.";
+A block stays if it matches any --include (where there are some) and no --exclude. What is matched is the place that \
+tmtool stats blames for the block; with --raw, the innermost one of all. OUT.snap has whole stacks in any case.";
 
 /// The arguments of `tmtool filter`.
 #[derive(clap::Args)]
@@ -37,6 +39,8 @@ pub struct Args {
     /// Let any frame of the stack match, not only the one that allocated.
     #[arg(long)]
     all_frames: bool,
+    #[command(flatten)]
+    blame: BlameArgs,
     /// The .snap file to write.
     #[arg(short, long, value_name = "OUT.snap")]
     output: PathBuf,
@@ -71,7 +75,10 @@ impl FromStr for Place {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let snapshot = source::load(&args.file, args.at.as_ref())?;
     let filters = filters(args);
-    let bases: Vec<&dyn BaseFilter> = filters.iter().map(|filter| filter as &dyn BaseFilter).collect();
+    let plumbing = args.blame.plumbing();
+    // The filters see stacks as the reports show them; what is written are the whole ones.
+    let blamed: Vec<_> = filters.iter().map(|filter| plumbing.blind(filter)).collect();
+    let bases: Vec<&dyn BaseFilter> = blamed.iter().map(|filter| filter as &dyn BaseFilter).collect();
     let mut filtered = snapshot.filter_traces(&bases);
     if let (Some(origin), false) = (&mut filtered.origin, filters.is_empty()) {
         origin.notes.push(note(args));

@@ -13,8 +13,14 @@ use crate::reader::{Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
 use crate::report::info::{self, Info, LostEvents, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo};
 
+const EXAMPLES: &str = "\
+Examples:
+  tmtool info tm.prog.1234.bin
+  tmtool info tm.prog.1234.bin --json";
+
 /// Arguments of `tmtool info`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The recording.
     pub file: PathBuf,

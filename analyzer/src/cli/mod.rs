@@ -2,9 +2,11 @@
 //!
 //! Exit codes: 0 done, 1 could not be done (a sentence on stderr), 2 a wrong command line. A closed pipe is success.
 
+pub mod completions;
 pub mod diff;
 pub mod filter;
 pub mod info;
+pub mod man;
 pub mod options;
 pub mod run;
 pub mod source;
@@ -15,7 +17,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 
@@ -51,6 +53,10 @@ pub enum Command {
     Diff(diff::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
+    /// Write a script that completes command lines in a shell.
+    Completions(completions::Args),
+    /// Write the manual pages.
+    Man(man::Args),
 }
 
 /// The program.
@@ -74,6 +80,8 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Stats(args) => stats::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Man(args) => man::run(args, Cli::command()),
     }
 }
 
@@ -93,8 +101,6 @@ pub fn print(text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -111,6 +117,11 @@ mod tests {
         assert!(parse("tmtool stats --cumulative=tracemalloc a.bin"));
         assert!(parse("tmtool diff a.bin@10s a.bin@50% --key filename"));
         assert!(parse("tmtool filter a.bin --include */a.c:5 --include b --exclude c -o out.snap"));
+        assert!(parse("tmtool stats a.bin --key function --plumbing pool_* --plumbing !std::* --full --csv"));
+        assert!(parse("tmtool diff a.snap b.snap --key module --raw"));
+        assert!(parse("tmtool completions zsh"));
+        assert!(!parse("tmtool stats a.bin --raw --plumbing x"));
+        assert!(!parse("tmtool stats a.bin --json --csv"));
         assert!(!parse("tmtool filter a.bin"));
         assert!(!parse("tmtool stats a.bin --at never"));
         assert!(!parse("tmtool stats a.bin --key nothing"));

@@ -2,16 +2,22 @@
 
 use clap::ValueEnum;
 
+use crate::analysis::Plumbing;
 use crate::error::{Error, Result};
-use crate::model::{Cumulative, KeyType};
+use crate::model::{Cumulative, KeyType, Snapshot};
+use crate::report::style::Style;
 
 /// `--key`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Key {
-    /// The source file that allocated.
+    /// The source file that allocated; without line information, the program or library.
     Filename,
     /// The source line that allocated.
     Lineno,
+    /// The function that allocated.
+    Function,
+    /// The program or library that allocated.
+    Module,
     /// The whole stack.
     Traceback,
 }
@@ -21,6 +27,8 @@ impl From<Key> for KeyType {
         match key {
             Key::Filename => KeyType::Filename,
             Key::Lineno => KeyType::Lineno,
+            Key::Function => KeyType::Function,
+            Key::Module => KeyType::Module,
             Key::Traceback => KeyType::Traceback,
         }
     }
@@ -29,10 +37,78 @@ impl From<Key> for KeyType {
 /// The value of `--cumulative`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Counting {
-    /// A block counts once for each file or line in its stack.
+    /// A block counts once for each file, line or function in its stack.
     Once,
     /// As CPython counts: again for each repetition of a recursion.
     Tracemalloc,
+}
+
+/// Whom to blame for a block: `--plumbing` and `--raw`.
+#[derive(clap::Args, Debug)]
+pub struct BlameArgs {
+    /// Pass over this function too when the one to blame is looked for, as over malloc, operator new, std::vector and
+    /// Vec: FUNCTION, FUNCTION@FILE or @FILE, with * and ?; !PATTERN blames it after all. May be given several times.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "raw")]
+    plumbing: Vec<String>,
+    /// Blame the function that called the allocator, whatever it is, and show whole stacks.
+    #[arg(long)]
+    raw: bool,
+}
+
+impl BlameArgs {
+    /// What is not to be blamed.
+    pub fn plumbing(&self) -> Plumbing {
+        if self.raw {
+            return Plumbing::none();
+        }
+        self.plumbing.iter().map(String::as_str).fold(Plumbing::known(), Plumbing::with)
+    }
+
+    /// `snapshot` as it is to be looked at.
+    pub fn apply(&self, snapshot: Snapshot) -> Snapshot {
+        if self.raw { snapshot } else { snapshot.without_plumbing(&self.plumbing()) }
+    }
+}
+
+/// What a report is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs: docs/json.md.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// How a report is written: `--full`, `--json` and `--csv`.
+#[derive(clap::Args, Debug)]
+pub struct FormArgs {
+    /// Show names and paths whole, however long.
+    #[arg(long)]
+    full: bool,
+    /// Write JSON, as docs/json.md describes it.
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Write CSV: one line of headings, one line for each group.
+    #[arg(long)]
+    csv: bool,
+}
+
+impl FormArgs {
+    /// What to write.
+    pub fn form(&self) -> Form {
+        match (self.json, self.csv) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Csv,
+            _ => Form::Text,
+        }
+    }
+
+    /// How text is to look on standard output.
+    pub fn style(&self) -> Style {
+        Style { is_full: self.full, ..super::terminal::style() }
+    }
 }
 
 /// What to group by and how much to show.
@@ -47,9 +123,12 @@ pub struct GroupArgs {
     /// Count a block for its callers too, not only for the line that allocated it.
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "once", value_name = "HOW")]
     cumulative: Option<Counting>,
-    /// Write JSON.
-    #[arg(long)]
-    pub json: bool,
+    /// Whom to blame.
+    #[command(flatten)]
+    pub blame: BlameArgs,
+    /// What to write.
+    #[command(flatten)]
+    pub form: FormArgs,
 }
 
 impl GroupArgs {
@@ -67,7 +146,7 @@ impl GroupArgs {
             (None, _) => Ok(Cumulative::Off),
             (Some(_), Key::Traceback) => {
                 let message =
-                    "--cumulative groups by file or line; use it with --key filename or --key lineno";
+                    "a whole stack has no callers to count for: use --cumulative with another --key";
                 Err(Error::Usage(message.to_owned()))
             }
             (Some(Counting::Once), _) => Ok(Cumulative::Once),

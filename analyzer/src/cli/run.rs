@@ -83,7 +83,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// The environment variables that libtm.so reads, from the one table of them.
 fn settings_help() -> String {
-    let mut text = String::from("Environment variables, read by libtm.so when the program starts:\n");
+    let mut text = String::from(
+        "Examples:\n  tmtool run ./prog ARGS\n  tmtool run -o prog.bin -- ./prog --verbose\n  tmtool run -o '%e.%p.bin' make -j4\n\n",
+    );
+    text += "Environment variables, read by libtm.so when the program starts:\n";
     for setting in settings::ALL {
         let settings::Setting { name, default, values, meaning } = setting;
         text += &format!("  {name}={default}\n          {meaning} ({values})\n");

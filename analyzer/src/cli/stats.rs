@@ -3,21 +3,24 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::options::GroupArgs;
-use super::{print, source, terminal};
+use super::options::{Form, GroupArgs};
+use super::{print, source};
 use crate::error::Result;
 use crate::model::{Moment, SourceFiles};
 use crate::report::header::Summary;
-use crate::report::json;
 use crate::report::stats::{self, Stats};
+use crate::report::{csv, json};
 
 const EXAMPLES: &str = "\
 Examples:
   tmtool stats tm.prog.1234.bin
   tmtool stats tm.prog.1234.bin --at end --key traceback --limit 3
-  tmtool stats tm.prog.1234.bin --at 50% --key filename --cumulative
+  tmtool stats tm.prog.1234.bin --at 50% --key function --cumulative
+  tmtool stats tm.prog.1234.bin --plumbing 'pool_*' --plumbing '@*/pool.c'
+  tmtool stats tm.prog.1234.bin --limit 0 --csv > by-line.csv
 
-Sizes are those that the program asked for.";
+Sizes are those that the program asked for. A block is blamed on the innermost function that is not there to allocate \
+for others (malloc, operator new, std::vector, Rust's Vec, xmalloc, g_malloc, PyMem_Malloc); --raw shows them all.";
 
 /// The arguments of `tmtool stats`.
 #[derive(clap::Args)]
@@ -38,7 +41,7 @@ pub struct Args {
 /// If the file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    let snapshot = source::load(&args.file, args.at.as_ref())?;
+    let snapshot = args.group.blame.apply(source::load(&args.file, args.at.as_ref())?);
     let statistics = snapshot.statistics(key_type, cumulative)?;
     let report = Stats {
         snapshot: Summary::of(&snapshot),
@@ -47,10 +50,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         statistics: &statistics,
         limit: args.group.limit(),
     };
-    print(&if args.group.json {
-        json::stats(&report)
-    } else {
-        stats::text(&report, &terminal::style(), &mut SourceFiles::default())
+    print(&match args.group.form.form() {
+        Form::Json => json::stats(&report),
+        Form::Csv => csv::stats(&report),
+        Form::Text => stats::text(&report, &args.group.form.style(), &mut SourceFiles::default()),
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,8 +7,8 @@ use crate::report::style::Style;
 /// Narrower terminals get the texts of this width: a table has no use for less.
 const WIDTH_MIN: usize = 80;
 
-/// The style for standard output. What is no terminal gets whole names, since `grep` and editors want them, and no
-/// colour; neither does a terminal with `NO_COLOR` set or one that calls itself dumb.
+/// The style for standard output. What is no terminal gets lines of any length, since `grep` and editors want whole
+/// paths, and no colour; neither does a terminal with `NO_COLOR` set or one that calls itself dumb.
 pub fn style() -> Style {
     if !io::stdout().is_terminal() {
         return Style::default();
@@ -16,7 +16,7 @@ pub fn style() -> Style {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     let width = terminal_width().unwrap_or(WIDTH_MIN).max(WIDTH_MIN);
-    Style { width: Some(width), colour: !is_set("NO_COLOR") && !is_dumb }
+    Style { width: Some(width), is_full: false, colour: !is_set("NO_COLOR") && !is_dumb }
 }
 
 fn terminal_width() -> Option<usize> {

@@ -38,9 +38,45 @@ impl Frame {
         Frame { filename: filename.into(), lineno, function: None, module: None }
     }
 
+    /// The file name of a frame without line information: the module's file and an offset in it, `libc.so.6+0x1234`.
+    pub fn name_in_module(module: &str, offset: u64) -> String {
+        format!("{}{OFFSET_MARK}{offset:x}", module_name(module))
+    }
+
+    /// What key `filename` groups by: the source file. Without line information it is the file of the module, so that
+    /// the addresses of a library without debug information are one group and not hundreds.
+    ///
+    /// ```
+    /// use tm_analyzer::model::Frame;
+    ///
+    /// let mut frame = Frame::new("libc.so.6+0x1234", 0);
+    /// assert_eq!(frame.file(), "libc.so.6+0x1234");
+    /// frame.module = Some("/usr/lib/libc.so.6".into());
+    /// assert_eq!(frame.file(), "libc.so.6");
+    /// ```
+    pub fn file(&self) -> &str {
+        let name = self.module.as_deref().map(module_name).filter(|_| self.lineno == 0);
+        let offset = name.and_then(|name| self.filename.strip_prefix(name));
+        match (name, offset) {
+            (Some(name), Some(offset)) if offset.starts_with(OFFSET_MARK) => name,
+            _ => &self.filename,
+        }
+    }
+
     /// tracemalloc's frame of a block without a stack: `<unknown>:0`.
     pub fn unknown() -> Frame {
         Frame::new("<unknown>", 0)
+    }
+}
+
+/// Between a module's name and an offset.
+const OFFSET_MARK: &str = "+0x";
+
+/// The last part of a module's path; of a name that is no path (`[vdso]`), all of it.
+fn module_name(path: &str) -> &str {
+    match path.rsplit('/').next() {
+        Some(name) if !name.is_empty() => name,
+        _ => "[unknown]",
     }
 }
 
@@ -94,6 +130,19 @@ mod tests {
         frame.function = Some("f".into());
         assert_eq!(frame, Frame::new("a.c", 1));
         assert_ne!(frame, Frame::new("a.c", 2));
+    }
+
+    #[test]
+    fn a_frame_without_a_line_is_in_the_file_of_its_module() {
+        let frame = |filename: &str, lineno, module: &str| Frame {
+            module: Some(module.into()),
+            ..Frame::new(filename, lineno)
+        };
+        let made = frame(&Frame::name_in_module("/lib/a.so", 255), 0, "/lib/a.so");
+        assert_eq!((&*made.filename, made.file()), ("a.so+0xff", "a.so"));
+        assert_eq!(frame("/src/a.c", 0, "/lib/a.so").file(), "/src/a.c");
+        assert_eq!(frame("a.so+0xff", 3, "/lib/a.so").file(), "a.so+0xff");
+        assert_eq!(frame("[unknown]+0x1", 0, "/").file(), "[unknown]");
     }
 
     #[test]

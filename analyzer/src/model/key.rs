@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// What the blocks of a group have in common.
+/// What the blocks of a group have in common: tracemalloc's three keys, and two for native code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// The source file of the most recent frame.
@@ -14,6 +14,10 @@ pub enum KeyType {
     Lineno,
     /// The whole stack.
     Traceback,
+    /// The function of the most recent frame, in its file: not tracemalloc's. Without a name, the file.
+    Function,
+    /// The program or library of the most recent frame: not tracemalloc's.
+    Module,
 }
 
 impl FromStr for KeyType {
@@ -24,6 +28,8 @@ impl FromStr for KeyType {
             "filename" => Ok(KeyType::Filename),
             "lineno" => Ok(KeyType::Lineno),
             "traceback" => Ok(KeyType::Traceback),
+            "function" => Ok(KeyType::Function),
+            "module" => Ok(KeyType::Module),
             _ => Err(Error::Message(format!("unknown key_type: '{text}'"))),
         }
     }
@@ -35,6 +41,8 @@ impl fmt::Display for KeyType {
             KeyType::Filename => "filename",
             KeyType::Lineno => "lineno",
             KeyType::Traceback => "traceback",
+            KeyType::Function => "function",
+            KeyType::Module => "module",
         })
     }
 }
@@ -56,7 +64,8 @@ mod tests {
 
     #[test]
     fn keys_parse_as_they_print_and_others_get_cpythons_message() {
-        for key in [KeyType::Filename, KeyType::Lineno, KeyType::Traceback] {
+        use KeyType::{Filename, Function, Lineno, Module, Traceback};
+        for key in [Filename, Lineno, Traceback, Function, Module] {
             assert_eq!(key.to_string().parse::<KeyType>().unwrap(), key);
         }
         assert_eq!("foo".parse::<KeyType>().unwrap_err().to_string(), "unknown key_type: 'foo'");

@@ -5,6 +5,7 @@
 mod filter;
 mod fnmatch;
 mod frame;
+pub mod function_name;
 mod key;
 mod moment;
 mod origin;

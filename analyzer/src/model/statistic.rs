@@ -17,10 +17,11 @@ pub struct Statistic {
 }
 
 impl Statistic {
-    /// The order of reports: by size, count and traceback, the largest first.
+    /// The order of reports: by size, count and traceback, the largest first; groups of one file by their functions.
     pub fn report_order(&self, other: &Statistic) -> Ordering {
         let key = |stat: &Statistic| (stat.size, stat.count);
-        key(other).cmp(&key(self)).then_with(|| other.traceback.cmp(&self.traceback))
+        let order = key(other).cmp(&key(self)).then_with(|| other.traceback.cmp(&self.traceback));
+        order.then_with(|| function(&self.traceback).cmp(&function(&other.traceback)))
     }
 }
 
@@ -55,12 +56,13 @@ pub struct StatisticDiff {
 
 impl StatisticDiff {
     /// The order of reports: the largest difference in size first, whichever its sign; then by size, difference in
-    /// count, count and traceback.
+    /// count, count and traceback; groups of one file by their functions.
     pub fn report_order(&self, other: &StatisticDiff) -> Ordering {
         let key = |diff: &StatisticDiff| {
             (diff.size_diff.unsigned_abs(), diff.size, diff.count_diff.unsigned_abs(), diff.count)
         };
-        key(other).cmp(&key(self)).then_with(|| other.traceback.cmp(&self.traceback))
+        let order = key(other).cmp(&key(self)).then_with(|| other.traceback.cmp(&self.traceback));
+        order.then_with(|| function(&self.traceback).cmp(&function(&other.traceback)))
     }
 }
 
@@ -82,6 +84,10 @@ impl fmt::Debug for StatisticDiff {
             self.traceback, self.size, self.size_diff, self.count, self.count_diff
         )
     }
+}
+
+fn function(traceback: &Traceback) -> Option<&str> {
+    traceback.most_recent()?.function.as_deref()
 }
 
 fn write_average(f: &mut fmt::Formatter<'_>, size: u64, count: u64) -> fmt::Result {

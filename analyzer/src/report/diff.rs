@@ -44,8 +44,8 @@ pub fn text(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
     }
     text.push('\n');
     text + &match diff.key_type {
-        KeyType::Filename | KeyType::Lineno => by_place(diff, style),
         KeyType::Traceback => by_stack(diff, style, source),
+        _ => by_place(diff, style),
     }
 }
 
@@ -99,7 +99,9 @@ fn by_place(diff: &Diff<'_>, style: &Style) -> String {
         })
         .collect();
     let headings = ["SIZE DIFF", "SIZE", "COUNT DIFF", "COUNT", "LOCATION"];
-    table::text(&headings, &rows, style, |traceback, width| label::group(traceback, width))
+    table::text(&headings, &rows, style, |traceback, width| {
+        label::group(traceback, diff.key_type, width, style.is_full)
+    })
 }
 
 fn by_stack(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> String {
@@ -119,7 +121,7 @@ fn by_stack(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
         }
         text += &style.heading(&heading);
         text.push('\n');
-        text += &stacks::text(&stat.traceback, traceback_limit, source);
+        text += &stacks::text(&stat.traceback, traceback_limit, style, source);
     }
     text
 }
@@ -141,7 +143,7 @@ mod tests {
             statistics: &statistics,
             limit: Some(limit),
         };
-        text(&diff, &Style { width: Some(80), colour: false }, &mut NoLines)
+        text(&diff, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines)
     }
 
     #[test]
@@ -156,7 +158,7 @@ Difference: +51.1 KiB, +825 blocks
 Shown: 2 of 2 lines that changed (1 did not)
 
 SIZE DIFF      SIZE  COUNT DIFF  COUNT  LOCATION
-+50.0 KiB  62.5 KiB        +800  1,000  ...g/path/of/a/project/src/node.cpp:1234
++50.0 KiB  62.5 KiB        +800  1,000  .../src/node.cpp:1234  Node::make(int)
   +1104 B    2080 B         +25     26  src/table.c:57  table_grow
 "
         );
@@ -175,7 +177,7 @@ Shown: 1 of 2 stacks that changed (1 did not)
 
 1. +50.0 KiB to 62.5 KiB, +800 to 1,000 blocks
   File \"src/main.c\", line 9, in main
-  File \"/home/user/quite/long/path/of/a/project/src/node.cpp\", line 1234, in Node::make(int)
+  File \"/home/user/quite/long/path/of/a/project/src/node.cpp\", line 1234, in Node::make(..)
 "
         );
     }

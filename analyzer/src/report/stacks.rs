@@ -1,14 +1,24 @@
 //! Printed tracebacks: tracemalloc's lines, with function names, and recursion told in one line.
 
 use super::human::printable;
+use super::label;
+use super::style::Style;
+use crate::model::function_name::without_parameters;
 use crate::model::{Frame, LineSource, Traceback};
 
 /// A frame that follows itself is printed this often, as in Python's own tracebacks.
 const REPEATS_SHOWN: usize = 3;
+const IN: &str = ", in ";
 
 /// The frames of `traceback`, most recent last, each on one line and its source line, if `source` has it, on another.
 /// `traceback_limit` is the most frames that were kept, to tell where older ones may be missing.
-pub fn text(traceback: &Traceback, traceback_limit: u32, source: &mut dyn LineSource) -> String {
+/// Paths are whole, since they are there to be opened.
+pub fn text(
+    traceback: &Traceback,
+    traceback_limit: u32,
+    style: &Style,
+    source: &mut dyn LineSource,
+) -> String {
     let mut text = String::new();
     let frames = traceback.frames();
     if frames.is_empty() {
@@ -19,7 +29,7 @@ pub fn text(traceback: &Traceback, traceback_limit: u32, source: &mut dyn LineSo
     }
     for run in frames.chunk_by(|a, b| a == b && a.function == b.function) {
         for frame in run.iter().take(REPEATS_SHOWN) {
-            text += &frame_text(frame, source);
+            text += &frame_text(frame, style, source);
         }
         match run.len().saturating_sub(REPEATS_SHOWN) {
             0 => {}
@@ -30,13 +40,17 @@ pub fn text(traceback: &Traceback, traceback_limit: u32, source: &mut dyn LineSo
     text
 }
 
-fn frame_text(frame: &Frame, source: &mut dyn LineSource) -> String {
-    let mut text = format!("  File \"{}\"", printable(&frame.filename));
+fn frame_text(frame: &Frame, style: &Style, source: &mut dyn LineSource) -> String {
+    let mut place = format!("  File \"{}\"", printable(&frame.filename));
     if frame.lineno != 0 {
-        text += &format!(", line {}", frame.lineno);
+        place += &format!(", line {}", frame.lineno);
     }
-    if let Some(function) = &frame.function {
-        text += &format!(", in {}", printable(function));
+    let function = label::function(frame, style.is_full);
+    let room = style.width.map(|width| width.saturating_sub(place.chars().count() + IN.len()));
+    let mut text = place;
+    if let Some(function) = function {
+        let fits = style.is_full || room.is_none_or(|room| function.chars().count() <= room);
+        text += &format!("{IN}{}", if fits { function } else { without_parameters(&function) });
     }
     text.push('\n');
     let line = source.line(&frame.filename, frame.lineno).unwrap_or_default();
@@ -60,7 +74,7 @@ mod tests {
         let frames = vec![frame("libc.so.6+0x1234", 0, "strdup"), frame("a.c", 7, "main")];
         let mut source = |name: &str, line: u32| (name == "a.c").then(|| format!("\tline {line}"));
         assert_eq!(
-            text(&Traceback::new(frames, None), 16, &mut source),
+            text(&Traceback::new(frames, None), 16, &Style::default(), &mut source),
             "  File \"a.c\", line 7, in main\n    line 7\n  File \"libc.so.6+0x1234\", in strdup\n"
         );
     }
@@ -70,7 +84,7 @@ mod tests {
         let mut frames = vec![frame("a.c", 3, "walk"); 1_000];
         frames.push(frame("a.c", 9, "main"));
         assert_eq!(
-            text(&Traceback::new(frames, None), 1_001, &mut NoLines),
+            text(&Traceback::new(frames, None), 1_001, &Style::default(), &mut NoLines),
             "  (at most 1001 frames were kept)\n  File \"a.c\", line 9, in main\n  File \"a.c\", line 3, in walk\n  \
              File \"a.c\", line 3, in walk\n  File \"a.c\", line 3, in walk\n  \
              [Previous line repeated 997 more times]\n"

@@ -37,8 +37,8 @@ pub fn text(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> St
     }
     text.push('\n');
     text + &match stats.key_type {
-        KeyType::Filename | KeyType::Lineno => by_place(stats, style),
         KeyType::Traceback => by_stack(stats, style, source),
+        _ => by_place(stats, style),
     }
 }
 
@@ -48,6 +48,8 @@ pub(super) fn group_noun(key_type: KeyType) -> &'static str {
         KeyType::Filename => "file",
         KeyType::Lineno => "line",
         KeyType::Traceback => "stack",
+        KeyType::Function => "function",
+        KeyType::Module => "module",
     }
 }
 
@@ -91,7 +93,9 @@ fn by_place(stats: &Stats<'_>, style: &Style) -> String {
         })
         .collect();
     let headings = ["SIZE", "SHARE", "COUNT", "AVERAGE", "LOCATION"];
-    table::text(&headings, &rows, style, |traceback, width| label::group(traceback, width))
+    table::text(&headings, &rows, style, |traceback, width| {
+        label::group(traceback, stats.key_type, width, style.is_full)
+    })
 }
 
 fn by_stack(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
@@ -110,7 +114,7 @@ fn by_stack(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> St
         }
         text += &style.heading(&heading);
         text.push('\n');
-        text += &stacks::text(&stat.traceback, stats.snapshot.traceback_limit, source);
+        text += &stacks::text(&stat.traceback, stats.snapshot.traceback_limit, style, source);
     }
     text
 }
@@ -139,7 +143,7 @@ mod tests {
         text(&stats, &style, &mut NoLines)
     }
 
-    const NARROW: Style = Style { width: Some(80), colour: false };
+    const NARROW: Style = Style { width: Some(80), is_full: false, colour: false };
 
     #[test]
     fn by_line() {
@@ -152,7 +156,7 @@ At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
 Shown: 2 of 3 lines, 64.5 KiB in 1,026 blocks (98.5%)
 
     SIZE  SHARE  COUNT  AVERAGE  LOCATION
-62.5 KiB  95.4%  1,000     64 B  ...ite/long/path/of/a/project/src/node.cpp:1234
+62.5 KiB  95.4%  1,000     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
   2080 B   3.1%     26     80 B  src/table.c:57  table_grow
 "
         );
@@ -188,7 +192,7 @@ Shown: 1 of 3 stacks, 62.5 KiB in 1,000 blocks (95.4%)
 
 1. 62.5 KiB (95.4%) in 1,000 blocks, average 64 B
   File \"src/main.c\", line 9, in main
-  File \"/home/user/quite/long/path/of/a/project/src/node.cpp\", line 1234, in Node::make(int)
+  File \"/home/user/quite/long/path/of/a/project/src/node.cpp\", line 1234, in Node::make(..)
 "
         );
     }
@@ -216,7 +220,7 @@ Shown: 1 of 3 stacks, 62.5 KiB in 1,000 blocks (95.4%)
     #[test]
     fn colour_is_the_heading_alone() {
         let (_, new) = snapshots();
-        let style = Style { width: Some(80), colour: true };
+        let style = Style { width: Some(80), is_full: false, colour: true };
         let text = report(&new, KeyType::Lineno, Cumulative::Off, 2, style);
         assert_eq!(text.matches('\x1b').count(), 2);
     }

@@ -5,6 +5,8 @@
 pub struct Style {
     /// Columns of the terminal; `None` where nothing needs to be shortened (files, pipes).
     pub width: Option<usize>,
+    /// Whether names and paths are shown whole, however long.
+    pub is_full: bool,
     /// Whether escape sequences for colour are understood and wanted.
     pub colour: bool,
 }

@@ -3,8 +3,8 @@
 /// The readable form of a symbol or linkage name; the name itself if it is not mangled.
 ///
 /// As c++filt has it, but for what cpp_demangle 0.5 does not know: of a constructor that is a template itself, the
-/// first parameter is left out, as if it were a result type, and a few templates with conditions (`enable_if`) stay
-/// mangled.
+/// first parameter is left out, as if it were a result type, and functions with conditions in their types (`enable_if`,
+/// `std::make_shared` among them) are shown without result type and parameters.
 ///
 /// ```
 /// use tm_analyzer::symbolize::demangle;
@@ -32,8 +32,18 @@ fn cpp(name: &str) -> Option<String> {
     if !name.starts_with("_Z") {
         return None;
     }
-    cpp_demangle::Symbol::new(name).ok()?.demangle().ok()
+    // An empty list of arguments leaves its comma.
+    let readable = |name: String| name.replace(", >", ">");
+    let demangle = |name: &str| cpp_demangle::Symbol::new(name).ok()?.demangle().ok().map(readable);
+    // Where the types cannot be read, the name before them can: it ends with an `E`, as it is nested or has arguments.
+    demangle(name).or_else(|| {
+        let ends = name.match_indices('E').map(|(place, _)| place + 1);
+        ends.take(NAME_ENDS_MAX).filter_map(|end| demangle(name.get(..end)?)).next()
+    })
 }
+
+/// Of a name that cannot be read, this many possible ends are tried.
+const NAME_ENDS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -45,6 +55,14 @@ mod tests {
         assert_eq!(demangle("_ZN3foo3barE"), "foo::bar");
         assert_eq!(demangle("_ZN5hello4main17h4bd1a4ba3f9a3a1fE"), "hello::main");
         assert_eq!(demangle("_RNvCskwGfYPst2Cb_3foo16example_function"), "foo::example_function");
+    }
+
+    #[test]
+    fn a_function_of_conditional_type_is_its_name() {
+        let make_shared = "_ZSt11make_sharedI7SessionJEESt10shared_ptrINSt9enable_ifIXntsrSt8is_arrayIT_E5valueES4_E4typeEEDpOT0_";
+        assert_eq!(demangle(make_shared), "std::make_shared<Session>");
+        let member = "_ZN2wi3addI4LongEEN10if_nonpolyIT_bXsr15poly_int_traitsIS1_E7is_polyEE4typeES1_";
+        assert_eq!(demangle(member), "wi::add<Long>");
     }
 
     #[test]

@@ -19,8 +19,6 @@ pub(super) struct Module {
     image: ModuleImage,
     /// The path, as frames carry it.
     path: Arc<str>,
-    /// What stands before `+0xoffset`.
-    short_name: String,
     /// The file with DWARF.
     debug: Option<Loader>,
     /// The binary, where that is another file: for its symbols.
@@ -53,7 +51,6 @@ impl Module {
         Module {
             image: image.clone(),
             path: names.share(&image.path),
-            short_name: short_name(&image.path).to_owned(),
             debug,
             binary: other.and_then(|path| load(path, None)),
             known: FxHashMap::default(),
@@ -110,7 +107,7 @@ impl Module {
     ) -> Frame {
         let (filename, lineno) = match line {
             Some((file, lineno)) => (normalize(file), lineno),
-            None => (format!("{}+{offset:#x}", self.short_name), 0),
+            None => (Frame::name_in_module(&self.path, offset), 0),
         };
         Frame {
             filename: names.share(&filename),
@@ -118,13 +115,5 @@ impl Module {
             function: function.map(|function| names.share(&function)),
             module: Some(Arc::clone(&self.path)),
         }
-    }
-}
-
-/// The last part of a path; of a name that is no path (`[vdso]`), all of it.
-fn short_name(path: &str) -> &str {
-    match path.rsplit('/').next() {
-        Some(name) if !name.is_empty() => name,
-        _ => "[unknown]",
     }
 }

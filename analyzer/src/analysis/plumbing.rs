@@ -1,0 +1,292 @@
+//! The allocation plumbing, and snapshots without it: each block is blamed on the innermost frame that is not there to
+//! allocate for others.
+
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
+
+use crate::model::function_name::bare;
+use crate::model::{BaseFilter, Frame, Pattern, Snapshot, Trace, Traceback};
+
+/// The table: patterns with their reasons, one a line.
+const TABLE: &str = include_str!("plumbing.txt");
+
+/// Which functions are plumbing.
+///
+/// ```
+/// use tm_analyzer::analysis::Plumbing;
+/// use tm_analyzer::model::Frame;
+///
+/// let mut frame = Frame::new("/usr/include/c++/12/bits/stl_vector.h", 1011);
+/// frame.function = Some("std::vector<char, std::allocator<char> >::resize(unsigned long)".into());
+/// assert!(Plumbing::known().is_plumbing(&frame));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Plumbing {
+    /// The last one that matches decides.
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    /// `None` for any function, named or not.
+    function: Option<Pattern>,
+    /// For the source file or the module's path; `None` for any.
+    file: Option<Pattern>,
+    is_plumbing: bool,
+}
+
+impl Plumbing {
+    /// No plumbing at all.
+    #[must_use]
+    pub fn none() -> Plumbing {
+        Plumbing { rules: Vec::new() }
+    }
+
+    /// That of C, C++, Rust, GLib, CPython and other well-known libraries.
+    #[must_use]
+    pub fn known() -> Plumbing {
+        let lines = TABLE.lines().map(str::trim);
+        let patterns = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        patterns.fold(Plumbing::none(), Plumbing::with)
+    }
+
+    /// The same and one more pattern: `FUNCTION`, `FUNCTION@FILE` or `@FILE`, with a `!` before it to take functions out.
+    /// Parameters and template arguments in FUNCTION are ignored, as they are in names.
+    #[must_use]
+    pub fn with(mut self, pattern: &str) -> Plumbing {
+        let (pattern, is_plumbing) = match pattern.strip_prefix('!') {
+            Some(pattern) => (pattern, false),
+            None => (pattern, true),
+        };
+        let (function, file) = match pattern.split_once('@') {
+            Some((function, file)) => (function, Some(Pattern::new(file))),
+            None => (pattern, None),
+        };
+        let function = (file.is_none() || !function.is_empty()).then(|| Pattern::new(&bare(function)));
+        self.rules.push(Rule { function, file, is_plumbing });
+        self
+    }
+
+    /// Whether `frame` allocates for others.
+    #[must_use]
+    pub fn is_plumbing(&self, frame: &Frame) -> bool {
+        let function = frame.function.as_deref().map(bare);
+        let decides = |rule: &&Rule| rule.matches(frame, function.as_deref());
+        self.rules.iter().rev().find(decides).is_some_and(|rule| rule.is_plumbing)
+    }
+
+    /// `filter` as it is on the stacks of [`Snapshot::without_plumbing`], for those of the snapshot itself: so that what
+    /// passes keeps its whole stack.
+    pub fn blind<'a>(&'a self, filter: &'a dyn BaseFilter) -> impl BaseFilter + 'a {
+        Blind { plumbing: self, filter }
+    }
+}
+
+/// A filter that does not see plumbing.
+struct Blind<'a> {
+    plumbing: &'a Plumbing,
+    filter: &'a dyn BaseFilter,
+}
+
+impl BaseFilter for Blind<'_> {
+    fn inclusive(&self) -> bool {
+        self.filter.inclusive()
+    }
+
+    fn passes(&self, domain: u32, traceback: &Traceback) -> bool {
+        self.filter.passes(domain, &cut(traceback, |frame| self.plumbing.is_plumbing(frame)))
+    }
+}
+
+impl Rule {
+    fn matches(&self, frame: &Frame, function: Option<&str>) -> bool {
+        let matches = |pattern: &Pattern, text: Option<&str>| text.is_some_and(|text| pattern.matches(text));
+        self.function.as_ref().is_none_or(|pattern| matches(pattern, function))
+            && self.file.as_ref().is_none_or(|pattern| {
+                pattern.matches(&frame.filename) || matches(pattern, frame.module.as_deref())
+            })
+    }
+}
+
+impl Snapshot {
+    /// The same blocks, each traceback without the plumbing at its innermost end: its most recent frame is the one to
+    /// blame. A traceback of nothing but plumbing stays as it is.
+    ///
+    /// ```
+    /// use tm_analyzer::analysis::Plumbing;
+    /// use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
+    ///
+    /// let frame = |file: &str, function: &str| Frame { function: Some(function.into()), ..Frame::new(file, 1) };
+    /// let frames = vec![frame("util.c", "xmalloc"), frame("parse.c", "parse")];
+    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 8, traceback: Traceback::new(frames, None) }], 16);
+    /// let blamed = snapshot.without_plumbing(&Plumbing::known());
+    /// assert_eq!(blamed.traces[0].traceback.most_recent().unwrap().to_string(), "parse.c:1");
+    /// ```
+    #[must_use]
+    pub fn without_plumbing(&self, plumbing: &Plumbing) -> Snapshot {
+        let mut cutter = Cutter { plumbing, frames: FxHashMap::default(), tracebacks: FxHashMap::default() };
+        let trace = |trace: &Trace| Trace { traceback: cutter.cut(&trace.traceback), ..*trace };
+        Snapshot {
+            traces: self.traces.iter().map(trace).collect(),
+            traceback_limit: self.traceback_limit,
+            origin: self.origin.clone(),
+        }
+    }
+}
+
+/// `traceback` without the plumbing at its innermost end, or as it is if it has nothing else.
+fn cut(traceback: &Traceback, mut is_plumbing: impl FnMut(&Frame) -> bool) -> Traceback {
+    let frames = traceback.frames();
+    let n_cut = frames.iter().rev().take_while(|frame| is_plumbing(frame)).count();
+    match frames.get(..frames.len() - n_cut) {
+        Some(kept) if n_cut > 0 && !kept.is_empty() => {
+            let total_nframe = traceback.total_nframe();
+            let total_nframe = total_nframe.map(|total| total.saturating_sub(n_cut as u32));
+            Traceback::from_oldest_first(kept, total_nframe)
+        }
+        _ => traceback.clone(),
+    }
+}
+
+/// Cuts each shared traceback once, and asks the patterns about each different frame once.
+struct Cutter<'a> {
+    plumbing: &'a Plumbing,
+    /// By the addresses of what is looked at: function, file and module are shared texts.
+    frames: FxHashMap<[usize; 3], bool>,
+    tracebacks: FxHashMap<usize, Traceback>,
+}
+
+impl Cutter<'_> {
+    fn cut(&mut self, traceback: &Traceback) -> Traceback {
+        if let Some(known) = self.tracebacks.get(&traceback.identity()) {
+            return known.clone();
+        }
+        let cut = cut(traceback, |frame| self.is_plumbing(frame));
+        self.tracebacks.insert(traceback.identity(), cut.clone());
+        cut
+    }
+
+    fn is_plumbing(&mut self, frame: &Frame) -> bool {
+        let address = |text: Option<&str>| text.map_or(0, |text| text.as_ptr().addr());
+        let function = frame.function.as_deref();
+        let key = [address(Some(&frame.filename)), address(function), address(frame.module.as_deref())];
+        match self.frames.entry(key) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => *place.insert(self.plumbing.is_plumbing(frame)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(function: &str, file: &str) -> Frame {
+        Frame { function: Some(function.into()), ..Frame::new(file, 1) }
+    }
+
+    #[test]
+    fn allocators_and_containers_are_plumbing_and_their_users_are_not() {
+        let known = Plumbing::known();
+        for function in [
+            "operator new(unsigned long)",
+            "operator new[](unsigned long)",
+            "std::__new_allocator<char>::allocate(unsigned long, void const*)",
+            "void std::vector<int, std::allocator<int> >::_M_realloc_insert<int>(int&&)",
+            "std::shared_ptr<Session> std::make_shared<Session, int&>(int&)",
+            "std::_Rb_tree<int, int>::_M_create_node(int const&)",
+            "alloc::raw_vec::RawVec<T,A>::grow_one",
+            "<alloc::vec::Vec<T> as core::iter::traits::collect::FromIterator<T>>::from_iter",
+            "<T as alloc::slice::hack::ConvertVec>::to_vec",
+            "hashbrown::raw::RawTable<T,A>::reserve_rehash",
+            "__rustc[5224e6b81cd82a8f]::__rust_alloc",
+            "__rdl_alloc",
+            "xmalloc",
+            "xrealloc.part.0",
+            "g_malloc0",
+            "__strdup",
+            "PyObject_Malloc",
+            "_PyObject_GC_New",
+            "sqlite3MallocZero",
+        ] {
+            assert!(known.is_plumbing(&frame(function, "x")), "{function}");
+        }
+        for function in [
+            "main",
+            "malloc_test",
+            "standard::thing",
+            "app::Vec::push",
+            "<app::Node as core::clone::Clone>::clone",
+            "<alloc::vec::Vec<u8> as app::Load>::load",
+            "Pool::operator()(unsigned long)",
+            "std::rt::lang_start",
+            "PyList_New",
+        ] {
+            assert!(!known.is_plumbing(&frame(function, "x")), "{function}");
+        }
+        assert!(known.is_plumbing(&frame("anything", "/usr/include/c++/12/bits/alloc_traits.h")));
+        assert!(!known.is_plumbing(&Frame::new("libc.so.6+0x1234", 0)));
+    }
+
+    #[test]
+    fn the_last_pattern_that_matches_decides() {
+        let mine =
+            Plumbing::known().with("my::Pool<*>::get(int)").with("!std::string::*").with("get_*@*/pool.c");
+        assert!(mine.is_plumbing(&frame("my::Pool<Node>::get(unsigned long)", "x")));
+        assert!(!mine.is_plumbing(&frame("std::string::reserve(unsigned long)", "x")));
+        assert!(mine.is_plumbing(&frame("get_node", "src/pool.c")));
+        assert!(!mine.is_plumbing(&frame("get_node", "src/other.c")));
+        let in_module = Frame { module: Some("/lib/libpool.so".into()), ..Frame::new("libpool.so+0x10", 0) };
+        assert!(Plumbing::none().with("@*/libpool.so").is_plumbing(&in_module));
+        assert!(!Plumbing::none().is_plumbing(&frame("malloc", "x")));
+    }
+
+    #[test]
+    fn the_table_has_no_empty_or_doubled_line() {
+        let lines: Vec<&str> =
+            TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        let different: std::collections::HashSet<_> = lines.iter().collect();
+        assert_eq!(different.len(), lines.len());
+        assert!(lines.iter().all(|line| line.trim() == *line && *line != "*"));
+    }
+
+    #[test]
+    fn cutting_equals_a_naive_loop_over_each_trace() {
+        let pool = ["malloc", "std::f()", "main", "app::g", "alloc::vec::Vec<T>::push", "xmalloc"];
+        let mut state = 7_u64;
+        let mut below = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        };
+        let plumbing = Plumbing::known();
+        for _ in 0..500 {
+            let stacks: Vec<Traceback> = (0..4)
+                .map(|_| {
+                    let frames: Vec<Frame> =
+                        (0..below(5)).map(|_| frame(pool[below(pool.len())], "a.c")).collect();
+                    Traceback::new(frames, Some(9))
+                })
+                .collect();
+            let traces = (0..8).map(|_| Trace { domain: 3, size: 5, traceback: stacks[below(4)].clone() });
+            let snapshot = Snapshot::new(traces.collect(), 4);
+            let cut = snapshot.without_plumbing(&plumbing);
+            assert_eq!(cut.traces.len(), snapshot.traces.len());
+            for (before, after) in snapshot.traces.iter().zip(&cut.traces) {
+                let mut frames = before.traceback.frames().to_vec();
+                while frames.last().is_some_and(|frame| plumbing.is_plumbing(frame)) {
+                    frames.pop();
+                }
+                if frames.is_empty() {
+                    frames = before.traceback.frames().to_vec();
+                }
+                let functions =
+                    |frames: &[Frame]| frames.iter().map(|f| f.function.clone()).collect::<Vec<_>>();
+                assert_eq!(functions(after.traceback.frames()), functions(&frames));
+                let n_cut = before.traceback.frames().len() - frames.len();
+                assert_eq!(after.traceback.total_nframe(), Some(9 - n_cut as u32));
+                assert_eq!((after.domain, after.size), (3, 5));
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `docs/json.md` against what `--json` writes: every object has exactly the fields of its table, of the given types.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tm_analyzer::model::{Frame, Origin, Snapshot, Trace, Traceback};
+use tm_analyzer::report::info::{Info, LostEvents, ModuleInfo, ProcessInfo, ThreadInfo};
+
+/// Object -> field -> type.
+type Schema = BTreeMap<String, BTreeMap<String, String>>;
+
+fn schema() -> Schema {
+    let mut schema = Schema::new();
+    let mut object = String::new();
+    for line in include_str!("../../docs/json.md").lines() {
+        if let Some(name) = line.strip_prefix("## ") {
+            object = name.to_owned();
+        }
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if let ["", field, kind, _, ""] = cells[..]
+            && let Some(field) = field.strip_prefix('`').and_then(|field| field.strip_suffix('`'))
+        {
+            let fields = schema.entry(object.clone()).or_default();
+            assert!(
+                fields.insert(field.to_owned(), kind.to_owned()).is_none(),
+                "{object}.{field} stands twice"
+            );
+        }
+    }
+    schema
+}
+
+fn check(schema: &Schema, value: &Value, kind: &str, place: &str) {
+    if let Some(kind) = kind.strip_suffix(" or null") {
+        if !value.is_null() {
+            check(schema, value, kind, place);
+        }
+    } else if let Some(item) = kind.strip_prefix('[').and_then(|kind| kind.strip_suffix(']')) {
+        let items = value.as_array().unwrap_or_else(|| panic!("{place} is no array"));
+        items.iter().for_each(|value| check(schema, value, item, place));
+    } else {
+        match kind {
+            "integer" => assert!(value.is_u64() || value.is_i64(), "{place} is no integer: {value}"),
+            "number" => assert!(value.is_number(), "{place} is no number: {value}"),
+            "string" => assert!(value.is_string(), "{place} is no string: {value}"),
+            "boolean" => assert!(value.is_boolean(), "{place} is no boolean: {value}"),
+            object => {
+                let fields =
+                    schema.get(object).unwrap_or_else(|| panic!("docs/json.md has no table {object}"));
+                let found: Vec<&String> = value.as_object().expect(place).keys().collect();
+                assert_eq!(found, fields.keys().collect::<Vec<_>>(), "the fields of {place}");
+                fields.iter().for_each(|(field, kind)| {
+                    check(schema, &value[field], kind, &format!("{place}.{field}"));
+                });
+            }
+        }
+    }
+}
+
+/// A snapshot with all that a frame and an origin may have.
+fn write_snapshot(path: &Path, n_blocks: usize) {
+    let mut frame = Frame::new("a.c", 3);
+    frame.function = Some("f".into());
+    frame.module = Some("/bin/a".into());
+    let traceback = Traceback::new(vec![frame, Frame::new("main.c", 9)], Some(2));
+    let mut snapshot = Snapshot::new(vec![Trace { domain: 0, size: 7, traceback }; n_blocks], 16);
+    let texts = || vec!["a".to_owned()];
+    snapshot.origin = Some(Origin { command_line: texts(), notes: texts(), ..Origin::default() });
+    snapshot.dump(path).unwrap();
+}
+
+#[test]
+fn stats_and_diff_are_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    write_snapshot(&folder.path().join("old.snap"), 1);
+    write_snapshot(&folder.path().join("new.snap"), 3);
+    for key in ["filename", "lineno", "function", "module", "traceback"] {
+        for (report, files) in [("stats", &["new.snap"][..]), ("diff", &["old.snap", "new.snap"])] {
+            let mut tmtool = Command::new(env!("CARGO_BIN_EXE_tmtool"));
+            tmtool.current_dir(folder.path()).arg(report).args(files).args(["--json", "--key", key]);
+            let output = tmtool.output().unwrap();
+            let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(value["statistics"].as_array().unwrap().len(), 1);
+            check(&schema(), &value, report, report);
+        }
+    }
+}
+
+#[test]
+fn info_is_as_documented() {
+    let text = String::new;
+    let info = Info {
+        lost_by_reason: vec![LostEvents { reason: text(), events: 1 }],
+        process_list: vec![ProcessInfo::default()],
+        thread_list: vec![ThreadInfo { thread: 0, process: 0, tid: 1, name: text(), start_ns: 0 }],
+        module_list: vec![ModuleInfo {
+            process: 0,
+            path: text(),
+            build_id: text(),
+            start: 0,
+            end: 1,
+            loaded_ns: 0,
+            unloaded: false,
+        }],
+        ..Info::default()
+    };
+    check(&schema(), &serde_json::to_value(&info).unwrap(), "info", "info");
+}
