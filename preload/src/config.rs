@@ -85,10 +85,11 @@ impl Config {
                 Some(n) if n <= u64::from(u32::MAX) => self.self_check_interval = n as u32,
                 _ => return false,
             },
-            _ => match number {
+            name if name == settings::RUN.name => match number {
                 Some(n) => self.run = n,
                 None => return false,
             },
+            _ => return false,
         }
         true
     }

@@ -13,9 +13,9 @@ use tm_common::header::Loss;
 use tm_common::ids::{Address, StackId, Stamp};
 use tm_common::stack::{FrameKind, StackNode};
 
-use crate::session::threads::{LANES, Lane, Thread};
+use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
-use crate::sys::tls;
+use crate::sys::{maps, syscall, tls};
 use crate::unwind::stack_cache::StackCache;
 use crate::unwind::walk::walk_frame_pointers;
 use crate::unwind::{Caller, Frame, arch, reference};
@@ -107,18 +107,21 @@ fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
     }
     // SAFETY: the calling thread's own block. A signal handler that comes here meanwhile restores `depth`.
     let block = unsafe { tls::current().as_mut() };
-    let depth = block.depth as usize;
-    if depth >= LANES {
-        return session.recording.lose(Loss::Nested);
+    let here = core::ptr::from_ref(&block) as usize;
+    if block.depth > 0 {
+        recover(block, here);
     }
+    let depth = block.depth as usize;
+    let Some(entry) = block.entries.get_mut(depth) else { return session.recording.lose(Loss::Nested) };
+    *entry = here;
     block.depth += 1;
     // A signal handler of this thread sees the lane taken before it is used.
     compiler_fence(Ordering::SeqCst);
     let mut thread = block.thread.cast::<Thread>().cast_const();
-    if thread.is_null() {
-        match session.threads.register(session, block) {
-            Some(registered) => thread = registered,
-            None => session.recording.lose(Loss::NoMemory),
+    if thread.is_null() || block.process != session.recording.process().0 + 1 {
+        thread = session.threads.register(session, block).unwrap_or(core::ptr::null());
+        if thread.is_null() {
+            session.recording.lose(Loss::NoMemory);
         }
     }
     // SAFETY: null, or the calling thread's place.
@@ -130,6 +133,34 @@ fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
     }
     compiler_fence(Ordering::SeqCst);
     block.depth = depth as u32;
+}
+
+/// A handler's frames are at least this much inward of what it interrupted: the kernel puts the registers between.
+const SIGNAL_FRAME_BYTES_MIN: usize = 512;
+
+/// Ends recorder calls that a signal handler has left by `siglongjmp`: those whose frame is not outward of the present
+/// one, on the same stack. On another stack nothing can be told; then the lane stays taken.
+///
+/// Only a nested event comes here, so its system calls are not on the event path.
+#[cold]
+fn recover(block: &mut tls::ThreadBlock, here: usize) {
+    // SAFETY: null, or the calling thread's place.
+    let thread = unsafe { block.thread.cast::<Thread>().as_ref() };
+    while let Some(inner) = block.depth.checked_sub(1) {
+        let entry = block.entries.get(inner as usize).copied().unwrap_or(usize::MAX);
+        let same_stack = || maps::mapping_of(entry).is_some_and(|stack| stack.contains(&here));
+        if here.saturating_add(SIGNAL_FRAME_BYTES_MIN) <= entry
+            || syscall::is_on_signal_stack()
+            || !same_stack()
+        {
+            return;
+        }
+        block.depth = inner;
+        // SAFETY: the call that used the lane is gone.
+        if let Some(lane) = thread.and_then(|thread| unsafe { thread.lane(inner as usize).as_mut() }) {
+            lane.recover();
+        }
+    }
 }
 
 /// The id of the caller's stack.
@@ -169,9 +200,12 @@ fn enter(session: &Session, cache: &mut StackCache, n_kept: usize, limit: usize)
     for frame in cache.frames_mut().iter_mut().skip(first) {
         stack = intern(session, stack, Frame::new(arch::strip(frame.state.pc), frame.state.kind));
         frame.node = stack;
+        if stack == StackId::NONE {
+            break;
+        }
     }
     if stack == StackId::NONE {
-        // The file cannot grow; frames without nodes must not be taken for entered ones.
+        // The file cannot grow. Frames without nodes must not be taken for entered ones, nor inner ones for roots.
         cache.clear();
     }
     stack

@@ -49,7 +49,7 @@ fn record(program: &Path) -> Outcome {
 
 fn statistics(recording: &Path, key: &str) -> Vec<Value> {
     let mut command = Command::new(&products().tmtool);
-    command.args(["stats", "--json", "--limit", "0", "--at", "end", "--key", key]).arg(recording);
+    command.args(["stats", "--raw", "--json", "--limit", "0", "--at", "end", "--key", key]).arg(recording);
     let output = command.output().expect("tmtool starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let json: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");

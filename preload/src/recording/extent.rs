@@ -103,8 +103,7 @@ impl Recording {
         let file = self.file();
         let fd = syscall::open(file.path.as_c_str(), libc::O_RDWR | libc::O_NOFOLLOW, 0)?;
         let result = (|| {
-            let (device, inode, _) = syscall::identity(fd)?;
-            if (device, inode) != (file.device, file.inode) {
+            if syscall::status(fd)?.identity != file.identity {
                 return Err(Errno(libc::ENOENT));
             }
             let start = claim_grains(header, grains)?;
@@ -141,9 +140,7 @@ impl Recording {
         }
         let file = self.file();
         if let Ok(fd) = syscall::open(file.path.as_c_str(), libc::O_RDWR | libc::O_NOFOLLOW, 0) {
-            if syscall::identity(fd)
-                .is_ok_and(|(device, inode, _)| (device, inode) == (file.device, file.inode))
-            {
+            if syscall::status(fd).is_ok_and(|status| status.identity == file.identity) {
                 give_back(fd, header, extent, used);
             }
             syscall::close(fd);

@@ -25,15 +25,25 @@ struct Draft {
 impl Draft {
     /// Writes `value` at the start of the record: its structure, whose first word is [`Draft::pending`].
     fn put<T>(&self, offset: usize, value: T) {
-        assert_inside(offset + size_of::<T>() <= self.len);
+        if !self.holds(offset, size_of::<T>()) {
+            return;
+        }
         // SAFETY: inside the record, which is this draft's alone and aligned to 8 bytes, as all structures are.
         unsafe { self.start.add(offset).cast::<T>().write(value) };
     }
 
     fn put_bytes(&self, offset: usize, bytes: &[u8]) {
-        assert_inside(offset + bytes.len() <= self.len);
+        if !self.holds(offset, bytes.len()) {
+            return;
+        }
         // SAFETY: inside the record, which is this draft's alone.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
+    }
+
+    /// Whether a part of the body lies in the record, as it always does: the length was computed from the same values.
+    fn holds(&self, offset: usize, len: usize) -> bool {
+        debug_assert!(offset + len <= self.len, "a metadata body fits its record");
+        offset + len <= self.len
     }
 
     fn pending(&self) -> AtomicU64 {
@@ -46,11 +56,6 @@ impl Draft {
         // Release: publishes the body.
         first.store(word(self.len, self.kind as u16), Ordering::Release);
     }
-}
-
-/// Bodies are written into records whose length was computed from the same values.
-fn assert_inside(inside: bool) {
-    debug_assert!(inside, "a metadata body fits its record");
 }
 
 impl Recording {

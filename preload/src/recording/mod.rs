@@ -59,10 +59,8 @@ unsafe impl Sync for Recording {}
 pub struct FileIdentity {
     /// Absolute.
     pub path: Text<PATH_BYTES>,
-    /// `st_dev`.
-    pub device: u64,
-    /// `st_ino`.
-    pub inode: u64,
+    /// Device and inode number.
+    pub identity: (u64, u64),
 }
 
 impl Recording {
@@ -70,7 +68,7 @@ impl Recording {
     pub const fn new() -> Recording {
         Recording {
             header: AtomicPtr::new(core::ptr::null_mut()),
-            file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, device: 0, inode: 0 }),
+            file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, identity: (0, 0) }),
             extent: AtomicPtr::new(core::ptr::null_mut()),
             extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
             growing: AtomicBool::new(false),

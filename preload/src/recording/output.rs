@@ -65,26 +65,38 @@ pub fn expand(template: &CStr, working_directory: &[u8], names: Names<'_>) -> Pa
 impl Recording {
     /// Creates the file that `path` names and makes it the recording of this process.
     ///
-    /// A recording of an earlier run is replaced; one of this run is not: the name gets the pid appended.
+    /// A recording of an earlier run is replaced; one of this run is not: the name gets the pid appended. The file gets
+    /// its name when it is a recording, so that processes which start at once never take each other's for an old one.
     pub fn create(&self, path: &mut Path, config: &Config) -> Result<(), CreateRefused> {
-        if path.is_cut() {
+        let fresh = beside(path, b".new");
+        if fresh.is_cut() {
             return Err(CreateRefused::System(Errno(libc::ENAMETOOLONG)));
         }
-        let fd = create_file(path, config)?;
-        let result = self.begin(fd, path, config);
+        const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        // Of a process that had our pid and was killed here.
+        syscall::unlink(fresh.as_c_str()).ok();
+        let fd = syscall::open(fresh.as_c_str(), NEW, 0o600).map_err(CreateRefused::System)?;
+        let begun = self.begin(fd, config).and_then(|header| Ok((header, syscall::status(fd)?.identity)));
         syscall::close(fd);
-        result.map_err(|error| {
-            syscall::unlink(path.as_c_str()).ok();
-            CreateRefused::System(error)
-        })
+        let named = begun.map_err(CreateRefused::System).and_then(|begun| {
+            give_name(&fresh, path, config)?;
+            Ok(begun)
+        });
+        match named {
+            Ok((header, identity)) => {
+                self.publish(header, FileIdentity { path: path.clone(), identity });
+                Ok(())
+            }
+            Err(refused) => {
+                syscall::unlink(fresh.as_c_str()).ok();
+                Err(refused)
+            }
+        }
     }
 
-    /// Maps the fresh file, writes its header and publishes it.
-    fn begin(&self, fd: i32, path: &Path, config: &Config) -> Result<(), Errno> {
-        let (device, inode, _) = syscall::identity(fd)?;
+    /// Maps the fresh file, and writes its header and its first extent.
+    fn begin(&self, fd: i32, config: &Config) -> Result<*mut MappedHeader, Errno> {
         let start = map_file(fd, 0, (1 + FIRST_GRAINS as usize) * GRAIN_BYTES)?;
-        // SAFETY: nobody reads `file` before the header is published below.
-        unsafe { *self.file.get() = FileIdentity { path: path.clone(), device, inode } };
         let header = start.cast::<MappedHeader>();
         // SAFETY: the first grain of a fresh mapping.
         unsafe { header.write(self.new_header(config)) };
@@ -93,9 +105,14 @@ impl Recording {
         // Release: to a reader of the file, publishes the header's content.
         // SAFETY: as above.
         unsafe { (*header).magic.store(u64::from_le_bytes(MAGIC), Ordering::Release) };
+        Ok(header)
+    }
+
+    fn publish(&self, header: *mut MappedHeader, file: FileIdentity) {
+        // SAFETY: nobody reads `file` before the header is published.
+        unsafe { *self.file.get() = file };
         // Release: to this process's threads, publishes the header and `file`.
         self.header.store(header, Ordering::Release);
-        Ok(())
     }
 
     fn new_header(&self, config: &Config) -> MappedHeader {
@@ -137,21 +154,23 @@ impl Recording {
 /// How many names are tried: each program that a process becomes by `exec` appends its pid once more.
 const NAMES_TRIED: usize = 16;
 
-/// Opens a new file, readable by its owner only. Never follows a link and never writes into an existing file.
-fn create_file(path: &mut Path, config: &Config) -> Result<i32, CreateRefused> {
-    const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+/// A name in the same folder that no other process uses.
+fn beside(path: &Path, suffix: &[u8]) -> Path {
+    let mut name = path.clone();
+    name.push(b".").push_number(u64::from(syscall::getpid())).push(suffix);
+    name
+}
+
+/// Gives `fresh` the name `path`, or one like it. Never takes a name from a file that is not an old recording.
+fn give_name(fresh: &Path, path: &mut Path, config: &Config) -> Result<(), CreateRefused> {
     for _ in 0..NAMES_TRIED {
-        match syscall::open(path.as_c_str(), NEW, 0o600) {
-            Ok(fd) => return Ok(fd),
+        match rename_to_new(fresh, path) {
             Err(Errno(libc::EEXIST)) => {}
-            Err(error) => return Err(CreateRefused::System(error)),
+            other => return other.map_err(CreateRefused::System),
         }
         match judge(path, config) {
-            Standing::Replaceable => {
-                if let Err(error) = syscall::unlink(path.as_c_str()) {
-                    return Err(CreateRefused::System(error));
-                }
-            }
+            Standing::Gone => {}
+            Standing::Replaceable { identity } => remove_if(path, identity).map_err(CreateRefused::System)?,
             Standing::OfThisRun => {
                 path.push(b".").push_number(u64::from(syscall::getpid()));
             }
@@ -162,10 +181,45 @@ fn create_file(path: &mut Path, config: &Config) -> Result<i32, CreateRefused> {
     Err(CreateRefused::System(Errno(libc::EEXIST)))
 }
 
+/// Renames unless the new name exists; by way of a second name where the file system cannot do that in one step.
+fn rename_to_new(from: &Path, to: &Path) -> Result<(), Errno> {
+    match syscall::rename_new(from.as_c_str(), to.as_c_str()) {
+        Err(Errno(libc::EINVAL | libc::ENOSYS)) => {
+            syscall::link(from.as_c_str(), to.as_c_str())?;
+            syscall::unlink(from.as_c_str()).ok();
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Removes the file at `path` if it still is the one that was judged: another process may have put its own there.
+fn remove_if(path: &Path, identity: (u64, u64)) -> Result<(), Errno> {
+    let aside = beside(path, b".old");
+    match rename_to_new(path, &aside) {
+        Err(Errno(libc::ENOENT)) => return Ok(()),
+        other => other?,
+    }
+    let fd = syscall::open(aside.as_c_str(), libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0)?;
+    let found = syscall::status(fd);
+    syscall::close(fd);
+    if found?.identity == identity {
+        return syscall::unlink(aside.as_c_str()).map(drop);
+    }
+    // If the name is taken again, the other process's recording keeps this one.
+    rename_to_new(&aside, path).ok();
+    Ok(())
+}
+
 /// What an existing file of our name is.
 enum Standing {
+    /// It was removed meanwhile.
+    Gone,
     /// Empty, or the recording of a program that has ended.
-    Replaceable,
+    Replaceable {
+        /// Which file that was.
+        identity: (u64, u64),
+    },
     /// The recording of a program of the same run: one that still runs, that this process was before `exec`, or that
     /// `tmtool run` started too.
     OfThisRun,
@@ -177,20 +231,25 @@ enum Standing {
 fn judge(path: &Path, config: &Config) -> Standing {
     let fd = match syscall::open(path.as_c_str(), libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0) {
         Ok(fd) => fd,
+        Err(Errno(libc::ENOENT)) => return Standing::Gone,
         Err(error) => return Standing::Unreadable(error),
     };
     let mut start = [0; size_of::<MappedHeader>()];
-    let regular = syscall::is_regular(fd);
-    let len = if regular { syscall::read(fd, &mut start).unwrap_or(0) } else { 0 };
+    let status = syscall::status(fd);
+    let len = match status {
+        Ok(status) if status.is_regular => syscall::read(fd, &mut start).unwrap_or(0),
+        _ => 0,
+    };
     syscall::close(fd);
+    let identity = match status {
+        Ok(status) if status.is_regular => status.identity,
+        Ok(_) => return Standing::NotOurs,
+        Err(error) => return Standing::Unreadable(error),
+    };
     match start.get(..len).map(Header::parse) {
-        _ if !regular => Standing::NotOurs,
-        _ if len == 0 => Standing::Replaceable,
         Some(Ok(header)) if is_of_this_run(&header, config) => Standing::OfThisRun,
-        Some(Ok(_)) => Standing::Replaceable,
-        // A later version's recording is still a recording, and a file whose magic was not written yet is being begun.
-        _ if start.starts_with(&MAGIC) => Standing::Replaceable,
-        _ if start.starts_with(&[0; 8]) && len == start.len() => Standing::OfThisRun,
+        // A later version's recording is still a recording.
+        _ if len == 0 || start.starts_with(&MAGIC) => Standing::Replaceable { identity },
         _ => Standing::NotOurs,
     }
 }

@@ -44,6 +44,12 @@ impl Ring {
         }
     }
 
+    /// Leaves the rest of the segment unused; the chain goes on in a fresh one.
+    pub fn abandon_segment(&mut self) {
+        self.next = core::ptr::null_mut();
+        self.limit = core::ptr::null_mut();
+    }
+
     /// The latest stamp that was written.
     pub fn latest_stamp(&self) -> Stamp {
         self.encoder.stamp()

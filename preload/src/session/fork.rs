@@ -6,20 +6,24 @@
 //! | file, extents, stack and metadata segments | shared with the parent, both append |
 //! | hash tables, rules, modules | a copy that stays right: the child has the same code at the same addresses |
 //! | epoch | the parent's, until the child loads something: then one of its own, for the two may load different things at one address |
-//! | rings | the parent's; the child takes fresh ones |
+//! | rings | the parent's; each thread of the child sees that its place is of another process, and takes a fresh one |
 //! | try-locks | released: their holders do not exist here |
 
 use core::sync::atomic::Ordering;
 
+use tm_common::header::Loss;
+
 use super::{Session, WORD_RECORDING};
-use crate::sys::{syscall, tls};
+use crate::sys::syscall;
 
 /// Makes the calling process a process of its own in the recording; whether it records now.
 #[cold]
 pub fn continue_in_child(session: &Session) -> bool {
     let pid = syscall::getpid();
-    // Relaxed: the process has one thread. Whoever comes second, in a signal handler, sees the first one's pid.
+    // Relaxed: decides who sets up. Whoever comes meanwhile, in a signal handler or in a thread that the child has
+    // started already, loses an event.
     if session.pid.swap(pid, Ordering::Relaxed) == pid {
+        session.recording.lose(Loss::NotReady);
         return false;
     }
     let recording = &session.recording;
@@ -31,8 +35,6 @@ pub fn continue_in_child(session: &Session) -> bool {
     let process = recording.add_process(Some((parent, parent_epoch)), pid, fork_stamp);
     // Relaxed: published by the word.
     session.process.store(process, Ordering::Relaxed);
-    // SAFETY: the calling thread's own block.
-    unsafe { tls::current().as_mut() }.thread = core::ptr::null_mut();
     // SAFETY: the page of the word, mapped as long as the process lives. Release: publishes all of the above.
     unsafe { (*session.word.load(Ordering::Relaxed)).store(WORD_RECORDING, Ordering::Release) };
     true

@@ -18,6 +18,7 @@ use crate::unwind::stack_memory::StackMemory;
 
 /// How many events of one thread may be under way: its own, and that of a signal handler that interrupted it there.
 pub const LANES: usize = 2;
+const _: () = assert!(size_of::<[usize; LANES]>() == 16, "ThreadBlock::entries has one for each");
 /// How many places a new thread asks the kernel about before it makes another one.
 const PROBES_MAX: usize = 16;
 /// After so many stacks, and again after as many more as fit a name change's pace, the thread's name is looked at.
@@ -47,6 +48,16 @@ pub struct Thread {
     index: AtomicU32,
     name: UnsafeCell<[u8; 16]>,
     lanes: [UnsafeCell<Lane>; LANES],
+}
+
+impl Lane {
+    /// Makes the lane fit for use after an event that was never finished: what it has written so far of its segment
+    /// stays, the rest of it does not agree with the encoder any more.
+    #[cold]
+    pub fn recover(&mut self) {
+        self.ring.abandon_segment();
+        self.cache.clear();
+    }
 }
 
 impl Thread {
@@ -120,6 +131,11 @@ impl Threads {
     /// Gives the calling thread a place: a dead thread's, or a new one. `None` if there is no memory.
     #[cold]
     pub fn register(&self, session: &Session, block: &mut ThreadBlock) -> Option<*const Thread> {
+        // A child of vfork is another process with this one's memory: its thread will end, and this one's goes on.
+        // Relaxed: constant between forks.
+        if syscall::getpid() != session.pid.load(Ordering::Relaxed) {
+            return None;
+        }
         let tid = syscall::gettid();
         let place = self.take_over(session, tid).or_else(|| self.append(tid))?;
         let header = session.recording.header()?;
@@ -139,6 +155,7 @@ impl Threads {
             lane.ring.hand_over(&session.recording, index);
         }
         block.thread = core::ptr::from_ref(place).cast_mut().cast();
+        block.process = session.recording.process().0 + 1;
         Some(place)
     }
 

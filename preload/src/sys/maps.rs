@@ -30,12 +30,15 @@ const _: () = assert!(size_of::<ProcmapQuery>() == 104);
 /// `_IOWR('f', 17, struct procmap_query)`.
 const PROCMAP_QUERY: usize = 3 << 30 | size_of::<ProcmapQuery>() << 16 | (b'f' as usize) << 8 | 17;
 
+const PROCMAP_QUERY_VMA_READABLE: u64 = 1;
+
 /// The readable mapping that holds `address`; `None` if there is none or `/proc` is missing.
 #[cold]
 pub fn mapping_of(address: usize) -> Option<Range<usize>> {
     let fd = syscall::open(c"/proc/self/maps", libc::O_RDONLY, 0).ok()?;
     let mut query = ProcmapQuery { size: size_of::<ProcmapQuery>() as u64, ..Default::default() };
     query.query_addr = address as u64;
+    query.query_flags = PROCMAP_QUERY_VMA_READABLE;
     let found = match syscall::ioctl(fd, PROCMAP_QUERY, &mut query) {
         Ok(_) => Some(query.vma_start as usize..query.vma_end as usize),
         Err(syscall::Errno(libc::ENOENT)) => None,
@@ -45,7 +48,8 @@ pub fn mapping_of(address: usize) -> Option<Range<usize>> {
     found
 }
 
-/// Reads lines `start-end perms ...` until one holds `address`.
+/// Reads lines `start-end perms ...` until one holds `address`. Not inlined: its buffers are for old kernels only.
+#[inline(never)]
 fn search(address: usize, mut read: impl FnMut(&mut [u8]) -> usize) -> Option<Range<usize>> {
     // Only the first 40 bytes of a line matter; longer ones are passed over byte by byte.
     let mut line = [0u8; 40];

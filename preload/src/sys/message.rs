@@ -10,21 +10,21 @@ static STANDARD_ERROR: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
 /// Notes what standard error is. Called once, at the start.
 pub fn remember_standard_error() {
-    if let Ok((device, inode, _)) = syscall::identity(2) {
+    if let Ok(status) = syscall::status(2) {
         // Relaxed: the process has one thread yet.
-        STANDARD_ERROR[0].store(device, Ordering::Relaxed);
-        STANDARD_ERROR[1].store(inode, Ordering::Relaxed);
+        STANDARD_ERROR[0].store(status.identity.0, Ordering::Relaxed);
+        STANDARD_ERROR[1].store(status.identity.1, Ordering::Relaxed);
     }
 }
 
 fn is_standard_error_still() -> bool {
     let known = STANDARD_ERROR.each_ref().map(|number| number.load(Ordering::Relaxed));
-    syscall::identity(2).is_ok_and(|(device, inode, _)| [device, inode] == known)
+    syscall::status(2).is_ok_and(|status| <[u64; 2]>::from(status.identity) == known)
 }
 
 /// A line that is being put together; [`Message::say`] writes it.
 #[derive(Debug)]
-pub struct Message(Text<1024>);
+pub struct Message(Text<512>);
 
 impl Message {
     /// A line `tm: text`.
@@ -75,7 +75,7 @@ impl Message {
     pub fn say(mut self) {
         if is_standard_error_still() {
             self.0.push(b"\n");
-            let _ = syscall::write(2, self.0.as_bytes());
+            syscall::write_quietly(2, self.0.as_bytes());
         }
     }
 }

@@ -51,6 +51,44 @@ pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     unsafe { call!(SYS_write, fd, bytes.as_ptr(), bytes.len()) }
 }
 
+/// `write` of a message, which must not raise SIGPIPE where nobody reads: the signal is held back meanwhile, and taken
+/// off the thread if it came.
+pub fn write_quietly(fd: i32, bytes: &[u8]) {
+    let pipe_signal = 1u64 << (libc::SIGPIPE - 1);
+    let mut before = 0u64;
+    let now: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: signal sets of the kernel's size, on the stack.
+    let _ = unsafe { call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const pipe_signal, &raw mut before, 8) };
+    if write(fd, bytes) == Err(Errno(libc::EPIPE)) && before & pipe_signal == 0 {
+        // SAFETY: as above.
+        let _ = unsafe { call!(SYS_rt_sigtimedwait, &raw const pipe_signal, 0, &raw const now, 8) };
+    }
+    // SAFETY: as above.
+    let _ = unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const before, 0, 8) };
+}
+
+/// Whether the calling thread runs on its alternate signal stack, sigaltstack(2).
+pub fn is_on_signal_stack() -> bool {
+    let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    // SAFETY: the structure is the kernel's; no new stack is set.
+    let _ = unsafe { call!(SYS_sigaltstack, 0, &raw mut stack) };
+    stack.ss_flags & libc::SS_ONSTACK != 0
+}
+
+/// `renameat2(from, to, RENAME_NOREPLACE)`: fails with EEXIST if `to` exists.
+pub fn rename_new(from: &CStr, to: &CStr) -> Result<usize> {
+    let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
+    // SAFETY: the paths are C strings.
+    unsafe { call!(SYS_renameat2, here, from.as_ptr(), here, to.as_ptr(), flags) }
+}
+
+/// `linkat`: a second name, which must not exist.
+pub fn link(from: &CStr, to: &CStr) -> Result<usize> {
+    let here = libc::AT_FDCWD;
+    // SAFETY: the paths are C strings.
+    unsafe { call!(SYS_linkat, here, from.as_ptr(), here, to.as_ptr(), 0) }
+}
+
 /// `pwrite64`.
 pub fn pwrite(fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
     // SAFETY: the bytes are readable.
@@ -65,26 +103,27 @@ pub fn fallocate(fd: i32, mode: i32, offset: u64, len: u64) -> Result<usize> {
 
 /// `ftruncate`.
 pub fn ftruncate(fd: i32, len: u64) -> Result<usize> {
-    // SAFETY: whoever maps the part that goes must not touch it any more; see `extents::trim`.
+    // SAFETY: whoever maps the part that goes must not touch it any more; see `Recording::trim`.
     unsafe { call!(SYS_ftruncate, fd, len) }
 }
 
-/// The device and inode numbers and the size of an open file.
-pub fn identity(fd: i32) -> Result<(u64, u64, u64)> {
+/// What an open file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStatus {
+    /// `st_dev` and `st_ino`: which file.
+    pub identity: (u64, u64),
+    /// Whether it is a regular one.
+    pub is_regular: bool,
+}
+
+/// `fstat`.
+pub fn status(fd: i32) -> Result<FileStatus> {
     // SAFETY: stat is plain data, all zeros is a value of it.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
     // SAFETY: the structure is the kernel's.
     unsafe { call!(SYS_fstat, fd, &raw mut stat) }?;
-    Ok((stat.st_dev, stat.st_ino, stat.st_size as u64))
-}
-
-/// Whether an open file is a regular one.
-pub fn is_regular(fd: i32) -> bool {
-    // SAFETY: as in `identity`.
-    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-    // SAFETY: the structure is the kernel's.
-    let result = unsafe { call!(SYS_fstat, fd, &raw mut stat) };
-    result.is_ok() && stat.st_mode & libc::S_IFMT == libc::S_IFREG
+    let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    Ok(FileStatus { identity: (stat.st_dev, stat.st_ino), is_regular })
 }
 
 /// `unlinkat(AT_FDCWD, path, 0)`.

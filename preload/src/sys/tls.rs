@@ -23,16 +23,20 @@ global_asm!(
 #[repr(C)]
 #[derive(Debug)]
 pub struct ThreadBlock {
-    /// The thread's recorder state, null before its first event. Typed by `session::thread`.
+    /// The thread's recorder state, null before its first event. Typed by `session::threads`.
     pub thread: *mut u8,
     /// How many recorder calls are under way: 1 while an event is recorded, 2 while a signal handler that interrupted
     /// it records one.
     pub depth: u32,
+    /// One more than the number of the process that `thread` belongs to: a forked child's threads start anew.
+    pub process: u32,
     /// The block that a recorded `operator delete` gives back right now, null outside of one.
     pub deleting: *mut u8,
     /// One more than the bytes that a recorded `operator new` asks for right now, 0 outside of one.
     pub allocating: usize,
-    reserved: [u32; 8],
+    /// Where each recorder call that is under way has its frame, see `recorder::recover`.
+    pub entries: [usize; 2],
+    reserved: [u32; 4],
 }
 
 const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");

@@ -10,7 +10,7 @@ use super::expression::Expression;
 pub const N_TRACKED: usize = arch::TRACKED.len();
 
 /// How deep `remember_state` may nest. Compilers nest it once.
-const REMEMBERED_MAX: usize = 4;
+const REMEMBERED_MAX: usize = 2;
 
 /// How the canonical frame address is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

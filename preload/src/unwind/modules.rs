@@ -22,9 +22,16 @@ pub struct Module {
     /// The address of `.eh_frame_hdr`, 0 if it has none.
     pub eh_frame_header: usize,
     map: *const LinkMap,
+    dynamic: usize,
 }
 
 impl Module {
+    /// Whether it is what is loaded at its addresses now. The loader may use a `LinkMap` again.
+    fn is_loaded(&self) -> bool {
+        link_map::object_at(self.start)
+            .is_some_and(|(map, _)| core::ptr::eq(map, self.map) && map.dynamic() as usize == self.dynamic)
+    }
+
     /// Its addresses.
     pub fn range(&self) -> Range<usize> {
         self.start..self.end
@@ -76,6 +83,12 @@ impl Modules {
         let ready = places.filter(|place| place.state.load(Ordering::Acquire) == READY);
         // SAFETY: READY places are not written any more.
         ready.map(|place| (place, unsafe { *place.module.get() }))
+    }
+
+    /// Whether `address` is in a module that is not loaded any more: the C library unloads some without `dlclose`.
+    #[cold]
+    pub fn is_stale(&self, address: usize) -> bool {
+        self.known().any(|(_, module)| module.range().contains(&address) && !module.is_loaded())
     }
 
     /// The module that holds `address`, which must be code that is on the stack or else cannot be unloaded now.
@@ -155,21 +168,30 @@ impl Modules {
 fn describe(map: &'static LinkMap, start: Option<usize>) -> Option<(Module, Image)> {
     let image = Image::of(map, start)?;
     let range = image.range();
-    let eh_frame_header = image.eh_frame_header().unwrap_or(0);
-    Some((
-        Module { start: range.start, end: range.end, eh_frame_header, map: core::ptr::from_ref(map) },
-        image,
-    ))
+    let module = Module {
+        start: range.start,
+        end: range.end,
+        eh_frame_header: image.eh_frame_header().unwrap_or(0),
+        map: core::ptr::from_ref(map),
+        dynamic: map.dynamic() as usize,
+    };
+    Some((module, image))
 }
 
 /// Writes the module's metadata. The program itself has no name in the loader's list.
 #[cold]
 fn record(recording: &Recording, module: Module, image: &Image) {
     // SAFETY: the object is loaded.
-    let name = unsafe { &*module.map }.name().to_bytes();
-    if !name.is_empty() {
-        return recording.add_module(image, name);
+    match unsafe { &*module.map }.name().to_bytes() {
+        b"" => record_program(recording, image),
+        name => recording.add_module(image, name),
     }
+}
+
+/// Apart, so that its buffer is on the stack at the start only: later modules may be met on a small signal stack.
+#[cold]
+#[inline(never)]
+fn record_program(recording: &Recording, image: &Image) {
     let mut path = [0; PATH_BYTES];
     let len = syscall::readlink(c"/proc/self/exe", &mut path).unwrap_or(0);
     recording.add_module(image, path.get(..len).unwrap_or(&[]));

@@ -8,7 +8,7 @@ use tm_common::stack::FrameKind;
 use super::cfi::{Cfa, N_TRACKED, RegisterRule, Row, column};
 use super::expression::Context;
 use super::stack_memory::{Readable, StackMemory};
-use super::walk::{Unwinder, frame_pointer_step};
+use super::walk::{N_FRAMES_WALKED_MAX, Unwinder, frame_pointer_step};
 use super::{Caller, Frame, Frames, arch};
 use crate::recording::Recording;
 
@@ -57,7 +57,7 @@ pub fn walk(
     registers.pc = registers.values[arch::CAPTURED_PC];
     let mut inside = true;
     let mut n_own = 0;
-    while registers.pc != 0 && n_own < OWN_FRAMES_MAX {
+    while registers.pc != 0 && n_own < OWN_FRAMES_MAX && frames.depth() < N_FRAMES_WALKED_MAX {
         if inside
             && registers.values[stack_pointer] == caller.sp
             && arch::strip(registers.pc) == arch::strip(caller.pc)

@@ -24,6 +24,10 @@ pub struct Unwinder {
     generation: AtomicU32,
 }
 
+/// Where a walk gives up. Every step but that out of a signal frame leads outward, so only signal frames that lead back
+/// inward, in damaged memory, make a stack deeper than memory is long.
+pub const N_FRAMES_WALKED_MAX: usize = 1 << 20;
+
 /// Why a stack is walked the slow way: a frame's rule needs registers that the fast walk does not track, or the stack
 /// is too deep for the cache, or its memory is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +36,10 @@ pub struct NotCached;
 /// What has become of the outer part of a cached stack.
 enum Outer {
     Same,
-    /// The frame at `changed` still stands; its caller is `next` now.
+    /// The frame at `changed` still stands; its step, which `frame` describes, leads to `next` now.
     ChangedAt {
         changed: usize,
+        frame: CachedFrame,
         next: Option<State>,
     },
 }
@@ -95,11 +100,12 @@ impl Unwinder {
                 }
                 Some(place) => match self.outer_frames(recording, place, memory, &mut stack, cache)? {
                     Outer::Same => return Ok(place + 1),
-                    Outer::ChangedAt { changed, next } => {
-                        for place in (changed..=place).rev() {
+                    Outer::ChangedAt { changed, frame, next } => {
+                        for place in (changed + 1..=place).rev() {
                             let frame = *cache.frames().get(place).ok_or(NotCached)?;
                             cache.push(frame).then_some(()).ok_or(NotCached)?;
                         }
+                        cache.push(frame).then_some(()).ok_or(NotCached)?;
                         end = changed;
                         next
                     }
@@ -129,10 +135,10 @@ impl Unwinder {
             if place == 0 && !frame.barrier {
                 return Ok(Outer::Same);
             }
-            let (_, next) = self.step_again(recording, frame.state, memory, stack)?;
+            let (frame, next) = self.step_again(recording, frame.state, memory, stack)?;
             let expected = place.checked_sub(1).and_then(|outer| frames.get(outer)).map(|outer| outer.state);
             if next != expected {
-                return Ok(Outer::ChangedAt { changed: place, next });
+                return Ok(Outer::ChangedAt { changed: place, frame, next });
             }
             match place {
                 0 => return Ok(Outer::Same),
@@ -160,13 +166,14 @@ impl Unwinder {
     ) -> Result<(), NotCached> {
         let mut state = State::of(caller);
         let mut stack = memory.above(state.sp).ok_or(NotCached)?;
-        loop {
+        while frames.depth() < N_FRAMES_WALKED_MAX {
             frames.push(Frame::new(arch::strip(state.pc), state.kind));
             match self.step_again(recording, state, memory, &mut stack)?.1 {
                 Some(next) => state = next,
                 None => return Ok(()),
             }
         }
+        Ok(())
     }
 
     /// One step outward: what it read, and the caller's state; `None` at the outermost frame.
@@ -232,6 +239,9 @@ impl Unwinder {
     /// The row at `address`, the call that returns to `pc` or `pc` itself.
     #[cold]
     pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Option<cfi::Row> {
+        if self.modules.is_stale(address) {
+            self.module_closed(recording);
+        }
         let module = self.modules.find(recording, address).or_else(|| self.modules.find(recording, pc))?;
         if module.eh_frame_header == 0 {
             return None;
