@@ -13,7 +13,7 @@ pub mod model;
 pub mod reader;
 pub mod replay;
 pub mod report;
-pub mod symbolize;
 pub mod snapshot;
+pub mod symbolize;
 
 pub mod cli;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
-use crate::model::{Cumulative, KeyType, Snapshot, Statistic, StatisticDiff, Traceback};
+use crate::model::{Cumulative, KeyType, Snapshot, Statistic, StatisticDiff, Tally, Traceback};
 
 impl Snapshot {
     /// The groups of both snapshots, and by how much those of this one differ from those of `old`. The largest
@@ -17,34 +17,49 @@ impl Snapshot {
         key_type: KeyType,
         cumulative: Cumulative,
     ) -> Result<Vec<StatisticDiff>> {
-        let new_groups = self.grouped(key_type, cumulative)?;
-        let mut old_groups: HashMap<Traceback, Statistic> = old
-            .grouped(key_type, cumulative)?
-            .into_iter()
-            .map(|stat| (stat.traceback.clone(), stat))
-            .collect();
-        let mut diffs = Vec::with_capacity(new_groups.len());
-        for new in new_groups {
-            let (size, count) = old_groups.remove(&new.traceback).map_or((0, 0), |old| (old.size, old.count));
-            diffs.push(StatisticDiff {
-                size_diff: difference(new.size, size),
-                count_diff: difference(new.count, count),
-                size: new.size,
-                count: new.count,
-                traceback: new.traceback,
-            });
-        }
-        diffs.extend(old_groups.into_values().map(|old| StatisticDiff {
-            size_diff: difference(0, old.size),
-            count_diff: difference(0, old.count),
-            size: 0,
-            count: 0,
-            traceback: old.traceback,
-        }));
-        // No two groups compare equal, since their tracebacks differ.
-        diffs.sort_unstable_by(StatisticDiff::report_order);
-        Ok(diffs)
+        Ok(compare(self.grouped(key_type, cumulative)?, old.grouped(key_type, cumulative)?))
     }
+}
+
+impl Tally {
+    /// As [`Snapshot::compare_to`].
+    ///
+    /// # Errors
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    pub fn compare_to(
+        &self,
+        old: &Tally,
+        key_type: KeyType,
+        cumulative: Cumulative,
+    ) -> Result<Vec<StatisticDiff>> {
+        Ok(compare(self.grouped(key_type, cumulative)?, old.grouped(key_type, cumulative)?))
+    }
+}
+
+fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>) -> Vec<StatisticDiff> {
+    let mut old_groups: HashMap<Traceback, Statistic> =
+        old_groups.into_iter().map(|stat| (stat.traceback.clone(), stat)).collect();
+    let mut diffs = Vec::with_capacity(new_groups.len());
+    for new in new_groups {
+        let (size, count) = old_groups.remove(&new.traceback).map_or((0, 0), |old| (old.size, old.count));
+        diffs.push(StatisticDiff {
+            size_diff: difference(new.size, size),
+            count_diff: difference(new.count, count),
+            size: new.size,
+            count: new.count,
+            traceback: new.traceback,
+        });
+    }
+    diffs.extend(old_groups.into_values().map(|old| StatisticDiff {
+        size_diff: difference(0, old.size),
+        count_diff: difference(0, old.count),
+        size: 0,
+        count: 0,
+        traceback: old.traceback,
+    }));
+    // No two groups compare equal, since their tracebacks differ.
+    diffs.sort_unstable_by(StatisticDiff::report_order);
+    diffs
 }
 
 /// `new - old`, kept within what 64 bits with a sign hold.

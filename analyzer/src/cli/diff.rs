@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::options::GroupArgs;
+use super::selection::SelectionArgs;
 use super::source::Source;
 use super::{print, terminal};
 use crate::error::Result;
-use crate::model::SourceFiles;
+use crate::model::{Cumulative, SourceFiles, StatisticDiff};
 use crate::report::diff::{self, Diff};
 use crate::report::header::Summary;
 use crate::report::json;
@@ -30,6 +31,8 @@ pub struct Args {
     new: OsString,
     #[command(flatten)]
     group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
 }
 
 /// Runs the command.
@@ -39,16 +42,24 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let (old, new) = (Source::parse(&args.old)?, Source::parse(&args.new)?);
-    let (old, new) = (old.load()?, new.load()?);
+    if args.selection.churn {
+        let (old, new) = (old.churn(&args.selection)?, new.churn(&args.selection)?);
+        let statistics = new.compare_to(&old, key_type, cumulative)?;
+        return show(args, (Summary::of_tally(&old), Summary::of_tally(&new)), cumulative, &statistics);
+    }
+    let (old, new) = (old.snapshot(&args.selection)?, new.snapshot(&args.selection)?);
     let statistics = new.compare_to(&old, key_type, cumulative)?;
-    let report = Diff {
-        old: Summary::of(&old),
-        new: Summary::of(&new),
-        key_type,
-        cumulative,
-        statistics: &statistics,
-        limit: args.group.limit(),
-    };
+    show(args, (Summary::of(&old), Summary::of(&new)), cumulative, &statistics)
+}
+
+fn show(
+    args: &Args,
+    (old, new): (Summary<'_>, Summary<'_>),
+    cumulative: Cumulative,
+    statistics: &[StatisticDiff],
+) -> Result<ExitCode> {
+    let (key_type, limit) = (args.group.key_type(), args.group.limit());
+    let report = Diff { old, new, key_type, cumulative, statistics, limit };
     print(&if args.group.json {
         json::diff(&report)
     } else {

@@ -1,12 +1,14 @@
 //! `tmtool stats`: what was live at a moment.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::options::GroupArgs;
-use super::{print, source, terminal};
+use super::selection::SelectionArgs;
+use super::source::Source;
+use super::{print, terminal};
 use crate::error::Result;
-use crate::model::{Moment, SourceFiles};
+use crate::model::{Cumulative, Moment, SourceFiles, Statistic};
 use crate::report::header::Summary;
 use crate::report::json;
 use crate::report::stats::{self, Stats};
@@ -23,13 +25,15 @@ Sizes are those that the program asked for.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A recording or a .snap file.
-    file: PathBuf,
-    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), or a part of the run (50%).
+    /// A recording or a .snap file. FILE@MOMENT takes a moment, as --at does.
+    file: OsString,
+    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), a part of the run (50%), or mark:NAME.
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     #[command(flatten)]
     group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
 }
 
 /// Runs the command.
@@ -38,15 +42,25 @@ pub struct Args {
 /// If the file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    let snapshot = source::load(&args.file, args.at.as_ref())?;
+    let source = Source::parse(&args.file)?.at(args.at.as_ref())?;
+    if args.selection.churn {
+        let tally = source.churn(&args.selection)?;
+        let statistics = tally.statistics(key_type, cumulative)?;
+        return show(args, Summary::of_tally(&tally), cumulative, &statistics);
+    }
+    let snapshot = source.snapshot(&args.selection)?;
     let statistics = snapshot.statistics(key_type, cumulative)?;
-    let report = Stats {
-        snapshot: Summary::of(&snapshot),
-        key_type,
-        cumulative,
-        statistics: &statistics,
-        limit: args.group.limit(),
-    };
+    show(args, Summary::of(&snapshot), cumulative, &statistics)
+}
+
+fn show(
+    args: &Args,
+    snapshot: Summary<'_>,
+    cumulative: Cumulative,
+    statistics: &[Statistic],
+) -> Result<ExitCode> {
+    let (key_type, limit) = (args.group.key_type(), args.group.limit());
+    let report = Stats { snapshot, key_type, cumulative, statistics, limit };
     print(&if args.group.json {
         json::stats(&report)
     } else {
