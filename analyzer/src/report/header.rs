@@ -48,9 +48,8 @@ pub fn text(summary: &Summary<'_>, style: &Style) -> String {
     let mut text = format!("{}: {}", printable(&origin.recording), printable(&program(origin)));
     text += &format!(", pid {} on {}\n", origin.pid, printable(&origin.host));
     if let Some(from_ns) = origin.churn_from_ns {
-        let (from, until) = (duration(from_ns), duration(origin.moment_ns));
         let churn = format!("{} allocated and freed in {blocks}", size(summary.size));
-        text += &format!("From {from} to {until} of {}: {churn}\n", duration(origin.duration_ns));
+        text += &format!("{}: {churn}\n", span(from_ns, origin));
         return text + &warning_lines(origin, style);
     }
     text += &format!("{}\n", live_line(origin));
@@ -65,6 +64,16 @@ pub fn text(summary: &Summary<'_>, style: &Style) -> String {
 pub fn live_line(origin: &Origin) -> String {
     let live = format!("{} live in {}", size(origin.live_bytes), counted(origin.live_blocks, "block"));
     format!("At {}: {live}", moment(origin))
+}
+
+/// The time from `from_ns` to the moment, as the start of a sentence.
+pub fn span(from_ns: u64, origin: &Origin) -> String {
+    let (from, until) = (duration(from_ns), duration(origin.moment_ns));
+    match (from_ns, origin.duration_ns) {
+        (0, whole_ns) if origin.moment_ns == whole_ns => format!("In the whole run of {until}"),
+        (0, whole_ns) => format!("In the first {until} of {}", duration(whole_ns)),
+        (_, whole_ns) => format!("From {from} to {until} of {}", duration(whole_ns)),
+    }
 }
 
 /// The recording, then `sentence` on the whole of it, then what is not known.

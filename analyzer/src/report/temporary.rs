@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::human::{count, counted, duration, percent, size};
+use super::human::{count, counted, percent, size};
 use super::json::{StatisticObject, StatsObject, statistic, to_text};
 use super::stats::{self, Stats};
 use super::style::Style;
@@ -43,10 +43,9 @@ pub fn text(temporary: &Temporary<'_>, style: &Style, source: &mut dyn LineSourc
         return stats::text(stats, style, source);
     };
     let n_freed = n_freed(decades);
-    let (from, until) = (duration(*from_ns), duration(origin.moment_ns));
     let sentence = format!(
-        "From {from} to {until} of {}: {} freed\n{} of them ({}) before their thread allocated the next: {}",
-        duration(origin.duration_ns),
+        "{}: {} freed\n{} of them ({}) before their thread allocated the next: {}",
+        header::span(*from_ns, origin),
         counted(n_freed, "block"),
         count(stats.snapshot.count),
         percent(stats.snapshot.count, n_freed),
@@ -150,7 +149,7 @@ mod tests {
             text(&temporary, &Style { width: Some(80), colour: false }, &mut NoLines),
             "\
 tm.app.4321.bin: app --fast, pid 4321 on host
-From 0 ns to 3.21 s of 12.50 s: 3,001 blocks freed
+In the first 3.21 s of 12.50 s: 3,001 blocks freed
 1,027 of them (34.2%) before their thread allocated the next: 65.5 KiB
 Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
 

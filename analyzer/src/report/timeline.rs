@@ -136,14 +136,14 @@ fn cell(value: u64, top: u64, row: usize) -> char {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::model::{Cumulative, KeyType, NoLines, Snapshot};
     use crate::report::fixtures::origin;
     use crate::report::header::Summary;
 
     /// A rise to a peak of 1 MiB at 3/4 and a fall.
-    pub fn points() -> Vec<Point> {
+    fn points() -> Vec<Point> {
         let heights = (0..60).map(|step| if step < 45 { step + 1 } else { 60 - step });
         let point = |(step, height): (u64, u64)| Point {
             at_ns: step * 100_000_000,
@@ -164,7 +164,29 @@ pub(super) mod tests {
             limit: None,
         };
         let timeline = Timeline { points: &points, from_ns: 0, until_ns: 6_000_000_000, stats };
-        assert_eq!(text(&timeline, &Style { width: Some(50), colour: false }, &mut NoLines), "GOLDEN");
+        assert_eq!(
+            text(&timeline, &Style { width: Some(50), colour: false }, &mut NoLines),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+At most 1024 KiB live in 45 blocks, at 4.40 s
+
+                                       v peak
+1024 KiB |                           ▂▄█
+         |                         ▄▆███
+         |                      ▁▅▇█████
+         |                    ▃▇████████
+         |                 ▂▄███████████
+         |               ▄▆█████████████
+ 512 KiB |            ▁▅▇███████████████
+         |          ▃▇██████████████████
+         |       ▂▄██████████████████████▆▂
+         |     ▄▆███████████████████████████▄▂
+         |  ▁▅▇███████████████████████████████▅▃
+       0 |▃▇████████████████████████████████████▇▅
+         +----------------------------------------
+          0 ns                              6.00 s
+"
+        );
         assert!(json(&timeline).contains("\"points\": ["));
     }
 

@@ -1,7 +1,7 @@
 //! The report of `tmtool top`: who allocated most, whether it was freed or not.
 
 use super::header;
-use super::human::{counted, duration, size};
+use super::human::{counted, size};
 use super::json::{StatsObject, to_text};
 use super::stats::{self, Stats};
 use super::style::Style;
@@ -21,9 +21,7 @@ pub fn text(top: &Top<'_>, style: &Style, source: &mut dyn LineSource) -> String
         return stats::text(&top.stats, style, source);
     };
     let (bytes, blocks) = (size(top.stats.snapshot.size), counted(top.stats.snapshot.count, "block"));
-    let (from, until) = (duration(top.from_ns), duration(origin.moment_ns));
-    let when = format!("From {from} to {until} of {}", duration(origin.duration_ns));
-    let sentence = format!("{when}: {bytes} allocated in {blocks}");
+    let sentence = format!("{}: {bytes} allocated in {blocks}", header::span(top.from_ns, origin));
     header::of_run(origin, &sentence, style) + &stats::groups(&top.stats, style, source)
 }
 
