@@ -26,6 +26,10 @@ pub mod session;
 pub mod sys;
 pub mod unwind;
 
+// Named here because the libc crate links the C library or leaves that to std, depending on what else is built.
+#[link(name = "c")]
+unsafe extern "C" {}
+
 /// A panic cannot be reported from inside the target's `malloc`; code that could panic is a bug, so stop at once.
 #[cfg(not(test))]
 #[panic_handler]

@@ -20,6 +20,9 @@ pub static ADDRESSES: [AtomicPtr<c_void>; Function::ALL.len()] =
 /// See [`allocator_defines_new`]; the stubs read it themselves.
 pub static ALLOCATOR_DEFINES_NEW: AtomicBool = AtomicBool::new(false);
 
+/// `std::get_new_handler`, if the process has a C++ runtime.
+static GET_NEW_HANDLER: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+
 /// Looks all functions up. Any thread may do so at any time; the result is always the same.
 #[cold]
 pub fn resolve() {
@@ -41,6 +44,8 @@ pub fn resolve() {
     let together = owner_of_malloc.is_some() && owner_of_malloc == owner_of_new;
     // Relaxed: as above.
     ALLOCATOR_DEFINES_NEW.store(together, Ordering::Relaxed);
+    let get_new_handler = LinkMap::all().find_map(|map| elf::lookup(map, c"_ZSt15get_new_handlerv"));
+    GET_NEW_HANDLER.store(get_new_handler.unwrap_or(0) as *mut c_void, Ordering::Relaxed);
 }
 
 /// Whether `operator new` must be recorded because the allocator defines it beside `malloc` and does not call that.
@@ -48,6 +53,19 @@ pub fn resolve() {
 pub fn allocator_defines_new() -> bool {
     // Relaxed: see `resolve`.
     ALLOCATOR_DEFINES_NEW.load(Ordering::Relaxed)
+}
+
+/// Whether the program has installed a `std::new_handler`, which every failing `operator new` runs.
+#[inline]
+pub fn has_new_handler() -> bool {
+    // Relaxed: see `resolve`.
+    let address = GET_NEW_HANDLER.load(Ordering::Relaxed);
+    if address.is_null() {
+        return false;
+    }
+    // SAFETY: the address is that function's, which takes nothing and returns a function pointer or null.
+    let get_new_handler: extern "C" fn() -> *mut c_void = unsafe { core::mem::transmute(address) };
+    !get_new_handler().is_null()
 }
 
 #[inline]

@@ -16,13 +16,15 @@ use tm_common::stack::{FrameKind, StackNode};
 use crate::session::threads::{LANES, Lane, Thread};
 use crate::session::{SESSION, Session};
 use crate::sys::tls;
+use crate::unwind::stack_cache::StackCache;
 use crate::unwind::walk::walk_frame_pointers;
-use crate::unwind::{Caller, Frame, Frames, reference};
+use crate::unwind::{Caller, Frame, arch, reference};
 
 /// `function` has returned `block`, of `size` bytes. NULL is a failure, which is no event.
 #[inline]
 pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Caller) {
-    if block.is_null() {
+    // SAFETY: the calling thread's own block, read at once.
+    if block.is_null() || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1) {
         return;
     }
     with_lane(|session, thread, lane| {
@@ -33,12 +35,40 @@ pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Ca
     });
 }
 
+/// Runs `allocate`, an operator of the allocator's that makes a block of `size` bytes. It may do so by calling another
+/// function by its symbol, which is the same allocation and no event; [`allocated`] is called afterwards.
+///
+/// `size + 1` is 0, which is nothing, only for a size that no allocator has.
+#[inline]
+pub fn inside_new(size: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c_void {
+    let inside = size.wrapping_add(1);
+    // SAFETY: the calling thread's own block; a signal handler that comes here meanwhile puts back what it found.
+    let outer = core::mem::replace(unsafe { &mut tls::current().as_mut().allocating }, inside);
+    let block = allocate();
+    // SAFETY: as above.
+    unsafe { tls::current().as_mut() }.allocating = outer;
+    block
+}
+
 /// `function` is about to free `block`. NULL is no event.
 #[inline]
 pub fn freeing(function: Function, block: *mut c_void) {
-    if !block.is_null() {
+    // SAFETY: the calling thread's own block, read at once.
+    if !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast() {
         freed_at(function, block, None);
     }
+}
+
+/// `function`, an operator of the allocator's, is about to free `block` in `free_it`. The operator may do so by calling
+/// `free` or another operator by its symbol, which is the same free and no event.
+#[inline]
+pub fn deleting(function: Function, block: *mut c_void, free_it: impl FnOnce()) {
+    freeing(function, block);
+    // SAFETY: the calling thread's own block; a signal handler that deletes meanwhile puts back what it found.
+    let outer = core::mem::replace(unsafe { &mut tls::current().as_mut().deleting }, block.cast());
+    free_it();
+    // SAFETY: as above. The address may belong to another block from here on.
+    unsafe { tls::current().as_mut() }.deleting = outer;
 }
 
 /// `function` has freed `block`, and was called at `begin`.
@@ -110,41 +140,73 @@ fn stack_of(session: &Session, thread: &Thread, lane: &mut Lane, caller: Caller)
     lane.n_stacks = lane.n_stacks.wrapping_add(1);
     thread.look_at_name(session, lane.n_stacks);
     if limit == 1 {
-        return intern(session, StackId::NONE, Frame::new(caller.pc, FrameKind::Return));
+        return intern(session, StackId::NONE, Frame::new(arch::strip(caller.pc), FrameKind::Return));
     }
-    walk(session, lane, caller);
-    while lane.frames.kept().len() < lane.frames.depth() && lane.frames.enlarge(2 * limit) {
-        walk(session, lane, caller);
-    }
-    let interval = session.self_check_interval.load(Ordering::Relaxed);
-    if interval != 0 && lane.n_stacks.is_multiple_of(interval) {
-        check(session, lane, caller);
-    }
-    intern_all(session, &lane.frames, limit)
-}
-
-#[inline]
-fn walk(session: &Session, lane: &mut Lane, caller: Caller) {
     // Relaxed: constant since the start.
-    if session.frame_pointers_only.load(Ordering::Relaxed) != 0 {
-        walk_frame_pointers(caller, &mut lane.memory, &mut lane.frames);
-    } else {
-        session.unwinder.walk(&session.recording, caller, &mut lane.memory, &mut lane.frames);
+    let fast = session.frame_pointers_only.load(Ordering::Relaxed) == 0;
+    if fast {
+        let joined =
+            session.unwinder.walk_to_cache(&session.recording, caller, &mut lane.memory, &mut lane.cache);
+        if let Ok(n_kept) = joined {
+            check_now_and_then(session, lane, caller);
+            return enter(session, &mut lane.cache, n_kept, limit);
+        }
     }
+    walk_in_full(session, lane, caller, limit)
 }
 
-/// Enters a stack from the outermost frame. A stack of 2 `limit` frames or more is cut to between `limit` and twice
-/// that, at a multiple of `limit` from its outer end: so a recursion does not bring a new root at every depth.
+/// Enters the frames of the cached stack that have no node yet: those inside of the first `n_kept`.
 #[inline]
-fn intern_all(session: &Session, frames: &Frames, limit: usize) -> StackId {
-    let depth = frames.depth();
-    let aligned = if depth >= 2 * limit { (depth / limit - 1) * limit } else { 0 };
-    let kept = frames.kept();
-    let n_cut = aligned.max(depth - kept.len());
-    let mut stack = StackId::NONE;
-    if n_cut > 0 {
-        stack = intern(session, stack, Frame::new(n_cut, FrameKind::Cut));
+fn enter(session: &Session, cache: &mut StackCache, n_kept: usize, limit: usize) -> StackId {
+    let n_cut = n_frames_cut(cache.frames().len(), limit);
+    // Nodes are chains from the cut: another cut makes other nodes.
+    let first = if n_cut == cache.n_cut { n_kept.max(n_cut) } else { n_cut };
+    cache.n_cut = n_cut;
+    let mut stack = match first.checked_sub(1).and_then(|outer| cache.frames().get(outer)) {
+        Some(outer) if first > n_cut => outer.node,
+        _ => enter_cut(session, n_cut),
+    };
+    for frame in cache.frames_mut().iter_mut().skip(first) {
+        stack = intern(session, stack, Frame::new(arch::strip(frame.state.pc), frame.state.kind));
+        frame.node = stack;
     }
+    if stack == StackId::NONE {
+        // The file cannot grow; frames without nodes must not be taken for entered ones.
+        cache.clear();
+    }
+    stack
+}
+
+/// Of a stack of 2 `limit` frames or more, between `limit` and twice that are kept, and the cut is at a multiple of
+/// `limit` from the outer end: so a recursion does not bring a new root at every depth.
+#[inline]
+fn n_frames_cut(depth: usize, limit: usize) -> usize {
+    if depth >= 2 * limit { (depth / limit - 1) * limit } else { 0 }
+}
+
+#[inline]
+fn enter_cut(session: &Session, n_cut: usize) -> StackId {
+    if n_cut == 0 { StackId::NONE } else { intern(session, StackId::NONE, Frame::new(n_cut, FrameKind::Cut)) }
+}
+
+/// A stack that the cache cannot hold.
+#[cold]
+fn walk_in_full(session: &Session, lane: &mut Lane, caller: Caller, limit: usize) -> StackId {
+    loop {
+        // Relaxed: constant since the start.
+        if session.frame_pointers_only.load(Ordering::Relaxed) != 0 {
+            walk_frame_pointers(caller, &mut lane.memory, &mut lane.frames);
+        } else {
+            session.unwinder.walk(&session.recording, caller, &mut lane.memory, &mut lane.frames);
+        }
+        let complete = lane.frames.kept().len() == lane.frames.depth();
+        if complete || !lane.frames.enlarge(2 * limit) {
+            break;
+        }
+    }
+    let (depth, kept) = (lane.frames.depth(), lane.frames.kept());
+    let n_cut = n_frames_cut(depth, limit).max(depth - kept.len());
+    let mut stack = enter_cut(session, n_cut);
     for &frame in kept.iter().take(depth - n_cut).rev() {
         stack = intern(session, stack, frame);
     }
@@ -157,20 +219,33 @@ fn intern(session: &Session, parent: StackId, frame: Frame) -> StackId {
     session.stacks.intern(&session.recording, node)
 }
 
-/// `TM_SELF_CHECK`: walks again without caches, and counts a difference. The first walk's frames stay.
+/// `TM_SELF_CHECK`.
+#[inline]
+fn check_now_and_then(session: &Session, lane: &mut Lane, caller: Caller) {
+    // Relaxed: constant since the start.
+    let interval = session.self_check_interval.load(Ordering::Relaxed);
+    if interval != 0 && lane.n_stacks.is_multiple_of(interval) {
+        check(session, lane, caller);
+    }
+}
+
+/// Walks again without caches, and counts a difference. The cached stack stays.
 #[cold]
 fn check(session: &Session, lane: &mut Lane, caller: Caller) {
     let Some(header) = session.recording.header() else { return };
-    // SAFETY: all zeros is a `Frames` without room.
-    let mut again: Frames = unsafe { core::mem::zeroed() };
-    reference::walk(&session.unwinder, &session.recording, caller, &mut lane.memory, &mut again);
-    if again.enlarge(again.depth().max(Frames::CAPACITY_MIN).next_power_of_two()) {
-        reference::walk(&session.unwinder, &session.recording, caller, &mut lane.memory, &mut again);
+    let depth = lane.cache.frames().len();
+    loop {
+        reference::walk(&session.unwinder, &session.recording, caller, &mut lane.memory, &mut lane.frames);
+        let complete = lane.frames.kept().len() == lane.frames.depth();
+        if complete || !lane.frames.enlarge(lane.frames.depth().next_power_of_two()) {
+            break;
+        }
     }
-    let len = lane.frames.kept().len();
-    let same = again.depth() == lane.frames.depth() && again.kept().get(..len) == Some(lane.frames.kept());
+    let cached =
+        lane.cache.frames().iter().rev().map(|frame| (arch::strip(frame.state.pc) as u64, frame.state.kind));
+    let walked = lane.frames.kept().iter().map(|frame| (frame.pc(), frame.kind()));
+    let same = lane.frames.depth() == depth && cached.eq(walked);
     // Relaxed: counters.
     header.self_checks.fetch_add(1, Ordering::Relaxed);
     header.self_check_differences.fetch_add(u64::from(!same), Ordering::Relaxed);
-    again.release();
 }

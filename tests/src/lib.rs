@@ -1,1 +1,22 @@
-//! Runs programs under libtm.so for the end-to-end tests.
+//! The harness of the end-to-end tests: real programs under libtm.so, and what their recordings say.
+//!
+//! ```text
+//! products (libtm.so, tmtool)   programs (compiled on the spot)
+//!                         \       /
+//!                          run (with and without libtm.so) -> recordings -> info
+//!                                                                       \-> recorded, against notes
+//! ```
+//!
+//! The oracles are not here: they are the programs' own knowledge and preloads in `programs/oracle`.
+
+pub mod products;
+pub mod programs;
+
+pub mod run;
+
+pub mod info;
+
+pub mod counting;
+
+pub mod notes;
+pub mod recorded;

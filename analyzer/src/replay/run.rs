@@ -4,6 +4,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::Ending;
 
 use super::engine::Engine;
+use super::event::MergedEvent;
 use super::live::LiveTable;
 use super::observer::Observer;
 use crate::error::{Error, Result};
@@ -47,6 +48,27 @@ pub fn run<O: Observer>(
         }
     }
     Ok(())
+}
+
+/// Calls `call` with each event of `process` in the order in which it takes effect. An event of which it shows only
+/// later that it came before others of its address comes after them.
+///
+/// # Errors
+/// There is no such process.
+pub fn events(recording: &Recording, process: ProcessIndex, call: impl FnMut(&MergedEvent)) -> Result<()> {
+    let mut engine = Engine::new(recording, process, inherited(recording, process)?);
+    engine.run(Stamp(u64::MAX), &mut Call(call));
+    Ok(())
+}
+
+/// Calls a function with each event.
+struct Call<F>(F);
+
+impl<F: FnMut(&MergedEvent)> Observer for Call<F> {
+    #[inline]
+    fn event(&mut self, event: &MergedEvent) {
+        (self.0)(event);
+    }
 }
 
 /// The process that `process` inherited its first blocks from, if that is in the recording.

@@ -6,9 +6,7 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 
-use super::{
-    Block, Engine, LiveTable, MergedEvent, Observer, Processes, RawSnapshot, Selection, Totals, all_totals,
-};
+use super::{Block, Processes, RawSnapshot, Selection, Totals, all_totals, events};
 use crate::model::Moment;
 use crate::reader::Recording;
 use crate::reader::testing::{Random, RecordingBuilder};
@@ -183,15 +181,9 @@ fn a_ring_names_its_threads() {
     builder.event(FIRST, 0, &Event::ThreadStart { thread: ThreadIndex(9), stamp: Stamp(20) });
     builder.event(FIRST, 0, &malloc(0x20, 1, 30));
     let recording = open(&builder);
-    struct Threads(Vec<u32>);
-    impl Observer for Threads {
-        fn event(&mut self, event: &MergedEvent) {
-            self.0.push(event.thread.0);
-        }
-    }
-    let mut threads = Threads(Vec::new());
-    Engine::new(&recording, FIRST, LiveTable::default()).run(Stamp(u64::MAX), &mut threads);
-    assert_eq!(threads.0, [0, 9]);
+    let mut threads = Vec::new();
+    events(&recording, FIRST, |event| threads.push(event.thread.0)).expect("the process is there");
+    assert_eq!(threads, [0, 9]);
 }
 
 /// A true history of several threads, and what it leaves.

@@ -6,13 +6,10 @@
 
 use core::ffi::c_void;
 
-use tm_common::functions::{Family, Function};
+use tm_common::functions::Function;
 
 use super::caller;
 use super::stub::stub_new;
-use crate::sys::link_map::LinkMap;
-use crate::sys::text::Text;
-use crate::sys::{elf, process, syscall};
 use crate::{real, recorder};
 
 /// An object to pass as `std::nothrow`, which is only a tag.
@@ -20,6 +17,10 @@ static NOTHROW: u8 = 0;
 
 /// Defines what the stub of a throwing operator calls: the allocator's operator that does not throw, so that no
 /// exception crosses a frame of ours. Null on failure and where nothing is recorded.
+///
+/// That operator runs a `std::new_handler`, and the throwing one would run it again; so where there is one, the
+/// allocator's `malloc` is asked, which has none. A block that the throwing operator gets after all, because the handler
+/// has freed something, is not recorded: its free shows as an unknown one.
 macro_rules! new_hooks {
     ($($name:ident $function:ident by $nothrow:ident ($($argument:ident),*) $target:ident;)*) => { $(
         stub_new!($name, $function, $target);
@@ -32,11 +33,21 @@ macro_rules! new_hooks {
             if !real::allocator_defines_new() {
                 return core::ptr::null_mut();
             }
-            let block = new_hooks!(@ $nothrow size $(, $argument second)*);
+            let block = if real::has_new_handler() {
+                new_hooks!(@ plain size $(, $argument second)*)
+            } else {
+                recorder::inside_new(size, || new_hooks!(@ $nothrow size $(, $argument second)*))
+            };
             recorder::allocated(Function::$function, block, size, caller!(pc, sp, fp));
             block
         }
     )* };
+    (@ plain $size:ident) => {
+        real::malloc($size)
+    };
+    (@ plain $size:ident, $alignment:ident $second:ident) => {
+        real::allocate_by(Function::AlignedAlloc, $second, $size, 0)
+    };
     (@ $nothrow:ident $size:ident) => {
         real::allocate_by(Function::$nothrow, $size, &raw const NOTHROW as usize, 0)
     };
@@ -63,10 +74,12 @@ macro_rules! delete_hooks {
         /// The hook of the C++ operator of this name.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(block: *mut c_void, second: usize, third: usize) {
+            let free_it = || real::free_by(Function::$function, block, second, third);
             if real::allocator_defines_new() {
-                recorder::freeing(Function::$function, block);
+                recorder::deleting(Function::$function, block, free_it);
+            } else {
+                free_it();
             }
-            real::free_by(Function::$function, block, second, third);
         }
     )* };
 }
@@ -84,27 +97,4 @@ delete_hooks! {
     _ZdaPvmSt11align_val_t DeleteArraySizedAligned;
     _ZdlPvSt11align_val_tRKSt9nothrow_t DeleteAlignedNothrow;
     _ZdaPvSt11align_val_tRKSt9nothrow_t DeleteArrayAlignedNothrow;
-}
-
-/// Takes the operators out of this library's dynamic symbol table if they are not to be recorded. The loader passes
-/// over symbols without a value.
-pub fn withdraw_unless_needed() {
-    if real::allocator_defines_new() {
-        return;
-    }
-    let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
-    let page_bytes = process::InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
-    for &function in Function::ALL.iter().filter(|function| function.family() == Family::Cxx) {
-        let mut name = Text::<64>::EMPTY;
-        name.push(function.symbol().as_bytes());
-        let Some(symbol) = elf::find_symbol(ours, name.as_c_str()) else { continue };
-        let page = symbol as usize & !(page_bytes - 1);
-        // Two pages: the entry may straddle them.
-        if syscall::mprotect(page, 2 * page_bytes, libc::PROT_READ | libc::PROT_WRITE).is_err() {
-            return;
-        }
-        // SAFETY: an entry of our own symbol table, writable now; the process has one thread yet.
-        unsafe { (*symbol).st_value = 0 };
-        let _ = syscall::mprotect(page, 2 * page_bytes, libc::PROT_READ);
-    }
 }

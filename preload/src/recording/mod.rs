@@ -10,6 +10,9 @@ pub mod output;
 pub mod ring;
 pub mod stack_table;
 
+#[cfg(test)]
+mod tests;
+
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 

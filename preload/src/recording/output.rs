@@ -17,7 +17,7 @@ pub type Path = Text<PATH_BYTES>;
 
 /// Why there is no recording.
 #[derive(Debug)]
-pub enum CreateError {
+pub enum CreateRefused {
     /// The file is something else than a recording, and was left alone.
     NotOurs,
     /// The system refused.
@@ -66,16 +66,16 @@ impl Recording {
     /// Creates the file that `path` names and makes it the recording of this process.
     ///
     /// A recording of an earlier run is replaced; one of this run is not: the name gets the pid appended.
-    pub fn create(&self, path: &mut Path, config: &Config) -> Result<(), CreateError> {
+    pub fn create(&self, path: &mut Path, config: &Config) -> Result<(), CreateRefused> {
         if path.is_cut() {
-            return Err(CreateError::System(Errno(libc::ENAMETOOLONG)));
+            return Err(CreateRefused::System(Errno(libc::ENAMETOOLONG)));
         }
         let fd = create_file(path, config)?;
         let result = self.begin(fd, path, config);
         syscall::close(fd);
         result.map_err(|error| {
             syscall::unlink(path.as_c_str()).ok();
-            CreateError::System(error)
+            CreateRefused::System(error)
         })
     }
 
@@ -138,28 +138,28 @@ impl Recording {
 const NAMES_TRIED: usize = 16;
 
 /// Opens a new file, readable by its owner only. Never follows a link and never writes into an existing file.
-fn create_file(path: &mut Path, config: &Config) -> Result<i32, CreateError> {
+fn create_file(path: &mut Path, config: &Config) -> Result<i32, CreateRefused> {
     const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     for _ in 0..NAMES_TRIED {
         match syscall::open(path.as_c_str(), NEW, 0o600) {
             Ok(fd) => return Ok(fd),
             Err(Errno(libc::EEXIST)) => {}
-            Err(error) => return Err(CreateError::System(error)),
+            Err(error) => return Err(CreateRefused::System(error)),
         }
         match judge(path, config) {
             Standing::Replaceable => {
                 if let Err(error) = syscall::unlink(path.as_c_str()) {
-                    return Err(CreateError::System(error));
+                    return Err(CreateRefused::System(error));
                 }
             }
             Standing::OfThisRun => {
                 path.push(b".").push_number(u64::from(syscall::getpid()));
             }
-            Standing::NotOurs => return Err(CreateError::NotOurs),
-            Standing::Unreadable(error) => return Err(CreateError::System(error)),
+            Standing::NotOurs => return Err(CreateRefused::NotOurs),
+            Standing::Unreadable(error) => return Err(CreateRefused::System(error)),
         }
     }
-    Err(CreateError::System(Errno(libc::EEXIST)))
+    Err(CreateRefused::System(Errno(libc::EEXIST)))
 }
 
 /// What an existing file of our name is.

@@ -55,11 +55,10 @@ impl Ring {
         if self.next >= self.limit && !self.begin_segment(recording, event) {
             return recording.lose(Loss::NoSpace);
         }
-        let mut record = [0; Writer::CAPACITY];
-        let len = self.encoder.encode(event, &mut record);
-        // SAFETY: `next < limit`, behind which a whole buffer fits; the segment is this ring's alone.
+        // SAFETY: `next < limit`, behind which a whole buffer fits; the segment is this ring's alone, and what lies behind
+        // its committed length is nothing yet.
         unsafe {
-            core::ptr::copy_nonoverlapping(record.as_ptr(), self.next, Writer::CAPACITY);
+            let len = self.encoder.encode(event, &mut *self.next.cast::<[u8; Writer::CAPACITY]>());
             self.next = self.next.add(len);
             let start = self.segment.cast::<u8>().add(HEADER_BYTES);
             let used = self.next.offset_from_unsigned(start) as u32;

@@ -10,6 +10,7 @@ pub mod finish;
 pub mod fork;
 pub mod start;
 pub mod threads;
+pub mod withdraw;
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 

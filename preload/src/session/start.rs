@@ -8,11 +8,11 @@ use tm_common::header::Loss;
 use tm_common::ids::Epoch;
 use tm_common::metadata::TextKind;
 
-use super::{IDLE, Phase, Session, WORD_RECORDING};
+use super::{IDLE, Phase, Session, WORD_RECORDING, withdraw};
 use crate::config::Config;
 use crate::real;
 use crate::recording::PATH_BYTES;
-use crate::recording::output::{self, CreateError, Names};
+use crate::recording::output::{self, CreateRefused, Names};
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::Message;
 use crate::sys::process::InitialStack;
@@ -22,7 +22,7 @@ use crate::sys::{elf, pages, syscall};
 /// Starts the session; whether it records now.
 pub fn start(session: &Session) -> bool {
     real::resolve();
-    crate::hooks::cxx::withdraw_unless_needed();
+    withdraw::withdraw_cxx_unless_needed();
     let stack = InitialStack::current();
     let config = Config::read(stack);
     let recording = !config.disabled && begin(session, stack, &config);
@@ -131,25 +131,33 @@ fn describe(session: &Session, stack: InitialStack, program: &Program) {
     debug_assert_eq!(recording.epoch(), Epoch(0), "the first process begins with the first epoch");
 }
 
-/// A program that defines `malloc` itself is found before us by every caller.
+/// A program that defines `malloc` itself is found before us by every caller, and so is a library that is preloaded
+/// before us.
 fn warn_of_own_malloc(program: &[u8]) {
-    let first = LinkMap::all().next();
-    if first.is_some_and(|map| elf::find_symbol(map, c"malloc").is_some()) {
-        let message = Message::start("").bytes(program).text(" defines ").text(Function::Malloc.symbol());
-        message
-            .text(" itself, so its allocations cannot be recorded; build it with the system allocator")
-            .say();
+    let before_us = LinkMap::all().take_while(|map| !map.is_ours());
+    for (place, map) in before_us.enumerate() {
+        if elf::find_symbol(map, c"malloc").is_none() {
+            continue;
+        }
+        let name = if place == 0 { program } else { map.name().to_bytes() };
+        let message = Message::start("").bytes(name).text(" defines ").text(Function::Malloc.symbol());
+        let reason = if place == 0 {
+            " itself, so its allocations cannot be recorded; build it with the system allocator"
+        } else {
+            " and stands before libtm.so: what it does not hand on is not recorded; name libtm.so first in LD_PRELOAD"
+        };
+        return message.text(reason).say();
     }
 }
 
-fn explain(path: &[u8], error: &CreateError) {
+fn explain(path: &[u8], error: &CreateRefused) {
     match error {
-        CreateError::NotOurs => {
+        CreateRefused::NotOurs => {
             let message =
                 Message::start("").bytes(path).text(" exists and is not a tm recording; it was left");
             message.text(" alone and nothing is recorded: remove it or set TM_OUT to another path").say();
         }
-        CreateError::System(error) => {
+        CreateRefused::System(error) => {
             let message = Message::start("cannot create ").bytes(path).text(": ").error(*error);
             message.text("; nothing is recorded: set TM_OUT to a path that can be written").say();
         }

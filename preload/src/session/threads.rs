@@ -13,6 +13,7 @@ use crate::recording::ring::Ring;
 use crate::sys::tls::ThreadBlock;
 use crate::sys::{pages, syscall};
 use crate::unwind::Frames;
+use crate::unwind::stack_cache::StackCache;
 use crate::unwind::stack_memory::StackMemory;
 
 /// How many events of one thread may be under way: its own, and that of a signal handler that interrupted it there.
@@ -27,7 +28,9 @@ const NAME_CHECKS: (u32, u32) = (64, 1 << 14);
 pub struct Lane {
     /// Where its events go.
     pub ring: Ring,
-    /// The frames of its last stack.
+    /// Its last stack.
+    pub cache: StackCache,
+    /// The frames of a stack that the cache cannot hold.
     pub frames: Frames,
     /// The thread's stacks.
     pub memory: StackMemory,
@@ -131,6 +134,7 @@ impl Threads {
             // SAFETY: as above.
             let lane = unsafe { &mut *lane.get() };
             lane.memory.clear();
+            lane.cache.clear();
             lane.n_stacks = 0;
             lane.ring.hand_over(&session.recording, index);
         }

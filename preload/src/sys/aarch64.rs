@@ -1,6 +1,6 @@
 //! What only aarch64 assembly can say: system calls, the thread-local block, the counter.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 
 use tm_common::header::ClockKind;
 
@@ -18,18 +18,6 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     }
     result
 }
-
-global_asm!(
-    ".section .tbss.tm_tls,\"awT\",@nobits",
-    ".hidden tm_tls",
-    ".globl tm_tls",
-    ".type tm_tls, @object",
-    ".size tm_tls, 64",
-    ".p2align 4",
-    "tm_tls:",
-    ".zero 64",
-    ".text",
-);
 
 /// The address of the calling thread's `tm_tls`.
 #[inline]

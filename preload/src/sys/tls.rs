@@ -1,8 +1,23 @@
 //! The thread-local block: the little that a hook must know of its thread before anything else.
 
+use core::arch::global_asm;
 use core::ptr::NonNull;
 
 use super::arch;
+
+// 64 bytes in the initial-exec model: reading them is one or two instructions and never allocates. `#[thread_local]` is
+// not stable, and `thread_local!` in a shared library calls `__tls_get_addr`, which may call us.
+global_asm!(
+    ".section .tbss.tm_tls,\"awT\",@nobits",
+    ".hidden tm_tls",
+    ".globl tm_tls",
+    ".type tm_tls, @object",
+    ".size tm_tls, 64",
+    ".p2align 4",
+    "tm_tls:",
+    ".zero 64",
+    ".text",
+);
 
 /// What is kept for each thread, all zero in a new one. No destructor: a thread's last frees come after those.
 #[repr(C)]
@@ -13,7 +28,11 @@ pub struct ThreadBlock {
     /// How many recorder calls are under way: 1 while an event is recorded, 2 while a signal handler that interrupted
     /// it records one.
     pub depth: u32,
-    reserved: [u32; 11],
+    /// The block that a recorded `operator delete` gives back right now, null outside of one.
+    pub deleting: *mut u8,
+    /// One more than the bytes that a recorded `operator new` asks for right now, 0 outside of one.
+    pub allocating: usize,
+    reserved: [u32; 8],
 }
 
 const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");

@@ -1,6 +1,6 @@
 //! What only x86_64 assembly can say: system calls, the thread-local block, the counter.
 
-use core::arch::{asm, global_asm, x86_64};
+use core::arch::{asm, x86_64};
 
 use tm_common::header::ClockKind;
 
@@ -19,20 +19,6 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     }
     result
 }
-
-// A thread-local block of 64 bytes in the initial-exec model: reading it is one instruction and never allocates.
-// `#[thread_local]` is not stable, and `thread_local!` in a shared library calls `__tls_get_addr`, which may call us.
-global_asm!(
-    ".section .tbss.tm_tls,\"awT\",@nobits",
-    ".hidden tm_tls",
-    ".globl tm_tls",
-    ".type tm_tls, @object",
-    ".size tm_tls, 64",
-    ".p2align 4",
-    "tm_tls:",
-    ".zero 64",
-    ".text",
-);
 
 /// The address of the calling thread's `tm_tls`.
 #[inline]

@@ -16,6 +16,7 @@ pub mod modules;
 pub mod reference;
 pub mod rule;
 pub mod rule_table;
+pub mod stack_cache;
 pub mod stack_memory;
 pub mod walk;
 
@@ -110,14 +111,6 @@ impl Frames {
         }
         // SAFETY: so many were written.
         unsafe { core::slice::from_raw_parts(self.first, self.depth.min(self.capacity)) }
-    }
-
-    /// Gives the room back.
-    pub fn release(self) {
-        if !self.first.is_null() {
-            // SAFETY: nobody else has the room, which came from `pages::zeroed`.
-            unsafe { crate::sys::syscall::munmap(self.first.cast(), self.capacity * size_of::<Frame>()) };
-        }
     }
 
     /// Makes room for the whole of a stack that did not fit, up to `limit` frames. False if there is no more memory or

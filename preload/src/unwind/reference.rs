@@ -53,7 +53,7 @@ pub fn walk(
     // SAFETY: there is room for the tracked registers.
     unsafe { arch::capture(&mut registers.values) };
     let stack_pointer = column(u64::from(arch::STACK_POINTER)).unwrap_or(0);
-    // The last register of each list is what `capture` returns to, or on aarch64 what stands in x30 then.
+    // What `capture` returns to, or on aarch64 what stands in x30 then.
     registers.pc = registers.values[arch::CAPTURED_PC];
     let mut inside = true;
     let mut n_own = 0;

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::arch;
 use crate::sys::maps;
 
 /// How many stacks a thread may switch between without its mappings being asked for again: its own, a signal stack
@@ -21,11 +22,11 @@ impl StackMemory {
         self.ranges.fill(0..0);
     }
 
-    /// What can be read outward from `sp`: up to the end of its mapping. `None` if it is not mapped.
+    /// What can be read outward from `sp`, red zone included: up to the end of its mapping. `None` if it is not mapped.
     #[inline]
     pub fn above(&mut self, sp: usize) -> Option<Readable> {
         match self.ranges.iter().find(|range| range.contains(&sp)) {
-            Some(range) => Some(Readable { start: sp, end: range.end }),
+            Some(range) => Some(Readable::of(range, sp)),
             None => self.look_up(sp),
         }
     }
@@ -33,9 +34,9 @@ impl StackMemory {
     #[cold]
     fn look_up(&mut self, sp: usize) -> Option<Readable> {
         let range = maps::mapping_of(sp)?;
-        let end = range.end;
+        let readable = Readable::of(&range, sp);
         // A stack that has grown replaces what was known of it.
-        let same = self.ranges.iter().position(|known| known.end == end);
+        let same = self.ranges.iter().position(|known| known.end == range.end);
         let place = same.unwrap_or_else(|| {
             self.oldest = (self.oldest + 1) % RANGES;
             self.oldest
@@ -43,7 +44,7 @@ impl StackMemory {
         if let Some(slot) = self.ranges.get_mut(place) {
             *slot = range;
         }
-        Some(Readable { start: sp, end })
+        Some(readable)
     }
 }
 
@@ -55,10 +56,24 @@ pub struct Readable {
 }
 
 impl Readable {
+    /// A function that a signal interrupted between `leave` and `ret` has its caller's registers below its `sp`: unwind
+    /// tables still say so, and the kernel leaves the red zone alone.
+    #[inline]
+    fn of(range: &Range<usize>, sp: usize) -> Readable {
+        Readable { start: sp.saturating_sub(arch::RED_ZONE_BYTES).max(range.start), end: range.end }
+    }
+
     /// Whether the word at `address` can be read.
     #[inline]
     pub fn holds(&self, address: usize) -> bool {
         address >= self.start && address.is_multiple_of(8) && address < self.end && self.end - address >= 8
+    }
+
+    /// Whether the word at `address`, known to be aligned, lies in the mapping. One comparison.
+    #[inline]
+    pub fn holds_inner(&self, address: usize) -> bool {
+        // The mapping ends at a page, so an aligned word that starts in it ends in it.
+        address.wrapping_sub(self.start) < self.end - self.start
     }
 
     /// The word at `address`, if it lies in the stack.

@@ -1,10 +1,14 @@
-//! The walk that every event takes: stack pointer and frame pointer only, one cached rule a frame.
+//! The walk that every event takes: stack pointer and frame pointer only, one cached rule a frame, and only as far as
+//! the last stack has changed.
+
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use tm_common::stack::FrameKind;
 
 use super::modules::Modules;
 use super::rule::{Kind, Rule};
 use super::rule_table::RuleTable;
+use super::stack_cache::{CachedFrame, StackCache, State};
 use super::stack_memory::{Readable, StackMemory};
 use super::{Caller, Frame, Frames, arch, cfi, eh_frame, reference};
 use crate::recording::Recording;
@@ -16,29 +20,129 @@ pub struct Unwinder {
     pub rules: RuleTable,
     /// Found modules.
     pub modules: Modules,
+    /// Counts how often rules became void.
+    generation: AtomicU32,
 }
 
-/// A walk came to a frame whose rule needs registers that it does not track.
+/// Why a stack is walked the slow way: a frame's rule needs registers that the fast walk does not track, or the stack
+/// is too deep for the cache, or its memory is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NeedsRegisters;
+pub struct NotCached;
 
-/// Where the walk stands: the frame that `pc` returns into.
-#[derive(Clone, Copy, Debug)]
-struct State {
-    pc: usize,
-    sp: usize,
-    fp: usize,
-    kind: FrameKind,
+/// What has become of the outer part of a cached stack.
+enum Outer {
+    Same,
+    /// The frame at `changed` still stands; its caller is `next` now.
+    ChangedAt {
+        changed: usize,
+        next: Option<State>,
+    },
+}
+
+impl State {
+    #[inline]
+    fn of(caller: Caller) -> State {
+        State { pc: caller.pc, sp: caller.sp, fp: caller.fp, kind: FrameKind::Return }
+    }
 }
 
 impl Unwinder {
     /// Knows nothing yet.
     pub const fn new() -> Unwinder {
-        Unwinder { rules: RuleTable::new(), modules: Modules::new() }
+        Unwinder { rules: RuleTable::new(), modules: Modules::new(), generation: AtomicU32::new(0) }
     }
 
-    /// Walks the whole stack of `caller` into `frames`.
+    /// Walks from `caller` until the cache takes over, and makes the cache this stack. The number of outer frames that
+    /// stayed as they were. An error if the stack cannot be cached; the cache is empty then.
     #[inline]
+    pub fn walk_to_cache(
+        &self,
+        recording: &Recording,
+        caller: Caller,
+        memory: &mut StackMemory,
+        cache: &mut StackCache,
+    ) -> Result<usize, NotCached> {
+        // Relaxed: whoever sees an old generation has no frame of the module that went.
+        cache.keep_only(self.generation.load(Ordering::Relaxed), recording.epoch());
+        cache.begin();
+        let n_kept = self.inner_frames(recording, State::of(caller), memory, cache);
+        match n_kept {
+            Ok(n_kept) => cache.finish(n_kept),
+            Err(NotCached) => cache.clear(),
+        }
+        n_kept
+    }
+
+    /// Pushes the frames that are not as the cache has them.
+    #[inline]
+    fn inner_frames(
+        &self,
+        recording: &Recording,
+        mut state: State,
+        memory: &mut StackMemory,
+        cache: &mut StackCache,
+    ) -> Result<usize, NotCached> {
+        let mut stack = memory.above(state.sp).ok_or(NotCached)?;
+        let mut end = cache.frames().len();
+        loop {
+            let (found, rest) = cache.find(&state, end);
+            end = rest;
+            let next = match found {
+                None => {
+                    let (frame, next) = self.step(recording, state, memory, &mut stack)?;
+                    cache.push(frame).then_some(()).ok_or(NotCached)?;
+                    next
+                }
+                Some(place) => match self.outer_frames(recording, place, memory, &mut stack, cache)? {
+                    Outer::Same => return Ok(place + 1),
+                    Outer::ChangedAt { changed, next } => {
+                        for place in (changed..=place).rev() {
+                            let frame = *cache.frames().get(place).ok_or(NotCached)?;
+                            cache.push(frame).then_some(()).ok_or(NotCached)?;
+                        }
+                        end = changed;
+                        next
+                    }
+                },
+            };
+            match next {
+                Some(next) => state = next,
+                None => return Ok(0),
+            }
+        }
+    }
+
+    /// Whether everything outward from the cached frame at `place`, where the live stack is, is as it was.
+    #[inline]
+    fn outer_frames(
+        &self,
+        recording: &Recording,
+        place: usize,
+        memory: &mut StackMemory,
+        stack: &mut Readable,
+        cache: &StackCache,
+    ) -> Result<Outer, NotCached> {
+        let mut place = cache.validate(place, *stack);
+        loop {
+            let frames = cache.frames();
+            let frame = frames.get(place).ok_or(NotCached)?;
+            if place == 0 && !frame.barrier {
+                return Ok(Outer::Same);
+            }
+            let (_, next) = self.step_again(recording, frame.state, memory, stack)?;
+            let expected = place.checked_sub(1).and_then(|outer| frames.get(outer)).map(|outer| outer.state);
+            if next != expected {
+                return Ok(Outer::ChangedAt { changed: place, next });
+            }
+            match place {
+                0 => return Ok(Outer::Same),
+                _ => place = cache.validate(place - 1, *stack),
+            }
+        }
+    }
+
+    /// Walks the whole stack of `caller` into `frames`: for stacks that cannot be cached.
+    #[cold]
     pub fn walk(&self, recording: &Recording, caller: Caller, memory: &mut StackMemory, frames: &mut Frames) {
         frames.clear();
         if self.walk_by_rules(recording, caller, memory, frames).is_err() {
@@ -47,39 +151,57 @@ impl Unwinder {
         }
     }
 
-    #[inline]
     fn walk_by_rules(
         &self,
         recording: &Recording,
         caller: Caller,
         memory: &mut StackMemory,
         frames: &mut Frames,
-    ) -> Result<(), NeedsRegisters> {
-        let mut state = State { pc: caller.pc, sp: caller.sp, fp: caller.fp, kind: FrameKind::Return };
-        let Some(mut stack) = memory.above(state.sp) else {
+    ) -> Result<(), NotCached> {
+        let mut state = State::of(caller);
+        let mut stack = memory.above(state.sp).ok_or(NotCached)?;
+        loop {
             frames.push(Frame::new(arch::strip(state.pc), state.kind));
-            return Ok(());
-        };
-        while state.pc != 0 {
-            let pc = arch::strip(state.pc);
-            frames.push(Frame::new(pc, state.kind));
-            let rule = self.rule(recording, pc, state.kind);
-            let next = match rule.kind {
-                Kind::Complex => return Err(NeedsRegisters),
-                Kind::Signal => {
-                    let Some(interrupted) = interrupted(state, stack) else { break };
-                    let Some(above) = memory.above(interrupted.sp) else { break };
-                    stack = above;
-                    Some(interrupted)
-                }
-                Kind::End => None,
-                Kind::Guess => guess(state, stack),
-                _ => apply(rule, state, stack),
-            };
-            let Some(next) = next else { break };
-            state = next;
+            match self.step_again(recording, state, memory, &mut stack)?.1 {
+                Some(next) => state = next,
+                None => return Ok(()),
+            }
         }
-        Ok(())
+    }
+
+    /// One step outward: what it read, and the caller's state; `None` at the outermost frame.
+    ///
+    /// Always inlined: the frame and the state stay in registers, which is a third of the walk's cost.
+    #[inline(always)]
+    fn step(
+        &self,
+        recording: &Recording,
+        state: State,
+        memory: &mut StackMemory,
+        stack: &mut Readable,
+    ) -> Result<(CachedFrame, Option<State>), NotCached> {
+        let rule = self.rule(recording, arch::strip(state.pc), state.kind);
+        let base = match rule.kind {
+            Kind::FromStackPointer => state.sp,
+            Kind::FromFramePointer => state.fp,
+            _ => return odd_step(rule, state, memory, stack),
+        };
+        let cfa = base.wrapping_add_signed(rule.cfa_offset as isize);
+        let mut frame = CachedFrame::at(state);
+        let next = apply(rule, cfa, cfa, state, *stack, &mut frame);
+        Ok((frame, next))
+    }
+
+    /// The same, where a call costs less than another copy of the code.
+    #[inline(never)]
+    fn step_again(
+        &self,
+        recording: &Recording,
+        state: State,
+        memory: &mut StackMemory,
+        stack: &mut Readable,
+    ) -> Result<(CachedFrame, Option<State>), NotCached> {
+        self.step(recording, state, memory, stack)
     }
 
     /// The rule at `pc`. An interrupted frame's is not cached: the same address may also be returned to, where the
@@ -122,7 +244,7 @@ impl Unwinder {
     #[cold]
     pub fn module_closed(&self, recording: &Recording) {
         if self.modules.forget_unloaded(recording) {
-            self.rules.clear();
+            self.forget_rules();
         }
     }
 
@@ -131,32 +253,82 @@ impl Unwinder {
     pub fn code_registered(&self, recording: &Recording) {
         let previous = recording.begin_epoch();
         recording.add_epoch(previous);
-        self.rules.clear();
+        self.forget_rules();
     }
+
+    fn forget_rules(&self) {
+        self.rules.clear();
+        // Relaxed: see `walk_to_cache`.
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A step by a rule that few frames have. They are barriers, all but the outermost: what such a step reads is more than a
+/// cached frame has room for, or says nothing for sure.
+#[cold]
+fn odd_step(
+    rule: Rule,
+    state: State,
+    memory: &mut StackMemory,
+    stack: &mut Readable,
+) -> Result<(CachedFrame, Option<State>), NotCached> {
+    let mut frame = CachedFrame::at(state);
+    let next = match rule.kind {
+        Kind::Complex => return Err(NotCached),
+        Kind::End => {
+            frame.barrier = false;
+            None
+        }
+        Kind::Signal => interrupted(state, *stack).filter(|next| match memory.above(next.sp) {
+            Some(above) => {
+                *stack = above;
+                true
+            }
+            None => false,
+        }),
+        Kind::Dereference => {
+            let cfa = stack.word(state.fp.wrapping_add_signed(rule.cfa_offset as isize));
+            let next = cfa.and_then(|cfa| apply(rule, cfa, state.fp, state, *stack, &mut frame));
+            frame.barrier = true;
+            next
+        }
+        _ => guess(state, *stack),
+    };
+    Ok((frame, next.filter(|next| next.pc != 0)))
 }
 
 /// ```text
 ///          ...               <- cfa = the caller's sp
 ///          return address    <- cfa + 8 * ra_slot
-///          saved fp          <- cfa + 8 * fp_slot
+///          saved fp          <- fp_base + 8 * fp_slot, where fp_base is mostly the cfa
 ///  sp ->   ...
 /// ```
-#[inline]
-fn apply(rule: Rule, state: State, stack: Readable) -> Option<State> {
-    let offset = rule.cfa_offset as isize;
-    let (cfa, fp_base) = match rule.kind {
-        Kind::FromStackPointer => (state.sp.wrapping_add_signed(offset), None),
-        Kind::FromFramePointer => (state.fp.wrapping_add_signed(offset), None),
-        _ => (stack.word(state.fp.wrapping_add_signed(offset))?, Some(state.fp)),
-    };
+#[inline(always)]
+fn apply(
+    rule: Rule,
+    cfa: usize,
+    fp_base: usize,
+    state: State,
+    stack: Readable,
+    frame: &mut CachedFrame,
+) -> Option<State> {
     let slot = |base: usize, slot: i16| base.wrapping_add_signed(isize::from(slot) * 8);
-    let pc = stack.word(slot(cfa, rule.ra_slot.into()))?;
-    let fp = match rule.fp_slot {
-        Rule::FP_SAME => state.fp,
-        fp_slot => stack.word(slot(fp_base.unwrap_or(cfa), fp_slot))?,
+    let ra_at = slot(cfa, rule.ra_slot.into());
+    let pc = stack.word(ra_at)?;
+    let (fp, fp_at) = match rule.fp_slot {
+        Rule::FP_SAME => (state.fp, 0),
+        fp_slot => {
+            let fp_at = slot(fp_base, fp_slot);
+            (stack.word(fp_at)?, fp_at)
+        }
     };
-    // A stack pointer that does not move outward is a damaged stack: stop before a loop.
-    (cfa > state.sp).then_some(State { pc, sp: cfa, fp, kind: inherited(state.kind) })
+    // A stack pointer that does not move outward is a damaged stack: stop before a loop. A zero ends the stack as well,
+    // as long as it is 0.
+    if cfa <= state.sp || pc == 0 {
+        return None;
+    }
+    (frame.ra_at, frame.fp_at, frame.barrier) = (ra_at, fp_at, false);
+    Some(State { pc, sp: cfa, fp, kind: inherited(state.kind) })
 }
 
 /// Callers of a guessed frame are guesses too.

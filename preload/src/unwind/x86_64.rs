@@ -2,11 +2,12 @@
 
 use core::arch::naked_asm;
 
-/// The registers that a callee preserves, the stack pointer and the return address, by their DWARF numbers
-/// (System V ABI for AMD64, figure 3.36).
-pub const TRACKED: [u16; 8] = [3, 6, 7, 12, 13, 14, 15, 16];
+/// All general registers and the return address, by their DWARF numbers (System V ABI for AMD64, figure 3.36). Those
+/// that a callee need not preserve are only known of a frame that a signal interrupted, and only needed there: a
+/// function that aligns its stack finds its frame by r10 in its first and last instructions.
+pub const TRACKED: [u16; 17] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 /// The place of what `capture` returns to among them.
-pub const CAPTURED_PC: usize = 7;
+pub const CAPTURED_PC: usize = 16;
 /// rbp.
 pub const FRAME_POINTER: u16 = 6;
 /// rsp.
@@ -22,13 +23,17 @@ pub const SIGNAL_SP: usize = 40 + 8 * 15;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 40 + 8 * 10;
 
+/// What a function may use below its stack pointer (System V ABI for AMD64, section 3.2.2).
+pub const RED_ZONE_BYTES: usize = 128;
+
 /// The address in a return address: nothing else is in it.
 #[inline]
 pub fn strip(pc: usize) -> usize {
     pc
 }
 
-/// Writes the tracked registers, in the order of [`TRACKED`], as they are right after this call returns.
+/// Writes the registers that callees preserve into the order of [`TRACKED`], as they are right after this call returns.
+/// Leaves the others.
 ///
 /// # Safety
 /// `registers` has room for them.
@@ -36,16 +41,16 @@ pub fn strip(pc: usize) -> usize {
 pub unsafe extern "C" fn capture(registers: *mut [usize; TRACKED.len()]) {
     naked_asm!(
         "endbr64",
-        "mov [rdi], rbx",
-        "mov [rdi + 8], rbp",
+        "mov [rdi + 8 * 3], rbx",
+        "mov [rdi + 8 * 6], rbp",
         "lea rax, [rsp + 8]",
-        "mov [rdi + 16], rax",
-        "mov [rdi + 24], r12",
-        "mov [rdi + 32], r13",
-        "mov [rdi + 40], r14",
-        "mov [rdi + 48], r15",
+        "mov [rdi + 8 * 7], rax",
+        "mov [rdi + 8 * 12], r12",
+        "mov [rdi + 8 * 13], r13",
+        "mov [rdi + 8 * 14], r14",
+        "mov [rdi + 8 * 15], r15",
         "mov rax, [rsp]",
-        "mov [rdi + 56], rax",
+        "mov [rdi + 8 * 16], rax",
         "ret",
     )
 }

@@ -8,6 +8,7 @@ use super::child::Ending;
 use super::environment::Environment;
 use super::recordings::Recording;
 use crate::error::Result;
+use crate::model::format_size;
 
 /// How many recordings are listed: the totals of each take a pass over it.
 const N_LISTED_MAX: usize = 20;
@@ -114,19 +115,8 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// Bytes in three to five digits, as tracemalloc prints them: 10239 B, 10.0 KiB, 5120 KiB.
 fn size(bytes: u64) -> String {
-    let mut amount = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if amount < 100.0 && unit != "B" {
-            return format!("{amount:.1} {unit}");
-        }
-        if amount < 10.0 * 1024.0 {
-            return format!("{amount:.0} {unit}");
-        }
-        amount /= 1024.0;
-    }
-    format!("{amount:.0} TiB")
+    format_size(bytes as f64, false)
 }
 
 #[cfg(test)]

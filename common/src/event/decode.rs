@@ -1,0 +1,153 @@
+//! Reading event records from bytes of unknown origin: what an encoder cannot have written is an error.
+
+use super::{
+    ADDRESS_IN_SLOT, Context, Event, OTHER_FUNCTION, SITE_IN_SLOT, Site, TIME_FOLLOWS, TIME_SHIFT, extended,
+    kind, unfold_difference,
+};
+use crate::error::DecodeError;
+use crate::functions::{Function, Role};
+use crate::ids::{Address, StackId, Stamp, ThreadIndex};
+use crate::varint::Reader;
+
+/// The reading side of a segment.
+#[derive(Debug)]
+pub struct Decoder {
+    context: Context,
+}
+
+impl Decoder {
+    /// Starts a segment whose header gives `base`.
+    #[must_use]
+    pub fn new(base: Stamp) -> Decoder {
+        let mut decoder = Decoder { context: Context::EMPTY };
+        decoder.context.reset(base);
+        decoder
+    }
+
+    /// Starts another segment, in place.
+    pub fn reset(&mut self, base: Stamp) {
+        self.context.reset(base);
+    }
+
+    /// Reads the next record. `Ok(None)` is a record of a kind that a later version added, and was passed over.
+    ///
+    /// # Errors
+    /// The bytes are not what an encoder writes. The rest of the segment cannot be read then.
+    #[inline]
+    pub fn decode(&mut self, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+        let first = reader.byte()?;
+        match first & 7 {
+            kind::EXTENDED => self.extended(first >> 3, reader),
+            kind::MALLOC => self.allocate(first, Some(Function::Malloc), reader),
+            kind::CALLOC => self.allocate(first, Some(Function::Calloc), reader),
+            kind::ALLOCATE => self.allocate(first, None, reader),
+            kind::FREE => self.free(first, reader),
+            kind::REALLOCATE => self.reallocate(first, reader),
+            other => Err(DecodeError::Invalid { field: "event kind", found: u64::from(other) }),
+        }
+    }
+
+    fn allocate(
+        &mut self,
+        first: u8,
+        function: Option<Function>,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Event>, DecodeError> {
+        let stamp = self.time(first, reader)?;
+        let function = match function {
+            Some(function) => function,
+            None => read_function(reader, &[Role::Allocate, Role::Reallocate])?,
+        };
+        let address = self.address(first, reader)?;
+        let Site { size, stack } = self.site(first, reader)?;
+        Ok(Some(Event::Allocate { function, address, size, stack, stamp }))
+    }
+
+    fn free(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+        let stamp = self.time(first, reader)?;
+        let function = match first & OTHER_FUNCTION {
+            0 => Function::Free,
+            _ => read_function(reader, &[Role::Free, Role::Reallocate])?,
+        };
+        let address = self.address(first, reader)?;
+        Ok(Some(Event::Free { function, address, stamp }))
+    }
+
+    fn reallocate(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+        let begin = self.time(first, reader)?;
+        let duration = reader.unsigned()?;
+        let end = Stamp(begin.0.saturating_add(duration));
+        self.context.stamp = end.0;
+        let old = self.address(first, reader)?;
+        let new = Address(unfold_difference(reader.signed()?, old.0));
+        self.context.remember_address(Context::address_slot(new.0), new.0);
+        let Site { size, stack } = self.site(first, reader)?;
+        Ok(Some(Event::Reallocate { old, new, size, stack, begin, end }))
+    }
+
+    fn extended(&mut self, kind: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+        let len = reader.unsigned()?;
+        let len = usize::try_from(len).map_err(|_| DecodeError::Truncated)?;
+        let end = reader.position() + len;
+        let mut payload = reader.clone();
+        reader.skip(len)?;
+        if kind != extended::THREAD_START {
+            return Ok(None);
+        }
+        let stamp = Stamp(self.context.stamp.saturating_add(payload.unsigned()?));
+        let thread = payload.unsigned()?;
+        let thread =
+            u32::try_from(thread).map_err(|_| DecodeError::Invalid { field: "thread", found: thread })?;
+        if payload.position() > end {
+            return Err(DecodeError::Invalid { field: "extended length", found: len as u64 });
+        }
+        self.context.stamp = stamp.0;
+        Ok(Some(Event::ThreadStart { thread: ThreadIndex(thread), stamp }))
+    }
+
+    #[inline]
+    fn time(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Stamp, DecodeError> {
+        let mut difference = u64::from(first >> TIME_SHIFT);
+        if difference == TIME_FOLLOWS {
+            difference = reader.unsigned()?.saturating_add(TIME_FOLLOWS);
+        }
+        self.context.stamp = self.context.stamp.saturating_add(difference);
+        Ok(Stamp(self.context.stamp))
+    }
+
+    #[inline]
+    fn address(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Address, DecodeError> {
+        let address = if first & ADDRESS_IN_SLOT != 0 {
+            let slot = reader.byte()?;
+            let address = self.context.addresses[usize::from(slot)];
+            if address == 0 {
+                return Err(DecodeError::Invalid { field: "address slot", found: u64::from(slot) });
+            }
+            address
+        } else {
+            unfold_difference(reader.signed()?, self.context.address)
+        };
+        self.context.remember_address(Context::address_slot(address), address);
+        Ok(Address(address))
+    }
+
+    #[inline]
+    fn site(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Site, DecodeError> {
+        if first & SITE_IN_SLOT != 0 {
+            return Ok(self.context.sites[usize::from(reader.byte()?)]);
+        }
+        let size = reader.unsigned()?;
+        let stack = reader.unsigned()?;
+        let stack =
+            u32::try_from(stack).map_err(|_| DecodeError::Invalid { field: "stack", found: stack })?;
+        let site = Site { size, stack: StackId(stack) };
+        self.context.sites[Context::site_slot(site)] = site;
+        Ok(site)
+    }
+}
+
+fn read_function(reader: &mut Reader<'_>, roles: &[Role]) -> Result<Function, DecodeError> {
+    let id = reader.byte()?;
+    let function = Function::from_id(id).filter(|function| roles.contains(&function.role()));
+    function.ok_or(DecodeError::Invalid { field: "function", found: u64::from(id) })
+}

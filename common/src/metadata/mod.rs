@@ -1,0 +1,215 @@
+//! Metadata records: what the events refer to, `docs/format.md` section "Metadata".
+//!
+//! A record is a multiple of 8 bytes that starts with a word: its length in bytes, with this word, in the low half and
+//! its kind in the high half. Whoever appends claims the room, writes the word with [`PENDING`], the body, and last the
+//! word with the kind.
+
+mod read;
+
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+pub use read::{Metadata, Module, Records};
+
+/// The kind of a record that is being written; it stays so if the process dies meanwhile.
+pub const PENDING: u16 = 0xffff;
+/// The size of the first word, and what every record's length is a multiple of.
+pub const WORD_BYTES: usize = 8;
+/// The longest text that is kept, in bytes: half of the largest segment.
+pub const TEXT_BYTES_MAX: usize = 32 * 1024;
+/// The most loadable segments that are kept of a module. Real modules have 2 to 10.
+pub const PROGRAM_HEADERS_MAX: usize = 32;
+/// The longest build id that is kept, in bytes. Linkers write 8, 16 or 20.
+pub const BUILD_ID_BYTES_MAX: usize = 64;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+#[allow(missing_docs, reason = "see the structures of the same names")]
+pub enum MetadataKind {
+    Process = 1,
+    Thread = 2,
+    Text = 3,
+    Module = 4,
+    ModuleGone = 5,
+    Epoch = 6,
+}
+
+/// What a text says of its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum TextKind {
+    /// The absolute path of the program.
+    Executable = 1,
+    /// Its arguments, each ended by a NUL.
+    CommandLine = 2,
+    /// The host's name.
+    Host = 3,
+    /// The working directory at the start.
+    WorkingDirectory = 4,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Ending {
+    /// It has not ended, or was killed, or executed another program.
+    Unknown = 0,
+    /// It returned from `main` or called `exit`.
+    Exit = 1,
+    /// It called `_exit` or `_Exit`.
+    ImmediateExit = 2,
+}
+
+/// The first word of a record of `len` bytes.
+#[must_use]
+pub const fn word(len: usize, kind: u16) -> u64 {
+    len as u64 | (kind as u64) << 32
+}
+
+/// A process. The one structure that changes after it was written: `ended` and `end_stamp`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedProcess {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Its number.
+    pub process: u32,
+    /// The process that forked it, `u32::MAX` for the first.
+    pub parent: u32,
+    /// The kernel's number.
+    pub pid: u32,
+    /// The kernel's number of its parent.
+    pub ppid: u32,
+    /// Its first epoch.
+    pub epoch: u32,
+    /// Its parent's epoch when it was forked.
+    pub parent_epoch: u32,
+    /// When it began to record.
+    pub start_stamp: u64,
+    /// `/proc/PID/stat` field 22.
+    pub process_start: u64,
+    /// When it ended, if `ended` is not 0.
+    pub end_stamp: AtomicU64,
+    /// An [`Ending`].
+    pub ended: AtomicU32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// A thread.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedThread {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Whose it is.
+    pub process: u32,
+    /// Its number. A later record with the same number gives a later name.
+    pub thread: u32,
+    /// The kernel's number.
+    pub tid: u32,
+    /// 0.
+    pub reserved: u32,
+    /// When it began to record.
+    pub stamp: u64,
+    /// Its name, ended by a NUL unless it is 16 bytes long (`prctl(2)` PR_GET_NAME).
+    pub name: [u8; 16],
+}
+
+/// A text; the bytes follow.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedText {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Whose it is.
+    pub process: u32,
+    /// A [`TextKind`].
+    pub kind: u32,
+    /// How many bytes follow.
+    pub len: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// A loaded file; its program headers, its build id and its path follow, in this order.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedModule {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Where it is loaded.
+    pub process: u32,
+    /// The epoch in which it was first seen.
+    pub epoch: u32,
+    /// What is added to the file's virtual addresses.
+    pub bias: u64,
+    /// The first address of its lowest loadable segment.
+    pub start: u64,
+    /// The first address after its highest loadable segment.
+    pub end: u64,
+    /// When it was first seen.
+    pub stamp: u64,
+    /// The length of the path in bytes.
+    pub path_len: u32,
+    /// The length of the build id in bytes.
+    pub build_id_len: u16,
+    /// The number of [`MappedProgramHeader`]s.
+    pub n_program_headers: u16,
+}
+
+/// A loadable segment (`PT_LOAD`) of a module.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MappedProgramHeader {
+    /// `p_vaddr`.
+    pub virtual_address: u64,
+    /// `p_memsz`.
+    pub memory_bytes: u64,
+    /// `p_offset`.
+    pub file_offset: u64,
+    /// `p_flags`.
+    pub flags: u64,
+}
+
+/// A module is no longer loaded.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedModuleGone {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Where it was loaded.
+    pub process: u32,
+    /// The first epoch without it.
+    pub epoch: u32,
+    /// [`MappedModule::start`].
+    pub start: u64,
+    /// When that was noticed.
+    pub stamp: u64,
+}
+
+/// From here on addresses may mean something else.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedEpoch {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Whose addresses.
+    pub process: u32,
+    /// The epoch that begins.
+    pub epoch: u32,
+    /// The epoch that ends.
+    pub previous: u32,
+    /// 0.
+    pub reserved: u32,
+    /// When.
+    pub stamp: u64,
+}
+
+const _: () = assert!(size_of::<MappedProcess>() == 64);
+const _: () = assert!(size_of::<MappedThread>() == 48);
+const _: () = assert!(size_of::<MappedText>() == 24);
+const _: () = assert!(size_of::<MappedModule>() == 56);
+const _: () = assert!(size_of::<MappedProgramHeader>() == 32);
+const _: () = assert!(size_of::<MappedModuleGone>() == 32);
+const _: () = assert!(size_of::<MappedEpoch>() == 32);

@@ -1,0 +1,229 @@
+//! Threads write a recording in a scratch folder; what `tm_common` reads from the file is what they wrote.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::vec::Vec;
+
+use tm_common::event::{Decoder, Event};
+use tm_common::functions::Function;
+use tm_common::header::{GRAIN_BYTES, Header};
+use tm_common::ids::{Address, Epoch, StackId, Stamp, ThreadIndex};
+use tm_common::metadata::{Metadata, Records, TextKind};
+use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
+use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
+use tm_common::varint::Reader;
+
+use super::Recording;
+use super::output::{CreateRefused, Path};
+use super::ring::Ring;
+use super::stack_table::StackTable;
+use crate::config::Config;
+
+/// A file of its own for each test, gone at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(std::format!("tm-unit-{}-{name}.bin", std::process::id()));
+        std::fs::remove_file(&path).ok();
+        Scratch(path)
+    }
+
+    fn create(&self) -> Result<&'static Recording, CreateRefused> {
+        // Mapped extents outlive the test, so the recording does too.
+        let recording: &'static Recording = std::boxed::Box::leak(std::boxed::Box::new(Recording::new()));
+        let name = CString::new(self.0.to_str().expect("UTF-8")).expect("no NUL");
+        let mut path = Path::EMPTY;
+        path.push(name.to_bytes());
+        recording.create(&mut path, &Config::DEFAULT).map(|()| recording)
+    }
+
+    fn segments(&self) -> (Header, Vec<(SegmentHeader, Vec<u8>)>) {
+        let bytes = std::fs::read(&self.0).expect("the recording is readable");
+        let header = Header::parse(&bytes).expect("it has a header");
+        let mut found = Vec::new();
+        let mut at = GRAIN_BYTES;
+        while at < bytes.len() {
+            let segment = SegmentHeader::parse(&bytes[at..]).expect("no segment header is damaged");
+            let grains = segment.map_or(1, |segment| usize::from(segment.grains));
+            if let Some(segment) = segment {
+                let end = (at + grains * GRAIN_BYTES).min(at + HEADER_BYTES + segment.used as usize);
+                found.push((segment, bytes[at + HEADER_BYTES..end.min(bytes.len())].to_vec()));
+            }
+            at += grains * GRAIN_BYTES;
+        }
+        (header, found)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+fn new_ring() -> std::boxed::Box<Ring> {
+    // SAFETY: all zeros is a ring without a segment.
+    std::boxed::Box::new(unsafe { core::mem::zeroed() })
+}
+
+/// The k-th event of a thread.
+fn event(thread: u32, k: u64) -> Event {
+    let address = Address(0x1000_0000 * u64::from(thread + 1) + 16 * (k % 5000));
+    if k.is_multiple_of(3) {
+        Event::Free { function: Function::Free, address, stamp: Stamp(1_000_000 + 2 * k) }
+    } else {
+        let stack = StackId::new(1, (4 + k % 90) as u32);
+        Event::Allocate {
+            function: Function::Malloc,
+            address,
+            size: k % 700,
+            stack,
+            stamp: Stamp(1_000_000 + 2 * k),
+        }
+    }
+}
+
+#[test]
+fn what_threads_write_into_their_rings_is_what_is_read() {
+    const THREADS: u32 = 4;
+    const EVENTS: u64 = 120_000;
+    let scratch = Scratch::new("rings");
+    let recording = scratch.create().expect("the scratch folder is writable");
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                let mut ring = new_ring();
+                ring.hand_over(recording, ThreadIndex(thread));
+                (0..EVENTS).for_each(|k| ring.write(recording, &event(thread, k)));
+            });
+        }
+    });
+    let (header, segments) = scratch.segments();
+    assert_eq!((header.n_rings, header.lost_events()), (THREADS, 0));
+    let mut chains: HashMap<u32, Vec<_>> = HashMap::new();
+    for (segment, bytes) in segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Events) {
+        chains.entry(segment.thread.0).or_default().push((segment, bytes));
+    }
+    assert_eq!(chains.len(), THREADS as usize);
+    for (thread, mut chain) in chains {
+        chain.sort_by_key(|(segment, _)| segment.sequence);
+        let mut read = Vec::new();
+        for (place, (segment, bytes)) in chain.iter().enumerate() {
+            assert_eq!(segment.sequence as usize, place, "no segment is missing");
+            let mut decoder = Decoder::new(segment.base_stamp);
+            let mut reader = Reader::new(bytes);
+            while !reader.is_at_end() {
+                read.extend(decoder.decode(&mut reader).expect("whole records"));
+            }
+        }
+        assert!(read.iter().copied().eq((0..EVENTS).map(|k| event(thread, k))), "thread {thread}");
+    }
+}
+
+#[test]
+fn threads_that_intern_the_same_stacks_at_once_get_ids_that_say_what_was_interned() {
+    const THREADS: u64 = 4;
+    // More than three quarters of the first table: it grows while threads are in it.
+    const NODES: u64 = 90_000;
+    let scratch = Scratch::new("stacks");
+    let recording = scratch.create().expect("the scratch folder is writable");
+    let table: &'static StackTable = std::boxed::Box::leak(std::boxed::Box::new(StackTable::new()));
+    let node = |parent, k: u64| StackNode {
+        parent,
+        epoch: Epoch(7),
+        kind: FrameKind::Return,
+        pc: 0x40_0000 + k % 3001,
+    };
+    let mut ids: Vec<Vec<(StackNode, StackId)>> = Vec::new();
+    std::thread::scope(|scope| {
+        let write = |start: u64| {
+            let mut parent = StackId::NONE;
+            let mut interned = Vec::new();
+            for k in (0..NODES).map(|k| (k + start) % NODES) {
+                parent = if k.is_multiple_of(300) { StackId::NONE } else { parent };
+                let node = node(parent, k);
+                parent = table.intern(recording, node);
+                interned.push((node, parent));
+            }
+            interned
+        };
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || write(thread * 900))).collect();
+        ids.extend(threads.into_iter().map(|thread| thread.join().expect("no thread panics")));
+    });
+    let (_, segments) = scratch.segments();
+    let mut nodes: HashMap<StackId, StackNode> = HashMap::new();
+    for (segment, bytes) in segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Stacks) {
+        for (place, bytes) in bytes.chunks_exact(NODE_BYTES).enumerate() {
+            let id = StackId::new(segment.sequence, (HEADER_BYTES / NODE_BYTES + place) as u32);
+            nodes.extend(StackNode::decode(bytes).expect("a valid kind").map(|node| (id, node)));
+        }
+    }
+    for (node, id) in ids.iter().flatten() {
+        assert_eq!(nodes.get(id), Some(node));
+    }
+    let distinct: HashSet<StackId> = ids.iter().flatten().map(|(_, id)| *id).collect();
+    assert_eq!(distinct.len(), nodes.len(), "nothing is written that nobody has");
+    assert!(distinct.len() < 2 * NODES as usize, "equal nodes are mostly found again: {}", distinct.len());
+}
+
+#[test]
+fn metadata_of_many_threads_is_whole() {
+    let scratch = Scratch::new("metadata");
+    let recording = scratch.create().expect("the scratch folder is writable");
+    let text = std::vec![b'x'; 3000];
+    std::thread::scope(|scope| {
+        for thread in 0..4u32 {
+            let text = &text;
+            scope.spawn(move || {
+                for k in 0..200 {
+                    recording.add_thread(
+                        ThreadIndex(1000 * thread + k),
+                        k,
+                        *b"name\0\0\0\0\0\0\0\0\0\0\0\0",
+                        Stamp(1),
+                    );
+                    recording.add_text(TextKind::Host, [&text[..k as usize], b"end"].into_iter());
+                }
+            });
+        }
+    });
+    let (_, segments) = scratch.segments();
+    let (mut threads, mut texts) = (HashSet::new(), 0);
+    for (_, bytes) in segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Metadata) {
+        for record in Records::new(bytes) {
+            match record.expect("whole records") {
+                Metadata::Thread { thread, name, .. } => assert!(name == b"name" && threads.insert(thread)),
+                Metadata::Text { text, .. } => texts += usize::from(text.ends_with(b"end")),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((threads.len(), texts), (800, 800));
+}
+
+#[test]
+fn a_trimmed_recording_ends_with_its_last_segment_and_grows_again() {
+    let scratch = Scratch::new("trim");
+    let recording = scratch.create().expect("the scratch folder is writable");
+    let mut ring = new_ring();
+    ring.hand_over(recording, ThreadIndex(0));
+    ring.write(recording, &event(0, 1));
+    recording.trim();
+    let len = std::fs::metadata(&scratch.0).expect("it exists").len();
+    assert_eq!(len, 3 * GRAIN_BYTES as u64, "header, extent, one grain of events");
+    (0..100_000).for_each(|k| ring.write(recording, &event(0, k)));
+    let (header, segments) = scratch.segments();
+    let used: usize =
+        segments.iter().filter(|(s, _)| s.kind == SegmentKind::Events).map(|(_, b)| b.len()).sum();
+    assert!(used > 200_000 && header.lost_events() == 0);
+}
+
+#[test]
+fn a_file_that_is_no_recording_is_left_alone() {
+    let scratch = Scratch::new("foreign");
+    std::fs::write(&scratch.0, "somebody's text").expect("writable");
+    assert!(matches!(scratch.create(), Err(CreateRefused::NotOurs)));
+    assert_eq!(std::fs::read(&scratch.0).expect("readable"), b"somebody's text");
+}

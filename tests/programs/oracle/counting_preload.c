@@ -1,0 +1,162 @@
+/* An independent counter of allocation calls, preloaded behind libtm.so. It knows nothing of tm.
+ *
+ * COUNT_FILE names a file of three 8-byte numbers that all processes of a run share: allocations that succeeded,
+ * reallocations that returned a block, blocks given back. A failed call and free(NULL) count as nothing;
+ * realloc(p, 0) that returns NULL has given p back. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { ALLOCATIONS, REALLOCATIONS, FREES, N_COUNTS };
+
+static _Atomic uint64_t *counts;
+static _Atomic uint64_t before_the_file[N_COUNTS];
+
+static void *(*real_malloc)(size_t);
+static void *(*real_calloc)(size_t, size_t);
+static void *(*real_realloc)(void *, size_t);
+static void (*real_free)(void *);
+static int (*real_posix_memalign)(void **, size_t, size_t);
+static void *(*real_aligned_alloc)(size_t, size_t);
+static void *(*real_memalign)(size_t, size_t);
+static void *(*real_valloc)(size_t);
+static void *(*real_pvalloc)(size_t);
+
+/* Serves while dlsym looks for the real functions. */
+static char bootstrap[1 << 16] __attribute__((aligned(16)));
+static size_t bootstrap_used;
+static int resolving;
+
+static void count(int what) {
+    _Atomic uint64_t *place = counts ? counts : before_the_file;
+    atomic_fetch_add_explicit(&place[what], 1, memory_order_relaxed);
+}
+
+static void resolve(void) {
+    if (real_pvalloc || resolving)
+        return;
+    int saved = errno;
+    resolving = 1;
+    real_malloc = dlsym(RTLD_NEXT, "malloc");
+    real_calloc = dlsym(RTLD_NEXT, "calloc");
+    real_realloc = dlsym(RTLD_NEXT, "realloc");
+    real_free = dlsym(RTLD_NEXT, "free");
+    real_posix_memalign = dlsym(RTLD_NEXT, "posix_memalign");
+    real_aligned_alloc = dlsym(RTLD_NEXT, "aligned_alloc");
+    real_memalign = dlsym(RTLD_NEXT, "memalign");
+    real_valloc = dlsym(RTLD_NEXT, "valloc");
+    real_pvalloc = dlsym(RTLD_NEXT, "pvalloc");
+    resolving = 0;
+    errno = saved;
+}
+
+__attribute__((constructor)) static void open_the_file(void) {
+    resolve();
+    const char *name = getenv("COUNT_FILE");
+    int file = name ? open(name, O_RDWR | O_CLOEXEC) : -1;
+    if (file < 0)
+        abort();
+    void *map = mmap(NULL, N_COUNTS * sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (map == MAP_FAILED)
+        abort();
+    close(file);
+    counts = map;
+    for (int what = 0; what < N_COUNTS; what++)
+        atomic_fetch_add(&counts[what], atomic_exchange(&before_the_file[what], 0));
+}
+
+static int is_bootstrap(void *block) {
+    return (char *)block >= bootstrap && (char *)block < bootstrap + sizeof bootstrap;
+}
+
+static void *counted(void *block, int what) {
+    if (block)
+        count(what);
+    return block;
+}
+
+static void *bootstrap_allocate(size_t size) {
+    char *block = bootstrap + bootstrap_used;
+    bootstrap_used += (size + 15) & ~(size_t)15;
+    return bootstrap_used <= sizeof bootstrap ? block : NULL;
+}
+
+void *malloc(size_t size) {
+    resolve();
+    return counted(real_malloc ? real_malloc(size) : bootstrap_allocate(size), ALLOCATIONS);
+}
+
+void *calloc(size_t n, size_t size) {
+    resolve();
+    return counted(real_calloc ? real_calloc(n, size) : bootstrap_allocate(n * size), ALLOCATIONS);
+}
+
+void free(void *block) {
+    if (!block)
+        return;
+    count(FREES);
+    if (is_bootstrap(block))
+        return;
+    resolve();
+    real_free(block);
+}
+
+void *realloc(void *old, size_t size) {
+    resolve();
+    if (is_bootstrap(old)) {
+        void *block = real_malloc(size);
+        if (block)
+            memcpy(block, old, size);
+        return counted(block, REALLOCATIONS);
+    }
+    void *block = real_realloc(old, size);
+    if (block)
+        count(REALLOCATIONS);
+    else if (old && size == 0)
+        count(FREES);
+    return block;
+}
+
+void *reallocarray(void *old, size_t n, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(old, bytes);
+}
+
+int posix_memalign(void **place, size_t alignment, size_t size) {
+    resolve();
+    int result = real_posix_memalign(place, alignment, size);
+    if (result == 0)
+        counted(*place, ALLOCATIONS);
+    return result;
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+    resolve();
+    return counted(real_aligned_alloc(alignment, size), ALLOCATIONS);
+}
+
+void *memalign(size_t alignment, size_t size) {
+    resolve();
+    return counted(real_memalign(alignment, size), ALLOCATIONS);
+}
+
+void *valloc(size_t size) {
+    resolve();
+    return counted(real_valloc(size), ALLOCATIONS);
+}
+
+void *pvalloc(size_t size) {
+    resolve();
+    return counted(real_pvalloc(size), ALLOCATIONS);
+}

@@ -1,0 +1,73 @@
+// Signal handlers that allocate: raised, and by a timer at any instruction; on the normal and on an alternate stack.
+// `signals OUTPUT [alternate]`
+//
+// What the timer interrupts allocates nothing itself, so the handler may. It is a function with a prologue of many
+// pushes, so that many of the interrupted instructions are between a call and the next stable frame.
+#define _GNU_SOURCE
+#include "noted.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+
+static volatile sig_atomic_t n_ticks;
+enum { TICKS = 60 };
+
+__attribute__((noinline)) static void in_the_handler(const char *name) { NOTED(name, 16); }
+
+static void on_raise(int signal) {
+    (void)signal;
+    CALL(in_the_handler("raised"));
+}
+static void on_tick(int signal) {
+    (void)signal;
+    if (n_ticks++ < TICKS)
+        CALL(in_the_handler("tick"));
+}
+
+static volatile long sink[8];
+__attribute__((noinline)) static long many_registers(long a, long b, long c, long d) {
+    long e = sink[0], f = sink[1], g = sink[2], h = sink[3];
+    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+r"(g), "+r"(h) : : "memory");
+    __asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15", "memory");
+    return a + b * c - d + e + f * g - h;
+}
+
+__attribute__((noinline)) static long over_aligned(long a) {
+    char room[96] __attribute__((aligned(64)));
+    __asm__ volatile("" : : "r"(room) : "memory");
+    return many_registers(a, (long)room, 3, 4);
+}
+
+__attribute__((noinline)) static void spins(void) {
+    while (n_ticks < TICKS)
+        sink[0] += many_registers(1, 2, sink[4], 4) + over_aligned(5);
+}
+
+__attribute__((noinline)) static void raises(int n) {
+    CALL(raise(SIGUSR1));
+    if (n > 0)
+        CALL(raises(n - 1));
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2)
+        return 2;
+    start_notes();
+    int on_alternate_stack = argc > 2 && strcmp(argv[2], "alternate") == 0;
+    static char stack[128 * 1024];
+    stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+    if (on_alternate_stack && sigaltstack(&alternate, NULL) != 0)
+        return 3;
+    struct sigaction action = {.sa_handler = on_raise, .sa_flags = on_alternate_stack ? SA_ONSTACK : 0};
+    sigaction(SIGUSR1, &action, NULL);
+    CALL(raises(2));
+    action.sa_handler = on_tick;
+    sigaction(SIGALRM, &action, NULL);
+    struct itimerval timer = {{0, 997}, {0, 997}}, off = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+    CALL(spins());
+    setitimer(ITIMER_REAL, &off, NULL);
+    write_notes(argv[1]);
+    return 0;
+}

@@ -1,0 +1,82 @@
+/* One scenario of threads per argument; tests/threads.rs knows how many blocks each allocates and frees. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+static void *(*volatile volatile_malloc)(size_t) = malloc;
+static void (*volatile volatile_free)(void *) = free;
+
+enum { N_SHORT = 2000, N_AT_ONCE = 4, N_KEYS = 3, N_LATE = 25 };
+
+/* Four at a time, two thousand in all; each allocates 5 blocks of 48 bytes and frees 4 of them. */
+static void *short_thread(void *argument) {
+    void *blocks[5];
+    for (int i = 0; i < 5; i++)
+        blocks[i] = volatile_malloc(48);
+    for (int i = 0; i < 4; i++)
+        volatile_free(blocks[i]);
+    return argument;
+}
+
+static void run(void *(*body)(void *), int n, const char *const *names) {
+    pthread_t threads[N_AT_ONCE];
+    for (int i = 0; i < n; i++) {
+        pthread_create(&threads[i], NULL, body, names ? (void *)names[i] : NULL);
+    }
+    for (int i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* Destructors run in rounds, because each sets its key again; each round allocates a block of 77 bytes and frees the
+ * one before. After the last round the thread library frees what is its own. */
+static pthread_key_t keys[N_KEYS];
+
+static void destroy(void *block) {
+    static _Thread_local int rounds;
+    volatile_free(block);
+    if (++rounds <= N_KEYS)
+        pthread_setspecific(keys[rounds - 1], volatile_malloc(77));
+}
+
+static void *with_destructors(void *argument) {
+    for (int i = 0; i < N_KEYS; i++)
+        pthread_setspecific(keys[i], volatile_malloc(77));
+    return argument;
+}
+
+static void *named(void *name) {
+    for (int i = 0; i < 10; i++)
+        volatile_free(volatile_malloc(30));
+    prctl(PR_SET_NAME, name);
+    for (int i = 0; i < 20000; i++)
+        volatile_free(volatile_malloc(30));
+    return NULL;
+}
+
+static void *named_at_once(void *name) {
+    prctl(PR_SET_NAME, name);
+    volatile_malloc(30);
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    static const char *const names[] = {"collector", "a \"quoted\" one", "fifteen letters", "worker/3"};
+    const char *scenario = argc > 1 ? argv[1] : "";
+    if (strcmp(scenario, "short") == 0)
+        for (int i = 0; i < N_SHORT / N_AT_ONCE; i++)
+            run(short_thread, N_AT_ONCE, NULL);
+    if (strcmp(scenario, "destructors") == 0) {
+        for (int i = 0; i < N_KEYS; i++)
+            pthread_key_create(&keys[i], destroy);
+        for (int i = 0; i < N_LATE; i++)
+            run(with_destructors, N_AT_ONCE, NULL);
+    }
+    if (strcmp(scenario, "names") == 0)
+        run(named, N_AT_ONCE, names);
+    if (strcmp(scenario, "names at once") == 0)
+        run(named_at_once, N_AT_ONCE, names);
+    puts("done");
+}

@@ -1,0 +1,48 @@
+//! The two products, built once per test process as users build them: in release.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Where the built products are.
+#[derive(Debug)]
+pub struct Products {
+    /// `libtm.so`.
+    pub library: PathBuf,
+    /// `tmtool`.
+    pub tmtool: PathBuf,
+}
+
+/// The products, built if they are not up to date.
+///
+/// # Panics
+/// They do not build.
+pub fn products() -> &'static Products {
+    static PRODUCTS: OnceLock<Products> = OnceLock::new();
+    PRODUCTS.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--release", "-p", "tm-preload", "-p", "tm-analyzer"]);
+        let status = build.current_dir(workspace()).status().expect("cargo starts");
+        assert!(status.success(), "the products do not build: {status}");
+        let release = target_folder().join("release");
+        let products = Products { library: release.join("libtm.so"), tmtool: release.join("tmtool") };
+        for product in [&products.library, &products.tmtool] {
+            assert!(product.is_file(), "the build has not made {}", product.display());
+        }
+        products
+    })
+}
+
+/// The workspace's root.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace")
+}
+
+/// Where cargo puts what it builds.
+pub fn target_folder() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => workspace().join(folder),
+        None => workspace().join("target"),
+    }
+}

@@ -1,0 +1,69 @@
+//! Test programs, compiled from `tests/programs` on the spot and kept in the target folder by what they were made of.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::products::target_folder;
+
+/// Compiles `tests/programs/SOURCE` with `flags` after the compiler's name. The suffix chooses the compiler: `.c` gcc,
+/// `.cc` g++, `.rs` rustc.
+///
+/// # Panics
+/// The compiler is missing or refuses.
+pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(source);
+    let text = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    // The one header that C and C++ programs share.
+    let header = std::fs::read(path.with_file_name("noted.h")).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    (&text, &header, &path, flags).hash(&mut hasher);
+    let stem = path.file_stem().expect("a source has a name").to_string_lossy().into_owned();
+    let folder = target_folder().join("tm-tests").join(format!("{stem}-{:016x}", hasher.finish()));
+    let program = folder.join(&stem);
+    if program.is_file() {
+        return program;
+    }
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
+    // Tests compile at the same time: each under a name of its own, then one of them wins.
+    let thread = format!("{:?}", std::thread::current().id());
+    let unfinished = folder.join(format!("{}-{}", std::process::id(), thread.replace(['(', ')'], "")));
+    let compiler = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("c") => "gcc",
+        Some("cc") => "g++",
+        _ => "rustc",
+    };
+    // Libraries in `flags` stand after the source, where the linker wants them.
+    let mut command = Command::new(compiler);
+    command.arg("-o").arg(&unfinished).arg(&path).args(flags);
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("cannot start {compiler} ({error}): scripts/setup installs what the tests need")
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{compiler} refuses {source} with {flags:?}:\n{said}");
+    std::fs::rename(&unfinished, &program).expect("the target folder can be written");
+    program
+}
+
+/// The path of an installed program.
+///
+/// # Panics
+/// It is not installed.
+pub fn installed(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join(name));
+    found
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("{name} is not installed: scripts/setup installs what the tests need"))
+}
+
+/// The path of an installed shared library, as the loader would find it.
+///
+/// # Panics
+/// It is not installed.
+pub fn installed_library(name: &str) -> PathBuf {
+    let output = Command::new("gcc").arg(format!("-print-file-name={name}")).output().expect("gcc starts");
+    let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    assert!(path.is_absolute(), "{name} is not installed: scripts/setup installs what the tests need");
+    path
+}

@@ -1,0 +1,172 @@
+//! Programs with an allocator of their own, linked or preloaded, are recorded call by call: `operator new` and
+//! `delete` where the allocator defines them itself, the C functions below them where it does not. Never both.
+//!
+//! The oracle is `programs/operators.cc`, which calls each operator a number of times of its own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::{Action, events};
+use tm_common::ids::ProcessIndex;
+use tm_tests::info::{assert_nothing_missing, info};
+use tm_tests::programs::{compile, installed_library};
+use tm_tests::run::{Outcome, Run};
+
+const JEMALLOC: &str = "libjemalloc.so.2";
+const TCMALLOC: &str = "libtcmalloc_minimal.so.4";
+const MIMALLOC: &str = "libmimalloc.so.2.0";
+
+/// (allocated by, freed by, without an allocator that defines operators) of each kind of `programs/operators.cc`.
+const KINDS: [(&str, &str, &str); 17] = [
+    ("operator new", "operator delete", "malloc"),
+    ("operator new[]", "operator delete[]", "malloc"),
+    ("operator new(nothrow)", "operator delete(nothrow)", "malloc"),
+    ("operator new[](nothrow)", "operator delete[](nothrow)", "malloc"),
+    ("operator new(align)", "operator delete(align)", "aligned_alloc"),
+    ("operator new[](align)", "operator delete[](align)", "aligned_alloc"),
+    ("operator new(align, nothrow)", "operator delete(align, nothrow)", "aligned_alloc"),
+    ("operator new[](align, nothrow)", "operator delete[](align, nothrow)", "aligned_alloc"),
+    ("operator new", "operator delete(size)", "malloc"),
+    ("operator new[]", "operator delete[](size)", "malloc"),
+    ("operator new(align)", "operator delete(size, align)", "aligned_alloc"),
+    ("operator new[](align)", "operator delete[](size, align)", "aligned_alloc"),
+    ("malloc", "free", "malloc"),
+    ("calloc", "free", "calloc"),
+    ("aligned_alloc", "free", "aligned_alloc"),
+    ("memalign", "free", "memalign"),
+    ("realloc", "free", "realloc"),
+];
+
+/// Calls by (size of the block, function).
+type Calls = BTreeMap<(u64, String), u64>;
+
+/// Calls about blocks of the sizes that `wanted` holds for.
+fn calls(outcome: &Outcome, wanted: impl Fn(u64) -> bool) -> Calls {
+    let recording = Recording::open(outcome.recording()).expect("it is a recording");
+    let (mut calls, mut sizes) = (Calls::new(), HashMap::new());
+    events(&recording, ProcessIndex(0), |event| {
+        let size = match event.action {
+            Action::Allocate | Action::ReallocateEnd => {
+                sizes.insert(event.address, event.size);
+                Some(event.size)
+            }
+            Action::Free | Action::ReallocateBegin => sizes.remove(&event.address),
+        };
+        if let Some(size) = size.filter(|size| wanted(*size)) {
+            *calls.entry((size, event.function.name().to_owned())).or_insert(0) += 1;
+        }
+    })
+    .expect("the first process is there");
+    calls
+}
+
+fn of_a_kind(size: u64) -> bool {
+    (6400..6400 + 64 * KINDS.len() as u64).contains(&size) && size.is_multiple_of(64)
+}
+
+/// What `programs/operators.cc` does, with an allocator that defines the operators or with none.
+fn expected(operators: bool) -> Calls {
+    let mut calls = Calls::new();
+    for (place, (allocation, free, without)) in (0..).zip(KINDS) {
+        let (allocation, free) = if operators { (allocation, free) } else { (without, "free") };
+        calls.insert((6400 + 64 * place, allocation.to_owned()), 10 + place);
+        calls.insert((6400 + 64 * place, free.to_owned()), 10 + place - 1);
+    }
+    calls
+}
+
+/// Runs bare and recorded. What an allocator writes to standard error holds addresses, so it is left out, but we say
+/// nothing there.
+fn alike(run: &Run) -> Outcome {
+    let (outcome, bare) = (run.recorded(), run.bare());
+    assert_eq!((&outcome.stdout, outcome.status), (&bare.stdout, bare.status), "{}", outcome.stderr);
+    assert_eq!(outcome.messages(), Vec::<&str>::new());
+    outcome
+}
+
+fn assert_recorded(outcome: &Outcome, operators: bool) {
+    assert_eq!(outcome.stdout, "done\n");
+    assert_nothing_missing(&info(outcome.recording()));
+    assert_eq!(calls(outcome, of_a_kind), expected(operators));
+}
+
+fn linked_to(source: &str, library: &Path) -> PathBuf {
+    let library = library.to_string_lossy();
+    // The C++ library comes after the allocator, as with -ltcmalloc on a command line of one's own.
+    compile(source, &["-O1", "-g", "-Wl,--no-as-needed", &library])
+}
+
+fn assert_recorded_with(library: &str) {
+    let library = installed_library(library);
+    let linked = Run::new(linked_to("operators.cc", &library));
+    assert_recorded(&alike(&linked), true);
+    let preloaded = Run::new(compile("operators.cc", &["-O1", "-g"])).preload_after(&library);
+    assert_recorded(&alike(&preloaded), true);
+}
+
+#[test]
+fn jemalloc_s_operators_are_recorded_once_each() {
+    assert_recorded_with(JEMALLOC);
+}
+
+#[test]
+fn tcmalloc_s_operators_are_recorded_once_each() {
+    assert_recorded_with(TCMALLOC);
+}
+
+#[test]
+fn mimalloc_s_operators_are_recorded_once_each() {
+    assert_recorded_with(MIMALLOC);
+}
+
+#[test]
+fn the_c_library_s_operators_are_recorded_as_the_malloc_below_them() {
+    assert_recorded(&alike(&Run::new(compile("operators.cc", &["-O1", "-g"]))), false);
+}
+
+#[test]
+fn a_new_that_fails_fails_as_without_us() {
+    let plain = Run::new(compile("operators.cc", &["-O1", "-g"])).args(["fail"]);
+    let outcome = alike(&plain);
+    assert!(outcome.stdout.contains("new(align): bad_alloc\n"), "{}", outcome.stdout);
+    assert_eq!(calls(&outcome, of_a_kind), expected(false));
+    for library in [JEMALLOC, TCMALLOC, MIMALLOC] {
+        let library = installed_library(library);
+        let outcome = alike(&Run::new(linked_to("operators.cc", &library)).args(["fail"]));
+        assert_eq!(calls(&outcome, of_a_kind), expected(true), "{}", library.display());
+        // mimalloc gives up at once where there is no handler, with us and without.
+        alike(&plain.clone().preload_after(&library));
+    }
+}
+
+#[test]
+fn a_c_program_is_recorded_with_each_allocator_too() {
+    let plain = Run::new(compile("c_only.c", &["-O1"]));
+    let mut runs = vec![plain.clone()];
+    for library in [JEMALLOC, TCMALLOC, MIMALLOC] {
+        let library = installed_library(library);
+        runs.push(Run::new(linked_to("c_only.c", &library)));
+        runs.push(plain.clone().preload_after(library));
+    }
+    for run in runs {
+        let outcome = alike(&run);
+        assert_nothing_missing(&info(outcome.recording()));
+        let expected: Calls =
+            [("malloc", 50), ("free", 30)].map(|(name, n)| ((640, name.to_owned()), n)).into();
+        assert_eq!(calls(&outcome, |size| size == 640), expected, "{run:?}");
+    }
+}
+
+#[test]
+fn an_allocator_preloaded_before_us_is_named_because_it_takes_the_calls() {
+    for library in [JEMALLOC, TCMALLOC, MIMALLOC] {
+        let library = installed_library(library);
+        let run = Run::new(compile("c_only.c", &["-O1"])).preload_before(&library);
+        let outcome = run.recorded();
+        assert_eq!((outcome.stdout.as_str(), outcome.status.code()), ("done\n", Some(0)));
+        let [message] = outcome.messages()[..] else { panic!("one line: {}", outcome.stderr) };
+        let name = library.file_name().expect("a library has a name").to_string_lossy();
+        assert!(message.contains("LD_PRELOAD") && message.contains(&*name), "{message}");
+    }
+}

@@ -1,0 +1,52 @@
+//! libtm.so shows its target the hooks of `tm_common::functions` and nothing else, and brings nothing along.
+//!
+//! The oracle is binutils.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use tm_common::functions::Function;
+use tm_tests::products::products;
+
+fn binutils(tool: &str, arguments: &[&str]) -> String {
+    let output = Command::new(tool).args(arguments).arg(&products().library).output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("cannot start {tool} ({error}): scripts/setup installs what the tests need")
+    });
+    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("symbols are ASCII")
+}
+
+/// Lines of `nm` are `[address] type name[@version]`.
+fn symbols(which: &str) -> BTreeSet<String> {
+    let lines = binutils("nm", &["-D", which]);
+    let names = lines.lines().filter_map(|line| line.split_whitespace().last());
+    names.map(|name| name.split('@').next().unwrap_or(name).to_owned()).collect()
+}
+
+#[test]
+fn the_exported_symbols_are_the_hooks() {
+    let hooks: BTreeSet<String> = Function::ALL.iter().map(|hook| hook.symbol().to_owned()).collect();
+    assert_eq!(symbols("--defined-only"), hooks);
+}
+
+#[test]
+fn only_the_c_library_and_the_loader_are_needed() {
+    let dynamic = binutils("readelf", &["-dW"]);
+    let needed = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
+    let needed: Vec<&str> = needed.filter_map(|line| line.split(['[', ']']).nth(1)).collect();
+    assert!(dynamic.contains("(SYMTAB)"), "readelf has read the dynamic section: {dynamic}");
+    for library in needed {
+        assert!(library == "libc.so.6" || library.starts_with("ld-linux"), "it needs {library}");
+    }
+}
+
+#[test]
+fn thread_local_storage_needs_no_call_that_allocates() {
+    let undefined = symbols("--undefined-only");
+    assert!(!undefined.contains("__tls_get_addr"), "{undefined:?}");
+    let dynamic = binutils("readelf", &["-dW"]);
+    assert!(dynamic.contains("STATIC_TLS"), "initial-exec TLS says so in the flags:\n{dynamic}");
+    let allocating = undefined.iter().filter(|name| Function::ALL.iter().any(|hook| hook.symbol() == *name));
+    assert_eq!(allocating.collect::<Vec<_>>(), Vec::<&String>::new(), "it calls its own hooks");
+}

@@ -1,0 +1,90 @@
+//! Threads come, are named, and go; what they free on their very last steps is recorded, and thousands of them take
+//! no more room than those that run at the same time.
+//!
+//! The oracle is the counting preload, and for sizes and names the programs themselves.
+
+use std::collections::HashMap;
+
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::{Action, events};
+use tm_common::ids::ProcessIndex;
+use tm_tests::counting::assert_counts_and_behaviour;
+use tm_tests::info::{info, number};
+use tm_tests::programs::compile;
+use tm_tests::run::{Outcome, Run};
+
+fn threads(scenario: &str) -> Outcome {
+    let run = Run::new(compile("threads.c", &["-O1", "-pthread"])).args([scenario]);
+    let (outcome, _) = assert_counts_and_behaviour(&run);
+    assert_eq!(outcome.stdout, "done\n");
+    outcome
+}
+
+/// Allocations and frees of blocks of `size` bytes, and how many threads allocated them.
+fn of_size(outcome: &Outcome, size: u64) -> (usize, usize, usize) {
+    let recording = Recording::open(outcome.recording()).expect("it is a recording");
+    let (mut live, mut threads) = (HashMap::new(), HashMap::new());
+    let (mut allocations, mut frees) = (0, 0);
+    events(&recording, ProcessIndex(0), |event| {
+        if event.action == Action::Allocate && event.size == size {
+            allocations += 1;
+            live.insert(event.address, ());
+            threads.insert(event.thread, ());
+        } else if event.action == Action::Free && live.remove(&event.address).is_some() {
+            frees += 1;
+        }
+    })
+    .expect("the first process is there");
+    (allocations, frees, threads.len())
+}
+
+#[test]
+fn two_thousand_short_threads_share_few_rings_and_lose_nothing() {
+    let outcome = threads("short");
+    assert_eq!(of_size(&outcome, 48), (10_000, 8_000, 2_000));
+    let recording = Recording::open(outcome.recording()).expect("it is a recording");
+    // Two for each thread that runs at one time; a thread that has been joined may exist a moment longer.
+    let at_most = 2 * (1 + 4) * 4;
+    assert!(recording.header.n_rings <= at_most, "{} rings", recording.header.n_rings);
+    assert_eq!(number(&info(outcome.recording()), "threads"), 2_001);
+}
+
+#[test]
+fn frees_in_the_destructors_of_thread_specific_data_are_recorded() {
+    let outcome = threads("destructors");
+    // 100 threads of 3 blocks and 3 more from destructors, all given back.
+    assert_eq!(of_size(&outcome, 77), (600, 600, 100));
+}
+
+#[test]
+fn frees_in_the_destructors_of_cxx_thread_locals_are_recorded() {
+    let run = Run::new(compile("tls_destructors.cc", &["-O1", "-pthread"]));
+    let (outcome, counts) = assert_counts_and_behaviour(&run);
+    assert!(counts.allocations > 200 * 50, "{counts:?}");
+    // A string of 100 + i characters has room for a zero too; it is made in a destructor and freed after it.
+    for i in 0..10 {
+        assert_eq!(of_size(&outcome, 101 + i), (200, 200, 200), "of {} bytes", 101 + i);
+    }
+}
+
+fn names(outcome: &Outcome) -> Vec<String> {
+    let info = info(outcome.recording());
+    let list = info["thread_list"].as_array().expect("a list");
+    let mut names: Vec<String> =
+        list.iter().filter_map(|thread| thread["name"].as_str()).map(str::to_owned).collect();
+    names.sort();
+    assert!(list.iter().all(|thread| thread["process"] == 0));
+    names
+}
+
+const NAMES: [&str; 5] = ["a \"quoted\" one", "collector", "fifteen letters", "threads", "worker/3"];
+
+#[test]
+fn threads_have_the_names_that_they_gave_themselves_before_they_allocated() {
+    assert_eq!(names(&threads("names at once")), NAMES);
+}
+
+#[test]
+fn a_thread_s_new_name_is_noticed() {
+    assert_eq!(names(&threads("names")), NAMES);
+}
