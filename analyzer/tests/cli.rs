@@ -105,7 +105,7 @@ fn bad_files_are_one_sentence_and_exit_code_1() {
     for (file, what) in [
         ("none.snap", "no such file"),
         ("cut.snap", "is cut"),
-        ("empty.snap", "cannot read empty.snap"),
+        ("empty.snap", "empty.snap is empty"),
         ("text.snap", "cannot read text.snap"),
         (".", "directory"),
     ] {

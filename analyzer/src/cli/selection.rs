@@ -15,7 +15,12 @@ use crate::replay::{self, FixedMoment, Processes, Selection};
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which blocks")]
 pub struct SelectionArgs {
-    /// Blocks of this process, by default of the first; all: of all, where inherited blocks count for the parent.
+    /// Blocks of this process, by default of the first; all: of all processes together.
+    ///
+    /// A forked process starts with its parent's live blocks. They are shown as its own if it is asked for alone; of
+    /// all processes, each block counts once, for the process that allocated it, since child and parent share it until
+    /// one of them writes to it. peak and end are then each process's own; at any other moment, those that had ended
+    /// count no more. 'tmtool info' lists the processes.
     #[arg(long, value_name = "PID|all")]
     process: Option<ProcessChoice>,
     /// Blocks that this thread allocated.
