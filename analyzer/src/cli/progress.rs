@@ -12,7 +12,7 @@ use crate::reader::Recording;
 /// What takes less shows nothing.
 const QUIET: Duration = Duration::from_secs(1);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
-const TEMPLATE: &str = "{wide_bar} {bytes} of {total_bytes}, {eta} to go";
+const TEMPLATE: &str = "{wide_bar} {percent} % of {total_bytes} read";
 
 /// Does `work`, which reads `recording`.
 pub fn during<T>(recording: &Recording, work: impl FnOnce() -> T) -> T {
