@@ -1,5 +1,6 @@
 //! Planted leaks and growth are named first, each moment's groups add up to what was live, and what one report counts
-//! another one counts too. The programs are `programs/leak.cc` and `leak.rs`; the oracle of the totals is valgrind.
+//! another one counts too. The programs are `programs/leak.cc` and `leak.rs`; the oracle of the totals and of the peak is
+//! valgrind.
 
 use std::path::Path;
 use std::process::Command;
@@ -122,4 +123,24 @@ fn valgrind_counts_as_many_bytes() {
     let [bytes, n_blocks] = numbers("in use at exit:")[..] else { panic!("{text}") };
     let origin = &answer("leaks", &name(&outcome), &[])["snapshot"]["origin"];
     assert_eq!((&origin["live_blocks"], &origin["live_bytes"]), (&n_blocks.into(), &bytes.into()));
+}
+
+#[test]
+fn massif_knows_the_same_peak() {
+    let program = compile("leak.cc", &["-g", "-O1"]);
+    let outcome = Run::new(&program).recorded();
+    let folder = tempfile::tempdir().expect("a folder");
+    let measured = folder.path().join("massif.out");
+    let status = Command::new(installed("valgrind"))
+        .args(["--quiet", "--tool=massif", "--peak-inaccuracy=0.0"])
+        .arg(format!("--massif-out-file={}", measured.display()))
+        .arg(&program)
+        .status()
+        .expect("valgrind starts");
+    assert!(status.success(), "{status}");
+    // "mem_heap_B=14248520", once for each moment
+    let text = std::fs::read_to_string(&measured).expect("massif writes it");
+    let sizes = text.lines().filter_map(|line| line.strip_prefix("mem_heap_B=")?.parse::<u64>().ok());
+    let peak = answer("peak", &name(&outcome), &[]);
+    assert_eq!(peak["snapshot"]["size"].as_u64(), sizes.max());
 }
