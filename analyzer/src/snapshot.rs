@@ -1,80 +1,105 @@
-//! Takes a snapshot of a recording: replays it to a moment, and gives each live block's stack names.
+//! Takes snapshots of a recording: replays it to a moment, and gives stacks names.
 //!
 //! The one place where the reader's numbers and the model's names meet.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tm_common::ids::{Epoch, ProcessIndex, StackId};
+use tm_common::ids::{Epoch, StackId};
 use tm_common::stack::FrameKind;
 
 use crate::error::Result;
-use crate::model::{Frame, Moment, Origin, Snapshot, Trace, Traceback};
-use crate::reader::{Module, Recording, StackFrame};
-use crate::replay::{self, RawSnapshot};
+use crate::model::{Frame, Moment, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::reader::{Module, Problem, Recording, StackFrame};
+use crate::replay::{self, Block, Processes, Selection, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
 const ANONYMOUS: &str = "[anonymous code]";
 
-/// The live blocks of `process` at `moment`, with their tracebacks.
+/// The live blocks of `processes` at `moment` that are in `selection`, with their tracebacks.
 ///
 /// # Errors
-/// If the recording has no such process.
-pub fn take_snapshot(recording: &Recording, process: ProcessIndex, moment: Moment) -> Result<Snapshot> {
-    let raw = replay::snapshot(recording, process, moment)?;
-    let mut tracebacks = Tracebacks::new(recording);
-    let traces = raw.blocks.iter().map(|block| Trace {
-        domain: 0,
-        size: block.size,
-        traceback: tracebacks.of(block.stack),
+/// If the recording has no such process or moment.
+pub fn take_snapshot(
+    recording: &Recording,
+    processes: Processes,
+    moment: &Moment,
+    selection: &Selection,
+) -> Result<Snapshot> {
+    let raw = replay::snapshot(recording, processes, moment, selection)?;
+    let mut namer = Namer::new(recording);
+    let mut snapshot = namer.snapshot(&raw.blocks);
+    let unknown_frees = raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum();
+    snapshot.origin = Some(Origin {
+        moment: moment.to_string(),
+        moment_ns: raw.moment_ns,
+        live_bytes: raw.live_bytes,
+        live_blocks: raw.live_blocks,
+        unknown_frees,
+        ..namer.origin(processes, &raw.problems)
     });
-    let traces: Vec<Trace> = traces.collect();
-    let mut snapshot = Snapshot::new(traces, recording.header.n_frames_max);
-    snapshot.origin = Some(origin(recording, &raw, moment, tracebacks.symbolizer.problems()));
     Ok(snapshot)
 }
 
-fn origin(recording: &Recording, raw: &RawSnapshot, moment: Moment, symbol_problems: &[String]) -> Origin {
-    let first = recording.first_process();
-    let process = recording.process(raw.process).or(first);
-    let problems = recording.problems.iter().chain(&raw.problems).map(ToString::to_string);
-    let n_processes = recording.processes.len();
-    let others = (n_processes > 1).then(|| {
-        format!("One of {n_processes} processes of the recording is shown, the first; tmtool info lists all.")
-    });
-    Origin {
-        recording: recording.file.path().display().to_string(),
-        program: first.and_then(|process| process.executable.clone()).unwrap_or_default(),
-        command_line: first.map(|process| process.command_line.clone()).unwrap_or_default(),
-        host: first.and_then(|process| process.host.clone()).unwrap_or_default(),
-        pid: process.map_or(recording.header.pid, |process| process.pid),
-        moment: moment.to_string(),
-        moment_ns: raw.moment_ns,
-        duration_ns: recording.duration_ns(),
-        live_bytes: raw.blocks.iter().map(|block| block.size).sum(),
-        live_blocks: raw.blocks.len() as u64,
-        lost_events: recording.header.lost_events(),
-        unknown_frees: raw.totals.unknown_frees,
-        notes: problems.chain(others).chain(symbol_problems.iter().cloned()).collect(),
-    }
-}
-
-/// Tracebacks by stack id, each made once and shared by all its blocks.
-struct Tracebacks<'a> {
+/// Gives stacks their names, each once: all its blocks share a traceback.
+pub struct Namer<'a> {
     recording: &'a Recording,
     symbolizer: Symbolizer,
     of_stack: FxHashMap<StackId, Traceback>,
     of_address: FxHashMap<(Epoch, u64, bool), Arc<[Frame]>>,
 }
 
-impl<'a> Tracebacks<'a> {
-    fn new(recording: &'a Recording) -> Tracebacks<'a> {
-        Tracebacks {
+impl<'a> Namer<'a> {
+    /// For stacks of `recording`.
+    pub fn new(recording: &'a Recording) -> Namer<'a> {
+        Namer {
             recording,
             symbolizer: Symbolizer::new(),
             of_stack: FxHashMap::default(),
             of_address: FxHashMap::default(),
+        }
+    }
+
+    /// `blocks` with their tracebacks, without an origin.
+    pub fn snapshot(&mut self, blocks: &[Block]) -> Snapshot {
+        let trace = |block: &Block| Trace { domain: 0, size: block.size, traceback: self.of(block.stack) };
+        Snapshot::new(blocks.iter().map(trace).collect(), self.recording.header.n_frames_max)
+    }
+
+    /// `sums` with their tracebacks, without an origin.
+    pub fn tally(&mut self, sums: &StackSums) -> Tally {
+        let statistic = |(stack, sum): (StackId, Sum)| Statistic {
+            traceback: self.of(stack),
+            size: sum.size,
+            count: sum.count,
+        };
+        let stacks = sums.sorted().into_iter().map(statistic).collect();
+        Tally { stacks, traceback_limit: self.recording.header.n_frames_max, origin: None }
+    }
+
+    /// What is to be said of `processes`, without a moment. `problems` are those of the replay; those with the names
+    /// so far are added.
+    pub fn origin(&self, processes: Processes, problems: &[Problem]) -> Origin {
+        let recording = self.recording;
+        let first = recording.first_process();
+        let process = match processes {
+            Processes::One(index) => recording.process(index),
+            Processes::All => first,
+        };
+        let described = process.filter(|process| process.executable.is_some()).or(first);
+        let problems = recording.problems.iter().chain(problems).map(ToString::to_string);
+        let symbol_problems = self.symbolizer.problems().iter().cloned();
+        Origin {
+            recording: recording.file.path().display().to_string(),
+            program: described.and_then(|process| process.executable.clone()).unwrap_or_default(),
+            command_line: described.map(|process| process.command_line.clone()).unwrap_or_default(),
+            host: first.and_then(|process| process.host.clone()).unwrap_or_default(),
+            pid: process.map_or(recording.header.pid, |process| process.pid),
+            duration_ns: recording.duration_ns(),
+            lost_events: recording.header.lost_events(),
+            notes: problems.chain(processes_note(recording, processes)).chain(symbol_problems).collect(),
+            ..Origin::default()
         }
     }
 
@@ -116,6 +141,22 @@ impl<'a> Tracebacks<'a> {
         };
         self.of_address.insert(key, frames.clone());
         frames
+    }
+}
+
+/// Which processes of several are shown.
+fn processes_note(recording: &Recording, processes: Processes) -> Option<String> {
+    let n = recording.processes.len();
+    match processes {
+        _ if n < 2 => None,
+        Processes::All => Some(format!(
+            "All {n} processes are added up; what a child inherited counts for its parent alone."
+        )),
+        Processes::One(shown) => {
+            let is_first = recording.first_process().is_some_and(|first| first.index == shown);
+            let which = if is_first { "the first is shown" } else { "one is shown, with what it inherited" };
+            Some(format!("Of {n} processes {which}; --process takes another's PID, or all."))
+        }
     }
 }
 

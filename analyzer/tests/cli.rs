@@ -8,6 +8,21 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
 
+const COMMANDS: [&str; 12] = [
+    "run",
+    "info",
+    "stats",
+    "diff",
+    "peak",
+    "leaks",
+    "temporary",
+    "timeline",
+    "top",
+    "filter",
+    "completions",
+    "man",
+];
+
 /// A folder with `old.snap` and `new.snap`.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -160,7 +175,7 @@ fn completions_and_manual_pages_know_every_command() {
     }
     assert!(stdout(folder.path(), &["man"]).contains(".TH tmtool 1"));
     stdout(folder.path(), &["man", "pages/man1"]);
-    for command in ["run", "info", "stats", "diff", "filter", "completions", "man"] {
+    for command in COMMANDS {
         let page = fs::read_to_string(folder.path().join(format!("pages/man1/tmtool-{command}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{command}");
     }
@@ -169,7 +184,7 @@ fn completions_and_manual_pages_know_every_command() {
 #[test]
 fn every_command_has_help_with_examples() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["run", "info", "stats", "diff", "filter", "completions", "man"] {
+    for command in COMMANDS {
         let text = stdout(folder.path(), &[command, "--help"]);
         assert!(text.contains("Examples:\n  tmtool "), "{command}: {text}");
         assert_eq!(stdout(folder.path(), &["help", command]), text);
@@ -218,6 +233,9 @@ fn wrong_command_lines_are_exit_code_2() {
         &["stats", "new.snap", "--at", "end"],
         &["stats", "new.snap", "--key", "traceback", "--cumulative"],
         &["diff", "new.snap", "new.snap@noon"],
+        &["leaks", "new.snap"],
+        &["top", "new.snap", "--raw", "--plumbing", "x"],
+        &["timeline", "new.snap", "--json", "--csv"],
         &["filter", "new.snap"],
         &["nonsense"],
     ] {

@@ -5,8 +5,15 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tm_analyzer::model::{Frame, Origin, Snapshot, Trace, Traceback};
+use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
+use tm_analyzer::report::header::Summary;
 use tm_analyzer::report::info::{Info, LostEvents, ModuleInfo, ProcessInfo, ThreadInfo};
+use tm_analyzer::report::leaks::{self, Leaks};
+use tm_analyzer::report::peak::{self, Ascent, Peak};
+use tm_analyzer::report::stats::Stats;
+use tm_analyzer::report::temporary::{self, Decade, Temporary};
+use tm_analyzer::report::timeline::{self, Point, Timeline};
+use tm_analyzer::report::top::{self, Top};
 
 /// Object -> field -> type.
 type Schema = BTreeMap<String, BTreeMap<String, String>>;
@@ -85,6 +92,33 @@ fn stats_and_diff_are_as_documented() {
             assert_eq!(value["statistics"].as_array().unwrap().len(), 1);
             check(&schema(), &value, report, report);
         }
+    }
+}
+
+#[test]
+fn reports_on_events_are_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    write_snapshot(&folder.path().join("a.snap"), 3);
+    let snapshot = Snapshot::load(&folder.path().join("a.snap")).unwrap();
+    let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
+    let statistics = snapshot.statistics(key_type, cumulative).unwrap();
+    let stats = || {
+        let snapshot = Summary::of(&snapshot);
+        Stats { snapshot, key_type, cumulative, statistics: &statistics, limit: None }
+    };
+    let last = Some((7, "1 a".to_owned(), snapshot.traces[0].traceback.clone()));
+    let ascent = Ascent { half_ns: 1, nine_tenths_ns: 2, last, end_bytes: 3 };
+    let decade = |most| Decade { below_ns: Some(1_000), size: 7, count: 1, most };
+    let decades = [decade(statistics.first().cloned()), Decade { below_ns: None, ..decade(None) }];
+    let points = &[Point::default()];
+    for (report, text) in [
+        ("peak", peak::json(&Peak { stats: stats(), ascent })),
+        ("leaks", leaks::json(&Leaks { old: stats(), young: stats(), young_after_ns: 1 })),
+        ("temporary", temporary::json(&Temporary { stats: stats(), decades: &decades, from_ns: 0 })),
+        ("timeline", timeline::json(&Timeline { points, from_ns: 0, until_ns: 1, stats: stats() })),
+        ("top", top::json(&Top { stats: stats(), from_ns: 0 })),
+    ] {
+        check(&schema(), &serde_json::from_str(&text).unwrap(), report, report);
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tm_analyzer::model::Moment;
-use tm_analyzer::replay::snapshot;
+use tm_analyzer::replay::{Processes, Selection, snapshot};
 use tm_common::ids::ProcessIndex;
 use tm_tests::products::products;
 use tm_tests::programs::compile;
@@ -47,9 +47,12 @@ fn record(program: &Path) -> Outcome {
     outcome
 }
 
-fn statistics(recording: &Path, key: &str) -> Vec<Value> {
+fn statistics(recording: &Path, key: &str, options: &[&str]) -> Vec<Value> {
     let mut command = Command::new(&products().tmtool);
-    command.args(["stats", "--raw", "--json", "--limit", "0", "--at", "end", "--key", key]).arg(recording);
+    command
+        .args(["stats", "--json", "--limit", "0", "--at", "end", "--key", key])
+        .args(options)
+        .arg(recording);
     let output = command.output().expect("tmtool starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let json: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
@@ -66,8 +69,8 @@ fn own_lines(group: &Value, source: &Path) -> Vec<u64> {
 fn assert_lines_are_known(name: &str, flags: &[&str], kept: &[Kept]) {
     let source = source(name);
     let outcome = record(&compile(name, flags));
-    let stacks = statistics(outcome.recording(), "traceback");
-    let by_line = statistics(outcome.recording(), "lineno");
+    let stacks = statistics(outcome.recording(), "traceback", &[]);
+    let by_line = statistics(outcome.recording(), "lineno", &[]);
     for (size, count, marks) in kept {
         let lines: Vec<u64> = marks.iter().map(|mark| line_of(&source, mark)).collect();
         let of_this_stack = |group: &&Value| own_lines(group, &source).starts_with(&lines);
@@ -80,16 +83,14 @@ fn assert_lines_are_known(name: &str, flags: &[&str], kept: &[Kept]) {
             (Some(*size), Some(*count)),
             "{marks:?}"
         );
-        // C's malloc is called by the line itself; C++ and Rust have frames of their libraries inside.
-        if name.ends_with(".c") {
-            let group = by_line.iter().find(|group| own_lines(group, &source) == lines[..1]);
-            let group = group.unwrap_or_else(|| panic!("no group of {marks:?}: {by_line:#?}"));
-            assert_eq!(
-                (group["size"].as_u64(), group["count"].as_u64()),
-                (Some(*size), Some(*count)),
-                "{marks:?}"
-            );
-        }
+        // What C++ and Rust have in between is plumbing: the line itself is blamed.
+        let group = by_line.iter().find(|group| own_lines(group, &source) == lines[..1]);
+        let group = group.unwrap_or_else(|| panic!("no group of {marks:?}: {by_line:#?}"));
+        assert_eq!(
+            (group["size"].as_u64(), group["count"].as_u64()),
+            (Some(*size), Some(*count)),
+            "{marks:?}"
+        );
     }
 }
 
@@ -99,7 +100,7 @@ fn assert_frames_are_addr2lines(name: &str, flags: &[&str]) {
     let program = compile(name, flags);
     let outcome = record(&program);
     let recorded = Recorded::open(outcome.recording());
-    let groups = statistics(outcome.recording(), "traceback");
+    let groups = statistics(outcome.recording(), "traceback", &["--raw"]);
     let told: Vec<Vec<String>> = groups
         .iter()
         .map(|group| {
@@ -113,7 +114,8 @@ fn assert_frames_are_addr2lines(name: &str, flags: &[&str]) {
         })
         .collect();
     let mut n_compared = 0;
-    let kept = snapshot(&recorded.recording, ProcessIndex(0), Moment::End).expect("it has a process").blocks;
+    let (first, all) = (Processes::One(ProcessIndex(0)), Selection::default());
+    let kept = snapshot(&recorded.recording, first, &Moment::End, &all).expect("it has a process").blocks;
     for stack in
         kept.iter().map(|block| recorded.recording.stack(block.stack).expect("each block has a stack"))
     {

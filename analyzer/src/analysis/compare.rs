@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::model::{Cumulative, KeyType, Snapshot, Statistic, StatisticDiff, Traceback};
+use crate::model::{Cumulative, KeyType, Snapshot, Statistic, StatisticDiff, Tally, Traceback};
 
 impl Snapshot {
     /// The groups of both snapshots, and by how much those of this one differ from those of `old`. The largest
@@ -18,33 +18,53 @@ impl Snapshot {
         key_type: KeyType,
         cumulative: Cumulative,
     ) -> Result<Vec<StatisticDiff>> {
-        let new_groups = self.grouped(key_type, cumulative)?;
-        let key = |traceback: &Traceback| (traceback.clone(), function(traceback, key_type));
-        let mut old_groups: HashMap<_, Statistic> =
-            old.grouped(key_type, cumulative)?.into_iter().map(|stat| (key(&stat.traceback), stat)).collect();
-        let mut diffs = Vec::with_capacity(new_groups.len());
-        for new in new_groups {
-            let old = old_groups.remove(&key(&new.traceback));
-            let (size, count) = old.map_or((0, 0), |old| (old.size, old.count));
-            diffs.push(StatisticDiff {
-                size_diff: difference(new.size, size),
-                count_diff: difference(new.count, count),
-                size: new.size,
-                count: new.count,
-                traceback: new.traceback,
-            });
-        }
-        diffs.extend(old_groups.into_values().map(|old| StatisticDiff {
-            size_diff: difference(0, old.size),
-            count_diff: difference(0, old.count),
-            size: 0,
-            count: 0,
-            traceback: old.traceback,
-        }));
-        // No two groups compare equal, since their tracebacks or functions differ.
-        diffs.sort_unstable_by(StatisticDiff::report_order);
-        Ok(diffs)
+        let groups = (self.grouped(key_type, cumulative)?, old.grouped(key_type, cumulative)?);
+        Ok(compare(groups.0, groups.1, key_type))
     }
+}
+
+impl Tally {
+    /// As [`Snapshot::compare_to`].
+    ///
+    /// # Errors
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    pub fn compare_to(
+        &self,
+        old: &Tally,
+        key_type: KeyType,
+        cumulative: Cumulative,
+    ) -> Result<Vec<StatisticDiff>> {
+        let groups = (self.grouped(key_type, cumulative)?, old.grouped(key_type, cumulative)?);
+        Ok(compare(groups.0, groups.1, key_type))
+    }
+}
+
+fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: KeyType) -> Vec<StatisticDiff> {
+    let key = |traceback: &Traceback| (traceback.clone(), function(traceback, key_type));
+    let mut old_groups: HashMap<_, Statistic> =
+        old_groups.into_iter().map(|stat| (key(&stat.traceback), stat)).collect();
+    let mut diffs = Vec::with_capacity(new_groups.len());
+    for new in new_groups {
+        let (size, count) =
+            old_groups.remove(&key(&new.traceback)).map_or((0, 0), |old| (old.size, old.count));
+        diffs.push(StatisticDiff {
+            size_diff: difference(new.size, size),
+            count_diff: difference(new.count, count),
+            size: new.size,
+            count: new.count,
+            traceback: new.traceback,
+        });
+    }
+    diffs.extend(old_groups.into_values().map(|old| StatisticDiff {
+        size_diff: difference(0, old.size),
+        count_diff: difference(0, old.count),
+        size: 0,
+        count: 0,
+        traceback: old.traceback,
+    }));
+    // No two groups compare equal, since their tracebacks or functions differ.
+    diffs.sort_unstable_by(StatisticDiff::report_order);
+    diffs
 }
 
 /// The function of a group of one function. Otherwise a function is no part of a group's identity, as in tracemalloc.

@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::interner::{FrameInterner, FrameKey, module};
 use crate::error::{Error, Result};
-use crate::model::{Cumulative, Frame, KeyType, Snapshot, Statistic, Traceback};
+use crate::model::{Cumulative, Frame, KeyType, Snapshot, Statistic, Tally, Traceback};
 
 impl Snapshot {
     /// The traces grouped by `key_type`, the largest group first (by size, then count, then traceback).
@@ -25,16 +25,7 @@ impl Snapshot {
 
     /// The groups in no particular order; no two have equal tracebacks, with key function not even equal functions too.
     pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
-        if cumulative != Cumulative::Off && key_type == KeyType::Traceback {
-            let message = format!("cumulative mode cannot by used with key type '{key_type}'");
-            return Err(Error::Usage(message));
-        }
-        let stacks = self.stacks();
-        Ok(match (key_type, cumulative) {
-            (KeyType::Traceback, _) => by_traceback(&stacks),
-            (_, Cumulative::Off) => by_most_recent(&stacks, key_type),
-            (_, Cumulative::Once | Cumulative::Tracemalloc) => by_all_frames(&stacks, key_type, cumulative),
-        })
+        grouped(&self.stacks(), key_type, cumulative)
     }
 
     /// The traces added up by shared stack. Equal stacks that are not shared stay apart.
@@ -45,6 +36,39 @@ impl Snapshot {
         }
         stacks.sums
     }
+}
+
+impl Tally {
+    /// As [`Snapshot::statistics`].
+    ///
+    /// # Errors
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    pub fn statistics(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
+        let mut statistics = self.grouped(key_type, cumulative)?;
+        statistics.sort_unstable_by(Statistic::report_order);
+        Ok(statistics)
+    }
+
+    pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
+        let stacks = self.stacks.iter().map(|stack| Sum {
+            what: &stack.traceback,
+            size: stack.size,
+            count: stack.count,
+        });
+        grouped(&stacks.collect::<Vec<_>>(), key_type, cumulative)
+    }
+}
+
+fn grouped(stacks: &[Sum<&Traceback>], key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
+    if cumulative != Cumulative::Off && key_type == KeyType::Traceback {
+        let message = format!("cumulative mode cannot by used with key type '{key_type}'");
+        return Err(Error::Usage(message));
+    }
+    Ok(match (key_type, cumulative) {
+        (KeyType::Traceback, _) => by_traceback(stacks),
+        (_, Cumulative::Off) => by_most_recent(stacks, key_type),
+        (_, Cumulative::Once | Cumulative::Tracemalloc) => by_all_frames(stacks, key_type, cumulative),
+    })
 }
 
 fn by_traceback(stacks: &[Sum<&Traceback>]) -> Vec<Statistic> {

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use rustc_hash::FxHashMap;
 
 use crate::model::function_name::bare;
-use crate::model::{BaseFilter, Frame, Pattern, Snapshot, Trace, Traceback};
+use crate::model::{BaseFilter, Frame, Pattern, Snapshot, Statistic, Tally, Trace, Traceback};
 
 /// The table: patterns with their reasons, one a line.
 const TABLE: &str = include_str!("plumbing.txt");
@@ -125,10 +125,24 @@ impl Snapshot {
     /// ```
     #[must_use]
     pub fn without_plumbing(&self, plumbing: &Plumbing) -> Snapshot {
-        let mut cutter = Cutter { plumbing, frames: FxHashMap::default(), tracebacks: FxHashMap::default() };
+        let mut cutter = Cutter::new(plumbing);
         let trace = |trace: &Trace| Trace { traceback: cutter.cut(&trace.traceback), ..*trace };
         Snapshot {
             traces: self.traces.iter().map(trace).collect(),
+            traceback_limit: self.traceback_limit,
+            origin: self.origin.clone(),
+        }
+    }
+}
+
+impl Tally {
+    /// As [`Snapshot::without_plumbing`].
+    #[must_use]
+    pub fn without_plumbing(&self, plumbing: &Plumbing) -> Tally {
+        let mut cutter = Cutter::new(plumbing);
+        let stack = |stack: &Statistic| Statistic { traceback: cutter.cut(&stack.traceback), ..*stack };
+        Tally {
+            stacks: self.stacks.iter().map(stack).collect(),
             traceback_limit: self.traceback_limit,
             origin: self.origin.clone(),
         }
@@ -157,7 +171,11 @@ struct Cutter<'a> {
     tracebacks: FxHashMap<usize, Traceback>,
 }
 
-impl Cutter<'_> {
+impl<'a> Cutter<'a> {
+    fn new(plumbing: &'a Plumbing) -> Cutter<'a> {
+        Cutter { plumbing, frames: FxHashMap::default(), tracebacks: FxHashMap::default() }
+    }
+
     fn cut(&mut self, traceback: &Traceback) -> Traceback {
         if let Some(known) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
@@ -181,6 +199,7 @@ impl Cutter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Cumulative, KeyType};
 
     fn frame(function: &str, file: &str) -> Frame {
         Frame { function: Some(function.into()), ..Frame::new(file, 1) }
@@ -288,5 +307,20 @@ mod tests {
                 assert_eq!((after.domain, after.size), (3, 5));
             }
         }
+    }
+
+    #[test]
+    fn sums_by_stack_are_blamed_as_the_blocks_are() {
+        let frames = vec![frame("xmalloc", "util.c"), frame("parse", "parse.c")];
+        let traceback = Traceback::new(frames, None);
+        let trace = Trace { domain: 0, size: 8, traceback: traceback.clone() };
+        let blocks = Snapshot::new(vec![trace; 3], 16).without_plumbing(&Plumbing::known());
+        let stacks = vec![Statistic { traceback, size: 24, count: 3 }];
+        let tally = Tally { stacks, traceback_limit: 16, origin: None }.without_plumbing(&Plumbing::known());
+        let (key_type, cumulative) = (KeyType::Traceback, Cumulative::Off);
+        assert_eq!(
+            tally.statistics(key_type, cumulative).unwrap(),
+            blocks.statistics(key_type, cumulative).unwrap()
+        );
     }
 }

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::options::{Form, GroupArgs};
-use super::print;
+use super::options::GroupArgs;
+use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::error::Result;
-use crate::model::SourceFiles;
+use crate::error::{Error, Result};
+use crate::model::StatisticDiff;
 use crate::report::diff::{self, Diff};
 use crate::report::header::Summary;
 use crate::report::{csv, json};
@@ -30,6 +30,8 @@ pub struct Args {
     new: OsString,
     #[command(flatten)]
     group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
 }
 
 /// Runs the command.
@@ -39,21 +41,29 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let (old, new) = (Source::parse(&args.old)?, Source::parse(&args.new)?);
-    let blame = |snapshot| args.group.blame.apply(snapshot);
-    let (old, new) = (blame(old.load()?), blame(new.load()?));
+    let blame = &args.group.blame;
+    if args.selection.churn {
+        let tally = |source: &Source| Ok::<_, Error>(blame.apply_to_tally(source.churn(&args.selection)?));
+        let (old, new) = (tally(&old)?, tally(&new)?);
+        let statistics = new.compare_to(&old, key_type, cumulative)?;
+        return show(args, (Summary::of_tally(&old), Summary::of_tally(&new)), &statistics);
+    }
+    let snapshot = |source: &Source| Ok::<_, Error>(blame.apply(source.snapshot(&args.selection)?));
+    let (old, new) = (snapshot(&old)?, snapshot(&new)?);
     let statistics = new.compare_to(&old, key_type, cumulative)?;
-    let report = Diff {
-        old: Summary::of(&old),
-        new: Summary::of(&new),
-        key_type,
-        cumulative,
-        statistics: &statistics,
-        limit: args.group.limit(),
-    };
-    print(&match args.group.form.form() {
-        Form::Json => json::diff(&report),
-        Form::Csv => csv::diff(&report),
-        Form::Text => diff::text(&report, &args.group.form.style(), &mut SourceFiles::default()),
-    })?;
-    Ok(ExitCode::SUCCESS)
+    show(args, (Summary::of(&old), Summary::of(&new)), &statistics)
+}
+
+fn show(
+    args: &Args,
+    (old, new): (Summary<'_>, Summary<'_>),
+    statistics: &[StatisticDiff],
+) -> Result<ExitCode> {
+    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
+    let report = Diff { old, new, key_type, cumulative, statistics, limit: args.group.limit() };
+    args.group.form.print(
+        |style, source| diff::text(&report, style, source),
+        || json::diff(&report),
+        || csv::diff(&report),
+    )
 }

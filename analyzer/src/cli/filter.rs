@@ -1,13 +1,16 @@
 //! `tmtool filter`: a part of a snapshot, or all of it, as a `.snap` file.
 
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use super::options::BlameArgs;
-use super::{print, source};
-use crate::error::Result;
+use super::print;
+use super::selection::SelectionArgs;
+use super::source::Source;
+use crate::error::{Error, Result};
 use crate::model::{BaseFilter, Filter, Moment, Snapshot};
 use crate::report::human;
 
@@ -25,9 +28,9 @@ tmtool stats blames for the block; with --raw, the innermost one of all. OUT.sna
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A recording or a .snap file.
-    file: PathBuf,
-    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), or a part of the run (50%).
+    /// A recording or a .snap file. FILE@MOMENT takes a moment, as --at does.
+    file: OsString,
+    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), a part of the run (50%), or mark:NAME.
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     /// Keep what was allocated in files of this name (at this line); may be given several times.
@@ -44,6 +47,8 @@ pub struct Args {
     /// The .snap file to write.
     #[arg(short, long, value_name = "OUT.snap")]
     output: PathBuf,
+    #[command(flatten)]
+    selection: SelectionArgs,
 }
 
 /// A file name's pattern and perhaps a line.
@@ -73,7 +78,12 @@ impl FromStr for Place {
 /// # Errors
 /// If the file cannot be read or the output cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let snapshot = source::load(&args.file, args.at.as_ref())?;
+    if args.selection.churn {
+        let message =
+            "a .snap file holds live blocks; what was freed is shown by stats and diff with --churn";
+        return Err(Error::Usage(message.to_owned()));
+    }
+    let snapshot = Source::parse(&args.file)?.at(args.at.as_ref())?.snapshot(&args.selection)?;
     let filters = filters(args);
     let plumbing = args.blame.plumbing();
     // The filters see stacks as the reports show them; what is written are the whole ones.

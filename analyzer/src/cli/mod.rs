@@ -6,12 +6,21 @@ pub mod completions;
 pub mod diff;
 pub mod filter;
 pub mod info;
+pub mod leaks;
 pub mod man;
 pub mod options;
+pub mod peak;
+pub mod progress;
+pub mod recorded;
 pub mod run;
+pub mod selection;
+pub mod size_range;
 pub mod source;
 pub mod stats;
+pub mod temporary;
 pub mod terminal;
+pub mod timeline;
+pub mod top;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -51,6 +60,16 @@ pub enum Command {
     Stats(stats::Args),
     /// Show what grew and shrank from one moment or recording to another.
     Diff(diff::Args),
+    /// Show what made up the peak, and when and how it was reached.
+    Peak(peak::Args),
+    /// Show what was never freed, the youngest blocks apart.
+    Leaks(leaks::Args),
+    /// Show what was freed at once, and how long blocks live.
+    Temporary(temporary::Args),
+    /// Show the live bytes over time as a chart.
+    Timeline(timeline::Args),
+    /// Show who allocated most over the whole run, freed or not.
+    Top(top::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
     /// Write a script that completes command lines in a shell.
@@ -79,6 +98,11 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Info(args) => info::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Peak(args) => peak::run(args),
+        Command::Leaks(args) => leaks::run(args),
+        Command::Temporary(args) => temporary::run(args),
+        Command::Timeline(args) => timeline::run(args),
+        Command::Top(args) => top::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Man(args) => man::run(args, Cli::command()),
@@ -122,6 +146,12 @@ mod tests {
         assert!(parse("tmtool completions zsh"));
         assert!(!parse("tmtool stats a.bin --raw --plumbing x"));
         assert!(!parse("tmtool stats a.bin --json --csv"));
+        assert!(parse("tmtool stats a.bin@50% --process all --thread main --min-age 1s --size 1K..64K"));
+        assert!(parse("tmtool diff a.bin b.bin --between 10s..end --churn"));
+        assert!(parse("tmtool leaks a.bin --min-age 2s --key traceback --limit 3 --json"));
+        assert!(parse("tmtool timeline a.bin --svg out.svg --between 10%..20%"));
+        assert!(parse("tmtool top a.bin --sort count"));
+        assert!(!parse("tmtool stats a.bin --churn"));
         assert!(!parse("tmtool filter a.bin"));
         assert!(!parse("tmtool stats a.bin --at never"));
         assert!(!parse("tmtool stats a.bin --key nothing"));

@@ -1,10 +1,15 @@
 //! Options that several commands share.
 
+use std::process::ExitCode;
+
 use clap::ValueEnum;
 
+use super::{print, terminal};
 use crate::analysis::Plumbing;
 use crate::error::{Error, Result};
-use crate::model::{Cumulative, KeyType, Snapshot};
+use crate::model::{Cumulative, KeyType, LineSource, Snapshot, SourceFiles, Statistic, Tally};
+use crate::report::header::Summary;
+use crate::report::stats::Stats;
 use crate::report::style::Style;
 
 /// `--key`.
@@ -68,17 +73,11 @@ impl BlameArgs {
     pub fn apply(&self, snapshot: Snapshot) -> Snapshot {
         if self.raw { snapshot } else { snapshot.without_plumbing(&self.plumbing()) }
     }
-}
 
-/// What a report is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// For people.
-    Text,
-    /// For programs: docs/json.md.
-    Json,
-    /// For spreadsheets.
-    Csv,
+    /// `tally` as it is to be looked at.
+    pub fn apply_to_tally(&self, tally: Tally) -> Tally {
+        if self.raw { tally } else { tally.without_plumbing(&self.plumbing()) }
+    }
 }
 
 /// How a report is written: `--full`, `--json` and `--csv`.
@@ -96,18 +95,26 @@ pub struct FormArgs {
 }
 
 impl FormArgs {
-    /// What to write.
-    pub fn form(&self) -> Form {
-        match (self.json, self.csv) {
-            (true, _) => Form::Json,
-            (_, true) => Form::Csv,
-            _ => Form::Text,
-        }
+    /// Prints a report in the form that is asked for. `text` gets the style of standard output, and the source files.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub fn print(
+        &self,
+        text: impl FnOnce(&Style, &mut dyn LineSource) -> String,
+        json: impl FnOnce() -> String,
+        csv: impl FnOnce() -> String,
+    ) -> Result<ExitCode> {
+        print(&match (self.json, self.csv) {
+            (true, _) => json(),
+            (_, true) => csv(),
+            _ => text(&self.style(), &mut SourceFiles::default()),
+        })?;
+        Ok(ExitCode::SUCCESS)
     }
 
-    /// How text is to look on standard output.
-    pub fn style(&self) -> Style {
-        Style { is_full: self.full, ..super::terminal::style() }
+    fn style(&self) -> Style {
+        Style { is_full: self.full, ..terminal::style() }
     }
 }
 
@@ -152,6 +159,15 @@ impl GroupArgs {
             (Some(Counting::Once), _) => Ok(Cumulative::Once),
             (Some(Counting::Tracemalloc), _) => Ok(Cumulative::Tracemalloc),
         }
+    }
+
+    /// A report of the groups `statistics` of `snapshot`.
+    ///
+    /// # Errors
+    /// As [`GroupArgs::cumulative`].
+    pub fn stats<'a>(&self, snapshot: Summary<'a>, statistics: &'a [Statistic]) -> Result<Stats<'a>> {
+        let (key_type, cumulative) = (self.key_type(), self.cumulative()?);
+        Ok(Stats { snapshot, key_type, cumulative, statistics, limit: self.limit() })
     }
 
     /// How many groups to show; `None` for all.

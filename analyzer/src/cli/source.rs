@@ -1,36 +1,18 @@
-//! Where a command's snapshot comes from: a `.snap` file, or a moment of a recording.
+//! Where a command's blocks come from: a `.snap` file, or a moment of a recording.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use tm_common::ids::ProcessIndex;
-
+use super::progress;
+use super::recorded::Recorded;
+use super::selection::SelectionArgs;
 use crate::error::{Error, Result};
-use crate::model::{Moment, Snapshot, is_snap_file};
+use crate::model::{Moment, Snapshot, Tally, is_snap_file};
 use crate::reader::Recording;
+use crate::replay::Churn;
 use crate::snapshot::take_snapshot;
 
-/// The snapshot in the file at `path`, which is told by its content, not its name. Of a recording, that of `moment`,
-/// by default the peak.
-///
-/// # Errors
-/// If the file cannot be read or is neither, or if a moment is asked of a snapshot, which has but one.
-pub fn load(path: &Path, moment: Option<&Moment>) -> Result<Snapshot> {
-    match (is_snap_file(path)?, moment) {
-        (true, None) => Snapshot::load(path),
-        (true, Some(moment)) => {
-            let name = path.display();
-            let what = format!("{name} is a snapshot of one moment, so '{moment}' cannot be taken from it");
-            Err(Error::Usage(format!("{what}; leave the moment out, or give the recording")))
-        }
-        (false, moment) => {
-            let recording = Recording::open(path)?;
-            take_snapshot(&recording, ProcessIndex(0), *moment.unwrap_or(&Moment::Peak))
-        }
-    }
-}
-
-/// A file and perhaps a moment, as `diff` takes them: `FILE` or `FILE@MOMENT`.
+/// A file and perhaps a moment: `FILE` or `FILE@MOMENT`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The file.
@@ -40,13 +22,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Takes `text` apart at its last `@`, unless a file has all of it as its name.
+    /// Takes `text` apart at its last `@` (or at `@mark:`), unless a file has all of it as its name.
     ///
     /// # Errors
     /// If what stands behind a file's name and an `@` is no moment.
     pub fn parse(text: &OsStr) -> Result<Source> {
         let whole = Source { path: PathBuf::from(text), moment: None };
-        let Some((path, moment)) = text.to_str().and_then(|text| text.rsplit_once('@')) else {
+        let Some((path, moment)) = text.to_str().and_then(split) else {
             return Ok(whole);
         };
         let path = PathBuf::from(path);
@@ -58,12 +40,91 @@ impl Source {
         }
     }
 
-    /// The snapshot.
+    /// The same with the moment of `--at`, which is not given twice.
     ///
     /// # Errors
-    /// Those of [`load`].
-    pub fn load(&self) -> Result<Snapshot> {
-        load(&self.path, self.moment.as_ref())
+    /// If it is.
+    pub fn at(mut self, moment: Option<&Moment>) -> Result<Source> {
+        match (&self.moment, moment) {
+            (Some(one), Some(other)) => {
+                return Err(Error::Usage(format!("two moments: @{one} and --at {other}; leave one out")));
+            }
+            (None, Some(moment)) => self.moment = Some(moment.clone()),
+            (_, None) => {}
+        }
+        Ok(self)
+    }
+
+    /// The blocks of `selection`: of a recording, by default those of its peak.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is neither recording nor snapshot, or does not know what is asked for.
+    pub fn snapshot(&self, selection: &SelectionArgs) -> Result<Snapshot> {
+        let name = self.path.display();
+        match (is_snap_file(&self.path)?, &self.moment) {
+            (true, None) => selection.of_snapshot(Snapshot::load(&self.path)?, &name.to_string()),
+            (true, Some(moment)) => {
+                let what =
+                    format!("{name} is a snapshot of one moment, so '{moment}' cannot be taken from it");
+                Err(Error::Usage(format!("{what}; leave the moment out, or give the recording")))
+            }
+            (false, moment) => {
+                let recording = Recording::open(&self.path)?;
+                let at = moment_of(moment.as_ref(), selection)?;
+                let snapshot = progress::during(&recording, || {
+                    let resolved = selection.resolve(&recording)?;
+                    take_snapshot(&recording, resolved.processes, &at, &resolved.selection)
+                })?;
+                Ok(selection.noted(snapshot))
+            }
+        }
+    }
+
+    /// The blocks of `selection` that were freed in its window, by stack.
+    ///
+    /// # Errors
+    /// As [`Source::snapshot`]; a `.snap` file has no freed blocks.
+    pub fn churn(&self, selection: &SelectionArgs) -> Result<Tally> {
+        let recorded = self.recording(selection)?;
+        let select = &recorded.selection;
+        let mut tally = recorded.tally(|| Churn::new(select), |churn| churn.sums)?;
+        if let Some(origin) = &mut tally.origin {
+            origin.churn_from_ns = Some(recorded.from.ns);
+        }
+        Ok(tally)
+    }
+
+    /// The recording, for what a snapshot cannot tell.
+    ///
+    /// # Errors
+    /// If it is a snapshot or cannot be read, or does not know what is asked for.
+    pub fn recording(&self, selection: &SelectionArgs) -> Result<Recorded> {
+        if is_snap_file(&self.path)? {
+            let what =
+                format!("{} is a snapshot of live blocks, and this needs all events", self.path.display());
+            return Err(Error::Usage(format!("{what}; give the recording")));
+        }
+        Recorded::open(&self.path, self.moment.as_ref(), selection)
+    }
+}
+
+/// A file's name and a moment, if there is an `@`.
+fn split(text: &str) -> Option<(&str, &str)> {
+    match text.find("@mark:") {
+        Some(place) => Some((text.get(..place)?, text.get(place + 1..)?)),
+        None => text.rsplit_once('@'),
+    }
+}
+
+/// The moment of a snapshot: with a window its end, else what is given or the peak.
+fn moment_of(given: Option<&Moment>, selection: &SelectionArgs) -> Result<Moment> {
+    match (given, &selection.between) {
+        (Some(moment), Some(_)) => {
+            Err(Error::Usage(format!("--between has its own end, so leave the moment '{moment}' out")))
+        }
+        (Some(moment), None) => Ok(moment.clone()),
+        (None, Some(between)) => Ok(between.until.clone()),
+        (None, None) => Ok(Moment::Peak),
     }
 }
 
@@ -80,6 +141,7 @@ mod tests {
     fn a_moment_follows_the_last_at_sign() {
         assert_eq!(parse("a.bin"), ("a.bin".to_owned(), None));
         assert_eq!(parse("a.bin@10s"), ("a.bin".to_owned(), Some(Moment::TimeNs(10_000_000_000))));
+        assert_eq!(parse("a.bin@mark:x@y"), ("a.bin".to_owned(), Some(Moment::Mark("x@y".to_owned()))));
         assert_eq!(parse("x@y/a.bin@peak"), ("x@y/a.bin".to_owned(), Some(Moment::Peak)));
         assert_eq!(parse("x@y/a.bin"), ("x@y/a.bin".to_owned(), None));
     }

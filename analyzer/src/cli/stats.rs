@@ -1,15 +1,15 @@
 //! `tmtool stats`: what was live at a moment.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::options::{Form, GroupArgs};
-use super::{print, source};
+use super::options::GroupArgs;
+use super::selection::SelectionArgs;
+use super::source::Source;
 use crate::error::Result;
-use crate::model::{Moment, SourceFiles};
+use crate::model::{Moment, Statistic};
 use crate::report::header::Summary;
-use crate::report::stats::{self, Stats};
-use crate::report::{csv, json};
+use crate::report::{csv, json, stats};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,13 +26,15 @@ for others (malloc, operator new, std::vector, Rust's Vec, xmalloc, g_malloc, Py
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A recording or a .snap file.
-    file: PathBuf,
-    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), or a part of the run (50%).
+    /// A recording or a .snap file. FILE@MOMENT takes a moment, as --at does.
+    file: OsString,
+    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), a part of the run (50%), or mark:NAME.
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     #[command(flatten)]
     group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
 }
 
 /// Runs the command.
@@ -41,19 +43,20 @@ pub struct Args {
 /// If the file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    let snapshot = args.group.blame.apply(source::load(&args.file, args.at.as_ref())?);
-    let statistics = snapshot.statistics(key_type, cumulative)?;
-    let report = Stats {
-        snapshot: Summary::of(&snapshot),
-        key_type,
-        cumulative,
-        statistics: &statistics,
-        limit: args.group.limit(),
-    };
-    print(&match args.group.form.form() {
-        Form::Json => json::stats(&report),
-        Form::Csv => csv::stats(&report),
-        Form::Text => stats::text(&report, &args.group.form.style(), &mut SourceFiles::default()),
-    })?;
-    Ok(ExitCode::SUCCESS)
+    let source = Source::parse(&args.file)?.at(args.at.as_ref())?;
+    if args.selection.churn {
+        let tally = args.group.blame.apply_to_tally(source.churn(&args.selection)?);
+        return show(args, Summary::of_tally(&tally), &tally.statistics(key_type, cumulative)?);
+    }
+    let snapshot = args.group.blame.apply(source.snapshot(&args.selection)?);
+    show(args, Summary::of(&snapshot), &snapshot.statistics(key_type, cumulative)?)
+}
+
+fn show(args: &Args, snapshot: Summary<'_>, statistics: &[Statistic]) -> Result<ExitCode> {
+    let report = args.group.stats(snapshot, statistics)?;
+    args.group.form.print(
+        |style, source| stats::text(&report, style, source),
+        || json::stats(&report),
+        || csv::stats(&report),
+    )
 }

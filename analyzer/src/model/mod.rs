@@ -15,6 +15,7 @@ mod snap_file;
 mod snapshot;
 mod source_lines;
 mod statistic;
+mod tally;
 mod trace;
 mod traceback;
 
@@ -29,5 +30,6 @@ pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
 pub use source_lines::{LineSource, NoLines, SourceFiles};
 pub use statistic::{Statistic, StatisticDiff};
+pub use tally::Tally;
 pub use trace::Trace;
 pub use traceback::Traceback;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// assert_eq!("50%".parse::<Moment>().unwrap(), Moment::Percent(50.0));
 /// assert_eq!(Moment::TimeNs(300_000_000).to_string(), "0.3 s");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Moment {
     /// When the most bytes were live, the first time if several.
     Peak,
@@ -24,6 +24,8 @@ pub enum Moment {
     TimeNs(u64),
     /// Per cent of the recording's duration, 0 to 100.
     Percent(f64),
+    /// Where the program set the mark of this name.
+    Mark(String),
 }
 
 /// (unit, nanoseconds); `ms` stands before `s`, which it ends with.
@@ -31,11 +33,11 @@ const UNITS: [(&str, f64); 6] =
     [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("min", 60e9), ("h", 3600e9), ("s", 1e9)];
 
 impl Moment {
-    /// The moment in ns since the start of a recording of `duration_ns`; `None` for the peak, which takes a look at
-    /// the events.
+    /// The moment in ns since the start of a recording of `duration_ns`; `None` for the peak and for
+    /// marks, which take a look at the events.
     pub fn time_ns(&self, duration_ns: u64) -> Option<u64> {
         match *self {
-            Moment::Peak => None,
+            Moment::Peak | Moment::Mark(_) => None,
             Moment::End => Some(duration_ns),
             Moment::TimeNs(time) => Some(time),
             Moment::Percent(percent) => Some((duration_ns as f64 * percent / 100.0).round() as u64),
@@ -47,13 +49,16 @@ impl FromStr for Moment {
     type Err = Error;
 
     /// # Errors
-    /// If `text` is none of `peak`, `end`, a number with a unit of time, a number of per cent from 0 to 100.
+    /// If `text` is none of `peak`, `end`, a number with a unit of time, a number of per cent from 0 to 100, `mark:NAME`.
     fn from_str(text: &str) -> Result<Moment> {
         let text = text.trim();
         match text {
             "peak" => return Ok(Moment::Peak),
             "end" => return Ok(Moment::End),
             _ => {}
+        }
+        if let Some(name) = text.strip_prefix("mark:").filter(|name| !name.is_empty()) {
+            return Ok(Moment::Mark(name.to_owned()));
         }
         let parsed = match text.strip_suffix('%') {
             Some(number) => decimal(number).filter(|&percent| percent <= 100.0).map(Moment::Percent),
@@ -62,7 +67,7 @@ impl FromStr for Moment {
         parsed.ok_or_else(|| {
             Error::Usage(format!(
                 "'{text}' is no moment of a recording; write peak, end, a time since the start as 12.5s or 300ms, \
-                 or a part of the run as 50%"
+                 a part of the run as 50%, or a mark of the program as mark:NAME"
             ))
         })
     }
@@ -75,6 +80,7 @@ impl fmt::Display for Moment {
             Moment::End => f.write_str("end"),
             Moment::TimeNs(time) => write!(f, "{} s", *time as f64 / 1e9),
             Moment::Percent(percent) => write!(f, "{percent} %"),
+            Moment::Mark(name) => write!(f, "mark:{name}"),
         }
     }
 }
@@ -114,6 +120,7 @@ mod tests {
             ("0%", Moment::Percent(0.0)),
             ("33.3%", Moment::Percent(33.3)),
             ("100 %", Moment::Percent(100.0)),
+            ("mark:phase 2", Moment::Mark("phase 2".to_owned())),
         ] {
             assert_eq!(text.parse::<Moment>().unwrap(), moment, "{text}");
         }
@@ -122,9 +129,10 @@ mod tests {
     #[test]
     fn what_is_no_moment_is_an_error_that_says_what_is() {
         let too_long = "9".repeat(400) + "s";
-        for text in
-            ["", "12.5", "s", ".s", "-1s", "1e9s", "101%", "%", "infs", "nan%", "1.2.3s", "pea", &too_long]
-        {
+        for text in [
+            "", "12.5", "mark:", "s", ".s", "-1s", "1e9s", "101%", "%", "infs", "nan%", "1.2.3s", "pea",
+            &too_long,
+        ] {
             let error = text.parse::<Moment>().unwrap_err().to_string();
             assert!(error.contains("12.5s"), "{text}: {error}");
         }

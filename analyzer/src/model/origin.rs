@@ -19,6 +19,9 @@ pub struct Origin {
     pub moment: String,
     /// The moment in ns since the start.
     pub moment_ns: u64,
+    /// Of blocks that were freed since an earlier moment, that moment in ns since the start.
+    #[serde(default)]
+    pub churn_from_ns: Option<u64>,
     /// How long the recording lasts, in ns.
     pub duration_ns: u64,
     /// Bytes that were live at the moment, before any filter.

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::{Error, Result};
 
@@ -15,6 +16,7 @@ pub struct RecordingFile {
     path: PathBuf,
     file: File,
     len: u64,
+    event_bytes_read: AtomicU64,
 }
 
 impl RecordingFile {
@@ -37,7 +39,7 @@ impl RecordingFile {
             let what = "is empty; the program ended before it recorded anything, or the copy failed";
             return Err(Error::Message(format!("{} {what}", path.display())));
         }
-        Ok(RecordingFile { path: path.to_owned(), file, len })
+        Ok(RecordingFile { path: path.to_owned(), file, len, event_bytes_read: AtomicU64::new(0) })
     }
 
     /// Its name, as it was given.
@@ -48,6 +50,16 @@ impl RecordingFile {
     /// Its size in bytes when it was opened.
     pub fn len_bytes(&self) -> u64 {
         self.len
+    }
+
+    /// Notes that a segment of events of `n_bytes` is being decoded.
+    pub fn note_events_read(&self, n_bytes: usize) {
+        self.event_bytes_read.fetch_add(n_bytes as u64, Relaxed);
+    }
+
+    /// How many bytes of events were decoded so far, again and again if they were; for displays of progress.
+    pub fn event_bytes_read(&self) -> u64 {
+        self.event_bytes_read.load(Relaxed)
     }
 
     /// Reads up to `len` bytes at `offset` into `buffer`, which afterwards holds what was there: less at the end of

@@ -140,7 +140,8 @@ fn random_damage_is_never_fatal() {
         let recording = Recording::open(file.path()).expect("the header is good");
         let _ = n_allocations(&recording);
         for process in &recording.processes {
-            let snapshot = replay::snapshot(&recording, process.index, crate::model::Moment::Peak);
+            let (process, peak) = (replay::Processes::One(process.index), crate::model::Moment::Peak);
+            let snapshot = replay::snapshot(&recording, process, &peak, &replay::Selection::default());
             assert!(snapshot.is_ok());
         }
     }

@@ -8,6 +8,9 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use super::event::{MergedEvent, State};
 use super::live::{Block, LiveTable};
 use super::merge::Merge;
+use super::moment::ns_per_stamp;
+use super::observer::Observer;
+use super::peak::Peak;
 use super::repair::solve;
 use super::stream::Damage;
 use super::totals::Totals;
@@ -26,21 +29,20 @@ const TRIES_MAX: u64 = 30_000_000;
 /// A process being replayed.
 #[derive(Debug)]
 pub struct Engine<'a> {
+    process: ProcessIndex,
     window: Window<'a>,
     tolerance: u64,
     live: LiveTable,
     totals: Totals,
-    n_events: u64,
     tries: u64,
-    peak_event: u64,
+    peak: Peak,
 }
 
 impl<'a> Engine<'a> {
     /// At the start of `process`, which has inherited the blocks of `live`.
-    pub fn new(recording: &'a Recording, process: ProcessIndex, live: LiveTable) -> Engine<'a> {
-        let clock = &recording.header.clock;
-        let ns_per_stamp = clock.ns_per_tick() * (1u64 << clock.shift) as f64;
-        let tolerance = (TOLERANCE_NS / ns_per_stamp).ceil().max(1.0) as u64;
+    pub fn new(recording: &'a Recording, process: ProcessIndex, mut live: LiveTable) -> Engine<'a> {
+        live.reset_generations();
+        let tolerance = (TOLERANCE_NS / ns_per_stamp(recording)).ceil().max(1.0) as u64;
         let live_bytes = live.iter().fold(0u64, |sum, block| sum.wrapping_add(block.size));
         let live_blocks = live.len() as u64;
         let peak_stamp = recording.process(process).map_or(Stamp(0), |process| process.start);
@@ -48,23 +50,20 @@ impl<'a> Engine<'a> {
         let totals =
             Totals { live_bytes, live_blocks, peak_bytes, peak_blocks, peak_stamp, ..Totals::default() };
         let window = Window::new(Merge::new(recording, process), tolerance.saturating_mul(AHEAD_TOLERANCES));
-        Engine { window, tolerance, live, totals, n_events: 0, tries: TRIES_MAX, peak_event: 0 }
+        Engine { process, window, tolerance, live, totals, tries: TRIES_MAX, peak: Peak::default() }
     }
 
-    /// Replays the events up to and including `until`; `observer` sees each as it takes effect.
+    /// Replays the events up to and including `until`; `observer` is told of each as it takes effect.
     #[inline]
-    pub fn run(&mut self, until: Stamp, observer: &mut impl FnMut(&MergedEvent)) {
+    pub fn run(&mut self, until: Stamp, observer: &mut impl Observer) {
         while let Some(event) = self.window.present().filter(|event| event.stamp <= until) {
             self.step(&event, observer);
         }
     }
 
-    /// Replays the first `n_events` events, as [`Engine::peak_event`] counts them.
-    pub fn run_events(&mut self, n_events: u64) {
-        while self.n_events < n_events {
-            let Some(event) = self.window.present() else { return };
-            self.step(&event, &mut |_| {});
-        }
+    /// The process.
+    pub fn process(&self) -> ProcessIndex {
+        self.process
     }
 
     /// The blocks that are live now.
@@ -72,14 +71,19 @@ impl<'a> Engine<'a> {
         &self.live
     }
 
+    /// The blocks that are live now, of a replay that is not gone on with.
+    pub fn into_live(self) -> LiveTable {
+        self.live
+    }
+
     /// The sums so far.
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// How many events had been replayed when the peak was reached.
-    pub fn peak_event(&self) -> u64 {
-        self.peak_event
+    /// The blocks that were live at the latest peak, in no order.
+    pub fn peak_blocks(&self) -> impl Iterator<Item = Block> + '_ {
+        self.peak.blocks(&self.live)
     }
 
     /// What could not be decoded so far.
@@ -88,12 +92,12 @@ impl<'a> Engine<'a> {
     }
 
     #[inline]
-    fn step(&mut self, event: &MergedEvent, observer: &mut impl FnMut(&MergedEvent)) {
+    fn step(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.state != State::Pending {
             self.window.advance(State::Applied);
-        } else if self.apply(event) {
+        } else if self.apply(event, observer) {
             self.count(event);
-            observer(event);
+            observer.event(event);
             self.window.advance(State::Applied);
         } else {
             self.conflict(event, observer);
@@ -102,26 +106,35 @@ impl<'a> Engine<'a> {
 
     /// Changes the table; `false`, and nothing is changed, if the event does not fit.
     #[inline]
-    fn apply(&mut self, event: &MergedEvent) -> bool {
+    fn apply(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
         if event.is_release() {
-            let Some(block) = self.live.remove(event.address) else { return false };
-            self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-            self.totals.live_blocks -= 1;
-            return true;
+            return self.take_out(event, observer);
         }
-        let block = Block { address: event.address, size: event.size, stack: event.stack };
-        if !self.live.insert(block) {
+        let &MergedEvent { address, size, stack, thread, stamp: birth, .. } = event;
+        let block = Block { address, size, stack, thread, birth };
+        if !self.live.insert(&block, self.peak.next_generation()) {
             return false;
         }
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_add(event.size);
+        self.totals.live_bytes = self.totals.live_bytes.wrapping_add(size);
         self.totals.live_blocks += 1;
+        observer.came(&block);
+        true
+    }
+
+    /// Takes the block at the event's address out of the table; `false` if there is none.
+    #[inline]
+    fn take_out(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
+        let Some((block, generation)) = self.live.remove(event.address) else { return false };
+        self.peak.went(&block, generation);
+        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
+        self.totals.live_blocks -= 1;
+        observer.went(&block, event);
         true
     }
 
     /// Adds an event that has taken effect to the sums.
     #[inline]
     fn count(&mut self, event: &MergedEvent) {
-        self.n_events += 1;
         if event.is_release() {
             self.totals.frees += u64::from(event.action == super::Action::Free);
             return;
@@ -136,14 +149,14 @@ impl<'a> Engine<'a> {
             self.totals.peak_bytes = self.totals.live_bytes;
             self.totals.peak_blocks = self.totals.live_blocks;
             self.totals.peak_stamp = event.stamp;
-            self.peak_event = self.n_events;
+            self.peak.reached(&mut self.live);
         }
     }
 
     /// The event does not fit: finds an order of this address's events in which it does, first by what follows, then
     /// by taking back what was decided of late.
     #[cold]
-    fn conflict(&mut self, event: &MergedEvent, observer: &mut impl FnMut(&MergedEvent)) {
+    fn conflict(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         for reach in self.reaches() {
             let (places, items) = self.window.conflict(event.address, &reach, self.tolerance);
             let was_applied = |window: &mut Window<'_>, place| {
@@ -176,7 +189,7 @@ impl<'a> Engine<'a> {
 
     /// Replays the pending events of `order`, the whole order of one address's events of late. What belongs before
     /// events that were replayed already is counted, and changes nothing: its effect has passed.
-    fn reorder(&mut self, order: &[usize], observer: &mut impl FnMut(&MergedEvent)) {
+    fn reorder(&mut self, order: &[usize], observer: &mut impl Observer) {
         let present = self.window.present_place();
         let last = |found: &mut dyn FnMut(usize) -> bool| order.iter().rposition(|&place| found(place));
         let n_passed =
@@ -190,38 +203,35 @@ impl<'a> Engine<'a> {
             event.state = State::Applied;
             let event = *event;
             if index + 1 == n_passed {
-                self.settle(&event);
-            } else if index >= n_passed && !self.apply(&event) {
+                self.settle(&event, observer);
+            } else if index >= n_passed && !self.apply(&event, observer) {
                 self.totals.missed_frees += u64::from(!event.is_release());
                 self.totals.unknown_frees += u64::from(event.is_release());
             }
             if !was_applied {
                 self.count(&event);
-                observer(&event);
+                observer.event(&event);
             }
         }
     }
 
     /// Makes the table say what `event` left of its address.
-    fn settle(&mut self, event: &MergedEvent) {
-        if let Some(block) = self.live.remove(event.address) {
-            self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-            self.totals.live_blocks -= 1;
-        }
+    fn settle(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        self.take_out(event, observer);
         if !event.is_release() {
-            self.apply(event);
+            self.apply(event, observer);
         }
     }
 
     /// No order fits: something is not in the recording.
-    fn leftover(&mut self, event: &MergedEvent, observer: &mut impl FnMut(&MergedEvent)) {
+    fn leftover(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.is_release() {
             self.totals.unknown_frees += 1;
         } else {
             self.totals.missed_frees += 1;
-            self.settle(event);
+            self.settle(event, observer);
         }
         self.count(event);
-        observer(event);
+        observer.event(event);
     }
 }

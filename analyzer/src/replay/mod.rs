@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! stream (decode) -> merge (by stamp) -> window (what is near in time) -> engine (live table, totals)
-//!                                                                            \ repair, on a conflict
+//!                                                                 |          \ repair, on a conflict
+//!                                                                 +-> observers: tally, lifetimes, timeline
 //! ```
 
 mod event;
@@ -16,12 +17,21 @@ mod window;
 mod repair;
 
 mod live;
+mod observer;
+mod peak;
 mod totals;
 
 mod engine;
 
+mod moment;
+mod run;
+mod selection;
+
 mod all;
+mod lifetimes;
 mod snapshot;
+mod tally;
+mod timeline;
 
 #[cfg(test)]
 mod tests;
@@ -29,9 +39,16 @@ mod tests;
 pub use all::{AllTotals, all_totals};
 pub use engine::{Engine, TOLERANCE_NS};
 pub use event::{Action, MergedEvent};
+pub use lifetimes::Lifetimes;
 pub use live::{Block, LiveTable};
-pub use snapshot::{RawSnapshot, events, snapshot};
+pub use moment::{FixedMoment, fixed, stamp_at, stamps_in};
+pub use observer::Observer;
+pub use run::{Processes, events, run};
+pub use selection::Selection;
+pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
 pub use stream::Damage;
+pub use tally::{Allocations, Churn, StackSums, Sum};
+pub use timeline::{Step, Timeline};
 pub use totals::Totals;
 
 pub(crate) use stream::last_stamp;

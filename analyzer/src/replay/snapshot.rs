@@ -1,127 +1,138 @@
-//! The live blocks of a process at one moment, and its totals.
+//! The live blocks of processes at one moment, and their totals.
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::engine::Engine;
-use super::event::MergedEvent;
-use super::live::{Block, LiveTable};
+use super::live::Block;
+use super::moment::{FixedMoment, fixed};
+use super::run::{Processes, parent, run};
+use super::selection::Selection;
+use super::stream::Damage;
 use super::totals::Totals;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Moment;
 use crate::reader::{Problem, Recording};
 
-/// The blocks of a process at one moment; stacks are those of the recording.
+/// Blocks at one moment; stacks are those of the recording.
 #[derive(Clone, Debug)]
 pub struct RawSnapshot {
-    /// The process.
-    pub process: ProcessIndex,
-    /// By address.
+    /// The selected ones, by process and address.
     pub blocks: Vec<Block>,
-    /// Nanoseconds from the recording's start to the moment.
+    /// Bytes of all live blocks, selected or not.
+    pub live_bytes: u64,
+    /// Number of all live blocks, selected or not.
+    pub live_blocks: u64,
+    /// Nanoseconds from the recording's start to the moment; of all processes' peaks, to the latest.
     pub moment_ns: u64,
-    /// The sums over the whole process; of a moment other than the peak, over its events up to the moment.
-    pub totals: Totals,
+    /// The sums of each process; of a moment other than the peak, over its events up to the moment.
+    pub totals: Vec<(ProcessIndex, Totals)>,
     /// What is missing or damaged, beside [`Recording::problems`].
     pub problems: Vec<Problem>,
 }
 
-/// The blocks of `process` at `moment`. Of a forked process these are its parent's at the fork with what it did since.
+/// The blocks of `processes` at `moment` that are in `selection`. Of a forked process these are its parent's at the
+/// fork with what it did since. Of all processes, peak and end are each process's own.
+///
+/// # Errors
+/// There is no such process or no such moment.
+pub fn snapshot(
+    recording: &Recording,
+    processes: Processes,
+    moment: &Moment,
+    selection: &Selection,
+) -> Result<RawSnapshot> {
+    take(recording, processes, fixed(recording, moment)?, selection)
+}
+
+/// The same at a moment that is found already.
 ///
 /// # Errors
 /// There is no such process.
-pub fn snapshot(recording: &Recording, process: ProcessIndex, moment: Moment) -> Result<RawSnapshot> {
-    let inherited = inherited(recording, process)?;
-    if moment == Moment::Peak {
-        let mut first = Engine::new(recording, process, inherited.clone());
-        first.run(Stamp(u64::MAX), &mut |_| {});
-        let mut second = Engine::new(recording, process, inherited);
-        second.run_events(first.peak_event());
-        let moment_ns = recording.ns(first.totals().peak_stamp);
-        return Ok(raw(recording, process, &second, moment_ns, *first.totals(), first.damage().problems()));
-    }
-    let (until, moment_ns) = match moment {
-        Moment::TimeNs(ns) => (stamp_at(recording, ns), ns),
-        Moment::Percent(percent) => {
-            let ns = (recording.duration_ns() as f64 * (percent.clamp(0.0, 100.0) / 100.0)) as u64;
-            (stamp_at(recording, ns), ns)
-        }
-        Moment::Peak | Moment::End => (Stamp(u64::MAX), recording.duration_ns()),
+pub fn snapshot_at(
+    recording: &Recording,
+    processes: Processes,
+    at: FixedMoment,
+    selection: &Selection,
+) -> Result<RawSnapshot> {
+    take(recording, processes, Some(at), selection)
+}
+
+fn take(
+    recording: &Recording,
+    processes: Processes,
+    at: Option<FixedMoment>,
+    selection: &Selection,
+) -> Result<RawSnapshot> {
+    let mut raw = RawSnapshot {
+        blocks: Vec::new(),
+        live_bytes: 0,
+        live_blocks: 0,
+        moment_ns: at.map_or(0, |at| at.ns),
+        totals: Vec::new(),
+        problems: Vec::new(),
     };
-    let mut engine = Engine::new(recording, process, inherited);
-    engine.run(until, &mut |_| {});
-    Ok(raw(recording, process, &engine, moment_ns, *engine.totals(), engine.damage().problems()))
+    let mut damage = Damage::default();
+    let end = super::stamp_at(recording, recording.duration_ns());
+    let until = at.map_or(Stamp(u64::MAX), |at| at.stamp);
+    run(
+        recording,
+        processes,
+        until,
+        |_| (),
+        |engine, ()| {
+            damage.add(&engine.damage());
+            match at {
+                Some(at) => {
+                    let now = at.stamp.min(end);
+                    raw.add(recording, processes, engine, engine.live().iter(), now, selection);
+                }
+                None => {
+                    let peak = engine.totals().peak_stamp;
+                    raw.moment_ns = raw.moment_ns.max(recording.ns(peak));
+                    raw.add(recording, processes, engine, engine.peak_blocks(), peak, selection);
+                }
+            }
+        },
+    )?;
+    raw.problems.extend(damage.problems());
+    raw.problems.extend(unknown_stacks(recording, raw.blocks.iter().copied()));
+    Ok(raw)
 }
 
-/// Calls `observer` with each event of `process` in the order in which it takes effect. An event of which it shows
-/// only later that it came before others of its address comes after them.
-///
-/// # Errors
-/// There is no such process.
-pub fn events(
-    recording: &Recording,
-    process: ProcessIndex,
-    mut observer: impl FnMut(&MergedEvent),
-) -> Result<()> {
-    let mut engine = Engine::new(recording, process, inherited(recording, process)?);
-    engine.run(Stamp(u64::MAX), &mut observer);
-    Ok(())
-}
-
-/// The blocks that a process starts with: those that its parent had when it was forked.
-fn inherited(recording: &Recording, process: ProcessIndex) -> Result<LiveTable> {
-    // From the process out to the first one, then back.
-    let mut ancestors = Vec::new();
-    let mut next = Some(process);
-    while let Some(index) = next {
-        let Some(found) = recording.process(index) else { break };
-        ancestors.push((index, found.start));
-        next = found.parent;
-    }
-    if ancestors.is_empty() {
-        let path = recording.file.path().display();
-        let n = recording.processes.len();
-        return Err(Error::Message(format!("{path} has no process {}; it has {n} of them", process.0)));
-    }
-    let mut live = LiveTable::default();
-    for pair in ancestors.windows(2).rev() {
-        if let [(_, fork), (parent, _)] = *pair {
-            let mut engine = Engine::new(recording, parent, live);
-            engine.run(fork, &mut |_| {});
-            live = engine.live().clone();
+impl RawSnapshot {
+    /// Adds what a process has at the moment `now`.
+    fn add(
+        &mut self,
+        recording: &Recording,
+        processes: Processes,
+        engine: &Engine<'_>,
+        blocks: impl Iterator<Item = Block>,
+        now: Stamp,
+        selection: &Selection,
+    ) {
+        let n_before = self.blocks.len();
+        let own_since = own_since(recording, processes, engine.process());
+        for block in blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork)) {
+            self.live_bytes = self.live_bytes.wrapping_add(block.size);
+            self.live_blocks += 1;
+            self.blocks.extend(selection.admits(&block, now).then_some(block));
         }
+        if let Some(added) = self.blocks.get_mut(n_before..) {
+            added.sort_unstable_by_key(|block| block.address);
+        }
+        self.totals.push((engine.process(), *engine.totals()));
     }
-    Ok(live)
 }
 
-/// The last stamp that is not later than `ns` since the start.
-fn stamp_at(recording: &Recording, ns: u64) -> Stamp {
-    // The clock's own rounding decides, so search instead of dividing.
-    let clock = &recording.header.clock;
-    let (mut low, mut high) = (0, u64::MAX >> clock.shift);
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
-        if clock.ns_since_start(Stamp(middle)) <= ns { low = middle } else { high = middle - 1 }
-    }
-    Stamp(low)
-}
-
-fn raw(
-    recording: &Recording,
-    process: ProcessIndex,
-    engine: &Engine<'_>,
-    moment_ns: u64,
-    totals: Totals,
-    mut problems: Vec<Problem>,
-) -> RawSnapshot {
-    let mut blocks: Vec<Block> = engine.live().iter().collect();
-    blocks.sort_unstable_by_key(|block| block.address);
-    problems.extend(unknown_stacks(recording, engine.live()));
-    RawSnapshot { process, blocks, moment_ns, totals, problems }
+/// Of all processes, a forked one counts with what is younger than it.
+pub(super) fn own_since(recording: &Recording, processes: Processes, process: ProcessIndex) -> Option<Stamp> {
+    let process = recording.process(process).filter(|_| processes == Processes::All)?;
+    parent(recording, process).map(|_| process.start)
 }
 
 /// Says how many blocks have a stack id that leads nowhere.
-pub(super) fn unknown_stacks(recording: &Recording, live: &LiveTable) -> Option<Problem> {
+pub(super) fn unknown_stacks(recording: &Recording, blocks: impl Iterator<Item = Block>) -> Option<Problem> {
     let unknown = |block: &Block| block.stack.0 != 0 && recording.stack(block.stack).is_none();
-    let count = live.iter().filter(unknown).count() as u64;
+    let count = blocks.filter(unknown).count() as u64;
     (count > 0).then_some(Problem::UnknownStacks { count })
 }

@@ -6,6 +6,7 @@ use tm_common::ids::{Address, RingIndex, StackId, Stamp, ThreadIndex};
 use tm_common::varint::Reader;
 
 use super::event::{Action, MergedEvent, State};
+use super::live::SIZE_MAX;
 use crate::reader::file::RecordingFile;
 use crate::reader::streams::Stream;
 use crate::reader::{Problem, Recording};
@@ -117,6 +118,7 @@ impl<'a> StreamDecoder<'a> {
         self.next_segment += 1;
         self.position = 0;
         self.decoder.reset(segment.base);
+        self.file.note_events_read(segment.len);
         self.thread = segment.thread;
         if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
             self.buffer.clear();
@@ -164,13 +166,13 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
-    /// Splits an event into moments; `false` if it is about address 0, which no event is.
+    /// Splits an event into moments; `false` if there can be no such event: address 0, or more than there is.
     #[inline]
     fn push(&mut self, event: Event, thread: ThreadIndex) -> bool {
         match event {
             Event::Allocate { function, address, size, stack, stamp } => {
                 self.moment(Action::Allocate, function, address, (size, stack), stamp, thread);
-                address.0 != 0
+                address.0 != 0 && size <= SIZE_MAX
             }
             Event::Free { function, address, stamp } => {
                 self.moment(Action::Free, function, address, (0, StackId::NONE), stamp, thread);
@@ -181,7 +183,7 @@ impl Out<'_> {
                 let nothing = (0, StackId::NONE);
                 self.moment(Action::ReallocateBegin, function, old, nothing, begin, thread);
                 self.moment(Action::ReallocateEnd, function, new, (size, stack), end, thread);
-                old.0 != 0 && new.0 != 0
+                old.0 != 0 && new.0 != 0 && size <= SIZE_MAX
             }
             Event::ThreadStart { .. } => true,
         }
@@ -199,7 +201,7 @@ impl Out<'_> {
     ) {
         // Only damage makes a stream go back in time; the merge relies on it not to.
         self.latest = self.latest.max(stamp);
-        if address.0 != 0 {
+        if address.0 != 0 && size <= SIZE_MAX {
             let (stamp, ring, state) = (self.latest, self.ring, State::Pending);
             self.batch.push(MergedEvent {
                 stamp,

@@ -6,7 +6,7 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 
-use super::{Block, Totals, all_totals, events, snapshot};
+use super::{Block, Processes, RawSnapshot, Selection, Totals, all_totals, events};
 use crate::model::Moment;
 use crate::reader::Recording;
 use crate::reader::testing::{Random, RecordingBuilder};
@@ -33,6 +33,14 @@ fn open(builder: &RecordingBuilder) -> Recording {
 
 fn totals(recording: &Recording, process: u32) -> Totals {
     all_totals(recording).processes[process as usize].1
+}
+
+fn snapshot(
+    recording: &Recording,
+    process: ProcessIndex,
+    moment: Moment,
+) -> crate::error::Result<RawSnapshot> {
+    super::snapshot(recording, Processes::One(process), &moment, &Selection::default())
 }
 
 fn addresses(recording: &Recording, process: u32, moment: Moment) -> Vec<u64> {
@@ -86,7 +94,7 @@ fn moments_are_what_was_live_then() {
     }
     let recording = open(&builder);
     let peak = snapshot(&recording, FIRST, Moment::Peak).expect("the process is there");
-    assert_eq!((peak.moment_ns, peak.totals.peak_bytes, peak.blocks.len()), (200, 10, 2));
+    assert_eq!((peak.moment_ns, peak.totals[0].1.peak_bytes, peak.blocks.len()), (200, 10, 2));
     assert_eq!(addresses(&recording, 0, Moment::Peak), [0x10, 0x20]);
     assert_eq!(addresses(&recording, 0, Moment::End), [0x10, 0x30]);
     assert_eq!(addresses(&recording, 0, Moment::TimeNs(99)), [0u64; 0]);
@@ -126,7 +134,10 @@ fn the_peak_is_that_of_a_naive_replay() {
             }
         }
         let found = snapshot(&open(&builder), FIRST, Moment::Peak).expect("the process is there");
-        assert_eq!((found.totals.peak_bytes, found.totals.peak_blocks), (peak.0, peak.1.len() as u64));
+        assert_eq!(
+            (found.totals[0].1.peak_bytes, found.totals[0].1.peak_blocks),
+            (peak.0, peak.1.len() as u64)
+        );
         let blocks: BTreeMap<u64, u64> =
             found.blocks.iter().map(|block| (block.address.0, block.size)).collect();
         assert_eq!(blocks, peak.1);
@@ -154,6 +165,13 @@ fn a_forked_process_starts_with_its_parents_blocks() {
     let found = all.processes.iter().map(|(_, t)| (t.live_blocks, t.frees, t.allocations));
     assert_eq!(found.collect::<Vec<_>>(), [(2, 1, 3), (1, 2, 1), (1, 1, 0)]);
     assert!(all.processes.iter().all(|(_, totals)| totals.unknown_frees + totals.missed_frees == 0));
+    // Of all processes, inherited blocks count for the one that allocated them.
+    let of_all = |moment| {
+        let found = super::snapshot(&recording, Processes::All, &moment, &Selection::default());
+        found.expect("they are there").blocks.iter().map(|block| block.size).collect::<Vec<_>>()
+    };
+    assert_eq!(of_all(Moment::End), [50, 2, 4]);
+    assert_eq!(of_all(Moment::TimeNs(145)), [1, 2]);
 }
 
 #[test]
@@ -245,7 +263,7 @@ fn histories_come_back_exactly_though_clocks_disagree() {
         let history = history(&mut random, 2_000, threads, addresses, 2_000, 21_000, 0);
         let recording = record(&history, &mut random, 10_000, round % 2 == 0);
         let found = snapshot(&recording, FIRST, Moment::End).expect("the process is there");
-        let totals = found.totals;
+        let totals = found.totals[0].1;
         assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "round {round}");
         assert_eq!((totals.allocations, totals.frees), (history.n_allocations, history.n_frees));
         let blocks: BTreeMap<u64, u64> =
@@ -265,7 +283,7 @@ fn hand_offs(seed: u64, error_ns: u64, burst: u64) {
         let history = history(&mut random, 1_500, threads, addresses, pause_ns, 0, burst);
         let recording = record(&history, &mut random, error_ns, round % 2 == 0);
         let found = snapshot(&recording, FIRST, Moment::End).expect("the process is there");
-        let totals = found.totals;
+        let totals = found.totals[0].1;
         let what = format!("round {round}: {threads} threads, {addresses} addresses, {pause_ns} ns");
         assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "{what}");
         assert_eq!((totals.allocations, totals.frees), (history.n_allocations, history.n_frees));

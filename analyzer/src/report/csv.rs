@@ -1,19 +1,28 @@
 //! The reports as CSV (RFC 4180, but for lines that end as Unix's do): one line of headings, one for each group.
 
 use super::diff::Diff;
+use super::leaks::Leaks;
 use super::stats::Stats;
+use super::timeline::{Point, Timeline};
 use crate::model::{Frame, KeyType, Traceback};
+
+const STATS_HEADINGS: &str = "size,count,average,share";
 
 /// [`Stats`] as a table: `share` is of the snapshot's bytes, 0 to 1.
 pub fn stats(stats: &Stats<'_>) -> String {
-    let whole = stats.snapshot.size;
-    let mut text = headings("size,count,average,share", stats.key_type);
-    for stat in stats.shown() {
-        let numbers = [ratio(stat.size, stat.count), ratio(stat.size, whole)];
-        text += &format!("{},{},{:.1},{:.6}", stat.size, stat.count, numbers[0], numbers[1]);
-        text += &place(&stat.traceback, stats.key_type);
-    }
-    text
+    headings(STATS_HEADINGS, stats.key_type) + &rows(stats, "")
+}
+
+/// [`Leaks`] as one table, with a first column that tells the old from the young.
+pub fn leaks(leaks: &Leaks<'_>) -> String {
+    let headings = headings(&format!("age,{STATS_HEADINGS}"), leaks.old.key_type);
+    headings + &rows(&leaks.old, "old,") + &rows(&leaks.young, "young,")
+}
+
+/// The curve of [`Timeline`], a line for each of its points.
+pub fn timeline(timeline: &Timeline<'_>) -> String {
+    let rows = timeline.points.iter().map(|Point { at_ns, size, count }| format!("{at_ns},{size},{count}\n"));
+    "at_ns,size,count\n".to_owned() + &rows.collect::<String>()
 }
 
 /// [`Diff`] as a table of the groups that changed.
@@ -22,6 +31,18 @@ pub fn diff(diff: &Diff<'_>) -> String {
     for stat in diff.shown() {
         text += &format!("{},{},{},{}", stat.size_diff, stat.size, stat.count_diff, stat.count);
         text += &place(&stat.traceback, diff.key_type);
+    }
+    text
+}
+
+/// The groups, each after the text `first`.
+fn rows(stats: &Stats<'_>, first: &str) -> String {
+    let whole = stats.snapshot.size;
+    let mut text = String::new();
+    for stat in stats.shown() {
+        let numbers = [ratio(stat.size, stat.count), ratio(stat.size, whole)];
+        text += &format!("{first}{},{},{:.1},{:.6}", stat.size, stat.count, numbers[0], numbers[1]);
+        text += &place(&stat.traceback, stats.key_type);
     }
     text
 }
@@ -109,6 +130,21 @@ mod tests {
         let last = text.lines().last().unwrap();
         assert!(text.starts_with("size_diff,size,count_diff,count,filename,lineno,function,module\n"));
         assert_eq!(last, "1104,2080,25,26,src/table.c,0,,");
+    }
+
+    #[test]
+    fn leaks_are_old_or_young() {
+        let (young, old) = snapshots();
+        let (key_type, cumulative) = (KeyType::Module, Cumulative::Off);
+        let groups = [&old, &young].map(|snapshot| snapshot.statistics(key_type, cumulative).unwrap());
+        let stats = |snapshot, statistics| {
+            let snapshot = Summary::of(snapshot);
+            Stats { snapshot, key_type, cumulative, statistics, limit: Some(1) }
+        };
+        let (old, young) = (stats(&old, &groups[0]), stats(&young, &groups[1]));
+        let text = leaks(&Leaks { old, young, young_after_ns: 0 });
+        let ages: Vec<_> = text.lines().map(|line| line.split(',').next().unwrap()).collect();
+        assert_eq!(ages, ["age", "old", "young"]);
     }
 
     #[test]

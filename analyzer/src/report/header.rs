@@ -2,7 +2,7 @@
 
 use super::human::{count, counted, duration, percent, printable, size};
 use super::style::Style;
-use crate::model::{Moment, Origin, Snapshot};
+use crate::model::{Moment, Origin, Snapshot, Tally};
 
 /// What the header says of a snapshot.
 #[derive(Clone, Copy)]
@@ -18,6 +18,16 @@ pub struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
+    /// The summary of `tally`.
+    pub fn of_tally(tally: &'a Tally) -> Summary<'a> {
+        Summary {
+            origin: tally.origin.as_ref(),
+            size: tally.total_size(),
+            count: tally.total_count(),
+            traceback_limit: tally.traceback_limit,
+        }
+    }
+
     /// The summary of `snapshot`.
     pub fn of(snapshot: &'a Snapshot) -> Summary<'a> {
         Summary {
@@ -37,17 +47,44 @@ pub fn text(summary: &Summary<'_>, style: &Style) -> String {
     };
     let mut text = format!("{}: {}", printable(&origin.recording), printable(&program(origin)));
     text += &format!(", pid {} on {}\n", origin.pid, printable(&origin.host));
-    let live = format!("{} live in {}", size(origin.live_bytes), counted(origin.live_blocks, "block"));
-    text += &format!("At {}: {live}\n", moment(origin));
+    if let Some(from_ns) = origin.churn_from_ns {
+        let churn = format!("{} allocated and freed in {blocks}", size(summary.size));
+        text += &format!("{}: {churn}\n", span(from_ns, origin));
+        return text + &warning_lines(origin, style);
+    }
+    text += &format!("{}\n", live_line(origin));
     if (summary.size, summary.count) != (origin.live_bytes, origin.live_blocks) {
         let share = percent(summary.size, origin.live_bytes);
         text += &format!("In this snapshot: {} in {blocks} ({share})\n", size(summary.size));
     }
-    for warning in warnings(origin) {
-        text += &style.warning(&warning);
-        text.push('\n');
+    text + &warning_lines(origin, style)
+}
+
+/// What was live at the moment, selected or not.
+pub fn live_line(origin: &Origin) -> String {
+    let live = format!("{} live in {}", size(origin.live_bytes), counted(origin.live_blocks, "block"));
+    format!("At {}: {live}", moment(origin))
+}
+
+/// The time from `from_ns` to the moment, as the start of a sentence.
+pub fn span(from_ns: u64, origin: &Origin) -> String {
+    let (from, until) = (duration(from_ns), duration(origin.moment_ns));
+    match (from_ns, origin.duration_ns) {
+        (0, whole_ns) if origin.moment_ns == whole_ns => format!("In the whole run of {until}"),
+        (0, whole_ns) => format!("In the first {until} of {}", duration(whole_ns)),
+        (_, whole_ns) => format!("From {from} to {until} of {}", duration(whole_ns)),
     }
-    text
+}
+
+/// The recording, then `sentence` on the whole of it, then what is not known.
+pub fn of_run(origin: &Origin, sentence: &str, style: &Style) -> String {
+    let mut text = format!("{}: {}", printable(&origin.recording), printable(&program(origin)));
+    text += &format!(", pid {} on {}\n{sentence}\n", origin.pid, printable(&origin.host));
+    text + &warning_lines(origin, style)
+}
+
+fn warning_lines(origin: &Origin, style: &Style) -> String {
+    warnings(origin).iter().map(|warning| style.warning(warning) + "\n").collect()
 }
 
 /// The command line where it is known, else the program; short, since it is there to be recognized.
@@ -113,6 +150,17 @@ mod tests {
              Warning: 1,234 events were lost; the figures are wrong by what they did.\n\
              Warning: 1 free of memory whose allocation was not recorded.\n\
              Note: The recording ends in the middle of a segment.\n"
+        );
+    }
+
+    #[test]
+    fn churn_is_of_a_time_and_not_of_a_moment() {
+        let origin = Origin { churn_from_ns: Some(1_500_000_000), ..origin() };
+        let summary = Summary { origin: Some(&origin), size: 2_000, count: 5, traceback_limit: 16 };
+        assert_eq!(
+            text(&summary, &Style::default()),
+            "tm.app.4321.bin: app --fast, pid 4321 on host\n\
+             From 1.50 s to 3.21 s of 12.50 s: 2000 B allocated and freed in 5 blocks\n"
         );
     }
 

@@ -11,15 +11,7 @@ const VERSION: u32 = 1;
 
 /// [`Stats`] as one JSON object in readable lines.
 pub fn stats(stats: &Stats<'_>) -> String {
-    to_text(&StatsObject {
-        report: "stats",
-        version: VERSION,
-        key: stats.key_type.to_string(),
-        cumulative: cumulative_name(stats.cumulative),
-        snapshot: SnapshotObject::of(&stats.snapshot),
-        n_groups: stats.statistics.len(),
-        statistics: stats.shown().iter().map(|stat| statistic(stat, stats.snapshot.size)).collect(),
-    })
+    to_text(&StatsObject::of("stats", stats))
 }
 
 /// [`Diff`] as one JSON object in readable lines.
@@ -36,8 +28,9 @@ pub fn diff(diff: &Diff<'_>) -> String {
     })
 }
 
+/// Groups and what they are groups of.
 #[derive(Serialize)]
-struct StatsObject<'a> {
+pub(super) struct StatsObject<'a> {
     report: &'static str,
     version: u32,
     key: String,
@@ -46,6 +39,21 @@ struct StatsObject<'a> {
     /// Of all groups, of which `statistics` are the first.
     n_groups: usize,
     statistics: Vec<StatisticObject<'a>>,
+}
+
+impl<'a> StatsObject<'a> {
+    /// `stats` as the answer of the report of this name.
+    pub(super) fn of(report: &'static str, stats: &'a Stats<'_>) -> StatsObject<'a> {
+        StatsObject {
+            report,
+            version: VERSION,
+            key: stats.key_type.to_string(),
+            cumulative: cumulative_name(stats.cumulative),
+            snapshot: SnapshotObject::of(&stats.snapshot),
+            n_groups: stats.statistics.len(),
+            statistics: stats.shown().iter().map(|stat| statistic(stat, stats.snapshot.size)).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,7 +90,7 @@ impl<'a> SnapshotObject<'a> {
 }
 
 #[derive(Serialize)]
-struct StatisticObject<'a> {
+pub(super) struct StatisticObject<'a> {
     size: u64,
     count: u64,
     average: f64,
@@ -102,14 +110,15 @@ struct StatisticDiffObject<'a> {
 
 /// Frames are oldest first.
 #[derive(Serialize)]
-struct FrameObject<'a> {
+pub(super) struct FrameObject<'a> {
     filename: &'a str,
     lineno: u32,
     function: Option<&'a str>,
     module: Option<&'a str>,
 }
 
-fn statistic(stat: &Statistic, whole: u64) -> StatisticObject<'_> {
+/// A group, and its share of `whole` bytes.
+pub(super) fn statistic(stat: &Statistic, whole: u64) -> StatisticObject<'_> {
     let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     StatisticObject {
         size: stat.size,
@@ -130,7 +139,8 @@ fn statistic_diff(diff: &StatisticDiff) -> StatisticDiffObject<'_> {
     }
 }
 
-fn frames(traceback: &Traceback) -> Vec<FrameObject<'_>> {
+/// The frames of `traceback`.
+pub(super) fn frames(traceback: &Traceback) -> Vec<FrameObject<'_>> {
     let frames = traceback.frames().iter();
     let object = frames.map(|frame| FrameObject {
         filename: &frame.filename,
@@ -150,7 +160,7 @@ fn cumulative_name(cumulative: Cumulative) -> Option<&'static str> {
 }
 
 /// Numbers and strings always have a JSON form, so the error is a text of its own rather than a failure.
-fn to_text(object: &impl Serialize) -> String {
+pub(super) fn to_text(object: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(object);
     text.unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")) + "\n"
 }

@@ -7,10 +7,16 @@ pub mod human;
 pub mod info;
 pub mod json;
 pub mod label;
+pub mod leaks;
+pub mod peak;
 pub mod stacks;
 pub mod stats;
 pub mod style;
+pub mod svg;
 pub mod table;
+pub mod temporary;
+pub mod timeline;
+pub mod top;
 
 #[cfg(test)]
 mod fixtures;

@@ -29,9 +29,12 @@ impl Stats<'_> {
 
 /// The report as text. `source` gives the source lines of tracebacks.
 pub fn text(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
-    let mut text = header::text(&stats.snapshot, style);
-    text += &shown_line(stats);
-    text.push('\n');
+    header::text(&stats.snapshot, style) + &groups(stats, style, source)
+}
+
+/// The report without its header: the groups, and how many of them are shown.
+pub(super) fn groups(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let mut text = shown_line(stats) + "\n";
     if stats.shown().is_empty() {
         return text;
     }

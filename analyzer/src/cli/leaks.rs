@@ -1,0 +1,79 @@
+//! `tmtool leaks`: what was never freed.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use super::options::GroupArgs;
+use super::selection::SelectionArgs;
+use super::source::Source;
+use crate::error::Result;
+use crate::model::{Origin, Snapshot};
+use crate::replay::{self, Block};
+use crate::report::csv;
+use crate::report::header::Summary;
+use crate::report::leaks::{self, Leaks};
+use crate::report::stats::Stats;
+use crate::snapshot::Namer;
+
+const EXAMPLES: &str = "\
+Examples:
+  tmtool leaks tm.prog.1234.bin
+  tmtool leaks tm.prog.1234.bin --key traceback --limit 3
+  tmtool leaks tm.server.1234.bin@60s --min-age 10s
+
+Blocks of the last tenth of the run stand apart, since a program that was stopped may still have used them. Memory
+that is allocated once and kept on purpose is listed too: a leak has many blocks, and grows ('tmtool diff').";
+
+/// What the younger section shows at most.
+const N_YOUNG_GROUPS_MAX: usize = 5;
+
+/// The arguments of `tmtool leaks`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A recording; FILE@MOMENT takes what is live at that moment, instead of at the end.
+    file: OsString,
+    #[command(flatten)]
+    group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the file cannot be read or the options contradict each other.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
+    args.selection.without_churn("leaks")?;
+    let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
+    let raw = recorded.snapshot()?;
+    let young_after_ns = recorded.until.ns - recorded.until.ns.saturating_sub(recorded.from.ns) / 10;
+    let young_after = replay::stamp_at(&recorded.recording, young_after_ns);
+    let (young, old): (Vec<Block>, Vec<Block>) =
+        raw.blocks.iter().partition(|block| block.birth > young_after);
+
+    let mut namer = Namer::new(&recorded.recording);
+    let mut named = |blocks: &[Block]| args.group.blame.apply(namer.snapshot(blocks));
+    let (mut old, mut young) = (named(&old), named(&young));
+    let origin = Origin {
+        live_bytes: raw.live_bytes,
+        live_blocks: raw.live_blocks,
+        ..recorded.origin(&namer, &raw.problems)
+    };
+    (old.origin, young.origin) = (Some(origin.clone()), Some(origin));
+
+    let groups = |snapshot: &Snapshot| snapshot.statistics(key_type, cumulative);
+    let (old_groups, young_groups) = (groups(&old)?, groups(&young)?);
+    let n_young = N_YOUNG_GROUPS_MAX.min(args.group.limit().unwrap_or(N_YOUNG_GROUPS_MAX));
+    let report = Leaks {
+        old: args.group.stats(Summary::of(&old), &old_groups)?,
+        young: Stats { limit: Some(n_young), ..args.group.stats(Summary::of(&young), &young_groups)? },
+        young_after_ns,
+    };
+    args.group.form.print(
+        |style, source| leaks::text(&report, style, source),
+        || leaks::json(&report),
+        || csv::leaks(&report),
+    )
+}

@@ -1,0 +1,127 @@
+//! A recording with what is asked of it, for the commands that look at events and not at one moment alone.
+
+use std::path::Path;
+
+use tm_common::ids::Stamp;
+
+use super::progress;
+use super::selection::{Resolved, SelectionArgs, fixed};
+use crate::error::{Error, Result};
+use crate::model::{Moment, Origin, Tally};
+use crate::reader::{Problem, Recording};
+use crate::replay::{
+    self, Damage, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, StackSums,
+};
+use crate::snapshot::Namer;
+
+/// A recording and the part of it that a report is about.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The recording.
+    pub recording: Recording,
+    /// The processes.
+    pub processes: Processes,
+    /// The blocks.
+    pub selection: Selection,
+    /// Events later than this.
+    pub from: FixedMoment,
+    /// Events up to this.
+    pub until: FixedMoment,
+    note: Option<String>,
+}
+
+impl Recorded {
+    /// Opens the recording at `path`. Without a window the report is about the whole run, or all up to `moment`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or does not know what is asked for.
+    pub fn open(path: &Path, moment: Option<&Moment>, args: &SelectionArgs) -> Result<Recorded> {
+        let recording = Recording::open(path)?;
+        let Resolved { processes, selection, window } = args.resolve(&recording)?;
+        let (from, until) = match (window, moment) {
+            (Some(window), None) => window,
+            (Some(_), Some(moment)) => {
+                let message = format!("--between has its own end, so leave the moment '{moment}' out");
+                return Err(Error::Usage(message));
+            }
+            (None, moment) => {
+                let moment = moment.unwrap_or(&Moment::End);
+                (FixedMoment { stamp: Stamp(0), ns: 0 }, fixed(&recording, processes, moment)?)
+            }
+        };
+        Ok(Recorded { recording, processes, selection, from, until, note: args.note() })
+    }
+
+    /// Replays it; `done` gets each process's observer back. With progress on a terminal.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn run<O: Observer>(
+        &self,
+        observer_of: impl FnMut(&Engine<'_>) -> O,
+        mut done: impl FnMut(&Engine<'_>, O),
+    ) -> Result<Vec<Problem>> {
+        let mut damage = Damage::default();
+        let done = |engine: &Engine<'_>, observer| {
+            damage.add(&engine.damage());
+            done(engine, observer);
+        };
+        progress::during(&self.recording, || {
+            replay::run(&self.recording, self.processes, self.until.stamp, observer_of, done)
+        })?;
+        Ok(damage.problems())
+    }
+
+    /// What is live at the end of the time, of the selection; with progress on a terminal.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn snapshot(&self) -> Result<RawSnapshot> {
+        let Recorded { recording, processes, selection, until, .. } = self;
+        progress::during(recording, || replay::snapshot_at(recording, *processes, *until, selection))
+    }
+
+    /// # Errors
+    /// If all processes are asked for: each has a time and a peak of its own, which `report` shows.
+    pub fn one_process(&self, report: &str) -> Result<()> {
+        if self.processes == Processes::All {
+            let message = format!("{report} is of one process; give its PID (tmtool info lists them)");
+            return Err(Error::Usage(message));
+        }
+        Ok(())
+    }
+
+    /// The sums of an observer over all processes, by stack.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn tally<O: Observer>(
+        &self,
+        observer: impl Fn() -> O,
+        sums_of: impl Fn(O) -> StackSums,
+    ) -> Result<Tally> {
+        let mut sums = StackSums::default();
+        let problems = self.run(|_| observer(), |_, observer| sums.merge(&sums_of(observer)))?;
+        let mut namer = Namer::new(&self.recording);
+        let mut tally = namer.tally(&sums);
+        tally.origin = Some(self.origin(&namer, &problems));
+        Ok(tally)
+    }
+
+    /// What the report's first lines say; `problems` are those of the replay.
+    pub fn origin(&self, namer: &Namer<'_>, problems: &[Problem]) -> Origin {
+        let mut origin = namer.origin(self.processes, problems);
+        origin.moment = self.until_text();
+        origin.moment_ns = self.until.ns;
+        origin.notes.extend(self.note.clone());
+        origin
+    }
+
+    fn until_text(&self) -> String {
+        if self.until.stamp == Stamp(u64::MAX) {
+            Moment::End.to_string()
+        } else {
+            Moment::TimeNs(self.until.ns).to_string()
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! How long blocks live, and which are temporary.
+
+use rustc_hash::FxHashMap;
+
+use super::event::{Action, MergedEvent};
+use super::live::Block;
+use super::observer::Observer;
+use super::selection::Selection;
+use super::tally::StackSums;
+
+/// Sorts blocks by how long they lived, and finds those that were freed before the next allocation of their thread.
+#[derive(Debug)]
+pub struct Lifetimes<'a> {
+    selection: &'a Selection,
+    /// By thread: the block that it allocated last, if that is live.
+    latest: FxHashMap<u32, u64>,
+    /// The first stamps of all decades but the first.
+    limits: Vec<u64>,
+    /// Blocks that were freed before the next allocation of their thread.
+    pub temporary: StackSums,
+    /// By decade, all blocks that went; one more than there are limits.
+    pub decades: Vec<StackSums>,
+}
+
+impl<'a> Lifetimes<'a> {
+    /// Counts those in `selection`. Blocks that lived less than the first of `limits` (ascending, in stamps) are in the
+    /// first decade.
+    pub fn new(selection: &'a Selection, limits: Vec<u64>) -> Lifetimes<'a> {
+        let decades = vec![StackSums::default(); limits.len() + 1];
+        let (latest, temporary) = (FxHashMap::default(), StackSums::default());
+        Lifetimes { selection, latest, limits, temporary, decades }
+    }
+}
+
+impl Observer for Lifetimes<'_> {
+    #[inline]
+    fn came(&mut self, block: &Block) {
+        self.latest.insert(block.thread.0, block.address.0);
+    }
+
+    #[inline]
+    fn went(&mut self, block: &Block, event: &MergedEvent) {
+        // A block that grows by realloc goes on to be used.
+        let is_latest = self.latest.get(&block.thread.0) == Some(&block.address.0);
+        if is_latest {
+            self.latest.remove(&block.thread.0);
+        }
+        if !self.selection.admits(block, event.stamp) {
+            return;
+        }
+        if is_latest && event.action == Action::Free {
+            self.temporary.add(block.stack, block.size);
+        }
+        let lifetime = event.stamp.0.saturating_sub(block.birth.0);
+        let decade = self.limits.partition_point(|&limit| limit <= lifetime);
+        if let Some(sums) = self.decades.get_mut(decade) {
+            sums.add(block.stack, block.size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, RingIndex, StackId, Stamp, ThreadIndex};
+
+    use super::super::event::State;
+    use super::*;
+
+    fn block(address: u64, thread: u32, birth: u64) -> Block {
+        let (thread, birth) = (ThreadIndex(thread), Stamp(birth));
+        Block { address: Address(address), size: address, stack: StackId(address as u32), thread, birth }
+    }
+
+    fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
+        let Block { address, thread, .. } = *block;
+        let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
+        let (size, stack, ring) = (0, StackId::NONE, RingIndex(0));
+        MergedEvent { stamp, address, size, stack, thread, ring, action, function, state }
+    }
+
+    #[test]
+    fn temporary_is_what_goes_before_the_next_comes() {
+        let selection = Selection::default();
+        let mut lifetimes = Lifetimes::new(&selection, vec![10, 100]);
+        let (a, b, c, d) = (block(1, 0, 0), block(2, 0, 5), block(3, 1, 7), block(4, 0, 20));
+        for block in [&a, &b, &c] {
+            lifetimes.came(block);
+        }
+        lifetimes.went(&b, &release(&b, 14, Action::Free)); // temporary, 9
+        lifetimes.went(&a, &release(&a, 14, Action::Free)); // 14
+        lifetimes.came(&d);
+        lifetimes.went(&c, &release(&c, 207, Action::Free)); // temporary for its own thread, 200
+        lifetimes.went(&d, &release(&d, 30, Action::ReallocateBegin)); // grows, 10
+        let stacks = |sums: &StackSums| sums.sorted().iter().map(|(stack, _)| stack.0).collect::<Vec<_>>();
+        assert_eq!(stacks(&lifetimes.temporary), [2, 3]);
+        assert_eq!(lifetimes.decades.iter().map(stacks).collect::<Vec<_>>(), [vec![2], vec![1, 4], vec![3]]);
+    }
+}

@@ -1,0 +1,24 @@
+//! Who is told what happens during a replay.
+
+use super::event::MergedEvent;
+use super::live::Block;
+
+/// Listens to a replay. At any time, the blocks that came and did not go are those that are live, the inherited ones
+/// aside.
+pub trait Observer {
+    /// A block is live from here on.
+    #[inline]
+    fn came(&mut self, _block: &Block) {}
+
+    /// A block is no longer live: `event` released it or, where its free is not in the recording, took its address.
+    #[inline]
+    fn went(&mut self, _block: &Block, _event: &MergedEvent) {}
+
+    /// An event has taken effect. One of which it shows only later that it came before others of its address comes
+    /// after them, and changes no block.
+    #[inline]
+    fn event(&mut self, _event: &MergedEvent) {}
+}
+
+/// Nobody.
+impl Observer for () {}

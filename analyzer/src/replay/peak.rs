@@ -1,0 +1,102 @@
+//! The blocks of the peak, known in one pass: those that are live, less what came since, with what went since.
+//!
+//! ```text
+//!  generation <= number of the latest peak    the block was live at it
+//!  generation  = that + 1                     it came since
+//! ```
+//!
+//! A new peak is a step of one number: all that is live belongs to it, and what went before it is forgotten. So a
+//! block costs a comparison when it goes, and memory is that of the blocks at the peak and of those now.
+
+use super::live::{Block, GENERATION_MAX, LiveTable};
+
+/// What the latest peak was made of. The first, number 0, is that of the blocks that a process starts with.
+#[derive(Debug, Default)]
+pub(super) struct Peak {
+    /// The number of the latest peak.
+    number: u32,
+    /// Blocks that were live at it and have gone since.
+    gone: Vec<Block>,
+}
+
+impl Peak {
+    /// The generation of a block that comes now.
+    #[inline]
+    pub fn next_generation(&self) -> u32 {
+        self.number + 1
+    }
+
+    /// A block of `generation` went.
+    #[inline]
+    pub fn went(&mut self, block: &Block, generation: u32) {
+        if generation <= self.number {
+            self.gone.push(*block);
+        }
+    }
+
+    /// This moment is the peak.
+    #[inline]
+    pub fn reached(&mut self, live: &mut LiveTable) {
+        self.gone.clear();
+        self.number += 1;
+        if self.number == GENERATION_MAX {
+            // Once in 2^24 peaks.
+            live.reset_generations();
+            self.number = 0;
+        }
+    }
+
+    /// The blocks of the latest peak, in no order.
+    pub fn blocks<'a>(&'a self, live: &'a LiveTable) -> impl Iterator<Item = Block> + 'a {
+        let still = live.iter_with_generations().filter(|(_, generation)| *generation <= self.number);
+        still.map(|(block, _)| block).chain(self.gone.iter().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tm_common::ids::Address;
+
+    use super::*;
+    use crate::reader::testing::Random;
+
+    /// Against copies of all that is live.
+    fn compare_with_copies(first_number: u32) {
+        let mut random = Random::new(11);
+        let (mut live, mut peak) = (LiveTable::default(), Peak { number: first_number, gone: Vec::new() });
+        let mut oracle: BTreeMap<u64, Block> = BTreeMap::new();
+        let (mut at_peak, mut n_peaks) = (oracle.clone(), 0);
+        for round in 0..20_000 {
+            let address = 16 * (1 + random.below(300));
+            if let Some((block, generation)) = live.remove(Address(address)) {
+                peak.went(&block, generation);
+                oracle.remove(&address);
+            } else {
+                let block = Block { address: Address(address), size: round, ..Block::default() };
+                live.insert(&block, peak.next_generation());
+                oracle.insert(address, block);
+            }
+            if random.below(20) == 0 {
+                peak.reached(&mut live);
+                (at_peak, n_peaks) = (oracle.clone(), n_peaks + 1);
+            }
+            if n_peaks > 0 && random.below(10) == 0 {
+                let mut found: Vec<Block> = peak.blocks(&live).collect();
+                found.sort_by_key(|block| block.address);
+                assert_eq!(found, at_peak.values().copied().collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_what_was_live_at_the_latest_peak() {
+        compare_with_copies(0);
+    }
+
+    #[test]
+    fn numbers_start_again_when_they_are_used_up() {
+        compare_with_copies(GENERATION_MAX - 300);
+    }
+}

@@ -1,0 +1,149 @@
+//! Replays one process, or all of them: each is an address space of its own that starts with what its parent had.
+
+use tm_common::ids::{ProcessIndex, Stamp};
+use tm_common::metadata::Ending;
+
+use super::engine::Engine;
+use super::event::MergedEvent;
+use super::live::LiveTable;
+use super::observer::Observer;
+use crate::error::{Error, Result};
+use crate::reader::{Process, Recording};
+
+/// Whose blocks are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processes {
+    /// Those of one process, the inherited ones with them.
+    One(ProcessIndex),
+    /// Those of all. A block counts for the process that allocated it: what a child inherited is memory that it
+    /// shares with its parent until either writes to it.
+    All,
+}
+
+/// Replays `processes` up to and including `until`. `observer_of` makes the observer of a process at its start, `done` gets it back
+/// with the engine at `until`. Processes that were forked later are left out, as are, of all, those that had ended.
+///
+/// # Errors
+/// There is no such process.
+pub fn run<O: Observer>(
+    recording: &Recording,
+    processes: Processes,
+    until: Stamp,
+    mut observer_of: impl FnMut(&Engine<'_>) -> O,
+    mut done: impl FnMut(&Engine<'_>, O),
+) -> Result<()> {
+    match processes {
+        Processes::One(process) => {
+            let mut engine = Engine::new(recording, process, inherited(recording, process)?);
+            let mut observer = observer_of(&engine);
+            engine.run(until, &mut observer);
+            done(&engine, observer);
+        }
+        Processes::All => {
+            // A process whose parent left no trace starts with nothing.
+            let roots = recording.processes.iter().filter(|process| parent(recording, process).is_none());
+            for root in roots.filter(|root| root.start <= until) {
+                family(recording, root.index, until, &mut observer_of, &mut done);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Calls `call` with each event of `process` in the order in which it takes effect. An event of which it shows only
+/// later that it came before others of its address comes after them.
+///
+/// # Errors
+/// There is no such process.
+pub fn events(recording: &Recording, process: ProcessIndex, call: impl FnMut(&MergedEvent)) -> Result<()> {
+    let mut engine = Engine::new(recording, process, inherited(recording, process)?);
+    engine.run(Stamp(u64::MAX), &mut Call(call));
+    Ok(())
+}
+
+/// Calls a function with each event.
+struct Call<F>(F);
+
+impl<F: FnMut(&MergedEvent)> Observer for Call<F> {
+    #[inline]
+    fn event(&mut self, event: &MergedEvent) {
+        (self.0)(event);
+    }
+}
+
+/// The process that `process` inherited its first blocks from, if that is in the recording.
+pub fn parent<'a>(recording: &'a Recording, process: &Process) -> Option<&'a Process> {
+    recording.process(process.parent?)
+}
+
+/// A process on the way, and its forks that are still to come.
+struct Member<'a, O> {
+    engine: Engine<'a>,
+    observer: O,
+    /// (when, child), latest first.
+    forks: Vec<(Stamp, ProcessIndex)>,
+}
+
+/// A process and all that descend from it, each replayed once; memory is that of one line of descent.
+fn family<O: Observer>(
+    recording: &Recording,
+    root: ProcessIndex,
+    until: Stamp,
+    observer_of: &mut impl FnMut(&Engine<'_>) -> O,
+    done: &mut impl FnMut(&Engine<'_>, O),
+) {
+    let mut start = |index: ProcessIndex, live: LiveTable| {
+        let children = recording.processes.iter().filter(|process| process.parent == Some(index));
+        let children = children.filter(|child| child.start <= until);
+        let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
+        forks.sort_unstable_by(|a, b| b.cmp(a));
+        let engine = Engine::new(recording, index, live);
+        let observer = observer_of(&engine);
+        Member { engine, observer, forks }
+    };
+    let mut line = vec![start(root, LiveTable::default())];
+    while let Some(mut member) = line.pop() {
+        if let Some((fork, child)) = member.forks.pop() {
+            member.engine.run(fork, &mut member.observer);
+            let child = start(child, member.engine.live().clone());
+            line.extend([member, child]);
+        } else {
+            member.engine.run(until, &mut member.observer);
+            if !has_ended(recording, member.engine.process(), until) {
+                done(&member.engine, member.observer);
+            }
+        }
+    }
+}
+
+/// Whether a process was gone at `until`; at the end of the recording each is at its own end.
+fn has_ended(recording: &Recording, process: ProcessIndex, until: Stamp) -> bool {
+    let process = recording.process(process).filter(|_| until.0 < u64::MAX);
+    process.is_some_and(|process| process.ending != Ending::Unknown && process.end < until)
+}
+
+/// The blocks that a process starts with: those that its parent had when it was forked.
+fn inherited(recording: &Recording, process: ProcessIndex) -> Result<LiveTable> {
+    // From the process out to the first one, then back.
+    let mut ancestors = Vec::new();
+    let mut next = Some(process);
+    while let Some(index) = next {
+        let Some(found) = recording.process(index) else { break };
+        ancestors.push((index, found.start));
+        next = found.parent;
+    }
+    if ancestors.is_empty() {
+        let path = recording.file.path().display();
+        let n = recording.processes.len();
+        return Err(Error::Message(format!("{path} has no process {}; it has {n} of them", process.0)));
+    }
+    let mut live = LiveTable::default();
+    for pair in ancestors.windows(2).rev() {
+        if let [(_, fork), (parent, _)] = *pair {
+            let mut engine = Engine::new(recording, parent, live);
+            engine.run(fork, &mut ());
+            live = engine.into_live();
+        }
+    }
+    Ok(live)
+}

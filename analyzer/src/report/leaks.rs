@@ -1,0 +1,108 @@
+//! The report of `tmtool leaks`: what is live at the end. The youngest blocks stand apart, since they may be in use.
+
+use serde::Serialize;
+
+use super::header;
+use super::human::{counted, duration, size};
+use super::json::{StatsObject, to_text};
+use super::stats::{self, Stats};
+use super::style::Style;
+use crate::model::LineSource;
+
+/// What the report shows.
+pub struct Leaks<'a> {
+    /// Groups of the blocks that are old enough to be leaks.
+    pub old: Stats<'a>,
+    /// Groups of those that are younger.
+    pub young: Stats<'a>,
+    /// Blocks that came after this are young, in ns from the recording's start.
+    pub young_after_ns: u64,
+}
+
+/// The report as text. `source` gives the source lines of tracebacks.
+pub fn text(leaks: &Leaks<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let after = duration(leaks.young_after_ns);
+    let summary = &leaks.old.snapshot;
+    let mut text = match summary.origin {
+        Some(origin) => header::of_run(origin, &header::live_line(origin), style),
+        None => header::text(summary, style),
+    };
+    text += &section(&format!("Allocated up to {after} and not freed"), &leaks.old, style, source);
+    if leaks.young.snapshot.count > 0 {
+        let title = format!("Allocated after {after}, perhaps still in use");
+        text.push('\n');
+        text += &section(&title, &leaks.young, style, source);
+    }
+    text
+}
+
+fn section(title: &str, stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let blocks = counted(stats.snapshot.count, "block");
+    let heading = style.heading(&format!("{title}: {} in {blocks}", size(stats.snapshot.size)));
+    heading + "\n" + &stats::groups(stats, style, source)
+}
+
+/// The report as JSON.
+pub fn json(leaks: &Leaks<'_>) -> String {
+    to_text(&LeaksObject {
+        leaks: StatsObject::of("leaks", &leaks.old),
+        young_after_ns: leaks.young_after_ns,
+        young: StatsObject::of("leaks", &leaks.young),
+    })
+}
+
+#[derive(Serialize)]
+struct LeaksObject<'a> {
+    #[serde(flatten)]
+    leaks: StatsObject<'a>,
+    young_after_ns: u64,
+    young: StatsObject<'a>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Cumulative, KeyType, NoLines};
+    use crate::report::fixtures::{origin, snapshots};
+    use crate::report::header::Summary;
+
+    #[test]
+    fn the_youngest_stand_apart() {
+        let (young, old) = snapshots();
+        let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
+        let groups = [&old, &young].map(|snapshot| snapshot.statistics(key_type, cumulative).unwrap());
+        let origin = origin();
+        let stats = |snapshot, statistics| Stats {
+            snapshot: Summary { origin: Some(&origin), ..Summary::of(snapshot) },
+            key_type,
+            cumulative,
+            statistics,
+            limit: Some(1),
+        };
+        let leaks = Leaks {
+            old: stats(&old, &groups[0]),
+            young: stats(&young, &groups[1]),
+            young_after_ns: 11_250_000_000,
+        };
+        assert_eq!(
+            text(&leaks, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+At peak, 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks
+Allocated up to 11.25 s and not freed: 65.5 KiB in 1,027 blocks
+Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
+
+    SIZE  SHARE  COUNT  AVERAGE  LOCATION
+62.5 KiB  95.4%  1,000     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
+
+Allocated after 11.25 s, perhaps still in use: 14.5 KiB in 202 blocks
+Shown: 1 of 3 lines, 12.5 KiB in 200 blocks (86.5%)
+
+    SIZE  SHARE  COUNT  AVERAGE  LOCATION
+12.5 KiB  86.5%    200     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
+"
+        );
+        let value: serde_json::Value = serde_json::from_str(&json(&leaks)).unwrap();
+        assert_eq!((&value["report"], &value["young"]["n_groups"]), (&"leaks".into(), &3.into()));
+    }
+}
