@@ -144,3 +144,28 @@ fn massif_knows_the_same_peak() {
     let peak = answer("peak", &name(&outcome), &[]);
     assert_eq!(peak["snapshot"]["size"].as_u64(), sizes.max());
 }
+
+/// A snapshot has its names: what it says does not depend on the program's file, or on the recording.
+#[test]
+fn a_snap_file_says_the_same_when_recording_and_program_are_gone() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let program = folder.path().join("leak");
+    std::fs::copy(compile("leak.cc", &["-g", "-O1"]), &program).expect("it was compiled");
+    let outcome = Run::new(&program).recorded();
+    let snap = folder.path().join("leak.snap").display().to_string();
+    let tmtool = |arguments: &[&str]| {
+        let output = Command::new(&products().tmtool).args(arguments).output().expect("tmtool starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("tmtool prints UTF-8")
+    };
+    let recording = name(&outcome);
+    tmtool(&["filter", &recording, "--exclude", "no such file", "--at", "end", "-o", &snap]);
+    let before = tmtool(&["stats", &snap, "--key", "traceback", "--raw"]);
+    assert!(before.contains("leak.cc\", line"), "{before}");
+    let live = tmtool(&["stats", &recording, "--at", "end", "--key", "traceback", "--raw"]);
+    let groups = |text: &str| text.split_once("\n\n").expect("a header, then groups").1.to_owned();
+    assert_eq!(groups(&before), groups(&live));
+    std::fs::remove_file(&program).expect("it was copied");
+    std::fs::remove_file(outcome.recording()).expect("it was made");
+    assert_eq!(tmtool(&["stats", &snap, "--key", "traceback", "--raw"]), before);
+}

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use super::options::BlameArgs;
+use super::output_file::check_is_another;
 use super::print;
 use super::selection::SelectionArgs;
 use super::source::Source;
@@ -30,7 +31,7 @@ tmtool stats blames for the block; with --raw, the innermost one of all. OUT.sna
 pub struct Args {
     /// A recording or a .snap file. FILE@MOMENT takes a moment, as --at does.
     file: OsString,
-    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), a part of the run (50%), or mark:NAME.
+    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), or a part of the run (50%).
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     /// Keep what was allocated in files of this name (at this line); may be given several times.
@@ -83,7 +84,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             "a .snap file holds live blocks; what was freed is shown by stats and diff with --churn";
         return Err(Error::Usage(message.to_owned()));
     }
-    let snapshot = Source::parse(&args.file)?.at(args.at.as_ref())?.snapshot(&args.selection)?;
+    let source = Source::parse(&args.file)?;
+    check_is_another(&source.path, &args.output)?;
+    let snapshot = source.at(args.at.as_ref())?.snapshot(&args.selection)?;
     let filters = filters(args);
     let plumbing = args.blame.plumbing();
     // The filters see stacks as the reports show them; what is written are the whole ones.

@@ -9,6 +9,7 @@ pub mod info;
 pub mod leaks;
 pub mod man;
 pub mod options;
+pub mod output_file;
 pub mod peak;
 pub mod progress;
 pub mod recorded;

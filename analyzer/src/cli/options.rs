@@ -53,11 +53,21 @@ pub enum Counting {
 pub struct BlameArgs {
     /// Pass over this function too when the one to blame is looked for, as over malloc, operator new, std::vector and
     /// Vec: FUNCTION, FUNCTION@FILE or @FILE, with * and ?; !PATTERN blames it after all. May be given several times.
-    #[arg(long, value_name = "PATTERN", conflicts_with = "raw")]
+    #[arg(long, value_name = "PATTERN", conflicts_with = "raw", value_parser = plumbing_pattern)]
     plumbing: Vec<String>,
     /// Blame the function that called the allocator, whatever it is, and show whole stacks.
     #[arg(long)]
     raw: bool,
+}
+
+/// A pattern that can match something.
+fn plumbing_pattern(text: &str) -> std::result::Result<String, String> {
+    match text.trim_start_matches('!') {
+        "" | "@" => {
+            Err("it names no function and no file; write FUNCTION, FUNCTION@FILE or @FILE".to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
 }
 
 impl BlameArgs {

@@ -8,7 +8,7 @@ use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 use super::size_range::SizeRange;
 use crate::error::{Error, Result};
 use crate::model::{DomainFilter, Moment, Snapshot};
-use crate::reader::Recording;
+use crate::reader::{Recording, Thread};
 use crate::replay::{self, FixedMoment, Processes, Selection};
 
 /// The options.
@@ -106,6 +106,14 @@ impl SelectionArgs {
     /// # Errors
     /// It has no such process, thread or moment, or a window ends before it starts.
     pub fn resolve(&self, recording: &Recording) -> Result<Resolved> {
+        if self.min_age.zip(self.max_age).is_some_and(|(least, most)| least > most) {
+            return Err(Error::Usage("--min-age is above --max-age, so no block can have both".to_owned()));
+        }
+        if let Some(domain) = self.domain.filter(|&domain| domain != 0) {
+            let message =
+                format!("has no domain {domain}: blocks of malloc and its relatives are in domain 0");
+            return Err(Error::Message(format!("{} {message}", name(recording))));
+        }
         let processes = match self.process {
             None => Processes::One(recording.first_process().map_or(ProcessIndex(0), |first| first.index)),
             Some(ProcessChoice::All) => Processes::All,
@@ -117,7 +125,11 @@ impl SelectionArgs {
         };
         let stamps = |age: Option<u64>| age.map(|ns| replay::stamps_in(recording, ns));
         let selection = Selection {
-            threads: self.thread.as_deref().map(|thread| threads(recording, thread)).transpose()?,
+            threads: self
+                .thread
+                .as_deref()
+                .map(|thread| threads(recording, processes, thread))
+                .transpose()?,
             sizes: self.sizes(),
             ages: stamps(self.min_age).unwrap_or(0)..=stamps(self.max_age).unwrap_or(u64::MAX),
             domain: self.domain,
@@ -236,10 +248,27 @@ fn process(recording: &Recording, pid: u32) -> Result<ProcessIndex> {
     })
 }
 
-fn threads(recording: &Recording, text: &str) -> Result<Vec<ThreadIndex>> {
+/// Whether `process` is `owner` or descends from it: then it has inherited that one's blocks.
+fn is_of(recording: &Recording, process: ProcessIndex, owner: ProcessIndex) -> bool {
+    std::iter::successors(Some(process), |&index| recording.process(index)?.parent)
+        .any(|index| index == owner)
+}
+
+fn threads(recording: &Recording, processes: Processes, text: &str) -> Result<Vec<ThreadIndex>> {
     let tid = text.parse().ok();
     let matches = recording.threads.iter().filter(|thread| thread.name == text || Some(thread.tid) == tid);
-    let found: Vec<ThreadIndex> = matches.map(|thread| thread.index).collect();
+    let matches: Vec<_> = matches.collect();
+    let is_shown = |thread: &&Thread| match processes {
+        Processes::All => true,
+        Processes::One(process) => is_of(recording, process, thread.process),
+    };
+    let found: Vec<ThreadIndex> =
+        matches.iter().filter(|thread| is_shown(thread)).map(|thread| thread.index).collect();
+    if let (true, Some(elsewhere)) = (found.is_empty(), matches.first()) {
+        let pid = recording.process(elsewhere.process).map_or(0, |process| process.pid);
+        let (name, what) = (name(recording), format!("thread '{text}' is of process {pid}"));
+        return Err(Error::Message(format!("{name}: {what}, which is not shown; add --process {pid}")));
+    }
     if found.is_empty() {
         let threads =
             recording.threads.iter().map(|thread| format!("{} {}", thread.tid, thread.name)).collect();

@@ -20,7 +20,7 @@ Examples:
   tmtool top tm.prog.1234.bin --sort count --key traceback --limit 3
   tmtool top tm.prog.1234.bin --between 10s..20s --thread worker
 
-Every allocation counts, freed or not; a reallocation counts as one of its new size. What was freed within a time
+Every allocation counts, freed or not; a reallocation counts as one of its new size. What was freed within a time \
 alone is shown by 'tmtool stats --between T1..T2 --churn'.";
 
 /// The arguments of `tmtool top`.

@@ -24,7 +24,13 @@ pub fn fixed(recording: &Recording, moment: &Moment) -> Result<Option<FixedMomen
         let path = recording.file.path().display();
         return Err(Error::Message(format!("{path} has no mark '{name}'; the marks in it are: none")));
     }
-    let fixed = moment.time_ns(recording.duration_ns()).map(|ns| {
+    let duration_ns = recording.duration_ns();
+    if let Some(ns) = moment.time_ns(duration_ns).filter(|&ns| ns > duration_ns) {
+        let (path, ns) = (recording.file.path().display(), Moment::TimeNs(ns));
+        let length = Moment::TimeNs(duration_ns);
+        return Err(Error::Message(format!("{path} lasts {length}; {ns} is after its end")));
+    }
+    let fixed = moment.time_ns(duration_ns).map(|ns| {
         let stamp = if *moment == Moment::End { Stamp(u64::MAX) } else { stamp_at(recording, ns) };
         FixedMoment { stamp, ns }
     });

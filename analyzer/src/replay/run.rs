@@ -135,7 +135,9 @@ fn inherited(recording: &Recording, process: ProcessIndex) -> Result<LiveTable> 
     if ancestors.is_empty() {
         let path = recording.file.path().display();
         let n = recording.processes.len();
-        return Err(Error::Message(format!("{path} has no process {}; it has {n} of them", process.0)));
+        let what = if n == 0 { "none can be read".to_owned() } else { format!("it has {n} of them") };
+        let next = "tmtool info says what the file holds and what is missing";
+        return Err(Error::Message(format!("{path} has no process {}: {what}; {next}", process.0)));
     }
     let mut live = LiveTable::default();
     for pair in ancestors.windows(2).rev() {

@@ -41,7 +41,7 @@ pub fn text(peak: &Peak<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
     let (half, nine_tenths) = (duration(*half_ns), duration(*nine_tenths_ns));
     text +=
         &format!("Reached after {share} of the run: half of it at {half}, nine tenths at {nine_tenths}\n");
-    text += &format!("Left at the end: {}\n", size(*end_bytes));
+    text += &format!("Left afterwards: {}\n", size(*end_bytes));
     if let Some((bytes, thread, traceback)) = last {
         let start = format!("Its last block: {} by thread {}, ", size(*bytes), printable(thread));
         let room = style.width.map(|width| width.saturating_sub(start.chars().count()).max(20));
@@ -107,7 +107,7 @@ mod tests {
 tm.app.4321.bin: app --fast, pid 4321 on host
 At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
 Reached after 25.7% of the run: half of it at 1.50 s, nine tenths at 3.00 s
-Left at the end: 1024 B
+Left afterwards: 1024 B
 Its last block: 80 B by thread 4321 app, src/table.c:57
 Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
 
