@@ -1,7 +1,6 @@
 //! Replays one process, or all of them: each is an address space of its own that starts with what its parent had.
 
 use tm_common::ids::{ProcessIndex, Stamp};
-use tm_common::metadata::Ending;
 
 use super::engine::Engine;
 use super::event::MergedEvent;
@@ -21,7 +20,7 @@ pub enum Processes {
 }
 
 /// Replays `processes` up to and including `until`. `observer_of` makes the observer of a process at its start, `done` gets it back
-/// with the engine at `until`. Processes that were forked later are left out, as are, of all, those that had ended.
+/// with the engine at `until`. Of all, processes that were forked later are left out; those that had ended are not.
 ///
 /// # Errors
 /// There is no such process.
@@ -109,17 +108,9 @@ fn family<O: Observer>(
             line.extend([member, child]);
         } else {
             member.engine.run(until, &mut member.observer);
-            if !has_ended(recording, member.engine.process(), until) {
-                done(&member.engine, member.observer);
-            }
+            done(&member.engine, member.observer);
         }
     }
-}
-
-/// Whether a process was gone at `until`; at the end of the recording each is at its own end.
-fn has_ended(recording: &Recording, process: ProcessIndex, until: Stamp) -> bool {
-    let process = recording.process(process).filter(|_| until.0 < u64::MAX);
-    process.is_some_and(|process| process.ending != Ending::Unknown && process.end < until)
 }
 
 /// The blocks that a process starts with: those that its parent had when it was forked.

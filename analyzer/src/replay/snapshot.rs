@@ -1,6 +1,7 @@
 //! The live blocks of processes at one moment, and their totals.
 
 use tm_common::ids::{ProcessIndex, Stamp};
+use tm_common::metadata::Ending;
 
 use super::engine::Engine;
 use super::live::Block;
@@ -80,6 +81,9 @@ fn take(
         until,
         |_| (),
         |engine, ()| {
+            if processes == Processes::All && has_ended(recording, engine.process(), until) {
+                return;
+            }
             damage.add(&engine.damage());
             match at {
                 Some(at) => {
@@ -122,6 +126,12 @@ impl RawSnapshot {
         }
         self.totals.push((engine.process(), *engine.totals()));
     }
+}
+
+/// Whether a process was gone at `until`; at the end of the recording each is at its own end.
+fn has_ended(recording: &Recording, process: ProcessIndex, until: Stamp) -> bool {
+    let process = recording.process(process).filter(|_| until.0 < u64::MAX);
+    process.is_some_and(|process| process.ending != Ending::Unknown && process.end < until)
 }
 
 /// Of all processes, a forked one counts with what is younger than it.

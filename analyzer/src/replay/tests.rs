@@ -6,7 +6,10 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 
-use super::{Block, Processes, RawSnapshot, Selection, Totals, all_totals, events};
+use super::{
+    Allocations, Block, Churn, Engine, Observer, Processes, RawSnapshot, Selection, StackSums, Sum, Totals,
+    all_totals, events, run,
+};
 use crate::model::Moment;
 use crate::reader::Recording;
 use crate::reader::testing::{Random, RecordingBuilder};
@@ -172,6 +175,39 @@ fn a_forked_process_starts_with_its_parents_blocks() {
     };
     assert_eq!(of_all(Moment::End), [50, 2, 4]);
     assert_eq!(of_all(Moment::TimeNs(145)), [1, 2]);
+}
+
+/// The sums by size of an observer of all processes, up to `until`.
+fn sum_of_all<O: Observer>(
+    recording: &Recording,
+    until: u64,
+    observer: impl Fn() -> O,
+    sums_of: impl Fn(O) -> StackSums,
+) -> Sum {
+    let mut sums = StackSums::default();
+    let done = |_: &Engine<'_>, observer| sums.merge(&sums_of(observer));
+    run(recording, Processes::All, Stamp(until), |_| observer(), done).expect("it is valid");
+    sums.total()
+}
+
+#[test]
+fn what_an_ended_process_did_counts_and_what_it_had_does_not() {
+    let mut builder = RecordingBuilder::with_process();
+    let child = builder.process(Some(0), 150, Some(300));
+    builder.event(FIRST, 0, &malloc(0x10, 1, 100));
+    for event in [malloc(0x20, 10, 200), free(0x20, 210), malloc(0x30, 100, 220)] {
+        builder.event(child, 1, &event);
+    }
+    let (recording, all) = (open(&builder), Selection::default());
+    for (until, sizes) in [(250, vec![100, 1]), (400, vec![1])] {
+        let allocated = sum_of_all(&recording, until, || Allocations::new(&all), |found| found.sums);
+        assert_eq!(allocated, Sum { size: 111, count: 3 });
+        let churn = sum_of_all(&recording, until, || Churn::new(&all), |found| found.sums);
+        assert_eq!(churn, Sum { size: 10, count: 1 });
+        let live =
+            super::snapshot(&recording, Processes::All, &Moment::TimeNs(until), &all).expect("it is there");
+        assert_eq!(live.blocks.iter().map(|block| block.size).collect::<Vec<_>>(), sizes);
+    }
 }
 
 #[test]
