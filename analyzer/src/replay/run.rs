@@ -4,7 +4,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::engine::Engine;
 use super::event::MergedEvent;
-use super::live::LiveTable;
+use super::live::{Block, LiveTable};
 use super::observer::Observer;
 use crate::error::{Error, Result};
 use crate::reader::{Process, Recording};
@@ -20,7 +20,8 @@ pub enum Processes {
 }
 
 /// Replays `processes` up to and including `until`. `observer_of` makes the observer of a process at its start, `done` gets it back
-/// with the engine at `until`. Of all, processes that were forked later are left out; those that had ended are not.
+/// with the engine at `until`. Of all, processes that were forked later are left out; those that had ended are not;
+/// and an observer hears of a block's end in the process that allocated it alone.
 ///
 /// # Errors
 /// There is no such process.
@@ -75,10 +76,42 @@ pub fn parent<'a>(recording: &'a Recording, process: &Process) -> Option<&'a Pro
     recording.process(process.parent?)
 }
 
+/// Of all processes, a forked one counts with what is younger than it.
+pub(super) fn own_since(recording: &Recording, processes: Processes, process: ProcessIndex) -> Option<Stamp> {
+    let process = recording.process(process).filter(|_| processes == Processes::All)?;
+    parent(recording, process).map(|_| process.start)
+}
+
+/// Tells an observer of no inherited block that goes: it is the parent's, where it counts.
+struct Own<O> {
+    observer: O,
+    /// Blocks up to this are inherited.
+    since: Option<Stamp>,
+}
+
+impl<O: Observer> Observer for Own<O> {
+    #[inline]
+    fn came(&mut self, block: &Block) {
+        self.observer.came(block);
+    }
+
+    #[inline]
+    fn went(&mut self, block: &Block, event: &MergedEvent) {
+        if self.since.is_none_or(|fork| block.birth > fork) {
+            self.observer.went(block, event);
+        }
+    }
+
+    #[inline]
+    fn event(&mut self, event: &MergedEvent) {
+        self.observer.event(event);
+    }
+}
+
 /// A process on the way, and its forks that are still to come.
 struct Member<'a, O> {
     engine: Engine<'a>,
-    observer: O,
+    observer: Own<O>,
     /// (when, child), latest first.
     forks: Vec<(Stamp, ProcessIndex)>,
 }
@@ -97,7 +130,8 @@ fn family<O: Observer>(
         let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
         forks.sort_unstable_by(|a, b| b.cmp(a));
         let engine = Engine::new(recording, index, live);
-        let observer = observer_of(&engine);
+        let since = own_since(recording, Processes::All, index);
+        let observer = Own { observer: observer_of(&engine), since };
         Member { engine, observer, forks }
     };
     let mut line = vec![start(root, LiveTable::default())];
@@ -108,7 +142,7 @@ fn family<O: Observer>(
             line.extend([member, child]);
         } else {
             member.engine.run(until, &mut member.observer);
-            done(&member.engine, member.observer);
+            done(&member.engine, member.observer.observer);
         }
     }
 }

@@ -6,7 +6,7 @@ use tm_common::metadata::Ending;
 use super::engine::Engine;
 use super::live::Block;
 use super::moment::{FixedMoment, fixed};
-use super::run::{Processes, parent, run};
+use super::run::{Processes, own_since, run};
 use super::selection::Selection;
 use super::stream::Damage;
 use super::totals::Totals;
@@ -132,12 +132,6 @@ impl RawSnapshot {
 fn has_ended(recording: &Recording, process: ProcessIndex, until: Stamp) -> bool {
     let process = recording.process(process).filter(|_| until.0 < u64::MAX);
     process.is_some_and(|process| process.ending != Ending::Unknown && process.end < until)
-}
-
-/// Of all processes, a forked one counts with what is younger than it.
-pub(super) fn own_since(recording: &Recording, processes: Processes, process: ProcessIndex) -> Option<Stamp> {
-    let process = recording.process(process).filter(|_| processes == Processes::All)?;
-    parent(recording, process).map(|_| process.start)
 }
 
 /// Says how many blocks have a stack id that leads nowhere.

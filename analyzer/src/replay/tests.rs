@@ -7,8 +7,8 @@ use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 
 use super::{
-    Allocations, Block, Churn, Engine, Observer, Processes, RawSnapshot, Selection, StackSums, Sum, Totals,
-    all_totals, events, run,
+    Allocations, Block, Churn, Engine, Lifetimes, Observer, Processes, RawSnapshot, Selection, StackSums,
+    Sum, Totals, all_totals, events, run,
 };
 use crate::model::Moment;
 use crate::reader::Recording;
@@ -208,6 +208,32 @@ fn what_an_ended_process_did_counts_and_what_it_had_does_not() {
             super::snapshot(&recording, Processes::All, &Moment::TimeNs(until), &all).expect("it is there");
         assert_eq!(live.blocks.iter().map(|block| block.size).collect::<Vec<_>>(), sizes);
     }
+}
+
+#[test]
+fn an_inherited_block_that_each_process_frees_is_freed_once() {
+    let mut builder = RecordingBuilder::with_process();
+    let child = builder.process(Some(0), 150, None);
+    let orphan = builder.process(Some(7), 150, None);
+    for event in [malloc(0x10, 1, 100), malloc(0x20, 2, 110), free(0x10, 160)] {
+        builder.event(FIRST, 0, &event);
+    }
+    for event in [free(0x10, 200), free(0x20, 210), malloc(0x10, 4, 220), free(0x10, 230)] {
+        builder.event(child, 1, &event);
+    }
+    for event in [malloc(0x10, 8, 200), free(0x10, 210)] {
+        builder.event(orphan, 2, &event);
+    }
+    let (recording, all) = (open(&builder), Selection::default());
+    let once = Sum { size: 13, count: 3 };
+    assert_eq!(sum_of_all(&recording, u64::MAX, || Churn::new(&all), |found| found.sums), once);
+    let by_lifetime = sum_of_all(
+        &recording,
+        u64::MAX,
+        || Lifetimes::new(&all, Vec::new()),
+        |found| found.decades.into_iter().next().unwrap_or_default(),
+    );
+    assert_eq!(by_lifetime, once);
 }
 
 #[test]
