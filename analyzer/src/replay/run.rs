@@ -7,6 +7,7 @@ use super::event::MergedEvent;
 use super::live::{Block, LiveTable};
 use super::observer::Observer;
 use crate::error::{Error, Result};
+use crate::model::Moment;
 use crate::reader::{Process, Recording};
 
 /// Whose blocks are asked for.
@@ -24,7 +25,7 @@ pub enum Processes {
 /// and an observer hears of a block's end in the process that allocated it alone.
 ///
 /// # Errors
-/// There is no such process.
+/// There is no such process, or it was forked after `until`.
 pub fn run<O: Observer>(
     recording: &Recording,
     processes: Processes,
@@ -34,6 +35,7 @@ pub fn run<O: Observer>(
 ) -> Result<()> {
     match processes {
         Processes::One(process) => {
+            began_by(recording, process, until)?;
             let mut engine = Engine::new(recording, process, inherited(recording, process)?);
             let mut observer = observer_of(&engine);
             engine.run(until, &mut observer);
@@ -69,6 +71,23 @@ impl<F: FnMut(&MergedEvent)> Observer for Call<F> {
     fn event(&mut self, event: &MergedEvent) {
         (self.0)(event);
     }
+}
+
+/// When `process` was forked; `None` if it is not a fork.
+pub fn forked_at(recording: &Recording, process: ProcessIndex) -> Option<Stamp> {
+    let process = recording.process(process)?;
+    process.parent.map(|_| process.start)
+}
+
+/// # Errors
+/// `process` was forked after `until`: at that time all blocks were its parent's.
+fn began_by(recording: &Recording, process: ProcessIndex, until: Stamp) -> Result<()> {
+    let Some(fork) = forked_at(recording, process).filter(|&fork| fork > until) else { return Ok(()) };
+    let moment = |stamp| Moment::TimeNs(recording.ns(stamp));
+    let pid = recording.process(process).map_or(0, |process| process.pid);
+    let (path, fork, until) = (recording.file.path().display(), moment(fork), moment(until));
+    let message = format!("{path}: process {pid} began at {fork}, after {until}; choose a later moment");
+    Err(Error::Message(message))
 }
 
 /// The process that `process` inherited its first blocks from, if that is in the recording.
