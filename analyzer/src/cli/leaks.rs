@@ -48,7 +48,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.selection.without_churn("leaks")?;
     let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
     let raw = recorded.snapshot()?;
-    let young_after_ns = recorded.until.ns - recorded.until.ns.saturating_sub(recorded.from.ns) / 10;
+    let (begin, end) = (recorded.begin(), recorded.end());
+    let young_after_ns = end.ns - end.ns.saturating_sub(begin.ns) / 10;
     let young_after = replay::stamp_at(&recorded.recording, young_after_ns);
     let (young, old): (Vec<Block>, Vec<Block>) =
         raw.blocks.iter().partition(|block| block.birth > young_after);

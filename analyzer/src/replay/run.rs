@@ -1,6 +1,7 @@
 //! Replays one process, or all of them: each is an address space of its own that starts with what its parent had.
 
 use tm_common::ids::{ProcessIndex, Stamp};
+use tm_common::metadata::Ending;
 
 use super::engine::Engine;
 use super::event::MergedEvent;
@@ -77,6 +78,12 @@ impl<F: FnMut(&MergedEvent)> Observer for Call<F> {
 pub fn forked_at(recording: &Recording, process: ProcessIndex) -> Option<Stamp> {
     let process = recording.process(process)?;
     process.parent.map(|_| process.start)
+}
+
+/// When `process` ended, if that is known.
+pub fn ended_at(recording: &Recording, process: ProcessIndex) -> Option<Stamp> {
+    let process = recording.process(process)?;
+    (process.ending != Ending::Unknown).then_some(process.end)
 }
 
 /// # Errors

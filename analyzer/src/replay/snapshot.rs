@@ -1,12 +1,11 @@
 //! The live blocks of processes at one moment, and their totals.
 
 use tm_common::ids::{ProcessIndex, Stamp};
-use tm_common::metadata::Ending;
 
 use super::engine::Engine;
 use super::live::Block;
 use super::moment::{FixedMoment, fixed};
-use super::run::{Processes, own_since, run};
+use super::run::{Processes, ended_at, own_since, run};
 use super::selection::Selection;
 use super::stream::Damage;
 use super::totals::Totals;
@@ -87,7 +86,8 @@ fn take(
             damage.add(&engine.damage());
             match at {
                 Some(at) => {
-                    let now = at.stamp.min(end);
+                    let own_end = ended_at(recording, engine.process()).unwrap_or(end);
+                    let now = at.stamp.min(own_end).min(end);
                     raw.add(recording, processes, engine, engine.live().iter(), now, selection);
                 }
                 None => {
@@ -130,8 +130,7 @@ impl RawSnapshot {
 
 /// Whether a process was gone at `until`; at the end of the recording each is at its own end.
 fn has_ended(recording: &Recording, process: ProcessIndex, until: Stamp) -> bool {
-    let process = recording.process(process).filter(|_| until.0 < u64::MAX);
-    process.is_some_and(|process| process.ending != Ending::Unknown && process.end < until)
+    until.0 < u64::MAX && ended_at(recording, process).is_some_and(|end| end < until)
 }
 
 /// Says how many blocks have a stack id that leads nowhere.

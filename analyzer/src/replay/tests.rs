@@ -241,6 +241,27 @@ fn an_inherited_block_that_each_process_frees_is_freed_once() {
     assert_eq!(by_lifetime, once);
 }
 
+/// A process that ended does not get older, nor do its blocks.
+#[test]
+fn ages_end_with_the_process() {
+    let mut builder = RecordingBuilder::with_process();
+    let child = builder.process(Some(0), 150, Some(300));
+    builder.event(FIRST, 0, &malloc(0x10, 1, 100));
+    builder.event(child, 1, &malloc(0x20, 10, 200));
+    let recording = open(&builder);
+    let sizes = |processes, moment, ages| {
+        let selection = Selection { ages, ..Selection::default() };
+        let found = super::snapshot(&recording, processes, &moment, &selection).expect("it is there");
+        found.blocks.iter().map(|block| block.size).collect::<Vec<_>>()
+    };
+    for moment in [Moment::End, Moment::TimeNs(300), Moment::TimeNs(900_000)] {
+        assert_eq!(sizes(Processes::One(child), moment.clone(), 100..=100), [10], "{moment}");
+        assert_eq!(sizes(Processes::One(child), moment, 101..=u64::MAX), [1]);
+    }
+    assert_eq!(sizes(Processes::One(child), Moment::TimeNs(250), 50..=50), [10]);
+    assert_eq!(sizes(Processes::All, Moment::End, 0..=100), [10]);
+}
+
 #[test]
 fn a_ring_names_its_threads() {
     let mut builder = RecordingBuilder::with_process();
