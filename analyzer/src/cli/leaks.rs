@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use tm_common::ids::Stamp;
+
 use super::options::GroupArgs;
+use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use super::source::Source;
 use crate::error::Result;
@@ -48,7 +51,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.selection.without_churn("leaks")?;
     let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
     let raw = recorded.snapshot()?;
-    let young_after_ns = recorded.until.ns - recorded.until.ns.saturating_sub(recorded.from.ns) / 10;
+    let young_after_ns = young_after_ns(&recorded);
     let young_after = replay::stamp_at(&recorded.recording, young_after_ns);
     let (young, old): (Vec<Block>, Vec<Block>) =
         raw.blocks.iter().partition(|block| block.birth > young_after);
@@ -76,4 +79,33 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         || leaks::json(&report),
         || csv::leaks(&report),
     )
+}
+
+/// The last tenth of the time, but no block counts as old that `--min-age` leaves out.
+fn young_after_ns(recorded: &Recorded) -> u64 {
+    let (recording, begin, end) = (&recorded.recording, recorded.begin(), recorded.end());
+    let tenth = end.ns.saturating_sub(begin.ns) / 10;
+    let min_age = *recorded.selection.ages.start();
+    let end_stamp = end.stamp.min(replay::stamp_at(recording, end.ns));
+    let newest = Stamp(end_stamp.0.saturating_sub(min_age));
+    end.ns.saturating_sub(tenth).min(recording.ns(newest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reader::testing::RecordingBuilder;
+    use crate::replay::FixedMoment;
+
+    #[test]
+    fn no_block_is_old_that_is_not_asked_for() {
+        let builder = RecordingBuilder::with_process();
+        let file = builder.file();
+        let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
+        recorded.until = FixedMoment { stamp: Stamp(400), ns: 400 };
+        for (min_age, expected) in [(0, 360), (40, 360), (50, 350), (400, 0), (500, 0)] {
+            recorded.selection.ages = min_age..=u64::MAX;
+            assert_eq!(young_after_ns(&recorded), expected, "{min_age}");
+        }
+    }
 }

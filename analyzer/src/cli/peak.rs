@@ -67,7 +67,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Snapshot, Ascent)> {
     let recording = &recorded.recording;
     let all = Selection::default();
-    let ends = (replay::stamp_at(recording, 0), replay::stamp_at(recording, recorded.until.ns));
+    let begin = recorded.begin().stamp.max(replay::stamp_at(recording, 0));
+    let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
     let (mut blocks, mut steps, mut totals) = (Vec::new(), Vec::new(), Totals::default());
     let problems = recorded.run(
         |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter()),

@@ -81,6 +81,20 @@ impl Recorded {
         progress::during(recording, || replay::snapshot_at(recording, *processes, *until, selection))
     }
 
+    /// The start of the time: of a forked process, the fork at the earliest.
+    pub fn begin(&self) -> FixedMoment {
+        let Processes::One(process) = self.processes else { return self.from };
+        let fork = replay::forked_at(&self.recording, process).filter(|&fork| fork > self.from.stamp);
+        fork.map_or(self.from, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+    }
+
+    /// The end of the time: of a process that ended before, its own. Nothing gets older after it.
+    pub fn end(&self) -> FixedMoment {
+        let Processes::One(process) = self.processes else { return self.until };
+        let end = replay::ended_at(&self.recording, process).filter(|&end| end < self.until.stamp);
+        end.map_or(self.until, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+    }
+
     /// # Errors
     /// If all processes are asked for: each has a time and a peak of its own, which `report` shows.
     pub fn one_process(&self, report: &str) -> Result<()> {
@@ -122,6 +136,32 @@ impl Recorded {
             Moment::End.to_string()
         } else {
             Moment::TimeNs(self.until.ns).to_string()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::ids::ProcessIndex;
+
+    use super::*;
+    use crate::reader::testing::RecordingBuilder;
+
+    #[test]
+    fn a_process_begins_and_ends_within_the_time() {
+        let mut builder = RecordingBuilder::with_process();
+        let child = builder.process(Some(0), 1_500, Some(2_000));
+        let file = builder.file();
+        let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
+        let moment = |ns| FixedMoment { stamp: Stamp(ns), ns };
+        for (processes, (from, until), (begin, end)) in [
+            (Processes::One(ProcessIndex(0)), (0, 9_000), (0, 9_000)),
+            (Processes::All, (0, 9_000), (0, 9_000)),
+            (Processes::One(child), (0, 9_000), (1_500, 2_000)),
+            (Processes::One(child), (1_600, 1_700), (1_600, 1_700)),
+        ] {
+            (recorded.processes, recorded.from, recorded.until) = (processes, moment(from), moment(until));
+            assert_eq!((recorded.begin(), recorded.end()), (moment(begin), moment(end)), "{processes:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ const DECADES_NS: [u64; 8] =
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A recording; FILE@MOMENT counts what was freed up to the moment.
+    /// A recording; FILE@MOMENT counts what was allocated and freed up to the moment.
     file: OsString,
     #[command(flatten)]
     group: GroupArgs,

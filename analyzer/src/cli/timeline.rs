@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let statistics = snapshot.statistics(key_type, cumulative)?;
     let report = Timeline {
         points: &points,
-        from_ns: recorded.from.ns,
+        from_ns: recorded.begin().ns,
         until_ns: recorded.until.ns,
         stats: args.group.stats(Summary::of(&snapshot), &statistics)?,
     };
@@ -82,7 +82,7 @@ fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {
     let mut points = Vec::new();
     let recording = &recorded.recording;
     let ends = (
-        recorded.from.stamp.max(replay::stamp_at(recording, 0)),
+        recorded.begin().stamp.max(replay::stamp_at(recording, 0)),
         recorded.until.stamp.min(replay::stamp_at(recording, recorded.until.ns)),
     );
     let problems = recorded.run(

@@ -43,7 +43,7 @@ pub use lifetimes::Lifetimes;
 pub use live::{Block, LiveTable};
 pub use moment::{FixedMoment, fixed, stamp_at, stamps_in};
 pub use observer::Observer;
-pub use run::{Processes, events, run};
+pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
 pub use stream::Damage;

@@ -5,9 +5,10 @@ use tm_common::metadata::Ending;
 
 use super::engine::Engine;
 use super::event::MergedEvent;
-use super::live::LiveTable;
+use super::live::{Block, LiveTable};
 use super::observer::Observer;
 use crate::error::{Error, Result};
+use crate::model::Moment;
 use crate::reader::{Process, Recording};
 
 /// Whose blocks are asked for.
@@ -21,10 +22,11 @@ pub enum Processes {
 }
 
 /// Replays `processes` up to and including `until`. `observer_of` makes the observer of a process at its start, `done` gets it back
-/// with the engine at `until`. Processes that were forked later are left out, as are, of all, those that had ended.
+/// with the engine at `until`. Of all, processes that were forked later are left out; those that had ended are not;
+/// and an observer hears of a block's end in the process that allocated it alone.
 ///
 /// # Errors
-/// There is no such process.
+/// There is no such process, or it was forked after `until`.
 pub fn run<O: Observer>(
     recording: &Recording,
     processes: Processes,
@@ -34,6 +36,7 @@ pub fn run<O: Observer>(
 ) -> Result<()> {
     match processes {
         Processes::One(process) => {
+            began_by(recording, process, until)?;
             let mut engine = Engine::new(recording, process, inherited(recording, process)?);
             let mut observer = observer_of(&engine);
             engine.run(until, &mut observer);
@@ -71,15 +74,70 @@ impl<F: FnMut(&MergedEvent)> Observer for Call<F> {
     }
 }
 
+/// When `process` was forked; `None` if it is not a fork.
+pub fn forked_at(recording: &Recording, process: ProcessIndex) -> Option<Stamp> {
+    let process = recording.process(process)?;
+    process.parent.map(|_| process.start)
+}
+
+/// When `process` ended, if that is known.
+pub fn ended_at(recording: &Recording, process: ProcessIndex) -> Option<Stamp> {
+    let process = recording.process(process)?;
+    (process.ending != Ending::Unknown).then_some(process.end)
+}
+
+/// # Errors
+/// `process` was forked after `until`: at that time all blocks were its parent's.
+fn began_by(recording: &Recording, process: ProcessIndex, until: Stamp) -> Result<()> {
+    let Some(fork) = forked_at(recording, process).filter(|&fork| fork > until) else { return Ok(()) };
+    let moment = |stamp| Moment::TimeNs(recording.ns(stamp));
+    let pid = recording.process(process).map_or(0, |process| process.pid);
+    let (path, fork, until) = (recording.file.path().display(), moment(fork), moment(until));
+    let message = format!("{path}: process {pid} began at {fork}, after {until}; choose a later moment");
+    Err(Error::Message(message))
+}
+
 /// The process that `process` inherited its first blocks from, if that is in the recording.
 pub fn parent<'a>(recording: &'a Recording, process: &Process) -> Option<&'a Process> {
     recording.process(process.parent?)
 }
 
+/// Of all processes, a forked one counts with what is younger than it.
+pub(super) fn own_since(recording: &Recording, processes: Processes, process: ProcessIndex) -> Option<Stamp> {
+    let process = recording.process(process).filter(|_| processes == Processes::All)?;
+    parent(recording, process).map(|_| process.start)
+}
+
+/// Tells an observer of no inherited block that goes: it is the parent's, where it counts.
+struct Own<O> {
+    observer: O,
+    /// Blocks up to this are inherited.
+    since: Option<Stamp>,
+}
+
+impl<O: Observer> Observer for Own<O> {
+    #[inline]
+    fn came(&mut self, block: &Block) {
+        self.observer.came(block);
+    }
+
+    #[inline]
+    fn went(&mut self, block: &Block, event: &MergedEvent) {
+        if self.since.is_none_or(|fork| block.birth > fork) {
+            self.observer.went(block, event);
+        }
+    }
+
+    #[inline]
+    fn event(&mut self, event: &MergedEvent) {
+        self.observer.event(event);
+    }
+}
+
 /// A process on the way, and its forks that are still to come.
 struct Member<'a, O> {
     engine: Engine<'a>,
-    observer: O,
+    observer: Own<O>,
     /// (when, child), latest first.
     forks: Vec<(Stamp, ProcessIndex)>,
 }
@@ -98,7 +156,8 @@ fn family<O: Observer>(
         let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
         forks.sort_unstable_by(|a, b| b.cmp(a));
         let engine = Engine::new(recording, index, live);
-        let observer = observer_of(&engine);
+        let since = own_since(recording, Processes::All, index);
+        let observer = Own { observer: observer_of(&engine), since };
         Member { engine, observer, forks }
     };
     let mut line = vec![start(root, LiveTable::default())];
@@ -109,17 +168,9 @@ fn family<O: Observer>(
             line.extend([member, child]);
         } else {
             member.engine.run(until, &mut member.observer);
-            if !has_ended(recording, member.engine.process(), until) {
-                done(&member.engine, member.observer);
-            }
+            done(&member.engine, member.observer.observer);
         }
     }
-}
-
-/// Whether a process was gone at `until`; at the end of the recording each is at its own end.
-fn has_ended(recording: &Recording, process: ProcessIndex, until: Stamp) -> bool {
-    let process = recording.process(process).filter(|_| until.0 < u64::MAX);
-    process.is_some_and(|process| process.ending != Ending::Unknown && process.end < until)
 }
 
 /// The blocks that a process starts with: those that its parent had when it was forked.

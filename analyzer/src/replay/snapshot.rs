@@ -5,7 +5,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use super::engine::Engine;
 use super::live::Block;
 use super::moment::{FixedMoment, fixed};
-use super::run::{Processes, parent, run};
+use super::run::{Processes, ended_at, own_since, run};
 use super::selection::Selection;
 use super::stream::Damage;
 use super::totals::Totals;
@@ -80,10 +80,14 @@ fn take(
         until,
         |_| (),
         |engine, ()| {
+            if processes == Processes::All && has_ended(recording, engine.process(), until) {
+                return;
+            }
             damage.add(&engine.damage());
             match at {
                 Some(at) => {
-                    let now = at.stamp.min(end);
+                    let own_end = ended_at(recording, engine.process()).unwrap_or(end);
+                    let now = at.stamp.min(own_end).min(end);
                     raw.add(recording, processes, engine, engine.live().iter(), now, selection);
                 }
                 None => {
@@ -124,10 +128,9 @@ impl RawSnapshot {
     }
 }
 
-/// Of all processes, a forked one counts with what is younger than it.
-pub(super) fn own_since(recording: &Recording, processes: Processes, process: ProcessIndex) -> Option<Stamp> {
-    let process = recording.process(process).filter(|_| processes == Processes::All)?;
-    parent(recording, process).map(|_| process.start)
+/// Whether a process was gone at `until`; at the end of the recording each is at its own end.
+fn has_ended(recording: &Recording, process: ProcessIndex, until: Stamp) -> bool {
+    until.0 < u64::MAX && ended_at(recording, process).is_some_and(|end| end < until)
 }
 
 /// Says how many blocks have a stack id that leads nowhere.

@@ -14,9 +14,9 @@ use crate::model::{KeyType, LineSource, Statistic};
 pub struct Temporary<'a> {
     /// Groups of the temporary blocks.
     pub stats: Stats<'a>,
-    /// All blocks that were freed, by lifetime, the shortest first.
+    /// All blocks that were allocated and freed, by lifetime, the shortest first.
     pub decades: &'a [Decade],
-    /// Since when, in ns from the recording's start.
+    /// Since when they were allocated, in ns from the recording's start.
     pub from_ns: u64,
 }
 
@@ -44,7 +44,7 @@ pub fn text(temporary: &Temporary<'_>, style: &Style, source: &mut dyn LineSourc
     };
     let n_freed = n_freed(decades);
     let sentence = format!(
-        "{}: {} freed\n{} of them ({}) before their thread allocated the next: {}",
+        "{}: {} allocated and freed\n{} of them ({}) before their thread allocated the next: {}",
         header::span(*from_ns, origin),
         counted(n_freed, "block"),
         count(stats.snapshot.count),
@@ -150,7 +150,7 @@ mod tests {
             text(&temporary, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines),
             "\
 tm.app.4321.bin: app --fast, pid 4321 on host
-In the first 3.21 s of 12.50 s: 3,001 blocks freed
+In the first 3.21 s of 12.50 s: 3,001 blocks allocated and freed
 1,027 of them (34.2%) before their thread allocated the next: 65.5 KiB
 Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
 
