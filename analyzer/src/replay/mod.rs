@@ -34,6 +34,8 @@ mod tally;
 mod timeline;
 
 #[cfg(test)]
+mod fork_tests;
+#[cfg(test)]
 mod tests;
 
 pub use all::{AllTotals, all_totals};
