@@ -85,38 +85,38 @@ pub fn short(name: &str) -> String {
 /// [`short`] with `(..)` for the parameters.
 #[must_use]
 pub fn without_parameters(short: &str) -> String {
-    let mut text = String::with_capacity(short.len());
-    let mut rest = short;
-    while let Some(first) = rest.chars().next() {
-        if let Some(symbol) = operator_symbol(&text, rest) {
-            text += symbol;
-            rest = rest.get(symbol.len()..).unwrap_or_default();
-        } else if first == '(' && !rest.starts_with(ANONYMOUS) {
-            let (inside, after) = bracketed(rest);
-            text += if inside.is_empty() { "()" } else { "(..)" };
-            rest = after;
-        } else {
-            text.push(first);
-            rest = rest.get(first.len_utf8()..).unwrap_or_default();
+    rewritten(short, |text, rest| {
+        if !rest.starts_with('(') || rest.starts_with(ANONYMOUS) {
+            return None;
         }
-    }
-    text
+        let (inside, after) = bracketed(rest);
+        *text += if inside.is_empty() { "()" } else { "(..)" };
+        Some(after)
+    })
 }
 
 fn shorten(name: &str) -> String {
+    rewritten(name, |text, rest| {
+        if !rest.starts_with('<') || rest.len() == 1 {
+            return None;
+        }
+        let (inside, after) = bracketed(rest);
+        let arguments = if is_path_start(text) { short_self(inside) } else { short_arguments(inside) };
+        *text += &format!("<{arguments}>");
+        Some(after)
+    })
+}
+
+/// `name` copied character by character, operators' symbols whole. Where `rewrite` has appended something of its own for
+/// the start of the rest, it returns what comes behind that.
+fn rewritten<'a>(name: &'a str, rewrite: impl Fn(&mut String, &'a str) -> Option<&'a str>) -> String {
     let mut text = String::with_capacity(name.len());
     let mut rest = name;
     while let Some(first) = rest.chars().next() {
         if let Some(symbol) = operator_symbol(&text, rest) {
             text += symbol;
             rest = rest.get(symbol.len()..).unwrap_or_default();
-        } else if first == '<' && rest.len() > 1 {
-            let (inside, after) = bracketed(rest);
-            if is_path_start(&text) {
-                text += &format!("<{}>", short_self(inside));
-            } else {
-                text += &format!("<{}>", short_arguments(inside));
-            }
+        } else if let Some(after) = rewrite(&mut text, rest) {
             rest = after;
         } else {
             text.push(first);
