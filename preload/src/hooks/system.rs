@@ -36,7 +36,7 @@ pub unsafe extern "C" fn __deregister_frame(frame: *mut c_void) {
 
 fn code_registered() {
     if SESSION.is_recording() {
-        SESSION.unwinder.code_registered();
+        SESSION.unwinder.forget_rules();
     }
 }
 

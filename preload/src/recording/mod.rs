@@ -49,6 +49,8 @@ pub struct Recording {
     /// ... and so many claims were refused since without a try.
     n_refused: AtomicU32,
     said_failure: AtomicBool,
+    /// Events lost before there was a header to count them in; added to it when it is published.
+    n_lost_early: AtomicU64,
 }
 
 // SAFETY: `file` is written before `header` is published and only read afterwards; all else is atomic.
@@ -83,6 +85,7 @@ impl Recording {
             failed: AtomicBool::new(false),
             n_refused: AtomicU32::new(0),
             said_failure: AtomicBool::new(false),
+            n_lost_early: AtomicU64::new(0),
         }
     }
 
@@ -155,10 +158,11 @@ impl Recording {
     /// Counts an event that is not in the recording.
     #[cold]
     pub fn lose(&self, loss: Loss) {
-        if let Some(header) = self.header() {
-            // Relaxed: a counter.
-            header.lost[loss as usize].fetch_add(1, Ordering::Relaxed);
-        }
+        // Relaxed: counters.
+        match self.header() {
+            Some(header) => header.lost[loss as usize].fetch_add(1, Ordering::Relaxed),
+            None => self.n_lost_early.fetch_add(1, Ordering::Relaxed),
+        };
     }
 
     /// Says once that the file cannot grow. Events are counted as lost until it can again.

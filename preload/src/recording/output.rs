@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use tm_common::header::{GRAIN_BYTES, Header, MAGIC, MappedHeader, VERSION};
+use tm_common::header::{GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, VERSION};
 
 use super::extent::{FIRST_GRAINS, map_file};
 use super::{FileIdentity, PATH_BYTES, Recording};
@@ -113,6 +113,9 @@ impl Recording {
         unsafe { *self.file.get() = file };
         // Release: to this process's threads, publishes the header and `file`.
         self.header.store(header, Ordering::Release);
+        let n_lost = self.n_lost_early.swap(0, Ordering::Relaxed);
+        // SAFETY: the first grain of the mapping. Relaxed: a counter.
+        unsafe { &*header }.lost[Loss::NotReady as usize].fetch_add(n_lost, Ordering::Relaxed);
     }
 
     fn new_header(&self, config: &Config) -> MappedHeader {

@@ -12,7 +12,7 @@ pub mod start;
 pub mod threads;
 pub mod withdraw;
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use tm_common::header::Loss;
 use tm_common::metadata::MappedProcess;
@@ -43,7 +43,6 @@ pub struct Session {
     phase: AtomicU32,
     pid: AtomicU32,
     process: AtomicPtr<MappedProcess>,
-    lost_before_start: AtomicU64,
 }
 
 /// The process's session.
@@ -59,7 +58,6 @@ pub static SESSION: Session = Session {
     phase: AtomicU32::new(Phase::New as u32),
     pid: AtomicU32::new(0),
     process: AtomicPtr::new(core::ptr::null_mut()),
-    lost_before_start: AtomicU64::new(0),
 };
 
 /// Where the session stands.
@@ -111,8 +109,7 @@ impl Session {
             Ok(_) => start::start(self),
             Err(phase) if phase == Phase::Recording as u32 => fork::continue_in_child(self),
             Err(phase) if phase == starting => {
-                // Another thread starts right now, or the start itself came here. Relaxed: a counter.
-                self.lost_before_start.fetch_add(1, Ordering::Relaxed);
+                // Another thread starts right now, or the start itself came here.
                 self.recording.lose(Loss::NotReady);
                 false
             }

@@ -4,7 +4,6 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use tm_common::functions::Function;
-use tm_common::header::Loss;
 use tm_common::ids::Epoch;
 use tm_common::metadata::TextKind;
 
@@ -96,9 +95,6 @@ fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
     session.unwinder.rules.initialise();
     describe(session, stack, &program);
     warn_of_own_malloc(names.program);
-    for _ in 0..session.lost_before_start.load(Ordering::Relaxed) {
-        session.recording.lose(Loss::NotReady);
-    }
     // Release: publishes the session.
     word.store(WORD_RECORDING, Ordering::Release);
     session.use_word(core::ptr::from_ref(word).cast_mut());

@@ -258,13 +258,9 @@ impl Unwinder {
         }
     }
 
-    /// Code without a module has come or gone. Its addresses have no module, so no epoch begins.
+    /// Forgets what was found: a module has gone, or code without one, whose addresses no epoch is about, has come or gone.
     #[cold]
-    pub fn code_registered(&self) {
-        self.forget_rules();
-    }
-
-    fn forget_rules(&self) {
+    pub fn forget_rules(&self) {
         self.rules.clear();
         // Relaxed: see `walk_to_cache`.
         self.generation.fetch_add(1, Ordering::Relaxed);
