@@ -6,6 +6,44 @@ use crate::error::DecodeError;
 /// The most bytes that a number takes: 64 bits in groups of 7.
 pub const MAX_BYTES: usize = 10;
 
+/// The bytes of a number, least significant first, and how many they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded {
+    /// At most 8 bytes; those behind `len` mean nothing.
+    pub bytes: u64,
+    /// 1 to 8.
+    pub len: usize,
+}
+
+impl Encoded {
+    /// Numbers below this have an encoding without branches.
+    const SHORT_END: u64 = 1 << 28;
+
+    /// One byte as it is.
+    #[inline(always)]
+    #[must_use]
+    pub fn raw(byte: u8) -> Encoded {
+        Encoded { bytes: byte.into(), len: 1 }
+    }
+
+    /// `None` if `value` needs more than 28 bits.
+    ///
+    /// ```text
+    ///  ....ddddddd ccccccc bbbbbbb aaaaaaa
+    ///  0ddddddd 1ccccccc 1bbbbbbb 1aaaaaaa       the top bits of all bytes but the last
+    /// ```
+    #[inline(always)]
+    #[must_use]
+    pub fn short(value: u64) -> Option<Encoded> {
+        let spread =
+            (value & 0x7f) | (value & 0x7f << 7) << 1 | (value & 0x7f << 14) << 2 | (value & 0x7f << 21) << 3;
+        let n_bits = 63 - (spread | 1).leading_zeros();
+        let more = 0x0080_8080 & ((1u64 << (n_bits & !7)) - 1);
+        let encoded = Encoded { bytes: spread | more, len: (n_bits / 8 + 1) as usize };
+        (value < Self::SHORT_END).then_some(encoded)
+    }
+}
+
 /// A cursor over a fixed buffer that wraps instead of failing.
 ///
 /// The event path may not panic, so it may not check bounds by indexing: the buffer is longer than the longest event
@@ -17,8 +55,10 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// The size of the buffer; a power of two.
-    pub const CAPACITY: usize = 64;
+    /// The most bytes that can be written; a power of two.
+    pub const LEN_MAX: usize = 64;
+    /// The size of the buffer: what is written last may be followed by 7 bytes that mean nothing.
+    pub const CAPACITY: usize = Self::LEN_MAX + 8;
 
     /// Starts at the beginning of `buffer`.
     #[inline]
@@ -40,15 +80,31 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends one byte.
-    #[inline]
+    #[inline(always)]
     pub fn byte(&mut self, byte: u8) {
-        self.buffer[self.len & (Self::CAPACITY - 1)] = byte;
+        self.buffer[self.len & (Self::LEN_MAX - 1)] = byte;
         self.len += 1;
     }
 
+    /// Appends the bytes of a number: one store, and the next one overwrites what means nothing.
+    #[inline(always)]
+    pub fn encoded(&mut self, number: Encoded) {
+        let at = self.len & (Self::LEN_MAX - 1);
+        self.buffer[at..at + 8].copy_from_slice(&number.bytes.to_le_bytes());
+        self.len += number.len;
+    }
+
     /// Appends `value` in 1 to [`MAX_BYTES`] bytes.
-    #[inline]
-    pub fn unsigned(&mut self, mut value: u64) {
+    #[inline(always)]
+    pub fn unsigned(&mut self, value: u64) {
+        match Encoded::short(value) {
+            Some(number) => self.encoded(number),
+            None => self.long(value),
+        }
+    }
+
+    #[cold]
+    fn long(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.byte(value as u8 | 0x80);
             value >>= 7;
@@ -57,10 +113,17 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends a signed `value`, folded.
-    #[inline]
+    #[inline(always)]
     pub fn signed(&mut self, value: i64) {
-        self.unsigned(((value << 1) ^ (value >> 63)) as u64);
+        self.unsigned(fold(value));
     }
+}
+
+/// 0, -1, 1, -2, ... as 0, 1, 2, 3, ...
+#[inline(always)]
+#[must_use]
+pub fn fold(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// A cursor over bytes of unknown origin.

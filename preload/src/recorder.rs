@@ -17,21 +17,20 @@ use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
 use crate::sys::{maps, syscall, tls};
 use crate::unwind::stack_cache::StackCache;
-use crate::unwind::walk::walk_frame_pointers;
 use crate::unwind::{Caller, Frame, arch, reference};
 
 /// `function` has returned `block`, of `size` bytes. NULL is a failure, which is no event.
-#[inline]
+#[inline(always)]
 pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Caller) {
     // SAFETY: the calling thread's own block, read at once.
     if block.is_null() || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1) {
         return;
     }
     with_lane(|session, thread, lane| {
-        let stack = stack_of(session, thread, lane, caller);
+        let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (address, size) = (Address(block as u64), size as u64);
         let stamp = session.recording.now();
-        lane.ring.write(&session.recording, &Event::Allocate { function, address, size, stack, stamp });
+        lane.ring.write(&session.recording, Event::Allocate { function, address, size, stack, stamp });
     });
 }
 
@@ -51,7 +50,7 @@ pub fn inside_new(size: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c
 }
 
 /// `function` is about to free `block`. NULL is no event.
-#[inline]
+#[inline(always)]
 pub fn freeing(function: Function, block: *mut c_void) {
     // SAFETY: the calling thread's own block, read at once.
     if !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast() {
@@ -72,12 +71,12 @@ pub fn deleting(function: Function, block: *mut c_void, free_it: impl FnOnce()) 
 }
 
 /// `function` has freed `block`, and was called at `begin`.
-#[inline]
+#[inline(always)]
 pub fn freed_at(function: Function, block: *mut c_void, begin: Option<Stamp>) {
     with_lane(|session, _, lane| {
         let address = Address(block as u64);
         let stamp = begin.unwrap_or_else(|| session.recording.now());
-        lane.ring.write(&session.recording, &Event::Free { function, address, stamp });
+        lane.ring.write(&session.recording, Event::Free { function, address, stamp });
     });
 }
 
@@ -91,15 +90,15 @@ pub fn begin_reallocation() -> Stamp {
 #[inline]
 pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp, caller: Caller) {
     with_lane(|session, thread, lane| {
-        let stack = stack_of(session, thread, lane, caller);
+        let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (old, new) = (Address(old as u64), Address(new as u64));
         let (size, end) = (size as u64, session.recording.now());
-        lane.ring.write(&session.recording, &Event::Reallocate { old, new, size, stack, begin, end });
+        lane.ring.write(&session.recording, Event::Reallocate { old, new, size, stack, begin, end });
     });
 }
 
 /// Runs `record` with what the calling thread records through, if it records.
-#[inline]
+#[inline(always)]
 fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
     let session = &SESSION;
     if !session.is_recording() {
@@ -107,7 +106,7 @@ fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
     }
     // SAFETY: the calling thread's own block. A signal handler that comes here meanwhile restores `depth`.
     let block = unsafe { tls::current().as_mut() };
-    let here = core::ptr::from_ref(&block) as usize;
+    let here = crate::sys::arch::stack_pointer();
     if block.depth > 0 {
         recover(block, here);
     }
@@ -163,32 +162,45 @@ fn recover(block: &mut tls::ThreadBlock, here: usize) {
     }
 }
 
-/// The id of the caller's stack.
-#[inline]
-fn stack_of(session: &Session, thread: &Thread, lane: &mut Lane, caller: Caller) -> StackId {
+/// The id of the caller's stack. Not a [`Caller`], which would be passed in memory.
+#[inline(never)]
+fn stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
+    let (session, caller) = (&SESSION, Caller { pc, sp, fp });
     // Relaxed: constant since the start.
     let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
     lane.n_stacks = lane.n_stacks.wrapping_add(1);
     thread.look_at_name(session, lane.n_stacks);
     if limit == 1 {
-        return intern(session, StackId::NONE, Frame::new(arch::strip(caller.pc), FrameKind::Return));
+        let (pc, kind) = (arch::strip(pc), FrameKind::Return);
+        let node = session.stacks.reader(session.recording.epoch()).find(StackId::NONE, pc as u64, kind);
+        return node.unwrap_or_else(|| intern(session, StackId::NONE, Frame::new(pc, kind)));
     }
-    // Relaxed: constant since the start.
-    let fast = session.frame_pointers_only.load(Ordering::Relaxed) == 0;
-    if fast {
-        let joined =
-            session.unwinder.walk_to_cache(&session.recording, caller, &mut lane.memory, &mut lane.cache);
-        if let Ok(n_kept) = joined {
-            check_now_and_then(session, lane, caller);
-            return enter(session, &mut lane.cache, n_kept, limit);
-        }
+    let walked =
+        session.unwinder.walk_to_cache(&session.recording, caller, &mut lane.memory, &mut lane.cache);
+    let Ok(n_kept) = walked else { return walk_in_full(session, lane, caller, limit) };
+    let stack = if lane.cache.depth(n_kept) < 2 * limit && lane.cache.n_cut == 0 {
+        let nodes = session.stacks.reader(session.recording.epoch());
+        lane.cache.finish(n_kept, |parent, pc, kind| {
+            let pc = arch::strip(pc);
+            nodes
+                .find(parent, pc as u64, kind)
+                .unwrap_or_else(|| intern(session, parent, Frame::new(pc, kind)))
+        })
+    } else {
+        enter_with_cut(session, &mut lane.cache, n_kept, limit)
+    };
+    if stack == StackId::NONE {
+        // The file cannot grow. Frames without nodes must not be taken for entered ones.
+        lane.cache.clear();
     }
-    walk_in_full(session, lane, caller, limit)
+    check_now_and_then(session, lane, caller);
+    stack
 }
 
-/// Enters the frames of the cached stack that have no node yet: those inside of the first `n_kept`.
-#[inline]
-fn enter(session: &Session, cache: &mut StackCache, n_kept: usize, limit: usize) -> StackId {
+/// Makes the cache the walked stack, which is or was too deep for the limit, and enters the frames inside of the cut.
+#[cold]
+fn enter_with_cut(session: &Session, cache: &mut StackCache, n_kept: usize, limit: usize) -> StackId {
+    cache.finish(n_kept, |_, _, _| StackId::NONE);
     let n_cut = n_frames_cut(cache.frames().len(), limit);
     // Nodes are chains from the cut: another cut makes other nodes.
     let first = if n_cut == cache.n_cut { n_kept.max(n_cut) } else { n_cut };
@@ -198,15 +210,12 @@ fn enter(session: &Session, cache: &mut StackCache, n_kept: usize, limit: usize)
         _ => enter_cut(session, n_cut),
     };
     for frame in cache.frames_mut().iter_mut().skip(first) {
-        stack = intern(session, stack, Frame::new(arch::strip(frame.state.pc), frame.state.kind));
+        let state = frame.state();
+        stack = intern(session, stack, Frame::new(arch::strip(state.pc), state.kind));
         frame.node = stack;
         if stack == StackId::NONE {
             break;
         }
-    }
-    if stack == StackId::NONE {
-        // The file cannot grow. Frames without nodes must not be taken for entered ones, nor inner ones for roots.
-        cache.clear();
     }
     stack
 }
@@ -226,13 +235,9 @@ fn enter_cut(session: &Session, n_cut: usize) -> StackId {
 /// A stack that the cache cannot hold.
 #[cold]
 fn walk_in_full(session: &Session, lane: &mut Lane, caller: Caller, limit: usize) -> StackId {
+    lane.cache.clear();
     loop {
-        // Relaxed: constant since the start.
-        if session.frame_pointers_only.load(Ordering::Relaxed) != 0 {
-            walk_frame_pointers(caller, &mut lane.memory, &mut lane.frames);
-        } else {
-            session.unwinder.walk(&session.recording, caller, &mut lane.memory, &mut lane.frames);
-        }
+        session.unwinder.walk(&session.recording, caller, &mut lane.memory, &mut lane.frames);
         let complete = lane.frames.kept().len() == lane.frames.depth();
         if complete || !lane.frames.enlarge(2 * limit) {
             break;
@@ -247,7 +252,7 @@ fn walk_in_full(session: &Session, lane: &mut Lane, caller: Caller, limit: usize
     stack
 }
 
-#[inline]
+#[cold]
 fn intern(session: &Session, parent: StackId, frame: Frame) -> StackId {
     let node = StackNode { parent, epoch: session.recording.epoch(), kind: frame.kind(), pc: frame.pc() };
     session.stacks.intern(&session.recording, node)
@@ -275,8 +280,12 @@ fn check(session: &Session, lane: &mut Lane, caller: Caller) {
             break;
         }
     }
-    let cached =
-        lane.cache.frames().iter().rev().map(|frame| (arch::strip(frame.state.pc) as u64, frame.state.kind));
+    let cached = lane
+        .cache
+        .frames()
+        .iter()
+        .rev()
+        .map(|frame| (arch::strip(frame.state().pc) as u64, frame.state().kind));
     let walked = lane.frames.kept().iter().map(|frame| (frame.pc(), frame.kind()));
     let same = lane.frames.depth() == depth && cached.eq(walked);
     // Relaxed: counters.

@@ -5,13 +5,35 @@ use super::{
     extended, fold_difference, kind,
 };
 use crate::functions::Function;
-use crate::ids::{Address, Stamp, ThreadIndex};
-use crate::varint::Writer;
+use crate::ids::{Address, StackId, Stamp, ThreadIndex};
+use crate::varint::{Encoded, Writer, fold};
 
 /// The writing side of a segment.
 #[derive(Debug)]
 pub struct Encoder {
     context: Context,
+}
+
+/// A value, the slot where the context has it or will, and whether it has.
+#[derive(Clone, Copy)]
+struct Found<T> {
+    value: T,
+    slot: usize,
+    known: bool,
+}
+
+impl Found<u64> {
+    #[inline]
+    fn flag(self) -> u8 {
+        u8::from(self.known) * ADDRESS_IN_SLOT
+    }
+}
+
+impl Found<Site> {
+    #[inline]
+    fn flag(self) -> u8 {
+        u8::from(self.known) * SITE_IN_SLOT
+    }
 }
 
 impl Encoder {
@@ -32,18 +54,18 @@ impl Encoder {
     /// Writes the record of `event` and returns its length, 2 to [`MAX_BYTES`].
     ///
     /// Addresses must be below 2^62: their difference is shifted by one bit.
-    #[inline]
-    pub fn encode(&mut self, event: &Event, buffer: &mut [u8; Writer::CAPACITY]) -> usize {
+    #[inline(always)]
+    pub fn encode(&mut self, event: Event, buffer: &mut [u8; Writer::CAPACITY]) -> usize {
         let mut writer = Writer::new(buffer);
-        match *event {
+        match event {
             Event::Allocate { function, address, size, stack, stamp } => {
                 let kind = match function {
                     Function::Malloc => kind::MALLOC,
                     Function::Calloc => kind::CALLOC,
                     _ => kind::ALLOCATE,
                 };
-                let site = Site { size, stack };
-                self.begin(&mut writer, kind | self.flags(address, Some(site)), stamp);
+                let (address, site) = (self.look_up_address(address), self.look_up_site(size, stack));
+                self.begin(&mut writer, kind | address.flag() | site.flag(), stamp);
                 if kind == kind::ALLOCATE {
                     writer.byte(function as u8);
                 }
@@ -52,18 +74,19 @@ impl Encoder {
             }
             Event::Free { function, address, stamp } => {
                 let other = if function == Function::Free { 0 } else { OTHER_FUNCTION };
-                self.begin(&mut writer, kind::FREE | other | self.flags(address, None), stamp);
+                let address = self.look_up_address(address);
+                self.begin(&mut writer, kind::FREE | other | address.flag(), stamp);
                 if other != 0 {
                     writer.byte(function as u8);
                 }
                 self.address(&mut writer, address);
             }
             Event::Reallocate { old, new, size, stack, begin, end } => {
-                let site = Site { size, stack };
-                self.begin(&mut writer, kind::REALLOCATE | self.flags(old, Some(site)), begin);
+                let (address, site) = (self.look_up_address(old), self.look_up_site(size, stack));
+                self.begin(&mut writer, kind::REALLOCATE | address.flag() | site.flag(), begin);
                 writer.unsigned(end.0.saturating_sub(self.context.stamp));
                 self.context.stamp = self.context.stamp.max(end.0);
-                self.address(&mut writer, old);
+                self.address(&mut writer, address);
                 writer.signed(fold_difference(new.0, old.0));
                 self.context.remember_address(Context::address_slot(new.0), new.0);
                 self.site(&mut writer, site);
@@ -74,12 +97,17 @@ impl Encoder {
     }
 
     #[inline]
-    fn flags(&self, address: Address, site: Option<Site>) -> u8 {
-        let slot = Context::address_slot(address.0);
-        let known_address = self.context.addresses[slot & (SLOTS - 1)] == address.0;
-        let known_site =
-            site.is_some_and(|site| self.context.sites[Context::site_slot(site) & (SLOTS - 1)] == site);
-        (u8::from(known_address) * ADDRESS_IN_SLOT) | (u8::from(known_site) * SITE_IN_SLOT)
+    fn look_up_address(&self, address: Address) -> Found<u64> {
+        let slot = Context::address_slot(address.0) & (SLOTS - 1);
+        Found { value: address.0, slot, known: self.context.addresses[slot] == address.0 }
+    }
+
+    #[inline]
+    fn look_up_site(&self, size: u64, stack: StackId) -> Found<Site> {
+        let site = Site { size, stack };
+        let slot = Context::site_slot(site) & (SLOTS - 1);
+        let known = &self.context.sites[slot];
+        Found { value: site, slot, known: (known.size ^ size) | u64::from(known.stack.0 ^ stack.0) == 0 }
     }
 
     #[inline]
@@ -94,27 +122,30 @@ impl Encoder {
         }
     }
 
-    #[inline]
-    fn address(&mut self, writer: &mut Writer<'_>, address: Address) {
-        let slot = Context::address_slot(address.0);
-        if self.context.addresses[slot & (SLOTS - 1)] == address.0 {
-            writer.byte(slot as u8);
-        } else {
-            writer.signed(fold_difference(address.0, self.context.address));
+    /// Without a branch, which nobody could predict.
+    #[inline(always)]
+    fn address(&mut self, writer: &mut Writer<'_>, address: Found<u64>) {
+        let folded = fold(fold_difference(address.value, self.context.address));
+        let value = if address.known { 0 } else { folded };
+        match Encoded::short(value) {
+            Some(number) => {
+                let slot = Encoded::raw(address.slot as u8);
+                let bytes = if address.known { slot.bytes } else { number.bytes };
+                writer.encoded(Encoded { bytes, len: number.len });
+            }
+            None => writer.unsigned(value),
         }
-        self.context.remember_address(slot, address.0);
+        self.context.remember_address(address.slot, address.value);
     }
 
     #[inline]
-    fn site(&mut self, writer: &mut Writer<'_>, site: Site) {
-        let slot = Context::site_slot(site);
-        let known = &mut self.context.sites[slot & (SLOTS - 1)];
-        if *known == site {
-            writer.byte(slot as u8);
+    fn site(&mut self, writer: &mut Writer<'_>, site: Found<Site>) {
+        if site.known {
+            writer.byte(site.slot as u8);
         } else {
-            writer.unsigned(site.size);
-            writer.unsigned(u64::from(site.stack.0));
-            *known = site;
+            writer.unsigned(site.value.size);
+            writer.unsigned(u64::from(site.value.stack.0));
+            self.context.sites[site.slot & (SLOTS - 1)] = site.value;
         }
     }
 

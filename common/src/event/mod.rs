@@ -17,7 +17,7 @@ use crate::varint::Writer;
 
 /// The most bytes that a record takes: see [`Encoder::encode`]. A ring starts a new segment when fewer are left.
 pub const MAX_BYTES: usize = 1 + 10 + 10 + 1 + 10 + 10 + 10 + 5;
-const _: () = assert!(MAX_BYTES <= Writer::CAPACITY, "the writer wraps at its capacity");
+const _: () = assert!(MAX_BYTES <= Writer::LEN_MAX, "the writer wraps there");
 
 /// One call, as it is written and as it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

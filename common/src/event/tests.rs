@@ -48,7 +48,7 @@ fn random_events_come_back_and_no_record_is_longer_than_promised() {
     let mut bytes = Vec::new();
     for event in &events {
         let mut buffer = [0; Writer::CAPACITY];
-        let len = encoder.encode(event, &mut buffer);
+        let len = encoder.encode(*event, &mut buffer);
         assert!((2..=MAX_BYTES).contains(&len), "{event:?}");
         bytes.extend_from_slice(&buffer[..len]);
     }

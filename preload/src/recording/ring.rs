@@ -35,7 +35,7 @@ impl Ring {
         let was_in_use = !self.segment.is_null() && self.process == recording.process();
         self.thread = thread;
         if was_in_use {
-            self.write(recording, &Event::ThreadStart { thread, stamp: recording.now() });
+            self.write(recording, Event::ThreadStart { thread, stamp: recording.now() });
         } else {
             self.segment = core::ptr::null_mut();
             self.next = core::ptr::null_mut();
@@ -56,9 +56,11 @@ impl Ring {
     }
 
     /// Writes and publishes an event. Counts it as lost if the file cannot grow.
-    #[inline]
-    pub fn write(&mut self, recording: &Recording, event: &Event) {
-        if self.next >= self.limit && !self.begin_segment(recording, event) {
+    ///
+    /// Always inlined: the event is never put together in memory.
+    #[inline(always)]
+    pub fn write(&mut self, recording: &Recording, event: Event) {
+        if self.next >= self.limit && !self.begin_segment(recording, stamp_of(&event)) {
             return recording.lose(Loss::NoSpace);
         }
         // SAFETY: `next < limit`, behind which a whole buffer fits; the segment is this ring's alone, and what lies behind
@@ -73,9 +75,9 @@ impl Ring {
         }
     }
 
-    /// Takes a fresh segment whose stamps count from the event's own.
+    /// Takes a fresh segment whose stamps count from the first event's, `stamp`.
     #[cold]
-    fn begin_segment(&mut self, recording: &Recording, event: &Event) -> bool {
+    fn begin_segment(&mut self, recording: &Recording, stamp: Stamp) -> bool {
         let Some(header) = recording.header() else { return false };
         let wanted = GRAINS.get(self.sequence as usize).copied().unwrap_or(GRAINS_MAX);
         let Some(room) = recording.claim(1, wanted) else { return false };
@@ -84,7 +86,7 @@ impl Ring {
             self.index = RingIndex(header.n_rings.fetch_add(1, Ordering::Relaxed));
             self.process = recording.process();
         }
-        let base = stamp_of(event).max(if self.sequence == 0 { Stamp(0) } else { self.encoder.stamp() });
+        let base = stamp.max(if self.sequence == 0 { Stamp(0) } else { self.encoder.stamp() });
         let header = SegmentHeader {
             kind: SegmentKind::Events,
             grains: room.grains,

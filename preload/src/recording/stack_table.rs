@@ -6,9 +6,9 @@
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{RingIndex, StackId, Stamp, ThreadIndex};
+use tm_common::ids::{Epoch, RingIndex, StackId, Stamp, ThreadIndex};
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
-use tm_common::stack::{NODE_BYTES, StackNode};
+use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 
 use super::Recording;
 use crate::sys::pages;
@@ -49,6 +49,31 @@ pub struct StackTable {
     growing: AtomicBool,
 }
 
+/// Finds nodes that are known: nearly all stand in their first slot.
+#[derive(Clone, Copy)]
+pub struct Reader {
+    table: &'static Table,
+    epoch: Epoch,
+}
+
+impl Reader {
+    /// The id of a node; `None` if it has to be [interned](StackTable::intern).
+    #[inline(always)]
+    pub fn find(self, parent: StackId, pc: u64, kind: FrameKind) -> Option<StackId> {
+        let key = Key::of(&StackNode { parent, epoch: self.epoch, kind, pc })?;
+        // SAFETY: the mask keeps the place inside the table.
+        let slot = unsafe { &*self.table.slots.add(key.hash() & self.table.mask) };
+        slot.id_of(key)
+    }
+}
+
+/// In which nothing is found.
+static EMPTY: Table = Table { mask: 0, epochs: 0, n_keys: AtomicU32::new(0), slots: &raw const EMPTY_SLOT };
+static EMPTY_SLOT: Slot = Slot { key: AtomicU64::new(0), value: AtomicU64::new(0) };
+
+// SAFETY: the slots are atomic, and stay where they are for good.
+unsafe impl Sync for Table {}
+
 /// A node's key, and what of its value tells it from others with the same key.
 #[derive(Clone, Copy)]
 struct Key {
@@ -73,13 +98,24 @@ impl Key {
     }
 
     /// The upper half of a sum of products: every bit of the address, the parent, the epoch and the kind reaches it.
-    #[inline]
+    #[inline(always)]
     fn hash(self) -> usize {
         let pc = self.key & ((1 << Self::PC_BITS) - 1);
         let rest = self.key >> Self::PC_BITS | (self.tag & 0xffff_ffff) << 16;
         let sum =
             pc.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(rest.wrapping_mul(0xd6e8_feb8_6659_fd93));
         (sum >> 32) as usize
+    }
+}
+
+impl Slot {
+    /// The id of the node of `key`, if it stands here.
+    #[inline(always)]
+    fn id_of(&self, key: Key) -> Option<StackId> {
+        // Relaxed: the key carries nothing with it. Acquire: receives the node, which another thread wrote.
+        let (found, value) = (self.key.load(Ordering::Relaxed), self.value.load(Ordering::Acquire));
+        let same = found == key.key && value as u32 == key.tag as u32 && value >> 32 != 0;
+        same.then_some(StackId((value >> 32) as u32))
     }
 }
 
@@ -93,8 +129,18 @@ impl StackTable {
         }
     }
 
+    /// For nodes of one epoch.
+    #[inline(always)]
+    pub fn reader(&self, epoch: Epoch) -> Reader {
+        // Acquire: receives the table's content from `replace`.
+        // SAFETY: tables are never unmapped.
+        let table = unsafe { self.table.load(Ordering::Acquire).as_ref() };
+        let usable = table.filter(|table| table.epochs == epoch.0 & !Key::EPOCH_MASK);
+        Reader { table: usable.unwrap_or(&EMPTY), epoch }
+    }
+
     /// The id of `node`, which is written if it is new. [`StackId::NONE`] if the file cannot grow.
-    #[inline]
+    #[inline(never)]
     pub fn intern(&self, recording: &Recording, node: StackNode) -> StackId {
         let Some(key) = Key::of(&node) else { return self.append(recording, node) };
         for _ in 0..2 {
@@ -115,7 +161,6 @@ impl StackTable {
     }
 
     /// Finds or inserts in one table; `None` if it is too full.
-    #[inline]
     fn intern_in(&self, table: &Table, recording: &Recording, key: Key, node: StackNode) -> Option<StackId> {
         let mut place = key.hash();
         for _ in 0..PROBES_MAX {
@@ -123,17 +168,13 @@ impl StackTable {
             let slot = unsafe { &*table.slots.add(place & table.mask) };
             place = place.wrapping_add(1);
             // Relaxed: the key carries nothing with it; the value does.
-            let mut found = slot.key.load(Ordering::Relaxed);
-            if found == 0 {
-                match slot.key.compare_exchange(0, key.key, Ordering::Relaxed, Ordering::Relaxed) {
-                    Ok(_) => return Some(self.insert(table, slot, recording, key, node)),
-                    Err(other) => found = other,
-                }
+            if slot.key.load(Ordering::Relaxed) == 0
+                && slot.key.compare_exchange(0, key.key, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            {
+                return Some(self.insert(table, slot, recording, key, node));
             }
-            // Acquire: receives the node, which another thread wrote.
-            let value = slot.value.load(Ordering::Acquire);
-            if found == key.key && value != 0 && value & 0xffff_ffff == key.tag & 0xffff_ffff {
-                return Some(StackId((value >> 32) as u32));
+            if let Some(id) = slot.id_of(key) {
+                return Some(id);
             }
         }
         None

@@ -37,8 +37,6 @@ pub struct Session {
     pub n_frames_max: AtomicU32,
     /// `TM_SELF_CHECK`.
     pub self_check_interval: AtomicU32,
-    /// 1 for `TM_UNWIND=fp`.
-    pub frame_pointers_only: AtomicU32,
     word: AtomicPtr<AtomicU32>,
     phase: AtomicU32,
     pid: AtomicU32,
@@ -53,7 +51,6 @@ pub static SESSION: Session = Session {
     threads: Threads::new(),
     n_frames_max: AtomicU32::new(tm_common::settings::N_FRAMES_MAX),
     self_check_interval: AtomicU32::new(0),
-    frame_pointers_only: AtomicU32::new(0),
     word: AtomicPtr::new((&raw const UNKNOWN).cast_mut()),
     phase: AtomicU32::new(Phase::New as u32),
     pid: AtomicU32::new(0),

@@ -89,8 +89,10 @@ fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
     }
     // Relaxed: all of this is published by the word below.
     session.n_frames_max.store(config.n_frames_max, Ordering::Relaxed);
-    session.self_check_interval.store(config.self_check_interval, Ordering::Relaxed);
-    session.frame_pointers_only.store(config.frame_pointers_only.into(), Ordering::Relaxed);
+    // What frame pointers say is not what the tables say.
+    let interval = if config.frame_pointers_only { 0 } else { config.self_check_interval };
+    session.self_check_interval.store(interval, Ordering::Relaxed);
+    session.unwinder.frame_pointers_only.store(config.frame_pointers_only, Ordering::Relaxed);
     session.pid.store(names.pid, Ordering::Relaxed);
     session.unwinder.rules.initialise();
     describe(session, stack, &program);

@@ -31,6 +31,15 @@ pub fn thread_block() -> *mut u8 {
     address
 }
 
+/// The stack pointer.
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let address;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, sp", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
+}
+
 /// The virtual counter.
 #[inline]
 pub fn counter() -> u64 {

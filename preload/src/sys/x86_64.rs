@@ -32,6 +32,15 @@ pub fn thread_block() -> *mut u8 {
     address
 }
 
+/// The stack pointer.
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let address;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rsp", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
+}
+
 /// The time stamp counter.
 #[inline]
 pub fn counter() -> u64 {

@@ -22,9 +22,6 @@ pub const SIGNAL_SP: usize = 128 + 176 + 8 + 8 * 31;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 128 + 176 + 8 + 8 * 29;
 
-/// What a function may use below its stack pointer: nothing (AAPCS64, section 6.4.5).
-pub const RED_ZONE_BYTES: usize = 0;
-
 /// The address in a return address, which may carry a pointer authentication code above bit 47.
 #[inline]
 pub fn strip(pc: usize) -> usize {

@@ -8,16 +8,19 @@
 //! Finding a rule or a mapping is `#[cold]`.
 
 pub mod bytes;
+pub mod cached_frame;
 pub mod cfi;
 pub mod dwarf;
 pub mod eh_frame;
 pub mod expression;
+pub mod memo;
 pub mod modules;
 pub mod reference;
 pub mod rule;
 pub mod rule_table;
 pub mod stack_cache;
 pub mod stack_memory;
+pub mod step;
 pub mod walk;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
@@ -44,6 +47,9 @@ pub struct Frame(u64);
 
 impl Frame {
     const KIND_SHIFT: u32 = 60;
+    /// The kinds by their numbers.
+    pub const KINDS: [FrameKind; 4] =
+        [FrameKind::Return, FrameKind::Interrupted, FrameKind::Guessed, FrameKind::Cut];
 
     /// A frame at `pc`, an address below 2^60.
     #[inline]
@@ -60,12 +66,7 @@ impl Frame {
     /// How it is to be taken.
     #[inline]
     pub fn kind(self) -> FrameKind {
-        match self.0 >> Self::KIND_SHIFT {
-            0 => FrameKind::Return,
-            1 => FrameKind::Interrupted,
-            2 => FrameKind::Guessed,
-            _ => FrameKind::Cut,
-        }
+        Self::KINDS[(self.0 >> Self::KIND_SHIFT) as usize & 3]
     }
 }
 

@@ -8,7 +8,8 @@ use tm_common::stack::FrameKind;
 use super::cfi::{Cfa, N_TRACKED, RegisterRule, Row, column};
 use super::expression::Context;
 use super::stack_memory::{Readable, StackMemory};
-use super::walk::{N_FRAMES_WALKED_MAX, Unwinder, frame_pointer_step};
+use super::step::frame_pointer_step;
+use super::walk::{N_FRAMES_WALKED_MAX, Unwinder};
 use super::{Caller, Frame, Frames, arch};
 use crate::recording::Recording;
 
@@ -69,7 +70,7 @@ pub fn walk(
         } else {
             frames.push(Frame::new(arch::strip(registers.pc), registers.kind));
         }
-        let Some(stack) = memory.above(registers.values[stack_pointer]) else { break };
+        let Some(stack) = memory.around(registers.values[stack_pointer]) else { break };
         let Some(next) = step(unwinder, recording, &registers, stack) else { break };
         // A signal frame may lead to another stack; everywhere else the stack pointer moves outward.
         let outward = next.values[stack_pointer] > registers.values[stack_pointer];

@@ -30,39 +30,43 @@ pub enum Kind {
 ///      | kind | ra_slot:8 | fp_slot:16    | cfa_offset:32     |
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// Where the CFA is.
-    pub kind: Kind,
-    /// The return address stands at `cfa + 8 * ra_slot`.
-    pub ra_slot: i8,
-    /// The caller's frame pointer stands at `cfa + 8 * fp_slot`; [`Rule::FP_SAME`] if the register still has it.
-    pub fp_slot: i16,
-    /// In bytes.
-    pub cfa_offset: i32,
-}
+pub struct Rule(u64);
 
 impl Rule {
     /// See [`Rule::fp_slot`].
     pub const FP_SAME: i16 = i16::MIN;
 
+    /// That of code which keeps a frame pointer.
+    pub const FRAME_POINTER: Rule = Rule::new(Kind::FromFramePointer, -1, -2, 16);
+
+    /// A rule of these parts.
+    pub const fn new(kind: Kind, ra_slot: i8, fp_slot: i16, cfa_offset: i32) -> Rule {
+        let (ra_slot, fp_slot, cfa_offset) =
+            (ra_slot as u8 as u64, fp_slot as u16 as u64, cfa_offset as u32 as u64);
+        Rule(kind as u64 | ra_slot << 8 | fp_slot << 16 | cfa_offset << 32)
+    }
+
     /// A rule that is all kind.
     pub const fn of_kind(kind: Kind) -> Rule {
-        Rule { kind, ra_slot: -1, fp_slot: Self::FP_SAME, cfa_offset: 0 }
+        Rule::new(kind, -1, Self::FP_SAME, 0)
     }
 
     /// As a word; never 0.
-    #[inline]
-    pub fn pack(self) -> u64 {
-        self.kind as u64
-            | u64::from(self.ra_slot as u8) << 8
-            | u64::from(self.fp_slot as u16) << 16
-            | u64::from(self.cfa_offset as u32) << 32
+    #[inline(always)]
+    pub fn word(self) -> u64 {
+        self.0
     }
 
-    /// From a word that [`Rule::pack`] made.
-    #[inline]
-    pub fn unpack(word: u64) -> Rule {
-        let kind = match word & 0xff {
+    /// From a word that [`Rule::word`] gave.
+    #[inline(always)]
+    pub fn of_word(word: u64) -> Rule {
+        Rule(word)
+    }
+
+    /// Where the CFA is.
+    #[inline(always)]
+    pub fn kind(self) -> Kind {
+        match self.0 as u8 {
             1 => Kind::FromStackPointer,
             2 => Kind::FromFramePointer,
             3 => Kind::Dereference,
@@ -70,13 +74,25 @@ impl Rule {
             5 => Kind::End,
             6 => Kind::Complex,
             _ => Kind::Guess,
-        };
-        Rule {
-            kind,
-            ra_slot: (word >> 8) as i8,
-            fp_slot: (word >> 16) as i16,
-            cfa_offset: (word >> 32) as i32,
         }
+    }
+
+    /// The return address stands at `cfa + 8 * ra_slot`.
+    #[inline(always)]
+    pub fn ra_slot(self) -> i8 {
+        (self.0 >> 8) as i8
+    }
+
+    /// The caller's frame pointer stands at `cfa + 8 * fp_slot`; [`Rule::FP_SAME`] if the register still has it.
+    #[inline(always)]
+    pub fn fp_slot(self) -> i16 {
+        (self.0 >> 16) as i16
+    }
+
+    /// In bytes.
+    #[inline(always)]
+    pub fn cfa_offset(self) -> isize {
+        ((self.0 as i64) >> 32) as isize
     }
 
     /// The rule of a row of an unwind table; [`Kind::Complex`] if it does not fit.
@@ -112,7 +128,7 @@ impl Rule {
         if arch::RETURN_ADDRESS_SLOT.is_some_and(|slot| slot != ra_slot) {
             return None;
         }
-        Some(Rule { kind, ra_slot, fp_slot, cfa_offset: i32::try_from(cfa_offset).ok()? })
+        Some(Rule::new(kind, ra_slot, fp_slot, i32::try_from(cfa_offset).ok()?))
     }
 }
 
@@ -134,8 +150,9 @@ mod tests {
             [Kind::FromStackPointer, Kind::FromFramePointer, Kind::Dereference, Kind::Complex, Kind::End]
         {
             for (ra_slot, fp_slot, cfa_offset) in [(-1, -2, 16), (-1, Rule::FP_SAME, 1 << 20), (3, 0, -8)] {
-                let rule = Rule { kind, ra_slot, fp_slot, cfa_offset };
-                assert_eq!(Rule::unpack(rule.pack()), rule);
+                let rule = Rule::of_word(Rule::new(kind, ra_slot, fp_slot, cfa_offset).word());
+                assert_eq!((rule.kind(), rule.ra_slot(), rule.fp_slot()), (kind, ra_slot, fp_slot));
+                assert_eq!(rule.cfa_offset(), cfa_offset as isize);
             }
         }
     }

@@ -43,12 +43,13 @@ impl RuleTable {
         true
     }
 
-    #[inline]
-    fn entry(&self, address: usize, probe: usize) -> Option<&AtomicU64> {
+    /// Only called when there is memory.
+    #[inline(always)]
+    fn entry(&self, address: usize, probe: usize) -> &AtomicU64 {
         let place = ((address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize + probe;
         // Relaxed: the memory was zeroed by the kernel; entries carry their own content.
         // SAFETY: masked to the table's size.
-        unsafe { self.entries.load(Ordering::Relaxed).add(place & (ENTRIES - 1)).as_ref() }
+        unsafe { &*self.entries.load(Ordering::Relaxed).add(place & (ENTRIES - 1)) }
     }
 
     #[inline]
@@ -59,20 +60,31 @@ impl RuleTable {
     }
 
     /// The rule of return address `address`.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, address: usize) -> Option<Rule> {
         // Relaxed: whether there is memory.
         if self.entries.load(Ordering::Relaxed).is_null() {
             return None;
         }
-        for probe in 0..PROBES_MAX {
-            // Acquire: receives the rule's word, which was stored before the entry.
-            let entry = self.entry(address, probe)?.load(Ordering::Acquire);
+        // Acquire: receives the rule's word, which was stored before the entry.
+        let mut entry = self.entry(address, 0).load(Ordering::Acquire);
+        if entry >> ADDRESS_SHIFT != address as u64 {
+            entry = self.find_further(address)?;
+        }
+        Some(Rule::of_word(self.rule_at(entry & 0xffff).load(Ordering::Relaxed)))
+    }
+
+    /// The entry of `address`, which is not in its first place.
+    #[inline(never)]
+    fn find_further(&self, address: usize) -> Option<u64> {
+        for probe in 1..PROBES_MAX {
+            // Acquire: as in `find`.
+            let entry = self.entry(address, probe).load(Ordering::Acquire);
             if entry >> ADDRESS_SHIFT == address as u64 {
-                return Some(Rule::unpack(self.rule_at(entry & 0xffff).load(Ordering::Relaxed)));
+                return Some(entry);
             }
             if entry == 0 {
-                return None;
+                break;
             }
         }
         None
@@ -87,20 +99,18 @@ impl RuleTable {
         }
         let Some(place) = self.place_of(rule) else { return };
         let word = (address as u64) << ADDRESS_SHIFT | place;
-        let free = (0..PROBES_MAX).filter_map(|probe| self.entry(address, probe)).find(|entry| {
+        let free = (0..PROBES_MAX).map(|probe| self.entry(address, probe)).find(|entry| {
             // Relaxed: two threads that take the same place overwrite each other, which a cache may.
             let found = entry.load(Ordering::Relaxed);
             found == 0 || found >> ADDRESS_SHIFT == address as u64
         });
-        if let Some(entry) = free.or_else(|| self.entry(address, 0)) {
-            // Release: publishes the rule's word.
-            entry.store(word, Ordering::Release);
-        }
+        // Release: publishes the rule's word.
+        free.unwrap_or_else(|| self.entry(address, 0)).store(word, Ordering::Release);
     }
 
     /// The place of an equal rule, or a fresh one. `None` if there are too many distinct rules.
     fn place_of(&self, rule: Rule) -> Option<u64> {
-        let word = rule.pack();
+        let word = rule.word();
         let start = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
         (0..64).map(|probe| (start + probe) & (RULES as u64 - 1)).find(|&place| {
             // Relaxed: the word is its own content.
@@ -139,12 +149,7 @@ mod tests {
         let table = RuleTable::new();
         assert_eq!(table.find(0x1000), None);
         assert!(table.initialise());
-        let rule_of = |n: usize| Rule {
-            kind: Kind::FromStackPointer,
-            ra_slot: -1,
-            fp_slot: -2,
-            cfa_offset: (n % 600) as i32,
-        };
+        let rule_of = |n: usize| Rule::new(Kind::FromStackPointer, -1, -2, (n % 600) as i32);
         let mut found = 0;
         for n in 0..2 * ENTRIES {
             table.insert(0x5555_0000_0000 + 3 * n, rule_of(n));

@@ -7,110 +7,59 @@
 //! that looks old is wrong in a tenth to a third of the events of real programs.
 //!
 //! ```text
-//!  cached   0 outermost ............ join ......... len - 1 innermost of the last stack
-//!           \__ compared, not walked __/
-//!  now      0 outermost ............ join | walked anew, innermost first, then appended
+//!  frames   0 outermost ............ join ......... innermost of the last stack
+//!  words    | those that frame 0's step read | frame 1's | ... | frame join's | ...
+//!           \__ compared, not walked ________________________/
+//!  now      0 outermost ............ join | walked anew, innermost first, then put here
 //! ```
+//!
+//! A saved frame pointer is only compared where a step further out needs it: code without frame pointers saves the
+//! register because it uses it for something else. Where it is not compared, [`CachedFrame::fp`] may be old.
 
 use tm_common::ids::{Epoch, StackId};
 use tm_common::stack::FrameKind;
 
+use super::cached_frame::{CachedFrame, Marks, Walked};
+use super::memo::{Memo, Remembered};
 use super::stack_memory::Readable;
+use super::step::{NotCached, State};
 use crate::sys::{pages, syscall};
 
-/// Frames that fit without asking for more: 72 KiB, of which only touched pages cost memory.
+/// Frames that fit without asking for more: 56 KiB, of which only touched pages cost memory.
 const CAPACITY_MIN: usize = 512;
-/// Deeper stacks are walked in full at each event: 4.6 MiB.
-pub const DEPTH_MAX: usize = 32 * 1024;
+/// Deeper stacks are walked in full at each event: 14 MiB.
+pub const DEPTH_MAX: usize = 128 * 1024;
+/// The most words that a step reads, see [`super::step::Step`].
+const WORDS_MAX: usize = 2;
+/// Words are compared so many at a time, ...
+const WORDS_AT_ONCE: usize = 8;
+/// ... so there are as many in front that never change.
+const WORDS_START: usize = WORDS_AT_ONCE;
 
-/// Where a walk stands: the frame that `pc` returns into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    /// The return address as it stands on the stack.
-    pub pc: usize,
-    /// The stack pointer after the return.
-    pub sp: usize,
-    /// The frame pointer register then.
-    pub fp: usize,
-    /// How the frame was found.
-    pub kind: FrameKind,
-}
-
-/// A frame of the cached stack.
+/// A word of the stack, and what it held.
 #[derive(Clone, Copy, Debug)]
-pub struct CachedFrame {
-    /// The state in it.
-    pub state: State,
-    /// Where its caller's return address was read.
-    pub ra_at: usize,
-    /// Where its caller's frame pointer was read; 0 if the register kept it.
-    pub fp_at: usize,
-    /// The step to its caller read something else: it is taken again at each event.
-    pub barrier: bool,
-    /// Its node, if that has been entered in the stack table.
-    pub node: StackId,
+struct Word {
+    at: usize,
+    held: usize,
 }
 
-impl CachedFrame {
-    /// A frame whose step has yet to be taken.
-    #[inline]
-    pub fn at(state: State) -> CachedFrame {
-        CachedFrame { state, ra_at: 0, fp_at: 0, barrier: true, node: StackId::NONE }
-    }
-}
-
-/// The words that the step from a frame to its caller read, and what they held. A register that was not read from
-/// memory has the return address's word here once more.
-#[derive(Clone, Copy, Debug)]
-struct Check {
-    ra_at: usize,
-    ra: usize,
-    fp_at: usize,
-    fp: usize,
-}
-
-impl Check {
-    /// Never in a stack's mapping: a step that has to be taken again.
-    const BARRIER: Check = Check { ra_at: 0, ra: 0, fp_at: 0, fp: 0 };
-
-    fn of(inner: &CachedFrame, outer: &State) -> Check {
-        if inner.barrier {
-            return Check::BARRIER;
-        }
-        let (ra_at, ra) = (inner.ra_at, outer.pc);
-        match inner.fp_at {
-            0 => Check { ra_at, ra, fp_at: ra_at, fp: ra },
-            fp_at => Check { ra_at, ra, fp_at, fp: outer.fp },
-        }
-    }
-
-    /// 0 if the words are as they were.
-    ///
-    /// # Safety
-    /// They can be read.
-    #[inline]
-    unsafe fn difference(&self) -> usize {
-        // SAFETY: the caller's.
-        unsafe {
-            ((self.ra_at as *const usize).read() ^ self.ra) | ((self.fp_at as *const usize).read() ^ self.fp)
-        }
-    }
-}
-
-/// Bytes of room for `capacity` frames, inner frames and checks.
-const fn room_bytes(capacity: usize) -> usize {
-    capacity * (2 * size_of::<CachedFrame>() + size_of::<Check>())
-}
-
-/// A thread's last stack, outermost frame first. All zeros is an empty one.
+/// A thread's last stack. All zeros is an empty one.
 #[derive(Debug)]
 pub struct StackCache {
-    first: *mut CachedFrame,
-    /// Behind these frames is room for as many inner frames of the walk under way, innermost first, and for as many
-    /// [`Check`]s.
+    /// The outermost frame, in front of which stands [`CachedFrame::outside`]. Null before the first walk.
+    frames: *mut CachedFrame,
+    memo: *mut Memo,
+    /// The frames of the walk under way, innermost first.
+    walked: *mut Walked,
+    words: *mut Word,
+    /// Room for so many frames, for as many walked ones, and for [`WORDS_MAX`] times as many words.
     capacity: usize,
     len: usize,
-    n_inner: usize,
+    n_walked: usize,
+    /// One more than the place of the innermost barrier.
+    barrier_end: usize,
+    /// No step reads at or above this address, if it is no barrier.
+    top: usize,
     /// Outer frames that were cut from the stack that the nodes are of.
     pub n_cut: usize,
     /// What [`super::walk::Unwinder::generation`] was.
@@ -118,156 +67,316 @@ pub struct StackCache {
     epoch: Epoch,
 }
 
+/// Where a walk stands beside the cached stack. In registers.
+#[derive(Debug)]
+pub struct Cursor {
+    /// Only cached frames in front of this place are looked at.
+    pub end: usize,
+    next: *mut Walked,
+    limit: *mut Walked,
+}
+
+/// Bytes of room for `capacity` frames.
+const fn room_bytes(capacity: usize) -> usize {
+    let frame_bytes = size_of::<CachedFrame>() + size_of::<Walked>() + WORDS_MAX * size_of::<Word>();
+    let fixed_bytes = size_of::<CachedFrame>() + WORDS_START * size_of::<Word>() + size_of::<Memo>();
+    fixed_bytes + capacity * frame_bytes
+}
+
 impl StackCache {
     /// The frames, outermost first.
     #[inline]
     pub fn frames(&self) -> &[CachedFrame] {
-        if self.first.is_null() {
+        if self.frames.is_null() {
             return &[];
         }
         // SAFETY: `len` frames were written.
-        unsafe { core::slice::from_raw_parts(self.first, self.len) }
+        unsafe { core::slice::from_raw_parts(self.frames, self.len) }
     }
 
     /// The same, to enter nodes.
-    #[inline]
     pub fn frames_mut(&mut self) -> &mut [CachedFrame] {
-        if self.first.is_null() {
+        if self.frames.is_null() {
             return &mut [];
         }
         // SAFETY: `len` frames were written, and the cache is borrowed.
-        unsafe { core::slice::from_raw_parts_mut(self.first, self.len) }
+        unsafe { core::slice::from_raw_parts_mut(self.frames, self.len) }
+    }
+
+    /// The frame at `place`, which must be less than the number of frames.
+    #[inline(always)]
+    pub fn frame(&self, place: usize) -> &CachedFrame {
+        debug_assert!(place < self.len);
+        // SAFETY: `len` frames were written.
+        unsafe { &*self.frames.add(place) }
+    }
+
+    /// How deep the stack will be when the walk under way is finished with `n_kept`.
+    #[inline(always)]
+    pub fn depth(&self, n_kept: usize) -> usize {
+        n_kept + self.n_walked
     }
 
     /// Forgets the stack.
     pub fn clear(&mut self) {
-        self.len = 0;
-        self.n_cut = 0;
+        (self.len, self.n_cut, self.barrier_end) = (0, 0, 0);
     }
 
-    /// Forgets the stack if it was walked by other rules or in another epoch.
-    #[inline]
-    pub fn keep_only(&mut self, generation: u32, epoch: Epoch) {
+    /// Forgets the stack and what was remembered of frames.
+    #[cold]
+    fn forget(&mut self) {
+        self.clear();
+        // SAFETY: null, or the cache's own.
+        if let Some(memo) = unsafe { self.memo.as_mut() } {
+            memo.clear();
+        }
+    }
+
+    /// Starts a walk by the rules of `generation`. Forgets the stack if it was walked by other rules or in another epoch.
+    #[inline(always)]
+    pub fn begin(&mut self, generation: u32, epoch: Epoch) -> Result<Cursor, NotCached> {
         if self.generation != generation || self.epoch != epoch {
-            self.clear();
+            self.forget();
             (self.generation, self.epoch) = (generation, epoch);
         }
-    }
-
-    /// The place of the frame in state `state` among the first `end`, and how many of those are not inner to it.
-    ///
-    /// Stacks grow downward, so inner frames have lower stack pointers; where a signal switched stacks they may not,
-    /// and then nothing is found.
-    #[inline]
-    pub fn find(&self, state: &State, mut end: usize) -> (Option<usize>, usize) {
-        let frames = self.frames();
-        while let Some(frame) = end.checked_sub(1).and_then(|place| frames.get(place)) {
-            if frame.state.sp >= state.sp {
-                return ((frame.state == *state).then_some(end - 1), end);
-            }
-            end -= 1;
+        if self.frames.is_null() && !self.grow(0) {
+            return Err(NotCached);
         }
-        (None, 0)
+        // Frames that are kept and walked ones together must fit behind each other in the end.
+        let limit = self.walked.wrapping_add(self.capacity - self.len);
+        Ok(Cursor { end: self.len, next: self.walked, limit })
     }
 
-    /// Compares the words that the cached steps read, from frame `place` outward: the outermost frame that is as it
-    /// was. Its own step has to be taken again, unless it is frame 0 and no barrier.
-    ///
-    /// The live state equals that of frame `place`, so the walk itself would read these words now. They are compared
-    /// four frames at a time, without branches, where all of them lie in the mapping that the walk is in.
-    #[inline]
-    pub fn validate(&self, mut place: usize, stack: Readable) -> usize {
-        debug_assert!(place < self.len);
-        while place >= 4 {
-            // SAFETY: places up to `len` have checks.
-            let four: [&Check; 4] = core::array::from_fn(|n| unsafe { &*self.checks().add(place - n) });
-            if !four.iter().fold(true, |all, check| all & stack.holds_inner(check.ra_at)) {
-                break;
-            }
-            // SAFETY: ordinary steps read between the live stack pointer and the return address, which is in the mapping.
-            let difference = four.iter().fold(0, |any, check| any | unsafe { check.difference() });
-            if difference != 0 {
-                break;
-            }
-            place -= 4;
+    /// What is remembered of the frame in `state`.
+    #[inline(always)]
+    pub fn remembered(&mut self, state: State) -> &mut Remembered {
+        // SAFETY: there is a memo, since `begin`.
+        unsafe { (*self.memo).of(state.pc, state.sp) }
+    }
+
+    /// Whether the frame at `place` is in `state`.
+    #[inline(always)]
+    pub fn is_at(&self, place: usize, state: State, cursor: &Cursor) -> bool {
+        // SAFETY: places in front of `end` have frames.
+        place < cursor.end && unsafe { (*self.frames.add(place)).is_at(state) }
+    }
+
+    /// Notes the next frame of the walk. Fails if there is no memory or the stack is too deep to be cached.
+    #[inline(always)]
+    pub fn push(&mut self, cursor: &mut Cursor, frame: Walked) -> Result<(), NotCached> {
+        if cursor.next == cursor.limit {
+            self.make_room(cursor)?;
         }
-        while place > 0 {
-            // SAFETY: as above.
-            let check = unsafe { &*self.checks().add(place) };
-            // SAFETY: as above.
-            if !stack.holds_inner(check.ra_at) || unsafe { check.difference() } != 0 {
-                break;
-            }
-            place -= 1;
-        }
-        place
-    }
-
-    /// What each frame's step read; place 0 has none.
-    #[inline]
-    fn checks(&self) -> *mut Check {
-        self.first.wrapping_add(2 * self.capacity).cast()
-    }
-
-    /// Starts a walk: no inner frames yet.
-    #[inline]
-    pub fn begin(&mut self) {
-        self.n_inner = 0;
-    }
-
-    /// Notes the next inner frame of the walk. False if there is no memory or the stack is too deep to be cached.
-    #[inline]
-    pub fn push(&mut self, frame: CachedFrame) -> bool {
-        // Frames that are kept and inner ones together must fit behind each other in the end.
-        if self.len + self.n_inner >= self.capacity && !self.grow() {
-            return false;
-        }
-        // SAFETY: there is room for `capacity` inner frames.
-        unsafe { self.first.add(self.capacity + self.n_inner).write(frame) };
-        self.n_inner += 1;
-        true
+        // SAFETY: there is room up to `limit`.
+        unsafe { cursor.next.write(frame) };
+        cursor.next = cursor.next.wrapping_add(1);
+        Ok(())
     }
 
     #[cold]
-    fn grow(&mut self) -> bool {
+    #[inline(never)]
+    fn make_room(&mut self, cursor: &mut Cursor) -> Result<(), NotCached> {
+        // SAFETY: in or right behind the same room.
+        let n_walked = unsafe { cursor.next.offset_from_unsigned(self.walked) };
+        if !self.grow(n_walked) {
+            return Err(NotCached);
+        }
+        cursor.next = self.walked.wrapping_add(n_walked);
+        cursor.limit = self.walked.wrapping_add(self.capacity - self.len);
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, n_walked: usize) -> bool {
         let capacity = (2 * self.capacity).max(CAPACITY_MIN);
         if capacity > DEPTH_MAX {
             return false;
         }
-        let fresh: *mut CachedFrame = pages::zeroed::<u8>(room_bytes(capacity)).cast();
+        let fresh: *mut u8 = pages::zeroed(room_bytes(capacity));
         if fresh.is_null() {
             return false;
         }
-        let (old, old_checks, old_bytes) = (self.first, self.checks(), room_bytes(self.capacity));
-        let old_inner = old.wrapping_add(self.capacity);
-        (self.first, self.capacity) = (fresh, capacity);
-        if !old.is_null() {
-            // SAFETY: both have room for the frames; the old room is nobody else's and came from `pages::zeroed`.
-            unsafe {
-                core::ptr::copy_nonoverlapping(old, fresh, self.len);
-                core::ptr::copy_nonoverlapping(old_inner, fresh.add(capacity), self.n_inner);
-                core::ptr::copy_nonoverlapping(old_checks, self.checks(), self.len);
-                syscall::munmap(old.cast(), old_bytes);
+        // SAFETY: the room is long enough for all; the old room came from here and is nobody else's.
+        unsafe {
+            fresh.cast::<CachedFrame>().write(CachedFrame::outside(WORDS_START));
+            let frames = fresh.cast::<CachedFrame>().add(1);
+            let walked = frames.add(capacity).cast::<Walked>();
+            let words = walked.add(capacity).cast::<Word>();
+            let memo = words.add(WORDS_START + WORDS_MAX * capacity).cast::<Memo>();
+            for place in 0..WORDS_START {
+                let held = &raw const (*words.add(place)).held;
+                words.add(place).write(Word { at: held as usize, held: 0 });
             }
+            if !self.frames.is_null() {
+                core::ptr::copy_nonoverlapping(self.frames, frames, self.len);
+                core::ptr::copy_nonoverlapping(self.walked, walked, n_walked);
+                let (from, to) = (self.words.add(WORDS_START), words.add(WORDS_START));
+                core::ptr::copy_nonoverlapping(from, to, WORDS_MAX * self.len);
+                core::ptr::copy_nonoverlapping(self.memo, memo, 1);
+                syscall::munmap(self.frames.sub(1).cast(), room_bytes(self.capacity));
+            }
+            (self.frames, self.walked, self.words) = (frames, walked, words);
+            (self.memo, self.capacity) = (memo, capacity);
         }
         true
     }
 
-    /// Ends a walk: the outermost `n_kept` frames stay, and the inner ones are put inside of them.
-    #[inline]
-    pub fn finish(&mut self, n_kept: usize) {
-        for place in n_kept..n_kept + self.n_inner {
-            // SAFETY: `push` made sure that kept and inner frames fit in front of the inner ones' own room, and checks
-            // beside them; frame `place - 1` is a kept one or was written just now.
-            unsafe {
-                let frame = self.first.add(self.capacity + self.n_inner - 1 - (place - n_kept)).read();
-                self.first.add(place).write(frame);
-                if place > 0 {
-                    let outer = &(*self.first.add(place - 1)).state;
-                    self.checks().add(place).write(Check::of(&frame, outer));
+    /// The walk has reached the cached stack or its end: so many frames were pushed.
+    #[inline(always)]
+    pub fn end_walk(&mut self, cursor: &Cursor) {
+        // SAFETY: in or right behind the same room.
+        self.n_walked = unsafe { cursor.next.offset_from_unsigned(self.walked) };
+    }
+
+    /// Ends a walk: the outermost `n_kept` frames stay, and the walked ones are put inside of them. Each is given the
+    /// node that `enter` makes of its caller's, its pc and its kind. That of the innermost; [`StackId::NONE`] if `enter`
+    /// failed.
+    #[inline(always)]
+    pub fn finish(
+        &mut self,
+        n_kept: usize,
+        mut enter: impl FnMut(StackId, usize, FrameKind) -> StackId,
+    ) -> StackId {
+        if self.barrier_end > n_kept {
+            self.barrier_end = self.barrier_end_before(n_kept);
+        }
+        if n_kept == 0 {
+            self.note_top();
+        }
+        let mut place = n_kept;
+        let mut walked = self.walked.wrapping_add(self.n_walked);
+        // SAFETY: in front of the outermost frame is what is outside of it.
+        let mut outer = unsafe { *self.frames.add(place).sub(1) };
+        while walked != self.walked {
+            walked = walked.wrapping_sub(1);
+            // SAFETY: so many were pushed.
+            let frame = unsafe { Walked::copy(walked) };
+            // SAFETY: `push` made sure that kept and walked frames fit behind each other; each has at most `WORDS_MAX` words.
+            let marks = unsafe { self.note_words(&frame, &outer) };
+            // Without its caller's node a frame would look like an outermost one.
+            let orphan = outer.node == StackId::NONE && place > 0;
+            // SAFETY: there is a memo, since `begin`.
+            let memo = unsafe { (*self.memo).of(frame.pc, frame.sp) };
+            let node = match memo.node(frame.pc, outer.node, marks.kind()) {
+                Some(node) => node,
+                None if orphan => StackId::NONE,
+                None => {
+                    let node = enter(outer.node, frame.pc, marks.kind());
+                    memo.remember(frame.pc, outer.node, marks.kind(), node)
+                }
+            };
+            memo.place = place as u32;
+            outer = CachedFrame { pc: frame.pc, sp: frame.sp, fp: frame.fp, node, marks };
+            // SAFETY: as above.
+            unsafe { self.frames.add(place).write(outer) };
+            place += 1;
+            if outer.is_barrier() {
+                self.barrier_end = place;
+            }
+        }
+        self.len = n_kept + self.n_walked;
+        outer.node
+    }
+
+    #[cold]
+    fn note_top(&mut self) {
+        self.top = match self.n_walked.checked_sub(1) {
+            // SAFETY: so many were pushed.
+            Some(last) => unsafe {
+                let Walked { sp, ra_at, fp_at, .. } = *self.walked.add(last);
+                sp.max(ra_at + size_of::<usize>()).max(fp_at + size_of::<usize>())
+            },
+            None => 0,
+        };
+    }
+
+    /// Appends the words of the step that led to `outer`. The marks of its frame.
+    ///
+    /// # Safety
+    /// There is room for two more than `outer` has.
+    #[inline(always)]
+    unsafe fn note_words(&mut self, walked: &Walked, outer: &CachedFrame) -> Marks {
+        let (mut end, mut marks) = (outer.marks.words_end(), walked.marks);
+        let mut note = |at: usize, held: usize| {
+            // SAFETY: the caller's.
+            unsafe { self.words.add(end).write(Word { at, held }) };
+            end += 1;
+        };
+        if marks.has(Marks::BARRIER) {
+            marks = marks.with(Marks::NEEDS_FP);
+        } else {
+            if walked.ra_at != 0 {
+                note(walked.ra_at, outer.pc);
+            }
+            if outer.marks.has(Marks::NEEDS_FP) {
+                match walked.fp_at {
+                    0 => marks = marks.with(Marks::NEEDS_FP),
+                    fp_at => note(fp_at, outer.fp),
                 }
             }
         }
-        self.len = n_kept + self.n_inner;
+        marks.with_words(end)
+    }
+
+    /// Compares the words that the cached steps read, from frame `place` outward. `None` if all are as they were; else
+    /// the innermost frame whose step has changed or has to be taken again.
+    ///
+    /// The live state equals that of frame `place`, so the walk itself would read these words now.
+    #[inline(never)]
+    pub fn validate(&self, place: usize, stack: Readable) -> Option<usize> {
+        let run = self.run_start(place);
+        if run > place {
+            return Some(place);
+        }
+        let (bound, first) = match run.checked_sub(1) {
+            None => (self.top, WORDS_START),
+            Some(barrier) => (self.frame(barrier).sp, self.frame(barrier).marks.words_end()),
+        };
+        if !stack.ends_at_or_above(bound) {
+            return Some(place);
+        }
+        let end = self.frame(place).marks.words_end();
+        // SAFETY: so many words were written. All lie between the live stack pointer and `bound`, which is in its mapping.
+        match unsafe { self.innermost_change(first, end) } {
+            Some(word) => Some(self.frame_of_word(word, place)),
+            None => run.checked_sub(1),
+        }
+    }
+
+    /// Of the words from `first` to `end`, the last one that has changed. Eight at a time without branches: the loads
+    /// do not wait for each other.
+    ///
+    /// # Safety
+    /// The words were written, and what they are of can be read.
+    #[inline]
+    unsafe fn innermost_change(&self, first: usize, mut end: usize) -> Option<usize> {
+        // SAFETY: the caller's.
+        let difference = |place: usize| unsafe {
+            let word = &*self.words.add(place);
+            (word.at as *const usize).read() ^ word.held
+        };
+        // The last eight may reach into those in front of all, but not into those of a barrier's other stack.
+        let at_once_start = if first == WORDS_START { first } else { first + WORDS_AT_ONCE - 1 };
+        while end > at_once_start && (1..=WORDS_AT_ONCE).fold(0, |any, n| any | difference(end - n)) == 0 {
+            end = end.saturating_sub(WORDS_AT_ONCE);
+        }
+        (first..end).rev().find(|&place| difference(place) != 0)
+    }
+
+    /// The first of the frames up to `place` that have no barrier among them; `place + 1` if it is one itself.
+    #[inline]
+    fn run_start(&self, place: usize) -> usize {
+        if self.barrier_end <= place + 1 { self.barrier_end } else { self.barrier_end_before(place + 1) }
+    }
+
+    #[cold]
+    fn barrier_end_before(&self, end: usize) -> usize {
+        self.frames().iter().take(end).rposition(CachedFrame::is_barrier).map_or(0, |place| place + 1)
+    }
+
+    fn frame_of_word(&self, word: usize, place: usize) -> usize {
+        let outer = self.frames().get(..place).unwrap_or(&[]);
+        outer.partition_point(|frame| frame.marks.words_end() <= word)
     }
 }

@@ -2,7 +2,6 @@
 
 use core::ops::Range;
 
-use super::arch;
 use crate::sys::maps;
 
 /// How many stacks a thread may switch between without its mappings being asked for again: its own, a signal stack
@@ -12,43 +11,44 @@ const RANGES: usize = 4;
 /// The mappings in which this thread has had a stack pointer.
 #[derive(Debug)]
 pub struct StackMemory {
-    ranges: [Range<usize>; RANGES],
-    oldest: usize,
+    /// The latest first.
+    ranges: [Readable; RANGES],
 }
 
 impl StackMemory {
     /// Forgets all: the memory may belong to somebody else now.
     pub fn clear(&mut self) {
-        self.ranges.fill(0..0);
+        self.ranges.fill(Readable { start: 0, end: 0 });
     }
 
-    /// What can be read outward from `sp`, red zone included: up to the end of its mapping. `None` if it is not mapped.
-    #[inline]
-    pub fn above(&mut self, sp: usize) -> Option<Readable> {
-        match self.ranges.iter().find(|range| range.contains(&sp)) {
-            Some(range) => Some(Readable::of(range, sp)),
-            None => self.look_up(sp),
-        }
+    /// The mapping that holds `sp`. `None` if it is not mapped.
+    #[inline(always)]
+    pub fn around(&mut self, sp: usize) -> Option<Readable> {
+        let [latest, ..] = self.ranges;
+        if latest.holds_byte(sp) { Some(latest) } else { self.look_up(sp) }
     }
 
-    #[cold]
+    #[inline(never)]
     fn look_up(&mut self, sp: usize) -> Option<Readable> {
-        let range = maps::mapping_of(sp)?;
-        let readable = Readable::of(&range, sp);
-        // A stack that has grown replaces what was known of it.
-        let same = self.ranges.iter().position(|known| known.end == range.end);
-        let place = same.unwrap_or_else(|| {
-            self.oldest = (self.oldest + 1) % RANGES;
-            self.oldest
-        });
-        if let Some(slot) = self.ranges.get_mut(place) {
-            *slot = range;
+        let known = self.ranges.iter().position(|range| range.holds_byte(sp));
+        let (place, found) = match known.and_then(|place| Some((place, *self.ranges.get(place)?))) {
+            Some(known) => known,
+            None => {
+                let Range { start, end } = maps::mapping_of(sp)?;
+                // A stack that has grown replaces what was known of it, a new one the oldest.
+                let same = self.ranges.iter().position(|range| range.end == end);
+                (same.unwrap_or(RANGES - 1), Readable { start, end })
+            }
+        };
+        if let Some(newer) = self.ranges.get_mut(..=place) {
+            newer.rotate_right(1);
         }
-        Some(readable)
+        self.ranges[0] = found;
+        Some(found)
     }
 }
 
-/// A part of a stack that is mapped.
+/// The mapping of a stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Readable {
     start: usize,
@@ -56,11 +56,9 @@ pub struct Readable {
 }
 
 impl Readable {
-    /// A function that a signal interrupted between `leave` and `ret` has its caller's registers below its `sp`: unwind
-    /// tables still say so, and the kernel leaves the red zone alone.
-    #[inline]
-    fn of(range: &Range<usize>, sp: usize) -> Readable {
-        Readable { start: sp.saturating_sub(arch::RED_ZONE_BYTES).max(range.start), end: range.end }
+    #[inline(always)]
+    fn holds_byte(&self, address: usize) -> bool {
+        address.wrapping_sub(self.start) < self.end.wrapping_sub(self.start)
     }
 
     /// Whether the word at `address` can be read.
@@ -69,11 +67,10 @@ impl Readable {
         address >= self.start && address.is_multiple_of(8) && address < self.end && self.end - address >= 8
     }
 
-    /// Whether the word at `address`, known to be aligned, lies in the mapping. One comparison.
-    #[inline]
-    pub fn holds_inner(&self, address: usize) -> bool {
-        // The mapping ends at a page, so an aligned word that starts in it ends in it.
-        address.wrapping_sub(self.start) < self.end - self.start
+    /// Whether the mapping reaches up to `address`.
+    #[inline(always)]
+    pub fn ends_at_or_above(&self, address: usize) -> bool {
+        address <= self.end
     }
 
     /// The word at `address`, if it lies in the stack.

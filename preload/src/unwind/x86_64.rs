@@ -23,9 +23,6 @@ pub const SIGNAL_SP: usize = 40 + 8 * 15;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 40 + 8 * 10;
 
-/// What a function may use below its stack pointer (System V ABI for AMD64, section 3.2.2).
-pub const RED_ZONE_BYTES: usize = 128;
-
 /// The address in a return address: nothing else is in it.
 #[inline]
 pub fn strip(pc: usize) -> usize {

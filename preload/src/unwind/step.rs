@@ -1,0 +1,202 @@
+//! One step outward: from a frame to its caller, by the rule of the frame's code.
+
+use tm_common::stack::FrameKind;
+
+use super::rule::{Kind, Rule};
+use super::stack_memory::{Readable, StackMemory};
+use super::{Caller, arch};
+use crate::sys::syscall;
+
+/// Where a walk stands: the frame that `pc` returns into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The return address as it stands on the stack.
+    pub pc: usize,
+    /// The stack pointer after the return.
+    pub sp: usize,
+    /// The frame pointer register then.
+    pub fp: usize,
+    /// How the frame was found.
+    pub kind: FrameKind,
+}
+
+impl State {
+    /// The hook's caller.
+    #[inline]
+    pub fn of(caller: Caller) -> State {
+        State { pc: caller.pc, sp: caller.sp, fp: caller.fp, kind: FrameKind::Return }
+    }
+}
+
+/// What the step from a frame to its caller depends on beside the frame's pc and sp. Addresses are 0 for what was not
+/// read; those of a step that is no barrier lie between the frame's sp and its caller's.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Where the caller's return address was read.
+    pub ra_at: usize,
+    /// Where the caller's frame pointer was read; 0 if the register kept it.
+    pub fp_at: usize,
+    /// The frame pointer was used.
+    pub uses_fp: bool,
+    /// It read something else, or what it read may not be readable later: it is taken again at each event.
+    pub barrier: bool,
+}
+
+impl Step {
+    /// One that depends on nothing.
+    const NONE: Step = Step { ra_at: 0, fp_at: 0, uses_fp: false, barrier: false };
+    /// One that has to be taken again.
+    const BARRIER: Step = Step { barrier: true, ..Step::NONE };
+}
+
+/// A step, and the caller's state; `None` at the outermost frame.
+type Taken = (Step, Option<State>);
+
+/// The rule needs registers that the fast walk does not track, or the stack is too deep for the cache, or its memory is
+/// not known: the stack is walked the slow way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotCached;
+
+/// The step of nearly all frames: everything it reads lies between `sp` and the CFA. `None` for other frames, which are
+/// for [`odd`].
+///
+/// ```text
+///          ...               <- cfa = the caller's sp
+///          return address    <- cfa + 8 * ra_slot
+///          saved fp          <- cfa + 8 * fp_slot
+///  sp ->   ...
+/// ```
+#[inline(always)]
+pub fn ordinary(rule: Rule, state: State, stack: Readable) -> Option<(Step, State)> {
+    if !matches!(state.kind, FrameKind::Return) {
+        return None;
+    }
+    let (base, uses_fp) = match rule.kind() {
+        Kind::FromStackPointer => (state.sp, false),
+        Kind::FromFramePointer => (state.fp, true),
+        _ => return None,
+    };
+    let cfa = base.wrapping_add_signed(rule.cfa_offset());
+    let slot = |slot: isize| cfa.wrapping_add_signed(slot * 8);
+    let frame_bytes = cfa.wrapping_sub(state.sp);
+    let ra_at = slot(rule.ra_slot().into());
+    let inside = |at: usize| at.wrapping_sub(state.sp) < frame_bytes;
+    if cfa <= state.sp || !stack.ends_at_or_above(cfa) || !inside(ra_at) || !ra_at.is_multiple_of(8) {
+        return None;
+    }
+    let mut step = Step { ra_at, uses_fp, ..Step::NONE };
+    let mut fp = state.fp;
+    if rule.fp_slot() != Rule::FP_SAME {
+        step.fp_at = slot(rule.fp_slot().into());
+        if !inside(step.fp_at) {
+            return None;
+        }
+        // SAFETY: aligned as `ra_at` is, and between the stack pointer and the CFA, which are in the stack's mapping.
+        fp = unsafe { (step.fp_at as *const usize).read() };
+    }
+    // SAFETY: as above.
+    let pc = unsafe { (ra_at as *const usize).read() };
+    (pc != 0).then_some((step, State { pc, sp: cfa, fp, kind: FrameKind::Return }))
+}
+
+/// Callers of a guessed frame are guesses too.
+#[inline]
+fn inherited(kind: FrameKind) -> FrameKind {
+    if matches!(kind, FrameKind::Guessed) { FrameKind::Guessed } else { FrameKind::Return }
+}
+
+/// The step of any frame: all kinds of rules, and what is wrong with the ordinary ones. Also where its caller is: in
+/// `stack` but for signal frames.
+#[inline(never)]
+pub fn odd(
+    rule: Rule,
+    state: State,
+    memory: &mut StackMemory,
+    stack: Readable,
+) -> Result<(Step, Option<State>, Readable), NotCached> {
+    if let Some((step, next)) = ordinary(rule, State { kind: FrameKind::Return, ..state }, stack) {
+        return Ok((step, Some(State { kind: inherited(state.kind), ..next }), stack));
+    }
+    let cfa = |base: usize| base.wrapping_add_signed(rule.cfa_offset());
+    let (step, next) = match rule.kind() {
+        Kind::Complex => return Err(NotCached),
+        Kind::End => (Step::NONE, None),
+        Kind::Guess => guess(&state, stack),
+        Kind::Signal => {
+            let next = interrupted(&state, stack).filter(|next| next.pc != 0);
+            let above = next.and_then(|next| memory.around(next.sp));
+            return Ok((Step::BARRIER, next.filter(|_| above.is_some()), above.unwrap_or(stack)));
+        }
+        // The caller's stack pointer was saved at what is the CFA elsewhere.
+        Kind::Dereference => match stack.word(cfa(state.fp)) {
+            Some(cfa) => (Step::BARRIER, general(rule, cfa, state.fp, &state, stack).1),
+            None => (Step::BARRIER, None),
+        },
+        Kind::FromStackPointer => general(rule, cfa(state.sp), cfa(state.sp), &state, stack),
+        Kind::FromFramePointer => {
+            let (step, next) = general(rule, cfa(state.fp), cfa(state.fp), &state, stack);
+            (Step { uses_fp: true, ..step }, next)
+        }
+    };
+    Ok((step, next, stack))
+}
+
+/// A step to `cfa` that may read anywhere in the stack. A barrier unless it ends the stack with a return address of 0,
+/// which it does as long as that is there.
+fn general(rule: Rule, cfa: usize, fp_base: usize, state: &State, stack: Readable) -> Taken {
+    let slot = |base: usize, slot: i16| base.wrapping_add_signed(isize::from(slot) * 8);
+    let ra_at = slot(cfa, rule.ra_slot().into());
+    let Some(pc) = stack.word(ra_at) else { return (Step::BARRIER, None) };
+    let (fp, fp_at) = match rule.fp_slot() {
+        Rule::FP_SAME => (Some(state.fp), 0),
+        fp_slot => {
+            let fp_at = slot(fp_base, fp_slot);
+            (stack.word(fp_at), fp_at)
+        }
+    };
+    // A stack pointer that does not move outward is a damaged stack: stop before a loop.
+    let (Some(fp), true) = (fp, cfa > state.sp) else { return (Step::BARRIER, None) };
+    let step = Step { ra_at, fp_at, barrier: pc != 0 || ra_at < state.sp, ..Step::NONE };
+    let next = State { pc, sp: cfa, fp, kind: inherited(state.kind) };
+    (step, (pc != 0).then_some(next))
+}
+
+/// The smallest page that there is: what is mapped at one of its addresses is mapped at all of them.
+const PAGE_BYTES_MIN: usize = 4096;
+
+/// Whether the words at `fp` are in the page of the last return address, which is in use.
+#[inline]
+fn is_near(sp: usize, fp: usize) -> bool {
+    let page = |address: usize| address / PAGE_BYTES_MIN;
+    page(fp) == page(sp.wrapping_sub(8)) && page(fp.wrapping_add(8)) == page(fp)
+}
+
+/// `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, if `fp` is a place on the stack.
+///
+/// Nothing says that `fp` is in the part of the stack that is in use, and what lies beyond may have been unmapped since
+/// the mapping was looked up: so the kernel is asked, unless it is near.
+#[inline]
+pub fn frame_pointer_step(sp: usize, fp: usize, stack: Readable) -> Option<(usize, usize, usize)> {
+    let readable = |address: usize| stack.holds(address) && syscall::can_read(address);
+    if fp < sp || !is_near(sp, fp) && !(readable(fp) && readable(fp.wrapping_add(8))) {
+        return None;
+    }
+    let (next_fp, pc) = (stack.word(fp)?, stack.word(fp.wrapping_add(8))?);
+    Some((next_fp, pc, fp + 16))
+}
+
+fn guess(state: &State, stack: Readable) -> Taken {
+    let (sp, fp) = (state.sp, state.fp);
+    let no_step = Step { uses_fp: true, barrier: fp >= sp, ..Step::NONE };
+    let Some((next_fp, pc, next_sp)) = frame_pointer_step(sp, fp, stack) else { return (no_step, None) };
+    let step = Step { ra_at: fp + 8, fp_at: fp, uses_fp: true, barrier: !is_near(sp, fp) };
+    (step, (pc != 0).then_some(State { pc, sp: next_sp, fp: next_fp, kind: FrameKind::Guessed }))
+}
+
+/// The state that a signal interrupted.
+#[cold]
+fn interrupted(state: &State, stack: Readable) -> Option<State> {
+    let word = |offset| stack.word(state.sp + offset);
+    let (pc, sp, fp) = (word(arch::SIGNAL_PC)?, word(arch::SIGNAL_SP)?, word(arch::SIGNAL_FP)?);
+    Some(State { pc, sp, fp, kind: FrameKind::Interrupted })
+}
