@@ -67,6 +67,14 @@ pub fn write_quietly(fd: i32, bytes: &[u8]) {
     let _ = unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const before, 0, 8) };
 }
 
+/// Blocks the signals of `mask` in the calling thread and no others; what was blocked before. Signal n is bit n - 1.
+pub fn set_signal_mask(mask: u64) -> u64 {
+    let mut before = 0u64;
+    // SAFETY: the kernel's signal sets have 8 bytes.
+    let _ = unsafe { call!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, 8) };
+    before
+}
+
 /// Whether the calling thread runs on its alternate signal stack, sigaltstack(2).
 pub fn is_on_signal_stack() -> bool {
     let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
