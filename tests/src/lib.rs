@@ -19,5 +19,6 @@ pub mod info;
 
 pub mod counting;
 
+pub mod exact_stacks;
 pub mod notes;
 pub mod recorded;
