@@ -60,7 +60,7 @@ fn a_handler_that_interrupts_the_recorder_loses_nothing_and_both_walks_agree() {
 fn jumps_out_of_handlers(arguments: &[&str]) {
     let file = NamedTempFile::new().expect("the temporary folder can be written");
     file.as_file().set_len(4096).expect("as above");
-    let jumps = times(500, 10_000).to_string();
+    let jumps = times(500, 2_000).to_string();
     let run = Run::new(compile("left_by_siglongjmp.c", &["-O1", "-g"])).args([&jumps]).args(arguments);
     let outcome = run.env("LEFT_FILE", file.path()).preload_after(reentrant_allocator()).recorded();
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("done\n", ""));
