@@ -131,6 +131,12 @@ pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     call_real!(Realloc as fn(block: *mut c_void, size: usize) -> *mut c_void, or core::ptr::null_mut())
 }
 
+/// `reallocarray`, for a product that overflows: then it does not call `realloc`, which would be recorded.
+#[cold]
+pub fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    call_real!(Reallocarray as fn(block: *mut c_void, count: usize, size: usize) -> *mut c_void, or core::ptr::null_mut())
+}
+
 /// `free`. A block of the early arena stays where it is.
 #[inline]
 pub fn free(block: *mut c_void) {

@@ -89,6 +89,27 @@ NOINLINE static void sorts() {
     CALL(qsort(numbers, sizeof numbers / sizeof *numbers, sizeof *numbers, compare));
 }
 
+static int compare_and_throw(const void *a, const void *b) {
+    static int calls;
+    if (calls++ % 5 == 4) {
+        NOTED("qsort_callback_before_its_throw", 84);
+        throw std::runtime_error("through a C function");
+    }
+    return *(const int *)a - *(const int *)b;
+}
+
+NOINLINE static void throws_through_qsort() {
+    int numbers[] = {5, 2, 9, 1, 7, 3, 8};
+    for (int i = 0; i < 3; i++) {
+        try {
+            CALL(qsort(numbers, sizeof numbers / sizeof *numbers, sizeof *numbers, compare_and_throw));
+        } catch (const std::exception &) {
+            NOTED("catch_beyond_qsort", 84);
+        }
+        NOTED("after_the_throw_through_qsort", 84);
+    }
+}
+
 __attribute__((always_inline)) static inline void inlined_inner(int n) { NOTED("inlined", n); }
 __attribute__((always_inline)) static inline void inlined_outer(int n) {
     inlined_inner(n * 2);
@@ -188,6 +209,7 @@ int main(int argc, char **argv) {
 #endif
     CALL(exceptions());
     CALL(sorts());
+    CALL(throws_through_qsort());
     CALL(inlines());
     CALL(calls_a_tail_caller());
     CALL(functions());

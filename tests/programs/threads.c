@@ -9,9 +9,9 @@
 static void *(*volatile volatile_malloc)(size_t) = malloc;
 static void (*volatile volatile_free)(void *) = free;
 
-enum { N_SHORT = 2000, N_AT_ONCE = 4, N_KEYS = 3, N_LATE = 25 };
+enum { N_SHORT = 10000, N_LIVE = 500, N_CANCELLED = 100, N_AT_ONCE = 4, N_KEYS = 3, N_LATE = 25 };
 
-/* Four at a time, two thousand in all; each allocates 5 blocks of 48 bytes and frees 4 of them. */
+/* Four at a time, ten thousand in all; each allocates 5 blocks of 48 bytes and frees 4 of them. */
 static void *short_thread(void *argument) {
     void *blocks[5];
     for (int i = 0; i < 5; i++)
@@ -47,6 +47,50 @@ static void *with_destructors(void *argument) {
     return argument;
 }
 
+/* All of them live at the same time: each allocates 20 blocks of 49 bytes, and frees half of them and half of its
+ * neighbour's when all have allocated. */
+static pthread_barrier_t all_have_allocated;
+static void *blocks_of[N_LIVE][20];
+
+static void *live_thread(void *argument) {
+    long me = (long)argument;
+    for (int i = 0; i < 20; i++)
+        blocks_of[me][i] = volatile_malloc(49);
+    pthread_barrier_wait(&all_have_allocated);
+    for (int i = 0; i < 10; i++)
+        volatile_free(blocks_of[me][i]);
+    for (int i = 10; i < 20; i++)
+        volatile_free(blocks_of[(me + 1) % N_LIVE][i]);
+    return argument;
+}
+
+static void run_live(void) {
+    static pthread_t threads[N_LIVE];
+    pthread_barrier_init(&all_have_allocated, NULL, N_LIVE);
+    for (long i = 0; i < N_LIVE; i++)
+        if (pthread_create(&threads[i], NULL, live_thread, (void *)i) != 0)
+            abort();
+    for (int i = 0; i < N_LIVE; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* Allocating is no cancellation point: a thread whose cancellation is pending does all of its work first. */
+static void clean_up(void *block) {
+    volatile_free(volatile_malloc(55));
+    volatile_free(block);
+}
+
+static void *cancelled_thread(void *argument) {
+    pthread_cleanup_push(clean_up, volatile_malloc(55));
+    pthread_cancel(pthread_self());
+    for (int i = 0; i < 98; i++)
+        volatile_free(volatile_malloc(55));
+    pthread_testcancel();
+    puts("not cancelled");
+    pthread_cleanup_pop(0);
+    return argument;
+}
+
 static void *named(void *name) {
     for (int i = 0; i < 10; i++)
         volatile_free(volatile_malloc(30));
@@ -68,6 +112,11 @@ int main(int argc, char **argv) {
     if (strcmp(scenario, "short") == 0)
         for (int i = 0; i < N_SHORT / N_AT_ONCE; i++)
             run(short_thread, N_AT_ONCE, NULL);
+    if (strcmp(scenario, "live") == 0)
+        run_live();
+    if (strcmp(scenario, "cancelled") == 0)
+        for (int i = 0; i < N_CANCELLED / N_AT_ONCE; i++)
+            run(cancelled_thread, N_AT_ONCE, NULL);
     if (strcmp(scenario, "destructors") == 0) {
         for (int i = 0; i < N_KEYS; i++)
             pthread_key_create(&keys[i], destroy);

@@ -11,6 +11,7 @@
 
 pub mod products;
 pub mod programs;
+pub mod soak;
 
 pub mod run;
 
@@ -18,5 +19,6 @@ pub mod info;
 
 pub mod counting;
 
+pub mod exact_stacks;
 pub mod notes;
 pub mod recorded;

@@ -50,3 +50,23 @@ fn thread_local_storage_needs_no_call_that_allocates() {
     let allocating = undefined.iter().filter(|name| Function::ALL.iter().any(|hook| hook.symbol() == *name));
     assert_eq!(allocating.collect::<Vec<_>>(), Vec::<&String>::new(), "it calls its own hooks");
 }
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_program_keeps_its_shadow_stack() {
+    let notes = binutils("readelf", &["-nW"]);
+    assert!(notes.contains("SHSTK"), "a process that loads it runs without a shadow stack:\n{notes}");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn every_hook_has_an_unwind_table_from_its_first_instruction() {
+    let tables = binutils("readelf", &["-wF"]);
+    let starts = tables.lines().filter_map(|line| line.split_once("pc=")?.1.split_once(".."));
+    let starts: BTreeSet<u64> = starts.filter_map(|(start, _)| u64::from_str_radix(start, 16).ok()).collect();
+    let symbols = binutils("nm", &["-D", "--defined-only"]);
+    for line in symbols.lines() {
+        let address = line.split(' ').next().and_then(|word| u64::from_str_radix(word, 16).ok());
+        assert!(address.is_some_and(|address| starts.contains(&address)), "{line} has none");
+    }
+}

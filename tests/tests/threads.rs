@@ -39,14 +39,27 @@ fn of_size(outcome: &Outcome, size: u64) -> (usize, usize, usize) {
 }
 
 #[test]
-fn two_thousand_short_threads_share_few_rings_and_lose_nothing() {
+fn ten_thousand_short_threads_share_few_rings_and_lose_nothing() {
     let outcome = threads("short");
-    assert_eq!(of_size(&outcome, 48), (10_000, 8_000, 2_000));
+    assert_eq!(of_size(&outcome, 48), (50_000, 40_000, 10_000));
     let recording = Recording::open(outcome.recording()).expect("it is a recording");
     // Two for each thread that runs at one time; a thread that has been joined may exist a moment longer.
     let at_most = 2 * (1 + 4) * 4;
     assert!(recording.header.n_rings <= at_most, "{} rings", recording.header.n_rings);
-    assert_eq!(number(&info(outcome.recording()), "threads"), 2_001);
+    assert_eq!(number(&info(outcome.recording()), "threads"), 10_001);
+}
+
+#[test]
+fn five_hundred_threads_that_live_at_once_have_a_ring_each() {
+    let outcome = threads("live");
+    assert_eq!(of_size(&outcome, 49), (10_000, 10_000, 500));
+    assert_eq!(number(&info(outcome.recording()), "threads"), 501);
+}
+
+#[test]
+fn a_pending_cancellation_waits_for_a_cancellation_point_which_no_hook_is() {
+    // Of each of 100 threads: 1 before, 98 with the cancellation pending, 1 in the cleanup handler.
+    assert_eq!(of_size(&threads("cancelled"), 55), (10_000, 10_000, 100));
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Stubs on aarch64. On entry `x30` is the return address, `sp` the caller's stack pointer, `x29` its own.
+//!
+//! Each has an unwind table, which a naked function gets only if it says so: a signal or a cancellation may come in it.
 
 /// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
 macro_rules! stub {
@@ -16,7 +18,14 @@ macro_rules! stub {
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
-            core::arch::naked_asm!("bti c", $($line,)* "b {target}", target = sym $target)
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "bti c",
+                $($line,)*
+                "b {target}",
+                ".cfi_endproc",
+                target = sym $target,
+            )
         }
     };
 }
@@ -32,6 +41,7 @@ macro_rules! stub_new {
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
             core::arch::naked_asm!(
+                ".cfi_startproc",
                 "bti c",
                 "adrp x9, {recorded}",
                 "ldrb w9, [x9, :lo12:{recorded}]",
@@ -43,14 +53,18 @@ macro_rules! stub_new {
                 "br x9",
                 "2:",
                 "stp x0, x1, [sp, -48]!",
+                ".cfi_def_cfa_offset 48",
                 "stp x2, x30, [sp, 16]",
+                ".cfi_offset x30, -24",
                 "mov x3, x30",
                 "add x4, sp, 48",
                 "mov x5, x29",
                 "bl {target}",
                 "mov x9, x0",
                 "ldp x2, x30, [sp, 16]",
+                ".cfi_restore x30",
                 "ldp x0, x1, [sp], 48",
+                ".cfi_def_cfa_offset 0",
                 "cbz x9, 3f",
                 "mov x0, x9",
                 "ret",
@@ -59,6 +73,7 @@ macro_rules! stub_new {
                 "add x9, x9, :lo12:{addresses}",
                 "ldr x9, [x9, {place}]",
                 "br x9",
+                ".cfi_endproc",
                 recorded = sym $crate::real::ALLOCATOR_DEFINES_NEW,
                 addresses = sym $crate::real::ADDRESSES,
                 place = const 8 * tm_common::functions::Function::$function as usize,

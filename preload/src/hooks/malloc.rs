@@ -39,11 +39,13 @@ extern "C" fn on_reallocarray(
     sp: usize,
     fp: usize,
 ) -> *mut c_void {
-    match count.checked_mul(size) {
-        Some(bytes) => reallocate(Function::Reallocarray, old, bytes, caller!(pc, sp, fp)),
-        // Larger than any object: fails, and sets errno as reallocarray(3) says.
-        None => real::realloc(old, usize::MAX),
+    let Some(bytes) = count.checked_mul(size) else { return real::reallocarray(old, count, size) };
+    let new = reallocate(Function::Reallocarray, old, bytes, caller!(pc, sp, fp));
+    if new.is_null() && bytes != 0 {
+        // Not every allocator's `realloc` sets errno. Its `reallocarray` does, and an overflow is all that this call is.
+        return real::reallocarray(old, usize::MAX, 2);
     }
+    new
 }
 
 fn reallocate(

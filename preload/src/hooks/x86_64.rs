@@ -1,4 +1,6 @@
 //! Stubs on x86_64. On entry `[rsp]` is the return address, `rsp + 8` the caller's stack pointer, `rbp` its own.
+//!
+//! Each has an unwind table, which a naked function gets only if it says so: a signal or a cancellation may come in it.
 
 /// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
 macro_rules! stub {
@@ -16,7 +18,14 @@ macro_rules! stub {
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
-            core::arch::naked_asm!("endbr64", $($line,)* "jmp {target}", target = sym $target)
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                $($line,)*
+                "jmp {target}",
+                ".cfi_endproc",
+                target = sym $target,
+            )
         }
     };
 }
@@ -32,6 +41,7 @@ macro_rules! stub_new {
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
             core::arch::naked_asm!(
+                ".cfi_startproc",
                 "endbr64",
                 "cmp byte ptr [rip + {recorded}], 0",
                 "jne 2f",
@@ -41,20 +51,27 @@ macro_rules! stub_new {
                 "jmp rax",
                 "2:",
                 "push rdi",
+                ".cfi_adjust_cfa_offset 8",
                 "push rsi",
+                ".cfi_adjust_cfa_offset 8",
                 "push rdx",
+                ".cfi_adjust_cfa_offset 8",
                 "mov rcx, [rsp + 24]",
                 "lea r8, [rsp + 32]",
                 "mov r9, rbp",
                 "call {target}",
                 "pop rdx",
+                ".cfi_adjust_cfa_offset -8",
                 "pop rsi",
+                ".cfi_adjust_cfa_offset -8",
                 "pop rdi",
+                ".cfi_adjust_cfa_offset -8",
                 "test rax, rax",
                 "jz 3f",
                 "ret",
                 "3:",
                 "jmp qword ptr [rip + {addresses} + {place}]",
+                ".cfi_endproc",
                 recorded = sym $crate::real::ALLOCATOR_DEFINES_NEW,
                 addresses = sym $crate::real::ADDRESSES,
                 place = const 8 * tm_common::functions::Function::$function as usize,

@@ -56,10 +56,7 @@ impl Recording {
     #[cold]
     pub fn calibrate_now(&self) {
         let Some(header) = self.header() else { return };
-        // Acquire and release: a try-lock around the three stores.
-        if self.calibrating.swap(true, Ordering::Acquire) {
-            return;
-        }
+        let Some(_held) = self.calibrating.take() else { return };
         let monotonic_ns = syscall::clock_ns(libc::CLOCK_MONOTONIC);
         let counter = self.counter();
         write_pair(
@@ -67,7 +64,6 @@ impl Recording {
             [(&header.latest_counter, counter), (&header.latest_monotonic_ns, monotonic_ns)],
         );
         self.last_calibration.store(counter, Ordering::Relaxed);
-        self.calibrating.store(false, Ordering::Release);
     }
 }
 

@@ -48,13 +48,9 @@ impl Recording {
         if self.is_resting() {
             return None;
         }
-        // Acquire and release: a try-lock around the replacement of the current extent.
-        let room = if self.growing.swap(true, Ordering::Acquire) {
-            self.map_extent(SMALL_GRAINS).and_then(|extent| take(extent, needed, wanted))
-        } else {
-            let room = self.replace_extent(current, needed, wanted);
-            self.growing.store(false, Ordering::Release);
-            room
+        let room = match self.growing.take() {
+            Some(_held) => self.replace_extent(current, needed, wanted),
+            None => self.map_extent(SMALL_GRAINS).and_then(|extent| take(extent, needed, wanted)),
         };
         // Relaxed: decides how often it is tried.
         self.failed.store(room.is_none(), Ordering::Relaxed);
@@ -134,10 +130,10 @@ impl Recording {
         // Relaxed: nobody is given the rest after this, which is all that is needed.
         let used = extent.used.swap(extent.sequence, Ordering::Relaxed).min(extent.sequence);
         let unused = u64::from(extent.sequence - used);
-        // Acquire and release: one thread at a time.
-        if unused == 0 || self.growing.swap(true, Ordering::Acquire) {
+        if unused == 0 {
             return;
         }
+        let Some(_held) = self.growing.take() else { return };
         let file = self.file();
         if let Ok(fd) = syscall::open(file.path.as_c_str(), libc::O_RDWR | libc::O_NOFOLLOW, 0) {
             if syscall::status(fd).is_ok_and(|status| status.identity == file.identity) {
@@ -145,7 +141,6 @@ impl Recording {
             }
             syscall::close(fd);
         }
-        self.growing.store(false, Ordering::Release);
     }
 }
 

@@ -23,6 +23,7 @@ use tm_common::segment::MappedSegment;
 use crate::sys::message::Message;
 use crate::sys::syscall::Errno;
 use crate::sys::text::Text;
+use crate::sys::try_lock::TryLock;
 
 /// The longest path that the kernel takes, `PATH_MAX`.
 pub const PATH_BYTES: usize = 4096;
@@ -35,12 +36,12 @@ pub struct Recording {
     file: UnsafeCell<FileIdentity>,
     extent: AtomicPtr<MappedSegment>,
     extent_grains: AtomicU32,
-    growing: AtomicBool,
+    growing: TryLock,
     metadata: AtomicPtr<MappedSegment>,
     process: AtomicU32,
     epoch: AtomicU32,
     own_epoch: AtomicU32,
-    calibrating: AtomicBool,
+    calibrating: TryLock,
     clock_is_counter: AtomicBool,
     clock_shift: AtomicU32,
     last_calibration: AtomicU64,
@@ -73,12 +74,12 @@ impl Recording {
             file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, identity: (0, 0) }),
             extent: AtomicPtr::new(core::ptr::null_mut()),
             extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
-            growing: AtomicBool::new(false),
+            growing: TryLock::new(),
             metadata: AtomicPtr::new(core::ptr::null_mut()),
             process: AtomicU32::new(0),
             epoch: AtomicU32::new(0),
             own_epoch: AtomicU32::new(0),
-            calibrating: AtomicBool::new(false),
+            calibrating: TryLock::new(),
             clock_is_counter: AtomicBool::new(false),
             clock_shift: AtomicU32::new(0),
             last_calibration: AtomicU64::new(0),
@@ -150,8 +151,8 @@ impl Recording {
         // Most children live shortly: what they need beyond the parent's extent starts small.
         self.extent_grains.store(extent::CHILD_GRAINS, Ordering::Relaxed);
         // Try-locks of the parent's other threads were copied locked.
-        self.growing.store(false, Ordering::Relaxed);
-        self.calibrating.store(false, Ordering::Relaxed);
+        self.growing.after_fork();
+        self.calibrating.after_fork();
         parent
     }
 

@@ -15,13 +15,16 @@ use tm_common::header::Loss;
 
 use super::{Session, WORD_RECORDING};
 use crate::sys::syscall;
+use crate::sys::try_lock::SignalsBlocked;
 
 /// Makes the calling process a process of its own in the recording; whether it records now.
 #[cold]
 pub fn continue_in_child(session: &Session) -> bool {
+    // A handler that left by siglongjmp would leave the child without a process for ever.
+    let _blocked = SignalsBlocked::now();
     let pid = syscall::getpid();
-    // Relaxed: decides who sets up. Whoever comes meanwhile, in a signal handler or in a thread that the child has
-    // started already, loses an event.
+    // Relaxed: decides who sets up. Whoever comes meanwhile, in a thread that the child has started already, loses an
+    // event.
     if session.pid.swap(pid, Ordering::Relaxed) == pid {
         session.recording.lose(Loss::NotReady);
         return false;

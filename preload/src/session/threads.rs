@@ -11,6 +11,7 @@ use tm_common::ids::{Stamp, ThreadIndex};
 use super::Session;
 use crate::recording::ring::Ring;
 use crate::sys::tls::ThreadBlock;
+use crate::sys::try_lock::SignalsBlocked;
 use crate::sys::{pages, syscall};
 use crate::unwind::Frames;
 use crate::unwind::stack_cache::StackCache;
@@ -136,6 +137,8 @@ impl Threads {
         if syscall::getpid() != session.pid.load(Ordering::Relaxed) {
             return None;
         }
+        // A handler that left by siglongjmp would leave a place that nobody has.
+        let _blocked = SignalsBlocked::now();
         let tid = syscall::gettid();
         let place = self.take_over(session, tid).or_else(|| self.append(tid))?;
         let header = session.recording.header()?;

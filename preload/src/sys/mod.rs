@@ -12,6 +12,7 @@ pub mod process;
 pub mod syscall;
 pub mod text;
 pub mod tls;
+pub mod try_lock;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

@@ -4,9 +4,10 @@ use core::ops::Range;
 
 use super::dwarf as dw;
 
-/// Reads forward in `[at, end)`; every read is `None` beyond it.
+/// Reads forward in `[at, end)`; every read is `None` beyond it, and it never moves to before `start`.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes {
+    start: usize,
     at: usize,
     end: usize,
 }
@@ -17,11 +18,11 @@ impl Bytes {
     /// # Safety
     /// The range is readable for as long as the cursor is used.
     pub unsafe fn new(range: Range<usize>) -> Bytes {
-        Bytes { at: range.start, end: range.end }
+        Bytes { start: range.start, at: range.start, end: range.end }
     }
 
     /// A cursor over nothing.
-    pub const EMPTY: Bytes = Bytes { at: 0, end: 0 };
+    pub const EMPTY: Bytes = Bytes { start: 0, at: 0, end: 0 };
 
     /// Where the cursor stands.
     pub fn position(&self) -> usize {
@@ -33,9 +34,9 @@ impl Bytes {
         self.end.saturating_sub(self.at)
     }
 
-    /// Moves to `at`, which must be in front of the end.
+    /// Moves to `at`, forward or back: tables point to each other both ways.
     pub fn seek(&mut self, at: usize) -> Option<()> {
-        (at <= self.end).then(|| self.at = at)
+        (self.start..=self.end).contains(&at).then(|| self.at = at)
     }
 
     /// Splits off the next `len` bytes.
@@ -43,7 +44,7 @@ impl Bytes {
         if len > self.remaining() {
             return None;
         }
-        let part = Bytes { at: self.at, end: self.at + len };
+        let part = Bytes { start: self.at, at: self.at, end: self.at + len };
         self.at += len;
         Some(part)
     }

@@ -2,11 +2,12 @@
 
 use core::cell::UnsafeCell;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::recording::{PATH_BYTES, Recording};
 use crate::sys::elf::Image;
 use crate::sys::link_map::{self, LinkMap};
+use crate::sys::try_lock::TryLock;
 use crate::sys::{pages, syscall};
 
 /// How many objects are remembered. One more is looked up at each miss, and recorded again: slower, not wrong.
@@ -53,7 +54,7 @@ pub struct Modules {
     /// [`MODULES_MAX`] places in memory of their own; null before the start.
     places: AtomicPtr<Place>,
     count: AtomicU32,
-    adding: AtomicBool,
+    adding: TryLock,
 }
 
 // SAFETY: a place's module is written by the thread that holds `adding`, before `state` is READY; others read it then.
@@ -65,7 +66,7 @@ impl Modules {
         Modules {
             places: AtomicPtr::new(core::ptr::null_mut()),
             count: AtomicU32::new(0),
-            adding: AtomicBool::new(false),
+            adding: TryLock::new(),
         }
     }
 
@@ -117,10 +118,7 @@ impl Modules {
 
     /// Remembers and records a module, unless another thread is adding one: then the next miss will.
     fn add(&self, recording: &Recording, module: Module, image: &Image) {
-        // Acquire and release: a try-lock around the search and the addition.
-        if self.adding.swap(true, Ordering::Acquire) {
-            return;
-        }
+        let Some(_held) = self.adding.take() else { return };
         let is_new = !self.known().any(|(_, known)| known.start == module.start);
         let count = self.count.load(Ordering::Relaxed);
         if let Some(place) = self.place(count as usize).filter(|_| is_new) {
@@ -131,7 +129,6 @@ impl Modules {
             self.count.store(count + 1, Ordering::Release);
             record(recording, module, image);
         }
-        self.adding.store(false, Ordering::Release);
     }
 
     /// Looks which modules are not loaded any more. If there are any, an epoch begins without them, and true is
@@ -160,8 +157,7 @@ impl Modules {
 
     /// Releases the try-lock that a forked child may have inherited locked.
     pub fn after_fork(&self) {
-        // Relaxed: the process has one thread now.
-        self.adding.store(false, Ordering::Relaxed);
+        self.adding.after_fork();
     }
 }
 

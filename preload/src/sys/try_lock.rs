@@ -1,0 +1,85 @@
+//! A lock that nobody waits for, and that cannot be left locked.
+//!
+//! While it is held, all signals of the thread are blocked: a handler that leaves by `siglongjmp` and a cancellation
+//! would leave it locked for ever, and whatever it guards undone for the rest of the program.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::syscall;
+
+/// The calling thread's signals, blocked until this is dropped.
+#[derive(Debug)]
+pub struct SignalsBlocked(u64);
+
+impl SignalsBlocked {
+    /// Blocks all of them, also those that libc keeps for itself.
+    #[cold]
+    pub fn now() -> SignalsBlocked {
+        SignalsBlocked(syscall::set_signal_mask(u64::MAX))
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        syscall::set_signal_mask(self.0);
+    }
+}
+
+/// The lock.
+#[derive(Debug)]
+pub struct TryLock(AtomicBool);
+
+/// Has the lock until it is dropped.
+#[derive(Debug)]
+pub struct Held<'a> {
+    lock: &'a TryLock,
+    _signals: SignalsBlocked,
+}
+
+impl TryLock {
+    /// Unlocked.
+    pub const fn new() -> TryLock {
+        TryLock(AtomicBool::new(false))
+    }
+
+    /// Takes the lock, unless somebody has it.
+    #[cold]
+    pub fn take(&self) -> Option<Held<'_>> {
+        let signals = SignalsBlocked::now();
+        // Acquire: receives what the last holder did.
+        let taken = self.0.swap(true, Ordering::Acquire);
+        (!taken).then_some(Held { lock: self, _signals: signals })
+    }
+
+    /// Unlocks what a forked child has inherited locked from a thread that it does not have.
+    pub fn after_fork(&self) {
+        // Relaxed: the process has one thread now.
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Release: publishes what was done under the lock. The signals come back afterwards.
+        self.lock.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holder_at_a_time_and_no_signals_meanwhile() {
+        let lock = TryLock::new();
+        let before = syscall::set_signal_mask(0);
+        let held = lock.take();
+        assert!(held.is_some() && lock.take().is_none());
+        // SIGKILL and SIGSTOP cannot be blocked; the kernel leaves them out.
+        let unblockable = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
+        assert_eq!(syscall::set_signal_mask(u64::MAX), !unblockable);
+        drop(held);
+        assert!(lock.take().is_some());
+        assert_eq!(syscall::set_signal_mask(before), 0);
+    }
+}

@@ -1,0 +1,109 @@
+//! Code that no unwind table describes, or a table made at run time, or a damaged one: what can be known is exact, the
+//! rest is marked as a guess, and no read of ours ever faults.
+
+use std::path::{Path, PathBuf};
+
+use tm_common::stack::FrameKind;
+use tm_tests::exact_stacks::record;
+use tm_tests::info::{assert_nothing_missing, info, number};
+use tm_tests::programs::compile;
+use tm_tests::recorded::hexadecimal;
+use tm_tests::run::Run;
+use tm_tests::soak::times;
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn generated_code_with_frame_pointers_is_walked_and_marked_as_a_guess() {
+    let program = compile("generated_code.c", &["-O2"]);
+    let (recorded, notes) = record(&program, &["unregistered"]);
+    assert_eq!(notes.list.len(), 6);
+    for note in &notes.list {
+        let frames = recorded.frames(recorded.last_of(note.block));
+        let addresses: Vec<u64> = frames.iter().map(|frame| frame.pc).collect();
+        // libgcc knows nothing beyond the generated code's return address; the frame pointer leads on to `calls`.
+        let n_known = note.frames.len();
+        assert_eq!(addresses[1..n_known], note.frames[1..], "{}", hexadecimal(addresses.iter().copied()));
+        assert!(frames.len() > n_known + 2, "it ends in the generated code");
+        assert!(frames[..n_known].iter().all(|frame| frame.kind == FrameKind::Return));
+        assert!(frames[n_known..].iter().all(|frame| frame.kind == FrameKind::Guessed));
+    }
+}
+
+/// Registered tables are libgcc's; they are not read. What lies beyond such code must not pass for exact.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn beyond_generated_code_without_frame_pointers_everything_is_marked_as_a_guess() {
+    let program = compile("generated_code.c", &["-O2"]);
+    let (recorded, notes) = record(&program, &["registered"]);
+    assert_eq!(notes.list.len(), 6);
+    for note in &notes.list {
+        let frames = recorded.frames(recorded.last_of(note.block));
+        // `innermost`, and the generated code that called it.
+        assert_eq!(frames[1].pc, note.frames[1]);
+        assert!(frames[2..].iter().all(|frame| frame.kind == FrameKind::Guessed), "{frames:?}");
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn garbage_in_the_frame_pointer_of_code_without_tables_is_not_followed_to_a_fault() {
+    let run = Run::new(compile("no_tables.c", &["-O2", "-g", "-pthread"])).env("TM_SELF_CHECK", "1");
+    let outcome = run.recorded();
+    outcome.assert_like(&run.bare());
+    assert_eq!(outcome.stdout, "0 faults\n");
+    let info = info(outcome.recording());
+    assert_nothing_missing(&info);
+    assert!(number(&info, "self_checks") > 100);
+    assert_eq!(number(&info, "self_check_differences"), 0);
+}
+
+/// A copy of `library` whose section of unwind tables is overwritten in places that `seed` decides.
+fn damaged_copy(library: &Path, folder: &Path, seed: u64) -> PathBuf {
+    let mut bytes = std::fs::read(library).expect("it was compiled");
+    let (offset, size) = tables_of(&bytes);
+    let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random as usize
+    };
+    for _ in 0..1 + next() % 12 {
+        bytes[offset + next() % size] = [0, 0xff, 0x7f, 0x80, next() as u8][next() % 5];
+    }
+    let copy = folder.join(format!("damaged-{seed}.so"));
+    std::fs::write(&copy, bytes).expect("the temporary folder can be written");
+    copy
+}
+
+/// Where `.eh_frame_hdr` and what follows it stand in an ELF file: its segment `PT_GNU_EH_FRAME`, and a page after it.
+fn tables_of(elf: &[u8]) -> (usize, usize) {
+    const PT_GNU_EH_FRAME: u64 = 0x6474_e550;
+    let number = |at: usize, len: usize| {
+        elf[at..at + len].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    let (headers, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    let header = (0..count).map(|place| (headers + place * size) as usize);
+    let header = header.into_iter().find(|at| number(*at, 4) == PT_GNU_EH_FRAME).expect("it has tables");
+    let (offset, len) = (number(header + 8, 8) as usize, number(header + 32, 8) as usize);
+    (offset, len + 200)
+}
+
+#[test]
+fn damaged_unwind_tables_cost_frames_and_nothing_else() {
+    let library =
+        compile("library.c", &["-O1", "-shared", "-fPIC", "-DALLOCATES=one_allocates", "-DSIZE=100"]);
+    let folder = tempfile::TempDir::with_prefix("tm-tables-").expect("the temporary folder can be written");
+    let n = u64::from(times(200, 4_000));
+    let copies: Vec<PathBuf> = (0..n).map(|seed| damaged_copy(&library, folder.path(), seed)).collect();
+    let run = Run::new(compile("calls_libraries.c", &["-O1"])).args(&copies);
+    for variables in [[("TM_SELF_CHECK", "0")], [("TM_SELF_CHECK", "1")]] {
+        let run = run.clone().env(variables[0].0, variables[0].1);
+        let outcome = run.recorded();
+        outcome.assert_like(&run.bare());
+        assert_eq!(outcome.stdout, format!("{n} called\n"));
+        let info = info(outcome.recording());
+        assert_nothing_missing(&info);
+        assert_eq!(number(&info, "self_check_differences"), 0);
+    }
+}
