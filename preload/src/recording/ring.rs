@@ -9,6 +9,7 @@ use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader,
 use tm_common::varint::Writer;
 
 use super::Recording;
+use crate::sys::try_lock::SignalsBlocked;
 
 /// How large a ring's segments are: small for the many threads that allocate little, then 64 KiB.
 const GRAINS: [u16; 3] = [1, 4, GRAINS_MAX];
@@ -79,6 +80,8 @@ impl Ring {
     #[cold]
     fn begin_segment(&mut self, recording: &Recording, stamp: Stamp) -> bool {
         let Some(header) = recording.header() else { return false };
+        // A handler that left by siglongjmp would leave a number without a segment: a hole in the chain.
+        let _blocked = SignalsBlocked::now();
         let wanted = GRAINS.get(self.sequence as usize).copied().unwrap_or(GRAINS_MAX);
         let Some(room) = recording.claim(1, wanted) else { return false };
         if self.sequence == 0 {

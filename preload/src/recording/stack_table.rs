@@ -3,7 +3,7 @@
 //! A node is never changed or removed. Two threads that meet the same new frame at once may write it twice; readers
 //! see two nodes of equal content, which is right, if a little wasteful. Nobody ever waits.
 
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Epoch, RingIndex, StackId, Stamp, ThreadIndex};
@@ -12,6 +12,7 @@ use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 
 use super::Recording;
 use crate::sys::pages;
+use crate::sys::try_lock::TryLock;
 
 /// Slots of the first hash table: 1 MiB, of which only touched pages cost memory.
 const SLOTS_MIN: usize = 64 * 1024;
@@ -46,7 +47,7 @@ struct Table {
 pub struct StackTable {
     segment: AtomicPtr<MappedSegment>,
     table: AtomicPtr<Table>,
-    growing: AtomicBool,
+    growing: TryLock,
 }
 
 /// Finds nodes that are known: nearly all stand in their first slot.
@@ -125,7 +126,7 @@ impl StackTable {
         StackTable {
             segment: AtomicPtr::new(core::ptr::null_mut()),
             table: AtomicPtr::new(core::ptr::null_mut()),
-            growing: AtomicBool::new(false),
+            growing: TryLock::new(),
         }
     }
 
@@ -261,10 +262,7 @@ impl StackTable {
     /// being found again.
     #[cold]
     fn replace(&self, seen: *mut Table, epochs: u32) -> bool {
-        // Acquire and release: a try-lock around the replacement.
-        if self.growing.swap(true, Ordering::Acquire) {
-            return false;
-        }
+        let Some(_held) = self.growing.take() else { return false };
         let unchanged = self.table.load(Ordering::Acquire) == seen;
         // SAFETY: tables are never unmapped.
         let old = unsafe { seen.as_ref() }.filter(|old| old.epochs == epochs);
@@ -275,7 +273,6 @@ impl StackTable {
             // Release: publishes the new table's content. What others add to the old one meanwhile is not found again.
             self.table.store(core::ptr::from_ref(new).cast_mut(), Ordering::Release);
         }
-        self.growing.store(false, Ordering::Release);
         new.is_some() || !unchanged
     }
 
@@ -288,8 +285,7 @@ impl StackTable {
 
     /// Releases the try-lock that a forked child may have inherited locked.
     pub fn after_fork(&self) {
-        // Relaxed: the process has one thread now.
-        self.growing.store(false, Ordering::Relaxed);
+        self.growing.after_fork();
     }
 }
 

@@ -28,6 +28,8 @@ const STT_GNU_IFUNC: u8 = 10;
 /// A version that is not the default one: old programs only.
 const VERSION_HIDDEN: u16 = 0x8000;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+/// The smallest page that there is.
+const PAGE_BYTES_MIN: usize = 4096;
 const NT_GNU_BUILD_ID: u32 = 3;
 
 /// The address of function `name` if `map` defines it; an indirect function is resolved.
@@ -178,6 +180,27 @@ impl Image {
         let starts = self.loads().map(|header| header.p_vaddr as usize);
         let ends = self.loads().map(|header| (header.p_vaddr + header.p_memsz) as usize);
         self.bias.wrapping_add(starts.min().unwrap_or(0))..self.bias.wrapping_add(ends.max().unwrap_or(0))
+    }
+
+    /// What can be read around `address`: the segments from its own on, to both sides, as far as they follow each other
+    /// without a hole, where nothing is mapped.
+    pub fn readable_around(&self, address: usize) -> Range<usize> {
+        let pages = |header: &ProgramHeader| {
+            let start = self.bias.wrapping_add(header.p_vaddr as usize);
+            let end = start.wrapping_add(header.p_memsz as usize);
+            start / PAGE_BYTES_MIN * PAGE_BYTES_MIN..end.next_multiple_of(PAGE_BYTES_MIN)
+        };
+        let mut found = address..address;
+        // Segments are in the order of their addresses: one pass goes on upward, and one a segment downward.
+        for _ in 0..self.headers.len() {
+            let readable = self.loads().filter(|header| header.p_flags & libc::PF_R != 0);
+            for segment in readable.map(pages) {
+                if segment.start <= found.end && found.start <= segment.end {
+                    found = found.start.min(segment.start)..found.end.max(segment.end);
+                }
+            }
+        }
+        found
     }
 
     /// The address of `.eh_frame_hdr`.

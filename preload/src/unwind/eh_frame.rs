@@ -30,10 +30,10 @@ pub struct Entry {
     pub pointer_encoding: u8,
 }
 
-/// The entry that covers `address` in a module whose mapping is `module` and whose `.eh_frame_hdr` stands at `header`.
-pub fn find(module: Range<usize>, header: usize, address: usize) -> Option<Entry> {
+/// The entry that covers `address`, by the `.eh_frame_hdr` at `header`, around which `tables` can be read.
+pub fn find(tables: Range<usize>, header: usize, address: usize) -> Option<Entry> {
     // SAFETY: the module's segments are mapped while a frame of it is on the stack.
-    let mut all = unsafe { Bytes::new(module) };
+    let mut all = unsafe { Bytes::new(tables) };
     all.seek(header)?;
     let at = search(all, header, address)?;
     all.seek(at)?;

@@ -22,6 +22,8 @@ pub struct Module {
     pub end: usize,
     /// The address of `.eh_frame_hdr`, 0 if it has none.
     pub eh_frame_header: usize,
+    /// What can be read around it: a module's segments may have holes between them.
+    tables: (usize, usize),
     map: *const LinkMap,
     dynamic: usize,
 }
@@ -31,6 +33,11 @@ impl Module {
     fn is_loaded(&self) -> bool {
         link_map::object_at(self.start)
             .is_some_and(|(map, _)| core::ptr::eq(map, self.map) && map.dynamic() as usize == self.dynamic)
+    }
+
+    /// Where its unwind tables may be read.
+    pub fn tables(&self) -> Range<usize> {
+        self.tables.0..self.tables.1
     }
 
     /// Its addresses.
@@ -164,10 +171,13 @@ impl Modules {
 fn describe(map: &'static LinkMap, start: Option<usize>) -> Option<(Module, Image)> {
     let image = Image::of(map, start)?;
     let range = image.range();
+    let eh_frame_header = image.eh_frame_header().unwrap_or(0);
+    let tables = image.readable_around(eh_frame_header);
     let module = Module {
         start: range.start,
         end: range.end,
-        eh_frame_header: image.eh_frame_header().unwrap_or(0),
+        eh_frame_header,
+        tables: (tables.start, tables.end),
         map: core::ptr::from_ref(map),
         dynamic: map.dynamic() as usize,
     };

@@ -197,7 +197,7 @@ impl Unwinder {
         if module.eh_frame_header == 0 {
             return None;
         }
-        let entry = eh_frame::find(module.range(), module.eh_frame_header, address)?;
+        let entry = eh_frame::find(module.tables(), module.eh_frame_header, address)?;
         cfi::evaluate(&entry, address)
     }
 
