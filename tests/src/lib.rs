@@ -11,6 +11,7 @@
 
 pub mod products;
 pub mod programs;
+pub mod soak;
 
 pub mod run;
 

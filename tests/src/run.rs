@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::products::products;
+use crate::soak;
 
-/// No test program runs longer than a few seconds; one that does hangs.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// No test program runs longer than a few seconds, in its long form than some minutes; one that does hangs.
+fn timeout() -> Duration {
+    Duration::from_secs(if soak::is_long() { 1800 } else { 120 })
+}
 
 /// A program with its arguments and environment, to be run once or more often.
 #[derive(Clone, Debug)]
@@ -161,7 +164,7 @@ impl Running {
     /// # Panics
     /// It does not come.
     pub fn finish(mut self) -> Outcome {
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + timeout();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
