@@ -176,6 +176,15 @@ pub fn mprotect(address: usize, len: usize, protection: i32) -> Result<usize> {
     unsafe { call!(SYS_mprotect, address, len, protection) }
 }
 
+/// Whether the word at `address` can be read: a call of `rt_sigprocmask` that must fail, but for another reason if the
+/// kernel could read its signal set there.
+pub fn is_readable(address: usize) -> bool {
+    const NO_SUCH_WAY: usize = usize::MAX;
+    // SAFETY: the kernel reads 8 bytes or refuses, and changes nothing for a way that does not exist.
+    let result = unsafe { call!(SYS_rt_sigprocmask, NO_SUCH_WAY, address, 0, 8) };
+    result == Err(Errno(libc::EINVAL))
+}
+
 /// `ioctl` with a structure.
 pub fn ioctl<T>(fd: i32, request: usize, argument: &mut T) -> Result<usize> {
     // SAFETY: the structure is the one that the request takes, which its only caller (`maps`) ensures.
