@@ -2,7 +2,7 @@
  *
  * BURST_FILE is an array of 8-byte numbers that outlives us: for each thread its tid, allocations begun, allocations
  * done, frees begun, frees done. When each thread has done some, the main thread ends the process as the first argument
- * says; without one somebody else has to. */
+ * says; without one somebody else has to, and an alarm sees to it that it ends at all. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -68,6 +68,7 @@ static void end(const char *how) {
 }
 
 int main(int argc, char **argv) {
+    alarm(60);
     int file = open(getenv("BURST_FILE"), O_RDWR);
     void *map = mmap(NULL, N_THREADS * sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (map == MAP_FAILED)

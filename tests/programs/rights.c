@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -78,6 +79,10 @@ static void give_up(const char *what) {
         forbid(SYS_fallocate, refused);
     } else if (!strcmp(what, "open, or be killed")) {
         forbid(SYS_openat, SECCOMP_RET_KILL_PROCESS);
+    } else if (!strcmp(what, "writable output")) {
+        must(unshare(CLONE_NEWNS) == 0, "unshare");
+        must(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private mounts");
+        must(mount("none", dirname(strdup(getenv("TM_OUT"))), "tmpfs", MS_RDONLY, NULL) == 0, "mount");
     } else if (!strcmp(what, "proc")) {
         must(unshare(CLONE_NEWNS) == 0, "unshare");
         must(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private mounts");

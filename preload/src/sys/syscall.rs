@@ -239,6 +239,13 @@ pub fn clock_ns(clock: i32) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// `nanosleep`, which a signal may cut short.
+pub fn pause_ns(ns: i64) {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: ns };
+    // SAFETY: the structure is the kernel's; the rest is not asked for.
+    let _ = unsafe { call!(SYS_nanosleep, &raw const time, 0) };
+}
+
 /// The host's name, ended by a NUL.
 pub fn host_name() -> [u8; 65] {
     // SAFETY: utsname is plain data, all zeros is a value of it.
