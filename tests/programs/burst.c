@@ -16,12 +16,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { N_THREADS = 4, N_BLOCKS = 100, ENOUGH = 20000, MEMORY_LIMIT = 200 << 20 };
+enum { N_THREADS = 4, N_BLOCKS = 100, ENOUGH = 20000, MEMORY_LIMIT = 100 << 20 };
 
 static struct counts {
     _Atomic uint64_t tid, allocations_begun, allocations_done, frees_begun, frees_done;
 } *counts;
-static size_t largest = 1000;
+static int keep_all;
 
 static void *burst(void *argument) {
     struct counts *mine = argument;
@@ -29,13 +29,13 @@ static void *burst(void *argument) {
     mine->tid = (uint64_t)syscall(SYS_gettid);
     for (unsigned i = 0;; i++) {
         void **place = &blocks[(i * 31) % N_BLOCKS];
-        if (*place) {
+        if (*place && !keep_all) {
             atomic_fetch_add(&mine->frees_begun, 1);
             free(*place);
             atomic_fetch_add(&mine->frees_done, 1);
         }
         atomic_fetch_add(&mine->allocations_begun, 1);
-        *place = malloc(i % largest);
+        *place = malloc(i % 1000);
         if (!*place)
             abort();
         atomic_fetch_add(&mine->allocations_done, 1);
@@ -75,10 +75,10 @@ int main(int argc, char **argv) {
         return 1;
     counts = map;
     close(file);
-    if (argc > 1 && !strcmp(argv[1], "out of memory")) {
-        struct rlimit limit = {MEMORY_LIMIT, MEMORY_LIMIT};
-        setrlimit(RLIMIT_DATA, &limit);
-        largest = 16 << 20;
+    struct rlimit limit = {MEMORY_LIMIT, MEMORY_LIMIT};
+    if (argc > 1 && !strncmp(argv[1], "out of ", 7)) {
+        setrlimit(!strcmp(argv[1], "out of memory") ? RLIMIT_DATA : RLIMIT_AS, &limit);
+        keep_all = 1;
     }
     pthread_t threads[N_THREADS];
     for (int i = 0; i < N_THREADS; i++)
