@@ -1,5 +1,5 @@
-/* Ways to make a process, one scenario per argument. Every child allocates and gives most of it back; who counts is
- * the preloaded oracle. The second argument is how often. */
+/* Ways to make a process, one scenario per argument. Every child allocates and gives it back; who counts is the
+ * preloaded oracle. The second argument is how often. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -25,11 +25,16 @@ static void churn(int n) {
         volatile_free(kept[i % 16]);
         kept[i % 16] = volatile_malloc((size_t)(i % 300));
     }
+    for (int i = 0; i < 16; i++)
+        volatile_free(kept[i]);
 }
 
+/* Rests now and then, so that the recording of many forks stays small. */
 static void *churns(void *unused) {
-    while (!stop)
-        churn(100);
+    while (!stop) {
+        churn(1000);
+        usleep(200);
+    }
     return unused;
 }
 

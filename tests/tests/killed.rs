@@ -151,7 +151,7 @@ fn every_end_while_others_allocate_keeps_what_was_done_before() {
         ("segfault", None, Some(11), "unknown"),
         ("terminated", None, Some(15), "unknown"),
     ] {
-        for _ in 0..times(1, 20) {
+        for _ in 0..times(1, 10) {
             let (outcome, ending) = ended_by(how);
             assert_eq!((outcome.status.code(), outcome.status.signal()), (code, signal), "{how}");
             assert_eq!(ending, expected, "{how}");
