@@ -57,6 +57,10 @@ fn recorded(path: &Path) -> HashMap<u64, (u64, u64)> {
     assert!(recording.problems.is_empty(), "{:?}", recording.problems);
     let tids: HashMap<_, _> = recording.threads.iter().map(|thread| (thread.index, thread.tid)).collect();
     let mut calls = HashMap::new();
+    if recording.processes.is_empty() {
+        // Killed between the file's name and its first record: no event comes before that one.
+        return calls;
+    }
     events(&recording, ProcessIndex(0), |event| {
         let (allocations, frees) = calls.entry(u64::from(tids[&event.thread])).or_default();
         *allocations += u64::from(event.action == Action::Allocate);
