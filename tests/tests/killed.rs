@@ -102,7 +102,7 @@ fn kill_9_in_mid_burst_loses_at_most_the_call_that_each_thread_was_in() {
         while counted(&file).iter().any(|thread| thread.allocations_done < 100) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(random_below(Duration::from_millis(60)));
+        std::thread::sleep(random_below(Duration::from_millis(20)));
         running.child.kill().expect("it runs");
         let outcome = running.finish();
         assert_all_is_there(outcome.recording(), &file);
