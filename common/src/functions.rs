@@ -117,6 +117,7 @@ functions! {
     36 DeregisterFrame     "__deregister_frame"                        "__deregister_frame"              Module     System;
     37 UnderscoreExit      "_exit"                                     "_exit"                           Exit       System;
     38 UnderscoreExitC99   "_Exit"                                     "_Exit"                           Exit       System;
+    39 QuickExit           "quick_exit"                                "quick_exit"                      Exit       System;
 }
 
 #[cfg(test)]

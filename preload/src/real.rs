@@ -12,6 +12,7 @@ use tm_common::functions::{Family, Function};
 
 use crate::sys::elf;
 use crate::sys::link_map::LinkMap;
+use crate::sys::syscall;
 use crate::sys::text::Text;
 
 /// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.
@@ -194,6 +195,12 @@ pub fn malloc_usable_size(block: *mut c_void) -> usize {
 /// `dlclose`.
 pub fn dlclose(handle: *mut c_void) -> c_int {
     call_real!(Dlclose as fn(handle: *mut c_void) -> c_int, or - 1)
+}
+
+/// `quick_exit`. Whoever calls it has a C library with it; if not, the process ends all the same.
+pub fn quick_exit(status: c_int) -> ! {
+    call_real!(QuickExit as fn(status: c_int) -> (), or());
+    syscall::exit_group(status)
 }
 
 /// `__register_frame` and `__deregister_frame`; nothing where the process has no registry.

@@ -226,6 +226,18 @@ impl Outcome {
     }
 }
 
+/// Whether this is root, who may mount, change the root folder and become somebody else. Who may not is told what was
+/// left out.
+pub fn may_administer() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let is_root = user.is_some_and(|user| user.split_whitespace().nth(1) == Some("0"));
+    if !is_root {
+        eprintln!("left out, because only root may do it");
+    }
+    is_root
+}
+
 /// The files in `folder`, by name.
 ///
 /// # Panics

@@ -135,6 +135,7 @@ fn every_ending_keeps_what_happened_before() {
     for (scenario, allocations, ending, code, signal) in [
         ("_exit", 21, "_exit", Some(5), None),
         ("_Exit", 21, "_exit", Some(5), None),
+        ("quick_exit", 21, "_exit", Some(5), None),
         ("abort", 21, "unknown", None, Some(6)),
         ("vfork, abort", 12, "unknown", None, Some(6)),
         ("segfault", 21, "unknown", None, Some(11)),

@@ -56,7 +56,7 @@ pub enum Ending {
     Unknown = 0,
     /// It returned from `main` or called `exit`.
     Exit = 1,
-    /// It called `_exit` or `_Exit`.
+    /// It called `_exit`, `_Exit` or `quick_exit`.
     ImmediateExit = 2,
 }
 

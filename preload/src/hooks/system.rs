@@ -54,6 +54,13 @@ pub unsafe extern "C" fn _Exit(status: c_int) -> ! {
     syscall::exit_group(status)
 }
 
+/// The hook of the function of this name. What its handlers allocate is recorded after the ending, as with `exit`.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn quick_exit(status: c_int) -> ! {
+    finish::finish(&SESSION, Ending::ImmediateExit);
+    real::quick_exit(status)
+}
+
 /// Runs with the constructors, for a program that allocates nothing: it gets a recording all the same.
 #[cfg(not(test))]
 extern "C" fn constructor() {

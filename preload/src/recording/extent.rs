@@ -146,8 +146,9 @@ impl Recording {
 
 /// Added to the header's `end_grain` while the file is being cut: who then claims room takes it back and tries again.
 const CUTTING: u64 = 1 << 62;
-/// How often it is tried: some 100 µs, longer than an `ftruncate` takes.
-const CLAIM_ATTEMPTS: u32 = 20_000;
+/// How often it is tried, with pauses of 100 µs: an `ftruncate` on a busy disk takes milliseconds, and who cuts may have
+/// lost its processor.
+const CLAIM_ATTEMPTS: u32 = 1_000;
 
 fn claim_grains(header: &MappedHeader, grains: u32) -> Result<u64, Errno> {
     for _ in 0..CLAIM_ATTEMPTS {
@@ -156,7 +157,7 @@ fn claim_grains(header: &MappedHeader, grains: u32) -> Result<u64, Errno> {
         if start < CUTTING {
             return Ok(start);
         }
-        core::hint::spin_loop();
+        syscall::pause_ns(100_000);
     }
     Err(Errno(libc::EBUSY))
 }

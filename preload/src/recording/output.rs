@@ -259,8 +259,9 @@ fn judge(path: &Path, config: &Config) -> Standing {
 
 fn is_of_this_run(header: &Header, config: &Config) -> bool {
     let same_run = config.run != 0 && header.run == config.run;
-    let alive =
-        syscall::process_exists(header.pid) && process::start_ticks(header.pid) == header.process_start;
+    // Without /proc either is 0, and any process of that number may be the one.
+    let may_be = |start| start == 0 || header.process_start == 0 || start == header.process_start;
+    let alive = syscall::process_exists(header.pid) && may_be(process::start_ticks(header.pid));
     same_run || alive
 }
 

@@ -7,7 +7,7 @@ use tm_common::metadata::Ending;
 use super::Session;
 use crate::sys::syscall;
 
-/// Called by the library's destructor and by `_exit`.
+/// Called by the library's destructor and by the functions that run none: `_exit`, `_Exit`, `quick_exit`.
 #[cold]
 pub fn finish(session: &Session, ending: Ending) {
     // A child of vfork runs in its parent's memory; its end is not the parent's.

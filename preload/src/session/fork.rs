@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering;
 
 use tm_common::header::Loss;
 
-use super::{Session, WORD_RECORDING};
+use super::{Session, WORD_FORKED, WORD_RECORDING, WORD_UNKNOWN};
 use crate::sys::syscall;
 use crate::sys::try_lock::SignalsBlocked;
 
@@ -22,13 +22,22 @@ use crate::sys::try_lock::SignalsBlocked;
 pub fn continue_in_child(session: &Session) -> bool {
     // A handler that left by siglongjmp would leave the child without a process for ever.
     let _blocked = SignalsBlocked::now();
-    let pid = syscall::getpid();
-    // Relaxed: decides who sets up. Whoever comes meanwhile, in a thread that the child has started already, loses an
-    // event.
-    if session.pid.swap(pid, Ordering::Relaxed) == pid {
-        session.recording.lose(Loss::NotReady);
-        return false;
+    // SAFETY: the page of the word, mapped as long as the process lives.
+    let word = unsafe { &*session.word.load(Ordering::Relaxed) };
+    // The word decides who sets up, and not a pid that differs from the parent's: each namespace of pids has a 1.
+    // Whoever comes meanwhile, in a signal handler or in a thread that the child has started already, loses an event.
+    // Acquire: receives what was set up if it was just finished.
+    match word.compare_exchange(WORD_UNKNOWN, WORD_FORKED, Ordering::Acquire, Ordering::Acquire) {
+        Ok(_) => {}
+        Err(WORD_RECORDING) => return true,
+        Err(_) => {
+            session.recording.lose(Loss::NotReady);
+            return false;
+        }
     }
+    let pid = syscall::getpid();
+    // Relaxed: published by the word.
+    session.pid.store(pid, Ordering::Relaxed);
     let recording = &session.recording;
     let fork_stamp = session.threads.latest_stamp();
     session.stacks.after_fork();
@@ -38,7 +47,7 @@ pub fn continue_in_child(session: &Session) -> bool {
     let process = recording.add_process(Some((parent, parent_epoch)), pid, fork_stamp);
     // Relaxed: published by the word.
     session.process.store(process, Ordering::Relaxed);
-    // SAFETY: the page of the word, mapped as long as the process lives. Release: publishes all of the above.
-    unsafe { (*session.word.load(Ordering::Relaxed)).store(WORD_RECORDING, Ordering::Release) };
+    // Release: publishes all of the above.
+    word.store(WORD_RECORDING, Ordering::Release);
     true
 }

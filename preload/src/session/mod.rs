@@ -71,6 +71,8 @@ enum Phase {
 const WORD_UNKNOWN: u32 = 0;
 const WORD_RECORDING: u32 = 1;
 const WORD_IDLE: u32 = 2;
+/// A forked child is being made a process of its own.
+const WORD_FORKED: u32 = 3;
 
 static UNKNOWN: AtomicU32 = AtomicU32::new(WORD_UNKNOWN);
 static IDLE: AtomicU32 = AtomicU32::new(WORD_IDLE);

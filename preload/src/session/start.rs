@@ -14,7 +14,7 @@ use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::{self, Message};
-use crate::sys::process::InitialStack;
+use crate::sys::process::{self, InitialStack};
 use crate::sys::text::Text;
 use crate::sys::{elf, pages, syscall};
 
@@ -46,9 +46,7 @@ struct Program {
 impl Program {
     fn of_this_process() -> Program {
         let mut bytes = [0; PATH_BYTES];
-        let mut executable = Text::EMPTY;
-        let len = syscall::readlink(c"/proc/self/exe", &mut bytes).unwrap_or(0);
-        executable.push(bytes.get(..len).unwrap_or(&[]));
+        let executable = process::executable();
         let mut working_directory = Text::EMPTY;
         let len = syscall::getcwd(&mut bytes).unwrap_or(0);
         working_directory.push(bytes.get(..len).unwrap_or(&[]));
@@ -59,10 +57,10 @@ impl Program {
         CStr::from_bytes_until_nul(&self.host).map_or(&[], CStr::to_bytes)
     }
 
-    /// The last part of the path; `argv[0]`'s if `/proc` is missing.
-    fn name(&self, stack: InitialStack) -> &[u8] {
+    /// The last part of the path.
+    fn name(&self) -> &[u8] {
         let path = match self.executable.as_bytes() {
-            b"" => stack.arguments().next().map_or(&b"unknown"[..], CStr::to_bytes),
+            b"" => b"unknown",
             path => path,
         };
         path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
@@ -73,7 +71,7 @@ fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
     link_map::initialise();
     let program = Program::of_this_process();
     let names = Names {
-        program: program.name(stack),
+        program: program.name(),
         pid: syscall::getpid(),
         host: program.host(),
         start_s: syscall::clock_ns(libc::CLOCK_REALTIME) / 1_000_000_000,

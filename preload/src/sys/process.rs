@@ -2,8 +2,8 @@
 
 use core::ffi::{CStr, c_char};
 
-use super::files;
 use super::text::{Text, parse_number};
+use super::{files, syscall};
 
 unsafe extern "C" {
     /// The loader's record of the initial stack: `argc, argv..., NULL, envp..., NULL, auxv...`.
@@ -73,6 +73,25 @@ impl InitialStack {
 unsafe fn c_string(pointer: *const c_char) -> Option<&'static CStr> {
     // SAFETY: the caller's.
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
+}
+
+/// The path of the program; where `/proc` is missing, as `execve` was given it, from the working directory.
+pub fn executable<const N: usize>() -> Text<N> {
+    let mut bytes = [0; N];
+    let mut path = Text::EMPTY;
+    if let Ok(len) = syscall::readlink(c"/proc/self/exe", &mut bytes) {
+        path.push(bytes.get(..len).unwrap_or(&[]));
+        return path;
+    }
+    let Some(name) = InitialStack::current().auxiliary(libc::AT_EXECFN) else { return path };
+    // SAFETY: the kernel's copy of the path, at the end of the initial stack.
+    let name = unsafe { CStr::from_ptr(name as *const c_char) }.to_bytes();
+    if name.first() != Some(&b'/') {
+        let len = syscall::getcwd(&mut bytes).unwrap_or(0);
+        path.push(bytes.get(..len).unwrap_or(&[])).push(b"/");
+    }
+    path.push(name);
+    path
 }
 
 /// When process `pid` started, in clock ticks since boot (`/proc/PID/stat` field 22); 0 if it cannot be known.

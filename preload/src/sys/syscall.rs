@@ -75,15 +75,6 @@ pub fn set_signal_mask(mask: u64) -> u64 {
     before
 }
 
-/// Whether the 8 bytes at `address` can be read. The kernel reads a signal set before it sees that it is asked for
-/// nothing that it knows: a fault is EFAULT, anything else EINVAL, and nothing is changed.
-#[cold]
-pub fn can_read(address: usize) -> bool {
-    // SAFETY: the kernel checks the address.
-    let result = unsafe { call!(SYS_rt_sigprocmask, usize::MAX, address, 0, 8) };
-    result != Err(Errno(libc::EFAULT))
-}
-
 /// Whether the calling thread runs on its alternate signal stack, sigaltstack(2).
 pub fn is_on_signal_stack() -> bool {
     let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
@@ -193,6 +184,15 @@ pub fn mprotect(address: usize, len: usize, protection: i32) -> Result<usize> {
     unsafe { call!(SYS_mprotect, address, len, protection) }
 }
 
+/// Whether the word at `address` can be read: a call of `rt_sigprocmask` that must fail, but for another reason if the
+/// kernel could read its signal set there.
+pub fn is_readable(address: usize) -> bool {
+    const NO_SUCH_WAY: usize = usize::MAX;
+    // SAFETY: the kernel reads 8 bytes or refuses, and changes nothing for a way that does not exist.
+    let result = unsafe { call!(SYS_rt_sigprocmask, NO_SUCH_WAY, address, 0, 8) };
+    result == Err(Errno(libc::EINVAL))
+}
+
 /// `ioctl` with a structure.
 pub fn ioctl<T>(fd: i32, request: usize, argument: &mut T) -> Result<usize> {
     // SAFETY: the structure is the one that the request takes, which its only caller (`maps`) ensures.
@@ -245,6 +245,13 @@ pub fn clock_ns(clock: i32) -> u64 {
     // SAFETY: the structure is the kernel's.
     let _ = unsafe { call!(SYS_clock_gettime, clock, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// `nanosleep`, which a signal may cut short.
+pub fn pause_ns(ns: i64) {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: ns };
+    // SAFETY: the structure is the kernel's; the rest is not asked for.
+    let _ = unsafe { call!(SYS_nanosleep, &raw const time, 0) };
 }
 
 /// The host's name, ended by a NUL.

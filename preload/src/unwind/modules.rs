@@ -8,7 +8,7 @@ use crate::recording::{PATH_BYTES, Recording};
 use crate::sys::elf::Image;
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::try_lock::TryLock;
-use crate::sys::{pages, syscall};
+use crate::sys::{pages, process};
 
 /// How many objects are remembered. One more is looked up at each miss, and recorded again: slower, not wrong.
 const MODULES_MAX: usize = 4096;
@@ -198,7 +198,5 @@ fn record(recording: &Recording, module: Module, image: &Image) {
 #[cold]
 #[inline(never)]
 fn record_program(recording: &Recording, image: &Image) {
-    let mut path = [0; PATH_BYTES];
-    let len = syscall::readlink(c"/proc/self/exe", &mut path).unwrap_or(0);
-    recording.add_module(image, path.get(..len).unwrap_or(&[]));
+    recording.add_module(image, process::executable::<PATH_BYTES>().as_bytes());
 }

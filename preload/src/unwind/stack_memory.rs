@@ -2,11 +2,16 @@
 
 use core::ops::Range;
 
-use crate::sys::maps;
+use crate::sys::{maps, syscall};
 
 /// How many stacks a thread may switch between without its mappings being asked for again: its own, a signal stack
 /// and a few fibers.
 const RANGES: usize = 4;
+
+/// The smallest page that there is; larger ones are asked about more than once.
+const PROBED_PAGE_BYTES: usize = 4096;
+/// How far outward a new stack is probed: 256 system calls, some 50 µs. Few stacks are deeper when first seen.
+const PROBED_BYTES_MAX: usize = 1 << 20;
 
 /// The mappings in which this thread has had a stack pointer.
 #[derive(Debug)]
@@ -34,7 +39,7 @@ impl StackMemory {
         let (place, found) = match known.and_then(|place| Some((place, *self.ranges.get(place)?))) {
             Some(known) => known,
             None => {
-                let Range { start, end } = maps::mapping_of(sp)?;
+                let Range { start, end } = maps::mapping_of(sp).or_else(|| self.probe(sp))?;
                 // A stack that has grown replaces what was known of it, a new one the oldest.
                 let same = self.ranges.iter().position(|range| range.end == end);
                 (same.unwrap_or(RANGES - 1), Readable { start, end })
@@ -45,6 +50,25 @@ impl StackMemory {
         }
         self.ranges[0] = found;
         Some(found)
+    }
+
+    /// The readable pages from `sp`'s outward, for a process that cannot open `/proc/self/maps`: it is not mounted, or
+    /// the process has changed its root or used up its descriptors. Each page is asked about once: where a known range
+    /// begins, its end is taken.
+    fn probe(&self, sp: usize) -> Option<Range<usize>> {
+        let start = sp & !(PROBED_PAGE_BYTES - 1);
+        let mut end = start;
+        while end - start < PROBED_BYTES_MAX {
+            if let Some(known) = self.ranges.iter().find(|range| range.holds_byte(end)) {
+                end = known.end;
+                break;
+            }
+            if !syscall::is_readable(end) {
+                break;
+            }
+            end += PROBED_PAGE_BYTES;
+        }
+        (end > start).then_some(start..end)
     }
 }
 
@@ -78,5 +102,26 @@ impl Readable {
     pub fn word(&self, address: usize) -> Option<usize> {
         // SAFETY: inside a readable mapping of the thread's own stack.
         self.holds(address).then(|| unsafe { (address as *const usize).read() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::pages;
+
+    #[test]
+    fn probing_ends_where_nothing_can_be_read() {
+        let pages: *mut [[u8; PROBED_PAGE_BYTES]; 8] = pages::zeroed(1);
+        let start = pages as usize;
+        let unknown = Readable { start: 0, end: 0 };
+        let memory = StackMemory { ranges: [unknown; RANGES] };
+        let forbidden = start + 5 * PROBED_PAGE_BYTES;
+        syscall::mprotect(forbidden, PROBED_PAGE_BYTES, libc::PROT_NONE).expect("it is mapped");
+        assert_eq!(memory.probe(start + 5000), Some(start + PROBED_PAGE_BYTES..forbidden));
+        assert_eq!(memory.probe(forbidden + 8), None);
+        let known = Readable { start: start + 3 * PROBED_PAGE_BYTES, end: start + 4 * PROBED_PAGE_BYTES };
+        let memory = StackMemory { ranges: [known, unknown, unknown, unknown] };
+        assert_eq!(memory.probe(start), Some(start..known.end), "what is known is not asked about again");
     }
 }

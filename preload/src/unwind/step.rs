@@ -177,7 +177,7 @@ fn is_near(sp: usize, fp: usize) -> bool {
 /// the mapping was looked up: so the kernel is asked, unless it is near.
 #[inline]
 pub fn frame_pointer_step(sp: usize, fp: usize, stack: Readable) -> Option<(usize, usize, usize)> {
-    let readable = |address: usize| stack.holds(address) && syscall::can_read(address);
+    let readable = |address: usize| stack.holds(address) && syscall::is_readable(address);
     if fp < sp || !is_near(sp, fp) && !(readable(fp) && readable(fp.wrapping_add(8))) {
         return None;
     }
