@@ -5,10 +5,12 @@
 
 pub mod clock;
 pub mod extent;
+pub mod file;
 pub mod metadata;
 pub mod output;
 pub mod ring;
 pub mod stack_table;
+pub mod writers;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use tm_common::segment::MappedSegment;
 use crate::sys::message::Message;
 use crate::sys::syscall::Errno;
 use crate::sys::text::Text;
+use file::FileIdentity;
 
 /// The longest path that the kernel takes, `PATH_MAX`.
 pub const PATH_BYTES: usize = 4096;
@@ -56,21 +59,12 @@ pub struct Recording {
 // SAFETY: `file` is written before `header` is published and only read afterwards; all else is atomic.
 unsafe impl Sync for Recording {}
 
-/// The file, to be opened again by path when the recording grows, and recognised.
-#[derive(Clone, Debug)]
-pub struct FileIdentity {
-    /// Absolute.
-    pub path: Text<PATH_BYTES>,
-    /// Device and inode number.
-    pub identity: (u64, u64),
-}
-
 impl Recording {
     /// Not begun.
     pub const fn new() -> Recording {
         Recording {
             header: AtomicPtr::new(core::ptr::null_mut()),
-            file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, identity: (0, 0) }),
+            file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, identity: (0, 0), ahead_grains: 0 }),
             extent: AtomicPtr::new(core::ptr::null_mut()),
             extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
             growing: AtomicBool::new(false),
@@ -147,6 +141,7 @@ impl Recording {
         let number = header.n_processes.fetch_add(1, Ordering::Relaxed);
         let parent = ProcessIndex(self.process.swap(number, Ordering::Relaxed));
         self.own_epoch.store(header.n_epochs.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        writers::enter(header);
         // Most children live shortly: what they need beyond the parent's extent starts small.
         self.extent_grains.store(extent::CHILD_GRAINS, Ordering::Relaxed);
         // Try-locks of the parent's other threads were copied locked.
