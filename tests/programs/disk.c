@@ -119,6 +119,9 @@ static void act(const char *action, const char *file) {
         must(unlink(getenv("DISK_FILLER")) == 0, action);
     } else if (!strcmp(action, "thread and child")) {
         thread_and_child();
+    } else if (!strcmp(action, "secret in the heap")) {
+        for (int i = 0; i < N_FEW; i++)
+            volatile_free(strdup(getenv("DISK_SECRET")));
     } else if (!strcmp(action, "kill")) {
         raise(SIGKILL);
     } else if (!strcmp(action, "exec")) {

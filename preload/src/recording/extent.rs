@@ -28,8 +28,10 @@ const GRAINS_IN_EXTENT_MAX: u32 = 16 * 1024;
 /// What a thread maps that finds another one at it: one segment of the largest size.
 const SMALL_GRAINS: u32 = 1 + GRAINS_MAX as u32;
 
-/// After the file could not grow, every so many claims another attempt is made.
-const ATTEMPTS_APART: u32 = 1024;
+/// After the file could not grow, so many claims are refused before another attempt is made: each is an event that is
+/// lost. Twice as many after each failure, up to the second number, because file systems that are full take long to say
+/// so.
+const ATTEMPTS_APART: (u32, u32) = (1 << 10, 1 << 16);
 
 /// Where a segment is and how large it came out.
 #[derive(Clone, Copy, Debug)]
@@ -51,15 +53,27 @@ impl Recording {
         }
         let room = self.find_room(needed, wanted);
         // Relaxed: decides how often it is tried.
-        self.failed.store(room.is_err(), Ordering::Relaxed);
-        room.inspect_err(|error| self.report_growth_failure(*error)).ok()
+        match room {
+            Ok(_) => self.n_failures.store(0, Ordering::Relaxed),
+            Err(error) => {
+                self.n_refused.store(0, Ordering::Relaxed);
+                self.n_failures.fetch_add(1, Ordering::Relaxed);
+                self.report_growth_failure(error);
+            }
+        }
+        room.ok()
     }
 
     /// Whether the file could not grow a moment ago: the system is asked again only now and then.
     fn is_resting(&self) -> bool {
         // Relaxed: a few attempts too many or too few are harmless.
-        let failed = self.failed.load(Ordering::Relaxed);
-        failed && !self.n_refused.fetch_add(1, Ordering::Relaxed).is_multiple_of(ATTEMPTS_APART)
+        let n_failures = self.n_failures.load(Ordering::Relaxed);
+        if n_failures == 0 {
+            return false;
+        }
+        let (first, max) = ATTEMPTS_APART;
+        let apart = (first << (n_failures - 1).min(16)).min(max);
+        self.n_refused.fetch_add(1, Ordering::Relaxed) < apart
     }
 
     fn find_room(&self, needed: u16, wanted: u16) -> Result<Room, Errno> {

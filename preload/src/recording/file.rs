@@ -53,6 +53,7 @@ pub fn map_fresh(fd: i32, grains: u64) -> Result<Fresh, Errno> {
     if len > syscall::file_size_limit() {
         return Err(Errno(libc::EFBIG));
     }
+    syscall::overwrite_in_place(fd);
     let allocated = match syscall::fallocate(fd, 0, len) {
         Ok(_) => true,
         Err(error @ Errno(libc::ENOSPC | libc::EDQUOT | libc::EIO)) => return Err(error),

@@ -47,9 +47,9 @@ pub struct Recording {
     clock_is_counter: AtomicBool,
     clock_shift: AtomicU32,
     last_calibration: AtomicU64,
-    /// The file could not grow when that was last tried, ...
-    failed: AtomicBool,
-    /// ... and so many claims were refused since without a try.
+    /// How often in a row the file could not grow, ...
+    n_failures: AtomicU32,
+    /// ... and how many claims were refused since the last time without a try.
     n_refused: AtomicU32,
     said_failure: AtomicBool,
     /// Events lost before there was a header to count them in; added to it when it is published.
@@ -76,7 +76,7 @@ impl Recording {
             clock_is_counter: AtomicBool::new(false),
             clock_shift: AtomicU32::new(0),
             last_calibration: AtomicU64::new(0),
-            failed: AtomicBool::new(false),
+            n_failures: AtomicU32::new(0),
             n_refused: AtomicU32::new(0),
             said_failure: AtomicBool::new(false),
             n_lost_early: AtomicU64::new(0),

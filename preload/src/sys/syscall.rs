@@ -121,6 +121,19 @@ pub fn ftruncate(fd: i32, len: u64) -> Result<usize> {
     unsafe { call!(SYS_ftruncate, fd, len) }
 }
 
+/// Asks that blocks of an empty file be overwritten in place (`FS_NOCOW_FL`, btrfs): written elsewhere, a page that has a
+/// block needs another one each time, and a full disk is SIGBUS. Other file systems refuse, and do so anyway.
+pub fn overwrite_in_place(fd: i32) {
+    const FS_IOC_GETFLAGS: usize = 2 << 30 | 8 << 16 | (b'f' as usize) << 8 | 1;
+    const FS_IOC_SETFLAGS: usize = 1 << 30 | 8 << 16 | (b'f' as usize) << 8 | 2;
+    const FS_NOCOW_FL: u32 = 0x80_0000;
+    let mut flags = 0u32;
+    if ioctl(fd, FS_IOC_GETFLAGS, &mut flags).is_ok() {
+        flags |= FS_NOCOW_FL;
+        ioctl(fd, FS_IOC_SETFLAGS, &mut flags).ok();
+    }
+}
+
 /// What an open file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStatus {
@@ -203,7 +216,7 @@ pub fn mprotect(address: usize, len: usize, protection: i32) -> Result<usize> {
 
 /// `ioctl` with a structure.
 pub fn ioctl<T>(fd: i32, request: usize, argument: &mut T) -> Result<usize> {
-    // SAFETY: the structure is the one that the request takes, which its only caller (`maps`) ensures.
+    // SAFETY: the structure is the one that the request takes, which the callers ensure.
     unsafe { call!(SYS_ioctl, fd, request, core::ptr::from_mut(argument)) }
 }
 
