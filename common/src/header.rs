@@ -191,6 +191,12 @@ impl Header {
         })
     }
 
+    /// The part of a file of `file_len` bytes that was claimed: without the hole behind it, which a killed program leaves.
+    #[must_use]
+    pub fn claimed_bytes(&self, file_len: u64) -> u64 {
+        self.end_grain.saturating_mul(GRAIN_BYTES as u64).min(file_len)
+    }
+
     /// All events that are not in the recording.
     #[must_use]
     pub fn lost_events(&self) -> u64 {

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -270,4 +271,59 @@ fn where_files_cannot_be_mapped_shared_there_is_one_line_and_no_file() {
     assert!(message.contains("the file system cannot map files shared; nothing is recorded"), "{message}");
     let left: Vec<PathBuf> = files(folder.path());
     assert_eq!(left, [folder.path().join("refuses_shared.bin")]);
+}
+
+/// A control group whose processes have `bytes` of memory, gone at the end; `None` where that cannot be made.
+struct MemoryLimited(PathBuf);
+
+impl MemoryLimited {
+    fn new(bytes: u64) -> Option<MemoryLimited> {
+        let name = format!("tm-test-{}", std::process::id());
+        for (parent, limit) in
+            [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]
+        {
+            let group = Path::new(parent).join(&name);
+            if fs::create_dir(&group).is_err() {
+                continue;
+            }
+            if fs::write(group.join(limit), bytes.to_string()).is_ok() {
+                return Some(MemoryLimited(group));
+            }
+            fs::remove_dir(group).ok();
+        }
+        eprintln!("left out: no control group with a memory limit can be made");
+        None
+    }
+}
+
+impl Drop for MemoryLimited {
+    fn drop(&mut self) {
+        // The kernel takes a moment to forget the last process.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+/// What is written to tmpfs is memory of the control group: the kernel ends the program for the recording's size.
+#[test]
+fn a_recording_on_tmpfs_that_uses_up_a_memory_limit_keeps_all_up_to_the_kill() {
+    let Some(group) = MemoryLimited::new(24 * MIB) else { return };
+    let mounted = Mounted::tmpfs("64m");
+    let disk = compile("disk.c", &["-O1", "-pthread"]);
+    let churns = ["churn"; 12].join(" ");
+    let script = format!("echo $$ > {}/cgroup.procs; exec '{}' {churns}", group.0.display(), disk.display());
+    let run = Run::new(installed("sh")).args(["-c", &script]);
+    let (outcome, counts) = counted(&run.env("TM_OUT", mounted.path().join("%e.bin")));
+    assert_eq!(outcome.status.signal(), Some(9), "{}", outcome.stderr);
+    let infos = tm_tests::info::all(&files(mounted.path()));
+    let sum = |key| tm_tests::info::sum(&infos, key);
+    assert!(infos.iter().all(|info| info["problems"].as_array().is_some_and(Vec::is_empty)), "{infos:?}");
+    let recorded = sum("allocations") + sum("reallocations") + sum("frees");
+    let made = counts.allocations + counts.reallocations + counts.frees;
+    assert!(recorded.abs_diff(made) <= 1 && sum("lost_events") == 0, "{recorded} recorded, {made} made");
+    assert!(recorded > 1_000_000, "{recorded}");
 }
