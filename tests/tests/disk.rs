@@ -66,7 +66,7 @@ fn accounted(run: &Run, file: &Path) -> (Outcome, Value, u64) {
 #[test]
 fn a_process_that_does_next_to_nothing_takes_little_room_however_it_ends() {
     for (action, disk_max, len_max) in
-        [(&[][..], 96 << 10, 96 << 10), (&["exec"], 96 << 10, 96 << 10), (&["kill"], 512 << 10, 2 << 30)]
+        [(&[][..], 96 << 10, 96 << 10), (&["exec"], 96 << 10, 96 << 10), (&["kill"], 96 << 10, 2 << 30)]
     {
         let folder = folder();
         program(folder.path(), action).recorded();
@@ -217,7 +217,7 @@ fn a_disk_that_is_full_at_the_start_gets_one_line_and_no_file() {
     if !is_root() {
         return;
     }
-    let mounted = Mounted::tmpfs("64k");
+    let mounted = Mounted::tmpfs("16k");
     assert_not_begun(&program(mounted.path(), &["churn"]), mounted.path(), FULL);
 }
 

@@ -12,13 +12,12 @@ use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::ids::{RingIndex, Stamp, ThreadIndex};
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
-use super::file::{claim_grains, give_grains_back};
+use super::file::{claim_grains, give_grains_back, map_by_descriptor, why_not_allocated};
 use super::{Recording, writers};
 use crate::sys::pages;
 use crate::sys::syscall::{self, Errno};
 
-/// The first extent: 252 KiB, with the file's header 256. A process that does next to nothing needs no other. It is
-/// allocated from the start.
+/// The first extent: 252 KiB, with the file's header 256. A process that does next to nothing needs no other.
 pub const FIRST_GRAINS: u32 = 63;
 /// A forked child's first own extent is twice this, 64 KiB.
 pub const CHILD_GRAINS: u32 = 8;
@@ -151,7 +150,7 @@ impl Recording {
                 }
                 Ok(start.wrapping_add(before))
             }
-            Err(_) => self.with_file(|fd| syscall::mmap(len, Some((fd, first * GRAIN_BYTES as u64)))),
+            Err(_) => self.with_file(|fd| map_by_descriptor(fd, first * GRAIN_BYTES as u64, len)),
         }
     }
 
@@ -165,17 +164,12 @@ impl Recording {
         if unsafe { pages::allocate(start, len) }.is_ok() {
             return Ok(());
         }
-        self.with_file(|fd| {
-            if offset + len as u64 > syscall::file_size_limit() {
-                return Err(Errno(libc::EFBIG));
-            }
-            match syscall::fallocate(fd, offset, len as u64) {
-                Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => Err(Errno(libc::ENOSPC)),
-                other => other.map(drop),
-            }
+        let said = self.with_file(|fd| {
+            let too_long = offset + len as u64 > syscall::file_size_limit();
+            Ok(if too_long { Errno(libc::EFBIG) } else { why_not_allocated(fd, offset, len) })
         })?;
         // SAFETY: the caller's.
-        unsafe { pages::allocate(start, len) }.map_err(|_| Errno(libc::ENOSPC))
+        unsafe { pages::allocate(start, len) }.map_err(|_| said)
     }
 
     /// Takes a segment from an extent, allocated; `None` if the extent has no room.
@@ -184,23 +178,20 @@ impl Recording {
         let offset = at as usize * GRAIN_BYTES;
         // SAFETY: the extent is mapped for `sequence` grains from its header, and `at + grains` are not more.
         let start = unsafe { core::ptr::from_ref(extent).cast_mut().byte_add(offset) };
-        if extent.base_stamp != FIRST_EXTENT_AT {
-            let in_file = extent.base_stamp * GRAIN_BYTES as u64 + offset as u64;
-            // SAFETY: the room is ours alone, and was nobody's before.
-            let allocated =
-                unsafe { self.allocate(start.cast(), in_file, usize::from(grains) * GRAIN_BYTES) };
-            allocated.inspect_err(|_| {
-                // Relaxed: it only divides the extent. If others have taken room behind it, it stays a hole.
-                let (end, at) = (at + u32::from(wanted), at);
-                let _ = extent.used.compare_exchange(end, at, Ordering::Relaxed, Ordering::Relaxed);
-            })?;
-        }
+        let in_file = extent.base_stamp * GRAIN_BYTES as u64 + offset as u64;
+        // SAFETY: the room is ours alone, and was nobody's before.
+        let allocated = unsafe { self.allocate(start.cast(), in_file, usize::from(grains) * GRAIN_BYTES) };
+        allocated.inspect_err(|_| {
+            // Relaxed: it only divides the extent. If others have taken room behind it, it stays a hole.
+            let end = at + u32::from(wanted);
+            let _ = extent.used.compare_exchange(end, at, Ordering::Relaxed, Ordering::Relaxed);
+        })?;
         Ok(Some(Room { start, grains }))
     }
 
     /// Makes `start`, the grain behind the file's header, the first extent.
     pub fn adopt_first_extent(&self, start: *mut MappedSegment) {
-        let extent = begin_extent(start, FIRST_EXTENT_AT, FIRST_GRAINS, self);
+        let extent = begin_extent(start, 1, FIRST_GRAINS, self);
         // Release: publishes the extent's header.
         self.extent.store(core::ptr::from_ref(extent).cast_mut(), Ordering::Release);
     }
@@ -212,16 +203,15 @@ impl Recording {
         if self.growing.swap(true, Ordering::Acquire) {
             return;
         }
-        let alone = writers::leave(header);
-        self.leave_extent(header, alone);
-        if alone {
+        self.leave_extent(header);
+        if writers::leave(header) {
             let _ = self.cut(header);
         }
         self.growing.store(false, Ordering::Release);
     }
 
     /// Lets nobody take more of the current extent, and claims less of the file if the extent was its end.
-    fn leave_extent(&self, header: &MappedHeader, will_be_cut: bool) {
+    fn leave_extent(&self, header: &MappedHeader) {
         // SAFETY: extents stay mapped. Acquire: as in `find_room`.
         let Some(extent) = (unsafe { self.extent.load(Ordering::Acquire).as_ref() }) else { return };
         // An extent that was inherited by fork is still the parent's to use.
@@ -230,22 +220,9 @@ impl Recording {
         }
         // Relaxed: nobody is given the rest after this, which is all that is needed.
         let used = extent.used.swap(extent.sequence, Ordering::Relaxed).min(extent.sequence);
-        let unused = extent.sequence - used;
-        if unused == 0 {
-            return;
-        }
-        if extent.base_stamp == FIRST_EXTENT_AT && !will_be_cut {
-            // The first extent was allocated from the start. Where there are no holes, it stays so.
-            // SAFETY: the extent is mapped for `sequence` grains.
-            let rest = unsafe { self.extent.load(Ordering::Acquire).byte_add(used as usize * GRAIN_BYTES) };
-            let _ = syscall::madvise(rest.cast(), unused as usize * GRAIN_BYTES, libc::MADV_REMOVE);
-        }
-        give_grains_back(header, extent.base_stamp + u64::from(used), unused);
+        give_grains_back(header, extent.base_stamp + u64::from(used), extent.sequence - used);
     }
 }
-
-/// The grain behind the header.
-const FIRST_EXTENT_AT: u64 = 1;
 
 /// Takes up to `wanted` grains from an extent: where, and how many.
 fn divide(extent: &MappedSegment, needed: u16, wanted: u16) -> Option<(u32, u16)> {

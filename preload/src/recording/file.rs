@@ -34,8 +34,8 @@ const GRAIN: u64 = GRAIN_BYTES as u64;
 const AHEAD_GRAINS: u64 = 16 << 10;
 /// 1 GiB, some 250 million events: a process of root's is the one that may give up being root.
 const AHEAD_GRAINS_OF_ROOT: u64 = 256 << 10;
-/// A hole of this size shows whether the file system knows holes.
-const TRIAL_GRAINS: u64 = 64;
+/// What is allocated at the start: the header, the extent's, and the first segments of metadata, stacks and events.
+const BEGIN_GRAINS: usize = 8;
 
 /// A fresh file.
 pub struct Fresh {
@@ -47,48 +47,53 @@ pub struct Fresh {
     pub ahead_grains: u64,
 }
 
-/// Maps the first `grains` of an empty file, allocated on the disk, and makes it longer.
+/// Makes an empty file as long as it is to be, and maps its first `grains`. So much of it is allocated that the recording
+/// can begin.
 pub fn map_fresh(fd: i32, grains: u64) -> Result<Fresh, Errno> {
-    let len = grains * GRAIN;
-    if len > syscall::file_size_limit() {
+    if grains * GRAIN > syscall::file_size_limit() {
         return Err(Errno(libc::EFBIG));
     }
     syscall::overwrite_in_place(fd);
-    let allocated = match syscall::fallocate(fd, 0, len) {
-        Ok(_) => true,
-        Err(error @ Errno(libc::ENOSPC | libc::EDQUOT | libc::EIO)) => return Err(error),
-        // Not every file system can.
-        Err(_) => syscall::ftruncate(fd, len).map(|_| false)?,
-    };
     let (ahead_grains, file_grains) = go_ahead(fd, grains)?;
-    let start = syscall::mmap(len as usize, Some((fd, 0)))?;
+    let start = map_by_descriptor(fd, 0, (grains * GRAIN) as usize)?;
+    let len = BEGIN_GRAINS * GRAIN as usize;
     // SAFETY: a fresh mapping of a fresh file.
-    if !allocated && unsafe { pages::allocate(start, len as usize) }.is_err() {
+    if unsafe { pages::allocate(start, len) }.is_err() {
         // SAFETY: nobody has seen it.
-        unsafe { syscall::munmap(start, len as usize) };
-        return Err(Errno(libc::ENOSPC));
+        unsafe { syscall::munmap(start, (grains * GRAIN) as usize) };
+        return Err(why_not_allocated(fd, 0, len));
     }
     Ok(Fresh { start, file_grains, ahead_grains })
 }
 
-/// Makes a fresh file of `grains` longer, if that takes no room on the disk: how far ahead, and its length now.
+/// Makes an empty file `grains` long, and longer if that takes no room on the disk: how far ahead, and its length now.
 fn go_ahead(fd: i32, grains: u64) -> Result<(u64, u64), Errno> {
-    let limit = syscall::file_size_limit() / GRAIN;
-    let before = syscall::status(fd)?.disk_bytes;
-    let trial = grains + TRIAL_GRAINS;
-    if trial > limit {
+    syscall::ftruncate(fd, grains * GRAIN)?;
+    if syscall::status(fd)?.disk_bytes > grains / 2 * GRAIN {
         return Ok((0, grains));
     }
-    syscall::ftruncate(fd, trial * GRAIN)?;
-    if syscall::status(fd)?.disk_bytes > before + TRIAL_GRAINS / 2 * GRAIN {
-        return Ok((0, trial));
-    }
     let ahead = if syscall::geteuid() == 0 { AHEAD_GRAINS_OF_ROOT } else { AHEAD_GRAINS };
-    let target = (grains + ahead).min(limit);
+    let target = (grains + ahead).min(syscall::file_size_limit() / GRAIN);
     match syscall::ftruncate(fd, target * GRAIN) {
         Ok(_) => Ok((ahead, target)),
         // The file system has a limit of its own.
-        Err(_) => Ok((0, trial)),
+        Err(_) => Ok((0, grains)),
+    }
+}
+
+/// Maps a part of the file. Where it is touched, only that page is made: the kernel would make all that lies near it in
+/// the hole, for a file that is read is mostly read on.
+pub fn map_by_descriptor(fd: i32, offset: u64, len: usize) -> Result<*mut u8, Errno> {
+    let start = syscall::mmap(len, Some((fd, offset)))?;
+    let _ = syscall::madvise(start, len, libc::MADV_RANDOM);
+    Ok(start)
+}
+
+/// What the system says to allocating a part of the file by its descriptor, after it failed through the mapping.
+pub fn why_not_allocated(fd: i32, offset: u64, len: usize) -> Errno {
+    match syscall::fallocate(fd, offset, len as u64) {
+        Ok(_) | Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => Errno(libc::ENOSPC),
+        Err(error) => error,
     }
 }
 

@@ -203,8 +203,7 @@ pub unsafe fn munmap(address: *mut u8, len: usize) {
 
 /// `madvise`.
 pub fn madvise(address: *mut u8, len: usize, advice: i32) -> Result<usize> {
-    // SAFETY: used with advice that keeps the content (MADV_WIPEONFORK, MADV_POPULATE_WRITE), and with MADV_REMOVE on
-    // room of the recording that nobody was given.
+    // SAFETY: only used with advice that keeps the content (MADV_WIPEONFORK, MADV_POPULATE_WRITE, MADV_RANDOM).
     unsafe { call!(SYS_madvise, address, len, advice) }
 }
 
