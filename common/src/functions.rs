@@ -18,6 +18,8 @@ pub enum Role {
     Module,
     /// Ends the process without running destructors; no event.
     Exit,
+    /// Makes the process another program; no event.
+    Exec,
 }
 
 /// Where a function comes from, which decides whether it is recorded.
@@ -28,7 +30,7 @@ pub enum Family {
     /// C++ `operator new` and `delete`. Recorded only where the allocator defines them in the object that defines
     /// `malloc` too (jemalloc, tcmalloc, mimalloc); elsewhere they call `malloc`, which is recorded.
     Cxx,
-    /// The loader, the unwinder's registry, and process exit. Never an event.
+    /// The loader, the unwinder's registry, process exit and execution. Never an event.
     System,
 }
 
@@ -117,7 +119,15 @@ functions! {
     36 DeregisterFrame     "__deregister_frame"                        "__deregister_frame"              Module     System;
     37 UnderscoreExit      "_exit"                                     "_exit"                           Exit       System;
     38 UnderscoreExitC99   "_Exit"                                     "_Exit"                           Exit       System;
-    39 QuickExit           "quick_exit"                                "quick_exit"                      Exit       System;
+    39 Execve              "execve"                                    "execve"                          Exec       System;
+    40 Execv               "execv"                                     "execv"                           Exec       System;
+    41 Execvp              "execvp"                                    "execvp"                          Exec       System;
+    42 Execvpe             "execvpe"                                   "execvpe"                         Exec       System;
+    43 Execl               "execl"                                     "execl"                           Exec       System;
+    44 Execlp              "execlp"                                    "execlp"                          Exec       System;
+    45 Execle              "execle"                                    "execle"                          Exec       System;
+    46 Fexecve             "fexecve"                                   "fexecve"                         Exec       System;
+    47 QuickExit           "quick_exit"                                "quick_exit"                      Exit       System;
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ pub struct MappedHeader {
     pub latest_counter: AtomicU64,
     /// `CLOCK_MONOTONIC` at the latest calibration.
     pub latest_monotonic_ns: AtomicU64,
-    /// The file's length in grains, as claimed: a process that needs room adds to it.
+    /// Where the room ends that was claimed, in grains: a process that needs room adds to it.
     pub end_grain: AtomicU64,
     /// The number of stack segments so far.
     pub n_stack_segments: AtomicU32,
@@ -116,10 +116,17 @@ pub struct MappedHeader {
     pub self_check_differences: AtomicU64,
     /// Events that are not in the recording, by [`Loss`].
     pub lost: [AtomicU64; 8],
+    /// The file's length in grains as its processes have made it: ahead of `end_grain`, the rest is a hole.
+    pub file_grains: AtomicU64,
+    /// The pids of processes that may still write, 0 for none.
+    pub writers: [AtomicU32; WRITERS_MAX],
 }
 
+/// How many processes find a place in [`MappedHeader::writers`].
+pub const WRITERS_MAX: usize = 64;
+
 const _: () = assert!(size_of::<MappedHeader>() <= GRAIN_BYTES);
-const _: () = assert!(size_of::<MappedHeader>() == 208, "the layout is the format: see docs/format.md");
+const _: () = assert!(size_of::<MappedHeader>() == 472, "the layout is the format: see docs/format.md");
 const _: () = assert!(cfg!(target_endian = "little"), "the mapped structures are little-endian");
 
 /// The header as read from a file.
@@ -182,6 +189,12 @@ impl Header {
             self_check_differences: u64_of(offset_of!(MappedHeader, self_check_differences))?,
             lost: parse_lost(bytes)?,
         })
+    }
+
+    /// The part of a file of `file_len` bytes that was claimed: without the hole behind it, which a killed program leaves.
+    #[must_use]
+    pub fn claimed_bytes(&self, file_len: u64) -> u64 {
+        self.end_grain.saturating_mul(GRAIN_BYTES as u64).min(file_len)
     }
 
     /// All events that are not in the recording.

@@ -77,7 +77,7 @@ pub fn gather(path: &Path) -> Result<Info> {
         threads: recording.threads.len() as u64,
         processes: recording.processes.len() as u64,
         stacks: recording.stacks.n_nodes(),
-        recording_bytes: recording.file.len_bytes(),
+        recording_bytes: header.claimed_bytes(recording.file.len_bytes()),
         self_checks: header.self_checks,
         self_check_differences: header.self_check_differences,
         problems: problems.map(ToString::to_string).collect(),

@@ -82,4 +82,36 @@ macro_rules! stub_new {
         }
     };
 }
-pub(super) use {stub, stub_new};
+
+/// Exports `$name`, of any arguments, variadic too: calls `$target`, which takes none, and jumps to the real function.
+macro_rules! stub_before {
+    ($name:ident, $function:ident, $target:path) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                "bti c",
+                "stp x0, x1, [sp, -80]!",
+                "stp x2, x3, [sp, 16]",
+                "stp x4, x5, [sp, 32]",
+                "stp x6, x7, [sp, 48]",
+                "str x30, [sp, 64]",
+                "bl {target}",
+                "ldr x30, [sp, 64]",
+                "ldp x6, x7, [sp, 48]",
+                "ldp x4, x5, [sp, 32]",
+                "ldp x2, x3, [sp, 16]",
+                "ldp x0, x1, [sp], 80",
+                "adrp x16, {addresses}",
+                "add x16, x16, :lo12:{addresses}",
+                "ldr x16, [x16, {place}]",
+                "br x16",
+                addresses = sym $crate::real::ADDRESSES,
+                place = const 8 * tm_common::functions::Function::$function as usize,
+                target = sym $target,
+            )
+        }
+    };
+}
+pub(super) use {stub, stub_before, stub_new};

@@ -13,6 +13,7 @@
 
 pub mod aligned;
 pub mod cxx;
+pub mod exec;
 pub mod malloc;
 pub mod system;
 

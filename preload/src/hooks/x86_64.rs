@@ -80,4 +80,37 @@ macro_rules! stub_new {
         }
     };
 }
-pub(super) use {stub, stub_new};
+
+/// Exports `$name`, of any arguments, variadic too: calls `$target`, which takes none, and jumps to the real function.
+macro_rules! stub_before {
+    ($name:ident, $function:ident, $target:path) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                "endbr64",
+                "push rdi",
+                "push rsi",
+                "push rdx",
+                "push rcx",
+                "push r8",
+                "push r9",
+                "push rax",
+                "call {target}",
+                "pop rax",
+                "pop r9",
+                "pop r8",
+                "pop rcx",
+                "pop rdx",
+                "pop rsi",
+                "pop rdi",
+                "jmp qword ptr [rip + {addresses} + {place}]",
+                addresses = sym $crate::real::ADDRESSES,
+                place = const 8 * tm_common::functions::Function::$function as usize,
+                target = sym $target,
+            )
+        }
+    };
+}
+pub(super) use {stub, stub_before, stub_new};

@@ -5,10 +5,12 @@
 
 pub mod clock;
 pub mod extent;
+pub mod file;
 pub mod metadata;
 pub mod output;
 pub mod ring;
 pub mod stack_table;
+pub mod writers;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use crate::sys::message::Message;
 use crate::sys::syscall::Errno;
 use crate::sys::text::Text;
 use crate::sys::try_lock::TryLock;
+use file::FileIdentity;
 
 /// The longest path that the kernel takes, `PATH_MAX`.
 pub const PATH_BYTES: usize = 4096;
@@ -45,9 +48,9 @@ pub struct Recording {
     clock_is_counter: AtomicBool,
     clock_shift: AtomicU32,
     last_calibration: AtomicU64,
-    /// The file could not grow when that was last tried, ...
-    failed: AtomicBool,
-    /// ... and so many claims were refused since without a try.
+    /// How often in a row the file could not grow, ...
+    n_failures: AtomicU32,
+    /// ... and how many claims were refused since the last time without a try.
     n_refused: AtomicU32,
     said_failure: AtomicBool,
     /// Events lost before there was a header to count them in; added to it when it is published.
@@ -57,21 +60,12 @@ pub struct Recording {
 // SAFETY: `file` is written before `header` is published and only read afterwards; all else is atomic.
 unsafe impl Sync for Recording {}
 
-/// The file, to be opened again by path when the recording grows, and recognised.
-#[derive(Clone, Debug)]
-pub struct FileIdentity {
-    /// Absolute.
-    pub path: Text<PATH_BYTES>,
-    /// Device and inode number.
-    pub identity: (u64, u64),
-}
-
 impl Recording {
     /// Not begun.
     pub const fn new() -> Recording {
         Recording {
             header: AtomicPtr::new(core::ptr::null_mut()),
-            file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, identity: (0, 0) }),
+            file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, identity: (0, 0), ahead_grains: 0 }),
             extent: AtomicPtr::new(core::ptr::null_mut()),
             extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
             growing: TryLock::new(),
@@ -83,7 +77,7 @@ impl Recording {
             clock_is_counter: AtomicBool::new(false),
             clock_shift: AtomicU32::new(0),
             last_calibration: AtomicU64::new(0),
-            failed: AtomicBool::new(false),
+            n_failures: AtomicU32::new(0),
             n_refused: AtomicU32::new(0),
             said_failure: AtomicBool::new(false),
             n_lost_early: AtomicU64::new(0),
@@ -148,6 +142,7 @@ impl Recording {
         let number = header.n_processes.fetch_add(1, Ordering::Relaxed);
         let parent = ProcessIndex(self.process.swap(number, Ordering::Relaxed));
         self.own_epoch.store(header.n_epochs.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        writers::enter(header);
         // Most children live shortly: what they need beyond the parent's extent starts small.
         self.extent_grains.store(extent::CHILD_GRAINS, Ordering::Relaxed);
         // Try-locks of the parent's other threads were copied locked.

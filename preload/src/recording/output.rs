@@ -3,10 +3,11 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use tm_common::header::{GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, VERSION};
+use tm_common::header::{GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, VERSION, WRITERS_MAX};
 
-use super::extent::{FIRST_GRAINS, map_file};
-use super::{FileIdentity, PATH_BYTES, Recording};
+use super::extent::FIRST_GRAINS;
+use super::file::{self, FileIdentity};
+use super::{PATH_BYTES, Recording, writers};
 use crate::config::Config;
 use crate::sys::syscall::{self, Errno};
 use crate::sys::text::Text;
@@ -72,19 +73,16 @@ impl Recording {
         if fresh.is_cut() {
             return Err(CreateRefused::System(Errno(libc::ENAMETOOLONG)));
         }
-        const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-        // Of a process that had our pid and was killed here.
-        syscall::unlink(fresh.as_c_str()).ok();
-        let fd = syscall::open(fresh.as_c_str(), NEW, 0o600).map_err(CreateRefused::System)?;
-        let begun = self.begin(fd, config).and_then(|header| Ok((header, syscall::status(fd)?.identity)));
+        let fd = open_new(&fresh, config)?;
+        let begun = self.begin(fd, config);
         syscall::close(fd);
         let named = begun.map_err(CreateRefused::System).and_then(|begun| {
-            give_name(&fresh, path, config)?;
+            give_name(&fresh, path, config).inspect_err(|_| self.abandon(begun.0))?;
             Ok(begun)
         });
         match named {
-            Ok((header, identity)) => {
-                self.publish(header, FileIdentity { path: path.clone(), identity });
+            Ok((header, identity, ahead_grains)) => {
+                self.publish(header, FileIdentity { path: path.clone(), identity, ahead_grains });
                 Ok(())
             }
             Err(refused) => {
@@ -94,18 +92,30 @@ impl Recording {
         }
     }
 
-    /// Maps the fresh file, and writes its header and its first extent.
-    fn begin(&self, fd: i32, config: &Config) -> Result<*mut MappedHeader, Errno> {
-        let start = map_file(fd, 0, (1 + FIRST_GRAINS as usize) * GRAIN_BYTES)?;
-        let header = start.cast::<MappedHeader>();
+    /// Maps the fresh file, and writes its header and its first extent. The header, which file it is, and how far its
+    /// length goes ahead.
+    fn begin(&self, fd: i32, config: &Config) -> Result<(*mut MappedHeader, (u64, u64), u64), Errno> {
+        let identity = syscall::status(fd)?.identity;
+        let fresh = file::map_fresh(fd, FIRST_ROOM_GRAINS)?;
+        let header = fresh.start.cast::<MappedHeader>();
         // SAFETY: the first grain of a fresh mapping.
-        unsafe { header.write(self.new_header(config)) };
+        unsafe { header.write(self.new_header(config, fresh.file_grains)) };
+        // SAFETY: as above.
+        writers::enter(unsafe { &*header });
         // SAFETY: the mapping has FIRST_GRAINS more.
-        self.adopt_first_extent(unsafe { start.add(GRAIN_BYTES) }.cast());
+        self.adopt_first_extent(unsafe { fresh.start.add(GRAIN_BYTES) }.cast());
         // Release: to a reader of the file, publishes the header's content.
         // SAFETY: as above.
         unsafe { (*header).magic.store(u64::from_le_bytes(MAGIC), Ordering::Release) };
-        Ok(header)
+        Ok((header, identity, fresh.ahead_grains))
+    }
+
+    /// Lets go of a file that got no name.
+    fn abandon(&self, header: *mut MappedHeader) {
+        // Relaxed: nobody has seen it.
+        self.extent.store(core::ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { syscall::munmap(header.cast(), FIRST_ROOM_GRAINS as usize * GRAIN_BYTES) };
     }
 
     fn publish(&self, header: *mut MappedHeader, file: FileIdentity) {
@@ -118,7 +128,7 @@ impl Recording {
         unsafe { &*header }.lost[Loss::NotReady as usize].fetch_add(n_lost, Ordering::Relaxed);
     }
 
-    fn new_header(&self, config: &Config) -> MappedHeader {
+    fn new_header(&self, config: &Config, file_grains: u64) -> MappedHeader {
         let (clock_kind, clock_shift) = self.choose_clock();
         let pid = syscall::getpid();
         let first_monotonic_ns = syscall::clock_ns(libc::CLOCK_MONOTONIC);
@@ -140,7 +150,7 @@ impl Recording {
             calibration_version: AtomicU64::new(0),
             latest_counter: AtomicU64::new(0),
             latest_monotonic_ns: AtomicU64::new(0),
-            end_grain: AtomicU64::new(1 + u64::from(FIRST_GRAINS)),
+            end_grain: AtomicU64::new(FIRST_ROOM_GRAINS),
             n_stack_segments: AtomicU32::new(0),
             n_processes: AtomicU32::new(1),
             n_threads: AtomicU32::new(0),
@@ -150,7 +160,30 @@ impl Recording {
             self_checks: AtomicU64::new(0),
             self_check_differences: AtomicU64::new(0),
             lost: [const { AtomicU64::new(0) }; 8],
+            file_grains: AtomicU64::new(file_grains),
+            writers: [const { AtomicU32::new(0) }; WRITERS_MAX],
         }
+    }
+}
+
+/// The header and the first extent.
+const FIRST_ROOM_GRAINS: u64 = 1 + FIRST_GRAINS as u64;
+
+/// Creates the file that gets its name later. What a process left that had our pid and was killed here is replaced.
+fn open_new(path: &Path, config: &Config) -> Result<i32, CreateRefused> {
+    const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+    let open = || syscall::open(path.as_c_str(), NEW, 0o600);
+    match open() {
+        Err(Errno(libc::EEXIST)) => {}
+        other => return other.map_err(CreateRefused::System),
+    }
+    match judge(path, config) {
+        Standing::Replaceable { .. } | Standing::OfThisRun | Standing::Blank | Standing::Gone => {
+            syscall::unlink(path.as_c_str()).ok();
+            open().map_err(CreateRefused::System)
+        }
+        Standing::NotOurs => Err(CreateRefused::System(Errno(libc::EEXIST))),
+        Standing::Unreadable(error) => Err(CreateRefused::System(error)),
     }
 }
 
@@ -177,7 +210,7 @@ fn give_name(fresh: &Path, path: &mut Path, config: &Config) -> Result<(), Creat
             Standing::OfThisRun => {
                 path.push(b".").push_number(u64::from(syscall::getpid()));
             }
-            Standing::NotOurs => return Err(CreateRefused::NotOurs),
+            Standing::NotOurs | Standing::Blank => return Err(CreateRefused::NotOurs),
             Standing::Unreadable(error) => return Err(CreateRefused::System(error)),
         }
     }
@@ -226,6 +259,8 @@ enum Standing {
     /// The recording of a program of the same run: one that still runs, that this process was before `exec`, or that
     /// `tmtool run` started too.
     OfThisRun,
+    /// Zeros: under a name that only we give, of a process that was killed before it had written the header.
+    Blank,
     /// No recording.
     NotOurs,
     Unreadable(Errno),
@@ -253,6 +288,7 @@ fn judge(path: &Path, config: &Config) -> Standing {
         Some(Ok(header)) if is_of_this_run(&header, config) => Standing::OfThisRun,
         // A later version's recording is still a recording.
         _ if len == 0 || start.starts_with(&MAGIC) => Standing::Replaceable { identity },
+        _ if start.iter().all(|&byte| byte == 0) => Standing::Blank,
         _ => Standing::NotOurs,
     }
 }

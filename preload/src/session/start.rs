@@ -16,11 +16,12 @@ use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::{self, Message};
 use crate::sys::process::{self, InitialStack};
 use crate::sys::text::Text;
-use crate::sys::{elf, pages, syscall};
+use crate::sys::{elf, pages, restrictions, syscall};
 
 /// Starts the session; whether it records now.
 pub fn start(session: &Session) -> bool {
     message::remember_standard_error();
+    restrictions::remember();
     real::resolve();
     withdraw::withdraw_cxx_unless_needed();
     let stack = InitialStack::current();

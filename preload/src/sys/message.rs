@@ -51,6 +51,7 @@ impl Message {
         let meaning = match error.0 {
             libc::EACCES | libc::EPERM => "permission denied",
             libc::ENOENT => "no such file or directory",
+            libc::EEXIST => "a file of that name is in the way",
             libc::ENOSPC => "no space left on device",
             libc::EDQUOT => "disk quota exceeded",
             libc::EROFS => "read-only file system",

@@ -9,6 +9,7 @@ pub mod maps;
 pub mod message;
 pub mod pages;
 pub mod process;
+pub mod restrictions;
 pub mod syscall;
 pub mod text;
 pub mod tls;

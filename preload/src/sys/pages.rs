@@ -1,6 +1,7 @@
-//! Private memory straight from the kernel: zeroed pages, never given back, never the target's heap.
+//! Memory straight from the kernel: private zeroed pages, never given back, never the target's heap; and the pages of a
+//! shared file mapping, allocated before they are touched.
 
-use super::syscall;
+use super::syscall::{self, Errno, Result};
 
 /// Room for `count` values of `T`, all bytes zero; null if the process has no memory left.
 ///
@@ -8,4 +9,73 @@ use super::syscall;
 pub fn zeroed<T>(count: usize) -> *mut T {
     let Some(bytes) = size_of::<T>().checked_mul(count) else { return core::ptr::null_mut() };
     syscall::mmap(bytes.max(1), None).map_or(core::ptr::null_mut(), |pages| pages.cast())
+}
+
+/// The unit in which the file behind a shared mapping is allocated here; pages are as large or larger.
+const PAGE_BYTES: usize = 4096;
+
+/// Has the file system allocate the part of a file that is mapped at `start`. A full disk, a quota or the end of the file
+/// is EFAULT here, and would be SIGBUS for whoever touched the pages.
+///
+/// # Safety
+/// The range is mapped for writing, holds zeros and is nobody else's.
+pub unsafe fn allocate(start: *mut u8, len: usize) -> Result<()> {
+    match syscall::madvise(start, len, libc::MADV_POPULATE_WRITE) {
+        Ok(_) => Ok(()),
+        Err(Errno(libc::EFAULT)) => Err(Errno(libc::EFAULT)),
+        // A kernel older than 5.14, or somebody who forbids it.
+        // SAFETY: the caller's.
+        Err(_) => unsafe { allocate_singly(start, len) },
+    }
+}
+
+/// As [`allocate`], page by page.
+///
+/// # Safety
+/// As for [`allocate`].
+unsafe fn allocate_singly(start: *mut u8, len: usize) -> Result<()> {
+    for at in (0..len).step_by(PAGE_BYTES) {
+        // SAFETY: inside the range, and aligned.
+        let word = unsafe { start.add(at).cast::<u64>() };
+        // SAFETY: the word is the caller's.
+        unsafe { syscall::signal_mask_to(word) }?;
+        // SAFETY: as above; the page is allocated now.
+        unsafe { word.write(0) };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    /// A file that is 5 pages long is mapped 8 pages wide: both ways allocate what is there, and fail beyond it.
+    #[test]
+    fn pages_are_allocated_up_to_the_end_of_the_file_and_not_touched_beyond() {
+        for allocate in [allocate, allocate_singly] {
+            let path = std::env::temp_dir().join(std::format!("tm-pages-{}", std::process::id()));
+            let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path);
+            let file = file.expect("the temporary folder can be written");
+            std::fs::remove_file(&path).expect("it is ours");
+            file.set_len(5 * PAGE_BYTES as u64).expect("as above");
+            let start = syscall::mmap(8 * PAGE_BYTES, Some((file.as_raw_fd(), 0))).expect("it can be mapped");
+            let disk_bytes = || syscall::status(file.as_raw_fd()).expect("it is open").disk_bytes;
+            let before = disk_bytes();
+            // SAFETY: a mapping of this test's own.
+            let allocated = |pages: core::ops::Range<usize>| unsafe {
+                allocate(start.add(pages.start * PAGE_BYTES), pages.len() * PAGE_BYTES)
+            };
+            assert_eq!(allocated(1..5), Ok(()));
+            assert_eq!(allocated(4..6), Err(Errno(libc::EFAULT)));
+            assert_eq!(allocated(7..8), Err(Errno(libc::EFAULT)));
+            file.sync_all().expect("it can be written");
+            assert_eq!(disk_bytes() - before, 4 * PAGE_BYTES as u64);
+            // SAFETY: as above, and allocated.
+            assert!((PAGE_BYTES..5 * PAGE_BYTES).all(|at| unsafe { start.add(at).read() } == 0));
+            // SAFETY: as above.
+            unsafe { syscall::munmap(start, 8 * PAGE_BYTES) };
+        }
+    }
 }

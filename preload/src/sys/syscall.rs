@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::arch;
+use super::{arch, restrictions};
 
 /// An error number of the kernel, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,12 @@ fn check(result: isize) -> Result<usize> {
     if (-4095..0).contains(&result) { Err(Errno(-result as i32)) } else { Ok(result as usize) }
 }
 
-/// `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`.
+/// `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`. Not tried, and refused with EPERM, once the process has restricted
+/// itself.
 pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
+    if restrictions::have_come() {
+        return Err(Errno(libc::EPERM));
+    }
     // SAFETY: the path is a C string.
     unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode) }
         .map(|fd| fd as i32)
@@ -75,6 +79,16 @@ pub fn set_signal_mask(mask: u64) -> u64 {
     before
 }
 
+/// `rt_sigprocmask` that changes nothing and writes the thread's 8 bytes of signal mask to `place`: the kernel's own
+/// store, which fails with EFAULT where the thread's would raise SIGBUS.
+///
+/// # Safety
+/// The 8 bytes are mapped for writing and nobody else's.
+pub unsafe fn signal_mask_to(place: *mut u64) -> Result<usize> {
+    // SAFETY: the caller's.
+    unsafe { call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, place, 8) }
+}
+
 /// Whether the calling thread runs on its alternate signal stack, sigaltstack(2).
 pub fn is_on_signal_stack() -> bool {
     let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
@@ -103,16 +117,29 @@ pub fn pwrite(fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
     unsafe { call!(SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), offset) }
 }
 
-/// `fallocate`.
-pub fn fallocate(fd: i32, mode: i32, offset: u64, len: u64) -> Result<usize> {
+/// `fallocate` of mode 0: allocates the range's blocks and makes the file at least that long.
+pub fn fallocate(fd: i32, offset: u64, len: u64) -> Result<usize> {
     // SAFETY: no memory is involved.
-    unsafe { call!(SYS_fallocate, fd, mode, offset, len) }
+    unsafe { call!(SYS_fallocate, fd, 0, offset, len) }
 }
 
 /// `ftruncate`.
 pub fn ftruncate(fd: i32, len: u64) -> Result<usize> {
-    // SAFETY: whoever maps the part that goes must not touch it any more; see `Recording::trim`.
+    // SAFETY: whoever maps the part that goes must not touch it any more; see `Recording::cut`.
     unsafe { call!(SYS_ftruncate, fd, len) }
+}
+
+/// Asks that blocks of an empty file be overwritten in place (`FS_NOCOW_FL`, btrfs): written elsewhere, a page that has a
+/// block needs another one each time, and a full disk is SIGBUS. Other file systems refuse, and do so anyway.
+pub fn overwrite_in_place(fd: i32) {
+    const FS_IOC_GETFLAGS: usize = 2 << 30 | 8 << 16 | (b'f' as usize) << 8 | 1;
+    const FS_IOC_SETFLAGS: usize = 1 << 30 | 8 << 16 | (b'f' as usize) << 8 | 2;
+    const FS_NOCOW_FL: u32 = 0x80_0000;
+    let mut flags = 0u32;
+    if ioctl(fd, FS_IOC_GETFLAGS, &mut flags).is_ok() {
+        flags |= FS_NOCOW_FL;
+        ioctl(fd, FS_IOC_SETFLAGS, &mut flags).ok();
+    }
 }
 
 /// What an open file is.
@@ -122,6 +149,8 @@ pub struct FileStatus {
     pub identity: (u64, u64),
     /// Whether it is a regular one.
     pub is_regular: bool,
+    /// What it takes on the disk.
+    pub disk_bytes: u64,
 }
 
 /// `fstat`.
@@ -131,7 +160,8 @@ pub fn status(fd: i32) -> Result<FileStatus> {
     // SAFETY: the structure is the kernel's.
     unsafe { call!(SYS_fstat, fd, &raw mut stat) }?;
     let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    Ok(FileStatus { identity: (stat.st_dev, stat.st_ino), is_regular })
+    let disk_bytes = stat.st_blocks as u64 * 512;
+    Ok(FileStatus { identity: (stat.st_dev, stat.st_ino), is_regular, disk_bytes })
 }
 
 /// `unlinkat(AT_FDCWD, path, 0)`.
@@ -163,6 +193,13 @@ pub fn mmap(len: usize, file: Option<(i32, u64)>) -> Result<*mut u8> {
     unsafe { call!(SYS_mmap, 0, len, protection, flags, fd, offset) }.map(|address| address as *mut u8)
 }
 
+/// `mremap` of size 0: `len` bytes of the file behind a shared mapping, from where the mapping begins and beyond its
+/// end, mapped once more. Needs neither the file's name nor a descriptor.
+pub fn map_again(mapping: *const u8, len: usize) -> Result<*mut u8> {
+    // SAFETY: an old size of 0 leaves the old mapping as it is, and without MREMAP_FIXED nothing is replaced.
+    unsafe { call!(SYS_mremap, mapping, 0, len, libc::MREMAP_MAYMOVE) }.map(|address| address as *mut u8)
+}
+
 /// `munmap`.
 ///
 /// # Safety
@@ -174,7 +211,7 @@ pub unsafe fn munmap(address: *mut u8, len: usize) {
 
 /// `madvise`.
 pub fn madvise(address: *mut u8, len: usize, advice: i32) -> Result<usize> {
-    // SAFETY: only used with advice that keeps the content (MADV_WIPEONFORK).
+    // SAFETY: only used with advice that keeps the content (MADV_WIPEONFORK, MADV_POPULATE_WRITE, MADV_RANDOM).
     unsafe { call!(SYS_madvise, address, len, advice) }
 }
 
@@ -195,7 +232,7 @@ pub fn is_readable(address: usize) -> bool {
 
 /// `ioctl` with a structure.
 pub fn ioctl<T>(fd: i32, request: usize, argument: &mut T) -> Result<usize> {
-    // SAFETY: the structure is the one that the request takes, which its only caller (`maps`) ensures.
+    // SAFETY: the structure is the one that the request takes, which the callers ensure.
     unsafe { call!(SYS_ioctl, fd, request, core::ptr::from_mut(argument)) }
 }
 
@@ -209,6 +246,12 @@ pub fn getpid() -> u32 {
 pub fn getppid() -> u32 {
     // SAFETY: no preconditions, always succeeds.
     unsafe { call!(SYS_getppid) }.unwrap_or(0) as u32
+}
+
+/// `geteuid`.
+pub fn geteuid() -> u32 {
+    // SAFETY: no preconditions, always succeeds.
+    unsafe { call!(SYS_geteuid) }.unwrap_or(0) as u32
 }
 
 /// `gettid`.
@@ -237,6 +280,13 @@ pub fn thread_name() -> [u8; 16] {
     // SAFETY: the kernel writes 16 bytes.
     let _ = unsafe { call!(SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr()) };
     name
+}
+
+/// (`PR_GET_SECCOMP`, `PR_GET_NO_NEW_PRIVS`): what a process has put on to give up rights by.
+pub fn restrictions() -> (usize, usize) {
+    // SAFETY: no memory is involved.
+    let get = |option| unsafe { call!(SYS_prctl, option, 0, 0, 0, 0) }.unwrap_or(0);
+    (get(libc::PR_GET_SECCOMP), get(libc::PR_GET_NO_NEW_PRIVS))
 }
 
 /// A clock in nanoseconds, 0 if it does not exist.

@@ -14,7 +14,7 @@ pub(super) struct Recording {
     pub path: PathBuf,
     /// The process that began it.
     pub pid: u32,
-    /// The file's size.
+    /// The file's size, without the hole at its end.
     pub file_bytes: u64,
 }
 
@@ -32,7 +32,8 @@ fn read(path: PathBuf, run: u64) -> Option<(u64, Recording)> {
     let mut bytes = Vec::new();
     File::open(&path).ok()?.take(GRAIN_BYTES as u64).read_to_end(&mut bytes).ok()?;
     let header = Header::parse(&bytes).ok().filter(|header| header.run == run)?;
-    Some((header.start_realtime_ns, Recording { path, pid: header.pid, file_bytes: metadata.len() }))
+    let file_bytes = header.claimed_bytes(metadata.len());
+    Some((header.start_realtime_ns, Recording { path, pid: header.pid, file_bytes }))
 }
 
 #[cfg(test)]

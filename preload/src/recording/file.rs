@@ -1,0 +1,195 @@
+//! The recording's file from outside of its mappings: opened again by its path, recognised, made longer ahead of need,
+//! cut at the end.
+//!
+//! ```text
+//!  0                        end_grain                             file_grains
+//!  | claimed, used in parts | a hole: takes no room on the disk   |
+//! ```
+//!
+//! Room up to the file's length is mapped and allocated without its name and without a descriptor. So a process that
+//! has given up its right to open the file goes on recording for as long as the hole lasts.
+
+use core::sync::atomic::Ordering;
+
+use tm_common::header::{GRAIN_BYTES, MappedHeader};
+
+use super::{PATH_BYTES, Recording};
+use crate::sys::pages;
+use crate::sys::syscall::{self, Errno};
+use crate::sys::text::Text;
+
+/// The file, to be opened again by path and recognised.
+#[derive(Clone, Debug)]
+pub struct FileIdentity {
+    /// Absolute.
+    pub path: Text<PATH_BYTES>,
+    /// Device and inode number.
+    pub identity: (u64, u64),
+    /// How far its length goes ahead of what is claimed.
+    pub ahead_grains: u64,
+}
+
+const GRAIN: u64 = GRAIN_BYTES as u64;
+/// 64 MiB, some 15 million events.
+const AHEAD_GRAINS: u64 = 16 << 10;
+/// 1 GiB, some 250 million events: a process of root's is the one that may give up being root.
+const AHEAD_GRAINS_OF_ROOT: u64 = 256 << 10;
+/// What is allocated at the start: the header, the extent's, and the first segments of metadata, stacks and events.
+const BEGIN_GRAINS: usize = 8;
+
+/// A fresh file.
+pub struct Fresh {
+    /// Where its first grains are mapped.
+    pub start: *mut u8,
+    /// Its length.
+    pub file_grains: u64,
+    /// How far that is to be kept ahead.
+    pub ahead_grains: u64,
+}
+
+/// Makes an empty file as long as it is to be, and maps its first `grains`. So much of it is allocated that the recording
+/// can begin.
+pub fn map_fresh(fd: i32, grains: u64) -> Result<Fresh, Errno> {
+    if grains * GRAIN > syscall::file_size_limit() {
+        return Err(Errno(libc::EFBIG));
+    }
+    syscall::overwrite_in_place(fd);
+    let (ahead_grains, file_grains) = go_ahead(fd, grains)?;
+    let start = map_by_descriptor(fd, 0, (grains * GRAIN) as usize)?;
+    let len = BEGIN_GRAINS * GRAIN as usize;
+    // SAFETY: a fresh mapping of a fresh file.
+    if unsafe { pages::allocate(start, len) }.is_err() {
+        // SAFETY: nobody has seen it.
+        unsafe { syscall::munmap(start, (grains * GRAIN) as usize) };
+        return Err(why_not_allocated(fd, 0, len));
+    }
+    Ok(Fresh { start, file_grains, ahead_grains })
+}
+
+/// Makes an empty file `grains` long, and longer if that takes no room on the disk: how far ahead, and its length now.
+fn go_ahead(fd: i32, grains: u64) -> Result<(u64, u64), Errno> {
+    syscall::ftruncate(fd, grains * GRAIN)?;
+    if syscall::status(fd)?.disk_bytes > grains / 2 * GRAIN {
+        return Ok((0, grains));
+    }
+    let ahead = if syscall::geteuid() == 0 { AHEAD_GRAINS_OF_ROOT } else { AHEAD_GRAINS };
+    let target = (grains + ahead).min(syscall::file_size_limit() / GRAIN);
+    match syscall::ftruncate(fd, target * GRAIN) {
+        Ok(_) => Ok((ahead, target)),
+        // The file system has a limit of its own.
+        Err(_) => Ok((0, grains)),
+    }
+}
+
+/// Maps a part of the file. Where it is touched, only that page is made: the kernel would make all that lies near it in
+/// the hole, for a file that is read is mostly read on.
+pub fn map_by_descriptor(fd: i32, offset: u64, len: usize) -> Result<*mut u8, Errno> {
+    let start = syscall::mmap(len, Some((fd, offset)))?;
+    let _ = syscall::madvise(start, len, libc::MADV_RANDOM);
+    Ok(start)
+}
+
+/// What the system says to allocating a part of the file by its descriptor, after it failed through the mapping.
+pub fn why_not_allocated(fd: i32, offset: u64, len: usize) -> Errno {
+    match syscall::fallocate(fd, offset, len as u64) {
+        Ok(_) | Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => Errno(libc::ENOSPC),
+        Err(error) => error,
+    }
+}
+
+impl Recording {
+    /// Opens the file again, if it is still at its path, for `work`.
+    pub fn with_file<T>(&self, work: impl FnOnce(i32) -> Result<T, Errno>) -> Result<T, Errno> {
+        let file = self.file();
+        let fd = syscall::open(file.path.as_c_str(), libc::O_RDWR | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0)?;
+        let result = match syscall::status(fd) {
+            Ok(status) if status.identity == file.identity => work(fd),
+            Ok(_) => Err(Errno(libc::ENOENT)),
+            Err(error) => Err(error),
+        };
+        syscall::close(fd);
+        result
+    }
+
+    /// Makes the file reach to `end_grain` and as far ahead as it is to be. An error only if it does not reach there.
+    pub fn reach(&self, header: &MappedHeader, end_grain: u64) -> Result<(), Errno> {
+        // Relaxed: a hint; `pages::allocate` finds the truth.
+        let length = header.file_grains.load(Ordering::Relaxed);
+        // Ahead of what is used by the distance or by as much again, whichever is more, and renewed at half of it.
+        let ahead = if self.file().ahead_grains == 0 { 0 } else { self.file().ahead_grains.max(end_grain) };
+        if end_grain + ahead / 2 <= length {
+            return Ok(());
+        }
+        let lengthened = self.with_file(|fd| {
+            lengthen(fd, end_grain + ahead).map(|()| end_grain + ahead).or_else(|error| {
+                if end_grain <= length { Err(error) } else { lengthen(fd, end_grain).map(|()| end_grain) }
+            })
+        });
+        match lengthened {
+            Ok(grains) => {
+                // Relaxed: as above.
+                header.file_grains.fetch_max(grains, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(_) if end_grain <= length => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Cuts the file behind the room that was claimed, where other processes cannot be writing.
+    pub fn cut(&self, header: &MappedHeader) -> Result<(), Errno> {
+        self.with_file(|fd| {
+            // Acquire and release: no thread extends the file between the two stores.
+            let end = header.end_grain.load(Ordering::Relaxed);
+            let claim = header.end_grain.compare_exchange(end, CUTTING, Ordering::Acquire, Ordering::Relaxed);
+            if end >= CUTTING || claim.is_err() {
+                return Err(Errno(libc::EBUSY));
+            }
+            let cut = syscall::ftruncate(fd, end * GRAIN);
+            if cut.is_ok() {
+                // Relaxed: as in `reach`.
+                header.file_grains.store(end, Ordering::Relaxed);
+            }
+            header.end_grain.store(end, Ordering::Release);
+            cut.map(drop)
+        })
+    }
+}
+
+/// Stands in the header's `end_grain` while the file is being cut: who then claims room tries again.
+const CUTTING: u64 = 1 << 62;
+/// How often it is tried, with pauses of 100 µs: an `ftruncate` on a busy disk takes milliseconds, and who cuts may have
+/// lost its processor.
+const CLAIM_ATTEMPTS: u32 = 1_000;
+
+/// Claims `grains` at the end of the file.
+pub fn claim_grains(header: &MappedHeader, grains: u32) -> Result<u64, Errno> {
+    for _ in 0..CLAIM_ATTEMPTS {
+        // Relaxed: it only divides the file.
+        let start = header.end_grain.fetch_add(u64::from(grains), Ordering::Relaxed);
+        if start < CUTTING {
+            return Ok(start);
+        }
+        syscall::pause_ns(100_000);
+    }
+    Err(Errno(libc::EBUSY))
+}
+
+/// Takes back what was claimed from `start` on and not used, unless others have claimed room behind it.
+pub fn give_grains_back(header: &MappedHeader, start: u64, grains: u32) {
+    // Relaxed: it only divides the file.
+    let end = start + u64::from(grains);
+    let _ = header.end_grain.compare_exchange(end, start, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Makes the file at least `grains` long. By a byte at its end, because that never makes a file shorter that another
+/// process has made longer meanwhile; within the file size limit, because beyond it is SIGXFSZ.
+fn lengthen(fd: i32, grains: u64) -> Result<(), Errno> {
+    if grains * GRAIN > syscall::file_size_limit() {
+        return Err(Errno(libc::EFBIG));
+    }
+    match syscall::pwrite(fd, &[0], grains * GRAIN - 1) {
+        Ok(0) => Err(Errno(libc::ENOSPC)),
+        other => other.map(drop),
+    }
+}
