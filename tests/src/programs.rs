@@ -45,15 +45,19 @@ pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
     program
 }
 
+/// The path of a program, if it is installed.
+pub fn find_installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join(name));
+    found.find(|program| program.is_file())
+}
+
 /// The path of an installed program.
 ///
 /// # Panics
 /// It is not installed.
 pub fn installed(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found = std::env::split_paths(&path).map(|folder| folder.join(name));
-    found
-        .find(|program| program.is_file())
+    find_installed(name)
         .unwrap_or_else(|| panic!("{name} is not installed: scripts/setup installs what the tests need"))
 }
 

@@ -12,9 +12,10 @@ use tempfile::TempDir;
 use crate::products::products;
 use crate::soak;
 
-/// No test program runs longer than a few seconds, in its long form than some minutes; one that does hangs.
+/// No test program needs more than a few seconds of a processor of its own, in its long form than some minutes; one that
+/// takes this long hangs.
 fn timeout() -> Duration {
-    Duration::from_secs(if soak::is_long() { 1800 } else { 120 })
+    Duration::from_secs(if soak::is_long() { 1800 } else { 300 })
 }
 
 /// A program with its arguments and environment, to be run once or more often.
@@ -99,9 +100,23 @@ impl Run {
         self
     }
 
+    /// Runs the program through `wrapper`, which takes it and its arguments after `arguments` of its own.
+    #[must_use]
+    pub fn through(mut self, wrapper: &Path, arguments: &[&OsStr]) -> Run {
+        let program = std::mem::replace(&mut self.program, wrapper.to_owned());
+        let own = arguments.iter().map(|argument| (*argument).to_owned());
+        self.arguments = own.chain([program.into_os_string()]).chain(self.arguments).collect();
+        self
+    }
+
     /// Runs without libtm.so, but with the other preloads.
     pub fn bare(&self) -> Outcome {
         self.start(None).finish()
+    }
+
+    /// Starts the program without libtm.so, but with the other preloads, and does not wait for it.
+    pub fn start_bare(&self) -> Running {
+        self.start(None)
     }
 
     /// Runs under libtm.so.
@@ -138,6 +153,7 @@ impl Run {
         for name in &self.unset {
             command.env_remove(name);
         }
+        let started = Instant::now();
         let child = command.spawn();
         let child = child.unwrap_or_else(|error| {
             panic!(
@@ -145,7 +161,7 @@ impl Run {
                 self.program.display()
             )
         });
-        Running { child, scratch, name: self.program.clone() }
+        Running { child, started, scratch, name: self.program.clone() }
     }
 }
 
@@ -154,6 +170,8 @@ impl Run {
 pub struct Running {
     /// The process.
     pub child: Child,
+    /// When it was started.
+    pub started: Instant,
     scratch: TempDir,
     name: PathBuf,
 }
@@ -175,6 +193,11 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
+        self.outcome(status)
+    }
+
+    /// What the run has left, for one who has waited for its end himself.
+    pub fn outcome(self, status: ExitStatus) -> Outcome {
         let read = |name: &str| std::fs::read(self.scratch.path().join(name)).expect("we created it");
         let text = |name: &str| String::from_utf8_lossy(&read(name)).into_owned();
         Outcome {

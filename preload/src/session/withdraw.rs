@@ -14,18 +14,23 @@ pub fn withdraw_cxx_unless_needed() {
         return;
     }
     let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
+    let symbols =
+        Function::ALL.iter().filter(|function| function.family() == Family::Cxx).filter_map(|function| {
+            let mut name = Text::<64>::EMPTY;
+            name.push(function.symbol().as_bytes());
+            elf::find_symbol(ours, name.as_c_str())
+        });
+    // All of them stand in one table of a few pages, which is made writable once.
+    let ends = symbols.clone().map(|symbol| (symbol as usize, symbol.wrapping_add(1) as usize));
+    let Some((first, end)) = ends.reduce(|one, two| (one.0.min(two.0), one.1.max(two.1))) else { return };
     let page_bytes = process::InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
-    for &function in Function::ALL.iter().filter(|function| function.family() == Family::Cxx) {
-        let mut name = Text::<64>::EMPTY;
-        name.push(function.symbol().as_bytes());
-        let Some(symbol) = elf::find_symbol(ours, name.as_c_str()) else { continue };
-        let page = symbol as usize & !(page_bytes - 1);
-        // Two pages: the entry may straddle them.
-        if syscall::mprotect(page, 2 * page_bytes, libc::PROT_READ | libc::PROT_WRITE).is_err() {
-            return;
-        }
+    let start = first & !(page_bytes - 1);
+    if syscall::mprotect(start, end - start, libc::PROT_READ | libc::PROT_WRITE).is_err() {
+        return;
+    }
+    for symbol in symbols {
         // SAFETY: an entry of our own symbol table, writable now; the process has one thread yet.
         unsafe { (*symbol).st_value = 0 };
-        let _ = syscall::mprotect(page, 2 * page_bytes, libc::PROT_READ);
     }
+    let _ = syscall::mprotect(start, end - start, libc::PROT_READ);
 }

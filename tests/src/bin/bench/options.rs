@@ -1,0 +1,62 @@
+//! What `scripts/bench` can be told.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::workloads;
+
+/// The parts that are no workloads.
+pub const STARTUP: &str = "start-up";
+pub const SCALING: &str = "scaling";
+pub const READING: &str = "reading";
+
+/// Measures what recording costs under nothing, a floor, libtm.so and heaptrack, and how fast recordings are read.
+#[derive(Debug, Parser)]
+#[command(name = "scripts/bench")]
+pub struct Options {
+    /// How often each workload runs under each of them; medians are reported
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// One round of a tenth of the work: shows that all runs, and little else
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these workloads and parts (`start-up`, `scaling`, `reading`; the last takes `python3-json` along)
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Also a synthetic recording of 200 million events (1 GB of disk)
+    #[arg(long)]
+    pub large: bool,
+    /// Write the result to a file too
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+}
+
+/// All that `--only` takes.
+pub fn names() -> Vec<&'static str> {
+    workloads::ALL.iter().map(|(name, _)| *name).chain([STARTUP, SCALING, READING]).collect()
+}
+
+impl Options {
+    /// The first name after `--only` that is none.
+    pub fn check_names(&self) -> Result<(), &str> {
+        let unknown = self.only.iter().find(|name| !names().contains(&name.as_str()));
+        unknown.map_or(Ok(()), |name| Err(name))
+    }
+
+    /// Whether the workload or part is wanted.
+    pub fn wants(&self, name: &str) -> bool {
+        let is_named = |name: &str| self.only.iter().any(|only| only == name);
+        self.only.is_empty() || is_named(name) || (name == workloads::READ && is_named(READING))
+    }
+
+    /// Rounds of each workload.
+    pub fn n_rounds(&self) -> usize {
+        if self.quick { 1 } else { self.rounds as usize }
+    }
+
+    /// `full` units of work, or what is left of them.
+    pub fn scaled(&self, full: u64) -> u64 {
+        if self.quick { full / 10 } else { full }
+    }
+}

@@ -1,0 +1,134 @@
+//! What tm wants to be, and whether it is.
+
+use crate::results::Results;
+use crate::table::decimals;
+use crate::variants::Variant;
+use crate::workloads::READ;
+
+/// One row: a figure that must be at most, or at least, something.
+#[derive(Debug)]
+pub struct Target {
+    pub what: &'static str,
+    pub target: String,
+    pub measured: String,
+    /// Not a thing where it was not measured.
+    pub is_hit: Option<bool>,
+}
+
+const MIB: f64 = (1 << 20) as f64;
+
+/// Phases of `scaling`.
+const ONE_THREAD: usize = 0;
+const TWO_THREADS: usize = 1;
+const SIXTEEN_THREADS: usize = 2;
+
+/// What 16 threads may lose to two before we call it a loss: the noise of a rate.
+const NO_LOSS: f64 = 0.95;
+
+fn at_most(what: &'static str, limit: f64, figure: f64, unit: &str, whose: &str) -> Target {
+    row(what, format!("≤ {}{unit}", decimals(limit)), figure, unit, whose, figure <= limit)
+}
+
+fn at_least(what: &'static str, limit: f64, figure: f64, unit: &str) -> Target {
+    row(what, format!("≥ {}{unit}", decimals(limit)), figure, unit, "", figure >= limit)
+}
+
+fn row(what: &'static str, target: String, figure: f64, unit: &str, whose: &str, is_hit: bool) -> Target {
+    if figure.is_nan() {
+        return Target { what, target, measured: "–".into(), is_hit: None };
+    }
+    let whose = if whose.is_empty() { String::new() } else { format!(" ({whose})") };
+    Target { what, target, measured: format!("{}{unit}{whose}", decimals(figure)), is_hit: Some(is_hit) }
+}
+
+/// All of them.
+pub fn targets(results: &Results) -> Vec<Target> {
+    let mut targets = recording(results);
+    targets.extend(threads(results));
+    targets.extend(reading(results));
+    targets
+}
+
+fn recording(results: &Results) -> Vec<Target> {
+    let (tm, first) = (Variant::Tm, Variant::FirstFrame);
+    let (worst, whose) =
+        Results::worst(results.measured.iter(), |measured| measured.ratio(tm, Variant::HeaptrackRaw));
+    let json = results.measured.iter().find(|measured| measured.workload.name == READ);
+    let (bytes, bytes_of) = Results::worst(results.real(), |measured| measured.bytes_per_event(tm));
+    let over = |measured: &crate::rounds::Measured| measured.added_bytes(tm) / measured.granted_bytes();
+    let (memory, memory_of) = Results::worst(results.measured.iter(), over);
+    vec![
+        at_most(
+            "added CPU against `heaptrack --raw`, geometric mean",
+            0.1,
+            results.mean_ratio(tm, Variant::HeaptrackRaw),
+            "",
+            "",
+        ),
+        at_most("the same on the worst workload", 1.0 / 6.0, worst, "", whose),
+        at_most(
+            "added CPU against the floor, geometric mean",
+            3.0,
+            results.mean_ratio(tm, Variant::Floor),
+            "",
+            "",
+        ),
+        at_most("the same with `TM_NFRAME=1`", 1.5, results.mean_ratio(first, Variant::Floor), "", ""),
+        at_most(
+            "wall time of python3-json, times bare",
+            1.25,
+            json.map_or(f64::NAN, |json| json.wall_factor(tm)),
+            "",
+            "",
+        ),
+        at_most("bytes per event, the worst real program", 6.0, bytes, "", bytes_of),
+        at_most(
+            "start-up added to `/bin/true`",
+            1.0,
+            results.added_to_start(tm, |start| start.wall_ns) / 1e6,
+            " ms",
+            "",
+        ),
+        at_most(
+            "file of `/bin/true`",
+            1.0,
+            results.added_to_start(tm, |start| start.file_bytes) / MIB,
+            " MiB",
+            "",
+        ),
+        at_most("memory added, part of what is granted, worst", 1.0, memory, "", memory_of),
+    ]
+}
+
+fn threads(results: &Results) -> Vec<Target> {
+    let figure = |phase, earlier| {
+        results.scaling.as_ref().map_or(f64::NAN, |scaling| scaling.speed_up(Variant::Tm, phase, earlier))
+    };
+    vec![
+        at_least("event rate of two threads, times one's", 1.9, figure(TWO_THREADS, ONE_THREAD), ""),
+        at_least("event rate of 16 threads, times two's", NO_LOSS, figure(SIXTEEN_THREADS, TWO_THREADS), ""),
+    ]
+}
+
+fn reading(results: &Results) -> Vec<Target> {
+    let Some((ours, theirs)) = &results.reading else { return Vec::new() };
+    let ratio = theirs.as_ref().map_or(f64::NAN, |theirs| ours.reader.wall_ns / theirs.wall_ns);
+    let mut targets = vec![
+        at_most("`tmtool stats` of python3-json, times `heaptrack_print`", 0.4, ratio, "", ""),
+        at_least("the same, million events a second", 20.0, ours.events_per_second() / 1e6, ""),
+        at_most(
+            "its memory, part of what is granted",
+            1.0,
+            ours.reader.anonymous_bytes / ours.granted_bytes(),
+            "",
+            "",
+        ),
+    ];
+    if let Some(large) = &results.large {
+        let rate = large.events_per_second() / ours.events_per_second();
+        let memory = large.reader.anonymous_bytes / large.granted_bytes();
+        targets.push(at_least("rate on 200 million events, times python3-json's", 1.0, rate, ""));
+        targets.push(at_most("its memory, part of what is granted", 1.0, memory, "", ""));
+    }
+    targets
+}
