@@ -5,6 +5,7 @@
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
+use super::ahead::Decoders;
 use super::event::{MergedEvent, State};
 use super::live::{Block, LiveTable};
 use super::merge::Merge;
@@ -40,7 +41,12 @@ pub struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// At the start of `process`, which has inherited the blocks of `live`.
-    pub fn new(recording: &'a Recording, process: ProcessIndex, mut live: LiveTable) -> Engine<'a> {
+    pub(super) fn new(
+        recording: &'a Recording,
+        process: ProcessIndex,
+        mut live: LiveTable,
+        decoders: &Decoders<'a>,
+    ) -> Engine<'a> {
         live.reset_generations();
         let tolerance = (TOLERANCE_NS / ns_per_stamp(recording)).ceil().max(1.0) as u64;
         let live_bytes = live.iter().fold(0u64, |sum, block| sum.wrapping_add(block.size));
@@ -49,16 +55,28 @@ impl<'a> Engine<'a> {
         let (peak_bytes, peak_blocks) = (live_bytes, live_blocks);
         let totals =
             Totals { live_bytes, live_blocks, peak_bytes, peak_blocks, peak_stamp, ..Totals::default() };
-        let window = Window::new(Merge::new(recording, process), tolerance.saturating_mul(AHEAD_TOLERANCES));
+        let merge = Merge::new(recording, process, decoders);
+        let window = Window::new(merge, tolerance.saturating_mul(AHEAD_TOLERANCES));
         Engine { process, window, tolerance, live, totals, tries: TRIES_MAX, peak: Peak::default() }
     }
 
     /// Replays the events up to and including `until`; `observer` is told of each as it takes effect.
     #[inline]
     pub fn run(&mut self, until: Stamp, observer: &mut impl Observer) {
-        while let Some(event) = self.window.present().filter(|event| event.stamp <= until) {
+        while let Some(event) = self.present().filter(|event| event.stamp <= until) {
             self.step(&event, observer);
         }
+    }
+
+    /// The next event. Its place in the table is on its way to the processor since it was taken from the merge.
+    #[inline]
+    fn present(&mut self) -> Option<MergedEvent> {
+        while self.window.wants_more() {
+            for event in self.window.take_more() {
+                self.live.prefetch(event.address);
+            }
+        }
+        self.window.present()
     }
 
     /// The process.
