@@ -68,15 +68,25 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The next event. Its place in the table is on its way to the processor since it was taken from the merge.
+    /// The next event.
     #[inline]
     fn present(&mut self) -> Option<MergedEvent> {
         while self.window.wants_more() {
-            for event in self.window.take_more() {
-                self.live.prefetch(event.address);
-            }
+            self.take_more();
         }
         self.window.present()
+    }
+
+    /// Takes events from the merge, and has the processor fetch what they will need of the table, all at a time.
+    #[inline(never)]
+    fn take_more(&mut self) {
+        let n_known = self.window.take_more();
+        for event in self.window.events_from(n_known) {
+            self.live.prefetch_index(event.address);
+        }
+        for event in self.window.events_from(n_known).filter(|event| event.is_release()) {
+            self.live.prefetch_block(event.address);
+        }
     }
 
     /// The process.
@@ -142,8 +152,7 @@ impl<'a> Engine<'a> {
     /// Takes the block at the event's address out of the table; `false` if there is none.
     #[inline]
     fn take_out(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
-        let Some((block, generation)) = self.live.remove(event.address) else { return false };
-        self.peak.went(&block, generation);
+        let Some(block) = self.peak.take_out(&mut self.live, event.address) else { return false };
         self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
         self.totals.live_blocks -= 1;
         observer.went(&block, event);

@@ -57,12 +57,16 @@ impl<'a> Window<'a> {
             && self.events.len() - self.present < AHEAD_MAX
     }
 
-    /// Takes events from the merge, and returns them.
-    #[inline(never)]
-    pub fn take_more(&mut self) -> impl Iterator<Item = &MergedEvent> {
-        let n_before = self.events.len();
+    /// Takes events from the merge; says the place of the first.
+    pub fn take_more(&mut self) -> usize {
+        let n_known = self.events.len();
         self.merge_is_done = !self.merge.take(BATCH_EVENTS, &mut self.events);
-        self.events.range(n_before..)
+        n_known
+    }
+
+    /// The events from a place on.
+    pub fn events_from(&self, place: usize) -> impl Iterator<Item = &MergedEvent> {
+        self.events.range(place..)
     }
 
     /// The present event.
