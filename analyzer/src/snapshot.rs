@@ -11,7 +11,7 @@ use tm_common::stack::FrameKind;
 use crate::error::Result;
 use crate::model::{Frame, Moment, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 use crate::reader::{Module, Problem, Recording, StackFrame};
-use crate::replay::{self, Block, Processes, Selection, StackSums, Sum};
+use crate::replay::{self, Block, Processes, RawSnapshot, Selection, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
@@ -27,19 +27,39 @@ pub fn take_snapshot(
     moment: &Moment,
     selection: &Selection,
 ) -> Result<Snapshot> {
-    let raw = replay::snapshot(recording, processes, moment, selection)?;
+    let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
     let mut namer = Namer::new(recording);
     let mut snapshot = namer.snapshot(&raw.blocks);
-    let unknown_frees = raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum();
-    snapshot.origin = Some(Origin {
+    snapshot.origin = Some(origin_at(&namer, processes, moment, &raw));
+    Ok(snapshot)
+}
+
+/// The same by stack: memory is that of the stacks.
+///
+/// # Errors
+/// If the recording has no such process or moment.
+pub fn take_tally(
+    recording: &Recording,
+    processes: Processes,
+    moment: &Moment,
+    selection: &Selection,
+) -> Result<Tally> {
+    let raw: RawSnapshot<StackSums> = replay::snapshot(recording, processes, moment, selection)?;
+    let mut namer = Namer::new(recording);
+    let mut tally = namer.tally(&raw.blocks);
+    tally.origin = Some(origin_at(&namer, processes, moment, &raw));
+    Ok(tally)
+}
+
+fn origin_at<B>(namer: &Namer<'_>, processes: Processes, moment: &Moment, raw: &RawSnapshot<B>) -> Origin {
+    Origin {
         moment: moment.to_string(),
         moment_ns: raw.moment_ns,
         live_bytes: raw.live_bytes,
         live_blocks: raw.live_blocks,
-        unknown_frees,
+        unknown_frees: raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum(),
         ..namer.origin(processes, &raw.problems)
-    });
-    Ok(snapshot)
+    }
 }
 
 /// Gives stacks their names, each once: all its blocks share a traceback.

@@ -30,6 +30,7 @@ mod run;
 mod selection;
 
 mod all;
+mod collect;
 mod lifetimes;
 mod snapshot;
 mod tally;
@@ -41,6 +42,7 @@ mod fork_tests;
 mod tests;
 
 pub use all::{AllTotals, all_totals};
+pub use collect::Collect;
 pub use engine::{Engine, TOLERANCE_NS};
 pub use event::{Action, MergedEvent};
 pub use lifetimes::Lifetimes;

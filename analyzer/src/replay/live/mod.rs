@@ -271,7 +271,9 @@ mod tests {
         assert_eq!(blocks, oracle.values().map(|(block, _)| *block).collect::<Vec<_>>());
         assert!(!kept.is_empty());
         assert_eq!(table.iter_generations(GENERATION_MAX).count(), blocks.len() + kept.len());
-        assert!(oracle.keys().all(|&address| table.get(address) == oracle.get(&address).map(|found| found.0)));
+        assert!(
+            oracle.keys().all(|&address| table.get(address) == oracle.get(&address).map(|found| found.0))
+        );
         table.reset_generations();
         assert_eq!(table.iter_generations(0).count(), blocks.len());
     }
