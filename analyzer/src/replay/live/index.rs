@@ -8,7 +8,7 @@
 //! The slot that an address would have by itself is the top bits of its hash, so a growing index does not look at the
 //! blocks, and keeps their order. It does not know addresses: that of the block decides whether a slot is meant.
 
-use super::prefetch;
+use super::prefetch::prefetch;
 
 /// Numbers of blocks by hash.
 #[derive(Clone, Debug)]

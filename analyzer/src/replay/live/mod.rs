@@ -11,10 +11,12 @@
 //! was live at the latest peak keeps its place when it goes, until there is another peak.
 
 mod index;
+mod prefetch;
 
 use tm_common::ids::{Address, StackId, Stamp, ThreadIndex};
 
 use index::{Index, hash_of};
+use prefetch::prefetch;
 
 /// A live block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,19 +217,6 @@ impl LiveTable {
             *entry = place;
         }
     }
-}
-
-/// Starts to fetch `what` into the caches; on some architectures nothing.
-#[inline]
-fn prefetch<T>(what: &T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch changes nothing and never faults; the pointer is that of a reference besides.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(what).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = what;
 }
 
 #[cfg(test)]
