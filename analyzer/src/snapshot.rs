@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{Epoch, StackId};
 use tm_common::stack::FrameKind;
 
 use crate::error::Result;
 use crate::model::{Frame, Moment, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 use crate::reader::{Module, Problem, Recording, StackFrame};
-use crate::replay::{self, Block, Processes, Selection, StackSums, Sum};
+use crate::replay::{self, Block, Processes, RawSnapshot, Selection, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
@@ -27,19 +27,39 @@ pub fn take_snapshot(
     moment: &Moment,
     selection: &Selection,
 ) -> Result<Snapshot> {
-    let raw = replay::snapshot(recording, processes, moment, selection)?;
+    let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
     let mut namer = Namer::new(recording);
     let mut snapshot = namer.snapshot(&raw.blocks);
-    let unknown_frees = raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum();
-    snapshot.origin = Some(Origin {
+    snapshot.origin = Some(origin_at(&namer, processes, moment, &raw));
+    Ok(snapshot)
+}
+
+/// The same by stack: memory is that of the stacks.
+///
+/// # Errors
+/// If the recording has no such process or moment.
+pub fn take_tally(
+    recording: &Recording,
+    processes: Processes,
+    moment: &Moment,
+    selection: &Selection,
+) -> Result<Tally> {
+    let raw: RawSnapshot<StackSums> = replay::snapshot(recording, processes, moment, selection)?;
+    let mut namer = Namer::new(recording);
+    let mut tally = namer.tally(&raw.blocks);
+    tally.origin = Some(origin_at(&namer, processes, moment, &raw));
+    Ok(tally)
+}
+
+fn origin_at<B>(namer: &Namer<'_>, processes: Processes, moment: &Moment, raw: &RawSnapshot<B>) -> Origin {
+    Origin {
         moment: moment.to_string(),
         moment_ns: raw.moment_ns,
         live_bytes: raw.live_bytes,
         live_blocks: raw.live_blocks,
-        unknown_frees,
+        unknown_frees: raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum(),
         ..namer.origin(processes, &raw.problems)
-    });
-    Ok(snapshot)
+    }
 }
 
 /// Gives stacks their names, each once: all its blocks share a traceback.
@@ -63,18 +83,21 @@ impl<'a> Namer<'a> {
 
     /// `blocks` with their tracebacks, without an origin.
     pub fn snapshot(&mut self, blocks: &[Block]) -> Snapshot {
+        self.prepare(blocks.iter().map(|block| block.stack));
         let trace = |block: &Block| Trace { domain: 0, size: block.size, traceback: self.of(block.stack) };
         Snapshot::new(blocks.iter().map(trace).collect(), self.recording.header.n_frames_max)
     }
 
     /// `sums` with their tracebacks, without an origin.
     pub fn tally(&mut self, sums: &StackSums) -> Tally {
+        let sums = sums.sorted();
+        self.prepare(sums.iter().map(|(stack, _)| *stack));
         let statistic = |(stack, sum): (StackId, Sum)| Statistic {
             traceback: self.of(stack),
             size: sum.size,
             count: sum.count,
         };
-        let stacks = sums.sorted().into_iter().map(statistic).collect();
+        let stacks = sums.into_iter().map(statistic).collect();
         Tally { stacks, traceback_limit: self.recording.header.n_frames_max, origin: None }
     }
 
@@ -103,6 +126,28 @@ impl<'a> Namer<'a> {
         }
     }
 
+    /// Looks the addresses of all `stacks` up in one go.
+    fn prepare(&mut self, stacks: impl Iterator<Item = StackId>) {
+        let (mut seen, mut frames_seen) = (FxHashSet::default(), FxHashSet::default());
+        let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
+        let mut place_of = FxHashMap::default();
+        let recording = self.recording;
+        let new = stacks.filter(|&id| seen.insert(id) && !self.of_stack.contains_key(&id));
+        for frame in new.filter_map(|id| recording.stack(id)).flatten() {
+            let (exact, probe) = probe(&frame);
+            if !frames_seen.insert((frame.epoch, frame.pc, exact)) {
+                continue;
+            }
+            let Some(module) = recording.module_at(frame.epoch, probe) else { continue };
+            let place = *place_of.entry((module.process, module.epoch, module.start)).or_insert_with(|| {
+                wanted.push((image(module), Vec::new()));
+                wanted.len() - 1
+            });
+            wanted.get_mut(place).into_iter().for_each(|(_, addresses)| addresses.push((frame.pc, exact)));
+        }
+        self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));
+    }
+
     fn of(&mut self, id: StackId) -> Traceback {
         if let Some(traceback) = self.of_stack.get(&id) {
             return traceback.clone();
@@ -128,13 +173,11 @@ impl<'a> Namer<'a> {
     }
 
     fn frames_at(&mut self, frame: StackFrame) -> Arc<[Frame]> {
-        let exact = frame.kind == FrameKind::Interrupted;
+        let (exact, probe) = probe(&frame);
         let key = (frame.epoch, frame.pc, exact);
         if let Some(frames) = self.of_address.get(&key) {
             return frames.clone();
         }
-        // The instruction that is looked up decides the module: a call may be the last of its file.
-        let probe = if exact { frame.pc } else { frame.pc.saturating_sub(1) };
         let frames: Arc<[Frame]> = match self.recording.module_at(frame.epoch, probe) {
             Some(module) => self.symbolizer.frames(&image(module), frame.pc, exact).into(),
             None => [anonymous(frame.pc)].into(),
@@ -158,6 +201,13 @@ fn processes_note(recording: &Recording, processes: Processes) -> Option<String>
             Some(format!("Of {n} processes {which}; --process takes another's PID, or all."))
         }
     }
+}
+
+/// Whether the address of `frame` is exact, and the instruction that is looked up. That decides the module: a call may
+/// be the last of its file.
+fn probe(frame: &StackFrame) -> (bool, u64) {
+    let exact = frame.kind == FrameKind::Interrupted;
+    (exact, if exact { frame.pc } else { frame.pc.saturating_sub(1) })
 }
 
 fn image(module: &Module) -> ModuleImage {

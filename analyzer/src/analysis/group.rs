@@ -23,6 +23,21 @@ impl Snapshot {
         Ok(statistics)
     }
 
+    /// Its traces added up by shared stack.
+    #[must_use]
+    pub fn by_stack(&self) -> Tally {
+        let statistic = |sum: Sum<&Traceback>| Statistic {
+            traceback: sum.what.clone(),
+            size: sum.size,
+            count: sum.count,
+        };
+        Tally {
+            stacks: self.stacks().into_iter().map(statistic).collect(),
+            traceback_limit: self.traceback_limit,
+            origin: self.origin.clone(),
+        }
+    }
+
     /// The groups in no particular order; no two have equal tracebacks, with key function not even equal functions too.
     pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         grouped(&self.stacks(), key_type, cumulative)

@@ -7,7 +7,7 @@ use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
 use super::size_range::SizeRange;
 use crate::error::{Error, Result};
-use crate::model::{DomainFilter, Moment, Snapshot};
+use crate::model::{DomainFilter, Moment, Origin, Snapshot};
 use crate::reader::{Recording, Thread};
 use crate::replay::{self, FixedMoment, Processes, Selection};
 
@@ -160,15 +160,15 @@ impl SelectionArgs {
         if let Some(domain) = self.domain {
             snapshot = snapshot.filter_traces(&[&DomainFilter::new(true, domain)]);
         }
-        Ok(self.noted(snapshot))
+        Ok(snapshot)
     }
 
-    /// `snapshot` with a note on what was selected, if anything was.
-    pub fn noted(&self, mut snapshot: Snapshot) -> Snapshot {
-        if let (Some(origin), Some(note)) = (&mut snapshot.origin, self.note()) {
+    /// `origin` with a note on what was selected, if anything was.
+    pub fn noted(&self, mut origin: Option<Origin>) -> Option<Origin> {
+        if let (Some(origin), Some(note)) = (&mut origin, self.note()) {
             origin.notes.push(note);
         }
-        snapshot
+        origin
     }
 
     /// What was selected, as a sentence.

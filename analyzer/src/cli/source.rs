@@ -9,8 +9,8 @@ use super::selection::SelectionArgs;
 use crate::error::{Error, Result};
 use crate::model::{Moment, Snapshot, Tally, is_snap_file};
 use crate::reader::Recording;
-use crate::replay::Churn;
-use crate::snapshot::take_snapshot;
+use crate::replay::{Churn, Processes, Selection};
+use crate::snapshot::{take_snapshot, take_tally};
 
 /// A file and perhaps a moment: `FILE` or `FILE@MOMENT`.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,9 +60,31 @@ impl Source {
     /// # Errors
     /// If the file cannot be read or is neither recording nor snapshot, or does not know what is asked for.
     pub fn snapshot(&self, selection: &SelectionArgs) -> Result<Snapshot> {
+        let snapshot = self.live(selection, |snapshot| snapshot, take_snapshot)?;
+        Ok(Snapshot { origin: selection.noted(snapshot.origin), ..snapshot })
+    }
+
+    /// The same by stack, for which memory is that of the stacks.
+    ///
+    /// # Errors
+    /// As [`Source::snapshot`].
+    pub fn tally(&self, selection: &SelectionArgs) -> Result<Tally> {
+        let tally = self.live(selection, |snapshot| snapshot.by_stack(), take_tally)?;
+        Ok(Tally { origin: selection.noted(tally.origin), ..tally })
+    }
+
+    /// The blocks of `selection`: those of a `.snap` file by `of_snapshot`, those of a recording by `take`.
+    fn live<T>(
+        &self,
+        selection: &SelectionArgs,
+        of_snapshot: impl FnOnce(Snapshot) -> T,
+        take: impl FnOnce(&Recording, Processes, &Moment, &Selection) -> Result<T>,
+    ) -> Result<T> {
         let name = self.path.display();
         match (is_snap_file(&self.path)?, &self.moment) {
-            (true, None) => selection.of_snapshot(Snapshot::load(&self.path)?, &name.to_string()),
+            (true, None) => {
+                selection.of_snapshot(Snapshot::load(&self.path)?, &name.to_string()).map(of_snapshot)
+            }
             (true, Some(moment)) => {
                 let what =
                     format!("{name} is a snapshot of one moment, so '{moment}' cannot be taken from it");
@@ -71,11 +93,10 @@ impl Source {
             (false, moment) => {
                 let recording = Recording::open(&self.path)?;
                 let at = moment_of(moment.as_ref(), selection)?;
-                let snapshot = progress::during(&recording, || {
+                progress::during(&recording, || {
                     let resolved = selection.resolve(&recording)?;
-                    take_snapshot(&recording, resolved.processes, &at, &resolved.selection)
-                })?;
-                Ok(selection.noted(snapshot))
+                    take(&recording, resolved.processes, &at, &resolved.selection)
+                })
             }
         }
     }

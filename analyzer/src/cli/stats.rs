@@ -7,7 +7,7 @@ use super::options::GroupArgs;
 use super::selection::SelectionArgs;
 use super::source::Source;
 use crate::error::Result;
-use crate::model::{Moment, Statistic};
+use crate::model::Moment;
 use crate::report::header::Summary;
 use crate::report::{csv, json, stats};
 
@@ -44,16 +44,11 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let source = Source::parse(&args.file)?.at(args.at.as_ref())?;
-    if args.selection.churn {
-        let tally = args.group.blame.apply_to_tally(source.churn(&args.selection)?);
-        return show(args, Summary::of_tally(&tally), &tally.statistics(key_type, cumulative)?);
-    }
-    let snapshot = args.group.blame.apply(source.snapshot(&args.selection)?);
-    show(args, Summary::of(&snapshot), &snapshot.statistics(key_type, cumulative)?)
-}
-
-fn show(args: &Args, snapshot: Summary<'_>, statistics: &[Statistic]) -> Result<ExitCode> {
-    let report = args.group.stats(snapshot, statistics)?;
+    let tally =
+        if args.selection.churn { source.churn(&args.selection)? } else { source.tally(&args.selection)? };
+    let tally = args.group.blame.apply_to_tally(tally);
+    let statistics = tally.statistics(key_type, cumulative)?;
+    let report = args.group.stats(Summary::of_tally(&tally), &statistics)?;
     args.group.form.print(
         |style, source| stats::text(&report, style, source),
         || json::stats(&report),

@@ -141,7 +141,9 @@ fn random_damage_is_never_fatal() {
         let _ = n_allocations(&recording);
         for process in &recording.processes {
             let (process, peak) = (replay::Processes::One(process.index), crate::model::Moment::Peak);
-            let snapshot = replay::snapshot(&recording, process, &peak, &replay::Selection::default());
+            let all = replay::Selection::default();
+            let snapshot: crate::error::Result<replay::RawSnapshot> =
+                replay::snapshot(&recording, process, &peak, &all);
             assert!(snapshot.is_ok());
         }
     }

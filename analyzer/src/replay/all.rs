@@ -29,7 +29,8 @@ pub fn all_totals(recording: &Recording) -> AllTotals {
         |engine, ()| {
             processes.push((engine.process(), *engine.totals()));
             damage.add(&engine.damage());
-            if let Some(Problem::UnknownStacks { count }) = unknown_stacks(recording, engine.live().iter()) {
+            let stacks = engine.live().iter().map(|block| (block.stack, 1));
+            if let Some(Problem::UnknownStacks { count }) = unknown_stacks(recording, stacks) {
                 unknown += count;
             }
         },

@@ -5,6 +5,7 @@
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
+use super::ahead::Decoders;
 use super::event::{MergedEvent, State};
 use super::live::{Block, LiveTable};
 use super::merge::Merge;
@@ -40,7 +41,12 @@ pub struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// At the start of `process`, which has inherited the blocks of `live`.
-    pub fn new(recording: &'a Recording, process: ProcessIndex, mut live: LiveTable) -> Engine<'a> {
+    pub(super) fn new(
+        recording: &'a Recording,
+        process: ProcessIndex,
+        mut live: LiveTable,
+        decoders: &Decoders<'a>,
+    ) -> Engine<'a> {
         live.reset_generations();
         let tolerance = (TOLERANCE_NS / ns_per_stamp(recording)).ceil().max(1.0) as u64;
         let live_bytes = live.iter().fold(0u64, |sum, block| sum.wrapping_add(block.size));
@@ -49,15 +55,37 @@ impl<'a> Engine<'a> {
         let (peak_bytes, peak_blocks) = (live_bytes, live_blocks);
         let totals =
             Totals { live_bytes, live_blocks, peak_bytes, peak_blocks, peak_stamp, ..Totals::default() };
-        let window = Window::new(Merge::new(recording, process), tolerance.saturating_mul(AHEAD_TOLERANCES));
+        let merge = Merge::new(recording, process, decoders);
+        let window = Window::new(merge, tolerance.saturating_mul(AHEAD_TOLERANCES));
         Engine { process, window, tolerance, live, totals, tries: TRIES_MAX, peak: Peak::default() }
     }
 
     /// Replays the events up to and including `until`; `observer` is told of each as it takes effect.
     #[inline]
     pub fn run(&mut self, until: Stamp, observer: &mut impl Observer) {
-        while let Some(event) = self.window.present().filter(|event| event.stamp <= until) {
+        while let Some(event) = self.present().filter(|event| event.stamp <= until) {
             self.step(&event, observer);
+        }
+    }
+
+    /// The next event.
+    #[inline]
+    fn present(&mut self) -> Option<MergedEvent> {
+        while self.window.wants_more() {
+            self.take_more();
+        }
+        self.window.present()
+    }
+
+    /// Takes events from the merge, and has the processor fetch what they will need of the table, all at a time.
+    #[inline(never)]
+    fn take_more(&mut self) {
+        let n_known = self.window.take_more();
+        for event in self.window.events_from(n_known) {
+            self.live.prefetch_index(event.address);
+        }
+        for event in self.window.events_from(n_known).filter(|event| event.is_release()) {
+            self.live.prefetch_block(event.address);
         }
     }
 
@@ -124,8 +152,7 @@ impl<'a> Engine<'a> {
     /// Takes the block at the event's address out of the table; `false` if there is none.
     #[inline]
     fn take_out(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
-        let Some((block, generation)) = self.live.remove(event.address) else { return false };
-        self.peak.went(&block, generation);
+        let Some(block) = self.peak.take_out(&mut self.live, event.address) else { return false };
         self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
         self.totals.live_blocks -= 1;
         observer.went(&block, event);

@@ -1,18 +1,26 @@
 //! One process's streams as one, in the order of their stamps. Ties go to any stream; within one, order is kept.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
+use super::ahead::{Decoders, StreamEvents};
 use super::event::MergedEvent;
 use super::stream::{Damage, StreamDecoder};
 use crate::reader::Recording;
 
+/// How many records of one stream are decoded at once. More do not stay in a processor's cache, fewer make the handing
+/// over felt; of many streams each has fewer, so that memory stays small.
+const BATCH_RECORDS_MAX: usize = 4096;
+const BATCH_RECORDS_MIN: usize = 256;
+/// How many of all streams together, while that is possible.
+const ALL_RECORDS: usize = 1 << 16;
+
 /// A k-way merge that stays with a stream as long as it is the earliest.
 #[derive(Debug)]
 pub(super) struct Merge<'a> {
-    streams: Vec<StreamDecoder<'a>>,
+    streams: Vec<StreamEvents<'a>>,
     /// The next stamps of all streams but the current one.
     waiting: BinaryHeap<Reverse<(Stamp, usize)>>,
     current: usize,
@@ -22,11 +30,15 @@ pub(super) struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     /// At the start of `process`.
-    pub fn new(recording: &'a Recording, process: ProcessIndex) -> Merge<'a> {
+    pub fn new(recording: &'a Recording, process: ProcessIndex, decoders: &Decoders<'a>) -> Merge<'a> {
         let streams = recording.streams.iter().filter(|stream| stream.process == process);
-        let mut streams: Vec<_> = streams.map(|stream| StreamDecoder::new(&recording.file, stream)).collect();
+        let streams: Vec<_> = streams.collect();
+        let batch_records = (ALL_RECORDS / streams.len().max(1)).clamp(BATCH_RECORDS_MIN, BATCH_RECORDS_MAX);
+        let events =
+            |stream| StreamEvents::new(StreamDecoder::new(&recording.file, stream, batch_records), decoders);
+        let mut streams: Vec<_> = streams.into_iter().map(events).collect();
         let waiting = streams.iter_mut().enumerate().filter_map(|(place, stream)| {
-            let first = stream.peek()?.stamp;
+            let first = stream.rest().first()?.stamp;
             Some(Reverse((first, place)))
         });
         let waiting = waiting.collect();
@@ -40,22 +52,26 @@ impl<'a> Merge<'a> {
         self.streams.len()
     }
 
-    /// The next event.
-    #[inline]
-    pub fn next(&mut self) -> Option<MergedEvent> {
-        loop {
-            let stream = self.streams.get_mut(self.current)?;
-            match stream.peek() {
-                Some(event) if event.stamp <= self.current_until => {
-                    let event = *event;
-                    stream.advance();
-                    return Some(event);
-                }
-                Some(event) => self.waiting.push(Reverse((event.stamp, self.current))),
-                None => {}
+    /// Appends up to `n_wanted` of the next events to `events`; `false` if there are no more.
+    pub fn take(&mut self, mut n_wanted: usize, events: &mut VecDeque<MergedEvent>) -> bool {
+        while n_wanted > 0 {
+            let Some(stream) = self.streams.get_mut(self.current) else { return false };
+            let rest = stream.rest();
+            let rest = rest.get(..n_wanted).unwrap_or(rest);
+            let earliest = rest.iter().position(|event| event.stamp > self.current_until);
+            let n_taken = earliest.unwrap_or(rest.len());
+            events.extend(rest.get(..n_taken).unwrap_or_default());
+            let next = rest.get(n_taken).map(|event| event.stamp);
+            stream.advance(n_taken);
+            n_wanted -= n_taken;
+            if let Some(next) = next {
+                self.waiting.push(Reverse((next, self.current)));
             }
-            self.take_earliest();
+            if next.is_some() || n_taken == 0 {
+                self.take_earliest();
+            }
         }
+        true
     }
 
     /// What could not be decoded so far.

@@ -2,13 +2,15 @@
 //! replayed against a table of live blocks. Memory is bounded by the live blocks and the number of streams.
 //!
 //! ```text
-//! stream (decode) -> merge (by stamp) -> window (what is near in time) -> engine (live table, totals)
-//!                                                                 |          \ repair, on a conflict
-//!                                                                 +-> observers: tally, lifetimes, timeline
+//! stream (decode) -> ahead (threads) -> merge (by stamp) -> window (what is near) -> engine (live table, totals)
+//!                                                                            |          \ repair, on a conflict
+//!                                                                            +-> observers: tally, timeline, ...
 //! ```
 
 mod event;
 mod stream;
+
+mod ahead;
 
 mod merge;
 
@@ -28,6 +30,7 @@ mod run;
 mod selection;
 
 mod all;
+mod collect;
 mod lifetimes;
 mod snapshot;
 mod tally;
@@ -39,6 +42,7 @@ mod fork_tests;
 mod tests;
 
 pub use all::{AllTotals, all_totals};
+pub use collect::Collect;
 pub use engine::{Engine, TOLERANCE_NS};
 pub use event::{Action, MergedEvent};
 pub use lifetimes::Lifetimes;

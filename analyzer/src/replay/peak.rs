@@ -8,7 +8,9 @@
 //! A new peak is a step of one number: all that is live belongs to it, and what went before it is forgotten. So a
 //! block costs a comparison when it goes, and memory is that of the blocks at the peak and of those now.
 
-use super::live::{Block, GENERATION_MAX, LiveTable};
+use tm_common::ids::Address;
+
+use super::live::{Block, GENERATION_MAX, Kept, LiveTable};
 
 /// What the latest peak was made of. The first, number 0, is that of the blocks that a process starts with.
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ pub(super) struct Peak {
     /// The number of the latest peak.
     number: u32,
     /// Blocks that were live at it and have gone since.
-    gone: Vec<Block>,
+    gone: Vec<Kept>,
 }
 
 impl Peak {
@@ -26,38 +28,39 @@ impl Peak {
         self.number + 1
     }
 
-    /// A block of `generation` went.
+    /// Takes the block at `address` out of `live`, but remembers it if it was live at the peak.
     #[inline]
-    pub fn went(&mut self, block: &Block, generation: u32) {
-        if generation <= self.number {
-            self.gone.push(*block);
+    pub fn take_out(&mut self, live: &mut LiveTable, address: Address) -> Option<Block> {
+        let (block, kept) = live.remove(address, self.number)?;
+        if let Some(kept) = kept {
+            self.gone.push(kept);
         }
+        Some(block)
     }
 
     /// This moment is the peak.
     #[inline]
     pub fn reached(&mut self, live: &mut LiveTable) {
-        self.gone.clear();
+        for kept in self.gone.drain(..) {
+            live.forget(kept);
+        }
         self.number += 1;
         if self.number == GENERATION_MAX {
-            // Once in 2^24 peaks.
+            // Once in 2^23 peaks.
             live.reset_generations();
             self.number = 0;
         }
     }
 
     /// The blocks of the latest peak, in no order.
-    pub fn blocks<'a>(&'a self, live: &'a LiveTable) -> impl Iterator<Item = Block> + 'a {
-        let still = live.iter_with_generations().filter(|(_, generation)| *generation <= self.number);
-        still.map(|(block, _)| block).chain(self.gone.iter().copied())
+    pub fn blocks<'a>(&self, live: &'a LiveTable) -> impl Iterator<Item = Block> + 'a {
+        live.iter_generations(self.number)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use tm_common::ids::Address;
 
     use super::*;
     use crate::reader::testing::Random;
@@ -70,8 +73,7 @@ mod tests {
         let (mut at_peak, mut n_peaks) = (oracle.clone(), 0);
         for round in 0..20_000 {
             let address = 16 * (1 + random.below(300));
-            if let Some((block, generation)) = live.remove(Address(address)) {
-                peak.went(&block, generation);
+            if peak.take_out(&mut live, Address(address)).is_some() {
                 oracle.remove(&address);
             } else {
                 let block = Block { address: Address(address), size: round, ..Block::default() };

@@ -3,6 +3,7 @@
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::Ending;
 
+use super::ahead::Decoders;
 use super::engine::Engine;
 use super::event::MergedEvent;
 use super::live::{Block, LiveTable};
@@ -34,23 +35,25 @@ pub fn run<O: Observer>(
     mut observer_of: impl FnMut(&Engine<'_>) -> O,
     mut done: impl FnMut(&Engine<'_>, O),
 ) -> Result<()> {
-    match processes {
+    Decoders::with(|decoders| match processes {
         Processes::One(process) => {
             began_by(recording, process, until)?;
-            let mut engine = Engine::new(recording, process, inherited(recording, process)?);
+            let mut engine =
+                Engine::new(recording, process, inherited(recording, process, decoders)?, decoders);
             let mut observer = observer_of(&engine);
             engine.run(until, &mut observer);
             done(&engine, observer);
+            Ok(())
         }
         Processes::All => {
             // A process whose parent left no trace starts with nothing.
             let roots = recording.processes.iter().filter(|process| parent(recording, process).is_none());
             for root in roots.filter(|root| root.start <= until) {
-                family(recording, root.index, until, &mut observer_of, &mut done);
+                family(recording, root.index, until, decoders, &mut observer_of, &mut done);
             }
+            Ok(())
         }
-    }
-    Ok(())
+    })
 }
 
 /// Calls `call` with each event of `process` in the order in which it takes effect. An event of which it shows only
@@ -59,9 +62,11 @@ pub fn run<O: Observer>(
 /// # Errors
 /// There is no such process.
 pub fn events(recording: &Recording, process: ProcessIndex, call: impl FnMut(&MergedEvent)) -> Result<()> {
-    let mut engine = Engine::new(recording, process, inherited(recording, process)?);
-    engine.run(Stamp(u64::MAX), &mut Call(call));
-    Ok(())
+    Decoders::with(|decoders| {
+        let inherited = inherited(recording, process, decoders)?;
+        Engine::new(recording, process, inherited, decoders).run(Stamp(u64::MAX), &mut Call(call));
+        Ok(())
+    })
 }
 
 /// Calls a function with each event.
@@ -143,10 +148,11 @@ struct Member<'a, O> {
 }
 
 /// A process and all that descend from it, each replayed once; memory is that of one line of descent.
-fn family<O: Observer>(
-    recording: &Recording,
+fn family<'a, O: Observer>(
+    recording: &'a Recording,
     root: ProcessIndex,
     until: Stamp,
+    decoders: &Decoders<'a>,
     observer_of: &mut impl FnMut(&Engine<'_>) -> O,
     done: &mut impl FnMut(&Engine<'_>, O),
 ) {
@@ -155,7 +161,7 @@ fn family<O: Observer>(
         let children = children.filter(|child| child.start <= until);
         let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
         forks.sort_unstable_by(|a, b| b.cmp(a));
-        let engine = Engine::new(recording, index, live);
+        let engine = Engine::new(recording, index, live, decoders);
         let since = own_since(recording, Processes::All, index);
         let observer = Own { observer: observer_of(&engine), since };
         Member { engine, observer, forks }
@@ -174,7 +180,11 @@ fn family<O: Observer>(
 }
 
 /// The blocks that a process starts with: those that its parent had when it was forked.
-fn inherited(recording: &Recording, process: ProcessIndex) -> Result<LiveTable> {
+fn inherited<'a>(
+    recording: &'a Recording,
+    process: ProcessIndex,
+    decoders: &Decoders<'a>,
+) -> Result<LiveTable> {
     // From the process out to the first one, then back.
     let mut ancestors = Vec::new();
     let mut next = Some(process);
@@ -193,7 +203,7 @@ fn inherited(recording: &Recording, process: ProcessIndex) -> Result<LiveTable> 
     let mut live = LiveTable::default();
     for pair in ancestors.windows(2).rev() {
         if let [(_, fork), (parent, _)] = *pair {
-            let mut engine = Engine::new(recording, parent, live);
+            let mut engine = Engine::new(recording, parent, live, decoders);
             engine.run(fork, &mut ());
             live = engine.into_live();
         }

@@ -1,7 +1,8 @@
 //! The live blocks of processes at one moment, and their totals.
 
-use tm_common::ids::{ProcessIndex, Stamp};
+use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
+use super::collect::Collect;
 use super::engine::Engine;
 use super::live::Block;
 use super::moment::{FixedMoment, fixed};
@@ -15,9 +16,9 @@ use crate::reader::{Problem, Recording};
 
 /// Blocks at one moment; stacks are those of the recording.
 #[derive(Clone, Debug)]
-pub struct RawSnapshot {
-    /// The selected ones, by process and address.
-    pub blocks: Vec<Block>,
+pub struct RawSnapshot<B = Vec<Block>> {
+    /// The selected ones.
+    pub blocks: B,
     /// Bytes of all live blocks, selected or not.
     pub live_bytes: u64,
     /// Number of all live blocks, selected or not.
@@ -35,12 +36,12 @@ pub struct RawSnapshot {
 ///
 /// # Errors
 /// There is no such process or no such moment.
-pub fn snapshot(
+pub fn snapshot<B: Collect>(
     recording: &Recording,
     processes: Processes,
     moment: &Moment,
     selection: &Selection,
-) -> Result<RawSnapshot> {
+) -> Result<RawSnapshot<B>> {
     take(recording, processes, fixed(recording, moment)?, selection)
 }
 
@@ -48,23 +49,23 @@ pub fn snapshot(
 ///
 /// # Errors
 /// There is no such process.
-pub fn snapshot_at(
+pub fn snapshot_at<B: Collect>(
     recording: &Recording,
     processes: Processes,
     at: FixedMoment,
     selection: &Selection,
-) -> Result<RawSnapshot> {
+) -> Result<RawSnapshot<B>> {
     take(recording, processes, Some(at), selection)
 }
 
-fn take(
+fn take<B: Collect>(
     recording: &Recording,
     processes: Processes,
     at: Option<FixedMoment>,
     selection: &Selection,
-) -> Result<RawSnapshot> {
+) -> Result<RawSnapshot<B>> {
     let mut raw = RawSnapshot {
-        blocks: Vec::new(),
+        blocks: B::default(),
         live_bytes: 0,
         live_blocks: 0,
         moment_ns: at.map_or(0, |at| at.ns),
@@ -99,11 +100,11 @@ fn take(
         },
     )?;
     raw.problems.extend(damage.problems());
-    raw.problems.extend(unknown_stacks(recording, raw.blocks.iter().copied()));
+    raw.problems.extend(unknown_stacks(recording, raw.blocks.stacks()));
     Ok(raw)
 }
 
-impl RawSnapshot {
+impl<B: Collect> RawSnapshot<B> {
     /// Adds what a process has at the moment `now`.
     fn add(
         &mut self,
@@ -114,16 +115,13 @@ impl RawSnapshot {
         now: Stamp,
         selection: &Selection,
     ) {
-        let n_before = self.blocks.len();
         let own_since = own_since(recording, processes, engine.process());
-        for block in blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork)) {
+        let own = blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork));
+        let counted = own.inspect(|block| {
             self.live_bytes = self.live_bytes.wrapping_add(block.size);
             self.live_blocks += 1;
-            self.blocks.extend(selection.admits(&block, now).then_some(block));
-        }
-        if let Some(added) = self.blocks.get_mut(n_before..) {
-            added.sort_unstable_by_key(|block| block.address);
-        }
+        });
+        self.blocks.add_process(counted.filter(|block| selection.admits(block, now)));
         self.totals.push((engine.process(), *engine.totals()));
     }
 }
@@ -134,8 +132,11 @@ fn has_ended(recording: &Recording, process: ProcessIndex, until: Stamp) -> bool
 }
 
 /// Says how many blocks have a stack id that leads nowhere.
-pub(super) fn unknown_stacks(recording: &Recording, blocks: impl Iterator<Item = Block>) -> Option<Problem> {
-    let unknown = |block: &Block| block.stack.0 != 0 && recording.stack(block.stack).is_none();
-    let count = blocks.filter(unknown).count() as u64;
+pub(super) fn unknown_stacks(
+    recording: &Recording,
+    stacks: impl Iterator<Item = (StackId, u64)>,
+) -> Option<Problem> {
+    let unknown = |stack: StackId| stack != StackId::NONE && recording.stack(stack).is_none();
+    let count = stacks.filter(|&(stack, _)| unknown(stack)).map(|(_, count)| count).sum();
     (count > 0).then_some(Problem::UnknownStacks { count })
 }

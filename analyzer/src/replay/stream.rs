@@ -1,4 +1,4 @@
-//! Decodes one stream, segment by segment and in batches: what a thread that decodes in advance would run.
+//! Decodes one stream, segment by segment and in batches.
 
 use tm_common::event::{Decoder, Event};
 use tm_common::functions::Function;
@@ -10,9 +10,6 @@ use super::live::SIZE_MAX;
 use crate::reader::file::RecordingFile;
 use crate::reader::streams::Stream;
 use crate::reader::{Problem, Recording};
-
-/// How many records are decoded at once: enough to stay in one loop, few enough for the first-level cache.
-const BATCH_RECORDS: usize = 256;
 
 /// What could not be decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +47,7 @@ impl Damage {
     }
 }
 
-/// The events of one stream, one after the other.
+/// Decodes one stream, batch by batch.
 #[derive(Debug)]
 pub(super) struct StreamDecoder<'a> {
     file: &'a RecordingFile,
@@ -61,16 +58,17 @@ pub(super) struct StreamDecoder<'a> {
     decoder: Decoder,
     thread: ThreadIndex,
     latest: Stamp,
-    batch: Vec<MergedEvent>,
-    next_in_batch: usize,
+    batch_records: usize,
+    /// The latest batch.
+    pub batch: Vec<MergedEvent>,
     /// What could not be decoded so far.
     pub damage: Damage,
 }
 
 impl<'a> StreamDecoder<'a> {
-    /// At the stream's start.
-    pub fn new(file: &'a RecordingFile, stream: &'a Stream) -> StreamDecoder<'a> {
-        StreamDecoder {
+    /// At the stream's start, in batches of `batch_records`.
+    pub fn new(file: &'a RecordingFile, stream: &'a Stream, batch_records: usize) -> Box<StreamDecoder<'a>> {
+        Box::new(StreamDecoder {
             file,
             stream,
             next_segment: 0,
@@ -79,37 +77,26 @@ impl<'a> StreamDecoder<'a> {
             decoder: Decoder::new(Stamp(0)),
             thread: ThreadIndex(0),
             latest: Stamp(0),
-            batch: Vec::with_capacity(2 * BATCH_RECORDS),
-            next_in_batch: 0,
+            batch_records,
+            batch: Vec::new(),
             damage: Damage::default(),
-        }
+        })
     }
 
-    /// The next event, which stays the next one.
-    #[inline]
-    pub fn peek(&mut self) -> Option<&MergedEvent> {
-        if self.next_in_batch >= self.batch.len() {
-            self.refill();
-        }
-        self.batch.get(self.next_in_batch)
-    }
-
-    /// Goes on behind the event that [`StreamDecoder::peek`] returned.
-    #[inline]
-    pub fn advance(&mut self) {
-        self.next_in_batch += 1;
-    }
-
-    #[inline(never)]
-    fn refill(&mut self) {
-        self.next_in_batch = 0;
+    /// Replaces the batch by the next one, which is empty at the stream's end alone.
+    pub fn decode_batch(&mut self) {
         self.batch.clear();
-        while self.batch.is_empty() {
+        while self.batch.len() < self.batch_records {
             if self.position >= self.buffer.len() && !self.open_segment() {
                 return;
             }
-            self.decode_batch();
+            self.decode_records();
         }
+    }
+
+    /// Whether nothing follows the batch.
+    pub fn is_at_end(&self) -> bool {
+        self.position >= self.buffer.len() && self.next_segment >= self.stream.segments.len()
     }
 
     /// Reads the next segment; `false` at the end of the stream.
@@ -127,16 +114,14 @@ impl<'a> StreamDecoder<'a> {
         true
     }
 
-    fn decode_batch(&mut self) {
+    /// Goes on in the segment, to its end or until the batch is full.
+    fn decode_records(&mut self) {
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
         let mut reader = Reader::new(bytes);
         let mut out = Out { batch: &mut self.batch, latest: self.latest, ring: self.stream.ring };
         let mut damaged = false;
         let mut good = 0;
-        for _ in 0..BATCH_RECORDS {
-            if reader.is_at_end() {
-                break;
-            }
+        while out.batch.len() < self.batch_records && !reader.is_at_end() {
             match self.decoder.decode(&mut reader) {
                 Ok(Some(Event::ThreadStart { thread, .. })) => self.thread = thread,
                 Ok(Some(event)) if out.push(event, self.thread) => {}
@@ -221,13 +206,18 @@ impl Out<'_> {
 /// The stamp of a stream's last event; `None` if it has none.
 pub(crate) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
     (0..stream.segments.len()).rev().find_map(|segment| {
-        let mut decoder = StreamDecoder::new(&recording.file, stream);
+        let mut decoder = StreamDecoder::new(&recording.file, stream, LAST_RECORDS);
         decoder.next_segment = segment;
         let mut latest = None;
-        while let Some(event) = decoder.peek() {
-            latest = Some(event.stamp);
-            decoder.advance();
+        loop {
+            decoder.decode_batch();
+            match decoder.batch.last() {
+                Some(event) => latest = Some(event.stamp),
+                None => return latest,
+            }
         }
-        latest
     })
 }
+
+/// How many records are decoded at once where only the last is wanted.
+const LAST_RECORDS: usize = 256;

@@ -44,6 +44,11 @@ impl StackSums {
         }
     }
 
+    /// How many blocks each stack has.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (StackId, u64)> {
+        self.0.iter().map(|(&stack, sum)| (stack, sum.count))
+    }
+
     /// The sums, by stack id.
     pub fn sorted(&self) -> Vec<(StackId, Sum)> {
         let mut sums: Vec<_> = self.0.iter().map(|(&stack, &sum)| (stack, sum)).collect();

@@ -46,20 +46,33 @@ impl<'a> Window<'a> {
         Window { past_events, merge, events: VecDeque::new(), present: 0, span, merge_is_done: false }
     }
 
-    /// The present event, with all that follow it within the span known.
+    /// Whether more has to be taken from the merge before the present event's turn: all that follow it within the span
+    /// have to be known.
     #[inline]
-    pub fn present(&mut self) -> Option<MergedEvent> {
-        loop {
-            let wanted = self.events.get(self.present).map(|event| event.stamp.0.saturating_add(self.span));
-            let known = self.events.back().map_or(0, |event| event.stamp.0);
-            if self.merge_is_done || wanted.is_some_and(|wanted| known > wanted) {
-                return self.events.get(self.present).copied();
-            }
-            if self.events.len() - self.present >= AHEAD_MAX {
-                return self.events.get(self.present).copied();
-            }
-            self.fill();
-        }
+    pub fn wants_more(&self) -> bool {
+        let wanted = self.events.get(self.present).map(|event| event.stamp.0.saturating_add(self.span));
+        let known = self.events.back().map_or(0, |event| event.stamp.0);
+        wanted.is_none_or(|wanted| known <= wanted)
+            && !self.merge_is_done
+            && self.events.len() - self.present < AHEAD_MAX
+    }
+
+    /// Takes events from the merge; says the place of the first.
+    pub fn take_more(&mut self) -> usize {
+        let n_known = self.events.len();
+        self.merge_is_done = !self.merge.take(BATCH_EVENTS, &mut self.events);
+        n_known
+    }
+
+    /// The events from a place on.
+    pub fn events_from(&self, place: usize) -> impl Iterator<Item = &MergedEvent> {
+        self.events.range(place..)
+    }
+
+    /// The present event.
+    #[inline]
+    pub fn present(&self) -> Option<MergedEvent> {
+        self.events.get(self.present).copied()
     }
 
     /// Marks the present event and goes on to the next.
@@ -131,18 +144,5 @@ impl<'a> Window<'a> {
     /// The event at one of [`Window::conflict`]'s places.
     pub fn event(&mut self, place: usize) -> Option<&mut MergedEvent> {
         self.events.get_mut(place)
-    }
-
-    #[inline(never)]
-    fn fill(&mut self) {
-        for _ in 0..BATCH_EVENTS {
-            match self.merge.next() {
-                Some(event) => self.events.push_back(event),
-                None => {
-                    self.merge_is_done = true;
-                    return;
-                }
-            }
-        }
     }
 }

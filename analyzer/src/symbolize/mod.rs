@@ -19,6 +19,7 @@ mod demangle;
 mod elf_file;
 mod module;
 mod names;
+mod open;
 mod paths;
 mod sources;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use demangle::demangle;
 
 use module::Module;
 use names::Names;
+use open::{Opened, Wanted, open_all};
 
 /// Where distributions put separate debug information.
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
@@ -49,7 +51,8 @@ pub struct ModuleImage {
     pub end: u64,
 }
 
-/// Finds frames, opening each file once and looking each address up once.
+/// Finds frames, opening each file once and looking each address up once; several files at a time, if it is told what
+/// will be wanted.
 pub struct Symbolizer {
     debug_folder: PathBuf,
     names: Names,
@@ -76,14 +79,34 @@ impl Symbolizer {
         }
     }
 
+    /// Looks up in one go what [`Symbolizer::frames`] will be asked for, several modules at a time: for each module its
+    /// addresses, with `exact`.
+    pub fn prepare<'a>(&mut self, wanted: impl Iterator<Item = (&'a ModuleImage, &'a [(u64, bool)])>) {
+        let mut new: Vec<Wanted> = Vec::new();
+        for (image, addresses) in wanted {
+            let offsets = addresses.iter().map(|&(address, exact)| offset(image, address, exact));
+            if let Some(known) = new.iter_mut().find(|known| known.image.is_same_file(image)) {
+                known.offsets.extend(offsets);
+            } else if !self.modules.get(&image.path).is_some_and(|same| same.iter().any(|it| it.is_of(image)))
+            {
+                new.push(Wanted { image: image.clone(), offsets: offsets.collect() });
+            }
+        }
+        for (wanted, opened) in new.iter().zip(open_all(&new, &self.debug_folder, &self.names)) {
+            self.add(&wanted.image, opened);
+        }
+    }
+
     /// The frames of the code at `address` of `module`, the most inlined function first; at least one.
     ///
     /// `exact` is for an address that was interrupted; otherwise it is a return address, and the instruction before it
     /// is looked up. An offset in a frame's `file+0xoffset` is the one that was looked up, in the file's own addresses.
     pub fn frames(&mut self, module: &ModuleImage, address: u64, exact: bool) -> Vec<Frame> {
-        let probe = if exact { address } else { address.saturating_sub(1) };
-        let offset = probe.wrapping_sub(module.bias);
-        self.module_of(module).map_or_else(Vec::new, |(found, names)| found.frames(offset, names))
+        let offset = offset(module, address, exact);
+        self.prepare([(module, [].as_slice())].into_iter());
+        let same_path = self.modules.get_mut(&module.path);
+        let found = same_path.and_then(|same| same.iter_mut().find(|it| it.is_of(module)));
+        found.map_or_else(Vec::new, |found| found.frames(offset, &self.names))
     }
 
     /// What kept names from being found, a sentence each, for the modules that were asked for so far.
@@ -92,22 +115,24 @@ impl Symbolizer {
         &self.problems
     }
 
-    /// The opened module and the table of names.
-    fn module_of(&mut self, image: &ModuleImage) -> Option<(&mut Module, &mut Names)> {
-        if !self.modules.contains_key(&image.path) {
-            self.modules.insert(image.path.clone(), Vec::new());
-        }
-        let same_path = self.modules.get_mut(&image.path)?;
-        let place = match same_path.iter().position(|module| module.is_of(image)) {
-            Some(place) => place,
-            None => {
-                let opened = Module::open(image, &self.debug_folder, &mut self.names, &mut self.problems);
-                same_path.push(opened);
-                same_path.len() - 1
-            }
-        };
-        same_path.get_mut(place).map(|module| (module, &mut self.names))
+    fn add(&mut self, image: &ModuleImage, opened: Opened) {
+        self.problems.extend(opened.problems);
+        self.modules.entry(image.path.clone()).or_default().push(opened.module);
     }
+}
+
+impl ModuleImage {
+    /// Whether both are of one file, wherever that is loaded.
+    fn is_same_file(&self, other: &ModuleImage) -> bool {
+        let size = |image: &ModuleImage| image.end.wrapping_sub(image.start);
+        self.path == other.path && self.build_id == other.build_id && size(self) == size(other)
+    }
+}
+
+/// What is looked up for `address`, in the file's own addresses.
+fn offset(module: &ModuleImage, address: u64, exact: bool) -> u64 {
+    let probe = if exact { address } else { address.saturating_sub(1) };
+    probe.wrapping_sub(module.bias)
 }
 
 impl Default for Symbolizer {

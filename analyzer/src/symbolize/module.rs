@@ -32,7 +32,7 @@ impl Module {
     pub(super) fn open(
         image: &ModuleImage,
         debug_folder: &Path,
-        names: &mut Names,
+        names: &Names,
         problems: &mut Vec<String>,
     ) -> Module {
         let sources = Sources::find(image, debug_folder, problems);
@@ -59,13 +59,11 @@ impl Module {
 
     /// Whether this is the module of `image`, wherever that is loaded.
     pub(super) fn is_of(&self, image: &ModuleImage) -> bool {
-        let size = |image: &ModuleImage| image.end.wrapping_sub(image.start);
-        let (mine, other) = (&self.image, image);
-        mine.path == other.path && mine.build_id == other.build_id && size(mine) == size(other)
+        self.image.is_same_file(image)
     }
 
     /// The frames at `offset`, an address of the file itself; innermost first, at least one.
-    pub(super) fn frames(&mut self, offset: u64, names: &mut Names) -> Vec<Frame> {
+    pub(super) fn frames(&mut self, offset: u64, names: &Names) -> Vec<Frame> {
         if let Some(frames) = self.known.get(&offset) {
             return frames.clone();
         }
@@ -78,7 +76,7 @@ impl Module {
     }
 
     /// What DWARF says, nothing if it is silent or damaged here.
-    fn frames_from_dwarf(&self, offset: u64, names: &mut Names) -> Vec<Frame> {
+    fn frames_from_dwarf(&self, offset: u64, names: &Names) -> Vec<Frame> {
         let mut frames = Vec::new();
         let Some(Ok(mut found)) = self.debug.as_ref().map(|debug| debug.find_frames(offset)) else {
             return frames;
@@ -103,7 +101,7 @@ impl Module {
         line: Option<(&str, u32)>,
         function: Option<String>,
         offset: u64,
-        names: &mut Names,
+        names: &Names,
     ) -> Frame {
         let (filename, lineno) = match line {
             Some((file, lineno)) => (normalize(file), lineno),

@@ -1,21 +1,22 @@
 //! One copy of each text: the frames of a program have few distinct file and function names.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashSet;
 
-/// The texts seen so far.
+/// The texts seen so far, by whichever thread.
 #[derive(Default)]
-pub(super) struct Names(FxHashSet<Arc<str>>);
+pub(super) struct Names(Mutex<FxHashSet<Arc<str>>>);
 
 impl Names {
     /// The shared copy of `text`.
-    pub(super) fn share(&mut self, text: &str) -> Arc<str> {
-        if let Some(shared) = self.0.get(text) {
+    pub(super) fn share(&self, text: &str) -> Arc<str> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = seen.get(text) {
             return Arc::clone(shared);
         }
         let shared: Arc<str> = Arc::from(text);
-        self.0.insert(Arc::clone(&shared));
+        seen.insert(Arc::clone(&shared));
         shared
     }
 }
@@ -26,7 +27,7 @@ mod tests {
 
     #[test]
     fn equal_texts_are_one() {
-        let mut names = Names::default();
+        let names = Names::default();
         let (first, second) = (names.share("a.c"), names.share(&String::from("a.c")));
         assert!(Arc::ptr_eq(&first, &second));
         assert_ne!(names.share("b.c"), first);

@@ -1,0 +1,65 @@
+//! Opens modules and looks up what is wanted of them, as many at a time as there are processors.
+
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::ModuleImage;
+use super::module::Module;
+use super::names::Names;
+
+/// A module that is to be opened.
+pub(super) struct Wanted {
+    pub image: ModuleImage,
+    /// Addresses of the file itself.
+    pub offsets: Vec<u64>,
+}
+
+/// A module that knows the frames of what was wanted.
+pub(super) struct Opened {
+    pub module: Module,
+    /// What kept names from being found.
+    pub problems: Vec<String>,
+}
+
+impl Wanted {
+    fn open(&self, debug_folder: &Path, names: &Names) -> Opened {
+        let mut problems = Vec::new();
+        let mut module = Module::open(&self.image, debug_folder, names, &mut problems);
+        for &offset in &self.offsets {
+            module.frames(offset, names);
+        }
+        Opened { module, problems }
+    }
+}
+
+/// Opens all of `wanted`; in their order.
+pub(super) fn open_all(wanted: &[Wanted], debug_folder: &Path, names: &Names) -> Vec<Opened> {
+    let next = AtomicUsize::new(0);
+    let opened: Vec<Mutex<Option<Opened>>> = wanted.iter().map(|_| Mutex::new(None)).collect();
+    let open_next = || {
+        while let Some((wanted, place)) = next_of(&next, wanted, &opened) {
+            let module = wanted.open(debug_folder, names);
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(module);
+        }
+    };
+    thread::scope(|scope| {
+        let n_processors = thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 1..n_processors.min(wanted.len()) {
+            // Without the thread the others do its part.
+            let _ = thread::Builder::new().spawn_scoped(scope, open_next);
+        }
+        open_next();
+    });
+    let done = opened.into_iter().map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner));
+    done.flatten().collect()
+}
+
+/// What nobody has begun yet, and the place of its result.
+fn next_of<'a, T, U>(next: &AtomicUsize, wanted: &'a [T], results: &'a [U]) -> Option<(&'a T, &'a U)> {
+    // Relaxed: it publishes nothing but the number itself.
+    let place = next.fetch_add(1, Relaxed);
+    Some((wanted.get(place)?, results.get(place)?))
+}
