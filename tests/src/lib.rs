@@ -17,6 +17,8 @@ pub mod run;
 pub mod info;
 
 pub mod counting;
+pub mod fixtures;
+pub mod fuzz;
 
 pub mod notes;
 pub mod recorded;
