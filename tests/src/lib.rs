@@ -18,6 +18,8 @@ pub mod run;
 pub mod info;
 
 pub mod counting;
+pub mod fixtures;
+pub mod fuzz;
 
 pub mod exact_stacks;
 pub mod notes;

@@ -71,7 +71,7 @@ impl Recording {
         let header = Header::parse(&buffer).map_err(|source| Error::format(path, source))?;
         let mut layout = scan::scan(&file, &header);
         let mut problems = std::mem::take(&mut layout.problems);
-        let streams = streams::streams(&layout.segments, file.len_bytes(), &mut problems);
+        let streams = streams::streams(&layout.segments, file.len_bytes(), header.n_rings, &mut problems);
         let mut contents = Contents::new(header.n_frames_max);
         for found in &layout.segments {
             contents.load(&file, found);

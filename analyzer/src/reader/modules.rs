@@ -65,10 +65,11 @@ impl Modules {
     pub(super) fn new(mut list: Vec<Module>, gone: &[(ProcessIndex, Epoch, Address)]) -> Modules {
         list.sort_by_key(|module| (module.process, module.epoch));
         for &(process, epoch, start) in gone {
-            let latest = list
-                .iter_mut()
-                .rev()
-                .find(|module| module.process == process && module.start == start && module.epoch < epoch);
+            // Those of the process that were seen before the epoch, the latest first.
+            let end = list.partition_point(|module| (module.process, module.epoch) < (process, epoch));
+            let before = list.get_mut(..end).unwrap_or_default().iter_mut().rev();
+            let latest =
+                before.take_while(|module| module.process == process).find(|module| module.start == start);
             if let Some(module) = latest.filter(|module| module.gone.is_none_or(|gone| gone > epoch)) {
                 module.gone = Some(epoch);
             }

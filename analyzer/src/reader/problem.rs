@@ -19,9 +19,9 @@ pub enum Problem {
         /// Where the first one is, in bytes from the file's start.
         first: u64,
     },
-    /// Places in rings' chains where no segment was found.
+    /// Places in rings' chains where no segment was found, and rings without any.
     MissingSegments {
-        /// How many segments.
+        /// How many segments, at least.
         count: u64,
         /// In how many rings.
         rings: u64,
@@ -83,7 +83,7 @@ impl fmt::Display for Problem {
                 write!(f, "{count} segment headers are damaged, the first at byte {first}.")
             }
             MissingSegments { count, rings } => {
-                write!(f, "{count} segments of events are missing in {rings} rings.")
+                write!(f, "At least {count} segments of events are missing in {rings} rings.")
             }
             DuplicateSegments { count } => write!(f, "{count} segments are there twice; the first is used."),
             CutSegments { count } => write!(f, "{count} segments are cut short."),

@@ -1,5 +1,6 @@
 //! Sorts the event segments into streams: one ring's chain each. Does not decode them.
 
+use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
@@ -15,6 +16,8 @@ pub struct StreamSegment {
     pub len: usize,
     /// What the first time difference counts from.
     pub base: Stamp,
+    /// What a later segment's counts from: nothing in this one is later.
+    pub limit: Stamp,
     /// The thread of the first event.
     pub thread: ThreadIndex,
 }
@@ -30,8 +33,14 @@ pub struct Stream {
     pub segments: Vec<StreamSegment>,
 }
 
-/// The streams of all processes, by process and ring.
-pub fn streams(segments: &[FoundSegment], file_len: u64, problems: &mut Vec<Problem>) -> Vec<Stream> {
+/// The streams of all processes, by process and ring. `n_rings` is how many the file's header counts: of a ring whose
+/// only segment is lost nothing else tells.
+pub fn streams(
+    segments: &[FoundSegment],
+    file_len: u64,
+    n_rings: u32,
+    problems: &mut Vec<Problem>,
+) -> Vec<Stream> {
     let mut events: Vec<&FoundSegment> =
         segments.iter().filter(|found| found.header.kind == SegmentKind::Events).collect();
     events.sort_by_key(|found| (found.header.process, found.header.ring, found.header.sequence));
@@ -54,13 +63,20 @@ pub fn streams(segments: &[FoundSegment], file_len: u64, problems: &mut Vec<Prob
                 offset: found.offset + HEADER_BYTES as u64,
                 len: found.used_bytes(file_len),
                 base: found.header.base_stamp,
+                limit: Stamp(u64::MAX),
                 thread: found.header.thread,
             });
         }
+        limit_by_followers(&mut stream.segments);
         missing += missing_here;
         rings_with_gaps += u64::from(missing_here > 0);
         streams.push(stream);
     }
+    // Each takes a grain at least: a greater number is damage of its own, or the file is cut, which is said.
+    let n_rings = Some(u64::from(n_rings)).filter(|&n| n <= file_len / GRAIN_BYTES as u64);
+    let lost_rings = n_rings.unwrap_or(0).saturating_sub(streams.len() as u64);
+    missing += lost_rings;
+    rings_with_gaps += lost_rings;
     if missing > 0 {
         problems.push(Problem::MissingSegments { count: missing, rings: rings_with_gaps });
     }
@@ -68,6 +84,15 @@ pub fn streams(segments: &[FoundSegment], file_len: u64, problems: &mut Vec<Prob
         problems.push(Problem::DuplicateSegments { count: duplicates });
     }
     streams
+}
+
+/// Segments' headers are checked and events are not: what leads beyond the followers' first stamps is damage.
+fn limit_by_followers(segments: &mut [StreamSegment]) {
+    let mut limit = Stamp(u64::MAX);
+    for segment in segments.iter_mut().rev() {
+        segment.limit = limit;
+        limit = limit.min(segment.base);
+    }
 }
 
 fn ring_of(found: &FoundSegment) -> (ProcessIndex, RingIndex) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tm_common::event::Event;
 use tm_common::functions::Function;
-use tm_common::header::GRAIN_BYTES;
+use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::ids::{Address, Epoch, ProcessIndex, StackId, Stamp};
 use tm_common::metadata::{Ending, TextKind};
 
@@ -161,6 +161,32 @@ fn undecodable_events_are_counted_and_unknown_kinds_passed_over() {
     let totals = replay::all_totals(&recording);
     assert_eq!(totals.processes[0].1.allocations, 2);
     assert_eq!(totals.problems, [Problem::UndecodableEvents { segments: 1, bytes: 4 }]);
+}
+
+#[test]
+fn a_lost_page_of_events_is_said() {
+    let mut builder = RecordingBuilder::with_process();
+    for place in 0..3_000 {
+        builder.event(FIRST, 0, &malloc(0x10_0000 + place * 4096, StackId::NONE, place * 100));
+    }
+    let mut bytes = builder.build();
+    let whole = Recording::open(file_of(&bytes).path()).expect("it is valid");
+    let page = whole.streams[0].segments[0].offset as usize - 64 + GRAIN_BYTES;
+    bytes[page..page + GRAIN_BYTES].fill(0);
+    let file = file_of(&bytes);
+    let totals = replay::all_totals(&Recording::open(file.path()).expect("the rest is valid"));
+    let [Problem::UndecodableEvents { segments: 1, bytes }] = totals.problems[..] else {
+        panic!("{:?}", totals.problems)
+    };
+    assert!(bytes >= 4_000, "{bytes}");
+}
+
+#[test]
+fn a_ring_that_is_gone_as_a_whole_is_missed() {
+    let mut bytes = example().build();
+    bytes[std::mem::offset_of!(MappedHeader, n_rings)] = 3;
+    let recording = open(&bytes).expect("it is valid");
+    assert_eq!(recording.problems, [Problem::MissingSegments { count: 1, rings: 1 }]);
 }
 
 #[test]

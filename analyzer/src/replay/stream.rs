@@ -58,6 +58,7 @@ pub(super) struct StreamDecoder<'a> {
     decoder: Decoder,
     thread: ThreadIndex,
     latest: Stamp,
+    limit: Stamp,
     batch_records: usize,
     /// The latest batch.
     pub batch: Vec<MergedEvent>,
@@ -77,6 +78,7 @@ impl<'a> StreamDecoder<'a> {
             decoder: Decoder::new(Stamp(0)),
             thread: ThreadIndex(0),
             latest: Stamp(0),
+            limit: Stamp(0),
             batch_records,
             batch: Vec::new(),
             damage: Damage::default(),
@@ -107,6 +109,7 @@ impl<'a> StreamDecoder<'a> {
         self.decoder.reset(segment.base);
         self.file.note_events_read(segment.len);
         self.thread = segment.thread;
+        self.limit = segment.limit;
         if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
             self.buffer.clear();
             self.damage.unreadable = (self.damage.unreadable.0 + 1, error.to_string());
@@ -118,15 +121,17 @@ impl<'a> StreamDecoder<'a> {
     fn decode_records(&mut self) {
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
         let mut reader = Reader::new(bytes);
-        let mut out = Out { batch: &mut self.batch, latest: self.latest, ring: self.stream.ring };
+        let (latest, limit, ring) = (self.latest, self.limit, self.stream.ring);
+        let mut out = Out { batch: &mut self.batch, latest, limit, ring };
         let mut damaged = false;
         let mut good = 0;
         while out.batch.len() < self.batch_records && !reader.is_at_end() {
             match self.decoder.decode(&mut reader) {
                 Ok(Some(Event::ThreadStart { thread, .. })) => self.thread = thread,
                 Ok(Some(event)) if out.push(event, self.thread) => {}
-                Ok(None) => {}
-                Ok(Some(_)) | Err(_) => {
+                // No later version writes zeros: a page is lost here.
+                Ok(None) if bytes.get(good) != Some(&0) => {}
+                Ok(_) | Err(_) => {
                     damaged = true;
                     break;
                 }
@@ -147,28 +152,38 @@ impl<'a> StreamDecoder<'a> {
 struct Out<'a> {
     batch: &'a mut Vec<MergedEvent>,
     latest: Stamp,
+    limit: Stamp,
     ring: RingIndex,
 }
 
 impl Out<'_> {
-    /// Splits an event into moments; `false` if there can be no such event: address 0, or more than there is.
+    /// Splits an event into moments; `false`, and nothing is changed, if there can be no such event: address 0, more
+    /// bytes than there are, or later than what follows.
     #[inline]
     fn push(&mut self, event: Event, thread: ThreadIndex) -> bool {
         match event {
             Event::Allocate { function, address, size, stack, stamp } => {
-                self.moment(Action::Allocate, function, address, (size, stack), stamp, thread);
-                address.0 != 0 && size <= SIZE_MAX
+                let is_possible = address.0 != 0 && size <= SIZE_MAX && stamp <= self.limit;
+                if is_possible {
+                    self.moment(Action::Allocate, function, address, (size, stack), stamp, thread);
+                }
+                is_possible
             }
             Event::Free { function, address, stamp } => {
-                self.moment(Action::Free, function, address, (0, StackId::NONE), stamp, thread);
-                address.0 != 0
+                let is_possible = address.0 != 0 && stamp <= self.limit;
+                if is_possible {
+                    self.moment(Action::Free, function, address, (0, StackId::NONE), stamp, thread);
+                }
+                is_possible
             }
             Event::Reallocate { old, new, size, stack, begin, end } => {
-                let function = Function::Realloc;
-                let nothing = (0, StackId::NONE);
-                self.moment(Action::ReallocateBegin, function, old, nothing, begin, thread);
-                self.moment(Action::ReallocateEnd, function, new, (size, stack), end, thread);
-                old.0 != 0 && new.0 != 0 && size <= SIZE_MAX
+                let is_possible = old.0 != 0 && new.0 != 0 && size <= SIZE_MAX && end <= self.limit;
+                if is_possible {
+                    let (function, nothing) = (Function::Realloc, (0, StackId::NONE));
+                    self.moment(Action::ReallocateBegin, function, old, nothing, begin, thread);
+                    self.moment(Action::ReallocateEnd, function, new, (size, stack), end, thread);
+                }
+                is_possible
             }
             Event::ThreadStart { .. } => true,
         }
@@ -186,28 +201,17 @@ impl Out<'_> {
     ) {
         // Only damage makes a stream go back in time; the merge relies on it not to.
         self.latest = self.latest.max(stamp);
-        if address.0 != 0 && size <= SIZE_MAX {
-            let (stamp, ring, state) = (self.latest, self.ring, State::Pending);
-            self.batch.push(MergedEvent {
-                stamp,
-                address,
-                size,
-                stack,
-                thread,
-                ring,
-                action,
-                function,
-                state,
-            });
-        }
+        let (stamp, ring, state) = (self.latest, self.ring, State::Pending);
+        self.batch.push(MergedEvent { stamp, address, size, stack, thread, ring, action, function, state });
     }
 }
 
 /// The stamp of a stream's last event; `None` if it has none.
 pub(crate) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
-    (0..stream.segments.len()).rev().find_map(|segment| {
-        let mut decoder = StreamDecoder::new(&recording.file, stream, LAST_RECORDS);
-        decoder.next_segment = segment;
+    stream.segments.iter().rev().find_map(|&segment| {
+        // Alone: of a stream of which nothing can be decoded, each is to be looked at once.
+        let alone = Stream { process: stream.process, ring: stream.ring, segments: vec![segment] };
+        let mut decoder = StreamDecoder::new(&recording.file, &alone, LAST_RECORDS);
         let mut latest = None;
         loop {
             decoder.decode_batch();

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::human::printable;
+
 /// All that `tmtool info` says. The fields are the keys of its JSON.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Info {
@@ -156,20 +158,20 @@ pub fn text(info: &Info) -> String {
 
 fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     if info.complete {
-        writeln!(out, "{}: complete", info.recording)?;
+        writeln!(out, "{}: complete", printable(&info.recording))?;
     } else {
-        writeln!(out, "{}: NOT complete", info.recording)?;
+        writeln!(out, "{}: NOT complete", printable(&info.recording))?;
     }
     for reason in info.incomplete_because.iter().chain(&info.problems) {
-        writeln!(out, "  {reason}")?;
+        writeln!(out, "  {}", printable(reason))?;
     }
     for lost in &info.lost_by_reason {
         writeln!(out, "  {} events are lost because {}.", lost.events, lost.reason)?;
     }
     writeln!(out)?;
-    writeln!(out, "program        {}", info.program)?;
-    writeln!(out, "command line   {}", info.command_line.join(" "))?;
-    writeln!(out, "host           {}, pid {}", info.host, info.pid)?;
+    writeln!(out, "program        {}", printable(&info.program))?;
+    writeln!(out, "command line   {}", printable(&info.command_line.join(" ")))?;
+    writeln!(out, "host           {}, pid {}", printable(&info.host), info.pid)?;
     writeln!(out, "started        {}, recorded for {}", info.start, seconds(info.duration_ns))?;
     let SegmentInfo { events, stacks, metadata, extents } = info.segments;
     let bytes = info.recording_bytes;
@@ -217,12 +219,13 @@ fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
     }
     writeln!(out, "\nthreads")?;
     for thread in &info.thread_list {
-        writeln!(out, "  {:<16} tid {} at {}", thread.name, thread.tid, seconds(thread.start_ns))?;
+        let (name, start) = (printable(&thread.name), seconds(thread.start_ns));
+        writeln!(out, "  {name:<16} tid {} at {start}", thread.tid)?;
     }
     writeln!(out, "\nmodules")?;
     for module in &info.module_list {
         let build_id = if module.build_id.is_empty() { "no build id" } else { &module.build_id };
-        writeln!(out, "  {:#014x} {} ({build_id})", module.start, module.path)?;
+        writeln!(out, "  {:#014x} {} ({build_id})", module.start, printable(&module.path))?;
     }
     Ok(())
 }
@@ -234,6 +237,22 @@ fn seconds(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_from_the_recording_make_no_lines_of_their_own() {
+        let hostile = "a\nlive at end    0 bytes\x1b[2J".to_owned();
+        let thread = ThreadInfo { thread: 0, process: 0, tid: 1, name: hostile.clone(), start_ns: 0 };
+        let info = Info {
+            program: hostile.clone(),
+            command_line: vec![hostile.clone()],
+            host: hostile,
+            thread_list: vec![thread],
+            ..Info::default()
+        };
+        let text = text(&info);
+        assert_eq!(text.matches("\nlive at end ").count(), 1, "{text}");
+        assert!(!text.contains('\x1b'));
+    }
 
     #[test]
     fn losses_come_first() {

@@ -2,7 +2,7 @@
 //!
 //! Reads only the parts it needs; the debug information itself is `module`'s business.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -34,6 +34,10 @@ impl ElfFile {
     /// # Errors
     /// That of opening it, or `InvalidData` if it is not an ELF file.
     pub(super) fn read(path: &Path) -> io::Result<ElfFile> {
+        // The path comes from a recording, and opening a pipe would wait for its writer.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
+        }
         let cache = ReadCache::new(File::open(path)?);
         let invalid = |error: object::Error| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
         let object = object::File::parse(&cache).map_err(invalid)?;
@@ -89,5 +93,13 @@ mod tests {
         std::fs::write(text.path(), "no ELF file, but long enough to hold the header of one, and more")
             .unwrap();
         assert_eq!(ElfFile::read(text.path()).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(ElfFile::read(&pipe).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

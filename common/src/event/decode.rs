@@ -86,6 +86,10 @@ impl Decoder {
     }
 
     fn extended(&mut self, kind: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+        // Never written, so that a page of zeros is damage.
+        if kind == 0 {
+            return Err(DecodeError::Invalid { field: "extended kind", found: 0 });
+        }
         let len = reader.unsigned()?;
         let len = usize::try_from(len).map_err(|_| DecodeError::Truncated)?;
         let end = reader.position() + len;

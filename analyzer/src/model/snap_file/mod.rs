@@ -16,6 +16,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
+use serde::Deserialize;
+
 use self::tables::Tables;
 use super::Snapshot;
 use crate::error::{Error, Result};
@@ -24,6 +26,8 @@ use crate::error::{Error, Result};
 const MAGIC: [u8; 8] = *b"\x89TMSNP\r\n";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 32;
+/// How deep values may be nested, each level being a call: [`Tables`] has 6, and later versions may add some.
+const DEPTH_MAX: usize = 32;
 
 /// Whether the file at `path` starts as a snapshot file does; its name does not matter.
 ///
@@ -66,7 +70,9 @@ pub(super) fn load(path: &Path) -> Result<Snapshot> {
     }
     let invalid =
         |what: String| unreadable(path, &format!("the snapshot is not valid: {what}; make it anew"));
-    let tables: Tables = rmp_serde::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
+    let mut body = rmp_serde::Deserializer::from_read_ref(&body);
+    body.set_max_depth(DEPTH_MAX);
+    let tables = Tables::deserialize(&mut body).map_err(|error| invalid(error.to_string()))?;
     tables.into_snapshot().map_err(invalid)
 }
 

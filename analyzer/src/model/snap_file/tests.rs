@@ -96,7 +96,11 @@ fn hostile_bodies_are_errors_and_cost_nothing() {
     // A map with "strings" of 2^32 - 1 strings; an array of 2^32 - 1 items; deep nesting; a string of 4 GiB.
     let strings = [&b"\x81\xa7strings"[..], b"\xdd\xff\xff\xff\xff"].concat();
     let deep = vec![0x91; 100_000];
-    for body in [&strings[..], b"\xdd\xff\xff\xff\xff", &deep, b"\x81\xdb\xff\xff\xff\xff", b"", b"\xc1"] {
+    // The same in a field that is not known, which is passed over level by level.
+    let deep_field = [&b"\x81\xa1x"[..], &deep].concat();
+    for body in
+        [&strings[..], b"\xdd\xff\xff\xff\xff", &deep, &deep_field, b"\x81\xdb\xff\xff\xff\xff", b"", b"\xc1"]
+    {
         in_folder(|path| {
             fs::write(&path, forged(body)).unwrap();
             let error = Snapshot::load(&path).unwrap_err().to_string();
