@@ -144,7 +144,7 @@ impl RecordingBuilder {
             ring.segments.push((ring.latest, ring.thread, Vec::new()));
         }
         let mut buffer = [0; Writer::CAPACITY];
-        let len = ring.encoder.encode(event, &mut buffer);
+        let len = ring.encoder.encode(*event, &mut buffer);
         let (_, _, bytes) = ring.segments.last_mut().expect("there is one");
         bytes.extend_from_slice(&buffer[..len]);
         ring.latest = match *event {
