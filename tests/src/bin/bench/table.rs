@@ -18,9 +18,10 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 pub fn decimals(value: f64) -> String {
     match value.abs() {
         size if !size.is_finite() => "–".into(),
+        0.0 => "0.00".into(),
         size if size >= 99.95 => grouped(value),
         size if size >= 9.995 => format!("{value:.1}"),
-        size if size >= 0.9995 || size == 0.0 => format!("{value:.2}"),
+        size if size >= 0.9995 => format!("{value:.2}"),
         _ => format!("{value:.3}"),
     }
 }
@@ -44,7 +45,7 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits_or_more() {
-        let shown = [0.0, 0.0871, 1.0, 9.999, 12.34, 123.6, 1_234_567.0, -4.5, f64::NAN].map(decimals);
+        let shown = [-0.0, 0.0871, 1.0, 9.999, 12.34, 123.6, 1_234_567.0, -4.5, f64::NAN].map(decimals);
         assert_eq!(shown, ["0.00", "0.087", "1.00", "10.0", "12.3", "124", "1,234,567", "-4.50", "–"]);
         assert_eq!(grouped(-1000.4), "-1,000");
     }

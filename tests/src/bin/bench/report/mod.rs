@@ -4,6 +4,8 @@ mod recording;
 
 mod parts;
 
+use std::collections::BTreeSet;
+
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::results::Results;
@@ -41,11 +43,16 @@ fn introduction(options: &Options, machine: &Machine, results: &Results) -> Stri
     };
     let failures = match results.peers_failures.as_slice() {
         [] => String::new(),
-        failures => format!("\nFailures of peers, which are not measured:\n\n- {}\n", failures.join("\n- ")),
+        failures => {
+            let kinds: BTreeSet<&String> = failures.iter().collect();
+            let n_times = |kind: &String| failures.iter().filter(|failure| *failure == kind).count();
+            let lines = kinds.into_iter().map(|kind| format!("- {kind} ({} runs)\n", n_times(kind)));
+            format!("\nFailures of peers, which are not measured:\n\n{}", lines.collect::<String>())
+        }
     };
     format!(
         "# Benchmarks\n\n\
-         Written by `scripts/bench{} --write docs/benchmarks.md`. Medians of {} rounds; in a round each workload runs \
+         Written by `scripts/bench{} --rounds {} --write docs/benchmarks.md`. Medians; in a round each workload runs \
          once under nothing (*bare*), a floor (a preload that reads the clock and appends 8 bytes to a mapped file, \
          `tests/programs/bench/floor.c`), libtm.so with `TM_NFRAME=1`, libtm.so, `heaptrack --raw` and `heaptrack`. \
          CPU is user and system time of all processes of a run, heaptrack's interpreter and compressor included; what is \
