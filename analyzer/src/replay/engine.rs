@@ -145,6 +145,7 @@ impl<'a> Engine<'a> {
         }
         self.totals.live_bytes = self.totals.live_bytes.wrapping_add(size);
         self.totals.live_blocks += 1;
+        self.note_peak(birth);
         observer.came(&block);
         true
     }
@@ -172,10 +173,15 @@ impl<'a> Engine<'a> {
             self.totals.allocations += 1;
         }
         self.totals.bytes_allocated = self.totals.bytes_allocated.wrapping_add(event.size);
+    }
+
+    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well.
+    #[inline]
+    fn note_peak(&mut self, stamp: Stamp) {
         if self.totals.live_bytes > self.totals.peak_bytes {
             self.totals.peak_bytes = self.totals.live_bytes;
             self.totals.peak_blocks = self.totals.live_blocks;
-            self.totals.peak_stamp = event.stamp;
+            self.totals.peak_stamp = stamp;
             self.peak.reached(&mut self.live);
         }
     }
