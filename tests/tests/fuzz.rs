@@ -40,6 +40,7 @@ fn survives_damage(claim: &str, whole: &[u8], n_cases: u64) {
     let expected = read(&path, &mut Random::of_case(0, 0)).expect("it is a recording");
     assert!(!expected.is_doubtful, "{expected:?}");
     cases(claim, n_cases, |case| {
+        case.file.clone_from(&path);
         let mut bytes = whole.to_vec();
         let (what, trace) = damage(&mut bytes, &mut case.random);
         case.what = what;
@@ -64,6 +65,7 @@ fn a_recording_cut_at_every_byte_yields_what_is_left() {
     let ends: Vec<usize> = (0..whole.len()).filter(stands).collect();
     let mut n_allocations = 0;
     every("cut", &ends, |&end, case| {
+        case.file.clone_from(&path);
         case.what = format!("cut at {end} of {}", whole.len());
         write(&path, &whole[..end]);
         let Some(reading) = read(&path, &mut case.random) else {
@@ -95,6 +97,7 @@ fn a_forged_snapshot_is_refused_or_consistent() {
     let good = fixtures::snapshot("version-1.snap");
     let whole = Snapshot::load(&fixtures::fixture("version-1.snap")).expect("it is a snapshot");
     cases("forged snapshots", 20_000, |case| {
+        case.file.clone_from(&path);
         let mut bytes = good.clone();
         forged::forge(&mut bytes, &mut case.random);
         write(&path, &bytes);

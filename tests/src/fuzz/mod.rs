@@ -5,7 +5,7 @@
 //!                                    -> forged (snapshots)        /          guard: in bounded time and memory
 //! ```
 //!
-//! A case follows from the seed and its number alone, and both are named when it fails.
+//! A case follows from its base, the seed and its number. When it fails, the latter are named and its file is kept.
 
 pub mod base;
 pub mod damage;

@@ -1,6 +1,7 @@
 //! Runs cases one after the other: as many as the normal suite has time for, or as long as `scripts/fuzz` says.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub struct Case {
     pub random: Random,
     /// What it is, as far as it is known: shown if it fails.
     pub what: String,
+    /// The file that is read, which is kept if it fails: a base that is recorded anew differs each time.
+    pub file: PathBuf,
 }
 
 /// Runs up to `n_cases` of `run`, in the long form as many as there is time for. `run` panics where its claim fails.
@@ -59,7 +62,7 @@ pub fn every<T>(claim: &str, items: &[T], mut run: impl FnMut(&T, &mut Case)) {
 }
 
 fn one(claim: &str, seed: u64, number: u64, run: &mut impl FnMut(&mut Case)) {
-    let mut case = Case { random: Random::of_case(seed, number), what: String::new() };
+    let mut case = Case { random: Random::of_case(seed, number), what: String::new(), file: PathBuf::new() };
     let guard = Guard::begin(seed, number);
     let result = catch_unwind(AssertUnwindSafe(|| {
         run(&mut case);
@@ -68,6 +71,10 @@ fn one(claim: &str, seed: u64, number: u64, run: &mut impl FnMut(&mut Case)) {
     if let Err(panic) = result {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
+        let kept = std::env::temp_dir().join(format!("tm-fuzz-{seed}-{number}"));
+        let kept = std::fs::copy(&case.file, &kept)
+            .map_or_else(|error| error.to_string(), |_| kept.display().to_string());
+        let text = format!("{text} (the file: {kept})");
         panic!("{claim}: TM_FUZZ_SEED={seed} TM_FUZZ_CASE={number} ({}): {text}", case.what);
     }
 }

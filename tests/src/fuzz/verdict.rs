@@ -98,7 +98,9 @@ fn assert_info(info: &Info) {
         assert!(process.live_bytes_at_end <= process.peak_bytes, "more at the end than at the peak: {is}");
         assert!(process.live_blocks_at_end <= live_possible, "more live than allocated: {is}");
         assert!(process.peak_blocks <= live_possible, "more live than allocated: {is}");
-        assert!(process.frees <= live_possible + process.unknown_frees, "more freed than allocated: {is}");
+        // Where no order of an address's events fits, how many of its frees are unknown is an estimate.
+        let is_exact = process.unknown_frees + process.missed_frees == 0;
+        assert!(!is_exact || process.frees <= live_possible, "more freed than allocated: {is}");
         assert!(
             process.unknown_frees <= process.frees + process.reallocations,
             "more unknown than freed: {is}"
