@@ -272,6 +272,10 @@ impl StackTable {
             old.into_iter().for_each(|old| copy(old, new));
             // Release: publishes the new table's content. What others add to the old one meanwhile is not found again.
             self.table.store(core::ptr::from_ref(new).cast_mut(), Ordering::Release);
+            // Whoever still reads the old one finds nothing there. Its addresses stay, its memory goes.
+            if let Some(old) = old {
+                pages::forget(old.slots.cast_mut(), old.mask + 1);
+            }
         }
         new.is_some() || !unchanged
     }

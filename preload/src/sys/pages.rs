@@ -11,6 +11,11 @@ pub fn zeroed<T>(count: usize) -> *mut T {
     syscall::mmap(bytes.max(1), None).map_or(core::ptr::null_mut(), |pages| pages.cast())
 }
 
+/// Gives the memory of `count` values back, which [`zeroed`] made: they read as zeros from now on, and stay usable.
+pub fn forget<T>(start: *mut T, count: usize) {
+    let _ = syscall::madvise(start.cast(), count * size_of::<T>(), libc::MADV_DONTNEED);
+}
+
 /// The unit in which the file behind a shared mapping is allocated here; pages are as large or larger.
 const PAGE_BYTES: usize = 4096;
 

@@ -77,6 +77,7 @@ pub fn column(register: u64) -> Option<usize> {
 }
 
 /// The row at `address`, which the entry covers. `None` for instructions that this evaluator does not know.
+#[inline(never)]
 pub fn evaluate(entry: &Entry, address: usize) -> Option<Row> {
     let fresh = Row {
         cfa: Cfa::Register { register: arch::STACK_POINTER, offset: 0 },

@@ -31,6 +31,7 @@ pub struct Entry {
 }
 
 /// The entry that covers `address`, by the `.eh_frame_hdr` at `header`, around which `tables` can be read.
+#[inline(never)]
 pub fn find(tables: Range<usize>, header: usize, address: usize) -> Option<Entry> {
     // SAFETY: the module's segments are mapped while a frame of it is on the stack.
     let mut all = unsafe { Bytes::new(tables) };

@@ -4,17 +4,12 @@ use super::arch;
 use super::bytes::Bytes;
 use super::dwarf as dw;
 
-/// The bytes of an expression, in its module's memory.
-#[derive(Clone, Copy, Debug)]
-pub struct Expression(Bytes);
-
-impl PartialEq for Expression {
-    fn eq(&self, other: &Expression) -> bool {
-        (self.0.position(), self.0.remaining()) == (other.0.position(), other.0.remaining())
-    }
+/// The bytes of an expression, in its module's memory. Small: a row has room for one a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expression {
+    start: usize,
+    len: u32,
 }
-
-impl Eq for Expression {}
 
 /// What an expression can ask of the frame.
 pub trait Context {
@@ -30,13 +25,19 @@ const DEPTH_MAX: usize = 8;
 impl Expression {
     /// Reads the length and the bytes that follow it.
     pub fn read(code: &mut Bytes) -> Option<Expression> {
-        let len = usize::try_from(code.uleb()?).ok()?;
-        code.split(len).map(Expression)
+        let len = u32::try_from(code.uleb()?).ok()?;
+        let bytes = code.split(len as usize)?;
+        Some(Expression { start: bytes.position(), len })
+    }
+
+    fn code(self) -> Bytes {
+        // SAFETY: `read` had them from a cursor over the module, which is loaded as long as its rows are used.
+        unsafe { Bytes::new(self.start..self.start + self.len as usize) }
     }
 
     /// `n` if the expression is `*(fp + n)`.
     pub fn dereferenced_frame_pointer(self) -> Option<i64> {
-        let mut code = self.0;
+        let mut code = self.code();
         let offset = frame_pointer_plus(&mut code)?;
         let deref = code.value::<u8>()? == dw::DW_OP_deref;
         (deref && code.remaining() == 0).then_some(offset)
@@ -44,7 +45,7 @@ impl Expression {
 
     /// `n` if the expression is `fp + n`.
     pub fn frame_pointer_offset(self) -> Option<i64> {
-        let mut code = self.0;
+        let mut code = self.code();
         let offset = frame_pointer_plus(&mut code)?;
         (code.remaining() == 0).then_some(offset)
     }
@@ -55,7 +56,7 @@ impl Expression {
         if let Some(value) = initial {
             stack.push(value)?;
         }
-        let mut code = self.0;
+        let mut code = self.code();
         while code.remaining() > 0 {
             let op: u8 = code.value()?;
             step(op, &mut code, &mut stack, context)?;
@@ -167,8 +168,7 @@ mod tests {
 
     fn expression(bytes: &'static [u8]) -> Expression {
         let start = bytes.as_ptr() as usize;
-        // SAFETY: the bytes are static.
-        Expression(unsafe { Bytes::new(start..start + bytes.len()) })
+        Expression { start, len: bytes.len() as u32 }
     }
 
     #[test]

@@ -101,6 +101,7 @@ impl Modules {
 
     /// The module that holds `address`, which must be code that is on the stack or else cannot be unloaded now.
     #[cold]
+    #[inline(never)]
     pub fn find(&self, recording: &Recording, address: usize) -> Option<Module> {
         if let Some((_, module)) = self.known().find(|(_, module)| module.range().contains(&address)) {
             return Some(module);
@@ -141,6 +142,7 @@ impl Modules {
     /// Looks which modules are not loaded any more. If there are any, an epoch begins without them, and true is
     /// returned: rules that were found for their addresses are void.
     #[cold]
+    #[inline(never)]
     pub fn forget_unloaded(&self, recording: &Recording) -> bool {
         let mut begun = false;
         for (place, module) in self.known() {
@@ -168,6 +170,7 @@ impl Modules {
     }
 }
 
+#[inline(never)]
 fn describe(map: &'static LinkMap, start: Option<usize>) -> Option<(Module, Image)> {
     let image = Image::of(map, start)?;
     let range = image.range();

@@ -178,7 +178,7 @@ fn is_near(sp: usize, fp: usize) -> bool {
 #[inline]
 pub fn frame_pointer_step(sp: usize, fp: usize, stack: Readable) -> Option<(usize, usize, usize)> {
     let readable = |address: usize| stack.holds(address) && syscall::is_readable(address);
-    if fp < sp || !is_near(sp, fp) && !(readable(fp) && readable(fp.wrapping_add(8))) {
+    if fp < sp || !(is_near(sp, fp) || readable(fp) && readable(fp.wrapping_add(8))) {
         return None;
     }
     let (next_fp, pc) = (stack.word(fp)?, stack.word(fp.wrapping_add(8))?);

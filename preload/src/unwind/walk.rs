@@ -187,8 +187,10 @@ impl Unwinder {
         row.map_or(Rule::of_kind(Kind::Guess), |row| Rule::of_row(&row))
     }
 
-    /// The row at `address`, the call that returns to `pc` or `pc` itself.
+    /// The row at `address`, the call that returns to `pc` or `pc` itself. What it calls is not inlined: a handler's small
+    /// stack has room for the parts one after the other.
     #[cold]
+    #[inline(never)]
     pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Option<cfi::Row> {
         if self.modules.is_stale(address) {
             self.module_closed(recording);
