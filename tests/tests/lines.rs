@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tm_analyzer::model::Moment;
-use tm_analyzer::replay::{Processes, Selection, snapshot};
+use tm_analyzer::replay::{Block, Processes, Selection, snapshot};
 use tm_common::ids::ProcessIndex;
 use tm_tests::products::products;
 use tm_tests::programs::compile;
@@ -115,7 +115,8 @@ fn assert_frames_are_addr2lines(name: &str, flags: &[&str]) {
         .collect();
     let mut n_compared = 0;
     let (first, all) = (Processes::One(ProcessIndex(0)), Selection::default());
-    let kept = snapshot(&recorded.recording, first, &Moment::End, &all).expect("it has a process").blocks;
+    let end = snapshot(&recorded.recording, first, &Moment::End, &all).expect("it has a process");
+    let kept: Vec<Block> = end.blocks;
     for stack in
         kept.iter().map(|block| recorded.recording.stack(block.stack).expect("each block has a stack"))
     {
