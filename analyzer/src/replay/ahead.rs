@@ -28,11 +28,15 @@ pub(super) struct Decoders<'a> {
 impl<'a> Decoders<'a> {
     /// Does `work`, and ends the threads after it.
     pub fn with<T>(work: impl FnOnce(&Decoders<'a>) -> T) -> T {
+        let n_processors = thread::available_parallelism().map_or(1, NonZero::get);
+        Decoders::with_threads(n_processors.saturating_sub(1).min(THREADS_MAX), work)
+    }
+
+    fn with_threads<T>(n_threads: usize, work: impl FnOnce(&Decoders<'a>) -> T) -> T {
         let (queue, jobs) = mpsc::channel();
         let jobs = Mutex::new(jobs);
         thread::scope(|scope| {
-            let n_processors = thread::available_parallelism().map_or(1, NonZero::get);
-            for _ in 0..n_processors.saturating_sub(1).min(THREADS_MAX) {
+            for _ in 0..n_threads {
                 // Without the thread the reader decodes.
                 let _ = thread::Builder::new().spawn_scoped(scope, || decode_all(&jobs));
             }
@@ -166,6 +170,63 @@ impl<'a> StreamEvents<'a> {
             *slot.lock() = Place::Queued(decoder);
             // Without threads nobody takes it but the reader.
             let _ = decoders.queue.send(Arc::clone(slot));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
+
+    use super::*;
+    use crate::reader::Recording;
+    use crate::reader::testing::{Random, RecordingBuilder};
+
+    /// What the streams of `recording` hold and what is damaged, read in turns of one batch.
+    fn read(
+        recording: &Recording,
+        n_threads: usize,
+        batch_records: usize,
+    ) -> Vec<(Vec<MergedEvent>, Damage)> {
+        Decoders::with_threads(n_threads, |decoders| {
+            let decoder = |stream| StreamDecoder::new(&recording.file, stream, batch_records);
+            let streams = recording.streams.iter();
+            let mut streams: Vec<_> =
+                streams.map(|stream| StreamEvents::new(decoder(stream), decoders)).collect();
+            let mut events = vec![Vec::new(); streams.len()];
+            let mut n_read = usize::MAX;
+            while n_read > 0 {
+                n_read = 0;
+                for (stream, events) in streams.iter_mut().zip(&mut events) {
+                    events.extend_from_slice(stream.rest());
+                    let n = stream.rest().len();
+                    stream.advance(n);
+                    n_read += n;
+                }
+            }
+            events.into_iter().zip(streams).map(|(events, stream)| (events, stream.damage)).collect()
+        })
+    }
+
+    #[test]
+    fn what_is_read_does_not_depend_on_threads_and_batches() {
+        let (mut random, mut builder) = (Random::new(3), RecordingBuilder::with_process());
+        for place in 0..60_000 {
+            let (address, stamp) = (Address(16 * (1 + random.below(500))), Stamp(10 * place));
+            let (function, stack, size) = (Function::Malloc, StackId::NONE, random.below(1_000));
+            let event = Event::Allocate { function, address, size, stack, stamp };
+            builder.event(ProcessIndex(0), random.below(3) as u32, &event);
+        }
+        builder.garbage(ProcessIndex(0), 1, &[0xff; 20]);
+        let file = builder.file();
+        let recording = Recording::open(file.path()).expect("it is valid");
+        let whole = read(&recording, 0, usize::MAX);
+        assert_eq!(whole.iter().map(|(events, _)| events.len()).sum::<usize>(), 60_000);
+        assert_eq!(whole.iter().map(|(_, damage)| damage.segments).sum::<u64>(), 1);
+        for (n_threads, batch_records) in [(0, 7), (1, 1), (1, 100), (2, 13), (4, 5_000)] {
+            assert!(read(&recording, n_threads, batch_records) == whole, "{n_threads}, {batch_records}");
         }
     }
 }

@@ -10,12 +10,12 @@ use super::event::MergedEvent;
 use super::stream::{Damage, StreamDecoder};
 use crate::reader::Recording;
 
-/// How many records of one stream are decoded at once. More do not stay in a processor's cache, fewer make the handing
-/// over felt; of many streams each has fewer, so that memory stays small.
-const BATCH_RECORDS_MAX: usize = 4096;
-const BATCH_RECORDS_MIN: usize = 256;
-/// How many of all streams together, while that is possible.
-const ALL_RECORDS: usize = 1 << 16;
+/// How many records of one stream are decoded at once: fewer are not worth waking a processor up for, or passing a batch
+/// from one processor's cache to another's. Of many streams each has fewer, so that memory stays small.
+const BATCH_RECORDS_MAX: usize = 1 << 16;
+const BATCH_RECORDS_MIN: usize = 512;
+/// How many of all streams together, while that is possible: twice 10 MiB.
+const ALL_RECORDS: usize = 1 << 18;
 
 /// A k-way merge that stays with a stream as long as it is the earliest.
 #[derive(Debug)]
