@@ -43,7 +43,8 @@ pub fn all(recordings: &[PathBuf]) -> Vec<Value> {
     recordings.iter().map(|recording| info(recording)).collect()
 }
 
-/// Asserts that the recording is whole and that every free has its allocation.
+/// Asserts that the recording is whole, that every free has its allocation, and that no stack that was walked twice, if
+/// any was, differed.
 ///
 /// # Panics
 /// It is not so.
@@ -51,5 +52,6 @@ pub fn assert_nothing_missing(info: &Value) {
     assert_eq!(number(info, "lost_events"), 0, "{}: {}", info["recording"], info["lost_by_reason"]);
     assert_eq!(number(info, "unknown_frees"), 0, "unknown frees in {}", info["recording"]);
     assert_eq!(number(info, "missed_frees"), 0, "missed frees in {}", info["recording"]);
+    assert_eq!(number(info, "self_check_differences"), 0, "stacks that differ in {}", info["recording"]);
     assert_eq!(info["problems"].as_array().map(Vec::len), Some(0), "{}", info["problems"]);
 }

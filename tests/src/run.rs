@@ -237,6 +237,14 @@ impl Outcome {
         self.stderr.lines().filter(|line| line.starts_with("tm: ")).collect()
     }
 
+    /// The run without libtm.so's lines.
+    #[must_use]
+    pub fn without_messages(mut self) -> Outcome {
+        let lines = self.stderr.split_inclusive('\n');
+        self.stderr = lines.filter(|line| !line.starts_with("tm: ")).collect();
+        self
+    }
+
     /// Asserts that nobody can tell the two runs apart by what they said and how they ended.
     ///
     /// # Panics

@@ -47,10 +47,16 @@ fn listed(recordings: &[Recording], totals: impl Fn(&Path) -> Result<Totals>) ->
     if n_more > 0 {
         text += &format!("and {n_more} more recordings beside these\n");
     }
-    if let [first, ..] = recordings {
-        text += &format!("next: tmtool stats {}\n", quoted(&shown(&first.path)));
+    if let Some(recording) = most_telling(recordings) {
+        text += &format!("next: tmtool stats {}\n", quoted(&shown(&recording.path)));
     }
     text
+}
+
+/// The largest, the first of equals: the program that was started is often a wrapper that only finds another one (`env`,
+/// `sh`, `make`, a version manager's).
+fn most_telling(recordings: &[Recording]) -> Option<&Recording> {
+    recordings.iter().rev().max_by_key(|recording| recording.file_bytes)
 }
 
 fn sentence(totals: &Totals) -> String {
@@ -152,6 +158,14 @@ mod tests {
         let text = listed(&recordings, |_| Err(Error::Message("damaged".to_owned())));
         assert_eq!(text.matches("  damaged\n").count(), N_LISTED_MAX);
         assert!(text.contains("and 5 more recordings"));
+    }
+
+    #[test]
+    fn the_next_command_is_for_the_largest_recording() {
+        let mut recordings: Vec<Recording> = ["env", "python", "worker"].map(recording).into();
+        recordings[0].file_bytes = 24 << 10;
+        let text = listed(&recordings, |_| Ok(Totals::default()));
+        assert!(text.starts_with("recorded process 42 in env") && text.ends_with("stats python\n"), "{text}");
     }
 
     #[test]
