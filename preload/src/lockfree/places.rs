@@ -1,6 +1,6 @@
 //! Places for threads: a list that is only added to, where a place goes from a thread that is gone to another one.
 
-use super::atomic::{AtomicPtr, AtomicU32, Ordering};
+use super::atomic::{AtomicPtr, AtomicU64, Ordering};
 use super::const_fn;
 
 /// A place. All zeros is one that nobody has, with all zeros in it.
@@ -8,8 +8,9 @@ use super::const_fn;
 #[derive(Debug)]
 pub struct Place<T> {
     next: *const Place<T>,
-    /// The tid of the thread that has the place.
-    owner: AtomicU32,
+    /// How many threads had the place before, and the tid of the one that has it: `n_before:32 | tid:32`. The kernel uses a
+    /// tid again, so a tid alone would not tell whether the place has gone through other hands since it was looked at.
+    owner: AtomicU64,
     content: T,
 }
 
@@ -17,7 +18,7 @@ pub struct Place<T> {
 impl<T> Place<T> {
     /// One that nobody has.
     pub fn new(content: T) -> Place<T> {
-        Place { next: core::ptr::null(), owner: AtomicU32::new(0), content }
+        Place { next: core::ptr::null(), owner: AtomicU64::new(0), content }
     }
 }
 
@@ -60,12 +61,15 @@ impl<T> Places<T> {
     pub fn take_over(&self, tid: u32, n_probes: usize, exists: impl Fn(u32) -> bool) -> Option<&T> {
         let candidates = self.from(&self.cursor).chain(self.from(&self.first)).take(n_probes);
         for place in candidates {
-            // Relaxed: where to look next; any place will do.
-            self.cursor.store(place.next.cast_mut(), Ordering::Relaxed);
-            let owner = place.owner.load(Ordering::Relaxed);
-            // Acquire: receives what the dead thread has left in the place.
-            if !exists(owner)
-                && place.owner.compare_exchange(owner, tid, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            // Release: publishes the place to who starts there. Any place will do.
+            self.cursor.store(place.next.cast_mut(), Ordering::Release);
+            // Acquire: who sees a thread's number here must find the thread alive, or gone, and not yet to begin. What a
+            // thread that is gone has left is seen by whoever the kernel has told so.
+            let owner = place.owner.load(Ordering::Acquire);
+            let mine = ((owner >> 32) + 1) << 32 | u64::from(tid);
+            // Release: publishes that this thread has begun.
+            if !exists(owner as u32)
+                && place.owner.compare_exchange(owner, mine, Ordering::Release, Ordering::Relaxed).is_ok()
             {
                 return Some(&place.content);
             }
@@ -79,7 +83,7 @@ impl<T> Places<T> {
     /// `place` is valid and nobody else's, and stays where it is for good.
     pub unsafe fn append(&self, place: *mut Place<T>, tid: u32) -> &T {
         // SAFETY: the caller's; not published yet.
-        unsafe { (*place).owner = AtomicU32::new(tid) };
+        unsafe { (*place).owner = AtomicU64::new(u64::from(tid)) };
         let mut first = self.first.load(Ordering::Relaxed);
         loop {
             // SAFETY: as above.

@@ -20,11 +20,12 @@ pub fn take_bytes(cursor: &AtomicU32, len: usize, size: usize) -> Option<usize> 
 
 /// Takes up to `wanted` grains of an extent: where, and how many. `None` if fewer than `needed` are left.
 pub fn take_grains(cursor: &AtomicU32, size: u32, needed: u16, wanted: u16) -> Option<(u32, u16)> {
-    // Relaxed: it only divides the extent. The look before keeps the cursor from running away.
+    // Relaxed: the look keeps the cursor from running away, nothing else.
     if cursor.load(Ordering::Relaxed) >= size {
         return None;
     }
-    let at = cursor.fetch_add(u32::from(wanted), Ordering::Relaxed);
+    // Acquire: receives the room as it was left by who gave it back.
+    let at = cursor.fetch_add(u32::from(wanted), Ordering::Acquire);
     let grains = size.saturating_sub(at).min(u32::from(wanted)) as u16;
     (grains >= needed).then_some((at, grains))
 }
@@ -32,14 +33,14 @@ pub fn take_grains(cursor: &AtomicU32, size: u32, needed: u16, wanted: u16) -> O
 /// Takes back what [`take_grains`] gave, with the same `wanted`, and nobody has used. If others have taken room behind it,
 /// it stays a hole.
 pub fn give_grains_back(cursor: &AtomicU32, at: u32, wanted: u16) {
-    // Relaxed: it only divides the extent.
-    let _ = cursor.compare_exchange(at + u32::from(wanted), at, Ordering::Relaxed, Ordering::Relaxed);
+    // Release: publishes that nothing of it is being touched any more.
+    let _ = cursor.compare_exchange(at + u32::from(wanted), at, Ordering::Release, Ordering::Relaxed);
 }
 
 /// Takes all that is left of an extent: where that begins.
 pub fn take_rest(cursor: &AtomicU32, size: u32) -> u32 {
-    // Relaxed: nobody is given the rest after this, which is all that is needed.
-    cursor.swap(size, Ordering::Relaxed).min(size)
+    // Acquire: as in `take_grains`.
+    cursor.swap(size, Ordering::Acquire).min(size)
 }
 
 /// Publishes the first `len` bytes of a segment that one thread writes alone.

@@ -11,7 +11,7 @@ use super::try_lock::TryLock;
 use super::{const_fn, fresh, keep};
 
 /// Slots of the first table: 1 MiB, of which only touched pages cost memory.
-const SLOTS_MIN: usize = if cfg!(loom) { 2 } else { 64 * 1024 };
+const SLOTS_MIN: usize = if cfg!(loom) { 4 } else { 64 * 1024 };
 /// How far a key may stand from its slot; a table that needs more is too full.
 const PROBES_MAX: usize = if cfg!(loom) { 2 } else { 32 };
 
@@ -254,8 +254,9 @@ fn copy(from: &Table, to: &Table) {
     for place in 0..=from.mask {
         // SAFETY: inside the table.
         let slot = unsafe { &*from.slots.add(place) };
-        // Acquire: as in `intern_in`.
-        let (key, value) = (slot.key.load(Ordering::Relaxed), slot.value.load(Ordering::Acquire));
+        // Acquire: receives the node, and the key, which is therefore looked at afterwards: before, it might be none yet.
+        let value = slot.value.load(Ordering::Acquire);
+        let key = slot.key.load(Ordering::Relaxed);
         if value == 0 {
             continue;
         }

@@ -31,8 +31,9 @@ impl TryLock {
     pub fn take(&self) -> Option<Held<'_>> {
         let signals = SignalsBlocked::now();
         // Acquire: receives what the last holder did.
-        let taken = self.0.swap(true, Ordering::Acquire);
-        (!taken).then_some(Held { lock: self, _signals: signals })
+        let taken = self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        // Made only if it was taken: to drop one is to unlock.
+        taken.ok().map(|_| Held { lock: self, _signals: signals })
     }
 
     /// Unlocks what a forked child has inherited locked from a thread that it does not have.
@@ -59,7 +60,7 @@ mod tests {
         let lock = TryLock::new();
         let before = syscall::set_signal_mask(0);
         let held = lock.take();
-        assert!(held.is_some() && lock.take().is_none());
+        assert!(held.is_some() && lock.take().is_none() && lock.take().is_none());
         // SIGKILL and SIGSTOP cannot be blocked; the kernel leaves them out.
         let unblockable = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
         assert_eq!(syscall::set_signal_mask(u64::MAX), !unblockable);

@@ -1,4 +1,4 @@
-//! Threads that intern stack nodes in a table of two slots, which grows.
+//! Threads that intern stack nodes in a table of four slots, which grows with the second one.
 
 use std::vec::Vec;
 
@@ -66,7 +66,7 @@ impl Stacks {
 fn ids_that_are_seen_are_of_nodes_that_are_written() {
     check(2, || {
         let stacks = Stacks::new();
-        let pcs: Vec<u64> = addresses_at(0, 2, 1).take(3).collect();
+        let pcs: Vec<u64> = addresses_at(0, 4, 1).take(3).collect();
         let threads = [[pcs[0], pcs[1]], [pcs[0], pcs[2]]].map(|pcs| {
             let stacks = stacks.clone();
             thread::spawn(move || pcs.map(|pc| stacks.intern(pc)))
@@ -80,26 +80,29 @@ fn ids_that_are_seen_are_of_nodes_that_are_written() {
     });
 }
 
-/// One thread adds a node while another one replaces the table; then a third node gets the place that a torn copy of
-/// the first one would be in.
+/// One thread adds a node while another one replaces the table; then a last node gets the place that a torn copy of
+/// that one would be in.
 #[test]
 fn a_table_that_is_copied_while_nodes_are_added_has_no_node_under_another_s_key() {
     check(2, || {
         let stacks = Stacks::new();
-        let torn = Slots::first_place(&node(0), 4);
-        let third = addresses_at(torn, 4, 100).next().expect("there are many");
-        stacks.intern(1);
+        let torn = Slots::first_place(&node(0), 8);
+        let elsewhere = |&pc: &u64| Slots::first_place(&node(pc), 8) != torn;
+        let [first, second, third] =
+            [0, 1, 2].map(|place| addresses_at(place, 4, 1).find(elsewhere).expect("there are many"));
+        let last = addresses_at(torn, 8, 1).next().expect("there are many");
+        stacks.intern(first);
         let adds = {
             let stacks = stacks.clone();
-            thread::spawn(move || stacks.intern(2))
+            thread::spawn(move || stacks.intern(second))
         };
         let grows = {
             let stacks = stacks.clone();
-            thread::spawn(move || [3, third].map(|pc| stacks.intern(pc)))
+            thread::spawn(move || [third, last].map(|pc| stacks.intern(pc)))
         };
-        stacks.find(third);
         join([adds]);
+        stacks.find(last);
         join([grows]);
-        [1, 2, 3, third].map(|pc| stacks.intern(pc));
+        [first, second, third, last].iter().for_each(|&pc| assert_eq!(stacks.content(stacks.intern(pc)), pc));
     });
 }
