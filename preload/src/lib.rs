@@ -5,6 +5,7 @@
 //! | module | what | when it runs |
 //! |---|---|---|
 //! | [`sys`] | the kernel, the processor, loaded objects | |
+//! | [`lockfree`] | what threads and processes share without waiting | |
 //! | [`config`], [`real`] | the settings; the functions that the hooks stand in front of | at start |
 //! | [`recording`] | the mapped file: extents, rings, stack table, metadata | events; growth is cold |
 //! | [`unwind`] | where the caller came from | events; rules are found once |
@@ -17,13 +18,22 @@
 #![cfg_attr(not(test), no_std)]
 #![allow(clippy::new_without_default, reason = "statics are made by const functions, which Default has not")]
 
-pub mod config;
-pub mod hooks;
-pub mod real;
-pub mod recorder;
-pub mod recording;
-pub mod session;
+pub mod lockfree;
 pub mod sys;
+
+#[cfg(not(loom))]
+pub mod config;
+#[cfg(not(loom))]
+pub mod hooks;
+#[cfg(not(loom))]
+pub mod real;
+#[cfg(not(loom))]
+pub mod recorder;
+#[cfg(not(loom))]
+pub mod recording;
+#[cfg(not(loom))]
+pub mod session;
+#[cfg(not(loom))]
 pub mod unwind;
 
 // Named here because the libc crate links the C library or leaves that to std, depending on what else is built.

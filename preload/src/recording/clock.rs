@@ -1,11 +1,12 @@
 //! Stamps, and the calibrations that let a reader turn them into nanoseconds.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use tm_common::header::ClockKind;
 use tm_common::ids::Stamp;
 
 use super::Recording;
+use crate::lockfree::pair;
 use crate::sys::{arch, syscall};
 
 /// How long a calibration is good: 1 ms at 2 to 4 GHz, so that a process which dies early still has a second one.
@@ -59,21 +60,10 @@ impl Recording {
         let Some(_held) = self.calibrating.take() else { return };
         let monotonic_ns = syscall::clock_ns(libc::CLOCK_MONOTONIC);
         let counter = self.counter();
-        write_pair(
+        pair::write(
             &header.calibration_version,
             [(&header.latest_counter, counter), (&header.latest_monotonic_ns, monotonic_ns)],
         );
         self.last_calibration.store(counter, Ordering::Relaxed);
     }
-}
-
-/// Writes two values so that a reader of the file can tell whether they belong together: the version is odd meanwhile.
-fn write_pair(version: &AtomicU64, values: [(&AtomicU64, u64); 2]) {
-    // Release, in this order: a reader that sees a value sees the odd version, one that sees the even version both.
-    let before = version.load(Ordering::Relaxed);
-    version.store(before | 1, Ordering::Release);
-    for (place, value) in values {
-        place.store(value, Ordering::Release);
-    }
-    version.store((before | 1) + 1, Ordering::Release);
 }

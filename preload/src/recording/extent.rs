@@ -12,8 +12,9 @@ use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::ids::{RingIndex, Stamp, ThreadIndex};
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
-use super::file::{claim_grains, give_grains_back, map_by_descriptor, why_not_allocated};
-use super::{Recording, writers};
+use super::Recording;
+use super::file::{map_by_descriptor, why_not_allocated};
+use crate::lockfree::{file_end, room, writers};
 use crate::sys::pages;
 use crate::sys::syscall::{self, Errno};
 
@@ -115,8 +116,9 @@ impl Recording {
     /// Claims `grains` of the file and maps them.
     fn map_extent(&self, grains: u32) -> Result<&'static MappedSegment, Errno> {
         let header = self.header().ok_or(Errno(libc::ENOENT))?;
-        writers::enter(header);
-        let first = claim_grains(header, grains)?;
+        writers::enter(&header.writers, syscall::getpid(), syscall::process_exists);
+        let claimed = file_end::claim(&header.end_grain, grains, || syscall::pause_ns(100_000));
+        let first = claimed.ok_or(Errno(libc::EBUSY))?;
         let (offset, len) = (first * GRAIN_BYTES as u64, grains as usize * GRAIN_BYTES);
         let mapped = self.reach(header, first + u64::from(grains)).and_then(|()| {
             let start = self.map(first, len)?;
@@ -127,7 +129,8 @@ impl Recording {
             })?;
             Ok(start)
         });
-        let start = mapped.inspect_err(|_| give_grains_back(header, first, grains))?;
+        let start =
+            mapped.inspect_err(|_| file_end::give_back(&header.end_grain, first, u64::from(grains)))?;
         Ok(begin_extent(start.cast(), first, grains, self))
     }
 
@@ -173,7 +176,8 @@ impl Recording {
 
     /// Takes a segment from an extent, allocated; `None` if the extent has no room.
     fn take(&self, extent: &MappedSegment, needed: u16, wanted: u16) -> Result<Option<Room>, Errno> {
-        let Some((at, grains)) = divide(extent, needed, wanted) else { return Ok(None) };
+        let taken = room::take_grains(&extent.used, extent.sequence, needed, wanted);
+        let Some((at, grains)) = taken else { return Ok(None) };
         let offset = at as usize * GRAIN_BYTES;
         // SAFETY: the extent is mapped for `sequence` grains from its header, and `at + grains` are not more.
         let start = unsafe { core::ptr::from_ref(extent).cast_mut().byte_add(offset) };
@@ -181,9 +185,7 @@ impl Recording {
         // SAFETY: the room is ours alone, and was nobody's before.
         let allocated = unsafe { self.allocate(start.cast(), in_file, usize::from(grains) * GRAIN_BYTES) };
         allocated.inspect_err(|_| {
-            // Relaxed: it only divides the extent. If others have taken room behind it, it stays a hole.
-            let end = at + u32::from(wanted);
-            let _ = extent.used.compare_exchange(end, at, Ordering::Relaxed, Ordering::Relaxed);
+            room::give_grains_back(&extent.used, at, wanted);
         })?;
         Ok(Some(Room { start, grains }))
     }
@@ -200,7 +202,7 @@ impl Recording {
         let Some(header) = self.header() else { return };
         let Some(_held) = self.growing.take() else { return };
         self.leave_extent(header);
-        if writers::leave(header) {
+        if writers::leave(&header.writers, syscall::getpid(), syscall::process_exists) {
             let _ = self.cut(header);
         }
     }
@@ -213,22 +215,10 @@ impl Recording {
         if extent.process != self.process().0 {
             return;
         }
-        // Relaxed: nobody is given the rest after this, which is all that is needed.
-        let used = extent.used.swap(extent.sequence, Ordering::Relaxed).min(extent.sequence);
-        give_grains_back(header, extent.base_stamp + u64::from(used), extent.sequence - used);
+        let used = room::take_rest(&extent.used, extent.sequence);
+        let (start, rest) = (extent.base_stamp + u64::from(used), extent.sequence - used);
+        file_end::give_back(&header.end_grain, start, u64::from(rest));
     }
-}
-
-/// Takes up to `wanted` grains from an extent: where, and how many.
-fn divide(extent: &MappedSegment, needed: u16, wanted: u16) -> Option<(u32, u16)> {
-    let size = extent.sequence;
-    // Relaxed: it only divides the extent. The look before keeps the cursor from running away.
-    if extent.used.load(Ordering::Relaxed) >= size {
-        return None;
-    }
-    let at = extent.used.fetch_add(u32::from(wanted), Ordering::Relaxed);
-    let grains = size.saturating_sub(at).min(u32::from(wanted)) as u16;
-    (grains >= needed).then_some((at, grains))
 }
 
 /// Writes the header of an extent that was just mapped.

@@ -14,6 +14,7 @@ use core::sync::atomic::Ordering;
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
 
 use super::{PATH_BYTES, Recording};
+use crate::lockfree::file_end;
 use crate::sys::pages;
 use crate::sys::syscall::{self, Errno};
 use crate::sys::text::Text;
@@ -139,47 +140,15 @@ impl Recording {
     /// Cuts the file behind the room that was claimed, where other processes cannot be writing.
     pub fn cut(&self, header: &MappedHeader) -> Result<(), Errno> {
         self.with_file(|fd| {
-            // Acquire and release: no thread extends the file between the two stores.
-            let end = header.end_grain.load(Ordering::Relaxed);
-            let claim = header.end_grain.compare_exchange(end, CUTTING, Ordering::Acquire, Ordering::Relaxed);
-            if end >= CUTTING || claim.is_err() {
-                return Err(Errno(libc::EBUSY));
-            }
-            let cut = syscall::ftruncate(fd, end * GRAIN);
-            if cut.is_ok() {
+            let cut = file_end::cut(&header.end_grain, |end| {
+                syscall::ftruncate(fd, end * GRAIN)?;
                 // Relaxed: as in `reach`.
                 header.file_grains.store(end, Ordering::Relaxed);
-            }
-            header.end_grain.store(end, Ordering::Release);
-            cut.map(drop)
+                Ok(())
+            });
+            cut.unwrap_or(Err(Errno(libc::EBUSY)))
         })
     }
-}
-
-/// Stands in the header's `end_grain` while the file is being cut: who then claims room tries again.
-const CUTTING: u64 = 1 << 62;
-/// How often it is tried, with pauses of 100 µs: an `ftruncate` on a busy disk takes milliseconds, and who cuts may have
-/// lost its processor.
-const CLAIM_ATTEMPTS: u32 = 1_000;
-
-/// Claims `grains` at the end of the file.
-pub fn claim_grains(header: &MappedHeader, grains: u32) -> Result<u64, Errno> {
-    for _ in 0..CLAIM_ATTEMPTS {
-        // Relaxed: it only divides the file.
-        let start = header.end_grain.fetch_add(u64::from(grains), Ordering::Relaxed);
-        if start < CUTTING {
-            return Ok(start);
-        }
-        syscall::pause_ns(100_000);
-    }
-    Err(Errno(libc::EBUSY))
-}
-
-/// Takes back what was claimed from `start` on and not used, unless others have claimed room behind it.
-pub fn give_grains_back(header: &MappedHeader, start: u64, grains: u32) {
-    // Relaxed: it only divides the file.
-    let end = start + u64::from(grains);
-    let _ = header.end_grain.compare_exchange(end, start, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Makes the file at least `grains` long. By a byte at its end, because that never makes a file shorter that another

@@ -12,6 +12,7 @@ use tm_common::metadata::{
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
+use crate::lockfree::room;
 use crate::sys::elf::Image;
 use crate::sys::syscall;
 
@@ -217,12 +218,7 @@ impl Recording {
 /// `len` bytes of a metadata segment that were not taken yet.
 fn take(segment: &MappedSegment, len: usize) -> Option<*mut u8> {
     let capacity = usize::from(segment.grains) * GRAIN_BYTES - HEADER_BYTES;
-    // Relaxed: it only divides the segment. The look before keeps the number from running away.
-    if segment.used.load(Ordering::Relaxed) as usize + len > capacity {
-        return None;
-    }
-    let at = segment.used.fetch_add(len as u32, Ordering::Relaxed) as usize;
-    // SAFETY: inside the segment, see the condition.
-    (at + len <= capacity)
-        .then(|| unsafe { core::ptr::from_ref(segment).cast_mut().cast::<u8>().add(HEADER_BYTES + at) })
+    let at = room::take_bytes(&segment.used, len, capacity)?;
+    // SAFETY: inside the segment.
+    Some(unsafe { core::ptr::from_ref(segment).cast_mut().cast::<u8>().add(HEADER_BYTES + at) })
 }

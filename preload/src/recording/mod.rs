@@ -10,7 +10,6 @@ pub mod metadata;
 pub mod output;
 pub mod ring;
 pub mod stack_table;
-pub mod writers;
 
 #[cfg(test)]
 mod tests;
@@ -22,10 +21,11 @@ use tm_common::header::{Loss, MappedHeader};
 use tm_common::ids::{Epoch, ProcessIndex};
 use tm_common::segment::MappedSegment;
 
+use crate::lockfree::try_lock::TryLock;
+use crate::lockfree::writers;
 use crate::sys::message::Message;
-use crate::sys::syscall::Errno;
+use crate::sys::syscall::{self, Errno};
 use crate::sys::text::Text;
-use crate::sys::try_lock::TryLock;
 use file::FileIdentity;
 
 /// The longest path that the kernel takes, `PATH_MAX`.
@@ -142,7 +142,7 @@ impl Recording {
         let number = header.n_processes.fetch_add(1, Ordering::Relaxed);
         let parent = ProcessIndex(self.process.swap(number, Ordering::Relaxed));
         self.own_epoch.store(header.n_epochs.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-        writers::enter(header);
+        writers::enter(&header.writers, syscall::getpid(), syscall::process_exists);
         // Most children live shortly: what they need beyond the parent's extent starts small.
         self.extent_grains.store(extent::CHILD_GRAINS, Ordering::Relaxed);
         // Try-locks of the parent's other threads were copied locked.

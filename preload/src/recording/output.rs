@@ -7,8 +7,9 @@ use tm_common::header::{GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, VERSION,
 
 use super::extent::FIRST_GRAINS;
 use super::file::{self, FileIdentity};
-use super::{PATH_BYTES, Recording, writers};
+use super::{PATH_BYTES, Recording};
 use crate::config::Config;
+use crate::lockfree::writers;
 use crate::sys::syscall::{self, Errno};
 use crate::sys::text::Text;
 use crate::sys::{arch, process};
@@ -101,7 +102,8 @@ impl Recording {
         // SAFETY: the first grain of a fresh mapping.
         unsafe { header.write(self.new_header(config, fresh.file_grains)) };
         // SAFETY: as above.
-        writers::enter(unsafe { &*header });
+        let writers = unsafe { &(*header).writers };
+        writers::enter(writers, syscall::getpid(), syscall::process_exists);
         // SAFETY: the mapping has FIRST_GRAINS more.
         self.adopt_first_extent(unsafe { fresh.start.add(GRAIN_BYTES) }.cast());
         // Release: to a reader of the file, publishes the header's content.

@@ -9,7 +9,8 @@ use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader,
 use tm_common::varint::Writer;
 
 use super::Recording;
-use crate::sys::try_lock::SignalsBlocked;
+use crate::lockfree::room;
+use crate::sys::signals::SignalsBlocked;
 
 /// How large a ring's segments are: small for the many threads that allocate little, then 64 KiB.
 const GRAINS: [u16; 3] = [1, 4, GRAINS_MAX];
@@ -71,8 +72,7 @@ impl Ring {
             self.next = self.next.add(len);
             let start = self.segment.cast::<u8>().add(HEADER_BYTES);
             let used = self.next.offset_from_unsigned(start) as u32;
-            // Release: publishes the record.
-            (*self.segment).used.store(used, Ordering::Release);
+            room::commit(&(*self.segment).used, used);
         }
     }
 

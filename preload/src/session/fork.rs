@@ -14,8 +14,8 @@ use core::sync::atomic::Ordering;
 use tm_common::header::Loss;
 
 use super::{Session, WORD_FORKED, WORD_RECORDING, WORD_UNKNOWN};
+use crate::sys::signals::SignalsBlocked;
 use crate::sys::syscall;
-use crate::sys::try_lock::SignalsBlocked;
 
 /// Makes the calling process a process of its own in the recording; whether it records now.
 #[cold]

@@ -4,14 +4,15 @@
 //! whose thread the kernel no longer knows.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use tm_common::ids::{Stamp, ThreadIndex};
 
 use super::Session;
+use crate::lockfree::places::{Place, Places};
 use crate::recording::ring::Ring;
+use crate::sys::signals::SignalsBlocked;
 use crate::sys::tls::ThreadBlock;
-use crate::sys::try_lock::SignalsBlocked;
 use crate::sys::{pages, syscall};
 use crate::unwind::Frames;
 use crate::unwind::stack_cache::StackCache;
@@ -40,12 +41,9 @@ pub struct Lane {
     pub n_stacks: u32,
 }
 
-/// A place for a thread, in private memory of its own. All zeros is a fresh one.
-#[repr(C)]
+/// What a thread has in its place, in private memory of its own. All zeros is a fresh one.
+#[derive(Debug)]
 pub struct Thread {
-    next: *const Thread,
-    /// The tid of the thread that has the place.
-    owner: AtomicU32,
     index: AtomicU32,
     name: UnsafeCell<[u8; 16]>,
     lanes: [UnsafeCell<Lane>; LANES],
@@ -88,35 +86,20 @@ impl Thread {
         let known = unsafe { &mut *self.name.get() };
         if *known != name {
             *known = name;
-            let (tid, stamp) = (self.owner.load(Ordering::Relaxed), session.recording.now());
+            let (tid, stamp) = (syscall::gettid(), session.recording.now());
             session.recording.add_thread(self.index(), tid, name, stamp);
         }
     }
 }
 
-/// All places of the process, an append-only list.
+/// All places of the process.
 #[derive(Debug)]
-pub struct Threads {
-    first: AtomicPtr<Thread>,
-    /// Where the last search for a free place ended.
-    cursor: AtomicPtr<Thread>,
-}
+pub struct Threads(Places<Thread>);
 
 impl Threads {
     /// None.
     pub const fn new() -> Threads {
-        Threads {
-            first: AtomicPtr::new(core::ptr::null_mut()),
-            cursor: AtomicPtr::new(core::ptr::null_mut()),
-        }
-    }
-
-    fn from(&self, start: &AtomicPtr<Thread>) -> impl Iterator<Item = &Thread> {
-        // Acquire: receives the places from whoever appended them.
-        // SAFETY: places are never unmapped.
-        let first = unsafe { start.load(Ordering::Acquire).as_ref() };
-        // SAFETY: as above.
-        core::iter::successors(first, |thread| unsafe { thread.next.as_ref() })
+        Threads(Places::new())
     }
 
     /// The latest stamp that any thread has written.
@@ -124,7 +107,7 @@ impl Threads {
     /// In a forked child: what stands in its copy of the parent's memory was written before the fork, and what the
     /// parent writes later has later stamps; so this is the moment of the fork.
     pub fn latest_stamp(&self) -> Stamp {
-        let lanes = self.from(&self.first).flat_map(|thread| thread.lanes.iter());
+        let lanes = self.0.iter().flat_map(|thread| thread.lanes.iter());
         // SAFETY: the process has one thread now.
         lanes.map(|lane| unsafe { (*lane.get()).ring.latest_stamp() }).max().unwrap_or(Stamp(0))
     }
@@ -134,13 +117,15 @@ impl Threads {
     pub fn register(&self, session: &Session, block: &mut ThreadBlock) -> Option<*const Thread> {
         // A child of vfork is another process with this one's memory: its thread will end, and this one's goes on.
         // Relaxed: constant between forks.
-        if syscall::getpid() != session.pid.load(Ordering::Relaxed) {
+        let pid = session.pid.load(Ordering::Relaxed);
+        if syscall::getpid() != pid {
             return None;
         }
         // A handler that left by siglongjmp would leave a place that nobody has.
         let _blocked = SignalsBlocked::now();
         let tid = syscall::gettid();
-        let place = self.take_over(session, tid).or_else(|| self.append(tid))?;
+        let free = self.0.take_over(tid, PROBES_MAX, |owner| syscall::thread_exists(pid, owner));
+        let place = free.or_else(|| self.append(tid))?;
         let header = session.recording.header()?;
         // Relaxed: numbers only have to be distinct.
         let index = ThreadIndex(header.n_threads.fetch_add(1, Ordering::Relaxed));
@@ -162,39 +147,12 @@ impl Threads {
         Some(place)
     }
 
-    fn take_over(&self, session: &Session, tid: u32) -> Option<&Thread> {
-        // Relaxed: constant between forks.
-        let pid = session.pid.load(Ordering::Relaxed);
-        let candidates = self.from(&self.cursor).chain(self.from(&self.first)).take(PROBES_MAX);
-        for place in candidates {
-            // Relaxed: where to look next; any place will do.
-            self.cursor.store(place.next.cast_mut(), Ordering::Relaxed);
-            let owner = place.owner.load(Ordering::Relaxed);
-            // Acquire: receives what the dead thread has left in the place.
-            if !syscall::thread_exists(pid, owner)
-                && place.owner.compare_exchange(owner, tid, Ordering::Acquire, Ordering::Relaxed).is_ok()
-            {
-                return Some(place);
-            }
-        }
-        None
-    }
-
     fn append(&self, tid: u32) -> Option<&Thread> {
-        let place: *mut Thread = pages::zeroed(1);
-        // SAFETY: fresh memory, for which all zeros is a Thread; or null.
-        let thread = unsafe { place.as_mut() }?;
-        thread.owner = AtomicU32::new(tid);
-        let mut first = self.first.load(Ordering::Relaxed);
-        loop {
-            // SAFETY: not published yet.
-            unsafe { (*place).next = first };
-            // Release: publishes the place.
-            match self.first.compare_exchange(first, place, Ordering::Release, Ordering::Relaxed) {
-                // SAFETY: places are never unmapped.
-                Ok(_) => return Some(unsafe { &*place }),
-                Err(other) => first = other,
-            }
+        let place: *mut Place<Thread> = pages::zeroed(1);
+        if place.is_null() {
+            return None;
         }
+        // SAFETY: fresh memory that is never unmapped, for which all zeros is a place.
+        Some(unsafe { self.0.append(place, tid) })
     }
 }

@@ -10,10 +10,10 @@ pub mod message;
 pub mod pages;
 pub mod process;
 pub mod restrictions;
+pub mod signals;
 pub mod syscall;
 pub mod text;
 pub mod tls;
-pub mod try_lock;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

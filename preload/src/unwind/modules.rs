@@ -4,10 +4,10 @@ use core::cell::UnsafeCell;
 use core::ops::Range;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use crate::lockfree::try_lock::TryLock;
 use crate::recording::{PATH_BYTES, Recording};
 use crate::sys::elf::Image;
 use crate::sys::link_map::{self, LinkMap};
-use crate::sys::try_lock::TryLock;
 use crate::sys::{pages, process};
 
 /// How many objects are remembered. One more is looked up at each miss, and recorded again: slower, not wrong.

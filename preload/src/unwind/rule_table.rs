@@ -1,167 +1,38 @@
-//! The rules that were found so far: a lock-free cache from return address to rule, one for the process.
-//!
-//! Entries are single words, so there is nothing to tear; a full neighbourhood is overwritten, so nothing grows.
-
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+//! The rules that were found so far, by return address; one table for the process.
 
 use super::rule::Rule;
-use crate::sys::pages;
+use crate::lockfree::words::Words;
 
-/// Entries: 1 MiB of address space, of which only touched pages cost memory. Large programs use some 20,000.
-const ENTRIES: usize = 128 * 1024;
-/// How far an entry may stand from its place.
-const PROBES_MAX: usize = 8;
-/// Distinct rules: modules have 55 to 784 each, mostly the same ones.
-const RULES: usize = 8 * 1024;
-const ADDRESS_SHIFT: u32 = 16;
-
-/// The cache. An entry is `address << 16 | place of the rule in rules`; 0 is none.
+/// The table.
 #[derive(Debug)]
-pub struct RuleTable {
-    entries: AtomicPtr<AtomicU64>,
-    rules: AtomicPtr<AtomicU64>,
-}
+pub struct RuleTable(Words);
 
 impl RuleTable {
     /// Without memory: finds nothing.
     pub const fn new() -> RuleTable {
-        RuleTable {
-            entries: AtomicPtr::new(core::ptr::null_mut()),
-            rules: AtomicPtr::new(core::ptr::null_mut()),
-        }
+        RuleTable(Words::new())
     }
 
     /// Takes its memory. Called once, before other threads look.
     pub fn initialise(&self) -> bool {
-        let (entries, rules) = (pages::zeroed::<AtomicU64>(ENTRIES), pages::zeroed::<AtomicU64>(RULES));
-        if entries.is_null() || rules.is_null() {
-            return false;
-        }
-        // Release: fresh zeroed memory, for good measure.
-        self.rules.store(rules, Ordering::Release);
-        self.entries.store(entries, Ordering::Release);
-        true
-    }
-
-    /// Only called when there is memory.
-    #[inline(always)]
-    fn entry(&self, address: usize, probe: usize) -> &AtomicU64 {
-        let place = ((address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize + probe;
-        // Relaxed: the memory was zeroed by the kernel; entries carry their own content.
-        // SAFETY: masked to the table's size.
-        unsafe { &*self.entries.load(Ordering::Relaxed).add(place & (ENTRIES - 1)) }
-    }
-
-    #[inline]
-    fn rule_at(&self, place: u64) -> &AtomicU64 {
-        // Relaxed: as in `entry`.
-        // SAFETY: masked to the table's size, and only called when the tables exist.
-        unsafe { &*self.rules.load(Ordering::Relaxed).add(place as usize & (RULES - 1)) }
+        self.0.initialise()
     }
 
     /// The rule of return address `address`.
     #[inline(always)]
     pub fn find(&self, address: usize) -> Option<Rule> {
-        // Relaxed: whether there is memory.
-        if self.entries.load(Ordering::Relaxed).is_null() {
-            return None;
-        }
-        // Acquire: receives the rule's word, which was stored before the entry.
-        let mut entry = self.entry(address, 0).load(Ordering::Acquire);
-        if entry >> ADDRESS_SHIFT != address as u64 {
-            entry = self.find_further(address)?;
-        }
-        Some(Rule::of_word(self.rule_at(entry & 0xffff).load(Ordering::Relaxed)))
+        self.0.find(address).map(Rule::of_word)
     }
 
-    /// The entry of `address`, which is not in its first place.
-    #[inline(never)]
-    fn find_further(&self, address: usize) -> Option<u64> {
-        for probe in 1..PROBES_MAX {
-            // Acquire: as in `find`.
-            let entry = self.entry(address, probe).load(Ordering::Acquire);
-            if entry >> ADDRESS_SHIFT == address as u64 {
-                return Some(entry);
-            }
-            if entry == 0 {
-                break;
-            }
-        }
-        None
-    }
-
-    /// Remembers a rule. Addresses of more than 48 bits are not remembered.
+    /// Remembers a rule.
     #[cold]
     pub fn insert(&self, address: usize, rule: Rule) {
-        // Relaxed: whether there is memory.
-        if self.entries.load(Ordering::Relaxed).is_null() || address as u64 >> (64 - ADDRESS_SHIFT) != 0 {
-            return;
-        }
-        let Some(place) = self.place_of(rule) else { return };
-        let word = (address as u64) << ADDRESS_SHIFT | place;
-        let free = (0..PROBES_MAX).map(|probe| self.entry(address, probe)).find(|entry| {
-            // Relaxed: two threads that take the same place overwrite each other, which a cache may.
-            let found = entry.load(Ordering::Relaxed);
-            found == 0 || found >> ADDRESS_SHIFT == address as u64
-        });
-        // Release: publishes the rule's word.
-        free.unwrap_or_else(|| self.entry(address, 0)).store(word, Ordering::Release);
+        self.0.insert(address, rule.word());
     }
 
-    /// The place of an equal rule, or a fresh one. `None` if there are too many distinct rules.
-    fn place_of(&self, rule: Rule) -> Option<u64> {
-        let word = rule.word();
-        let start = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-        (0..64).map(|probe| (start + probe) & (RULES as u64 - 1)).find(|&place| {
-            // Relaxed: the word is its own content.
-            let outcome = self.rule_at(place).compare_exchange(0, word, Ordering::Relaxed, Ordering::Relaxed);
-            outcome.is_ok() || outcome == Err(word)
-        })
-    }
-
-    /// Forgets all rules: addresses mean something else now.
+    /// Forgets all rules. Whoever still finds one of a module that is gone has a frame of it on its stack.
     #[cold]
     pub fn clear(&self) {
-        let entries = self.entries.load(Ordering::Relaxed);
-        if entries.is_null() {
-            return;
-        }
-        for place in 0..ENTRIES {
-            // SAFETY: inside the table.
-            let entry = unsafe { &*entries.add(place) };
-            // Relaxed: whoever still reads an old entry has that module's frame on its stack. Untouched pages stay so.
-            if entry.load(Ordering::Relaxed) != 0 {
-                entry.store(0, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-const _: () = assert!(RULES <= 1 << ADDRESS_SHIFT);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::unwind::rule::Kind;
-
-    #[test]
-    fn what_is_found_is_what_was_inserted_however_crowded() {
-        let table = RuleTable::new();
-        assert_eq!(table.find(0x1000), None);
-        assert!(table.initialise());
-        let rule_of = |n: usize| Rule::new(Kind::FromStackPointer, -1, -2, (n % 600) as i32);
-        let mut found = 0;
-        for n in 0..2 * ENTRIES {
-            table.insert(0x5555_0000_0000 + 3 * n, rule_of(n));
-        }
-        for n in 0..2 * ENTRIES {
-            if let Some(rule) = table.find(0x5555_0000_0000 + 3 * n) {
-                assert_eq!(rule, rule_of(n));
-                found += 1;
-            }
-        }
-        assert!(found > ENTRIES / 2, "{found}");
-        table.clear();
-        assert_eq!(table.find(0x5555_0000_0000), None);
+        self.0.clear();
     }
 }

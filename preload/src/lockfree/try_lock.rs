@@ -3,27 +3,9 @@
 //! While it is held, all signals of the thread are blocked: a handler that leaves by `siglongjmp` and a cancellation
 //! would leave it locked for ever, and whatever it guards undone for the rest of the program.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
-use super::syscall;
-
-/// The calling thread's signals, blocked until this is dropped.
-#[derive(Debug)]
-pub struct SignalsBlocked(u64);
-
-impl SignalsBlocked {
-    /// Blocks all of them, also those that libc keeps for itself.
-    #[cold]
-    pub fn now() -> SignalsBlocked {
-        SignalsBlocked(syscall::set_signal_mask(u64::MAX))
-    }
-}
-
-impl Drop for SignalsBlocked {
-    fn drop(&mut self) {
-        syscall::set_signal_mask(self.0);
-    }
-}
+use super::atomic::{AtomicBool, Ordering};
+use super::const_fn;
+use crate::sys::signals::SignalsBlocked;
 
 /// The lock.
 #[derive(Debug)]
@@ -37,9 +19,11 @@ pub struct Held<'a> {
 }
 
 impl TryLock {
-    /// Unlocked.
-    pub const fn new() -> TryLock {
-        TryLock(AtomicBool::new(false))
+    const_fn! {
+        /// Unlocked.
+        pub fn new() -> TryLock {
+            TryLock(AtomicBool::new(false))
+        }
     }
 
     /// Takes the lock, unless somebody has it.
@@ -47,8 +31,9 @@ impl TryLock {
     pub fn take(&self) -> Option<Held<'_>> {
         let signals = SignalsBlocked::now();
         // Acquire: receives what the last holder did.
-        let taken = self.0.swap(true, Ordering::Acquire);
-        (!taken).then_some(Held { lock: self, _signals: signals })
+        let taken = self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        // Made only if it was taken: to drop one is to unlock.
+        taken.ok().map(|_| Held { lock: self, _signals: signals })
     }
 
     /// Unlocks what a forked child has inherited locked from a thread that it does not have.
@@ -65,16 +50,17 @@ impl Drop for Held<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::sys::syscall;
 
     #[test]
     fn one_holder_at_a_time_and_no_signals_meanwhile() {
         let lock = TryLock::new();
         let before = syscall::set_signal_mask(0);
         let held = lock.take();
-        assert!(held.is_some() && lock.take().is_none());
+        assert!(held.is_some() && lock.take().is_none() && lock.take().is_none());
         // SIGKILL and SIGSTOP cannot be blocked; the kernel leaves them out.
         let unblockable = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
         assert_eq!(syscall::set_signal_mask(u64::MAX), !unblockable);

@@ -1,0 +1,41 @@
+//! The end of what is claimed of the file: moved outward by whoever needs room, held still while the file is cut there.
+
+use super::atomic::{AtomicU64, Ordering};
+
+/// Stands for the end while the file is being cut: who then claims room tries again.
+const CUTTING: u64 = 1 << 62;
+/// How often it is tried. With pauses of 100 µs: an `ftruncate` on a busy disk takes milliseconds, and who cuts may have
+/// lost its processor.
+const CLAIM_ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 1_000 };
+
+/// Claims `grains`: the first of them. `None` if the file is being cut for longer than all the pauses.
+pub fn claim(end: &AtomicU64, grains: u32, pause: impl Fn()) -> Option<u64> {
+    for _ in 0..CLAIM_ATTEMPTS {
+        // Acquire: receives the room as it was left by who gave it back, or has just cut it off.
+        let start = end.fetch_add(u64::from(grains), Ordering::Acquire);
+        if start < CUTTING {
+            return Some(start);
+        }
+        pause();
+    }
+    None
+}
+
+/// Takes back what was claimed from `start` on and not used, unless others have claimed room behind it.
+pub fn give_back(end: &AtomicU64, start: u64, grains: u64) {
+    // Release: publishes that nothing of it is being touched any more.
+    let _ = end.compare_exchange(start + grains, start, Ordering::Release, Ordering::Relaxed);
+}
+
+/// Has the file cut where the claims end, with no claim meanwhile. `None` if another one is cutting, or claimed just now.
+pub fn cut<T>(end: &AtomicU64, truncate: impl FnOnce(u64) -> T) -> Option<T> {
+    // Acquire: as in `claim`.
+    let at = end.load(Ordering::Relaxed);
+    if at >= CUTTING || end.compare_exchange(at, CUTTING, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        return None;
+    }
+    let done = truncate(at);
+    // Release: publishes the cut.
+    end.store(at, Ordering::Release);
+    Some(done)
+}

@@ -1,0 +1,72 @@
+//! Processes that claim room of the file, give it back, and cut the file, all at once.
+
+use std::vec::Vec;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+
+use super::{cells, check, join, read, write};
+use crate::lockfree::file_end::{claim, cut, give_back};
+
+/// The end of what is claimed, and the file's grains.
+struct File {
+    end: AtomicU64,
+    grains: Vec<UnsafeCell<u64>>,
+}
+
+impl File {
+    fn new() -> Arc<File> {
+        Arc::new(File { end: AtomicU64::new(0), grains: cells(8) })
+    }
+
+    /// Claims a grain and writes into it, or finds that it cannot and gives it back: what was claimed.
+    fn grow(&self, process: u64, succeeds: bool) -> Option<u64> {
+        let start = claim(&self.end, 1, thread::yield_now)?;
+        let grain = &self.grains[start as usize];
+        assert_eq!(read(grain), 0, "no two claims overlap, and what is behind the end holds zeros");
+        write(grain, process);
+        if !succeeds {
+            write(grain, 0);
+            give_back(&self.end, start, 1);
+        }
+        succeeds.then_some(start)
+    }
+
+    /// What `ftruncate` does to the grains behind the cut.
+    fn cut(&self) -> Option<()> {
+        cut(&self.end, |end| self.grains[end as usize..].iter().for_each(|grain| write(grain, 0)))
+    }
+}
+
+#[test]
+fn no_two_claims_overlap_and_nothing_claimed_is_cut() {
+    check(2, || {
+        let file = File::new();
+        let threads = [(1, true), (2, false)].map(|(process, succeeds)| {
+            let file = file.clone();
+            thread::spawn(move || file.grow(process, succeeds).map(|start| (start, process)))
+        });
+        file.cut();
+        for (start, process) in join(threads).into_iter().flatten() {
+            assert_eq!(read(&file.grains[start as usize]), process);
+            assert!(file.end.load(Ordering::Relaxed) > start);
+        }
+    });
+}
+
+#[test]
+fn of_two_that_cut_at_once_one_cuts_and_the_end_stays() {
+    check(3, || {
+        let file = File::new();
+        file.grow(1, true);
+        let other = {
+            let file = file.clone();
+            thread::spawn(move || file.cut())
+        };
+        let done = [file.cut(), join([other])[0]];
+        assert!(done.iter().any(Option::is_some));
+        assert_eq!((file.end.load(Ordering::Relaxed), read(&file.grains[0])), (1, 1));
+    });
+}
