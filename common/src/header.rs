@@ -242,7 +242,9 @@ impl Clock {
         let latest =
             pair(offset_of!(MappedHeader, latest_counter), offset_of!(MappedHeader, latest_monotonic_ns))?;
         let [shift] = array::<1>(bytes, offset_of!(MappedHeader, clock_shift))?;
-        let latest = if latest.0 > first.0 && latest.1 > first.1 { latest } else { first };
+        // Odd: whoever was writing them has died in between, and the two do not belong together.
+        let whole = u64_at(bytes, offset_of!(MappedHeader, calibration_version))?.is_multiple_of(2);
+        let latest = if whole && latest.0 > first.0 && latest.1 > first.1 { latest } else { first };
         Ok(Clock { kind, shift: shift & 63, first, latest })
     }
 
@@ -283,6 +285,19 @@ mod tests {
         bytes[8..12].copy_from_slice(&7u32.to_le_bytes());
         assert_eq!(Header::parse(&bytes), Err(DecodeError::NewerVersion { found: 7 }));
         assert_eq!(Header::parse(&bytes[..10]), Err(DecodeError::Truncated));
+    }
+
+    #[test]
+    fn a_calibration_that_was_being_written_does_not_count() {
+        let mut bytes = [0; GRAIN_BYTES];
+        let mut put = |at: usize, value: u64| bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        put(offset_of!(MappedHeader, latest_counter), 5_000_000);
+        put(offset_of!(MappedHeader, latest_monotonic_ns), 1_000);
+        for (version, latest) in [(2, (5_000_000, 1_000)), (3, (0, 0))] {
+            let at = offset_of!(MappedHeader, calibration_version);
+            bytes[at..at + 8].copy_from_slice(&u64::to_le_bytes(version));
+            assert_eq!(Clock::parse(&bytes).map(|clock| clock.latest), Ok(latest));
+        }
     }
 
     #[test]

@@ -5,9 +5,8 @@ use std::vec::Vec;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
-use loom::thread;
 
-use super::{cells, check, join, read, write};
+use super::{cells, check, read, thread, write};
 use crate::lockfree::file_end::{claim, cut, give_back};
 
 /// The end of what is claimed, and the file's grains.
@@ -23,7 +22,7 @@ impl File {
 
     /// Claims a grain and writes into it, or finds that it cannot and gives it back: what was claimed.
     fn grow(&self, process: u64, succeeds: bool) -> Option<u64> {
-        let start = claim(&self.end, 1, thread::yield_now)?;
+        let start = claim(&self.end, 1, loom::thread::yield_now)?;
         let grain = &self.grains[start as usize];
         assert_eq!(read(grain), 0, "no two claims overlap, and what is behind the end holds zeros");
         write(grain, process);
@@ -42,14 +41,13 @@ impl File {
 
 #[test]
 fn no_two_claims_overlap_and_nothing_claimed_is_cut() {
-    check(2, || {
+    check(2, |order| {
         let file = File::new();
-        let threads = [(1, true), (2, false)].map(|(process, succeeds)| {
-            let file = file.clone();
-            thread::spawn(move || file.grow(process, succeeds).map(|start| (start, process)))
+        let [one, two] = [(1, true), (2, false)].map(|(process, succeeds)| {
+            thread(&file, move |file: &File| file.grow(process, succeeds).map(|start| (start, process)))
         });
-        file.cut();
-        for (start, process) in join(threads).into_iter().flatten() {
+        let cuts = thread(&file, |file| file.cut().and(None));
+        for (start, process) in order.run([one, two, cuts]).into_iter().flatten() {
             assert_eq!(read(&file.grains[start as usize]), process);
             assert!(file.end.load(Ordering::Relaxed) > start);
         }
@@ -58,14 +56,10 @@ fn no_two_claims_overlap_and_nothing_claimed_is_cut() {
 
 #[test]
 fn of_two_that_cut_at_once_one_cuts_and_the_end_stays() {
-    check(3, || {
+    check(3, |order| {
         let file = File::new();
         file.grow(1, true);
-        let other = {
-            let file = file.clone();
-            thread::spawn(move || file.cut())
-        };
-        let done = [file.cut(), join([other])[0]];
+        let done = order.run([(); 2].map(|()| thread(&file, File::cut)));
         assert!(done.iter().any(Option::is_some));
         assert_eq!((file.end.load(Ordering::Relaxed), read(&file.grains[0])), (1, 1));
     });

@@ -5,9 +5,8 @@ use std::boxed::Box;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
-use loom::thread;
 
-use super::{check, join, read, write};
+use super::{check, read, thread, write};
 use crate::lockfree::places::{Place, Places};
 
 /// The places, and which tids the kernel knows.
@@ -45,23 +44,18 @@ impl Process {
 
 #[test]
 fn a_dead_thread_s_place_goes_to_one_thread_which_sees_what_was_left() {
-    check(3, || {
+    check(3, |order| {
         let process = Process::new();
-        let first = {
-            let process = process.clone();
-            thread::spawn(move || {
-                process.begin(1);
-                process.end(1);
-            })
-        };
-        let second = {
-            let process = process.clone();
-            thread::spawn(move || process.begin(2).0)
-        };
-        let found = [process.begin(3).0, join([second])[0]];
-        join([first]);
-        assert!(found.iter().all(|before| [0, 1].contains(before)), "{found:?}");
-        assert_ne!(found, [1, 1], "two threads have one place");
+        let first = thread(&process, |process| {
+            let found = process.begin(1).0;
+            process.end(1);
+            found
+        });
+        let [second, third] =
+            [2, 3].map(|tid| thread(&process, move |process: &Process| process.begin(tid).0));
+        let found = order.run([first, second, third]);
+        assert!(found[1..].iter().all(|before| [0, 1].contains(before)), "{found:?}");
+        assert_ne!(found[1..], [1, 1], "two threads have one place");
         assert!((2..=3).contains(&process.places.iter().count()));
     });
 }
@@ -70,36 +64,33 @@ fn a_dead_thread_s_place_goes_to_one_thread_which_sees_what_was_left() {
 /// Meanwhile 3 has seen that 1 is gone.
 #[test]
 fn a_tid_that_is_used_again_does_not_make_two_threads_share_a_place() {
-    check(3, || {
+    check(3, |order| {
         let process = Process::new();
         process.begin(1);
         process.end(1);
-        let others = {
-            let process = process.clone();
-            thread::spawn(move || {
-                process.begin(2);
-                process.end(2);
-                core::ptr::from_ref(process.begin(1).1) as usize
-            })
-        };
-        let mine = core::ptr::from_ref(process.begin(3).1) as usize;
-        assert_ne!(join([others])[0], mine);
+        let address = |content: &UnsafeCell<u64>| core::ptr::from_ref(content) as usize;
+        let again = thread(&process, move |process| {
+            process.begin(2);
+            process.end(2);
+            address(process.begin(1).1)
+        });
+        let third = thread(&process, move |process| address(process.begin(3).1));
+        let places = order.run([again, third]);
+        assert_ne!(places[0], places[1]);
     });
 }
 
 #[test]
 fn places_that_are_added_at_once_are_all_in_the_list() {
-    check(4, || {
+    check(4, |order| {
         let places: Arc<Places<u64>> = Arc::new(Places::new());
-        let threads = [1, 2].map(|tid| {
-            let places = places.clone();
-            thread::spawn(move || {
+        order.run([1, 2].map(|tid| {
+            thread(&places, move |places: &Places<u64>| {
                 let place = Box::into_raw(Box::new(Place::new(u64::from(tid))));
                 // SAFETY: leaked, and this thread's own.
                 unsafe { places.append(place, tid) };
             })
-        });
-        join(threads);
+        }));
         assert_eq!(places.iter().sum::<u64>(), 3);
     });
 }

@@ -5,11 +5,10 @@ use std::vec::Vec;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
-use loom::thread;
 use tm_common::ids::{Epoch, StackId};
 use tm_common::stack::{FrameKind, StackNode};
 
-use super::{cells, check, join, read, write};
+use super::{cells, check, read, thread, write};
 use crate::lockfree::slots::Slots;
 
 const EPOCH: Epoch = Epoch(1);
@@ -61,30 +60,52 @@ impl Stacks {
     }
 }
 
-/// Two writers begin with the same node and go on with different ones that want its slot; a reader looks for all.
+/// Two writers begin with the same node and go on with different ones that want its slot; a reader looks for both.
 #[test]
 fn ids_that_are_seen_are_of_nodes_that_are_written() {
-    check(2, || {
+    check(2, |order| {
         let stacks = Stacks::new();
         let pcs: Vec<u64> = addresses_at(0, 4, 1).take(3).collect();
-        let threads = [[pcs[0], pcs[1]], [pcs[0], pcs[2]]].map(|pcs| {
-            let stacks = stacks.clone();
-            thread::spawn(move || pcs.map(|pc| stacks.intern(pc)))
+        let (same, different) = (pcs[0], [pcs[1], pcs[2]]);
+        let [one, two] = different.map(|pc| {
+            thread(&stacks, move |stacks: &Stacks| {
+                let id = stacks.intern(same);
+                stacks.intern(pc);
+                Some(id)
+            })
         });
-        stacks.find(pcs[0]);
-        stacks.find(pcs[1]);
-        let ids = join(threads);
-        let written = [pcs[0], pcs[1], pcs[2]].map(|pc| stacks.n_written(pc));
-        assert!((1..=2).contains(&written[0]) && written[1..] == [1, 1], "{written:?}");
-        assert_eq!(written[0] == 2, ids[0][0] != ids[1][0], "nothing is written that nobody has");
+        let reader = thread(&stacks, move |stacks| {
+            stacks.find(same);
+            stacks.find(different[0]);
+            None
+        });
+        let ids: Vec<StackId> = order.run([one, two, reader]).into_iter().flatten().collect();
+        assert_eq!(different.map(|pc| stacks.n_written(pc)), [1, 1]);
+        let n_same = if ids[0] == ids[1] { 1 } else { 2 };
+        assert_eq!(stacks.n_written(same), n_same, "nothing is written that nobody has");
+        different.iter().for_each(|&pc| assert_ne!(stacks.intern(pc), StackId::NONE));
+    });
+}
+
+/// Two writers want one slot for different nodes, in a table that they find empty.
+#[test]
+fn a_slot_goes_to_one_node() {
+    check(3, |order| {
+        let stacks = Stacks::new();
+        let pcs: Vec<u64> =
+            addresses_at(0, 8, 1).filter(|&pc| Slots::first_place(&node(pc), 4) == 0).take(3).collect();
+        let writers = [pcs[0], pcs[1]].map(|pc| thread(&stacks, move |stacks: &Stacks| stacks.intern(pc)));
+        order.run(writers);
+        pcs.iter().for_each(|&pc| assert_eq!(stacks.content(stacks.intern(pc)), pc));
+        pcs.iter().for_each(|&pc| drop(stacks.find(pc)));
     });
 }
 
 /// One thread adds a node while another one replaces the table; then a last node gets the place that a torn copy of
-/// that one would be in.
+/// that one would be in, and a reader looks for it.
 #[test]
 fn a_table_that_is_copied_while_nodes_are_added_has_no_node_under_another_s_key() {
-    check(2, || {
+    check(2, |order| {
         let stacks = Stacks::new();
         let torn = Slots::first_place(&node(0), 8);
         let elsewhere = |&pc: &u64| Slots::first_place(&node(pc), 8) != torn;
@@ -92,17 +113,13 @@ fn a_table_that_is_copied_while_nodes_are_added_has_no_node_under_another_s_key(
             [0, 1, 2].map(|place| addresses_at(place, 4, 1).find(elsewhere).expect("there are many"));
         let last = addresses_at(torn, 8, 1).next().expect("there are many");
         stacks.intern(first);
-        let adds = {
-            let stacks = stacks.clone();
-            thread::spawn(move || stacks.intern(second))
-        };
-        let grows = {
-            let stacks = stacks.clone();
-            thread::spawn(move || [third, last].map(|pc| stacks.intern(pc)))
-        };
-        join([adds]);
-        stacks.find(last);
-        join([grows]);
-        [first, second, third, last].iter().for_each(|&pc| assert_eq!(stacks.content(stacks.intern(pc)), pc));
+        let adds = thread(&stacks, move |stacks| drop(stacks.intern(second)));
+        let grows =
+            thread(&stacks, move |stacks| [third, last].iter().for_each(|&pc| drop(stacks.intern(pc))));
+        let looks = thread(&stacks, move |stacks| drop(stacks.find(last)));
+        order.run([adds, grows, looks]);
+        for pc in [first, second, third, last] {
+            assert_eq!(stacks.content(stacks.intern(pc)), pc);
+        }
     });
 }
