@@ -1,12 +1,13 @@
 //! Code that no unwind table describes, or a table made at run time, or a damaged one: what can be known is exact, the
 //! rest is marked as a guess, and no read of ours ever faults.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use tm_common::stack::FrameKind;
 use tm_tests::exact_stacks::record;
 use tm_tests::info::{assert_nothing_missing, info, number};
-use tm_tests::programs::compile;
+use tm_tests::programs::{compile, installed};
 use tm_tests::recorded::hexadecimal;
 use tm_tests::run::Run;
 use tm_tests::soak::times;
@@ -59,6 +60,24 @@ fn garbage_in_the_frame_pointer_of_code_without_tables_is_not_followed_to_a_faul
         assert!(number(&info, "self_checks") > 100);
         assert_eq!(number(&info, "self_check_differences"), 0);
     }
+}
+
+/// Elsewhere each guess that leaves its page is a system call, see `docs/design.md`.
+#[test]
+fn guesses_on_the_first_thread_s_stack_need_no_system_call() {
+    let without = ["-O2", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-omit-frame-pointer"];
+    let program = compile("large_frames.c", &without);
+    let outcome = Run::new(&program).env("TM_SELF_CHECK", "100").recorded();
+    let info = info(outcome.recording());
+    assert_nothing_missing(&info);
+    assert!(number(&info, "allocations") >= 10_000 && number(&info, "self_checks") >= 100);
+    let trace = outcome.folder().join("trace");
+    let strace = ["-f", "-e", "trace=rt_sigprocmask", "-o", &trace.display().to_string()].map(OsString::from);
+    let arguments: Vec<&OsStr> = strace.iter().map(OsString::as_os_str).collect();
+    let traced = Run::new(&program).through(&installed("strace"), &arguments).recorded();
+    assert!(traced.status.success(), "{}", traced.stderr);
+    let n_calls = std::fs::read_to_string(&trace).expect("strace has written it").lines().count();
+    assert!(n_calls < 1_000, "{n_calls} system calls for 10,000 allocations");
 }
 
 /// A copy of `library` whose section of unwind tables is overwritten in places that `seed` decides.

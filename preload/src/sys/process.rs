@@ -26,6 +26,13 @@ impl InitialStack {
         unsafe { InitialStack { argc: *stack, argv: stack.add(1).cast() } }
     }
 
+    /// Where it is: an address in the mapping that the kernel made for the stack of the first thread.
+    #[inline]
+    pub fn address() -> usize {
+        // SAFETY: as in `current`.
+        unsafe { __libc_stack_end as usize }
+    }
+
     /// The arguments. They end early if the program has shortened its own.
     pub fn arguments(self) -> impl Iterator<Item = &'static CStr> + Clone {
         // SAFETY: argv has argc entries before its NULL.

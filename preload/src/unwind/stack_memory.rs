@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::sys::process::InitialStack;
 use crate::sys::{maps, syscall};
 
 /// How many stacks a thread may switch between without its mappings being asked for again: its own, a signal stack
@@ -91,6 +92,13 @@ impl Readable {
         address >= self.start && address.is_multiple_of(8) && address < self.end && self.end - address >= 8
     }
 
+    /// Whether it is the stack that the kernel made for the process: nothing else is in its mapping, and outward of a
+    /// stack pointer all of it stays. Other stacks may be part of a mapping of which another part goes.
+    #[inline]
+    pub fn is_initial(&self) -> bool {
+        self.holds_byte(InitialStack::address())
+    }
+
     /// Whether the mapping reaches up to `address`.
     #[inline(always)]
     pub fn ends_at_or_above(&self, address: usize) -> bool {
@@ -109,6 +117,16 @@ impl Readable {
 mod tests {
     use super::*;
     use crate::sys::pages;
+
+    #[test]
+    fn only_the_first_thread_s_stack_is_the_initial_one() {
+        let on_stack = 0u8;
+        let of_this_thread = maps::mapping_of(&raw const on_stack as usize).expect("a stack is mapped");
+        let initial = maps::mapping_of(InitialStack::address()).expect("as above");
+        let is_initial = |Range { start, end }: Range<usize>| Readable { start, end }.is_initial();
+        // Tests run in threads of their own.
+        assert_eq!((is_initial(of_this_thread), is_initial(initial)), (false, true));
+    }
 
     #[test]
     fn probing_ends_where_nothing_can_be_read() {

@@ -164,21 +164,32 @@ fn general(rule: Rule, cfa: usize, fp_base: usize, state: &State, stack: Readabl
 /// The smallest page that there is: what is mapped at one of its addresses is mapped at all of them.
 const PAGE_BYTES_MIN: usize = 4096;
 
-/// Whether the words at `fp` are in the page of the last return address, which is in use.
+/// Whether the words at `fp` can be read as long as the frame at `sp` is there: they are in the page of the last return
+/// address, which is in use, or in the first stack of the process.
 #[inline]
-fn is_near(sp: usize, fp: usize) -> bool {
-    let page = |address: usize| address / PAGE_BYTES_MIN;
-    page(fp) == page(sp.wrapping_sub(8)) && page(fp.wrapping_add(8)) == page(fp)
+fn stays_readable(sp: usize, fp: usize, stack: Readable) -> bool {
+    stack.is_initial() || page(fp) == page(sp.wrapping_sub(8)) && page(fp.wrapping_add(8)) == page(fp)
+}
+
+#[inline]
+fn page(address: usize) -> usize {
+    address / PAGE_BYTES_MIN
+}
+
+/// Whether the kernel can read the two words at `fp` now.
+fn is_readable_now(fp: usize) -> bool {
+    let second = fp.wrapping_add(8);
+    syscall::is_readable(fp) && (page(second) == page(fp) || syscall::is_readable(second))
 }
 
 /// `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, if `fp` is a place on the stack.
 ///
 /// Nothing says that `fp` is in the part of the stack that is in use, and what lies beyond may have been unmapped since
-/// the mapping was looked up: so the kernel is asked, unless it is near.
+/// the mapping was looked up: so the kernel is asked, unless that cannot be.
 #[inline]
 pub fn frame_pointer_step(sp: usize, fp: usize, stack: Readable) -> Option<(usize, usize, usize)> {
-    let readable = |address: usize| stack.holds(address) && syscall::is_readable(address);
-    if fp < sp || !(is_near(sp, fp) || readable(fp) && readable(fp.wrapping_add(8))) {
+    let on_stack = fp >= sp && stack.holds(fp) && stack.holds(fp.wrapping_add(8));
+    if !on_stack || !(stays_readable(sp, fp, stack) || is_readable_now(fp)) {
         return None;
     }
     let (next_fp, pc) = (stack.word(fp)?, stack.word(fp.wrapping_add(8))?);
@@ -189,7 +200,8 @@ fn guess(state: &State, stack: Readable) -> Taken {
     let (sp, fp) = (state.sp, state.fp);
     let no_step = Step { uses_fp: true, barrier: fp >= sp, ..Step::NONE };
     let Some((next_fp, pc, next_sp)) = frame_pointer_step(sp, fp, stack) else { return (no_step, None) };
-    let step = Step { ra_at: fp + 8, fp_at: fp, uses_fp: true, barrier: !is_near(sp, fp) };
+    let barrier = !stays_readable(sp, fp, stack);
+    let step = Step { ra_at: fp + 8, fp_at: fp, uses_fp: true, barrier };
     (step, (pc != 0).then_some(State { pc, sp: next_sp, fp: next_fp, kind: FrameKind::Guessed }))
 }
 
