@@ -92,7 +92,7 @@ impl Decoder {
         }
         let len = reader.unsigned()?;
         let len = usize::try_from(len).map_err(|_| DecodeError::Truncated)?;
-        let end = reader.position() + len;
+        let end = reader.position().saturating_add(len);
         let mut payload = reader.clone();
         reader.skip(len)?;
         if kind != extended::THREAD_START {

@@ -40,6 +40,8 @@ struct Table {
     epochs: u32,
     n_keys: AtomicU32,
     slots: *const Slot,
+    /// That which this one replaced, null for none.
+    before: *const Table,
 }
 
 /// The table in use, and how it is replaced.
@@ -75,13 +77,19 @@ unsafe impl Sync for Table {}
 #[inline(always)]
 fn empty() -> &'static Table {
     static SLOT: Slot = Slot { key: AtomicU64::new(0), value: AtomicU64::new(0) };
-    static TABLE: Table = Table { mask: 0, epochs: 0, n_keys: AtomicU32::new(0), slots: &raw const SLOT };
+    static TABLE: Table = Table {
+        mask: 0,
+        epochs: 0,
+        n_keys: AtomicU32::new(0),
+        slots: &raw const SLOT,
+        before: core::ptr::null(),
+    };
     &TABLE
 }
 
 #[cfg(loom)]
 fn empty() -> &'static Table {
-    new_table(1, 0).expect("there is memory")
+    new_table(1, 0, core::ptr::null()).expect("there is memory")
 }
 
 /// A node's key, and what of its value tells it from others with the same key.
@@ -228,14 +236,17 @@ impl Slots {
         // SAFETY: tables are never unmapped.
         let old = unsafe { seen.as_ref() }.filter(|old| old.epochs == epochs);
         let n_slots = old.map_or(SLOTS_MIN, |old| (old.mask + 1) * 2);
-        let new = if unchanged { new_table(n_slots, epochs) } else { None };
+        let before = old.map_or(core::ptr::null(), core::ptr::from_ref);
+        let new = if unchanged { new_table(n_slots, epochs, before) } else { None };
         if let Some(new) = new {
             old.into_iter().for_each(|old| copy(old, new));
             // Release: publishes the new table's content. What others add to the old one meanwhile is not found again.
             self.table.store(core::ptr::from_ref(new).cast_mut(), Ordering::Release);
-            // Whoever still reads the old one finds nothing there. Its addresses stay, its memory goes.
-            if let Some(old) = old {
-                forget(old.slots, old.mask + 1);
+            // Not the old one, which others are reading: a slot that became another node's meanwhile would be taken for
+            // the first one's. The one before it has been out of use since the last replacement.
+            // SAFETY: tables are never unmapped.
+            if let Some(before) = old.and_then(|old| unsafe { old.before.as_ref() }) {
+                forget(before.slots, before.mask + 1);
             }
         }
         new.is_some() || !unchanged
@@ -268,12 +279,12 @@ impl Table {
     }
 }
 
-fn new_table(n_slots: usize, epochs: u32) -> Option<&'static Table> {
+fn new_table(n_slots: usize, epochs: u32, before: *const Table) -> Option<&'static Table> {
     let slots: *const Slot = fresh(n_slots);
     if slots.is_null() {
         return None;
     }
-    keep(Table { mask: n_slots - 1, epochs, n_keys: AtomicU32::new(0), slots })
+    keep(Table { mask: n_slots - 1, epochs, n_keys: AtomicU32::new(0), slots, before })
 }
 
 fn copy(from: &Table, to: &Table) {

@@ -16,6 +16,7 @@ use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use super::{PATH_BYTES, Recording};
 use crate::lockfree::file_end;
 use crate::sys::pages;
+use crate::sys::signals::SignalsBlocked;
 use crate::sys::syscall::{self, Errno};
 use crate::sys::text::Text;
 
@@ -102,6 +103,8 @@ impl Recording {
     /// Opens the file again, if it is still at its path, for `work`.
     pub fn with_file<T>(&self, work: impl FnOnce(i32) -> Result<T, Errno>) -> Result<T, Errno> {
         let file = self.file();
+        // A handler that left by siglongjmp would leave the descriptor open.
+        let _blocked = SignalsBlocked::now();
         let fd = syscall::open(file.path.as_c_str(), libc::O_RDWR | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0)?;
         let result = match syscall::status(fd) {
             Ok(status) if status.identity == file.identity => work(fd),

@@ -1,7 +1,8 @@
 //! Layer 3: the recording, a file that every thread writes through one shared mapping.
 //!
 //! Contract of everything that an event calls (`ring`, `stack_table`, `clock`): no allocation, lock, system call or
-//! panic. Growth is `#[cold]`: it makes system calls and takes try-locks, on which nobody ever waits.
+//! panic. Growth is `#[cold]`: it makes system calls and takes try-locks, on which nobody
+//! waits; only while the file is being cut at a process's end is a claim of room tried again for a while.
 
 pub mod clock;
 pub mod extent;

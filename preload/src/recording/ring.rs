@@ -80,10 +80,10 @@ impl Ring {
     #[cold]
     fn begin_segment(&mut self, recording: &Recording, stamp: Stamp) -> bool {
         let Some(header) = recording.header() else { return false };
-        // A handler that left by siglongjmp would leave a number without a segment: a hole in the chain.
-        let _blocked = SignalsBlocked::now();
         let wanted = GRAINS.get(self.sequence as usize).copied().unwrap_or(GRAINS_MAX);
         let Some(room) = recording.claim(1, wanted) else { return false };
+        // A handler that left by siglongjmp would leave a number without a segment: a hole in the chain.
+        let _blocked = SignalsBlocked::now();
         if self.sequence == 0 {
             // Relaxed: numbers only have to be distinct.
             self.index = RingIndex(header.n_rings.fetch_add(1, Ordering::Relaxed));

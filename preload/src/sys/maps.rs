@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::signals::SignalsBlocked;
 use super::syscall;
 use super::text::parse_hex;
 
@@ -35,6 +36,8 @@ const PROCMAP_QUERY_VMA_READABLE: u64 = 1;
 /// The readable mapping that holds `address`; `None` if there is none or `/proc` is missing.
 #[cold]
 pub fn mapping_of(address: usize) -> Option<Range<usize>> {
+    // A handler that left by siglongjmp would leave the descriptor open.
+    let _blocked = SignalsBlocked::now();
     let fd = syscall::open(c"/proc/self/maps", libc::O_RDONLY, 0).ok()?;
     let mut query = ProcmapQuery { size: size_of::<ProcmapQuery>() as u64, ..Default::default() };
     query.query_addr = address as u64;

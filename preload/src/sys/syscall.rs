@@ -211,7 +211,7 @@ pub unsafe fn munmap(address: *mut u8, len: usize) {
 
 /// `madvise`.
 pub fn madvise(address: *mut u8, len: usize, advice: i32) -> Result<usize> {
-    // SAFETY: only used with advice that keeps the content (MADV_WIPEONFORK, MADV_POPULATE_WRITE, MADV_RANDOM).
+    // SAFETY: only used on pages of this library, whose content may go where the advice says so.
     unsafe { call!(SYS_madvise, address, len, advice) }
 }
 

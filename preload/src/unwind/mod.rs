@@ -122,6 +122,8 @@ impl Frames {
         if wanted <= self.capacity {
             return false;
         }
+        // As in `StackCache::grow`.
+        let _blocked = crate::sys::signals::SignalsBlocked::now();
         let fresh: *mut Frame = crate::sys::pages::zeroed(wanted);
         if fresh.is_null() {
             return false;

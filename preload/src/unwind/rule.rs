@@ -36,9 +36,6 @@ impl Rule {
     /// See [`Rule::fp_slot`].
     pub const FP_SAME: i16 = i16::MIN;
 
-    /// That of code which keeps a frame pointer.
-    pub const FRAME_POINTER: Rule = Rule::new(Kind::FromFramePointer, -1, -2, 16);
-
     /// A rule of these parts.
     pub const fn new(kind: Kind, ra_slot: i8, fp_slot: i16, cfa_offset: i32) -> Rule {
         let (ra_slot, fp_slot, cfa_offset) =

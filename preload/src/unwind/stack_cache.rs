@@ -23,6 +23,7 @@ use super::cached_frame::{CachedFrame, Marks, Walked};
 use super::memo::{Memo, Remembered};
 use super::stack_memory::Readable;
 use super::step::{NotCached, State};
+use crate::sys::signals::SignalsBlocked;
 use crate::sys::{pages, syscall};
 
 /// Frames that fit without asking for more: 56 KiB, of which only touched pages cost memory.
@@ -193,6 +194,8 @@ impl StackCache {
         if capacity > DEPTH_MAX {
             return false;
         }
+        // A handler that left by siglongjmp would leave the pointers to a room that is gone.
+        let _blocked = SignalsBlocked::now();
         let fresh: *mut u8 = pages::zeroed(room_bytes(capacity));
         if fresh.is_null() {
             return false;

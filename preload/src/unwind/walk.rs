@@ -181,7 +181,7 @@ impl Unwinder {
         recording.calibrate();
         // Relaxed: constant since the start.
         if self.frame_pointers_only.load(Ordering::Relaxed) {
-            return Rule::FRAME_POINTER;
+            return Rule::of_kind(Kind::Guess);
         }
         let row = self.row(recording, pc, address);
         row.map_or(Rule::of_kind(Kind::Guess), |row| Rule::of_row(&row))
