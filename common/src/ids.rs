@@ -29,6 +29,19 @@ id! {
     RingIndex(u32)
 }
 id! {
+    /// A label that threads put on their events, numbered from 1 over all processes; 0 is none.
+    TagIndex(u32)
+}
+id! {
+    /// An address space that blocks are in, as events name it: 0 is the C allocator's, 1 that of memory mappings, the
+    /// others are domains in the order of their first use.
+    Space(u8)
+}
+id! {
+    /// A domain as users number address spaces (tracemalloc's word), see [`Space`].
+    Domain(u32)
+}
+id! {
     /// A span in which no address of a process changed its module: the meaning of a code address.
     Epoch(u32)
 }
@@ -39,6 +52,29 @@ id! {
 id! {
     /// A moment in units of the recording's clock, see [`crate::header::Clock`].
     Stamp(u64)
+}
+
+impl TagIndex {
+    /// No tag.
+    pub const NONE: TagIndex = TagIndex(0);
+}
+
+impl Space {
+    /// Blocks of `malloc` and its relatives.
+    pub const HEAP: Space = Space(0);
+    /// Ranges of `mmap` and its relatives.
+    pub const MAPPINGS: Space = Space(1);
+    /// The first of those that the program names.
+    pub const FIRST_OWN: Space = Space(2);
+    /// How many there can be: events have a byte for them, and tables by them stay small.
+    pub const COUNT_MAX: usize = 256;
+}
+
+impl Domain {
+    /// Of [`Space::HEAP`]: tracemalloc's own domain has number 0 too.
+    pub const HEAP: Domain = Domain(0);
+    /// Of [`Space::MAPPINGS`]: "mmap" as a number. Programs number their domains from 1 or take some such constant.
+    pub const MAPPINGS: Domain = Domain(u32::from_be_bytes(*b"mmap"));
 }
 
 impl StackId {

@@ -45,6 +45,13 @@ pub const DISABLE: Setting = Setting {
     values: "0, 1",
     meaning: "1 loads the library but records nothing and writes no file",
 };
+/// Loaded and ready, but recording only once it is told to.
+pub const START: Setting = Setting {
+    name: "TM_START",
+    default: "1",
+    values: "0, 1",
+    meaning: "0 records nothing until the program calls tm_start() or somebody says `tmtool start PID`",
+};
 /// Whether exec'd programs are recorded.
 pub const FOLLOW: Setting = Setting {
     name: "TM_FOLLOW",
@@ -69,7 +76,7 @@ pub const RUN: Setting = Setting {
 };
 
 /// All of them, in the order of the documentation.
-pub const ALL: &[Setting] = &[OUT, NFRAME, UNWIND, DISABLE, FOLLOW, SELF_CHECK, RUN];
+pub const ALL: &[Setting] = &[OUT, NFRAME, UNWIND, START, DISABLE, FOLLOW, SELF_CHECK, RUN];
 
 /// The most frames that are kept of a stack: a recursion deeper than this is cut, and the cut is recorded.
 pub const N_FRAMES_MAX: u32 = 16_384;

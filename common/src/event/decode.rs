@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::DecodeError;
 use crate::functions::{Function, Role};
-use crate::ids::{Address, StackId, Stamp, ThreadIndex};
+use crate::ids::{Address, Space, StackId, Stamp, TagIndex, ThreadIndex};
 use crate::varint::Reader;
 
 /// The reading side of a segment.
@@ -43,7 +43,8 @@ impl Decoder {
             kind::ALLOCATE => self.allocate(first, None, reader),
             kind::FREE => self.free(first, reader),
             kind::REALLOCATE => self.reallocate(first, reader),
-            other => Err(DecodeError::Invalid { field: "event kind", found: u64::from(other) }),
+            kind::TRACK => self.track(first, reader),
+            _ => self.untrack(first, reader),
         }
     }
 
@@ -85,6 +86,22 @@ impl Decoder {
         Ok(Some(Event::Reallocate { old, new, size, stack, begin, end }))
     }
 
+    fn track(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+        let stamp = self.time(first, reader)?;
+        let space = Space(reader.byte()?);
+        let address = self.address(first, reader)?;
+        let Site { size, stack } = self.site(first, reader)?;
+        Ok(Some(Event::Track { space, address, size, stack, stamp }))
+    }
+
+    fn untrack(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+        let stamp = self.time(first, reader)?;
+        let space = Space(reader.byte()?);
+        let address = self.address(first, reader)?;
+        let size = if space == Space::MAPPINGS { reader.unsigned()? } else { 0 };
+        Ok(Some(Event::Untrack { space, address, size, stamp }))
+    }
+
     fn extended(&mut self, kind: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
         // Never written, so that a page of zeros is damage.
         if kind == 0 {
@@ -95,18 +112,21 @@ impl Decoder {
         let end = reader.position().saturating_add(len);
         let mut payload = reader.clone();
         reader.skip(len)?;
-        if kind != extended::THREAD_START {
+        if kind != extended::THREAD_START && kind != extended::TAG {
             return Ok(None);
         }
         let stamp = Stamp(self.context.stamp.saturating_add(payload.unsigned()?));
-        let thread = payload.unsigned()?;
-        let thread =
-            u32::try_from(thread).map_err(|_| DecodeError::Invalid { field: "thread", found: thread })?;
+        let number = payload.unsigned()?;
+        let number = u32::try_from(number)
+            .map_err(|_| DecodeError::Invalid { field: "extended number", found: number })?;
         if payload.position() > end {
             return Err(DecodeError::Invalid { field: "extended length", found: len as u64 });
         }
         self.context.stamp = stamp.0;
-        Ok(Some(Event::ThreadStart { thread: ThreadIndex(thread), stamp }))
+        Ok(Some(match kind {
+            extended::TAG => Event::Tag { tag: TagIndex(number), stamp },
+            _ => Event::ThreadStart { thread: ThreadIndex(number), stamp },
+        }))
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use super::{
     extended, fold_difference, kind,
 };
 use crate::functions::Function;
-use crate::ids::{Address, StackId, Stamp, ThreadIndex};
+use crate::ids::{Address, Space, StackId, Stamp};
 use crate::varint::{Encoded, Writer, fold};
 
 /// The writing side of a segment.
@@ -91,7 +91,26 @@ impl Encoder {
                 self.context.remember_address(Context::address_slot(new.0), new.0);
                 self.site(&mut writer, site);
             }
-            Event::ThreadStart { thread, stamp } => self.thread_start(&mut writer, thread, stamp),
+            Event::Track { space, address, size, stack, stamp } => {
+                let (address, site) = (self.look_up_address(address), self.look_up_site(size, stack));
+                self.begin(&mut writer, kind::TRACK | address.flag() | site.flag(), stamp);
+                writer.byte(space.0);
+                self.address(&mut writer, address);
+                self.site(&mut writer, site);
+            }
+            Event::Untrack { space, address, size, stamp } => {
+                let address = self.look_up_address(address);
+                self.begin(&mut writer, kind::UNTRACK | address.flag(), stamp);
+                writer.byte(space.0);
+                self.address(&mut writer, address);
+                if space == Space::MAPPINGS {
+                    writer.unsigned(size);
+                }
+            }
+            Event::Tag { tag, stamp } => self.extended(&mut writer, extended::TAG, tag.0, stamp),
+            Event::ThreadStart { thread, stamp } => {
+                self.extended(&mut writer, extended::THREAD_START, thread.0, stamp);
+            }
         }
         writer.len()
     }
@@ -149,15 +168,16 @@ impl Encoder {
         }
     }
 
-    fn thread_start(&mut self, writer: &mut Writer<'_>, thread: ThreadIndex, stamp: Stamp) {
+    /// A record that says a time and a number.
+    fn extended(&mut self, writer: &mut Writer<'_>, extended: u8, number: u32, stamp: Stamp) {
         let difference = stamp.0.saturating_sub(self.context.stamp);
         self.context.stamp += difference;
         let mut payload = [0; Writer::CAPACITY];
         let mut inner = Writer::new(&mut payload);
         inner.unsigned(difference);
-        inner.unsigned(u64::from(thread.0));
+        inner.unsigned(u64::from(number));
         let len = inner.len();
-        writer.byte(kind::EXTENDED | extended::THREAD_START << 3);
+        writer.byte(kind::EXTENDED | extended << 3);
         writer.unsigned(len as u64);
         for &byte in payload.iter().take(len) {
             writer.byte(byte);

@@ -12,7 +12,7 @@ pub use decode::Decoder;
 pub use encode::Encoder;
 
 use crate::functions::Function;
-use crate::ids::{Address, StackId, Stamp, ThreadIndex};
+use crate::ids::{Address, Space, StackId, Stamp, TagIndex, ThreadIndex};
 use crate::varint::Writer;
 
 /// The most bytes that a record takes: see [`Encoder::encode`]. A ring starts a new segment when fewer are left.
@@ -60,7 +60,39 @@ pub enum Event {
         /// A moment after it returned.
         end: Stamp,
     },
-    /// From here on the ring belongs to another thread.
+    /// Something lives at an address of a space from here on: a block that the program tracks by itself, in place of
+    /// what was tracked there; of [`Space::MAPPINGS`] a range, in place of all parts of ranges in it.
+    Track {
+        /// Where; not the C allocator's blocks as it makes them, but a program may track one of those.
+        space: Space,
+        /// The start.
+        address: Address,
+        /// Bytes.
+        size: u64,
+        /// Who called.
+        stack: StackId,
+        /// A moment at which it was there and the caller had not got it yet.
+        stamp: Stamp,
+    },
+    /// What [`Event::Track`] told of is gone.
+    Untrack {
+        /// Where.
+        space: Space,
+        /// The start.
+        address: Address,
+        /// Bytes of the range, of [`Space::MAPPINGS`]; else 0.
+        size: u64,
+        /// A moment before it went.
+        stamp: Stamp,
+    },
+    /// The thread's events belong to this label from here on.
+    Tag {
+        /// The label; none from the start of a thread.
+        tag: TagIndex,
+        /// When.
+        stamp: Stamp,
+    },
+    /// From here on the ring belongs to another thread, which has no label.
     ThreadStart {
         /// The thread.
         thread: ThreadIndex,
@@ -77,11 +109,14 @@ mod kind {
     pub const ALLOCATE: u8 = 3;
     pub const FREE: u8 = 4;
     pub const REALLOCATE: u8 = 5;
+    pub const TRACK: u8 = 6;
+    pub const UNTRACK: u8 = 7;
 }
 
 /// Bits 3 to 7 of the first byte of an extended record.
 mod extended {
     pub const THREAD_START: u8 = 1;
+    pub const TAG: u8 = 2;
 }
 
 const ADDRESS_IN_SLOT: u8 = 1 << 3;

@@ -32,6 +32,8 @@ pub enum MetadataKind {
     Module = 4,
     ModuleGone = 5,
     Epoch = 6,
+    Command = 7,
+    Name = 8,
 }
 
 /// What a text says of its process.
@@ -92,9 +94,60 @@ pub struct MappedProcess {
     pub end_stamp: AtomicU64,
     /// An [`Ending`].
     pub ended: AtomicU32,
-    /// 0.
-    pub reserved: u32,
+    /// [`control`]: read before every event, 0 while all are recorded.
+    pub control: AtomicU32,
 }
+
+/// Bits of [`MappedProcess::control`]. Whoever holds the mapped file may change it.
+pub mod control {
+    /// Nothing is recorded.
+    pub const IDLE: u32 = 1;
+    /// There are [`crate::header::MappedRequest`]s for the process.
+    pub const ATTEND: u32 = 2;
+}
+
+/// What a process was told to do with its traces, by its program or from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum CommandKind {
+    /// Record events. The argument is `TM_NFRAME` from here on.
+    Start = 1,
+    /// Record nothing, and forget what lives.
+    Stop = 2,
+    /// Forget what lives.
+    Clear = 3,
+    /// Remember the moment under a name.
+    Mark = 4,
+}
+
+impl CommandKind {
+    /// The kind with number `id`.
+    #[must_use]
+    pub const fn from_id(id: u32) -> Option<CommandKind> {
+        match id {
+            1 => Some(CommandKind::Start),
+            2 => Some(CommandKind::Stop),
+            3 => Some(CommandKind::Clear),
+            4 => Some(CommandKind::Mark),
+            _ => None,
+        }
+    }
+}
+
+/// What a name belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum NameKind {
+    /// A [`crate::ids::TagIndex`].
+    Tag = 1,
+    /// A [`crate::ids::Space`]; its value is the [`crate::ids::Domain`]. The text may be empty.
+    Space = 2,
+}
+
+/// The longest name that is kept, in bytes.
+pub const NAME_BYTES_MAX: usize = 255;
+/// [`MappedCommand::thread`] of what came from outside of the process.
+pub const OUTSIDE: u32 = u32::MAX;
 
 /// A thread.
 #[repr(C)]
@@ -188,6 +241,49 @@ pub struct MappedModuleGone {
     pub stamp: u64,
 }
 
+/// What happened to all traces of a process at a moment: events up to and including the stamp come before it. Its name
+/// follows.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedCommand {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Whose traces.
+    pub process: u32,
+    /// The thread that called, or [`OUTSIDE`].
+    pub thread: u32,
+    /// A [`CommandKind`].
+    pub kind: u32,
+    /// See [`CommandKind`].
+    pub argument: u32,
+    /// When.
+    pub stamp: u64,
+    /// The length of the name in bytes.
+    pub len: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// A name; its bytes follow. Two numbers may have the same one, and of one number the latest counts.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedName {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Who gave it.
+    pub process: u32,
+    /// A [`NameKind`].
+    pub kind: u32,
+    /// What it is the name of.
+    pub number: u32,
+    /// See [`NameKind`].
+    pub value: u32,
+    /// The length of the name in bytes.
+    pub len: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
 /// From here on addresses may mean something else.
 #[repr(C)]
 #[derive(Debug)]
@@ -213,3 +309,5 @@ const _: () = assert!(size_of::<MappedModule>() == 56);
 const _: () = assert!(size_of::<MappedProgramHeader>() == 32);
 const _: () = assert!(size_of::<MappedModuleGone>() == 32);
 const _: () = assert!(size_of::<MappedEpoch>() == 32);
+const _: () = assert!(size_of::<MappedCommand>() == 40);
+const _: () = assert!(size_of::<MappedName>() == 32);

@@ -3,8 +3,8 @@
 use core::mem::offset_of;
 
 use super::{
-    Ending, MappedEpoch, MappedModule, MappedModuleGone, MappedProcess, MappedProgramHeader, MappedText,
-    MappedThread, TextKind, WORD_BYTES,
+    CommandKind, Ending, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName,
+    MappedProcess, MappedProgramHeader, MappedText, MappedThread, NameKind, OUTSIDE, TextKind, WORD_BYTES,
 };
 use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::error::DecodeError;
@@ -51,6 +51,24 @@ pub enum Metadata<'a> {
         epoch: Epoch,
         previous: Epoch,
         stamp: Stamp,
+    },
+    Command {
+        process: ProcessIndex,
+        /// `None` from outside of the process.
+        thread: Option<ThreadIndex>,
+        /// `None` for a kind that a later version added.
+        kind: Option<CommandKind>,
+        argument: u32,
+        stamp: Stamp,
+        name: &'a [u8],
+    },
+    Name {
+        process: ProcessIndex,
+        /// `None` for a kind that a later version added.
+        kind: Option<NameKind>,
+        number: u32,
+        value: u32,
+        name: &'a [u8],
     },
 }
 
@@ -153,6 +171,8 @@ fn parse(kind: u16, record: &[u8]) -> Result<Option<Metadata<'_>>, DecodeError> 
             previous: Epoch(u32_at(record, offset_of!(MappedEpoch, previous))?),
             stamp: Stamp(u64_at(record, offset_of!(MappedEpoch, stamp))?),
         },
+        7 => parse_command(record)?,
+        8 => parse_name(record)?,
         _ => return Ok(None),
     }))
 }
@@ -191,6 +211,35 @@ fn parse_text(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
         process: ProcessIndex(u32_at(record, offset_of!(MappedText, process))?),
         kind,
         text: slice(record, size_of::<MappedText>(), len)?,
+    })
+}
+
+fn parse_command(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
+    let len = u32_at(record, offset_of!(MappedCommand, len))? as usize;
+    let thread = u32_at(record, offset_of!(MappedCommand, thread))?;
+    Ok(Metadata::Command {
+        process: ProcessIndex(u32_at(record, offset_of!(MappedCommand, process))?),
+        thread: (thread != OUTSIDE).then_some(ThreadIndex(thread)),
+        kind: CommandKind::from_id(u32_at(record, offset_of!(MappedCommand, kind))?),
+        argument: u32_at(record, offset_of!(MappedCommand, argument))?,
+        stamp: Stamp(u64_at(record, offset_of!(MappedCommand, stamp))?),
+        name: slice(record, size_of::<MappedCommand>(), len)?,
+    })
+}
+
+fn parse_name(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
+    let len = u32_at(record, offset_of!(MappedName, len))? as usize;
+    let kind = match u32_at(record, offset_of!(MappedName, kind))? {
+        1 => Some(NameKind::Tag),
+        2 => Some(NameKind::Space),
+        _ => None,
+    };
+    Ok(Metadata::Name {
+        process: ProcessIndex(u32_at(record, offset_of!(MappedName, process))?),
+        kind,
+        number: u32_at(record, offset_of!(MappedName, number))?,
+        value: u32_at(record, offset_of!(MappedName, value))?,
+        name: slice(record, size_of::<MappedName>(), len)?,
     })
 }
 
