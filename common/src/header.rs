@@ -149,6 +149,18 @@ pub struct MappedRequest {
     pub name: [AtomicU64; REQUEST_NAME_BYTES / 8],
 }
 
+impl MappedRequest {
+    /// Nobody's.
+    pub const FREE: MappedRequest = MappedRequest {
+        state: AtomicU32::new(request::FREE),
+        process: AtomicU32::new(0),
+        kind: AtomicU32::new(0),
+        argument: AtomicU32::new(0),
+        stamp: AtomicU64::new(0),
+        name: [const { AtomicU64::new(0) }; REQUEST_NAME_BYTES / 8],
+    };
+}
+
 /// States of a [`MappedRequest`].
 pub mod request {
     /// Nobody's.

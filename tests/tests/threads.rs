@@ -29,7 +29,7 @@ fn of_size(outcome: &Outcome, size: u64) -> (usize, usize, usize) {
         if event.action == Action::Allocate && event.size == size {
             allocations += 1;
             live.insert(event.address, ());
-            threads.insert(event.thread, ());
+            threads.insert(recording.origins.thread(event.origin), ());
         } else if event.action == Action::Free && live.remove(&event.address).is_some() {
             frees += 1;
         }

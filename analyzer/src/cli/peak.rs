@@ -71,9 +71,9 @@ fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Snapshot, Ascent)>
     let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
     let (mut blocks, mut steps, mut totals) = (Vec::new(), Vec::new(), Totals::default());
     let problems = recorded.run(
-        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter()),
+        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(all.account())),
         |engine, timeline| {
-            blocks = engine.peak_blocks().collect();
+            blocks = engine.peak_blocks(all.account()).collect();
             steps = timeline.finish();
             totals = *engine.totals();
         },
@@ -111,7 +111,8 @@ fn ascent(
     };
     let newest = blocks.iter().max_by_key(|block| (block.birth, block.size));
     let newest = newest.filter(|block| block.birth > Stamp(0)).and_then(|block| {
-        let thread = recording.threads.iter().find(|thread| thread.index == block.thread);
+        let thread =
+            recording.threads.iter().find(|thread| thread.index == recording.origins.thread(block.origin));
         let thread = thread.map_or("unknown".to_owned(), |thread| format!("{} {}", thread.tid, thread.name));
         let traceback = named(&[*block]).traces.into_iter().next()?.traceback;
         Some((block.size, thread, traceback))

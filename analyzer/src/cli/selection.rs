@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
@@ -132,7 +133,9 @@ impl SelectionArgs {
                 .transpose()?,
             sizes: self.sizes(),
             ages: stamps(self.min_age).unwrap_or(0)..=stamps(self.max_age).unwrap_or(u64::MAX),
-            domain: self.domain,
+            tags: None,
+            spaces: None,
+            origins: Arc::clone(&recording.origins),
             // Without a window nothing is excluded: inherited blocks may be older than any stamp.
             born_after: window.map(|(from, _)| from.stamp),
         };

@@ -86,7 +86,14 @@ fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {
         recorded.until.stamp.min(replay::stamp_at(recording, recorded.until.ns)),
     );
     let problems = recorded.run(
-        |engine| replay::Timeline::new(&recorded.selection, ends, N_STEPS, engine.live().iter()),
+        |engine| {
+            replay::Timeline::new(
+                &recorded.selection,
+                ends,
+                N_STEPS,
+                engine.live().iter(recorded.selection.account()),
+            )
+        },
         |_, timeline| {
             let point = |step: replay::Step| Point {
                 at_ns: recording.ns(step.at),
@@ -109,7 +116,11 @@ fn highest(recorded: &Recorded, points: &[Point], problems: &[Problem]) -> Resul
         at,
         |_| (),
         |engine, ()| {
-            blocks = engine.live().iter().filter(|block| recorded.selection.admits_newborn(block)).collect();
+            blocks = engine
+                .live()
+                .iter(recorded.selection.account())
+                .filter(|block| recorded.selection.admits_newborn(block))
+                .collect();
         },
     )?;
     let mut namer = Namer::new(&recorded.recording);

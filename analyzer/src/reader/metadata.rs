@@ -1,8 +1,9 @@
 //! Processes, threads, modules and epochs, from the metadata segments.
 
-use tm_common::ids::{Address, Epoch, ProcessIndex, Stamp, ThreadIndex};
-use tm_common::metadata::{Ending, Metadata, Records, TextKind};
+use tm_common::ids::{Address, Domain, Epoch, ProcessIndex, Space, Stamp, TagIndex, ThreadIndex};
+use tm_common::metadata::{Ending, Metadata, NameKind, Records, TextKind};
 
+use super::commands::{self, Command};
 use super::modules::{Module, Modules};
 
 /// A process of the recording.
@@ -84,6 +85,12 @@ pub struct Tables {
     pub threads: Vec<Thread>,
     /// The loaded files.
     pub modules: Modules,
+    /// What the processes were told.
+    pub commands: Vec<Command>,
+    /// Labels, by number.
+    pub tags: Vec<(TagIndex, String)>,
+    /// Address spaces, by number.
+    pub spaces: Vec<(Space, Domain, String)>,
     /// First epochs and whose they are, by epoch.
     pub epochs: Vec<(Epoch, ProcessIndex)>,
 }
@@ -123,6 +130,22 @@ impl TablesBuilder {
             Metadata::Module(module) => self.modules.push(Module::of_record(&module)),
             Metadata::ModuleGone { process, epoch, start, .. } => self.gone.push((process, epoch, start)),
             Metadata::Epoch { process, epoch, .. } => self.tables.epochs.push((epoch, process)),
+            Metadata::Command { process, thread, kind, argument, stamp, name } => {
+                self.tables.commands.extend(kind.map(|kind| {
+                    let name = commands::name(name);
+                    Command { process, stamp, kind, argument, name, thread }
+                }));
+            }
+            Metadata::Name { kind, number, value, name, .. } => self.name(kind, number, value, name),
+        }
+    }
+
+    fn name(&mut self, kind: Option<NameKind>, number: u32, value: u32, name: &[u8]) {
+        let name = commands::name(name);
+        match kind {
+            Some(NameKind::Tag) => self.tables.tags.push((TagIndex(number), name)),
+            Some(NameKind::Space) => self.tables.spaces.push((Space(number as u8), Domain(value), name)),
+            None => {}
         }
     }
 
@@ -178,6 +201,17 @@ impl TablesBuilder {
             }
         }
         merge_threads(&mut tables.threads);
+        tables.tags.sort();
+        tables.tags.dedup_by_key(|(tag, _)| *tag);
+        // A later record may give a space its name.
+        tables.spaces.sort_by_key(|(space, ..)| *space);
+        tables.spaces.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same && !later.2.is_empty() {
+                first.2 = std::mem::take(&mut later.2);
+            }
+            same
+        });
         tables.epochs.sort_unstable();
         tables.epochs.dedup_by_key(|(epoch, _)| *epoch);
         tables.modules = Modules::new(self.modules, &self.gone);

@@ -3,17 +3,20 @@
 //! Whatever is readable of a cut or damaged file is read; what is not is listed in [`Recording::problems`].
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tm_common::header::{GRAIN_BYTES, Header};
-use tm_common::ids::{Epoch, ProcessIndex, StackId, Stamp};
+use tm_common::ids::{Domain, Epoch, ProcessIndex, Space, StackId, Stamp, TagIndex};
 use tm_common::metadata::Ending;
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
 use crate::error::{Error, Result};
 
+pub mod commands;
 pub mod file;
 pub mod metadata;
 pub mod modules;
+pub mod origins;
 pub mod problem;
 pub mod scan;
 pub mod stacks;
@@ -24,11 +27,13 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use commands::Command;
 use file::RecordingFile;
 use metadata::TablesBuilder;
 pub use metadata::{Process, Thread};
 pub use modules::Module;
 use modules::Modules;
+pub use origins::{Origin, Origins};
 pub use problem::Problem;
 use scan::{FoundSegment, SegmentCounts};
 use stacks::StackTable;
@@ -52,6 +57,14 @@ pub struct Recording {
     pub modules: Modules,
     /// All stacks.
     pub stacks: StackTable,
+    /// What the processes were told to do with their traces, and marks, by process and stamp.
+    pub commands: Vec<Command>,
+    /// The labels that threads put on events, by number from 1; none twice.
+    pub tags: Vec<(TagIndex, String)>,
+    /// The address spaces that the program named or numbered, by number.
+    pub spaces: Vec<(Space, Domain, String)>,
+    /// Who made events; filled as they are decoded.
+    pub origins: Arc<Origins>,
     /// The events, by process and ring.
     pub streams: Vec<Stream>,
     /// What is missing or damaged, but for what only shows when events are decoded.
@@ -95,15 +108,19 @@ impl Recording {
         }
         Ok(Recording {
             file,
-            header,
             segment_counts: layout.counts,
             processes: tables.processes,
             threads: tables.threads,
             modules: tables.modules,
             stacks: contents.stacks,
+            commands: commands::merge(tables.commands, &header),
+            tags: tables.tags,
+            spaces: tables.spaces,
+            origins: Arc::default(),
             streams,
             problems,
             epochs: tables.epochs,
+            header,
         })
     }
 
@@ -135,6 +152,23 @@ impl Recording {
             }
             let child = self.process(process)?;
             (process, epoch) = (child.parent?, child.parent_epoch);
+        }
+    }
+
+    /// The commands to `process`, by stamp.
+    pub fn commands_of(&self, process: ProcessIndex) -> impl Iterator<Item = &Command> {
+        self.commands.iter().filter(move |command| command.process == process)
+    }
+
+    /// The domain that `space` is, with its name.
+    pub fn domain(&self, space: Space) -> (Domain, &str) {
+        match space {
+            Space::HEAP => (Domain::HEAP, "heap"),
+            Space::MAPPINGS => (Domain::MAPPINGS, "mmap"),
+            _ => {
+                let known = self.spaces.iter().find(|(known, ..)| *known == space);
+                known.map_or((Domain(space.0.into()), ""), |(_, domain, name)| (*domain, name))
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, MAGIC, MappedHeader};
 use tm_common::ids::{Epoch, ProcessIndex, RingIndex, StackId, Stamp, ThreadIndex};
-use tm_common::metadata::{MetadataKind, TextKind, WORD_BYTES, word};
+use tm_common::metadata::{CommandKind, MetadataKind, NameKind, TextKind, WORD_BYTES, word};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 use tm_common::stack::{FrameKind, StackNode};
 use tm_common::varint::Writer;
@@ -116,6 +116,22 @@ impl RecordingBuilder {
         self.record(MetadataKind::Epoch, &words32(&[process, epoch, 0, 0, 0, 0]));
     }
 
+    /// What the process was told at `stamp`.
+    pub fn command(&mut self, process: u32, kind: CommandKind, argument: u32, stamp: u64, name: &str) {
+        let mut body = words32(&[process, 0, kind as u32, argument]);
+        body.extend(words64(&[stamp]));
+        body.extend(words32(&[name.len() as u32, 0]));
+        body.extend_from_slice(name.as_bytes());
+        self.record(MetadataKind::Command, &body);
+    }
+
+    /// The name of a tag or a space, of which `value` is the domain.
+    pub fn name(&mut self, kind: NameKind, number: u32, value: u32, name: &str) {
+        let mut body = words32(&[0, kind as u32, number, value, name.len() as u32, 0]);
+        body.extend_from_slice(name.as_bytes());
+        self.record(MetadataKind::Name, &body);
+    }
+
     pub fn record(&mut self, kind: MetadataKind, body: &[u8]) {
         let len = (WORD_BYTES + body.len()).next_multiple_of(WORD_BYTES);
         let end = self.metadata.len() + len;
@@ -149,7 +165,11 @@ impl RecordingBuilder {
         bytes.extend_from_slice(&buffer[..len]);
         ring.latest = match *event {
             Event::Reallocate { end, .. } => end.0,
-            Event::Allocate { stamp, .. } | Event::Free { stamp, .. } => stamp.0,
+            Event::Allocate { stamp, .. }
+            | Event::Free { stamp, .. }
+            | Event::Track { stamp, .. }
+            | Event::Untrack { stamp, .. }
+            | Event::Tag { stamp, .. } => stamp.0,
             Event::ThreadStart { thread, stamp } => {
                 ring.thread = thread.0;
                 stamp.0

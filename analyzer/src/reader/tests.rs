@@ -82,7 +82,7 @@ fn what_is_not_a_recording_has_one_clear_error() {
     assert!(said(file_of(b"#!/bin/sh\necho hello\n").path()).contains("not a tm recording"));
     assert!(said(Path::new("/dev/null")).contains("not a regular file"));
     let mut newer = example().build();
-    newer[8] = 2;
+    newer[8] = 3;
     assert!(said(file_of(&newer).path()).contains("use a newer tmtool"));
 }
 
@@ -155,7 +155,7 @@ fn undecodable_events_are_counted_and_unknown_kinds_passed_over() {
     builder.event(FIRST, 0, &malloc(0x1000, StackId::NONE, 1));
     builder.garbage(FIRST, 0, &[9 << 3, 3, 1, 2, 3]);
     builder.event(FIRST, 0, &malloc(0x2000, StackId::NONE, 2));
-    builder.garbage(FIRST, 0, &[7, 1, 1, 1]);
+    builder.garbage(FIRST, 0, &[3, 200, 1, 1]);
     let file = builder.file();
     let recording = Recording::open(file.path()).expect("it is valid");
     let totals = replay::all_totals(&recording);

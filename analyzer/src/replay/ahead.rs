@@ -191,7 +191,7 @@ mod tests {
         batch_records: usize,
     ) -> Vec<(Vec<MergedEvent>, Damage)> {
         Decoders::with_threads(n_threads, |decoders| {
-            let decoder = |stream| StreamDecoder::new(&recording.file, stream, batch_records);
+            let decoder = |stream| StreamDecoder::new(recording, stream, batch_records);
             let streams = recording.streams.iter();
             let mut streams: Vec<_> =
                 streams.map(|stream| StreamEvents::new(decoder(stream), decoders)).collect();

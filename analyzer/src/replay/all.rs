@@ -5,6 +5,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use super::run::{Processes, run};
 use super::snapshot::unknown_stacks;
 use super::stream::Damage;
+use super::tables::Account;
 use super::totals::Totals;
 use crate::reader::{Problem, Recording};
 
@@ -29,7 +30,9 @@ pub fn all_totals(recording: &Recording) -> AllTotals {
         |engine, ()| {
             processes.push((engine.process(), *engine.totals()));
             damage.add(&engine.damage());
-            let stacks = engine.live().iter().map(|block| (block.stack, 1));
+            let live = |account| engine.live().iter(account);
+            let blocks = live(Account::Traced).chain(live(Account::Mappings));
+            let stacks = blocks.map(|block| (block.stack, 1));
             if let Some(Problem::UnknownStacks { count }) = unknown_stacks(recording, stacks) {
                 unknown += count;
             }

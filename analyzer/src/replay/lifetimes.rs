@@ -30,20 +30,26 @@ impl<'a> Lifetimes<'a> {
         let (latest, temporary) = (FxHashMap::default(), StackSums::default());
         Lifetimes { selection, latest, limits, temporary, decades }
     }
+
+    #[inline]
+    fn thread(&self, block: &Block) -> u32 {
+        self.selection.origins.thread(block.origin).0
+    }
 }
 
 impl Observer for Lifetimes<'_> {
     #[inline]
     fn came(&mut self, block: &Block) {
-        self.latest.insert(block.thread.0, block.address.0);
+        self.latest.insert(self.thread(block), block.address.0);
     }
 
     #[inline]
     fn went(&mut self, block: &Block, event: &MergedEvent) {
         // A block that grows by realloc goes on to be used.
-        let is_latest = self.latest.get(&block.thread.0) == Some(&block.address.0);
+        let thread = self.thread(block);
+        let is_latest = self.latest.get(&thread) == Some(&block.address.0);
         if is_latest {
-            self.latest.remove(&block.thread.0);
+            self.latest.remove(&thread);
         }
         if !self.selection.admits(block, event.stamp) {
             return;
@@ -62,21 +68,23 @@ impl Observer for Lifetimes<'_> {
 #[cfg(test)]
 mod tests {
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, RingIndex, StackId, Stamp, ThreadIndex};
+    use tm_common::ids::{Address, RingIndex, Space, StackId, Stamp, ThreadIndex};
 
     use super::super::event::State;
     use super::*;
+    use crate::reader::Origin;
 
     fn block(address: u64, thread: u32, birth: u64) -> Block {
-        let (thread, birth) = (ThreadIndex(thread), Stamp(birth));
-        Block { address: Address(address), size: address, stack: StackId(address as u32), thread, birth }
+        let (origin, birth) = (Origin::of_thread(ThreadIndex(thread)), Stamp(birth));
+        let (stack, size) = (StackId(address as u32), address);
+        Block { address: Address(address), size, stack, origin, birth, space: Space::HEAP }
     }
 
     fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
-        let Block { address, thread, .. } = *block;
+        let Block { address, origin, space, .. } = *block;
         let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
         let (size, stack, ring) = (0, StackId::NONE, RingIndex(0));
-        MergedEvent { stamp, address, size, stack, thread, ring, action, function, state }
+        MergedEvent { stamp, address, size, stack, origin, ring, action, function, space, state }
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl<'a> Merge<'a> {
         let streams: Vec<_> = streams.collect();
         let batch_records = (ALL_RECORDS / streams.len().max(1)).clamp(BATCH_RECORDS_MIN, BATCH_RECORDS_MAX);
         let events =
-            |stream| StreamEvents::new(StreamDecoder::new(&recording.file, stream, batch_records), decoders);
+            |stream| StreamEvents::new(StreamDecoder::new(recording, stream, batch_records), decoders);
         let mut streams: Vec<_> = streams.into_iter().map(events).collect();
         let waiting = streams.iter_mut().enumerate().filter_map(|(place, stream)| {
             let first = stream.rest().first()?.stamp;

@@ -21,6 +21,8 @@ mod repair;
 mod live;
 mod observer;
 mod peak;
+mod ranges;
+mod tables;
 mod totals;
 
 mod engine;
@@ -37,6 +39,8 @@ mod tally;
 mod timeline;
 
 #[cfg(test)]
+mod command_tests;
+#[cfg(test)]
 mod fork_tests;
 #[cfg(test)]
 mod tests;
@@ -49,12 +53,14 @@ pub use lifetimes::Lifetimes;
 pub use live::{Block, LiveTable};
 pub use moment::{FixedMoment, fixed, stamp_at, stamps_in};
 pub use observer::Observer;
+pub use ranges::Ranges;
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
 pub use stream::Damage;
+pub use tables::{Account, Tables};
 pub use tally::{Allocations, Churn, StackSums, Sum};
 pub use timeline::{Step, Timeline};
-pub use totals::Totals;
+pub use totals::{Amount, Totals};
 
 pub(crate) use stream::last_stamp;

@@ -1,5 +1,7 @@
 //! Who is told what happens during a replay.
 
+use tm_common::ids::Stamp;
+
 use super::event::MergedEvent;
 use super::live::Block;
 
@@ -13,6 +15,10 @@ pub trait Observer {
     /// A block is no longer live: `event` released it or, where its free is not in the recording, took its address.
     #[inline]
     fn went(&mut self, _block: &Block, _event: &MergedEvent) {}
+
+    /// A block is no longer looked at: the program said so at `stamp`. It may live on.
+    #[inline]
+    fn forgot(&mut self, _block: &Block, _stamp: Stamp) {}
 
     /// An event has taken effect. One of which it shows only later that it came before others of its address comes
     /// after them, and changes no block.

@@ -8,9 +8,10 @@
 //! A new peak is a step of one number: all that is live belongs to it, and what went before it is forgotten. So a
 //! block costs a comparison when it goes, and memory is that of the blocks at the peak and of those now.
 
-use tm_common::ids::Address;
+use tm_common::ids::{Address, Space};
 
 use super::live::{Block, GENERATION_MAX, Kept, LiveTable};
+use super::tables::Tables;
 
 /// What the latest peak was made of. The first, number 0, is that of the blocks that a process starts with.
 #[derive(Debug, Default)]
@@ -18,7 +19,7 @@ pub(super) struct Peak {
     /// The number of the latest peak.
     number: u32,
     /// Blocks that were live at it and have gone since.
-    gone: Vec<Kept>,
+    gone: Vec<(Space, Kept)>,
 }
 
 impl Peak {
@@ -33,16 +34,16 @@ impl Peak {
     pub fn take_out(&mut self, live: &mut LiveTable, address: Address) -> Option<Block> {
         let (block, kept) = live.remove(address, self.number)?;
         if let Some(kept) = kept {
-            self.gone.push(kept);
+            self.gone.push((live.space(), kept));
         }
         Some(block)
     }
 
     /// This moment is the peak.
     #[inline]
-    pub fn reached(&mut self, live: &mut LiveTable) {
-        for kept in self.gone.drain(..) {
-            live.forget(kept);
+    pub fn reached(&mut self, live: &mut Tables) {
+        for (space, kept) in self.gone.drain(..) {
+            live.of(space).forget(kept);
         }
         self.number += 1;
         if self.number == GENERATION_MAX {
@@ -53,7 +54,7 @@ impl Peak {
     }
 
     /// The blocks of the latest peak, in no order.
-    pub fn blocks<'a>(&self, live: &'a LiveTable) -> impl Iterator<Item = Block> + 'a {
+    pub fn blocks<'a>(&self, live: &'a Tables) -> impl Iterator<Item = Block> + 'a {
         live.iter_generations(self.number)
     }
 }
@@ -68,16 +69,18 @@ mod tests {
     /// Against copies of all that is live.
     fn compare_with_copies(first_number: u32) {
         let mut random = Random::new(11);
-        let (mut live, mut peak) = (LiveTable::default(), Peak { number: first_number, gone: Vec::new() });
+        let (mut live, mut peak) = (Tables::default(), Peak { number: first_number, gone: Vec::new() });
         let mut oracle: BTreeMap<u64, Block> = BTreeMap::new();
         let (mut at_peak, mut n_peaks) = (oracle.clone(), 0);
         for round in 0..20_000 {
             let address = 16 * (1 + random.below(300));
-            if peak.take_out(&mut live, Address(address)).is_some() {
+            // A third of the addresses are in another space.
+            let space = Space(if address % 3 == 0 { 9 } else { 0 });
+            if peak.take_out(live.of(space), Address(address)).is_some() {
                 oracle.remove(&address);
             } else {
-                let block = Block { address: Address(address), size: round, ..Block::default() };
-                live.insert(&block, peak.next_generation());
+                let block = Block { address: Address(address), size: round, space, ..Block::default() };
+                live.of(space).insert(&block, peak.next_generation());
                 oracle.insert(address, block);
             }
             if random.below(20) == 0 {

@@ -6,8 +6,9 @@ use tm_common::metadata::Ending;
 use super::ahead::Decoders;
 use super::engine::Engine;
 use super::event::MergedEvent;
-use super::live::{Block, LiveTable};
+use super::live::Block;
 use super::observer::Observer;
+use super::tables::Tables;
 use crate::error::{Error, Result};
 use crate::model::Moment;
 use crate::reader::{Process, Recording};
@@ -134,6 +135,13 @@ impl<O: Observer> Observer for Own<O> {
     }
 
     #[inline]
+    fn forgot(&mut self, block: &Block, stamp: Stamp) {
+        if self.since.is_none_or(|fork| block.birth > fork) {
+            self.observer.forgot(block, stamp);
+        }
+    }
+
+    #[inline]
     fn event(&mut self, event: &MergedEvent) {
         self.observer.event(event);
     }
@@ -156,7 +164,7 @@ fn family<'a, O: Observer>(
     observer_of: &mut impl FnMut(&Engine<'_>) -> O,
     done: &mut impl FnMut(&Engine<'_>, O),
 ) {
-    let mut start = |index: ProcessIndex, live: LiveTable| {
+    let mut start = |index: ProcessIndex, live: Tables| {
         let children = recording.processes.iter().filter(|process| process.parent == Some(index));
         let children = children.filter(|child| child.start <= until);
         let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
@@ -166,7 +174,7 @@ fn family<'a, O: Observer>(
         let observer = Own { observer: observer_of(&engine), since };
         Member { engine, observer, forks }
     };
-    let mut line = vec![start(root, LiveTable::default())];
+    let mut line = vec![start(root, Tables::default())];
     while let Some(mut member) = line.pop() {
         if let Some((fork, child)) = member.forks.pop() {
             member.engine.run(fork, &mut member.observer);
@@ -180,11 +188,7 @@ fn family<'a, O: Observer>(
 }
 
 /// The blocks that a process starts with: those that its parent had when it was forked.
-fn inherited<'a>(
-    recording: &'a Recording,
-    process: ProcessIndex,
-    decoders: &Decoders<'a>,
-) -> Result<LiveTable> {
+fn inherited<'a>(recording: &'a Recording, process: ProcessIndex, decoders: &Decoders<'a>) -> Result<Tables> {
     // From the process out to the first one, then back.
     let mut ancestors = Vec::new();
     let mut next = Some(process);
@@ -200,7 +204,7 @@ fn inherited<'a>(
         let next = "tmtool info says what the file holds and what is missing";
         return Err(Error::Message(format!("{path} has no process {}: {what}; {next}", process.0)));
     }
-    let mut live = LiveTable::default();
+    let mut live = Tables::default();
     for pair in ancestors.windows(2).rev() {
         if let [(_, fork), (parent, _)] = *pair {
             let mut engine = Engine::new(recording, parent, live, decoders);

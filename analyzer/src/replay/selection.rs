@@ -1,13 +1,16 @@
 //! Which blocks are asked for: by thread, size, age and birth.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-use tm_common::ids::{Stamp, ThreadIndex};
+use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
 use super::live::Block;
+use super::tables::Account;
+use crate::reader::Origins;
 
 /// Properties that a block must have; by default any block has them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Selection {
     /// The threads that allocated it; `None` for all.
     pub threads: Option<Vec<ThreadIndex>>,
@@ -15,15 +18,27 @@ pub struct Selection {
     pub sizes: RangeInclusive<u64>,
     /// How long it has lived at the moment, or lived in all, in stamps.
     pub ages: RangeInclusive<u64>,
-    /// The address space; recordings have only that of the C allocator, 0. `None` for all.
-    pub domain: Option<u32>,
+    /// The labels that they were allocated under; `None` for all.
+    pub tags: Option<Vec<TagIndex>>,
+    /// The address spaces, either that of the mappings alone or any of the others; `None` for all of the others.
+    pub spaces: Option<Vec<Space>>,
+    /// What the blocks' origins mean: the recording's.
+    pub origins: Arc<Origins>,
     /// It was allocated later than this. Blocks that a process inherited are older than the process.
     pub born_after: Option<Stamp>,
 }
 
 impl Default for Selection {
     fn default() -> Selection {
-        Selection { threads: None, sizes: 0..=u64::MAX, ages: 0..=u64::MAX, domain: None, born_after: None }
+        Selection {
+            threads: None,
+            tags: None,
+            sizes: 0..=u64::MAX,
+            ages: 0..=u64::MAX,
+            spaces: None,
+            origins: Arc::default(),
+            born_after: None,
+        }
     }
 }
 
@@ -34,13 +49,28 @@ impl Selection {
         self.ages.contains(&now.0.saturating_sub(block.birth.0)) && self.admits_newborn(block)
     }
 
+    /// Where the blocks are.
+    pub fn account(&self) -> Account {
+        match &self.spaces {
+            Some(spaces) if spaces.contains(&Space::MAPPINGS) => Account::Mappings,
+            _ => Account::Traced,
+        }
+    }
+
     /// Whether `block` is asked for, whatever its age.
     #[inline]
     pub fn admits_newborn(&self, block: &Block) -> bool {
         self.sizes.contains(&block.size)
             && self.born_after.is_none_or(|after| block.birth > after)
-            && self.domain.is_none_or(|domain| domain == 0)
-            && self.threads.as_ref().is_none_or(|threads| threads.contains(&block.thread))
+            && match &self.spaces {
+                None => block.space != Space::MAPPINGS,
+                Some(spaces) => spaces.contains(&block.space),
+            }
+            && self
+                .threads
+                .as_ref()
+                .is_none_or(|threads| threads.contains(&self.origins.thread(block.origin)))
+            && self.tags.as_ref().is_none_or(|tags| tags.contains(&self.origins.tag(block.origin)))
     }
 }
 
@@ -50,8 +80,10 @@ mod tests {
 
     #[test]
     fn each_property_is_looked_at() {
-        let block = Block { size: 10, birth: Stamp(100), thread: ThreadIndex(3), ..Block::default() };
-        let all = Selection::default();
+        let origins = Arc::new(Origins::default());
+        let origin = origins.of(ThreadIndex(3), TagIndex(2));
+        let block = Block { size: 10, birth: Stamp(100), origin, ..Block::default() };
+        let all = Selection { origins, ..Selection::default() };
         assert!(all.admits(&block, Stamp(50)) && all.admits(&block, Stamp(5_000)));
         let admits = |selection: Selection| selection.admits(&block, Stamp(150));
         assert!(admits(Selection { sizes: 10..=10, ..all.clone() }));
@@ -63,7 +95,13 @@ mod tests {
         assert!(!admits(Selection { threads: Some(vec![]), ..all.clone() }));
         assert!(admits(Selection { born_after: Some(Stamp(99)), ..all.clone() }));
         assert!(!admits(Selection { born_after: Some(Stamp(100)), ..all.clone() }));
-        assert!(admits(Selection { domain: Some(0), ..all.clone() }));
-        assert!(!admits(Selection { domain: Some(1), ..all }));
+        assert!(admits(Selection { tags: Some(vec![TagIndex(2)]), ..all.clone() }));
+        assert!(!admits(Selection { tags: Some(vec![TagIndex::NONE]), ..all.clone() }));
+        assert!(admits(Selection { spaces: Some(vec![Space::HEAP]), ..all.clone() }));
+        let mappings = Selection { spaces: Some(vec![Space::MAPPINGS]), ..all.clone() };
+        assert_eq!((all.account(), mappings.account()), (Account::Traced, Account::Mappings));
+        let mapping = Block { space: Space::MAPPINGS, ..block };
+        assert!(!all.admits_newborn(&mapping) && mappings.admits_newborn(&mapping));
+        assert!(!admits(mappings));
     }
 }

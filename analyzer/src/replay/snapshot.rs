@@ -72,7 +72,7 @@ fn take<B: Collect>(
         totals: Vec::new(),
         problems: Vec::new(),
     };
-    let mut damage = Damage::default();
+    let (mut damage, account) = (Damage::default(), selection.account());
     let end = super::stamp_at(recording, recording.duration_ns());
     let until = at.map_or(Stamp(u64::MAX), |at| at.stamp);
     run(
@@ -89,12 +89,12 @@ fn take<B: Collect>(
                 Some(at) => {
                     let own_end = ended_at(recording, engine.process()).unwrap_or(end);
                     let now = at.stamp.min(own_end).min(end);
-                    raw.add(recording, processes, engine, engine.live().iter(), now, selection);
+                    raw.add(recording, processes, engine, engine.live().iter(account), now, selection);
                 }
                 None => {
-                    let peak = engine.totals().peak_stamp;
+                    let (_, peak) = engine.totals().peak(account);
                     raw.moment_ns = raw.moment_ns.max(recording.ns(peak));
-                    raw.add(recording, processes, engine, engine.peak_blocks(), peak, selection);
+                    raw.add(recording, processes, engine, engine.peak_blocks(account), peak, selection);
                 }
             }
         },

@@ -2,14 +2,14 @@
 
 use tm_common::event::{Decoder, Event};
 use tm_common::functions::Function;
-use tm_common::ids::{Address, RingIndex, StackId, Stamp, ThreadIndex};
+use tm_common::ids::{Address, RingIndex, Space, StackId, Stamp, TagIndex, ThreadIndex};
 use tm_common::varint::Reader;
 
 use super::event::{Action, MergedEvent, State};
 use super::live::SIZE_MAX;
 use crate::reader::file::RecordingFile;
 use crate::reader::streams::Stream;
-use crate::reader::{Problem, Recording};
+use crate::reader::{Origin, Origins, Problem, Recording};
 
 /// What could not be decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,12 +51,14 @@ impl Damage {
 #[derive(Debug)]
 pub(super) struct StreamDecoder<'a> {
     file: &'a RecordingFile,
+    origins: &'a Origins,
     stream: &'a Stream,
     next_segment: usize,
     buffer: Vec<u8>,
     position: usize,
     decoder: Decoder,
     thread: ThreadIndex,
+    tag: TagIndex,
     latest: Stamp,
     limit: Stamp,
     batch_records: usize,
@@ -68,15 +70,17 @@ pub(super) struct StreamDecoder<'a> {
 
 impl<'a> StreamDecoder<'a> {
     /// At the stream's start, in batches of `batch_records`.
-    pub fn new(file: &'a RecordingFile, stream: &'a Stream, batch_records: usize) -> Box<StreamDecoder<'a>> {
+    pub fn new(recording: &'a Recording, stream: &'a Stream, batch_records: usize) -> Box<StreamDecoder<'a>> {
         Box::new(StreamDecoder {
-            file,
+            file: &recording.file,
+            origins: &recording.origins,
             stream,
             next_segment: 0,
             buffer: Vec::new(),
             position: 0,
             decoder: Decoder::new(Stamp(0)),
             thread: ThreadIndex(0),
+            tag: TagIndex::NONE,
             latest: Stamp(0),
             limit: Stamp(0),
             batch_records,
@@ -122,13 +126,21 @@ impl<'a> StreamDecoder<'a> {
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
         let mut reader = Reader::new(bytes);
         let (latest, limit, ring) = (self.latest, self.limit, self.stream.ring);
-        let mut out = Out { batch: &mut self.batch, latest, limit, ring };
+        let origin = self.origins.of(self.thread, self.tag);
+        let mut out = Out { batch: &mut self.batch, latest, limit, ring, origin };
         let mut damaged = false;
         let mut good = 0;
         while out.batch.len() < self.batch_records && !reader.is_at_end() {
             match self.decoder.decode(&mut reader) {
-                Ok(Some(Event::ThreadStart { thread, .. })) => self.thread = thread,
-                Ok(Some(event)) if out.push(event, self.thread) => {}
+                Ok(Some(Event::ThreadStart { thread, .. })) => {
+                    (self.thread, self.tag) = (thread, TagIndex::NONE);
+                    out.origin = Origin::of_thread(thread);
+                }
+                Ok(Some(Event::Tag { tag, .. })) => {
+                    self.tag = tag;
+                    out.origin = self.origins.of(self.thread, tag);
+                }
+                Ok(Some(event)) if out.push(event) => {}
                 // No later version writes zeros: a page is lost here.
                 Ok(None) if bytes.get(good) != Some(&0) => {}
                 Ok(_) | Err(_) => {
@@ -154,25 +166,26 @@ struct Out<'a> {
     latest: Stamp,
     limit: Stamp,
     ring: RingIndex,
+    origin: Origin,
 }
 
 impl Out<'_> {
     /// Splits an event into moments; `false`, and nothing is changed, if there can be no such event: address 0, more
     /// bytes than there are, or later than what follows.
     #[inline]
-    fn push(&mut self, event: Event, thread: ThreadIndex) -> bool {
+    fn push(&mut self, event: Event) -> bool {
         match event {
             Event::Allocate { function, address, size, stack, stamp } => {
                 let is_possible = address.0 != 0 && size <= SIZE_MAX && stamp <= self.limit;
                 if is_possible {
-                    self.moment(Action::Allocate, function, address, (size, stack), stamp, thread);
+                    self.moment(Action::Allocate, function, address, (size, stack), stamp);
                 }
                 is_possible
             }
             Event::Free { function, address, stamp } => {
                 let is_possible = address.0 != 0 && stamp <= self.limit;
                 if is_possible {
-                    self.moment(Action::Free, function, address, (0, StackId::NONE), stamp, thread);
+                    self.moment(Action::Free, function, address, (0, StackId::NONE), stamp);
                 }
                 is_possible
             }
@@ -180,12 +193,26 @@ impl Out<'_> {
                 let is_possible = old.0 != 0 && new.0 != 0 && size <= SIZE_MAX && end <= self.limit;
                 if is_possible {
                     let (function, nothing) = (Function::Realloc, (0, StackId::NONE));
-                    self.moment(Action::ReallocateBegin, function, old, nothing, begin, thread);
-                    self.moment(Action::ReallocateEnd, function, new, (size, stack), end, thread);
+                    self.moment(Action::ReallocateBegin, function, old, nothing, begin);
+                    self.moment(Action::ReallocateEnd, function, new, (size, stack), end);
                 }
                 is_possible
             }
-            Event::ThreadStart { .. } => true,
+            Event::Track { space, address, size, stack, stamp } => {
+                let is_possible = size <= SIZE_MAX && stamp <= self.limit;
+                if is_possible {
+                    self.in_space(Action::Track, space, address, (size, stack), stamp);
+                }
+                is_possible
+            }
+            Event::Untrack { space, address, size, stamp } => {
+                let is_possible = stamp <= self.limit;
+                if is_possible {
+                    self.in_space(Action::Untrack, space, address, (size, StackId::NONE), stamp);
+                }
+                is_possible
+            }
+            Event::Tag { .. } | Event::ThreadStart { .. } => true,
         }
     }
 
@@ -197,12 +224,36 @@ impl Out<'_> {
         address: Address,
         (size, stack): (u64, StackId),
         stamp: Stamp,
-        thread: ThreadIndex,
+    ) {
+        self.add(action, function, Space::HEAP, address, (size, stack), stamp);
+    }
+
+    fn in_space(
+        &mut self,
+        action: Action,
+        space: Space,
+        address: Address,
+        (size, stack): (u64, StackId),
+        stamp: Stamp,
+    ) {
+        self.add(action, Function::Malloc, space, address, (size, stack), stamp);
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        action: Action,
+        function: Function,
+        space: Space,
+        address: Address,
+        (size, stack): (u64, StackId),
+        stamp: Stamp,
     ) {
         // Only damage makes a stream go back in time; the merge relies on it not to.
         self.latest = self.latest.max(stamp);
-        let (stamp, ring, state) = (self.latest, self.ring, State::Pending);
-        self.batch.push(MergedEvent { stamp, address, size, stack, thread, ring, action, function, state });
+        let (stamp, ring, origin, state) = (self.latest, self.ring, self.origin, State::Pending);
+        let event = MergedEvent { stamp, address, size, stack, origin, ring, action, function, space, state };
+        self.batch.push(event);
     }
 }
 
@@ -211,7 +262,7 @@ pub(crate) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp
     stream.segments.iter().rev().find_map(|&segment| {
         // Alone: of a stream of which nothing can be decoded, each is to be looked at once.
         let alone = Stream { process: stream.process, ring: stream.ring, segments: vec![segment] };
-        let mut decoder = StreamDecoder::new(&recording.file, &alone, LAST_RECORDS);
+        let mut decoder = StreamDecoder::new(recording, &alone, LAST_RECORDS);
         let mut latest = None;
         loop {
             decoder.decode_batch();

@@ -85,9 +85,8 @@ impl Observer for Allocations<'_> {
         if event.is_release() {
             return;
         }
-        let &MergedEvent { address, size, stack, thread, stamp: birth, .. } = event;
-        if self.selection.admits_newborn(&Block { address, size, stack, thread, birth }) {
-            self.sums.add(stack, size);
+        if self.selection.admits_newborn(&event.block()) {
+            self.sums.add(event.stack, event.size);
         }
     }
 }

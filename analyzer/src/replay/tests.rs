@@ -82,6 +82,7 @@ fn every_function_is_counted_where_it_belongs() {
         peak_stamp: Stamp(30),
         unknown_frees: 1,
         missed_frees: 1,
+        ..Totals::default()
     };
     assert_eq!(totals(&recording, 0), expected);
 }
@@ -152,7 +153,8 @@ fn a_ring_names_its_threads() {
     builder.event(FIRST, 0, &malloc(0x20, 1, 30));
     let recording = open(&builder);
     let mut threads = Vec::new();
-    events(&recording, FIRST, |event| threads.push(event.thread.0)).expect("the process is there");
+    events(&recording, FIRST, |event| threads.push(recording.origins.thread(event.origin).0))
+        .expect("the process is there");
     assert_eq!(threads, [0, 9]);
 }
 

@@ -92,7 +92,11 @@ impl Observer for Timeline<'_> {
 
     #[inline]
     fn went(&mut self, block: &Block, event: &MergedEvent) {
-        self.go_to(event.stamp);
+        self.forgot(block, event.stamp);
+    }
+
+    fn forgot(&mut self, block: &Block, stamp: Stamp) {
+        self.go_to(stamp);
         if self.selection.admits_newborn(block) {
             self.now.size = self.now.size.saturating_sub(block.size);
             self.now.count = self.now.count.saturating_sub(1);

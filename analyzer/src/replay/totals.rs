@@ -2,6 +2,8 @@
 
 use tm_common::ids::Stamp;
 
+use super::tables::Account;
+
 /// What a process did, and what was live when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -27,4 +29,47 @@ pub struct Totals {
     pub unknown_frees: u64,
     /// Allocations where a block was live: its free is not in the recording.
     pub missed_frees: u64,
+    /// Frees and reallocations of blocks from before the tracing began or was cleared.
+    pub forgotten_frees: u64,
+    /// Blocks that the program told of, and those it told were gone.
+    pub tracks: u64,
+    /// See `tracks`.
+    pub untracks: u64,
+    /// Memory mappings: bytes and pieces now, ...
+    pub mapped: Amount,
+    /// ... and when they were the most.
+    pub mapped_peak: Amount,
+    /// When that was first so.
+    pub mapped_peak_stamp: Stamp,
+    /// Mappings made, moved or made longer, and those taken away in whole or in part.
+    pub maps: u64,
+    /// See `maps`.
+    pub unmaps: u64,
+}
+
+/// Bytes in a number of blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Requested bytes.
+    pub bytes: u64,
+    /// Blocks.
+    pub blocks: u64,
+}
+
+impl Totals {
+    /// What lives now.
+    pub fn live(&self, account: Account) -> Amount {
+        match account {
+            Account::Traced => Amount { bytes: self.live_bytes, blocks: self.live_blocks },
+            Account::Mappings => self.mapped,
+        }
+    }
+
+    /// The most that lived, and when that was first so.
+    pub fn peak(&self, account: Account) -> (Amount, Stamp) {
+        match account {
+            Account::Traced => (Amount { bytes: self.peak_bytes, blocks: self.peak_blocks }, self.peak_stamp),
+            Account::Mappings => (self.mapped_peak, self.mapped_peak_stamp),
+        }
+    }
 }

@@ -103,7 +103,10 @@ impl<'a> Window<'a> {
             if event.stamp.0 > present.stamp.0.saturating_add(self.span) || places.len() >= ITEMS_MAX {
                 break;
             }
-            if event.address == address && (reach.back > 0 || event.state == State::Pending) {
+            if event.address == address
+                && !event.is_tracking()
+                && (reach.back > 0 || event.state == State::Pending)
+            {
                 places.push(place);
             }
         }
@@ -124,7 +127,7 @@ impl<'a> Window<'a> {
             if rested || event.stamp.0 < first_stamp || places.len() >= ITEMS_MAX / 2 {
                 break;
             }
-            if event.address != address {
+            if event.address != address || event.is_tracking() {
                 continue;
             }
             if event.state == State::Leftover {

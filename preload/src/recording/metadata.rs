@@ -120,7 +120,7 @@ impl Recording {
             process_start: crate::sys::process::start_ticks(pid),
             end_stamp: AtomicU64::new(0),
             ended: AtomicU32::new(0),
-            reserved: 0,
+            control: AtomicU32::new(0),
         };
         draft.put(0, process);
         let place = draft.start.cast();

@@ -3,7 +3,10 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use tm_common::header::{GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, VERSION, WRITERS_MAX};
+use tm_common::header::{
+    GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, MappedRequest, REQUESTS_MAX, VERSION, WRITERS_MAX,
+};
+use tm_common::ids::Space;
 
 use super::extent::FIRST_GRAINS;
 use super::file::{self, FileIdentity};
@@ -164,6 +167,10 @@ impl Recording {
             lost: [const { AtomicU64::new(0) }; 8],
             file_grains: AtomicU64::new(file_grains),
             writers: [const { AtomicU32::new(0) }; WRITERS_MAX],
+            // Number 0 is no tag.
+            n_tags: AtomicU32::new(1),
+            n_spaces: AtomicU32::new(Space::FIRST_OWN.0.into()),
+            requests: [const { MappedRequest::FREE }; REQUESTS_MAX],
         }
     }
 }

@@ -118,7 +118,12 @@ const _: () = assert!(MAX_BYTES <= Writer::CAPACITY && HEADER_BYTES + Writer::CA
 
 fn stamp_of(event: &Event) -> Stamp {
     match *event {
-        Event::Allocate { stamp, .. } | Event::Free { stamp, .. } | Event::ThreadStart { stamp, .. } => stamp,
+        Event::Allocate { stamp, .. }
+        | Event::Free { stamp, .. }
+        | Event::Track { stamp, .. }
+        | Event::Untrack { stamp, .. }
+        | Event::Tag { stamp, .. }
+        | Event::ThreadStart { stamp, .. } => stamp,
         Event::Reallocate { begin, .. } => begin,
     }
 }

@@ -4,7 +4,7 @@
 
 use tm_common::event::{Encoder, Event};
 use tm_common::functions::Function;
-use tm_common::ids::{Address, StackId, Stamp, ThreadIndex};
+use tm_common::ids::{Address, Space, StackId, Stamp, TagIndex, ThreadIndex};
 use tm_common::segment::SegmentKind;
 use tm_common::varint::Writer;
 
@@ -71,13 +71,17 @@ fn event(stamp: u64, few: bool, random: &mut Random) -> Event {
     };
     let (stack, size) = (StackId(random.below(64) as u32), random.awkward());
     let stamp = Stamp(stamp);
-    match random.below(8) {
+    let space = Space(random.below(4) as u8);
+    match random.below(12) {
         0..3 => Event::Allocate { function: Function::Malloc, address: address(random), size, stack, stamp },
         3..6 => Event::Free { function: Function::Free, address: address(random), stamp },
         6 => {
             let (old, new) = (address(random), address(random));
             Event::Reallocate { old, new, size, stack, begin: stamp, end: stamp }
         }
+        7 | 8 => Event::Track { space, address: address(random), size, stack, stamp },
+        9 => Event::Untrack { space, address: address(random), size, stamp },
+        10 => Event::Tag { tag: TagIndex(random.awkward() as u32), stamp },
         _ => Event::ThreadStart { thread: ThreadIndex(random.awkward() as u32), stamp },
     }
 }

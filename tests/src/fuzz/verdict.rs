@@ -186,7 +186,7 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
         process,
         Stamp(u64::MAX),
         |engine| {
-            let inherited = engine.live().iter();
+            let inherited = engine.live().iter(all.account());
             let timeline = Timeline::new(&all, until, 50, inherited);
             Tallies(Allocations::new(&all), Lifetimes::new(&all, vec![10, 1_000]), timeline)
         },

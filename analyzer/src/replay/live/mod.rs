@@ -4,7 +4,7 @@
 //!  word 0   address, 0 = free
 //!       1   generation, low 16 bits          | size, 48 bits
 //!       2   generation, high 7 bits, is kept | birth, 56 bits
-//!       3   thread, 32 bits                  | stack, 32 bits
+//!       3   origin, 32 bits                  | stack, 32 bits
 //! ```
 //!
 //! The generation belongs to [`super::peak`]: the number of the first peak that the block was live at. A block that
@@ -13,10 +13,12 @@
 mod index;
 mod prefetch;
 
-use tm_common::ids::{Address, StackId, Stamp, ThreadIndex};
+use tm_common::ids::{Address, Space, StackId, Stamp};
 
 use index::{Index, hash_of};
 use prefetch::prefetch;
+
+use crate::reader::Origin;
 
 /// A live block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,10 +29,12 @@ pub struct Block {
     pub size: u64,
     /// Who allocated it.
     pub stack: StackId,
-    /// The thread that did.
-    pub thread: ThreadIndex,
+    /// The thread that did, and its label.
+    pub origin: Origin,
     /// When it was allocated or, if later, last reallocated. Stamps from 2^56 on (years of uptime) are that.
     pub birth: Stamp,
+    /// The address space that it is in.
+    pub space: Space,
 }
 
 /// The largest block that there can be: more than the address space of a process.
@@ -56,7 +60,7 @@ impl Place {
             block.address.0,
             block.size & SIZE_MAX | generation << SIZE_BITS,
             block.birth.0.min(BIRTH_MAX) | generation >> 16 << BIRTH_BITS,
-            u64::from(block.stack.0) | u64::from(block.thread.0) << 32,
+            u64::from(block.stack.0) | u64::from(block.origin.number()) << 32,
         ])
     }
 
@@ -66,14 +70,15 @@ impl Place {
     }
 
     #[inline]
-    fn block(&self) -> Block {
+    fn block(&self, space: Space) -> Block {
         let [address, size, birth, origin] = self.0;
         Block {
             address: Address(address),
             size: size & SIZE_MAX,
             stack: StackId(origin as u32),
-            thread: ThreadIndex((origin >> 32) as u32),
+            origin: Origin::of_number((origin >> 32) as u32),
             birth: Stamp(birth & BIRTH_MAX),
+            space,
         }
     }
 
@@ -93,9 +98,10 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kept(u32);
 
-/// The live blocks of one process.
+/// The live blocks of one process in one space.
 #[derive(Clone, Debug, Default)]
 pub struct LiveTable {
+    space: Space,
     places: Vec<Place>,
     /// Places without a block; the latest is taken first, since it is still in the processor's cache.
     free: Vec<u32>,
@@ -103,6 +109,17 @@ pub struct LiveTable {
 }
 
 impl LiveTable {
+    /// An empty one. By default it is that of the C allocator.
+    pub(super) fn of_space(space: Space) -> LiveTable {
+        LiveTable { space, ..LiveTable::default() }
+    }
+
+    /// The space.
+    #[inline]
+    pub fn space(&self) -> Space {
+        self.space
+    }
+
     /// How many blocks there are.
     pub fn len(&self) -> usize {
         self.index.len()
@@ -142,7 +159,7 @@ impl LiveTable {
         let (slot, number) = self.find(hash_of(address.0), address).ok()?;
         self.index.empty(slot);
         let place = self.places.get_mut(number as usize)?;
-        let block = place.block();
+        let block = place.block(self.space);
         if place.generation() <= kept_until {
             place.0[2] |= IS_KEPT;
             return Some((block, Some(Kept(number))));
@@ -165,7 +182,7 @@ impl LiveTable {
                 *place = Place::default();
                 self.free.push(number as u32);
             } else {
-                *place = Place::new(&place.block(), 0);
+                *place = Place::new(&place.block(self.space), 0);
             }
         }
     }
@@ -173,17 +190,17 @@ impl LiveTable {
     /// The block at `address`.
     pub fn get(&self, address: Address) -> Option<Block> {
         let (_, number) = self.find(hash_of(address.0), address).ok()?;
-        self.places.get(number as usize).map(Place::block)
+        self.places.get(number as usize).map(|place| place.block(self.space))
     }
 
     /// All blocks, in no order.
     pub fn iter(&self) -> impl Iterator<Item = Block> + '_ {
-        self.taken().filter(|place| !place.is_kept()).map(Place::block)
+        self.taken().filter(|place| !place.is_kept()).map(|place| place.block(self.space))
     }
 
     /// All blocks of a generation up to `until`, live or kept, in no order.
     pub(super) fn iter_generations(&self, until: u32) -> impl Iterator<Item = Block> + '_ {
-        self.taken().filter(move |place| place.generation() <= until).map(Place::block)
+        self.taken().filter(move |place| place.generation() <= until).map(|place| place.block(self.space))
     }
 
     /// Asks the processor for what `address` is found by, some events before it is wanted.
@@ -235,8 +252,8 @@ mod tests {
             let address = Address(16 * (1 + random.below(200 + round / 8)));
             if random.below(100) < 55 {
                 let (size, birth) = (SIZE_MAX - round, Stamp(BIRTH_MAX - 3 * round));
-                let (stack, thread) = (StackId(round as u32), ThreadIndex(u32::MAX - round as u32));
-                let block = Block { address, size, stack, thread, birth };
+                let (stack, origin) = (StackId(round as u32), Origin::of_number(u32::MAX - round as u32));
+                let block = Block { address, size, stack, origin, birth, space: Space::HEAP };
                 let generation = GENERATION_MAX - 7 * round as u32;
                 let new = !oracle.contains_key(&address);
                 oracle.entry(address).or_insert((block, generation));

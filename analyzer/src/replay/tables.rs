@@ -1,0 +1,99 @@
+//! What lives in a process: a table for the C allocator's blocks and one for each domain that the program tracks, and
+//! the ranges of its memory mappings, which are apart: blocks of the others lie in them.
+
+use tm_common::ids::{Address, Space, Stamp};
+
+use super::live::{Block, LiveTable};
+use super::peak::Peak;
+use super::ranges::Ranges;
+
+/// What is added up: never both, since the heap lies in mappings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Account {
+    /// Blocks of the C allocator and of the domains that the program tracks: tracemalloc's traced memory.
+    #[default]
+    Traced,
+    /// Memory mappings.
+    Mappings,
+}
+
+/// All that lives.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    heap: LiveTable,
+    /// Those of the program's own domains, in the order of their first use: mostly none, seldom more than a few.
+    own: Vec<LiveTable>,
+    /// The mappings.
+    pub mappings: Ranges,
+}
+
+impl Tables {
+    /// The C allocator's blocks.
+    #[inline]
+    pub(super) fn heap(&self) -> &LiveTable {
+        &self.heap
+    }
+
+    /// The C allocator's blocks.
+    #[inline]
+    pub(super) fn heap_mut(&mut self) -> &mut LiveTable {
+        &mut self.heap
+    }
+
+    /// The blocks of a space that is not that of the mappings.
+    pub(super) fn of(&mut self, space: Space) -> &mut LiveTable {
+        if space == Space::HEAP {
+            return &mut self.heap;
+        }
+        let place = self.own.iter().position(|table| table.space() == space).unwrap_or_else(|| {
+            self.own.push(LiveTable::of_space(space));
+            self.own.len() - 1
+        });
+        self.own.get_mut(place).unwrap_or(&mut self.heap)
+    }
+
+    fn traced_tables(&self) -> impl Iterator<Item = &LiveTable> {
+        std::iter::once(&self.heap).chain(&self.own)
+    }
+
+    /// The block of `space` at `address`; of the mappings, the piece that holds it.
+    pub fn get(&self, space: Space, address: Address) -> Option<Block> {
+        if space == Space::MAPPINGS {
+            return self.mappings.holding(address);
+        }
+        self.traced_tables().find(|table| table.space() == space)?.get(address)
+    }
+
+    /// How many blocks are traced.
+    pub fn n_traced(&self) -> usize {
+        self.traced_tables().map(LiveTable::len).sum()
+    }
+
+    /// All of an account, in no order.
+    pub fn iter(&self, account: Account) -> impl Iterator<Item = Block> + '_ {
+        let traced = self.traced_tables().filter(move |_| account == Account::Traced);
+        let mappings = self.mappings.iter().filter(move |_| account == Account::Mappings);
+        traced.flat_map(LiveTable::iter).chain(mappings)
+    }
+
+    /// The traced blocks of generations up to `until`, in no order.
+    pub(super) fn iter_generations(&self, until: u32) -> impl Iterator<Item = Block> + '_ {
+        self.traced_tables().flat_map(move |table| table.iter_generations(until))
+    }
+
+    /// Makes the generation of each block 0.
+    pub(super) fn reset_generations(&mut self) {
+        self.heap.reset_generations();
+        self.own.iter_mut().for_each(LiveTable::reset_generations);
+    }
+
+    /// Takes out all traced blocks up to a birth; they stay known as those of the peak.
+    pub(super) fn take_out_until(&mut self, birth: Stamp, peak: &mut Peak) -> Vec<Block> {
+        let old: Vec<Block> = self.iter(Account::Traced).filter(|block| block.birth <= birth).collect();
+        for block in &old {
+            let table = self.of(block.space);
+            peak.take_out(table, block.address);
+        }
+        old
+    }
+}
