@@ -8,12 +8,14 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod api;
 pub mod error;
 pub mod event;
 pub mod functions;
 pub mod header;
 pub mod ids;
 pub mod metadata;
+pub mod query;
 pub mod segment;
 pub mod settings;
 pub mod stack;

@@ -17,6 +17,8 @@ pub struct Config {
     pub n_frames_max: u32,
     /// `TM_UNWIND=fp`.
     pub frame_pointers_only: bool,
+    /// `TM_START=1`.
+    pub start: bool,
     /// `TM_DISABLE=1`.
     pub disabled: bool,
     /// `TM_FOLLOW=1`.
@@ -33,6 +35,7 @@ impl Config {
         out: DEFAULT_OUT,
         n_frames_max: settings::N_FRAMES_MAX,
         frame_pointers_only: false,
+        start: true,
         disabled: false,
         follow: true,
         self_check_interval: 0,
@@ -79,6 +82,7 @@ impl Config {
                 b"fp" => self.frame_pointers_only = true,
                 _ => return false,
             },
+            name if name == settings::START.name => return read_flag(text, &mut self.start),
             name if name == settings::DISABLE.name => return read_flag(text, &mut self.disabled),
             name if name == settings::FOLLOW.name => return read_flag(text, &mut self.follow),
             name if name == settings::SELF_CHECK.name => match number {

@@ -12,6 +12,7 @@
 //! | [`session`] | start, threads, fork, end | cold |
 //! | [`recorder`] | what hooks tell | every event |
 //! | [`hooks`] | the exported symbols | every call |
+//! | [`api`] | what programs call, `api/include/tm.h` | when they do |
 //!
 //! Nothing here allocates, locks, panics or sets `errno`; there is no thread, no signal handler, and no descriptor
 //! stays open. `docs/ARCHITECTURE.md` follows one `malloc` through it.
@@ -21,6 +22,8 @@
 pub mod lockfree;
 pub mod sys;
 
+#[cfg(not(loom))]
+pub mod api;
 #[cfg(not(loom))]
 pub mod config;
 #[cfg(not(loom))]

@@ -10,7 +10,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::header::Loss;
-use tm_common::ids::{Address, StackId, Stamp};
+use tm_common::ids::{Address, Space, StackId, Stamp};
 use tm_common::stack::{FrameKind, StackNode};
 
 use crate::session::threads::{Lane, Thread};
@@ -27,6 +27,7 @@ pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Ca
         return;
     }
     with_lane(|session, thread, lane| {
+        label(session, lane);
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (address, size) = (Address(block as u64), size as u64);
         let stamp = session.recording.now();
@@ -90,6 +91,7 @@ pub fn begin_reallocation() -> Stamp {
 #[inline]
 pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp, caller: Caller) {
     with_lane(|session, thread, lane| {
+        label(session, lane);
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (old, new) = (Address(old as u64), Address(new as u64));
         let (size, end) = (size as u64, session.recording.now());
@@ -97,17 +99,52 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
     });
 }
 
+/// The program tells of a block of `size` bytes at `address` of `space`.
+#[inline]
+pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) {
+    with_lane(|session, thread, lane| {
+        label(session, lane);
+        let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
+        let (address, size) = (Address(address as u64), size as u64);
+        let stamp = session.recording.now();
+        lane.ring.write(&session.recording, Event::Track { space, address, size, stack, stamp });
+    });
+}
+
+/// The program tells that it is gone.
+#[inline]
+pub fn untracked(space: Space, address: usize) {
+    with_lane(|session, _, lane| {
+        let (address, size) = (Address(address as u64), 0);
+        let stamp = session.recording.now();
+        lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp });
+    });
+}
+
+/// Before what comes to be: its label, if it is another one than that of the lane's latest.
+#[inline(always)]
+fn label(session: &Session, lane: &mut Lane) {
+    // SAFETY: the calling thread's own block, read at once.
+    let tag = unsafe { tls::current().as_ref() }.tag;
+    if lane.tag != tag {
+        lane.begin_tag(session, tag);
+    }
+}
+
 /// Runs `record` with what the calling thread records through, if it records.
 #[inline(always)]
 fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
     let session = &SESSION;
-    if !session.is_recording() {
+    if !session.is_on() {
         return;
     }
     // SAFETY: the calling thread's own block. A signal handler that comes here meanwhile restores `depth`.
     let block = unsafe { tls::current().as_mut() };
     let here = crate::sys::arch::stack_pointer();
     if block.depth > 0 {
+        if block.depth & tls::MUTED != 0 {
+            return;
+        }
         recover(block, here);
     }
     let depth = block.depth as usize;
@@ -117,11 +154,8 @@ fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
     // A signal handler of this thread sees the lane taken before it is used.
     compiler_fence(Ordering::SeqCst);
     let mut thread = block.thread.cast::<Thread>().cast_const();
-    if thread.is_null() || block.process != session.recording.process().0 + 1 {
+    if thread.is_null() || block.process != session.control.own() {
         thread = session.threads.register(session, block).unwrap_or(core::ptr::null());
-        if thread.is_null() {
-            session.recording.lose(Loss::NoMemory);
-        }
     }
     // SAFETY: null, or the calling thread's place.
     if let Some(thread) = unsafe { thread.as_ref() } {

@@ -28,4 +28,5 @@ macro_rules! caller {
         $crate::unwind::Caller { pc: $pc, sp: $sp, fp: $fp }
     };
 }
-use caller;
+pub(crate) use caller;
+pub(crate) use stub::stub;

@@ -129,4 +129,5 @@ macro_rules! stub_before {
         }
     };
 }
-pub(super) use {stub, stub_before, stub_new};
+pub(crate) use stub;
+pub(super) use {stub_before, stub_new};

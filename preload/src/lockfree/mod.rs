@@ -6,6 +6,7 @@
 //! (`cfg(loom)`) this folder and `sys` are all there is.
 
 pub mod file_end;
+pub mod numbers;
 pub mod pair;
 pub mod places;
 pub mod room;

@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Epoch, ProcessIndex, RingIndex, Stamp, ThreadIndex};
 use tm_common::metadata::{
-    BUILD_ID_BYTES_MAX, MappedEpoch, MappedModule, MappedModuleGone, MappedProcess, MappedProgramHeader,
-    MappedText, MappedThread, MetadataKind, PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind,
-    WORD_BYTES, word,
+    BUILD_ID_BYTES_MAX, CommandKind, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName,
+    MappedProcess, MappedProgramHeader, MappedText, MappedThread, MetadataKind, NAME_BYTES_MAX, NameKind,
+    PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind, WORD_BYTES, word,
 };
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
@@ -137,6 +137,45 @@ impl Recording {
             MappedThread { word: draft.pending(), process, thread, tid, reserved: 0, stamp: stamp.0, name },
         );
         draft.commit();
+    }
+
+    /// Records what the process was told, by `thread`. `None` if the file cannot grow.
+    pub fn add_command(
+        &self,
+        kind: CommandKind,
+        thread: ThreadIndex,
+        argument: u32,
+        stamp: Stamp,
+        name: &[u8],
+    ) -> Option<()> {
+        let name = name.get(..NAME_BYTES_MAX).unwrap_or(name);
+        let header_len = size_of::<MappedCommand>();
+        let draft = self.draft(MetadataKind::Command, header_len + name.len())?;
+        let command = MappedCommand {
+            word: draft.pending(),
+            process: self.process().0,
+            thread: thread.0,
+            kind: kind as u32,
+            argument,
+            stamp: stamp.0,
+            len: name.len() as u32,
+            reserved: 0,
+        };
+        draft.put(0, command);
+        draft.put_bytes(header_len, name);
+        draft.commit();
+        Some(())
+    }
+
+    /// Records the name of a label or a space, at most [`NAME_BYTES_MAX`] long. `None` if the file cannot grow.
+    pub fn add_name(&self, kind: NameKind, number: u32, value: u32, name: &[u8]) -> Option<()> {
+        let header_len = size_of::<MappedName>();
+        let draft = self.draft(MetadataKind::Name, header_len + name.len())?;
+        let (process, kind, len) = (self.process().0, kind as u32, name.len() as u32);
+        draft.put(0, MappedName { word: draft.pending(), process, kind, number, value, len, reserved: 0 });
+        draft.put_bytes(header_len, name);
+        draft.commit();
+        Some(())
     }
 
     /// Records a text of the process, cut at [`TEXT_BYTES_MAX`]. The parts follow each other.

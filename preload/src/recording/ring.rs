@@ -62,8 +62,16 @@ impl Ring {
     /// Always inlined: the event is never put together in memory.
     #[inline(always)]
     pub fn write(&mut self, recording: &Recording, event: Event) {
+        if !self.try_write(recording, event) {
+            recording.lose(Loss::NoSpace);
+        }
+    }
+
+    /// As [`Ring::write`], of what is no event of the program's: `false`, and nothing is written, if the file cannot grow.
+    #[inline(always)]
+    pub fn try_write(&mut self, recording: &Recording, event: Event) -> bool {
         if self.next >= self.limit && !self.begin_segment(recording, stamp_of(&event)) {
-            return recording.lose(Loss::NoSpace);
+            return false;
         }
         // SAFETY: `next < limit`, behind which a whole buffer fits; the segment is this ring's alone, and what lies behind
         // its committed length is nothing yet.
@@ -74,6 +82,7 @@ impl Ring {
             let used = self.next.offset_from_unsigned(start) as u32;
             room::commit(&(*self.segment).used, used);
         }
+        true
     }
 
     /// Takes a fresh segment whose stamps count from the first event's, `stamp`.

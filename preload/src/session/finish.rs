@@ -34,5 +34,5 @@ pub fn give_back(session: &Session) {
 /// A child of vfork runs in its parent's memory; its end is not the parent's.
 fn is_own(session: &Session) -> bool {
     // Relaxed: constant between forks.
-    session.is_recording_already() && syscall::getpid() == session.pid.load(Ordering::Relaxed)
+    session.is_ready() && syscall::getpid() == session.pid.load(Ordering::Relaxed)
 }

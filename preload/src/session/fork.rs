@@ -2,7 +2,9 @@
 //!
 //! | state | in the child |
 //! |---|---|
-//! | the word | wiped by the kernel, which is how the first event notices |
+//! | own word | wiped by the kernel, which is how the first event notices |
+//! | control word | the parent's until then, of its own afterwards; it records if the parent did at the fork |
+//! | labels, domains | their numbers are a copy, new ones are the recording's next |
 //! | file, extents, stack and metadata segments | shared with the parent, both append |
 //! | hash tables, rules, modules | a copy that stays right: the child has the same code at the same addresses |
 //! | epoch | the parent's, until the child loads something: then one of its own, for the two may load different things at one address |
@@ -13,27 +15,24 @@ use core::sync::atomic::Ordering;
 
 use tm_common::header::Loss;
 
-use super::{Session, WORD_FORKED, WORD_RECORDING, WORD_UNKNOWN};
+use super::Session;
+use super::control::Control;
 use crate::sys::signals::SignalsBlocked;
 use crate::sys::syscall;
 
-/// Makes the calling process a process of its own in the recording; whether it records now.
+/// Makes the calling process a process of its own in the recording; whether it is one now.
 #[cold]
 pub fn continue_in_child(session: &Session) -> bool {
     // A handler that left by siglongjmp would leave the child without a process for ever.
     let _blocked = SignalsBlocked::now();
-    // SAFETY: the page of the word, mapped as long as the process lives.
-    let word = unsafe { &*session.word.load(Ordering::Relaxed) };
     // The word decides who sets up, and not a pid that differs from the parent's: each namespace of pids has a 1.
     // Whoever comes meanwhile, in a signal handler or in a thread that the child has started already, loses an event.
-    // Acquire: receives what was set up if it was just finished.
-    match word.compare_exchange(WORD_UNKNOWN, WORD_FORKED, Ordering::Acquire, Ordering::Acquire) {
-        Ok(_) => {}
-        Err(WORD_RECORDING) => return true,
-        Err(_) => {
-            session.recording.lose(Loss::NotReady);
-            return false;
+    if let Err(own) = session.control.begin_child() {
+        if Control::has_number(own) {
+            return true;
         }
+        session.recording.lose(Loss::NotReady);
+        return false;
     }
     let pid = syscall::getpid();
     // Relaxed: published by the word.
@@ -42,12 +41,11 @@ pub fn continue_in_child(session: &Session) -> bool {
     let fork_stamp = session.threads.latest_stamp();
     session.stacks.after_fork();
     session.unwinder.modules.after_fork();
+    session.commanding.after_fork();
     let parent = recording.begin_process();
     let parent_epoch = recording.epoch();
     let process = recording.add_process(Some((parent, parent_epoch)), pid, fork_stamp);
-    // Relaxed: published by the word.
-    session.process.store(process, Ordering::Relaxed);
-    // Release: publishes all of the above.
-    word.store(WORD_RECORDING, Ordering::Release);
+    session.use_process(process, fork_stamp);
+    session.control.finish_child(recording.process().0 + 1);
     true
 }

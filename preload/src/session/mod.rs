@@ -1,30 +1,41 @@
 //! Layer 5: this process as a recorder: when it records, its threads, what a fork makes of it, and its end.
 //!
 //! ```text
-//!            first call            fork                 first call in the child
-//!   New --> Starting --> Recording ----> (word wiped) --> Recording, as another process
-//!                  \---> Idle: TM_DISABLE=1, or no file could be made
+//!            first call            fork                first call in the child
+//!   New --> Starting --> Ready ----> (own word wiped) --> Ready, as another process
+//!                  \---> Never: TM_DISABLE=1, or no file could be made
 //! ```
+//!
+//! A process that is ready records or does not, as it is told by its program or from outside ([`commands`]).
 
+pub mod commands;
+pub mod control;
 pub mod finish;
 pub mod fork;
+pub mod names;
 pub mod start;
 pub mod threads;
 pub mod withdraw;
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use tm_common::header::Loss;
-use tm_common::metadata::MappedProcess;
+use tm_common::ids::{Stamp, ThreadIndex};
+use tm_common::metadata::{CommandKind, MappedProcess, OUTSIDE};
 
+use crate::lockfree::try_lock::TryLock;
 use crate::recording::Recording;
 use crate::recording::stack_table::StackTable;
 use crate::unwind::walk::Unwinder;
+use control::{Control, State};
+use names::Names;
 use threads::Threads;
 
 /// Everything that the hooks share. There is one, [`SESSION`].
 #[derive(Debug)]
 pub struct Session {
+    /// Whether there is anything to do.
+    pub control: Control,
     /// The file.
     pub recording: Recording,
     /// The stacks in it.
@@ -33,28 +44,35 @@ pub struct Session {
     pub unwinder: Unwinder,
     /// Who records.
     pub threads: Threads,
-    /// `TM_NFRAME`.
+    /// Labels and domains.
+    pub names: Names,
+    /// `TM_NFRAME`, or what the program has said since.
     pub n_frames_max: AtomicU32,
     /// `TM_SELF_CHECK`.
     pub self_check_interval: AtomicU32,
-    word: AtomicPtr<AtomicU32>,
     phase: AtomicU32,
     pid: AtomicU32,
     process: AtomicPtr<MappedProcess>,
+    /// Whether this process was told to record. A forked child goes by it: the control word may still be its parent's.
+    is_on: AtomicBool,
+    commanding: TryLock,
 }
 
 /// The process's session.
 pub static SESSION: Session = Session {
+    control: Control::new(),
     recording: Recording::new(),
     stacks: StackTable::new(),
     unwinder: Unwinder::new(),
     threads: Threads::new(),
+    names: Names::new(),
     n_frames_max: AtomicU32::new(tm_common::settings::N_FRAMES_MAX),
     self_check_interval: AtomicU32::new(0),
-    word: AtomicPtr::new((&raw const UNKNOWN).cast_mut()),
     phase: AtomicU32::new(Phase::New as u32),
     pid: AtomicU32::new(0),
     process: AtomicPtr::new(core::ptr::null_mut()),
+    is_on: AtomicBool::new(false),
+    commanding: TryLock::new(),
 };
 
 /// Where the session stands.
@@ -63,67 +81,90 @@ pub static SESSION: Session = Session {
 enum Phase {
     New,
     Starting,
-    Recording,
-    Idle,
+    Ready,
+    Never,
 }
 
-/// What the word that every hook reads says. It stands in a page that the kernel wipes in a forked child.
-const WORD_UNKNOWN: u32 = 0;
-const WORD_RECORDING: u32 = 1;
-const WORD_IDLE: u32 = 2;
-/// A forked child is being made a process of its own.
-const WORD_FORKED: u32 = 3;
-
-static UNKNOWN: AtomicU32 = AtomicU32::new(WORD_UNKNOWN);
-static IDLE: AtomicU32 = AtomicU32::new(WORD_IDLE);
-
 impl Session {
-    #[inline]
-    fn word(&self) -> u32 {
-        // Acquire: receives the word's page; Acquire on the word: receives what `start` or `fork` has set up.
-        // SAFETY: points to a static or to a page that is never unmapped.
-        unsafe { (*self.word.load(Ordering::Acquire)).load(Ordering::Acquire) }
-    }
-
-    /// Whether events are recorded. The first call starts the recording, the first one after a fork continues it.
-    #[inline]
-    pub fn is_recording(&self) -> bool {
-        match self.word() {
-            WORD_RECORDING => true,
-            WORD_IDLE => false,
-            _ => self.enter(),
+    /// Whether events are recorded, as far as the control word says. The first call starts the session; requests from
+    /// outside are obeyed. A forked child's events still have to find out that they are.
+    #[inline(always)]
+    pub fn is_on(&self) -> bool {
+        match self.control.state() {
+            State::On => true,
+            // A child whose parent is idle has a word of its own to get.
+            State::Off => self.control.own() == 0 && self.attend(),
+            State::Attend | State::New => self.attend(),
         }
     }
 
-    /// Whether events are recorded at this moment; starts nothing.
-    fn is_recording_already(&self) -> bool {
-        self.word() == WORD_RECORDING
+    /// Whether this process records events now, a forked child as a process of its own.
+    pub fn is_recording(&self) -> bool {
+        self.is_on() && self.is_process()
+    }
+
+    /// Whether this is a process of a recording: a forked child is made one.
+    pub fn is_process(&self) -> bool {
+        if self.control.state() == State::New {
+            self.attend();
+        }
+        let own = self.control.own();
+        Control::has_number(own)
+            || !self.control.is_never() && self.is_ready() && fork::continue_in_child(self)
+    }
+
+    /// Whether there is a recording; starts none.
+    fn is_ready(&self) -> bool {
+        // Acquire: receives what was set up.
+        self.phase.load(Ordering::Acquire) == Phase::Ready as u32
+    }
+
+    /// The start, or what the process is asked for; whether it records then.
+    #[cold]
+    fn attend(&self) -> bool {
+        if self.control.state() == State::New {
+            return self.enter();
+        }
+        if self.is_process() {
+            commands::obey(self);
+        }
+        !self.control.is_idle()
     }
 
     #[cold]
     fn enter(&self) -> bool {
         let (new, starting) = (Phase::New as u32, Phase::Starting as u32);
-        // Acquire: receives what another thread's start or fork has set up.
+        // Acquire: receives what another thread's start has set up.
         match self.phase.compare_exchange(new, starting, Ordering::Acquire, Ordering::Acquire) {
             Ok(_) => start::start(self),
-            Err(phase) if phase == Phase::Recording as u32 => fork::continue_in_child(self),
             Err(phase) if phase == starting => {
                 // Another thread starts right now, or the start itself came here.
                 self.recording.lose(Loss::NotReady);
                 false
             }
-            Err(_) => false,
+            Err(_) => !self.control.is_idle(),
         }
+    }
+
+    /// The process has its record (null if the recording could not grow): from here on it says whether events are
+    /// recorded. A process that begins idle says so as of `start`.
+    fn use_process(&self, process: *mut MappedProcess, start: Stamp) {
+        // Relaxed: published by the control word.
+        self.process.store(process, Ordering::Relaxed);
+        let is_on = self.is_on.load(Ordering::Relaxed);
+        if !is_on {
+            let (kind, outside) = (CommandKind::Stop, ThreadIndex(OUTSIDE));
+            // Without room there is nothing to be read anyway.
+            let _ = self.recording.add_command(kind, outside, 0, start, b"");
+        }
+        // SAFETY: a record stays mapped.
+        let word =
+            unsafe { process.as_ref() }.map_or(core::ptr::null(), |process| &raw const process.control);
+        self.control.use_word(word, is_on);
     }
 
     fn set_phase(&self, phase: Phase) {
         // Release: publishes what was set up.
         self.phase.store(phase as u32, Ordering::Release);
-    }
-
-    /// From now on hooks read `word` at every event.
-    fn use_word(&self, word: *mut AtomicU32) {
-        // Release: publishes the word's page.
-        self.word.store(word, Ordering::Release);
     }
 }

@@ -7,7 +7,7 @@ use tm_common::functions::Function;
 use tm_common::ids::Epoch;
 use tm_common::metadata::TextKind;
 
-use super::{IDLE, Phase, Session, WORD_RECORDING, withdraw};
+use super::{Phase, Session, withdraw};
 use crate::config::Config;
 use crate::real;
 use crate::recording::PATH_BYTES;
@@ -16,9 +16,9 @@ use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::{self, Message};
 use crate::sys::process::{self, InitialStack};
 use crate::sys::text::Text;
-use crate::sys::{elf, pages, restrictions, syscall};
+use crate::sys::{elf, loader, pages, restrictions, syscall};
 
-/// Starts the session; whether it records now.
+/// Starts the session; whether events are recorded now.
 pub fn start(session: &Session) -> bool {
     message::remember_standard_error();
     restrictions::remember();
@@ -26,15 +26,15 @@ pub fn start(session: &Session) -> bool {
     withdraw::withdraw_cxx_unless_needed();
     let stack = InitialStack::current();
     let config = Config::read(stack);
-    let recording = !config.disabled && begin(session, stack, &config);
+    let ready = !config.disabled && begin(session, stack, &config);
     if !config.follow {
         leave_executed_programs_alone(stack);
     }
-    if !recording {
-        session.use_word((&raw const IDLE).cast_mut());
+    if !ready {
+        session.control.never();
     }
-    session.set_phase(if recording { Phase::Recording } else { Phase::Idle });
-    recording
+    session.set_phase(if ready { Phase::Ready } else { Phase::Never });
+    ready && config.start
 }
 
 /// What is known of the program before anything else.
@@ -71,6 +71,7 @@ impl Program {
 fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
     link_map::initialise();
     let program = Program::of_this_process();
+    loader::remember(program.working_directory.as_bytes());
     let names = Names {
         program: program.name(),
         pid: syscall::getpid(),
@@ -86,7 +87,7 @@ fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
         explain(path.as_bytes(), &error);
         return false;
     }
-    // Relaxed: all of this is published by the word below.
+    // Relaxed: all of this is published by the control word, last of all.
     session.n_frames_max.store(config.n_frames_max, Ordering::Relaxed);
     // What frame pointers say is not what the tables say.
     let interval = if config.frame_pointers_only { 0 } else { config.self_check_interval };
@@ -94,11 +95,10 @@ fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
     session.unwinder.frame_pointers_only.store(config.frame_pointers_only, Ordering::Relaxed);
     session.pid.store(names.pid, Ordering::Relaxed);
     session.unwinder.rules.initialise();
-    describe(session, stack, &program);
+    session.is_on.store(config.start, Ordering::Relaxed);
+    session.control.use_own(word, session.recording.process().0 + 1);
     warn_of_own_malloc(names.program);
-    // Release: publishes the session.
-    word.store(WORD_RECORDING, Ordering::Release);
-    session.use_word(core::ptr::from_ref(word).cast_mut());
+    describe(session, stack, &program);
     true
 }
 
@@ -118,15 +118,15 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
 /// Records what the program is and what it consists of.
 fn describe(session: &Session, stack: InitialStack, program: &Program) {
     let recording = &session.recording;
-    let process = recording.add_process(None, syscall::getpid(), recording.now());
-    // Relaxed: published by the word.
-    session.process.store(process, Ordering::Relaxed);
+    let start = recording.now();
+    let process = recording.add_process(None, syscall::getpid(), start);
     recording.add_text(TextKind::Executable, core::iter::once(program.executable.as_bytes()));
     recording.add_text(TextKind::CommandLine, stack.arguments().map(CStr::to_bytes_with_nul));
     recording.add_text(TextKind::Host, core::iter::once(program.host()));
     recording.add_text(TextKind::WorkingDirectory, core::iter::once(program.working_directory.as_bytes()));
     session.unwinder.modules.learn_all(recording);
     debug_assert_eq!(recording.epoch(), Epoch(0), "the first process begins with the first epoch");
+    session.use_process(process, start);
 }
 
 /// A program that defines `malloc` itself is found before us by every caller, and so is a library that is preloaded

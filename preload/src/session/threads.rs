@@ -6,7 +6,9 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use tm_common::ids::{Stamp, ThreadIndex};
+use tm_common::event::Event;
+use tm_common::header::Loss;
+use tm_common::ids::{Stamp, TagIndex, ThreadIndex};
 
 use super::Session;
 use crate::lockfree::places::{Place, Places};
@@ -26,6 +28,9 @@ const PROBES_MAX: usize = 16;
 /// After so many stacks, and again after as many more as fit a name change's pace, the thread's name is looked at.
 const NAME_CHECKS: (u32, u32) = (64, 1 << 14);
 
+/// No label has this number.
+const TAG_UNKNOWN: u32 = u32::MAX;
+
 /// What one event under way uses alone. All zeros is a fresh one.
 #[derive(Debug)]
 pub struct Lane {
@@ -39,6 +44,8 @@ pub struct Lane {
     pub memory: StackMemory,
     /// Stacks walked so far.
     pub n_stacks: u32,
+    /// The label that its latest events carry; [`TAG_UNKNOWN`] if that may not be written.
+    pub tag: u32,
 }
 
 /// What a thread has in its place, in private memory of its own. All zeros is a fresh one.
@@ -56,6 +63,15 @@ impl Lane {
     pub fn recover(&mut self) {
         self.ring.abandon_segment();
         self.cache.clear();
+        self.tag = TAG_UNKNOWN;
+    }
+
+    /// Writes the thread's label, which is another than that of the lane's latest events.
+    #[cold]
+    pub fn begin_tag(&mut self, session: &Session, tag: u32) {
+        let stamp = session.recording.now();
+        let written = self.ring.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });
+        self.tag = if written { tag } else { TAG_UNKNOWN };
     }
 }
 
@@ -65,7 +81,8 @@ impl Thread {
         self.lanes.get(depth).map_or(core::ptr::null_mut(), UnsafeCell::get)
     }
 
-    fn index(&self) -> ThreadIndex {
+    /// Its number in the recording.
+    pub fn index(&self) -> ThreadIndex {
         // Relaxed: only changed by the thread that owns the place.
         ThreadIndex(self.index.load(Ordering::Relaxed))
     }
@@ -112,9 +129,22 @@ impl Threads {
         lanes.map(|lane| unsafe { (*lane.get()).ring.latest_stamp() }).max().unwrap_or(Stamp(0))
     }
 
-    /// Gives the calling thread a place: a dead thread's, or a new one. `None` if there is no memory.
+    /// Gives the calling thread a place: a dead thread's, or a new one. `None` if there can be none; then an event is
+    /// counted as lost.
     #[cold]
     pub fn register(&self, session: &Session, block: &mut ThreadBlock) -> Option<*const Thread> {
+        // In a forked child this is where it notices; a loss is counted there.
+        if !session.is_process() {
+            return None;
+        }
+        let place = self.find_place(session, block);
+        if place.is_none() {
+            session.recording.lose(Loss::NoMemory);
+        }
+        place
+    }
+
+    fn find_place(&self, session: &Session, block: &mut ThreadBlock) -> Option<*const Thread> {
         // A child of vfork is another process with this one's memory: its thread will end, and this one's goes on.
         // Relaxed: constant between forks.
         let pid = session.pid.load(Ordering::Relaxed);
@@ -141,6 +171,7 @@ impl Threads {
             lane.cache.clear();
             lane.n_stacks = 0;
             lane.ring.hand_over(&session.recording, index);
+            lane.tag = 0;
         }
         block.thread = core::ptr::from_ref(place).cast_mut().cast();
         block.process = session.recording.process().0 + 1;

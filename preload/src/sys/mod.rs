@@ -5,6 +5,7 @@
 pub mod elf;
 pub mod files;
 pub mod link_map;
+pub mod loader;
 pub mod maps;
 pub mod message;
 pub mod pages;

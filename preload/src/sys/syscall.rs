@@ -1,6 +1,7 @@
 //! System calls by name. Each returns the kernel's result; `errno` is never touched.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{arch, restrictions};
 
@@ -182,6 +183,15 @@ pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
     unsafe { call!(SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) }.map(|len| len.saturating_sub(1))
 }
 
+/// Bytes that [`mmap`] and [`map_again`] have mapped and [`munmap`] has not given back. Relaxed: a counter.
+static MAPPED_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of address space that this library has for itself: its tables, of which only touched pages take memory, and
+/// the mapped part of the recording.
+pub fn mapped_bytes() -> usize {
+    MAPPED_BYTES.load(Ordering::Relaxed)
+}
+
 /// `mmap` of `len` bytes at any address: of a file (`MAP_SHARED`, read and write) or of fresh private memory.
 pub fn mmap(len: usize, file: Option<(i32, u64)>) -> Result<*mut u8> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -190,14 +200,18 @@ pub fn mmap(len: usize, file: Option<(i32, u64)>) -> Result<*mut u8> {
         None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1, 0),
     };
     // SAFETY: without MAP_FIXED nothing that is mapped is replaced.
-    unsafe { call!(SYS_mmap, 0, len, protection, flags, fd, offset) }.map(|address| address as *mut u8)
+    let address = unsafe { call!(SYS_mmap, 0, len, protection, flags, fd, offset) }?;
+    MAPPED_BYTES.fetch_add(len, Ordering::Relaxed);
+    Ok(address as *mut u8)
 }
 
 /// `mremap` of size 0: `len` bytes of the file behind a shared mapping, from where the mapping begins and beyond its
 /// end, mapped once more. Needs neither the file's name nor a descriptor.
 pub fn map_again(mapping: *const u8, len: usize) -> Result<*mut u8> {
     // SAFETY: an old size of 0 leaves the old mapping as it is, and without MREMAP_FIXED nothing is replaced.
-    unsafe { call!(SYS_mremap, mapping, 0, len, libc::MREMAP_MAYMOVE) }.map(|address| address as *mut u8)
+    let address = unsafe { call!(SYS_mremap, mapping, 0, len, libc::MREMAP_MAYMOVE) }?;
+    MAPPED_BYTES.fetch_add(len, Ordering::Relaxed);
+    Ok(address as *mut u8)
 }
 
 /// `munmap`.
@@ -206,7 +220,9 @@ pub fn map_again(mapping: *const u8, len: usize) -> Result<*mut u8> {
 /// Nobody uses the range any more.
 pub unsafe fn munmap(address: *mut u8, len: usize) {
     // SAFETY: the caller's.
-    let _ = unsafe { call!(SYS_munmap, address, len) };
+    if unsafe { call!(SYS_munmap, address, len) }.is_ok() {
+        MAPPED_BYTES.fetch_sub(len, Ordering::Relaxed);
+    }
 }
 
 /// `madvise`.

@@ -4,6 +4,7 @@
 //! touches it and another one's write did not happen before.
 
 mod file_end;
+mod numbers;
 mod places;
 mod room;
 mod slots;

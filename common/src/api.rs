@@ -1,0 +1,150 @@
+//! The types of `api/include/tm.h` that questions are asked and answered with, as C lays them out. The header says what
+//! they mean; a test of `query` holds the layouts against it.
+
+use core::ffi::{c_char, c_int, c_uint, c_void};
+
+/// What calls return: `enum tm_result`.
+pub mod result {
+    use core::ffi::c_int;
+
+    /// Success.
+    pub const OK: c_int = 0;
+    /// tm has no memory left, or the recording cannot grow.
+    pub const NO_MEMORY: c_int = -1;
+    /// Nothing is recorded now.
+    pub const NOT_TRACING: c_int = -2;
+    /// `libtm.so` is not in this process.
+    pub const NOT_LOADED: c_int = -3;
+    /// An argument is out of its range.
+    pub const INVALID: c_int = -4;
+    /// There is no such traced block.
+    pub const NOT_FOUND: c_int = -5;
+    /// Called from a callback, or while a call of this thread is interrupted.
+    pub const BUSY: c_int = -6;
+    /// The question could not be answered.
+    pub const FAILED: c_int = -7;
+}
+
+/// What a handler wants done with a block: `enum tm_follow`.
+pub mod follow {
+    use core::ffi::c_int;
+
+    /// Count it, and follow its words.
+    pub const FOLLOW: c_int = 0;
+    /// Count it, but follow only what the handler has named.
+    pub const STOP: c_int = 1;
+    /// Neither count nor follow it.
+    pub const SKIP: c_int = 2;
+}
+
+/// A code location of a stack: `tm_frame`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Frame {
+    /// The source file; without line information `module+0xoffset`.
+    pub filename: *const c_char,
+    /// 0 if there is none.
+    pub lineno: c_uint,
+    /// NULL if unknown.
+    pub function: *const c_char,
+    /// The return address; 0 for frames of inlined functions.
+    pub address: usize,
+}
+
+/// Where a block was allocated: `tm_traceback`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Traceback {
+    /// Oldest first.
+    pub frames: *const Frame,
+    /// How many they are.
+    pub n_frames: usize,
+    /// How many there were before the stack was cut to the limit; 0 if that is not known.
+    pub total_nframe: usize,
+    /// The block's start.
+    pub address: usize,
+    /// The bytes that were asked for.
+    pub size: usize,
+    /// The block's domain.
+    pub domain: c_uint,
+}
+
+/// A block that a walk has reached: `tm_block`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Block {
+    /// Its start.
+    pub address: usize,
+    /// The bytes that were asked for.
+    pub size: usize,
+    /// Its domain.
+    pub domain: c_uint,
+    /// How many steps it is away.
+    pub depth: c_uint,
+    /// Who allocated it, `file:line`.
+    pub location: *const c_char,
+}
+
+/// What a handler passes on to `tm_follow`; only the query library looks into it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Walk {
+    _opaque: [u8; 0],
+}
+
+/// Decides what is done with a block; returns one of [`follow`].
+pub type Handler = unsafe extern "C" fn(context: *mut c_void, block: *const Block, walk: *mut Walk) -> c_int;
+/// Is told of a block that is counted.
+pub type Visit = unsafe extern "C" fn(context: *mut c_void, block: *const Block);
+
+/// How a walk goes: `tm_total_size_options`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TotalSizeOptions {
+    /// Blocks further away are not reached; 0 and `usize::MAX`: no limit.
+    pub depth_max: usize,
+    /// Stop after so many blocks; 0: no limit.
+    pub blocks_max: usize,
+    /// Called once for each block that is reached.
+    pub handler: Option<Handler>,
+    /// Called once for each block that is counted.
+    pub visit: Option<Visit>,
+    /// Passed to both.
+    pub context: *mut c_void,
+    /// Not 0: a line on standard error for each counted block.
+    pub verbose: c_int,
+}
+
+/// Bytes and blocks of one depth, or of one line: `tm_size_group`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SizeGroup {
+    /// The depth, of groups by depth.
+    pub depth: usize,
+    /// `file:line`, of groups by line; else NULL.
+    pub location: *const c_char,
+    /// Bytes.
+    pub size: usize,
+    /// Blocks.
+    pub count: usize,
+}
+
+/// What a walk has found: `tm_total_size_result`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct TotalSizeResult {
+    /// Bytes of all counted blocks.
+    pub size: usize,
+    /// How many they are.
+    pub count: usize,
+    /// Ascending.
+    pub by_depth: *const SizeGroup,
+    /// How many groups by depth there are.
+    pub n_depths: usize,
+    /// The largest first.
+    pub by_line: *const SizeGroup,
+    /// How many groups by line there are.
+    pub n_lines: usize,
+    /// Not 0 if a limit left blocks out.
+    pub is_cut: c_int,
+}

@@ -1,0 +1,186 @@
+//! What a process is told to do with its traces: by its program, or from outside through the recording's header.
+//!
+//! A command is a record with a stamp: events up to and including the stamp come before it. So whoever gives one waits,
+//! some ns at most, until the clock has gone on: then what its thread does next comes after it.
+
+use core::sync::atomic::Ordering;
+
+use tm_common::header::{MappedRequest, REQUEST_NAME_BYTES, request};
+use tm_common::ids::{Stamp, ThreadIndex};
+use tm_common::metadata::{CommandKind, OUTSIDE};
+use tm_common::settings::N_FRAMES_MAX;
+
+use super::Session;
+use super::threads::Thread;
+use crate::lockfree::try_lock::Held;
+use crate::sys::{syscall, tls};
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The process has no recording.
+    NoRecording,
+    /// The recording cannot grow.
+    NoSpace,
+    /// The number of frames is out of its range.
+    BadNumber,
+    /// Another thread is giving a command and does not come to an end.
+    Busy,
+    /// Nothing is recorded now.
+    NotTracing,
+}
+
+/// How often a command waits for another thread's, and how long each time: 0.1 s in all.
+const WAITS: (u32, i64) = (1_000, 100_000);
+
+/// Begins to record, with at most `n_frames` frames of each stack. Does nothing if it records already.
+pub fn start(session: &Session, n_frames: u32) -> Result<(), Refused> {
+    if !(1..=N_FRAMES_MAX).contains(&n_frames) {
+        return Err(Refused::BadNumber);
+    }
+    let _held = begin(session)?;
+    if !session.control.is_idle() {
+        return Ok(());
+    }
+    session.n_frames_max.store(n_frames, Ordering::Relaxed);
+    let command = Command { kind: CommandKind::Start, argument: n_frames, ..Command::now(session) };
+    let done = command.record_and_wait(session, b"");
+    set_on(session, true);
+    done
+}
+
+/// Records nothing any more. Does nothing if it does not record.
+pub fn stop(session: &Session) -> Result<(), Refused> {
+    let _held = begin(session)?;
+    if session.control.is_idle() {
+        return Ok(());
+    }
+    set_on(session, false);
+    Command { kind: CommandKind::Stop, ..Command::now(session) }.record_and_wait(session, b"")
+}
+
+/// Forgets what lives.
+pub fn clear(session: &Session) -> Result<(), Refused> {
+    let _held = begin(session)?;
+    if session.control.is_idle() {
+        return Ok(());
+    }
+    Command { kind: CommandKind::Clear, ..Command::now(session) }.record_and_wait(session, b"")
+}
+
+/// Gives the moment a name. No lock, no system call: what else is told at this moment stands before or after it.
+pub fn mark(session: &Session, name: &[u8]) -> Result<(), Refused> {
+    if !session.is_recording() {
+        return Err(if session.is_process() { Refused::NotTracing } else { Refused::NoRecording });
+    }
+    Command { kind: CommandKind::Mark, ..Command::now(session) }.record_and_wait(session, name)
+}
+
+/// Takes the lock of those who give commands, and does first what was asked from outside.
+fn begin(session: &Session) -> Result<Held<'_>, Refused> {
+    if !session.is_process() {
+        return Err(Refused::NoRecording);
+    }
+    let (n_waits, wait_ns) = WAITS;
+    let mut held = session.commanding.take();
+    for _ in 0..n_waits {
+        if held.is_some() {
+            break;
+        }
+        syscall::pause_ns(wait_ns);
+        held = session.commanding.take();
+    }
+    let held = held.ok_or(Refused::Busy)?;
+    obey_requests(session);
+    Ok(held)
+}
+
+/// Does what the process is asked for from outside. If another thread is at it, that one does.
+#[cold]
+pub fn obey(session: &Session) {
+    if let Some(_held) = session.commanding.take() {
+        obey_requests(session);
+    }
+}
+
+fn obey_requests(session: &Session) {
+    let Some(header) = session.recording.header() else { return };
+    session.control.attend();
+    while let Some(request) = earliest(session, &header.requests) {
+        let mut name = [0; REQUEST_NAME_BYTES];
+        for (bytes, word) in name.chunks_exact_mut(8).zip(&request.name) {
+            // Relaxed: the request came with its state.
+            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+        }
+        let len = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        obey_one(session, request, name.get(..len).unwrap_or(&[]));
+        // Release: publishes the record that stands for the request now.
+        request.state.store(request::FREE, Ordering::Release);
+    }
+}
+
+/// The earliest request to this process.
+fn earliest<'a>(session: &Session, requests: &'a [MappedRequest]) -> Option<&'a MappedRequest> {
+    let process = session.recording.process().0;
+    let ready = requests.iter().filter(|it| {
+        // Acquire: receives the request.
+        it.state.load(Ordering::Acquire) == request::READY && it.process.load(Ordering::Relaxed) == process
+    });
+    ready.min_by_key(|request| request.stamp.load(Ordering::Relaxed))
+}
+
+fn obey_one(session: &Session, request: &MappedRequest, name: &[u8]) {
+    // Relaxed: the request came with its state.
+    let argument = request.argument.load(Ordering::Relaxed);
+    let Some(kind) = CommandKind::from_id(request.kind.load(Ordering::Relaxed)) else { return };
+    let stamp = Stamp(request.stamp.load(Ordering::Relaxed));
+    let was_on = session.is_on.load(Ordering::Relaxed);
+    match kind {
+        CommandKind::Start if was_on => return set_on(session, true),
+        CommandKind::Start => {
+            session.n_frames_max.store(argument.clamp(1, N_FRAMES_MAX), Ordering::Relaxed);
+        }
+        CommandKind::Stop if !was_on => return,
+        CommandKind::Stop | CommandKind::Clear | CommandKind::Mark => {}
+    }
+    // If the recording cannot grow, later readers do not know of it; events are being lost then, and are counted.
+    let _ = Command { kind, argument, stamp, thread: OUTSIDE }.record_and_wait(session, name);
+    match kind {
+        CommandKind::Start => set_on(session, true),
+        CommandKind::Stop => set_on(session, false),
+        CommandKind::Clear | CommandKind::Mark => {}
+    }
+}
+
+fn set_on(session: &Session, is_on: bool) {
+    // Relaxed: changed under the lock; a forked child has a copy.
+    session.is_on.store(is_on, Ordering::Relaxed);
+    session.control.set_on(is_on);
+}
+
+/// A command that is being given.
+struct Command {
+    kind: CommandKind,
+    argument: u32,
+    stamp: Stamp,
+    thread: u32,
+}
+
+impl Command {
+    /// Of the calling thread.
+    fn now(session: &Session) -> Command {
+        // SAFETY: the calling thread's own block, read at once; its place is null or stays mapped.
+        let thread = unsafe { tls::current().as_ref().thread.cast::<Thread>().as_ref() };
+        let thread = thread.map_or(OUTSIDE, |thread| thread.index().0);
+        Command { kind: CommandKind::Mark, argument: 0, stamp: session.recording.now(), thread }
+    }
+
+    fn record_and_wait(&self, session: &Session, name: &[u8]) -> Result<(), Refused> {
+        let thread = ThreadIndex(self.thread);
+        let recorded = session.recording.add_command(self.kind, thread, self.argument, self.stamp, name);
+        while session.recording.now() <= self.stamp {
+            core::hint::spin_loop();
+        }
+        recorded.ok_or(Refused::NoSpace)
+    }
+}

@@ -1,0 +1,150 @@
+//! The two words that hooks look at before anything else.
+//!
+//! ```text
+//!  control   in the file, in the process's record: whether it records, and whether it is asked for something. Whoever
+//!            holds the mapped file may change it: that is how tmtool speaks to a running process.
+//!  own       in a page that the kernel wipes in a forked child: one more than the process's number, so 0 says that this
+//!            is a child which is not a process of the recording yet. It is what the thread's place is compared with.
+//! ```
+
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use tm_common::metadata::control;
+
+/// A bit of the word before there is a recording: the first hook starts it.
+const NEW: u32 = 1 << 31;
+/// What [`Control::own`] says while a child is being made a process of its own.
+const FORKED: u32 = u32::MAX;
+
+static BEFORE_START: AtomicU32 = AtomicU32::new(NEW);
+static NEVER: AtomicU32 = AtomicU32::new(control::IDLE);
+static NOBODY: AtomicU32 = AtomicU32::new(0);
+static NO_CHILD: AtomicU32 = AtomicU32::new(FORKED);
+/// Serves a process whose record did not fit the recording.
+static WITHOUT_RECORD: AtomicU32 = AtomicU32::new(0);
+
+/// Where the words are.
+#[derive(Debug)]
+pub struct Control {
+    control: AtomicPtr<AtomicU32>,
+    own: AtomicPtr<AtomicU32>,
+}
+
+/// What the control word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Events are recorded.
+    On,
+    /// They are not.
+    Off,
+    /// There is something to be done first.
+    Attend,
+    /// The recording has not begun.
+    New,
+}
+
+impl Control {
+    /// Before the start.
+    pub const fn new() -> Control {
+        Control {
+            control: AtomicPtr::new((&raw const BEFORE_START).cast_mut()),
+            own: AtomicPtr::new((&raw const NOBODY).cast_mut()),
+        }
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // Acquire: receives what the start or the fork has set up.
+        // SAFETY: points to a static or into a segment, which stays mapped.
+        unsafe { &*self.control.load(Ordering::Acquire) }
+    }
+
+    /// What the control word says.
+    #[inline(always)]
+    pub fn state(&self) -> State {
+        // Relaxed: commands take effect by their stamps, and what the start has set up came with the pointer.
+        match self.word().load(Ordering::Relaxed) {
+            0 => State::On,
+            control::IDLE => State::Off,
+            word if word & NEW == 0 => State::Attend,
+            _ => State::New,
+        }
+    }
+
+    /// From now on hooks read `word`, of a process's record; null if it has none.
+    pub fn use_word(&self, word: *const AtomicU32, is_on: bool) {
+        let word = if word.is_null() { &raw const WITHOUT_RECORD } else { word };
+        // SAFETY: as in `word`. Relaxed: published with the pointer.
+        unsafe { (*word).store(if is_on { 0 } else { control::IDLE }, Ordering::Relaxed) };
+        // Release: publishes what was set up.
+        self.control.store(word.cast_mut(), Ordering::Release);
+    }
+
+    /// Nothing is ever recorded, in forked children neither.
+    pub fn never(&self) {
+        // Relaxed: a static.
+        self.own.store((&raw const NO_CHILD).cast_mut(), Ordering::Relaxed);
+        // Release: for good measure, nothing was set up.
+        self.control.store((&raw const NEVER).cast_mut(), Ordering::Release);
+    }
+
+    /// Whether there can be something to record at all.
+    pub fn is_never(&self) -> bool {
+        core::ptr::eq(self.word(), &raw const NEVER)
+    }
+
+    /// Whether [`control::IDLE`] is set.
+    pub fn is_idle(&self) -> bool {
+        // Relaxed: as in `state`.
+        self.word().load(Ordering::Relaxed) & control::IDLE != 0
+    }
+
+    /// Sets or clears [`control::IDLE`].
+    pub fn set_on(&self, is_on: bool) {
+        // Relaxed: as in `state`.
+        if is_on {
+            self.word().fetch_and(!control::IDLE, Ordering::Relaxed);
+        } else {
+            self.word().fetch_or(control::IDLE, Ordering::Relaxed);
+        }
+    }
+
+    /// Says that requests are being looked at; later ones say so again.
+    pub fn attend(&self) {
+        // Acquire: receives the requests that were made before the bit was set.
+        self.word().fetch_and(!control::ATTEND, Ordering::Acquire);
+    }
+
+    /// One more than the number of this process; 0 in a child that has none yet.
+    #[inline(always)]
+    pub fn own(&self) -> u32 {
+        // Acquire: receives what the fork has set up. The pointer is set before there are other threads.
+        // SAFETY: points to a static or to a page that is never unmapped.
+        unsafe { (*self.own.load(Ordering::Relaxed)).load(Ordering::Acquire) }
+    }
+
+    /// Whether [`Control::own`] is the number of a process.
+    pub fn has_number(own: u32) -> bool {
+        own != 0 && own != FORKED
+    }
+
+    /// From now on hooks read `word`, which the kernel wipes in a child.
+    pub fn use_own(&self, word: &'static AtomicU32, number: u32) {
+        // Release: publishes what was set up.
+        word.store(number, Ordering::Release);
+        self.own.store(core::ptr::from_ref(word).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// Claims the making of this child a process: `Err` with what the word says if somebody else has.
+    pub fn begin_child(&self) -> Result<(), u32> {
+        // SAFETY: as in `own`.
+        let own = unsafe { &*self.own.load(Ordering::Relaxed) };
+        // Acquire: receives what was set up if it was just finished.
+        own.compare_exchange(0, FORKED, Ordering::Acquire, Ordering::Acquire).map(|_| ())
+    }
+
+    /// Ends it.
+    pub fn finish_child(&self, number: u32) {
+        // SAFETY: as in `own`. Release: publishes what was set up.
+        unsafe { (*self.own.load(Ordering::Relaxed)).store(number, Ordering::Release) };
+    }
+}

@@ -1,0 +1,85 @@
+//! The program's own `dlopen` and `dlsym`, and where this library came from: what it takes to load a library beside it.
+//!
+//! Nothing here is called on the event path: these functions allocate, lock and set `errno`, as the program's own calls
+//! of them do.
+
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use super::elf;
+use super::link_map::LinkMap;
+use super::text::Text;
+
+/// The longest path that the kernel takes, `PATH_MAX`.
+const PATH_BYTES: usize = 4096;
+
+/// What is remembered at the start, when nobody else can be changing the loader's list.
+struct Loader {
+    folder: UnsafeCell<Text<PATH_BYTES>>,
+    dlopen: AtomicPtr<c_void>,
+    dlsym: AtomicPtr<c_void>,
+}
+
+// SAFETY: `folder` is written by `remember` alone, before other threads have reason to read it.
+unsafe impl Sync for Loader {}
+
+static LOADER: Loader = Loader {
+    folder: UnsafeCell::new(Text::EMPTY),
+    dlopen: AtomicPtr::new(core::ptr::null_mut()),
+    dlsym: AtomicPtr::new(core::ptr::null_mut()),
+};
+
+/// Notes this library's folder, `working_directory` being the present one, and the loader's functions. Called once, at
+/// the start.
+pub fn remember(working_directory: &[u8]) {
+    let find = |name: &CStr| LinkMap::all().find_map(|map| elf::lookup(map, name)).unwrap_or(0);
+    // Relaxed: published with the session.
+    LOADER.dlopen.store(find(c"dlopen") as *mut c_void, Ordering::Relaxed);
+    LOADER.dlsym.store(find(c"dlsym") as *mut c_void, Ordering::Relaxed);
+    let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
+    let path = ours.name().to_bytes();
+    let Some(end) = path.iter().rposition(|&byte| byte == b'/') else { return };
+    // SAFETY: nobody reads it before the session is published.
+    let folder = unsafe { &mut *LOADER.folder.get() };
+    if path.first() != Some(&b'/') {
+        folder.push(working_directory).push(b"/");
+    }
+    folder.push(path.get(..=end).unwrap_or(path));
+}
+
+/// The path of the file `name` beside this library.
+pub fn beside(name: &str) -> Text<PATH_BYTES> {
+    // SAFETY: not written after the start.
+    let mut path = unsafe { &*LOADER.folder.get() }.clone();
+    path.push(name.as_bytes());
+    path
+}
+
+/// `dlopen` of `path`, with its names hidden from others; null if it fails.
+pub fn open(path: &CStr) -> *mut c_void {
+    // Relaxed: see `remember`.
+    let address = LOADER.dlopen.load(Ordering::Relaxed);
+    if address.is_null() {
+        return address;
+    }
+    // SAFETY: the address is that function's.
+    let dlopen: unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void =
+        unsafe { core::mem::transmute(address) };
+    // SAFETY: a C string; the library's constructors are its own business.
+    unsafe { dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) }
+}
+
+/// `dlsym` of `name` in a library that [`open`] has loaded; null if it has none.
+pub fn symbol(library: *mut c_void, name: &CStr) -> *mut c_void {
+    // Relaxed: see `remember`.
+    let address = LOADER.dlsym.load(Ordering::Relaxed);
+    if address.is_null() || library.is_null() {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: the address is that function's.
+    let dlsym: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void =
+        unsafe { core::mem::transmute(address) };
+    // SAFETY: a handle and a C string.
+    unsafe { dlsym(library, name.as_ptr()) }
+}
