@@ -1,4 +1,5 @@
-//! libtm.so shows its target the hooks of `tm_common::functions` and nothing else, and brings nothing along.
+//! libtm.so shows its target the hooks of `tm_common::functions` and the functions of `tm.h` and nothing else, and brings
+//! nothing along.
 //!
 //! The oracle is binutils.
 
@@ -6,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use tm_common::functions::Function;
-use tm_tests::products::products;
+use tm_tests::products::{products, workspace};
 
 fn binutils(tool: &str, arguments: &[&str]) -> String {
     let output = Command::new(tool).args(arguments).arg(&products().library).output();
@@ -25,9 +26,17 @@ fn symbols(which: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_exported_symbols_are_the_hooks() {
-    let hooks: BTreeSet<String> = Function::ALL.iter().map(|hook| hook.symbol().to_owned()).collect();
-    assert_eq!(symbols("--defined-only"), hooks);
+fn the_exported_symbols_are_the_hooks_and_what_programs_may_call() {
+    let mut expected: BTreeSet<String> = Function::ALL.iter().map(|hook| hook.symbol().to_owned()).collect();
+    let header = std::fs::read_to_string(workspace().join("api/include/tm.h")).expect("it is there");
+    let called = header.lines().filter_map(|line| line.strip_prefix("TM_INLINE_ ")?.split('(').next());
+    let called: BTreeSet<String> =
+        called.filter_map(|declared| Some(declared.split([' ', '*']).next_back()?.to_owned())).collect();
+    assert!(called.len() > 20, "{called:?}");
+    // What a scope ends with is the label itself outside of C.
+    expected.extend(called.into_iter().filter(|name| name != "tm_tag_end"));
+    expected.extend(["tm_api", "tm_restore_tag"].map(str::to_owned));
+    assert_eq!(symbols("--defined-only"), expected);
 }
 
 #[test]
@@ -65,7 +74,8 @@ fn every_hook_has_an_unwind_table_from_its_first_instruction() {
     let starts = tables.lines().filter_map(|line| line.split_once("pc=")?.1.split_once(".."));
     let starts: BTreeSet<u64> = starts.filter_map(|(start, _)| u64::from_str_radix(start, 16).ok()).collect();
     let symbols = binutils("nm", &["-D", "--defined-only"]);
-    for line in symbols.lines() {
+    // A table is data.
+    for line in symbols.lines().filter(|line| !line.ends_with(" tm_api")) {
         let address = line.split(' ').next().and_then(|word| u64::from_str_radix(word, 16).ok());
         assert!(address.is_some_and(|address| starts.contains(&address)), "{line} has none");
     }

@@ -62,7 +62,8 @@ fn recorded(path: &Path) -> HashMap<u64, (u64, u64)> {
         return calls;
     }
     events(&recording, ProcessIndex(0), |event| {
-        let (allocations, frees) = calls.entry(u64::from(tids[&event.thread])).or_default();
+        let (allocations, frees) =
+            calls.entry(u64::from(tids[&recording.origins.thread(event.origin)])).or_default();
         *allocations += u64::from(event.action == Action::Allocate);
         *frees += u64::from(event.action == Action::Free);
     })

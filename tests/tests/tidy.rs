@@ -10,8 +10,8 @@ use tm_tests::products::workspace;
 const LINES_MAX: usize = 400;
 
 /// The layers of `libtm.so`, each of which uses only those before it.
-const PRELOAD_LAYERS: [&str; 9] =
-    ["sys", "lockfree", "config", "real", "recording", "unwind", "session", "recorder", "hooks"];
+const PRELOAD_LAYERS: [&str; 10] =
+    ["sys", "lockfree", "config", "real", "recording", "unwind", "session", "recorder", "hooks", "api"];
 
 /// The files with one of `suffixes` in the workspace, below `folder`.
 fn sources(folder: &Path, suffixes: &[&str]) -> Vec<PathBuf> {

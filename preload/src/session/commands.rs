@@ -177,6 +177,8 @@ impl Command {
 
     fn record_and_wait(&self, session: &Session, name: &[u8]) -> Result<(), Refused> {
         let thread = ThreadIndex(self.thread);
+        // Relaxed: read in a copy of this memory alone.
+        session.latest_command.fetch_max(self.stamp.0, Ordering::Relaxed);
         let recorded = session.recording.add_command(self.kind, thread, self.argument, self.stamp, name);
         while session.recording.now() <= self.stamp {
             core::hint::spin_loop();

@@ -14,6 +14,7 @@
 use core::sync::atomic::Ordering;
 
 use tm_common::header::Loss;
+use tm_common::ids::Stamp;
 
 use super::Session;
 use super::control::Control;
@@ -38,7 +39,9 @@ pub fn continue_in_child(session: &Session) -> bool {
     // Relaxed: published by the word.
     session.pid.store(pid, Ordering::Relaxed);
     let recording = &session.recording;
-    let fork_stamp = session.threads.latest_stamp();
+    // Relaxed: the child's own copy.
+    let latest_command = Stamp(session.latest_command.load(Ordering::Relaxed));
+    let fork_stamp = session.threads.latest_stamp().max(latest_command);
     session.stacks.after_fork();
     session.unwinder.modules.after_fork();
     session.commanding.after_fork();

@@ -17,7 +17,7 @@ pub mod start;
 pub mod threads;
 pub mod withdraw;
 
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::Loss;
 use tm_common::ids::{Stamp, ThreadIndex};
@@ -56,6 +56,8 @@ pub struct Session {
     /// Whether this process was told to record. A forked child goes by it: the control word may still be its parent's.
     is_on: AtomicBool,
     commanding: TryLock,
+    /// The stamp of the latest command: what a forked child has a copy of tells that it came before the fork.
+    latest_command: AtomicU64,
 }
 
 /// The process's session.
@@ -73,6 +75,7 @@ pub static SESSION: Session = Session {
     process: AtomicPtr::new(core::ptr::null_mut()),
     is_on: AtomicBool::new(false),
     commanding: TryLock::new(),
+    latest_command: AtomicU64::new(0),
 };
 
 /// Where the session stands.
