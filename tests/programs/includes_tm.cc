@@ -1,9 +1,6 @@
-// tm.h between all headers of C and C++ that it might get in the way of; the program is calls_tm.c.
+// tm.h between headers that it might get in the way of: C's `struct tm` is in them. The program is calls_tm.c.
 #include <ctime>
-#include <map>
-#include <string>
 #include "calls_tm.c"
-#include <chrono>
-#include <thread>
+#include <cwchar>
+#include <new>
 #include <time.h>
-#include <vector>
