@@ -49,7 +49,9 @@ pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
     let mut command = Command::new(compiler);
     command.arg("-o").arg(&unfinished).arg(&path).args(flags);
     match compiler {
-        "rustc" => command.args(["--edition", "2024", "--extern"]).arg(format!("tm={}", bindings().display())),
+        "rustc" => {
+            command.args(["--edition", "2024", "--extern"]).arg(format!("tm={}", bindings().display()))
+        }
         _ => command.arg("-I").arg(include),
     };
     let output = command.output().unwrap_or_else(|error| {

@@ -29,11 +29,13 @@ fn a_program_names_the_line_of_its_leak() {
         assert!(outcome.status.success(), "{source}: {}", outcome.stderr);
         println!("{}", outcome.stdout);
         let named = outcome.stdout.lines().find_map(|line| line.strip_prefix("leak: "));
-        let named = named.unwrap_or_else(|| panic!("{source} names no leak: {}{}", outcome.stdout, outcome.stderr));
+        let named =
+            named.unwrap_or_else(|| panic!("{source} names no leak: {}{}", outcome.stdout, outcome.stderr));
         assert!(named.ends_with(&format!("programs/{source}:{}", leaking_line(source))), "{source}: {named}");
         // A hundred sessions a round, of 4,000 bytes and more.
         let growth = |round: u32| {
-            let line = outcome.stdout.lines().find_map(|line| line.strip_prefix(&format!("round {round}: +")));
+            let line =
+                outcome.stdout.lines().find_map(|line| line.strip_prefix(&format!("round {round}: +")));
             line.and_then(|line| line.strip_suffix(" bytes")?.parse::<u64>().ok()).expect("it grows")
         };
         for round in 1..=3 {
@@ -72,7 +74,8 @@ fn without_libtm_it_does_the_same_work_and_says_so() {
         let run = Run::new(compile(source, flags)).args(["own.snap"]);
         let outcome = run.bare();
         assert_eq!(outcome.status.code(), run.recorded().status.code(), "{source}");
-        let expected = "serving\ntm is not loaded: run me with LD_PRELOAD=libtm.so to know where my memory goes\n";
+        let expected =
+            "serving\ntm is not loaded: run me with LD_PRELOAD=libtm.so to know where my memory goes\n";
         assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), (expected, ""), "{source}");
         assert!(!outcome.folder().join("own.snap").exists());
     }

@@ -104,6 +104,7 @@ print('called')
     let run = Run::new("/usr/bin/python3").args(["-c", script]).env("TM_START", "0");
     assert_says(&run.recorded(), "called");
     // Without it there is nothing of these names.
-    let bare = Run::new("/usr/bin/python3").args(["-c", "import ctypes; ctypes.CDLL(None).tm_start(3)"]).bare();
+    let bare =
+        Run::new("/usr/bin/python3").args(["-c", "import ctypes; ctypes.CDLL(None).tm_start(3)"]).bare();
     assert!(bare.stderr.contains("undefined symbol: tm_start"), "{}", bare.stderr);
 }

@@ -70,7 +70,8 @@ tests! { "tracemalloc_track.c":
 #[test]
 fn test_get_traces() {
     let outcome = passes("tracemalloc_api.c", "test_get_traces");
-    let line: u32 = outcome.stdout.trim().strip_prefix("line ").expect("it says it").parse().expect("a number");
+    let line: u32 =
+        outcome.stdout.trim().strip_prefix("line ").expect("it says it").parse().expect("a number");
     let snapshot = load(&outcome.folder(), "get_traces.snap");
     assert_eq!(snapshot.traces.len(), 1, "{snapshot:?}");
     let trace = &snapshot.traces[0];
