@@ -59,6 +59,8 @@ pub struct Symbolizer {
     /// By path, then by build-id and size: one path may have held several files.
     modules: FxHashMap<String, Vec<Module>>,
     problems: Vec<String>,
+    /// How many threads look up, at most.
+    n_threads_max: usize,
 }
 
 impl Symbolizer {
@@ -76,7 +78,14 @@ impl Symbolizer {
             names: Names::default(),
             modules: FxHashMap::default(),
             problems: Vec::new(),
+            n_threads_max: usize::MAX,
         }
+    }
+
+    /// The same without threads of its own.
+    #[must_use]
+    pub fn on_one_thread(self) -> Symbolizer {
+        Symbolizer { n_threads_max: 1, ..self }
     }
 
     /// Looks up in one go what [`Symbolizer::frames`] will be asked for, several modules at a time: for each module its
@@ -92,7 +101,7 @@ impl Symbolizer {
                 new.push(Wanted { image: image.clone(), offsets: offsets.collect() });
             }
         }
-        for (wanted, opened) in new.iter().zip(open_all(&new, &self.debug_folder, &self.names)) {
+        for (wanted, opened) in new.iter().zip(self.open_all(&new)) {
             self.add(&wanted.image, opened);
         }
     }
@@ -113,6 +122,10 @@ impl Symbolizer {
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.problems
+    }
+
+    fn open_all(&self, wanted: &[Wanted]) -> Vec<Opened> {
+        open_all(wanted, &self.debug_folder, &self.names, self.n_threads_max)
     }
 
     fn add(&mut self, image: &ModuleImage, opened: Opened) {

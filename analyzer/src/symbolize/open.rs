@@ -1,4 +1,4 @@
-//! Opens modules and looks up what is wanted of them, as many at a time as there are processors.
+//! Opens modules and looks up what is wanted of them, as many at a time as there are processors, or fewer.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -35,8 +35,13 @@ impl Wanted {
     }
 }
 
-/// Opens all of `wanted`; in their order.
-pub(super) fn open_all(wanted: &[Wanted], debug_folder: &Path, names: &Names) -> Vec<Opened> {
+/// Opens all of `wanted`, on at most `n_threads_max` threads, of which the caller's is one; in their order.
+pub(super) fn open_all(
+    wanted: &[Wanted],
+    debug_folder: &Path,
+    names: &Names,
+    n_threads_max: usize,
+) -> Vec<Opened> {
     let next = AtomicUsize::new(0);
     let opened: Vec<Mutex<Option<Opened>>> = wanted.iter().map(|_| Mutex::new(None)).collect();
     let open_next = || {
@@ -45,9 +50,10 @@ pub(super) fn open_all(wanted: &[Wanted], debug_folder: &Path, names: &Names) ->
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(module);
         }
     };
+    let n_wanted = wanted.len().min(n_threads_max);
+    let n_processors = if n_wanted > 1 { thread::available_parallelism().map_or(1, NonZero::get) } else { 1 };
     thread::scope(|scope| {
-        let n_processors = thread::available_parallelism().map_or(1, NonZero::get);
-        for _ in 1..n_processors.min(wanted.len()) {
+        for _ in 1..n_processors.min(n_wanted) {
             // Without the thread the others do its part.
             let _ = thread::Builder::new().spawn_scoped(scope, open_next);
         }

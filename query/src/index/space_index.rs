@@ -72,7 +72,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::testing::Random;
+    use crate::recordings::Random;
 
     /// Against a map of blocks that are looked through one by one.
     #[test]
