@@ -1,7 +1,7 @@
 //! Ten million blocks of real memory: what a walk of them costs. Not run by itself:
 //! `cargo test --release -p tm-query --lib large -- --ignored --nocapture --test-threads 1`.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Processes, run};
@@ -57,22 +57,22 @@ fn measure(name: &str, arena: &Arena, root: u64) {
     drop(builder);
     let before = held_bytes();
     let recording = Recording::open(file.path()).unwrap();
-    let start = Instant::now();
+    let start = ProcessorTime::now();
     run(
         &recording,
         Processes::One(ProcessIndex(0)),
         Stamp(u64::MAX),
         |_| (),
         |engine, ()| {
-            let (replayed, table) = (start.elapsed(), held_bytes() - before);
-            let start = Instant::now();
+            let (replayed, table) = (start.since(), held_bytes() - before);
+            let start = ProcessorTime::now();
             let index = Index::of(engine.live());
-            let (indexed, with_index) = (start.elapsed(), held_bytes() - before);
+            let (indexed, with_index) = (start.since(), held_bytes() - before);
             let finder = Finder::new(engine.live(), &index);
             let root = finder.smallest(arena.address(root)).unwrap();
-            let start = Instant::now();
+            let start = ProcessorTime::now();
             let found = walk(root, &finder, OwnMemory::default(), Limits::NONE, &mut ()).unwrap();
-            let walked = start.elapsed();
+            let walked = start.since();
             assert_eq!((found.count, found.size, found.is_cut), (N_BLOCKS, N_BLOCKS * SIZE, false));
             println!(
                 "{name}: replayed in {replayed:?} ({} B a block), index in {indexed:?} ({:.2} B a block), \
@@ -84,6 +84,29 @@ fn measure(name: &str, arena: &Arena, root: u64) {
         },
     )
     .unwrap();
+}
+
+/// The user's and the system's that this thread has used: others may be at work on the machine.
+#[derive(Clone, Copy, Debug)]
+struct ProcessorTime {
+    user: Duration,
+    system: Duration,
+}
+
+impl ProcessorTime {
+    fn now() -> ProcessorTime {
+        // SAFETY: all zeros is a value of it.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the usage is ours to write.
+        unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+        let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, 1000 * time.tv_usec as u32);
+        ProcessorTime { user: time(usage.ru_utime), system: time(usage.ru_stime) }
+    }
+
+    fn since(self) -> ProcessorTime {
+        let now = ProcessorTime::now();
+        ProcessorTime { user: now.user - self.user, system: now.system - self.system }
+    }
 }
 
 /// The order in which blocks of a shuffled structure were made.

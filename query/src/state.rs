@@ -25,12 +25,8 @@ impl State {
     pub fn open(host: &Host<'_>) -> Answer<State> {
         let identity = host.identity();
         // What the program sees of peaks is what tracemalloc says; and no descriptor stays open in it.
-        let options = Options { resets_peak: true, keep_open: false };
+        let options = Options { resets_peak: true, keep_open: false, identity: Some(identity.file) };
         let follower = Follower::open(host.path(), identity.process, options)?;
-        if follower.recording().file.identity() != identity.file {
-            let path = host.path().display();
-            return Err(Failure::Failed(format!("{path} is not this process's recording: it was moved or deleted")));
-        }
         let books = Books::of(follower.live());
         Ok(State { follower, books, names: Names::default() })
     }

@@ -18,7 +18,7 @@ static FIRST: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
 /// A process's. It lives for ever.
 struct Node {
     identity: Identity,
-    /// `None` before the first question, and after one that failed.
+    /// `None` before the first question.
     state: Mutex<Option<State>>,
     next: *const Node,
 }
@@ -29,13 +29,13 @@ struct Node {
 /// The recording cannot be read, or those of `ask`.
 pub fn with_present<T>(host: &Host<'_>, ask: impl FnOnce(&mut State) -> Answer<T>) -> Answer<T> {
     let mut place = node(host.identity()).state.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut state = match place.take() {
+    let state = match place.take() {
         Some(state) => state,
         None => State::open(host)?,
     };
-    // What cannot be read any further is begun anew the next time.
+    let state = place.insert(state);
     state.catch_up(host)?;
-    ask(place.insert(state))
+    ask(state)
 }
 
 /// The node of a process, made if there is none.

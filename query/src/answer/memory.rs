@@ -1,7 +1,7 @@
 //! How much lives, and how much did at most.
 
 use tm_analyzer::replay::Account;
-use tm_common::ids::{Domain, Space};
+use tm_common::ids::{Domain, Space, Stamp};
 
 use crate::state::State;
 
@@ -24,7 +24,7 @@ pub fn of_domain(state: &State, domain: Domain) -> (u64, u64) {
 }
 
 /// Makes what lives now the peak.
-pub fn reset_peak(state: &mut State) {
-    state.follower.reset_peak();
+pub fn reset_peak(state: &mut State, now: Stamp) {
+    state.follower.reset_peak(now);
     state.books.sums.reset_peak();
 }
