@@ -8,7 +8,9 @@
 //! ran is not used, and what stands in the way of a module's names is a sentence in [`Symbolizer::problems`], never
 //! an error: such frames are `file+0xoffset`.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use rustc_hash::FxHashMap;
 
@@ -59,7 +61,6 @@ pub struct Symbolizer {
     /// By path, then by build-id and size: one path may have held several files.
     modules: FxHashMap<String, Vec<Module>>,
     problems: Vec<String>,
-    /// How many threads look up, at most.
     n_threads_max: usize,
 }
 
@@ -78,13 +79,13 @@ impl Symbolizer {
             names: Names::default(),
             modules: FxHashMap::default(),
             problems: Vec::new(),
-            n_threads_max: usize::MAX,
+            n_threads_max: thread::available_parallelism().map_or(1, NonZero::get),
         }
     }
 
-    /// The same without threads of its own.
+    /// The same, with no thread besides the calling one.
     #[must_use]
-    pub fn on_one_thread(self) -> Symbolizer {
+    pub fn without_threads(self) -> Symbolizer {
         Symbolizer { n_threads_max: 1, ..self }
     }
 
@@ -101,7 +102,9 @@ impl Symbolizer {
                 new.push(Wanted { image: image.clone(), offsets: offsets.collect() });
             }
         }
-        for (wanted, opened) in new.iter().zip(self.open_all(&new)) {
+        for (wanted, opened) in
+            new.iter().zip(open_all(&new, &self.debug_folder, &self.names, self.n_threads_max))
+        {
             self.add(&wanted.image, opened);
         }
     }
@@ -122,10 +125,6 @@ impl Symbolizer {
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.problems
-    }
-
-    fn open_all(&self, wanted: &[Wanted]) -> Vec<Opened> {
-        open_all(wanted, &self.debug_folder, &self.names, self.n_threads_max)
     }
 
     fn add(&mut self, image: &ModuleImage, opened: Opened) {

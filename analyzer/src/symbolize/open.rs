@@ -1,6 +1,5 @@
-//! Opens modules and looks up what is wanted of them, as many at a time as there are processors, or fewer.
+//! Opens modules and looks up what is wanted of them, several at a time.
 
-use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -35,7 +34,7 @@ impl Wanted {
     }
 }
 
-/// Opens all of `wanted`, on at most `n_threads_max` threads, of which the caller's is one; in their order.
+/// Opens all of `wanted`, with up to `n_threads_max` threads, of which the calling one is the first; in their order.
 pub(super) fn open_all(
     wanted: &[Wanted],
     debug_folder: &Path,
@@ -50,10 +49,8 @@ pub(super) fn open_all(
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(module);
         }
     };
-    let n_wanted = wanted.len().min(n_threads_max);
-    let n_processors = if n_wanted > 1 { thread::available_parallelism().map_or(1, NonZero::get) } else { 1 };
     thread::scope(|scope| {
-        for _ in 1..n_processors.min(n_wanted) {
+        for _ in 1..n_threads_max.min(wanted.len()) {
             // Without the thread the others do its part.
             let _ = thread::Builder::new().spawn_scoped(scope, open_next);
         }
