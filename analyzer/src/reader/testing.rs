@@ -132,6 +132,11 @@ impl RecordingBuilder {
         self.record(MetadataKind::Name, &body);
     }
 
+    /// The bytes of all metadata so far, which are taken out.
+    pub fn take_metadata(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.metadata)
+    }
+
     pub fn record(&mut self, kind: MetadataKind, body: &[u8]) {
         let len = (WORD_BYTES + body.len()).next_multiple_of(WORD_BYTES);
         let end = self.metadata.len() + len;
@@ -227,7 +232,7 @@ impl RecordingBuilder {
         file_of(&self.build())
     }
 
-    fn header(&self, end_grain: u64) -> Vec<u8> {
+    pub fn header(&self, end_grain: u64) -> Vec<u8> {
         let mut file = vec![0; GRAIN_BYTES];
         let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
@@ -264,7 +269,7 @@ fn segment(kind: SegmentKind, grains: u16, used: usize) -> SegmentHeader {
     }
 }
 
-fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
+pub(crate) fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
     let mapped = header.mapped();
     let mut bytes = words32(&[mapped.magic]);
     bytes.extend(mapped.kind.to_le_bytes());
@@ -275,10 +280,10 @@ fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
     bytes
 }
 
-fn words32(words: &[u32]) -> Vec<u8> {
+pub(crate) fn words32(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-fn words64(words: &[u64]) -> Vec<u8> {
+pub(crate) fn words64(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
