@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
-use tm_analyzer::replay::Processes;
 use tm_common::api::{TotalSizeOptions, TotalSizeResult, Traceback, Walk, result};
 use tm_common::ids::Domain;
 use tm_common::query::{QueryApi, QueryHost};
@@ -101,8 +100,8 @@ unsafe extern "C" fn get_domain_memory(
 unsafe extern "C" fn reset_peak(host: *const QueryHost) -> c_int {
     // SAFETY: the host is the caller's.
     unsafe {
-        ask(host, |_, state| {
-            memory::reset_peak(state);
+        ask(host, |host, state| {
+            memory::reset_peak(state, host.now());
             Ok(())
         })
     }
@@ -114,9 +113,7 @@ unsafe extern "C" fn dump_snapshot(host: *const QueryHost, path: *const c_char) 
     }
     // SAFETY: the path is the caller's.
     let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes()));
-    let dump = |host: &Host<'_>, state: &mut State| {
-        dump::dump(state, Processes::One(host.identity().process), path)
-    };
+    let dump = |host: &Host<'_>, state: &mut State| dump::dump(state, host.now(), path);
     // SAFETY: the host is the caller's.
     unsafe { ask(host, dump) }
 }

@@ -54,4 +54,7 @@ impl Observer for Books {
     fn forgot(&mut self, block: &Block, _stamp: Stamp) {
         self.remove(block);
     }
+    fn peak_was_reset(&mut self, _stamp: Stamp) {
+        self.sums.reset_peak();
+    }
 }

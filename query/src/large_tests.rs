@@ -7,7 +7,7 @@ use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Processes, run};
 use tm_common::event::Event;
 use tm_common::functions::Function;
-use tm_common::ids::{Address, ProcessIndex, RingIndex, StackId, Stamp};
+use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
 
 use crate::allocator::held_bytes;
 use crate::finder::Finder;

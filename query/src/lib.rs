@@ -26,13 +26,13 @@ mod walk;
 
 mod finder;
 
-//mod names;
-//mod state;
-//mod states;
+mod names;
+mod state;
+mod states;
 
-//mod answer;
+mod answer;
 
-//mod abi;
+mod abi;
 
 #[cfg(test)]
 mod large_tests;
@@ -42,4 +42,4 @@ mod large_tests;
 #[path = "../../analyzer/src/reader/testing.rs"]
 mod recordings;
 
-//pub use abi::tm_query_api;
+pub use abi::tm_query_api;

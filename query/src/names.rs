@@ -10,7 +10,7 @@ use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Block;
 use tm_analyzer::report::label;
 use tm_analyzer::snapshot::Namer;
-use tm_common::ids::StackId;
+use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
 /// The names so far.
 pub struct Names {
@@ -18,17 +18,33 @@ pub struct Names {
     pub namer: Namer,
     plumbing: Plumbing,
     locations: FxHashMap<StackId, Arc<CStr>>,
+    /// What they were made for: the most frames of a stack, and how many modules were known.
+    made_for: (u32, usize),
 }
 
 impl Default for Names {
     fn default() -> Names {
-        // The program gets no thread of ours.
-        let namer = Namer::new().on_one_thread();
-        Names { namer, plumbing: Plumbing::known(), locations: FxHashMap::default() }
+        Names {
+            namer: Namer::without_threads(),
+            plumbing: Plumbing::known(),
+            locations: FxHashMap::default(),
+            made_for: (0, 0),
+        }
     }
 }
 
 impl Names {
+    /// Makes the names those of `process` as it is at `now`.
+    pub fn refresh(&mut self, recording: &Recording, process: ProcessIndex, now: Stamp) {
+        let n_frames_max = recording.n_frames_max_at(process, now);
+        let made_for = (n_frames_max, recording.modules.all().len());
+        if self.made_for != made_for {
+            self.made_for = made_for;
+            self.namer.limit_frames(n_frames_max);
+            self.locations.clear();
+        }
+    }
+
     /// `file:line` of the frame to blame for what `stack` allocated, outside of the allocation plumbing.
     pub fn location(&mut self, recording: &Recording, stack: StackId) -> Arc<CStr> {
         if !self.locations.contains_key(&stack) {

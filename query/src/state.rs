@@ -36,7 +36,9 @@ impl State {
     /// # Errors
     /// The recording cannot be read any further.
     pub fn catch_up(&mut self, host: &Host<'_>) -> Answer<()> {
-        self.follower.catch_up(host.now(), &mut self.books)?;
+        let now = host.now();
+        self.follower.catch_up(now, &mut self.books)?;
+        self.names.refresh(self.follower.recording(), self.follower.process(), now);
         Ok(())
     }
 

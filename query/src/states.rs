@@ -47,9 +47,9 @@ fn node(identity: Identity) -> &'static Node {
         if let Some(known) = nodes(first).find(|node| node.identity == identity) {
             return known;
         }
-        let mut node = made.take().unwrap_or_else(|| {
-            Box::new(Node { identity, state: Mutex::new(None), next: ptr::null() })
-        });
+        let mut node = made
+            .take()
+            .unwrap_or_else(|| Box::new(Node { identity, state: Mutex::new(None), next: ptr::null() }));
         node.next = first;
         let node = Box::into_raw(node);
         // Release: publishes the node. Acquire is not needed to try again, which loads.

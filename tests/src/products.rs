@@ -24,7 +24,17 @@ pub fn products() -> &'static Products {
     PRODUCTS.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--release", "-p", "tm-preload", "-p", "tm-query", "-p", "tm-analyzer"]);
+        build.args([
+            "build",
+            "--quiet",
+            "--release",
+            "-p",
+            "tm-preload",
+            "-p",
+            "tm-query",
+            "-p",
+            "tm-analyzer",
+        ]);
         let status = build.current_dir(workspace()).status().expect("cargo starts");
         assert!(status.success(), "the products do not build: {status}");
         let release = target_folder().join("release");

@@ -15,18 +15,18 @@ use crate::state::State;
 ///
 /// # Errors
 /// Nothing is traced, or the file cannot be written.
-pub fn dump(state: &mut State, now: Stamp, process: Processes, path: &Path) -> Answer<()> {
+pub fn dump(state: &mut State, now: Stamp, path: &Path) -> Answer<()> {
     state.check_is_tracing()?;
-    let snapshot = snapshot(state, now, process);
+    let snapshot = snapshot(state, now);
     // What is no file, as a terminal or a pipe, is written to; of a link, what it leads to.
     if fs::metadata(path).is_ok_and(|status| !status.is_file()) {
         return Ok(snapshot.dump(path)?);
     }
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let beside = beside(&path);
-    let written = snapshot.dump(&beside).and_then(|()| {
-        fs::rename(&beside, &path).map_err(|error| Error::io("write", &path, error))
-    });
+    let written = snapshot
+        .dump(&beside)
+        .and_then(|()| fs::rename(&beside, &path).map_err(|error| Error::io("write", &path, error)));
     if written.is_err() {
         // It may not have come to be.
         let _ = fs::remove_file(&beside);
@@ -41,7 +41,7 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn snapshot(state: &mut State, now: Stamp, process: Processes) -> Snapshot {
+fn snapshot(state: &mut State, now: Stamp) -> Snapshot {
     let mut blocks: Vec<Block> = state.follower.live().iter(Account::Traced).collect();
     blocks.sort_unstable_by_key(|block| (block.space, block.address));
     let recording = state.follower.recording();
@@ -49,6 +49,7 @@ fn snapshot(state: &mut State, now: Stamp, process: Processes) -> Snapshot {
     let totals = state.follower.totals();
     let live = totals.live(Account::Traced);
     let moment_ns = recording.ns(now);
+    let process = Processes::One(state.follower.process());
     snapshot.origin = Some(Origin {
         moment: Moment::TimeNs(moment_ns).to_string(),
         moment_ns,
@@ -56,7 +57,7 @@ fn snapshot(state: &mut State, now: Stamp, process: Processes) -> Snapshot {
         live_blocks: live.blocks,
         unknown_frees: totals.unknown_frees,
         duration_ns: moment_ns,
-        ..state.names.namer.origin(recording, process, &[])
+        ..state.names.namer.origin(recording, process, &state.follower.problems())
     });
     snapshot
 }

@@ -19,7 +19,7 @@ pub unsafe fn text(traceback: &api::Traceback, limit: c_int, most_recent_first: 
     let frame = |frame: &api::Frame| {
         // SAFETY: the caller's.
         let filename = (!frame.filename.is_null()).then(|| unsafe { CStr::from_ptr(frame.filename) });
-        Frame::new(&filename.unwrap_or_default().to_string_lossy(), frame.lineno)
+        Frame::new(&*filename.unwrap_or_default().to_string_lossy(), frame.lineno)
     };
     let frames: Vec<Frame> = frames.iter().map(frame).collect();
     lines(frames, limit, most_recent_first, &mut SourceFiles::default())

@@ -57,8 +57,14 @@ pub fn of_pointer(
 }
 
 fn limits(options: &TotalSizeOptions) -> Limits {
-    let or_none = |limit: usize| if limit == 0 { usize::MAX } else { limit };
-    Limits { depth_max: or_none(options.depth_max), blocks_max: or_none(options.blocks_max) as u64 }
+    let mut limits = Limits::NONE;
+    if options.depth_max > 0 {
+        limits.depth_max = options.depth_max;
+    }
+    if options.blocks_max > 0 {
+        limits.blocks_max = options.blocks_max as u64;
+    }
+    limits
 }
 
 impl OwnedResult {

@@ -1,9 +1,9 @@
 //! Where a block was allocated.
 
 use std::ffi::{CString, c_char};
+use std::iter::repeat;
 use std::ptr;
 
-use tm_analyzer::model::Frame;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Block;
 use tm_analyzer::snapshot::Namer;
@@ -43,7 +43,8 @@ pub fn of_object(state: &mut State, address: u64) -> Answer<Box<OwnedTraceback>>
 
 impl OwnedTraceback {
     fn new(recording: &Recording, namer: &mut Namer, block: &Block) -> Box<OwnedTraceback> {
-        let (frames, total_nframe) = frames(recording, namer, block);
+        let traceback = namer.traceback(recording, block.stack);
+        let addresses = namer.addresses(recording, block.stack);
         let mut texts = Vec::new();
         let mut text = |text: &str| {
             let text = c_text(text);
@@ -51,19 +52,21 @@ impl OwnedTraceback {
             texts.push(text);
             pointer
         };
-        let frames: Vec<api::Frame> = frames
+        let frames: Vec<api::Frame> = traceback
+            .frames()
             .iter()
+            .zip(addresses.into_iter().chain(repeat(0)))
             .map(|(frame, address)| api::Frame {
                 filename: text(&frame.filename),
                 lineno: frame.lineno,
                 function: frame.function.as_deref().map_or(ptr::null::<c_char>(), &mut text),
-                address: *address as usize,
+                address: address as usize,
             })
             .collect();
         let seen = api::Traceback {
             frames: frames.as_ptr(),
             n_frames: frames.len(),
-            total_nframe,
+            total_nframe: traceback.total_nframe().unwrap_or(0) as usize,
             address: block.address.0 as usize,
             size: block.size as usize,
             domain: recording.domain(block.space).0.0,
@@ -84,23 +87,4 @@ impl OwnedTraceback {
             drop(unsafe { Box::from_raw(traceback.cast::<OwnedTraceback>()) });
         }
     }
-}
-
-/// The frames of a block's stack, oldest first, each with its return address (0 of inlined functions), and how deep the
-/// stack was (0: not known), inlined functions counted.
-fn frames(recording: &Recording, namer: &mut Namer, block: &Block) -> (Vec<(Frame, u64)>, usize) {
-    let Some(stack) = recording.stack(block.stack) else { return (vec![(Frame::unknown(), 0)], 0) };
-    let total_depth = stack.total_depth();
-    let (mut frames, mut n_physical) = (Vec::new(), 0);
-    for physical in stack {
-        let named = namer.frames(recording, physical);
-        // The most inlined comes first; the last is the function that was called.
-        let n_inlined = named.len().saturating_sub(1);
-        let address = |place: usize| if place == n_inlined { physical.pc } else { 0 };
-        frames.extend(named.iter().enumerate().map(|(place, frame)| (frame.clone(), address(place))));
-        n_physical += 1;
-    }
-    let n_inlined = frames.len() - n_physical;
-    frames.reverse();
-    (frames, total_depth.map_or(0, |depth| depth as usize + n_inlined))
 }
