@@ -2,6 +2,7 @@
 // for, and of strings from their capacity.
 #include "tm.h"
 #include <cstdio>
+#include <cstring>
 #include <list>
 #include <map>
 #include <memory>
@@ -23,7 +24,8 @@ template <class T> struct Counting {
     T *allocate(size_t n) {
         counted.size += n * sizeof(T);
         counted.count++;
-        return static_cast<T *>(::operator new(n * sizeof(T)));
+        // Empty: room that its owner has not written to yet may hold old pointers, which count as any other.
+        return static_cast<T *>(std::memset(::operator new(n * sizeof(T)), 0, n * sizeof(T)));
     }
     void deallocate(T *pointer, size_t n) {
         counted.size -= n * sizeof(T);
