@@ -170,7 +170,7 @@ impl Recording {
             // Number 0 is no tag.
             n_tags: AtomicU32::new(1),
             n_spaces: AtomicU32::new(Space::FIRST_OWN.0.into()),
-            requests: [const { MappedRequest::FREE }; REQUESTS_MAX],
+            requests: [const { MappedRequest::free() }; REQUESTS_MAX],
         }
     }
 }
