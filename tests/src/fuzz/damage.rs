@@ -143,7 +143,7 @@ fn flip_bits(file: &mut Vec<u8>, random: &mut Random) {
 }
 
 /// What stands before the file's length and the pids of writers, which readers pass over.
-const HEADER_BYTES: usize = 208;
+const READ_HEADER_BYTES: usize = 208;
 
 fn requests(file: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..1 + random.below(4) {
@@ -161,7 +161,7 @@ fn file_header(file: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..1 + random.below(3) {
         // The magic and the version only now and then: they end the case.
         let first = if random.once_in(10) { 0 } else { 12 };
-        let (width, at) = (*random.of(&[1, 2, 4, 8]), first + random.below(HEADER_BYTES - first));
+        let (width, at) = (*random.of(&[1, 2, 4, 8]), first + random.below(READ_HEADER_BYTES - first));
         put(file, at / width * width, width, random.awkward());
     }
 }
