@@ -85,6 +85,18 @@ impl RecordingBuilder {
         ProcessIndex(process)
     }
 
+    /// A process that runs here.
+    pub fn process_of(&mut self, pid: u32) -> ProcessIndex {
+        let mut body = words32(&[self.n_processes, u32::MAX, pid, 99, 0, 0]);
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+        body.extend(words64(&[0, start.and_then(|start| start.parse().ok()).expect("a number"), 0]));
+        body.extend(words32(&[0, 0]));
+        self.record(MetadataKind::Process, &body);
+        self.n_processes += 1;
+        ProcessIndex(self.n_processes - 1)
+    }
+
     pub fn text(&mut self, process: u32, kind: TextKind, text: &str) {
         let mut body = words32(&[process, kind as u32, text.len() as u32, 0]);
         body.extend_from_slice(text.as_bytes());
