@@ -8,6 +8,7 @@
 
 pub mod analysis;
 pub mod error;
+pub mod follow;
 pub mod inspect;
 pub mod model;
 pub mod reader;

@@ -28,9 +28,10 @@ pub fn take_snapshot(
     selection: &Selection,
 ) -> Result<Snapshot> {
     let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
-    let mut namer = Namer::new(recording);
-    let mut snapshot = namer.snapshot(&raw.blocks);
-    snapshot.origin = Some(origin_at(&namer, processes, moment, &raw));
+    let mut namer = Namer::new();
+    namer.limit_frames(raw.n_frames_max);
+    let mut snapshot = namer.snapshot(recording, &raw.blocks);
+    snapshot.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
     Ok(snapshot)
 }
 
@@ -45,66 +46,114 @@ pub fn take_tally(
     selection: &Selection,
 ) -> Result<Tally> {
     let raw: RawSnapshot<StackSums> = replay::snapshot(recording, processes, moment, selection)?;
-    let mut namer = Namer::new(recording);
-    let mut tally = namer.tally(&raw.blocks);
-    tally.origin = Some(origin_at(&namer, processes, moment, &raw));
+    let mut namer = Namer::new();
+    namer.limit_frames(raw.n_frames_max);
+    let mut tally = namer.tally(recording, &raw.blocks);
+    tally.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
     Ok(tally)
 }
 
-fn origin_at<B>(namer: &Namer<'_>, processes: Processes, moment: &Moment, raw: &RawSnapshot<B>) -> Origin {
+fn origin_at<B>(
+    namer: &Namer,
+    recording: &Recording,
+    processes: Processes,
+    moment: &Moment,
+    raw: &RawSnapshot<B>,
+) -> Origin {
     Origin {
         moment: moment.to_string(),
         moment_ns: raw.moment_ns,
         live_bytes: raw.live_bytes,
         live_blocks: raw.live_blocks,
         unknown_frees: raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum(),
-        ..namer.origin(processes, &raw.problems)
+        ..namer.origin(recording, processes, &raw.problems)
     }
 }
 
-/// Gives stacks their names, each once: all its blocks share a traceback.
-pub struct Namer<'a> {
-    recording: &'a Recording,
+/// Gives stacks their names, each once: all its blocks share a traceback. It goes on to be right while the recording
+/// grows; it is of one recording.
+pub struct Namer {
     symbolizer: Symbolizer,
+    /// The most frames of a stack; `None` for as many as the recording ever kept.
+    n_frames_max: Option<u32>,
     of_stack: FxHashMap<StackId, Traceback>,
+    /// What the tracebacks in `of_stack` were made for: the most frames, and how many modules were known.
+    made_for: (u32, usize),
+    /// Of code that belongs to a module.
     of_address: FxHashMap<(Epoch, u64, bool), Arc<[Frame]>>,
+    unknown: Traceback,
 }
 
-impl<'a> Namer<'a> {
-    /// For stacks of `recording`.
-    pub fn new(recording: &'a Recording) -> Namer<'a> {
+impl Default for Namer {
+    fn default() -> Namer {
+        Namer::with(Symbolizer::new())
+    }
+}
+
+impl Namer {
+    /// One that names all frames that are kept.
+    pub fn new() -> Namer {
+        Namer::default()
+    }
+
+    /// One that makes no thread besides the calling one, as it must be inside of a recorded process.
+    pub fn without_threads() -> Namer {
+        Namer::with(Symbolizer::new().without_threads())
+    }
+
+    fn with(symbolizer: Symbolizer) -> Namer {
         Namer {
-            recording,
-            symbolizer: Symbolizer::new(),
+            symbolizer,
+            n_frames_max: None,
             of_stack: FxHashMap::default(),
+            made_for: (0, 0),
             of_address: FxHashMap::default(),
+            unknown: Traceback::new(vec![Frame::unknown()], None),
         }
     }
 
+    /// From here on at most `n_frames_max` frames of a stack are named, and of 1 the whole depth is not known.
+    pub fn limit_frames(&mut self, n_frames_max: u32) {
+        self.n_frames_max = Some(n_frames_max);
+    }
+
     /// `blocks` with their tracebacks, without an origin.
-    pub fn snapshot(&mut self, blocks: &[Block]) -> Snapshot {
-        self.prepare(blocks.iter().map(|block| block.stack));
-        let trace = |block: &Block| Trace { domain: 0, size: block.size, traceback: self.of(block.stack) };
-        Snapshot::new(blocks.iter().map(trace).collect(), self.recording.header.n_frames_max)
+    pub fn snapshot(&mut self, recording: &Recording, blocks: &[Block]) -> Snapshot {
+        self.prepare(recording, blocks.iter().map(|block| block.stack));
+        let trace = |block: &Block| Trace {
+            domain: recording.domain(block.space).0.0,
+            size: block.size,
+            traceback: self.of(recording, block.stack),
+        };
+        Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording))
     }
 
     /// `sums` with their tracebacks, without an origin.
-    pub fn tally(&mut self, sums: &StackSums) -> Tally {
+    pub fn tally(&mut self, recording: &Recording, sums: &StackSums) -> Tally {
         let sums = sums.sorted();
-        self.prepare(sums.iter().map(|(stack, _)| *stack));
+        self.prepare(recording, sums.iter().map(|(stack, _)| *stack));
         let statistic = |(stack, sum): (StackId, Sum)| Statistic {
-            traceback: self.of(stack),
+            traceback: self.of(recording, stack),
             size: sum.size,
             count: sum.count,
         };
         let stacks = sums.into_iter().map(statistic).collect();
-        Tally { stacks, traceback_limit: self.recording.header.n_frames_max, origin: None }
+        Tally { stacks, traceback_limit: self.limit(recording), origin: None }
+    }
+
+    /// The frames of one stack.
+    pub fn traceback(&mut self, recording: &Recording, stack: StackId) -> Traceback {
+        self.prepare(recording, std::iter::once(stack));
+        self.of(recording, stack)
+    }
+
+    fn limit(&self, recording: &Recording) -> u32 {
+        self.n_frames_max.unwrap_or_else(|| recording.n_frames_max())
     }
 
     /// What is to be said of `processes`, without a moment. `problems` are those of the replay; those with the names
     /// so far are added.
-    pub fn origin(&self, processes: Processes, problems: &[Problem]) -> Origin {
-        let recording = self.recording;
+    pub fn origin(&self, recording: &Recording, processes: Processes, problems: &[Problem]) -> Origin {
         let first = recording.first_process();
         let process = match processes {
             Processes::One(index) => recording.process(index),
@@ -127,13 +176,18 @@ impl<'a> Namer<'a> {
     }
 
     /// Looks the addresses of all `stacks` up in one go.
-    fn prepare(&mut self, stacks: impl Iterator<Item = StackId>) {
+    fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
+        let (limit, n_modules) = (self.limit(recording), recording.modules.all().len());
+        if self.made_for != (limit, n_modules) {
+            // Code that seemed to belong to no file may be that of one which has become known since.
+            self.made_for = (limit, n_modules);
+            self.of_stack.clear();
+        }
         let (mut seen, mut frames_seen) = (FxHashSet::default(), FxHashSet::default());
         let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
         let mut place_of = FxHashMap::default();
-        let recording = self.recording;
         let new = stacks.filter(|&id| seen.insert(id) && !self.of_stack.contains_key(&id));
-        for frame in new.filter_map(|id| recording.stack(id)).flatten() {
+        for frame in new.filter_map(|id| recording.stacks.stack(id, limit)).flatten() {
             let (exact, probe) = probe(&frame);
             if !frames_seen.insert((frame.epoch, frame.pc, exact)) {
                 continue;
@@ -148,40 +202,37 @@ impl<'a> Namer<'a> {
         self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));
     }
 
-    fn of(&mut self, id: StackId) -> Traceback {
+    /// The frames of a stack with inlined functions as frames of their own, which count in the total depth too.
+    fn of(&mut self, recording: &Recording, id: StackId) -> Traceback {
         if let Some(traceback) = self.of_stack.get(&id) {
             return traceback.clone();
         }
-        let traceback = self.make(id);
-        self.of_stack.insert(id, traceback.clone());
-        traceback
-    }
-
-    /// The frames of a stack with inlined functions as frames of their own, which count in the total depth too.
-    fn make(&mut self, id: StackId) -> Traceback {
-        let Some(stack) = self.recording.stack(id) else {
-            return Traceback::new(vec![Frame::unknown()], None);
+        let (limit, _) = self.made_for;
+        let Some(stack) = recording.stacks.stack(id, limit) else {
+            return self.unknown.clone();
         };
         let total_depth = stack.total_depth();
         let (mut frames, mut n_physical) = (Vec::new(), 0);
         for frame in stack {
-            frames.extend_from_slice(&self.frames_at(frame));
+            frames.extend_from_slice(&self.frames_at(recording, frame));
             n_physical += 1;
         }
         let n_inlined = (frames.len() - n_physical) as u32;
-        Traceback::new(frames, total_depth.map(|depth| depth.saturating_add(n_inlined)))
+        let traceback = Traceback::new(frames, total_depth.map(|depth| depth.saturating_add(n_inlined)));
+        self.of_stack.insert(id, traceback.clone());
+        traceback
     }
 
-    fn frames_at(&mut self, frame: StackFrame) -> Arc<[Frame]> {
+    fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> Arc<[Frame]> {
         let (exact, probe) = probe(&frame);
         let key = (frame.epoch, frame.pc, exact);
         if let Some(frames) = self.of_address.get(&key) {
             return frames.clone();
         }
-        let frames: Arc<[Frame]> = match self.recording.module_at(frame.epoch, probe) {
-            Some(module) => self.symbolizer.frames(&image(module), frame.pc, exact).into(),
-            None => [anonymous(frame.pc)].into(),
+        let Some(module) = recording.module_at(frame.epoch, probe) else {
+            return [anonymous(frame.pc)].into();
         };
+        let frames: Arc<[Frame]> = self.symbolizer.frames(&image(module), frame.pc, exact).into();
         self.of_address.insert(key, frames.clone());
         frames
     }

@@ -16,7 +16,6 @@ use crate::report::csv;
 use crate::report::header::Summary;
 use crate::report::leaks::{self, Leaks};
 use crate::report::stats::Stats;
-use crate::snapshot::Namer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,8 +55,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (young, old): (Vec<Block>, Vec<Block>) =
         raw.blocks.iter().partition(|block| block.birth > young_after);
 
-    let mut namer = Namer::new(&recorded.recording);
-    let mut named = |blocks: &[Block]| args.group.blame.apply(namer.snapshot(blocks));
+    let mut namer = recorded.namer_at(recorded.end().stamp);
+    let mut named = |blocks: &[Block]| args.group.blame.apply(namer.snapshot(&recorded.recording, blocks));
     let (mut old, mut young) = (named(&old), named(&young));
     let origin = Origin {
         live_bytes: raw.live_bytes,

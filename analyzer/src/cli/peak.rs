@@ -15,7 +15,6 @@ use crate::replay::{self, Block, Selection, Step, Timeline, Totals};
 use crate::report::csv;
 use crate::report::header::Summary;
 use crate::report::peak::{self, Ascent, Peak};
-use crate::snapshot::Namer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,8 +77,8 @@ fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Snapshot, Ascent)>
             totals = *engine.totals();
         },
     )?;
-    let mut namer = Namer::new(recording);
-    let mut named = |blocks: &[Block]| blame.apply(namer.snapshot(blocks));
+    let mut namer = recorded.namer_at(totals.peak_stamp);
+    let mut named = |blocks: &[Block]| blame.apply(namer.snapshot(recording, blocks));
     let ascent = ascent(recorded, &mut named, &blocks, &steps, &totals);
     let selected = |block: &&Block| recorded.selection.admits(block, totals.peak_stamp);
     let selected: Vec<Block> = blocks.iter().filter(selected).copied().collect();

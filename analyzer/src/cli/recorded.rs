@@ -116,15 +116,29 @@ impl Recorded {
     ) -> Result<Tally> {
         let mut sums = StackSums::default();
         let problems = self.run(|_| observer(), |_, observer| sums.merge(&sums_of(observer)))?;
-        let mut namer = Namer::new(&self.recording);
-        let mut tally = namer.tally(&sums);
+        let mut namer = Namer::new();
+        let mut tally = namer.tally(&self.recording, &sums);
         tally.origin = Some(self.origin(&namer, &problems));
         Ok(tally)
     }
 
+    /// For the blocks that were live at a moment: with as many frames as were kept then.
+    pub fn namer_at(&self, stamp: Stamp) -> Namer {
+        let of = |process| self.recording.n_frames_max_at(process, stamp);
+        let n_frames_max = match self.processes {
+            Processes::One(process) => of(process),
+            Processes::All => {
+                self.recording.processes.iter().map(|process| of(process.index)).max().unwrap_or(u32::MAX)
+            }
+        };
+        let mut namer = Namer::new();
+        namer.limit_frames(n_frames_max);
+        namer
+    }
+
     /// What the report's first lines say; `problems` are those of the replay.
-    pub fn origin(&self, namer: &Namer<'_>, problems: &[Problem]) -> Origin {
-        let mut origin = namer.origin(self.processes, problems);
+    pub fn origin(&self, namer: &Namer, problems: &[Problem]) -> Origin {
+        let mut origin = namer.origin(&self.recording, self.processes, problems);
         origin.moment = self.until_text();
         origin.moment_ns = self.until.ns;
         origin.notes.extend(self.note.clone());

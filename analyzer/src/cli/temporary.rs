@@ -57,8 +57,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             decades.iter_mut().zip(&lifetimes.decades).for_each(|(sums, more)| sums.merge(more));
         },
     )?;
-    let mut namer = Namer::new(&recorded.recording);
-    let mut named = |sums: &StackSums| args.group.blame.apply_to_tally(namer.tally(sums));
+    let mut namer = Namer::new();
+    let mut named =
+        |sums: &StackSums| args.group.blame.apply_to_tally(namer.tally(&recorded.recording, sums));
     let mut tally = named(&temporary);
     let decades = decades_by_key(&mut named, &decades, key_type, cumulative)?;
     tally.origin = Some(recorded.origin(&namer, &problems));

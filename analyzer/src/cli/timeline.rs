@@ -17,7 +17,6 @@ use crate::replay;
 use crate::report::header::Summary;
 use crate::report::timeline::{self, Point, Timeline};
 use crate::report::{csv, svg};
-use crate::snapshot::Namer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -123,8 +122,8 @@ fn highest(recorded: &Recorded, points: &[Point], problems: &[Problem]) -> Resul
                 .collect();
         },
     )?;
-    let mut namer = Namer::new(&recorded.recording);
-    let mut snapshot = namer.snapshot(&blocks);
+    let mut namer = recorded.namer_at(at);
+    let mut snapshot = namer.snapshot(&recorded.recording, &blocks);
     snapshot.origin = Some(recorded.origin(&namer, problems));
     Ok(snapshot)
 }

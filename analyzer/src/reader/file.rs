@@ -1,23 +1,32 @@
 //! Positional reads of the recording's file. No memory map: a file that shrinks while it is read must give an error,
 //! not SIGBUS.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::{Error, Result};
 
-/// An open recording file.
+/// Which file it is, whatever its name: device and inode number.
+pub type FileIdentity = (u64, u64);
+
+/// A recording file, open unless it was closed for a while.
 #[derive(Debug)]
 pub struct RecordingFile {
     path: PathBuf,
-    file: File,
+    file: Option<OpenFile>,
+    identity: FileIdentity,
     len: u64,
     event_bytes_read: AtomicU64,
 }
+
+/// An open file, which several readers may share.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenFile(Arc<File>);
 
 impl RecordingFile {
     /// Opens `path`.
@@ -33,13 +42,18 @@ impl RecordingFile {
             let what = "is not a regular file; copy the recording to one";
             return Err(Error::Message(format!("{} {what}", path.display())));
         }
-        let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
-        let len = file.metadata().map_err(|source| Error::io("read", path, source))?.len();
-        if len == 0 {
+        let (file, status) = open(path)?;
+        if status.len() == 0 {
             let what = "is empty; the program ended before it recorded anything, or the copy failed";
             return Err(Error::Message(format!("{} {what}", path.display())));
         }
-        Ok(RecordingFile { path: path.to_owned(), file, len, event_bytes_read: AtomicU64::new(0) })
+        Ok(RecordingFile {
+            path: path.to_owned(),
+            file: Some(file),
+            identity: identity(&status),
+            len: status.len(),
+            event_bytes_read: AtomicU64::new(0),
+        })
     }
 
     /// Its name, as it was given.
@@ -47,9 +61,37 @@ impl RecordingFile {
         &self.path
     }
 
-    /// Its size in bytes when it was opened.
+    /// Its size in bytes when it was opened, the latest time.
     pub fn len_bytes(&self) -> u64 {
         self.len
+    }
+
+    /// Which file it is.
+    pub fn identity(&self) -> FileIdentity {
+        self.identity
+    }
+
+    /// Gives the descriptor back, once nobody else has it. Reading fails until [`RecordingFile::reopen`].
+    pub(crate) fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// The open file; opens it again if it was closed.
+    ///
+    /// # Errors
+    /// It cannot be opened, or another file has its name now.
+    pub(crate) fn reopen(&mut self) -> Result<OpenFile> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let (file, status) = open(&self.path)?;
+        if identity(&status) != self.identity {
+            let what = "is another file now; the recording was moved or deleted";
+            return Err(Error::Message(format!("{} {what}", self.path.display())));
+        }
+        self.len = status.len();
+        self.file = Some(file.clone());
+        Ok(file)
     }
 
     /// Notes that a segment of events of `n_bytes` is being decoded.
@@ -68,10 +110,35 @@ impl RecordingFile {
     /// # Errors
     /// What the system says.
     pub fn read(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        match &self.file {
+            Some(file) => file.read(offset, len, buffer),
+            None => Err(io::Error::other("the file is not open")),
+        }
+    }
+
+    /// See [`OpenFile::next_data`].
+    pub fn next_data(&self, offset: u64) -> Option<u64> {
+        self.file.as_ref()?.next_data(offset)
+    }
+}
+
+fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
+    let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+    let status = file.metadata().map_err(|source| Error::io("read", path, source))?;
+    Ok((OpenFile(Arc::new(file)), status))
+}
+
+fn identity(status: &Metadata) -> FileIdentity {
+    (status.dev(), status.ino())
+}
+
+impl OpenFile {
+    /// As [`RecordingFile::read`].
+    pub fn read(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
         buffer.resize(len, 0);
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, offset + filled as u64) {
+            match self.0.read_at(rest, offset.saturating_add(filled as u64)) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -86,8 +153,8 @@ impl RecordingFile {
     /// does not know holes, `offset` itself.
     pub fn next_data(&self, offset: u64) -> Option<u64> {
         let at = i64::try_from(offset).ok()?;
-        // SAFETY: lseek takes no pointers, and the descriptor is open as long as `self.file`.
-        let found = unsafe { libc::lseek(self.file.as_raw_fd(), at, libc::SEEK_DATA) };
+        // SAFETY: lseek takes no pointers, and the descriptor is open as long as the file is.
+        let found = unsafe { libc::lseek(self.0.as_raw_fd(), at, libc::SEEK_DATA) };
         match u64::try_from(found) {
             Ok(found) => Some(found.max(offset)),
             Err(_) if io::Error::last_os_error().raw_os_error() == Some(libc::ENXIO) => None,

@@ -1,8 +1,12 @@
 //! Processes, threads, modules and epochs, from the metadata segments.
 
+use std::mem::swap;
+
+use rustc_hash::FxHashMap;
 use tm_common::ids::{Address, Domain, Epoch, ProcessIndex, Space, Stamp, TagIndex, ThreadIndex};
 use tm_common::metadata::{Ending, Metadata, NameKind, Records, TextKind};
 
+use super::Recording;
 use super::commands::{self, Command};
 use super::modules::{Module, Modules};
 
@@ -41,7 +45,7 @@ pub struct Process {
 
 impl Process {
     /// A process of which nothing is known.
-    pub(super) fn unknown(index: ProcessIndex) -> Process {
+    pub(crate) fn unknown(index: ProcessIndex) -> Process {
         Process {
             index,
             parent: None,
@@ -95,63 +99,110 @@ pub struct Tables {
     pub epochs: Vec<(Epoch, ProcessIndex)>,
 }
 
-/// Reads records one by one into [`Tables`].
+/// Reads records one by one into [`Tables`], which are sorted at any time: later ones may follow.
 #[derive(Debug, Default)]
-pub(super) struct TablesBuilder {
+pub(crate) struct TablesBuilder {
     tables: Tables,
+    /// Of processes whose own record was not read yet.
     texts: Vec<(ProcessIndex, TextKind, Vec<u8>)>,
+    /// When each thread had its name.
+    named: FxHashMap<ThreadIndex, Stamp>,
     modules: Vec<Module>,
     gone: Vec<(ProcessIndex, Epoch, Address)>,
-    /// Records that could not be read.
-    pub damaged: u64,
+    /// Whether there are modules, or ends of some, that the tables do not have.
+    has_new_modules: bool,
+    new_commands: Vec<Command>,
 }
 
 impl TablesBuilder {
-    /// Reads the records of a segment.
-    pub fn add_segment(&mut self, bytes: &[u8]) {
+    /// Reads the records of a segment. Returns how many could not be read.
+    pub fn add_segment(&mut self, bytes: &[u8]) -> u64 {
+        let mut damaged = 0;
         for record in Records::new(bytes) {
             match record {
                 Ok(record) => self.add(record),
-                Err(_) => self.damaged += 1,
+                Err(_) => damaged += 1,
             }
         }
+        damaged
     }
 
-    fn add(&mut self, record: Metadata<'_>) {
+    /// Adds a record.
+    pub fn add(&mut self, record: Metadata<'_>) {
         match record {
             Metadata::Process { .. } => self.process(record),
             Metadata::Thread { process, thread, tid, stamp, name } => {
                 let name = String::from_utf8_lossy(name).into_owned();
-                self.tables.threads.push(Thread { process, index: thread, tid, start: stamp, name });
+                self.thread(Thread { process, index: thread, tid, start: stamp, name });
             }
-            Metadata::Text { process, kind, text } => {
-                self.texts.extend(kind.map(|kind| (process, kind, text.to_vec())));
+            Metadata::Text { process, kind: Some(kind), text } => match find(&mut self.tables, process) {
+                Some(process) => set_text(process, kind, text),
+                None => self.texts.push((process, kind, text.to_vec())),
+            },
+            Metadata::Text { kind: None, .. } => {}
+            Metadata::Module(module) => {
+                self.modules.push(Module::of_record(&module));
+                self.has_new_modules = true;
             }
-            Metadata::Module(module) => self.modules.push(Module::of_record(&module)),
-            Metadata::ModuleGone { process, epoch, start, .. } => self.gone.push((process, epoch, start)),
-            Metadata::Epoch { process, epoch, .. } => self.tables.epochs.push((epoch, process)),
-            Metadata::Command { process, thread, kind, argument, stamp, name } => {
-                self.tables.commands.extend(kind.map(|kind| {
-                    let name = commands::name(name);
-                    Command { process, stamp, kind, argument, name, thread }
-                }));
+            Metadata::ModuleGone { process, epoch, start, .. } => {
+                self.gone.push((process, epoch, start));
+                self.has_new_modules = true;
             }
+            Metadata::Epoch { process, epoch, .. } => self.epoch(epoch, process),
+            Metadata::Command { process, thread, kind: Some(kind), argument, stamp, name } => {
+                let name = commands::name(name);
+                self.command(Command { process, stamp, kind, argument, name, thread });
+            }
+            Metadata::Command { kind: None, .. } => {}
             Metadata::Name { kind, number, value, name, .. } => self.name(kind, number, value, name),
         }
     }
 
+    /// Adds a command, unless it is known.
+    pub fn command(&mut self, command: Command) {
+        if let Err(place) = self.tables.commands.binary_search(&command) {
+            self.new_commands.push(command.clone());
+            self.tables.commands.insert(place, command);
+        }
+    }
+
+    /// The commands that were added since the last time.
+    pub fn take_new_commands(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.new_commands)
+    }
+
+    fn epoch(&mut self, epoch: Epoch, process: ProcessIndex) {
+        let epochs = &mut self.tables.epochs;
+        if let Err(place) = epochs.binary_search_by_key(&epoch, |(epoch, _)| *epoch) {
+            epochs.insert(place, (epoch, process));
+        }
+    }
+
+    /// A later record may give a number its name.
     fn name(&mut self, kind: Option<NameKind>, number: u32, value: u32, name: &[u8]) {
         let name = commands::name(name);
         match kind {
-            Some(NameKind::Tag) => self.tables.tags.push((TagIndex(number), name)),
-            Some(NameKind::Space) => self.tables.spaces.push((Space(number as u8), Domain(value), name)),
+            Some(NameKind::Tag) => {
+                let (tag, tags) = (TagIndex(number), &mut self.tables.tags);
+                match tags.binary_search_by_key(&tag, |(tag, _)| *tag) {
+                    Ok(place) => rename(tags.get_mut(place).map(|(_, known)| known), name),
+                    Err(place) => tags.insert(place, (tag, name)),
+                }
+            }
+            Some(NameKind::Space) => {
+                let (space, spaces) = (Space(number as u8), &mut self.tables.spaces);
+                match spaces.binary_search_by_key(&space, |(space, ..)| *space) {
+                    Ok(place) => rename(spaces.get_mut(place).map(|(.., known)| known), name),
+                    Err(place) => spaces.insert(place, (space, Domain(value), name)),
+                }
+            }
             None => {}
         }
     }
 
     fn process(&mut self, record: Metadata<'_>) {
         let Metadata::Process {
-            process,
+            process: index,
             parent,
             pid,
             ppid,
@@ -165,10 +216,20 @@ impl TablesBuilder {
         else {
             return;
         };
-        self.tables.epochs.push((epoch, process));
-        self.tables.processes.push(Process {
+        self.epoch(epoch, index);
+        match find(&mut self.tables, index) {
+            // All else of it never changes.
+            Some(known) if *known != Process::unknown(index) => {
+                if known.ending == Ending::Unknown {
+                    (known.ending, known.end) = (ended, end);
+                }
+                return;
+            }
+            _ => {}
+        }
+        self.set_process(Process {
             // Processes are numbered as they begin, so a parent's number is smaller: no circles.
-            parent: parent.filter(|&parent| parent < process),
+            parent: parent.filter(|&parent| parent < index),
             pid,
             ppid,
             epoch,
@@ -177,45 +238,84 @@ impl TablesBuilder {
             process_start,
             ending: ended,
             end,
-            ..Process::unknown(process)
+            ..Process::unknown(index)
         });
+        let texts = std::mem::take(&mut self.texts);
+        for (process, kind, text) in texts {
+            match find(&mut self.tables, process) {
+                Some(process) => set_text(process, kind, &text),
+                None => self.texts.push((process, kind, text)),
+            }
+        }
     }
 
-    /// The tables, sorted. `with_events` are the processes that have events; returns how many of them have no record.
-    pub fn finish(self, with_events: &[ProcessIndex]) -> (Tables, u64) {
-        let mut tables = self.tables;
-        tables.processes.sort_by_key(|process| process.index);
-        tables.processes.dedup_by_key(|process| process.index);
-        let mut unknown = 0;
-        for &index in with_events {
-            if let Err(place) = tables.processes.binary_search_by_key(&index, |process| process.index) {
-                tables.processes.insert(place, Process::unknown(index));
-                unknown += 1;
-            }
+    /// Puts a process in its place, which none has or one that nothing is known of.
+    fn set_process(&mut self, process: Process) {
+        let processes = &mut self.tables.processes;
+        match processes.binary_search_by_key(&process.index, |process| process.index) {
+            Ok(place) => processes.get_mut(place).into_iter().for_each(|known| *known = process.clone()),
+            Err(place) => processes.insert(place, process),
         }
-        for (index, kind, text) in self.texts {
-            if let Ok(place) = tables.processes.binary_search_by_key(&index, |process| process.index)
-                && let Some(process) = tables.processes.get_mut(place)
-            {
-                set_text(process, kind, &text);
-            }
+    }
+
+    /// A process that has events: there is to be something of it. Returns how many have no record.
+    pub fn need_process(&mut self, index: ProcessIndex) -> u64 {
+        if find(&mut self.tables, index).is_some() {
+            return 0;
         }
-        merge_threads(&mut tables.threads);
-        tables.tags.sort();
-        tables.tags.dedup_by_key(|(tag, _)| *tag);
-        // A later record may give a space its name.
-        tables.spaces.sort_by_key(|(space, ..)| *space);
-        tables.spaces.dedup_by(|later, first| {
-            let same = later.0 == first.0;
-            if same && !later.2.is_empty() {
-                first.2 = std::mem::take(&mut later.2);
+        self.set_process(Process::unknown(index));
+        1
+    }
+
+    /// One entry a thread, with its first start and its latest name.
+    fn thread(&mut self, thread: Thread) {
+        let named = self.named.entry(thread.index).or_default();
+        let is_latest = thread.start >= *named;
+        *named = thread.start.max(*named);
+        let threads = &mut self.tables.threads;
+        match threads.binary_search_by_key(&thread.index, |thread| thread.index) {
+            Ok(place) => {
+                let Some(known) = threads.get_mut(place) else { return };
+                if thread.start < known.start {
+                    (known.process, known.tid, known.start) = (thread.process, thread.tid, thread.start);
+                }
+                if is_latest {
+                    known.name = thread.name;
+                }
             }
-            same
-        });
-        tables.epochs.sort_unstable();
-        tables.epochs.dedup_by_key(|(epoch, _)| *epoch);
-        tables.modules = Modules::new(self.modules, &self.gone);
-        (tables, unknown)
+            Err(place) => threads.insert(place, thread),
+        }
+    }
+
+    /// Makes the tables have all modules.
+    pub fn place_modules(&mut self) {
+        if std::mem::take(&mut self.has_new_modules) {
+            self.tables.modules = Modules::new(self.modules.clone(), &self.gone);
+        }
+    }
+
+    /// Gives the tables to a recording, or takes them back from it.
+    pub fn exchange(&mut self, recording: &mut Recording) {
+        let tables = &mut self.tables;
+        swap(&mut tables.processes, &mut recording.processes);
+        swap(&mut tables.threads, &mut recording.threads);
+        swap(&mut tables.modules, &mut recording.modules);
+        swap(&mut tables.commands, &mut recording.commands);
+        swap(&mut tables.tags, &mut recording.tags);
+        swap(&mut tables.spaces, &mut recording.spaces);
+        swap(&mut tables.epochs, &mut recording.epochs);
+    }
+}
+
+/// The process with number `index`.
+fn find(tables: &mut Tables, index: ProcessIndex) -> Option<&mut Process> {
+    let place = tables.processes.binary_search_by_key(&index, |process| process.index).ok()?;
+    tables.processes.get_mut(place)
+}
+
+fn rename(known: Option<&mut String>, name: String) {
+    if let Some(known) = known.filter(|_| !name.is_empty()) {
+        *known = name;
     }
 }
 
@@ -230,16 +330,4 @@ fn set_text(process: &mut Process, kind: TextKind, text: &[u8]) {
             process.command_line = text.split(|&byte| byte == 0).map(string).collect();
         }
     }
-}
-
-/// One entry a thread, with its first start and its latest name.
-fn merge_threads(threads: &mut Vec<Thread>) {
-    threads.sort_by_key(|thread| (thread.index, thread.start));
-    threads.dedup_by(|later, first| {
-        let same = later.index == first.index;
-        if same {
-            first.name = std::mem::take(&mut later.name);
-        }
-        same
-    });
 }

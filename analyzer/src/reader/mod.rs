@@ -28,15 +28,17 @@ pub(crate) mod testing;
 mod tests;
 
 pub use commands::Command;
+pub(crate) use file::OpenFile;
 use file::RecordingFile;
-use metadata::TablesBuilder;
+pub(crate) use metadata::TablesBuilder;
 pub use metadata::{Process, Thread};
 pub use modules::Module;
 use modules::Modules;
 pub use origins::{Origin, Origins};
 pub use problem::Problem;
-use scan::{FoundSegment, SegmentCounts};
-use stacks::StackTable;
+pub(crate) use scan::FoundSegment;
+use scan::SegmentCounts;
+pub(crate) use stacks::{NodePlace, StackTable};
 pub use stacks::{Stack, StackFrame};
 use streams::Stream;
 
@@ -69,6 +71,8 @@ pub struct Recording {
     pub streams: Vec<Stream>,
     /// What is missing or damaged, but for what only shows when events are decoded.
     pub problems: Vec<Problem>,
+    /// The last moment that it is known of, if it is being followed; else the streams say it.
+    pub(crate) latest: Option<Stamp>,
     epochs: Vec<(Epoch, ProcessIndex)>,
 }
 
@@ -85,14 +89,15 @@ impl Recording {
         let mut layout = scan::scan(&file, &header);
         let mut problems = std::mem::take(&mut layout.problems);
         let streams = streams::streams(&layout.segments, file.len_bytes(), header.n_rings, &mut problems);
-        let mut contents = Contents::new(header.n_frames_max);
+        let mut contents = Contents::default();
         for found in &layout.segments {
             contents.load(&file, found);
         }
-        let mut with_events: Vec<ProcessIndex> = streams.iter().map(|stream| stream.process).collect();
-        with_events.dedup();
-        let damaged_metadata = contents.tables.damaged;
-        let (tables, unknown_processes) = contents.tables.finish(&with_events);
+        let mut unknown_processes = 0;
+        for stream in &streams {
+            unknown_processes += contents.tables.need_process(stream.process);
+        }
+        commands::waiting(&header).for_each(|command| contents.tables.command(command));
         let damaged_stacks = contents.damaged_nodes + contents.stacks.finish();
         for (count, problem) in [
             (contents.duplicates, Problem::DuplicateSegments { count: contents.duplicates }),
@@ -100,28 +105,43 @@ impl Recording {
                 contents.read_errors,
                 Problem::Unreadable { count: contents.read_errors, reason: contents.reason },
             ),
-            (damaged_metadata, Problem::DamagedMetadata { count: damaged_metadata }),
+            (contents.damaged_metadata, Problem::DamagedMetadata { count: contents.damaged_metadata }),
             (damaged_stacks, Problem::DamagedStacks { count: damaged_stacks }),
             (unknown_processes, Problem::UnknownProcesses { count: unknown_processes }),
         ] {
             problems.extend((count > 0).then_some(problem));
         }
-        Ok(Recording {
-            file,
+        let mut recording = Recording {
             segment_counts: layout.counts,
-            processes: tables.processes,
-            threads: tables.threads,
-            modules: tables.modules,
             stacks: contents.stacks,
-            commands: commands::merge(tables.commands, &header),
-            tags: tables.tags,
-            spaces: tables.spaces,
-            origins: Arc::default(),
             streams,
             problems,
-            epochs: tables.epochs,
+            ..Recording::empty(file, header)
+        };
+        contents.tables.place_modules();
+        contents.tables.exchange(&mut recording);
+        Ok(recording)
+    }
+
+    /// A recording of which nothing but its header was read.
+    pub(crate) fn empty(file: RecordingFile, header: Header) -> Recording {
+        Recording {
+            file,
             header,
-        })
+            segment_counts: SegmentCounts::default(),
+            processes: Vec::new(),
+            threads: Vec::new(),
+            modules: Modules::default(),
+            stacks: StackTable::default(),
+            commands: Vec::new(),
+            tags: Vec::new(),
+            spaces: Vec::new(),
+            origins: Arc::default(),
+            streams: Vec::new(),
+            problems: Vec::new(),
+            latest: None,
+            epochs: Vec::new(),
+        }
     }
 
     /// The process with number `index`.
@@ -172,9 +192,10 @@ impl Recording {
         }
     }
 
-    /// The stack `id`; `None` if there is none, or it is not in the recording.
+    /// The stack `id`, with as many frames as were ever asked for at most; `None` if there is none, or it is not in the
+    /// recording.
     pub fn stack(&self, id: StackId) -> Option<Stack<'_>> {
-        self.stacks.stack(id)
+        self.stacks.stack(id, self.n_frames_max())
     }
 
     /// Nanoseconds from the recording's start to `stamp`.
@@ -187,16 +208,20 @@ impl Recording {
         let ended = self.processes.iter().filter(|process| process.ending != Ending::Unknown);
         let ends = ended.map(|process| process.end);
         let starts = self.processes.iter().map(|process| process.start);
-        let last_events = self.streams.iter().filter_map(|stream| crate::replay::last_stamp(self, stream));
-        self.ns(ends.chain(starts).chain(last_events).max().unwrap_or_default())
+        let last_event =
+            || self.streams.iter().filter_map(|stream| crate::replay::last_stamp(self, stream)).max();
+        let latest = self.latest.or_else(last_event);
+        self.ns(ends.chain(starts).chain(latest).max().unwrap_or_default())
     }
 }
 
 /// What is loaded when a recording is opened.
+#[derive(Default)]
 struct Contents {
     tables: TablesBuilder,
     stacks: StackTable,
     buffer: Vec<u8>,
+    damaged_metadata: u64,
     damaged_nodes: u64,
     duplicates: u64,
     read_errors: u64,
@@ -204,18 +229,6 @@ struct Contents {
 }
 
 impl Contents {
-    fn new(n_frames_max: u32) -> Contents {
-        Contents {
-            tables: TablesBuilder::default(),
-            stacks: StackTable::new(n_frames_max),
-            buffer: Vec::new(),
-            damaged_nodes: 0,
-            duplicates: 0,
-            read_errors: 0,
-            reason: String::new(),
-        }
-    }
-
     fn load(&mut self, file: &RecordingFile, found: &FoundSegment) {
         if !matches!(found.header.kind, SegmentKind::Stacks | SegmentKind::Metadata) {
             return;
@@ -225,7 +238,7 @@ impl Contents {
             self.reason = error.to_string();
             self.read_errors += 1;
         } else if found.header.kind == SegmentKind::Metadata {
-            self.tables.add_segment(&self.buffer);
+            self.damaged_metadata += self.tables.add_segment(&self.buffer);
         } else {
             match self.stacks.add_segment(found.header.sequence, &self.buffer) {
                 Some(damaged) => self.damaged_nodes += damaged,

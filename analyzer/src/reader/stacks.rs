@@ -14,7 +14,7 @@ pub struct StackFrame {
     pub epoch: Epoch,
 }
 
-/// The frames of one stack, innermost first, at most as many as `TM_NFRAME` asked for.
+/// The frames of one stack, innermost first, at most as many as were asked for.
 #[derive(Clone, Debug)]
 pub struct Stack<'a> {
     table: &'a StackTable,
@@ -49,13 +49,46 @@ impl Iterator for Stack<'_> {
 /// All stacks.
 #[derive(Clone, Debug, Default)]
 pub struct StackTable {
-    /// Of each stack segment: the place of its first node in `nodes`, and how many it has.
+    /// Of each stack segment: the place of its first node in `nodes`, and how many it has or may come to have.
     segments: Vec<(u32, u32)>,
     nodes: Vec<PackedNode>,
     /// Of each node, the frames from it outwards, with those left out; 0 where there is no node.
     depths: Vec<u32>,
     n_stacks: u64,
-    n_frames_max: u32,
+}
+
+/// Where a node is in a [`StackTable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NodePlace(u32);
+
+impl NodePlace {
+    /// The first of a table.
+    pub const FIRST: NodePlace = NodePlace(0);
+
+    /// The `n`th place after it.
+    pub fn plus(self, n: u32) -> NodePlace {
+        NodePlace(self.0 + n)
+    }
+}
+
+/// What reading nodes came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NodesRead {
+    /// Nodes that cannot be read.
+    pub n_damaged: u64,
+    /// Those that have no content, or not all of it: by number in the segment. Their writers are at them, or have died.
+    pub unfinished: Vec<u32>,
+    /// Whether one that was there has changed.
+    pub has_changed: bool,
+}
+
+/// What counting frames came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Nodes whose callers lead nowhere, or in circles.
+    pub n_broken: u64,
+    /// Nodes whose callers are not there yet.
+    pub unresolved: Vec<NodePlace>,
 }
 
 /// A node as it stands in the file: 16 bytes. (parent, epoch:28 kind:4, pc)
@@ -79,17 +112,13 @@ impl PackedNode {
 const FIRST_SLOT: u32 = 4;
 /// The number of stack segments that ids can name: 20 bits.
 const SEGMENTS_MAX: u32 = 1 << 20;
+/// The depth of a node on the way outward from another.
+const VISITING: u32 = u32::MAX;
 
 impl StackTable {
-    /// An empty table that shows `n_frames_max` frames of a stack.
-    pub(super) fn new(n_frames_max: u32) -> StackTable {
-        let n_frames_max = if n_frames_max == 0 { u32::MAX } else { n_frames_max };
-        StackTable { n_frames_max, ..StackTable::default() }
-    }
-
-    /// Adds stack segment number `segment` with `bytes` after its header. Returns the number of nodes that cannot be
-    /// read, or `None` if there is a segment with this number or there can be none.
-    pub(super) fn add_segment(&mut self, segment: u32, bytes: &[u8]) -> Option<u64> {
+    /// Makes room for stack segment number `segment` of `capacity` nodes; the place of its first node. `None` if there is
+    /// a segment with this number or there can be none.
+    pub(crate) fn begin_segment(&mut self, segment: u32, capacity: u32) -> Option<NodePlace> {
         if segment >= SEGMENTS_MAX {
             return None;
         }
@@ -99,66 +128,128 @@ impl StackTable {
         }
         let entry = self.segments.get_mut(place).filter(|(_, len)| *len == 0)?;
         let first = u32::try_from(self.nodes.len()).ok()?;
-        *entry = (first, (bytes.len() / NODE_BYTES) as u32);
-        let mut damaged = 0;
-        for chunk in bytes.chunks_exact(NODE_BYTES) {
+        let end = first.checked_add(capacity)? as usize;
+        *entry = (first, capacity);
+        self.nodes.resize(end, PackedNode::NONE);
+        self.depths.resize(end, 0);
+        Some(NodePlace(first))
+    }
+
+    /// Reads nodes from `number` on of the segment that begins at `first` and has room for all of `bytes`.
+    pub(crate) fn set_nodes(&mut self, first: NodePlace, number: u32, bytes: &[u8]) -> NodesRead {
+        let mut read = NodesRead::default();
+        for (place, chunk) in bytes.chunks_exact(NODE_BYTES).enumerate() {
+            let number = number + place as u32;
             let packed = match StackNode::decode(chunk) {
                 Ok(Some(node)) => PackedNode(node.encode()),
                 Ok(None) => PackedNode::NONE,
                 Err(_) => {
-                    damaged += 1;
-                    PackedNode::NONE
+                    read.n_damaged += 1;
+                    continue;
                 }
             };
-            self.nodes.push(packed);
+            let [parent_and_epoch, pc] = packed.0;
+            if pc == 0 || parent_and_epoch == 0 {
+                read.unfinished.push(number);
+            }
+            let Some(entry) = self.nodes.get_mut((first.0 + number) as usize) else { break };
+            read.has_changed |= entry.0 != PackedNode::NONE.0 && entry.0 != packed.0;
+            *entry = packed;
         }
-        Some(damaged)
+        read
+    }
+
+    /// Adds stack segment number `segment` with `bytes` after its header. Returns the number of nodes that cannot be
+    /// read, or `None` if there is a segment with this number or there can be none.
+    pub(super) fn add_segment(&mut self, segment: u32, bytes: &[u8]) -> Option<u64> {
+        let first = self.begin_segment(segment, (bytes.len() / NODE_BYTES) as u32)?;
+        Some(self.set_nodes(first, 0, bytes).n_damaged)
     }
 
     /// Counts the frames of every stack, and ends those that lead nowhere or in circles. Returns how many nodes do.
     pub(super) fn finish(&mut self) -> u64 {
-        const VISITING: u32 = u32::MAX;
-        let mut broken = 0;
-        self.depths = vec![0; self.nodes.len()];
-        let mut path: Vec<usize> = Vec::new();
-        for start in 0..self.nodes.len() {
-            let mut place = start;
-            // Walk outwards to a node whose depth is known, then come back.
-            let mut depth = loop {
-                let Some(node) = self.node_at(place) else { break 0 };
-                match self.depths.get(place).copied() {
-                    Some(0) => {}
-                    Some(VISITING) | None => {
-                        broken += 1;
-                        self.end_at(path.last().copied());
-                        break 0;
-                    }
-                    Some(known) => break known,
-                }
-                if node.kind == FrameKind::Cut {
-                    let left_out = u32::try_from(node.pc).unwrap_or(VISITING).min(VISITING - 1);
-                    self.set_depth(place, left_out);
-                    break left_out;
-                }
-                self.set_depth(place, VISITING);
-                path.push(place);
-                match self.place(node.parent) {
-                    Some(parent) => place = parent,
-                    None if node.parent == StackId::NONE => break 0,
-                    None => {
-                        broken += 1;
-                        self.end_at(Some(place));
-                        break 0;
-                    }
-                }
-            };
-            while let Some(inner) = path.pop() {
-                depth = (depth + 1).min(VISITING - 1);
-                self.set_depth(inner, depth);
-            }
+        self.measure(NodePlace::FIRST, self.end(), false).n_broken
+    }
+
+    /// Where the next segment's nodes would be.
+    pub(crate) fn end(&self) -> NodePlace {
+        NodePlace(self.nodes.len() as u32)
+    }
+
+    /// Counts all frames again.
+    pub(crate) fn forget_depths(&mut self) {
+        self.depths.fill(0);
+        self.n_stacks = 0;
+    }
+
+    /// Counts the frames of the stacks whose innermost frame lies in a range of places, and ends those that lead in
+    /// circles. Those that lead nowhere are ended too, unless that `may_come`.
+    pub(crate) fn measure(&mut self, from: NodePlace, to: NodePlace, may_come: bool) -> Measured {
+        let (mut measured, mut path) = (Measured::default(), Vec::new());
+        for start in from.0..to.0 {
+            self.measure_one(NodePlace(start), may_come, &mut path, &mut measured);
         }
-        self.n_stacks = self.depths.iter().filter(|&&depth| depth > 0).count() as u64;
-        broken
+        measured
+    }
+
+    /// As [`StackTable::measure`], for places one by one.
+    pub(crate) fn measure_all(&mut self, places: &[NodePlace], may_come: bool) -> Measured {
+        let (mut measured, mut path) = (Measured::default(), Vec::new());
+        for &place in places {
+            self.measure_one(place, may_come, &mut path, &mut measured);
+        }
+        measured
+    }
+
+    /// `path` is empty before and afterwards.
+    fn measure_one(
+        &mut self,
+        start: NodePlace,
+        may_come: bool,
+        path: &mut Vec<usize>,
+        measured: &mut Measured,
+    ) {
+        let mut place = start.0 as usize;
+        // Walk outwards to a node whose depth is known, then come back.
+        let mut depth = loop {
+            let Some(node) = self.node_at(place) else { break 0 };
+            match self.depths.get(place).copied() {
+                Some(0) => {}
+                Some(VISITING) | None => {
+                    measured.n_broken += 1;
+                    self.end_at(path.last().copied());
+                    break 0;
+                }
+                Some(known) => break known,
+            }
+            if node.kind == FrameKind::Cut {
+                let left_out = u32::try_from(node.pc).unwrap_or(VISITING).min(VISITING - 1);
+                self.set_depth(place, left_out);
+                self.n_stacks += u64::from(left_out > 0);
+                break left_out;
+            }
+            self.set_depth(place, VISITING);
+            path.push(place);
+            match self.place(node.parent) {
+                Some(parent) => place = parent,
+                None if node.parent == StackId::NONE => break 0,
+                None if may_come => {
+                    path.drain(..).for_each(|inner| self.set_depth(inner, 0));
+                    measured.unresolved.push(start);
+                    return;
+                }
+                None => {
+                    measured.n_broken += 1;
+                    self.end_at(Some(place));
+                    break 0;
+                }
+            }
+        };
+        while let Some(inner) = path.pop() {
+            depth = (depth + 1).min(VISITING - 1);
+            self.set_depth(inner, depth);
+            self.n_stacks += 1;
+        }
     }
 
     /// How many nodes there are: one for each different stack and each different outer part of one.
@@ -166,11 +257,11 @@ impl StackTable {
         self.n_stacks
     }
 
-    /// The stack `id`; `None` if there is none, or it is not in the recording.
-    pub fn stack(&self, id: StackId) -> Option<Stack<'_>> {
+    /// At most `n_frames_max` frames of the stack `id`; `None` if there is none, or it is not in the recording.
+    pub fn stack(&self, id: StackId, n_frames_max: u32) -> Option<Stack<'_>> {
         let depth = *self.depths.get(self.place(id)?)?;
-        let total_depth = (self.n_frames_max > 1).then_some(depth);
-        (depth > 0).then_some(Stack { table: self, next: id, remaining: self.n_frames_max, total_depth })
+        let total_depth = (n_frames_max > 1).then_some(depth);
+        (depth > 0).then_some(Stack { table: self, next: id, remaining: n_frames_max, total_depth })
     }
 
     fn place(&self, id: StackId) -> Option<usize> {
@@ -207,45 +298,72 @@ impl StackTable {
 mod tests {
     use super::*;
 
-    fn table(n_frames_max: u32, nodes: &[(u32, FrameKind, u64)]) -> (StackTable, u64) {
+    fn table(nodes: &[(u32, FrameKind, u64)]) -> (StackTable, u64) {
         let mut bytes = Vec::new();
         for &(parent, kind, pc) in nodes {
             let node = StackNode { parent: StackId(parent), epoch: Epoch(0), kind, pc };
             bytes.extend(node.encode().iter().flat_map(|word| word.to_le_bytes()));
         }
-        let mut table = StackTable::new(n_frames_max);
+        let mut table = StackTable::default();
         assert_eq!(table.add_segment(0, &bytes), Some(0));
         let broken = table.finish();
         (table, broken)
     }
 
-    fn pcs(table: &StackTable, id: u32) -> Vec<u64> {
-        table.stack(StackId(id)).map(|stack| stack.map(|frame| frame.pc).collect()).unwrap_or_default()
+    fn pcs(table: &StackTable, id: u32, n_frames_max: u32) -> Vec<u64> {
+        table
+            .stack(StackId(id), n_frames_max)
+            .map(|stack| stack.map(|frame| frame.pc).collect())
+            .unwrap_or_default()
     }
 
     #[test]
     fn stacks_are_cut_to_nframe_and_know_their_depth() {
         use FrameKind::{Cut, Return};
         let nodes = [(0, Cut, 40), (4, Return, 11), (5, Return, 12), (6, Return, 13)];
-        let (table, broken) = table(2, &nodes);
+        let (table, broken) = table(&nodes);
         assert_eq!(broken, 0);
-        assert_eq!(pcs(&table, 7), [13, 12]);
-        assert_eq!(pcs(&table, 5), [11]);
-        assert_eq!(table.stack(StackId(7)).and_then(|stack| stack.total_depth()), Some(43));
-        assert!(table.stack(StackId::NONE).is_none());
-        assert!(table.stack(StackId(8)).is_none());
+        assert_eq!(pcs(&table, 7, 2), [13, 12]);
+        assert_eq!(pcs(&table, 5, 2), [11]);
+        let total_depth = |n| table.stack(StackId(7), n).and_then(|stack| stack.total_depth());
+        assert_eq!((total_depth(2), total_depth(1)), (Some(43), None));
+        assert!(table.stack(StackId::NONE, 2).is_none());
+        assert!(table.stack(StackId(8), 2).is_none());
     }
 
     #[test]
     fn circles_and_dangling_parents_end_the_stack() {
         let kind = FrameKind::Return;
         let (table, broken) =
-            table(100, &[(5, kind, 1), (6, kind, 2), (4, kind, 3), (999_999, kind, 4), (6, kind, 5)]);
+            table(&[(5, kind, 1), (6, kind, 2), (4, kind, 3), (999_999, kind, 4), (6, kind, 5)]);
         assert_eq!(broken, 2);
         for id in 4..9 {
-            let stack = table.stack(StackId(id));
+            let stack = table.stack(StackId(id), 100);
             let depth = stack.as_ref().and_then(|stack| stack.total_depth()).unwrap_or(0);
             assert_eq!(stack.map(|stack| stack.count() as u32), Some(depth), "stack {id}");
         }
+    }
+
+    #[test]
+    fn a_table_grows_in_place_and_waits_for_callers() {
+        let node = |parent, pc| {
+            let node = StackNode { parent, epoch: Epoch(1), kind: FrameKind::Return, pc };
+            node.encode().iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>()
+        };
+        let mut table = StackTable::default();
+        let (outer, inner) = (StackId::new(1, FIRST_SLOT + 1), StackId::new(0, FIRST_SLOT));
+        let first = table.begin_segment(0, 4).expect("it is new");
+        assert_eq!(table.set_nodes(first, 0, &node(outer, 7)), NodesRead::default());
+        let measured = table.measure(first, table.end(), true);
+        assert_eq!(measured, Measured { n_broken: 0, unresolved: vec![first] });
+        assert!(table.stack(inner, 9).is_none());
+        // The caller comes, in a segment of its own, behind a node that is not written yet.
+        let second = table.begin_segment(1, 4).expect("it is new");
+        let bytes = [vec![0; NODE_BYTES], node(StackId::NONE, 8)].concat();
+        assert_eq!(table.set_nodes(second, 0, &bytes).unfinished, [0]);
+        table.measure(second, table.end(), true);
+        assert_eq!(table.measure_all(&measured.unresolved, false), Measured::default());
+        assert_eq!((pcs(&table, inner.0, 9), table.n_nodes()), (vec![7, 8], 2));
+        assert_eq!((table.begin_segment(1, 4), table.begin_segment(SEGMENTS_MAX, 4)), (None, None));
     }
 }

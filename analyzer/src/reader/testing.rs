@@ -85,6 +85,18 @@ impl RecordingBuilder {
         ProcessIndex(process)
     }
 
+    /// A process that runs here.
+    pub fn process_of(&mut self, pid: u32) -> ProcessIndex {
+        let mut body = words32(&[self.n_processes, u32::MAX, pid, 99, 0, 0]);
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+        body.extend(words64(&[0, start.and_then(|start| start.parse().ok()).expect("a number"), 0]));
+        body.extend(words32(&[0, 0]));
+        self.record(MetadataKind::Process, &body);
+        self.n_processes += 1;
+        ProcessIndex(self.n_processes - 1)
+    }
+
     pub fn text(&mut self, process: u32, kind: TextKind, text: &str) {
         let mut body = words32(&[process, kind as u32, text.len() as u32, 0]);
         body.extend_from_slice(text.as_bytes());
@@ -130,6 +142,11 @@ impl RecordingBuilder {
         let mut body = words32(&[0, kind as u32, number, value, name.len() as u32, 0]);
         body.extend_from_slice(name.as_bytes());
         self.record(MetadataKind::Name, &body);
+    }
+
+    /// The bytes of all metadata so far, which are taken out.
+    pub fn take_metadata(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.metadata)
     }
 
     pub fn record(&mut self, kind: MetadataKind, body: &[u8]) {
@@ -227,7 +244,7 @@ impl RecordingBuilder {
         file_of(&self.build())
     }
 
-    fn header(&self, end_grain: u64) -> Vec<u8> {
+    pub fn header(&self, end_grain: u64) -> Vec<u8> {
         let mut file = vec![0; GRAIN_BYTES];
         let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
@@ -264,7 +281,7 @@ fn segment(kind: SegmentKind, grains: u16, used: usize) -> SegmentHeader {
     }
 }
 
-fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
+pub(crate) fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
     let mapped = header.mapped();
     let mut bytes = words32(&[mapped.magic]);
     bytes.extend(mapped.kind.to_le_bytes());
@@ -275,10 +292,10 @@ fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
     bytes
 }
 
-fn words32(words: &[u32]) -> Vec<u8> {
+pub(crate) fn words32(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-fn words64(words: &[u64]) -> Vec<u8> {
+pub(crate) fn words64(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }

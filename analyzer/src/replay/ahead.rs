@@ -13,8 +13,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::damage::Damage;
 use super::event::MergedEvent;
-use super::stream::{Damage, StreamDecoder};
+use super::merge::EventStream;
+use super::stream::StreamDecoder;
 
 /// More are of no use: one thread decodes faster than the reader replays.
 const THREADS_MAX: usize = 4;
@@ -30,6 +32,11 @@ impl<'a> Decoders<'a> {
     pub fn with<T>(work: impl FnOnce(&Decoders<'a>) -> T) -> T {
         let n_processors = thread::available_parallelism().map_or(1, NonZero::get);
         Decoders::with_threads(n_processors.saturating_sub(1).min(THREADS_MAX), work)
+    }
+
+    /// Does `work` without a thread besides the calling one.
+    pub fn without_threads<T>(work: impl FnOnce(&Decoders<'a>) -> T) -> T {
+        Decoders::with_threads(0, work)
     }
 
     fn with_threads<T>(n_threads: usize, work: impl FnOnce(&Decoders<'a>) -> T) -> T {
@@ -111,18 +118,18 @@ impl<'a> Slot<'a> {
 
 /// The events of one stream, one after the other.
 #[derive(Debug)]
-pub(super) struct StreamEvents<'a> {
+pub struct StreamEvents<'a> {
     batch: Vec<MergedEvent>,
     next_in_batch: usize,
     /// What could not be decoded of the batches so far.
-    pub damage: Damage,
+    damage: Damage,
     /// The rest of the stream, if there is any.
     ahead: Option<(Arc<Slot<'a>>, Decoders<'a>)>,
 }
 
 impl<'a> StreamEvents<'a> {
     /// Those that `decoder` is before. The first batch is decoded here: most streams of many have no other.
-    pub fn new(mut decoder: Box<StreamDecoder<'a>>, decoders: &Decoders<'a>) -> StreamEvents<'a> {
+    pub(super) fn new(mut decoder: Box<StreamDecoder<'a>>, decoders: &Decoders<'a>) -> StreamEvents<'a> {
         decoder.decode_batch();
         let slot = Arc::new(Slot { place: Mutex::new(Place::Elsewhere), done: Condvar::new() });
         let mut events = StreamEvents {
@@ -133,21 +140,6 @@ impl<'a> StreamEvents<'a> {
         };
         events.accept(decoder);
         events
-    }
-
-    /// The next events, some of them; none at the end.
-    #[inline]
-    pub fn rest(&mut self) -> &[MergedEvent] {
-        if self.next_in_batch >= self.batch.len() {
-            self.refill();
-        }
-        self.batch.get(self.next_in_batch..).unwrap_or_default()
-    }
-
-    /// Goes on behind the first `n` of [`StreamEvents::rest`].
-    #[inline]
-    pub fn advance(&mut self, n: usize) {
-        self.next_in_batch += n;
     }
 
     #[cold]
@@ -171,6 +163,25 @@ impl<'a> StreamEvents<'a> {
             // Without threads nobody takes it but the reader.
             let _ = decoders.queue.send(Arc::clone(slot));
         }
+    }
+}
+
+impl EventStream for StreamEvents<'_> {
+    #[inline]
+    fn rest(&mut self) -> &[MergedEvent] {
+        if self.next_in_batch >= self.batch.len() {
+            self.refill();
+        }
+        self.batch.get(self.next_in_batch..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn advance(&mut self, n: usize) {
+        self.next_in_batch += n;
+    }
+
+    fn damage(&self) -> &Damage {
+        &self.damage
     }
 }
 

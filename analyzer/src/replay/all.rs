@@ -2,9 +2,9 @@
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
+use super::damage::Damage;
 use super::run::{Processes, run};
 use super::snapshot::unknown_stacks;
-use super::stream::Damage;
 use super::tables::Account;
 use super::totals::Totals;
 use crate::reader::{Problem, Recording};

@@ -3,21 +3,20 @@
 //! The event path (`step`, and below it the window, the merge and the table) allocates nothing per event and hashes
 //! once. Conflicts are another function, and cold.
 
-use tm_common::ids::{ProcessIndex, Space, Stamp};
+use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::CommandKind;
 
-use super::ahead::Decoders;
+use super::commands::Commands;
+use super::damage::Damage;
 use super::event::{Action, MergedEvent, State};
+use super::ledger::Ledger;
 use super::live::Block;
-use super::merge::Merge;
+use super::merge::{EventStream, Merge};
 use super::moment::ns_per_stamp;
 use super::observer::Observer;
-use super::peak::Peak;
-use super::ranges::{Change, Ranges};
 use super::repair::solve;
-use super::stream::Damage;
 use super::tables::{Account, Tables};
-use super::totals::{Amount, Totals};
+use super::totals::Totals;
 use super::window::{Reach, Window};
 use crate::reader::{Command, Recording};
 
@@ -30,149 +29,149 @@ const AHEAD_TOLERANCES: u64 = 4;
 /// The most steps of all searches for an order in a process: a few seconds, which only damage takes.
 const TRIES_MAX: u64 = 30_000_000;
 
-/// A process being replayed.
+/// A process being replayed from its streams.
 #[derive(Debug)]
-pub struct Engine<'a> {
+pub struct Replayer<S> {
     process: ProcessIndex,
-    window: Window<'a>,
+    window: Window<S>,
     tolerance: u64,
-    live: Tables,
-    totals: Totals,
+    ledger: Ledger,
     tries: u64,
-    peak: Peak,
-    /// The mappings at their latest peak, if they have changed since.
-    mapped_at_peak: Option<Ranges>,
     commands: Commands,
+    /// The latest event that was replayed: those before it come late.
+    replayed_until: Stamp,
 }
 
-/// What the process was told to do with its traces.
-#[derive(Debug)]
-struct Commands {
-    /// By stamp.
-    list: Vec<Command>,
-    /// The first that is still to come.
-    next: usize,
-    /// After which events that one takes effect; later than all if there is none.
-    next_stamp: Stamp,
-    is_tracing: bool,
-    /// Whether there are blocks that nothing is known of, because their time was not recorded or was cleared.
-    has_forgotten: bool,
-    /// Whether a clearing makes the peak 0 too, as the program sees it. Reports of a whole run want the run's peak.
-    resets_peak: bool,
+/// What a [`Replayer`] begins with.
+pub(crate) struct Beginning {
+    /// The blocks that the process has inherited.
+    pub live: Tables,
+    /// Whether there may be events of several threads, so that stamps may be swapped.
+    pub may_swap: bool,
+    /// Whether a clearing makes the peak 0 too.
+    pub resets_peak: bool,
 }
 
-impl Commands {
-    fn new(recording: &Recording, process: ProcessIndex) -> Commands {
-        let list: Vec<Command> =
-            recording.commands_of(process).filter(|it| it.kind != CommandKind::Mark).cloned().collect();
-        let next_stamp = list.first().map_or(Stamp(u64::MAX), |command| command.stamp);
-        Commands { list, next: 0, next_stamp, is_tracing: true, has_forgotten: false, resets_peak: false }
-    }
-
-    /// The next one, which is due before the event of `stamp`.
-    fn take_due(&mut self, stamp: Stamp) -> Option<Command> {
-        let due = self.list.get(self.next).filter(|command| command.stamp < stamp)?.clone();
-        self.next += 1;
-        self.next_stamp = self.list.get(self.next).map_or(Stamp(u64::MAX), |command| command.stamp);
-        Some(due)
-    }
+/// How many stamps of `recording` the tolerance is.
+pub(crate) fn tolerance(recording: &Recording) -> u64 {
+    (TOLERANCE_NS / ns_per_stamp(recording)).ceil().max(1.0) as u64
 }
 
-impl<'a> Engine<'a> {
-    /// At the start of `process`, which has inherited the blocks of `live`.
-    pub(super) fn new(
-        recording: &'a Recording,
+impl<S: EventStream> Replayer<S> {
+    /// At the start of `process`.
+    pub(crate) fn new(
+        recording: &Recording,
         process: ProcessIndex,
-        mut live: Tables,
-        decoders: &Decoders<'a>,
-    ) -> Engine<'a> {
-        live.reset_generations();
-        let tolerance = (TOLERANCE_NS / ns_per_stamp(recording)).ceil().max(1.0) as u64;
-        let sum = |account| live.iter(account).fold(0u64, |sum, block| sum.wrapping_add(block.size));
-        let (live_bytes, live_blocks) = (sum(Account::Traced), live.n_traced() as u64);
-        let mapped = Amount { bytes: sum(Account::Mappings), blocks: live.mappings.len() as u64 };
-        let peak_stamp = recording.process(process).map_or(Stamp(0), |process| process.start);
-        let (peak_bytes, peak_blocks) = (live_bytes, live_blocks);
-        let totals = Totals {
-            live_bytes,
-            live_blocks,
-            peak_bytes,
-            peak_blocks,
-            peak_stamp,
-            mapped,
-            mapped_peak: mapped,
-            mapped_peak_stamp: peak_stamp,
-            ..Totals::default()
-        };
-        let merge = Merge::new(recording, process, decoders);
-        let window = Window::new(merge, tolerance.saturating_mul(AHEAD_TOLERANCES));
-        Engine {
+        merge: Merge<S>,
+        beginning: Beginning,
+    ) -> Replayer<S> {
+        let tolerance = tolerance(recording);
+        let start = recording.process(process).map_or(Stamp(0), |process| process.start);
+        let span = if beginning.may_swap { tolerance.saturating_mul(AHEAD_TOLERANCES) } else { 0 };
+        Replayer {
             process,
-            window,
+            window: Window::new(merge, span),
             tolerance,
-            live,
-            totals,
+            ledger: Ledger::new(beginning.live, start),
             tries: TRIES_MAX,
-            peak: Peak::default(),
-            mapped_at_peak: None,
-            commands: Commands::new(recording, process),
+            commands: Commands::new(recording, process, beginning.resets_peak),
+            replayed_until: Stamp(0),
         }
+    }
+
+    /// Goes on with streams that have more to read than before. `change` gets them with all that was read and is still to
+    /// be replayed, in order, which it has to put into a stream that stands before the others.
+    pub(crate) fn resume(&mut self, change: impl FnOnce(&mut Vec<S>, &mut dyn Iterator<Item = MergedEvent>)) {
+        self.window.resume(change);
+    }
+
+    /// Its streams. Nothing of them may change.
+    pub(crate) fn streams_mut(&mut self) -> &mut [S] {
+        self.window.merge.streams_mut()
+    }
+
+    /// The stamp of the latest event that was replayed.
+    pub(crate) fn replayed_until(&self) -> Stamp {
+        self.replayed_until
+    }
+
+    /// Adds what the process was told, which is not known yet.
+    pub(crate) fn add_command(&mut self, command: Command) {
+        self.commands.add(command);
+    }
+
+    /// Changes the tolerance: the clock's rate has become known.
+    pub(crate) fn set_tolerance(&mut self, tolerance: u64) {
+        self.tolerance = tolerance;
+        self.window.set_span(tolerance.saturating_mul(AHEAD_TOLERANCES));
+    }
+
+    /// Whether events count, after what the process was told so far.
+    pub fn is_tracing(&self) -> bool {
+        self.commands.is_tracing
     }
 
     /// Replays the events up to and including `until`; `observer` is told of each as it takes effect.
     #[inline]
     pub fn run(&mut self, until: Stamp, observer: &mut impl Observer) {
+        self.run_late(until, observer);
+        let mut latest = self.replayed_until;
         while let Some(event) = self.present().filter(|event| event.stamp <= until) {
             if event.stamp > self.commands.next_stamp {
                 self.obey_until(event.stamp, observer);
             }
+            latest = event.stamp;
             self.step(&event, observer);
         }
+        self.replayed_until = latest.max(self.replayed_until);
         self.obey_until(Stamp(until.0.saturating_add(1)), observer);
+    }
+
+    /// Does what came to be known only after later events had been replayed. Streams that were whole have nothing of it.
+    #[cold]
+    fn run_late(&mut self, until: Stamp, observer: &mut impl Observer) {
+        let limit = self.replayed_until.min(until);
+        self.obey_until(limit, observer);
+        while let Some(event) = self.present().filter(|event| event.stamp < limit) {
+            let is_forgotten = Some(event.stamp) <= self.commands.forgotten_until;
+            // A block that came since took the place of the one that `realloc` gave back, before its record was written.
+            let has_gone = event.action == Action::ReallocateBegin
+                && self
+                    .ledger
+                    .live()
+                    .heap()
+                    .get(event.address)
+                    .is_some_and(|block| block.birth > event.stamp);
+            if event.state == State::Pending && is_forgotten {
+                self.window.advance(State::Applied);
+            } else if event.state == State::Pending && has_gone {
+                let missed_frees = &mut self.ledger.totals.missed_frees;
+                *missed_frees = missed_frees.saturating_sub(1);
+                observer.event(&event);
+                self.window.advance(State::Applied);
+            } else {
+                self.step(&event, observer);
+            }
+        }
     }
 
     /// Does what the process was told before `stamp`.
     #[cold]
     fn obey_until(&mut self, stamp: Stamp, observer: &mut impl Observer) {
         while let Some(command) = self.commands.take_due(stamp) {
-            match command.kind {
-                CommandKind::Start => self.commands.is_tracing = true,
-                CommandKind::Stop | CommandKind::Clear => self.forget(command.stamp, observer),
-                CommandKind::Mark => continue,
+            if command.kind == CommandKind::Start {
+                continue;
             }
-            self.commands.is_tracing &= command.kind != CommandKind::Stop;
-            self.commands.has_forgotten = true;
-        }
-    }
-
-    /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.
-    fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
-        for block in self.live.take_out_until(stamp, &mut self.peak) {
-            self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-            self.totals.live_blocks -= 1;
-            observer.forgot(&block, stamp);
-        }
-        if self.mapped_at_peak.is_none() {
-            self.mapped_at_peak = Some(self.live.mappings.clone());
-        }
-        for block in self.live.mappings.take_out_all(|block| block.birth <= stamp) {
-            self.totals.mapped.bytes = self.totals.mapped.bytes.wrapping_sub(block.size);
-            self.totals.mapped.blocks -= 1;
-            observer.forgot(&block, stamp);
-        }
-        if self.commands.resets_peak {
-            self.reset_peak(stamp);
+            self.ledger.forget(command.stamp, observer);
+            if self.commands.resets_peak {
+                self.ledger.reset_peak(command.stamp);
+            }
         }
     }
 
     /// Makes what lives now the peak, in all accounts: tracemalloc's `reset_peak`.
     pub fn reset_peak(&mut self, stamp: Stamp) {
-        let Totals { live_bytes, live_blocks, mapped, .. } = self.totals;
-        (self.totals.peak_bytes, self.totals.peak_blocks) = (live_bytes, live_blocks);
-        (self.totals.peak_stamp, self.totals.mapped_peak_stamp) = (stamp, stamp);
-        self.totals.mapped_peak = mapped;
-        self.mapped_at_peak = None;
-        self.peak.reached(&mut self.live);
+        self.ledger.reset_peak(stamp);
     }
 
     /// The next event.
@@ -188,7 +187,7 @@ impl<'a> Engine<'a> {
     #[inline(never)]
     fn take_more(&mut self) {
         let n_known = self.window.take_more();
-        let heap = self.live.heap();
+        let heap = self.ledger.live().heap();
         for event in self.window.events_from(n_known) {
             heap.prefetch_index(event.address);
         }
@@ -204,25 +203,22 @@ impl<'a> Engine<'a> {
 
     /// The blocks that are live now.
     pub fn live(&self) -> &Tables {
-        &self.live
+        self.ledger.live()
     }
 
     /// The blocks that are live now, of a replay that is not gone on with.
     pub fn into_live(self) -> Tables {
-        self.live
+        self.ledger.into_live()
     }
 
     /// The sums so far.
     pub fn totals(&self) -> &Totals {
-        &self.totals
+        &self.ledger.totals
     }
 
     /// The blocks that were live at the latest peak of an account, in no order.
     pub fn peak_blocks(&self, account: Account) -> impl Iterator<Item = Block> + '_ {
-        let traced = (account == Account::Traced).then(|| self.peak.blocks(&self.live));
-        let mapped = self.mapped_at_peak.as_ref().unwrap_or(&self.live.mappings);
-        let mapped = (account == Account::Mappings).then(|| mapped.iter());
-        traced.into_iter().flatten().chain(mapped.into_iter().flatten())
+        self.ledger.peak_blocks(account)
     }
 
     /// What could not be decoded so far.
@@ -235,129 +231,14 @@ impl<'a> Engine<'a> {
         if event.state != State::Pending || !self.commands.is_tracing {
             self.window.advance(State::Applied);
         } else if event.is_tracking() {
-            self.track(event, observer);
+            self.ledger.track(event, observer);
             self.window.advance(State::Applied);
-        } else if self.apply(event, observer) {
-            self.count(event);
+        } else if self.ledger.apply(event, observer) {
+            self.ledger.count(event);
             observer.event(event);
             self.window.advance(State::Applied);
         } else {
             self.conflict(event, observer);
-        }
-    }
-
-    /// Changes the table; `false`, and nothing is changed, if the event does not fit.
-    #[inline]
-    fn apply(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
-        if event.is_release() {
-            return self.take_out(event, observer);
-        }
-        self.put(&event.block(), observer)
-    }
-
-    /// Puts a block into the table of its space; `false`, and nothing is changed, if there is one at its address.
-    #[inline]
-    fn put(&mut self, block: &Block, observer: &mut impl Observer) -> bool {
-        let table = match block.space {
-            Space::HEAP => self.live.heap_mut(),
-            space => self.live.of(space),
-        };
-        if !table.insert(block, self.peak.next_generation()) {
-            return false;
-        }
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_add(block.size);
-        self.totals.live_blocks += 1;
-        self.note_peak(block.birth);
-        observer.came(block);
-        true
-    }
-
-    /// What the program tells of its own domains, and mappings. Of an address that is tracked already the new one counts;
-    /// what was not tracked may go (`PyTraceMalloc_Track`, `PyTraceMalloc_Untrack`).
-    #[cold]
-    fn track(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        if event.space == Space::MAPPINGS {
-            self.map(event, observer);
-        } else {
-            self.take_out(event, observer);
-            if event.action == Action::Track {
-                // The place is free now.
-                self.put(&event.block(), observer);
-            }
-            self.totals.tracks += u64::from(event.action == Action::Track);
-            self.totals.untracks += u64::from(event.action == Action::Untrack);
-        }
-        observer.event(event);
-    }
-
-    fn map(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        let Engine { live, totals, mapped_at_peak, .. } = self;
-        // A peak that is passed is kept; one that goes on rising is not copied.
-        if mapped_at_peak.is_none() && event.action == Action::Untrack {
-            *mapped_at_peak = Some(live.mappings.clone());
-        }
-        let mut changed = |change| match change {
-            Change::Came(block) => {
-                totals.mapped.bytes = totals.mapped.bytes.wrapping_add(block.size);
-                totals.mapped.blocks += 1;
-                observer.came(&block);
-            }
-            Change::Went(block) => {
-                totals.mapped.bytes = totals.mapped.bytes.wrapping_sub(block.size);
-                totals.mapped.blocks -= 1;
-                observer.went(&block, event);
-            }
-        };
-        if event.action == Action::Track {
-            live.mappings.insert(event.block(), &mut changed);
-            totals.maps += 1;
-        } else {
-            live.mappings.remove(event.address, event.size, &mut changed);
-            totals.unmaps += 1;
-        }
-        if totals.mapped.bytes > totals.mapped_peak.bytes {
-            (totals.mapped_peak, totals.mapped_peak_stamp) = (totals.mapped, event.stamp);
-            *mapped_at_peak = None;
-        }
-    }
-
-    /// Takes the block at the event's address out of the table; `false` if there is none.
-    #[inline]
-    fn take_out(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
-        let table = match event.space {
-            Space::HEAP => self.live.heap_mut(),
-            space => self.live.of(space),
-        };
-        let Some(block) = self.peak.take_out(table, event.address) else { return false };
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-        self.totals.live_blocks -= 1;
-        observer.went(&block, event);
-        true
-    }
-
-    /// Adds an event that has taken effect to the sums.
-    #[inline]
-    fn count(&mut self, event: &MergedEvent) {
-        if event.is_release() {
-            self.totals.frees += u64::from(event.action == Action::Free);
-            return;
-        }
-        if event.is_reallocation() {
-            self.totals.reallocations += 1;
-        } else {
-            self.totals.allocations += 1;
-        }
-        self.totals.bytes_allocated = self.totals.bytes_allocated.wrapping_add(event.size);
-    }
-
-    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well.
-    #[inline]
-    fn note_peak(&mut self, stamp: Stamp) {
-        if self.totals.live_bytes > self.totals.peak_bytes {
-            self.totals.peak_bytes = self.totals.live_bytes;
-            self.totals.peak_blocks = self.totals.live_blocks;
-            self.totals.peak_stamp = stamp;
-            self.peak.reached(&mut self.live);
         }
     }
 
@@ -367,11 +248,11 @@ impl<'a> Engine<'a> {
     fn conflict(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         for reach in self.reaches() {
             let (places, items) = self.window.conflict(event.address, &reach, self.tolerance);
-            let was_applied = |window: &mut Window<'_>, place| {
+            let was_applied = |window: &mut Window<S>, place| {
                 window.event(place).is_some_and(|event| event.state == State::Applied)
             };
             let n_applied = places.iter().filter(|&&place| was_applied(&mut self.window, place)).count();
-            let live = self.live.heap().get(event.address).is_some() ^ (n_applied % 2 == 1);
+            let live = self.ledger.live().heap().get(event.address).is_some() ^ (n_applied % 2 == 1);
             if places.len() <= 1 && reach.back == u64::MAX {
                 break; // It is alone.
             }
@@ -411,35 +292,27 @@ impl<'a> Engine<'a> {
             event.state = State::Applied;
             let event = *event;
             if index + 1 == n_passed {
-                self.settle(&event, observer);
-            } else if index >= n_passed && !self.apply(&event, observer) {
+                self.ledger.settle(&event, observer);
+            } else if index >= n_passed && !self.ledger.apply(&event, observer) {
                 if event.is_release() {
                     self.unknown_free();
                 } else {
-                    self.totals.missed_frees += 1;
+                    self.ledger.totals.missed_frees += 1;
                 }
             }
             if !was_applied {
-                self.count(&event);
+                self.ledger.count(&event);
                 observer.event(&event);
             }
-        }
-    }
-
-    /// Makes the table say what `event` left of its address.
-    fn settle(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        self.take_out(event, observer);
-        if !event.is_release() {
-            self.apply(event, observer);
         }
     }
 
     /// A block goes that nothing is known of.
     fn unknown_free(&mut self) {
         if self.commands.has_forgotten {
-            self.totals.forgotten_frees += 1;
+            self.ledger.totals.forgotten_frees += 1;
         } else {
-            self.totals.unknown_frees += 1;
+            self.ledger.totals.unknown_frees += 1;
         }
     }
 
@@ -448,10 +321,10 @@ impl<'a> Engine<'a> {
         if event.is_release() {
             self.unknown_free();
         } else {
-            self.totals.missed_frees += 1;
-            self.settle(event, observer);
+            self.ledger.totals.missed_frees += 1;
+            self.ledger.settle(event, observer);
         }
-        self.count(event);
+        self.ledger.count(event);
         observer.event(event);
     }
 }

@@ -6,9 +6,22 @@ use std::collections::{BinaryHeap, VecDeque};
 use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::ahead::{Decoders, StreamEvents};
+use super::damage::Damage;
 use super::event::MergedEvent;
-use super::stream::{Damage, StreamDecoder};
+use super::stream::StreamDecoder;
 use crate::reader::Recording;
+
+/// The events of one ring, one after the other.
+pub trait EventStream {
+    /// The next events, some of them; none at the end. More may come after that, see [`Merge::resume`].
+    fn rest(&mut self) -> &[MergedEvent];
+
+    /// Goes on behind the first `n` of [`EventStream::rest`].
+    fn advance(&mut self, n: usize);
+
+    /// What could not be decoded so far.
+    fn damage(&self) -> &Damage;
+}
 
 /// How many records of one stream are decoded at once: fewer are not worth waking a processor up for, or passing a batch
 /// from one processor's cache to another's. Of many streams each has fewer, so that memory stays small.
@@ -19,8 +32,8 @@ const ALL_RECORDS: usize = 1 << 18;
 
 /// A k-way merge that stays with a stream as long as it is the earliest.
 #[derive(Debug)]
-pub(super) struct Merge<'a> {
-    streams: Vec<StreamEvents<'a>>,
+pub struct Merge<S> {
+    streams: Vec<S>,
     /// The next stamps of all streams but the current one.
     waiting: BinaryHeap<Reverse<(Stamp, usize)>>,
     current: usize,
@@ -28,23 +41,45 @@ pub(super) struct Merge<'a> {
     current_until: Stamp,
 }
 
-impl<'a> Merge<'a> {
+impl<'a> Merge<StreamEvents<'a>> {
     /// At the start of `process`.
-    pub fn new(recording: &'a Recording, process: ProcessIndex, decoders: &Decoders<'a>) -> Merge<'a> {
+    pub(super) fn new(
+        recording: &'a Recording,
+        process: ProcessIndex,
+        decoders: &Decoders<'a>,
+    ) -> Merge<StreamEvents<'a>> {
         let streams = recording.streams.iter().filter(|stream| stream.process == process);
         let streams: Vec<_> = streams.collect();
         let batch_records = (ALL_RECORDS / streams.len().max(1)).clamp(BATCH_RECORDS_MIN, BATCH_RECORDS_MAX);
         let events =
             |stream| StreamEvents::new(StreamDecoder::new(recording, stream, batch_records), decoders);
-        let mut streams: Vec<_> = streams.into_iter().map(events).collect();
-        let waiting = streams.iter_mut().enumerate().filter_map(|(place, stream)| {
+        Merge::of(streams.into_iter().map(events).collect())
+    }
+}
+
+impl<S: EventStream> Merge<S> {
+    /// Of `streams`. Of equal stamps those of the stream that stands first come first.
+    pub fn of(streams: Vec<S>) -> Merge<S> {
+        let mut merge =
+            Merge { streams, waiting: BinaryHeap::new(), current: usize::MAX, current_until: Stamp(0) };
+        merge.resume();
+        merge
+    }
+
+    /// The streams. [`Merge::resume`] has to follow if any of them changes.
+    pub fn streams_mut(&mut self) -> &mut Vec<S> {
+        &mut self.streams
+    }
+
+    /// Looks at all streams anew: some may have more than before, and there may be new ones.
+    pub fn resume(&mut self) {
+        self.waiting.clear();
+        let waiting = self.streams.iter_mut().enumerate().filter_map(|(place, stream)| {
             let first = stream.rest().first()?.stamp;
             Some(Reverse((first, place)))
         });
-        let waiting = waiting.collect();
-        let mut merge = Merge { streams, waiting, current: usize::MAX, current_until: Stamp(0) };
-        merge.take_earliest();
-        merge
+        self.waiting.extend(waiting);
+        self.take_earliest();
     }
 
     /// How many streams there are.
@@ -78,7 +113,7 @@ impl<'a> Merge<'a> {
     pub fn damage(&self) -> Damage {
         let mut sum = Damage::default();
         for stream in &self.streams {
-            sum.add(&stream.damage);
+            sum.add(stream.damage());
         }
         sum
     }

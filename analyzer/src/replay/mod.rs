@@ -7,7 +7,9 @@
 //!                                                                            +-> observers: tally, timeline, ...
 //! ```
 
+mod damage;
 mod event;
+mod records;
 mod stream;
 
 mod ahead;
@@ -24,6 +26,9 @@ mod peak;
 mod ranges;
 mod tables;
 mod totals;
+
+mod commands;
+mod ledger;
 
 mod engine;
 
@@ -47,7 +52,8 @@ mod tests;
 
 pub use all::{AllTotals, all_totals};
 pub use collect::Collect;
-pub use engine::{Engine, TOLERANCE_NS};
+pub use damage::Damage;
+pub use engine::{Replayer, TOLERANCE_NS};
 pub use event::{Action, MergedEvent};
 pub use lifetimes::Lifetimes;
 pub use live::{Block, LiveTable};
@@ -57,10 +63,16 @@ pub use ranges::Ranges;
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
-pub use stream::Damage;
 pub use tables::{Account, Tables};
 pub use tally::{Allocations, Churn, StackSums, Sum};
 pub use timeline::{Step, Timeline};
 pub use totals::{Amount, Totals};
 
+/// A process of a recording being replayed.
+pub type Engine<'a> = Replayer<ahead::StreamEvents<'a>>;
+
+pub(crate) use engine::{Beginning, tolerance};
+pub(crate) use merge::{EventStream, Merge};
+pub(crate) use records::{DamagedFrom, RecordDecoder};
+pub(crate) use run::inherited_here;
 pub(crate) use stream::last_stamp;

@@ -3,10 +3,12 @@
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::Ending;
 
+use super::Engine;
 use super::ahead::Decoders;
-use super::engine::Engine;
+use super::engine::Beginning;
 use super::event::MergedEvent;
 use super::live::Block;
+use super::merge::Merge;
 use super::observer::Observer;
 use super::tables::Tables;
 use crate::error::{Error, Result};
@@ -39,8 +41,7 @@ pub fn run<O: Observer>(
     Decoders::with(|decoders| match processes {
         Processes::One(process) => {
             began_by(recording, process, until)?;
-            let mut engine =
-                Engine::new(recording, process, inherited(recording, process, decoders)?, decoders);
+            let mut engine = engine(recording, process, inherited(recording, process, decoders)?, decoders);
             let mut observer = observer_of(&engine);
             engine.run(until, &mut observer);
             done(&engine, observer);
@@ -65,7 +66,7 @@ pub fn run<O: Observer>(
 pub fn events(recording: &Recording, process: ProcessIndex, call: impl FnMut(&MergedEvent)) -> Result<()> {
     Decoders::with(|decoders| {
         let inherited = inherited(recording, process, decoders)?;
-        Engine::new(recording, process, inherited, decoders).run(Stamp(u64::MAX), &mut Call(call));
+        engine(recording, process, inherited, decoders).run(Stamp(u64::MAX), &mut Call(call));
         Ok(())
     })
 }
@@ -169,7 +170,7 @@ fn family<'a, O: Observer>(
         let children = children.filter(|child| child.start <= until);
         let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
         forks.sort_unstable_by(|a, b| b.cmp(a));
-        let engine = Engine::new(recording, index, live, decoders);
+        let engine = engine(recording, index, live, decoders);
         let since = own_since(recording, Processes::All, index);
         let observer = Own { observer: observer_of(&engine), since };
         Member { engine, observer, forks }
@@ -185,6 +186,26 @@ fn family<'a, O: Observer>(
             done(&member.engine, member.observer.observer);
         }
     }
+}
+
+/// A process at its start, which has inherited the blocks of `live`.
+fn engine<'a>(
+    recording: &'a Recording,
+    process: ProcessIndex,
+    live: Tables,
+    decoders: &Decoders<'a>,
+) -> Engine<'a> {
+    let merge = Merge::new(recording, process, decoders);
+    let beginning = Beginning { live, may_swap: merge.n_streams() > 1, resets_peak: false };
+    Engine::new(recording, process, merge, beginning)
+}
+
+/// The blocks that a process starts with, found without a thread besides the calling one.
+///
+/// # Errors
+/// There is no such process.
+pub(crate) fn inherited_here(recording: &Recording, process: ProcessIndex) -> Result<Tables> {
+    Decoders::without_threads(|decoders| inherited(recording, process, decoders))
 }
 
 /// The blocks that a process starts with: those that its parent had when it was forked.
@@ -207,7 +228,7 @@ fn inherited<'a>(recording: &'a Recording, process: ProcessIndex, decoders: &Dec
     let mut live = Tables::default();
     for pair in ancestors.windows(2).rev() {
         if let [(_, fork), (parent, _)] = *pair {
-            let mut engine = Engine::new(recording, parent, live, decoders);
+            let mut engine = engine(recording, parent, live, decoders);
             engine.run(fork, &mut ());
             live = engine.into_live();
         }

@@ -2,13 +2,13 @@
 
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
+use super::Engine;
 use super::collect::Collect;
-use super::engine::Engine;
+use super::damage::Damage;
 use super::live::Block;
 use super::moment::{FixedMoment, fixed};
 use super::run::{Processes, ended_at, own_since, run};
 use super::selection::Selection;
-use super::stream::Damage;
 use super::totals::Totals;
 use crate::error::Result;
 use crate::model::Moment;
@@ -25,6 +25,8 @@ pub struct RawSnapshot<B = Vec<Block>> {
     pub live_blocks: u64,
     /// Nanoseconds from the recording's start to the moment; of all processes' peaks, to the latest.
     pub moment_ns: u64,
+    /// The most frames of a stack that were kept then; of several processes the largest number.
+    pub n_frames_max: u32,
     /// The sums of each process; of a moment other than the peak, over its events up to the moment.
     pub totals: Vec<(ProcessIndex, Totals)>,
     /// What is missing or damaged, beside [`Recording::problems`].
@@ -69,6 +71,7 @@ fn take<B: Collect>(
         live_bytes: 0,
         live_blocks: 0,
         moment_ns: at.map_or(0, |at| at.ns),
+        n_frames_max: 0,
         totals: Vec::new(),
         problems: Vec::new(),
     };
@@ -99,6 +102,10 @@ fn take<B: Collect>(
             }
         },
     )?;
+    if raw.n_frames_max == 0 {
+        // No process was there.
+        raw.n_frames_max = recording.n_frames_max();
+    }
     raw.problems.extend(damage.problems());
     raw.problems.extend(unknown_stacks(recording, raw.blocks.stacks()));
     Ok(raw)
@@ -115,6 +122,7 @@ impl<B: Collect> RawSnapshot<B> {
         now: Stamp,
         selection: &Selection,
     ) {
+        self.n_frames_max = self.n_frames_max.max(recording.n_frames_max_at(engine.process(), now));
         let own_since = own_since(recording, processes, engine.process());
         let own = blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork));
         let counted = own.inspect(|block| {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use tm_common::ids::Address;
 
 use super::event::{MergedEvent, State};
-use super::merge::Merge;
+use super::merge::{EventStream, Merge};
 use super::repair::{ITEMS_MAX, Item};
 
 /// The most events that are looked ahead: more than a machine makes in the time, so that only damage reaches it.
@@ -28,8 +28,8 @@ pub(super) struct Reach {
 
 /// A stretch of the merged stream with the present event in it.
 #[derive(Debug)]
-pub(super) struct Window<'a> {
-    pub merge: Merge<'a>,
+pub(super) struct Window<S> {
+    pub merge: Merge<S>,
     events: VecDeque<MergedEvent>,
     /// The place of the present event.
     present: usize,
@@ -39,11 +39,25 @@ pub(super) struct Window<'a> {
     merge_is_done: bool,
 }
 
-impl<'a> Window<'a> {
-    /// At the start. A single stream needs no look around: nothing can be swapped.
-    pub fn new(merge: Merge<'a>, span: u64) -> Window<'a> {
-        let (span, past_events) = if merge.n_streams() > 1 { (span, PAST_EVENTS) } else { (0, 0) };
+impl<S: EventStream> Window<S> {
+    /// At the start, with `span` to look ahead. With a span of 0 it looks nowhere: the events of a single stream need
+    /// that not, nothing can be swapped.
+    pub fn new(merge: Merge<S>, span: u64) -> Window<S> {
+        let past_events = if span > 0 { PAST_EVENTS } else { 0 };
         Window { past_events, merge, events: VecDeque::new(), present: 0, span, merge_is_done: false }
+    }
+
+    /// Changes how far to look ahead.
+    pub fn set_span(&mut self, span: u64) {
+        self.span = span;
+    }
+
+    /// Goes on with streams that have more than before; see [`super::Replayer`]. What is still to come goes back to them:
+    /// some of what they have now may come before it.
+    pub fn resume(&mut self, change: impl FnOnce(&mut Vec<S>, &mut dyn Iterator<Item = MergedEvent>)) {
+        change(self.merge.streams_mut(), &mut self.events.drain(self.present..));
+        self.merge.resume();
+        self.merge_is_done = false;
     }
 
     /// Whether more has to be taken from the merge before the present event's turn: all that follow it within the span

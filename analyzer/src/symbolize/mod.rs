@@ -8,7 +8,9 @@
 //! ran is not used, and what stands in the way of a module's names is a sentence in [`Symbolizer::problems`], never
 //! an error: such frames are `file+0xoffset`.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use rustc_hash::FxHashMap;
 
@@ -59,6 +61,7 @@ pub struct Symbolizer {
     /// By path, then by build-id and size: one path may have held several files.
     modules: FxHashMap<String, Vec<Module>>,
     problems: Vec<String>,
+    n_threads_max: usize,
 }
 
 impl Symbolizer {
@@ -76,7 +79,14 @@ impl Symbolizer {
             names: Names::default(),
             modules: FxHashMap::default(),
             problems: Vec::new(),
+            n_threads_max: thread::available_parallelism().map_or(1, NonZero::get),
         }
+    }
+
+    /// The same, with no thread besides the calling one.
+    #[must_use]
+    pub fn without_threads(self) -> Symbolizer {
+        Symbolizer { n_threads_max: 1, ..self }
     }
 
     /// Looks up in one go what [`Symbolizer::frames`] will be asked for, several modules at a time: for each module its
@@ -92,7 +102,9 @@ impl Symbolizer {
                 new.push(Wanted { image: image.clone(), offsets: offsets.collect() });
             }
         }
-        for (wanted, opened) in new.iter().zip(open_all(&new, &self.debug_folder, &self.names)) {
+        for (wanted, opened) in
+            new.iter().zip(open_all(&new, &self.debug_folder, &self.names, self.n_threads_max))
+        {
             self.add(&wanted.image, opened);
         }
     }

@@ -1,6 +1,5 @@
-//! Opens modules and looks up what is wanted of them, as many at a time as there are processors.
+//! Opens modules and looks up what is wanted of them, several at a time.
 
-use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -35,8 +34,13 @@ impl Wanted {
     }
 }
 
-/// Opens all of `wanted`; in their order.
-pub(super) fn open_all(wanted: &[Wanted], debug_folder: &Path, names: &Names) -> Vec<Opened> {
+/// Opens all of `wanted`, with up to `n_threads_max` threads, of which the calling one is the first; in their order.
+pub(super) fn open_all(
+    wanted: &[Wanted],
+    debug_folder: &Path,
+    names: &Names,
+    n_threads_max: usize,
+) -> Vec<Opened> {
     let next = AtomicUsize::new(0);
     let opened: Vec<Mutex<Option<Opened>>> = wanted.iter().map(|_| Mutex::new(None)).collect();
     let open_next = || {
@@ -46,8 +50,7 @@ pub(super) fn open_all(wanted: &[Wanted], debug_folder: &Path, names: &Names) ->
         }
     };
     thread::scope(|scope| {
-        let n_processors = thread::available_parallelism().map_or(1, NonZero::get);
-        for _ in 1..n_processors.min(wanted.len()) {
+        for _ in 1..n_threads_max.min(wanted.len()) {
             // Without the thread the others do its part.
             let _ = thread::Builder::new().spawn_scoped(scope, open_next);
         }

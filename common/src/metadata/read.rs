@@ -4,7 +4,8 @@ use core::mem::offset_of;
 
 use super::{
     CommandKind, Ending, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName,
-    MappedProcess, MappedProgramHeader, MappedText, MappedThread, NameKind, OUTSIDE, TextKind, WORD_BYTES,
+    MappedProcess, MappedProgramHeader, MappedText, MappedThread, NameKind, OUTSIDE, PENDING, TextKind,
+    WORD_BYTES,
 };
 use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::error::DecodeError;
@@ -108,14 +109,29 @@ impl Module<'_> {
 /// Yields an error for each record that cannot be read and goes on behind it; ends where the rest is not records.
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
+    /// What is not read yet.
     bytes: &'a [u8],
+    len: usize,
+    has_unfinished: bool,
 }
 
 impl<'a> Records<'a> {
     /// The records in `bytes`: a segment without its header, up to what is in use.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Records { bytes }
+        Records { bytes, len: bytes.len(), has_unfinished: false }
+    }
+
+    /// Where the latest record ends, counted from where the bytes begin.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.len - self.bytes.len()
+    }
+
+    /// Whether room was passed over in which there is no record yet: its writer is at it, or has died.
+    #[must_use]
+    pub fn has_unfinished(&self) -> bool {
+        self.has_unfinished
     }
 }
 
@@ -126,7 +142,8 @@ impl<'a> Iterator for Records<'a> {
         loop {
             let first = u64_at(self.bytes, 0).ok()?;
             if first == 0 {
-                // Claimed, but its writer died before the first word: records stand at multiples of a word.
+                // Claimed, and its first word is not written: records stand at multiples of a word.
+                self.has_unfinished = true;
                 self.bytes = self.bytes.get(WORD_BYTES..)?;
                 continue;
             }
@@ -137,6 +154,7 @@ impl<'a> Iterator for Records<'a> {
             }
             let (record, rest) = self.bytes.split_at(len);
             self.bytes = rest;
+            self.has_unfinished |= kind == PENDING;
             match parse(kind, record) {
                 Ok(Some(metadata)) => return Some(Ok(metadata)),
                 Ok(None) => {}
@@ -275,7 +293,7 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::{MetadataKind, PENDING, word};
+    use crate::metadata::{MetadataKind, word};
     use std::vec::Vec;
 
     fn record(kind: u16, body: &[u8]) -> Vec<u8> {
@@ -293,7 +311,9 @@ mod tests {
         bytes.extend(record(PENDING, &[0xaa; 17]));
         bytes.extend(record(MetadataKind::ModuleGone as u16, &gone));
         bytes.extend(record(42, b"a later version's"));
-        let found: Vec<_> = Records::new(&bytes).collect();
+        let mut records = Records::new(&bytes);
+        let found: Vec<_> = records.by_ref().collect();
+        assert!(records.has_unfinished() && records.position() == bytes.len());
         let expected = Metadata::ModuleGone {
             process: ProcessIndex(1),
             epoch: Epoch(7),

@@ -197,7 +197,7 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
             assert!(lifetimes.temporary.total().count <= gone, "more temporary than gone");
             let most = timeline.finish().iter().map(|step| step.most.size).max().unwrap_or(0);
             assert!(most <= info.peak_bytes, "{most} in the timeline, {} at the peak", info.peak_bytes);
-            let tally = Namer::new(recording).tally(&allocations.sums);
+            let tally = Namer::new().tally(recording, &allocations.sums);
             assert_eq!(tally.total_count(), total.count);
         },
     );

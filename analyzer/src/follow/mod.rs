@@ -1,0 +1,327 @@
+//! Follows one process's recording while it is being written: replays what has come since the last time, and knows what is
+//! live now. It reads the file and nothing else, makes no thread, and needs no descriptor between two calls: so it may
+//! serve inside of the recorded process itself.
+//!
+//! ```text
+//! segments (which there are) -> ring (events, as they come) -> merge -> window -> engine    replay's own, made to go on
+//!                            -> stacks, metadata -> Recording, which grows in place
+//! ```
+//!
+//! **What is exact.** The caller asks for the moment C, a stamp of the recording's clock that was read before the call.
+//! [`Follower::catch_up`] waits until the clock is 20 µs past C, looks at how far the rings have been written, and replays
+//! what has stamps up to C.
+//!
+//! - What happened before C was written, or is being written, when C came: an allocation's stamp is read and its record
+//!   written before the hook returns, a free's before the real free is called. So for each address these events are closed
+//!   under "happened before": of a block that is there, its allocation is; of one that was given out again, its free is.
+//! - Processors' clocks differ by less than 1 µs. An event that happened before one with a stamp up to C may have a stamp
+//!   after C; it was written before that one, so it is among what was read. All that was read with stamps after C is kept
+//!   for the next time, and serves as look-ahead where stamps are swapped (`replay::repair`).
+//! - A thread that lost its processor between stamp and record writes an event late, with an old stamp; `realloc` does
+//!   always, whose record is written when it returns and has the stamp of its beginning. Nobody can know of it before, and
+//!   nobody who asked has seen its effect: the hook has not returned. It is replayed when it comes. Where a block has taken
+//!   the place of one that such a `realloc` gave back, its stamp tells which of the two is meant.
+//! - A command's record (start, stop, clear) is written before what comes after it. One that comes late is obeyed late, and
+//!   forgets the blocks up to its own stamp.
+
+mod clock;
+mod grains;
+mod metadata;
+mod ring;
+mod ring_events;
+mod segments;
+mod stacks;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use tm_common::header::{GRAIN_BYTES, Header};
+use tm_common::ids::{ProcessIndex, RingIndex, Stamp};
+use tm_common::segment::SegmentKind;
+
+use crate::error::{Error, Result};
+use crate::reader::file::{FileIdentity, RecordingFile};
+use crate::reader::{FoundSegment, OpenFile, Problem, Recording};
+use crate::replay::{
+    Account, Beginning, Block, Merge, Observer, Replayer, Tables, Totals, inherited_here, tolerance,
+};
+use metadata::MetadataReader;
+use ring::Ring;
+use ring_events::RingEvents;
+use segments::Segments;
+use stacks::StackReader;
+
+/// How to follow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// A clearing or a stop makes the peak 0 too, as the program sees it. Otherwise the peak is that of the whole run.
+    pub resets_peak: bool,
+    /// The file stays open between calls. Otherwise it is opened by its path each time, and has to be the same file.
+    pub keep_open: bool,
+    /// The file that it has to be (device and inode number); `None` for whatever is at the path.
+    pub identity: Option<FileIdentity>,
+}
+
+/// A process whose recording is being followed.
+#[derive(Debug)]
+pub struct Follower {
+    recording: Recording,
+    process: ProcessIndex,
+    options: Options,
+    clock_is_ours: bool,
+    engine: Replayer<RingEvents>,
+    /// Of each ring of the process, its place among the engine's streams. The first of these is what it gave back.
+    rings: FxHashMap<RingIndex, usize>,
+    sources: Sources,
+}
+
+/// Where new things are found.
+#[derive(Debug)]
+struct Sources {
+    segments: Segments,
+    metadata: MetadataReader,
+    stacks: StackReader,
+    /// Segments of events of the process that are not with their rings yet, and the look that found each.
+    events: Vec<(FoundSegment, u64)>,
+    /// How often it was looked.
+    n_looks: u64,
+    n_duplicates: u64,
+}
+
+impl Follower {
+    /// Opens the recording at `path` at the start of `process`, of which nothing is replayed yet; a forked one has what
+    /// its parent had.
+    ///
+    /// # Errors
+    /// It cannot be read, is not a recording that this version reads, or has no such process.
+    pub fn open(path: &Path, process: ProcessIndex, options: Options) -> Result<Follower> {
+        let mut file = RecordingFile::open(path)?;
+        if options.identity.is_some_and(|identity| identity != file.identity()) {
+            return Err(Error::Message(format!("{} is not the recording's file any more", path.display())));
+        }
+        let open = file.reopen()?;
+        let header = read_header(&open, path)?;
+        let mut recording = Recording::empty(file, header);
+        let mut sources = Sources {
+            segments: Segments::new(),
+            metadata: MetadataReader::new(process),
+            stacks: StackReader::default(),
+            events: Vec::new(),
+            n_looks: 0,
+            n_duplicates: 0,
+        };
+        sources.look_for_segments(&open, &mut recording, process);
+        sources.stacks.look(&open, &mut recording.stacks, None);
+        // All commands so far: the engine begins with them.
+        sources.metadata.look(&open, &mut recording, None);
+        let live = inherited(&mut recording, process)?;
+        let clock_is_ours = recording
+            .process(process)
+            .is_some_and(|process| clock::is_ours(&recording.header.clock, process));
+        if clock_is_ours {
+            clock::calibrate(&mut recording.header.clock);
+        }
+        let beginning = Beginning { live, may_swap: true, resets_peak: options.resets_peak };
+        let merge = Merge::of(vec![RingEvents::default()]);
+        let engine = Replayer::new(&recording, process, merge, beginning);
+        let rings = FxHashMap::default();
+        let mut follower = Follower { recording, process, options, clock_is_ours, engine, rings, sources };
+        follower.leave_file();
+        Ok(follower)
+    }
+
+    /// Replays all events up to and including `until` that are in the recording by now, `observer` being told of each;
+    /// later calls go on from there. If `until` is (nearly) the present moment it waits until all of them must have been
+    /// written: 20 µs, during which it keeps its processor busy.
+    ///
+    /// # Errors
+    /// The file cannot be opened or read, or its header is damaged; what was replayed before stays as it is.
+    pub fn catch_up(&mut self, until: Stamp, observer: &mut impl Observer) -> Result<()> {
+        self.wait_for(until);
+        let read = self.read();
+        if read.is_ok() {
+            self.engine.run(until, observer);
+            let known = self.now().unwrap_or_else(|| self.engine.replayed_until());
+            self.recording.latest = self.recording.latest.max(Some(until.min(known)));
+        }
+        self.leave_file();
+        read
+    }
+
+    /// The present moment as a stamp of the recording's clock, if that is a clock of this machine since its latest boot.
+    pub fn now(&self) -> Option<Stamp> {
+        clock::now(&self.recording.header.clock).filter(|_| self.clock_is_ours)
+    }
+
+    /// What is recorded besides events, as of the latest [`Follower::catch_up`]: modules, stacks, threads, labels, address
+    /// spaces, commands. Of other processes than this and those that it was forked from what is new may be missing. It has
+    /// no streams.
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// The process.
+    pub fn process(&self) -> ProcessIndex {
+        self.process
+    }
+
+    /// The sums over the events so far.
+    pub fn totals(&self) -> &Totals {
+        self.engine.totals()
+    }
+
+    /// The blocks that are live.
+    pub fn live(&self) -> &Tables {
+        self.engine.live()
+    }
+
+    /// The blocks that were live at the latest peak of an account, in no order.
+    pub fn peak_blocks(&self, account: Account) -> impl Iterator<Item = Block> + '_ {
+        self.engine.peak_blocks(account)
+    }
+
+    /// Whether the process's events are recorded.
+    pub fn is_tracing(&self) -> bool {
+        self.engine.is_tracing()
+    }
+
+    /// Makes what is live the peak, in all accounts; `at` is when that was asked for.
+    pub fn reset_peak(&mut self, at: Stamp) {
+        self.engine.reset_peak(at);
+    }
+
+    /// What is missing or damaged.
+    pub fn problems(&self) -> Vec<Problem> {
+        let Sources { segments, metadata, stacks, n_duplicates, .. } = &self.sources;
+        let (n_unreadable, reason) = segments.unreadable.clone();
+        let counts = [
+            (*n_duplicates, Problem::DuplicateSegments { count: *n_duplicates }),
+            (n_unreadable, Problem::Unreadable { count: n_unreadable, reason }),
+            (metadata.n_damaged, Problem::DamagedMetadata { count: metadata.n_damaged }),
+            (stacks.n_damaged, Problem::DamagedStacks { count: stacks.n_damaged }),
+        ];
+        let mut problems: Vec<Problem> =
+            counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, problem)| problem).collect();
+        problems.extend(self.engine.damage().problems());
+        problems
+    }
+
+    /// Waits until what has stamps up to `until` must have been written.
+    fn wait_for(&self, until: Stamp) {
+        let tolerance = tolerance(&self.recording);
+        let written = until.0.saturating_add(tolerance);
+        // A moment that is still to come is not waited for.
+        while self.now().is_some_and(|now| now.0 < written && until.0 <= now.0.saturating_add(tolerance)) {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Finds out what is new. Events are looked at before what they refer to.
+    fn read(&mut self) -> Result<()> {
+        let file = self.recording.file.reopen()?;
+        let Follower { recording, process, engine, rings, sources, .. } = self;
+        let clock = recording.header.clock;
+        recording.header = read_header(&file, recording.file.path())?;
+        if self.clock_is_ours {
+            clock::calibrate(&mut recording.header.clock);
+        }
+        if recording.header.clock != clock {
+            engine.set_tolerance(tolerance(recording));
+        }
+        sources.look_for_segments(&file, recording, *process);
+        engine.resume(|streams, given_back| {
+            streams.first_mut().into_iter().for_each(|first| first.put_before(given_back));
+            for (found, look) in sources.events.drain(..) {
+                let place = *rings.entry(found.header.ring).or_insert_with(|| {
+                    let ring = Ring::new(found.header.ring, Arc::clone(&recording.origins));
+                    streams.push(RingEvents::of(ring));
+                    streams.len() - 1
+                });
+                let ring = streams.get_mut(place).and_then(RingEvents::ring_mut);
+                let is_new = ring.is_some_and(|ring| ring.add(&found, look));
+                sources.n_duplicates += u64::from(!is_new);
+            }
+            let rings = streams.iter_mut().filter_map(RingEvents::ring_mut);
+            rings.for_each(|ring| ring.look(&file, sources.n_looks));
+        });
+        let line = line(recording, *process);
+        sources.stacks.look(&file, &mut recording.stacks, Some(&line));
+        for command in sources.metadata.look(&file, recording, Some(&line)) {
+            if command.process == *process {
+                engine.add_command(command);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the file, unless it is to stay open.
+    fn leave_file(&mut self) {
+        if !self.options.keep_open {
+            self.engine.streams_mut().iter_mut().for_each(RingEvents::leave_file);
+            self.recording.file.close();
+        }
+    }
+}
+
+impl Sources {
+    /// Finds segments, and passes them on to who reads them.
+    fn look_for_segments(&mut self, file: &OpenFile, recording: &mut Recording, process: ProcessIndex) {
+        self.n_looks += 1;
+        let counts = &mut recording.segment_counts;
+        for found in self.segments.look(file, &recording.header) {
+            match found.header.kind {
+                SegmentKind::Events => {
+                    counts.events += 1;
+                    if found.header.process == process {
+                        self.events.push((found, self.n_looks));
+                    }
+                }
+                SegmentKind::Stacks => {
+                    counts.stacks += 1;
+                    let is_new = self.stacks.add(&found, &mut recording.stacks);
+                    self.n_duplicates += u64::from(!is_new);
+                }
+                SegmentKind::Metadata => {
+                    counts.metadata += 1;
+                    self.metadata.add(&found);
+                }
+                SegmentKind::Extent => {}
+            }
+        }
+        counts.extents = self.segments.n_extents;
+    }
+}
+
+fn read_header(file: &OpenFile, path: &Path) -> Result<Header> {
+    let mut buffer = Vec::new();
+    file.read(0, GRAIN_BYTES, &mut buffer).map_err(|source| Error::io("read", path, source))?;
+    Header::parse(&buffer).map_err(|source| Error::format(path, source))
+}
+
+/// `process` and those that it was forked from.
+fn line(recording: &Recording, process: ProcessIndex) -> Vec<ProcessIndex> {
+    let parent = |&process: &ProcessIndex| recording.process(process).and_then(|process| process.parent);
+    std::iter::successors(Some(process), parent).collect()
+}
+
+/// The blocks that `process` starts with. What its parents did is read to its end by now, and once.
+fn inherited(recording: &mut Recording, process: ProcessIndex) -> Result<Tables> {
+    if recording.process(process).is_none_or(|process| process.parent.is_none()) {
+        return inherited_here(recording, process);
+    }
+    let whole = Recording::open(recording.file.path())?;
+    if whole.file.identity() != recording.file.identity() {
+        let path = recording.file.path().display();
+        return Err(Error::Message(format!("{path} was replaced by another file while it was read")));
+    }
+    let live = inherited_here(&whole, process)?;
+    // The blocks' origins are numbers of these.
+    recording.origins = whole.origins;
+    Ok(live)
+}

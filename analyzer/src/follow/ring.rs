@@ -1,0 +1,238 @@
+//! The events of one ring, read as they are written.
+//!
+//! ```text
+//!  segments of the chain    | left behind | whole       | whole | growing        | begun, nothing in it
+//!                                           ^ read up to here     ^ `used` when it was looked at
+//! ```
+//!
+//! A ring's thread never writes to a segment again once it has written to the next one. The first record there is published
+//! by a store that publishes all before it, so whoever has seen it finds the segment before whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tm_common::header::GRAIN_BYTES;
+use tm_common::ids::{RingIndex, Stamp, ThreadIndex};
+use tm_common::segment::{HEADER_BYTES, SegmentHeader};
+
+use crate::reader::{FoundSegment, OpenFile, Origins};
+use crate::replay::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
+
+/// A segment that is not left behind.
+#[derive(Debug)]
+struct Segment {
+    offset: u64,
+    grains: u16,
+    base: Stamp,
+    thread: ThreadIndex,
+    /// The look that found it.
+    found_in: u64,
+}
+
+impl Segment {
+    /// The most bytes that may be in use after its header.
+    fn capacity(&self) -> usize {
+        (usize::from(self.grains) * GRAIN_BYTES).saturating_sub(HEADER_BYTES)
+    }
+}
+
+/// How far a segment has been read.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    sequence: u32,
+    /// Bytes after the header.
+    n_read: usize,
+    /// Whether nothing more of it is wanted: it is whole and was read to its end, or is damaged.
+    is_done: bool,
+}
+
+/// The reading end of a ring.
+#[derive(Debug)]
+pub(super) struct Ring {
+    /// Only while it may be read.
+    file: Option<OpenFile>,
+    origins: Arc<Origins>,
+    /// By place in the chain.
+    segments: BTreeMap<u32, Segment>,
+    current: Option<Place>,
+    /// The place in the chain that follows what was read.
+    next_sequence: u32,
+    /// The segment that may be growing, and how many bytes were in use when it was looked at. Those before it are whole,
+    /// and those after it are not to be read yet.
+    growing: Option<(u32, usize)>,
+    records: RecordDecoder,
+    buffer: Vec<u8>,
+    position: usize,
+    /// What could not be decoded.
+    pub damage: Damage,
+}
+
+impl Ring {
+    /// A ring of which nothing was read.
+    pub fn new(ring: RingIndex, origins: Arc<Origins>) -> Ring {
+        Ring {
+            file: None,
+            origins,
+            segments: BTreeMap::new(),
+            current: None,
+            next_sequence: 0,
+            growing: None,
+            records: RecordDecoder::new(ring),
+            buffer: Vec::new(),
+            position: 0,
+            damage: Damage::default(),
+        }
+    }
+
+    /// Adds a segment that was found in look number `look`; `false` if its place in the chain is taken or was passed.
+    pub fn add(&mut self, found: &FoundSegment, look: u64) -> bool {
+        let header = &found.header;
+        let is_new = header.sequence >= self.next_sequence && !self.segments.contains_key(&header.sequence);
+        if is_new {
+            let segment = Segment {
+                offset: found.offset,
+                grains: header.grains,
+                base: header.base_stamp,
+                thread: header.thread,
+                found_in: look,
+            };
+            self.segments.insert(header.sequence, segment);
+        }
+        is_new
+    }
+
+    /// Sees how much there is to read now, in look number `look`.
+    pub fn look(&mut self, file: &OpenFile, look: u64) {
+        self.file = Some(file.clone());
+        self.growing = None;
+        let first = self.current.map_or(self.next_sequence, |place| place.sequence);
+        let mut known = Vec::new();
+        let mut expected = first;
+        for (&sequence, segment) in self.segments.range(first..) {
+            // Of two segments the look may have found the later one alone; but the next look finds both, or one is lost.
+            if sequence != expected && segment.found_in == look {
+                break;
+            }
+            expected = sequence.saturating_add(1);
+            known.push(sequence);
+        }
+        while let Some(sequence) = known.pop() {
+            let used = self.used(sequence);
+            if used > 0 || known.is_empty() {
+                self.growing = Some((sequence, used));
+                break;
+            }
+        }
+    }
+
+    /// Gives the file back.
+    pub fn leave_file(&mut self) {
+        self.file = None;
+    }
+
+    /// How many bytes are in use in a segment, as its header says now. It is read before the bytes.
+    fn used(&mut self, sequence: u32) -> usize {
+        let (Some(segment), Some(file)) = (self.segments.get(&sequence), &self.file) else { return 0 };
+        let mut header = Vec::new();
+        if let Err(error) = file.read(segment.offset, HEADER_BYTES, &mut header) {
+            self.damage.add_unreadable(&error);
+        }
+        let header = SegmentHeader::parse(&header).ok().flatten();
+        header.map_or(0, |header| (header.used as usize).min(segment.capacity()))
+    }
+
+    /// Appends the next events to `batch` until it has `n_wanted`, as far as there are so many.
+    pub fn decode(&mut self, n_wanted: usize, batch: &mut Vec<MergedEvent>) {
+        while batch.len() < n_wanted {
+            if self.position >= self.buffer.len() && !self.read_more() {
+                return;
+            }
+            let bytes = self.buffer.get(self.position..).unwrap_or_default();
+            match self.records.decode(bytes, &self.origins, n_wanted, batch) {
+                Ok(n_bytes) => self.position += n_bytes,
+                Err(DamagedFrom(place)) => {
+                    self.damage.add_segment(bytes.len() - place);
+                    self.position = self.buffer.len();
+                    self.current.iter_mut().for_each(|place| place.is_done = true);
+                }
+            }
+        }
+    }
+
+    /// Reads what follows the bytes in the buffer, which are decoded; `false` if there is nothing yet.
+    fn read_more(&mut self) -> bool {
+        self.buffer.clear();
+        self.position = 0;
+        let (Some((growing, used)), Some(file)) = (self.growing, self.file.clone()) else { return false };
+        loop {
+            let place = match self.current {
+                Some(place) if place.sequence == growing => {
+                    if place.is_done || place.n_read >= used {
+                        return false;
+                    }
+                    self.read(&file, place, used);
+                    return true;
+                }
+                Some(place) if place.is_done => match self.begin_next() {
+                    Some(next) => next,
+                    None => return false,
+                },
+                Some(place) => place,
+                None => match self.begin_next() {
+                    Some(next) => next,
+                    None => return false,
+                },
+            };
+            self.current = Some(place);
+            if place.sequence != growing {
+                self.read_whole(&file, place);
+                return true;
+            }
+        }
+    }
+
+    /// Leaves the current segment behind, which is done, and begins the next one.
+    fn begin_next(&mut self) -> Option<Place> {
+        if let Some(place) = self.current.take() {
+            self.segments.remove(&place.sequence);
+        }
+        let mut known = self.segments.range(self.next_sequence..);
+        let (&sequence, segment) = known.next()?;
+        // Segments' headers are checked and events are not: what leads beyond the next one's first stamp is damage.
+        let limit = known.next().map_or(Stamp(u64::MAX), |(_, next)| next.base);
+        self.records.begin_segment(segment.base, segment.thread, limit);
+        self.next_sequence = sequence.saturating_add(1);
+        Some(Place { sequence, n_read: 0, is_done: false })
+    }
+
+    /// Reads a segment up to `used` bytes.
+    fn read(&mut self, file: &OpenFile, mut place: Place, used: usize) {
+        let Some(segment) = self.segments.get(&place.sequence) else { return };
+        let offset = segment.offset + (HEADER_BYTES + place.n_read) as u64;
+        if let Err(error) = file.read(offset, used.saturating_sub(place.n_read), &mut self.buffer) {
+            self.damage.add_unreadable(&error);
+            self.buffer.clear();
+        }
+        place.n_read = used;
+        self.current = Some(place);
+    }
+
+    /// Reads the rest of a segment that does not grow any more. Header and bytes may come at once then.
+    fn read_whole(&mut self, file: &OpenFile, place: Place) {
+        if place.n_read > 0 {
+            let used = self.used(place.sequence);
+            self.read(file, place, used);
+        } else if let Some(segment) = self.segments.get(&place.sequence) {
+            let len = HEADER_BYTES + segment.capacity();
+            if let Err(error) = file.read(segment.offset, len, &mut self.buffer) {
+                self.damage.add_unreadable(&error);
+                self.buffer.clear();
+            }
+            let header = self.buffer.get(..HEADER_BYTES).map(SegmentHeader::parse);
+            let used = header.and_then(Result::ok).flatten().map_or(0, |header| header.used as usize);
+            self.buffer.truncate(HEADER_BYTES.saturating_add(used));
+            self.position = HEADER_BYTES.min(self.buffer.len());
+        }
+        self.current = Some(Place { is_done: true, ..place });
+    }
+}

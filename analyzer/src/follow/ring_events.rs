@@ -1,0 +1,65 @@
+//! What the merge takes events from: a ring, or those that it gave back.
+
+use super::ring::Ring;
+use crate::replay::{Damage, EventStream, MergedEvent};
+
+/// How many records of one ring are decoded at once.
+const BATCH_RECORDS: usize = 2048;
+
+/// Events in the order of their stamps.
+#[derive(Debug, Default)]
+pub struct RingEvents {
+    ring: Option<Ring>,
+    batch: Vec<MergedEvent>,
+    next_in_batch: usize,
+    none: Damage,
+}
+
+impl RingEvents {
+    /// Those of a ring.
+    pub(super) fn of(ring: Ring) -> RingEvents {
+        RingEvents { ring: Some(ring), ..RingEvents::default() }
+    }
+
+    /// The ring, if it is one's.
+    pub(super) fn ring_mut(&mut self) -> Option<&mut Ring> {
+        self.ring.as_mut()
+    }
+
+    /// Puts `events` before those that are here already.
+    pub(super) fn put_before(&mut self, events: &mut dyn Iterator<Item = MergedEvent>) {
+        let rest = self.batch.split_off(self.next_in_batch.min(self.batch.len()));
+        self.batch.clear();
+        self.next_in_batch = 0;
+        self.batch.extend(events);
+        self.batch.extend(rest);
+    }
+
+    /// Gives the file back, and memory that was needed for many events alone.
+    pub(super) fn leave_file(&mut self) {
+        self.ring.iter_mut().for_each(Ring::leave_file);
+    }
+}
+
+impl EventStream for RingEvents {
+    #[inline]
+    fn rest(&mut self) -> &[MergedEvent] {
+        if self.next_in_batch >= self.batch.len()
+            && let Some(ring) = &mut self.ring
+        {
+            self.batch.clear();
+            self.next_in_batch = 0;
+            ring.decode(BATCH_RECORDS, &mut self.batch);
+        }
+        self.batch.get(self.next_in_batch..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn advance(&mut self, n: usize) {
+        self.next_in_batch += n;
+    }
+
+    fn damage(&self) -> &Damage {
+        self.ring.as_ref().map_or(&self.none, |ring| &ring.damage)
+    }
+}

@@ -1,0 +1,73 @@
+//! What a process was told to do with its traces, in the order of its time, and what that makes of the events.
+
+use tm_common::ids::{ProcessIndex, Stamp};
+use tm_common::metadata::CommandKind;
+
+use crate::reader::{Command, Recording};
+
+/// The commands of one process.
+#[derive(Debug)]
+pub(super) struct Commands {
+    /// By stamp; marks are not among them.
+    list: Vec<Command>,
+    /// The first that is still to come.
+    next: usize,
+    /// After which events that one takes effect; later than all if there is none.
+    pub next_stamp: Stamp,
+    /// Whether events count.
+    pub is_tracing: bool,
+    /// Whether there are blocks that nothing is known of, because their time was not recorded or was cleared.
+    pub has_forgotten: bool,
+    /// What happened up to here is forgotten.
+    pub forgotten_until: Option<Stamp>,
+    /// Whether a clearing makes the peak 0 too, as the program sees it. Reports of a whole run want the run's peak.
+    pub resets_peak: bool,
+}
+
+impl Commands {
+    /// Those that are in the recording.
+    pub fn new(recording: &Recording, process: ProcessIndex, resets_peak: bool) -> Commands {
+        let mut commands = Commands {
+            list: Vec::new(),
+            next: 0,
+            next_stamp: Stamp(u64::MAX),
+            is_tracing: true,
+            has_forgotten: false,
+            forgotten_until: None,
+            resets_peak,
+        };
+        recording.commands_of(process).for_each(|command| commands.add(command.clone()));
+        commands
+    }
+
+    /// Adds one, which is not there yet. If its time has passed it is the next.
+    pub fn add(&mut self, command: Command) {
+        if command.kind != CommandKind::Mark {
+            let to_come = self.list.get(self.next..).unwrap_or_default();
+            let place = self.next + to_come.partition_point(|it| it.stamp <= command.stamp);
+            self.list.insert(place, command);
+            self.look_at_next();
+        }
+    }
+
+    /// The next one, which is due before the event of `stamp`, with what it makes of the events.
+    pub fn take_due(&mut self, stamp: Stamp) -> Option<Command> {
+        let due = self.list.get(self.next).filter(|command| command.stamp < stamp)?.clone();
+        self.next += 1;
+        self.look_at_next();
+        match due.kind {
+            CommandKind::Start => self.is_tracing = true,
+            CommandKind::Stop => self.is_tracing = false,
+            CommandKind::Clear | CommandKind::Mark => {}
+        }
+        self.has_forgotten = true;
+        if due.kind != CommandKind::Start {
+            self.forgotten_until = self.forgotten_until.max(Some(due.stamp));
+        }
+        Some(due)
+    }
+
+    fn look_at_next(&mut self) {
+        self.next_stamp = self.list.get(self.next).map_or(Stamp(u64::MAX), |command| command.stamp);
+    }
+}

@@ -1,0 +1,50 @@
+//! What could not be decoded of streams.
+
+use crate::reader::Problem;
+
+/// What could not be decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Segments whose events stop making sense, and segments that could not be read.
+    pub segments: u64,
+    /// Bytes passed over in the former.
+    pub bytes: u64,
+    /// Segments that the system could not read, and what it said the last time.
+    pub unreadable: (u64, String),
+}
+
+impl Damage {
+    /// Notes a segment of which `bytes` bytes were passed over.
+    pub(crate) fn add_segment(&mut self, bytes: usize) {
+        self.segments += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// Notes a segment that the system could not read.
+    pub(crate) fn add_unreadable(&mut self, error: &std::io::Error) {
+        self.unreadable = (self.unreadable.0 + 1, error.to_string());
+    }
+
+    /// Adds another stream's.
+    pub fn add(&mut self, other: &Damage) {
+        self.segments += other.segments;
+        self.bytes += other.bytes;
+        self.unreadable.0 += other.unreadable.0;
+        if other.unreadable.0 > 0 {
+            self.unreadable.1.clone_from(&other.unreadable.1);
+        }
+    }
+
+    /// The same as sentences.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.segments > 0 {
+            problems.push(Problem::UndecodableEvents { segments: self.segments, bytes: self.bytes });
+        }
+        if self.unreadable.0 > 0 {
+            let (count, reason) = self.unreadable.clone();
+            problems.push(Problem::Unreadable { count, reason });
+        }
+        problems
+    }
+}
