@@ -96,9 +96,9 @@ pub fn freed_at(function: Function, block: *mut c_void, stamp: Stamp) {
     });
 }
 
-/// The moment before a reallocation.
+/// The moment before an address is given up in a call whose record is written afterwards. Called while [`is_on`].
 #[inline]
-pub fn begin_reallocation() -> Stamp {
+pub fn begin_release() -> Stamp {
     SESSION.recording.now()
 }
 
@@ -142,6 +142,24 @@ pub fn untracked(space: Space, address: usize) {
         let (address, size) = (Address(address as u64), 0);
         let stamp = session.recording.now();
         lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp });
+    });
+}
+
+/// `size` bytes at `address` have been mapped, in place of whatever was there.
+#[inline]
+pub fn mapped(address: usize, size: usize, caller: Caller) {
+    tracked(Space::MAPPINGS, address, size, caller);
+}
+
+/// What was mapped in `size` bytes at `address` has been unmapped, some time after `begin`.
+#[inline]
+pub fn unmapped(address: usize, size: usize, begin: Stamp) {
+    if !is_on() {
+        return;
+    }
+    with_lane(|session, _, lane| {
+        let (space, address, size) = (Space::MAPPINGS, Address(address as u64), size as u64);
+        lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp: begin });
     });
 }
 

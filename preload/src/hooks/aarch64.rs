@@ -74,6 +74,42 @@ macro_rules! stub {
     };
 }
 
+/// Exports `$name`, a function of up to six integer arguments, variadic too, which calls `$target` with these six and, as
+/// arguments seven to nine, pc, sp, fp. Its own frame is no part of the stack that is walked: the state is the caller's.
+///
+/// ```text
+///  [sp + 16] x30     at the call; pc and sp go in x6 and x7
+///  [sp]      fp
+/// ```
+macro_rules! stub_wide {
+    ($name:ident, $target:path) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "bti c",
+                "mov x6, x30",
+                "mov x7, sp",
+                "sub sp, sp, 32",
+                ".cfi_def_cfa_offset 32",
+                "str x29, [sp]",
+                "str x30, [sp, 16]",
+                ".cfi_offset x30, -16",
+                "bl {target}",
+                "ldr x30, [sp, 16]",
+                ".cfi_restore x30",
+                "add sp, sp, 32",
+                ".cfi_def_cfa_offset 0",
+                "ret",
+                ".cfi_endproc",
+                target = sym $target,
+            )
+        }
+    };
+}
+
 /// Exports an `operator new` that must be able to throw: no frame of ours may be on the stack when the real one runs.
 ///
 /// If the allocator's operators are not recorded, jumps to the real one. Else calls `$target` (three arguments, pc,
@@ -165,4 +201,4 @@ macro_rules! stub_before {
     };
 }
 pub(crate) use stub;
-pub(super) use {stub_before, stub_new};
+pub(super) use {stub_before, stub_new, stub_wide};

@@ -62,7 +62,7 @@ fn reallocate(
         recorder::allocated(function, new, size, caller);
         return new;
     }
-    let begin = recorder::begin_reallocation();
+    let begin = recorder::begin_release();
     let new = real::realloc(old, size);
     if !new.is_null() {
         recorder::reallocated(old, new, size, begin, caller);

@@ -70,6 +70,42 @@ macro_rules! stub {
     };
 }
 
+/// Exports `$name`, a function of up to six integer arguments, variadic too, which calls `$target` with these six and, as
+/// arguments seven to nine, pc, sp, fp. Its own frame is no part of the stack that is walked: the state is the caller's.
+///
+/// ```text
+///  [rsp + 16] fp     at the call; the three words keep it aligned
+///  [rsp +  8] sp
+///  [rsp]      pc
+/// ```
+macro_rules! stub_wide {
+    ($name:ident, $target:path) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                "mov rax, [rsp]",
+                "lea r10, [rsp + 8]",
+                "push rbp",
+                ".cfi_adjust_cfa_offset 8",
+                "push r10",
+                ".cfi_adjust_cfa_offset 8",
+                "push rax",
+                ".cfi_adjust_cfa_offset 8",
+                "call {target}",
+                "add rsp, 24",
+                ".cfi_adjust_cfa_offset -24",
+                "ret",
+                ".cfi_endproc",
+                target = sym $target,
+            )
+        }
+    };
+}
+
 /// Exports an `operator new` that must be able to throw: no frame of ours may be on the stack when the real one runs.
 ///
 /// If the allocator's operators are not recorded, jumps to the real one. Else calls `$target` (three arguments, pc,
@@ -170,4 +206,4 @@ macro_rules! stub_before {
     };
 }
 pub(crate) use stub;
-pub(super) use {stub_before, stub_new};
+pub(super) use {stub_before, stub_new, stub_wide};

@@ -143,7 +143,7 @@ impl Recording {
             machine: arch::MACHINE,
             clock_kind: clock_kind as u8,
             clock_shift,
-            page_bytes: process::InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096) as u32,
+            page_bytes: process::page_bytes() as u32,
             pid,
             process_start: process::start_ticks(pid),
             run: config.run,

@@ -1,6 +1,7 @@
 //! What the process was started with, found without libc: it may not be initialised when the first hook runs.
 
 use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::text::{Text, parse_number};
 use super::{files, syscall};
@@ -73,6 +74,20 @@ impl InitialStack {
             }
         }
     }
+}
+
+/// The kernel's unit of memory in bytes, a power of two. Looked up once: a program may write over its environment later.
+#[inline]
+pub fn page_bytes() -> usize {
+    static FOUND: AtomicUsize = AtomicUsize::new(0);
+    // Relaxed: the same number for all, and nothing is published with it.
+    let found = FOUND.load(Ordering::Relaxed);
+    if found != 0 {
+        return found;
+    }
+    let found = InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
+    FOUND.store(found, Ordering::Relaxed);
+    found
 }
 
 /// # Safety
