@@ -7,7 +7,9 @@ use std::process::Command;
 use serde_json::Value;
 use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
 use tm_analyzer::report::header::Summary;
-use tm_analyzer::report::info::{Info, LostEvents, ModuleInfo, ProcessInfo, ThreadInfo};
+use tm_analyzer::report::info::{
+    DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, ThreadInfo,
+};
 use tm_analyzer::report::leaks::{self, Leaks};
 use tm_analyzer::report::peak::{self, Ascent, Peak};
 use tm_analyzer::report::stats::Stats;
@@ -127,6 +129,8 @@ fn info_is_as_documented() {
     let text = String::new;
     let info = Info {
         lost_by_reason: vec![LostEvents { reason: text(), events: 1 }],
+        mappings: Some(MappingInfo::default()),
+        domains: vec![DomainInfo::default()],
         process_list: vec![ProcessInfo::default()],
         thread_list: vec![ThreadInfo { thread: 0, process: 0, tid: 1, name: text(), start_ns: 0 }],
         module_list: vec![ModuleInfo {

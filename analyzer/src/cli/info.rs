@@ -11,7 +11,9 @@ use tm_common::metadata::Ending;
 use crate::error::{Error, Result};
 use crate::reader::{Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
-use crate::report::info::{self, Info, LostEvents, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo};
+use crate::report::info::{
+    self, DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,6 +93,7 @@ pub fn gather(path: &Path) -> Result<Info> {
     };
     describe_program(&recording, &mut info);
     add_totals(&recording, &totals, &mut info);
+    add_domains(&recording, &totals, &mut info);
     add_lists(&recording, &mut info);
     judge(&recording, &mut info);
     Ok(info)
@@ -111,6 +114,9 @@ fn add_totals(recording: &Recording, all: &AllTotals, info: &mut Info) {
         info.bytes_allocated = info.bytes_allocated.saturating_add(totals.bytes_allocated);
         info.unknown_frees += totals.unknown_frees;
         info.missed_frees += totals.missed_frees;
+        info.forgotten_frees += totals.forgotten_frees;
+        info.tracks += totals.tracks;
+        info.untracks += totals.untracks;
         if place == 0 {
             info.peak_bytes = totals.peak_bytes;
             info.peak_blocks = totals.peak_blocks;
@@ -121,6 +127,33 @@ fn add_totals(recording: &Recording, all: &AllTotals, info: &mut Info) {
         if let Some(process) = recording.process(*index) {
             info.process_list.push(process_info(recording, process, totals));
         }
+    }
+}
+
+fn add_domains(recording: &Recording, all: &AllTotals, info: &mut Info) {
+    let sum = |of: fn(&Totals) -> u64| all.processes.iter().map(|(_, totals)| of(totals)).sum::<u64>();
+    let (maps, unmaps) = (sum(|totals| totals.maps), sum(|totals| totals.unmaps));
+    let Some((first, totals)) = all.processes.first() else { return };
+    info.mappings = (maps > 0).then(|| MappingInfo {
+        maps,
+        unmaps,
+        bytes_at_end: totals.mapped.bytes,
+        ranges_at_end: totals.mapped.blocks,
+        peak_bytes: totals.mapped_peak.bytes,
+        peak_ranges: totals.mapped_peak.blocks,
+        peak_time_ns: recording.ns(totals.mapped_peak_stamp),
+    });
+    for own in recording.own_domains() {
+        let of_first = all
+            .own_spaces
+            .iter()
+            .filter(|(process, space, _)| process == first && own.spaces.contains(space));
+        let mut domain = DomainInfo { domain: own.domain.0, name: own.name, ..DomainInfo::default() };
+        for (.., amount) in of_first {
+            domain.live_bytes_at_end += amount.bytes;
+            domain.live_blocks_at_end += amount.blocks;
+        }
+        info.domains.push(domain);
     }
 }
 
@@ -228,7 +261,8 @@ mod tests {
     use crate::reader::testing::RecordingBuilder;
     use tm_common::event::Event;
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
+    use tm_common::ids::{Address, ProcessIndex, Space, StackId, Stamp};
+    use tm_common::metadata::NameKind;
 
     fn with_one_block(mut builder: RecordingBuilder) -> RecordingBuilder {
         builder.event(
@@ -254,6 +288,26 @@ mod tests {
         assert_eq!((info.live_bytes_at_end, info.processes, info.duration_ns), (32, 1, 1_000_000));
         let json = serde_json::to_value(&info).expect("it is plain data");
         assert_eq!(json["process_list"][0]["ending"], "exit");
+    }
+
+    #[test]
+    fn domains_and_mappings_are_the_first_process_s() {
+        let mut builder = with_one_block(RecordingBuilder::with_process());
+        builder.name(NameKind::Space, 2, 77, "pool");
+        let stack = StackId::NONE;
+        for (space, address, size, stamp) in
+            [(Space::MAPPINGS, 0x1000, 8192, 6_000), (Space(2), 0x10, 5, 6_100), (Space(2), 0x20, 6, 6_200)]
+        {
+            let (address, stamp) = (Address(address), Stamp(stamp));
+            builder.event(ProcessIndex(0), 0, &Event::Track { space, address, size, stack, stamp });
+        }
+        let file = builder.file();
+        let info = gather(file.path()).expect("it is valid");
+        let mappings = info.mappings.expect("there are some");
+        assert_eq!((mappings.maps, mappings.bytes_at_end, mappings.peak_time_ns), (1, 8192, 6_000));
+        assert_eq!((info.tracks, info.untracks, info.live_bytes_at_end), (2, 0, 43));
+        let [domain] = &info.domains[..] else { panic!("{:?}", info.domains) };
+        assert_eq!((domain.domain, &*domain.name, domain.live_bytes_at_end), (77, "pool", 11));
     }
 
     #[test]

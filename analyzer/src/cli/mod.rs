@@ -4,6 +4,7 @@
 
 pub mod completions;
 pub mod diff;
+pub mod domain;
 pub mod filter;
 pub mod info;
 pub mod leaks;
@@ -152,6 +153,7 @@ mod tests {
         assert!(parse("tmtool leaks a.bin --min-age 2s --key traceback --limit 3 --json"));
         assert!(parse("tmtool timeline a.bin --svg out.svg --between 10%..20%"));
         assert!(parse("tmtool top a.bin --sort count"));
+        assert!(parse("tmtool peak a.bin --domain mmap") && parse("tmtool stats a.bin --domain 77"));
         assert!(!parse("tmtool stats a.bin --churn"));
         assert!(!parse("tmtool filter a.bin"));
         assert!(!parse("tmtool stats a.bin --at never"));

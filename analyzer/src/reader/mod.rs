@@ -13,6 +13,7 @@ use tm_common::segment::{HEADER_BYTES, SegmentKind};
 use crate::error::{Error, Result};
 
 pub mod commands;
+pub mod domains;
 pub mod file;
 pub mod metadata;
 pub mod modules;
@@ -28,6 +29,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use commands::Command;
+pub use domains::OwnDomain;
 pub(crate) use file::OpenFile;
 use file::RecordingFile;
 pub(crate) use metadata::TablesBuilder;

@@ -108,8 +108,9 @@ impl Ledger {
 
     fn map(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         let Ledger { live, totals, mapped_at_peak, .. } = self;
-        // A peak that is passed is kept; one that goes on rising is not copied.
-        if mapped_at_peak.is_none() && event.action == Action::Untrack {
+        // A peak that is passed is kept; one that goes on rising is not copied. What replaces others may add nothing.
+        let takes_away = event.action == Action::Untrack || live.mappings.overlap(event.address, event.size);
+        if mapped_at_peak.is_none() && takes_away {
             *mapped_at_peak = Some(live.mappings.clone());
         }
         let mut changed = |change| match change {
@@ -118,10 +119,14 @@ impl Ledger {
                 totals.mapped.blocks += 1;
                 observer.came(&block);
             }
-            Change::Went(block) => {
+            Change::Went(block) | Change::Cut(block) => {
                 totals.mapped.bytes = totals.mapped.bytes.wrapping_sub(block.size);
                 totals.mapped.blocks -= 1;
-                observer.went(&block, event);
+                if matches!(change, Change::Went(_)) {
+                    observer.went(&block, event);
+                } else {
+                    observer.forgot(&block, event.stamp);
+                }
             }
         };
         if event.action == Action::Track {

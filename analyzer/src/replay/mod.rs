@@ -48,6 +48,8 @@ mod command_tests;
 #[cfg(test)]
 mod fork_tests;
 #[cfg(test)]
+mod mapping_tests;
+#[cfg(test)]
 mod tests;
 
 pub use all::{AllTotals, all_totals};
