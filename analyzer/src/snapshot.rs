@@ -147,6 +147,19 @@ impl Namer {
         self.of(recording, stack)
     }
 
+    /// The return address of each frame of [`Namer::traceback`]; 0 for inlined functions.
+    pub fn addresses(&mut self, recording: &Recording, stack: StackId) -> Vec<u64> {
+        let mut addresses = Vec::new();
+        for frame in recording.stacks.stack(stack, self.limit(recording)).into_iter().flatten() {
+            // The most inlined function comes first; the last is the one that was called.
+            let n_inlined = self.frames_at(recording, frame).len().saturating_sub(1);
+            addresses.extend(std::iter::repeat_n(0, n_inlined));
+            addresses.push(frame.pc);
+        }
+        addresses.reverse();
+        addresses
+    }
+
     fn limit(&self, recording: &Recording) -> u32 {
         self.n_frames_max.unwrap_or_else(|| recording.n_frames_max())
     }

@@ -1,4 +1,4 @@
-//! The two products, built once per test process as users build them: in release.
+//! The three products, built once per test process as users build them: in release.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 pub struct Products {
     /// `libtm.so`.
     pub library: PathBuf,
+    /// `libtm_query.so`, beside it.
+    pub query_library: PathBuf,
     /// `tmtool`.
     pub tmtool: PathBuf,
 }
@@ -22,12 +24,26 @@ pub fn products() -> &'static Products {
     PRODUCTS.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--release", "-p", "tm-preload", "-p", "tm-analyzer"]);
+        build.args([
+            "build",
+            "--quiet",
+            "--release",
+            "-p",
+            "tm-preload",
+            "-p",
+            "tm-query",
+            "-p",
+            "tm-analyzer",
+        ]);
         let status = build.current_dir(workspace()).status().expect("cargo starts");
         assert!(status.success(), "the products do not build: {status}");
         let release = target_folder().join("release");
-        let products = Products { library: release.join("libtm.so"), tmtool: release.join("tmtool") };
-        for product in [&products.library, &products.tmtool] {
+        let products = Products {
+            library: release.join("libtm.so"),
+            query_library: release.join("libtm_query.so"),
+            tmtool: release.join("tmtool"),
+        };
+        for product in [&products.library, &products.query_library, &products.tmtool] {
             assert!(product.is_file(), "the build has not made {}", product.display());
         }
         products

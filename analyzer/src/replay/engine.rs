@@ -165,6 +165,7 @@ impl<S: EventStream> Replayer<S> {
             self.ledger.forget(command.stamp, observer);
             if self.commands.resets_peak {
                 self.ledger.reset_peak(command.stamp);
+                observer.peak_was_reset(command.stamp);
             }
         }
     }

@@ -21,6 +21,10 @@ pub trait Observer {
     #[inline]
     fn forgot(&mut self, _block: &Block, _stamp: Stamp) {}
 
+    /// What lives has been made the peak, because the program forgot what lived before.
+    #[inline]
+    fn peak_was_reset(&mut self, _stamp: Stamp) {}
+
     /// An event has taken effect. One of which it shows only later that it came before others of its address comes
     /// after them, and changes no block.
     #[inline]

@@ -1,0 +1,10 @@
+//! The answers, a file each: from the state of the process to what C is given.
+
+pub mod dump;
+pub mod format;
+pub mod memory;
+pub mod total_size;
+pub mod traceback;
+mod visits;
+
+pub use visits::follow;

@@ -1,0 +1,91 @@
+//! Which block holds an address: the starts of the live blocks in order. What a start belongs to, the live table knows.
+//!
+//! ```text
+//! small blocks (up to 1 KiB, at multiples of 8)   a bit each: the start is at most 1 KiB, or 128 bits, before the address
+//! all others                                      a balanced tree of starts
+//! ```
+
+mod granules;
+mod space_index;
+
+pub use granules::Granules;
+pub use space_index::SpaceIndex;
+
+use tm_analyzer::replay::{Account, Block, Tables};
+use tm_common::ids::{Address, Space};
+
+/// The starts of all traced blocks, by space: spaces may overlap.
+#[derive(Debug)]
+pub struct Index {
+    heap: SpaceIndex,
+    /// Those of the program's own domains, in the order of their first use.
+    own: Vec<(Space, SpaceIndex)>,
+}
+
+impl Index {
+    /// Of what lives.
+    pub fn of(tables: &Tables) -> Index {
+        let mut index = Index { heap: SpaceIndex::default(), own: Vec::new() };
+        tables.iter(Account::Traced).for_each(|block| index.insert(&block));
+        index
+    }
+
+    /// A block is live from here on.
+    #[inline]
+    pub fn insert(&mut self, block: &Block) {
+        match block.space {
+            Space::HEAP => self.heap.insert(block.address.0, block.size),
+            Space::MAPPINGS => {}
+            space => self.own_index(space).insert(block.address.0, block.size),
+        }
+    }
+
+    /// A block is no longer live.
+    #[inline]
+    pub fn remove(&mut self, block: &Block) {
+        match block.space {
+            Space::HEAP => self.heap.remove(block.address.0, block.size),
+            Space::MAPPINGS => {}
+            space => self.own_index(space).remove(block.address.0, block.size),
+        }
+    }
+
+    fn own_index(&mut self, space: Space) -> &mut SpaceIndex {
+        let place = self.own.iter().position(|(own, _)| *own == space).unwrap_or_else(|| {
+            self.own.push((space, SpaceIndex::default()));
+            self.own.len() - 1
+        });
+        self.own.get_mut(place).map_or(&mut self.heap, |(_, index)| index)
+    }
+
+    /// The C allocator's blocks.
+    #[inline]
+    pub fn heap(&self) -> &SpaceIndex {
+        &self.heap
+    }
+
+    /// The program's own domains, in the order of their first use.
+    #[inline]
+    pub fn own(&self) -> &[(Space, SpaceIndex)] {
+        &self.own
+    }
+}
+
+/// The block of `space`, with its index, that holds `address`. A block of no bytes holds its start.
+#[inline]
+pub fn holding(tables: &Tables, space: Space, index: &SpaceIndex, address: u64) -> Option<Block> {
+    let small = index.small_start(address).and_then(|start| holding_from(tables, space, start, address));
+    small.or_else(|| holding_from(tables, space, index.other_start(address)?, address))
+}
+
+/// The block of `space` that starts at `start`, if it holds `address`.
+#[inline]
+pub fn holding_from(tables: &Tables, space: Space, start: u64, address: u64) -> Option<Block> {
+    tables.get(space, Address(start)).filter(|block| holds(block, address))
+}
+
+#[inline]
+fn holds(block: &Block, address: u64) -> bool {
+    let offset = address.wrapping_sub(block.address.0);
+    offset < block.size || offset == 0
+}

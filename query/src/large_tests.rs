@@ -1,0 +1,147 @@
+//! Ten million blocks of real memory: what a walk of them costs. Not run by itself:
+//! `cargo test --release -p tm-query --lib large -- --ignored --nocapture --test-threads 1`.
+
+use std::time::Duration;
+
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::{Processes, run};
+use tm_common::event::Event;
+use tm_common::functions::Function;
+use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
+
+use crate::allocator::held_bytes;
+use crate::finder::Finder;
+use crate::index::Index;
+use crate::memory::OwnMemory;
+use crate::recordings::{Random, RecordingBuilder};
+use crate::walk::{Limits, walk};
+
+const N_BLOCKS: u64 = 10_000_000;
+/// What malloc makes of 24 to 40 bytes.
+const STRIDE: u64 = 48;
+const SIZE: u64 = 40;
+const WORDS: usize = (STRIDE / 8) as usize;
+
+/// The blocks' memory, in the order of their addresses.
+struct Arena(Vec<u64>);
+
+impl Arena {
+    fn new() -> Arena {
+        Arena(vec![0; N_BLOCKS as usize * WORDS])
+    }
+
+    fn address(&self, block: u64) -> u64 {
+        self.0.as_ptr().addr() as u64 + STRIDE * block
+    }
+
+    fn set(&mut self, block: u64, word: usize, to: u64) {
+        self.0[block as usize * WORDS + word] = self.address(to);
+    }
+}
+
+fn measure(name: &str, arena: &Arena, root: u64) {
+    let mut builder = RecordingBuilder::with_process();
+    builder.grains = 1000;
+    let stack = builder.node(StackId::NONE, 0x1000);
+    for block in 0..N_BLOCKS {
+        let event = Event::Allocate {
+            stamp: Stamp(block + 1),
+            address: Address(arena.address(block)),
+            size: SIZE,
+            stack,
+            function: Function::Malloc,
+        };
+        builder.event(ProcessIndex(0), 0, &event);
+    }
+    let file = builder.file();
+    drop(builder);
+    let before = held_bytes();
+    let recording = Recording::open(file.path()).unwrap();
+    let start = ProcessorTime::now();
+    run(
+        &recording,
+        Processes::One(ProcessIndex(0)),
+        Stamp(u64::MAX),
+        |_| (),
+        |engine, ()| {
+            let (replayed, table) = (start.since(), held_bytes() - before);
+            let start = ProcessorTime::now();
+            let index = Index::of(engine.live());
+            let (indexed, with_index) = (start.since(), held_bytes() - before);
+            let finder = Finder::new(engine.live(), &index);
+            let root = finder.smallest(arena.address(root)).unwrap();
+            let start = ProcessorTime::now();
+            let found = walk(root, &finder, OwnMemory::default(), Limits::NONE, &mut ()).unwrap();
+            let walked = start.since();
+            assert_eq!((found.count, found.size, found.is_cut), (N_BLOCKS, N_BLOCKS * SIZE, false));
+            println!(
+                "{name}: replayed in {replayed:?} ({} B a block), index in {indexed:?} ({:.2} B a block), \
+             walk in {walked:?}, {} depths",
+                table / N_BLOCKS as usize,
+                (with_index - table) as f64 / N_BLOCKS as f64,
+                found.by_depth.len()
+            );
+        },
+    )
+    .unwrap();
+}
+
+/// The user's and the system's that this thread has used: others may be at work on the machine.
+#[derive(Clone, Copy, Debug)]
+struct ProcessorTime {
+    user: Duration,
+    system: Duration,
+}
+
+impl ProcessorTime {
+    fn now() -> ProcessorTime {
+        // SAFETY: all zeros is a value of it.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the usage is ours to write.
+        unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+        let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, 1000 * time.tv_usec as u32);
+        ProcessorTime { user: time(usage.ru_utime), system: time(usage.ru_stime) }
+    }
+
+    fn since(self) -> ProcessorTime {
+        let now = ProcessorTime::now();
+        ProcessorTime { user: now.user - self.user, system: now.system - self.system }
+    }
+}
+
+/// The order in which blocks of a shuffled structure were made.
+fn shuffled() -> Vec<u64> {
+    let (mut order, mut random): (Vec<u64>, _) = ((0..N_BLOCKS).collect(), Random::new(5));
+    for last in (1..order.len()).rev() {
+        order.swap(last, random.below(last as u64 + 1) as usize);
+    }
+    order
+}
+
+#[test]
+#[ignore = "takes a minute and 2 GB"]
+fn a_list_of_ten_million_blocks() {
+    for (name, order) in [
+        ("list upward", (0..N_BLOCKS).collect()),
+        ("list downward", (0..N_BLOCKS).rev().collect()),
+        ("list shuffled", shuffled()),
+    ] {
+        let mut arena = Arena::new();
+        order.windows(2).for_each(|pair| arena.set(pair[0], 0, pair[1]));
+        measure(name, &arena, order[0]);
+    }
+}
+
+#[test]
+#[ignore = "takes a minute and 2 GB"]
+fn a_tree_of_ten_million_blocks() {
+    for (name, order) in [("tree by level", (0..N_BLOCKS).collect()), ("tree shuffled", shuffled())] {
+        let mut arena = Arena::new();
+        for child in 1..N_BLOCKS {
+            let parent = order[((child - 1) / 2) as usize];
+            arena.set(parent, 1 + (child % 2) as usize, order[child as usize]);
+            arena.set(order[child as usize], 0, parent);
+        }
+        measure(name, &arena, order[0]);
+    }
+}
