@@ -74,7 +74,8 @@ fn write_snapshot(path: &Path, n_blocks: usize) {
     frame.function = Some("f".into());
     frame.module = Some("/bin/a".into());
     let traceback = Traceback::new(vec![frame, Frame::new("main.c", 9)], Some(2));
-    let mut snapshot = Snapshot::new(vec![Trace { domain: 0, size: 7, traceback }; n_blocks], 16);
+    let mut snapshot =
+        Snapshot::new(vec![Trace { domain: 0, size: 7, traceback, tag: Some("a".into()) }; n_blocks], 16);
     let texts = || vec!["a".to_owned()];
     snapshot.origin = Some(Origin { command_line: texts(), notes: texts(), ..Origin::default() });
     snapshot.dump(path).unwrap();
@@ -85,7 +86,7 @@ fn stats_and_diff_are_as_documented() {
     let folder = tempfile::tempdir().unwrap();
     write_snapshot(&folder.path().join("old.snap"), 1);
     write_snapshot(&folder.path().join("new.snap"), 3);
-    for key in ["filename", "lineno", "function", "module", "traceback"] {
+    for key in ["filename", "lineno", "function", "module", "traceback", "tag"] {
         for (report, files) in [("stats", &["new.snap"][..]), ("diff", &["old.snap", "new.snap"])] {
             let mut tmtool = Command::new(env!("CARGO_BIN_EXE_tmtool"));
             tmtool.current_dir(folder.path()).arg(report).args(files).args(["--json", "--key", key]);

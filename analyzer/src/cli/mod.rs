@@ -19,6 +19,7 @@ pub mod selection;
 pub mod size_range;
 pub mod source;
 pub mod stats;
+pub mod tags;
 pub mod temporary;
 pub mod terminal;
 pub mod timeline;
@@ -152,7 +153,9 @@ mod tests {
         assert!(parse("tmtool diff a.bin b.bin --between 10s..end --churn"));
         assert!(parse("tmtool leaks a.bin --min-age 2s --key traceback --limit 3 --json"));
         assert!(parse("tmtool timeline a.bin --svg out.svg --between 10%..20%"));
-        assert!(parse("tmtool top a.bin --sort count"));
+        assert!(parse("tmtool top a.bin --sort count --key tag --tag request"));
+        assert!(parse("tmtool stats a.bin@mark:loaded --between mark:a..mark:b"));
+        assert!(parse("tmtool stats a.bin --at mark:loaded"));
         assert!(parse("tmtool peak a.bin --domain mmap") && parse("tmtool stats a.bin --domain 77"));
         assert!(!parse("tmtool stats a.bin --churn"));
         assert!(!parse("tmtool filter a.bin"));

@@ -194,6 +194,12 @@ impl Recording {
         }
     }
 
+    /// The name of a label; `None` for no label, and for one whose name was not recorded.
+    pub fn tag_name(&self, tag: TagIndex) -> Option<&str> {
+        let place = self.tags.binary_search_by_key(&tag, |(known, _)| *known).ok()?;
+        self.tags.get(place).map(|(_, name)| name.as_str())
+    }
+
     /// The stack `id`, with as many frames as were ever asked for at most; `None` if there is none, or it is not in the
     /// recording.
     pub fn stack(&self, id: StackId) -> Option<Stack<'_>> {
