@@ -11,7 +11,7 @@ use tm_common::stack::FrameKind;
 use crate::error::Result;
 use crate::model::{Frame, Moment, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 use crate::reader::{Module, Problem, Recording, StackFrame};
-use crate::replay::{self, Block, Processes, RawSnapshot, Selection, Site, StackSums, Sum};
+use crate::replay::{self, Block, FixedMoment, Processes, RawSnapshot, Selection, Site, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
@@ -32,6 +32,24 @@ pub fn take_snapshot(
     namer.limit_frames(raw.n_frames_max);
     let mut snapshot = namer.snapshot(recording, &raw.blocks);
     snapshot.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
+    Ok(snapshot)
+}
+
+/// The same at a stamp, which may be later than all that the recording knows of.
+///
+/// # Errors
+/// If the recording has no such process.
+pub fn take_snapshot_at(
+    recording: &Recording,
+    processes: Processes,
+    at: FixedMoment,
+    selection: &Selection,
+) -> Result<Snapshot> {
+    let raw: RawSnapshot = replay::snapshot_at(recording, processes, at, selection)?;
+    let mut namer = Namer::new();
+    let mut snapshot = namer.snapshot(recording, &raw.blocks);
+    let origin = origin_at(&namer, recording, processes, &Moment::TimeNs(at.ns), &raw);
+    snapshot.origin = Some(Origin { duration_ns: origin.duration_ns.max(at.ns), ..origin });
     Ok(snapshot)
 }
 

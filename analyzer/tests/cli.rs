@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 17] = [
     "run",
     "info",
     "stats",
@@ -19,6 +19,11 @@ const COMMANDS: [&str; 12] = [
     "timeline",
     "top",
     "filter",
+    "start",
+    "stop",
+    "clear",
+    "mark",
+    "snapshot",
     "completions",
     "man",
 ];
@@ -188,10 +193,10 @@ fn labels_group_and_select() {
     assert_eq!(
         run(&["stats", "new.snap", "--key", "tag"]),
         "A snapshot of unknown origin: 1007 B in 3 blocks\n\
-         Shown: 3 of 3 tags, 1007 B in 3 blocks (100.0%)\n\n  \
-         SIZE  SHARE  COUNT  AVERAGE  TAG\n \
-         900 B  89.4%      1    900 B  render\n \
-         100 B   9.9%      1    100 B  read, parse\n   \
+         Shown: 3 of 3 tags, 1007 B in 3 blocks (100.0%)\n\n \
+         SIZE  SHARE  COUNT  AVERAGE  TAG\n\
+         900 B  89.4%      1    900 B  render\n\
+         100 B   9.9%      1    100 B  read, parse\n  \
          7 B   0.7%      1      7 B  (no tag)\n"
     );
     assert_eq!(

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
+use tm_analyzer::report::commands::{CommandInfo, CommandLists, MarkInfo};
 use tm_analyzer::report::header::Summary;
 use tm_analyzer::report::info::{
     DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, ThreadInfo,
@@ -143,6 +144,17 @@ fn info_is_as_documented() {
             loaded_ns: 0,
             unloaded: false,
         }],
+        commands: CommandLists {
+            command_list: vec![CommandInfo {
+                process: 0,
+                kind: "start",
+                at_ns: 0,
+                n_frames: Some(1),
+                from_outside: true,
+            }],
+            mark_list: vec![MarkInfo { process: 0, name: text(), at_ns: 0, from_outside: false }],
+            tag_list: vec![text()],
+        },
         ..Info::default()
     };
     check(&schema(), &serde_json::to_value(&info).unwrap(), "info", "info");

@@ -12,6 +12,7 @@ use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
 use crate::error::{Error, Result};
 
+pub mod clock;
 pub mod commands;
 pub mod domains;
 pub mod file;
@@ -211,15 +212,16 @@ impl Recording {
         self.header.clock.ns_since_start(stamp)
     }
 
-    /// Nanoseconds from the recording's start to the last moment that it knows of: an ending, or the last event.
+    /// Nanoseconds from the recording's start to the last moment that it knows of: an ending, a command, or the last event.
     pub fn duration_ns(&self) -> u64 {
         let ended = self.processes.iter().filter(|process| process.ending != Ending::Unknown);
         let ends = ended.map(|process| process.end);
         let starts = self.processes.iter().map(|process| process.start);
+        let commands = self.commands.iter().map(|command| command.stamp);
         let last_event =
             || self.streams.iter().filter_map(|stream| crate::replay::last_stamp(self, stream)).max();
         let latest = self.latest.or_else(last_event);
-        self.ns(ends.chain(starts).chain(latest).max().unwrap_or_default())
+        self.ns(ends.chain(starts).chain(commands).chain(latest).max().unwrap_or_default())
     }
 }
 
