@@ -7,6 +7,7 @@
 //! ```
 
 pub mod analysis;
+pub mod control;
 pub mod error;
 pub mod follow;
 pub mod inspect;

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tm_common::ids::{Epoch, StackId};
+use tm_common::ids::{Epoch, StackId, TagIndex};
 use tm_common::stack::FrameKind;
 
 use crate::error::Result;
 use crate::model::{Frame, Moment, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 use crate::reader::{Module, Problem, Recording, StackFrame};
-use crate::replay::{self, Block, Processes, RawSnapshot, Selection, StackSums, Sum};
+use crate::replay::{self, Block, FixedMoment, Processes, RawSnapshot, Selection, Site, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
@@ -32,6 +32,24 @@ pub fn take_snapshot(
     namer.limit_frames(raw.n_frames_max);
     let mut snapshot = namer.snapshot(recording, &raw.blocks);
     snapshot.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
+    Ok(snapshot)
+}
+
+/// The same at a stamp, which may be later than all that the recording knows of.
+///
+/// # Errors
+/// If the recording has no such process.
+pub fn take_snapshot_at(
+    recording: &Recording,
+    processes: Processes,
+    at: FixedMoment,
+    selection: &Selection,
+) -> Result<Snapshot> {
+    let raw: RawSnapshot = replay::snapshot_at(recording, processes, at, selection)?;
+    let mut namer = Namer::new();
+    let mut snapshot = namer.snapshot(recording, &raw.blocks);
+    let origin = origin_at(&namer, recording, processes, &Moment::TimeNs(at.ns), &raw);
+    snapshot.origin = Some(Origin { duration_ns: origin.duration_ns.max(at.ns), ..origin });
     Ok(snapshot)
 }
 
@@ -81,6 +99,7 @@ pub struct Namer {
     made_for: (u32, usize),
     /// Of code that belongs to a module.
     of_address: FxHashMap<(Epoch, u64, bool), Arc<[Frame]>>,
+    of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
 }
 
@@ -108,6 +127,7 @@ impl Namer {
             of_stack: FxHashMap::default(),
             made_for: (0, 0),
             of_address: FxHashMap::default(),
+            of_tag: FxHashMap::default(),
             unknown: Traceback::new(vec![Frame::unknown()], None),
         }
     }
@@ -124,6 +144,7 @@ impl Namer {
             domain: recording.domain(block.space).0.0,
             size: block.size,
             traceback: self.of(recording, block.stack),
+            tag: self.tag(recording, recording.origins.tag(block.origin)),
         };
         Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording))
     }
@@ -131,9 +152,10 @@ impl Namer {
     /// `sums` with their tracebacks, without an origin.
     pub fn tally(&mut self, recording: &Recording, sums: &StackSums) -> Tally {
         let sums = sums.sorted();
-        self.prepare(recording, sums.iter().map(|(stack, _)| *stack));
-        let statistic = |(stack, sum): (StackId, Sum)| Statistic {
-            traceback: self.of(recording, stack),
+        self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
+        let statistic = |(site, sum): (Site, Sum)| Statistic {
+            traceback: self.of(recording, site.stack),
+            tag: self.tag(recording, site.tag),
             size: sum.size,
             count: sum.count,
         };
@@ -213,6 +235,18 @@ impl Namer {
             wanted.get_mut(place).into_iter().for_each(|(_, addresses)| addresses.push((frame.pc, exact)));
         }
         self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));
+    }
+
+    /// The name of a label, which all its blocks share; its number if the name was not recorded.
+    fn tag(&mut self, recording: &Recording, tag: TagIndex) -> Option<Arc<str>> {
+        if tag == TagIndex::NONE {
+            return None;
+        }
+        if let Some(name) = self.of_tag.get(&tag) {
+            return Some(name.clone());
+        }
+        let Some(name) = recording.tag_name(tag) else { return Some(format!("tag {}", tag.0).into()) };
+        Some(Arc::clone(self.of_tag.entry(tag).or_insert_with(|| name.into())))
     }
 
     /// The frames of a stack with inlined functions as frames of their own, which count in the total depth too.

@@ -21,11 +21,11 @@ pub(super) struct FrameInterner<'a> {
 }
 
 impl<'a> FrameInterner<'a> {
-    /// The key of `frame` among groups of `key_type`; of a whole stack, that of one of its frames. A snapshot has fewer
+    /// The key of `frame` among groups of `key_type`; where it is not frames that are grouped, that of its line. A snapshot has fewer
     /// than 2^32 - 1 different names: each takes more than a byte of memory.
     pub(super) fn key(&mut self, frame: &'a Frame, key_type: KeyType) -> FrameKey {
         match key_type {
-            KeyType::Lineno | KeyType::Traceback => {
+            KeyType::Lineno | KeyType::Traceback | KeyType::Tag => {
                 FrameKey { name: self.number(&frame.filename), within: frame.lineno }
             }
             KeyType::Filename => FrameKey { name: self.number(frame.file()), within: 0 },

@@ -1,16 +1,19 @@
 //! `tmtool info`: what a recording is, whether it is complete, and its totals.
 
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tm_common::header::Loss;
-use tm_common::metadata::Ending;
+use tm_common::metadata::{CommandKind, Ending};
 
+use crate::control::Stat;
 use crate::error::{Error, Result};
-use crate::reader::{Process, Recording};
+use crate::reader::{Command, Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
+use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
 use crate::report::info::{
     self, DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
 };
@@ -95,6 +98,7 @@ pub fn gather(path: &Path) -> Result<Info> {
     add_totals(&recording, &totals, &mut info);
     add_domains(&recording, &totals, &mut info);
     add_lists(&recording, &mut info);
+    add_commands(&recording, &mut info.commands);
     judge(&recording, &mut info);
     Ok(info)
 }
@@ -206,6 +210,25 @@ fn add_lists(recording: &Recording, info: &mut Info) {
     info.module_list = recording.modules.all().iter().map(module).collect();
 }
 
+fn add_commands(recording: &Recording, lists: &mut CommandLists) {
+    for Command { process, stamp, kind, argument, name, thread } in &recording.commands {
+        let (process, at_ns, from_outside) = (process.0, recording.ns(*stamp), thread.is_none());
+        let kind = match kind {
+            CommandKind::Start => "start",
+            CommandKind::Stop => "stop",
+            CommandKind::Clear => "clear",
+            CommandKind::Mark => {
+                lists.mark_list.push(MarkInfo { process, name: name.clone(), at_ns, from_outside });
+                continue;
+            }
+        };
+        let n_frames = (kind == "start").then_some(*argument);
+        lists.command_list.push(CommandInfo { process, kind, at_ns, n_frames, from_outside });
+    }
+    let names: BTreeSet<&String> = recording.tags.iter().map(|(_, name)| name).collect();
+    lists.tag_list = names.into_iter().cloned().collect();
+}
+
 /// Says whether everything is there, and if not, why.
 fn judge(recording: &Recording, info: &mut Info) {
     let because = match recording.first_process() {
@@ -224,13 +247,7 @@ fn is_running(process: &Process) -> bool {
     if process.host.as_ref().is_some_and(|host| host != here.trim_end()) {
         return false;
     }
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
-    // The name in field 2 may hold anything; what follows its last bracket starts with field 3.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let mut fields = fields.split_whitespace();
-    let state = fields.next();
-    let start = fields.nth(18).and_then(|field| field.parse::<u64>().ok());
-    state.is_some_and(|state| state != "Z" && state != "X") && start == Some(process.process_start)
+    Stat::of(process.pid).is_some_and(|stat| !stat.has_ended() && stat.start_ticks == process.process_start)
 }
 
 /// A moment as local time: "2026-11-23 15:10:52 +0100".
@@ -308,6 +325,22 @@ mod tests {
         assert_eq!((info.tracks, info.untracks, info.live_bytes_at_end), (2, 0, 43));
         let [domain] = &info.domains[..] else { panic!("{:?}", info.domains) };
         assert_eq!((domain.domain, &*domain.name, domain.live_bytes_at_end), (77, "pool", 11));
+    }
+
+    #[test]
+    fn commands_marks_and_labels_are_listed() {
+        let mut builder = RecordingBuilder::with_process();
+        builder.command(0, CommandKind::Stop, 0, 1_000, "");
+        builder.command(0, CommandKind::Start, 30, 2_000, "");
+        builder.command(0, CommandKind::Mark, 0, 3_000, "loaded");
+        for (number, name) in [(1, "b"), (2, "a"), (3, "b")] {
+            builder.name(NameKind::Tag, number, 0, name);
+        }
+        let info = gather(builder.file().path()).expect("it is valid").commands;
+        let kinds: Vec<_> = info.command_list.iter().map(|it| (it.kind, it.at_ns, it.n_frames)).collect();
+        assert_eq!(kinds, [("stop", 1_000, None), ("start", 2_000, Some(30))]);
+        assert_eq!((info.mark_list[0].name.as_str(), info.mark_list[0].at_ns), ("loaded", 3_000));
+        assert_eq!(info.tag_list, ["a", "b"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
 use super::domain;
 use super::size_range::SizeRange;
+use super::tags;
 use crate::error::{Error, Result};
 use crate::model::{DomainFilter, Moment, Origin, Snapshot};
 use crate::reader::{Recording, Thread};
@@ -28,6 +29,9 @@ pub struct SelectionArgs {
     /// Blocks that this thread allocated.
     #[arg(long, value_name = "TID|NAME")]
     thread: Option<String>,
+    /// Blocks that were allocated under this label (tm_tag); '(no tag)': under none.
+    #[arg(long, value_name = "NAME")]
+    tag: Option<String>,
     /// Blocks in this domain: heap (malloc and its relatives), mmap (memory mappings, also brk), or one that the program
     /// tracks, by name or number.
     ///
@@ -85,12 +89,18 @@ impl FromStr for Between {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Between> {
-        let Some((from, until)) = text.split_once("..") else {
+        let between = |(from, until): (&str, &str)| {
+            Ok::<_, Error>(Between { from: from.parse()?, until: until.parse()? })
+        };
+        // The names of marks may have dots in them.
+        let splits =
+            || text.match_indices("..").filter_map(|(at, _)| Some((text.get(..at)?, text.get(at + 2..)?)));
+        let Some(first) = splits().next() else {
             return Err(Error::Usage(format!(
                 "'{text}' is no time; write two moments as 10s..20s or 25%..end"
             )));
         };
-        Ok(Between { from: from.parse()?, until: until.parse()? })
+        splits().find_map(|split| between(split).ok()).map_or_else(|| between(first), Ok)
     }
 }
 
@@ -128,7 +138,7 @@ impl SelectionArgs {
                 .transpose()?,
             sizes: self.sizes(),
             ages: stamps(self.min_age).unwrap_or(0)..=stamps(self.max_age).unwrap_or(u64::MAX),
-            tags: None,
+            tags: self.tag.as_deref().map(|tag| tags::of_recording(recording, tag)).transpose()?,
             spaces: self.domain.as_deref().map(|domain| domain::spaces(recording, domain)).transpose()?,
             origins: Arc::clone(&recording.origins),
             born_after: None,
@@ -159,6 +169,9 @@ impl SelectionArgs {
                 return Err(Error::Usage(format!("{what}; give the recording")));
             }
         }
+        if let Some(tag) = &self.tag {
+            tags::keep(&mut snapshot, name, tag)?;
+        }
         snapshot.traces.retain(|trace| self.sizes().contains(&trace.size));
         if let Some(domain) = &self.domain {
             let domain = domain::number(&snapshot, name, domain)?;
@@ -180,6 +193,7 @@ impl SelectionArgs {
         let time = |ns: u64| crate::report::human::duration(ns);
         let options = [
             self.thread.as_ref().map(|thread| format!("--thread {thread}")),
+            self.tag.as_ref().map(|tag| format!("--tag {tag}")),
             self.domain.as_ref().map(|domain| format!("--domain {domain}")),
             self.min_age.map(|ns| format!("--min-age {}", time(ns))),
             self.max_age.map(|ns| format!("--max-age {}", time(ns))),
@@ -242,7 +256,7 @@ pub fn fixed(
     account: Account,
     moment: &Moment,
 ) -> Result<FixedMoment> {
-    if let Some(moment) = replay::fixed(recording, moment)? {
+    if let Some(moment) = replay::fixed(recording, processes, moment)? {
         return Ok(moment);
     }
     if processes == Processes::All {
@@ -328,7 +342,10 @@ mod tests {
         assert_eq!("1.5s..end".parse::<Between>().unwrap(), between);
         let between = Between { from: Moment::Percent(12.5), until: Moment::Mark("b".to_owned()) };
         assert_eq!("12.5%..mark:b".parse::<Between>().unwrap(), between);
-        for text in ["", "1s", "1s..", "..end", "1s..2"] {
+        let between =
+            Between { from: Moment::Mark("a..b".to_owned()), until: Moment::Mark("c.d".to_owned()) };
+        assert_eq!("mark:a..b..mark:c.d".parse::<Between>().unwrap(), between);
+        for text in ["", "1s", "1s..", "..end", "1s..2", "mark:a..b"] {
             assert!(text.parse::<Between>().is_err(), "{text}");
         }
     }

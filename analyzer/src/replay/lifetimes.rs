@@ -68,13 +68,14 @@ impl Observer for Lifetimes<'_> {
         if !self.selection.admits(block, event.stamp) {
             return;
         }
+        let tag = self.selection.origins.tag(block.origin);
         if is_latest && matches!(event.action, Action::Free | Action::Untrack) {
-            self.temporary.add(block.stack, block.size);
+            self.temporary.add(block.stack, tag, block.size);
         }
         let lifetime = event.stamp.0.saturating_sub(block.birth.0);
         let decade = self.limits.partition_point(|&limit| limit <= lifetime);
         if let Some(sums) = self.decades.get_mut(decade) {
-            sums.add(block.stack, block.size);
+            sums.add(block.stack, tag, block.size);
         }
     }
 }
@@ -114,7 +115,8 @@ mod tests {
         lifetimes.came(&d);
         lifetimes.went(&c, &release(&c, 207, Action::Free)); // temporary for its own thread, 200
         lifetimes.went(&d, &release(&d, 30, Action::ReallocateBegin)); // grows, 10
-        let stacks = |sums: &StackSums| sums.sorted().iter().map(|(stack, _)| stack.0).collect::<Vec<_>>();
+        let stacks =
+            |sums: &StackSums| sums.sorted().iter().map(|(site, _)| site.stack.0).collect::<Vec<_>>();
         assert_eq!(stacks(&lifetimes.temporary), [2, 3]);
         assert_eq!(lifetimes.decades.iter().map(stacks).collect::<Vec<_>>(), [vec![2], vec![1, 4], vec![3]]);
     }

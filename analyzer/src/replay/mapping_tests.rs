@@ -99,7 +99,7 @@ fn a_block_is_temporary_whatever_is_mapped_meanwhile() {
             || Lifetimes::new(&selection, vec![]),
             |lifetimes| {
                 let stacks: Vec<u64> =
-                    lifetimes.temporary.sorted().iter().map(|(stack, _)| stack.0.into()).collect();
+                    lifetimes.temporary.sorted().iter().map(|(site, _)| site.stack.0.into()).collect();
                 assert_eq!(stacks, expected);
             },
         );

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::commands::{self, CommandLists};
 use super::human::printable;
 
 /// All that `tmtool info` says. The fields are the keys of its JSON.
@@ -85,6 +86,9 @@ pub struct Info {
     pub thread_list: Vec<ThreadInfo>,
     /// The loaded files by process and time.
     pub module_list: Vec<ModuleInfo>,
+    /// What the processes were told, marks, and labels.
+    #[serde(flatten)]
+    pub commands: CommandLists,
     /// The segments by kind.
     pub segments: SegmentInfo,
 }
@@ -283,6 +287,7 @@ fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
             )?;
         }
     }
+    commands::write(&info.commands, out)?;
     writeln!(out, "\nthreads")?;
     for thread in &info.thread_list {
         let (name, start) = (printable(&thread.name), seconds(thread.start_ns));
@@ -296,7 +301,7 @@ fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn seconds(ns: u64) -> String {
+pub(super) fn seconds(ns: u64) -> String {
     format!("{:.3} s", ns as f64 / 1e9)
 }
 

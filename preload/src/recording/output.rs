@@ -145,7 +145,7 @@ impl Recording {
             clock_shift,
             page_bytes: process::page_bytes() as u32,
             pid,
-            process_start: process::start_ticks(pid),
+            process_start: process::own_start_ticks(),
             run: config.run,
             n_frames_max: config.n_frames_max,
             unwind: u32::from(config.frame_pointers_only),
