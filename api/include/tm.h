@@ -401,21 +401,17 @@ TM_INLINE_ void tm_tag_end(tm_tag_scope scope) {
 #ifdef __cplusplus
 } /* extern "C" */
 
-namespace tm {
-
-/* A label for the rest of a block: `tm::Tag tag("request");`. */
-class Tag {
+/* A label for the rest of a block: `tm_tag_guard tag("request");`. Not in a namespace: tm's would be <time.h>'s struct. */
+class tm_tag_guard {
   public:
-    explicit Tag(const char *name) : scope_(tm_tag(name)) {}
-    ~Tag() { tm_tag_end(scope_); }
-    Tag(const Tag &) = delete;
-    Tag &operator=(const Tag &) = delete;
+    explicit tm_tag_guard(const char *name) : scope_(tm_tag(name)) {}
+    ~tm_tag_guard() { tm_tag_end(scope_); }
+    tm_tag_guard(const tm_tag_guard &) = delete;
+    tm_tag_guard &operator=(const tm_tag_guard &) = delete;
 
   private:
     tm_tag_scope scope_;
 };
-
-} // namespace tm
 #endif
 
 #endif

@@ -3,21 +3,38 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-use crate::products::target_folder;
+use crate::products::{target_folder, workspace};
 
 /// Compiles `tests/programs/SOURCE` with `flags` after the compiler's name. The suffix chooses the compiler: `.c` gcc,
-/// `.cc` g++, `.rs` rustc.
+/// `.cc` g++, `.rs` rustc. C and C++ find `tm.h`, Rust finds the crate `tm`.
 ///
 /// # Panics
 /// The compiler is missing or refuses.
 pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
+    let compiler = match Path::new(source).extension().and_then(|extension| extension.to_str()) {
+        Some("c") => "gcc",
+        Some("cc") => "g++",
+        _ => "rustc",
+    };
+    compile_by(compiler, source, flags)
+}
+
+/// The same with another compiler of the language.
+///
+/// # Panics
+/// As [`compile`].
+pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(source);
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
-    // The one header that C and C++ programs share.
-    let header = std::fs::read(path.with_file_name("noted.h")).unwrap_or_default();
+    // The headers that C and C++ programs share, and what is included by another language's.
+    let include = workspace().join("api/include");
+    let headers = ["noted.h", "tracemalloc_api.h", "calls_tm.c"].map(|header| path.with_file_name(header));
+    let headers = headers.into_iter().chain([include.join("tm.h")]);
+    let headers: Vec<Vec<u8>> = headers.map(|header| std::fs::read(header).unwrap_or_default()).collect();
     let mut hasher = DefaultHasher::new();
-    (&text, &header, &path, flags).hash(&mut hasher);
+    (&text, &headers, &path, compiler, flags).hash(&mut hasher);
     let stem = path.file_stem().expect("a source has a name").to_string_lossy().into_owned();
     let folder = target_folder().join("tm-tests").join(format!("{stem}-{:016x}", hasher.finish()));
     let program = folder.join(&stem);
@@ -28,14 +45,15 @@ pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
     // Tests compile at the same time: each under a name of its own, then one of them wins.
     let thread = format!("{:?}", std::thread::current().id());
     let unfinished = folder.join(format!("{}-{}", std::process::id(), thread.replace(['(', ')'], "")));
-    let compiler = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("c") => "gcc",
-        Some("cc") => "g++",
-        _ => "rustc",
-    };
     // Libraries in `flags` stand after the source, where the linker wants them.
     let mut command = Command::new(compiler);
     command.arg("-o").arg(&unfinished).arg(&path).args(flags);
+    match compiler {
+        "rustc" => {
+            command.args(["--edition", "2024", "--extern"]).arg(format!("tm={}", bindings().display()))
+        }
+        _ => command.arg("-I").arg(include),
+    };
     let output = command.output().unwrap_or_else(|error| {
         panic!("cannot start {compiler} ({error}): scripts/setup installs what the tests need")
     });
@@ -43,6 +61,21 @@ pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
     assert!(output.status.success(), "{compiler} refuses {source} with {flags:?}:\n{said}");
     std::fs::rename(&unfinished, &program).expect("the target folder can be written");
     program
+}
+
+/// The crate `tm`, compiled by nothing but the compiler: whoever wants it may copy its folder.
+fn bindings() -> &'static Path {
+    static BINDINGS: OnceLock<PathBuf> = OnceLock::new();
+    BINDINGS.get_or_init(|| {
+        let library = target_folder().join("tm-tests").join(format!("bindings-{}", std::process::id()));
+        std::fs::create_dir_all(&library).expect("the target folder can be written");
+        let library = library.join("libtm.rlib");
+        let mut command = Command::new("rustc");
+        command.args(["--edition", "2024", "--crate-type", "rlib", "--crate-name", "tm", "-g", "-O", "-o"]);
+        let status = command.arg(&library).arg(workspace().join("api/src/lib.rs")).status();
+        assert!(status.expect("rustc starts").success(), "rustc refuses api/src/lib.rs");
+        library
+    })
 }
 
 /// The path of a program, if it is installed.
