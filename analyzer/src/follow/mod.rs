@@ -33,6 +33,8 @@ mod segments;
 mod stacks;
 
 #[cfg(test)]
+mod case_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,7 @@ impl Peak {
     }
 
     /// Takes the block at `address` out of `live`, but remembers it if it was live at the peak.
-    #[inline]
+    #[inline(always)]
     pub fn take_out(&mut self, live: &mut LiveTable, address: Address) -> Option<Block> {
         let (block, kept) = live.remove(address, self.number)?;
         if let Some(kept) = kept {
