@@ -46,7 +46,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let no_clock = || Error::Message(format!("{}: this machine has not the clock that it has", found.path));
     // Before anything is read: what the process goes on to do is later.
     let stamp = clock::now(&found.header.clock).ok_or_else(no_clock)?;
-    let recording = Recording::open(&found.path_to_open())?;
+    let mut recording = Recording::open(&found.path_to_open())?;
+    clock::calibrate(&mut recording.header.clock);
     let at = FixedMoment { stamp, ns: recording.ns(stamp) };
     let processes = Processes::One(found.process);
     let mut snapshot =

@@ -20,7 +20,7 @@ pub(super) fn recording_of(target: Target) -> RecordingBuilder {
         (own_pid + 1, 0, None),
         (own_pid, start_ticks + 1000, None),
     ] {
-        builder.process_of(pid, start, end);
+        builder.process_started(pid, start, end);
     }
     builder
 }

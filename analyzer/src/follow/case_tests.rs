@@ -137,7 +137,7 @@ fn another_file_in_its_place_is_not_read() {
 #[test]
 fn the_present_is_waited_for_and_the_future_is_not() {
     let mut script = Script::new(6);
-    script.builder.running_process(std::process::id());
+    script.builder.process_of(std::process::id());
     script.metadata(1);
     script.finish();
     let file = fresh_file();

@@ -75,7 +75,7 @@ fn make(seed: u64, habits: Habits) -> Made {
         program.do_something(&mut script, &mut random, now);
     }
     script.finish();
-    Made { script, live: program.live.into_iter().map(|(address, size)| (address, size)).collect() }
+    Made { script, live: program.live.into_iter().collect() }
 }
 
 struct Program {

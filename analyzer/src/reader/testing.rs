@@ -80,19 +80,6 @@ impl RecordingBuilder {
         self.add_process(parent, 100 + self.n_processes, (start, 7), end)
     }
 
-    /// A process that runs here.
-    pub fn running_process(&mut self, pid: u32) -> ProcessIndex {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-        let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
-        let start = start.and_then(|start| start.parse().ok()).expect("a number");
-        self.process_of(pid, start, None)
-    }
-
-    /// A process that was forked by none, with its pid, its start in clock ticks and its end.
-    pub fn process_of(&mut self, pid: u32, process_start: u64, end: Option<u64>) -> ProcessIndex {
-        self.add_process(None, pid, (0, process_start), end)
-    }
-
     fn add_process(
         &mut self,
         parent: Option<u32>,
@@ -108,6 +95,19 @@ impl RecordingBuilder {
         body.extend(words32(&[u32::from(end.is_some()), 0]));
         self.record(MetadataKind::Process, &body);
         ProcessIndex(process)
+    }
+
+    /// A process that runs here.
+    pub fn process_of(&mut self, pid: u32) -> ProcessIndex {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+        let start = start.and_then(|start| start.parse().ok()).expect("a number");
+        self.process_started(pid, start, None)
+    }
+
+    /// A process that was forked by none, with its pid, its start in clock ticks and its end.
+    pub fn process_started(&mut self, pid: u32, process_start: u64, end: Option<u64>) -> ProcessIndex {
+        self.add_process(None, pid, (0, process_start), end)
     }
 
     pub fn text(&mut self, process: u32, kind: TextKind, text: &str) {
