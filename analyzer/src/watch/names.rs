@@ -1,0 +1,84 @@
+//! Names for stacks, each looked up once: the largest first, and no longer at a time than a user likes to wait.
+
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::StackId;
+
+use super::sums::{Site, Table};
+use crate::analysis::{Blame, Plumbing};
+use crate::model::Traceback;
+use crate::reader::Recording;
+use crate::snapshot::Namer;
+
+/// So many stacks are looked up before the clock is looked at.
+const N_BATCH: usize = 256;
+
+/// A stack with its names.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// All of it.
+    pub whole: Traceback,
+    /// Up to the frame that is to blame.
+    pub blamed: Traceback,
+}
+
+/// The stacks whose names are known.
+pub struct Names<'a> {
+    namer: Namer,
+    blame: Blame<'a>,
+    known: FxHashMap<StackId, Named>,
+    /// How many loaded files were known then: code that seemed to be of none may be of a later one.
+    n_modules: usize,
+}
+
+impl<'a> Names<'a> {
+    /// None is known. `plumbing` is not to blame.
+    pub fn new(plumbing: &'a Plumbing) -> Names<'a> {
+        Names { namer: Namer::new(), blame: Blame::new(plumbing), known: FxHashMap::default(), n_modules: 0 }
+    }
+
+    /// The names of a stack, if they are known.
+    pub fn get(&self, stack: StackId) -> Option<&Named> {
+        self.known.get(&stack)
+    }
+
+    /// Looks up the stacks of `sites` that are not known, until `deadline` (`None`: all of them). Those that hold most
+    /// come first, then those that allocated most. Returns how many are left.
+    pub fn look_up(
+        &mut self,
+        recording: &Recording,
+        sites: &Table<Site>,
+        deadline: Option<Instant>,
+    ) -> usize {
+        if self.n_modules != recording.modules.all().len() {
+            self.n_modules = recording.modules.all().len();
+            self.known.retain(|_, named| !named.whole.frames().iter().any(|frame| frame.module.is_none()));
+        }
+        let mut wanted: Vec<_> = sites
+            .iter()
+            .filter(|(site, _)| !self.known.contains_key(&site.stack))
+            .map(|(site, figures)| (figures.live.size, figures.allocated.size, site.stack))
+            .collect();
+        wanted.sort_unstable_by(|a, b| b.cmp(a));
+        let mut n_done = 0;
+        for batch in wanted.chunks(N_BATCH) {
+            if deadline.is_some_and(|deadline| n_done > 0 && Instant::now() >= deadline) {
+                break;
+            }
+            self.namer.prepare(recording, batch.iter().map(|(.., stack)| *stack));
+            for &(.., stack) in batch {
+                let whole = self.namer.traceback(recording, stack);
+                let blamed = self.blame.cut(&whole);
+                self.known.insert(stack, Named { whole, blamed });
+            }
+            n_done += batch.len();
+        }
+        wanted.len() - n_done
+    }
+
+    /// What kept names from being found, a sentence each.
+    pub fn problems(&self) -> &[String] {
+        self.namer.problems()
+    }
+}
