@@ -32,7 +32,8 @@ pub fn count(n: u64) -> String {
 
 /// A number in at most six characters: `12,345`, then `123k`, `1.23M`, `12.3G`.
 pub fn brief_count(n: u64) -> String {
-    const UNITS: [(u64, char); 4] = [(1_000, 'k'), (1_000_000, 'M'), (1_000_000_000, 'G'), (1_000_000_000_000, 'T')];
+    const UNITS: [(u64, char); 4] =
+        [(1_000, 'k'), (1_000_000, 'M'), (1_000_000_000, 'G'), (1_000_000_000_000, 'T')];
     if n < 100_000 {
         return count(n);
     }
@@ -115,7 +116,10 @@ mod tests {
         assert_eq!(count(1234567), "1,234,567");
         assert_eq!(signed_count(-1234), "-1,234");
         assert_eq!([0, 99_999, 100_000, 999_499].map(brief_count), ["0", "99,999", "100k", "999k"]);
-        assert_eq!([999_500, 9_994_999, 9_995_000, 99_950_000].map(brief_count), ["1.00M", "9.99M", "9.99M", "100M"]);
+        assert_eq!(
+            [999_500, 9_994_999, 9_995_000, 99_950_000].map(brief_count),
+            ["1.00M", "9.99M", "9.99M", "100M"]
+        );
         assert_eq!(signed_count(i64::MIN), "-9,223,372,036,854,775,808");
         assert_eq!(counted(1, "block"), "1 block");
         assert_eq!(percent(1, 3), "33.3%");

@@ -26,14 +26,8 @@ pub enum Column {
 
 impl Column {
     /// From left to right.
-    pub const ALL: [Column; 6] = [
-        Column::Live,
-        Column::Blocks,
-        Column::Allocs,
-        Column::AllocsRate,
-        Column::BytesRate,
-        Column::Name,
-    ];
+    pub const ALL: [Column; 6] =
+        [Column::Live, Column::Blocks, Column::Allocs, Column::AllocsRate, Column::BytesRate, Column::Name];
 
     /// The heading.
     pub fn heading(self) -> &'static str {

@@ -65,12 +65,12 @@ pub fn sample() -> Sample {
             n_lost: 0,
             n_threads: 2,
             lately: Interval { ns: 1_000_000_000, n_events: 61_234, n_bytes: 2_264_000, is_first: false },
-            n_unnamed: 0,
             notes: Vec::new(),
         },
         history,
         key_type: KeyType::Lineno,
         account: Account::Traced,
+        traceback_limit: 16,
         sites: rows(),
         threads: vec![thread(4321, "server", first), thread(4330, "worker", second)],
     }

@@ -26,7 +26,8 @@ impl Order {
             .iter()
             .enumerate()
             .map(|(place, row)| {
-                let name = if needs_names { row.name.text(key_type, None).to_lowercase() } else { String::new() };
+                let name =
+                    if needs_names { row.name.text(key_type, None).to_lowercase() } else { String::new() };
                 (place, row, name)
             })
             .filter(|(.., name)| name.contains(&wanted))

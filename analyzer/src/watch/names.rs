@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::StackId;
 
 use super::sums::{Site, Table};
-use crate::analysis::{Blame, Plumbing};
+use crate::analysis::{Cutter, Plumbing};
 use crate::model::Traceback;
 use crate::reader::Recording;
 use crate::snapshot::Namer;
@@ -24,18 +24,19 @@ pub struct Named {
 }
 
 /// The stacks whose names are known.
-pub struct Names<'a> {
+pub struct Names {
     namer: Namer,
-    blame: Blame<'a>,
+    cutter: Cutter<'static>,
     known: FxHashMap<StackId, Named>,
     /// How many loaded files were known then: code that seemed to be of none may be of a later one.
     n_modules: usize,
 }
 
-impl<'a> Names<'a> {
+impl Names {
     /// None is known. `plumbing` is not to blame.
-    pub fn new(plumbing: &'a Plumbing) -> Names<'a> {
-        Names { namer: Namer::new(), blame: Blame::new(plumbing), known: FxHashMap::default(), n_modules: 0 }
+    pub fn new(plumbing: Plumbing) -> Names {
+        let cutter = Cutter::of(plumbing);
+        Names { namer: Namer::new(), cutter, known: FxHashMap::default(), n_modules: 0 }
     }
 
     /// The names of a stack, if they are known.
@@ -69,7 +70,7 @@ impl<'a> Names<'a> {
             self.namer.prepare(recording, batch.iter().map(|(.., stack)| *stack));
             for &(.., stack) in batch {
                 let whole = self.namer.traceback(recording, stack);
-                let blamed = self.blame.cut(&whole);
+                let blamed = self.cutter.cut(&whole);
                 self.known.insert(stack, Named { whole, blamed });
             }
             n_done += batch.len();

@@ -20,6 +20,8 @@ pub struct Sample {
     pub key_type: KeyType,
     /// Of which memory the rows are.
     pub account: Account,
+    /// The most frames of a stack that were kept.
+    pub traceback_limit: u32,
     /// Groups of sites, in no particular order.
     pub sites: Vec<Row>,
     /// Threads, in no particular order.
@@ -57,8 +59,6 @@ pub struct Facts {
     pub n_threads: u64,
     /// What happened lately.
     pub lately: Interval,
-    /// Stacks whose names are not known yet.
-    pub n_unnamed: u64,
     /// What else the user must know, a sentence each.
     pub notes: Vec<String>,
 }

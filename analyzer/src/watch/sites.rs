@@ -164,18 +164,26 @@ mod tests {
     fn groups_equal_the_statistics_of_the_same_blocks() {
         let mut random = Random::new(5);
         let names = stacks(&mut random, 30);
-        let tags: FxHashMap<TagIndex, Arc<str>> =
-            [(TagIndex(1), "one".into()), (TagIndex(2), "two".into()), (TagIndex(3), "one".into())].into();
+        let tags: FxHashMap<TagIndex, Arc<str>> = [(1, "one"), (2, "two"), (3, "one")]
+            .map(|(tag, name)| (TagIndex(tag), name.into()))
+            .into_iter()
+            .collect();
         let origins = Arc::new(Origins::default());
         let mut sums = Sums::new(Arc::clone(&origins), History::new(Stamp(0), 10));
         let mut statistics = Vec::new();
         for _ in 0..500 {
             let (stack, tag) = (StackId(random.below(30) as u32), TagIndex(random.below(4) as u32));
             let origin = origins.of(ThreadIndex(0), tag);
-            let block = Block { size: random.below(50), stack, origin, space: Space::HEAP, ..Block::default() };
+            let block =
+                Block { size: random.below(50), stack, origin, space: Space::HEAP, ..Block::default() };
             sums.came(&block);
             let traceback = names[&stack].blamed.clone();
-            statistics.push(Statistic { traceback, tag: tags.get(&tag).cloned(), size: block.size, count: 1 });
+            statistics.push(Statistic {
+                traceback,
+                tag: tags.get(&tag).cloned(),
+                size: block.size,
+                count: 1,
+            });
         }
         let tally = Tally { stacks: statistics, traceback_limit: 16, origin: None };
         let sites = &sums.tables(Account::Traced).sites;
@@ -224,8 +232,11 @@ mod tests {
             );
             Named { blamed: Traceback::from_oldest_first(&whole.frames()[..2], None), whole }
         };
-        let names: FxHashMap<StackId, Named> =
-            ["x.c", "y.c", "z.c"].iter().enumerate().map(|(id, outer)| (StackId(id as u32), named(outer))).collect();
+        let names: FxHashMap<StackId, Named> = ["x.c", "y.c", "z.c"]
+            .iter()
+            .enumerate()
+            .map(|(id, outer)| (StackId(id as u32), named(outer)))
+            .collect();
         let sites = &sums.tables(Account::Traced).sites;
         let rows = by_key(sites, KeyType::Lineno, |stack| names.get(&stack), &FxHashMap::default());
         let [place, unnamed] = &rows[..] else { panic!("{rows:?}") };

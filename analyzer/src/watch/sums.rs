@@ -236,9 +236,10 @@ mod tests {
                 if random.below(2) == 0 {
                     sums.came(&block);
                     blocks.push((block, true, interval));
-                } else if let Some((block, lives @ true, _)) =
-                    blocks.get_mut(random.below(step + 1) as usize % blocks.len().max(1))
-                {
+                    continue;
+                }
+                let any = random.below(blocks.len() as u64 + 1) as usize;
+                if let Some((block, lives @ true, _)) = blocks.get_mut(any) {
                     sums.forgot(block, stamp);
                     *lives = false;
                 }
@@ -259,7 +260,10 @@ mod tests {
                 let tables = sums.tables(account);
                 let found = tables.sites.iter().map(|(site, &figures)| ((site.stack, site.tag), figures));
                 assert_eq!(found.collect::<BTreeMap<_, _>>(), sites);
-                assert_eq!(tables.threads.iter().map(|(id, &figures)| (id, figures)).collect::<BTreeMap<_, _>>(), threads);
+                assert_eq!(
+                    tables.threads.iter().map(|(id, &figures)| (id, figures)).collect::<BTreeMap<_, _>>(),
+                    threads
+                );
             }
         }
     }

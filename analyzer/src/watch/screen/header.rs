@@ -5,12 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use crate::report::human::{count, counted, duration, keep_end, keep_start, printable, size};
+use crate::report::human::{duration, keep_start, printable};
 use crate::watch::sample::{Facts, State};
 use crate::watch::view::View;
+use crate::watch::words::{self, WORD_WIDTH};
 
-/// The first two lines in full, the others behind words of this width.
-const WORD_WIDTH: usize = 8;
 /// More notes are not shown: the table is what the user came for.
 const N_NOTES_MAX: usize = 2;
 const PROGRAM_WIDTH_MIN: usize = 16;
@@ -23,7 +22,7 @@ pub fn height(facts: &Facts) -> u16 {
 /// Draws it.
 pub fn draw(buffer: &mut Buffer, area: Rect, view: &View, facts: &Facts) {
     let mut lines = vec![program(view, facts, area.width.into()), recording(facts, area.width.into())];
-    lines.extend(amounts(facts).into_iter().map(|(word, text)| {
+    lines.extend(words::amounts(facts).into_iter().map(|(word, text)| {
         Line::from(vec![Span::styled(format!("{word:<WORD_WIDTH$}"), Modifier::BOLD), Span::raw(text)])
     }));
     let note = Style::new().fg(Color::Yellow);
@@ -35,7 +34,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, view: &View, facts: &Facts) {
 
 /// `./server --port 80  pid 4321  running 12.3 s                  every 1 s`
 fn program(view: &View, facts: &Facts, width: usize) -> Line<'static> {
-    let (state, colour) = state(facts);
+    let state = words::state(facts.state);
     let pace = if view.is_paused { "paused".to_owned() } else { format!("every {}", pace(view)) };
     let facts_text = format!("  pid {}  ", facts.pid);
     let elapsed = format!(" {}", duration(facts.elapsed_ns));
@@ -46,19 +45,18 @@ fn program(view: &View, facts: &Facts, width: usize) -> Line<'static> {
     Line::from(vec![
         Span::styled(program, Modifier::BOLD),
         Span::raw(facts_text),
-        Span::styled(state, Style::new().fg(colour).add_modifier(Modifier::BOLD)),
+        Span::styled(state, Style::new().fg(state_colour(facts.state)).add_modifier(Modifier::BOLD)),
         Span::raw(elapsed),
         Span::raw(" ".repeat(gap)),
         Span::styled(pace, if view.is_paused { Modifier::REVERSED } else { Modifier::empty() }),
     ])
 }
 
-/// One word on how it is.
-fn state(facts: &Facts) -> (&'static str, Color) {
-    match facts.state {
-        State::Running => ("running", Color::Green),
-        State::Idle => ("not recording", Color::Yellow),
-        State::Ended => ("ended after", Color::Red),
+fn state_colour(state: State) -> Color {
+    match state {
+        State::Running => Color::Green,
+        State::Idle => Color::Yellow,
+        State::Ended => Color::Red,
     }
 }
 
@@ -67,29 +65,8 @@ fn pace(view: &View) -> String {
     format!("{seconds} s")
 }
 
-/// `server.bin, 12.0 MiB; no event lost; 2 threads`
+/// `server.bin, 12.0 MiB; nothing lost; 2 threads`
 fn recording(facts: &Facts, width: usize) -> Line<'static> {
-    let lost = match facts.n_lost {
-        0 => "; nothing lost".to_owned(),
-        n => format!("; {} lost", counted(n, "event")),
-    };
-    let rest = format!(", {}{lost}; {}", size(facts.recording_bytes), counted(facts.n_threads, "thread"));
-    let name = keep_end(&printable(&facts.recording), width.saturating_sub(rest.len()));
-    let style = if facts.n_lost > 0 { Style::new().fg(Color::Yellow) } else { Style::new() };
-    Line::styled(name + &rest, style)
-}
-
-/// What lives and what happens: a word, and the rest of its line.
-pub fn amounts(facts: &Facts) -> [(&'static str, String); 3] {
-    let live = format!("{} in {}", size(facts.live.bytes), counted(facts.live.blocks, "block"));
-    let peak = format!("{} in {}", size(facts.peak.bytes), count(facts.peak.blocks));
-    let live = format!("{live}; peak {peak}, at {}", duration(facts.peak_ns));
-    let mapped = format!("{} in {}", size(facts.mapped.bytes), counted(facts.mapped.blocks, "piece"));
-    let peak = format!("{} in {}", size(facts.mapped_peak.bytes), count(facts.mapped_peak.blocks));
-    let mapped = format!("{mapped}; peak {peak}");
-    let lately = &facts.lately;
-    let (events, bytes) = (lately.a_second(lately.n_events), lately.a_second(lately.n_bytes));
-    let so_far = if lately.is_first { ", on average so far" } else { "" };
-    let rate = format!("{} events/s, {}/s allocated{so_far}", count(events), size(bytes));
-    [("Live", live), ("Mapped", mapped), ("Rate", rate)]
+    let colour = if facts.n_lost > 0 { Color::Yellow } else { Color::Reset };
+    Line::styled(words::recording(facts, Some(width)), Style::new().fg(colour))
 }

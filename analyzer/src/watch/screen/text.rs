@@ -17,7 +17,7 @@ const KEYS_WIDTH: usize = 28;
 pub fn lines(view: &View, sample: &Sample, source: &mut dyn LineSource) -> Vec<String> {
     match &view.page {
         Page::Sites | Page::Threads => Vec::new(),
-        Page::Stack { stack, .. } => stack_lines(stack, source),
+        Page::Stack { stack, .. } => stack_lines(stack, sample.traceback_limit, source),
         Page::Help { .. } => help_lines(sample),
     }
 }
@@ -35,7 +35,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, view: &View, lines: &[String]) {
     }
 }
 
-fn stack_lines(stack: &LargestStack, source: &mut dyn LineSource) -> Vec<String> {
+fn stack_lines(stack: &LargestStack, traceback_limit: u32, source: &mut dyn LineSource) -> Vec<String> {
     let LargestStack { traceback, figures, n_stacks } = stack;
     let amount = format!("{} in {}", size(figures.live.size), counted(figures.live.count, "block"));
     let of = match n_stacks {
@@ -44,8 +44,7 @@ fn stack_lines(stack: &LargestStack, source: &mut dyn LineSource) -> Vec<String>
     };
     let allocated = counted(figures.allocated.count, "allocation");
     let mut lines = vec![format!("{amount} by {of}, which made {allocated} so far")];
-    // What was cut off is said by the recording, not here.
-    let text = stacks::text(traceback, u32::MAX, &style::Style::default(), source);
+    let text = stacks::text(traceback, traceback_limit, &style::Style::default(), source);
     lines.extend(text.lines().map(str::to_owned));
     lines
 }
@@ -54,7 +53,9 @@ fn help_lines(sample: &Sample) -> Vec<String> {
     let mut lines: Vec<String> =
         HELP.iter().map(|(keys, what)| format!("{keys:<KEYS_WIDTH$}  {what}")).collect();
     lines.push(String::new());
-    lines.extend(HELP_COLUMNS.iter().map(|(column, what)| format!("{:<KEYS_WIDTH$}  {what}", column.heading())));
+    lines.extend(
+        HELP_COLUMNS.iter().map(|(column, what)| format!("{:<KEYS_WIDTH$}  {what}", column.heading())),
+    );
     if !sample.facts.notes.is_empty() {
         lines.push(String::new());
         lines.extend(sample.facts.notes.iter().map(|note| crate::report::human::printable(note)));
