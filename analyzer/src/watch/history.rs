@@ -23,6 +23,8 @@ pub struct History {
     past: VecDeque<u64>,
     /// How many there ever were.
     n_past: u64,
+    /// When a block came or went last.
+    latest: Stamp,
 }
 
 impl History {
@@ -30,7 +32,7 @@ impl History {
     pub fn new(start: Stamp, step: u64) -> History {
         let step = step.max(1);
         let end = Stamp(start.0.saturating_add(step));
-        History { step, end, live: 0, most: 0, past: VecDeque::new(), n_past: 0 }
+        History { step, end, live: 0, most: 0, past: VecDeque::new(), n_past: 0, latest: start }
     }
 
     /// Adds bytes that live from the start on.
@@ -42,15 +44,26 @@ impl History {
     /// A block of `size` bytes has come.
     #[inline]
     pub fn came(&mut self, size: u64, stamp: Stamp) {
-        self.pass(stamp);
+        self.happened(stamp);
         self.inherit(size);
     }
 
     /// A block of `size` bytes has gone.
     #[inline]
     pub fn went(&mut self, size: u64, stamp: Stamp) {
-        self.pass(stamp);
+        self.happened(stamp);
         self.live = self.live.saturating_sub(size);
+    }
+
+    #[inline]
+    fn happened(&mut self, stamp: Stamp) {
+        self.latest = self.latest.max(stamp);
+        self.pass(stamp);
+    }
+
+    /// When a block came or went last; if none did, the start.
+    pub fn latest(&self) -> Stamp {
+        self.latest
     }
 
     /// It is `stamp`, whether anything happened or not.

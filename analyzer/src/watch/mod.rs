@@ -5,19 +5,17 @@
 //!              on a thread of its own          data      keys change it               pure
 //! ```
 
+mod liveness;
+mod place;
+
 pub mod history;
 pub mod sums;
 
-#[allow(missing_docs)]
-pub mod names {
-    #[derive(Clone, Debug)]
-    pub struct Named {
-        pub whole: crate::model::Traceback,
-        pub blamed: crate::model::Traceback,
-    }
-}
-pub mod sample;
+pub mod names;
 pub mod sites;
+
+pub mod sample;
+pub mod source;
 
 pub mod column;
 pub mod keys;
@@ -28,5 +26,13 @@ pub mod plain;
 pub mod screen;
 mod words;
 
+mod signals;
+mod terminal;
+mod worker;
+
+mod session;
+
 #[cfg(test)]
 mod fixtures;
+
+pub use session::run;

@@ -1,14 +1,16 @@
 //! Names for stacks, each looked up once: the largest first, and no longer at a time than a user likes to wait.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
-use tm_common::ids::StackId;
+use tm_common::ids::{StackId, TagIndex};
 
-use super::sums::{Site, Table};
+use super::sums::Table;
 use crate::analysis::{Cutter, Plumbing};
 use crate::model::Traceback;
 use crate::reader::Recording;
+use crate::replay::Site;
 use crate::snapshot::Namer;
 
 /// So many stacks are looked up before the clock is looked at.
@@ -76,6 +78,19 @@ impl Names {
             n_done += batch.len();
         }
         wanted.len() - n_done
+    }
+
+    /// The names of the labels of `sites`.
+    pub fn tags(&mut self, recording: &Recording, sites: &Table<Site>) -> FxHashMap<TagIndex, Arc<str>> {
+        let mut tags = FxHashMap::default();
+        for (Site { tag, .. }, _) in sites.iter() {
+            if !tags.contains_key(&tag)
+                && let Some(name) = self.namer.tag(recording, tag)
+            {
+                tags.insert(tag, name);
+            }
+        }
+        tags
     }
 
     /// What kept names from being found, a sentence each.

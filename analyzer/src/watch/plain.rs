@@ -4,14 +4,14 @@ use super::column::{Column, name_heading};
 use super::list::Order;
 use super::sample::{Row, Sample};
 use super::words::{self, WORD_WIDTH};
-use crate::report::human::{count, duration, printable};
+use crate::report::human::{count, printable};
 use crate::report::style::Style;
 use crate::report::table;
 
 /// The sample with the first `limit` rows in `order` (`None`: all of them).
 pub fn text(sample: &Sample, order: &Order, limit: Option<usize>, style: &Style) -> String {
     let facts = &sample.facts;
-    let (state, elapsed) = (words::state(facts.state), duration(facts.elapsed_ns));
+    let (state, elapsed) = (words::state(facts.state), words::time(facts.elapsed_ns));
     let mut text = format!("{}  pid {}  {state} {elapsed}\n", printable(&facts.program), facts.pid);
     text += &format!("{}\n", words::recording(facts, None));
     for (word, rest) in words::amounts(facts) {

@@ -8,10 +8,11 @@ use tm_common::ids::{StackId, TagIndex, ThreadIndex};
 
 use super::names::Named;
 use super::sample::{LargestStack, Name, Row};
-use super::sums::{Figures, Site, Table};
+use super::sums::{Figures, Table};
 use crate::analysis::{FrameInterner, FrameKey, group_traceback};
 use crate::model::{Frame, KeyType, Traceback};
 use crate::reader::Thread;
+use crate::replay::Site;
 
 /// What the sites of a group have in common, within one grouping.
 #[derive(PartialEq, Eq, Hash)]

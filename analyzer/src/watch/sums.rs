@@ -5,20 +5,11 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tm_common::ids::{Space, StackId, Stamp, TagIndex, ThreadIndex};
+use tm_common::ids::{Space, Stamp, ThreadIndex};
 
 use super::history::History;
 use crate::reader::Origins;
-use crate::replay::{Account, Block, MergedEvent, Observer, Sum};
-
-/// Who allocated: the stack, and the label that the thread had put on what it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Site {
-    /// The stack.
-    pub stack: StackId,
-    /// The label.
-    pub tag: TagIndex,
-}
+use crate::replay::{Account, Block, MergedEvent, Observer, Site, Sum};
 
 /// The figures of a site, a group of sites or a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -209,6 +200,8 @@ impl Observer for Sums {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use tm_common::ids::{StackId, TagIndex};
 
     use super::*;
     use crate::reader::Origin;

@@ -15,6 +15,15 @@ pub fn state(state: State) -> &'static str {
     }
 }
 
+/// A time that a process has run: `12.50 s`, `3 min 07 s`, `2 h 05 min`.
+pub fn time(ns: u64) -> String {
+    match ns / 1_000_000_000 {
+        0..60 => duration(ns),
+        seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
 /// The recording in at most `width` characters: `server.bin, 12.0 MiB; nothing lost; 2 threads`.
 pub fn recording(facts: &Facts, width: Option<usize>) -> String {
     let lost = match facts.n_lost {
@@ -31,7 +40,7 @@ pub fn recording(facts: &Facts, width: Option<usize>) -> String {
 pub fn amounts(facts: &Facts) -> [(&'static str, String); 3] {
     let live = format!("{} in {}", size(facts.live.bytes), counted(facts.live.blocks, "block"));
     let peak = format!("{} in {}", size(facts.peak.bytes), count(facts.peak.blocks));
-    let live = format!("{live}; peak {peak}, at {}", duration(facts.peak_ns));
+    let live = format!("{live}; peak {peak}, at {}", time(facts.peak_ns));
     let mapped = format!("{} in {}", size(facts.mapped.bytes), counted(facts.mapped.blocks, "piece"));
     let peak = format!("{} in {}", size(facts.mapped_peak.bytes), count(facts.mapped_peak.blocks));
     let mapped = format!("{mapped}; peak {peak}");
@@ -40,4 +49,16 @@ pub fn amounts(facts: &Facts) -> [(&'static str, String); 3] {
     let so_far = if lately.is_first { ", on average so far" } else { "" };
     let rate = format!("{} events/s, {}/s allocated{so_far}", count(events), size(bytes));
     [("Live", live), ("Mapped", mapped), ("Rate", rate)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_as_long_as_they_must_be() {
+        assert_eq!(time(1_500_000_000), "1.50 s");
+        assert_eq!(time(187_900_000_000), "3 min 07 s");
+        assert_eq!(time(7_530_000_000_000), "2 h 05 min");
+    }
 }

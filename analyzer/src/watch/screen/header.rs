@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use crate::report::human::{duration, keep_start, printable};
+use crate::report::human::{keep_start, printable};
 use crate::watch::sample::{Facts, State};
 use crate::watch::view::View;
 use crate::watch::words::{self, WORD_WIDTH};
@@ -37,7 +37,7 @@ fn program(view: &View, facts: &Facts, width: usize) -> Line<'static> {
     let state = words::state(facts.state);
     let pace = if view.is_paused { "paused".to_owned() } else { format!("every {}", pace(view)) };
     let facts_text = format!("  pid {}  ", facts.pid);
-    let elapsed = format!(" {}", duration(facts.elapsed_ns));
+    let elapsed = format!(" {}", words::time(facts.elapsed_ns));
     let others = facts_text.len() + state.len() + elapsed.len() + 2 + pace.len();
     let room = width.saturating_sub(others).max(PROGRAM_WIDTH_MIN);
     let program = keep_start(&printable(&facts.program), room);
