@@ -243,7 +243,7 @@ impl Namer {
     }
 
     /// The name of a label, which all its blocks share; its number if the name was not recorded.
-    fn tag(&mut self, recording: &Recording, tag: TagIndex) -> Option<Arc<str>> {
+    pub fn tag(&mut self, recording: &Recording, tag: TagIndex) -> Option<Arc<str>> {
         if tag == TagIndex::NONE {
             return None;
         }

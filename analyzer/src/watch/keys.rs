@@ -40,9 +40,15 @@ impl View {
         if key.kind == KeyEventKind::Release {
             return Action::Nothing;
         }
+        if key.modifiers.contains(KeyModifiers::ALT) {
+            // What a terminal sends for it is what it sends for Esc and the key, pressed quickly.
+            self.press(KeyEvent::from(KeyCode::Esc), sample);
+            return self.press(KeyEvent { modifiers: key.modifiers - KeyModifiers::ALT, ..key }, sample);
+        }
         let action = match key.code {
             KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Action::Quit,
             KeyCode::Char('z') if key.modifiers.contains(KeyModifiers::CONTROL) => Action::Suspend,
+            KeyCode::Char(_) if key.modifiers.contains(KeyModifiers::CONTROL) => Action::Nothing,
             code if self.is_typing => self.type_filter(code),
             KeyCode::Char('q') => Action::Quit,
             code => match self.page {
@@ -204,3 +210,140 @@ pub const HELP_COLUMNS: [(Column, &str); 5] = [
     (Column::AllocsRate, "the same a second, in the last interval"),
     (Column::BytesRate, "bytes allocated a second, in the last interval"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::watch::fixtures;
+
+    /// A view of the made-up sample after some keys, and what the last one asked for.
+    fn after(keys: &[KeyCode]) -> (View, Action) {
+        let sample = fixtures::sample();
+        let mut view = View::new(KeyType::Lineno, Column::Live, Duration::from_secs(1));
+        view.update(&sample);
+        view.set_height(2);
+        let actions: Vec<Action> =
+            keys.iter().map(|&code| view.press(KeyEvent::from(code), &sample)).collect();
+        (view, actions.last().copied().unwrap_or(Action::Nothing))
+    }
+
+    fn characters(text: &str) -> Vec<KeyCode> {
+        text.chars().map(KeyCode::Char).collect()
+    }
+
+    fn selected(view: &View) -> u64 {
+        view.selected(&fixtures::sample()).map_or(0, |row| row.id)
+    }
+
+    #[test]
+    fn the_cursor_moves_and_stops_at_the_ends() {
+        let place = |keys: &[KeyCode]| after(keys).0.cursor.place;
+        assert_eq!(place(&[KeyCode::Down, KeyCode::Char('j'), KeyCode::Up]), 1);
+        assert_eq!(place(&[KeyCode::PageDown, KeyCode::Char(' '), KeyCode::Down]), 2);
+        assert_eq!(place(&[KeyCode::End, KeyCode::PageUp, KeyCode::Char('k')]), 0);
+        assert_eq!(place(&[KeyCode::End, KeyCode::Home]), 0);
+    }
+
+    #[test]
+    fn the_cursor_stays_with_its_row_when_the_order_changes() {
+        let (view, _) = after(&[KeyCode::Down, KeyCode::Char('r')]);
+        assert_eq!((selected(&view), view.cursor.place), (1, 1));
+        let (view, _) = after(&[KeyCode::Down, KeyCode::End, KeyCode::Char('r')]);
+        assert_eq!((selected(&view), view.cursor.place), (2, 0));
+    }
+
+    #[test]
+    fn columns_are_chosen_to_the_left_and_right() {
+        let column = |keys: &str| after(&characters(keys)).0.order.column;
+        assert_eq!(column(">"), Column::Blocks);
+        assert_eq!(column(".>,"), Column::Blocks);
+        assert_eq!(column("<<"), Column::BytesRate);
+        assert_eq!(after(&[KeyCode::Right, KeyCode::Left, KeyCode::Left]).0.order.column, Column::Name);
+    }
+
+    #[test]
+    fn groupings_go_around_or_are_chosen_by_number() {
+        for (keys, expected) in [
+            ("g", KeyType::Function),
+            ("5", KeyType::Tag),
+            ("gggggg", KeyType::Lineno),
+            ("36", KeyType::Traceback),
+        ] {
+            let (view, action) = after(&characters(keys));
+            assert_eq!((view.key_type, action), (expected, Action::Ask), "{keys}");
+        }
+        // Threads are not grouped.
+        assert_eq!(after(&characters("tg")).1, Action::Nothing);
+    }
+
+    #[test]
+    fn a_filter_is_typed_kept_and_taken_back() {
+        let (view, _) = after(&characters("/B.Cq"));
+        assert!(view.is_typing && view.order.filter == "B.Cq" && view.shown.is_empty());
+        let mut keys = characters("/B.Cq");
+        keys.extend([KeyCode::Backspace, KeyCode::Enter]);
+        let (view, _) = after(&keys);
+        assert!(!view.is_typing && view.shown.len() == 1 && selected(&view) == 3);
+        keys.push(KeyCode::Esc);
+        let (view, _) = after(&keys);
+        assert!(view.order.filter.is_empty() && view.shown.len() == 3);
+        let (view, _) = after(&[KeyCode::Char('/'), KeyCode::Char('x'), KeyCode::Esc]);
+        assert!(!view.is_typing && view.order.filter.is_empty());
+        assert!(
+            !after(&[KeyCode::Char('/'), KeyCode::Char('x'), KeyCode::Backspace, KeyCode::Backspace])
+                .0
+                .is_typing
+        );
+    }
+
+    #[test]
+    fn enter_shows_a_stack_and_esc_leads_back() {
+        let (view, _) = after(&[KeyCode::Down, KeyCode::Enter]);
+        let Page::Stack { title, stack, .. } = &view.page else { panic!("{:?}", view.page) };
+        assert_eq!((title.as_str(), stack.n_stacks), ("src/a.c:1  first", 3));
+        assert_eq!(after(&[KeyCode::Down, KeyCode::Enter, KeyCode::Esc]).0.page, Page::Sites);
+        // Threads have no stack.
+        assert_eq!(after(&[KeyCode::Char('t'), KeyCode::Enter]).0.page, Page::Threads);
+        assert_eq!(after(&characters("t?")).0.page, Page::Help { top: 0 });
+        assert_eq!(after(&characters("t??")).0.page, Page::Threads);
+        assert_eq!(after(&characters("tt")).0.page, Page::Sites);
+        assert_eq!(after(&[KeyCode::Char('t'), KeyCode::Esc]).0.page, Page::Sites);
+    }
+
+    #[test]
+    fn the_reader_is_asked_for_what_it_has_to_know() {
+        let (view, action) = after(&characters("p"));
+        assert_eq!((view.is_paused, action), (true, Action::Ask));
+        let (view, action) = after(&characters("++-"));
+        assert_eq!((view.interval, action), (Duration::from_secs(2), Action::Ask));
+        assert_eq!(after(&characters("m")).0.account, Account::Mappings);
+        assert_eq!(after(&[KeyCode::F(5)]).1, Action::Refresh);
+        assert_eq!(after(&characters("x")).1, Action::Nothing);
+    }
+
+    #[test]
+    fn esc_is_not_lost_when_another_key_follows_at_once() {
+        let sample = fixtures::sample();
+        let (mut view, _) = after(&characters("t/x"));
+        view.press(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::ALT), &sample);
+        assert!(!view.is_typing && view.order.filter.is_empty() && view.order.is_reversed);
+        view.press(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL), &sample);
+        assert!(view.order.is_reversed);
+    }
+
+    #[test]
+    fn one_can_leave_from_everywhere() {
+        let sample = fixtures::sample();
+        let control = |code| KeyEvent::new(KeyCode::Char(code), KeyModifiers::CONTROL);
+        for keys in ["", "/", "?", "t"] {
+            let (mut view, _) = after(&characters(keys));
+            assert_eq!(view.press(control('c'), &sample), Action::Quit, "{keys}");
+            assert_eq!(view.press(control('z'), &sample), Action::Suspend, "{keys}");
+            if keys != "/" {
+                assert_eq!(after(&characters(&format!("{keys}q"))).1, Action::Quit, "{keys}");
+            }
+        }
+    }
+}

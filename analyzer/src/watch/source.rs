@@ -180,7 +180,7 @@ impl Source {
         let n_threads = self.sums.tables(Account::Traced).threads.iter().count();
         Facts {
             recording: self.place.name().to_owned(),
-            recording_bytes: recording.file.len_bytes_now(),
+            recording_bytes: recording.header.claimed_bytes(recording.file.len_bytes_now()),
             program: program
                 .filter(|text| !text.is_empty())
                 .unwrap_or_else(|| "(unknown program)".to_owned()),

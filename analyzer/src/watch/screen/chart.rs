@@ -24,9 +24,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, history: &History) {
     let mut columns = history.columns(chart.width.into());
     let highest = columns.iter().copied().max().unwrap_or(0);
     let time = time(history.steps_a_column(chart.width.into()) as u64 * columns.len() as u64);
-    let scale = [(area.y, size(highest)), (area.bottom() - 1, time)];
+    // The upper end, how far back the left end is, and the lower end.
+    let scale = [(area.bottom() - 1, "0".to_owned()), (area.y + 1, time), (area.y, size(highest))];
     for (y, text) in scale {
-        buffer.set_stringn(area.x, y, format!("{text:>8}"), 8, Style::new());
+        if y < area.bottom() {
+            buffer.set_stringn(area.x, y, format!("{text:>8}"), 8, Style::new());
+        }
     }
     for y in area.y..area.bottom() {
         buffer.set_string(area.x + 9, y, "|", Style::new());
@@ -40,8 +43,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, history: &History) {
         .render(chart, buffer);
 }
 
-/// How long so many steps are: `-12 s`, `-4.5min`.
+/// How long ago so many steps began, in at most eight characters: `← 12 s`, `← 4.5min`.
 fn time(n_steps: u64) -> String {
     let seconds = n_steps as f64 * STEP_NS as f64 / 1e9;
-    if seconds < 100.0 { format!("-{seconds:.0} s") } else { format!("-{:.1} min", seconds / 60.0) }
+    if seconds < 100.0 { format!("← {seconds:.0} s") } else { format!("←{:.1}min", seconds / 60.0) }
 }

@@ -20,8 +20,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, view: &View) {
         return;
     }
     let keys = match view.page {
-        Page::Sites => "q quit  Enter stack  < > order  r reverse  g group  / filter  t threads  ? help",
-        Page::Threads => "q quit  < > order  r reverse  / filter  t sites  p pause  ? help",
+        Page::Sites => "? help  q quit  Enter stack  < > order  r reverse  g group  / filter  t threads",
+        Page::Threads => "? help  q quit  < > order  r reverse  / filter  t sites  p pause",
         Page::Stack { .. } | Page::Help { .. } => "q quit  Esc back  Up Down PgUp PgDn scroll",
     };
     let mut text = String::new();
