@@ -186,13 +186,13 @@ impl View {
 /// The keys, for the help page: what to press, what it does.
 pub const HELP: [(&str, &str); 15] = [
     ("Up Down PgUp PgDn Home End", "move the cursor (k, j and Space too)"),
-    ("Enter", "the whole stack that holds most of the selected row"),
-    ("Esc", "back; in the table: take the filter back"),
+    ("Enter", "the stack that holds most of the selected row"),
+    ("Esc", "back; in the table: all rows again"),
     ("< > or Left Right", "order by the column to the left or right"),
     ("r", "reverse the order"),
-    ("/", "show only rows with a text in their names; Enter keeps it, Esc takes it back"),
-    ("g", "group by the next of line, function, file, module, tag, stack"),
-    ("1 2 3 4 5 6", "group by line, function, file, module, tag, stack"),
+    ("/", "only rows with a text in their names"),
+    ("1 2 3 4 5 6", "by line, function, file, module, tag, stack"),
+    ("g", "by the next of these"),
     ("t", "threads, and back"),
     ("m", "memory mappings instead of blocks, and back"),
     ("p", "pause, and go on"),

@@ -50,6 +50,20 @@ mod tests {
 
     #[test]
     fn all_of_it() {
-        assert_eq!(text(&sample(), &Order::default(), Some(2), &Style::default()), "");
+        assert_eq!(
+            text(&sample(), &Order::default(), Some(2), &Style::default()),
+            "\
+./server --port 80  pid 4321  running 1 min 00 s
+server.bin, 12.0 MiB; nothing lost; 2 threads
+Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
+Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Rate    61,234 events/s, 2211 KiB/s allocated
+Shown: 2 of 3
+
+    LIVE  BLOCKS  ALLOCS  ALLOCS/S   BYTES/S  LINE
+12.4 MiB   3,334   3,334       333  1270 KiB  src/b.c:2  second
+60.5 KiB   1,000  10,000     1,000  62.5 KiB  src/a.c:1  first
+"
+        );
     }
 }

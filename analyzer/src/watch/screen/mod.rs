@@ -59,7 +59,7 @@ pub fn fit(view: &mut View, sample: &Sample, screen: Rect, source: &mut dyn Line
     // The first line is a heading.
     let height = usize::from(page.height.saturating_sub(1));
     view.set_height(height);
-    let n_lines = text::lines(view, sample, source).len();
+    let n_lines = text::lines(view, sample, page.width, source).len();
     if let Page::Stack { top, .. } | Page::Help { top } = &mut view.page {
         *top = (*top).min(n_lines.saturating_sub(height));
     }
@@ -74,7 +74,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, sample: &Sample, source: &mut dy
     match view.page {
         Page::Sites | Page::Threads => table::draw(buffer, areas.page, view, sample),
         Page::Stack { .. } | Page::Help { .. } => {
-            text::draw(buffer, areas.page, view, &text::lines(view, sample, source));
+            text::draw(buffer, areas.page, view, &text::lines(view, sample, areas.page.width, source));
         }
     }
     footer::draw(buffer, areas.footer, view);

@@ -49,23 +49,97 @@ fn a_table_of_lines_on_a_small_terminal() {
         screen("", &fixtures::sample(), SMALL),
         "\
 ./server --port 80  pid 4321  running 1 min 00 s                       every 1 s
+server.bin, 12.0 MiB; nothing lost; 2 threads
+Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
+Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Rate    61,234 events/s, 2211 KiB/s allocated
+11.4 MiB |                                                        ▁▁▂▂▃▃▄▄▅▅▆▆▇█
+  ← 60 s |                                         ▁▁▂▂▃▃▄▄▅▅▆▆▇████████████████
+         |                          ▁▁▂▂▃▃▄▄▅▅▆▆▇███████████████████████████████
+       0 |           ▁▁▂▂▃▃▄▄▅▅▆▆▇██████████████████████████████████████████████
+    ▼LIVE   BLOCKS  ALLOCS  ALLOCS/S   BYTES/S  LINE (3)
+ 12.4 MiB    3,334   3,334       333  1270 KiB  src/b.c:2  second
+ 60.5 KiB    1,000  10,000     1,000  62.5 KiB  src/a.c:1  first
+   1024 B        1    300k    30,000   879 KiB  lib.so+0x10
+? help  q quit  Enter stack  < > order  r reverse  g group  / filter  t threads
 "
     );
 }
 
 #[test]
 fn threads_ordered_by_name_and_a_filter_being_typed() {
-    assert_eq!(screen("t</work", &fixtures::sample(), SMALL), "");
+    assert_eq!(
+        screen("t</work", &fixtures::sample(), SMALL),
+        "\
+./server --port 80  pid 4321  running 1 min 00 s                       every 1 s
+server.bin, 12.0 MiB; nothing lost; 2 threads
+Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
+Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Rate    61,234 events/s, 2211 KiB/s allocated
+11.4 MiB |                                                        ▁▁▂▂▃▃▄▄▅▅▆▆▇█
+  ← 60 s |                                         ▁▁▂▂▃▃▄▄▅▅▆▆▇████████████████
+         |                          ▁▁▂▂▃▃▄▄▅▅▆▆▇███████████████████████████████
+       0 |           ▁▁▂▂▃▃▄▄▅▅▆▆▇██████████████████████████████████████████████
+     LIVE   BLOCKS  ALLOCS  ALLOCS/S   BYTES/S  ▼THREAD (1 of 2)
+   1024 B        1    300k    30,000   879 KiB  4330 worker
+/work_
+"
+    );
 }
 
 #[test]
 fn a_stack_takes_the_chart_away() {
-    assert_eq!(screen("v\n", &fixtures::sample(), (60, 16)), "");
+    assert_eq!(
+        screen("v\n", &fixtures::sample(), (60, 16)),
+        "\
+./server --port 80  pid 4321  running 1 min 00 s   every 1 s
+server.bin, 12.0 MiB; nothing lost; 2 threads
+Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at
+Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Rate    61,234 events/s, 2211 KiB/s allocated
+src/a.c:1  first
+60.5 KiB in 1,000 blocks, 10,000 allocations so far: the lar
+  File \"src/main.c\", line 9, in main
+  File \"src/a.c\", line 1, in first
+q quit  Esc back  Up Down PgUp PgDn scroll
+"
+    );
 }
 
 #[test]
 fn the_keys() {
-    assert_eq!(screen("?", &fixtures::sample(), (100, 40)), "");
+    assert_eq!(
+        screen("?", &fixtures::sample(), (100, 40)),
+        "\
+./server --port 80  pid 4321  running 1 min 00 s                                           every 1 s
+server.bin, 12.0 MiB; nothing lost; 2 threads
+Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
+Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Rate    61,234 events/s, 2211 KiB/s allocated
+Keys
+Up Down PgUp PgDn Home End    move the cursor (k, j and Space too)
+Enter                         the stack that holds most of the selected row
+Esc                           back; in the table: all rows again
+< > or Left Right             order by the column to the left or right
+r                             reverse the order
+/                             only rows with a text in their names
+1 2 3 4 5 6                   by line, function, file, module, tag, stack
+g                             by the next of these
+t                             threads, and back
+m                             memory mappings instead of blocks, and back
+p                             pause, and go on
++ -                           a longer or shorter interval
+F5                            look now
+? or h                        this page
+q or Ctrl-C                   quit; Ctrl-Z goes to the shell
+LIVE                          requested bytes that live now
+BLOCKS                        the blocks that these are
+ALLOCS                        allocations and reallocations so far, freed or not
+ALLOCS/S                      the same a second, in the last interval
+BYTES/S                       bytes allocated a second, in the last interval
+q quit  Esc back  Up Down PgUp PgDn scroll
+"
+    );
 }
 
 #[test]
@@ -75,7 +149,20 @@ fn what_cannot_be_relied_upon_is_said() {
     sample.facts.n_lost = 3;
     sample.facts.notes = ["One.", "Two\x1b[2J.", "Three."].map(str::to_owned).into();
     sample.sites.clear();
-    assert_eq!(screen("mp", &sample, (90, 12)), "");
+    assert_eq!(
+        screen("mp", &sample, (90, 12)),
+        "\
+./server --port 80  pid 4321  ended after 1 min 00 s                                paused
+server.bin, 12.0 MiB; 3 events lost; 2 threads
+Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
+Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Rate    61,234 events/s, 2211 KiB/s allocated
+One.
+Two?[2J.
+    ▼LIVE   BLOCKS  ALLOCS  ALLOCS/S   BYTES/S  LINE (0)
+[mappings]  ? help  q quit  Enter stack  < > order  r reverse  g group  / filter  t thread
+"
+    );
 }
 
 #[test]

@@ -14,10 +14,10 @@ use crate::watch::view::{Page, View};
 const KEYS_WIDTH: usize = 28;
 
 /// All lines of the page, without its heading; none of a table.
-pub fn lines(view: &View, sample: &Sample, source: &mut dyn LineSource) -> Vec<String> {
+pub fn lines(view: &View, sample: &Sample, width: u16, source: &mut dyn LineSource) -> Vec<String> {
     match &view.page {
         Page::Sites | Page::Threads => Vec::new(),
-        Page::Stack { stack, .. } => stack_lines(stack, sample.traceback_limit, source),
+        Page::Stack { stack, .. } => stack_lines(stack, sample.traceback_limit, width.into(), source),
         Page::Help { .. } => help_lines(sample),
     }
 }
@@ -35,16 +35,22 @@ pub fn draw(buffer: &mut Buffer, area: Rect, view: &View, lines: &[String]) {
     }
 }
 
-fn stack_lines(stack: &LargestStack, traceback_limit: u32, source: &mut dyn LineSource) -> Vec<String> {
+fn stack_lines(
+    stack: &LargestStack,
+    traceback_limit: u32,
+    width: usize,
+    source: &mut dyn LineSource,
+) -> Vec<String> {
     let LargestStack { traceback, figures, n_stacks } = stack;
     let amount = format!("{} in {}", size(figures.live.size), counted(figures.live.count, "block"));
-    let of = match n_stacks {
-        1 => "its only stack".to_owned(),
-        n => format!("the largest of its {}", counted(*n, "stack")),
-    };
     let allocated = counted(figures.allocated.count, "allocation");
-    let mut lines = vec![format!("{amount} by {of}, which made {allocated} so far")];
-    let text = stacks::text(traceback, traceback_limit, &style::Style::default(), source);
+    let which = match n_stacks {
+        1 => "the only stack".to_owned(),
+        n => format!("the largest of {}", counted(*n, "stack")),
+    };
+    let mut lines = vec![format!("{amount}, {allocated} so far: {which}")];
+    let style = style::Style { width: Some(width), ..style::Style::default() };
+    let text = stacks::text(traceback, traceback_limit, &style, source);
     lines.extend(text.lines().map(str::to_owned));
     lines
 }
