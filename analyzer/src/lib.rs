@@ -17,5 +17,6 @@ pub mod replay;
 pub mod report;
 pub mod snapshot;
 pub mod symbolize;
+pub mod watch;
 
 pub mod cli;

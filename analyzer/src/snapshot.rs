@@ -182,6 +182,11 @@ impl Namer {
         addresses
     }
 
+    /// What kept names from being found so far, a sentence each.
+    pub fn problems(&self) -> &[String] {
+        self.symbolizer.problems()
+    }
+
     fn limit(&self, recording: &Recording) -> u32 {
         self.n_frames_max.unwrap_or_else(|| recording.n_frames_max())
     }
@@ -210,8 +215,8 @@ impl Namer {
         }
     }
 
-    /// Looks the addresses of all `stacks` up in one go.
-    fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
+    /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
+    pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
         let (limit, n_modules) = (self.limit(recording), recording.modules.all().len());
         if self.made_for != (limit, n_modules) {
             // Code that seemed to belong to no file may be that of one which has become known since.
@@ -238,7 +243,7 @@ impl Namer {
     }
 
     /// The name of a label, which all its blocks share; its number if the name was not recorded.
-    fn tag(&mut self, recording: &Recording, tag: TagIndex) -> Option<Arc<str>> {
+    pub fn tag(&mut self, recording: &Recording, tag: TagIndex) -> Option<Arc<str>> {
         if tag == TagIndex::NONE {
             return None;
         }

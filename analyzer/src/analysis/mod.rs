@@ -30,6 +30,9 @@ mod group;
 mod interner;
 mod plumbing;
 
+pub(crate) use group::group_traceback;
+pub(crate) use interner::{FrameInterner, FrameKey};
+pub(crate) use plumbing::Cutter;
 pub use plumbing::Plumbing;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The allocation plumbing, and snapshots without it: each block is blamed on the innermost frame that is not there to
 //! allocate for others.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
@@ -173,24 +174,36 @@ fn cut(traceback: &Traceback, mut is_plumbing: impl FnMut(&Frame) -> bool) -> Tr
 }
 
 /// Cuts each shared traceback once, and asks the patterns about each different frame once.
-struct Cutter<'a> {
-    plumbing: &'a Plumbing,
+pub(crate) struct Cutter<'a> {
+    plumbing: Cow<'a, Plumbing>,
     /// By the addresses of what is looked at: function, file and module are shared texts.
     frames: FxHashMap<[usize; 3], bool>,
-    tracebacks: FxHashMap<usize, Traceback>,
+    /// What was cut, which keeps its address from being another one's, and what was left.
+    tracebacks: FxHashMap<usize, [Traceback; 2]>,
 }
 
 impl<'a> Cutter<'a> {
-    fn new(plumbing: &'a Plumbing) -> Cutter<'a> {
+    /// Nothing is cut yet.
+    pub(crate) fn new(plumbing: &'a Plumbing) -> Cutter<'a> {
+        Cutter::with(Cow::Borrowed(plumbing))
+    }
+
+    /// The same with a plumbing of its own.
+    pub(crate) fn of(plumbing: Plumbing) -> Cutter<'static> {
+        Cutter::with(Cow::Owned(plumbing))
+    }
+
+    fn with(plumbing: Cow<'a, Plumbing>) -> Cutter<'a> {
         Cutter { plumbing, frames: FxHashMap::default(), tracebacks: FxHashMap::default() }
     }
 
-    fn cut(&mut self, traceback: &Traceback) -> Traceback {
-        if let Some(known) = self.tracebacks.get(&traceback.identity()) {
+    /// `traceback` without the plumbing at its innermost end.
+    pub(crate) fn cut(&mut self, traceback: &Traceback) -> Traceback {
+        if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
         }
         let cut = cut(traceback, |frame| self.is_plumbing(frame));
-        self.tracebacks.insert(traceback.identity(), cut.clone());
+        self.tracebacks.insert(traceback.identity(), [traceback.clone(), cut.clone()]);
         cut
     }
 

@@ -26,6 +26,7 @@ pub mod temporary;
 pub mod terminal;
 pub mod timeline;
 pub mod top;
+pub mod watch;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -75,6 +76,8 @@ pub enum Command {
     Timeline(timeline::Args),
     /// Show who allocated most over the whole run, freed or not.
     Top(top::Args),
+    /// Show live what a running process allocates.
+    Watch(watch::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
     /// Tell a running process to record.
@@ -118,6 +121,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Temporary(args) => temporary::run(args),
         Command::Timeline(args) => timeline::run(args),
         Command::Top(args) => top::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Start(args) => control::start(args),
         Command::Stop(args) => control::stop(args),
@@ -182,6 +186,9 @@ mod tests {
         assert!(parse("tmtool stats a.bin@mark:loaded --between mark:a..mark:b"));
         assert!(parse("tmtool stats a.bin --at mark:loaded"));
         assert!(parse("tmtool peak a.bin --domain mmap") && parse("tmtool stats a.bin --domain 77"));
+        assert!(parse("tmtool watch 1234 --interval 0.5 --sort bytes-rate --key function"));
+        assert!(parse("tmtool watch a.bin --once --limit 3 --process 7 --raw"));
+        assert!(!parse("tmtool watch a.bin --interval 0"));
         assert!(!parse("tmtool stats a.bin --churn"));
         assert!(!parse("tmtool filter a.bin"));
         assert!(!parse("tmtool stats a.bin --at never"));

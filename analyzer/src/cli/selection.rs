@@ -274,7 +274,11 @@ pub fn fixed(
     Ok(FixedMoment { stamp, ns: recording.ns(stamp) })
 }
 
-fn process(recording: &Recording, pid: u32) -> Result<ProcessIndex> {
+/// The process with this pid.
+///
+/// # Errors
+/// There is none.
+pub fn process(recording: &Recording, pid: u32) -> Result<ProcessIndex> {
     let found = recording.processes.iter().find(|process| process.pid == pid);
     found.map(|process| process.index).ok_or_else(|| {
         let pids = recording.processes.iter().map(|process| process.pid.to_string()).collect();
