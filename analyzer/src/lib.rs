@@ -7,6 +7,7 @@
 //! ```
 
 pub mod analysis;
+pub mod control;
 pub mod error;
 pub mod follow;
 pub mod inspect;
@@ -16,5 +17,6 @@ pub mod replay;
 pub mod report;
 pub mod snapshot;
 pub mod symbolize;
+pub mod watch;
 
 pub mod cli;

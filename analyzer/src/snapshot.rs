@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tm_common::ids::{Epoch, StackId};
+use tm_common::ids::{Epoch, StackId, TagIndex};
 use tm_common::stack::FrameKind;
 
 use crate::error::Result;
 use crate::model::{Frame, Moment, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 use crate::reader::{Module, Problem, Recording, StackFrame};
-use crate::replay::{self, Block, Processes, RawSnapshot, Selection, StackSums, Sum};
+use crate::replay::{self, Block, FixedMoment, Processes, RawSnapshot, Selection, Site, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
@@ -32,6 +32,24 @@ pub fn take_snapshot(
     namer.limit_frames(raw.n_frames_max);
     let mut snapshot = namer.snapshot(recording, &raw.blocks);
     snapshot.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
+    Ok(snapshot)
+}
+
+/// The same at a stamp, which may be later than all that the recording knows of.
+///
+/// # Errors
+/// If the recording has no such process.
+pub fn take_snapshot_at(
+    recording: &Recording,
+    processes: Processes,
+    at: FixedMoment,
+    selection: &Selection,
+) -> Result<Snapshot> {
+    let raw: RawSnapshot = replay::snapshot_at(recording, processes, at, selection)?;
+    let mut namer = Namer::new();
+    let mut snapshot = namer.snapshot(recording, &raw.blocks);
+    let origin = origin_at(&namer, recording, processes, &Moment::TimeNs(at.ns), &raw);
+    snapshot.origin = Some(Origin { duration_ns: origin.duration_ns.max(at.ns), ..origin });
     Ok(snapshot)
 }
 
@@ -81,6 +99,7 @@ pub struct Namer {
     made_for: (u32, usize),
     /// Of code that belongs to a module.
     of_address: FxHashMap<(Epoch, u64, bool), Arc<[Frame]>>,
+    of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
 }
 
@@ -108,6 +127,7 @@ impl Namer {
             of_stack: FxHashMap::default(),
             made_for: (0, 0),
             of_address: FxHashMap::default(),
+            of_tag: FxHashMap::default(),
             unknown: Traceback::new(vec![Frame::unknown()], None),
         }
     }
@@ -124,6 +144,7 @@ impl Namer {
             domain: recording.domain(block.space).0.0,
             size: block.size,
             traceback: self.of(recording, block.stack),
+            tag: self.tag(recording, recording.origins.tag(block.origin)),
         };
         Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording))
     }
@@ -131,9 +152,10 @@ impl Namer {
     /// `sums` with their tracebacks, without an origin.
     pub fn tally(&mut self, recording: &Recording, sums: &StackSums) -> Tally {
         let sums = sums.sorted();
-        self.prepare(recording, sums.iter().map(|(stack, _)| *stack));
-        let statistic = |(stack, sum): (StackId, Sum)| Statistic {
-            traceback: self.of(recording, stack),
+        self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
+        let statistic = |(site, sum): (Site, Sum)| Statistic {
+            traceback: self.of(recording, site.stack),
+            tag: self.tag(recording, site.tag),
             size: sum.size,
             count: sum.count,
         };
@@ -158,6 +180,11 @@ impl Namer {
         }
         addresses.reverse();
         addresses
+    }
+
+    /// What kept names from being found so far, a sentence each.
+    pub fn problems(&self) -> &[String] {
+        self.symbolizer.problems()
     }
 
     fn limit(&self, recording: &Recording) -> u32 {
@@ -188,8 +215,8 @@ impl Namer {
         }
     }
 
-    /// Looks the addresses of all `stacks` up in one go.
-    fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
+    /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
+    pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
         let (limit, n_modules) = (self.limit(recording), recording.modules.all().len());
         if self.made_for != (limit, n_modules) {
             // Code that seemed to belong to no file may be that of one which has become known since.
@@ -213,6 +240,18 @@ impl Namer {
             wanted.get_mut(place).into_iter().for_each(|(_, addresses)| addresses.push((frame.pc, exact)));
         }
         self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));
+    }
+
+    /// The name of a label, which all its blocks share; its number if the name was not recorded.
+    pub fn tag(&mut self, recording: &Recording, tag: TagIndex) -> Option<Arc<str>> {
+        if tag == TagIndex::NONE {
+            return None;
+        }
+        if let Some(name) = self.of_tag.get(&tag) {
+            return Some(name.clone());
+        }
+        let Some(name) = recording.tag_name(tag) else { return Some(format!("tag {}", tag.0).into()) };
+        Some(Arc::clone(self.of_tag.entry(tag).or_insert_with(|| name.into())))
     }
 
     /// The frames of a stack with inlined functions as frames of their own, which count in the total depth too.
@@ -289,4 +328,67 @@ fn anonymous(pc: u64) -> Frame {
     frame.function = Some(format!("{pc:#x}").into());
     frame.module = Some(frame.filename.clone());
     frame
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, ProcessIndex, Stamp};
+    use tm_common::metadata::CommandKind;
+
+    use super::*;
+    use crate::reader::testing::RecordingBuilder;
+
+    const FIRST: ProcessIndex = ProcessIndex(0);
+
+    /// `tm_start(n)` of a process that is not traced says how many frames its stacks show from there on.
+    #[test]
+    fn frames_are_as_many_as_were_kept_at_the_moment() {
+        let mut builder = RecordingBuilder::with_process();
+        builder.n_frames_max = 2;
+        let child = builder.process(Some(0), 250, None);
+        for (kind, argument, stamp) in [
+            // Already traced: changes nothing.
+            (CommandKind::Start, 9, 10),
+            (CommandKind::Stop, 0, 100),
+            (CommandKind::Start, 1, 200),
+            (CommandKind::Stop, 0, 300),
+            (CommandKind::Start, 3, 400),
+        ] {
+            builder.command(0, kind, argument, stamp, "");
+        }
+        let mut stack = StackId::NONE;
+        for pc in 0..4 {
+            stack = builder.node(stack, 0x1000 + pc);
+        }
+        let allocate = |address, stamp| {
+            let (function, address, stamp) = (Function::Malloc, Address(address), Stamp(stamp));
+            Event::Allocate { function, address, size: 1, stack, stamp }
+        };
+        for stamp in [50, 220, 500] {
+            builder.event(FIRST, 0, &allocate(stamp, stamp));
+        }
+        builder.event(child, 1, &allocate(7, 600));
+        let recording = Recording::open(builder.file().path()).expect("it is valid");
+        let found = |process, moment: Moment| {
+            let processes = Processes::One(process);
+            let taken = take_snapshot(&recording, processes, &moment, &Selection::default());
+            let snapshot = taken.expect("there is such a moment");
+            let traceback = &snapshot.traces.last().expect("there is one").traceback;
+            (snapshot.traceback_limit, traceback.frames().len(), traceback.total_nframe())
+        };
+        assert_eq!(found(FIRST, Moment::TimeNs(60)), (2, 2, Some(4)));
+        assert_eq!(found(FIRST, Moment::TimeNs(250)), (1, 1, None));
+        assert_eq!(found(FIRST, Moment::End), (3, 3, Some(4)));
+        // The child goes on with what its parent had at the fork.
+        assert_eq!(found(child, Moment::End), (1, 1, None));
+        assert_eq!(recording.n_frames_max(), 9);
+        let mut namer = Namer::new();
+        for (limit, n_frames) in [(2, 2), (3, 3), (1, 1)] {
+            namer.limit_frames(limit);
+            assert_eq!(namer.traceback(&recording, stack).frames().len(), n_frames);
+        }
+        assert_eq!(namer.traceback(&recording, StackId::NONE).total_nframe(), None);
+    }
 }

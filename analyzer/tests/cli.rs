@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 17] = [
     "run",
     "info",
     "stats",
@@ -19,6 +19,11 @@ const COMMANDS: [&str; 12] = [
     "timeline",
     "top",
     "filter",
+    "start",
+    "stop",
+    "clear",
+    "mark",
+    "snapshot",
     "completions",
     "man",
 ];
@@ -28,7 +33,7 @@ fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let trace = |size, file: &str, line| {
         let frames = vec![Frame::new(file, line), Frame::new("main.c", 4)];
-        Trace { domain: 0, size, traceback: Traceback::new(frames, Some(2)) }
+        Trace { domain: 0, size, traceback: Traceback::new(frames, Some(2)), tag: None }
     };
     let old = vec![trace(100, "src/a.c", 1), trace(50, "src/b.c", 2)];
     let new = vec![trace(100, "src/a.c", 1), trace(900, "src/a.c", 1), trace(7, "src/a.c", 3)];
@@ -117,7 +122,7 @@ fn cpp_folder() -> TempDir {
         frame("src/load.cc", 3, "Loader::load(int)"),
         main.clone(),
     ];
-    let trace = |size, frames| Trace { domain: 0, size, traceback: Traceback::new(frames, None) };
+    let trace = |size, frames| Trace { domain: 0, size, traceback: Traceback::new(frames, None), tag: None };
     let traces = vec![trace(100, through_vector), trace(10, vec![main])];
     Snapshot::new(traces, 16).dump(&folder.path().join("app.snap")).unwrap();
     folder
@@ -165,6 +170,65 @@ fn csv_has_a_line_for_each_group() {
          100,1,100.0,0.909091,src/pool.cc,7,pool_get(int),/opt/app/bin/app\n\
          10,1,10.0,0.090909,src/main.cc,5,main,/opt/app/bin/app\n"
     );
+}
+
+/// A folder with `old.snap` and `new.snap`, whose blocks are under labels.
+fn tagged_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = |size, tag: Option<&str>| {
+        let traceback = Traceback::new(vec![Frame::new("src/a.c", 1)], None);
+        Trace { domain: 0, size, traceback, tag: tag.map(Into::into) }
+    };
+    let old = vec![trace(100, Some("read, parse")), trace(50, None)];
+    let new = vec![trace(100, Some("read, parse")), trace(900, Some("render")), trace(7, None)];
+    Snapshot::new(old, 16).dump(&folder.path().join("old.snap")).unwrap();
+    Snapshot::new(new, 16).dump(&folder.path().join("new.snap")).unwrap();
+    folder
+}
+
+#[test]
+fn labels_group_and_select() {
+    let folder = tagged_folder();
+    let run = |arguments: &[&str]| stdout(folder.path(), arguments);
+    assert_eq!(
+        run(&["stats", "new.snap", "--key", "tag"]),
+        "A snapshot of unknown origin: 1007 B in 3 blocks\n\
+         Shown: 3 of 3 tags, 1007 B in 3 blocks (100.0%)\n\n \
+         SIZE  SHARE  COUNT  AVERAGE  TAG\n\
+         900 B  89.4%      1    900 B  render\n\
+         100 B   9.9%      1    100 B  read, parse\n  \
+         7 B   0.7%      1      7 B  (no tag)\n"
+    );
+    assert_eq!(
+        run(&["stats", "new.snap", "--key", "tag", "--csv"]),
+        "size,count,average,share,tag\n900,1,900.0,0.893744,render\n100,1,100.0,0.099305,\"read, parse\"\n\
+         7,1,7.0,0.006951,\n"
+    );
+    let diff = run(&["diff", "old.snap", "new.snap", "--key", "tag"]);
+    let rows: Vec<&str> = diff.lines().rev().take(3).collect();
+    assert!(diff.contains("2 of 2 tags that changed (1 did not)"), "{diff}");
+    assert!(rows[1].ends_with("  render") && rows[0].ends_with("  (no tag)"), "{diff}");
+    let json: Value = serde_json::from_str(&run(&["stats", "new.snap", "--key", "tag", "--json"])).unwrap();
+    assert_eq!(
+        (&json["statistics"][0]["tag"], &json["statistics"][2]["tag"]),
+        (&"render".into(), &Value::Null)
+    );
+    assert!(run(&["stats", "new.snap", "--tag", "render"]).contains("900 B in 1 block"));
+    assert!(run(&["stats", "new.snap", "--tag", "(no tag)"]).contains("7 B in 1 block"));
+    run(&["filter", "new.snap", "--tag", "render", "-o", "render.snap"]);
+    assert!(run(&["stats", "render.snap", "--key", "tag"]).ends_with("  render\n"));
+    let (code, text) = failure(folder.path(), &["stats", "new.snap", "--tag", "x"]);
+    assert_eq!(
+        (code, text.as_str()),
+        (1, "tmtool: new.snap has no tag 'x'; its 2 tags are read, parse, render\n")
+    );
+}
+
+#[test]
+fn a_snapshot_without_labels_is_one_group() {
+    let folder = folder();
+    let text = stdout(folder.path(), &["stats", "new.snap", "--key", "tag"]);
+    assert!(text.ends_with("1007 B  100.0%      3    336 B  (no tag)\n"), "{text}");
 }
 
 #[test]
@@ -232,6 +296,7 @@ fn wrong_command_lines_are_exit_code_2() {
         &["stats", "new.snap", "--at", "noon"],
         &["stats", "new.snap", "--at", "end"],
         &["stats", "new.snap", "--key", "traceback", "--cumulative"],
+        &["stats", "new.snap", "--key", "tag", "--cumulative"],
         &["diff", "new.snap", "new.snap@noon"],
         &["leaks", "new.snap"],
         &["top", "new.snap", "--raw", "--plumbing", "x"],

@@ -6,8 +6,11 @@ use std::process::Command;
 
 use serde_json::Value;
 use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
+use tm_analyzer::report::commands::{CommandInfo, CommandLists, MarkInfo};
 use tm_analyzer::report::header::Summary;
-use tm_analyzer::report::info::{Info, LostEvents, ModuleInfo, ProcessInfo, ThreadInfo};
+use tm_analyzer::report::info::{
+    DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, ThreadInfo,
+};
 use tm_analyzer::report::leaks::{self, Leaks};
 use tm_analyzer::report::peak::{self, Ascent, Peak};
 use tm_analyzer::report::stats::Stats;
@@ -72,7 +75,8 @@ fn write_snapshot(path: &Path, n_blocks: usize) {
     frame.function = Some("f".into());
     frame.module = Some("/bin/a".into());
     let traceback = Traceback::new(vec![frame, Frame::new("main.c", 9)], Some(2));
-    let mut snapshot = Snapshot::new(vec![Trace { domain: 0, size: 7, traceback }; n_blocks], 16);
+    let mut snapshot =
+        Snapshot::new(vec![Trace { domain: 0, size: 7, traceback, tag: Some("a".into()) }; n_blocks], 16);
     let texts = || vec!["a".to_owned()];
     snapshot.origin = Some(Origin { command_line: texts(), notes: texts(), ..Origin::default() });
     snapshot.dump(path).unwrap();
@@ -83,7 +87,7 @@ fn stats_and_diff_are_as_documented() {
     let folder = tempfile::tempdir().unwrap();
     write_snapshot(&folder.path().join("old.snap"), 1);
     write_snapshot(&folder.path().join("new.snap"), 3);
-    for key in ["filename", "lineno", "function", "module", "traceback"] {
+    for key in ["filename", "lineno", "function", "module", "traceback", "tag"] {
         for (report, files) in [("stats", &["new.snap"][..]), ("diff", &["old.snap", "new.snap"])] {
             let mut tmtool = Command::new(env!("CARGO_BIN_EXE_tmtool"));
             tmtool.current_dir(folder.path()).arg(report).args(files).args(["--json", "--key", key]);
@@ -127,6 +131,8 @@ fn info_is_as_documented() {
     let text = String::new;
     let info = Info {
         lost_by_reason: vec![LostEvents { reason: text(), events: 1 }],
+        mappings: Some(MappingInfo::default()),
+        domains: vec![DomainInfo::default()],
         process_list: vec![ProcessInfo::default()],
         thread_list: vec![ThreadInfo { thread: 0, process: 0, tid: 1, name: text(), start_ns: 0 }],
         module_list: vec![ModuleInfo {
@@ -138,6 +144,17 @@ fn info_is_as_documented() {
             loaded_ns: 0,
             unloaded: false,
         }],
+        commands: CommandLists {
+            command_list: vec![CommandInfo {
+                process: 0,
+                kind: "start",
+                at_ns: 0,
+                n_frames: Some(1),
+                from_outside: true,
+            }],
+            mark_list: vec![MarkInfo { process: 0, name: text(), at_ns: 0, from_outside: false }],
+            tag_list: vec![text()],
+        },
         ..Info::default()
     };
     check(&schema(), &serde_json::to_value(&info).unwrap(), "info", "info");

@@ -179,6 +179,8 @@ static inline const struct tm_api *tm_loaded_api(void) {
 
 #define TM_HAS_(api, function) \
     ((api) != NULL && offsetof(struct tm_api, function) + sizeof((api)->function) <= (api)->size)
+#define TM_CALL_(function, arguments, otherwise) \
+    (TM_HAS_(tm_loaded_api(), function) ? tm_loaded_api()->function arguments : (otherwise))
 /* Calls made from an inlined wrapper: the frame that is recorded is the caller's, at -O0 too. */
 #define TM_INLINE_ static inline __attribute__((always_inline, unused))
 
@@ -189,37 +191,22 @@ static inline const struct tm_api *tm_loaded_api(void) {
    a realloc of one starts tracking it. Programs under libtm.so are traced from their start unless TM_START=0.
    Returns TM_OK, TM_INVALID, or TM_FAILED if the process has no recording (TM_DISABLE=1, or it could not be made).
    [signal-safe] Source: tracemalloc.start. */
-TM_INLINE_ int tm_start(unsigned nframe) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, start) ? api->start(nframe) : TM_NOT_LOADED;
-}
+TM_INLINE_ int tm_start(unsigned nframe) { return TM_CALL_(start, (nframe), TM_NOT_LOADED); }
 
 /* Ends recording, and forgets what lives: traced memory and peak are 0 until the next start. Does nothing if it is not
    tracing. The recording keeps what came before. [signal-safe] Source: tracemalloc.stop. */
-TM_INLINE_ int tm_stop(void) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, stop) ? api->stop() : TM_NOT_LOADED;
-}
+TM_INLINE_ int tm_stop(void) { return TM_CALL_(stop, (), TM_NOT_LOADED); }
 
 /* 1 while events are recorded, 0 if not (without libtm.so too). [signal-safe] Source: tracemalloc.is_tracing. */
-TM_INLINE_ int tm_is_tracing(void) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, is_tracing) ? api->is_tracing() : 0;
-}
+TM_INLINE_ int tm_is_tracing(void) { return TM_CALL_(is_tracing, (), 0); }
 
 /* How many frames of a stack are kept, or were when it was tracing; 0 without libtm.so. [signal-safe] Source:
    tracemalloc.get_traceback_limit, which does not fail while it is not tracing either. */
-TM_INLINE_ unsigned tm_get_traceback_limit(void) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, get_traceback_limit) ? api->get_traceback_limit() : 0;
-}
+TM_INLINE_ unsigned tm_get_traceback_limit(void) { return TM_CALL_(get_traceback_limit, (), 0); }
 
 /* Forgets what lives, and goes on recording: traced memory and peak become 0. Returns TM_OK, while it is not tracing
    too. [signal-safe] Source: tracemalloc.clear_traces. */
-TM_INLINE_ int tm_clear_traces(void) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, clear_traces) ? api->clear_traces() : TM_NOT_LOADED;
-}
+TM_INLINE_ int tm_clear_traces(void) { return TM_CALL_(clear_traces, (), TM_NOT_LOADED); }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
@@ -253,35 +240,23 @@ TM_INLINE_ int tm_get_domain_memory(unsigned domain, uint64_t *current, uint64_t
 
 /* Makes the peak what is live now. Snapshots are not changed by it, nor are tmtool's reports. Returns as
    tm_get_traced_memory. Source: tracemalloc.reset_peak. */
-TM_INLINE_ int tm_reset_peak(void) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, reset_peak) ? api->reset_peak() : TM_NOT_LOADED;
-}
+TM_INLINE_ int tm_reset_peak(void) { return TM_CALL_(reset_peak, (), TM_NOT_LOADED); }
 
 /* Bytes of memory that tm itself uses in this process: its tables, the part of the recording that is mapped, and what
    questions have allocated. 0 without libtm.so. Source: tracemalloc.get_tracemalloc_memory. */
-TM_INLINE_ size_t tm_get_tracemalloc_memory(void) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, get_tracemalloc_memory) ? api->get_tracemalloc_memory() : 0;
-}
+TM_INLINE_ size_t tm_get_tracemalloc_memory(void) { return TM_CALL_(get_tracemalloc_memory, (), 0); }
 
 /* ---- Snapshots --------------------------------------------------------------------------------------------------- */
 
 /* Marks this moment in the recording: `tmtool stats FILE --at mark:NAME` shows what was live, `tmtool diff FILE@mark:A
    FILE@mark:B` what grew between two. Of several marks of one name the first is meant. Takes some tens of ns.
    Returns TM_OK, TM_NOT_TRACING, TM_INVALID (no name) or TM_NO_MEMORY. [signal-safe] Source: tracemalloc.take_snapshot. */
-TM_INLINE_ int tm_take_snapshot(const char *name) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, take_snapshot) ? api->take_snapshot(name) : TM_NOT_LOADED;
-}
+TM_INLINE_ int tm_take_snapshot(const char *name) { return TM_CALL_(take_snapshot, (name), TM_NOT_LOADED); }
 
 /* Writes what is live now, with all names, to the file `path`: a .snap file as `tmtool filter` writes, for `tmtool
    stats` and `tmtool diff` on any machine. Takes long: the program's debug information is read.
    Returns TM_OK, TM_NOT_TRACING, TM_BUSY or TM_FAILED. Source: Snapshot.dump. */
-TM_INLINE_ int tm_dump_snapshot(const char *path) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, dump_snapshot) ? api->dump_snapshot(path) : TM_NOT_LOADED;
-}
+TM_INLINE_ int tm_dump_snapshot(const char *path) { return TM_CALL_(dump_snapshot, (path), TM_NOT_LOADED); }
 
 /* ---- Tracebacks -------------------------------------------------------------------------------------------------- */
 
@@ -327,21 +302,16 @@ TM_INLINE_ void tm_traceback_free(tm_traceback *traceback) {
    Returns TM_OK, TM_NOT_TRACING, TM_NO_MEMORY or TM_INVALID (ptr 0, size of 2^48 or more, TM_DOMAIN_MMAP).
    [signal-safe] Source: PyTraceMalloc_Track. */
 TM_INLINE_ int tm_track(unsigned domain, uintptr_t ptr, size_t size) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, track) ? api->track(domain, ptr, size) : TM_NOT_LOADED;
+    return TM_CALL_(track, (domain, ptr, size), TM_NOT_LOADED);
 }
 
 /* Tells that such a block is gone. One that was not tracked is no error. [signal-safe] Source: PyTraceMalloc_Untrack. */
-TM_INLINE_ int tm_untrack(unsigned domain, uintptr_t ptr) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, untrack) ? api->untrack(domain, ptr) : TM_NOT_LOADED;
-}
+TM_INLINE_ int tm_untrack(unsigned domain, uintptr_t ptr) { return TM_CALL_(untrack, (domain, ptr), TM_NOT_LOADED); }
 
 /* Gives a domain a name, for reports and `tmtool --domain NAME`. May be called before or after it is used.
    Returns TM_OK, TM_NO_MEMORY, TM_INVALID or TM_FAILED (no recording). */
 TM_INLINE_ int tm_name_domain(unsigned domain, const char *name) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, name_domain) ? api->name_domain(domain, name) : TM_NOT_LOADED;
+    return TM_CALL_(name_domain, (domain, name), TM_NOT_LOADED);
 }
 
 /* ---- Size of data structures ------------------------------------------------------------------------------------- */
@@ -365,10 +335,7 @@ TM_INLINE_ int tm_total_size(const void *ptr, const tm_total_size_options *optio
 
 /* From a handler: the block points into the one that holds `ptr`, at which no word of it may say so. Returns TM_OK, or
    TM_NOT_FOUND if `ptr` is in no traced block. */
-TM_INLINE_ int tm_follow(tm_walk *walk, const void *ptr) {
-    const struct tm_api *api = tm_loaded_api();
-    return TM_HAS_(api, follow) ? api->follow(walk, ptr) : TM_NOT_LOADED;
-}
+TM_INLINE_ int tm_follow(tm_walk *walk, const void *ptr) { return TM_CALL_(follow, (walk, ptr), TM_NOT_LOADED); }
 
 /* Gives a result back; NULL is none. */
 TM_INLINE_ void tm_total_size_free(tm_total_size_result *result) {

@@ -14,6 +14,8 @@ pub enum Role {
     Free,
     /// Handed on as it is: only there so that blocks of our own early arena are understood.
     Query,
+    /// Maps or unmaps memory: an event of a space of its own, which names no function.
+    Map,
     /// May change which module stands at an address; no event.
     Module,
     /// Ends the process without running destructors; no event.
@@ -30,6 +32,8 @@ pub enum Family {
     /// C++ `operator new` and `delete`. Recorded only where the allocator defines them in the object that defines
     /// `malloc` too (jemalloc, tcmalloc, mimalloc); elsewhere they call `malloc`, which is recorded.
     Cxx,
+    /// The C library's ways to get memory from the kernel. Always recorded, apart from the heap, which lies in it.
+    Mapping,
     /// The loader, the unwinder's registry, process exit and execution. Never an event.
     System,
 }
@@ -128,6 +132,12 @@ functions! {
     45 Execle              "execle"                                    "execle"                          Exec       System;
     46 Fexecve             "fexecve"                                   "fexecve"                         Exec       System;
     47 QuickExit           "quick_exit"                                "quick_exit"                      Exit       System;
+    48 Mmap                "mmap"                                      "mmap"                            Map        Mapping;
+    49 Mmap64              "mmap64"                                    "mmap64"                          Map        Mapping;
+    50 Munmap              "munmap"                                    "munmap"                          Map        Mapping;
+    51 Mremap              "mremap"                                    "mremap"                          Map        Mapping;
+    52 Brk                 "brk"                                       "brk"                             Map        Mapping;
+    53 Sbrk                "sbrk"                                      "sbrk"                            Map        Mapping;
 }
 
 #[cfg(test)]

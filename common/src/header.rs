@@ -151,14 +151,17 @@ pub struct MappedRequest {
 
 impl MappedRequest {
     /// Nobody's.
-    pub const FREE: MappedRequest = MappedRequest {
-        state: AtomicU32::new(request::FREE),
-        process: AtomicU32::new(0),
-        kind: AtomicU32::new(0),
-        argument: AtomicU32::new(0),
-        stamp: AtomicU64::new(0),
-        name: [const { AtomicU64::new(0) }; REQUEST_NAME_BYTES / 8],
-    };
+    #[must_use]
+    pub const fn free() -> MappedRequest {
+        MappedRequest {
+            state: AtomicU32::new(request::FREE),
+            process: AtomicU32::new(0),
+            kind: AtomicU32::new(0),
+            argument: AtomicU32::new(0),
+            stamp: AtomicU64::new(0),
+            name: [const { AtomicU64::new(0) }; REQUEST_NAME_BYTES / 8],
+        }
+    }
 }
 
 /// States of a [`MappedRequest`].

@@ -74,7 +74,7 @@ impl Domain {
     /// Of [`Space::HEAP`]: tracemalloc's own domain has number 0 too.
     pub const HEAP: Domain = Domain(0);
     /// Of [`Space::MAPPINGS`]: "mmap" as a number. Programs number their domains from 1 or take some such constant.
-    pub const MAPPINGS: Domain = Domain(u32::from_be_bytes(*b"mmap"));
+    pub const MAPPINGS: Domain = Domain(0x6d6d_6170);
 }
 
 impl StackId {

@@ -15,6 +15,8 @@ use crate::sys::link_map::LinkMap;
 use crate::sys::syscall;
 use crate::sys::text::Text;
 
+pub mod mappings;
+
 /// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.
 pub static ADDRESSES: [AtomicPtr<c_void>; Function::ALL.len()] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; Function::ALL.len()];
@@ -89,8 +91,9 @@ pub fn address(function: Function) -> *mut c_void {
 /// Finds functions on the first call, and those of libraries that were loaded since start (a C++ runtime).
 #[cold]
 fn resolve_late(function: Function) -> *mut c_void {
+    let may_come_later = matches!(function.family(), Family::Cxx | Family::System);
     // Relaxed: see `resolve`.
-    if place(Function::Malloc).load(Ordering::Relaxed).is_null() || function.family() != Family::C {
+    if may_come_later || place(Function::Malloc).load(Ordering::Relaxed).is_null() {
         resolve();
     }
     place(function).load(Ordering::Relaxed)

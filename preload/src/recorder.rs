@@ -19,11 +19,17 @@ use crate::sys::{maps, syscall, tls};
 use crate::unwind::stack_cache::StackCache;
 use crate::unwind::{Caller, Frame, arch, reference};
 
+/// Whether anything is recorded at all: hooks whose preparations take time ask before.
+#[inline(always)]
+pub fn is_on() -> bool {
+    SESSION.is_on()
+}
+
 /// `function` has returned `block`, of `size` bytes. NULL is a failure, which is no event.
 #[inline(always)]
 pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Caller) {
     // SAFETY: the calling thread's own block, read at once.
-    if block.is_null() || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1) {
+    if block.is_null() || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1) || !is_on() {
         return;
     }
     with_lane(|session, thread, lane| {
@@ -53,9 +59,16 @@ pub fn inside_new(size: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c
 /// `function` is about to free `block`. NULL is no event.
 #[inline(always)]
 pub fn freeing(function: Function, block: *mut c_void) {
+    // First, for the sake of processes that record nothing.
+    if !is_on() {
+        return;
+    }
     // SAFETY: the calling thread's own block, read at once.
     if !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast() {
-        freed_at(function, block, None);
+        with_lane(|session, _, lane| {
+            let (address, stamp) = (Address(block as u64), session.recording.now());
+            lane.ring.write(&session.recording, Event::Free { function, address, stamp });
+        });
     }
 }
 
@@ -71,25 +84,30 @@ pub fn deleting(function: Function, block: *mut c_void, free_it: impl FnOnce()) 
     unsafe { tls::current().as_mut() }.deleting = outer;
 }
 
-/// `function` has freed `block`, and was called at `begin`.
-#[inline(always)]
-pub fn freed_at(function: Function, block: *mut c_void, begin: Option<Stamp>) {
+/// `function` has freed `block`, and was called at `stamp`.
+#[inline]
+pub fn freed_at(function: Function, block: *mut c_void, stamp: Stamp) {
+    if !is_on() {
+        return;
+    }
     with_lane(|session, _, lane| {
         let address = Address(block as u64);
-        let stamp = begin.unwrap_or_else(|| session.recording.now());
         lane.ring.write(&session.recording, Event::Free { function, address, stamp });
     });
 }
 
-/// The moment before a reallocation.
+/// The moment before an address is given up in a call whose record is written afterwards. Called while [`is_on`].
 #[inline]
-pub fn begin_reallocation() -> Stamp {
+pub fn begin_release() -> Stamp {
     SESSION.recording.now()
 }
 
 /// A reallocation that began at `begin` has turned `old` into `new`, of `size` bytes.
 #[inline]
 pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp, caller: Caller) {
+    if !is_on() {
+        return;
+    }
     with_lane(|session, thread, lane| {
         label(session, lane);
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
@@ -102,6 +120,9 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
 /// The program tells of a block of `size` bytes at `address` of `space`.
 #[inline]
 pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) {
+    if !is_on() {
+        return;
+    }
     with_lane(|session, thread, lane| {
         label(session, lane);
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
@@ -114,10 +135,31 @@ pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) {
 /// The program tells that it is gone.
 #[inline]
 pub fn untracked(space: Space, address: usize) {
+    if !is_on() {
+        return;
+    }
     with_lane(|session, _, lane| {
         let (address, size) = (Address(address as u64), 0);
         let stamp = session.recording.now();
         lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp });
+    });
+}
+
+/// `size` bytes at `address` have been mapped, in place of whatever was there.
+#[inline]
+pub fn mapped(address: usize, size: usize, caller: Caller) {
+    tracked(Space::MAPPINGS, address, size, caller);
+}
+
+/// What was mapped in `size` bytes at `address` has been unmapped, some time after `begin`.
+#[inline]
+pub fn unmapped(address: usize, size: usize, begin: Stamp) {
+    if !is_on() {
+        return;
+    }
+    with_lane(|session, _, lane| {
+        let (space, address, size) = (Space::MAPPINGS, Address(address as u64), size as u64);
+        lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp: begin });
     });
 }
 
@@ -131,13 +173,10 @@ fn label(session: &Session, lane: &mut Lane) {
     }
 }
 
-/// Runs `record` with what the calling thread records through, if it records.
+/// Runs `record` with what the calling thread records through, if it has or gets a place. Called while [`is_on`].
 #[inline(always)]
 fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
     let session = &SESSION;
-    if !session.is_on() {
-        return;
-    }
     // SAFETY: the calling thread's own block. A signal handler that comes here meanwhile restores `depth`.
     let block = unsafe { tls::current().as_mut() };
     let here = crate::sys::arch::stack_pointer();

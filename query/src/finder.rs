@@ -3,8 +3,8 @@
 use tm_analyzer::replay::{Block, Tables};
 use tm_common::ids::{Address, Space};
 
-use crate::index::{Index, SpaceIndex, holding};
-use crate::walk::{Heap, Visited};
+use crate::index::{Index, SpaceIndex, holding, holding_from};
+use crate::walk::{Heap, Pointer, Visited};
 
 /// The live blocks, and their index.
 #[derive(Clone, Copy)]
@@ -51,11 +51,35 @@ impl<'a> Finder<'a> {
 
 impl Heap for Finder<'_> {
     #[inline]
-    fn new_block(&self, word: u64, visited: &Visited) -> Option<Block> {
-        // Many pointers are to the start of a block where we have been: then the table need not be asked.
-        if self.index.own().is_empty() && visited.contains(Space::HEAP, word) {
-            return None;
+    fn is_near(&self, word: u64) -> bool {
+        self.index.heap().is_near(word) || self.index.own().iter().any(|(_, index)| index.is_near(word))
+    }
+
+    fn find(&self, pointers: &mut [Pointer], visited: &Visited, found: &mut Vec<Block>) {
+        let is_new = |block: &Block| !visited.contains(block.space, block.address.0);
+        if !self.index.own().is_empty() {
+            let blocks = pointers.iter().filter_map(|pointer| self.smallest(pointer.word));
+            found.extend(blocks.filter(is_new));
+            return;
         }
-        self.smallest(word).filter(|block| !visited.contains(block.space, block.address.0))
+        // A loop for each step: the processor waits for many a cache line at a time, not for one after the other.
+        for pointer in &mut *pointers {
+            pointer.start = self.index.heap().small_start(pointer.word).unwrap_or(0);
+        }
+        // Many pointers are to the start of a block that is known.
+        for pointer in &mut *pointers {
+            pointer.is_known = pointer.start == pointer.word && visited.contains(Space::HEAP, pointer.start);
+        }
+        let new = || pointers.iter().filter(|pointer| !pointer.is_known);
+        new().for_each(|pointer| self.tables.prefetch_index(Address(pointer.start)));
+        new().for_each(|pointer| self.tables.prefetch_block(Address(pointer.start)));
+        let block = |pointer: &Pointer| {
+            let small = holding_from(self.tables, Space::HEAP, pointer.start, pointer.word);
+            small.or_else(|| {
+                let start = self.index.heap().other_start(pointer.word)?;
+                holding_from(self.tables, Space::HEAP, start, pointer.word)
+            })
+        };
+        found.extend(new().filter_map(block).filter(is_new));
     }
 }

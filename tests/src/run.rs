@@ -28,6 +28,7 @@ pub struct Run {
     preloads_before: Vec<PathBuf>,
     preloads_after: Vec<PathBuf>,
     folder: Option<PathBuf>,
+    has_input: bool,
 }
 
 /// What a run has left behind.
@@ -55,6 +56,7 @@ impl Run {
             preloads_before: Vec::new(),
             preloads_after: Vec::new(),
             folder: None,
+            has_input: false,
         }
     }
 
@@ -100,6 +102,13 @@ impl Run {
         self
     }
 
+    /// Gives it a standard input that the test writes, instead of an empty one: for [`Run::start_recorded`].
+    #[must_use]
+    pub fn with_input(mut self) -> Run {
+        self.has_input = true;
+        self
+    }
+
     /// Runs the program through `wrapper`, which takes it and its arguments after `arguments` of its own.
     #[must_use]
     pub fn through(mut self, wrapper: &Path, arguments: &[&OsStr]) -> Run {
@@ -136,7 +145,8 @@ impl Run {
         }
         let create = |name: &str| File::create(scratch.path().join(name)).expect("as above");
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null());
+        command.args(&self.arguments);
+        command.stdin(if self.has_input { Stdio::piped() } else { Stdio::null() });
         command.stdout(create("stdout")).stderr(create("stderr"));
         command.current_dir(self.folder.as_deref().unwrap_or(&scratch.path().join("work")));
         for (name, _) in std::env::vars_os() {
@@ -207,6 +217,11 @@ impl Running {
             recordings: files(&self.scratch.path().join("recordings")),
             scratch: self.scratch,
         }
+    }
+
+    /// The recordings that are there so far.
+    pub fn recordings_so_far(&self) -> Vec<PathBuf> {
+        files(&self.scratch.path().join("recordings"))
     }
 
     /// What it has written to its standard output so far.

@@ -37,7 +37,7 @@ fn calls(recording: &Recording) -> BTreeMap<String, u64> {
         let name = event.function.name();
         match event.action {
             Action::Free if event.function.role() == Role::Reallocate => note(format!("{name} as free")),
-            Action::ReallocateBegin => {}
+            Action::ReallocateBegin | Action::Track | Action::Untrack => {}
             _ => note(name.to_owned()),
         }
     })

@@ -24,6 +24,21 @@ fn recorded_modules_are_those_of_findshlibs() {
     assert_eq!(modules.collect::<BTreeSet<_>>(), found);
 }
 
+/// As node's: its data stands far behind its code, and nothing is mapped between them.
+#[test]
+fn a_program_with_holes_between_its_segments_is_a_module() {
+    let flags = ["-O1", "-no-pie", "-Wl,-Tdata=0x20000000", "-Wl,-z,norelro"];
+    let program = compile("c_only.c", &flags);
+    let outcome = Run::new(&program).recorded();
+    let recorded = Recorded::open(outcome.recording());
+    let module = recorded.recording.modules.all().iter().find(|module| Path::new(&module.path) == program);
+    let module = module.expect("the program is a module");
+    assert!(module.start.0 <= 0x400000 && module.end.0 > 0x20000000, "{module:?}");
+    for &allocation in &recorded.allocations {
+        recorded.exact_addresses(allocation);
+    }
+}
+
 #[test]
 fn a_library_at_the_address_of_an_unloaded_one_is_told_from_it() {
     let library = |name: &str, size: &str| {

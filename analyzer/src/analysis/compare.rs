@@ -11,7 +11,7 @@ impl Snapshot {
     /// difference comes first; groups that did not change come last.
     ///
     /// # Errors
-    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`] or [`KeyType::Tag`].
     pub fn compare_to(
         &self,
         old: &Snapshot,
@@ -27,7 +27,7 @@ impl Tally {
     /// As [`Snapshot::compare_to`].
     ///
     /// # Errors
-    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`] or [`KeyType::Tag`].
     pub fn compare_to(
         &self,
         old: &Tally,
@@ -40,19 +40,20 @@ impl Tally {
 }
 
 fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: KeyType) -> Vec<StatisticDiff> {
-    let key = |traceback: &Traceback| (traceback.clone(), function(traceback, key_type));
+    let key =
+        |stat: &Statistic| (stat.traceback.clone(), function(&stat.traceback, key_type), stat.tag.clone());
     let mut old_groups: HashMap<_, Statistic> =
-        old_groups.into_iter().map(|stat| (key(&stat.traceback), stat)).collect();
+        old_groups.into_iter().map(|stat| (key(&stat), stat)).collect();
     let mut diffs = Vec::with_capacity(new_groups.len());
     for new in new_groups {
-        let (size, count) =
-            old_groups.remove(&key(&new.traceback)).map_or((0, 0), |old| (old.size, old.count));
+        let (size, count) = old_groups.remove(&key(&new)).map_or((0, 0), |old| (old.size, old.count));
         diffs.push(StatisticDiff {
             size_diff: difference(new.size, size),
             count_diff: difference(new.count, count),
             size: new.size,
             count: new.count,
             traceback: new.traceback,
+            tag: new.tag,
         });
     }
     diffs.extend(old_groups.into_values().map(|old| StatisticDiff {
@@ -61,8 +62,9 @@ fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: Key
         size: 0,
         count: 0,
         traceback: old.traceback,
+        tag: old.tag,
     }));
-    // No two groups compare equal, since their tracebacks or functions differ.
+    // No two groups compare equal, since their tracebacks, functions or labels differ.
     diffs.sort_unstable_by(StatisticDiff::report_order);
     diffs
 }
@@ -92,6 +94,7 @@ mod tests {
             .iter()
             .map(|&(frames, size, size_diff, count, count_diff)| StatisticDiff {
                 traceback: traceback(frames),
+                tag: None,
                 size,
                 size_diff,
                 count,

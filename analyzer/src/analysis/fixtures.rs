@@ -9,7 +9,12 @@ pub(super) fn traceback(frames: &[(&str, u32)]) -> Traceback {
 
 /// `create_snapshots()` of CPython's tests: (old, new).
 pub(super) fn create_snapshots() -> (Snapshot, Snapshot) {
-    let trace = |domain, size, frames: &[(&str, u32)]| Trace { domain, size, traceback: traceback(frames) };
+    let trace = |domain, size, frames: &[(&str, u32)]| Trace {
+        domain,
+        size,
+        traceback: traceback(frames),
+        tag: None,
+    };
     let common = || vec![trace(0, 10, &[("a.py", 2), ("b.py", 4)]); 3];
     let mut old = common();
     old.push(trace(1, 2, &[("a.py", 5), ("b.py", 4)]));
@@ -42,7 +47,7 @@ pub(super) fn random_snapshot(seed: u64) -> Snapshot {
         .collect();
     let traces = (0..below(40)).map(|_| {
         let traceback = stacks[below(stacks.len() as u64) as usize].clone();
-        Trace { domain: below(3) as u32, size: below(5), traceback }
+        Trace { domain: below(3) as u32, size: below(5), traceback, tag: None }
     });
     Snapshot::new(traces.collect(), 7)
 }

@@ -1,21 +1,23 @@
-//! Statistics: the traces of a snapshot grouped by file, line, stack, function or module.
+//! Statistics: the traces of a snapshot grouped by file, line, stack, function or module; by label in [`super::by_tag`].
 //!
 //! A snapshot has up to millions of traces and some ten thousand different stacks. Traces are therefore added up by
 //! the address of their shared frames first; only the different stacks are looked into.
 
 use std::hash::Hash;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::by_tag::by_tag;
 use super::interner::{FrameInterner, FrameKey, module};
 use crate::error::{Error, Result};
-use crate::model::{Cumulative, Frame, KeyType, Snapshot, Statistic, Tally, Traceback};
+use crate::model::{Cumulative, Frame, KeyType, Snapshot, Statistic, Tally, Trace, Traceback};
 
 impl Snapshot {
     /// The traces grouped by `key_type`, the largest group first (by size, then count, then traceback).
     ///
     /// # Errors
-    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`] or [`KeyType::Tag`].
     pub fn statistics(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         let mut statistics = self.grouped(key_type, cumulative)?;
         // No two groups compare equal, since their tracebacks or functions differ.
@@ -23,11 +25,12 @@ impl Snapshot {
         Ok(statistics)
     }
 
-    /// Its traces added up by shared stack.
+    /// Its traces added up by shared stack and label.
     #[must_use]
     pub fn by_stack(&self) -> Tally {
-        let statistic = |sum: Sum<&Traceback>| Statistic {
-            traceback: sum.what.clone(),
+        let statistic = |sum: Sum<Site<'_>>| Statistic {
+            traceback: sum.what.traceback.clone(),
+            tag: sum.what.tag.cloned(),
             size: sum.size,
             count: sum.count,
         };
@@ -38,16 +41,18 @@ impl Snapshot {
         }
     }
 
-    /// The groups in no particular order; no two have equal tracebacks, with key function not even equal functions too.
+    /// The groups in no particular order; no two have equal tracebacks, functions and labels.
     pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         grouped(&self.stacks(), key_type, cumulative)
     }
 
-    /// The traces added up by shared stack. Equal stacks that are not shared stay apart.
-    fn stacks(&self) -> Vec<Sum<&Traceback>> {
+    /// The traces added up by shared stack and label. Equal ones that are not shared stay apart.
+    fn stacks(&self) -> Vec<Sum<Site<'_>>> {
         let mut stacks = Sums::default();
-        for trace in &self.traces {
-            stacks.add(trace.traceback.identity(), trace.size, 1, || &trace.traceback);
+        for Trace { traceback, tag, size, .. } in &self.traces {
+            let tag_address = tag.as_ref().map_or(0, |tag| tag.as_ptr().addr());
+            let site = || Site { traceback, tag: tag.as_ref() };
+            stacks.add((traceback.identity(), tag_address), *size, 1, site);
         }
         stacks.sums
     }
@@ -57,7 +62,7 @@ impl Tally {
     /// As [`Snapshot::statistics`].
     ///
     /// # Errors
-    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`].
+    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`] or [`KeyType::Tag`].
     pub fn statistics(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         let mut statistics = self.grouped(key_type, cumulative)?;
         statistics.sort_unstable_by(Statistic::report_order);
@@ -66,7 +71,7 @@ impl Tally {
 
     pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         let stacks = self.stacks.iter().map(|stack| Sum {
-            what: &stack.traceback,
+            what: Site { traceback: &stack.traceback, tag: stack.tag.as_ref() },
             size: stack.size,
             count: stack.count,
         });
@@ -74,49 +79,57 @@ impl Tally {
     }
 }
 
-fn grouped(stacks: &[Sum<&Traceback>], key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
-    if cumulative != Cumulative::Off && key_type == KeyType::Traceback {
+/// Where blocks were allocated, and under which label.
+pub(super) struct Site<'a> {
+    traceback: &'a Traceback,
+    pub(super) tag: Option<&'a Arc<str>>,
+}
+
+fn grouped(stacks: &[Sum<Site<'_>>], key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
+    if cumulative != Cumulative::Off && !key_type.has_callers() {
         let message = format!("cumulative mode cannot by used with key type '{key_type}'");
         return Err(Error::Usage(message));
     }
     Ok(match (key_type, cumulative) {
         (KeyType::Traceback, _) => by_traceback(stacks),
+        (KeyType::Tag, _) => by_tag(stacks),
         (_, Cumulative::Off) => by_most_recent(stacks, key_type),
         (_, Cumulative::Once | Cumulative::Tracemalloc) => by_all_frames(stacks, key_type, cumulative),
     })
 }
 
-fn by_traceback(stacks: &[Sum<&Traceback>]) -> Vec<Statistic> {
+fn by_traceback(stacks: &[Sum<Site<'_>>]) -> Vec<Statistic> {
     let mut interner = FrameInterner::default();
     let mut groups: Sums<Box<[FrameKey]>, Traceback> = Sums::default();
     for stack in stacks {
-        let key = stack.what.frames().iter().map(|frame| interner.key(frame, KeyType::Traceback)).collect();
+        let traceback = stack.what.traceback;
+        let key = traceback.frames().iter().map(|frame| interner.key(frame, KeyType::Traceback)).collect();
         // As in CPython: stacks of different whole depth may have met in this group.
-        groups.add(key, stack.size, stack.count, || stack.what.without_total_nframe());
+        groups.add(key, stack.size, stack.count, || traceback.without_total_nframe());
     }
     groups.statistics()
 }
 
-fn by_most_recent(stacks: &[Sum<&Traceback>], key_type: KeyType) -> Vec<Statistic> {
+fn by_most_recent(stacks: &[Sum<Site<'_>>], key_type: KeyType) -> Vec<Statistic> {
     let unknown = Frame::unknown();
     let mut interner = FrameInterner::default();
     let mut groups = Sums::default();
     for stack in stacks {
-        let frame = stack.what.most_recent().unwrap_or(&unknown);
+        let frame = stack.what.traceback.most_recent().unwrap_or(&unknown);
         let key = interner.key(frame, key_type);
         groups.add(key, stack.size, stack.count, || group_traceback(frame, key_type));
     }
     groups.statistics()
 }
 
-fn by_all_frames(stacks: &[Sum<&Traceback>], key_type: KeyType, cumulative: Cumulative) -> Vec<Statistic> {
+fn by_all_frames(stacks: &[Sum<Site<'_>>], key_type: KeyType, cumulative: Cumulative) -> Vec<Statistic> {
     let unknown = [Frame::unknown()];
     let mut interner = FrameInterner::default();
     let mut groups = Sums::default();
     let mut seen = FxHashSet::default();
     for stack in stacks {
         seen.clear();
-        let frames = stack.what.frames();
+        let frames = stack.what.traceback.frames();
         for frame in if frames.is_empty() { &unknown } else { frames } {
             let key = interner.key(frame, key_type);
             if cumulative == Cumulative::Tracemalloc || seen.insert(key) {
@@ -128,14 +141,14 @@ fn by_all_frames(stacks: &[Sum<&Traceback>], key_type: KeyType, cumulative: Cumu
 }
 
 /// What a group of one frame is shown as: the frame, without what the group does not have in common.
-fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
+pub(crate) fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
     // The name is copied only where it is not the frame's own.
     let file = || match frame.file() {
         file if file.len() == frame.filename.len() => frame.filename.clone(),
         file => file.into(),
     };
     let (filename, lineno, function) = match key_type {
-        KeyType::Lineno | KeyType::Traceback => {
+        KeyType::Lineno | KeyType::Traceback | KeyType::Tag => {
             (frame.filename.clone(), frame.lineno, frame.function.clone())
         }
         KeyType::Filename => (file(), 0, None),
@@ -146,16 +159,16 @@ fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
 }
 
 /// Bytes and blocks of one group.
-struct Sum<W> {
-    what: W,
-    size: u64,
-    count: u64,
+pub(super) struct Sum<W> {
+    pub(super) what: W,
+    pub(super) size: u64,
+    pub(super) count: u64,
 }
 
 /// Sums by key, in the order in which the keys came.
-struct Sums<K, W> {
+pub(super) struct Sums<K, W> {
     place_of: FxHashMap<K, usize>,
-    sums: Vec<Sum<W>>,
+    pub(super) sums: Vec<Sum<W>>,
 }
 
 impl<K, W> Default for Sums<K, W> {
@@ -166,7 +179,7 @@ impl<K, W> Default for Sums<K, W> {
 
 impl<K: Eq + Hash, W> Sums<K, W> {
     /// Adds to the group of `key`; `what` makes the group's description when it is new.
-    fn add(&mut self, key: K, size: u64, count: u64, what: impl FnOnce() -> W) {
+    pub(super) fn add(&mut self, key: K, size: u64, count: u64, what: impl FnOnce() -> W) {
         let place = *self.place_of.entry(key).or_insert(self.sums.len());
         match self.sums.get_mut(place) {
             Some(sum) => {
@@ -180,8 +193,12 @@ impl<K: Eq + Hash, W> Sums<K, W> {
 
 impl<K> Sums<K, Traceback> {
     fn statistics(self) -> Vec<Statistic> {
-        let statistic =
-            |sum: Sum<Traceback>| Statistic { traceback: sum.what, size: sum.size, count: sum.count };
+        let statistic = |sum: Sum<Traceback>| Statistic {
+            traceback: sum.what,
+            tag: None,
+            size: sum.size,
+            count: sum.count,
+        };
         self.sums.into_iter().map(statistic).collect()
     }
 }
@@ -231,7 +248,7 @@ mod tests {
     #[test]
     fn groups_by_traceback_are_cpythons() {
         let (old, new) = create_snapshots();
-        let stat = |frames, size, count| Statistic { traceback: traceback(frames), size, count };
+        let stat = |frames, size, count| Statistic { traceback: traceback(frames), tag: None, size, count };
         assert_eq!(
             old.statistics(KeyType::Traceback, Cumulative::Off).unwrap(),
             [
@@ -277,7 +294,7 @@ mod tests {
     #[test]
     fn recursion_counts_once_or_as_cpython_counts_it() {
         let stack = traceback(&[("a", 1), ("a", 2), ("a", 1)]);
-        let snapshot = Snapshot::new(vec![crate::model::Trace { domain: 0, size: 100, traceback: stack }], 3);
+        let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 100, traceback: stack, tag: None }], 3);
         let by_line = |cumulative| texts(&snapshot, KeyType::Lineno, cumulative);
         assert_eq!(by_line(Cumulative::Tracemalloc), rows(&[("a:1", 200, 2), ("a:2", 100, 1)]));
         assert_eq!(by_line(Cumulative::Once), rows(&[("a:2", 100, 1), ("a:1", 100, 1)]));
@@ -334,10 +351,11 @@ mod tests {
             frame("b.so+0x1", 0, None, "/lib/b.so"),
             frame("b.so+0x2", 0, None, "/lib/b.so"),
         ];
-        let traces = frames.map(|frame| crate::model::Trace {
+        let traces = frames.map(|frame| Trace {
             domain: 0,
             size: 1,
             traceback: Traceback::new(vec![frame], None),
+            tag: None,
         });
         let snapshot = Snapshot::new(traces.into(), 1);
         let rows = |key_type| {
@@ -367,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_block_without_frames_is_unknown() {
-        let trace = crate::model::Trace { domain: 0, size: 3, traceback: traceback(&[]) };
+        let trace = Trace { domain: 0, size: 3, traceback: traceback(&[]), tag: None };
         let snapshot = Snapshot::new(vec![trace], 1);
         assert_eq!(texts(&snapshot, KeyType::Lineno, Cumulative::Off), rows(&[("<unknown>:0", 3, 1)]));
         assert_eq!(texts(&snapshot, KeyType::Lineno, Cumulative::Once), rows(&[("<unknown>:0", 3, 1)]));

@@ -1,5 +1,5 @@
 //! What can be asked of snapshots: group, compare, filter. Results, orders and messages are CPython tracemalloc's.
-//! Beyond it: keys `function` and `module`, and snapshots without the allocation [`Plumbing`].
+//! Beyond it: keys `function`, `module` and `tag`, and snapshots without the allocation [`Plumbing`].
 //!
 //! The answers are methods of [`Snapshot`](crate::model::Snapshot):
 //!
@@ -8,7 +8,7 @@
 //!
 //! let trace = |size, file: &str| {
 //!     let traceback = Traceback::new(vec![Frame::new(file, 5), Frame::new("main.c", 4)], None);
-//!     Trace { domain: 0, size, traceback }
+//!     Trace { domain: 0, size, traceback, tag: None }
 //! };
 //! let old = Snapshot::new(vec![trace(10, "a.c")], 2);
 //! let new = Snapshot::new(vec![trace(10, "a.c"), trace(90, "a.c"), trace(7, "b.c")], 2);
@@ -23,12 +23,16 @@
 //! assert_eq!(only_b.traces.len(), 1);
 //! ```
 
+mod by_tag;
 mod compare;
 mod filter;
 mod group;
 mod interner;
 mod plumbing;
 
+pub(crate) use group::group_traceback;
+pub(crate) use interner::{FrameInterner, FrameKey};
+pub(crate) use plumbing::Cutter;
 pub use plumbing::Plumbing;
 
 #[cfg(test)]

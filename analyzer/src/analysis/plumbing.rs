@@ -1,6 +1,7 @@
 //! The allocation plumbing, and snapshots without it: each block is blamed on the innermost frame that is not there to
 //! allocate for others.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
@@ -119,14 +120,19 @@ impl Snapshot {
     ///
     /// let frame = |file: &str, function: &str| Frame { function: Some(function.into()), ..Frame::new(file, 1) };
     /// let frames = vec![frame("util.c", "xmalloc"), frame("parse.c", "parse")];
-    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 8, traceback: Traceback::new(frames, None) }], 16);
+    /// let traceback = Traceback::new(frames, None);
+    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 8, traceback, tag: None }], 16);
     /// let blamed = snapshot.without_plumbing(&Plumbing::known());
     /// assert_eq!(blamed.traces[0].traceback.most_recent().unwrap().to_string(), "parse.c:1");
     /// ```
     #[must_use]
     pub fn without_plumbing(&self, plumbing: &Plumbing) -> Snapshot {
         let mut cutter = Cutter::new(plumbing);
-        let trace = |trace: &Trace| Trace { traceback: cutter.cut(&trace.traceback), ..*trace };
+        let trace = |trace: &Trace| Trace {
+            traceback: cutter.cut(&trace.traceback),
+            tag: trace.tag.clone(),
+            ..*trace
+        };
         Snapshot {
             traces: self.traces.iter().map(trace).collect(),
             traceback_limit: self.traceback_limit,
@@ -140,7 +146,11 @@ impl Tally {
     #[must_use]
     pub fn without_plumbing(&self, plumbing: &Plumbing) -> Tally {
         let mut cutter = Cutter::new(plumbing);
-        let stack = |stack: &Statistic| Statistic { traceback: cutter.cut(&stack.traceback), ..*stack };
+        let stack = |stack: &Statistic| Statistic {
+            traceback: cutter.cut(&stack.traceback),
+            tag: stack.tag.clone(),
+            ..*stack
+        };
         Tally {
             stacks: self.stacks.iter().map(stack).collect(),
             traceback_limit: self.traceback_limit,
@@ -164,24 +174,36 @@ fn cut(traceback: &Traceback, mut is_plumbing: impl FnMut(&Frame) -> bool) -> Tr
 }
 
 /// Cuts each shared traceback once, and asks the patterns about each different frame once.
-struct Cutter<'a> {
-    plumbing: &'a Plumbing,
+pub(crate) struct Cutter<'a> {
+    plumbing: Cow<'a, Plumbing>,
     /// By the addresses of what is looked at: function, file and module are shared texts.
     frames: FxHashMap<[usize; 3], bool>,
-    tracebacks: FxHashMap<usize, Traceback>,
+    /// What was cut, which keeps its address from being another one's, and what was left.
+    tracebacks: FxHashMap<usize, [Traceback; 2]>,
 }
 
 impl<'a> Cutter<'a> {
-    fn new(plumbing: &'a Plumbing) -> Cutter<'a> {
+    /// Nothing is cut yet.
+    pub(crate) fn new(plumbing: &'a Plumbing) -> Cutter<'a> {
+        Cutter::with(Cow::Borrowed(plumbing))
+    }
+
+    /// The same with a plumbing of its own.
+    pub(crate) fn of(plumbing: Plumbing) -> Cutter<'static> {
+        Cutter::with(Cow::Owned(plumbing))
+    }
+
+    fn with(plumbing: Cow<'a, Plumbing>) -> Cutter<'a> {
         Cutter { plumbing, frames: FxHashMap::default(), tracebacks: FxHashMap::default() }
     }
 
-    fn cut(&mut self, traceback: &Traceback) -> Traceback {
-        if let Some(known) = self.tracebacks.get(&traceback.identity()) {
+    /// `traceback` without the plumbing at its innermost end.
+    pub(crate) fn cut(&mut self, traceback: &Traceback) -> Traceback {
+        if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
         }
         let cut = cut(traceback, |frame| self.is_plumbing(frame));
-        self.tracebacks.insert(traceback.identity(), cut.clone());
+        self.tracebacks.insert(traceback.identity(), [traceback.clone(), cut.clone()]);
         cut
     }
 
@@ -198,6 +220,8 @@ impl<'a> Cutter<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::{Cumulative, KeyType};
 
@@ -287,7 +311,13 @@ mod tests {
                     Traceback::new(frames, Some(9))
                 })
                 .collect();
-            let traces = (0..8).map(|_| Trace { domain: 3, size: 5, traceback: stacks[below(4)].clone() });
+            let tag = Some(Arc::from("a"));
+            let traces = (0..8).map(|_| Trace {
+                domain: 3,
+                size: 5,
+                traceback: stacks[below(4)].clone(),
+                tag: tag.clone(),
+            });
             let snapshot = Snapshot::new(traces.collect(), 4);
             let cut = snapshot.without_plumbing(&plumbing);
             assert_eq!(cut.traces.len(), snapshot.traces.len());
@@ -304,7 +334,7 @@ mod tests {
                 assert_eq!(functions(after.traceback.frames()), functions(&frames));
                 let n_cut = before.traceback.frames().len() - frames.len();
                 assert_eq!(after.traceback.total_nframe(), Some(9 - n_cut as u32));
-                assert_eq!((after.domain, after.size), (3, 5));
+                assert_eq!((after.domain, after.size, &after.tag), (3, 5, &tag));
             }
         }
     }
@@ -313,9 +343,9 @@ mod tests {
     fn sums_by_stack_are_blamed_as_the_blocks_are() {
         let frames = vec![frame("xmalloc", "util.c"), frame("parse", "parse.c")];
         let traceback = Traceback::new(frames, None);
-        let trace = Trace { domain: 0, size: 8, traceback: traceback.clone() };
+        let trace = Trace { domain: 0, size: 8, traceback: traceback.clone(), tag: None };
         let blocks = Snapshot::new(vec![trace; 3], 16).without_plumbing(&Plumbing::known());
-        let stacks = vec![Statistic { traceback, size: 24, count: 3 }];
+        let stacks = vec![Statistic { traceback, tag: None, size: 24, count: 3 }];
         let tally = Tally { stacks, traceback_limit: 16, origin: None }.without_plumbing(&Plumbing::known());
         let (key_type, cumulative) = (KeyType::Traceback, Cumulative::Off);
         assert_eq!(

@@ -31,7 +31,8 @@ tmtool stats blames for the block; with --raw, the innermost one of all. OUT.sna
 pub struct Args {
     /// A recording or a .snap file. FILE@MOMENT takes a moment, as --at does.
     file: OsString,
-    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), or a part of the run (50%).
+    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), a part of the run (50%), or a
+    /// mark of the program (mark:NAME).
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     /// Keep what was allocated in files of this name (at this line); may be given several times.

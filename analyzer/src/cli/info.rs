@@ -1,17 +1,22 @@
 //! `tmtool info`: what a recording is, whether it is complete, and its totals.
 
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tm_common::header::Loss;
-use tm_common::metadata::Ending;
+use tm_common::metadata::{CommandKind, Ending};
 
+use crate::control::Stat;
 use crate::error::{Error, Result};
-use crate::reader::{Process, Recording};
+use crate::reader::{Command, Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
-use crate::report::info::{self, Info, LostEvents, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo};
+use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
+use crate::report::info::{
+    self, DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +96,9 @@ pub fn gather(path: &Path) -> Result<Info> {
     };
     describe_program(&recording, &mut info);
     add_totals(&recording, &totals, &mut info);
+    add_domains(&recording, &totals, &mut info);
     add_lists(&recording, &mut info);
+    add_commands(&recording, &mut info.commands);
     judge(&recording, &mut info);
     Ok(info)
 }
@@ -111,6 +118,9 @@ fn add_totals(recording: &Recording, all: &AllTotals, info: &mut Info) {
         info.bytes_allocated = info.bytes_allocated.saturating_add(totals.bytes_allocated);
         info.unknown_frees += totals.unknown_frees;
         info.missed_frees += totals.missed_frees;
+        info.forgotten_frees += totals.forgotten_frees;
+        info.tracks += totals.tracks;
+        info.untracks += totals.untracks;
         if place == 0 {
             info.peak_bytes = totals.peak_bytes;
             info.peak_blocks = totals.peak_blocks;
@@ -121,6 +131,33 @@ fn add_totals(recording: &Recording, all: &AllTotals, info: &mut Info) {
         if let Some(process) = recording.process(*index) {
             info.process_list.push(process_info(recording, process, totals));
         }
+    }
+}
+
+fn add_domains(recording: &Recording, all: &AllTotals, info: &mut Info) {
+    let sum = |of: fn(&Totals) -> u64| all.processes.iter().map(|(_, totals)| of(totals)).sum::<u64>();
+    let (maps, unmaps) = (sum(|totals| totals.maps), sum(|totals| totals.unmaps));
+    let Some((first, totals)) = all.processes.first() else { return };
+    info.mappings = (maps > 0).then(|| MappingInfo {
+        maps,
+        unmaps,
+        bytes_at_end: totals.mapped.bytes,
+        ranges_at_end: totals.mapped.blocks,
+        peak_bytes: totals.mapped_peak.bytes,
+        peak_ranges: totals.mapped_peak.blocks,
+        peak_time_ns: recording.ns(totals.mapped_peak_stamp),
+    });
+    for own in recording.own_domains() {
+        let of_first = all
+            .own_spaces
+            .iter()
+            .filter(|(process, space, _)| process == first && own.spaces.contains(space));
+        let mut domain = DomainInfo { domain: own.domain.0, name: own.name, ..DomainInfo::default() };
+        for (.., amount) in of_first {
+            domain.live_bytes_at_end += amount.bytes;
+            domain.live_blocks_at_end += amount.blocks;
+        }
+        info.domains.push(domain);
     }
 }
 
@@ -173,6 +210,25 @@ fn add_lists(recording: &Recording, info: &mut Info) {
     info.module_list = recording.modules.all().iter().map(module).collect();
 }
 
+fn add_commands(recording: &Recording, lists: &mut CommandLists) {
+    for Command { process, stamp, kind, argument, name, thread } in &recording.commands {
+        let (process, at_ns, from_outside) = (process.0, recording.ns(*stamp), thread.is_none());
+        let kind = match kind {
+            CommandKind::Start => "start",
+            CommandKind::Stop => "stop",
+            CommandKind::Clear => "clear",
+            CommandKind::Mark => {
+                lists.mark_list.push(MarkInfo { process, name: name.clone(), at_ns, from_outside });
+                continue;
+            }
+        };
+        let n_frames = (kind == "start").then_some(*argument);
+        lists.command_list.push(CommandInfo { process, kind, at_ns, n_frames, from_outside });
+    }
+    let names: BTreeSet<&String> = recording.tags.iter().map(|(_, name)| name).collect();
+    lists.tag_list = names.into_iter().cloned().collect();
+}
+
 /// Says whether everything is there, and if not, why.
 fn judge(recording: &Recording, info: &mut Info) {
     let because = match recording.first_process() {
@@ -191,13 +247,7 @@ fn is_running(process: &Process) -> bool {
     if process.host.as_ref().is_some_and(|host| host != here.trim_end()) {
         return false;
     }
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
-    // The name in field 2 may hold anything; what follows its last bracket starts with field 3.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let mut fields = fields.split_whitespace();
-    let state = fields.next();
-    let start = fields.nth(18).and_then(|field| field.parse::<u64>().ok());
-    state.is_some_and(|state| state != "Z" && state != "X") && start == Some(process.process_start)
+    Stat::of(process.pid).is_some_and(|stat| !stat.has_ended() && stat.start_ticks == process.process_start)
 }
 
 /// A moment as local time: "2026-11-23 15:10:52 +0100".
@@ -228,7 +278,8 @@ mod tests {
     use crate::reader::testing::RecordingBuilder;
     use tm_common::event::Event;
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
+    use tm_common::ids::{Address, ProcessIndex, Space, StackId, Stamp};
+    use tm_common::metadata::NameKind;
 
     fn with_one_block(mut builder: RecordingBuilder) -> RecordingBuilder {
         builder.event(
@@ -254,6 +305,42 @@ mod tests {
         assert_eq!((info.live_bytes_at_end, info.processes, info.duration_ns), (32, 1, 1_000_000));
         let json = serde_json::to_value(&info).expect("it is plain data");
         assert_eq!(json["process_list"][0]["ending"], "exit");
+    }
+
+    #[test]
+    fn domains_and_mappings_are_the_first_process_s() {
+        let mut builder = with_one_block(RecordingBuilder::with_process());
+        builder.name(NameKind::Space, 2, 77, "pool");
+        let stack = StackId::NONE;
+        for (space, address, size, stamp) in
+            [(Space::MAPPINGS, 0x1000, 8192, 6_000), (Space(2), 0x10, 5, 6_100), (Space(2), 0x20, 6, 6_200)]
+        {
+            let (address, stamp) = (Address(address), Stamp(stamp));
+            builder.event(ProcessIndex(0), 0, &Event::Track { space, address, size, stack, stamp });
+        }
+        let file = builder.file();
+        let info = gather(file.path()).expect("it is valid");
+        let mappings = info.mappings.expect("there are some");
+        assert_eq!((mappings.maps, mappings.bytes_at_end, mappings.peak_time_ns), (1, 8192, 6_000));
+        assert_eq!((info.tracks, info.untracks, info.live_bytes_at_end), (2, 0, 43));
+        let [domain] = &info.domains[..] else { panic!("{:?}", info.domains) };
+        assert_eq!((domain.domain, &*domain.name, domain.live_bytes_at_end), (77, "pool", 11));
+    }
+
+    #[test]
+    fn commands_marks_and_labels_are_listed() {
+        let mut builder = RecordingBuilder::with_process();
+        builder.command(0, CommandKind::Stop, 0, 1_000, "");
+        builder.command(0, CommandKind::Start, 30, 2_000, "");
+        builder.command(0, CommandKind::Mark, 0, 3_000, "loaded");
+        for (number, name) in [(1, "b"), (2, "a"), (3, "b")] {
+            builder.name(NameKind::Tag, number, 0, name);
+        }
+        let info = gather(builder.file().path()).expect("it is valid").commands;
+        let kinds: Vec<_> = info.command_list.iter().map(|it| (it.kind, it.at_ns, it.n_frames)).collect();
+        assert_eq!(kinds, [("stop", 1_000, None), ("start", 2_000, Some(30))]);
+        assert_eq!((info.mark_list[0].name.as_str(), info.mark_list[0].at_ns), ("loaded", 3_000));
+        assert_eq!(info.tag_list, ["a", "b"]);
     }
 
     #[test]

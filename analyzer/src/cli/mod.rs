@@ -3,7 +3,9 @@
 //! Exit codes: 0 done, 1 could not be done (a sentence on stderr), 2 a wrong command line. A closed pipe is success.
 
 pub mod completions;
+pub mod control;
 pub mod diff;
+pub mod domain;
 pub mod filter;
 pub mod info;
 pub mod leaks;
@@ -16,12 +18,15 @@ pub mod recorded;
 pub mod run;
 pub mod selection;
 pub mod size_range;
+pub mod snapshot;
 pub mod source;
 pub mod stats;
+pub mod tags;
 pub mod temporary;
 pub mod terminal;
 pub mod timeline;
 pub mod top;
+pub mod watch;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -71,8 +76,20 @@ pub enum Command {
     Timeline(timeline::Args),
     /// Show who allocated most over the whole run, freed or not.
     Top(top::Args),
+    /// Show live what a running process allocates.
+    Watch(watch::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
+    /// Tell a running process to record.
+    Start(control::StartArgs),
+    /// Tell a running process to record no more, and to forget what lives.
+    Stop(control::StopArgs),
+    /// Tell a running process to forget what lives.
+    Clear(control::ClearArgs),
+    /// Give this moment of a running process a name.
+    Mark(control::MarkArgs),
+    /// Write what lives in a running process to a .snap file.
+    Snapshot(snapshot::Args),
     /// Write a script that completes command lines in a shell.
     Completions(completions::Args),
     /// Write the manual pages.
@@ -104,7 +121,13 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Temporary(args) => temporary::run(args),
         Command::Timeline(args) => timeline::run(args),
         Command::Top(args) => top::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Start(args) => control::start(args),
+        Command::Stop(args) => control::stop(args),
+        Command::Clear(args) => control::clear(args),
+        Command::Mark(args) => control::mark(args),
+        Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Man(args) => man::run(args, Cli::command()),
     }
@@ -144,6 +167,14 @@ mod tests {
         assert!(parse("tmtool filter a.bin --include */a.c:5 --include b --exclude c -o out.snap"));
         assert!(parse("tmtool stats a.bin --key function --plumbing pool_* --plumbing !std::* --full --csv"));
         assert!(parse("tmtool diff a.snap b.snap --key module --raw"));
+        assert!(parse("tmtool start 12 --nframe 30"));
+        assert!(parse("tmtool stop 12"));
+        assert!(parse("tmtool clear 12"));
+        assert!(parse("tmtool mark loaded 12"));
+        assert!(parse("tmtool snapshot 12 -o now.snap"));
+        assert!(!parse("tmtool start 12 --nframe 0"));
+        assert!(!parse("tmtool start prog"));
+        assert!(!parse("tmtool mark 12"));
         assert!(parse("tmtool completions zsh"));
         assert!(!parse("tmtool stats a.bin --raw --plumbing x"));
         assert!(!parse("tmtool stats a.bin --json --csv"));
@@ -151,7 +182,13 @@ mod tests {
         assert!(parse("tmtool diff a.bin b.bin --between 10s..end --churn"));
         assert!(parse("tmtool leaks a.bin --min-age 2s --key traceback --limit 3 --json"));
         assert!(parse("tmtool timeline a.bin --svg out.svg --between 10%..20%"));
-        assert!(parse("tmtool top a.bin --sort count"));
+        assert!(parse("tmtool top a.bin --sort count --key tag --tag request"));
+        assert!(parse("tmtool stats a.bin@mark:loaded --between mark:a..mark:b"));
+        assert!(parse("tmtool stats a.bin --at mark:loaded"));
+        assert!(parse("tmtool peak a.bin --domain mmap") && parse("tmtool stats a.bin --domain 77"));
+        assert!(parse("tmtool watch 1234 --interval 0.5 --sort bytes-rate --key function"));
+        assert!(parse("tmtool watch a.bin --once --limit 3 --process 7 --raw"));
+        assert!(!parse("tmtool watch a.bin --interval 0"));
         assert!(!parse("tmtool stats a.bin --churn"));
         assert!(!parse("tmtool filter a.bin"));
         assert!(!parse("tmtool stats a.bin --at never"));

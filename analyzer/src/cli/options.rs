@@ -25,6 +25,8 @@ pub enum Key {
     Module,
     /// The whole stack.
     Traceback,
+    /// The label that the program had put on what it did (tm_tag).
+    Tag,
 }
 
 impl From<Key> for KeyType {
@@ -35,6 +37,7 @@ impl From<Key> for KeyType {
             Key::Function => KeyType::Function,
             Key::Module => KeyType::Module,
             Key::Traceback => KeyType::Traceback,
+            Key::Tag => KeyType::Tag,
         }
     }
 }
@@ -157,13 +160,18 @@ impl GroupArgs {
     /// Whether to count for callers.
     ///
     /// # Errors
-    /// If the key is the whole stack, which has no callers left out.
+    /// If the key is the whole stack, which has no callers left out, or a label, which has none.
     pub fn cumulative(&self) -> Result<Cumulative> {
         match (self.cumulative, self.key) {
             (None, _) => Ok(Cumulative::Off),
             (Some(_), Key::Traceback) => {
                 let message =
                     "a whole stack has no callers to count for: use --cumulative with another --key";
+                Err(Error::Usage(message.to_owned()))
+            }
+            (Some(_), Key::Tag) => {
+                let message =
+                    "a tag has no callers to count for: use --cumulative with another --key, and --tag NAME";
                 Err(Error::Usage(message.to_owned()))
             }
             (Some(Counting::Once), _) => Ok(Cumulative::Once),

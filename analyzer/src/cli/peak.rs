@@ -65,29 +65,31 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// The blocks of the peak and the way to it, in one pass.
 fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Snapshot, Ascent)> {
     let recording = &recorded.recording;
-    let all = Selection::default();
+    let account = recorded.selection.account();
+    let all = Selection::of_account(account);
     let begin = recorded.begin().stamp.max(replay::stamp_at(recording, 0));
     let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
     let (mut blocks, mut steps, mut totals) = (Vec::new(), Vec::new(), Totals::default());
     let problems = recorded.run(
-        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(all.account())),
+        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(account)),
         |engine, timeline| {
-            blocks = engine.peak_blocks(all.account()).collect();
+            blocks = engine.peak_blocks(account).collect();
             steps = timeline.finish();
             totals = *engine.totals();
         },
     )?;
-    let mut namer = recorded.namer_at(totals.peak_stamp);
+    let (peak, peak_stamp) = totals.peak(account);
+    let mut namer = recorded.namer_at(peak_stamp);
     let mut named = |blocks: &[Block]| blame.apply(namer.snapshot(recording, blocks));
     let ascent = ascent(recorded, &mut named, &blocks, &steps, &totals);
-    let selected = |block: &&Block| recorded.selection.admits(block, totals.peak_stamp);
+    let selected = |block: &&Block| recorded.selection.admits(block, peak_stamp);
     let selected: Vec<Block> = blocks.iter().filter(selected).copied().collect();
     let mut snapshot = named(&selected);
     snapshot.origin = Some(Origin {
         moment: Moment::Peak.to_string(),
-        moment_ns: recording.ns(totals.peak_stamp),
-        live_bytes: totals.peak_bytes,
-        live_blocks: totals.peak_blocks,
+        moment_ns: recording.ns(peak_stamp),
+        live_bytes: peak.bytes,
+        live_blocks: peak.blocks,
         unknown_frees: totals.unknown_frees,
         ..recorded.origin(&namer, &problems)
     });
@@ -101,12 +103,13 @@ fn ascent(
     steps: &[Step],
     totals: &Totals,
 ) -> Ascent {
-    let recording = &recorded.recording;
-    let before_peak = || steps.iter().filter(|step| step.at <= totals.peak_stamp);
+    let (recording, account) = (&recorded.recording, recorded.selection.account());
+    let (peak, peak_stamp) = totals.peak(account);
+    let before_peak = || steps.iter().filter(|step| step.at <= peak_stamp);
     // Since the last step that did not have as much.
     let since = |bytes: u64| {
         let first = before_peak().rev().take_while(|step| step.most.size >= bytes).last();
-        recording.ns(first.map_or(totals.peak_stamp, |step| step.at))
+        recording.ns(first.map_or(peak_stamp, |step| step.at))
     };
     let newest = blocks.iter().max_by_key(|block| (block.birth, block.size));
     let newest = newest.filter(|block| block.birth > Stamp(0)).and_then(|block| {
@@ -117,9 +120,9 @@ fn ascent(
         Some((block.size, thread, traceback))
     });
     Ascent {
-        half_ns: since(totals.peak_bytes / 2),
-        nine_tenths_ns: since(totals.peak_bytes - totals.peak_bytes / 10),
+        half_ns: since(peak.bytes / 2),
+        nine_tenths_ns: since(peak.bytes - peak.bytes / 10),
         last: newest,
-        end_bytes: totals.live_bytes,
+        end_bytes: totals.live(account).bytes,
     }
 }

@@ -3,15 +3,20 @@
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tm_common::ids::Stamp;
 
+use crate::error::Result;
 use crate::reader::Recording;
 
 /// What takes less shows nothing.
 const QUIET: Duration = Duration::from_secs(1);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// In how many steps time is gone through.
+const N_STEPS: u64 = 200;
+const STEPS_TEMPLATE: &str = "{wide_bar} {percent} %, {eta} to go";
 const TEMPLATE: &str = "{wide_bar} {bytes} of {total_bytes}, {eta} to go";
 
 /// Does `work`, which reads `recording`.
@@ -27,6 +32,33 @@ pub fn during<T>(recording: &Recording, work: impl FnOnce() -> T) -> T {
         drop(done);
         result
     })
+}
+
+/// Does `read` up to one moment after the other, of all the time from the first stamp to the second; or nothing, if that
+/// is not known or nobody looks. What is left is up to the caller.
+///
+/// # Errors
+/// Those of `read`.
+pub fn in_steps(
+    (from, until): (Stamp, Option<Stamp>),
+    mut read: impl FnMut(Stamp) -> Result<()>,
+) -> Result<()> {
+    let Some(until) = until.filter(|_| io::stderr().is_terminal()) else { return Ok(()) };
+    let (began, length) = (Instant::now(), until.0.saturating_sub(from.0));
+    let bar = ProgressBar::with_draw_target(Some(N_STEPS), ProgressDrawTarget::hidden());
+    if let Ok(style) = ProgressStyle::with_template(STEPS_TEMPLATE) {
+        bar.set_style(style);
+    }
+    for step in 1..=N_STEPS {
+        let part = (u128::from(length) * u128::from(step) / u128::from(N_STEPS)) as u64;
+        read(Stamp(from.0 + part))?;
+        if bar.is_hidden() && began.elapsed() >= QUIET {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        bar.set_position(step);
+    }
+    bar.finish_and_clear();
+    Ok(())
 }
 
 /// Draws until the other end of `is_done` is gone.

@@ -46,7 +46,10 @@ impl Recorded {
             }
             (None, moment) => {
                 let moment = moment.unwrap_or(&Moment::End);
-                (FixedMoment { stamp: Stamp(0), ns: 0 }, fixed(&recording, processes, moment)?)
+                (
+                    FixedMoment { stamp: Stamp(0), ns: 0 },
+                    fixed(&recording, processes, selection.account(), moment)?,
+                )
             }
         };
         Ok(Recorded { recording, processes, selection, from, until, note: args.note() })

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
+use super::domain;
 use super::size_range::SizeRange;
+use super::tags;
 use crate::error::{Error, Result};
 use crate::model::{DomainFilter, Moment, Origin, Snapshot};
 use crate::reader::{Recording, Thread};
-use crate::replay::{self, FixedMoment, Processes, Selection};
+use crate::replay::{self, Account, FixedMoment, Processes, Selection};
 
 /// The options.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -27,9 +29,15 @@ pub struct SelectionArgs {
     /// Blocks that this thread allocated.
     #[arg(long, value_name = "TID|NAME")]
     thread: Option<String>,
-    /// Blocks in this address space: 0 is the C allocator's.
-    #[arg(long, value_name = "N")]
-    domain: Option<u32>,
+    /// Blocks that were allocated under this label (tm_tag); '(no tag)': under none.
+    #[arg(long, value_name = "NAME")]
+    tag: Option<String>,
+    /// Blocks in this domain: heap (malloc and its relatives), mmap (memory mappings, also brk), or one that the program
+    /// tracks, by name or number.
+    ///
+    /// By default all but mmap: the heap itself lies in mappings.
+    #[arg(long, value_name = "NAME|N")]
+    domain: Option<String>,
     /// Blocks that were allocated at least this long before the moment (1s, 250ms). A reallocation starts anew.
     #[arg(long, value_name = "TIME", value_parser = time)]
     min_age: Option<u64>,
@@ -81,12 +89,18 @@ impl FromStr for Between {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Between> {
-        let Some((from, until)) = text.split_once("..") else {
+        let between = |(from, until): (&str, &str)| {
+            Ok::<_, Error>(Between { from: from.parse()?, until: until.parse()? })
+        };
+        // The names of marks may have dots in them.
+        let splits =
+            || text.match_indices("..").filter_map(|(at, _)| Some((text.get(..at)?, text.get(at + 2..)?)));
+        let Some(first) = splits().next() else {
             return Err(Error::Usage(format!(
                 "'{text}' is no time; write two moments as 10s..20s or 25%..end"
             )));
         };
-        Ok(Between { from: from.parse()?, until: until.parse()? })
+        splits().find_map(|split| between(split).ok()).map_or_else(|| between(first), Ok)
     }
 }
 
@@ -110,22 +124,13 @@ impl SelectionArgs {
         if self.min_age.zip(self.max_age).is_some_and(|(least, most)| least > most) {
             return Err(Error::Usage("--min-age is above --max-age, so no block can have both".to_owned()));
         }
-        if let Some(domain) = self.domain.filter(|&domain| domain != 0) {
-            let message =
-                format!("has no domain {domain}: blocks of malloc and its relatives are in domain 0");
-            return Err(Error::Message(format!("{} {message}", name(recording))));
-        }
         let processes = match self.process {
             None => Processes::One(recording.first_process().map_or(ProcessIndex(0), |first| first.index)),
             Some(ProcessChoice::All) => Processes::All,
             Some(ProcessChoice::Pid(pid)) => Processes::One(process(recording, pid)?),
         };
-        let window = match &self.between {
-            Some(between) => Some(between.resolve(recording, processes)?),
-            None => None,
-        };
         let stamps = |age: Option<u64>| age.map(|ns| replay::stamps_in(recording, ns));
-        let selection = Selection {
+        let mut selection = Selection {
             threads: self
                 .thread
                 .as_deref()
@@ -133,12 +138,17 @@ impl SelectionArgs {
                 .transpose()?,
             sizes: self.sizes(),
             ages: stamps(self.min_age).unwrap_or(0)..=stamps(self.max_age).unwrap_or(u64::MAX),
-            tags: None,
-            spaces: None,
+            tags: self.tag.as_deref().map(|tag| tags::of_recording(recording, tag)).transpose()?,
+            spaces: self.domain.as_deref().map(|domain| domain::spaces(recording, domain)).transpose()?,
             origins: Arc::clone(&recording.origins),
-            // Without a window nothing is excluded: inherited blocks may be older than any stamp.
-            born_after: window.map(|(from, _)| from.stamp),
+            born_after: None,
         };
+        let window = match &self.between {
+            Some(between) => Some(between.resolve(recording, processes, selection.account())?),
+            None => None,
+        };
+        // Without a window nothing is excluded: inherited blocks may be older than any stamp.
+        selection.born_after = window.map(|(from, _)| from.stamp);
         Ok(Resolved { processes, selection, window })
     }
 
@@ -159,8 +169,12 @@ impl SelectionArgs {
                 return Err(Error::Usage(format!("{what}; give the recording")));
             }
         }
+        if let Some(tag) = &self.tag {
+            tags::keep(&mut snapshot, name, tag)?;
+        }
         snapshot.traces.retain(|trace| self.sizes().contains(&trace.size));
-        if let Some(domain) = self.domain {
+        if let Some(domain) = &self.domain {
+            let domain = domain::number(&snapshot, name, domain)?;
             snapshot = snapshot.filter_traces(&[&DomainFilter::new(true, domain)]);
         }
         Ok(snapshot)
@@ -179,7 +193,8 @@ impl SelectionArgs {
         let time = |ns: u64| crate::report::human::duration(ns);
         let options = [
             self.thread.as_ref().map(|thread| format!("--thread {thread}")),
-            self.domain.map(|domain| format!("--domain {domain}")),
+            self.tag.as_ref().map(|tag| format!("--tag {tag}")),
+            self.domain.as_ref().map(|domain| format!("--domain {domain}")),
             self.min_age.map(|ns| format!("--min-age {}", time(ns))),
             self.max_age.map(|ns| format!("--max-age {}", time(ns))),
             self.size.as_ref().map(|size| format!("--size {size}")),
@@ -214,9 +229,14 @@ impl SelectionArgs {
 }
 
 impl Between {
-    fn resolve(&self, recording: &Recording, processes: Processes) -> Result<(FixedMoment, FixedMoment)> {
-        let (from, until) =
-            (fixed(recording, processes, &self.from)?, fixed(recording, processes, &self.until)?);
+    fn resolve(
+        &self,
+        recording: &Recording,
+        processes: Processes,
+        account: Account,
+    ) -> Result<(FixedMoment, FixedMoment)> {
+        let fixed = |moment| fixed(recording, processes, account, moment);
+        let (from, until) = (fixed(&self.from)?, fixed(&self.until)?);
         if from.stamp >= until.stamp {
             let message =
                 format!("--between {}..{}: the first is not before the second", self.from, self.until);
@@ -226,12 +246,17 @@ impl Between {
     }
 }
 
-/// When `moment` is; the peak takes a pass over the recording.
+/// When `moment` is; the peak, which is that of `account`, takes a pass over the recording.
 ///
 /// # Errors
 /// There is no such moment, or each of several processes has its own.
-pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Result<FixedMoment> {
-    if let Some(moment) = replay::fixed(recording, moment)? {
+pub fn fixed(
+    recording: &Recording,
+    processes: Processes,
+    account: Account,
+    moment: &Moment,
+) -> Result<FixedMoment> {
+    if let Some(moment) = replay::fixed(recording, processes, moment)? {
         return Ok(moment);
     }
     if processes == Processes::All {
@@ -239,11 +264,21 @@ pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Re
     }
     let mut stamp = Stamp(0);
     let until = Stamp(u64::MAX);
-    replay::run(recording, processes, until, |_| (), |engine, ()| stamp = engine.totals().peak_stamp)?;
+    replay::run(
+        recording,
+        processes,
+        until,
+        |_| (),
+        |engine, ()| (_, stamp) = engine.totals().peak(account),
+    )?;
     Ok(FixedMoment { stamp, ns: recording.ns(stamp) })
 }
 
-fn process(recording: &Recording, pid: u32) -> Result<ProcessIndex> {
+/// The process with this pid.
+///
+/// # Errors
+/// There is none.
+pub fn process(recording: &Recording, pid: u32) -> Result<ProcessIndex> {
     let found = recording.processes.iter().find(|process| process.pid == pid);
     found.map(|process| process.index).ok_or_else(|| {
         let pids = recording.processes.iter().map(|process| process.pid.to_string()).collect();
@@ -285,7 +320,8 @@ fn name(recording: &Recording) -> String {
     recording.file.path().display().to_string()
 }
 
-fn listed(noun: &str, items: Vec<String>) -> String {
+/// Up to ten of the things that could have been asked for, as half a sentence.
+pub(super) fn listed(noun: &str, items: Vec<String>) -> String {
     const N_LISTED_MAX: usize = 10;
     let shown = items.iter().take(N_LISTED_MAX).cloned().collect::<Vec<_>>().join(", ");
     let rest = if items.len() > N_LISTED_MAX { ", ..." } else { "" };
@@ -310,7 +346,10 @@ mod tests {
         assert_eq!("1.5s..end".parse::<Between>().unwrap(), between);
         let between = Between { from: Moment::Percent(12.5), until: Moment::Mark("b".to_owned()) };
         assert_eq!("12.5%..mark:b".parse::<Between>().unwrap(), between);
-        for text in ["", "1s", "1s..", "..end", "1s..2"] {
+        let between =
+            Between { from: Moment::Mark("a..b".to_owned()), until: Moment::Mark("c.d".to_owned()) };
+        assert_eq!("mark:a..b..mark:c.d".parse::<Between>().unwrap(), between);
+        for text in ["", "1s", "1s..", "..end", "1s..2", "mark:a..b"] {
             assert!(text.parse::<Between>().is_err(), "{text}");
         }
     }

@@ -28,7 +28,8 @@ for others (malloc, operator new, std::vector, Rust's Vec, xmalloc, g_malloc, Py
 pub struct Args {
     /// A recording or a .snap file. FILE@MOMENT takes a moment, as --at does.
     file: OsString,
-    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), or a part of the run (50%).
+    /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), a part of the run (50%), or a
+    /// mark of the program (mark:NAME).
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     #[command(flatten)]

@@ -1,50 +1,15 @@
-//! The recording's clock, read here and now. Knows whether it is this machine's.
-
-use std::fs;
+//! Whether a recording's clock is this machine's.
 
 use tm_common::header::{Clock, ClockKind};
-use tm_common::ids::Stamp;
 
+use crate::control::Stat;
 use crate::reader::Process;
+use crate::reader::clock::{counter, monotonic_ns};
 
 /// How far the counter's pace and that of `CLOCK_MONOTONIC` may be apart since the start: 1 ms, and a part of the time
 /// that is more than clocks are ever slewed by.
 const APART_NS: f64 = 1e6;
 const APART_PART: f64 = 1e-3;
-
-/// The present moment by a clock of this kind, if this machine has one; not shifted.
-fn counter(kind: Option<ClockKind>) -> Option<u64> {
-    match kind? {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: rdtsc has no preconditions; a process that forbids it (PR_SET_TSC) is not one that reads recordings.
-        ClockKind::Tsc => Some(unsafe { std::arch::x86_64::_rdtsc() }),
-        #[cfg(target_arch = "aarch64")]
-        ClockKind::VirtualCounter => {
-            let counter: u64;
-            // SAFETY: reads a register that Linux lets every process read.
-            unsafe {
-                std::arch::asm!("mrs {}, cntvct_el0", out(reg) counter, options(nomem, nostack, preserves_flags));
-            }
-            Some(counter)
-        }
-        ClockKind::Monotonic => Some(monotonic_ns()),
-        #[allow(unreachable_patterns, reason = "the other architecture's")]
-        _ => None,
-    }
-}
-
-/// `CLOCK_MONOTONIC` in nanoseconds.
-fn monotonic_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes the structure that is passed to it; the clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-/// The present moment as a stamp of `clock`, which [`is_ours`].
-pub(super) fn now(clock: &Clock) -> Option<Stamp> {
-    counter(clock.kind).map(|counter| Stamp(counter >> clock.shift))
-}
 
 /// Whether `clock` is this machine's, and has not been set back by a boot since: the process that it is of runs here, or
 /// its pace since the recording's start is that of the clock here.
@@ -64,31 +29,11 @@ pub(super) fn is_ours(clock: &Clock, process: &Process) -> bool {
         && (elapsed_ns - counted_ns).abs() <= APART_NS + elapsed_ns * APART_PART
 }
 
-/// Gives a clock of ours that was read once only a second reading.
-pub(super) fn calibrate(clock: &mut Clock) {
-    if clock.latest == clock.first
-        && let Some(counter) = counter(clock.kind)
-    {
-        let latest = (counter, monotonic_ns());
-        if latest.0 > clock.first.0 && latest.1 > clock.first.1 {
-            clock.latest = latest;
-        }
-    }
-}
-
 /// Whether the process is this one, or its pid and start are those of one that runs.
 fn runs_here(process: &Process) -> bool {
-    let start = start_ticks(process.pid);
+    let start = Stat::of(process.pid).map(|stat| stat.start_ticks);
     let is_self = process.pid == std::process::id();
     start == Some(process.process_start) || is_self && (start.is_none() || process.process_start == 0)
-}
-
-/// `/proc/PID/stat` field 22: the start in clock ticks since boot.
-fn start_ticks(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, field 2, may hold anything, and ends with the last parenthesis.
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -96,12 +41,13 @@ mod tests {
     use tm_common::ids::ProcessIndex;
 
     use super::*;
+    use crate::reader::clock::{calibrate, now};
 
     #[test]
     fn a_clock_is_ours_if_its_process_runs_here() {
         let clock = Clock { kind: Some(ClockKind::Monotonic), shift: 3, first: (7, 7), latest: (7, 7) };
         let pid = std::process::id();
-        let process_start = start_ticks(pid).expect("this process runs");
+        let process_start = Stat::of(pid).expect("this process runs").start_ticks;
         let process = Process { pid, process_start, ..Process::unknown(ProcessIndex(0)) };
         assert!(is_ours(&clock, &process));
         assert!(!is_ours(&clock, &Process { process_start: 1, ..process.clone() }));

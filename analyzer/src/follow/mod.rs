@@ -33,6 +33,8 @@ mod segments;
 mod stacks;
 
 #[cfg(test)]
+mod case_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,7 @@ use tm_common::ids::{ProcessIndex, RingIndex, Stamp};
 use tm_common::segment::SegmentKind;
 
 use crate::error::{Error, Result};
+use crate::reader::clock::{calibrate, now};
 use crate::reader::file::{FileIdentity, RecordingFile};
 use crate::reader::{FoundSegment, OpenFile, Problem, Recording};
 use crate::replay::{
@@ -125,7 +128,7 @@ impl Follower {
             .process(process)
             .is_some_and(|process| clock::is_ours(&recording.header.clock, process));
         if clock_is_ours {
-            clock::calibrate(&mut recording.header.clock);
+            calibrate(&mut recording.header.clock);
         }
         let beginning = Beginning { live, may_swap: true, resets_peak: options.resets_peak };
         let merge = Merge::of(vec![RingEvents::default()]);
@@ -156,7 +159,7 @@ impl Follower {
 
     /// The present moment as a stamp of the recording's clock, if that is a clock of this machine since its latest boot.
     pub fn now(&self) -> Option<Stamp> {
-        clock::now(&self.recording.header.clock).filter(|_| self.clock_is_ours)
+        now(&self.recording.header.clock).filter(|_| self.clock_is_ours)
     }
 
     /// What is recorded besides events, as of the latest [`Follower::catch_up`]: modules, stacks, threads, labels, address
@@ -229,7 +232,7 @@ impl Follower {
         let clock = recording.header.clock;
         recording.header = read_header(&file, recording.file.path())?;
         if self.clock_is_ours {
-            clock::calibrate(&mut recording.header.clock);
+            calibrate(&mut recording.header.clock);
         }
         if recording.header.clock != clock {
             engine.set_tolerance(tolerance(recording));

@@ -148,3 +148,114 @@ impl Segments {
         self.unreadable = (self.unreadable.0 + 1, error.to_string());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+    use std::os::unix::fs::FileExt;
+
+    use tempfile::NamedTempFile;
+    use tm_common::header::MappedHeader;
+    use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+
+    use super::*;
+    use crate::reader::file::RecordingFile;
+    use crate::reader::testing::{RecordingBuilder, header_bytes};
+
+    /// A file of nothing but headers.
+    struct Headers {
+        file: NamedTempFile,
+        open: OpenFile,
+        segments: Segments,
+        end_grain: u64,
+    }
+
+    impl Headers {
+        fn new() -> Headers {
+            let file = NamedTempFile::new().expect("a temporary file");
+            file.as_file().set_len(1 << 20).expect("it takes no room");
+            let open =
+                RecordingFile::open(file.path()).and_then(|mut file| file.reopen()).expect("it is there");
+            Headers { file, open, segments: Segments::new(), end_grain: 1 }
+        }
+
+        fn put(&self, grain: u64, kind: SegmentKind, grains: u16, sequence: u32, used: u32) {
+            let (process, ring, thread) = (ProcessIndex(0), RingIndex(0), ThreadIndex(0));
+            let base_stamp = Stamp(grain);
+            let header = SegmentHeader { kind, grains, used, process, ring, sequence, thread, base_stamp };
+            self.file.as_file().write_all_at(&header_bytes(&header), grain * GRAIN).expect("room for it");
+        }
+
+        fn extent(&self, grain: u64, size: u32, used: u32) {
+            self.put(grain, SegmentKind::Extent, 1, size, used);
+        }
+
+        fn events(&self, grain: u64, grains: u16) {
+            self.put(grain, SegmentKind::Events, grains, 0, 0);
+        }
+
+        /// The grains of what is found.
+        fn look(&mut self) -> Vec<u64> {
+            let mut bytes = RecordingBuilder::new().header(self.end_grain);
+            let at = offset_of!(MappedHeader, end_grain);
+            bytes[at..at + 8].copy_from_slice(&self.end_grain.to_le_bytes());
+            let header = Header::parse(&bytes).expect("it is one");
+            self.segments.look(&self.open, &header).iter().map(|found| found.offset / GRAIN).collect()
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_written_late_is_found_late_and_those_behind_it_are_not_missed() {
+        let mut headers = Headers::new();
+        headers.end_grain = 40;
+        assert_eq!(headers.look(), [0u64; 0], "the extent's own header is not there yet");
+        headers.extent(1, 39, 7);
+        headers.events(6, 2);
+        assert_eq!(headers.look(), [6]);
+        headers.extent(1, 39, 8);
+        headers.events(4, 2);
+        assert_eq!(headers.look(), [4]);
+        headers.events(2, 2);
+        headers.events(8, 1);
+        assert_eq!(headers.look(), [2, 8]);
+        assert_eq!(headers.look(), [0u64; 0]);
+        assert_eq!((headers.segments.n_extents, headers.segments.unreadable.0), (1, 0));
+    }
+
+    /// A process that ends gives back what it has not used, and the next extent begins there.
+    #[test]
+    fn an_extent_within_what_was_given_back_is_found() {
+        let mut headers = Headers::new();
+        headers.end_grain = 21;
+        headers.extent(1, 20, 4);
+        headers.events(2, 3);
+        assert_eq!(headers.look(), [2]);
+        headers.extent(1, 20, 20);
+        headers.end_grain = 5;
+        assert_eq!(headers.look(), [0u64; 0]);
+        headers.end_grain = 15;
+        headers.extent(5, 10, 3);
+        headers.events(6, 2);
+        assert_eq!(headers.look(), [6]);
+        // Claimed beyond the old end.
+        headers.end_grain = 55;
+        headers.extent(15, 40, 31);
+        headers.events(40, 6);
+        assert_eq!(headers.look(), [40]);
+        headers.extent(5, 10, 4);
+        headers.events(8, 1);
+        assert_eq!(headers.look(), [8]);
+    }
+
+    #[test]
+    fn ends_that_make_no_sense_are_passed_over() {
+        let mut headers = Headers::new();
+        for end_grain in [u64::MAX, 1 << 62, 0, 1 << 49] {
+            headers.end_grain = end_grain;
+            headers.extent(1, u32::MAX, u32::MAX);
+            headers.look();
+        }
+        headers.events(100, u16::MAX);
+        assert_eq!(headers.look(), [100]);
+    }
+}

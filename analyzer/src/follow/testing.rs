@@ -231,6 +231,16 @@ impl Script {
         }
     }
 
+    /// Where the file ends in the end.
+    pub fn end_bytes(&self) -> u64 {
+        self.end_grain * GRAIN_BYTES as u64
+    }
+
+    /// Writes a byte that nobody meant.
+    pub fn damage(&self, file: &NamedTempFile, offset: u64, byte: u8) {
+        file.as_file().write_all_at(&[byte], offset).expect("room for it");
+    }
+
     /// When the last write is done.
     pub fn end(&self) -> u64 {
         self.writes.last().map_or(0, |write| write.at)

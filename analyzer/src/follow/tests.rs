@@ -13,10 +13,10 @@ use super::*;
 use crate::reader::testing::Random;
 use crate::replay::{Processes, run};
 
-const FIRST: ProcessIndex = ProcessIndex(0);
+pub(super) const FIRST: ProcessIndex = ProcessIndex(0);
 const POOL: Space = Space(2);
 /// What the reader may rely on beside clocks that are wrong by as much in the other direction.
-const WAIT_NS: u64 = 20_000;
+pub(super) const WAIT_NS: u64 = 20_000;
 
 /// How the threads of a made-up program behave.
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ fn make(seed: u64, habits: Habits) -> Made {
         program.do_something(&mut script, &mut random, now);
     }
     script.finish();
-    Made { script, live: program.live.into_iter().map(|(address, size)| (address, size)).collect() }
+    Made { script, live: program.live.into_iter().collect() }
 }
 
 struct Program {
@@ -184,9 +184,9 @@ impl Program {
 }
 
 /// A block, with what its origin means.
-type Known = (Space, u64, u64, u64, u32, u32, u32);
+pub(super) type Known = (Space, u64, u64, u64, u32, u32, u32);
 
-fn known(recording: &Recording, blocks: impl Iterator<Item = Block>) -> Vec<Known> {
+pub(super) fn known(recording: &Recording, blocks: impl Iterator<Item = Block>) -> Vec<Known> {
     let known = |block: Block| {
         let (thread, tag) = (recording.origins.thread(block.origin), recording.origins.tag(block.origin));
         (block.space, block.address.0, block.size, block.birth.0, block.stack.0, thread.0, tag.0)
@@ -228,7 +228,7 @@ fn assert_same_stacks(finished: &Recording, follower: &Follower, what: &str) {
 }
 
 /// A hole, as a recording is ahead of what is claimed of it.
-fn fresh_file() -> NamedTempFile {
+pub(super) fn fresh_file() -> NamedTempFile {
     let file = NamedTempFile::new().expect("a temporary file");
     file.as_file().set_len(64 << 20).expect("it takes no room");
     file
@@ -293,5 +293,89 @@ fn commands_mappings_domains_and_labels_are_followed_too() {
     for seed in 20..30 {
         let habits = Habits { all_kinds: true, ..HABITS };
         follow(seed, habits, 300_000, assert_same);
+    }
+}
+
+/// What is live does not depend on which of two swapped events came first, nor does what was counted.
+#[test]
+fn hand_offs_within_the_clocks_error_lose_and_invent_nothing() {
+    for seed in 40..52 {
+        let pause_ns = 50 + 100 * (seed % 10);
+        let n_addresses = 1 + seed % 12;
+        let habits = Habits { rest_ns: 0, error_ns: 500, pause_ns, n_addresses, ..HABITS };
+        let (follower, made) = follow(seed, habits, 50_000, |_, follower, _, what| {
+            let totals = follower.totals();
+            assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "{what}");
+        });
+        let live: Vec<u64> = known(follower.recording(), follower.live().iter(Account::Traced))
+            .into_iter()
+            .map(|(_, address, ..)| address)
+            .collect();
+        assert_eq!(live, made.live.into_keys().collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+#[test]
+fn events_that_are_written_late_are_replayed_late() {
+    for seed in 60..70 {
+        let habits = Habits { late: 30, error_ns: 500, rest_ns: 0, n_threads: 5, ..HABITS };
+        let (follower, made) = follow(seed, habits, 100_000, |_, _, _, _| ());
+        let totals = follower.totals();
+        assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "seed {seed}");
+        assert_eq!(totals.live_bytes, made.live.values().sum::<u64>());
+        let live: BTreeMap<u64, u64> =
+            follower.live().iter(Account::Traced).map(|block| (block.address.0, block.size)).collect();
+        assert_eq!(live, made.live, "seed {seed}");
+    }
+}
+
+#[test]
+fn damage_while_it_is_followed_is_never_fatal() {
+    for seed in 80..110 {
+        let habits = Habits { all_kinds: true, n_events: 1_000, ..HABITS };
+        let mut made = make(seed, habits);
+        let (file, mut random) = (fresh_file(), Random::new(seed));
+        made.script.play(&file, 60_000);
+        let mut follower = Follower::open(file.path(), FIRST, Options::default()).expect("it has begun");
+        for step in 0..20 {
+            made.script.play(&file, 60_000 + step * 100_000);
+            for _ in 0..random.below(20) {
+                let place = GRAIN_BYTES as u64 + random.below(made.script.end_bytes() - GRAIN_BYTES as u64);
+                let at = if random.below(2) == 0 { place } else { place / 4096 * 4096 + random.below(64) };
+                made.script.damage(&file, at, random.below(256) as u8);
+            }
+            if step == 15 {
+                let len = random.below(made.script.end_bytes());
+                file.as_file().set_len(len.max(GRAIN_BYTES as u64)).expect("it is shorter");
+            }
+            follower.catch_up(Stamp(40_000 + step * 100_000), &mut ()).expect("the header is good");
+            let _ = (follower.problems(), follower.peak_blocks(Account::Traced).count());
+            follower.recording().stacks.n_nodes();
+        }
+    }
+}
+
+/// `TM_FOLLOWED=FILE cargo test --release -p tm-analyzer --lib -- --ignored --nocapture follow_rate`
+#[test]
+#[ignore = "a measurement"]
+fn follow_rate() {
+    let path = std::env::var_os("TM_FOLLOWED").expect("the recording's path");
+    let started = std::time::Instant::now();
+    let all = crate::replay::all_totals(&Recording::open(path.as_ref()).expect("it is one"));
+    println!("offline {:?}: {:?}", started.elapsed(), all.processes[0].1);
+    for keep_open in [false, true] {
+        let options = Options { keep_open, ..Options::default() };
+        let started = std::time::Instant::now();
+        let mut follower = Follower::open(path.as_ref(), FIRST, options).expect("it is one");
+        let opened = started.elapsed();
+        for round in 0..6 {
+            let n_events = |follower: &Follower| follower.totals().allocations + follower.totals().frees;
+            let (before, until) = (n_events(&follower), follower.now().unwrap_or(Stamp(u64::MAX)));
+            let begun = std::time::Instant::now();
+            follower.catch_up(until, &mut ()).expect("it is there");
+            let (took, n_new) = (begun.elapsed(), n_events(&follower) - before);
+            println!("keep_open {keep_open}: open {opened:?}, catch_up {round}: {took:?}, {n_new} events");
+            std::thread::sleep(std::time::Duration::from_millis(1 << round));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// What the blocks of a group have in common: tracemalloc's three keys, and two for native code.
+/// What the blocks of a group have in common: tracemalloc's three keys, and three more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// The source file of the most recent frame.
@@ -18,6 +18,16 @@ pub enum KeyType {
     Function,
     /// The program or library of the most recent frame: not tracemalloc's.
     Module,
+    /// The label that the program had put on what it did: not tracemalloc's. Blocks without one are a group too.
+    Tag,
+}
+
+impl KeyType {
+    /// Whether blocks can count for the callers of the function to blame: not where they are grouped by all of them, or
+    /// by what is no part of the stack.
+    pub fn has_callers(self) -> bool {
+        !matches!(self, KeyType::Traceback | KeyType::Tag)
+    }
 }
 
 impl FromStr for KeyType {
@@ -30,6 +40,7 @@ impl FromStr for KeyType {
             "traceback" => Ok(KeyType::Traceback),
             "function" => Ok(KeyType::Function),
             "module" => Ok(KeyType::Module),
+            "tag" => Ok(KeyType::Tag),
             _ => Err(Error::Message(format!("unknown key_type: '{text}'"))),
         }
     }
@@ -43,6 +54,7 @@ impl fmt::Display for KeyType {
             KeyType::Traceback => "traceback",
             KeyType::Function => "function",
             KeyType::Module => "module",
+            KeyType::Tag => "tag",
         })
     }
 }
@@ -64,8 +76,8 @@ mod tests {
 
     #[test]
     fn keys_parse_as_they_print_and_others_get_cpythons_message() {
-        use KeyType::{Filename, Function, Lineno, Module, Traceback};
-        for key in [Filename, Lineno, Traceback, Function, Module] {
+        use KeyType::{Filename, Function, Lineno, Module, Tag, Traceback};
+        for key in [Filename, Lineno, Traceback, Function, Module, Tag] {
             assert_eq!(key.to_string().parse::<KeyType>().unwrap(), key);
         }
         assert_eq!("foo".parse::<KeyType>().unwrap_err().to_string(), "unknown key_type: 'foo'");

@@ -38,7 +38,7 @@ impl Snapshot {
     /// use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
     ///
     /// let traceback = Traceback::new(vec![Frame::new("a.c", 3)], Some(1));
-    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 64, traceback }], 16);
+    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 64, traceback, tag: None }], 16);
     /// let folder = tempfile::tempdir()?;
     /// let path = folder.path().join("a.snap");
     /// snapshot.dump(&path).unwrap();

@@ -2,14 +2,17 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Traceback, format_size};
 
 /// The blocks of one group.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Statistic {
-    /// What the group has in common: a whole traceback, or one frame (by file, with line 0).
+    /// What the group has in common: a whole traceback, or one frame (by file, with line 0). Nothing of a group by label.
     pub traceback: Traceback,
+    /// Of groups by label the label, `None` for blocks without one; of others `None`.
+    pub tag: Option<Arc<str>>,
     /// Bytes of all blocks; a sum past 2^64 stays there.
     pub size: u64,
     /// Number of blocks.
@@ -17,11 +20,14 @@ pub struct Statistic {
 }
 
 impl Statistic {
-    /// The order of reports: by size, count and traceback, the largest first; groups of one file by their functions.
+    /// The order of reports: by size, count and traceback, the largest first; groups of one file by their functions, groups
+    /// by label by the labels.
     pub fn report_order(&self, other: &Statistic) -> Ordering {
         let key = |stat: &Statistic| (stat.size, stat.count);
         let order = key(other).cmp(&key(self)).then_with(|| other.traceback.cmp(&self.traceback));
-        order.then_with(|| function(&self.traceback).cmp(&function(&other.traceback)))
+        order
+            .then_with(|| function(&self.traceback).cmp(&function(&other.traceback)))
+            .then_with(|| self.tag.cmp(&other.tag))
     }
 }
 
@@ -44,6 +50,8 @@ impl fmt::Debug for Statistic {
 pub struct StatisticDiff {
     /// What the group has in common.
     pub traceback: Traceback,
+    /// As in [`Statistic`].
+    pub tag: Option<Arc<str>>,
     /// Bytes in the new snapshot.
     pub size: u64,
     /// Bytes in the new one less bytes in the old one; differences past 63 bits stay at the limit.
@@ -56,13 +64,15 @@ pub struct StatisticDiff {
 
 impl StatisticDiff {
     /// The order of reports: the largest difference in size first, whichever its sign; then by size, difference in
-    /// count, count and traceback; groups of one file by their functions.
+    /// count, count and traceback; groups of one file by their functions, groups by label by the labels.
     pub fn report_order(&self, other: &StatisticDiff) -> Ordering {
         let key = |diff: &StatisticDiff| {
             (diff.size_diff.unsigned_abs(), diff.size, diff.count_diff.unsigned_abs(), diff.count)
         };
         let order = key(other).cmp(&key(self)).then_with(|| other.traceback.cmp(&self.traceback));
-        order.then_with(|| function(&self.traceback).cmp(&function(&other.traceback)))
+        order
+            .then_with(|| function(&self.traceback).cmp(&function(&other.traceback)))
+            .then_with(|| self.tag.cmp(&other.tag))
     }
 }
 
@@ -108,16 +118,29 @@ mod tests {
 
     #[test]
     fn texts_are_cpythons() {
-        let stat = Statistic { traceback: at("b.py", 1), size: 66, count: 1 };
+        let stat = Statistic { traceback: at("b.py", 1), tag: None, size: 66, count: 1 };
         assert_eq!(stat.to_string(), "b.py:1: size=66 B, count=1, average=66 B");
-        let diff =
-            StatisticDiff { traceback: at("a.py", 5), size: 5002, size_diff: 5000, count: 2, count_diff: 1 };
+        let diff = StatisticDiff {
+            traceback: at("a.py", 5),
+            tag: None,
+            size: 5002,
+            size_diff: 5000,
+            count: 2,
+            count_diff: 1,
+        };
         assert_eq!(diff.to_string(), "a.py:5: size=5002 B (+5000 B), count=2 (+1), average=2501 B");
     }
 
     #[test]
     fn a_group_that_is_gone_has_no_average() {
-        let diff = StatisticDiff { traceback: at("a", 1), size: 0, size_diff: -7, count: 0, count_diff: -1 };
+        let diff = StatisticDiff {
+            traceback: at("a", 1),
+            tag: None,
+            size: 0,
+            size_diff: -7,
+            count: 0,
+            count_diff: -1,
+        };
         assert_eq!(diff.to_string(), "a:1: size=0 B (-7 B), count=0 (-1)");
     }
 
@@ -125,6 +148,7 @@ mod tests {
     fn ties_put_the_larger_traceback_first() {
         let mut stats = [("a.py", 1), ("b.py", 1), ("b.py", 2)].map(|(file, line)| Statistic {
             traceback: at(file, line),
+            tag: None,
             size: 1,
             count: 1,
         });

@@ -9,14 +9,16 @@ use super::{Origin, Statistic};
 /// use tm_analyzer::model::{Cumulative, Frame, KeyType, Statistic, Tally, Traceback};
 ///
 /// let stack = |line| Traceback::new(vec![Frame::new("a.c", line)], None);
-/// let stacks = [3, 4].map(|line| Statistic { traceback: stack(line), size: 10, count: 1_000_000_000_000 });
+/// let stacks = [3, 4].map(|line| stack(line)).map(|traceback| {
+///     Statistic { traceback, tag: None, size: 10, count: 1_000_000_000_000 }
+/// });
 /// let tally = Tally { stacks: stacks.into(), traceback_limit: 16, origin: None };
 /// let statistics = tally.statistics(KeyType::Filename, Cumulative::Off).unwrap();
 /// assert_eq!((statistics.len(), statistics[0].count), (1, 2_000_000_000_000));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tally {
-    /// Bytes and blocks by whole stack, in no particular order.
+    /// Bytes and blocks by whole stack and label, in no particular order.
     pub stacks: Vec<Statistic>,
     /// The most frames that a traceback was allowed to keep.
     pub traceback_limit: u32,

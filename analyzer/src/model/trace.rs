@@ -1,6 +1,7 @@
 //! One live block.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Traceback, format_size};
 
@@ -9,7 +10,8 @@ use super::{Traceback, format_size};
 /// ```
 /// use tm_analyzer::model::{Frame, Trace, Traceback};
 ///
-/// let trace = Trace { domain: 0, size: 10, traceback: Traceback::new(vec![Frame::new("b.py", 4)], None) };
+/// let traceback = Traceback::new(vec![Frame::new("b.py", 4)], None);
+/// let trace = Trace { domain: 0, size: 10, traceback, tag: None };
 /// assert_eq!(trace.to_string(), "b.py:4: 10 B");
 /// ```
 #[derive(Clone)]
@@ -20,6 +22,8 @@ pub struct Trace {
     pub size: u64,
     /// Where it was allocated.
     pub traceback: Traceback,
+    /// The label that it was allocated under: not tracemalloc's.
+    pub tag: Option<Arc<str>>,
 }
 
 impl PartialEq for Trace {
@@ -27,6 +31,7 @@ impl PartialEq for Trace {
     fn eq(&self, other: &Trace) -> bool {
         self.domain == other.domain
             && self.size == other.size
+            && self.tag == other.tag
             && self.traceback.total_nframe() == other.traceback.total_nframe()
             && self.traceback == other.traceback
     }
@@ -55,7 +60,7 @@ mod tests {
     #[test]
     fn the_text_names_the_oldest_frame() {
         let traceback = Traceback::new(vec![Frame::new("a.py", 2), Frame::new("b.py", 4)], Some(3));
-        let trace = Trace { domain: 0, size: 10, traceback };
+        let trace = Trace { domain: 0, size: 10, traceback, tag: None };
         assert_eq!(trace.to_string(), "b.py:4: 10 B");
         assert_eq!(
             format!("{trace:?}"),

@@ -66,6 +66,12 @@ impl RecordingFile {
         self.len
     }
 
+    /// Its size in bytes now, if it is open.
+    pub fn len_bytes_now(&self) -> u64 {
+        let status = self.file.as_ref().and_then(|file| file.0.metadata().ok());
+        status.map_or(self.len, |status| status.len())
+    }
+
     /// Which file it is.
     pub fn identity(&self) -> FileIdentity {
         self.identity

@@ -12,7 +12,9 @@ use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
 use crate::error::{Error, Result};
 
+pub mod clock;
 pub mod commands;
+pub mod domains;
 pub mod file;
 pub mod metadata;
 pub mod modules;
@@ -28,6 +30,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use commands::Command;
+pub use domains::OwnDomain;
 pub(crate) use file::OpenFile;
 use file::RecordingFile;
 pub(crate) use metadata::TablesBuilder;
@@ -192,6 +195,12 @@ impl Recording {
         }
     }
 
+    /// The name of a label; `None` for no label, and for one whose name was not recorded.
+    pub fn tag_name(&self, tag: TagIndex) -> Option<&str> {
+        let place = self.tags.binary_search_by_key(&tag, |(known, _)| *known).ok()?;
+        self.tags.get(place).map(|(_, name)| name.as_str())
+    }
+
     /// The stack `id`, with as many frames as were ever asked for at most; `None` if there is none, or it is not in the
     /// recording.
     pub fn stack(&self, id: StackId) -> Option<Stack<'_>> {
@@ -203,15 +212,16 @@ impl Recording {
         self.header.clock.ns_since_start(stamp)
     }
 
-    /// Nanoseconds from the recording's start to the last moment that it knows of: an ending, or the last event.
+    /// Nanoseconds from the recording's start to the last moment that it knows of: an ending, a command, or the last event.
     pub fn duration_ns(&self) -> u64 {
         let ended = self.processes.iter().filter(|process| process.ending != Ending::Unknown);
         let ends = ended.map(|process| process.end);
         let starts = self.processes.iter().map(|process| process.start);
+        let commands = self.commands.iter().map(|command| command.stamp);
         let last_event =
             || self.streams.iter().filter_map(|stream| crate::replay::last_stamp(self, stream)).max();
         let latest = self.latest.or_else(last_event);
-        self.ns(ends.chain(starts).chain(latest).max().unwrap_or_default())
+        self.ns(ends.chain(starts).chain(commands).chain(latest).max().unwrap_or_default())
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct RecordingBuilder {
     pub lost: u64,
     /// The grains of the extent that were given back at the exit.
     pub trimmed_grains: u32,
+    /// The format's.
+    pub version: u8,
     metadata: Vec<u8>,
     nodes: Vec<u8>,
     rings: BTreeMap<(u32, u32), Ring>,
@@ -59,6 +61,7 @@ impl RecordingBuilder {
             n_frames_max: 16_384,
             lost: 0,
             trimmed_grains: 0,
+            version: 1,
             metadata: Vec::new(),
             nodes: Vec::new(),
             rings: BTreeMap::new(),
@@ -74,15 +77,37 @@ impl RecordingBuilder {
     }
 
     pub fn process(&mut self, parent: Option<u32>, start: u64, end: Option<u64>) -> ProcessIndex {
+        self.add_process(parent, 100 + self.n_processes, (start, 7), end)
+    }
+
+    fn add_process(
+        &mut self,
+        parent: Option<u32>,
+        pid: u32,
+        (start, process_start): (u64, u64),
+        end: Option<u64>,
+    ) -> ProcessIndex {
         let process = self.n_processes;
         self.n_processes += 1;
         let epochs = [process, parent.unwrap_or(0)];
-        let mut body =
-            words32(&[process, parent.unwrap_or(u32::MAX), 100 + process, 99, epochs[0], epochs[1]]);
-        body.extend(words64(&[start, 7, end.unwrap_or(0)]));
+        let mut body = words32(&[process, parent.unwrap_or(u32::MAX), pid, 99, epochs[0], epochs[1]]);
+        body.extend(words64(&[start, process_start, end.unwrap_or(0)]));
         body.extend(words32(&[u32::from(end.is_some()), 0]));
         self.record(MetadataKind::Process, &body);
         ProcessIndex(process)
+    }
+
+    /// A process that runs here.
+    pub fn process_of(&mut self, pid: u32) -> ProcessIndex {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+        let start = start.and_then(|start| start.parse().ok()).expect("a number");
+        self.process_started(pid, start, None)
+    }
+
+    /// A process that was forked by none, with its pid, its start in clock ticks and its end.
+    pub fn process_started(&mut self, pid: u32, process_start: u64, end: Option<u64>) -> ProcessIndex {
+        self.add_process(None, pid, (0, process_start), end)
     }
 
     pub fn text(&mut self, process: u32, kind: TextKind, text: &str) {
@@ -236,7 +261,7 @@ impl RecordingBuilder {
         let mut file = vec![0; GRAIN_BYTES];
         let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
-        put(offset_of!(MappedHeader, version), &[1]);
+        put(offset_of!(MappedHeader, version), &[self.version]);
         put(offset_of!(MappedHeader, machine), &[62]);
         put(offset_of!(MappedHeader, clock_kind), &[3]);
         put(offset_of!(MappedHeader, pid), &100u32.to_le_bytes());

@@ -1,12 +1,13 @@
 //! The totals of all processes in one go.
 
-use tm_common::ids::{ProcessIndex, Stamp};
+use rustc_hash::FxHashMap;
+use tm_common::ids::{ProcessIndex, Space, Stamp};
 
 use super::damage::Damage;
 use super::run::{Processes, run};
 use super::snapshot::unknown_stacks;
 use super::tables::Account;
-use super::totals::Totals;
+use super::totals::{Amount, Totals};
 use crate::reader::{Problem, Recording};
 
 /// What all processes did.
@@ -14,6 +15,8 @@ use crate::reader::{Problem, Recording};
 pub struct AllTotals {
     /// By process.
     pub processes: Vec<(ProcessIndex, Totals)>,
+    /// What lives at the end in each process's own domains, by process and space.
+    pub own_spaces: Vec<(ProcessIndex, Space, Amount)>,
     /// What is missing or damaged, beside [`Recording::problems`].
     pub problems: Vec<Problem>,
 }
@@ -21,6 +24,7 @@ pub struct AllTotals {
 /// Replays every process of the recording.
 pub fn all_totals(recording: &Recording) -> AllTotals {
     let (mut processes, mut damage, mut unknown) = (Vec::new(), Damage::default(), 0);
+    let mut own: FxHashMap<(ProcessIndex, Space), Amount> = FxHashMap::default();
     // There is no process that could be missing from all.
     let _ = run(
         recording,
@@ -31,6 +35,11 @@ pub fn all_totals(recording: &Recording) -> AllTotals {
             processes.push((engine.process(), *engine.totals()));
             damage.add(&engine.damage());
             let live = |account| engine.live().iter(account);
+            for block in live(Account::Traced).filter(|block| block.space >= Space::FIRST_OWN) {
+                let amount = own.entry((engine.process(), block.space)).or_default();
+                amount.bytes = amount.bytes.saturating_add(block.size);
+                amount.blocks += 1;
+            }
             let blocks = live(Account::Traced).chain(live(Account::Mappings));
             let stacks = blocks.map(|block| (block.stack, 1));
             if let Some(Problem::UnknownStacks { count }) = unknown_stacks(recording, stacks) {
@@ -41,5 +50,8 @@ pub fn all_totals(recording: &Recording) -> AllTotals {
     processes.sort_by_key(|(process, _)| *process);
     let mut problems = damage.problems();
     problems.extend((unknown > 0).then_some(Problem::UnknownStacks { count: unknown }));
-    AllTotals { processes, problems }
+    let mut own_spaces: Vec<_> =
+        own.into_iter().map(|((process, space), amount)| (process, space, amount)).collect();
+    own_spaces.sort_by_key(|(process, space, _)| (*process, *space));
+    AllTotals { processes, own_spaces, problems }
 }

@@ -4,11 +4,12 @@ use tm_common::ids::StackId;
 
 use super::live::Block;
 use super::tally::StackSums;
+use crate::reader::Origins;
 
 /// Takes the blocks of one process after the other.
 pub trait Collect: Default {
-    /// Adds those of a process.
-    fn add_process(&mut self, blocks: impl Iterator<Item = Block>);
+    /// Adds those of a process, of a recording with `origins`.
+    fn add_process(&mut self, blocks: impl Iterator<Item = Block>, origins: &Origins);
 
     /// The stacks, some perhaps more than once, and how many blocks each has.
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)>;
@@ -16,7 +17,7 @@ pub trait Collect: Default {
 
 /// By process and address.
 impl Collect for Vec<Block> {
-    fn add_process(&mut self, blocks: impl Iterator<Item = Block>) {
+    fn add_process(&mut self, blocks: impl Iterator<Item = Block>, _origins: &Origins) {
         let n_before = self.len();
         self.extend(blocks);
         if let Some(added) = self.get_mut(n_before..) {
@@ -30,8 +31,8 @@ impl Collect for Vec<Block> {
 }
 
 impl Collect for StackSums {
-    fn add_process(&mut self, blocks: impl Iterator<Item = Block>) {
-        blocks.for_each(|block| self.add(block.stack, block.size));
+    fn add_process(&mut self, blocks: impl Iterator<Item = Block>, origins: &Origins) {
+        blocks.for_each(|block| self.add(block.stack, origins.tag(block.origin), block.size));
     }
 
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {

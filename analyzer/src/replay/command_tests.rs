@@ -145,6 +145,52 @@ fn mappings_are_an_account_of_their_own() {
 }
 
 #[test]
+fn a_mark_is_a_moment_with_all_events_up_to_its_stamp() {
+    let mut builder = RecordingBuilder::with_process();
+    let child = builder.process(Some(0), 5, None);
+    for (process, stamp, name) in [(0, 20, "a"), (0, 30, "a"), (1, 5, "a"), (1, 25, "b")] {
+        builder.command(process, CommandKind::Mark, 0, stamp, name);
+    }
+    builder.command(0, CommandKind::Clear, 0, 40, "clear");
+    for (address, stamp) in [(0x10, 10), (0x20, 20), (0x30, 21)] {
+        builder.event(FIRST, 0, &malloc(address, 1, stamp));
+    }
+    let recording = open(&builder);
+    let mark = |name: &str| Moment::Mark(name.to_owned());
+    assert_eq!(addresses(&recording, mark("a"), None), [0x10, 0x20]);
+    // Of a name that another process alone has, that one's time.
+    assert_eq!(addresses(&recording, mark("b"), None), [0x10, 0x20, 0x30]);
+    let ns =
+        |processes, name| fixed(&recording, processes, &mark(name)).map(|at| at.expect("it is fixed").ns);
+    assert_eq!(ns(Processes::One(child), "a").unwrap(), 5);
+    assert_eq!(ns(Processes::All, "a").unwrap(), 20);
+    let error = ns(Processes::All, "clear").unwrap_err().to_string();
+    let listed = "its 4 marks are a (0.00000002 s), a (0.00000003 s), a (0.000000005 s), b (0.000000025 s)";
+    assert!(error.ends_with(&format!("has no mark 'clear'; {listed}")), "{error}");
+    let none = fixed(&open(&RecordingBuilder::with_process()), Processes::All, &mark("a")).unwrap_err();
+    assert!(none.to_string().contains("it has none"), "{none}");
+}
+
+#[test]
+fn sums_tell_labels_apart_and_threads_not() {
+    let mut builder = RecordingBuilder::with_process();
+    let tag = |tag, stamp| Event::Tag { tag: TagIndex(tag), stamp: Stamp(stamp) };
+    for (ring, start) in [(0, 0), (1, 100)] {
+        for event in [malloc(start + 16, 1, start + 1), tag(3, start + 2), malloc(start + 32, 10, start + 3)]
+        {
+            builder.event(FIRST, ring, &event);
+        }
+    }
+    let recording = open(&builder);
+    let sums: RawSnapshot<StackSums> =
+        snapshot(&recording, Processes::One(FIRST), &Moment::End, &Selection::default())
+            .expect("it is there");
+    let rows: Vec<_> =
+        sums.blocks.sorted().iter().map(|(site, sum)| (site.tag.0, sum.size, sum.count)).collect();
+    assert_eq!(rows, [(0, 2, 2), (3, 20, 2)]);
+}
+
+#[test]
 fn labels_hold_until_the_next_one_and_until_the_thread_ends() {
     let mut builder = RecordingBuilder::with_process();
     let tag = |tag, stamp| Event::Tag { tag: TagIndex(tag), stamp: Stamp(stamp) };

@@ -55,12 +55,13 @@ impl Commands {
         let due = self.list.get(self.next).filter(|command| command.stamp < stamp)?.clone();
         self.next += 1;
         self.look_at_next();
+        // Asked from outside to start while it did already, a process goes on as it was.
+        self.has_forgotten |= due.kind != CommandKind::Start || !self.is_tracing;
         match due.kind {
             CommandKind::Start => self.is_tracing = true,
             CommandKind::Stop => self.is_tracing = false,
             CommandKind::Clear | CommandKind::Mark => {}
         }
-        self.has_forgotten = true;
         if due.kind != CommandKind::Start {
             self.forgotten_until = self.forgotten_until.max(Some(due.stamp));
         }

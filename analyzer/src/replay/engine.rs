@@ -150,9 +150,15 @@ impl<S: EventStream> Replayer<S> {
                 observer.event(&event);
                 self.window.advance(State::Applied);
             } else {
-                self.step(&event, observer);
+                self.step_seldom(&event, observer);
             }
         }
+    }
+
+    /// As [`Replayer::step`], off the event path.
+    #[inline(never)]
+    fn step_seldom(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        self.step(event, observer);
     }
 
     /// Does what the process was told before `stamp`.
@@ -227,7 +233,7 @@ impl<S: EventStream> Replayer<S> {
         self.window.merge.damage()
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.state != State::Pending || !self.commands.is_tracing {
             self.window.advance(State::Applied);
@@ -294,7 +300,7 @@ impl<S: EventStream> Replayer<S> {
             let event = *event;
             if index + 1 == n_passed {
                 self.ledger.settle(&event, observer);
-            } else if index >= n_passed && !self.ledger.apply(&event, observer) {
+            } else if index >= n_passed && !self.ledger.apply_seldom(&event, observer) {
                 if event.is_release() {
                     self.unknown_free();
                 } else {

@@ -1,6 +1,7 @@
 //! How long blocks live, and which are temporary.
 
 use rustc_hash::FxHashMap;
+use tm_common::ids::{Space, Stamp};
 
 use super::event::{Action, MergedEvent};
 use super::live::Block;
@@ -12,14 +13,21 @@ use super::tally::StackSums;
 #[derive(Debug)]
 pub struct Lifetimes<'a> {
     selection: &'a Selection,
-    /// By thread: the block that it allocated last, if that is live.
-    latest: FxHashMap<u32, u64>,
+    /// By thread and space: the block that came last, if that is live.
+    latest: FxHashMap<(u32, Space), Latest>,
     /// The first stamps of all decades but the first.
     limits: Vec<u64>,
     /// Blocks that were freed before the next allocation of their thread.
     pub temporary: StackSums,
     /// By decade, all blocks that went; one more than there are limits.
     pub decades: Vec<StackSums>,
+}
+
+/// Where the latest block is, and since when.
+#[derive(Debug)]
+struct Latest {
+    address: u64,
+    birth: Stamp,
 }
 
 impl<'a> Lifetimes<'a> {
@@ -31,36 +39,43 @@ impl<'a> Lifetimes<'a> {
         Lifetimes { selection, latest, limits, temporary, decades }
     }
 
+    /// Mappings and the program's own domains have no part in what is temporary on the heap.
     #[inline]
-    fn thread(&self, block: &Block) -> u32 {
-        self.selection.origins.thread(block.origin).0
+    fn place(&self, block: &Block) -> (u32, Space) {
+        (self.selection.origins.thread(block.origin).0, block.space)
     }
 }
 
 impl Observer for Lifetimes<'_> {
     #[inline]
     fn came(&mut self, block: &Block) {
-        self.latest.insert(self.thread(block), block.address.0);
+        let new = Latest { address: block.address.0, birth: block.birth };
+        let latest = self.latest.entry(self.place(block)).or_insert(Latest { address: 0, birth: Stamp(0) });
+        // The parts of a mapping that is cut are as old as it was.
+        if new.birth >= latest.birth {
+            *latest = new;
+        }
     }
 
     #[inline]
     fn went(&mut self, block: &Block, event: &MergedEvent) {
         // A block that grows by realloc goes on to be used.
-        let thread = self.thread(block);
-        let is_latest = self.latest.get(&thread) == Some(&block.address.0);
+        let place = self.place(block);
+        let is_latest = self.latest.get(&place).is_some_and(|latest| latest.address == block.address.0);
         if is_latest {
-            self.latest.remove(&thread);
+            self.latest.remove(&place);
         }
         if !self.selection.admits(block, event.stamp) {
             return;
         }
-        if is_latest && event.action == Action::Free {
-            self.temporary.add(block.stack, block.size);
+        let tag = self.selection.origins.tag(block.origin);
+        if is_latest && matches!(event.action, Action::Free | Action::Untrack) {
+            self.temporary.add(block.stack, tag, block.size);
         }
         let lifetime = event.stamp.0.saturating_sub(block.birth.0);
         let decade = self.limits.partition_point(|&limit| limit <= lifetime);
         if let Some(sums) = self.decades.get_mut(decade) {
-            sums.add(block.stack, block.size);
+            sums.add(block.stack, tag, block.size);
         }
     }
 }
@@ -68,7 +83,7 @@ impl Observer for Lifetimes<'_> {
 #[cfg(test)]
 mod tests {
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, RingIndex, Space, StackId, Stamp, ThreadIndex};
+    use tm_common::ids::{Address, RingIndex, StackId, ThreadIndex};
 
     use super::super::event::State;
     use super::*;
@@ -100,7 +115,8 @@ mod tests {
         lifetimes.came(&d);
         lifetimes.went(&c, &release(&c, 207, Action::Free)); // temporary for its own thread, 200
         lifetimes.went(&d, &release(&d, 30, Action::ReallocateBegin)); // grows, 10
-        let stacks = |sums: &StackSums| sums.sorted().iter().map(|(stack, _)| stack.0).collect::<Vec<_>>();
+        let stacks =
+            |sums: &StackSums| sums.sorted().iter().map(|(site, _)| site.stack.0).collect::<Vec<_>>();
         assert_eq!(stacks(&lifetimes.temporary), [2, 3]);
         assert_eq!(lifetimes.decades.iter().map(stacks).collect::<Vec<_>>(), [vec![2], vec![1, 4], vec![3]]);
     }

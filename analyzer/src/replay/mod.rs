@@ -48,6 +48,8 @@ mod command_tests;
 #[cfg(test)]
 mod fork_tests;
 #[cfg(test)]
+mod mapping_tests;
+#[cfg(test)]
 mod tests;
 
 pub use all::{AllTotals, all_totals};
@@ -64,7 +66,7 @@ pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
 pub use tables::{Account, Tables};
-pub use tally::{Allocations, Churn, StackSums, Sum};
+pub use tally::{Allocations, Churn, Site, StackSums, Sum};
 pub use timeline::{Step, Timeline};
 pub use totals::{Amount, Totals};
 

@@ -1,10 +1,15 @@
 //! Moments as stamps of a recording's clock.
 
 use tm_common::ids::Stamp;
+use tm_common::metadata::CommandKind;
 
+use super::run::Processes;
 use crate::error::{Error, Result};
 use crate::model::Moment;
-use crate::reader::Recording;
+use crate::reader::{Command, Recording};
+
+/// How many marks an error names.
+const N_MARKS_LISTED_MAX: usize = 10;
 
 /// A moment of a recording whose events need not be looked at to find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +20,15 @@ pub struct FixedMoment {
     pub ns: u64,
 }
 
-/// When `moment` is; `None` for the peak, which only a replay finds.
+/// When `moment` of `processes` is; `None` for the peak, which only a replay finds. Of several marks of a name the first
+/// of the process counts, or if it has none, the first of the first process that has one.
 ///
 /// # Errors
-/// The recording has no such mark.
-pub fn fixed(recording: &Recording, moment: &Moment) -> Result<Option<FixedMoment>> {
+/// The recording has no such mark, or ends before the moment.
+pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Result<Option<FixedMoment>> {
     if let Moment::Mark(name) = moment {
-        let path = recording.file.path().display();
-        return Err(Error::Message(format!("{path} has no mark '{name}'; the marks in it are: none")));
+        let stamp = mark(recording, processes, name)?.stamp;
+        return Ok(Some(FixedMoment { stamp, ns: recording.ns(stamp) }));
     }
     let duration_ns = recording.duration_ns();
     if let Some(ns) = moment.time_ns(duration_ns).filter(|&ns| ns > duration_ns) {
@@ -35,6 +41,27 @@ pub fn fixed(recording: &Recording, moment: &Moment) -> Result<Option<FixedMomen
         FixedMoment { stamp, ns }
     });
     Ok(fixed)
+}
+
+fn mark<'a>(recording: &'a Recording, processes: Processes, name: &str) -> Result<&'a Command> {
+    let marks = || recording.commands.iter().filter(|command| command.kind == CommandKind::Mark);
+    let named = || marks().filter(|mark| mark.name == name);
+    let own = named().find(|mark| processes == Processes::One(mark.process));
+    own.or_else(|| named().next()).ok_or_else(|| {
+        let path = recording.file.path().display();
+        let time = |mark: &Command| format!("{} ({})", mark.name, Moment::TimeNs(recording.ns(mark.stamp)));
+        let mut listed: Vec<String> = marks().take(N_MARKS_LISTED_MAX).map(time).collect();
+        let n_marks = marks().count();
+        if n_marks > listed.len() {
+            listed.push("...".to_owned());
+        }
+        let marks = match n_marks {
+            0 => "it has none (tm_take_snapshot and 'tmtool mark' set them)".to_owned(),
+            1 => format!("the one it has is {}", listed.join("")),
+            n => format!("its {n} marks are {}", listed.join(", ")),
+        };
+        Error::Message(format!("{path} has no mark '{name}'; {marks}"))
+    })
 }
 
 /// The last stamp that is not later than `ns` since the start.

@@ -16,7 +16,8 @@ pub trait Observer {
     #[inline]
     fn went(&mut self, _block: &Block, _event: &MergedEvent) {}
 
-    /// A block is no longer looked at: the program said so at `stamp`. It may live on.
+    /// A block is no longer looked at: the program said so at `stamp`, and it may live on; or it is a mapping that is cut
+    /// into parts, which come next.
     #[inline]
     fn forgot(&mut self, _block: &Block, _stamp: Stamp) {}
 

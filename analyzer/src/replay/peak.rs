@@ -30,7 +30,7 @@ impl Peak {
     }
 
     /// Takes the block at `address` out of `live`, but remembers it if it was live at the peak.
-    #[inline]
+    #[inline(always)]
     pub fn take_out(&mut self, live: &mut LiveTable, address: Address) -> Option<Block> {
         let (block, kept) = live.remove(address, self.number)?;
         if let Some(kept) = kept {
@@ -75,7 +75,7 @@ mod tests {
         for round in 0..20_000 {
             let address = 16 * (1 + random.below(300));
             // A third of the addresses are in another space.
-            let space = Space(if address % 3 == 0 { 9 } else { 0 });
+            let space = Space(if address.is_multiple_of(3) { 9 } else { 0 });
             if peak.take_out(live.of(space), Address(address)).is_some() {
                 oracle.remove(&address);
             } else {

@@ -13,11 +13,12 @@ pub struct Ranges {
     by_start: BTreeMap<u64, Block>,
 }
 
-/// What changes: a piece as it was goes, or what is left of it comes.
+/// What changes. Of a piece that is unmapped in part, only that part goes: first it is cut, and its parts come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Went(Block),
     Came(Block),
+    Cut(Block),
 }
 
 impl Ranges {
@@ -42,6 +43,13 @@ impl Ranges {
         (address.0 - block.address.0 < block.size).then_some(*block)
     }
 
+    /// Whether any piece has a part in `size` bytes from `address`.
+    pub(super) fn overlap(&self, address: Address, size: u64) -> bool {
+        let end = address.0.saturating_add(size);
+        let last = self.by_start.range(..end).next_back();
+        last.is_some_and(|(_, block)| block.address.0 + block.size > address.0) && size > 0
+    }
+
     /// Puts `block` in the place of whatever parts of others lie in it, and tells `changed` what goes and comes.
     pub(super) fn insert(&mut self, block: Block, changed: &mut impl FnMut(Change)) {
         self.remove(block.address, block.size, changed);
@@ -56,6 +64,9 @@ impl Ranges {
     /// Takes out what lies in `size` bytes from `address`. A range that reaches beyond keeps its other parts.
     pub(super) fn remove(&mut self, address: Address, size: u64, changed: &mut impl FnMut(Change)) {
         let (start, end) = (address.0, address.0.saturating_add(size));
+        if start == end {
+            return;
+        }
         let first = self.by_start.range(..start).next_back().map_or(start, |(&first, _)| first);
         let touched: Vec<Block> = self
             .by_start
@@ -65,14 +76,20 @@ impl Ranges {
             .collect();
         for block in touched {
             self.by_start.remove(&block.address.0);
-            changed(Change::Went(block));
             let block_end = block.address.0 + block.size;
             let before = Block { size: start.saturating_sub(block.address.0), ..block };
             let after = Block { address: Address(end), size: block_end.saturating_sub(end), ..block };
+            let size = block.size - before.size - after.size;
+            let part = Block { address: Address(start.max(block.address.0)), size, ..block };
+            if part != block {
+                changed(Change::Cut(block));
+                changed(Change::Came(part));
+            }
             for rest in [before, after].into_iter().filter(|rest| rest.size > 0) {
                 self.by_start.insert(rest.address.0, rest);
                 changed(Change::Came(rest));
             }
+            changed(Change::Went(part));
         }
     }
 
@@ -93,13 +110,18 @@ mod tests {
     use super::*;
     use crate::reader::testing::Random;
 
+    /// How many pages of the range are mapped and so will be unmapped or replaced.
+    fn unmapped_pages(owner: &[u64], start: u64, len: u64) -> i64 {
+        owner.iter().skip(start as usize).take(len as usize).filter(|&&page| page != 0).count() as i64
+    }
+
     /// Against an array with an entry for each page.
     #[test]
     fn it_is_what_pages_say() {
         const PAGES: u64 = 64;
         let (mut random, mut ranges) = (Random::new(5), Ranges::default());
         let mut owner = vec![0u64; PAGES as usize];
-        let (mut live_bytes, mut live_blocks) = (0i64, 0i64);
+        let (mut live_bytes, mut live_blocks, mut unmapped_bytes) = (0i64, 0i64, 0i64);
         for round in 1..20_000u64 {
             let start = random.below(PAGES);
             let len = random.below(PAGES - start + 1).min(1 + random.below(20));
@@ -107,10 +129,14 @@ mod tests {
                 Change::Came(block) => {
                     (live_bytes, live_blocks) = (live_bytes + block.size as i64, live_blocks + 1)
                 }
-                Change::Went(block) => {
+                Change::Went(block) | Change::Cut(block) => {
+                    let went = matches!(change, Change::Went(_));
+                    unmapped_bytes += i64::from(went) * block.size as i64;
                     (live_bytes, live_blocks) = (live_bytes - block.size as i64, live_blocks - 1)
                 }
             };
+            let before = unmapped_pages(&owner, start, len);
+            assert_eq!(ranges.overlap(Address(start), len), before > 0);
             let maps = random.below(2) == 0;
             if maps {
                 let block =
@@ -119,6 +145,8 @@ mod tests {
             } else {
                 ranges.remove(Address(start), len, &mut changed);
             }
+            assert_eq!(unmapped_bytes, before, "round {round}");
+            unmapped_bytes = 0;
             owner
                 .iter_mut()
                 .skip(start as usize)

@@ -125,7 +125,9 @@ impl Out<'_> {
                 is_possible
             }
             Event::Track { space, address, size, stack, stamp } => {
-                let is_possible = size <= SIZE_MAX && stamp <= self.limit;
+                // A reservation may have any size: ranges are kept elsewhere than blocks.
+                let has_room = size <= SIZE_MAX || space == Space::MAPPINGS;
+                let is_possible = has_room && stamp <= self.limit;
                 if is_possible {
                     self.in_space(Action::Track, space, address, (size, stack), stamp);
                 }

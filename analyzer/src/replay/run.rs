@@ -115,7 +115,7 @@ pub(super) fn own_since(recording: &Recording, processes: Processes, process: Pr
     parent(recording, process).map(|_| process.start)
 }
 
-/// Tells an observer of no inherited block that goes: it is the parent's, where it counts.
+/// Tells an observer of no inherited block that goes, nor of parts of one: it is the parent's, where it counts.
 struct Own<O> {
     observer: O,
     /// Blocks up to this are inherited.
@@ -125,7 +125,9 @@ struct Own<O> {
 impl<O: Observer> Observer for Own<O> {
     #[inline]
     fn came(&mut self, block: &Block) {
-        self.observer.came(block);
+        if self.since.is_none_or(|fork| block.birth > fork) {
+            self.observer.came(block);
+        }
     }
 
     #[inline]

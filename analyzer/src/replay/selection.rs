@@ -43,6 +43,12 @@ impl Default for Selection {
 }
 
 impl Selection {
+    /// All of an account.
+    pub fn of_account(account: Account) -> Selection {
+        let spaces = (account == Account::Mappings).then(|| vec![Space::MAPPINGS]);
+        Selection { spaces, ..Selection::default() }
+    }
+
     /// Whether `block` is asked for at the moment `now`.
     #[inline]
     pub fn admits(&self, block: &Block, now: Stamp) -> bool {

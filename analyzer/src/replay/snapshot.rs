@@ -44,7 +44,7 @@ pub fn snapshot<B: Collect>(
     moment: &Moment,
     selection: &Selection,
 ) -> Result<RawSnapshot<B>> {
-    take(recording, processes, fixed(recording, moment)?, selection)
+    take(recording, processes, fixed(recording, processes, moment)?, selection)
 }
 
 /// The same at a moment that is found already.
@@ -129,7 +129,8 @@ impl<B: Collect> RawSnapshot<B> {
             self.live_bytes = self.live_bytes.wrapping_add(block.size);
             self.live_blocks += 1;
         });
-        self.blocks.add_process(counted.filter(|block| selection.admits(block, now)));
+        let selected = counted.filter(|block| selection.admits(block, now));
+        self.blocks.add_process(selected, &recording.origins);
         self.totals.push((engine.process(), *engine.totals()));
     }
 }

@@ -64,6 +64,18 @@ impl Tables {
         self.traced_tables().find(|table| table.space() == space)?.get(address)
     }
 
+    /// Asks the processor for what the C allocator's block at `address` is found by, some time before it is wanted.
+    #[inline]
+    pub fn prefetch_index(&self, address: Address) {
+        self.heap.prefetch_index(address);
+    }
+
+    /// Asks the processor for the C allocator's block at `address`, some time after what it is found by.
+    #[inline]
+    pub fn prefetch_block(&self, address: Address) {
+        self.heap.prefetch_block(address);
+    }
+
     /// How many blocks are traced.
     pub fn n_traced(&self) -> usize {
         self.traced_tables().map(LiveTable::len).sum()

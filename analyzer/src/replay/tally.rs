@@ -1,7 +1,10 @@
-//! Sums by stack over events, for what is too much to be kept block by block: memory is that of the stacks.
+//! Sums by stack and label over events, for what is too much to be kept block by block: memory is that of the stacks,
+//! times that of the labels under which each was seen.
+
+use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHashMap;
-use tm_common::ids::StackId;
+use tm_common::ids::{StackId, TagIndex};
 
 use super::event::MergedEvent;
 use super::live::Block;
@@ -26,33 +29,50 @@ impl Sum {
     }
 }
 
-/// Sums by the stack that allocated.
+/// Where blocks were allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Site {
+    /// By which stack.
+    pub stack: StackId,
+    /// Under which label.
+    pub tag: TagIndex,
+}
+
+/// As one number: two would take the hasher twice as long.
+impl Hash for Site {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(self.tag.0) << 32 | u64::from(self.stack.0));
+    }
+}
+
+/// Sums by where blocks were allocated.
 #[derive(Clone, Debug, Default)]
-pub struct StackSums(FxHashMap<StackId, Sum>);
+pub struct StackSums(FxHashMap<Site, Sum>);
 
 impl StackSums {
     /// Adds a block.
     #[inline]
-    pub fn add(&mut self, stack: StackId, size: u64) {
-        self.0.entry(stack).or_default().add(Sum { size, count: 1 });
+    pub fn add(&mut self, stack: StackId, tag: TagIndex, size: u64) {
+        self.0.entry(Site { stack, tag }).or_default().add(Sum { size, count: 1 });
     }
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &StackSums) {
-        for (&stack, &sum) in &other.0 {
-            self.0.entry(stack).or_default().add(sum);
+        for (&site, &sum) in &other.0 {
+            self.0.entry(site).or_default().add(sum);
         }
     }
 
-    /// How many blocks each stack has.
+    /// How many blocks each site has.
     pub(super) fn counts(&self) -> impl Iterator<Item = (StackId, u64)> {
-        self.0.iter().map(|(&stack, sum)| (stack, sum.count))
+        self.0.iter().map(|(site, sum)| (site.stack, sum.count))
     }
 
-    /// The sums, by stack id.
-    pub fn sorted(&self) -> Vec<(StackId, Sum)> {
-        let mut sums: Vec<_> = self.0.iter().map(|(&stack, &sum)| (stack, sum)).collect();
-        sums.sort_unstable_by_key(|(stack, _)| *stack);
+    /// The sums, by stack id and label.
+    pub fn sorted(&self) -> Vec<(Site, Sum)> {
+        let mut sums: Vec<_> = self.0.iter().map(|(&site, &sum)| (site, sum)).collect();
+        sums.sort_unstable_by_key(|(site, _)| *site);
         sums
     }
 
@@ -86,7 +106,8 @@ impl Observer for Allocations<'_> {
             return;
         }
         if self.selection.admits_newborn(&event.block()) {
-            self.sums.add(event.stack, event.size);
+            let tag = self.selection.origins.tag(event.origin);
+            self.sums.add(event.stack, tag, event.size);
         }
     }
 }
@@ -110,7 +131,8 @@ impl Observer for Churn<'_> {
     #[inline]
     fn went(&mut self, block: &Block, event: &MergedEvent) {
         if self.selection.admits(block, event.stamp) {
-            self.sums.add(block.stack, block.size);
+            let tag = self.selection.origins.tag(block.origin);
+            self.sums.add(block.stack, tag, block.size);
         }
     }
 }
@@ -120,14 +142,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_by_stack() {
+    fn sums_are_by_stack_and_label() {
         let (mut first, mut second) = (StackSums::default(), StackSums::default());
-        first.add(StackId(7), 10);
-        first.add(StackId(4), 1);
-        second.add(StackId(7), u64::MAX);
+        first.add(StackId(7), TagIndex::NONE, 10);
+        first.add(StackId(4), TagIndex::NONE, 1);
+        first.add(StackId(7), TagIndex(2), 5);
+        second.add(StackId(7), TagIndex::NONE, u64::MAX);
         first.merge(&second);
-        let sum = |size, count| Sum { size, count };
-        assert_eq!(first.sorted(), [(StackId(4), sum(1, 1)), (StackId(7), sum(u64::MAX, 2))]);
-        assert_eq!(first.total(), sum(u64::MAX, 3));
+        let row = |stack, tag, size, count| {
+            (Site { stack: StackId(stack), tag: TagIndex(tag) }, Sum { size, count })
+        };
+        assert_eq!(first.sorted(), [row(4, 0, 1, 1), row(7, 0, u64::MAX, 2), row(7, 2, 5, 1)]);
+        assert_eq!(first.total(), Sum { size: u64::MAX, count: 4 });
     }
 }

@@ -30,7 +30,7 @@ pub fn diff(diff: &Diff<'_>) -> String {
     let mut text = headings("size_diff,size,count_diff,count", diff.key_type);
     for stat in diff.shown() {
         text += &format!("{},{},{},{}", stat.size_diff, stat.size, stat.count_diff, stat.count);
-        text += &place(&stat.traceback, diff.key_type);
+        text += &place(&stat.traceback, stat.tag.as_deref(), diff.key_type);
     }
     text
 }
@@ -42,18 +42,26 @@ fn rows(stats: &Stats<'_>, first: &str) -> String {
     for stat in stats.shown() {
         let numbers = [ratio(stat.size, stat.count), ratio(stat.size, whole)];
         text += &format!("{first}{},{},{:.1},{:.6}", stat.size, stat.count, numbers[0], numbers[1]);
-        text += &place(&stat.traceback, stats.key_type);
+        text += &place(&stat.traceback, stat.tag.as_deref(), stats.key_type);
     }
     text
 }
 
 fn headings(numbers: &str, key_type: KeyType) -> String {
-    let stack = if key_type == KeyType::Traceback { ",stack" } else { "" };
-    format!("{numbers},filename,lineno,function,module{stack}\n")
+    let place = match key_type {
+        KeyType::Tag => "tag",
+        KeyType::Traceback => "filename,lineno,function,module,stack",
+        _ => "filename,lineno,function,module",
+    };
+    format!("{numbers},{place}\n")
 }
 
-/// The columns of the innermost frame; of a group of whole stacks, one more with all frames, oldest first.
-fn place(traceback: &Traceback, key_type: KeyType) -> String {
+/// The columns of the innermost frame; of a group of whole stacks, one more with all frames, oldest first. Of a group by
+/// label its name alone, nothing for blocks without one.
+fn place(traceback: &Traceback, tag: Option<&str>, key_type: KeyType) -> String {
+    if key_type == KeyType::Tag {
+        return format!(",{}\n", quoted(tag.unwrap_or_default()));
+    }
     let unknown = Frame::unknown();
     let frame = traceback.most_recent().unwrap_or(&unknown);
     let function = frame.function.as_deref().unwrap_or_default();

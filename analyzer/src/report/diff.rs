@@ -1,7 +1,7 @@
 //! The report of `tmtool diff`: what grew and shrank from one snapshot to another.
 
 use super::header::{self, Summary};
-use super::stats::group_noun;
+use super::stats::{group_noun, label_heading};
 use super::style::Style;
 use super::{human, label, stacks, table};
 use crate::model::{Cumulative, KeyType, LineSource, StatisticDiff};
@@ -95,12 +95,12 @@ fn by_place(diff: &Diff<'_>, style: &Style) -> String {
                 human::signed_count(stat.count_diff),
                 human::count(stat.count),
             ];
-            (cells, &stat.traceback)
+            (cells, stat)
         })
         .collect();
-    let headings = ["SIZE DIFF", "SIZE", "COUNT DIFF", "COUNT", "LOCATION"];
-    table::text(&headings, &rows, style, |traceback, width| {
-        label::group(traceback, diff.key_type, width, style.is_full)
+    let headings = ["SIZE DIFF", "SIZE", "COUNT DIFF", "COUNT", label_heading(diff.key_type)];
+    table::text(&headings, &rows, style, |stat, width| {
+        label::group(&stat.traceback, stat.tag.as_deref(), diff.key_type, width, style.is_full)
     })
 }
 

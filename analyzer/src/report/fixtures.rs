@@ -32,6 +32,7 @@ pub(super) fn snapshots() -> (Snapshot, Snapshot) {
         domain: 0,
         size,
         traceback: Traceback::new(vec![frame.clone(), main.clone()], Some(2)),
+        tag: None,
     };
     let libc = Frame::new("libc.so.6+0x1234", 0);
     let mut old = vec![trace(64, &node); 200];

@@ -30,6 +30,21 @@ pub fn count(n: u64) -> String {
     text
 }
 
+/// A number in at most six characters: `12,345`, then `123k`, `1.23M`, `12.3G`.
+pub fn brief_count(n: u64) -> String {
+    const UNITS: [(u64, char); 4] =
+        [(1_000, 'k'), (1_000_000, 'M'), (1_000_000_000, 'G'), (1_000_000_000_000, 'T')];
+    if n < 100_000 {
+        return count(n);
+    }
+    // Three digits are left, so what rounds up to a thousand belongs to the next unit.
+    let unit = UNITS.iter().find(|(unit, _)| (n as f64 / *unit as f64) < 999.5);
+    let (unit, letter) = *unit.unwrap_or(&(1_000_000_000_000, 'T'));
+    let value = n as f64 / unit as f64;
+    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.decimals$}{letter}")
+}
+
 /// A difference of two numbers: `+45,678`, `-1`, `+0`.
 pub fn signed_count(n: i64) -> String {
     format!("{}{}", if n < 0 { '-' } else { '+' }, count(n.unsigned_abs()))
@@ -100,6 +115,11 @@ mod tests {
         assert_eq!(count(1000), "1,000");
         assert_eq!(count(1234567), "1,234,567");
         assert_eq!(signed_count(-1234), "-1,234");
+        assert_eq!([0, 99_999, 100_000, 999_499].map(brief_count), ["0", "99,999", "100k", "999k"]);
+        assert_eq!(
+            [999_500, 9_994_999, 9_995_000, 99_950_000].map(brief_count),
+            ["1.00M", "9.99M", "9.99M", "100M"]
+        );
         assert_eq!(signed_count(i64::MIN), "-9,223,372,036,854,775,808");
         assert_eq!(counted(1, "block"), "1 block");
         assert_eq!(percent(1, 3), "33.3%");

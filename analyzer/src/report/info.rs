@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::commands::{self, CommandLists};
 use super::human::printable;
 
 /// All that `tmtool info` says. The fields are the keys of its JSON.
@@ -47,6 +48,14 @@ pub struct Info {
     pub live_bytes_at_end: u64,
     /// Of the first process.
     pub live_blocks_at_end: u64,
+    /// Memory mappings, if there were any.
+    pub mappings: Option<MappingInfo>,
+    /// The domains that the program has made.
+    pub domains: Vec<DomainInfo>,
+    /// Blocks of such domains that the program told of, of all processes.
+    pub tracks: u64,
+    /// Those that it told were gone, of all processes.
+    pub untracks: u64,
     /// Events that could not be recorded.
     pub lost_events: u64,
     /// The same by reason.
@@ -55,6 +64,8 @@ pub struct Info {
     pub unknown_frees: u64,
     /// Blocks whose free is not in the recording, of all processes.
     pub missed_frees: u64,
+    /// Frees of blocks from before the tracing was started or cleared, of all processes.
+    pub forgotten_frees: u64,
     /// How many threads there were in all.
     pub threads: u64,
     /// How many processes there were.
@@ -75,8 +86,38 @@ pub struct Info {
     pub thread_list: Vec<ThreadInfo>,
     /// The loaded files by process and time.
     pub module_list: Vec<ModuleInfo>,
+    /// What the processes were told, marks, and labels.
+    #[serde(flatten)]
+    pub commands: CommandLists,
     /// The segments by kind.
     pub segments: SegmentInfo,
+}
+
+/// What was mapped; bytes and ranges are those of the first process.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the fields mean what those of Info mean")]
+pub struct MappingInfo {
+    /// Ranges that were mapped, moved or made longer, of all processes.
+    pub maps: u64,
+    /// Calls that took ranges or parts of them away, of all processes.
+    pub unmaps: u64,
+    pub bytes_at_end: u64,
+    pub ranges_at_end: u64,
+    pub peak_bytes: u64,
+    pub peak_ranges: u64,
+    pub peak_time_ns: u64,
+}
+
+/// A domain of the program's own, in the first process.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the fields mean what those of Info mean")]
+pub struct DomainInfo {
+    /// The program's number.
+    pub domain: u32,
+    /// Empty if it has none.
+    pub name: String,
+    pub live_bytes_at_end: u64,
+    pub live_blocks_at_end: u64,
 }
 
 /// Events that were lost for one reason.
@@ -198,7 +239,36 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
         let (unknown, missed) = (info.unknown_frees, info.missed_frees);
         writeln!(out, "unmatched      {unknown} frees of unknown blocks, {missed} frees not seen")?;
     }
+    write_domains(info, out)?;
     write_lists(info, out)
+}
+
+/// What is beside the heap, and what was not to be looked at.
+fn write_domains(info: &Info, out: &mut String) -> std::fmt::Result {
+    if info.forgotten_frees > 0 {
+        let n = info.forgotten_frees;
+        writeln!(out, "forgotten      {n} frees of blocks from before the tracing was started or cleared")?;
+    }
+    if let Some(mappings) = &info.mappings {
+        let MappingInfo { bytes_at_end, ranges_at_end, peak_bytes, peak_ranges, .. } = mappings;
+        let (maps, unmaps, peak_at) = (mappings.maps, mappings.unmaps, seconds(mappings.peak_time_ns));
+        write!(out, "mapped         {bytes_at_end} bytes in {ranges_at_end} ranges at end; ")?;
+        write!(out, "peak {peak_bytes} bytes in {peak_ranges} ranges at {peak_at}; ")?;
+        writeln!(out, "mapped {maps} times, unmapped {unmaps} times")?;
+    }
+    for domain in &info.domains {
+        let DomainInfo { domain: number, name, live_bytes_at_end, live_blocks_at_end } = domain;
+        let name = if name.is_empty() { String::new() } else { format!("{} ", printable(name)) };
+        writeln!(
+            out,
+            "domain         {name}({number}): {live_bytes_at_end} bytes in {live_blocks_at_end} blocks at end"
+        )?;
+    }
+    if info.tracks + info.untracks > 0 {
+        let (tracks, untracks) = (info.tracks, info.untracks);
+        writeln!(out, "tracked        {tracks} blocks by the program itself; {untracks} untracked")?;
+    }
+    Ok(())
 }
 
 fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
@@ -217,6 +287,7 @@ fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
             )?;
         }
     }
+    commands::write(&info.commands, out)?;
     writeln!(out, "\nthreads")?;
     for thread in &info.thread_list {
         let (name, start) = (printable(&thread.name), seconds(thread.start_ns));
@@ -230,7 +301,7 @@ fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn seconds(ns: u64) -> String {
+pub(super) fn seconds(ns: u64) -> String {
     format!("{:.3} s", ns as f64 / 1e9)
 }
 
@@ -252,6 +323,35 @@ mod tests {
         let text = text(&info);
         assert_eq!(text.matches("\nlive at end ").count(), 1, "{text}");
         assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn domains_are_shown_where_there_are_some() {
+        let plain = text(&Info::default());
+        let mappings =
+            MappingInfo { maps: 3, unmaps: 2, peak_bytes: 8192, peak_ranges: 2, ..MappingInfo::default() };
+        let domain =
+            |domain, name: &str| DomainInfo { domain, name: name.to_owned(), ..DomainInfo::default() };
+        let info = Info {
+            mappings: Some(mappings),
+            domains: vec![domain(77, "pool"), domain(5, "")],
+            tracks: 4,
+            forgotten_frees: 6,
+            ..Info::default()
+        };
+        let text = text(&info);
+        let new: Vec<&str> = text.lines().filter(|line| !plain.lines().any(|other| other == *line)).collect();
+        assert_eq!(
+            new,
+            [
+                "forgotten      6 frees of blocks from before the tracing was started or cleared",
+                "mapped         0 bytes in 0 ranges at end; peak 8192 bytes in 2 ranges at 0.000 s; \
+                 mapped 3 times, unmapped 2 times",
+                "domain         pool (77): 0 bytes in 0 blocks at end",
+                "domain         (5): 0 bytes in 0 blocks at end",
+                "tracked        4 blocks by the program itself; 0 untracked",
+            ]
+        );
     }
 
     #[test]

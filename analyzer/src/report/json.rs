@@ -96,6 +96,8 @@ pub(super) struct StatisticObject<'a> {
     average: f64,
     /// Of the snapshot's bytes, 0 to 1; more only in cumulative statistics of recursion.
     share: f64,
+    /// Of groups by label.
+    tag: Option<&'a str>,
     traceback: Vec<FrameObject<'a>>,
 }
 
@@ -105,6 +107,7 @@ struct StatisticDiffObject<'a> {
     size_diff: i64,
     count: u64,
     count_diff: i64,
+    tag: Option<&'a str>,
     traceback: Vec<FrameObject<'a>>,
 }
 
@@ -125,6 +128,7 @@ pub(super) fn statistic(stat: &Statistic, whole: u64) -> StatisticObject<'_> {
         count: stat.count,
         average: ratio(stat.size, stat.count),
         share: ratio(stat.size, whole),
+        tag: stat.tag.as_deref(),
         traceback: frames(&stat.traceback),
     }
 }
@@ -135,6 +139,7 @@ fn statistic_diff(diff: &StatisticDiff) -> StatisticDiffObject<'_> {
         size_diff: diff.size_diff,
         count: diff.count,
         count_diff: diff.count_diff,
+        tag: diff.tag.as_deref(),
         traceback: frames(&diff.traceback),
     }
 }
@@ -195,7 +200,7 @@ mod tests {
                 "report": "stats", "version": 1, "key": "traceback", "cumulative": null, "n_groups": 3,
                 "snapshot": {"size": 67_104, "count": 1_027, "traceback_limit": 16, "origin": null},
                 "statistics": [{
-                    "size": 64_000, "count": 1_000, "average": 64.0, "share": null,
+                    "size": 64_000, "count": 1_000, "average": 64.0, "share": null, "tag": null,
                     "traceback": [
                         {"filename": "src/main.c", "lineno": 9, "function": "main", "module": null},
                         {

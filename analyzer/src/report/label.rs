@@ -13,6 +13,8 @@ use crate::model::{Frame, KeyType, Traceback};
 /// Below this many characters a function's name says nothing.
 const FUNCTION_WIDTH_MIN: usize = 12;
 const GAP: &str = "  ";
+/// What the blocks without a label are called.
+pub const NO_TAG: &str = "(no tag)";
 
 /// `file:line`, or the file alone where there is no line.
 pub fn location(frame: &Frame) -> String {
@@ -27,8 +29,19 @@ pub fn function(frame: &Frame, is_full: bool) -> Option<String> {
 }
 
 /// What a group is called: its innermost frame's place and function, in at most `width` characters (`None`: no limit).
-/// Of groups of functions the function comes first. `is_full` shows all, whatever the width.
-pub fn group(traceback: &Traceback, key_type: KeyType, width: Option<usize>, is_full: bool) -> String {
+/// Of groups of functions the function comes first; groups by label are called by it. `is_full` shows all, whatever the
+/// width.
+pub fn group(
+    traceback: &Traceback,
+    tag: Option<&str>,
+    key_type: KeyType,
+    width: Option<usize>,
+    is_full: bool,
+) -> String {
+    if key_type == KeyType::Tag {
+        let tag = printable(tag.unwrap_or(NO_TAG));
+        return width.filter(|_| !is_full).map_or(tag.clone(), |width| keep_start(&tag, width));
+    }
     let unknown = Frame::unknown();
     let frame = traceback.most_recent().unwrap_or(&unknown);
     let location = location(frame);
@@ -92,7 +105,7 @@ mod tests {
     ) -> String {
         let mut frame = Frame::new(filename, 12);
         frame.function = Some(function.into());
-        group(&Traceback::new(vec![frame, Frame::new("main.c", 1)], None), key_type, width, is_full)
+        group(&Traceback::new(vec![frame, Frame::new("main.c", 1)], None), None, key_type, width, is_full)
     }
 
     #[test]
@@ -136,6 +149,16 @@ mod tests {
     #[test]
     fn a_frame_without_a_line_is_its_name() {
         assert_eq!(location(&Frame::new("libc.so.6+0x1234", 0)), "libc.so.6+0x1234");
-        assert_eq!(group(&Traceback::new(vec![], None), KeyType::Lineno, None, false), "<unknown>");
+        assert_eq!(group(&Traceback::new(vec![], None), None, KeyType::Lineno, None, false), "<unknown>");
+    }
+
+    #[test]
+    fn a_label_is_its_own_name() {
+        let nothing = Traceback::new(vec![], None);
+        let at = |tag, width, is_full| group(&nothing, tag, KeyType::Tag, width, is_full);
+        assert_eq!(at(None, None, false), "(no tag)");
+        assert_eq!(at(Some("GET /a/quite/long/path"), Some(12), false), "GET /a/qu...");
+        assert_eq!(at(Some("GET /a/quite/long/path"), Some(12), true), "GET /a/quite/long/path");
+        assert_eq!(at(Some("a\nb"), None, true), printable("a\nb"));
     }
 }

@@ -1,5 +1,6 @@
 //! What users read: data in, text or JSON out. Nothing here reads files, terminals or clocks.
 
+pub mod commands;
 pub mod csv;
 pub mod diff;
 pub mod header;

@@ -45,7 +45,7 @@ pub fn text(peak: &Peak<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
     if let Some((bytes, thread, traceback)) = last {
         let start = format!("Its last block: {} by thread {}, ", size(*bytes), printable(thread));
         let room = style.width.map(|width| width.saturating_sub(start.chars().count()).max(20));
-        text += &format!("{start}{}\n", label::group(traceback, KeyType::Lineno, room, style.is_full));
+        text += &format!("{start}{}\n", label::group(traceback, None, KeyType::Lineno, room, style.is_full));
     }
     text + &stats::groups(&peak.stats, style, source)
 }

@@ -53,7 +53,13 @@ pub(super) fn group_noun(key_type: KeyType) -> &'static str {
         KeyType::Traceback => "stack",
         KeyType::Function => "function",
         KeyType::Module => "module",
+        KeyType::Tag => "tag",
     }
+}
+
+/// What stands above the groups' names.
+pub(super) fn label_heading(key_type: KeyType) -> &'static str {
+    if key_type == KeyType::Tag { "TAG" } else { "LOCATION" }
 }
 
 fn shown_line(stats: &Stats<'_>) -> String {
@@ -92,12 +98,12 @@ fn by_place(stats: &Stats<'_>, style: &Style) -> String {
                 human::count(stat.count),
                 human::average(stat.size, stat.count),
             ];
-            (cells, &stat.traceback)
+            (cells, stat)
         })
         .collect();
-    let headings = ["SIZE", "SHARE", "COUNT", "AVERAGE", "LOCATION"];
-    table::text(&headings, &rows, style, |traceback, width| {
-        label::group(traceback, stats.key_type, width, style.is_full)
+    let headings = ["SIZE", "SHARE", "COUNT", "AVERAGE", label_heading(stats.key_type)];
+    table::text(&headings, &rows, style, |stat, width| {
+        label::group(&stat.traceback, stat.tag.as_deref(), stats.key_type, width, style.is_full)
     })
 }
 
@@ -196,6 +202,26 @@ Shown: 1 of 3 stacks, 62.5 KiB in 1,000 blocks (95.4%)
 1. 62.5 KiB (95.4%) in 1,000 blocks, average 64 B
   File \"src/main.c\", line 9, in main
   File \"/home/user/quite/long/path/of/a/project/src/node.cpp\", line 1234, in Node::make(..)
+"
+        );
+    }
+
+    #[test]
+    fn by_label() {
+        let (_, mut new) = snapshots();
+        for trace in new.traces.iter_mut().filter(|trace| trace.size == 80) {
+            trace.tag = Some("GET /orders".into());
+        }
+        assert_eq!(
+            report(&new, KeyType::Tag, Cumulative::Off, 20, NARROW),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
+Shown: 2 of 2 tags, 65.5 KiB in 1,027 blocks (100.0%)
+
+    SIZE  SHARE  COUNT  AVERAGE  TAG
+63.5 KiB  96.9%  1,001     65 B  (no tag)
+  2080 B   3.1%     26     80 B  GET /orders
 "
         );
     }

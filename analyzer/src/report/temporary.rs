@@ -106,11 +106,13 @@ fn histogram(decades: &[Decade], key_type: KeyType, style: &Style) -> String {
         let bar = format!("{:<width$}", "#".repeat(n_marks as usize), width = BAR_WIDTH as usize);
         let share = percent(decade.count, whole);
         let cells = vec![lifetime, count(decade.count), share, bar, size(decade.size)];
-        rows.push((cells, decade.most.as_ref().map(|most| &most.traceback)));
+        rows.push((cells, decade.most.as_ref()));
     }
     let headings = ["LIFETIME", "COUNT", "SHARE", "", "SIZE", "MOST"];
-    let label = |traceback: &Option<_>, width| {
-        traceback.map_or(String::new(), |traceback| label::group(traceback, key_type, width, style.is_full))
+    let label = |most: &Option<&Statistic>, width| {
+        most.map_or(String::new(), |most| {
+            label::group(&most.traceback, most.tag.as_deref(), key_type, width, style.is_full)
+        })
     };
     table::text(&headings, &rows, style, label).lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -139,7 +141,7 @@ mod tests {
         let snapshot = Summary::of(&new);
         let stats = Stats { snapshot, key_type, cumulative, statistics: &statistics, limit: Some(1) };
         let traceback = Traceback::new(vec![Frame::new("src/table.c", 57)], None);
-        let most = Some(Statistic { traceback, size: 90, count: 3 });
+        let most = Some(Statistic { traceback, tag: None, size: 90, count: 3 });
         let decades = [
             Decade { below_ns: Some(1_000), size: 100_000, count: 3_000, most },
             Decade { below_ns: Some(10_000), size: 0, count: 0, most: None },

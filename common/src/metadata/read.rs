@@ -111,6 +111,7 @@ impl Module<'_> {
 pub struct Records<'a> {
     /// What is not read yet.
     bytes: &'a [u8],
+    /// How many bytes there were at first.
     len: usize,
     has_unfinished: bool,
 }
@@ -133,13 +134,11 @@ impl<'a> Records<'a> {
     pub fn has_unfinished(&self) -> bool {
         self.has_unfinished
     }
-}
 
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<Metadata<'a>, DecodeError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next record and where it starts, in bytes from the start of what was given.
+    pub fn next_with_place(&mut self) -> Option<(usize, Result<Metadata<'a>, DecodeError>)> {
         loop {
+            let place = self.len - self.bytes.len();
             let first = u64_at(self.bytes, 0).ok()?;
             if first == 0 {
                 // Claimed, and its first word is not written: records stand at multiples of a word.
@@ -150,17 +149,26 @@ impl<'a> Iterator for Records<'a> {
             let (len, kind) = (first as u32 as usize, (first >> 32) as u16);
             if len < WORD_BYTES || len % WORD_BYTES != 0 || len > self.bytes.len() {
                 self.bytes = &[];
-                return Some(Err(DecodeError::Invalid { field: "metadata length", found: len as u64 }));
+                let error = DecodeError::Invalid { field: "metadata length", found: len as u64 };
+                return Some((place, Err(error)));
             }
             let (record, rest) = self.bytes.split_at(len);
             self.bytes = rest;
             self.has_unfinished |= kind == PENDING;
             match parse(kind, record) {
-                Ok(Some(metadata)) => return Some(Ok(metadata)),
+                Ok(Some(metadata)) => return Some((place, Ok(metadata))),
                 Ok(None) => {}
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Some((place, Err(error))),
             }
         }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Metadata<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_with_place().map(|(_, record)| record)
     }
 }
 
@@ -321,6 +329,8 @@ mod tests {
             stamp: Stamp(9),
         };
         assert_eq!(found, [Ok(expected)]);
+        // Behind 24 bytes of nothing and a record of 32.
+        assert_eq!(Records::new(&bytes).next_with_place(), Some((56, Ok(expected))));
     }
 
     #[test]

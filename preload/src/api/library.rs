@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use tm_common::query::{FILE_NAME, QueryApi, SYMBOL};
 
-use crate::sys::loader;
+use crate::sys::loader::{self, Library};
 use crate::sys::message::Message;
 
 static API: AtomicPtr<QueryApi> = AtomicPtr::new(core::ptr::null_mut());
@@ -14,13 +14,12 @@ static SAID: AtomicBool = AtomicBool::new(false);
 ///
 /// Two threads may load it at once, which is one load to the loader. Called muted.
 pub fn api() -> Option<&'static QueryApi> {
-    // Acquire: receives the table as the loader has made it.
     if let Some(api) = known() {
         return Some(api);
     }
     let path = loader::beside(FILE_NAME);
-    let library = loader::open(path.as_c_str());
-    let api: *mut QueryApi = loader::symbol(library, SYMBOL).cast();
+    let library = Library::open(path.as_c_str());
+    let api: *mut QueryApi = library.map_or(core::ptr::null_mut(), |library| library.symbol(SYMBOL)).cast();
     // SAFETY: null, or the table of that name, whose first field is its size in every version.
     let is_fit = unsafe { api.as_ref() }.is_some_and(|api| api.size == size_of::<QueryApi>());
     // Relaxed: decides who speaks.

@@ -3,17 +3,11 @@
 //! Each has an unwind table, which a naked function gets only if it says so: a signal or a cancellation may come in it.
 
 /// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
+///
+/// With `or $function`, it jumps to that real function while nothing is recorded: what an idle process pays for a hook. Not
+/// for functions that take blocks, which may be of the early arena.
 macro_rules! stub {
-    ($name:ident, 1, $target:path) => {
-        stub!(@ $name, $target, "mov x1, x30", "mov x2, sp", "mov x3, x29");
-    };
-    ($name:ident, 2, $target:path) => {
-        stub!(@ $name, $target, "mov x2, x30", "mov x3, sp", "mov x4, x29");
-    };
-    ($name:ident, 3, $target:path) => {
-        stub!(@ $name, $target, "mov x3, x30", "mov x4, sp", "mov x5, x29");
-    };
-    (@ $name:ident, $target:path, $($line:literal),*) => {
+    ($name:ident or $function:ident, $n:tt, $target:path) => {
         /// The hook of the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -21,8 +15,94 @@ macro_rules! stub {
             core::arch::naked_asm!(
                 ".cfi_startproc",
                 "bti c",
-                $($line,)*
+                "adrp x9, {session}",
+                "add x9, x9, :lo12:{session}",
+                "ldr x10, [x9, {control}]",
+                "ldr w10, [x10]",
+                "cmp w10, {idle}",
+                "b.ne 2f",
+                // A forked child that has not noticed goes the long way.
+                "ldr x10, [x9, {own}]",
+                "ldr w10, [x10]",
+                "cbz w10, 2f",
+                "adrp x9, {addresses}",
+                "add x9, x9, :lo12:{addresses}",
+                "ldr x9, [x9, {place}]",
+                "cbz x9, 2f",
+                "br x9",
+                "2:",
+                stub!(@first $n),
+                stub!(@second $n),
+                stub!(@third $n),
                 "b {target}",
+                ".cfi_endproc",
+                session = sym $crate::session::SESSION,
+                control = const $crate::session::CONTROL_OFFSETS.0,
+                own = const $crate::session::CONTROL_OFFSETS.1,
+                idle = const tm_common::metadata::control::IDLE,
+                addresses = sym $crate::real::ADDRESSES,
+                place = const 8 * tm_common::functions::Function::$function as usize,
+                target = sym $target,
+            )
+        }
+    };
+    (@first 1) => { "mov x1, x30" };
+    (@second 1) => { "mov x2, sp" };
+    (@third 1) => { "mov x3, x29" };
+    (@first 2) => { "mov x2, x30" };
+    (@second 2) => { "mov x3, sp" };
+    (@third 2) => { "mov x4, x29" };
+    (@first 3) => { "mov x3, x30" };
+    (@second 3) => { "mov x4, sp" };
+    (@third 3) => { "mov x5, x29" };
+    ($name:ident, $n:tt, $target:path) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "bti c",
+                stub!(@first $n),
+                stub!(@second $n),
+                stub!(@third $n),
+                "b {target}",
+                ".cfi_endproc",
+                target = sym $target,
+            )
+        }
+    };
+}
+
+/// Exports `$name`, a function of up to six integer arguments, variadic too, which calls `$target` with these six and, as
+/// arguments seven to nine, pc, sp, fp. Its own frame is no part of the stack that is walked: the state is the caller's.
+///
+/// ```text
+///  [sp + 16] x30     at the call; pc and sp go in x6 and x7
+///  [sp]      fp
+/// ```
+macro_rules! stub_wide {
+    ($name:ident, $target:path) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "bti c",
+                "mov x6, x30",
+                "mov x7, sp",
+                "sub sp, sp, 32",
+                ".cfi_def_cfa_offset 32",
+                "str x29, [sp]",
+                "str x30, [sp, 16]",
+                ".cfi_offset x30, -16",
+                "bl {target}",
+                "ldr x30, [sp, 16]",
+                ".cfi_restore x30",
+                "add sp, sp, 32",
+                ".cfi_def_cfa_offset 0",
+                "ret",
                 ".cfi_endproc",
                 target = sym $target,
             )
@@ -121,4 +201,4 @@ macro_rules! stub_before {
     };
 }
 pub(crate) use stub;
-pub(super) use {stub_before, stub_new};
+pub(super) use {stub_before, stub_new, stub_wide};

@@ -8,11 +8,11 @@ use super::caller;
 use super::stub::stub;
 use crate::{real, recorder};
 
-stub!(posix_memalign, 3, on_posix_memalign);
-stub!(aligned_alloc, 2, on_aligned_alloc);
-stub!(memalign, 2, on_memalign);
-stub!(valloc, 1, on_valloc);
-stub!(pvalloc, 1, on_pvalloc);
+stub!(posix_memalign or PosixMemalign, 3, on_posix_memalign);
+stub!(aligned_alloc or AlignedAlloc, 2, on_aligned_alloc);
+stub!(memalign or Memalign, 2, on_memalign);
+stub!(valloc or Valloc, 1, on_valloc);
+stub!(pvalloc or Pvalloc, 1, on_pvalloc);
 
 extern "C" fn on_posix_memalign(
     place: *mut *mut c_void,

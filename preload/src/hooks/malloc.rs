@@ -8,8 +8,8 @@ use super::caller;
 use super::stub::stub;
 use crate::{real, recorder};
 
-stub!(malloc, 1, on_malloc);
-stub!(calloc, 2, on_calloc);
+stub!(malloc or Malloc, 1, on_malloc);
+stub!(calloc or Calloc, 2, on_calloc);
 stub!(realloc, 2, on_realloc);
 stub!(reallocarray, 3, on_reallocarray);
 
@@ -54,18 +54,21 @@ fn reallocate(
     size: usize,
     caller: crate::unwind::Caller,
 ) -> *mut c_void {
+    if !recorder::is_on() {
+        return real::realloc(old, size);
+    }
     if old.is_null() || real::is_early(old) {
         let new = real::realloc(old, size);
         recorder::allocated(function, new, size, caller);
         return new;
     }
-    let begin = recorder::begin_reallocation();
+    let begin = recorder::begin_release();
     let new = real::realloc(old, size);
     if !new.is_null() {
         recorder::reallocated(old, new, size, begin, caller);
     } else if size == 0 {
         // The C library has freed the block; a failure leaves it alone, and cannot happen for size 0.
-        recorder::freed_at(function, old, Some(begin));
+        recorder::freed_at(function, old, begin);
     }
     new
 }

@@ -1,7 +1,7 @@
 //! Layer 7: the exported symbols, one for each function of [`tm_common::functions`], and nothing else.
 //!
 //! Every hook has the same shape: call the real function, tell the recorder, return; `free` the other way round, and
-//! `realloc` on both sides, because another thread may get the address the moment the real function gives it up.
+//! `realloc` and `munmap` on both sides, because another thread may get the address the moment the real function gives it up.
 //! Hooks that need the caller's stack are entered through a stub that notes the caller's state and jumps on: so no
 //! frame of ours is ever on the stack that is walked.
 
@@ -15,6 +15,7 @@ pub mod aligned;
 pub mod cxx;
 pub mod exec;
 pub mod malloc;
+pub mod mappings;
 pub mod system;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

@@ -3,17 +3,11 @@
 //! Each has an unwind table, which a naked function gets only if it says so: a signal or a cancellation may come in it.
 
 /// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
+///
+/// With `or $function`, it jumps to that real function while nothing is recorded: what an idle process pays for a hook. Not
+/// for functions that take blocks, which may be of the early arena.
 macro_rules! stub {
-    ($name:ident, 1, $target:path) => {
-        stub!(@ $name, $target, "mov rsi, [rsp]", "lea rdx, [rsp + 8]", "mov rcx, rbp");
-    };
-    ($name:ident, 2, $target:path) => {
-        stub!(@ $name, $target, "mov rdx, [rsp]", "lea rcx, [rsp + 8]", "mov r8, rbp");
-    };
-    ($name:ident, 3, $target:path) => {
-        stub!(@ $name, $target, "mov rcx, [rsp]", "lea r8, [rsp + 8]", "mov r9, rbp");
-    };
-    (@ $name:ident, $target:path, $($line:literal),*) => {
+    ($name:ident or $function:ident, $n:tt, $target:path) => {
         /// The hook of the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -21,8 +15,90 @@ macro_rules! stub {
             core::arch::naked_asm!(
                 ".cfi_startproc",
                 "endbr64",
-                $($line,)*
+                "mov rax, [rip + {session} + {control}]",
+                "cmp dword ptr [rax], {idle}",
+                "jne 2f",
+                // A forked child that has not noticed goes the long way.
+                "mov rax, [rip + {session} + {own}]",
+                "cmp dword ptr [rax], 0",
+                "je 2f",
+                "mov rax, [rip + {addresses} + {place}]",
+                "test rax, rax",
+                "jz 2f",
+                "jmp rax",
+                "2:",
+                stub!(@first $n),
+                stub!(@second $n),
+                stub!(@third $n),
                 "jmp {target}",
+                ".cfi_endproc",
+                session = sym $crate::session::SESSION,
+                control = const $crate::session::CONTROL_OFFSETS.0,
+                own = const $crate::session::CONTROL_OFFSETS.1,
+                idle = const tm_common::metadata::control::IDLE,
+                addresses = sym $crate::real::ADDRESSES,
+                place = const 8 * tm_common::functions::Function::$function as usize,
+                target = sym $target,
+            )
+        }
+    };
+    (@first 1) => { "mov rsi, [rsp]" };
+    (@second 1) => { "lea rdx, [rsp + 8]" };
+    (@third 1) => { "mov rcx, rbp" };
+    (@first 2) => { "mov rdx, [rsp]" };
+    (@second 2) => { "lea rcx, [rsp + 8]" };
+    (@third 2) => { "mov r8, rbp" };
+    (@first 3) => { "mov rcx, [rsp]" };
+    (@second 3) => { "lea r8, [rsp + 8]" };
+    (@third 3) => { "mov r9, rbp" };
+    ($name:ident, $n:tt, $target:path) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                stub!(@first $n),
+                stub!(@second $n),
+                stub!(@third $n),
+                "jmp {target}",
+                ".cfi_endproc",
+                target = sym $target,
+            )
+        }
+    };
+}
+
+/// Exports `$name`, a function of up to six integer arguments, variadic too, which calls `$target` with these six and, as
+/// arguments seven to nine, pc, sp, fp. Its own frame is no part of the stack that is walked: the state is the caller's.
+///
+/// ```text
+///  [rsp + 16] fp     at the call; the three words keep it aligned
+///  [rsp +  8] sp
+///  [rsp]      pc
+/// ```
+macro_rules! stub_wide {
+    ($name:ident, $target:path) => {
+        /// The hook of the C function of this name.
+        #[unsafe(naked)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                "mov rax, [rsp]",
+                "lea r10, [rsp + 8]",
+                "push rbp",
+                ".cfi_adjust_cfa_offset 8",
+                "push r10",
+                ".cfi_adjust_cfa_offset 8",
+                "push rax",
+                ".cfi_adjust_cfa_offset 8",
+                "call {target}",
+                "add rsp, 24",
+                ".cfi_adjust_cfa_offset -24",
+                "ret",
                 ".cfi_endproc",
                 target = sym $target,
             )
@@ -130,4 +206,4 @@ macro_rules! stub_before {
     };
 }
 pub(crate) use stub;
-pub(super) use {stub_before, stub_new};
+pub(super) use {stub_before, stub_new, stub_wide};

@@ -117,7 +117,7 @@ impl Recording {
             epoch: self.own_epoch().0,
             parent_epoch: parent.map_or(0, |(_, epoch)| epoch.0),
             start_stamp: start.0,
-            process_start: crate::sys::process::start_ticks(pid),
+            process_start: crate::sys::process::own_start_ticks(),
             end_stamp: AtomicU64::new(0),
             ended: AtomicU32::new(0),
             control: AtomicU32::new(0),

@@ -143,9 +143,9 @@ impl Recording {
             machine: arch::MACHINE,
             clock_kind: clock_kind as u8,
             clock_shift,
-            page_bytes: process::InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096) as u32,
+            page_bytes: process::page_bytes() as u32,
             pid,
-            process_start: process::start_ticks(pid),
+            process_start: process::own_start_ticks(),
             run: config.run,
             n_frames_max: config.n_frames_max,
             unwind: u32::from(config.frame_pointers_only),
@@ -170,7 +170,7 @@ impl Recording {
             // Number 0 is no tag.
             n_tags: AtomicU32::new(1),
             n_spaces: AtomicU32::new(Space::FIRST_OWN.0.into()),
-            requests: [const { MappedRequest::FREE }; REQUESTS_MAX],
+            requests: [const { MappedRequest::free() }; REQUESTS_MAX],
         }
     }
 }

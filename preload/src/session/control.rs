@@ -44,6 +44,10 @@ pub enum State {
 }
 
 impl Control {
+    /// Where the pointers to the two words stand.
+    pub const OFFSETS: (usize, usize) =
+        (core::mem::offset_of!(Control, control), core::mem::offset_of!(Control, own));
+
     /// Before the start.
     pub const fn new() -> Control {
         Control {

@@ -60,6 +60,13 @@ pub struct Session {
     latest_command: AtomicU64,
 }
 
+/// Where in the session the pointers to the two words of [`control`] stand, for the stubs.
+pub const CONTROL_OFFSETS: (usize, usize) = {
+    let (control, own) = Control::OFFSETS;
+    let at = core::mem::offset_of!(Session, control);
+    (at + control, at + own)
+};
+
 /// The process's session.
 pub static SESSION: Session = Session {
     control: Control::new(),

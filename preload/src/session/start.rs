@@ -107,7 +107,7 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
     let page: *mut AtomicU32 = pages::zeroed(1);
     // SAFETY: fresh zeroed memory, or null.
     let word = unsafe { page.as_ref() }?;
-    let page_bytes = InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
+    let page_bytes = process::page_bytes();
     if syscall::madvise(page.cast(), page_bytes, libc::MADV_WIPEONFORK).is_err() {
         Message::start("this kernel is older than 4.14: do not fork, or the child's events are mixed up")
             .say();

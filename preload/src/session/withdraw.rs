@@ -23,7 +23,7 @@ pub fn withdraw_cxx_unless_needed() {
     // All of them stand in one table of a few pages, which is made writable once.
     let ends = symbols.clone().map(|symbol| (symbol as usize, symbol.wrapping_add(1) as usize));
     let Some((first, end)) = ends.reduce(|one, two| (one.0.min(two.0), one.1.max(two.1))) else { return };
-    let page_bytes = process::InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
+    let page_bytes = process::page_bytes();
     let start = first & !(page_bytes - 1);
     if syscall::mprotect(start, end - start, libc::PROT_READ | libc::PROT_WRITE).is_err() {
         return;

@@ -6,6 +6,7 @@ use core::ffi::CStr;
 use core::ops::Range;
 
 use super::link_map::LinkMap;
+use super::process::InitialStack;
 
 /// An entry of a dynamic section.
 #[repr(C)]
@@ -149,6 +150,11 @@ impl Image {
     /// Those of `map`, whose file header stands at `map_start` (by default at its bias, where it is in every object
     /// but a program that is not position-independent).
     pub fn of(map: &LinkMap, map_start: Option<usize>) -> Option<Image> {
+        if map.name().is_empty()
+            && let Some(program) = Image::of_program(map.bias)
+        {
+            return Some(program);
+        }
         let header_at = map_start.unwrap_or(map.bias);
         if header_at == 0 {
             return None;
@@ -163,6 +169,19 @@ impl Image {
             let headers = core::slice::from_raw_parts(first, usize::from((*header).e_phnum));
             Some(Image { bias: map.bias, headers })
         }
+    }
+
+    /// The program's, as the kernel told it, which is added `bias` to. The loader takes each segment of a program with
+    /// holes between them for itself, so that the file header cannot be found from any. `None` if what the kernel
+    /// started is a loader, which has loaded the program then.
+    fn of_program(bias: usize) -> Option<Image> {
+        let stack = InitialStack::current();
+        let first = stack.auxiliary(libc::AT_PHDR)? as *const ProgramHeader;
+        let count = stack.auxiliary(libc::AT_PHNUM)?;
+        // SAFETY: the headers are part of a loadable segment of what the kernel has started.
+        let headers = unsafe { core::slice::from_raw_parts(first, count) };
+        let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR)?;
+        (bias.wrapping_add(own.p_vaddr as usize) == first as usize).then_some(Image { bias, headers })
     }
 
     /// What is added to virtual addresses.

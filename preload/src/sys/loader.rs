@@ -56,30 +56,37 @@ pub fn beside(name: &str) -> Text<PATH_BYTES> {
     path
 }
 
-/// `dlopen` of `path`, with its names hidden from others; null if it fails.
-pub fn open(path: &CStr) -> *mut c_void {
-    // Relaxed: see `remember`.
-    let address = LOADER.dlopen.load(Ordering::Relaxed);
-    if address.is_null() {
-        return address;
-    }
-    // SAFETY: the address is that function's.
-    let dlopen: unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void =
-        unsafe { core::mem::transmute(address) };
-    // SAFETY: a C string; the library's constructors are its own business.
-    unsafe { dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) }
-}
+/// A library that was loaded and stays.
+#[derive(Clone, Copy, Debug)]
+pub struct Library(*mut c_void);
 
-/// `dlsym` of `name` in a library that [`open`] has loaded; null if it has none.
-pub fn symbol(library: *mut c_void, name: &CStr) -> *mut c_void {
-    // Relaxed: see `remember`.
-    let address = LOADER.dlsym.load(Ordering::Relaxed);
-    if address.is_null() || library.is_null() {
-        return core::ptr::null_mut();
+impl Library {
+    /// `dlopen` of `path`, with its names hidden from others; `None` if it fails.
+    pub fn open(path: &CStr) -> Option<Library> {
+        // Relaxed: see `remember`.
+        let address = LOADER.dlopen.load(Ordering::Relaxed);
+        if address.is_null() {
+            return None;
+        }
+        // SAFETY: the address is that function's.
+        let dlopen: unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void =
+            unsafe { core::mem::transmute(address) };
+        // SAFETY: a C string; the library's constructors are its own business.
+        let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        (!handle.is_null()).then_some(Library(handle))
     }
-    // SAFETY: the address is that function's.
-    let dlsym: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void =
-        unsafe { core::mem::transmute(address) };
-    // SAFETY: a handle and a C string.
-    unsafe { dlsym(library, name.as_ptr()) }
+
+    /// `dlsym` of `name`; null if it has none.
+    pub fn symbol(self, name: &CStr) -> *mut c_void {
+        // Relaxed: see `remember`.
+        let address = LOADER.dlsym.load(Ordering::Relaxed);
+        if address.is_null() {
+            return address;
+        }
+        // SAFETY: the address is that function's.
+        let dlsym: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void =
+            unsafe { core::mem::transmute(address) };
+        // SAFETY: a handle of `dlopen`'s and a C string.
+        unsafe { dlsym(self.0, name.as_ptr()) }
+    }
 }

@@ -1,6 +1,7 @@
 //! What the process was started with, found without libc: it may not be initialised when the first hook runs.
 
 use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::text::{Text, parse_number};
 use super::{files, syscall};
@@ -75,6 +76,20 @@ impl InitialStack {
     }
 }
 
+/// The kernel's unit of memory in bytes, a power of two. Looked up once: a program may write over its environment later.
+#[inline]
+pub fn page_bytes() -> usize {
+    static FOUND: AtomicUsize = AtomicUsize::new(0);
+    // Relaxed: the same number for all, and nothing is published with it.
+    let found = FOUND.load(Ordering::Relaxed);
+    if found != 0 {
+        return found;
+    }
+    let found = InitialStack::current().auxiliary(libc::AT_PAGESZ).unwrap_or(4096);
+    FOUND.store(found, Ordering::Relaxed);
+    found
+}
+
 /// # Safety
 /// `pointer` is null or a C string that lives as long as the process.
 unsafe fn c_string(pointer: *const c_char) -> Option<&'static CStr> {
@@ -105,8 +120,18 @@ pub fn executable<const N: usize>() -> Text<N> {
 pub fn start_ticks(pid: u32) -> u64 {
     let mut path = Text::<32>::EMPTY;
     path.push(b"/proc/").push_number(u64::from(pid)).push(b"/stat");
+    start_in(path.as_c_str())
+}
+
+/// When this process started. In a pid namespace whose `/proc` is still that of another one, its pid is somebody else
+/// there.
+pub fn own_start_ticks() -> u64 {
+    start_in(c"/proc/self/stat")
+}
+
+fn start_in(path: &CStr) -> u64 {
     let mut buffer = [0; 512];
-    let stat = files::read_start(path.as_c_str(), &mut buffer);
+    let stat = files::read_start(path, &mut buffer);
     // The second field is the name in parentheses, which may contain anything; field 3 follows the last one.
     let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |place| place + 2);
     let mut fields = stat.get(after_name..).unwrap_or(&[]).split(|&byte| byte == b' ');

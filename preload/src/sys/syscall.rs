@@ -225,6 +225,44 @@ pub unsafe fn munmap(address: *mut u8, len: usize) {
     }
 }
 
+/// `mmap` for the target, with its arguments.
+///
+/// # Safety
+/// As the target's call: MAP_FIXED replaces what is there.
+pub unsafe fn mmap_for_target(arguments: [usize; 6]) -> Result<usize> {
+    let [address, size, protection, flags, fd, offset] = arguments;
+    // SAFETY: the caller's.
+    unsafe { call!(SYS_mmap, address, size, protection, flags, fd, offset) }
+}
+
+/// `munmap` for the target.
+///
+/// # Safety
+/// As the target's call.
+pub unsafe fn munmap_for_target(address: usize, size: usize) -> Result<usize> {
+    // SAFETY: the caller's.
+    unsafe { call!(SYS_munmap, address, size) }
+}
+
+/// `mremap` for the target.
+///
+/// # Safety
+/// As the target's call.
+pub unsafe fn mremap_for_target(arguments: [usize; 5]) -> Result<usize> {
+    let [old, old_size, new_size, flags, new] = arguments;
+    // SAFETY: the caller's.
+    unsafe { call!(SYS_mremap, old, old_size, new_size, flags, new) }
+}
+
+/// `brk`: the break, which is `wanted` if the kernel has granted it.
+///
+/// # Safety
+/// As the target's call: what lies behind a lower break is gone.
+pub unsafe fn brk(wanted: usize) -> usize {
+    // SAFETY: the caller's.
+    unsafe { call!(SYS_brk, wanted) }.unwrap_or(0)
+}
+
 /// `madvise`.
 pub fn madvise(address: *mut u8, len: usize, advice: i32) -> Result<usize> {
     // SAFETY: only used on pages of this library, whose content may go where the advice says so.

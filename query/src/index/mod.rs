@@ -1,14 +1,14 @@
 //! Which block holds an address: the starts of the live blocks in order. What a start belongs to, the live table knows.
 //!
 //! ```text
-//! small blocks (up to 1 KiB, at multiples of 8)   a bit each by page: the start is in the address's page or the one before
+//! small blocks (up to 1 KiB, at multiples of 8)   a bit each: the start is at most 1 KiB, or 128 bits, before the address
 //! all others                                      a balanced tree of starts
 //! ```
 
-mod page_bits;
+mod granules;
 mod space_index;
 
-pub use page_bits::PageBits;
+pub use granules::Granules;
 pub use space_index::SpaceIndex;
 
 use tm_analyzer::replay::{Account, Block, Tables};
@@ -58,7 +58,7 @@ impl Index {
         self.own.get_mut(place).map_or(&mut self.heap, |(_, index)| index)
     }
 
-    /// Where in `space` the block that holds `address` may start, the likeliest first.
+    /// The C allocator's blocks.
     #[inline]
     pub fn heap(&self) -> &SpaceIndex {
         &self.heap
@@ -74,9 +74,14 @@ impl Index {
 /// The block of `space`, with its index, that holds `address`. A block of no bytes holds its start.
 #[inline]
 pub fn holding(tables: &Tables, space: Space, index: &SpaceIndex, address: u64) -> Option<Block> {
-    let block_at = |start: u64| tables.get(space, Address(start)).filter(|block| holds(block, address));
-    let (small, other) = index.candidates(address);
-    small.and_then(block_at).or_else(|| other().and_then(block_at))
+    let small = index.small_start(address).and_then(|start| holding_from(tables, space, start, address));
+    small.or_else(|| holding_from(tables, space, index.other_start(address)?, address))
+}
+
+/// The block of `space` that starts at `start`, if it holds `address`.
+#[inline]
+pub fn holding_from(tables: &Tables, space: Space, start: u64, address: u64) -> Option<Block> {
+    tables.get(space, Address(start)).filter(|block| holds(block, address))
 }
 
 #[inline]

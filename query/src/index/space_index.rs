@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::PageBits;
+use super::Granules;
 
-/// The largest block whose start is a bit: small enough that it reaches at most into the next page, and large enough that
-/// a page of such blocks has several.
+/// The largest block whose start is a bit: small enough that few bits are to be looked at, and large enough that most blocks
+/// are.
 const SMALL_BYTES_MAX: u64 = 1024;
+/// The words of bits in which the start of a small block is, beside the word of the address.
+const WINDOW_WORDS: usize = (SMALL_BYTES_MAX as usize / 8).div_ceil(64);
 
 /// The starts.
 #[derive(Debug)]
 pub struct SpaceIndex {
-    small: PageBits,
+    small: Granules,
     others: BTreeSet<u64>,
     /// All blocks that ever were lie from here ...
     lowest: u64,
@@ -21,13 +23,13 @@ pub struct SpaceIndex {
 
 impl Default for SpaceIndex {
     fn default() -> SpaceIndex {
-        SpaceIndex { small: PageBits::default(), others: BTreeSet::new(), lowest: u64::MAX, highest: 0 }
+        SpaceIndex { small: Granules::default(), others: BTreeSet::new(), lowest: u64::MAX, highest: 0 }
     }
 }
 
 #[inline]
 fn is_small(start: u64, size: u64) -> bool {
-    size <= SMALL_BYTES_MAX && PageBits::admits(start)
+    size <= SMALL_BYTES_MAX && Granules::admits(start)
 }
 
 impl SpaceIndex {
@@ -53,17 +55,23 @@ impl SpaceIndex {
         }
     }
 
-    /// Where the block that holds `address` starts, if there is one and blocks do not overlap: at the first of the two
-    /// starts if that block reaches so far, else at the second.
+    /// Whether there was ever a block near `address`: mostly not, of any word of memory.
     #[inline]
-    pub fn candidates(&self, address: u64) -> (Option<u64>, impl FnOnce() -> Option<u64>) {
-        let is_inside = (self.lowest..=self.highest).contains(&address);
-        let small = if is_inside { self.small.last_until(address) } else { None };
-        let other = move || {
-            let others = is_inside.then(|| self.others.range(..=address).next_back())?;
-            others.copied()
-        };
-        (small, other)
+    pub fn is_near(&self, address: u64) -> bool {
+        (self.lowest..=self.highest).contains(&address)
+    }
+
+    /// Where the small block that holds `address` starts, if there is one and blocks do not overlap.
+    #[inline]
+    pub fn small_start(&self, address: u64) -> Option<u64> {
+        if self.is_near(address) { self.small.last_until::<WINDOW_WORDS>(address) } else { None }
+    }
+
+    /// The same of other blocks.
+    #[inline]
+    pub fn other_start(&self, address: u64) -> Option<u64> {
+        let is_near = !self.others.is_empty() && self.is_near(address);
+        is_near.then(|| self.others.range(..=address).next_back())?.copied()
     }
 }
 
@@ -81,7 +89,7 @@ mod tests {
         let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
         let mut n_found = 0;
         for round in 0..20_000 {
-            // Sizes of all kinds, starts at multiples of 16, of 8 and odd ones, in few pages.
+            // Sizes of all kinds, starts at multiples of 16, of 8 and odd ones, in few regions.
             let size = match random.below(4) {
                 0 => 0,
                 1 => random.below(100),
@@ -103,8 +111,8 @@ mod tests {
                 blocks.get(start).is_some_and(|size| address - start < *size || address == *start)
             };
             let naive = blocks.keys().copied().find(|start| *start <= address && holds(start));
-            let (small, other) = index.candidates(address);
-            let found = small.filter(holds).or_else(|| other().filter(holds));
+            let small = index.small_start(address).filter(holds);
+            let found = small.or_else(|| index.other_start(address).filter(holds));
             assert_eq!(found, naive, "{address} in round {round}");
             n_found += u32::from(found.is_some());
         }
@@ -114,12 +122,12 @@ mod tests {
     #[test]
     fn the_ends_of_the_address_space_are_no_trap() {
         let mut index = SpaceIndex::default();
-        assert_eq!(index.candidates(0).0, None);
+        assert_eq!(index.small_start(0), None);
         for (start, size) in [(0, 8), (u64::MAX - 7, 100), (1, 1 << 40)] {
             index.insert(start, size);
         }
-        assert_eq!(index.candidates(7).0, Some(0));
-        assert_eq!(index.candidates(u64::MAX).0, Some(u64::MAX - 7));
-        assert_eq!(index.candidates(1 << 30).1(), Some(1));
+        assert_eq!(index.small_start(7), Some(0));
+        assert_eq!(index.small_start(u64::MAX), Some(u64::MAX - 7));
+        assert_eq!(index.other_start(1 << 30), Some(1));
     }
 }

@@ -2,10 +2,11 @@
 //! word of a block is taken for a pointer if it points into a live block.
 //!
 //! ```text
-//! level d: blocks -> pieces of pages, up to 1 MiB -> words -> the block that holds it, if it is new -> level d + 1
+//! level d: blocks -> pieces of pages, up to 1 MiB -> words -> the blocks that hold them, if new -> level d + 1
 //! ```
 //!
-//! Memory: the set of reached blocks (about a byte each) and two levels (16 bytes a block of theirs).
+//! Each arrow is taken by many at a time. Memory: the set of reached blocks (about a byte each), two levels (16 bytes a
+//! block of theirs), and the sums by depth.
 
 mod found;
 mod pieces;
@@ -26,9 +27,27 @@ use pieces::{Pieces, Span};
 
 /// What is live.
 pub trait Heap {
-    /// The live block that holds `word`, unless it has been visited.
-    fn new_block(&self, word: u64, visited: &Visited) -> Option<Block>;
+    /// Whether `word` may point to a block, at a glance.
+    fn is_near(&self, word: u64) -> bool;
+
+    /// Adds the blocks that `pointers` point into to `found`, in their order, but for those that have been visited. One
+    /// may be found several times.
+    fn find(&self, pointers: &mut [Pointer], visited: &Visited, found: &mut Vec<Block>);
 }
+
+/// A word that may be a pointer, and what is found out of it on the way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pointer {
+    /// The word.
+    pub word: u64,
+    /// Where the block may start that holds it.
+    pub start: u64,
+    /// Whether nothing new is there.
+    pub is_known: bool,
+}
+
+/// How many pointers are looked up together: what is fetched for them stays in the processor's cache.
+const POINTERS_MAX: usize = 512;
 
 /// Where a walk ends.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +82,8 @@ pub fn walk(
         depth: 0,
         next: Vec::new(),
         named: Vec::new(),
+        pointers: Vec::new(),
+        blocks: Vec::new(),
         found: Found::default(),
     };
     let mut pages = Pages::new(memory);
@@ -86,6 +107,10 @@ struct Walker<'a, H, V> {
     next: Vec<Span>,
     /// What a visitor has named of blocks of that depth.
     named: Vec<Block>,
+    /// What is being looked at: words, ...
+    pointers: Vec<Pointer>,
+    /// ... and the blocks that they point into.
+    blocks: Vec<Block>,
     found: Found,
 }
 
@@ -96,24 +121,43 @@ impl<H: Heap, V: Visitor> Walker<'_, H, V> {
         pages: &mut Pages<M>,
         pieces: &mut Pieces,
     ) -> Result<ControlFlow<()>, Forbidden> {
-        let spans = take(&mut self.next);
+        pieces.start(&mut self.next);
         for block in take(&mut self.named) {
-            if !self.visited.contains(block.space, block.address.0) && self.reach(block).is_break() {
+            if self.reach_if_new(block).is_break() {
                 return Ok(Break(()));
             }
         }
-        pieces.start(spans);
         while pieces.load(pages)? {
             for words in pieces.words(pages) {
                 for word in words {
-                    let Some(block) = self.heap.new_block(*word, &self.visited) else { continue };
-                    if self.reach(block).is_break() {
-                        return Ok(Break(()));
+                    if self.heap.is_near(*word) {
+                        self.pointers.push(Pointer { word: *word, ..Pointer::default() });
                     }
                 }
+                if self.pointers.len() >= POINTERS_MAX && self.reach_all().is_break() {
+                    return Ok(Break(()));
+                }
+            }
+            if self.reach_all().is_break() {
+                return Ok(Break(()));
             }
         }
         Ok(Continue(()))
+    }
+
+    /// Reaches what the pointers point to.
+    fn reach_all(&mut self) -> ControlFlow<()> {
+        self.heap.find(&mut self.pointers, &self.visited, &mut self.blocks);
+        self.pointers.clear();
+        let mut blocks = take(&mut self.blocks);
+        let flow = blocks.drain(..).try_for_each(|block| self.reach_if_new(block));
+        self.blocks = blocks;
+        flow
+    }
+
+    #[inline]
+    fn reach_if_new(&mut self, block: Block) -> ControlFlow<()> {
+        if self.visited.contains(block.space, block.address.0) { Continue(()) } else { self.reach(block) }
     }
 
     /// A block that is new.

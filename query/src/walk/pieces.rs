@@ -1,11 +1,13 @@
 //! The blocks of a level as parts of pages, as many at a time as pages are read together.
 
-use std::mem::take;
+use std::mem::swap;
 
 use crate::memory::{Forbidden, Memory, PAGE_BYTES, PAGE_WORDS, Pages, Slot};
 
 /// The most parts at a time: few enough that they stay in the processor's cache with their pages.
 const PIECES_MAX: usize = 4096;
+/// Fewer blocks stay in the order in which they were found: their pages are all there.
+const SORTED_MIN: usize = 128;
 const WORD_BYTES: u64 = size_of::<u64>() as u64;
 
 /// A block, or what is left of it.
@@ -37,9 +39,15 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// Begins with the blocks of a level.
-    pub fn start(&mut self, spans: Vec<Span>) {
-        *self = Pieces { spans, pieces: take(&mut self.pieces), ..Pieces::default() };
+    /// Begins with the blocks of a level, which it takes over: if they are many in the order of their addresses, so that each page is read once.
+    pub fn start(&mut self, spans: &mut Vec<Span>) {
+        // Both rooms are used again and again: a list has as many levels as blocks.
+        swap(&mut self.spans, spans);
+        spans.clear();
+        if self.spans.len() > SORTED_MIN {
+            self.spans.sort_unstable_by_key(|span| span.start);
+        }
+        (self.next, self.rest, self.n_of_last) = (0, None, 0);
         self.pieces.clear();
     }
 

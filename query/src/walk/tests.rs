@@ -45,9 +45,14 @@ impl Graph {
 }
 
 impl Heap for Graph {
-    fn new_block(&self, word: u64, visited: &Visited) -> Option<Block> {
-        let start = self.holding(word).filter(|start| !visited.contains(Space::HEAP, *start))?;
-        Some(self.at(start))
+    fn is_near(&self, word: u64) -> bool {
+        word >= 0x5000_0000
+    }
+
+    fn find(&self, pointers: &mut [Pointer], visited: &Visited, found: &mut Vec<Block>) {
+        let starts = pointers.iter().filter_map(|pointer| self.holding(pointer.word));
+        let new = starts.filter(|start| !visited.contains(Space::HEAP, *start));
+        found.extend(new.map(|start| self.at(start)));
     }
 }
 

@@ -4,13 +4,13 @@ use rustc_hash::FxHashSet;
 use tm_analyzer::replay::Block;
 use tm_common::ids::Space;
 
-use crate::index::PageBits;
+use crate::index::Granules;
 
 /// A set of blocks, about a byte for a small one.
 #[derive(Debug, Default)]
 pub struct Visited {
     /// The starts of blocks of the heap, ...
-    heap: PageBits,
+    heap: Granules,
     /// ... and of all others, with their space.
     others: FxHashSet<(Space, u64)>,
 }
@@ -35,5 +35,5 @@ impl Visited {
 
 #[inline]
 fn is_bit(space: Space, start: u64) -> bool {
-    space == Space::HEAP && PageBits::admits(start)
+    space == Space::HEAP && Granules::admits(start)
 }

@@ -4,7 +4,7 @@
 
 use std::mem::offset_of;
 
-use tm_common::header::{ClockKind, GRAIN_BYTES, MappedHeader};
+use tm_common::header::{ClockKind, GRAIN_BYTES, MappedHeader, MappedRequest, REQUESTS_MAX, request};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 use tm_common::stack::NODE_BYTES;
 
@@ -24,7 +24,7 @@ pub enum Trace {
 type Kind = (&'static str, Trace, fn(&mut Vec<u8>, &mut Random));
 
 /// All kinds.
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 22] = [
     ("cut", Trace::Visible, cut),
     ("a segment's header damaged", Trace::Visible, damage_segment_header),
     ("a segment in mid-chain wiped", Trace::Visible, wipe_inner_segment),
@@ -34,6 +34,7 @@ const KINDS: [Kind; 21] = [
     ("bytes flipped", Trace::None, flip_bytes),
     ("bits flipped", Trace::None, flip_bits),
     ("the file's header", Trace::None, file_header),
+    ("requests", Trace::None, requests),
     ("a clock that hardly runs", Trace::None, slow_clock),
     ("a segment header forged", Trace::None, forge_segment_header),
     ("segments swapped", Trace::None, swap_segments),
@@ -141,11 +142,26 @@ fn flip_bits(file: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
+/// What stands before the file's length and the pids of writers, which readers pass over.
+const READ_HEADER_BYTES: usize = 208;
+
+fn requests(file: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..1 + random.below(4) {
+        let at = offset_of!(MappedHeader, requests) + random.below(REQUESTS_MAX) * size_of::<MappedRequest>();
+        put(file, at, 4, request::READY.into());
+        put(file, at + 4, 4, random.below(3) as u64);
+        put(file, at + 8, 4, random.below(6) as u64);
+        put(file, at + 12, 4, random.awkward());
+        put(file, at + 16, 8, random.awkward());
+        put(file, at + 24 + 8 * random.below(13), 8, random.any());
+    }
+}
+
 fn file_header(file: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..1 + random.below(3) {
         // The magic and the version only now and then: they end the case.
         let first = if random.once_in(10) { 0 } else { 12 };
-        let (width, at) = (*random.of(&[1, 2, 4, 8]), first + random.below(208 - first));
+        let (width, at) = (*random.of(&[1, 2, 4, 8]), first + random.below(READ_HEADER_BYTES - first));
         put(file, at / width * width, width, random.awkward());
     }
 }

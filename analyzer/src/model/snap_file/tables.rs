@@ -22,6 +22,10 @@ pub(super) struct Tables {
     tracebacks: Vec<(Vec<u32>, Option<u32>)>,
     /// (domain, bytes, place in `tracebacks`)
     traces: Vec<(u32, u64, u32)>,
+    /// The label of each trace: 0 for none, else one more than its place in `strings`. Left out if no trace has one, as
+    /// in files of versions that knew none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<u32>,
 }
 
 impl Tables {
@@ -35,6 +39,13 @@ impl Tables {
         for trace in &snapshot.traces {
             traces.push((trace.domain, trace.size, interner.traceback(&trace.traceback)?));
         }
+        let mut tags = Vec::new();
+        if snapshot.traces.iter().any(|trace| trace.tag.is_some()) {
+            for trace in &snapshot.traces {
+                let place = trace.tag.as_ref().map(|tag| interner.string(tag)).transpose()?;
+                tags.push(place.map_or(0, |place| place.saturating_add(1)));
+            }
+        }
         Ok(Tables {
             traceback_limit: snapshot.traceback_limit,
             origin: snapshot.origin.clone(),
@@ -42,6 +53,7 @@ impl Tables {
             frames: interner.frames.items,
             tracebacks: interner.tracebacks.items,
             traces,
+            tags,
         })
     }
 
@@ -62,8 +74,18 @@ impl Tables {
             tracebacks.push(Traceback::from_oldest_first(stack?, total_nframe));
         }
         let mut traces = Vec::with_capacity(self.traces.len());
+        if !self.tags.is_empty() && self.tags.len() != self.traces.len() {
+            return Err(format!("it has {} labels for {} traces", self.tags.len(), self.traces.len()));
+        }
+        let mut tags = self.tags.into_iter();
         for (domain, size, place) in self.traces {
-            traces.push(Trace { domain, size, traceback: get(&tracebacks, place, "traceback")?.clone() });
+            let tag = tags.next().and_then(|tag| tag.checked_sub(1)).map(string).transpose()?;
+            traces.push(Trace {
+                domain,
+                size,
+                traceback: get(&tracebacks, place, "traceback")?.clone(),
+                tag,
+            });
         }
         Ok(Snapshot { traces, traceback_limit: self.traceback_limit, origin: self.origin })
     }

@@ -6,16 +6,20 @@ use std::path::PathBuf;
 use super::*;
 use crate::model::{Frame, Origin, Trace, Traceback};
 
+fn trace(domain: u32, size: u64, traceback: Traceback) -> Trace {
+    Trace { domain, size, traceback, tag: None }
+}
+
 fn snapshot() -> Snapshot {
     let mut frame = Frame::new("src/a.c", 3);
     frame.function = Some("main".into());
     frame.module = Some("/bin/a".into());
     let shared = Traceback::new(vec![Frame::new("lib.c", 7), frame], Some(9));
     let traces = vec![
-        Trace { domain: 0, size: 10, traceback: shared.clone() },
-        Trace { domain: 7, size: u64::MAX, traceback: shared },
-        Trace { domain: 0, size: 1, traceback: Traceback::new(vec![Frame::new("lib.c", 7)], None) },
-        Trace { domain: 0, size: 1, traceback: Traceback::new(vec![], None) },
+        trace(0, 10, shared.clone()),
+        trace(7, u64::MAX, shared),
+        trace(0, 1, Traceback::new(vec![Frame::new("lib.c", 7)], None)),
+        trace(0, 1, Traceback::new(vec![], None)),
     ];
     let origin = Origin { program: "a".to_owned(), live_bytes: 42, ..Origin::default() };
     Snapshot { traces, traceback_limit: 16, origin: Some(origin) }
@@ -36,6 +40,23 @@ fn what_is_dumped_is_loaded_with_functions_and_shared_tracebacks() {
         assert_eq!(loaded.traces[0].traceback.identity(), loaded.traces[1].traceback.identity());
         let oldest = &loaded.traces[0].traceback.frames()[0];
         assert_eq!((oldest.function.as_deref(), oldest.module.as_deref()), (Some("main"), Some("/bin/a")));
+    });
+}
+
+#[test]
+fn labels_are_kept_and_files_without_any_are_as_they_were() {
+    in_folder(|path| {
+        snapshot().dump(&path).unwrap();
+        let body = fs::read(&path).unwrap()[HEADER_BYTES..].to_vec();
+        assert!(!body.windows(4).any(|bytes| bytes == b"tags"));
+        let mut tagged = snapshot();
+        tagged.traces[0].tag = Some("request".into());
+        // As its file, which has its name.
+        tagged.traces[3].tag = Some("lib.c".into());
+        tagged.dump(&path).unwrap();
+        let loaded = Snapshot::load(&path).unwrap();
+        assert_eq!(loaded, tagged);
+        assert_ne!(loaded, snapshot());
     });
 }
 
@@ -119,11 +140,20 @@ fn places_outside_of_the_tables_are_errors() {
         }))
         .unwrap()
     };
+    let tagged = |tags: &[u32]| {
+        rmp_serde::to_vec_named(&serde_json::json!({
+            "traceback_limit": 1, "origin": null, "strings": ["a"], "frames": [],
+            "tracebacks": [[[], null]], "traces": [[0, 1, 0]], "tags": tags,
+        }))
+        .unwrap()
+    };
     for (body, what) in [
         (body(&[(1, 1, None, None)], &[]), "string 1 of 1"),
         (body(&[(0, 1, Some(9), None)], &[]), "string 9 of 1"),
         (body(&[], &[(vec![0], None)]), "frame 0 of 0"),
         (body(&[(0, 1, None, None)], &[(vec![0], None)]), "traceback 1 of 1"),
+        (tagged(&[2]), "string 1 of 1"),
+        (tagged(&[1, 1]), "2 labels for 1 traces"),
     ] {
         in_folder(|path| {
             fs::write(&path, forged(&body)).unwrap();

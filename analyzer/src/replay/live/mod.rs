@@ -132,7 +132,7 @@ impl LiveTable {
 
     /// Adds `block`, whose address is not 0, with its generation; `false`, and nothing is changed, if there is one at
     /// its address (or there are 2^32).
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, block: &Block, generation: u32) -> bool {
         self.index.reserve();
         let hash = hash_of(block.address.0);
@@ -154,7 +154,7 @@ impl LiveTable {
     }
 
     /// Takes the block at `address` out. One of a generation up to `kept_until` keeps its place.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, address: Address, kept_until: u32) -> Option<(Block, Option<Kept>)> {
         let (slot, number) = self.find(hash_of(address.0), address).ok()?;
         self.index.empty(slot);

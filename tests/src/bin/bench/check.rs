@@ -57,6 +57,8 @@ pub fn output(workload: &Workload, variant: Variant, outcome: &Outcome, bare_std
 /// What is wrong in what a variant has recorded in `folder`, against the number of events counted.
 pub fn recording(workload: &Workload, variant: Variant, folder: &Path, counted: u64) -> Vec<String> {
     let (events, tolerance) = match variant {
+        // An idle one has nothing to be compared with but nothing.
+        Variant::Idle => (counted + recorded_events(&info::all(&files(folder))), 0.0),
         Variant::Floor => (floor_events(folder), workload.tolerance + FLOOR_MISSES),
         Variant::FirstFrame | Variant::Tm => {
             let infos = info::all(&files(folder));

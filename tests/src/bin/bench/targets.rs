@@ -75,6 +75,13 @@ fn recording(results: &Results) -> Vec<Target> {
         ),
         at_most("the same with `TM_NFRAME=1`", 1.5, results.mean_ratio(first, Variant::Floor), "", ""),
         at_most(
+            "added CPU with `TM_START=0` against the floor, geometric mean",
+            1.3,
+            results.mean_ratio(Variant::Idle, Variant::Floor),
+            "",
+            "",
+        ),
+        at_most(
             "wall time of python3-json, times bare",
             1.25,
             json.map_or(f64::NAN, |json| json.wall_factor(tm)),

@@ -17,6 +17,8 @@ pub enum Variant {
     Bare,
     /// `programs/bench/floor.c`.
     Floor,
+    /// libtm.so with `TM_START=0`: loaded, and told to do nothing yet.
+    Idle,
     /// libtm.so with `TM_NFRAME=1`.
     FirstFrame,
     /// libtm.so.
@@ -28,7 +30,8 @@ pub enum Variant {
 }
 
 /// Those that need nothing installed.
-pub const OURS: [Variant; 4] = [Variant::Bare, Variant::Floor, Variant::FirstFrame, Variant::Tm];
+pub const OURS: [Variant; 5] =
+    [Variant::Bare, Variant::Floor, Variant::Idle, Variant::FirstFrame, Variant::Tm];
 
 impl Variant {
     /// Those that can run here.
@@ -48,6 +51,7 @@ impl Variant {
         match self {
             Variant::Bare => "bare",
             Variant::Floor => "floor",
+            Variant::Idle => "tm, `TM_START=0`",
             Variant::FirstFrame => "tm, `TM_NFRAME=1`",
             Variant::Tm => "tm",
             Variant::HeaptrackRaw => "heaptrack `--raw`",
@@ -65,6 +69,7 @@ impl Variant {
                 let floor = compile("bench/floor.c", &["-O2", "-shared", "-fPIC", "-pthread"]);
                 run.preload_before(floor).env("FLOOR_FOLDER", folder)
             }
+            Variant::Idle => tm(run).env("TM_START", "0"),
             Variant::FirstFrame => tm(run).env("TM_NFRAME", "1"),
             Variant::Tm => tm(run),
             Variant::HeaptrackRaw => through_heaptrack(run, &["--raw", "--output"], folder),

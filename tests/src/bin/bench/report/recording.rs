@@ -7,8 +7,14 @@ use crate::table::{decimals, grouped, table};
 use crate::variants::Variant;
 
 const MIB: f64 = (1 << 20) as f64;
-const RECORDERS: [Variant; 5] =
-    [Variant::Floor, Variant::FirstFrame, Variant::Tm, Variant::HeaptrackRaw, Variant::Heaptrack];
+const RECORDERS: [Variant; 6] = [
+    Variant::Floor,
+    Variant::Idle,
+    Variant::FirstFrame,
+    Variant::Tm,
+    Variant::HeaptrackRaw,
+    Variant::Heaptrack,
+];
 
 /// A row of a figure for each of the recorders.
 fn row(measured: &Measured, figure: impl Fn(Variant) -> f64) -> Vec<String> {

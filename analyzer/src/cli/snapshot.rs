@@ -1,0 +1,74 @@
+//! `tmtool snapshot`: what lives in a running process now, as a `.snap` file. Nothing is asked of the process.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::output_file::check_is_another;
+use super::{print, progress};
+use crate::control::{Mailbox, State, find};
+use crate::error::{Error, Result};
+use crate::reader::{Recording, clock};
+use crate::replay::{FixedMoment, Processes, Selection};
+use crate::report::human;
+use crate::snapshot::take_snapshot_at;
+
+const EXAMPLES: &str = "\
+Examples:
+  tmtool snapshot 1234
+  tmtool snapshot 1234 -o now.snap
+  tmtool stats now.snap --key traceback --limit 3
+
+The process is not stopped, and does not notice: its recording is read.";
+
+/// The arguments of `tmtool snapshot`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A process that was started under libtm.so.
+    pid: u32,
+    /// The .snap file to write, by default tm.PROGRAM.PID.TIME.snap (TIME in seconds since 1970).
+    #[arg(short, long, value_name = "OUT.snap")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The process is not recorded, or the output cannot be written.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let found = find(args.pid)?;
+    let pid = found.target.pid;
+    if Mailbox::of(&found)?.state() == State::Idle {
+        let message = format!("process {pid} is not traced, so nothing is known to live; tmtool start {pid}");
+        return Err(Error::Message(message));
+    }
+    let no_clock = || Error::Message(format!("{}: this machine has not the clock that it has", found.path));
+    // Before anything is read: what the process goes on to do is later.
+    let stamp = clock::now(&found.header.clock).ok_or_else(no_clock)?;
+    let mut recording = Recording::open(&found.path_to_open())?;
+    clock::calibrate(&mut recording.header.clock);
+    let at = FixedMoment { stamp, ns: recording.ns(stamp) };
+    let processes = Processes::One(found.process);
+    let mut snapshot =
+        progress::during(&recording, || take_snapshot_at(&recording, processes, at, &Selection::default()))?;
+    let program = recording.process(found.process).and_then(|process| process.executable.as_deref());
+    let output = args.output.clone().unwrap_or_else(|| default_name(program, pid));
+    check_is_another(&found.path_to_open(), &output)?;
+    if let Some(origin) = &mut snapshot.origin {
+        // What it was opened by means nothing to others.
+        origin.recording.clone_from(&found.path);
+    }
+    snapshot.dump(&output)?;
+    let live = format!("{} live in", human::size(snapshot.total_size()));
+    let blocks = human::counted(snapshot.traces.len() as u64, "block");
+    let moment = human::duration(at.ns);
+    print(&format!("{}: {live} {blocks}, {moment} after the start\n", output.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn default_name(program: Option<&str>, pid: u32) -> PathBuf {
+    let program = program.and_then(|path| Path::new(path).file_name()?.to_str()).unwrap_or("unknown");
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    PathBuf::from(format!("tm.{program}.{pid}.{now_s}.snap"))
+}

@@ -1,0 +1,114 @@
+//! A running process, by its pid: who it is here, and what it calls itself.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use crate::error::{Error, Result};
+
+/// A running process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The process here, also if the id of one of its threads was given.
+    pub pid: u32,
+    /// What `getpid` tells it: another number if it is in a namespace of its own.
+    pub own_pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+impl Target {
+    /// The process `pid`.
+    ///
+    /// # Errors
+    /// There is none, it has ended and waits for its parent, or it may not be looked at.
+    pub fn of(pid: u32) -> Result<Target> {
+        let status = match fs::read_to_string(format!("/proc/{pid}/status")) {
+            Ok(status) => status,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound) => {
+                return Err(Error::Message(format!("there is no process {pid}")));
+            }
+            Err(_) => return Err(not_allowed(pid)),
+        };
+        let (pid, own_pid) = pids(&status).unwrap_or((pid, pid));
+        match Stat::of(pid) {
+            Some(stat) if stat.has_ended() => Err(Error::Message(format!("process {pid} has ended"))),
+            Some(stat) => Ok(Target { pid, own_pid, start_ticks: stat.start_ticks }),
+            None => Err(Error::Message(format!("there is no process {pid}"))),
+        }
+    }
+}
+
+/// What every process may know of any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    state: char,
+    /// When it started, in clock ticks since boot: with the pid its identity.
+    pub start_ticks: u64,
+}
+
+impl Stat {
+    /// That of process `pid`; `None` if there is none.
+    pub fn of(pid: u32) -> Option<Stat> {
+        Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Whether the process has ended, and only its parent has not asked yet how.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+
+    fn parse(stat: &str) -> Option<Stat> {
+        // The name in field 2 may hold anything; what follows its last bracket starts with field 3.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        Some(Stat { state, start_ticks: fields.nth(22 - 4)?.parse().ok()? })
+    }
+}
+
+/// The pid here and the one in the process's own namespace.
+fn pids(status: &str) -> Option<(u32, u32)> {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    let pid = field("Tgid:")?.trim().parse().ok()?;
+    // From the namespace of this /proc inward. Kernels without namespaces have no such line.
+    let own = field("NStgid:").and_then(|pids| pids.split_whitespace().next_back()?.parse().ok());
+    Some((pid, own.unwrap_or(pid)))
+}
+
+/// The process is there, but it is somebody else's.
+pub(super) fn not_allowed(pid: u32) -> Error {
+    Error::Message(format!("process {pid} may not be looked at; run tmtool as its user, or as root"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_found_and_others_are_not() {
+        let pid = std::process::id();
+        let target = Target::of(pid).unwrap();
+        assert_eq!((target.pid, Some(target.start_ticks)), (pid, Stat::of(pid).map(|stat| stat.start_ticks)));
+        // The kernel's largest is 2^22.
+        assert_eq!(Target::of(1 << 23).unwrap_err().to_string(), "there is no process 8388608");
+    }
+
+    #[test]
+    fn one_that_waits_for_its_parent_has_ended() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        while !Stat::of(child.id()).unwrap().has_ended() {
+            std::thread::yield_now();
+        }
+        assert!(Target::of(child.id()).unwrap_err().to_string().ends_with(" has ended"));
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn names_with_brackets_and_namespaces_are_read() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4321 2 3";
+        assert_eq!(Stat::parse(stat), Some(Stat { state: 'S', start_ticks: 4321 }));
+        assert_eq!(Stat::parse("7 (a"), None);
+        assert_eq!(pids("Name:\ta\nTgid:\t70\nPid:\t71\nNStgid:\t70\t12\t3\n"), Some((70, 3)));
+        assert_eq!(pids("Tgid:\t70\n"), Some((70, 70)));
+    }
+}

@@ -1,0 +1,151 @@
+//! Cases that are rare or of a kind of their own, each laid out by hand.
+
+use tempfile::NamedTempFile;
+use tm_common::event::Event;
+use tm_common::functions::Function;
+use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, TagIndex};
+use tm_common::metadata::CommandKind;
+
+use super::testing::Script;
+use super::tests::{FIRST, WAIT_NS, fresh_file, known};
+use super::*;
+
+fn malloc(address: u64, size: u64, stamp: u64) -> Event {
+    let (function, stack) = (Function::Malloc, StackId::NONE);
+    Event::Allocate { function, address: Address(address), size, stack, stamp: Stamp(stamp) }
+}
+
+fn free(address: u64, stamp: u64) -> Event {
+    Event::Free { function: Function::Free, address: Address(address), stamp: Stamp(stamp) }
+}
+
+/// A script that has begun, and a file for it.
+fn begun() -> (Script, NamedTempFile) {
+    let mut script = Script::new(5);
+    script.step_ns = 1;
+    script.builder.process(None, 0, None);
+    script.metadata(1);
+    (script, fresh_file())
+}
+
+fn opened(script: &mut Script, file: &NamedTempFile, at: u64, process: u32, options: Options) -> Follower {
+    script.play(file, at);
+    Follower::open(file.path(), ProcessIndex(process), options).expect("it has begun")
+}
+
+fn sizes(follower: &Follower, account: Account) -> Vec<u64> {
+    known(follower.recording(), follower.live().iter(account))
+        .into_iter()
+        .map(|(_, _, size, ..)| size)
+        .collect()
+}
+
+#[test]
+fn a_block_in_the_place_that_realloc_gives_back_is_not_taken_for_the_old_one() {
+    let (mut script, file) = begun();
+    script.event(100, FIRST, 0, &malloc(0x10, 1, 100));
+    // Another thread gets 0x10 before the record of the call that gave it back is written.
+    script.event(1_000_000, FIRST, 1, &malloc(0x10, 2, 1_000_000));
+    let (old, new, size, stack) = (Address(0x10), Address(0x20), 4, StackId::NONE);
+    let (begin, end) = (Stamp(500_000), Stamp(1_500_000));
+    script.event(3_000_000, FIRST, 0, &Event::Reallocate { old, new, size, stack, begin, end });
+    script.event(4_000_000, FIRST, 0, &free(0x10, 4_000_000));
+    script.finish();
+    let mut follower = opened(&mut script, &file, 50, 0, Options::default());
+    for (at, expected) in
+        [(400_000, vec![1]), (2_000_000, vec![2]), (3_500_000, vec![2, 4]), (5_000_000, vec![4])]
+    {
+        script.play(&file, at);
+        follower.catch_up(Stamp(at), &mut ()).expect("it is there");
+        assert_eq!(sizes(&follower, Account::Traced), expected, "at {at}");
+    }
+    let totals = follower.totals();
+    assert_eq!((totals.unknown_frees, totals.missed_frees, totals.reallocations), (0, 0, 1));
+}
+
+#[test]
+fn a_clearing_that_comes_late_forgets_what_is_older_alone() {
+    let (mut script, file) = begun();
+    for (address, stamp) in [(0x10, 100), (0x20, 300)] {
+        script.event(stamp, FIRST, 0, &malloc(address, stamp, stamp));
+    }
+    script.builder.command(0, CommandKind::Clear, 0, 200, "");
+    script.metadata(500);
+    // Its stamp is that of a time which is forgotten.
+    script.event(600, FIRST, 1, &malloc(0x30, 150, 150));
+    script.finish();
+    let options = Options { resets_peak: true, ..Options::default() };
+    let mut follower = opened(&mut script, &file, 50, 0, options);
+    for (at, expected, peak) in [(400, vec![300, 100], 400), (700, vec![300], 300)] {
+        script.play(&file, at);
+        follower.catch_up(Stamp(at), &mut ()).expect("it is there");
+        let mut found = sizes(&follower, Account::Traced);
+        found.sort_by_key(|&size| std::cmp::Reverse(size));
+        assert_eq!((found, follower.totals().peak_bytes), (expected, peak), "at {at}");
+    }
+    follower.reset_peak(Stamp(700));
+    assert_eq!(follower.peak_blocks(Account::Traced).map(|block| block.size).collect::<Vec<_>>(), [300]);
+}
+
+#[test]
+fn a_forked_process_is_followed_from_what_its_parent_had() {
+    let (mut script, file) = begun();
+    let tag = |stamp| Event::Tag { tag: TagIndex(3), stamp: Stamp(stamp) };
+    script.event(100, FIRST, 0, &tag(90));
+    for event in [malloc(0x10, 1, 100), malloc(0x20, 2, 140)] {
+        script.event(150, FIRST, 0, &event);
+    }
+    let child = script.builder.process(Some(0), 160, None);
+    let written = script.metadata(160);
+    script.event(written + 100, FIRST, 0, &free(0x10, written + 100));
+    for (address, at) in [(0x10, 5_000), (0x20, 6_000)] {
+        script.event(at, child, 1, &free(address, at));
+        script.event(at + 1, child, 1, &malloc(address + 1, at, at + 1));
+    }
+    script.finish();
+    let mut follower = opened(&mut script, &file, 5_500, 1, Options::default());
+    assert_eq!(sizes(&follower, Account::Traced), [1, 2]);
+    let tags = known(follower.recording(), follower.live().iter(Account::Traced)).into_iter();
+    assert_eq!(tags.map(|(.., tag)| tag).collect::<Vec<_>>(), [3, 3]);
+    for (at, expected) in [(4_000, vec![1, 2]), (5_500, vec![5_000, 2]), (9_000, vec![5_000, 6_000])] {
+        script.play(&file, at);
+        follower.catch_up(Stamp(at), &mut ()).expect("it is there");
+        assert_eq!(sizes(&follower, Account::Traced), expected, "at {at}");
+    }
+    let missing = Follower::open(file.path(), ProcessIndex(7), Options::default()).expect_err("it has two");
+    assert!(missing.to_string().contains("has no process 7"), "{missing}");
+}
+
+#[test]
+fn another_file_in_its_place_is_not_read() {
+    let (mut script, file) = begun();
+    script.finish();
+    let mut follower = opened(&mut script, &file, u64::MAX, 0, Options::default());
+    let identity = follower.recording().file.identity();
+    let other = fresh_file();
+    let options = Options { identity: Some(identity), ..Options::default() };
+    assert!(Follower::open(file.path(), FIRST, options).is_ok());
+    assert!(follower.catch_up(Stamp(1), &mut ()).is_ok());
+    std::fs::rename(other.path(), file.path()).expect("both are in one folder");
+    let error = follower.catch_up(Stamp(2), &mut ()).expect_err("it is another one").to_string();
+    assert!(error.contains("is another file now"), "{error}");
+    assert!(Follower::open(file.path(), FIRST, options).is_err());
+    std::fs::write(other.path(), "").expect("its name is removed with it");
+}
+
+/// Of a process that runs here, the clock is known.
+#[test]
+fn the_present_is_waited_for_and_the_future_is_not() {
+    let mut script = Script::new(6);
+    script.builder.process_of(std::process::id());
+    script.metadata(1);
+    script.finish();
+    let file = fresh_file();
+    let mut follower = opened(&mut script, &file, u64::MAX, 0, Options::default());
+    let begun = follower.now().expect("it is ours");
+    follower.catch_up(begun, &mut ()).expect("it is there");
+    let then = follower.now().expect("it is ours");
+    assert!(then.0 >= begun.0 + WAIT_NS, "{then:?} after {begun:?}");
+    follower.catch_up(Stamp(then.0 + 3_600_000_000_000), &mut ()).expect("it is there");
+    assert!(follower.now().expect("it is ours").0 < then.0 + 60_000_000_000);
+}

@@ -1,0 +1,226 @@
+//! Where samples come from: a recording that is followed, added up, and given names.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::{ProcessIndex, Stamp};
+
+use super::history::{History, STEP_NS};
+use super::liveness::Liveness;
+use super::names::Names;
+use super::place::Place;
+use super::sample::{Facts, Interval, Sample, State};
+use super::sites;
+use super::sums::Sums;
+use crate::analysis::Plumbing;
+use crate::error::Result;
+use crate::follow::{Follower, Options};
+use crate::model::KeyType;
+use crate::replay::{self, Account, Totals};
+
+/// How long names are looked up between two samples.
+const NAMING: Duration = Duration::from_millis(200);
+
+/// What of a moment is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// By what sites are grouped.
+    pub key_type: KeyType,
+    /// Which memory.
+    pub account: Account,
+}
+
+/// A process whose recording is followed.
+pub struct Source {
+    follower: Follower,
+    sums: Sums,
+    names: Names,
+    place: Place,
+    liveness: Liveness,
+    state: State,
+    /// When the process began.
+    start: Stamp,
+    /// The end of the latest interval.
+    now: Stamp,
+    /// The totals at the end of the interval before.
+    before: Totals,
+    lately: Interval,
+    is_first: bool,
+    has_unnamed: bool,
+}
+
+impl Source {
+    /// Opens the recording at `path` at the start of `process`. `name` is what the user calls it; `plumbing` is not to blame.
+    ///
+    /// # Errors
+    /// It cannot be read, or has no such process.
+    pub fn open(path: &Path, name: &str, process: ProcessIndex, plumbing: Plumbing) -> Result<Source> {
+        // Whatever becomes of the name, the file is read on.
+        let options = Options { keep_open: true, ..Options::default() };
+        let follower = Follower::open(path, process, options)?;
+        let recording = follower.recording();
+        let start = recording.process(process).map_or(Stamp(0), |process| process.start);
+        let history = History::new(start, replay::stamps_in(recording, STEP_NS));
+        let mut sums = Sums::new(Arc::clone(&recording.origins), history);
+        for account in [Account::Traced, Account::Mappings] {
+            follower.live().iter(account).for_each(|block| sums.inherit(&block));
+        }
+        Ok(Source {
+            place: Place::new(name, recording.file.identity()),
+            liveness: Liveness::of(recording.process(process)),
+            before: *follower.totals(),
+            follower,
+            sums,
+            names: Names::new(plumbing),
+            state: State::Running,
+            start,
+            now: start,
+            lately: Interval::default(),
+            is_first: true,
+            has_unnamed: false,
+        })
+    }
+
+    /// From which stamp to which there is something to read; the end of a process that could not say it is not known
+    /// elsewhere than on its machine.
+    pub fn ahead(&self) -> (Stamp, Option<Stamp>) {
+        (self.now, self.recorded_end().or_else(|| self.follower.now()))
+    }
+
+    /// Reads up to `until`, which ends no interval.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    pub fn read_until(&mut self, until: Stamp) -> Result<()> {
+        self.follower.catch_up(until, &mut self.sums)
+    }
+
+    /// Reads up to the present moment, which ends an interval. The first one began with the process.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    pub fn advance(&mut self) -> Result<()> {
+        if self.recorded_end().is_some() && self.state == State::Ended {
+            self.lately = Interval::default();
+            return Ok(());
+        }
+        // Before the reading: who has ended by now has written all that it ever will.
+        let runs = self.liveness.runs();
+        let until = self.follower.now();
+        self.read_until(until.unwrap_or(Stamp(u64::MAX)))?;
+        let totals = *self.follower.totals();
+        let n_events = n_events(&totals) - n_events(&self.before);
+        // One that is not found here, and goes on, is in a namespace of its own.
+        let goes_on = until.is_some() && (runs || n_events > 0 && !self.is_first);
+        self.state = match (self.recorded_end(), goes_on) {
+            (None, true) if self.follower.is_tracing() => State::Running,
+            (None, true) => State::Idle,
+            _ => State::Ended,
+        };
+        let from_ns = self.ns(self.now);
+        let last_event = self.sums.history.latest();
+        let end = self.recorded_end().unwrap_or(last_event);
+        self.now = until.filter(|_| self.state != State::Ended).unwrap_or(end).max(last_event);
+        self.sums.end_interval(self.now);
+        self.lately = Interval {
+            ns: self.ns(self.now).saturating_sub(from_ns),
+            n_events,
+            n_bytes: totals.bytes_allocated - self.before.bytes_allocated,
+            is_first: self.is_first,
+        };
+        self.before = totals;
+        self.is_first = false;
+        Ok(())
+    }
+
+    /// A sample of what was read so far, with names for as much as there is time for; `until_named`: for all.
+    pub fn sample(&mut self, choice: Choice, until_named: bool) -> Sample {
+        let recording = self.follower.recording();
+        let tables = self.sums.tables(choice.account);
+        let deadline = Instant::now() + NAMING;
+        self.has_unnamed =
+            self.names.look_up(recording, &tables.sites, (!until_named).then_some(deadline)) > 0;
+        let tags = match choice.key_type {
+            KeyType::Tag => self.names.tags(recording, &tables.sites),
+            _ => FxHashMap::default(),
+        };
+        let names = &self.names;
+        Sample {
+            facts: self.facts(),
+            history: self.sums.history.clone(),
+            key_type: choice.key_type,
+            account: choice.account,
+            traceback_limit: recording.n_frames_max(),
+            sites: sites::by_key(&tables.sites, choice.key_type, |stack| names.get(stack), &tags),
+            threads: sites::of_threads(&tables.threads, &recording.threads),
+        }
+    }
+
+    /// The process has this pid here: another one than for itself, if it is in a namespace of its own.
+    pub fn set_pid(&mut self, pid: u32) {
+        self.liveness.set_pid(pid);
+    }
+
+    /// Whether names are missing from the latest sample.
+    pub fn has_unnamed(&self) -> bool {
+        self.has_unnamed
+    }
+
+    fn facts(&self) -> Facts {
+        let recording = self.follower.recording();
+        let totals = self.follower.totals();
+        let process = recording.process(self.follower.process());
+        let (peak, peak_stamp) = totals.peak(Account::Traced);
+        let program = process.map(|process| match process.command_line.as_slice() {
+            [] => process.executable.clone().unwrap_or_default(),
+            words => words.join(" "),
+        });
+        let n_threads = self.sums.tables(Account::Traced).threads.iter().count();
+        Facts {
+            recording: self.place.name().to_owned(),
+            recording_bytes: recording.header.claimed_bytes(recording.file.len_bytes_now()),
+            program: program
+                .filter(|text| !text.is_empty())
+                .unwrap_or_else(|| "(unknown program)".to_owned()),
+            pid: process.map_or(recording.header.pid, |process| process.pid),
+            state: self.state,
+            elapsed_ns: self.ns(self.now).saturating_sub(self.ns(self.start)),
+            live: totals.live(Account::Traced),
+            peak,
+            peak_ns: recording.ns(peak_stamp),
+            mapped: totals.live(Account::Mappings),
+            mapped_peak: totals.peak(Account::Mappings).0,
+            n_lost: recording.header.lost_events(),
+            n_threads: n_threads as u64,
+            lately: self.lately,
+            notes: self.notes(),
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let recording = self.follower.recording();
+        let n_processes = recording.processes.len();
+        let others = (n_processes > 1).then(|| {
+            format!("One of {n_processes} processes is shown; --process takes another's PID (tmtool info lists them).")
+        });
+        let problems = self.follower.problems().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names = self.names.problems().iter().cloned();
+        self.place.note().into_iter().chain(problems).chain(others).chain(names).collect()
+    }
+
+    /// When the process ended, if it could say so.
+    fn recorded_end(&self) -> Option<Stamp> {
+        replay::ended_at(self.follower.recording(), self.follower.process())
+    }
+
+    fn ns(&self, stamp: Stamp) -> u64 {
+        self.follower.recording().ns(stamp)
+    }
+}
+
+/// Allocations, reallocations and frees.
+fn n_events(totals: &Totals) -> u64 {
+    totals.allocations + totals.reallocations + totals.frees + totals.tracks + totals.untracks
+}

@@ -1,0 +1,149 @@
+//! `tmtool watch` of running programs: the figures are theirs, and the terminal is given back however it ends.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tm_tests::products::products;
+use tm_tests::programs::compile;
+use tm_tests::run::{Run, Running};
+
+/// A program that allocates when it is told to, and nothing else.
+fn on_demand() -> Running {
+    Run::new(compile("on_demand.c", &["-O0", "-g", "-pthread"])).with_input().start_recorded()
+}
+
+/// Waits until it has done what it was told: it has said so many lines.
+fn wait_for(program: &Running, n_lines: usize) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while program.stdout_so_far().lines().count() < n_lines {
+        assert!(Instant::now() < deadline, "no answer");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn tell(program: &mut Running, line: &str, n_lines: usize) {
+    writeln!(program.child.stdin.as_mut().expect("it is piped"), "{line}").expect("it reads");
+    wait_for(program, n_lines);
+}
+
+fn recording(program: &Running) -> PathBuf {
+    program.recordings_so_far().into_iter().next().expect("it has allocated")
+}
+
+fn watch(arguments: &[&str]) -> Output {
+    Command::new(&products().tmtool).arg("watch").args(arguments).output().expect("it was built")
+}
+
+/// One look, which succeeds.
+fn look(arguments: &[&str]) -> String {
+    let output = watch(arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+#[test]
+fn a_look_has_the_figures_of_the_moment() {
+    let mut program = on_demand();
+    wait_for(&program, 1);
+    let pid = program.child.id().to_string();
+    let (mut blocks, mut bytes) = (1, 1);
+    for (n_lines, (count, size)) in [(1_000, 1_000), (3, 500_000), (20_000, 16)].into_iter().enumerate() {
+        tell(&mut program, &format!("{count} {size}"), n_lines + 2);
+        (blocks, bytes) = (blocks + count, bytes + count * size);
+        let text = look(&[&pid]);
+        let kib = format!("{:.0} KiB", f64::from(bytes) / 1024.0);
+        let thousands = format!("{},{:03}", blocks / 1_000, blocks % 1_000);
+        assert!(
+            text.contains(&format!("Live    {kib} in {thousands} blocks; peak {kib} in")),
+            "{bytes}: {text}"
+        );
+        assert!(text.contains(&format!("pid {pid}  running ")), "{text}");
+        let row = text.lines().find(|line| line.contains("on_demand.c:") && line.ends_with("  keep"));
+        assert!(row.is_some_and(|row| row.contains(&format!("{kib}  {thousands}"))), "{text}");
+        assert_eq!(
+            look(&[recording(&program).to_str().expect("it is text")]).lines().nth(2),
+            text.lines().nth(2)
+        );
+    }
+    let file = recording(&program);
+    drop(program.child.stdin.take());
+    let outcome = program.finish();
+    assert!(outcome.status.success(), "{outcome:?}");
+    assert!(look(&[file.to_str().expect("it is text")]).contains(&format!("pid {pid}  ended after ")));
+}
+
+#[test]
+fn one_that_was_killed_has_ended() {
+    let mut program = on_demand();
+    wait_for(&program, 1);
+    let file = recording(&program);
+    let text = || look(&[file.to_str().expect("it is text")]);
+    assert!(text().contains("  running "));
+    program.child.kill().expect("it is our child");
+    program.child.wait().expect("it is our child");
+    assert!(text().contains("  ended after "));
+}
+
+#[test]
+fn what_cannot_be_watched_is_said_in_a_sentence() {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let file = folder.path().join("a.bin");
+    std::fs::write(&file, "neither a recording nor a snapshot").expect("it can be written");
+    let own = std::process::id().to_string();
+    for (what, expected) in [
+        (file.to_str().expect("it is text"), "is not a recording"),
+        ("missing.bin", "cannot open missing.bin: no such file"),
+        (folder.path().to_str().expect("it is text"), "is a directory"),
+        (own.as_str(), "was not started under libtm.so"),
+        ("8388608", "there is no process 8388608"),
+    ] {
+        let output = watch(&[what]);
+        let text = String::from_utf8(output.stderr).expect("it is text");
+        assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{text}");
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// What a terminal is sent by `tmtool watch`, run by `wrapper`, when `keys` are pressed in it.
+fn on_a_terminal(wrapper: &str, file: &str, keys: &[&str]) -> (Option<i32>, String) {
+    let command = format!("{wrapper} {} watch {file}", products().tmtool.display());
+    let mut script = Command::new("script");
+    script.args(["-q", "-e", "-c", &command, "/dev/null"]).env("TERM", "xterm");
+    let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut script = script.spawn().expect("util-linux is everywhere");
+    let mut input = script.stdin.take().expect("it is piped");
+    for key in keys {
+        std::thread::sleep(Duration::from_millis(300));
+        input.write_all(key.as_bytes()).expect("it reads");
+    }
+    let output = script.wait_with_output().expect("it is our child");
+    drop(input);
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn the_terminal_is_as_before_however_it_ends() {
+    const TAKEN: &str = "\x1b[?1049h";
+    const GIVEN_BACK: &str = "\x1b[?1049l";
+    const CURSOR_SHOWN: &str = "\x1b[?25h";
+    let mut program = on_demand();
+    wait_for(&program, 1);
+    tell(&mut program, "1000 1000", 2);
+    let file = recording(&program).display().to_string();
+    let terminated = "timeout --foreground -s TERM 2";
+    for (wrapper, keys, code) in [
+        ("", [" ", "t", "?", "q"].as_slice(), Some(0)),
+        ("", &["/on_demand", "\x03"], Some(0)),
+        // What timeout says of one that the signal has ended.
+        (terminated, &["/x"], Some(124)),
+    ] {
+        let (found, text) = on_a_terminal(wrapper, &file, keys);
+        assert_eq!(found, code, "{keys:?} {text:?}");
+        let (taken, given) = (text.find(TAKEN), text.rfind(GIVEN_BACK));
+        assert!(taken.is_some() && taken < given, "{keys:?} {text:?}");
+        assert!(text.rfind("on_demand.c") < given && given < text.rfind(CURSOR_SHOWN), "{keys:?} {text:?}");
+        assert!(text.rfind("\x1b[?25l") < text.rfind(CURSOR_SHOWN), "{keys:?} {text:?}");
+    }
+}
