@@ -321,7 +321,7 @@ TM_INLINE_ int tm_name_domain(unsigned domain, const char *name) {
    lies at a multiple of 8 and points into a traced block of malloc or of a tracked domain, its middle included, is taken
    for a pointer (as conservative garbage collectors do), so a number that looks like one can reach too much, and a pointer
    that is stored compressed or tagged reaches nothing: handlers mend both. Blocks of tracked domains are counted, and
-   scanned where they can be read.
+   scanned where they can be read. Of several blocks that hold a pointer (a pool, and its part) the smallest is meant.
    `options` may be NULL. Other threads should not change the structure meanwhile; a block that goes away is passed over.
    Returns TM_OK and a result; else *result is NULL: TM_NOT_FOUND (ptr is in no traced block), TM_NOT_TRACING, TM_BUSY,
    TM_FAILED or TM_NO_MEMORY. */

@@ -17,8 +17,7 @@ pub const FILE_NAME: &str = "libtm_query.so";
 /// The symbol of its [`QueryApi`].
 pub const SYMBOL: &CStr = c"tm_query_api";
 
-/// What `libtm.so` tells of itself. It lives as long as the process; a forked child fills in what is new before its first
-/// question.
+/// What `libtm.so` tells of itself with each question; it need not outlive the question.
 #[repr(C)]
 #[derive(Debug)]
 pub struct QueryHost {

@@ -72,7 +72,7 @@ fn a_traceback_is_that_of_the_block_that_holds_the_pointer() {
     program.track(POOL, 9000, 5);
     program.track(Space::MAPPINGS, 0, 1 << 19);
     let pool = program.address(9000);
-    let mapping = (small, 1 << 19, u32::from_be_bytes(*b"mmap"), vec![0x1001, 0x3001]);
+    let mapping = (small, 1 << 19, tm_common::ids::Domain::MAPPINGS.0, vec![0x1001, 0x3001]);
     assert_eq!(program.traceback(small + 50), Ok(mapping));
     assert_eq!(program.traceback(program.address(52)).map(|found| found.1), Ok(20));
     assert_eq!(program.traceback(large + 5), of_large);
@@ -112,13 +112,14 @@ fn a_dump_is_a_snapshot_of_now() {
     program.free(100);
     let folder = tempfile::tempdir().unwrap();
     let (path, missing) = (folder.path().join("now.snap"), folder.path().join("no/such.snap"));
-    for (path, expected) in [(&path, result::OK), (&path, result::OK), (&missing, result::FAILED)] {
+    let recording = program.path().to_owned();
+    for (path, expected) in
+        [(&path, result::OK), (&path, result::OK), (&missing, result::FAILED), (&recording, result::FAILED)]
+    {
         let path = CString::new(path.as_os_str().as_bytes()).unwrap();
         // SAFETY: the host and the path live through the call.
-        assert_eq!(
-            program.ask(|host| unsafe { (tm_query_api.dump_snapshot)(host, path.as_ptr()) }),
-            expected
-        );
+        let code = program.ask(|host| unsafe { (tm_query_api.dump_snapshot)(host, path.as_ptr()) });
+        assert_eq!(code, expected);
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let snapshot = Snapshot::load(&path).unwrap();

@@ -37,14 +37,12 @@ fn total_size_is_what_can_be_reached() {
         let by_depth = unsafe { std::slice::from_raw_parts(found.by_depth, found.n_depths) };
         // SAFETY: as above.
         let by_line = unsafe { std::slice::from_raw_parts(found.by_line, found.n_lines) };
-        let by_line: Vec<_> = by_line
-            .iter()
+        let line = |group: &api::SizeGroup| {
             // SAFETY: it is a text.
-            .map(|group| {
-                (unsafe { CStr::from_ptr(group.location) }.to_str().unwrap(), group.size, group.count)
-            })
-            .map(|(location, size, count)| (location.to_owned(), size, count))
-            .collect();
+            let location = unsafe { CStr::from_ptr(group.location) };
+            (location.to_str().unwrap().to_owned(), group.size, group.count)
+        };
+        let by_line: Vec<_> = by_line.iter().map(line).collect();
         let by_depth: Vec<_> = by_depth.iter().map(|group| (group.depth, group.size, group.count)).collect();
         ((found.size, found.count, found.is_cut), by_depth, by_line)
     };

@@ -1,6 +1,7 @@
 //! Writes what lives now to a `.snap` file, which is there as a whole or not at all.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tm_analyzer::error::Error;
@@ -8,18 +9,23 @@ use tm_analyzer::model::{Moment, Origin, Snapshot};
 use tm_analyzer::replay::{Account, Block, Processes};
 use tm_common::ids::Stamp;
 
-use crate::failure::Answer;
+use crate::failure::{Answer, Failure};
 use crate::state::State;
 
 /// Dumps what lives at `now` to `path`.
 ///
 /// # Errors
-/// Nothing is traced, or the file cannot be written.
+/// Nothing is traced, or the file cannot be written or is the recording.
 pub fn dump(state: &mut State, now: Stamp, path: &Path) -> Answer<()> {
     state.check_is_tracing()?;
+    let there = fs::metadata(path).ok();
+    let identity = there.as_ref().map(|status| (status.dev(), status.ino()));
+    if identity == Some(state.recording().file.identity()) {
+        return Err(Failure::Failed(format!("{} is the recording; dump to another file", path.display())));
+    }
     let snapshot = snapshot(state, now);
     // What is no file, as a terminal or a pipe, is written to; of a link, what it leads to.
-    if fs::metadata(path).is_ok_and(|status| !status.is_file()) {
+    if there.is_some_and(|status| !status.is_file()) {
         return Ok(snapshot.dump(path)?);
     }
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -4,6 +4,7 @@
 use std::ffi::{CString, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -67,6 +68,11 @@ impl Program {
         std::mem::forget(file.reopen().unwrap());
         let path = CString::new(file.path().as_os_str().as_bytes()).unwrap();
         Program { arena: vec![0; 1 << 16], builder, stacks, stamp: 0, file, path }
+    }
+
+    /// The recording.
+    pub fn path(&self) -> &Path {
+        self.file.path()
     }
 
     pub fn address(&self, word: usize) -> u64 {
