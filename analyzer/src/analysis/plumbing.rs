@@ -252,6 +252,7 @@ mod tests {
             "PyObject_Malloc",
             "_PyObject_GC_New",
             "sqlite3MallocZero",
+            "tm::tracking::track",
         ] {
             assert!(known.is_plumbing(&frame(function, "x")), "{function}");
         }
@@ -269,6 +270,7 @@ mod tests {
             assert!(!known.is_plumbing(&frame(function, "x")), "{function}");
         }
         assert!(known.is_plumbing(&frame("anything", "/usr/include/c++/12/bits/alloc_traits.h")));
+        assert!(known.is_plumbing(&frame("tm_track", "/usr/local/include/tm.h")));
         assert!(!known.is_plumbing(&Frame::new("libc.so.6+0x1234", 0)));
     }
 
