@@ -63,6 +63,10 @@ impl Heap for Finder<'_> {
             return;
         }
         // A loop for each step: the processor waits for many a cache line at a time, not for one after the other.
+        for pointer in &*pointers {
+            self.index.heap().prefetch(pointer.word);
+            visited.prefetch(pointer.word);
+        }
         for pointer in &mut *pointers {
             pointer.start = self.index.heap().small_start(pointer.word).unwrap_or(0);
         }

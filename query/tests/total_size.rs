@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
-use std::sync::atomic::Ordering::Relaxed;
 
 use tm_common::api::{self, TotalSizeOptions, TotalSizeResult, Walk, result};
 use tm_common::query::QueryHost;
@@ -72,7 +71,7 @@ struct Seen {
 unsafe extern "C" fn handler(context: *mut c_void, block: *const api::Block, walk: *mut Walk) -> c_int {
     // SAFETY: the test's own, and what the library promises.
     let (seen, block) = unsafe { (&mut *context.cast::<Seen>(), &*block) };
-    assert!(MUTED.load(Relaxed) < 0);
+    assert!(MUTED.get() < 0);
     seen.asked.push((block.size, block.depth));
     // SAFETY: it is a text.
     assert!(unsafe { CStr::from_ptr(block.location) }.to_str().unwrap().starts_with("program+0x"));
@@ -109,7 +108,7 @@ fn handlers_decide_and_are_unmuted_meanwhile() {
     assert_eq!(size, Ok(24 + 16 + 80_000));
     assert_eq!(seen.asked, [(24, 0), (16, 1), (80_000, 1), (8, 2), (16, 2)]);
     assert_eq!(seen.visited, [(24, 0), (16, 1), (80_000, 1)]);
-    assert_eq!(MUTED.load(Relaxed), 0);
+    assert_eq!(MUTED.get(), 0);
 }
 
 /// Forks in the middle of a question; the child, whose parent's lock nobody will release, asks one of its own. Returns to the

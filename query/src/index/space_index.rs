@@ -61,6 +61,12 @@ impl SpaceIndex {
         (self.lowest..=self.highest).contains(&address)
     }
 
+    /// Asks the processor for what [`SpaceIndex::small_start`] looks at first, some time before it is wanted.
+    #[inline]
+    pub fn prefetch(&self, address: u64) {
+        self.small.prefetch(address);
+    }
+
     /// Where the small block that holds `address` starts, if there is one and blocks do not overlap.
     #[inline]
     pub fn small_start(&self, address: u64) -> Option<u64> {

@@ -26,6 +26,12 @@ impl Visited {
         }
     }
 
+    /// Asks the processor for whether a block of the heap at `start` is there, some time before it is wanted.
+    #[inline]
+    pub fn prefetch(&self, start: u64) {
+        self.heap.prefetch(start);
+    }
+
     /// Whether the block of `space` that starts at `start` is there.
     #[inline]
     pub fn contains(&self, space: Space, start: u64) -> bool {

@@ -1,12 +1,12 @@
 //! A program for the library to answer: a recording that the tests lay out themselves, of blocks that are in their own
 //! memory, and a host that stands at a moment of it.
 
+use std::cell::Cell;
 use std::ffi::{CString, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use tempfile::NamedTempFile;
 use tm_common::api::{TotalSizeOptions, TotalSizeResult, Traceback, result};
@@ -37,22 +37,23 @@ pub struct Program {
     path: CString,
 }
 
-/// Each test has its own moment, in a thread of its own.
-pub static MUTED: AtomicI64 = AtomicI64::new(0);
 std::thread_local! {
-    static NOW: AtomicU64 = const { AtomicU64::new(0) };
+    /// The moment of the test, which has a thread of its own.
+    static NOW: Cell<u64> = const { Cell::new(0) };
+    /// How often it was muted more than unmuted.
+    pub static MUTED: Cell<i64> = const { Cell::new(0) };
 }
 
 extern "C" fn now() -> u64 {
-    NOW.with(|now| now.load(Relaxed))
+    NOW.get()
 }
 
 extern "C" fn unmute() {
-    MUTED.fetch_sub(1, Relaxed);
+    MUTED.set(MUTED.get() - 1);
 }
 
 extern "C" fn mute() {
-    MUTED.fetch_add(1, Relaxed);
+    MUTED.set(MUTED.get() + 1);
 }
 
 impl Program {
@@ -114,7 +115,7 @@ impl Program {
     pub fn ask<T>(&mut self, ask: impl FnOnce(*const QueryHost) -> T) -> T {
         // In place: the file stays the same one.
         std::fs::write(self.file.path(), self.builder.build()).unwrap();
-        NOW.with(|now| now.store(self.stamp + 1, Relaxed));
+        NOW.set(self.stamp + 1);
         let status = self.file.as_file().metadata().unwrap();
         let host = QueryHost {
             size: size_of::<QueryHost>(),
