@@ -190,9 +190,10 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
             let timeline = Timeline::new(&all, until, 50, inherited);
             Tallies(Allocations::new(&all), Lifetimes::new(&all, vec![10, 1_000]), timeline)
         },
-        |_, Tallies(allocations, lifetimes, timeline)| {
+        |engine, Tallies(allocations, lifetimes, timeline)| {
             let total = allocations.sums.total();
-            assert_eq!(total.count, info.allocations + info.reallocations, "allocations by stack");
+            let expected = info.allocations + info.reallocations + engine.totals().tracks;
+            assert_eq!(total.count, expected, "allocations by stack");
             let gone: u64 = lifetimes.decades.iter().map(|sums| sums.total().count).sum();
             assert!(lifetimes.temporary.total().count <= gone, "more temporary than gone");
             let most = timeline.finish().iter().map(|step| step.most.size).max().unwrap_or(0);
@@ -215,6 +216,10 @@ impl Observer for Tallies<'_> {
     fn went(&mut self, block: &Block, event: &MergedEvent) {
         self.1.went(block, event);
         self.2.went(block, event);
+    }
+
+    fn forgot(&mut self, block: &Block, stamp: Stamp) {
+        self.2.forgot(block, stamp);
     }
 
     fn event(&mut self, event: &MergedEvent) {
