@@ -58,6 +58,8 @@ pub fn run(source: Source, mut sample: Sample, mut view: View) -> Result<()> {
         }
     }
     drop(terminal);
-    signals::caught().map(signals::obey);
+    if let Some(signal) = signals::caught() {
+        signals::obey(signal);
+    }
     Ok(())
 }
