@@ -32,7 +32,7 @@ fn terminal(keys: &str, sample: &Sample, (width, height): (u16, u16)) -> Termina
     terminal
 }
 
-/// The lines of the screen without the spaces at their ends, and without the empty ones before the last.
+/// The lines of the screen that are not empty, without the spaces at their ends.
 fn screen(keys: &str, sample: &Sample, size: (u16, u16)) -> String {
     let terminal = terminal(keys, sample, size);
     let buffer = terminal.backend().buffer();
