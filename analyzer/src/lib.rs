@@ -7,6 +7,7 @@
 //! ```
 
 pub mod analysis;
+pub mod blame;
 pub mod control;
 pub mod error;
 pub mod follow;

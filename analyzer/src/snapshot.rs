@@ -47,6 +47,7 @@ pub fn take_snapshot_at(
 ) -> Result<Snapshot> {
     let raw: RawSnapshot = replay::snapshot_at(recording, processes, at, selection)?;
     let mut namer = Namer::new();
+    namer.limit_frames(raw.n_frames_max);
     let mut snapshot = namer.snapshot(recording, &raw.blocks);
     let origin = origin_at(&namer, recording, processes, &Moment::TimeNs(at.ns), &raw);
     snapshot.origin = Some(Origin { duration_ns: origin.duration_ns.max(at.ns), ..origin });
@@ -187,7 +188,8 @@ impl Namer {
         self.symbolizer.problems()
     }
 
-    fn limit(&self, recording: &Recording) -> u32 {
+    /// How many frames of a stack are named at most.
+    pub(crate) fn limit(&self, recording: &Recording) -> u32 {
         self.n_frames_max.unwrap_or_else(|| recording.n_frames_max())
     }
 
@@ -275,7 +277,8 @@ impl Namer {
         traceback
     }
 
-    fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> Arc<[Frame]> {
+    /// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.
+    pub(crate) fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> Arc<[Frame]> {
         let (exact, probe) = probe(&frame);
         let key = (frame.epoch, frame.pc, exact);
         if let Some(frames) = self.of_address.get(&key) {

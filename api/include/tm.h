@@ -18,15 +18,16 @@
  * threads of the process.
  *
  * Signal handlers: calls marked [signal-safe] may be made in them. The others load a library on their first use, take a
- * lock and allocate; called while a call of the same thread is interrupted or under way (from a callback) they return
- * TM_BUSY.
+ * lock and allocate; the thread's signals and its cancellation wait meanwhile. Made while a call of the same thread is
+ * interrupted or under way (from a callback) they return TM_BUSY. Callbacks must come back: no exception, no jump, no exit
+ * of the thread.
  *
  * Sizes are the bytes that were asked for, as in tracemalloc, never what the allocator made of them.
  *
- * Two kinds of cost. Commands (start, stop, clear, take_snapshot, track, untrack, tag) take some tens of ns. Questions
- * (traced memory, object traceback, total size, dump) are answered from the recording by libtm_query.so, which must
- * stand beside libtm.so: the first one reads all that was recorded so far, later ones only what was recorded since.
- * What a question allocates is not recorded.
+ * Three kinds of cost. take_snapshot, track, untrack and tag take some tens of ns; start, stop and clear wait for each
+ * other (0.1 s at most, then TM_BUSY) and make two system calls. Questions (traced memory, object traceback, total size,
+ * dump) are answered from the recording by libtm_query.so, which must stand beside libtm.so: the first one reads all that
+ * was recorded so far, later ones only what was recorded since. What a question allocates is not recorded.
  */
 #ifndef TM_H
 #define TM_H
@@ -46,7 +47,8 @@ enum tm_result {
     TM_NOT_LOADED = -3,  /* libtm.so is not in this process */
     TM_INVALID = -4,     /* an argument is out of its range */
     TM_NOT_FOUND = -5,   /* there is no such traced block */
-    TM_BUSY = -6,        /* called from a callback of tm, or while a call of this thread is interrupted */
+    TM_BUSY = -6,        /* called from a callback of tm, while a call of this thread is interrupted, or (start, stop,
+                            clear) while another thread's command does not come to an end */
     TM_FAILED = -7       /* the question could not be answered; one line on stderr says why, the first time */
 };
 
@@ -242,8 +244,8 @@ TM_INLINE_ int tm_get_domain_memory(unsigned domain, uint64_t *current, uint64_t
    tm_get_traced_memory. Source: tracemalloc.reset_peak. */
 TM_INLINE_ int tm_reset_peak(void) { return TM_CALL_(reset_peak, (), TM_NOT_LOADED); }
 
-/* Bytes of memory that tm itself uses in this process: its tables, the part of the recording that is mapped, and what
-   questions have allocated. 0 without libtm.so. Source: tracemalloc.get_tracemalloc_memory. */
+/* Bytes that tm itself has in this process: the address space of its tables, of which only touched pages are memory, the
+   part of the recording that is mapped, and what questions have allocated. 0 without libtm.so. Source: tracemalloc.get_tracemalloc_memory. */
 TM_INLINE_ size_t tm_get_tracemalloc_memory(void) { return TM_CALL_(get_tracemalloc_memory, (), 0); }
 
 /* ---- Snapshots --------------------------------------------------------------------------------------------------- */
@@ -269,7 +271,8 @@ TM_INLINE_ int tm_get_object_traceback(const void *ptr, tm_traceback **traceback
     const struct tm_api *api = tm_loaded_api();
     if (TM_HAS_(api, get_object_traceback))
         return api->get_object_traceback(ptr, traceback);
-    *traceback = NULL;
+    if (traceback != NULL)
+        *traceback = NULL;
     return TM_NOT_LOADED;
 }
 
@@ -298,7 +301,8 @@ TM_INLINE_ void tm_traceback_free(tm_traceback *traceback) {
 
 /* Tells of a block that tm does not see: of a pool, an arena, another address space. `ptr` is its address there, or any
    number but 0 that names it. If it is tracked already, the new size and caller count. A domain is any number; a process
-   has room for 250 different ones. To track blocks in TM_DOMAIN_HEAP that malloc made counts them in place of those.
+   and its children have room for 250 different ones together. To track blocks in TM_DOMAIN_HEAP that malloc made counts
+   them in place of those.
    Returns TM_OK, TM_NOT_TRACING, TM_NO_MEMORY or TM_INVALID (ptr 0, size of 2^48 or more, TM_DOMAIN_MMAP).
    [signal-safe] Source: PyTraceMalloc_Track. */
 TM_INLINE_ int tm_track(unsigned domain, uintptr_t ptr, size_t size) {
@@ -329,7 +333,8 @@ TM_INLINE_ int tm_total_size(const void *ptr, const tm_total_size_options *optio
     const struct tm_api *api = tm_loaded_api();
     if (TM_HAS_(api, total_size))
         return api->total_size(ptr, options, result);
-    *result = NULL;
+    if (result != NULL)
+        *result = NULL;
     return TM_NOT_LOADED;
 }
 

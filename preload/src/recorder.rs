@@ -33,7 +33,7 @@ pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Ca
         return;
     }
     with_lane(|session, thread, lane| {
-        label(session, lane);
+        label(session, lane, None);
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (address, size) = (Address(block as u64), size as u64);
         let stamp = session.recording.now();
@@ -109,7 +109,7 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
         return;
     }
     with_lane(|session, thread, lane| {
-        label(session, lane);
+        label(session, lane, Some(begin));
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (old, new) = (Address(old as u64), Address(new as u64));
         let (size, end) = (size as u64, session.recording.now());
@@ -124,7 +124,7 @@ pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) {
         return;
     }
     with_lane(|session, thread, lane| {
-        label(session, lane);
+        label(session, lane, None);
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (address, size) = (Address(address as u64), size as u64);
         let stamp = session.recording.now();
@@ -163,13 +163,14 @@ pub fn unmapped(address: usize, size: usize, begin: Stamp) {
     });
 }
 
-/// Before what comes to be: its label, if it is another one than that of the lane's latest.
+/// Before what comes to be: its label, if it is another one than that of the lane's latest. `stamp` is that of an event
+/// that began earlier than now.
 #[inline(always)]
-fn label(session: &Session, lane: &mut Lane) {
+fn label(session: &Session, lane: &mut Lane, stamp: Option<Stamp>) {
     // SAFETY: the calling thread's own block, read at once.
     let tag = unsafe { tls::current().as_ref() }.tag;
     if lane.tag != tag {
-        lane.begin_tag(session, tag);
+        lane.begin_tag(session, tag, stamp.unwrap_or_else(|| session.recording.now()));
     }
 }
 
@@ -239,7 +240,7 @@ fn recover(block: &mut tls::ThreadBlock, here: usize) {
 #[inline(never)]
 fn stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
     let (session, caller) = (&SESSION, Caller { pc, sp, fp });
-    // Relaxed: constant since the start.
+    // Relaxed: a number on its own.
     let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
     lane.n_stacks = lane.n_stacks.wrapping_add(1);
     thread.look_at_name(session, lane.n_stacks);

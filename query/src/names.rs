@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::model::{Frame, Snapshot};
+use tm_analyzer::blame::Blame;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::Block;
 use tm_analyzer::report::label;
 use tm_analyzer::snapshot::Namer;
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
@@ -16,8 +15,10 @@ use tm_common::ids::{ProcessIndex, StackId, Stamp};
 pub struct Names {
     /// Gives stacks their frames.
     pub namer: Namer,
-    plumbing: Plumbing,
+    blame: Blame,
     locations: FxHashMap<StackId, Arc<CStr>>,
+    /// The texts of locations, each once.
+    texts: FxHashMap<String, Arc<CStr>>,
     /// What they were made for: the most frames of a stack, and how many modules were known.
     made_for: (u32, usize),
 }
@@ -26,8 +27,9 @@ impl Default for Names {
     fn default() -> Names {
         Names {
             namer: Namer::without_threads(),
-            plumbing: Plumbing::known(),
+            blame: Blame::new(Plumbing::known()),
             locations: FxHashMap::default(),
+            texts: FxHashMap::default(),
             made_for: (0, 0),
         }
     }
@@ -47,22 +49,20 @@ impl Names {
 
     /// `file:line` of the frame to blame for what `stack` allocated, outside of the allocation plumbing.
     pub fn location(&mut self, recording: &Recording, stack: StackId) -> Arc<CStr> {
-        if !self.locations.contains_key(&stack) {
-            self.prepare(recording, &[stack]);
+        if let Some(known) = self.locations.get(&stack) {
+            return known.clone();
         }
-        self.locations.get(&stack).cloned().unwrap_or_default()
-    }
-
-    /// Looks the locations of all `stacks` up in one go.
-    pub fn prepare(&mut self, recording: &Recording, stacks: &[StackId]) {
-        let new = stacks.iter().filter(|stack| !self.locations.contains_key(stack));
-        let blocks: Vec<Block> = new.map(|stack| Block { stack: *stack, ..Block::default() }).collect();
-        let snapshot: Snapshot = self.namer.snapshot(recording, &blocks);
-        let blamed = snapshot.without_plumbing(&self.plumbing);
-        for (block, trace) in blocks.iter().zip(&blamed.traces) {
-            let frame = trace.traceback.most_recent().cloned().unwrap_or_else(Frame::unknown);
-            self.locations.insert(block.stack, c_text(&label::location(&frame)).into());
-        }
+        let text = label::location(&self.blame.frame(&mut self.namer, recording, stack));
+        let text = match self.texts.get(&text) {
+            Some(known) => known.clone(),
+            None => {
+                let c_text: Arc<CStr> = c_text(&text).into();
+                self.texts.insert(text, c_text.clone());
+                c_text
+            }
+        };
+        self.locations.insert(stack, text.clone());
+        text
     }
 }
 

@@ -207,7 +207,8 @@ impl<'a> Cutter<'a> {
         cut
     }
 
-    fn is_plumbing(&mut self, frame: &Frame) -> bool {
+    /// Whether `frame` is there to allocate for others.
+    pub(crate) fn is_plumbing(&mut self, frame: &Frame) -> bool {
         let address = |text: Option<&str>| text.map_or(0, |text| text.as_ptr().addr());
         let function = frame.function.as_deref();
         let key = [address(Some(&frame.filename)), address(function), address(frame.module.as_deref())];

@@ -56,7 +56,7 @@ impl Names {
     ) -> usize {
         if self.n_modules != recording.modules.all().len() {
             self.n_modules = recording.modules.all().len();
-            self.known.retain(|_, named| !named.whole.frames().iter().any(|frame| frame.module.is_none()));
+            self.known.clear();
         }
         let mut wanted: Vec<_> = sites
             .iter()

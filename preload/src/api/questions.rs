@@ -8,15 +8,19 @@ use tm_common::query::{QueryApi, QueryHost};
 use super::library;
 use crate::session::SESSION;
 use crate::sys::tls::{self, MUTED};
+use crate::sys::{loader, syscall};
 
 unsafe extern "C" {
     /// `errno`'s place, `<errno.h>`.
     fn __errno_location() -> *mut c_int;
 }
 
-/// A question of the calling thread that is under way. `errno` is what it was when it ends.
+/// A question of the calling thread that is under way: its events are left out, and so is all that could leave the
+/// question in the middle: signals, whose handlers may jump away and whose events would be left out with the rest, and
+/// cancellation. `errno` is what it was when it ends.
 struct Asking {
     errno: c_int,
+    cancel_state: c_int,
 }
 
 impl Asking {
@@ -28,20 +32,21 @@ impl Asking {
             return None;
         }
         block.asking = 1;
-        block.depth |= MUTED;
+        mute();
         // SAFETY: the C library's own promise.
-        Some(Asking { errno: unsafe { *__errno_location() } })
+        let errno = unsafe { *__errno_location() };
+        Some(Asking { errno, cancel_state: loader::disable_cancellation() })
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
+        loader::restore_cancellation(self.cancel_state);
         // SAFETY: the C library's own promise.
         unsafe { *__errno_location() = self.errno };
+        unmute();
         // SAFETY: the calling thread's own block.
-        let block = unsafe { tls::current().as_mut() };
-        block.depth &= !MUTED;
-        block.asking = 0;
+        unsafe { tls::current().as_mut() }.asking = 0;
     }
 }
 
@@ -71,14 +76,21 @@ extern "C" fn now() -> u64 {
     SESSION.recording.now().0
 }
 
+/// The calling thread's events are recorded again, and its signals come.
 extern "C" fn unmute() {
     // SAFETY: the calling thread's own block.
-    unsafe { tls::current().as_mut() }.depth &= !MUTED;
+    let block = unsafe { tls::current().as_mut() };
+    block.depth &= !MUTED;
+    syscall::set_signal_mask(block.signal_mask);
 }
 
+/// Neither, until [`unmute`].
 extern "C" fn mute() {
+    let signal_mask = syscall::set_signal_mask(u64::MAX);
     // SAFETY: the calling thread's own block.
-    unsafe { tls::current().as_mut() }.depth |= MUTED;
+    let block = unsafe { tls::current().as_mut() };
+    block.signal_mask = signal_mask;
+    block.depth |= MUTED;
 }
 
 /// Puts 0 where it is wanted.
@@ -227,12 +239,13 @@ pub unsafe extern "C" fn tm_total_size_free(size: *mut TotalSizeResult) {
 
 /// Runs `free_it` muted: what a question has allocated is no event when it goes either, in a callback too.
 fn give_back(free_it: impl FnOnce(&QueryApi)) {
-    // SAFETY: the calling thread's own block.
-    let before = unsafe { tls::current().as_ref() }.depth;
+    // SAFETY: the C library's own promise.
+    let errno = unsafe { *__errno_location() };
     mute();
     if let Some(api) = library::api() {
         free_it(api);
     }
+    unmute();
     // SAFETY: as above.
-    unsafe { tls::current().as_mut() }.depth = before;
+    unsafe { *__errno_location() = errno };
 }

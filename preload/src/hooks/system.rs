@@ -14,7 +14,8 @@ use crate::sys::syscall;
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     let result = real::dlclose(handle);
-    if SESSION.is_recording() {
+    // While nothing is recorded too: later stacks must not take what is there then for what was.
+    if SESSION.is_process() {
         SESSION.unwinder.module_closed(&SESSION.recording);
     }
     result
@@ -35,7 +36,7 @@ pub unsafe extern "C" fn __deregister_frame(frame: *mut c_void) {
 }
 
 fn code_registered() {
-    if SESSION.is_recording() {
+    if SESSION.is_process() {
         SESSION.unwinder.forget_rules();
     }
 }

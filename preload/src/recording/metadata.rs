@@ -98,12 +98,13 @@ impl Recording {
         Some(())
     }
 
-    /// Records a process; where its ending will be written.
+    /// Records a process, with what its control word says at first; where its ending will be written.
     pub fn add_process(
         &self,
         parent: Option<(ProcessIndex, Epoch)>,
         pid: u32,
         start: Stamp,
+        control: u32,
     ) -> *mut MappedProcess {
         let Some(draft) = self.draft(MetadataKind::Process, size_of::<MappedProcess>()) else {
             return core::ptr::null_mut();
@@ -120,7 +121,7 @@ impl Recording {
             process_start: crate::sys::process::own_start_ticks(),
             end_stamp: AtomicU64::new(0),
             ended: AtomicU32::new(0),
-            control: AtomicU32::new(0),
+            control: AtomicU32::new(control),
         };
         draft.put(0, process);
         let place = draft.start.cast();

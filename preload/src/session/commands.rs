@@ -5,7 +5,7 @@
 
 use core::sync::atomic::Ordering;
 
-use tm_common::header::{MappedRequest, REQUEST_NAME_BYTES, request};
+use tm_common::header::{Loss, MappedRequest, REQUEST_NAME_BYTES, request};
 use tm_common::ids::{Stamp, ThreadIndex};
 use tm_common::metadata::{CommandKind, OUTSIDE};
 use tm_common::settings::N_FRAMES_MAX;
@@ -117,6 +117,8 @@ fn obey_requests(session: &Session) {
         // Release: publishes the record that stands for the request now.
         request.state.store(request::FREE, Ordering::Release);
     }
+    // Whoever asks for a stop sets the idle bit after the request, which may have been obeyed and undone by then.
+    session.control.set_on(session.is_on.load(Ordering::Relaxed));
 }
 
 /// The earliest request to this process.
@@ -133,7 +135,8 @@ fn obey_one(session: &Session, request: &MappedRequest, name: &[u8]) {
     // Relaxed: the request came with its state.
     let argument = request.argument.load(Ordering::Relaxed);
     let Some(kind) = CommandKind::from_id(request.kind.load(Ordering::Relaxed)) else { return };
-    let stamp = Stamp(request.stamp.load(Ordering::Relaxed));
+    // A stamp from the future, by a clock that is not ours, is not waited for.
+    let stamp = Stamp(request.stamp.load(Ordering::Relaxed)).min(session.recording.now());
     let was_on = session.is_on.load(Ordering::Relaxed);
     match kind {
         CommandKind::Start if was_on => return set_on(session, true),
@@ -169,9 +172,14 @@ struct Command {
 impl Command {
     /// Of the calling thread.
     fn now(session: &Session) -> Command {
-        // SAFETY: the calling thread's own block, read at once; its place is null or stays mapped.
-        let thread = unsafe { tls::current().as_ref().thread.cast::<Thread>().as_ref() };
-        let thread = thread.map_or(OUTSIDE, |thread| thread.index().0);
+        // SAFETY: the calling thread's own block.
+        let block = unsafe { tls::current().as_mut() };
+        let mut thread = block.thread.cast::<Thread>().cast_const();
+        if thread.is_null() || block.process != session.control.own() {
+            thread = session.threads.register(session, block).unwrap_or(core::ptr::null());
+        }
+        // SAFETY: null, or a place, which stays mapped.
+        let thread = unsafe { thread.as_ref() }.map_or(OUTSIDE, |thread| thread.index().0);
         Command { kind: CommandKind::Mark, argument: 0, stamp: session.recording.now(), thread }
     }
 
@@ -182,6 +190,10 @@ impl Command {
         let recorded = session.recording.add_command(self.kind, thread, self.argument, self.stamp, name);
         while session.recording.now() <= self.stamp {
             core::hint::spin_loop();
+        }
+        if recorded.is_none() && self.kind != CommandKind::Mark {
+            // Readers will not know of it: what they say from here on is not the whole truth.
+            session.recording.lose(Loss::NoSpace);
         }
         recorded.ok_or(Refused::NoSpace)
     }

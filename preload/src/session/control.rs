@@ -74,11 +74,20 @@ impl Control {
         }
     }
 
-    /// From now on hooks read `word`, of a process's record; null if it has none.
+    /// What a control word says first.
+    pub fn first_word(is_on: bool) -> u32 {
+        if is_on { 0 } else { control::IDLE }
+    }
+
+    /// From now on hooks read `word`, of a process's record, which says what it should; null if it has none. Somebody
+    /// outside may have changed it already.
     pub fn use_word(&self, word: *const AtomicU32, is_on: bool) {
-        let word = if word.is_null() { &raw const WITHOUT_RECORD } else { word };
-        // SAFETY: as in `word`. Relaxed: published with the pointer.
-        unsafe { (*word).store(if is_on { 0 } else { control::IDLE }, Ordering::Relaxed) };
+        let is_recorded = !word.is_null();
+        let word = if is_recorded { word } else { &raw const WITHOUT_RECORD };
+        if !is_recorded {
+            // SAFETY: a static. Relaxed: published with the pointer.
+            unsafe { (*word).store(Control::first_word(is_on), Ordering::Relaxed) };
+        }
         // Release: publishes what was set up.
         self.control.store(word.cast_mut(), Ordering::Release);
     }

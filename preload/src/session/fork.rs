@@ -47,7 +47,8 @@ pub fn continue_in_child(session: &Session) -> bool {
     session.commanding.after_fork();
     let parent = recording.begin_process();
     let parent_epoch = recording.epoch();
-    let process = recording.add_process(Some((parent, parent_epoch)), pid, fork_stamp);
+    let control = Control::first_word(session.is_on.load(Ordering::Relaxed));
+    let process = recording.add_process(Some((parent, parent_epoch)), pid, fork_stamp, control);
     session.use_process(process, fork_stamp);
     session.control.finish_child(recording.process().0 + 1);
     true

@@ -49,10 +49,10 @@ impl Names {
         let key = u64::from(domain.0);
         let number = self.spaces.find(key).or_else(|| {
             self.spaces.insert(key, || {
-                let number = next(&session.recording.header()?.n_spaces);
-                if number as usize >= Space::COUNT_MAX {
-                    return None;
-                }
+                // Relaxed: numbers only have to be distinct. It stays at the end, and does not come round.
+                let one_more = |n: u32| ((n as usize) < Space::COUNT_MAX).then_some(n + 1);
+                let spaces = &session.recording.header()?.n_spaces;
+                let number = spaces.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
                 session.recording.add_name(NameKind::Space, number, domain.0, b"")?;
                 Some(number)
             })

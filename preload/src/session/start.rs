@@ -7,6 +7,7 @@ use tm_common::functions::Function;
 use tm_common::ids::Epoch;
 use tm_common::metadata::TextKind;
 
+use super::control::Control;
 use super::{Phase, Session, withdraw};
 use crate::config::Config;
 use crate::real;
@@ -119,7 +120,9 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
 fn describe(session: &Session, stack: InitialStack, program: &Program) {
     let recording = &session.recording;
     let start = recording.now();
-    let process = recording.add_process(None, syscall::getpid(), start);
+    // Relaxed: set by this thread.
+    let control = Control::first_word(session.is_on.load(Ordering::Relaxed));
+    let process = recording.add_process(None, syscall::getpid(), start, control);
     recording.add_text(TextKind::Executable, core::iter::once(program.executable.as_bytes()));
     recording.add_text(TextKind::CommandLine, stack.arguments().map(CStr::to_bytes_with_nul));
     recording.add_text(TextKind::Host, core::iter::once(program.host()));

@@ -66,10 +66,9 @@ impl Lane {
         self.tag = TAG_UNKNOWN;
     }
 
-    /// Writes the thread's label, which is another than that of the lane's latest events.
+    /// Writes the thread's label, which is another than that of the lane's latest events, before an event of `stamp`.
     #[cold]
-    pub fn begin_tag(&mut self, session: &Session, tag: u32) {
-        let stamp = session.recording.now();
+    pub fn begin_tag(&mut self, session: &Session, tag: u32, stamp: Stamp) {
         let written = self.ring.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });
         self.tag = if written { tag } else { TAG_UNKNOWN };
     }

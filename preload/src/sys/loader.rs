@@ -19,6 +19,7 @@ struct Loader {
     folder: UnsafeCell<Text<PATH_BYTES>>,
     dlopen: AtomicPtr<c_void>,
     dlsym: AtomicPtr<c_void>,
+    set_cancel_state: AtomicPtr<c_void>,
 }
 
 // SAFETY: `folder` is written by `remember` alone, before other threads have reason to read it.
@@ -28,6 +29,7 @@ static LOADER: Loader = Loader {
     folder: UnsafeCell::new(Text::EMPTY),
     dlopen: AtomicPtr::new(core::ptr::null_mut()),
     dlsym: AtomicPtr::new(core::ptr::null_mut()),
+    set_cancel_state: AtomicPtr::new(core::ptr::null_mut()),
 };
 
 /// Notes this library's folder, `working_directory` being the present one, and the loader's functions. Called once, at
@@ -37,6 +39,8 @@ pub fn remember(working_directory: &[u8]) {
     // Relaxed: published with the session.
     LOADER.dlopen.store(find(c"dlopen") as *mut c_void, Ordering::Relaxed);
     LOADER.dlsym.store(find(c"dlsym") as *mut c_void, Ordering::Relaxed);
+    let set_cancel_state = find(c"pthread_setcancelstate") as *mut c_void;
+    LOADER.set_cancel_state.store(set_cancel_state, Ordering::Relaxed);
     let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
     let path = ours.name().to_bytes();
     let Some(end) = path.iter().rposition(|&byte| byte == b'/') else { return };
@@ -54,6 +58,32 @@ pub fn beside(name: &str) -> Text<PATH_BYTES> {
     let mut path = unsafe { &*LOADER.folder.get() }.clone();
     path.push(name.as_bytes());
     path
+}
+
+/// `PTHREAD_CANCEL_DISABLE`, `<pthread.h>`.
+const CANCEL_DISABLE: c_int = 1;
+
+/// Makes the calling thread one that is not cancelled: what it was before. 0, cancelled, where the process has no threads.
+pub fn disable_cancellation() -> c_int {
+    let mut before = 0;
+    set_cancel_state(CANCEL_DISABLE, &mut before);
+    before
+}
+
+/// Makes it what it was.
+pub fn restore_cancellation(state: c_int) {
+    set_cancel_state(state, &mut 0);
+}
+
+fn set_cancel_state(state: c_int, before: &mut c_int) {
+    // Relaxed: see `remember`.
+    let address = LOADER.set_cancel_state.load(Ordering::Relaxed);
+    if !address.is_null() {
+        // SAFETY: the address is that function's.
+        let set: unsafe extern "C" fn(c_int, *mut c_int) -> c_int = unsafe { core::mem::transmute(address) };
+        // SAFETY: a number, and a place for one.
+        unsafe { set(state, before) };
+    }
 }
 
 /// A library that was loaded and stays.

@@ -40,7 +40,8 @@ pub struct ThreadBlock {
     pub tag: u32,
     /// 1 while the thread has a question answered.
     pub asking: u32,
-    reserved: [u32; 2],
+    /// The thread's signal mask outside of the question.
+    pub signal_mask: u64,
 }
 
 /// Added to [`ThreadBlock::depth`] while tm itself works in the thread.

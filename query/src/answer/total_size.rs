@@ -104,8 +104,6 @@ fn by_line(
     recording: &Recording,
     names: &mut Names,
 ) -> (Vec<SizeGroup>, Vec<Arc<CStr>>) {
-    let stacks: Vec<StackId> = by_stack.keys().copied().collect();
-    names.prepare(recording, &stacks);
     let mut lines: FxHashMap<Arc<CStr>, (u64, u64)> = FxHashMap::default();
     for (stack, &(size, count)) in by_stack {
         match lines.entry(names.location(recording, *stack)) {

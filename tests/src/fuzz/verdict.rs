@@ -91,7 +91,8 @@ pub fn assert_one_sentence(error: &Error, path: &Path) {
 }
 
 fn assert_info(info: &Info) {
-    let mut live_possible = 0;
+    // Of which process what was tracked is, is not said.
+    let mut live_possible = info.tracks;
     for process in &info.process_list {
         let is = format!("process {process:?}");
         live_possible += process.allocations + process.reallocations;
