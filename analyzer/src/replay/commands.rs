@@ -16,6 +16,8 @@ pub(super) struct Commands {
     pub next_stamp: Stamp,
     /// Whether events count.
     pub is_tracing: bool,
+    /// The stamp of the latest start so far: a stop from before it that becomes known late changes nothing now.
+    latest_start: Stamp,
     /// Whether there are blocks that nothing is known of, because their time was not recorded or was cleared.
     pub has_forgotten: bool,
     /// What happened up to here is forgotten.
@@ -32,6 +34,7 @@ impl Commands {
             next: 0,
             next_stamp: Stamp(u64::MAX),
             is_tracing: true,
+            latest_start: Stamp(0),
             has_forgotten: false,
             forgotten_until: None,
             resets_peak,
@@ -58,8 +61,11 @@ impl Commands {
         // Asked from outside to start while it did already, a process goes on as it was.
         self.has_forgotten |= due.kind != CommandKind::Start || !self.is_tracing;
         match due.kind {
-            CommandKind::Start => self.is_tracing = true,
-            CommandKind::Stop => self.is_tracing = false,
+            CommandKind::Start => {
+                self.is_tracing = true;
+                self.latest_start = self.latest_start.max(due.stamp);
+            }
+            CommandKind::Stop => self.is_tracing &= due.stamp < self.latest_start,
             CommandKind::Clear | CommandKind::Mark => {}
         }
         if due.kind != CommandKind::Start {

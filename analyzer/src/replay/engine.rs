@@ -168,7 +168,10 @@ impl<S: EventStream> Replayer<S> {
             if command.kind == CommandKind::Start {
                 continue;
             }
-            self.ledger.forget(command.stamp, observer);
+            // What came between a stop and the moment that it became known goes too: nothing is recorded after it, so nobody
+            // would tell of its end. If there was another start meanwhile, that is not known of the rest.
+            let until = if self.commands.is_tracing { command.stamp } else { Stamp(u64::MAX) };
+            self.ledger.forget(until, observer);
             if self.commands.resets_peak {
                 self.ledger.reset_peak(command.stamp);
                 observer.peak_was_reset(command.stamp);
