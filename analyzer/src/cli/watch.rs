@@ -12,6 +12,7 @@ use super::options::{BlameArgs, Key};
 use super::{print, progress, selection, terminal};
 use crate::control;
 use crate::error::{Error, Result};
+use crate::model::is_snap_file;
 use crate::reader::Recording;
 use crate::replay::Account;
 use crate::watch;
@@ -92,6 +93,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn open(args: &Args) -> Result<Source> {
     let path = Path::new(&args.what);
     let pid = args.what.to_str().and_then(|text| text.parse::<u32>().ok()).filter(|_| !path.exists());
+    if pid.is_none() && is_snap_file(path)? {
+        let what = format!("{} is a snapshot of one moment, so there is nothing to watch", path.display());
+        return Err(Error::Usage(format!("{what}; give the recording")));
+    }
     match (pid, args.process) {
         (None, None) => open_file(path, ProcessIndex(0), args),
         (None, Some(pid)) => open_file(path, selection::process(&Recording::open(path)?, pid)?, args),

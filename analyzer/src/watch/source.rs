@@ -48,6 +48,8 @@ pub struct Source {
     before: Totals,
     lately: Interval,
     is_first: bool,
+    /// Whether all is read that there will ever be.
+    is_over: bool,
     has_unnamed: bool,
 }
 
@@ -79,6 +81,7 @@ impl Source {
             now: start,
             lately: Interval::default(),
             is_first: true,
+            is_over: false,
             has_unnamed: false,
         })
     }
@@ -102,11 +105,12 @@ impl Source {
     /// # Errors
     /// The file cannot be read any more.
     pub fn advance(&mut self) -> Result<()> {
-        if self.recorded_end().is_some() && self.state == State::Ended {
+        if self.is_over {
             self.lately = Interval::default();
             return Ok(());
         }
-        // Before the reading: who has ended by now has written all that it ever will.
+        // What it wrote before it said that it ends is there, if that was known before the reading.
+        self.is_over = self.recorded_end().is_some();
         let runs = self.liveness.runs();
         let until = self.follower.now();
         self.read_until(until.unwrap_or(Stamp(u64::MAX)))?;
@@ -189,7 +193,7 @@ impl Source {
             elapsed_ns: self.ns(self.now).saturating_sub(self.ns(self.start)),
             live: totals.live(Account::Traced),
             peak,
-            peak_ns: recording.ns(peak_stamp),
+            peak_ns: recording.ns(peak_stamp).saturating_sub(self.ns(self.start)),
             mapped: totals.live(Account::Mappings),
             mapped_peak: totals.peak(Account::Mappings).0,
             n_lost: recording.header.lost_events(),
@@ -223,4 +227,77 @@ impl Source {
 /// Allocations, reallocations and frees.
 fn n_events(totals: &Totals) -> u64 {
     totals.allocations + totals.reallocations + totals.frees + totals.tracks + totals.untracks
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, StackId};
+    use tm_common::metadata::TextKind;
+
+    use super::*;
+    use crate::reader::testing::RecordingBuilder;
+    use crate::replay::{Amount, Sum};
+
+    const LINES: Choice = Choice { key_type: KeyType::Lineno, account: Account::Traced };
+
+    fn malloc(address: u64, size: u64, stamp: u64) -> Event {
+        let (function, address, stamp) = (Function::Malloc, Address(address), Stamp(stamp));
+        Event::Allocate { function, size, address, stack: StackId::NONE, stamp }
+    }
+
+    fn look(builder: &RecordingBuilder, process: u32) -> Sample {
+        let file = builder.file();
+        let mut source = Source::open(file.path(), "a.bin", ProcessIndex(process), Plumbing::none()).unwrap();
+        source.advance().unwrap();
+        let sample = source.sample(LINES, true);
+        // Nothing comes any more, and all stays.
+        source.advance().unwrap();
+        let later = source.sample(LINES, true);
+        assert_eq!((later.facts.live, later.facts.elapsed_ns), (sample.facts.live, sample.facts.elapsed_ns));
+        assert_eq!(later.facts.lately.n_events, 0);
+        sample
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_as_it_was_at_its_end() {
+        let mut builder = RecordingBuilder::with_process();
+        builder.text(0, TextKind::Executable, "/bin/prog");
+        builder.thread(0, 0, "main");
+        builder.event(ProcessIndex(0), 0, &malloc(0x10, 100, 1_000));
+        builder.event(ProcessIndex(0), 0, &malloc(0x20, 50, 2_000));
+        let free = Event::Free { function: Function::Free, address: Address(0x10), stamp: Stamp(500_000) };
+        builder.event(ProcessIndex(0), 0, &free);
+        let Sample { facts, sites, threads, history, .. } = look(&builder, 0);
+        assert_eq!(
+            (facts.state, facts.elapsed_ns, facts.program.as_str()),
+            (State::Ended, 1_000_000, "/bin/prog")
+        );
+        assert_eq!(
+            (facts.live, facts.peak),
+            (Amount { bytes: 50, blocks: 1 }, Amount { bytes: 150, blocks: 2 })
+        );
+        assert_eq!((facts.peak_ns, facts.n_threads, facts.notes.len()), (2_000, 1, 0));
+        let lately = Interval { ns: 1_000_000, n_events: 3, n_bytes: 150, is_first: true };
+        assert_eq!(facts.lately, lately);
+        assert_eq!((sites.len(), sites[0].figures.live), (1, Sum { size: 50, count: 1 }));
+        assert_eq!(threads[0].figures.allocated, Sum { size: 150, count: 2 });
+        assert_eq!(threads[0].name.text(KeyType::Lineno, None), "100 main");
+        assert_eq!(history.columns(3), [150]);
+    }
+
+    #[test]
+    fn a_forked_process_has_its_parents_blocks_and_a_time_of_its_own() {
+        let mut builder = RecordingBuilder::with_process();
+        let child = builder.process(Some(0), 5_000, None);
+        builder.event(ProcessIndex(0), 0, &malloc(0x10, 100, 1_000));
+        builder.event(child, 1, &malloc(0x20, 7, 8_000));
+        let Sample { facts, sites, .. } = look(&builder, 1);
+        assert_eq!((facts.live, facts.peak_ns), (Amount { bytes: 107, blocks: 2 }, 3_000));
+        // Nobody of its pid runs here, so its last event was its end.
+        assert_eq!((facts.state, facts.elapsed_ns), (State::Ended, 3_000));
+        assert_eq!(sites[0].figures.allocated, Sum { size: 7, count: 1 });
+        assert!(facts.notes[0].starts_with("One of 2 processes is shown; "), "{:?}", facts.notes);
+    }
 }
