@@ -2,13 +2,26 @@
 // for, and of strings from their capacity.
 #include "tm.h"
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <list>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
+
+// All memory is empty at first. What its owner has not written to yet (room of a vector, the rest of a short string) would
+// hold what was there before, parts of old pointers among it, and what looks like a pointer is one.
+// Not inlined, or the compiler takes `free` for a mistake.
+__attribute__((noinline)) void *operator new(size_t size) {
+    void *block = std::calloc(1, size);
+    if (!block)
+        std::abort();
+    return block;
+}
+
+__attribute__((noinline)) void operator delete(void *block) noexcept { std::free(block); }
+__attribute__((noinline)) void operator delete(void *block, size_t) noexcept { std::free(block); }
 
 namespace {
 
@@ -24,8 +37,7 @@ template <class T> struct Counting {
     T *allocate(size_t n) {
         counted.size += n * sizeof(T);
         counted.count++;
-        // Empty: room that its owner has not written to yet may hold old pointers, which count as any other.
-        return static_cast<T *>(std::memset(::operator new(n * sizeof(T)), 0, n * sizeof(T)));
+        return static_cast<T *>(::operator new(n * sizeof(T)));
     }
     void deallocate(T *pointer, size_t n) {
         counted.size -= n * sizeof(T);

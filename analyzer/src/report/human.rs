@@ -118,7 +118,7 @@ mod tests {
         assert_eq!([0, 99_999, 100_000, 999_499].map(brief_count), ["0", "99,999", "100k", "999k"]);
         assert_eq!(
             [999_500, 9_994_999, 9_995_000, 99_950_000].map(brief_count),
-            ["1.00M", "9.99M", "9.99M", "100M"]
+            ["1.00M", "9.99M", "10.0M", "100M"]
         );
         assert_eq!(signed_count(i64::MIN), "-9,223,372,036,854,775,808");
         assert_eq!(counted(1, "block"), "1 block");
