@@ -72,6 +72,11 @@ fn ask(question: impl FnOnce(&QueryApi, &QueryHost) -> c_int) -> c_int {
     question(api, &host)
 }
 
+/// As [`ask`], of what is traced: `otherwise` while nothing is.
+fn ask_traced(otherwise: c_int, question: impl FnOnce(&QueryApi, &QueryHost) -> c_int) -> c_int {
+    if SESSION.is_recording() { ask(question) } else { otherwise }
+}
+
 extern "C" fn now() -> u64 {
     SESSION.recording.now().0
 }
@@ -93,14 +98,16 @@ extern "C" fn mute() {
     block.depth |= MUTED;
 }
 
-/// Puts 0 where it is wanted.
+/// Puts 0 where figures are wanted.
 ///
 /// # Safety
-/// NULL, or a place to write to.
-unsafe fn clear(place: *mut u64) {
-    // SAFETY: the caller's.
-    if let Some(place) = unsafe { place.as_mut() } {
-        *place = 0;
+/// NULL, or places to write to.
+unsafe fn clear(places: [*mut u64; 2]) {
+    for place in places {
+        // SAFETY: the caller's.
+        if let Some(place) = unsafe { place.as_mut() } {
+            *place = 0;
+        }
     }
 }
 
@@ -108,40 +115,25 @@ unsafe fn clear(place: *mut u64) {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_get_traced_memory(current: *mut u64, peak: *mut u64) -> c_int {
     // SAFETY: the caller's places.
-    unsafe {
-        clear(current);
-        clear(peak);
-    }
-    if !SESSION.is_recording() {
-        return result::OK;
-    }
+    unsafe { clear([current, peak]) };
     // SAFETY: as above.
-    ask(|api, host| unsafe { (api.get_traced_memory)(host, current, peak) })
+    ask_traced(result::OK, |api, host| unsafe { (api.get_traced_memory)(host, current, peak) })
 }
 
 /// `tm_get_domain_memory`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_get_domain_memory(domain: c_uint, current: *mut u64, peak: *mut u64) -> c_int {
     // SAFETY: the caller's places.
-    unsafe {
-        clear(current);
-        clear(peak);
-    }
-    if !SESSION.is_recording() {
-        return result::OK;
-    }
+    unsafe { clear([current, peak]) };
     // SAFETY: as above.
-    ask(|api, host| unsafe { (api.get_domain_memory)(host, domain, current, peak) })
+    ask_traced(result::OK, |api, host| unsafe { (api.get_domain_memory)(host, domain, current, peak) })
 }
 
 /// `tm_reset_peak`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_reset_peak() -> c_int {
-    if !SESSION.is_recording() {
-        return result::OK;
-    }
     // SAFETY: the library's function.
-    ask(|api, host| unsafe { (api.reset_peak)(host) })
+    ask_traced(result::OK, |api, host| unsafe { (api.reset_peak)(host) })
 }
 
 /// `tm_dump_snapshot`.
@@ -150,11 +142,8 @@ pub unsafe extern "C" fn tm_dump_snapshot(path: *const c_char) -> c_int {
     if path.is_null() {
         return result::INVALID;
     }
-    if !SESSION.is_recording() {
-        return result::NOT_TRACING;
-    }
     // SAFETY: the caller's path.
-    ask(|api, host| unsafe { (api.dump_snapshot)(host, path) })
+    ask_traced(result::NOT_TRACING, |api, host| unsafe { (api.dump_snapshot)(host, path) })
 }
 
 /// `tm_get_object_traceback`.
@@ -166,11 +155,8 @@ pub unsafe extern "C" fn tm_get_object_traceback(
     // SAFETY: the caller's place.
     let Some(place) = (unsafe { traceback.as_mut() }) else { return result::INVALID };
     *place = core::ptr::null_mut();
-    if !SESSION.is_recording() {
-        return result::NOT_TRACING;
-    }
     // SAFETY: as above.
-    ask(|api, host| unsafe { (api.get_object_traceback)(host, ptr, traceback) })
+    ask_traced(result::NOT_TRACING, |api, host| unsafe { (api.get_object_traceback)(host, ptr, traceback) })
 }
 
 /// `tm_traceback_format`.
@@ -208,11 +194,8 @@ pub unsafe extern "C" fn tm_total_size(
     // SAFETY: the caller's place.
     let Some(place) = (unsafe { size.as_mut() }) else { return result::INVALID };
     *place = core::ptr::null_mut();
-    if !SESSION.is_recording() {
-        return result::NOT_TRACING;
-    }
     // SAFETY: as above.
-    ask(|api, host| unsafe { (api.total_size)(host, ptr, options, size) })
+    ask_traced(result::NOT_TRACING, |api, host| unsafe { (api.total_size)(host, ptr, options, size) })
 }
 
 /// `tm_follow`: part of a question that is under way.
