@@ -42,7 +42,8 @@ pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
         return program;
     }
     std::fs::create_dir_all(&folder).expect("the target folder can be written");
-    // Tests compile at the same time: each under a name of its own, then one of them wins.
+    // Tests compile at the same time: each under a name of its own, and the first to end wins. What is there is never
+    // replaced: it may be running already, and a recording names its file.
     let thread = format!("{:?}", std::thread::current().id());
     let unfinished = folder.join(format!("{}-{}", std::process::id(), thread.replace(['(', ')'], "")));
     // Libraries in `flags` stand after the source, where the linker wants them.
@@ -59,7 +60,12 @@ pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
     });
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{compiler} refuses {source} with {flags:?}:\n{said}");
-    std::fs::rename(&unfinished, &program).expect("the target folder can be written");
+    match std::fs::hard_link(&unfinished, &program) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            panic!("cannot make {}: {error}", program.display())
+        }
+        _ => std::fs::remove_file(&unfinished).expect("the target folder can be written"),
+    }
     program
 }
 
