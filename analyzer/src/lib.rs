@@ -6,6 +6,7 @@
 //!                              symbolize
 //! ```
 
+pub mod allocator;
 pub mod analysis;
 pub mod blame;
 pub mod control;

@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use tm_analyzer::allocator::HugePages;
+
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
+
 fn main() -> ExitCode {
     tm_analyzer::cli::main()
 }

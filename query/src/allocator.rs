@@ -1,7 +1,9 @@
-//! The allocator of this library: the program's own, counting what we hold of it.
+//! The allocator of this library: the program's own and mappings of ours, counting what we hold.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tm_analyzer::allocator::HugePages;
 
 /// Bytes that were asked for and not given back. Relaxed throughout: it is a number and publishes nothing.
 static HELD_BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -16,27 +18,27 @@ pub fn held_bytes() -> usize {
     HELD_BYTES.load(Relaxed)
 }
 
-// SAFETY: all is System's, which keeps the contract.
+// SAFETY: all is that allocator's, which keeps the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the contract.
-        count(unsafe { System.alloc(layout) }, layout.size(), 0)
+        count(unsafe { HugePages.alloc(layout) }, layout.size(), 0)
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        count(unsafe { System.alloc_zeroed(layout) }, layout.size(), 0)
+        count(unsafe { HugePages.alloc_zeroed(layout) }, layout.size(), 0)
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above.
-        count(unsafe { System.realloc(pointer, layout, size) }, size, layout.size())
+        count(unsafe { HugePages.realloc(pointer, layout, size) }, size, layout.size())
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         HELD_BYTES.fetch_sub(layout.size(), Relaxed);
         // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
+        unsafe { HugePages.dealloc(pointer, layout) }
     }
 }
 

@@ -71,7 +71,7 @@ fn measure(name: &str, arena: &Arena, root: u64) {
             let finder = Finder::new(engine.live(), &index);
             let root = finder.smallest(arena.address(root)).unwrap();
             let start = ProcessorTime::now();
-            let found = walk(root, &finder, OwnMemory::default(), Limits::NONE, &mut ()).unwrap();
+            let found = walk(root, &finder, OwnMemory::by_call(), Limits::NONE, &mut ()).unwrap();
             let walked = start.since();
             assert_eq!((found.count, found.size, found.is_cut), (N_BLOCKS, N_BLOCKS * SIZE, false));
             println!(

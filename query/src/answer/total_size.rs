@@ -42,7 +42,7 @@ pub fn of_pointer(
     let (finder, recording, names) = state.parts();
     let root = finder.smallest(address).ok_or(Failure::NotFound)?;
     let limits = limits(options);
-    let memory = OwnMemory::default();
+    let memory = OwnMemory::by_call();
     let is_seen = options.handler.is_some() || options.visit.is_some() || options.verbose != 0;
     let found = if is_seen {
         let mut visits = Visits { host: *host, finder, recording, names, options };

@@ -11,26 +11,33 @@ use super::{Forbidden, Memory, PAGE_BYTES, Page};
 const RANGES_MAX: usize = 1024;
 
 /// Our own memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OwnMemory {
+    /// Our own number: to ask for it takes a system call.
+    pid: libc::pid_t,
     /// Open while this lives, if it is needed.
     file: Option<File>,
 }
 
 impl OwnMemory {
+    /// By system calls.
+    pub fn by_call() -> OwnMemory {
+        OwnMemory { pid: std::process::id().cast_signed(), file: None }
+    }
+
     /// By the file alone, as where the call is forbidden.
     ///
     /// # Errors
     /// It cannot be opened.
     pub fn by_file() -> io::Result<OwnMemory> {
-        Ok(OwnMemory { file: Some(File::open("/proc/self/mem")?) })
+        Ok(OwnMemory { file: Some(File::open("/proc/self/mem")?), ..OwnMemory::by_call() })
     }
 }
 
 impl Memory for OwnMemory {
     fn read(&mut self, numbers: &[u64], pages: &mut [Page], readable: &mut [bool]) -> Result<(), Forbidden> {
         if self.file.is_none() {
-            let Err(error) = read_by_call(numbers, pages, readable) else { return Ok(()) };
+            let Err(error) = read_by_call(self.pid, numbers, pages, readable) else { return Ok(()) };
             *self = OwnMemory::by_file().map_err(|_| Forbidden(error))?;
         }
         let Some(file) = &self.file else { return Ok(()) };
@@ -44,7 +51,12 @@ impl Memory for OwnMemory {
 }
 
 /// Reads all by system calls, as few as can be: one reads up to the first page that cannot be read.
-fn read_by_call(numbers: &[u64], pages: &mut [Page], readable: &mut [bool]) -> io::Result<()> {
+fn read_by_call(
+    pid: libc::pid_t,
+    numbers: &[u64],
+    pages: &mut [Page],
+    readable: &mut [bool],
+) -> io::Result<()> {
     // The kernel promises nothing of a range that is only readable in part, so each page is a range of its own.
     let range = |number: &u64| libc::iovec {
         iov_base: std::ptr::without_provenance_mut((number * PAGE_BYTES) as usize),
@@ -55,7 +67,7 @@ fn read_by_call(numbers: &[u64], pages: &mut [Page], readable: &mut [bool]) -> i
     while let Some(rest) = ranges.get(done..).filter(|rest| !rest.is_empty()) {
         let rest = rest.get(..RANGES_MAX).unwrap_or(rest);
         let into = pages.get_mut(done..).unwrap_or_default();
-        let n_read = read_ranges(rest, into)?;
+        let n_read = read_ranges(pid, rest, into)?;
         let upcoming = readable.get_mut(done..).unwrap_or_default();
         upcoming.iter_mut().take(n_read).for_each(|is_readable| *is_readable = true);
         done += n_read;
@@ -69,14 +81,13 @@ fn read_by_call(numbers: &[u64], pages: &mut [Page], readable: &mut [bool]) -> i
 }
 
 /// How many of the first `ranges`, a page each, were read into `pages`.
-fn read_ranges(ranges: &[libc::iovec], pages: &mut [Page]) -> io::Result<usize> {
+fn read_ranges(pid: libc::pid_t, ranges: &[libc::iovec], pages: &mut [Page]) -> io::Result<usize> {
     let len = ranges.len().min(pages.len()) * PAGE_BYTES as usize;
     let into = libc::iovec { iov_base: pages.as_mut_ptr().cast(), iov_len: len };
     // SAFETY: `into` is the room of `pages`, which nobody else uses; the ranges are only read, by the kernel, which checks
     // them.
-    let n_bytes = unsafe {
-        libc::process_vm_readv(libc::getpid(), &into, 1, ranges.as_ptr(), ranges.len() as libc::c_ulong, 0)
-    };
+    let n_bytes =
+        unsafe { libc::process_vm_readv(pid, &into, 1, ranges.as_ptr(), ranges.len() as libc::c_ulong, 0) };
     match usize::try_from(n_bytes) {
         Ok(n_bytes) => Ok(n_bytes / PAGE_BYTES as usize),
         Err(_) => match io::Error::last_os_error() {
@@ -150,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_and_all_else_is_read() {
-        reads_around_holes(OwnMemory::default());
+        reads_around_holes(OwnMemory::by_call());
         reads_around_holes(OwnMemory::by_file().unwrap());
     }
 }
