@@ -117,32 +117,32 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
     });
 }
 
-/// The program tells of a block of `size` bytes at `address` of `space`.
+/// The program tells of a block of `size` bytes at `address` of `space`. Returns whether that is recorded.
 #[inline]
-pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) {
-    if !is_on() {
-        return;
-    }
-    with_lane(|session, thread, lane| {
-        label(session, lane, None);
-        let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
-        let (address, size) = (Address(address as u64), size as u64);
-        let stamp = session.recording.now();
-        lane.ring.write(&session.recording, Event::Track { space, address, size, stack, stamp });
+pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> bool {
+    let is_recorded = is_on().then(|| {
+        with_lane(|session, thread, lane| {
+            label(session, lane, None);
+            let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
+            let (address, size) = (Address(address as u64), size as u64);
+            let stamp = session.recording.now();
+            lane.ring.write(&session.recording, Event::Track { space, address, size, stack, stamp })
+        })
     });
+    is_recorded.flatten().unwrap_or(false)
 }
 
-/// The program tells that it is gone.
+/// The program tells that it is gone. Returns whether that is recorded.
 #[inline]
-pub fn untracked(space: Space, address: usize) {
-    if !is_on() {
-        return;
-    }
-    with_lane(|session, _, lane| {
-        let (address, size) = (Address(address as u64), 0);
-        let stamp = session.recording.now();
-        lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp });
+pub fn untracked(space: Space, address: usize) -> bool {
+    let is_recorded = is_on().then(|| {
+        with_lane(|session, _, lane| {
+            let (address, size) = (Address(address as u64), 0);
+            let stamp = session.recording.now();
+            lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp })
+        })
     });
+    is_recorded.flatten().unwrap_or(false)
 }
 
 /// `size` bytes at `address` have been mapped, in place of whatever was there.
@@ -174,21 +174,25 @@ fn label(session: &Session, lane: &mut Lane, stamp: Option<Stamp>) {
     }
 }
 
-/// Runs `record` with what the calling thread records through, if it has or gets a place. Called while [`is_on`].
+/// Runs `record` with what the calling thread records through, if it has or gets a place and is not muted. Called while
+/// [`is_on`].
 #[inline(always)]
-fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
+fn with_lane<T>(record: impl FnOnce(&Session, &Thread, &mut Lane) -> T) -> Option<T> {
     let session = &SESSION;
     // SAFETY: the calling thread's own block. A signal handler that comes here meanwhile restores `depth`.
     let block = unsafe { tls::current().as_mut() };
     let here = crate::sys::arch::stack_pointer();
     if block.depth > 0 {
         if block.depth & tls::MUTED != 0 {
-            return;
+            return None;
         }
         recover(block, here);
     }
     let depth = block.depth as usize;
-    let Some(entry) = block.entries.get_mut(depth) else { return session.recording.lose(Loss::Nested) };
+    let Some(entry) = block.entries.get_mut(depth) else {
+        session.recording.lose(Loss::Nested);
+        return None;
+    };
     *entry = here;
     block.depth += 1;
     // A signal handler of this thread sees the lane taken before it is used.
@@ -198,14 +202,14 @@ fn with_lane(record: impl FnOnce(&Session, &Thread, &mut Lane)) {
         thread = session.threads.register(session, block).unwrap_or(core::ptr::null());
     }
     // SAFETY: null, or the calling thread's place.
-    if let Some(thread) = unsafe { thread.as_ref() } {
+    let recorded = unsafe { thread.as_ref() }.and_then(|thread| {
         // SAFETY: the lane of this depth is nobody else's until `depth` is restored.
-        if let Some(lane) = unsafe { thread.lane(depth).as_mut() } {
-            record(session, thread, lane);
-        }
-    }
+        let lane = unsafe { thread.lane(depth).as_mut() };
+        lane.map(|lane| record(session, thread, lane))
+    });
     compiler_fence(Ordering::SeqCst);
     block.depth = depth as u32;
+    recorded
 }
 
 /// A handler's frames are at least this much inward of what it interrupted: the kernel puts the registers between.

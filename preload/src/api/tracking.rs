@@ -25,8 +25,7 @@ extern "C" fn on_track(domain: usize, ptr: usize, size: usize, pc: usize, sp: us
         return result::NOT_TRACING;
     }
     let Some(space) = SESSION.names.space(&SESSION, domain) else { return result::NO_MEMORY };
-    recorder::tracked(space, ptr, size, caller!(pc, sp, fp));
-    result::OK
+    recorded(recorder::tracked(space, ptr, size, caller!(pc, sp, fp)))
 }
 
 /// `tm_untrack`.
@@ -40,10 +39,13 @@ pub unsafe extern "C" fn tm_untrack(domain: c_uint, ptr: usize) -> c_int {
         return result::NOT_TRACING;
     }
     // What is in no known domain was never tracked.
-    if let Some(space) = SESSION.names.known_space(domain).filter(|_| ptr != 0) {
-        recorder::untracked(space, ptr);
-    }
-    result::OK
+    let space = SESSION.names.known_space(domain).filter(|_| ptr != 0);
+    space.map_or(result::OK, |space| recorded(recorder::untracked(space, ptr)))
+}
+
+/// What the program is told; the event, if it is lost, is counted besides.
+fn recorded(is_recorded: bool) -> c_int {
+    if is_recorded { result::OK } else { result::NO_MEMORY }
 }
 
 /// `tm_name_domain`.

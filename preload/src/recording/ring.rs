@@ -57,14 +57,16 @@ impl Ring {
         self.encoder.stamp()
     }
 
-    /// Writes and publishes an event. Counts it as lost if the file cannot grow.
+    /// Writes and publishes an event. Counts it as lost, and returns `false`, if the file cannot grow.
     ///
     /// Always inlined: the event is never put together in memory.
     #[inline(always)]
-    pub fn write(&mut self, recording: &Recording, event: Event) {
-        if !self.try_write(recording, event) {
+    pub fn write(&mut self, recording: &Recording, event: Event) -> bool {
+        let is_written = self.try_write(recording, event);
+        if !is_written {
             recording.lose(Loss::NoSpace);
         }
+        is_written
     }
 
     /// As [`Ring::write`], of what is no event of the program's: `false`, and nothing is written, if the file cannot grow.

@@ -96,7 +96,7 @@ fn what_threads_write_into_their_rings_is_what_is_read() {
             scope.spawn(move || {
                 let mut ring = new_ring();
                 ring.hand_over(recording, ThreadIndex(thread));
-                (0..EVENTS).for_each(|k| ring.write(recording, event(thread, k)));
+                assert!((0..EVENTS).all(|k| ring.write(recording, event(thread, k))));
             });
         }
     });
@@ -230,7 +230,7 @@ fn a_trimmed_recording_ends_with_its_last_segment_and_grows_again() {
     recording.trim();
     let len = std::fs::metadata(&scratch.0).expect("it exists").len();
     assert_eq!(len, 3 * GRAIN_BYTES as u64, "header, extent, one grain of events");
-    (0..100_000).for_each(|k| ring.write(recording, event(0, k)));
+    assert!((0..100_000).all(|k| ring.write(recording, event(0, k))));
     let (header, segments) = scratch.segments();
     let used: usize =
         segments.iter().filter(|(s, _)| s.kind == SegmentKind::Events).map(|(_, b)| b.len()).sum();
