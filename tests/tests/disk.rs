@@ -259,6 +259,21 @@ fn a_file_size_limit_is_kept_and_never_a_signal() {
 }
 
 #[test]
+fn who_tracks_blocks_is_told_which_are_lost() {
+    let folder = folder();
+    let run = Run::new(installed("prlimit")).args([format!("--fsize={MIB}")]);
+    let run = run.args([compile("lost_tracks.c", &["-O1"])]).env("TM_OUT", folder.path().join("%e.bin"));
+    let outcome = run.recorded();
+    assert!(outcome.status.success(), "{}", outcome.stdout);
+    let numbers: Vec<u64> =
+        outcome.stdout.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let [n_tracked, n_lost] = numbers[..] else { panic!("{}", outcome.stdout) };
+    let info = info(&folder.path().join("lost_tracks.bin"));
+    assert!(n_tracked > 1_000 && n_lost > 1_000, "{n_tracked} tracked, {n_lost} lost");
+    assert_eq!((number(&info, "tracks"), number(&info, "lost_events")), (n_tracked, n_lost), "{info}");
+}
+
+#[test]
 fn where_files_cannot_be_mapped_shared_there_is_one_line_and_no_file() {
     let folder = folder();
     let disk = compile("disk.c", &["-O1", "-pthread"]);
