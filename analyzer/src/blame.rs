@@ -1,6 +1,8 @@
 //! Whom to blame for a stack, without naming all of it: frames are named from the innermost outward, up to the first that
 //! is no allocation plumbing. Of a million stacks that end at a hundred lines, memory is that of the hundred.
 
+use std::sync::Arc;
+
 use tm_common::ids::StackId;
 
 use crate::analysis::{Cutter, Plumbing};
@@ -20,7 +22,7 @@ impl Blame {
 
     /// The frame of `stack` that [`crate::model::Snapshot::without_plumbing`] leaves as the most recent one: the
     /// innermost of all if there is nothing but plumbing.
-    pub fn frame(&mut self, namer: &mut Namer, recording: &Recording, stack: StackId) -> Frame {
+    pub fn frame(&mut self, namer: &mut Namer, recording: &Recording, stack: StackId) -> Arc<Frame> {
         let mut innermost = None;
         for address in recording.stacks.stack(stack, namer.limit(recording)).into_iter().flatten() {
             for frame in namer.frames_at(recording, address).iter() {
@@ -30,6 +32,6 @@ impl Blame {
                 innermost.get_or_insert_with(|| frame.clone());
             }
         }
-        innermost.unwrap_or_else(Frame::unknown)
+        innermost.unwrap_or_else(|| Frame::unknown().into())
     }
 }

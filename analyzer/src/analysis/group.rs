@@ -123,7 +123,7 @@ fn by_most_recent(stacks: &[Sum<Site<'_>>], key_type: KeyType) -> Vec<Statistic>
 }
 
 fn by_all_frames(stacks: &[Sum<Site<'_>>], key_type: KeyType, cumulative: Cumulative) -> Vec<Statistic> {
-    let unknown = [Frame::unknown()];
+    let unknown = [Frame::unknown().into()];
     let mut interner = FrameInterner::default();
     let mut groups = Sums::default();
     let mut seen = FxHashSet::default();
@@ -316,7 +316,7 @@ mod tests {
                         .iter()
                         .map(|frame| match key_type {
                             KeyType::Filename => Frame::new(frame.filename.clone(), 0),
-                            _ => frame.clone(),
+                            _ => (**frame).clone(),
                         })
                         .collect();
                     for key in keys {

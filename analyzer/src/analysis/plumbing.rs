@@ -333,7 +333,7 @@ mod tests {
                     frames = before.traceback.frames().to_vec();
                 }
                 let functions =
-                    |frames: &[Frame]| frames.iter().map(|f| f.function.clone()).collect::<Vec<_>>();
+                    |frames: &[Arc<Frame>]| frames.iter().map(|f| f.function.clone()).collect::<Vec<_>>();
                 assert_eq!(functions(after.traceback.frames()), functions(&frames));
                 let n_cut = before.traceback.frames().len() - frames.len();
                 assert_eq!(after.traceback.total_nframe(), Some(9 - n_cut as u32));

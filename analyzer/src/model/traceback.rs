@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::{Frame, LineSource};
 
-/// The frames of one stack, cheap to clone.
+/// The frames of one stack, cheap to clone. Stacks share their frames, so that one costs a pointer for each: a program
+/// may have a million stacks that differ in one frame.
 ///
 /// Equality, hash and order are those of the frames, without `total_nframe`. The text is that of the *oldest* stored
 /// frame, as in tracemalloc.
@@ -21,31 +22,30 @@ use super::{Frame, LineSource};
 /// ```
 #[derive(Clone)]
 pub struct Traceback {
-    frames: Arc<[Frame]>,
+    frames: Arc<[Arc<Frame>]>,
     total_nframe: Option<u32>,
 }
 
 impl Traceback {
     /// A traceback of `most_recent_first`, which is reversed, as in tracemalloc. `total_nframe` is the stack's whole
     /// depth in frames, if known.
-    pub fn new(mut most_recent_first: Vec<Frame>, total_nframe: Option<u32>) -> Traceback {
-        most_recent_first.reverse();
-        Traceback { frames: most_recent_first.into(), total_nframe }
+    pub fn new(most_recent_first: Vec<Frame>, total_nframe: Option<u32>) -> Traceback {
+        Traceback { frames: most_recent_first.into_iter().rev().map(Arc::new).collect(), total_nframe }
     }
 
-    /// A traceback of frames that are in order already, oldest first.
-    pub fn from_oldest_first(frames: impl Into<Arc<[Frame]>>, total_nframe: Option<u32>) -> Traceback {
+    /// A traceback of shared frames that are in order already, oldest first.
+    pub fn from_oldest_first(frames: impl Into<Arc<[Arc<Frame>]>>, total_nframe: Option<u32>) -> Traceback {
         Traceback { frames: frames.into(), total_nframe }
     }
 
     /// The frames, oldest first.
-    pub fn frames(&self) -> &[Frame] {
+    pub fn frames(&self) -> &[Arc<Frame>] {
         &self.frames
     }
 
     /// The frame that allocated; `None` if no frame was stored.
     pub fn most_recent(&self) -> Option<&Frame> {
-        self.frames.last()
+        self.frames.last().map(|frame| &**frame)
     }
 
     /// The stack's depth before it was cut to `traceback_limit`, if known.
@@ -70,7 +70,7 @@ impl Traceback {
     ) -> Vec<String> {
         let frames = self.limited(limit);
         let mut lines = Vec::with_capacity(frames.len() * 2);
-        let mut push = |frame: &Frame| {
+        let mut push = |frame: &Arc<Frame>| {
             lines.push(format!("  File \"{}\", line {}", frame.filename, frame.lineno));
             if let Some(line) = source.line(&frame.filename, frame.lineno)
                 && !line.trim().is_empty()
@@ -92,7 +92,7 @@ impl Traceback {
         self.frames.as_ptr().addr()
     }
 
-    fn limited(&self, limit: Option<isize>) -> &[Frame] {
+    fn limited(&self, limit: Option<isize>) -> &[Arc<Frame>] {
         let n_frames = self.frames.len();
         let range = match limit {
             None => 0..n_frames,

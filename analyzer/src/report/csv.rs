@@ -69,7 +69,7 @@ fn place(traceback: &Traceback, tag: Option<&str>, key_type: KeyType) -> String 
     let mut text =
         format!(",{},{},{},{}", quoted(&frame.filename), frame.lineno, quoted(function), quoted(module));
     if key_type == KeyType::Traceback {
-        let frames: Vec<String> = traceback.frames().iter().map(frame_text).collect();
+        let frames: Vec<String> = traceback.frames().iter().map(|frame| frame_text(frame)).collect();
         text += &format!(",{}", quoted(&frames.join(";")));
     }
     text + "\n"

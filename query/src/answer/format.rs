@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::slice;
+use std::sync::Arc;
 
 use tm_analyzer::model::{Frame, LineSource, SourceFiles, Traceback};
 use tm_common::api;
@@ -26,6 +27,7 @@ pub unsafe fn text(traceback: &api::Traceback, limit: c_int, most_recent_first: 
 }
 
 fn lines(frames: Vec<Frame>, limit: c_int, most_recent_first: bool, source: &mut dyn LineSource) -> String {
+    let frames: Vec<Arc<Frame>> = frames.into_iter().map(Arc::new).collect();
     let traceback = Traceback::from_oldest_first(frames, None);
     let lines = traceback.format(Some(limit as isize), most_recent_first, source);
     lines.iter().flat_map(|line| [line, "\n"]).collect()

@@ -19,7 +19,7 @@ pub(super) struct Tables {
     /// (file name, line, function, module), all but the line places in `strings`.
     frames: Vec<(u32, u32, Option<u32>, Option<u32>)>,
     /// (places in `frames`, oldest first; whole depth)
-    tracebacks: Vec<(Vec<u32>, Option<u32>)>,
+    tracebacks: Vec<(Arc<[u32]>, Option<u32>)>,
     /// (domain, bytes, place in `tracebacks`)
     traces: Vec<(u32, u64, u32)>,
     /// The label of each trace: 0 for none, else one more than its place in `strings`. Left out if no trace has one, as
@@ -65,12 +65,12 @@ impl Tables {
         for (filename, lineno, function, module) in self.frames {
             let function = function.map(string).transpose()?;
             let module = module.map(string).transpose()?;
-            frames.push(Frame { filename: string(filename)?, lineno, function, module });
+            frames.push(Arc::new(Frame { filename: string(filename)?, lineno, function, module }));
         }
         let mut tracebacks = Vec::with_capacity(self.tracebacks.len());
         for (places, total_nframe) in self.tracebacks {
-            let stack: std::result::Result<Vec<Frame>, String> =
-                places.into_iter().map(|place| get(&frames, place, "frame").cloned()).collect();
+            let stack: std::result::Result<Vec<Arc<Frame>>, String> =
+                places.iter().map(|&place| get(&frames, place, "frame").cloned()).collect();
             tracebacks.push(Traceback::from_oldest_first(stack?, total_nframe));
         }
         let mut traces = Vec::with_capacity(self.traces.len());
@@ -104,7 +104,7 @@ struct Interner {
     strings: Table<Arc<str>>,
     string_of_address: FxHashMap<(usize, usize), u32>,
     frames: Table<(u32, u32, Option<u32>, Option<u32>)>,
-    tracebacks: Table<(Vec<u32>, Option<u32>)>,
+    tracebacks: Table<(Arc<[u32]>, Option<u32>)>,
     traceback_of_address: FxHashMap<(usize, Option<u32>), u32>,
 }
 
@@ -118,7 +118,7 @@ impl Interner {
         for frame in traceback.frames() {
             places.push(self.frame(frame)?);
         }
-        let place = self.tracebacks.place((places, traceback.total_nframe()))?;
+        let place = self.tracebacks.place((places.into(), traceback.total_nframe()))?;
         self.traceback_of_address.insert(address, place);
         Ok(place)
     }
@@ -141,7 +141,7 @@ impl Interner {
     }
 }
 
-/// Different values, each with its place.
+/// Different values, each with its place. They are cheap to clone.
 struct Table<T> {
     items: Vec<T>,
     place_of: HashMap<T, u32>,

@@ -1,6 +1,4 @@
-//! Takes snapshots of a recording: replays it to a moment, and gives stacks names.
-//!
-//! The one place where the reader's numbers and the model's names meet.
+//! Names for stacks: addresses become frames with functions, files and lines.
 
 use std::sync::Arc;
 
@@ -8,86 +6,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{Epoch, StackId, TagIndex};
 use tm_common::stack::FrameKind;
 
-use crate::error::Result;
-use crate::model::{Frame, Moment, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::model::{Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 use crate::reader::{Module, Problem, Recording, StackFrame};
-use crate::replay::{self, Block, FixedMoment, Processes, RawSnapshot, Selection, Site, StackSums, Sum};
+use crate::replay::{Block, Processes, Site, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer};
+
+/// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.
+type AddressFrames = Arc<[Arc<Frame>]>;
 
 /// The file name of frames in code that belongs to no file: generated at run time.
 const ANONYMOUS: &str = "[anonymous code]";
-
-/// The live blocks of `processes` at `moment` that are in `selection`, with their tracebacks.
-///
-/// # Errors
-/// If the recording has no such process or moment.
-pub fn take_snapshot(
-    recording: &Recording,
-    processes: Processes,
-    moment: &Moment,
-    selection: &Selection,
-) -> Result<Snapshot> {
-    let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
-    let mut namer = Namer::new();
-    namer.limit_frames(raw.n_frames_max);
-    let mut snapshot = namer.snapshot(recording, &raw.blocks);
-    snapshot.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
-    Ok(snapshot)
-}
-
-/// The same at a stamp, which may be later than all that the recording knows of.
-///
-/// # Errors
-/// If the recording has no such process.
-pub fn take_snapshot_at(
-    recording: &Recording,
-    processes: Processes,
-    at: FixedMoment,
-    selection: &Selection,
-) -> Result<Snapshot> {
-    let raw: RawSnapshot = replay::snapshot_at(recording, processes, at, selection)?;
-    let mut namer = Namer::new();
-    namer.limit_frames(raw.n_frames_max);
-    let mut snapshot = namer.snapshot(recording, &raw.blocks);
-    let origin = origin_at(&namer, recording, processes, &Moment::TimeNs(at.ns), &raw);
-    snapshot.origin = Some(Origin { duration_ns: origin.duration_ns.max(at.ns), ..origin });
-    Ok(snapshot)
-}
-
-/// The same by stack: memory is that of the stacks.
-///
-/// # Errors
-/// If the recording has no such process or moment.
-pub fn take_tally(
-    recording: &Recording,
-    processes: Processes,
-    moment: &Moment,
-    selection: &Selection,
-) -> Result<Tally> {
-    let raw: RawSnapshot<StackSums> = replay::snapshot(recording, processes, moment, selection)?;
-    let mut namer = Namer::new();
-    namer.limit_frames(raw.n_frames_max);
-    let mut tally = namer.tally(recording, &raw.blocks);
-    tally.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
-    Ok(tally)
-}
-
-fn origin_at<B>(
-    namer: &Namer,
-    recording: &Recording,
-    processes: Processes,
-    moment: &Moment,
-    raw: &RawSnapshot<B>,
-) -> Origin {
-    Origin {
-        moment: moment.to_string(),
-        moment_ns: raw.moment_ns,
-        live_bytes: raw.live_bytes,
-        live_blocks: raw.live_blocks,
-        unknown_frees: raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum(),
-        ..namer.origin(recording, processes, &raw.problems)
-    }
-}
 
 /// Gives stacks their names, each once: all its blocks share a traceback. It goes on to be right while the recording
 /// grows; it is of one recording.
@@ -99,7 +27,7 @@ pub struct Namer {
     /// What the tracebacks in `of_stack` were made for: the most frames, and how many modules were known.
     made_for: (u32, usize),
     /// Of code that belongs to a module.
-    of_address: FxHashMap<(Epoch, u64, bool), Arc<[Frame]>>,
+    of_address: FxHashMap<(Epoch, u64, bool), AddressFrames>,
     of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
 }
@@ -272,22 +200,25 @@ impl Namer {
             n_physical += 1;
         }
         let n_inlined = (frames.len() - n_physical) as u32;
-        let traceback = Traceback::new(frames, total_depth.map(|depth| depth.saturating_add(n_inlined)));
+        frames.reverse();
+        let total_depth = total_depth.map(|depth| depth.saturating_add(n_inlined));
+        let traceback = Traceback::from_oldest_first(frames, total_depth);
         self.of_stack.insert(id, traceback.clone());
         traceback
     }
 
-    /// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.
-    pub(crate) fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> Arc<[Frame]> {
+    /// The frames of one address of a stack.
+    pub(crate) fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> AddressFrames {
         let (exact, probe) = probe(&frame);
         let key = (frame.epoch, frame.pc, exact);
         if let Some(frames) = self.of_address.get(&key) {
             return frames.clone();
         }
         let Some(module) = recording.module_at(frame.epoch, probe) else {
-            return [anonymous(frame.pc)].into();
+            return [anonymous(frame.pc).into()].into();
         };
-        let frames: Arc<[Frame]> = self.symbolizer.frames(&image(module), frame.pc, exact).into();
+        let frames = self.symbolizer.frames(&image(module), frame.pc, exact);
+        let frames: AddressFrames = frames.into_iter().map(Arc::new).collect();
         self.of_address.insert(key, frames.clone());
         frames
     }
@@ -331,67 +262,4 @@ fn anonymous(pc: u64) -> Frame {
     frame.function = Some(format!("{pc:#x}").into());
     frame.module = Some(frame.filename.clone());
     frame
-}
-
-#[cfg(test)]
-mod tests {
-    use tm_common::event::Event;
-    use tm_common::functions::Function;
-    use tm_common::ids::{Address, ProcessIndex, Stamp};
-    use tm_common::metadata::CommandKind;
-
-    use super::*;
-    use crate::reader::testing::RecordingBuilder;
-
-    const FIRST: ProcessIndex = ProcessIndex(0);
-
-    /// `tm_start(n)` of a process that is not traced says how many frames its stacks show from there on.
-    #[test]
-    fn frames_are_as_many_as_were_kept_at_the_moment() {
-        let mut builder = RecordingBuilder::with_process();
-        builder.n_frames_max = 2;
-        let child = builder.process(Some(0), 250, None);
-        for (kind, argument, stamp) in [
-            // Already traced: changes nothing.
-            (CommandKind::Start, 9, 10),
-            (CommandKind::Stop, 0, 100),
-            (CommandKind::Start, 1, 200),
-            (CommandKind::Stop, 0, 300),
-            (CommandKind::Start, 3, 400),
-        ] {
-            builder.command(0, kind, argument, stamp, "");
-        }
-        let mut stack = StackId::NONE;
-        for pc in 0..4 {
-            stack = builder.node(stack, 0x1000 + pc);
-        }
-        let allocate = |address, stamp| {
-            let (function, address, stamp) = (Function::Malloc, Address(address), Stamp(stamp));
-            Event::Allocate { function, address, size: 1, stack, stamp }
-        };
-        for stamp in [50, 220, 500] {
-            builder.event(FIRST, 0, &allocate(stamp, stamp));
-        }
-        builder.event(child, 1, &allocate(7, 600));
-        let recording = Recording::open(builder.file().path()).expect("it is valid");
-        let found = |process, moment: Moment| {
-            let processes = Processes::One(process);
-            let taken = take_snapshot(&recording, processes, &moment, &Selection::default());
-            let snapshot = taken.expect("there is such a moment");
-            let traceback = &snapshot.traces.last().expect("there is one").traceback;
-            (snapshot.traceback_limit, traceback.frames().len(), traceback.total_nframe())
-        };
-        assert_eq!(found(FIRST, Moment::TimeNs(60)), (2, 2, Some(4)));
-        assert_eq!(found(FIRST, Moment::TimeNs(250)), (1, 1, None));
-        assert_eq!(found(FIRST, Moment::End), (3, 3, Some(4)));
-        // The child goes on with what its parent had at the fork.
-        assert_eq!(found(child, Moment::End), (1, 1, None));
-        assert_eq!(recording.n_frames_max(), 9);
-        let mut namer = Namer::new();
-        for (limit, n_frames) in [(2, 2), (3, 3), (1, 1)] {
-            namer.limit_frames(limit);
-            assert_eq!(namer.traceback(&recording, stack).frames().len(), n_frames);
-        }
-        assert_eq!(namer.traceback(&recording, StackId::NONE).total_nframe(), None);
-    }
 }
