@@ -43,9 +43,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let message = format!("process {pid} is not traced, so nothing is known to live; tmtool start {pid}");
         return Err(Error::Message(message));
     }
-    let no_clock = || Error::Message(format!("{}: this machine has not the clock that it has", found.path));
     // Before anything is read: what the process goes on to do is later.
-    let stamp = clock::now(&found.header.clock).ok_or_else(no_clock)?;
+    let stamp = clock::now(&found.header.clock).ok_or_else(|| clock::not_here(Path::new(&found.path)))?;
     let mut recording = Recording::open(&found.path_to_open())?;
     clock::calibrate(&mut recording.header.clock);
     let at = FixedMoment { stamp, ns: recording.ns(stamp) };
