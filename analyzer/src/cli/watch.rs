@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -108,23 +109,17 @@ fn open(args: &Args) -> Result<Source> {
 }
 
 fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> {
-    Source::open(path, &path.display().to_string(), process, args.blame.plumbing())
+    Source::open(path, &path.display().to_string(), process, None, args.blame.plumbing())
 }
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
-    // It stays open only here, and has to be found once more: by its own name, if that is one for us too.
-    let path = PathBuf::from(&found.path);
-    let opened = found.path_to_open();
-    let is_same = same_file(&path, &opened);
-    let path = if is_same { path } else { opened };
-    let mut source = Source::open(&path, &found.path, found.process, args.blame.plumbing())?;
-    source.set_pid(found.target.pid);
+    // By its own name, if that leads to it: errors say it.
+    let named = PathBuf::from(&found.path);
+    let is_there = named.metadata().is_ok_and(|status| (status.dev(), status.ino()) == found.identity);
+    let path = if is_there { named } else { found.path_to_open() };
+    let identity = Some(found.identity);
+    let mut source = Source::open(&path, &found.path, found.process, identity, args.blame.plumbing())?;
+    source.set_target(found.target);
     Ok(source)
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
-    identity(a).is_some_and(|found| Some(found) == identity(b))
 }

@@ -13,7 +13,7 @@ use tm_common::segment::{HEADER_BYTES, SegmentKind};
 use super::maps::{self, MappedFile};
 use super::target::Target;
 use crate::error::{Error, Result};
-use crate::reader::file::RecordingFile;
+use crate::reader::file::{FileIdentity, RecordingFile};
 use crate::reader::scan;
 
 /// The first version in which processes can be asked for something.
@@ -28,6 +28,8 @@ pub struct Found {
     pub process: ProcessIndex,
     /// The recording's path, as the process sees it.
     pub path: String,
+    /// Which file that is.
+    pub identity: FileIdentity,
     /// The recording's header.
     pub header: Header,
     /// Where its [`tm_common::metadata::MappedProcess`] is, in bytes from the file's start.
@@ -99,7 +101,8 @@ impl Found {
         }
         let recording = RecordingFile::open(&path_of(&file))?;
         let Some((process, record_at)) = record_of(&recording, &header, target) else { return Ok(None) };
-        Ok(Some(Found { target, process, path: mapped.path.clone(), header, record_at, file }))
+        let identity = recording.identity();
+        Ok(Some(Found { target, process, path: mapped.path.clone(), identity, header, record_at, file }))
     }
 
     /// A path under which this process can open the recording, whatever has become of its name.
