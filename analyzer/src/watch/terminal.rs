@@ -68,8 +68,9 @@ impl Terminal {
     pub fn suspend(&mut self) -> Result<()> {
         give_back();
         signals::stop();
+        // The other screen is empty when it is entered, so there is nothing to clear.
         self.inner = ratatui::try_init().map_err(error)?;
-        self.inner.clear().map_err(error)
+        Ok(())
     }
 }
 
