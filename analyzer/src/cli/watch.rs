@@ -2,8 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -102,8 +101,9 @@ fn open(args: &Args) -> Result<Source> {
         (None, None) => open_file(path, ProcessIndex(0), args),
         (None, Some(pid)) => open_file(path, selection::process(&Recording::open(path)?, pid)?, args),
         (Some(pid), None) => open_process(pid, args),
-        (Some(_), Some(_)) => {
-            Err(Error::Usage("--process is for recordings; a pid says already which process".to_owned()))
+        (Some(pid), Some(_)) => {
+            let what = format!("{pid} is a process, and --process chooses one of a recording");
+            Err(Error::Usage(format!("{what}; leave it out, or give the recording")))
         }
     }
 }
@@ -114,11 +114,7 @@ fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> 
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
-    // By its own name, if that leads to it: errors say it.
-    let named = PathBuf::from(&found.path);
-    let is_there = named.metadata().is_ok_and(|status| (status.dev(), status.ino()) == found.identity);
-    let path = if is_there { named } else { found.path_to_open() };
-    let identity = Some(found.identity);
+    let (path, identity) = (found.path_to_open(), Some(found.identity));
     let mut source = Source::open(&path, &found.path, found.process, identity, args.blame.plumbing())?;
     source.set_target(found.target);
     Ok(source)

@@ -33,7 +33,8 @@ impl Shared {
         let failed = |error| Error::io("map", found.path.as_ref(), error);
         let len = file.metadata().map_err(failed)?.len();
         if len < found.record_at + size_of::<MappedProcess>() as u64 {
-            return Err(Error::Message(format!("{} has been cut", found.path)));
+            let what = format!("{} has been cut, so process {} sees nothing", found.path, found.target.pid);
+            return Err(Error::Message(format!("{what} that is written to it; start it anew")));
         }
         let header = Mapping::new(&file, 0, GRAIN_BYTES).map_err(failed)?;
         let record = Mapping::new(&file, found.record_at, size_of::<MappedProcess>()).map_err(failed)?;

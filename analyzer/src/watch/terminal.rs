@@ -96,5 +96,6 @@ fn show_cursor_on_panic() {
 }
 
 fn error(source: io::Error) -> Error {
-    Error::io("use", Path::new("the terminal"), source)
+    let error = Error::io("use", Path::new("the terminal"), source);
+    Error::Message(format!("{error}; 'tmtool watch --once' prints one look as text"))
 }
