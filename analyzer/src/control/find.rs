@@ -186,7 +186,7 @@ mod tests {
         let mapped = MappedRecording::new(recording_of(own));
         let found = find(own.pid).unwrap();
         assert_eq!((found.target, found.process), (own, ProcessIndex(2)));
-        assert_eq!(Path::new(&found.path), mapped.path());
+        assert_eq!((Path::new(&found.path), found.path_to_open().as_path()), (mapped.path(), mapped.path()));
         let open = || Recording::open(&found.path_to_open()).unwrap();
         assert_eq!(open().processes.len(), 5);
 
@@ -211,6 +211,10 @@ mod tests {
         if unsafe { libc::geteuid() } == 0 {
             let found = find(own.pid).unwrap();
             assert!(found.path.ends_with(" (deleted)") && found.process == ProcessIndex(2));
+            found.check(&RecordingFile::open(&found.path_to_open()).unwrap()).unwrap();
+            let other = recording_of(own).file();
+            let error = found.check(&RecordingFile::open(other.path()).unwrap()).unwrap_err().to_string();
+            assert!(error.contains("is another file now"), "{error}");
         }
     }
 
