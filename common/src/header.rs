@@ -1,12 +1,15 @@
 //! The file's first page, `docs/format.md` section "Header".
 
+pub mod request;
+
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::bytes::{array, u8_at, u16_at, u32_at, u64_at};
 use crate::error::DecodeError;
-use crate::ids::{ProcessIndex, Stamp};
-use crate::metadata::CommandKind;
+use crate::ids::Stamp;
+
+pub use request::{MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, Request};
 
 /// The first bytes of every recording. The first byte is not ASCII and the last two are a line end, so that a copy
 /// which was taken for text is seen at once.
@@ -130,62 +133,12 @@ pub struct MappedHeader {
     pub requests: [MappedRequest; REQUESTS_MAX],
 }
 
-/// A command to a process from outside, until the process has made a [`crate::metadata::MappedCommand`] of it: readers
-/// take one that is [`request::READY`] for one. A process looks for them when its control word says so.
-#[repr(C)]
-#[derive(Debug)]
-pub struct MappedRequest {
-    /// [`request`].
-    pub state: AtomicU32,
-    /// Whose traces.
-    pub process: AtomicU32,
-    /// A [`crate::metadata::CommandKind`].
-    pub kind: AtomicU32,
-    /// See [`crate::metadata::CommandKind`].
-    pub argument: AtomicU32,
-    /// When.
-    pub stamp: AtomicU64,
-    /// Its name, ended by a NUL; as words, that it may be read while it changes.
-    pub name: [AtomicU64; REQUEST_NAME_BYTES / 8],
-}
-
-impl MappedRequest {
-    /// Nobody's.
-    #[must_use]
-    pub const fn free() -> MappedRequest {
-        MappedRequest {
-            state: AtomicU32::new(request::FREE),
-            process: AtomicU32::new(0),
-            kind: AtomicU32::new(0),
-            argument: AtomicU32::new(0),
-            stamp: AtomicU64::new(0),
-            name: [const { AtomicU64::new(0) }; REQUEST_NAME_BYTES / 8],
-        }
-    }
-}
-
-/// States of a [`MappedRequest`].
-pub mod request {
-    /// Nobody's.
-    pub const FREE: u32 = 0;
-    /// Somebody writes it.
-    pub const WRITING: u32 = 1;
-    /// It stands there for the process.
-    pub const READY: u32 = 2;
-}
-
-/// How many requests may wait.
-pub const REQUESTS_MAX: usize = 24;
-/// The room for a request's name with its NUL.
-pub const REQUEST_NAME_BYTES: usize = 104;
-
 /// How many processes find a place in [`MappedHeader::writers`].
 pub const WRITERS_MAX: usize = 64;
 
 const _: () = assert!(size_of::<MappedHeader>() <= GRAIN_BYTES);
-const _: () = assert!(size_of::<MappedRequest>() == 128);
 const _: () =
-    assert!(size_of::<MappedHeader>() == 480 + 24 * 128, "the layout is the format: see docs/format.md");
+    assert!(size_of::<MappedHeader>() == 480 + 24 * 136, "the layout is the format: see docs/format.md");
 const _: () = assert!(cfg!(target_endian = "little"), "the mapped structures are little-endian");
 
 /// The header as read from a file.
@@ -212,18 +165,6 @@ pub struct Header {
     pub lost: [u64; 8],
     /// Those that are ready.
     pub requests: [Option<Request>; REQUESTS_MAX],
-}
-
-/// A command from outside that the process has not seen yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are those of MappedRequest")]
-pub struct Request {
-    pub process: ProcessIndex,
-    pub kind: CommandKind,
-    pub argument: u32,
-    pub stamp: Stamp,
-    /// Ended by a NUL.
-    pub name: [u8; REQUEST_NAME_BYTES],
 }
 
 impl Header {
@@ -261,7 +202,7 @@ impl Header {
             self_checks: u64_of(offset_of!(MappedHeader, self_checks))?,
             self_check_differences: u64_of(offset_of!(MappedHeader, self_check_differences))?,
             lost: parse_lost(bytes)?,
-            requests: core::array::from_fn(|place| parse_request(bytes, place)),
+            requests: core::array::from_fn(|place| Request::parse(bytes, place)),
         })
     }
 
@@ -284,21 +225,6 @@ fn parse_lost(bytes: &[u8]) -> Result<[u64; 8], DecodeError> {
         *count = u64_at(bytes, offset_of!(MappedHeader, lost) + place * 8)?;
     }
     Ok(lost)
-}
-
-fn parse_request(bytes: &[u8], place: usize) -> Option<Request> {
-    let at = offset_of!(MappedHeader, requests) + place * size_of::<MappedRequest>();
-    let u32_of = |offset| u32_at(bytes, at + offset).ok();
-    if u32_of(offset_of!(MappedRequest, state))? != request::READY {
-        return None;
-    }
-    Some(Request {
-        process: ProcessIndex(u32_of(offset_of!(MappedRequest, process))?),
-        kind: CommandKind::from_id(u32_of(offset_of!(MappedRequest, kind))?)?,
-        argument: u32_of(offset_of!(MappedRequest, argument))?,
-        stamp: Stamp(u64_at(bytes, at + offset_of!(MappedRequest, stamp)).ok()?),
-        name: array(bytes, at + offset_of!(MappedRequest, name)).ok()?,
-    })
 }
 
 /// How stamps become nanoseconds since the recording's start.

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -202,6 +202,39 @@ fn a_forked_child_is_spoken_to_by_its_own_pid_once_it_has_allocated() {
     let outcome = program.finish();
     let n_live = |moment| n_live_of(&at(outcome.recording(), moment), &["--process", &child]);
     assert_eq!((n_live("mark:child"), n_live("end")), (8, 12));
+}
+
+#[test]
+fn requests_to_one_that_was_killed_give_way_to_those_to_others() {
+    let mut program = OnDemand::start(Run::new(OnDemand::program()));
+    let parent = program.pid().to_string();
+    let child = program.tell("fork").to_string();
+    program.keep(3);
+    // All at once: each is waited for, and the parent waits for the child.
+    let ask = |number: u32| {
+        let mut mark = Command::new(&products().tmtool);
+        mark.args(["mark", &number.to_string(), &parent]).stdout(Stdio::null()).spawn().expect("it was built")
+    };
+    let marks: Vec<_> = (0..24).map(ask).collect();
+    for mut mark in marks {
+        assert!(mark.wait().expect("it is our child").success());
+    }
+    assert!(refusal(&["mark", "child", &child]).contains("24 requests wait already"));
+    program.running.child.kill().expect("it is our child");
+    program.running.child.wait().expect("it is our child");
+    let names = || {
+        let info = info(&program.recording());
+        let marks = info["mark_list"].as_array().expect("it is a list");
+        marks.iter().filter_map(|mark| Some(mark["name"].as_str()?.to_owned())).collect::<Vec<_>>()
+    };
+    let before = names();
+    assert_eq!(before.len(), 24, "what was asked for counts still");
+    said(&["mark", "child", &child]);
+    assert_eq!(names()[..], [&before[1..], &["child".to_owned()]].concat(), "the oldest has given way");
+    let at_mark = at(&program.recording(), "mark:child");
+    assert_eq!(n_live_of(&at_mark, &["--process", &child]), 3);
+    program.keep(4);
+    assert_eq!(n_live_of(&at_mark, &["--process", &child]), 3);
 }
 
 #[test]

@@ -107,6 +107,10 @@ fn what_cannot_be_watched_is_said_in_a_sentence() {
     }
 }
 
+const TAKEN: &str = "\x1b[?1049h";
+const GIVEN_BACK: &str = "\x1b[?1049l";
+const CURSOR_SHOWN: &str = "\x1b[?25h";
+
 /// What a terminal is sent by `tmtool watch`, run by `wrapper`, when `keys` are pressed in it.
 fn on_a_terminal(wrapper: &str, file: &str, keys: &[&str]) -> (Option<i32>, String) {
     let command = format!("{wrapper} {} watch {file}", products().tmtool.display());
@@ -126,9 +130,6 @@ fn on_a_terminal(wrapper: &str, file: &str, keys: &[&str]) -> (Option<i32>, Stri
 
 #[test]
 fn the_terminal_is_as_before_however_it_ends() {
-    const TAKEN: &str = "\x1b[?1049h";
-    const GIVEN_BACK: &str = "\x1b[?1049l";
-    const CURSOR_SHOWN: &str = "\x1b[?25h";
     let mut program = on_demand();
     wait_for(&program, 1);
     tell(&mut program, "1000 1000", 2);
@@ -146,5 +147,40 @@ fn the_terminal_is_as_before_however_it_ends() {
         assert!(taken.is_some() && taken < given, "{keys:?} {text:?}");
         assert!(text.rfind("on_demand.c") < given && given < text.rfind(CURSOR_SHOWN), "{keys:?} {text:?}");
         assert!(text.rfind("\x1b[?25l") < text.rfind(CURSOR_SHOWN), "{keys:?} {text:?}");
+    }
+}
+
+/// Runs its arguments as a job, stops that by a signal once it has taken the terminal, says how the terminal is then, and
+/// lets it go on to its end.
+const STOPPING_SHELL: &str = r#"
+set -m
+(
+    until stty -a | grep -q -e '-icanon'; do sleep 0.1; done
+    for pid in $(cat /proc/$$/task/$$/children); do
+        [ "$pid" = "$BASHPID" ] || kill -TSTP "$pid"
+    done
+) &
+"$@"
+echo "stopped: $(stty -a | grep -o -e '-\?icanon')"
+kill -TERM "$(jobs -p %%)"
+fg
+"#;
+
+#[test]
+fn a_signal_from_elsewhere_stops_it_as_the_keyboard_does() {
+    let mut program = on_demand();
+    wait_for(&program, 1);
+    tell(&mut program, "1000 1000", 2);
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let shell = folder.path().join("stop.sh");
+    std::fs::write(&shell, STOPPING_SHELL).expect("as above");
+    let file = recording(&program).display().to_string();
+    let (code, text) = on_a_terminal(&format!("bash {}", shell.display()), &file, &[]);
+    assert_eq!(code, Some(128 + 15), "{text:?}");
+    let mut rest = text.as_str();
+    // In this order: it has given back the terminal before it stopped, and does again before it ends.
+    for expected in [TAKEN, GIVEN_BACK, "stopped: icanon", TAKEN, GIVEN_BACK, CURSOR_SHOWN] {
+        let (_, after) = rest.split_once(expected).unwrap_or_else(|| panic!("no {expected:?} in {text:?}"));
+        rest = after;
     }
 }

@@ -125,8 +125,8 @@ pub fn mark(args: &MarkArgs) -> Result<ExitCode> {
     let process = Process::of(args.pid)?;
     if process.mailbox.state() == State::Idle {
         let pid = process.found.target.pid;
-        let message = format!("process {pid} is not traced, so there is nothing to mark; tmtool start {pid}");
-        return Err(Error::Message(message));
+        let what = format!("process {pid} is not traced, so there is nothing to mark");
+        return Err(Error::Message(format!("{what}; begin with 'tmtool start {pid}'")));
     }
     let order = Order { kind: CommandKind::Mark, argument: 0, name: &args.name };
     process.ask(order, &format!("has the mark '{}'", printable(&args.name)))

@@ -40,13 +40,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let found = find(args.pid)?;
     let pid = found.target.pid;
     if Mailbox::of(&found)?.state() == State::Idle {
-        let message = format!("process {pid} is not traced, so nothing is known to live; tmtool start {pid}");
-        return Err(Error::Message(message));
+        let what = format!("process {pid} is not traced, so nothing is known to live");
+        return Err(Error::Message(format!("{what}; begin with 'tmtool start {pid}'")));
     }
-    let no_clock = || Error::Message(format!("{}: this machine has not the clock that it has", found.path));
     // Before anything is read: what the process goes on to do is later.
-    let stamp = clock::now(&found.header.clock).ok_or_else(no_clock)?;
+    let stamp = clock::now(&found.header.clock).ok_or_else(|| clock::not_here(Path::new(&found.path)))?;
     let mut recording = Recording::open(&found.path_to_open())?;
+    found.check(&recording.file)?;
     clock::calibrate(&mut recording.header.clock);
     let at = FixedMoment { stamp, ns: recording.ns(stamp) };
     let processes = Processes::One(found.process);

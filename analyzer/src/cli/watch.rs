@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -101,30 +101,21 @@ fn open(args: &Args) -> Result<Source> {
         (None, None) => open_file(path, ProcessIndex(0), args),
         (None, Some(pid)) => open_file(path, selection::process(&Recording::open(path)?, pid)?, args),
         (Some(pid), None) => open_process(pid, args),
-        (Some(_), Some(_)) => {
-            Err(Error::Usage("--process is for recordings; a pid says already which process".to_owned()))
+        (Some(pid), Some(_)) => {
+            let what = format!("{pid} is a process, and --process chooses one of a recording");
+            Err(Error::Usage(format!("{what}; leave it out, or give the recording")))
         }
     }
 }
 
 fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> {
-    Source::open(path, &path.display().to_string(), process, args.blame.plumbing())
+    Source::open(path, &path.display().to_string(), process, None, args.blame.plumbing())
 }
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
-    // It stays open only here, and has to be found once more: by its own name, if that is one for us too.
-    let path = PathBuf::from(&found.path);
-    let opened = found.path_to_open();
-    let is_same = same_file(&path, &opened);
-    let path = if is_same { path } else { opened };
-    let mut source = Source::open(&path, &found.path, found.process, args.blame.plumbing())?;
-    source.set_pid(found.target.pid);
+    let (path, identity) = (found.path_to_open(), Some(found.identity));
+    let mut source = Source::open(&path, &found.path, found.process, identity, args.blame.plumbing())?;
+    source.set_target(found.target);
     Ok(source)
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
-    identity(a).is_some_and(|found| Some(found) == identity(b))
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use tm_common::header::{GRAIN_BYTES, Header, MAGIC, VERSION};
@@ -13,7 +13,7 @@ use tm_common::segment::{HEADER_BYTES, SegmentKind};
 use super::maps::{self, MappedFile};
 use super::target::Target;
 use crate::error::{Error, Result};
-use crate::reader::file::RecordingFile;
+use crate::reader::file::{FileIdentity, RecordingFile, is_another};
 use crate::reader::scan;
 
 /// The first version in which processes can be asked for something.
@@ -28,6 +28,8 @@ pub struct Found {
     pub process: ProcessIndex,
     /// The recording's path, as the process sees it.
     pub path: String,
+    /// Which file that is.
+    pub identity: FileIdentity,
     /// The recording's header.
     pub header: Header,
     /// Where its [`tm_common::metadata::MappedProcess`] is, in bytes from the file's start.
@@ -68,7 +70,8 @@ pub fn find(pid: u32) -> Result<Found> {
         }
         (None, true, None) => {
             format!(
-                "process {pid} has libtm.so loaded and no recording: TM_DISABLE=1 is set, or none could be made"
+                "process {pid} has libtm.so loaded and no recording, since TM_DISABLE=1 is set or none could be made; \
+                 start it anew, and read what it says on standard error"
             )
         }
         (None, false, _) => {
@@ -99,12 +102,23 @@ impl Found {
         }
         let recording = RecordingFile::open(&path_of(&file))?;
         let Some((process, record_at)) = record_of(&recording, &header, target) else { return Ok(None) };
-        Ok(Some(Found { target, process, path: mapped.path.clone(), header, record_at, file }))
+        let identity = recording.identity();
+        Ok(Some(Found { target, process, path: mapped.path.clone(), identity, header, record_at, file }))
     }
 
-    /// A path under which this process can open the recording, whatever has become of its name.
+    /// A path under which this process can open the recording: its own, which errors should say, if that leads to it.
     pub fn path_to_open(&self) -> PathBuf {
-        path_of(&self.file)
+        let named = PathBuf::from(&self.path);
+        let is_it = named.metadata().is_ok_and(|status| (status.dev(), status.ino()) == self.identity);
+        if is_it { named } else { path_of(&self.file) }
+    }
+
+    /// Asks whether what was opened under that path is the recording.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check(&self, opened: &RecordingFile) -> Result<()> {
+        if opened.identity() == self.identity { Ok(()) } else { Err(is_another(Path::new(&self.path))) }
     }
 
     /// The recording, to be written to.
@@ -112,8 +126,12 @@ impl Found {
     /// # Errors
     /// It may not be.
     pub(super) fn open_to_write(&self) -> Result<File> {
-        let opened = OpenOptions::new().read(true).write(true).open(self.path_to_open());
-        opened.map_err(|error| Error::io("write to", Path::new(&self.path), error))
+        let opened = OpenOptions::new().read(true).write(true).open(path_of(&self.file));
+        opened.map_err(|error| {
+            let error = Error::io("write to", Path::new(&self.path), error);
+            let pid = self.target.pid;
+            Error::Message(format!("{error}; run tmtool as a user who may, as process {pid} does"))
+        })
     }
 }
 
@@ -168,7 +186,7 @@ mod tests {
         let mapped = MappedRecording::new(recording_of(own));
         let found = find(own.pid).unwrap();
         assert_eq!((found.target, found.process), (own, ProcessIndex(2)));
-        assert_eq!(Path::new(&found.path), mapped.path());
+        assert_eq!((Path::new(&found.path), found.path_to_open().as_path()), (mapped.path(), mapped.path()));
         let open = || Recording::open(&found.path_to_open()).unwrap();
         assert_eq!(open().processes.len(), 5);
 
@@ -193,6 +211,10 @@ mod tests {
         if unsafe { libc::geteuid() } == 0 {
             let found = find(own.pid).unwrap();
             assert!(found.path.ends_with(" (deleted)") && found.process == ProcessIndex(2));
+            found.check(&RecordingFile::open(&found.path_to_open()).unwrap()).unwrap();
+            let other = recording_of(own).file();
+            let error = found.check(&RecordingFile::open(other.path()).unwrap()).unwrap_err().to_string();
+            assert!(error.contains("is another file now"), "{error}");
         }
     }
 

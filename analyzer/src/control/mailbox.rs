@@ -1,11 +1,13 @@
 //! Requests to a process: it obeys at its next allocation, and readers count them from the moment they are ready.
 //!
 //! ```text
-//!  tmtool    FREE --claim--> WRITING --fill--> READY, then ATTEND in the control word (for a stop IDLE as well)
+//!  tmtool    locks the file, fills a FREE one --> READY, then ATTEND in the control word (for a stop IDLE as well)
 //!  process   sees ATTEND, clears it, takes its READY ones in the order of their stamps --> a record of each, FREE
 //! ```
+//!
+//! The process takes no lock. What it never saw stays READY when it ends, until its place is needed.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,7 @@ use tm_common::header::{Clock, MappedHeader, MappedRequest, REQUEST_NAME_BYTES, 
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::{CommandKind, control};
 
+use super::addressee::Addressee;
 use super::find::Found;
 use super::mapping::Shared;
 use crate::error::{Error, Result};
@@ -31,6 +34,17 @@ pub struct Order<'a> {
     pub argument: u32,
     /// Of a mark, its name: 1 to [`NAME_BYTES_MAX`] bytes.
     pub name: &'a str,
+}
+
+impl Order<'_> {
+    fn check(&self) -> Result<()> {
+        let len = self.name.len();
+        if len > NAME_BYTES_MAX {
+            let message = format!("a name of {len} bytes is too long; give one of at most {NAME_BYTES_MAX}");
+            return Err(Error::Usage(message));
+        }
+        Ok(())
+    }
 }
 
 /// Whether a process is traced, counting what it was asked and has not seen yet.
@@ -54,7 +68,7 @@ pub struct Posted {
 #[derive(Debug)]
 pub struct Mailbox {
     shared: Shared,
-    process: ProcessIndex,
+    addressee: Addressee,
     clock: Clock,
 }
 
@@ -64,12 +78,13 @@ impl Mailbox {
     /// # Errors
     /// Its recording may not be written to.
     pub fn of(found: &Found) -> Result<Mailbox> {
-        Ok(Mailbox { shared: Shared::of(found)?, process: found.process, clock: found.header.clock })
+        let addressee = Addressee::new(found.process, found.target.pid);
+        Ok(Mailbox { shared: Shared::of(found)?, addressee, clock: found.header.clock })
     }
 
     /// Whether it is traced.
     pub fn state(&self) -> State {
-        state(self.shared.header(), self.shared.control(), self.process)
+        state(self.shared.header(), self.shared.control(), self.addressee.process)
     }
 
     /// Asks it for something.
@@ -77,14 +92,23 @@ impl Mailbox {
     /// # Errors
     /// Its name is too long, its clock cannot be read here, or too many requests wait.
     pub fn post(&self, order: Order<'_>) -> Result<Posted> {
+        order.check()?;
+        let path = self.shared.path();
+        let _lock = self.shared.lock()?;
         let now = || clock::now(&self.clock);
-        post(self.shared.header(), self.shared.control(), self.process, order, now)
+        now().ok_or_else(|| clock::not_here(path))?;
+        let now = || now().unwrap_or_default();
+        post(self.shared.header(), self.shared.control(), self.addressee, order, now).ok_or_else(|| {
+            let what =
+                format!("{REQUESTS_MAX} requests wait already for processes that have not allocated since");
+            Error::Message(format!("{}: {what}; try again later", path.display()))
+        })
     }
 
     /// Waits until it has seen a request, at most for `patience`; whether it has.
     pub fn wait(&self, posted: Posted, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        while is_waiting(self.shared.header(), self.process, posted) {
+        while is_waiting(self.shared.header(), self.addressee.process, posted) {
             if Instant::now() >= deadline {
                 return false;
             }
@@ -111,42 +135,26 @@ fn state(header: &MappedHeader, control: &AtomicU32, process: ProcessIndex) -> S
     }
 }
 
+/// `None` if there is no place. Who calls this holds the lock.
 fn post(
     header: &MappedHeader,
     control: &AtomicU32,
-    process: ProcessIndex,
+    addressee: Addressee,
     order: Order<'_>,
-    now: impl Fn() -> Option<Stamp>,
-) -> Result<Posted> {
-    let name = order.name.as_bytes();
-    if name.len() > NAME_BYTES_MAX {
-        let message = format!("the name has {} bytes; at most {NAME_BYTES_MAX} are kept", name.len());
-        return Err(Error::Usage(message));
-    }
-    let no_clock = || Error::Message("this machine has not the clock that the recording has".to_owned());
-    // Before a place is claimed, which nobody would free.
-    now().ok_or_else(no_clock)?;
-    let free = header.requests.iter().position(|it| {
-        // Acquire: what the one before has read of it was read before this.
-        let claimed =
-            it.state.compare_exchange(request::FREE, request::WRITING, Ordering::Acquire, Ordering::Relaxed);
-        claimed.is_ok()
-    });
-    let Some((place, slot)) = free.and_then(|place| Some((place, header.requests.get(place)?))) else {
-        return Err(Error::Message(format!(
-            "{REQUESTS_MAX} requests wait already for processes that have not allocated since; try again later"
-        )));
-    };
+    now: impl Fn() -> Stamp,
+) -> Option<Posted> {
+    let place = take_place(header)?;
+    let slot = header.requests.get(place)?;
     // Relaxed: published by the state.
-    slot.process.store(process.0, Ordering::Relaxed);
+    addressee.write(slot);
     slot.kind.store(order.kind as u32, Ordering::Relaxed);
     slot.argument.store(order.argument, Ordering::Relaxed);
     let mut bytes = [0; REQUEST_NAME_BYTES];
-    bytes.iter_mut().zip(name).for_each(|(byte, &of_name)| *byte = of_name);
+    bytes.iter_mut().zip(order.name.as_bytes()).for_each(|(byte, &of_name)| *byte = of_name);
     for (word, bytes) in slot.name.iter().zip(bytes.chunks_exact(8)) {
         word.store(bytes.try_into().map_or(0, u64::from_le_bytes), Ordering::Relaxed);
     }
-    let stamp = now().unwrap_or_default();
+    let stamp = now();
     slot.stamp.store(stamp.0, Ordering::Relaxed);
     // Release: publishes the request.
     slot.state.store(request::READY, Ordering::Release);
@@ -154,7 +162,27 @@ fn post(
         if order.kind == CommandKind::Stop { control::ATTEND | control::IDLE } else { control::ATTEND };
     // Release: to the process, which acquires when it clears the bit, publishes that it is ready.
     control.fetch_or(bits, Ordering::Release);
-    Ok(Posted { place, stamp })
+    Some(Posted { place, stamp })
+}
+
+/// A free place; without one that of the oldest request to a process that has ended, which is no command any more then.
+fn take_place(header: &MappedHeader) -> Option<usize> {
+    // Acquire: what the process has read of it was read before this, and of one that is ready receives who is asked.
+    let state = |slot: &MappedRequest| slot.state.load(Ordering::Acquire);
+    if let Some(free) = header.requests.iter().position(|slot| state(slot) == request::FREE) {
+        return Some(free);
+    }
+    // Nobody but who holds the lock changes these.
+    let of_ended = header
+        .requests
+        .iter()
+        .enumerate()
+        .filter(|(_, slot)| state(slot) == request::READY && Addressee::of(slot).has_ended());
+    let (place, slot) = of_ended.min_by_key(|(_, slot)| slot.stamp.load(Ordering::Relaxed))?;
+    slot.state.store(request::FREE, Ordering::Relaxed);
+    // Release: it is free before it says anything else.
+    fence(Ordering::Release);
+    Some(place)
 }
 
 fn is_ready(slot: &MappedRequest, process: ProcessIndex) -> bool {

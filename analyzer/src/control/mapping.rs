@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
@@ -10,11 +11,14 @@ use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::metadata::MappedProcess;
 
 use super::find::Found;
+use super::lock::Lock;
 use crate::error::{Error, Result};
 
 /// Both places.
 #[derive(Debug)]
 pub struct Shared {
+    path: PathBuf,
+    file: File,
     header: Mapping,
     record: Mapping,
 }
@@ -29,11 +33,25 @@ impl Shared {
         let failed = |error| Error::io("map", found.path.as_ref(), error);
         let len = file.metadata().map_err(failed)?.len();
         if len < found.record_at + size_of::<MappedProcess>() as u64 {
-            return Err(Error::Message(format!("{} has been cut", found.path)));
+            let what = format!("{} has been cut, so process {} sees nothing", found.path, found.target.pid);
+            return Err(Error::Message(format!("{what} that is written to it; start it anew")));
         }
         let header = Mapping::new(&file, 0, GRAIN_BYTES).map_err(failed)?;
         let record = Mapping::new(&file, found.record_at, size_of::<MappedProcess>()).map_err(failed)?;
-        Ok(Shared { header, record })
+        Ok(Shared { path: PathBuf::from(&found.path), file, header, record })
+    }
+
+    /// The recording's path, as the process sees it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Keeps others from making requests as long as it is held.
+    ///
+    /// # Errors
+    /// See [`Lock::take`].
+    pub fn lock(&self) -> Result<Lock<'_>> {
+        Lock::take(&self.file, &self.path)
     }
 
     /// The header.

@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use super::target::not_allowed;
-use crate::error::{Error, Result};
+use super::target::unreadable;
+use crate::error::Result;
 
 /// A file that is mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +25,7 @@ pub struct MappedFile {
 /// # Errors
 /// They may not be looked at, or the process has gone.
 pub fn of_process(pid: u32) -> Result<(Vec<MappedFile>, bool)> {
-    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => not_allowed(pid),
-        _ => Error::Message(format!("there is no process {pid}")),
-    })?;
+    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, &error))?;
     Ok(parse(&String::from_utf8_lossy(&text)))
 }
 

@@ -11,6 +11,8 @@ mod maps;
 
 mod find;
 
+mod addressee;
+mod lock;
 mod mailbox;
 mod mapping;
 

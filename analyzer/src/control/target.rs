@@ -1,7 +1,7 @@
 //! A running process, by its pid: who it is here, and what it calls itself.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io;
 
 use crate::error::{Error, Result};
 
@@ -24,16 +24,16 @@ impl Target {
     pub fn of(pid: u32) -> Result<Target> {
         let status = match fs::read_to_string(format!("/proc/{pid}/status")) {
             Ok(status) => status,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound) => {
-                return Err(Error::Message(format!("there is no process {pid}")));
-            }
-            Err(_) => return Err(not_allowed(pid)),
+            Err(error) => return Err(unreadable(pid, &error)),
         };
         let (pid, own_pid) = pids(&status).unwrap_or((pid, pid));
         match Stat::of(pid) {
-            Some(stat) if stat.has_ended() => Err(Error::Message(format!("process {pid} has ended"))),
+            Some(stat) if stat.has_ended() => {
+                let next = "what it recorded is in its recording, which 'tmtool stats' reads";
+                Err(Error::Message(format!("process {pid} has ended; {next}")))
+            }
             Some(stat) => Ok(Target { pid, own_pid, start_ticks: stat.start_ticks }),
-            None => Err(Error::Message(format!("there is no process {pid}"))),
+            None => Err(not_there(pid)),
         }
     }
 }
@@ -75,9 +75,18 @@ fn pids(status: &str) -> Option<(u32, u32)> {
     Some((pid, own.unwrap_or(pid)))
 }
 
-/// The process is there, but it is somebody else's.
-pub(super) fn not_allowed(pid: u32) -> Error {
-    Error::Message(format!("process {pid} may not be looked at; run tmtool as its user, or as root"))
+/// A file about process `pid` could not be read.
+pub(super) fn unreadable(pid: u32, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Error::Message(format!("process {pid} may not be looked at; run tmtool as its user, or as root"))
+        }
+        _ => not_there(pid),
+    }
+}
+
+fn not_there(pid: u32) -> Error {
+    Error::Message(format!("there is no process {pid}; give the pid of one that runs"))
 }
 
 #[cfg(test)]
@@ -90,7 +99,8 @@ mod tests {
         let target = Target::of(pid).unwrap();
         assert_eq!((target.pid, Some(target.start_ticks)), (pid, Stat::of(pid).map(|stat| stat.start_ticks)));
         // The kernel's largest is 2^22.
-        assert_eq!(Target::of(1 << 23).unwrap_err().to_string(), "there is no process 8388608");
+        let error = Target::of(1 << 23).unwrap_err().to_string();
+        assert!(error.starts_with("there is no process 8388608; "), "{error}");
     }
 
     #[test]
@@ -99,7 +109,7 @@ mod tests {
         while !Stat::of(child.id()).unwrap().has_ended() {
             std::thread::yield_now();
         }
-        assert!(Target::of(child.id()).unwrap_err().to_string().ends_with(" has ended"));
+        assert!(Target::of(child.id()).unwrap_err().to_string().contains(" has ended; "));
         child.wait().unwrap();
     }
 

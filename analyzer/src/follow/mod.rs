@@ -49,7 +49,7 @@ use tm_common::segment::SegmentKind;
 
 use crate::error::{Error, Result};
 use crate::reader::clock::{calibrate, now};
-use crate::reader::file::{FileIdentity, RecordingFile};
+use crate::reader::file::{FileIdentity, RecordingFile, is_another};
 use crate::reader::{FoundSegment, OpenFile, Problem, Recording};
 use crate::replay::{
     Account, Beginning, Block, Merge, Observer, Replayer, Tables, Totals, inherited_here, tolerance,
@@ -106,7 +106,7 @@ impl Follower {
     pub fn open(path: &Path, process: ProcessIndex, options: Options) -> Result<Follower> {
         let mut file = RecordingFile::open(path)?;
         if options.identity.is_some_and(|identity| identity != file.identity()) {
-            return Err(Error::Message(format!("{} is not the recording's file any more", path.display())));
+            return Err(is_another(path));
         }
         let open = file.reopen()?;
         let header = read_header(&open, path)?;

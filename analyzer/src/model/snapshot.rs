@@ -29,10 +29,10 @@ impl Snapshot {
         self.traces.iter().fold(0, |sum: u64, trace| sum.saturating_add(trace.size))
     }
 
-    /// Writes the snapshot to `path`, which is replaced.
+    /// Writes the snapshot to `path`: a file there is replaced by a whole one or stays as it is.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be written, or no other one beside it.
     ///
     /// ```
     /// use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};

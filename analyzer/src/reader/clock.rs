@@ -1,7 +1,11 @@
 //! The clock that a recording's stamps are read from, read here and now: for processes of this machine.
 
+use std::path::Path;
+
 use tm_common::header::{Clock, ClockKind};
 use tm_common::ids::Stamp;
+
+use crate::error::Error;
 
 /// The present moment by a clock of this kind, if this machine has one; not shifted.
 pub(crate) fn counter(kind: Option<ClockKind>) -> Option<u64> {
@@ -35,6 +39,13 @@ pub(crate) fn monotonic_ns() -> u64 {
 /// The present moment as a stamp of `clock`, which is this machine's; `None` if there is no such clock here.
 pub fn now(clock: &Clock) -> Option<Stamp> {
     counter(clock.kind).map(|counter| Stamp(counter >> clock.shift))
+}
+
+/// The recording at `path` has a clock that [`now`] cannot read.
+pub fn not_here(path: &Path) -> Error {
+    let what = "counts time by a clock that this tmtool cannot read";
+    let next = "use the tmtool that came with the libtm.so of its process";
+    Error::Message(format!("{} {what}; {next}", path.display()))
 }
 
 /// Gives a clock of ours that was read once only a second reading.

@@ -92,8 +92,7 @@ impl RecordingFile {
         }
         let (file, status) = open(&self.path)?;
         if identity(&status) != self.identity {
-            let what = "is another file now; the recording was moved or deleted";
-            return Err(Error::Message(format!("{} {what}", self.path.display())));
+            return Err(is_another(&self.path));
         }
         self.len = status.len();
         self.file = Some(file.clone());
@@ -132,6 +131,12 @@ fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
     let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
     let status = file.metadata().map_err(|source| Error::io("read", path, source))?;
     Ok((OpenFile(Arc::new(file)), status))
+}
+
+/// What has the recording's name is not the recording.
+pub(crate) fn is_another(path: &Path) -> Error {
+    let what = "is another file now: the recording was moved, deleted or replaced";
+    Error::Message(format!("{} {what}; begin anew with the file that it is now", path.display()))
 }
 
 fn identity(status: &Metadata) -> FileIdentity {

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::control::Stat;
+use crate::control::{Stat, Target};
 use crate::reader::Process;
 
 /// A process, by what tells it from others of its pid.
@@ -25,9 +25,9 @@ impl Liveness {
         }
     }
 
-    /// The process has this pid here: in a namespace of its own it has another one for itself.
-    pub fn set_pid(&mut self, pid: u32) {
-        self.pid = pid;
+    /// The process is this one here: in a namespace of its own it has another pid for itself.
+    pub fn set_target(&mut self, target: Target) {
+        (self.pid, self.start_ticks) = (target.pid, Some(target.start_ticks));
     }
 
     /// Whether it runs, and is the program that it was.

@@ -41,6 +41,7 @@ pub fn run(source: Source, mut sample: Sample, mut view: View) -> Result<()> {
         is_new = event.is_some();
         let action = match event {
             Some(Event::Key(key)) => view.press(key, &sample),
+            _ if signals::is_to_stop() => Action::Suspend,
             // It has another size.
             _ => Action::Nothing,
         };
@@ -48,7 +49,10 @@ pub fn run(source: Source, mut sample: Sample, mut view: View) -> Result<()> {
             Action::Nothing => {}
             Action::Ask => worker.ask(view.request(false)),
             Action::Refresh => worker.ask(view.request(true)),
-            Action::Suspend => terminal.suspend()?,
+            Action::Suspend => {
+                terminal.suspend()?;
+                is_new = true;
+            }
             Action::Quit => break,
         }
         if let Some(latest) = worker.latest()? {

@@ -15,9 +15,11 @@ use super::sample::{Facts, Interval, Sample, State};
 use super::sites;
 use super::sums::Sums;
 use crate::analysis::Plumbing;
+use crate::control::Target;
 use crate::error::Result;
 use crate::follow::{Follower, Options};
 use crate::model::KeyType;
+use crate::reader::file::FileIdentity;
 use crate::replay::{self, Account, Totals};
 
 /// How long names are looked up between two samples.
@@ -54,13 +56,20 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens the recording at `path` at the start of `process`. `name` is what the user calls it; `plumbing` is not to blame.
+    /// Opens the recording at `path` at the start of `process`. `name` is what the user calls it; `identity` is the file
+    /// that it has to be, if that is known; `plumbing` is not to blame.
     ///
     /// # Errors
-    /// It cannot be read, or has no such process.
-    pub fn open(path: &Path, name: &str, process: ProcessIndex, plumbing: Plumbing) -> Result<Source> {
+    /// It cannot be read, is another file, or has no such process.
+    pub fn open(
+        path: &Path,
+        name: &str,
+        process: ProcessIndex,
+        identity: Option<FileIdentity>,
+        plumbing: Plumbing,
+    ) -> Result<Source> {
         // Whatever becomes of the name, the file is read on.
-        let options = Options { keep_open: true, ..Options::default() };
+        let options = Options { keep_open: true, identity, ..Options::default() };
         let follower = Follower::open(path, process, options)?;
         let recording = follower.recording();
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
@@ -162,9 +171,9 @@ impl Source {
         }
     }
 
-    /// The process has this pid here: another one than for itself, if it is in a namespace of its own.
-    pub fn set_pid(&mut self, pid: u32) {
-        self.liveness.set_pid(pid);
+    /// The process is this one here: with another pid than for itself, if it is in a namespace of its own.
+    pub fn set_target(&mut self, target: Target) {
+        self.liveness.set_target(target);
     }
 
     /// Whether names are missing from the latest sample.
@@ -237,6 +246,7 @@ mod tests {
     use tm_common::metadata::TextKind;
 
     use super::*;
+    use crate::reader::file::RecordingFile;
     use crate::reader::testing::RecordingBuilder;
     use crate::replay::{Amount, Sum};
 
@@ -249,7 +259,8 @@ mod tests {
 
     fn look(builder: &RecordingBuilder, process: u32) -> Sample {
         let file = builder.file();
-        let mut source = Source::open(file.path(), "a.bin", ProcessIndex(process), Plumbing::none()).unwrap();
+        let process = ProcessIndex(process);
+        let mut source = Source::open(file.path(), "a.bin", process, None, Plumbing::none()).unwrap();
         source.advance().unwrap();
         let sample = source.sample(LINES, true);
         // Nothing comes any more, and all stays.
@@ -285,6 +296,18 @@ mod tests {
         assert_eq!(threads[0].figures.allocated, Sum { size: 150, count: 2 });
         assert_eq!(threads[0].name.text(KeyType::Lineno, None), "100 main");
         assert_eq!(history.columns(3), [150]);
+    }
+
+    #[test]
+    fn a_file_that_has_taken_the_name_is_not_shown() {
+        let file = RecordingBuilder::with_process().file();
+        let open = |identity| {
+            Source::open(file.path(), "a.bin", ProcessIndex(0), Some(identity), Plumbing::none()).map(drop)
+        };
+        let (device, inode) = RecordingFile::open(file.path()).unwrap().identity();
+        assert!(open((device, inode)).is_ok());
+        let error = open((device, inode + 1)).unwrap_err().to_string();
+        assert!(error.contains(" is another file now: "), "{error}");
     }
 
     #[test]

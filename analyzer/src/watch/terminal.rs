@@ -68,8 +68,9 @@ impl Terminal {
     pub fn suspend(&mut self) -> Result<()> {
         give_back();
         signals::stop();
+        // The other screen is empty when it is entered, so there is nothing to clear.
         self.inner = ratatui::try_init().map_err(error)?;
-        self.inner.clear().map_err(error)
+        Ok(())
     }
 }
 
@@ -95,5 +96,6 @@ fn show_cursor_on_panic() {
 }
 
 fn error(source: io::Error) -> Error {
-    Error::io("use", Path::new("the terminal"), source)
+    let error = Error::io("use", Path::new("the terminal"), source);
+    Error::Message(format!("{error}; 'tmtool watch --once' prints one look as text"))
 }

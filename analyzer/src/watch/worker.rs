@@ -1,6 +1,8 @@
-//! Reads on a thread of its own, so that keys are answered at once, however much there is to read.
+//! Reads on a thread of its own, so that keys are answered at once, however much there is to read. Of what it has seen only
+//! the latest waits to be shown: a terminal that takes nothing for an hour costs no memory.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,26 +27,27 @@ pub struct Request {
 /// The thread. It ends when this is gone; nobody waits for it.
 pub struct Worker {
     requests: Sender<Request>,
-    samples: Receiver<Result<Sample>>,
+    latest: Arc<Latest>,
 }
 
 impl Worker {
     /// Starts it; `source` has made a sample a moment ago.
     pub fn start(source: Source, request: Request) -> Worker {
         let (requests, to_worker) = mpsc::channel();
-        let (from_worker, samples) = mpsc::channel();
+        let latest = Arc::new(Latest::default());
+        let seen = Arc::clone(&latest);
         thread::spawn(move || {
-            // The error is the last that is sent. That nobody hears it any more is the end as well.
-            if let Err(error) = work(source, request, &to_worker, &from_worker) {
-                let _ = from_worker.send(Err(error));
+            // The error is the last that there is.
+            if let Err(error) = work(source, request, &to_worker, &seen) {
+                seen.replace(Some(Err(error)));
             }
         });
-        Worker { requests, samples }
+        Worker { requests, latest }
     }
 
     /// Asks for something else.
     pub fn ask(&self, request: Request) {
-        // A thread that has ended has sent its error, which is the next to be seen.
+        // A thread that has ended has left its error, which is the next to be seen.
         let _ = self.requests.send(request);
     }
 
@@ -53,7 +56,19 @@ impl Worker {
     /// # Errors
     /// The recording cannot be read any more.
     pub fn latest(&self) -> Result<Option<Sample>> {
-        self.samples.try_iter().try_fold(None, |_, sample| sample.map(Some))
+        self.latest.replace(None).transpose()
+    }
+}
+
+/// The latest that was seen and not shown yet.
+#[derive(Default)]
+struct Latest(Mutex<Option<Result<Sample>>>);
+
+impl Latest {
+    /// Leaves `next`, and takes what was there.
+    fn replace(&self, next: Option<Result<Sample>>) -> Option<Result<Sample>> {
+        // Nobody panics while he holds it.
+        std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), next)
     }
 }
 
@@ -61,7 +76,7 @@ fn work(
     mut source: Source,
     mut request: Request,
     requests: &Receiver<Request>,
-    samples: &Sender<Result<Sample>>,
+    latest: &Latest,
 ) -> Result<()> {
     let mut advanced = Instant::now();
     loop {
@@ -81,9 +96,7 @@ fn work(
             advanced = Instant::now();
             source.advance()?;
         }
-        if samples.send(Ok(source.sample(request.choice, false))).is_err() {
-            return Ok(());
-        }
+        latest.replace(Some(Ok(source.sample(request.choice, false))));
     }
 }
 
@@ -94,5 +107,38 @@ fn wait_for(
     match timeout {
         Some(timeout) => requests.recv_timeout(timeout),
         None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::ids::ProcessIndex;
+
+    use super::*;
+    use crate::analysis::Plumbing;
+    use crate::model::KeyType;
+    use crate::reader::testing::RecordingBuilder;
+    use crate::replay::Account;
+
+    #[test]
+    fn who_looks_late_sees_the_latest_alone() {
+        let file = RecordingBuilder::with_process().file();
+        let source = Source::open(file.path(), "a.bin", ProcessIndex(0), None, Plumbing::none()).unwrap();
+        let request = |key_type| {
+            let choice = Choice { key_type, account: Account::Traced };
+            Request { choice, interval: None, at_once: false }
+        };
+        let worker = Worker::start(source, request(KeyType::Lineno));
+        assert!(worker.latest().unwrap().is_none(), "nothing was asked for");
+        let seen = || worker.latest.0.lock().unwrap().as_ref().map(|it| it.as_ref().unwrap().key_type);
+        for key_type in [KeyType::Function, KeyType::Module, KeyType::Filename] {
+            worker.ask(request(key_type));
+            // Not taken away, so the next one replaces it.
+            while seen() != Some(key_type) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        assert_eq!(worker.latest().unwrap().map(|sample| sample.key_type), Some(KeyType::Filename));
+        assert!(worker.latest().unwrap().is_none());
     }
 }

@@ -1,5 +1,7 @@
 //! Claims on requests: none is lost or taken twice, with a thread in the place of the process.
 
+use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::*;
@@ -10,6 +12,10 @@ const PROCESS: ProcessIndex = ProcessIndex(3);
 fn shared() -> (Box<MappedHeader>, AtomicU32) {
     // SAFETY: a header of zeros is one: it consists of numbers.
     (Box::new(unsafe { std::mem::zeroed() }), AtomicU32::new(0))
+}
+
+fn to(process: ProcessIndex) -> Addressee {
+    Addressee::new(process, std::process::id())
 }
 
 fn order(kind: CommandKind) -> Order<'static> {
@@ -44,7 +50,7 @@ fn requests_of_many_are_taken_once_each_and_whole() {
     const N_THREADS: u64 = 4;
     const N_EACH: u64 = 300;
     let (header, control) = shared();
-    let (clock, done) = (AtomicU64::new(1), AtomicBool::new(false));
+    let (clock, done, lock) = (AtomicU64::new(1), AtomicBool::new(false), Mutex::new(()));
     let mut taken = thread::scope(|scope| {
         let process = scope.spawn(|| {
             let mut taken = Vec::new();
@@ -58,14 +64,18 @@ fn requests_of_many_are_taken_once_each_and_whole() {
         });
         let senders: Vec<_> = (0..N_THREADS)
             .map(|sender| {
-                let (header, control, clock) = (&header, &control, &clock);
+                let (header, control, clock, lock) = (&header, &control, &clock, &lock);
                 scope.spawn(move || {
                     for number in 0..N_EACH {
                         let name = format!("{sender}-{number}-{}", "x".repeat((number % 90) as usize));
                         let order = Order { kind: CommandKind::Mark, argument: 0, name: &name };
-                        let now = || Some(Stamp(clock.fetch_add(1, Ordering::Relaxed)));
+                        let now = || Stamp(clock.fetch_add(1, Ordering::Relaxed));
+                        let post = || {
+                            let _held = lock.lock().expect("nobody panics");
+                            post(header, control, to(PROCESS), order, now)
+                        };
                         // All places may be taken for a moment.
-                        while post(header, control, PROCESS, order, now).is_err() {
+                        while post().is_none() {
                             thread::yield_now();
                         }
                     }
@@ -94,7 +104,7 @@ fn what_was_asked_last_counts_before_the_process_has_seen_it() {
     let (header, control) = shared();
     let state = || state(&header, &control, PROCESS);
     let post = |process, kind, stamp| {
-        post(&header, &control, process, order(kind), || Some(Stamp(stamp))).expect("there is room")
+        post(&header, &control, to(process), order(kind), || Stamp(stamp)).expect("there is room")
     };
     assert_eq!(state(), State::Tracing);
     let stop = post(PROCESS, CommandKind::Stop, 10);
@@ -121,20 +131,47 @@ fn what_was_asked_last_counts_before_the_process_has_seen_it() {
 }
 
 #[test]
-fn what_cannot_be_asked_changes_nothing() {
+fn longer_names_and_more_requests_than_there_is_room_for_are_refused() {
     let (header, control) = shared();
     let name = "x".repeat(NAME_BYTES_MAX + 1);
     let too_long = Order { name: &name, ..order(CommandKind::Mark) };
-    let error = post(&header, &control, PROCESS, too_long, || Some(Stamp(1))).unwrap_err();
+    let error = too_long.check().unwrap_err();
     assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("104 bytes"), "{error}");
-    assert!(post(&header, &control, PROCESS, order(CommandKind::Clear), || None).is_err());
-    assert_eq!(control.load(Ordering::Relaxed), 0);
     let longest = Order { name: &name[1..], ..too_long };
+    longest.check().unwrap();
+    let post = |stamp| post(&header, &control, to(PROCESS), longest, || Stamp(stamp));
     for stamp in 0..REQUESTS_MAX as u64 {
-        post(&header, &control, PROCESS, longest, || Some(Stamp(stamp))).expect("there is room");
+        post(stamp).expect("there is room");
     }
-    let error = post(&header, &control, PROCESS, longest, || Some(Stamp(99))).unwrap_err().to_string();
-    assert!(error.starts_with("24 requests wait already"), "{error}");
+    assert_eq!(post(99), None);
     let taken = attend(&header, &control);
     assert!(taken.len() == REQUESTS_MAX && taken.iter().all(|(_, name)| name.len() == NAME_BYTES_MAX));
+    assert!(post(100).is_some());
+}
+
+#[test]
+fn places_of_processes_that_have_ended_are_taken_the_oldest_first() {
+    let (header, control) = shared();
+    let mut child = Command::new("sleep").arg("60").spawn().expect("it is everywhere");
+    let (killed, living) = (Addressee::new(ProcessIndex(4), child.id()), to(PROCESS));
+    let post =
+        |addressee, stamp| post(&header, &control, addressee, order(CommandKind::Mark), || Stamp(stamp));
+    // Stamps in no order of the places; every third is the child's.
+    let stamps = (0..REQUESTS_MAX as u64).map(|place| (place * 7 + 3) % REQUESTS_MAX as u64);
+    let mut of_killed: Vec<(u64, usize)> = Vec::new();
+    for (place, stamp) in stamps.enumerate() {
+        let addressee = if place % 3 == 0 { killed } else { living };
+        assert_eq!(post(addressee, stamp), Some(Posted { place, stamp: Stamp(stamp) }));
+        of_killed.extend((place % 3 == 0).then_some((stamp, place)));
+    }
+    assert_eq!(post(living, 100), None, "all of them may be obeyed yet");
+    child.kill().expect("it is our child");
+    child.wait().expect("it is our child");
+    of_killed.sort_unstable();
+    for (stamp, place) in of_killed {
+        assert_eq!(header.requests[place].stamp.load(Ordering::Relaxed), stamp);
+        assert_eq!(post(living, 100 + stamp), Some(Posted { place, stamp: Stamp(100 + stamp) }));
+    }
+    assert_eq!(post(living, 200), None);
+    assert_eq!(attend(&header, &control).len(), REQUESTS_MAX);
 }

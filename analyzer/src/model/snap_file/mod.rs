@@ -11,9 +11,10 @@
 //! allocate more than a fixed multiple of its size.
 
 mod tables;
+mod whole;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -49,8 +50,7 @@ pub(super) fn dump(snapshot: &Snapshot, path: &Path) -> Result<()> {
     bytes.extend((body.len() as u64).to_le_bytes());
     bytes.extend(fnv1a(&body).to_le_bytes());
     bytes.extend(body);
-    let mut file = File::create(path).map_err(|error| Error::io("create", path, error))?;
-    file.write_all(&bytes).map_err(|error| Error::io("write", path, error))
+    whole::write(path, &bytes).map_err(|error| Error::io("write", path, error))
 }
 
 pub(super) fn load(path: &Path) -> Result<Snapshot> {
