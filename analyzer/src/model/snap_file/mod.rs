@@ -43,14 +43,13 @@ pub fn is_snap_file(path: &Path) -> Result<bool> {
 pub(super) fn dump(snapshot: &Snapshot, path: &Path) -> Result<()> {
     let body = rmp_serde::to_vec_named(&Tables::of(snapshot)?)
         .map_err(|error| Error::Message(format!("cannot write {}: {error}", path.display())))?;
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
-    bytes.extend(MAGIC);
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(0u32.to_le_bytes());
-    bytes.extend((body.len() as u64).to_le_bytes());
-    bytes.extend(fnv1a(&body).to_le_bytes());
-    bytes.extend(body);
-    whole::write(path, &bytes).map_err(|error| Error::io("write", path, error))
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend(MAGIC);
+    header.extend(VERSION.to_le_bytes());
+    header.extend(0u32.to_le_bytes());
+    header.extend((body.len() as u64).to_le_bytes());
+    header.extend(fnv1a(&body).to_le_bytes());
+    whole::write(path, &[&header, &body]).map_err(|error| Error::io("write", path, error))
 }
 
 pub(super) fn load(path: &Path) -> Result<Snapshot> {

@@ -6,23 +6,31 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// Makes `bytes` the contents of the file at `path`. What is no file, as a terminal or a pipe, is written to.
+/// Makes `parts`, one after the other, the contents of the file at `path`. What is no file, as a terminal or a pipe, is
+/// written to, and so is a file in a folder that may not be written to.
 ///
 /// # Errors
-/// What the system says; the file is as it was then.
-pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let Some(path) = place(path) else { return File::create(path)?.write_all(bytes) };
+/// What the system says. The file is as it was then, if it could be replaced.
+pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let write_parts = |mut file: File| parts.iter().try_for_each(|part| file.write_all(part));
+    let Some(path) = place(path) else { return write_parts(File::create(path)?) };
     let beside = beside(&path);
     // Fails if it is there, be it as a link.
-    let mut file = File::create_new(&beside)?;
-    let written = keep_mode(&path, &file)
-        .and_then(|()| file.write_all(bytes))
-        .and_then(|()| fs::rename(&beside, &path));
+    let file = match File::create_new(&beside) {
+        Err(error) if is_forbidden(&error) && path.is_file() => return write_parts(File::create(path)?),
+        file => file?,
+    };
+    let written =
+        keep_mode(&path, &file).and_then(|()| write_parts(file)).and_then(|()| fs::rename(&beside, &path));
     if written.is_err() {
         // The first error is the one to be told.
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Where the file is, or will be; of a link, what it leads to. `None` for what cannot be replaced: no file, a file without
@@ -60,30 +68,30 @@ mod tests {
     fn the_new_file_takes_the_place_and_the_mode_of_the_old_one() {
         let folder = tempfile::tempdir().unwrap();
         let [file, link, lost] = ["a.snap", "link", "lost"].map(|name| folder.path().join(name));
-        write(&file, b"one").unwrap();
+        write(&file, &[b"one"]).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         let mut opened = File::open(&file).unwrap();
         symlink("a.snap", &link).unwrap();
-        write(&link, b"another").unwrap();
+        write(&link, &[b"another"]).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"another");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(link.is_symlink());
         // Whoever had it open has it as it was.
         assert_eq!(io::read_to_string(&mut opened).unwrap(), "one");
         symlink("b.snap", &lost).unwrap();
-        write(&lost, b"three").unwrap();
+        write(&lost, &[b"three"]).unwrap();
         assert!(lost.is_symlink() && fs::read(folder.path().join("b.snap")).unwrap() == b"three");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "nothing else is left");
     }
 
     #[test]
     fn what_is_no_file_stays_what_it_is_and_failures_leave_nothing() {
-        write(Path::new("/dev/null"), b"x").unwrap();
+        write(Path::new("/dev/null"), &[b"x"]).unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(write(folder.path(), b"x").unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(write(folder.path(), &[b"x"]).unwrap_err().kind(), io::ErrorKind::IsADirectory);
         let missing = folder.path().join("no/such.snap");
-        assert_eq!(write(&missing, b"x").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(write(&missing, &[b"x"]).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
