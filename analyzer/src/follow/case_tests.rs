@@ -10,6 +10,8 @@ use tm_common::segment::HEADER_BYTES;
 use super::testing::Script;
 use super::tests::{FIRST, WAIT_NS, fresh_file, known};
 use super::*;
+use crate::reader::testing::RecordingBuilder;
+use crate::replay::MergedEvent;
 
 fn malloc(address: u64, size: u64, stamp: u64) -> Event {
     let (function, stack) = (Function::Malloc, StackId::NONE);
@@ -185,6 +187,37 @@ fn headers_that_are_damaged_after_they_were_found_are_named_too() {
         follower.catch_up(Stamp(u64::MAX), &mut ()).expect("it is there");
         let expected = (n_named > 0).then(|| Problem::DamagedHeaders { count: n_named, first: growing[0] });
         assert_eq!(follower.problems(), Vec::from_iter(expected));
+    }
+}
+
+/// As many threads have made some events each and rest, or have ended.
+#[test]
+fn rings_at_rest_hold_no_events() {
+    const N_RINGS: u64 = 200;
+    const N_EVENTS: u64 = 2_500;
+    let mut builder = RecordingBuilder::with_process();
+    builder.grains = 4;
+    for place in 0..N_EVENTS {
+        for ring in 0..N_RINGS {
+            let address = 0x1_0000 * (1 + ring) + 16 * (place * 7 % 4_096);
+            builder.event(FIRST, ring as u32, &malloc(address, place, 1_000 * place + ring));
+        }
+    }
+    let file = builder.file();
+    for keep_open in [false, true] {
+        let options = Options { keep_open, ..Options::default() };
+        let mut follower = Follower::open(file.path(), FIRST, options).expect("it is one");
+        let mut caught_up = |until| {
+            follower.catch_up(Stamp(until), &mut ()).expect("it is there");
+            let held = follower.engine.streams_mut().iter().map(RingEvents::held_bytes).sum::<usize>();
+            (follower.totals().allocations, held)
+        };
+        // What was read beyond the moment is kept, and no more than that.
+        let (n_events, held_bytes) = caught_up(1_000 * (N_EVENTS / 2) - 1);
+        let n_left = (N_EVENTS * N_RINGS - n_events) as usize;
+        assert_eq!(n_events, N_EVENTS / 2 * N_RINGS);
+        assert!(held_bytes > 0 && held_bytes <= n_left * size_of::<MergedEvent>(), "{held_bytes}");
+        assert_eq!(caught_up(u64::MAX), (N_EVENTS * N_RINGS, 0));
     }
 }
 

@@ -141,7 +141,7 @@ impl Follower {
         let engine = Replayer::new(&recording, process, merge, beginning);
         let rings = FxHashMap::default();
         let mut follower = Follower { recording, process, options, clock_is_ours, engine, rings, sources };
-        follower.leave_file();
+        follower.pause();
         Ok(follower)
     }
 
@@ -159,7 +159,7 @@ impl Follower {
             let known = self.now().unwrap_or_else(|| self.engine.replayed_until());
             self.recording.latest = self.recording.latest.max(Some(until.min(known)));
         }
-        self.leave_file();
+        self.pause();
         read
     }
 
@@ -274,10 +274,11 @@ impl Follower {
         Ok(())
     }
 
-    /// Closes the file, unless it is to stay open.
-    fn leave_file(&mut self) {
-        if !self.options.keep_open {
-            self.engine.streams_mut().iter_mut().for_each(RingEvents::leave_file);
+    /// Gives back what is not needed until the next time.
+    fn pause(&mut self) {
+        let keep_open = self.options.keep_open;
+        self.engine.streams_mut().iter_mut().for_each(|ring| ring.pause(keep_open));
+        if !keep_open {
             self.recording.file.close();
         }
     }

@@ -127,9 +127,17 @@ impl Ring {
         }
     }
 
-    /// Gives the file back.
-    pub fn leave_file(&mut self) {
-        self.file = None;
+    /// Until the next look: keeps what is still to be decoded alone, and the file if it is to stay open. Of many threads
+    /// most rest.
+    pub fn pause(&mut self, keep_open: bool) {
+        keep_rest(&mut self.buffer, &mut self.position);
+        self.file.take_if(|_| !keep_open);
+    }
+
+    /// The memory that bytes to be decoded take.
+    #[cfg(test)]
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// Appends the next events to `batch` until it has `n_wanted`, as far as there are so many.
@@ -224,4 +232,11 @@ impl Ring {
         }
         self.current = Some(Place { is_done: true, ..place });
     }
+}
+
+/// Takes out the first `n_read` items, and gives back the memory that the others do not need.
+pub(super) fn keep_rest<T>(items: &mut Vec<T>, n_read: &mut usize) {
+    items.drain(..items.len().min(*n_read));
+    items.shrink_to_fit();
+    *n_read = 0;
 }
