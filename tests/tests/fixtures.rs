@@ -1,17 +1,28 @@
 //! Recordings and snapshots of every format version stay readable, with the figures that they had.
 //!
-//! `fixtures/version-1.bin` is `programs/sample.c` recorded on another day; the figures are counted by hand from that
-//! program, but for the 288 bytes that the C library allocates for a thread.
+//! `fixtures/version-1.bin` is `programs/sample.c` recorded on another day, `fixtures/version-2.bin` is
+//! `programs/sample_2.c`; the figures are counted by hand from these programs, but for the 288 bytes that the C library
+//! allocates for a thread. Files of snapshots are of version 1 to this day.
 
 use std::fs;
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 use tm_analyzer::cli::info::gather;
 use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Processes, Selection};
+use tm_analyzer::replay::{Account, Processes, Selection};
 use tm_analyzer::snapshot::take_snapshot;
+use tm_common::ids::{Domain, ProcessIndex};
 use tm_tests::fixtures::{fixture, recording};
+
+/// The fixture `name` in a folder of its own.
+fn unpacked(name: &str) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().expect("the temporary folder can be written");
+    let path = folder.path().join(name);
+    fs::write(&path, recording(name)).expect("as above");
+    (folder, path)
+}
 
 /// (bytes, blocks) by stack, the most first.
 fn by_stack(snapshot: &Snapshot) -> Vec<(u64, u64)> {
@@ -21,9 +32,7 @@ fn by_stack(snapshot: &Snapshot) -> Vec<(u64, u64)> {
 
 #[test]
 fn a_recording_of_version_1_has_the_figures_that_it_had() {
-    let folder = TempDir::new().expect("the temporary folder can be written");
-    let path = folder.path().join("version-1.bin");
-    fs::write(&path, recording("version-1.bin")).expect("as above");
+    let (_folder, path) = unpacked("version-1.bin");
     let info = gather(&path).expect("version 1 is read for ever");
     assert!(info.complete, "{:?} {:?}", info.incomplete_because, info.problems);
     assert_eq!(info.command_line, ["./sample"]);
@@ -52,9 +61,7 @@ fn a_recording_of_version_1_has_the_figures_that_it_had() {
 
 #[test]
 fn a_snapshot_of_it_has_the_blocks_that_it_had() {
-    let folder = TempDir::new().expect("the temporary folder can be written");
-    let path = folder.path().join("version-1.bin");
-    fs::write(&path, recording("version-1.bin")).expect("as above");
+    let (_folder, path) = unpacked("version-1.bin");
     let recording = Recording::open(&path).expect("version 1 is read for ever");
     let at = |moment| take_snapshot(&recording, Processes::All, &moment, &Selection::default());
     let peak = at(Moment::Peak).expect("every recording has a peak");
@@ -89,4 +96,95 @@ fn a_snap_file_of_version_1_has_the_lines_that_it_had() {
     let origin = snapshot.origin.expect("it was made from a recording");
     assert_eq!((origin.pid, origin.live_bytes, origin.live_blocks), (30_951, 7_808, 55));
     assert!(origin.notes.iter().any(|note| note == "Filtered with --include *sample.c*."));
+}
+
+#[test]
+fn a_recording_of_version_2_has_the_figures_that_it_had() {
+    let (_folder, path) = unpacked("version-2.bin");
+    let info = gather(&path).expect("version 2 is read for ever");
+    assert!(info.complete, "{:?} {:?}", info.incomplete_because, info.problems);
+    assert_eq!((info.program.as_str(), info.host.as_str()), ("/opt/example/sample_2", "example"));
+    assert_eq!((info.processes, info.threads), (2, 3));
+    assert_eq!((info.lost_events, info.unknown_frees, info.missed_frees), (0, 0, 0));
+    // Of two that the clearing and the stop forgot, and of one that came in between, resized.
+    assert_eq!(info.forgotten_frees, 3);
+    let figures = info.process_list.iter().map(|process| {
+        let calls = (process.allocations, process.reallocations, process.frees);
+        let live = (process.live_bytes_at_end, process.live_blocks_at_end);
+        (process.ending, calls, process.bytes_allocated, (process.peak_bytes, process.peak_blocks), live)
+    });
+    let allocated = 3 * 1_000 + 2 * 10 + 2_000 + 251 + 288 + 5 * 70;
+    let live = 2_000 + 251 + 600 + 288 + 3 * 70;
+    assert_eq!(
+        figures.collect::<Vec<_>>(),
+        [
+            ("exit", (19, 1, 4), allocated, (2_000 + 251 + 1_000 + 500, 11), (live, 14)),
+            ("_exit", (1, 0, 1), 11, (live, 14), (live - 50 + 11 - 600, 13)),
+        ]
+    );
+    let domains = info.domains.iter().map(|domain| {
+        (domain.domain, domain.name.as_str(), domain.live_bytes_at_end, domain.live_blocks_at_end)
+    });
+    assert_eq!(domains.collect::<Vec<_>>(), [(7, "pool", 600, 1)]);
+    assert_eq!((info.tracks, info.untracks), (3, 2));
+    let mapped = info.mappings.expect("it maps memory");
+    assert_eq!((mapped.maps, mapped.unmaps), (2, 3));
+    assert_eq!((mapped.peak_bytes, mapped.peak_ranges), ((8 + 3) * 4096, 3));
+    assert_eq!((mapped.bytes_at_end, mapped.ranges_at_end), ((8 + 2) * 4096, 3));
+    let commands = info.commands.command_list.iter().map(|command| {
+        assert!(!command.from_outside);
+        (command.process, command.kind, command.n_frames)
+    });
+    assert_eq!(commands.collect::<Vec<_>>(), [(0, "clear", None), (0, "stop", None), (0, "start", Some(16))]);
+    let marks = info.commands.mark_list.iter().map(|mark| (mark.process, mark.name.as_str()));
+    assert_eq!(marks.collect::<Vec<_>>(), [(0, "before"), (0, "after"), (1, "child")]);
+    assert_eq!(info.commands.tag_list, ["child", "query", "request", "worker"]);
+}
+
+#[test]
+fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
+    let (_folder, path) = unpacked("version-2.bin");
+    let recording = Recording::open(&path).expect("version 2 is read for ever");
+    let at = |process, moment, account| {
+        let process = Processes::One(ProcessIndex(process));
+        take_snapshot(&recording, process, &moment, &Selection::of_account(account)).expect("it has them")
+    };
+    let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), Account::Traced);
+    let by_label = |snapshot: &Snapshot| {
+        let groups = snapshot.statistics(KeyType::Tag, Cumulative::Off).expect("labels are a key");
+        groups
+            .iter()
+            .map(|group| (group.tag.as_deref().unwrap_or("").to_owned(), group.size, group.count))
+            .collect::<Vec<_>>()
+    };
+    let rows = |rows: &[(&str, u64, u64)]| {
+        rows.iter().map(|&(name, size, count)| (name.to_owned(), size, count)).collect::<Vec<_>>()
+    };
+    assert_eq!(by_label(&mark(0, "before")), rows(&[("", 3_000, 3)]));
+    let unlabelled = 2_000 + 2 * 8 + 600 + 288;
+    let after = [("", unlabelled, 5), ("worker", 210, 3), ("request", 205, 5), ("query", 30, 1)];
+    assert_eq!(by_label(&mark(0, "after")), rows(&after));
+    let child = [
+        ("", unlabelled - 600, 4),
+        ("worker", 210, 3),
+        ("request", 155, 4),
+        ("query", 30, 1),
+        ("child", 11, 1),
+    ];
+    assert_eq!(by_label(&mark(1, "child")), rows(&child));
+
+    let sizes = |snapshot: Snapshot, domain| {
+        let of_domain = snapshot.traces.iter().filter(|trace| trace.domain == domain);
+        let mut sizes: Vec<u64> = of_domain.map(|trace| trace.size).collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    assert_eq!(sizes(at(0, Moment::Peak, Account::Traced), 7), [500, 1_000]);
+    assert_eq!(sizes(at(0, Moment::End, Account::Traced), 7), [600]);
+    assert_eq!(sizes(at(1, Moment::End, Account::Traced), 7), [0u64; 0]);
+    let pages = |process| {
+        let snapshot = at(process, Moment::End, Account::Mappings);
+        sizes(snapshot, Domain::MAPPINGS.0).into_iter().map(|bytes| bytes / 4096).collect::<Vec<_>>()
+    };
+    assert_eq!((pages(0), pages(1)), (vec![2, 4, 4], vec![2, 4]));
 }

@@ -5,10 +5,13 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, TagIndex};
 use tm_common::metadata::CommandKind;
+use tm_common::segment::HEADER_BYTES;
 
 use super::testing::Script;
 use super::tests::{FIRST, WAIT_NS, fresh_file, known};
 use super::*;
+use crate::reader::testing::RecordingBuilder;
+use crate::replay::MergedEvent;
 
 fn malloc(address: u64, size: u64, stamp: u64) -> Event {
     let (function, stack) = (Function::Malloc, StackId::NONE);
@@ -114,6 +117,108 @@ fn a_forked_process_is_followed_from_what_its_parent_had() {
     }
     let missing = Follower::open(file.path(), ProcessIndex(7), Options::default()).expect_err("it has two");
     assert!(missing.to_string().contains("has no process 7"), "{missing}");
+}
+
+/// Enough for several segments.
+const N_EVENTS: u64 = 15_000;
+
+/// A recording of one ring with several segments, and where their headers are.
+fn many_segments() -> (Script, NamedTempFile, Vec<u64>) {
+    let (mut script, file) = begun();
+    let (stack, _) = script.node(10, StackId::NONE, 0x1000);
+    for place in 0..N_EVENTS {
+        let (at, function, address) = (100 + 10 * place, Function::Malloc, Address(16 * (1 + place)));
+        script.event(at, FIRST, 0, &Event::Allocate { function, address, size: 1, stack, stamp: Stamp(at) });
+    }
+    script.finish();
+    script.play(&file, u64::MAX);
+    let whole = Recording::open(file.path()).expect("it is valid");
+    let headers = whole.streams[0].segments.iter().map(|segment| segment.offset - HEADER_BYTES as u64);
+    (script, file, headers.collect())
+}
+
+#[test]
+fn a_damaged_header_loses_its_segment_alone_and_is_named_as_long_as_it_is_damaged() {
+    let (script, file, headers) = many_segments();
+    // The first byte of its ring's number, which is 0.
+    let set = |byte| script.damage(&file, headers[1] + 16, byte);
+    let events_of = |follower: &Follower| follower.totals().allocations;
+
+    set(1);
+    let mut follower = Follower::open(file.path(), FIRST, Options::default()).expect("it is one");
+    assert_eq!(follower.problems(), [], "it may be being written");
+    set(0);
+    follower.catch_up(Stamp(u64::MAX), &mut ()).expect("it is there");
+    assert_eq!((follower.problems(), events_of(&follower)), (vec![], N_EVENTS));
+
+    set(1);
+    let damaged = Recording::open(file.path()).expect("the rest is valid");
+    let expected = [
+        Problem::DamagedHeaders { count: 1, first: headers[1] },
+        Problem::MissingSegments { count: 1, rings: 1 },
+    ];
+    assert_eq!(damaged.problems, expected);
+    let mut follower = Follower::open(file.path(), FIRST, Options::default()).expect("it is one");
+    follower.catch_up(Stamp(u64::MAX), &mut ()).expect("it is there");
+    assert_eq!(follower.problems(), expected);
+    assert_eq!(events_of(&follower), crate::replay::all_totals(&damaged).processes[0].1.allocations);
+    assert!((1..N_EVENTS).contains(&events_of(&follower)));
+    set(0);
+    follower.catch_up(Stamp(u64::MAX), &mut ()).expect("it is there");
+    assert!(!follower.problems().contains(&expected[0]));
+}
+
+#[test]
+fn headers_that_are_damaged_after_they_were_found_are_named_too() {
+    let (script, file, headers) = many_segments();
+    let mut follower = Follower::open(file.path(), FIRST, Options::default()).expect("it is one");
+    follower.catch_up(Stamp(u64::MAX), &mut ()).expect("it is there");
+    let whole = Recording::open(file.path()).expect("it is valid");
+    let layout = crate::reader::scan::scan(&whole.file, &whole.header);
+    let is_growing = |found: &&FoundSegment| {
+        found.header.kind != SegmentKind::Events || Some(&found.offset) == headers.last()
+    };
+    let growing: Vec<u64> = layout.segments.iter().filter(is_growing).map(|found| found.offset).collect();
+    assert_eq!(growing.len(), 3, "one of each kind");
+    for &offset in &growing {
+        script.damage(&file, offset + 12, 9);
+    }
+    for n_named in [0, 3] {
+        follower.catch_up(Stamp(u64::MAX), &mut ()).expect("it is there");
+        let expected = (n_named > 0).then(|| Problem::DamagedHeaders { count: n_named, first: growing[0] });
+        assert_eq!(follower.problems(), Vec::from_iter(expected));
+    }
+}
+
+/// As many threads have made some events each and rest, or have ended.
+#[test]
+fn rings_at_rest_hold_no_events() {
+    const N_RINGS: u64 = 200;
+    const N_EVENTS: u64 = 2_500;
+    let mut builder = RecordingBuilder::with_process();
+    builder.grains = 4;
+    for place in 0..N_EVENTS {
+        for ring in 0..N_RINGS {
+            let address = 0x1_0000 * (1 + ring) + 16 * (place * 7 % 4_096);
+            builder.event(FIRST, ring as u32, &malloc(address, place, 1_000 * place + ring));
+        }
+    }
+    let file = builder.file();
+    for keep_open in [false, true] {
+        let options = Options { keep_open, ..Options::default() };
+        let mut follower = Follower::open(file.path(), FIRST, options).expect("it is one");
+        let mut caught_up = |until| {
+            follower.catch_up(Stamp(until), &mut ()).expect("it is there");
+            let held = follower.engine.streams_mut().iter().map(RingEvents::held_bytes).sum::<usize>();
+            (follower.totals().allocations, held)
+        };
+        // What was read beyond the moment is kept, and no more than that.
+        let (n_events, held_bytes) = caught_up(1_000 * (N_EVENTS / 2) - 1);
+        let n_left = (N_EVENTS * N_RINGS - n_events) as usize;
+        assert_eq!(n_events, N_EVENTS / 2 * N_RINGS);
+        assert!(held_bytes > 0 && held_bytes <= n_left * size_of::<MergedEvent>(), "{held_bytes}");
+        assert_eq!(caught_up(u64::MAX), (N_EVENTS * N_RINGS, 0));
+    }
 }
 
 #[test]

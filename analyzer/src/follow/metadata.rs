@@ -3,9 +3,9 @@
 use rustc_hash::FxHashSet;
 use tm_common::ids::ProcessIndex;
 use tm_common::metadata::{MappedProcess, Metadata, Records};
-use tm_common::segment::{HEADER_BYTES, SegmentHeader};
+use tm_common::segment::HEADER_BYTES;
 
-use crate::reader::{Command, FoundSegment, OpenFile, Recording, TablesBuilder};
+use crate::reader::{Command, FoundSegment, Headers, OpenFile, Recording, TablesBuilder};
 
 /// No record is smaller; so much less is never filled.
 const RECORD_BYTES_MIN: usize = 32;
@@ -69,13 +69,14 @@ impl MetadataReader {
     pub fn look(
         &mut self,
         file: &OpenFile,
+        headers: &mut Headers,
         recording: &mut Recording,
         line: Option<&[ProcessIndex]>,
     ) -> Vec<Command> {
         self.records.exchange(recording);
         let mut segments = std::mem::take(&mut self.segments);
         segments.retain_mut(|segment| {
-            self.read(file, segment);
+            self.read(file, headers, segment);
             let is_full = segment.used.saturating_add(RECORD_BYTES_MIN) > segment.capacity;
             let may_matter = line.is_none_or(|line| line.contains(&segment.process));
             may_matter && (!is_full || segment.has_unfinished)
@@ -88,11 +89,10 @@ impl MetadataReader {
         self.records.take_new_commands()
     }
 
-    fn read(&mut self, file: &OpenFile, segment: &mut Segment) {
+    fn read(&mut self, file: &OpenFile, headers: &mut Headers, segment: &mut Segment) {
         // What cannot be read now is read the next time.
-        let _ = file.read(segment.offset, HEADER_BYTES, &mut self.buffer);
-        let Ok(Some(header)) = SegmentHeader::parse(&self.buffer) else { return };
-        let used = (header.used as usize).min(segment.capacity);
+        let Some(used) = headers.used_now(file, segment.offset) else { return };
+        let used = (used as usize).min(segment.capacity);
         if used == segment.used && !segment.has_unfinished {
             return;
         }

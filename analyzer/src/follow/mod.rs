@@ -39,6 +39,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ use tm_common::segment::SegmentKind;
 use crate::error::{Error, Result};
 use crate::reader::clock::{calibrate, now};
 use crate::reader::file::{FileIdentity, RecordingFile, is_another};
-use crate::reader::{FoundSegment, OpenFile, Problem, Recording};
+use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording};
 use crate::replay::{
     Account, Beginning, Block, Merge, Observer, Replayer, Tables, Totals, inherited_here, tolerance,
 };
@@ -88,6 +89,9 @@ pub struct Follower {
 #[derive(Debug)]
 struct Sources {
     segments: Segments,
+    headers: Headers,
+    /// What `headers` says of the present look, as of the look before.
+    damaged_before: BTreeSet<u64>,
     metadata: MetadataReader,
     stacks: StackReader,
     /// Segments of events of the process that are not with their rings yet, and the look that found each.
@@ -113,6 +117,8 @@ impl Follower {
         let mut recording = Recording::empty(file, header);
         let mut sources = Sources {
             segments: Segments::new(),
+            headers: Headers::default(),
+            damaged_before: BTreeSet::new(),
             metadata: MetadataReader::new(process),
             stacks: StackReader::default(),
             events: Vec::new(),
@@ -120,9 +126,9 @@ impl Follower {
             n_duplicates: 0,
         };
         sources.look_for_segments(&open, &mut recording, process);
-        sources.stacks.look(&open, &mut recording.stacks, None);
+        sources.stacks.look(&open, &mut sources.headers, &mut recording.stacks, None);
         // All commands so far: the engine begins with them.
-        sources.metadata.look(&open, &mut recording, None);
+        sources.metadata.look(&open, &mut sources.headers, &mut recording, None);
         let live = inherited(&mut recording, process)?;
         let clock_is_ours = recording
             .process(process)
@@ -135,7 +141,7 @@ impl Follower {
         let engine = Replayer::new(&recording, process, merge, beginning);
         let rings = FxHashMap::default();
         let mut follower = Follower { recording, process, options, clock_is_ours, engine, rings, sources };
-        follower.leave_file();
+        follower.pause();
         Ok(follower)
     }
 
@@ -153,7 +159,7 @@ impl Follower {
             let known = self.now().unwrap_or_else(|| self.engine.replayed_until());
             self.recording.latest = self.recording.latest.max(Some(until.min(known)));
         }
-        self.leave_file();
+        self.pause();
         read
     }
 
@@ -199,11 +205,15 @@ impl Follower {
         self.engine.reset_peak(at);
     }
 
-    /// What is missing or damaged.
+    /// What is missing or damaged. A header that is damaged may be one that is just being written: it is named if it was
+    /// so in two looks, and no longer than it is.
     pub fn problems(&self) -> Vec<Problem> {
-        let Sources { segments, metadata, stacks, n_duplicates, .. } = &self.sources;
-        let (n_unreadable, reason) = segments.unreadable.clone();
+        let Sources { headers, damaged_before, metadata, stacks, n_duplicates, .. } = &self.sources;
+        let (n_unreadable, reason) = headers.unreadable.clone();
+        let damaged = &headers.damaged & damaged_before;
+        let (n_damaged, first) = (damaged.len() as u64, damaged.first().copied().unwrap_or(0));
         let counts = [
+            (n_damaged, Problem::DamagedHeaders { count: n_damaged, first }),
             (*n_duplicates, Problem::DuplicateSegments { count: *n_duplicates }),
             (n_unreadable, Problem::Unreadable { count: n_unreadable, reason }),
             (metadata.n_damaged, Problem::DamagedMetadata { count: metadata.n_damaged }),
@@ -251,11 +261,12 @@ impl Follower {
                 sources.n_duplicates += u64::from(!is_new);
             }
             let rings = streams.iter_mut().filter_map(RingEvents::ring_mut);
-            rings.for_each(|ring| ring.look(&file, sources.n_looks));
+            rings.for_each(|ring| ring.look(&file, &mut sources.headers, sources.n_looks));
         });
         let line = line(recording, *process);
-        sources.stacks.look(&file, &mut recording.stacks, Some(&line));
-        for command in sources.metadata.look(&file, recording, Some(&line)) {
+        let Sources { stacks, metadata, headers, .. } = sources;
+        stacks.look(&file, headers, &mut recording.stacks, Some(&line));
+        for command in metadata.look(&file, headers, recording, Some(&line)) {
             if command.process == *process {
                 engine.add_command(command);
             }
@@ -263,10 +274,11 @@ impl Follower {
         Ok(())
     }
 
-    /// Closes the file, unless it is to stay open.
-    fn leave_file(&mut self) {
-        if !self.options.keep_open {
-            self.engine.streams_mut().iter_mut().for_each(RingEvents::leave_file);
+    /// Gives back what is not needed until the next time.
+    fn pause(&mut self) {
+        let keep_open = self.options.keep_open;
+        self.engine.streams_mut().iter_mut().for_each(|ring| ring.pause(keep_open));
+        if !keep_open {
             self.recording.file.close();
         }
     }
@@ -276,8 +288,9 @@ impl Sources {
     /// Finds segments, and passes them on to who reads them.
     fn look_for_segments(&mut self, file: &OpenFile, recording: &mut Recording, process: ProcessIndex) {
         self.n_looks += 1;
+        self.damaged_before = std::mem::take(&mut self.headers.damaged);
         let counts = &mut recording.segment_counts;
-        for found in self.segments.look(file, &recording.header) {
+        for found in self.segments.look(file, &recording.header, &mut self.headers) {
             match found.header.kind {
                 SegmentKind::Events => {
                     counts.events += 1;

@@ -15,7 +15,7 @@ use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{RingIndex, Stamp, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
-use crate::reader::{FoundSegment, OpenFile, Origins};
+use crate::reader::{FoundSegment, Headers, OpenFile, Origins};
 use crate::replay::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
 
 /// A segment that is not left behind.
@@ -102,7 +102,7 @@ impl Ring {
     }
 
     /// Sees how much there is to read now, in look number `look`.
-    pub fn look(&mut self, file: &OpenFile, look: u64) {
+    pub fn look(&mut self, file: &OpenFile, headers: &mut Headers, look: u64) {
         self.file = Some(file.clone());
         self.growing = None;
         let first = self.current.map_or(self.next_sequence, |place| place.sequence);
@@ -117,28 +117,27 @@ impl Ring {
             known.push(sequence);
         }
         while let Some(sequence) = known.pop() {
-            let used = self.used(sequence);
+            let Some(segment) = self.segments.get(&sequence) else { continue };
+            // It is read before the bytes.
+            let used = headers.used_now(file, segment.offset).unwrap_or(0) as usize;
             if used > 0 || known.is_empty() {
-                self.growing = Some((sequence, used));
+                self.growing = Some((sequence, used.min(segment.capacity())));
                 break;
             }
         }
     }
 
-    /// Gives the file back.
-    pub fn leave_file(&mut self) {
-        self.file = None;
+    /// Until the next look: keeps what is still to be decoded alone, and the file if it is to stay open. Of many threads
+    /// most rest.
+    pub fn pause(&mut self, keep_open: bool) {
+        keep_rest(&mut self.buffer, &mut self.position);
+        self.file.take_if(|_| !keep_open);
     }
 
-    /// How many bytes are in use in a segment, as its header says now. It is read before the bytes.
-    fn used(&mut self, sequence: u32) -> usize {
-        let (Some(segment), Some(file)) = (self.segments.get(&sequence), &self.file) else { return 0 };
-        let mut header = Vec::new();
-        if let Err(error) = file.read(segment.offset, HEADER_BYTES, &mut header) {
-            self.damage.add_unreadable(&error);
-        }
-        let header = SegmentHeader::parse(&header).ok().flatten();
-        header.map_or(0, |header| (header.used as usize).min(segment.capacity()))
+    /// The memory that bytes to be decoded take.
+    #[cfg(test)]
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// Appends the next events to `batch` until it has `n_wanted`, as far as there are so many.
@@ -201,6 +200,7 @@ impl Ring {
         // Segments' headers are checked and events are not: what leads beyond the next one's first stamp is damage.
         let limit = known.next().map_or(Stamp(u64::MAX), |(_, next)| next.base);
         self.records.begin_segment(segment.base, segment.thread, limit);
+        self.damage.add_gap(sequence.saturating_sub(self.next_sequence));
         self.next_sequence = sequence.saturating_add(1);
         Some(Place { sequence, n_read: 0, is_done: false })
     }
@@ -217,22 +217,26 @@ impl Ring {
         self.current = Some(place);
     }
 
-    /// Reads the rest of a segment that does not grow any more. Header and bytes may come at once then.
+    /// Reads the rest of a segment that does not grow any more.
     fn read_whole(&mut self, file: &OpenFile, place: Place) {
-        if place.n_read > 0 {
-            let used = self.used(place.sequence);
-            self.read(file, place, used);
-        } else if let Some(segment) = self.segments.get(&place.sequence) {
-            let len = HEADER_BYTES + segment.capacity();
-            if let Err(error) = file.read(segment.offset, len, &mut self.buffer) {
-                self.damage.add_unreadable(&error);
-                self.buffer.clear();
+        if let Some(segment) = self.segments.get(&place.sequence) {
+            let capacity = segment.capacity();
+            let read = file.read(segment.offset, HEADER_BYTES, &mut self.buffer);
+            let header = SegmentHeader::parse(&self.buffer);
+            self.buffer.clear();
+            match (read, header) {
+                (Err(error), _) => self.damage.add_unreadable(&error),
+                (_, Ok(Some(header))) => self.read(file, place, capacity.min(header.used as usize)),
+                _ => self.damage.add_segment(capacity.saturating_sub(place.n_read)),
             }
-            let header = self.buffer.get(..HEADER_BYTES).map(SegmentHeader::parse);
-            let used = header.and_then(Result::ok).flatten().map_or(0, |header| header.used as usize);
-            self.buffer.truncate(HEADER_BYTES.saturating_add(used));
-            self.position = HEADER_BYTES.min(self.buffer.len());
         }
         self.current = Some(Place { is_done: true, ..place });
     }
+}
+
+/// Takes out the first `n_read` items, and gives back the memory that the others do not need.
+pub(super) fn keep_rest<T>(items: &mut Vec<T>, n_read: &mut usize) {
+    items.drain(..items.len().min(*n_read));
+    items.shrink_to_fit();
+    *n_read = 0;
 }

@@ -1,6 +1,6 @@
 //! What the merge takes events from: a ring, or those that it gave back.
 
-use super::ring::Ring;
+use super::ring::{Ring, keep_rest};
 use crate::replay::{Damage, EventStream, MergedEvent};
 
 /// How many records of one ring are decoded at once.
@@ -35,9 +35,17 @@ impl RingEvents {
         self.batch.extend(rest);
     }
 
-    /// Gives the file back, and memory that was needed for many events alone.
-    pub(super) fn leave_file(&mut self) {
-        self.ring.iter_mut().for_each(Ring::leave_file);
+    /// Until the next look: keeps what is still to be read alone, and the file if it is to stay open.
+    pub(super) fn pause(&mut self, keep_open: bool) {
+        keep_rest(&mut self.batch, &mut self.next_in_batch);
+        self.ring.iter_mut().for_each(|ring| ring.pause(keep_open));
+    }
+
+    /// The memory that events take, in bytes.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        let buffered = self.ring.as_ref().map_or(0, Ring::buffered_bytes);
+        self.batch.capacity() * size_of::<MergedEvent>() + buffered
     }
 }
 

@@ -11,13 +11,11 @@
 //! Room that was given back at a process's end may come to belong to another extent, which then begins within the old one:
 //! that is all one to whoever looks at each grain that was ever handed out.
 
-use std::io;
-
-use tm_common::header::{GRAIN_BYTES, Header};
-use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
+use tm_common::header::Header;
+use tm_common::segment::SegmentKind;
 
 use super::grains::GrainSet;
-use crate::reader::{FoundSegment, OpenFile};
+use crate::reader::{FoundSegment, GRAIN, Headers, OpenFile};
 
 /// An extent that is not handed out wholly.
 #[derive(Debug)]
@@ -36,42 +34,29 @@ pub(super) struct Segments {
     unknown: GrainSet,
     /// The grain up to which all were looked at, or are unknown.
     end: u64,
-    buffer: Vec<u8>,
     /// How many extents were found.
     pub n_extents: u64,
-    /// How often the system could not read, and what it said.
-    pub unreadable: (u64, String),
 }
 
-/// How much is read at once where there is no segment.
-const STRETCH_GRAINS: u64 = 64;
-const GRAIN: u64 = GRAIN_BYTES as u64;
 /// Ends from here on are no ends: the file is being cut, or damaged.
 const END_MAX: u64 = 1 << 50;
 
 impl Segments {
     /// Nothing is known.
     pub fn new() -> Segments {
-        Segments {
-            extents: Vec::new(),
-            unknown: GrainSet::default(),
-            end: 1,
-            buffer: Vec::new(),
-            n_extents: 0,
-            unreadable: Default::default(),
-        }
+        Segments { extents: Vec::new(), unknown: GrainSet::default(), end: 1, n_extents: 0 }
     }
 
     /// Finds what was begun since the last time. `header` was just read.
-    pub fn look(&mut self, file: &OpenFile, header: &Header) -> Vec<FoundSegment> {
+    pub fn look(&mut self, file: &OpenFile, header: &Header, headers: &mut Headers) -> Vec<FoundSegment> {
         if (self.end..END_MAX).contains(&header.end_grain) {
             self.unknown.add(self.end..header.end_grain);
             self.end = header.end_grain;
         }
-        self.look_at_extents(file);
+        self.look_at_extents(file, headers);
         let (mut found, mut from) = (Vec::new(), 1);
         while let Some(range) = self.unknown.first_from(from) {
-            from = match self.first_in(file, range.start, range.end) {
+            from = match headers.first_in(file, range.clone()) {
                 Some(segment) => self.take(segment, &mut found),
                 None => range.end,
             };
@@ -80,49 +65,16 @@ impl Segments {
     }
 
     /// What was handed out of extents since the last time is unknown.
-    fn look_at_extents(&mut self, file: &OpenFile) {
-        let Segments { extents, unknown, buffer, .. } = self;
-        extents.retain_mut(|extent| {
+    fn look_at_extents(&mut self, file: &OpenFile, headers: &mut Headers) {
+        self.extents.retain_mut(|extent| {
             // What cannot be read now is read the next time.
-            let _ = file.read(extent.first * GRAIN, HEADER_BYTES, buffer);
-            if let Ok(Some(header)) = SegmentHeader::parse(buffer) {
-                let handed_out = u64::from(header.used).clamp(extent.handed_out, extent.grains);
-                unknown.add(extent.first + extent.handed_out..extent.first + handed_out);
+            if let Some(used) = headers.used_now(file, extent.first * GRAIN) {
+                let handed_out = u64::from(used).clamp(extent.handed_out, extent.grains);
+                self.unknown.add(extent.first + extent.handed_out..extent.first + handed_out);
                 extent.handed_out = handed_out;
             }
             extent.handed_out < extent.grains
         });
-    }
-
-    /// The first segment that begins in a range of grains.
-    fn first_in(&mut self, file: &OpenFile, mut at: u64, end: u64) -> Option<FoundSegment> {
-        // Mostly the room was taken for a segment that begins with it: a look at its header is enough.
-        let mut stretch = 1;
-        while at < end {
-            let mut len = HEADER_BYTES;
-            if stretch > 1 {
-                at = file.next_data(at * GRAIN)? / GRAIN;
-                stretch = STRETCH_GRAINS.min(end.saturating_sub(at));
-                len = stretch as usize * GRAIN_BYTES;
-            }
-            if let Err(error) = file.read(at * GRAIN, len, &mut self.buffer) {
-                self.note(&error);
-                self.buffer.clear();
-            } else if self.buffer.is_empty() {
-                return None; // The file ends before.
-            }
-            for (place, grain) in self.buffer.chunks(GRAIN_BYTES).enumerate() {
-                let header = SegmentHeader::parse(grain.get(..HEADER_BYTES)?);
-                if let Ok(Some(header)) = header
-                    && header.grains > 0
-                {
-                    return Some(FoundSegment { header, offset: (at + place as u64) * GRAIN });
-                }
-            }
-            at += stretch;
-            stretch = STRETCH_GRAINS;
-        }
-        None
     }
 
     /// Notes a segment; the grain from which on to look for the next one.
@@ -143,10 +95,6 @@ impl Segments {
         self.extents.push(Extent { first, grains, handed_out });
         first + 1
     }
-
-    fn note(&mut self, error: &io::Error) {
-        self.unreadable = (self.unreadable.0 + 1, error.to_string());
-    }
 }
 
 #[cfg(test)]
@@ -157,26 +105,28 @@ mod tests {
     use tempfile::NamedTempFile;
     use tm_common::header::MappedHeader;
     use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+    use tm_common::segment::SegmentHeader;
 
     use super::*;
     use crate::reader::file::RecordingFile;
     use crate::reader::testing::{RecordingBuilder, header_bytes};
 
     /// A file of nothing but headers.
-    struct Headers {
+    struct HeadersAlone {
         file: NamedTempFile,
         open: OpenFile,
         segments: Segments,
+        headers: Headers,
         end_grain: u64,
     }
 
-    impl Headers {
-        fn new() -> Headers {
+    impl HeadersAlone {
+        fn new() -> HeadersAlone {
             let file = NamedTempFile::new().expect("a temporary file");
             file.as_file().set_len(1 << 20).expect("it takes no room");
             let open =
                 RecordingFile::open(file.path()).and_then(|mut file| file.reopen()).expect("it is there");
-            Headers { file, open, segments: Segments::new(), end_grain: 1 }
+            HeadersAlone { file, open, segments: Segments::new(), headers: Headers::default(), end_grain: 1 }
         }
 
         fn put(&self, grain: u64, kind: SegmentKind, grains: u16, sequence: u32, used: u32) {
@@ -200,13 +150,14 @@ mod tests {
             let at = offset_of!(MappedHeader, end_grain);
             bytes[at..at + 8].copy_from_slice(&self.end_grain.to_le_bytes());
             let header = Header::parse(&bytes).expect("it is one");
-            self.segments.look(&self.open, &header).iter().map(|found| found.offset / GRAIN).collect()
+            let found = self.segments.look(&self.open, &header, &mut self.headers);
+            found.iter().map(|found| found.offset / GRAIN).collect()
         }
     }
 
     #[test]
     fn a_header_that_is_written_late_is_found_late_and_those_behind_it_are_not_missed() {
-        let mut headers = Headers::new();
+        let mut headers = HeadersAlone::new();
         headers.end_grain = 40;
         assert_eq!(headers.look(), [0u64; 0], "the extent's own header is not there yet");
         headers.extent(1, 39, 7);
@@ -219,13 +170,13 @@ mod tests {
         headers.events(8, 1);
         assert_eq!(headers.look(), [2, 8]);
         assert_eq!(headers.look(), [0u64; 0]);
-        assert_eq!((headers.segments.n_extents, headers.segments.unreadable.0), (1, 0));
+        assert_eq!((headers.segments.n_extents, headers.headers.unreadable.0), (1, 0));
     }
 
     /// A process that ends gives back what it has not used, and the next extent begins there.
     #[test]
     fn an_extent_within_what_was_given_back_is_found() {
-        let mut headers = Headers::new();
+        let mut headers = HeadersAlone::new();
         headers.end_grain = 21;
         headers.extent(1, 20, 4);
         headers.events(2, 3);
@@ -249,7 +200,7 @@ mod tests {
 
     #[test]
     fn ends_that_make_no_sense_are_passed_over() {
-        let mut headers = Headers::new();
+        let mut headers = HeadersAlone::new();
         for end_grain in [u64::MAX, 1 << 62, 0, 1 << 49] {
             headers.end_grain = end_grain;
             headers.extent(1, u32::MAX, u32::MAX);

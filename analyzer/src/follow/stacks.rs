@@ -6,10 +6,10 @@
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::ProcessIndex;
-use tm_common::segment::{HEADER_BYTES, SegmentHeader};
+use tm_common::segment::HEADER_BYTES;
 use tm_common::stack::NODE_BYTES;
 
-use crate::reader::{FoundSegment, NodePlace, OpenFile, StackTable};
+use crate::reader::{FoundSegment, Headers, NodePlace, OpenFile, StackTable};
 
 /// A segment that may come to have more nodes.
 #[derive(Debug)]
@@ -61,11 +61,18 @@ impl StackReader {
 
     /// Brings `table` up to date. Segments of processes that are not in the `line` (the process with those that it was
     /// forked from, once that is known) are read once.
-    pub fn look(&mut self, file: &OpenFile, table: &mut StackTable, line: Option<&[ProcessIndex]>) {
+    pub fn look(
+        &mut self,
+        file: &OpenFile,
+        headers: &mut Headers,
+        table: &mut StackTable,
+        line: Option<&[ProcessIndex]>,
+    ) {
         let mut read = Read::default();
         let mut segments = std::mem::take(&mut self.segments);
         segments.retain_mut(|segment| {
-            self.read(file, table, segment, &mut read);
+            self.read_unfinished(file, table, segment, &mut read);
+            self.read(file, headers, table, segment, &mut read);
             let may_matter = line.is_none_or(|line| line.contains(&segment.process));
             may_matter && (segment.n_read < segment.capacity || !segment.unfinished.is_empty())
         });
@@ -88,15 +95,20 @@ impl StackReader {
         self.n_damaged += table.measure_all(&waiting, false).n_broken;
     }
 
-    fn read(&mut self, file: &OpenFile, table: &mut StackTable, segment: &mut Segment, read: &mut Read) {
-        self.read_unfinished(file, table, segment, read);
+    fn read(
+        &mut self,
+        file: &OpenFile,
+        headers: &mut Headers,
+        table: &mut StackTable,
+        segment: &mut Segment,
+        read: &mut Read,
+    ) {
         if segment.n_read == segment.capacity {
             return;
         }
         // What cannot be read now is read the next time.
-        let _ = file.read(segment.offset, HEADER_BYTES, &mut self.buffer);
-        let Ok(Some(header)) = SegmentHeader::parse(&self.buffer) else { return };
-        let n_nodes = (header.used / NODE_BYTES as u32).min(segment.capacity);
+        let Some(used) = headers.used_now(file, segment.offset) else { return };
+        let n_nodes = (used / NODE_BYTES as u32).min(segment.capacity);
         let n_new = n_nodes.saturating_sub(segment.n_read) as usize;
         if n_new == 0 || file.read(segment.at(segment.n_read), n_new * NODE_BYTES, &mut self.buffer).is_err()
         {

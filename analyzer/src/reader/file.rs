@@ -115,15 +115,15 @@ impl RecordingFile {
     /// # Errors
     /// What the system says.
     pub fn read(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
-        match &self.file {
-            Some(file) => file.read(offset, len, buffer),
-            None => Err(io::Error::other("the file is not open")),
-        }
+        self.opened()?.read(offset, len, buffer)
     }
 
-    /// See [`OpenFile::next_data`].
-    pub fn next_data(&self, offset: u64) -> Option<u64> {
-        self.file.as_ref()?.next_data(offset)
+    /// The open file.
+    ///
+    /// # Errors
+    /// It is closed for a while.
+    pub(crate) fn opened(&self) -> io::Result<&OpenFile> {
+        self.file.as_ref().ok_or_else(|| io::Error::other("the file is not open"))
     }
 }
 

@@ -4,8 +4,8 @@ use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
+use super::headers::FoundSegment;
 use super::problem::Problem;
-use super::scan::FoundSegment;
 
 /// Where events of a stream are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,8 @@ pub struct Damage {
     pub bytes: u64,
     /// Segments that the system could not read, and what it said the last time.
     pub unreadable: (u64, String),
+    /// Segments that were missing when their turn came, and in how many rings. Of a whole recording `reader` says that.
+    pub missing: (u64, u64),
 }
 
 impl Damage {
@@ -25,10 +27,18 @@ impl Damage {
         self.unreadable = (self.unreadable.0 + 1, error.to_string());
     }
 
+    /// Notes that so many segments of a ring were missing in one place.
+    pub(crate) fn add_gap(&mut self, n_segments: u32) {
+        self.missing.0 += u64::from(n_segments);
+        self.missing.1 = u64::from(self.missing.0 > 0);
+    }
+
     /// Adds another stream's.
     pub fn add(&mut self, other: &Damage) {
         self.segments += other.segments;
         self.bytes += other.bytes;
+        self.missing.0 += other.missing.0;
+        self.missing.1 += other.missing.1;
         self.unreadable.0 += other.unreadable.0;
         if other.unreadable.0 > 0 {
             self.unreadable.1.clone_from(&other.unreadable.1);
@@ -38,6 +48,10 @@ impl Damage {
     /// The same as sentences.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let (count, rings) = self.missing;
+        if count > 0 {
+            problems.push(Problem::MissingSegments { count, rings });
+        }
         if self.segments > 0 {
             problems.push(Problem::UndecodableEvents { segments: self.segments, bytes: self.bytes });
         }

@@ -212,11 +212,11 @@ impl Ledger {
 
     /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.
     pub fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
-        for block in self.live.take_out_until(stamp, &mut self.peak) {
+        self.live.take_out_until(stamp, &mut self.peak, &mut |block| {
             self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
             self.totals.live_blocks -= 1;
             observer.forgot(&block, stamp);
-        }
+        });
         if self.mapped_at_peak.is_none() {
             self.mapped_at_peak = Some(self.live.mappings.clone());
         }

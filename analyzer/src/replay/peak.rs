@@ -8,7 +8,7 @@
 //! A new peak is a step of one number: all that is live belongs to it, and what went before it is forgotten. So a
 //! block costs a comparison when it goes, and memory is that of the blocks at the peak and of those now.
 
-use tm_common::ids::{Address, Space};
+use tm_common::ids::{Address, Space, Stamp};
 
 use super::live::{Block, GENERATION_MAX, Kept, LiveTable};
 use super::tables::Tables;
@@ -37,6 +37,15 @@ impl Peak {
             self.gone.push((live.space(), kept));
         }
         Some(block)
+    }
+
+    /// Takes all blocks out of `live` that were born up to `birth`, as [`Peak::take_out`] does, and tells `gone` of each.
+    pub fn take_out_until(&mut self, live: &mut LiveTable, birth: Stamp, gone: &mut impl FnMut(Block)) {
+        let space = live.space();
+        live.remove_until(birth, self.number, &mut |block, kept| {
+            self.gone.extend(kept.map(|kept| (space, kept)));
+            gone(block);
+        });
     }
 
     /// This moment is the peak.

@@ -99,13 +99,10 @@ impl Tables {
         self.own.iter_mut().for_each(LiveTable::reset_generations);
     }
 
-    /// Takes out all traced blocks up to a birth; they stay known as those of the peak.
-    pub(super) fn take_out_until(&mut self, birth: Stamp, peak: &mut Peak) -> Vec<Block> {
-        let old: Vec<Block> = self.iter(Account::Traced).filter(|block| block.birth <= birth).collect();
-        for block in &old {
-            let table = self.of(block.space);
-            peak.take_out(table, block.address);
+    /// Takes out all traced blocks up to a birth, and tells `gone` of each; they stay known as those of the peak.
+    pub(super) fn take_out_until(&mut self, birth: Stamp, peak: &mut Peak, gone: &mut impl FnMut(Block)) {
+        for table in std::iter::once(&mut self.heap).chain(&mut self.own) {
+            peak.take_out_until(table, birth, gone);
         }
-        old
     }
 }

@@ -169,6 +169,22 @@ impl LiveTable {
         Some((block, None))
     }
 
+    /// Takes out all blocks that were born up to `birth`, as [`LiveTable::remove`] does, and tells `gone` of each.
+    pub(super) fn remove_until(
+        &mut self,
+        birth: Stamp,
+        kept_until: u32,
+        gone: &mut impl FnMut(Block, Option<Kept>),
+    ) {
+        for number in 0..self.places.len() {
+            let place = self.places.get(number).filter(|place| place.address() != 0 && !place.is_kept());
+            let old = place.map(|place| place.block(self.space)).filter(|block| block.birth <= birth);
+            if let Some((block, kept)) = old.and_then(|block| self.remove(block.address, kept_until)) {
+                gone(block, kept);
+            }
+        }
+    }
+
     /// Gives the place of a block up that kept it.
     pub(super) fn forget(&mut self, Kept(number): Kept) {
         self.set(number, Place::default());
@@ -282,5 +298,31 @@ mod tests {
         );
         table.reset_generations();
         assert_eq!(table.iter_generations(0).count(), blocks.len());
+    }
+    /// Against each removed by its address.
+    #[test]
+    fn what_is_old_goes_at_once_as_it_would_one_by_one() {
+        let mut random = Random::new(8);
+        let mut table = LiveTable::default();
+        for round in 0..2_000 {
+            let address = Address(16 * (1 + random.below(1_500)));
+            let (birth, generation) = (Stamp(random.below(100)), random.below(10) as u32);
+            table.insert(&Block { address, birth, size: round, ..Block::default() }, generation);
+            if random.below(3) == 0 {
+                table.remove(Address(16 * (1 + random.below(1_500))), 5);
+            }
+        }
+        for (birth, kept_until) in [(0, 9), (30, 0), (60, 5), (60, 5), (99, 3)] {
+            let mut one_by_one = table.clone();
+            let old = table.iter().filter(|block| block.birth.0 <= birth);
+            let expected: Vec<_> =
+                old.filter_map(|block| one_by_one.remove(block.address, kept_until)).collect();
+            let mut gone = Vec::new();
+            table.remove_until(Stamp(birth), kept_until, &mut |block, kept| gone.push((block, kept)));
+            assert_eq!(gone, expected);
+            assert!(table.iter().eq(one_by_one.iter()) && table.len() == one_by_one.len());
+            assert!(table.iter_generations(9).eq(one_by_one.iter_generations(9)));
+        }
+        assert!(table.is_empty());
     }
 }
