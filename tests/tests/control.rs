@@ -221,7 +221,10 @@ fn requests_to_one_that_was_killed_give_way_to_those_to_others() {
     }
     assert!(refusal(&["mark", "child", &child]).contains("24 requests wait already"));
     program.running.child.kill().expect("it is our child");
+    // To wait closes it, and what is forked reads it too.
+    let stdin = program.running.child.stdin.take();
     program.running.child.wait().expect("it is our child");
+    program.running.child.stdin = stdin;
     let names = || {
         let info = info(&program.recording());
         let marks = info["mark_list"].as_array().expect("it is a list");
