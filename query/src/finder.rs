@@ -66,6 +66,8 @@ impl Heap for Finder<'_> {
         for pointer in &*pointers {
             self.index.heap().prefetch(pointer.word);
             visited.prefetch(pointer.word);
+            // Most pointers are to the start of a block.
+            self.tables.prefetch_index(Address(pointer.word));
         }
         for pointer in &mut *pointers {
             pointer.start = self.index.heap().small_start(pointer.word).unwrap_or(0);
