@@ -16,7 +16,8 @@
 //!
 //! Nothing here allocates, locks, panics or sets `errno`; there is no thread, no signal handler, and no descriptor
 //! stays open. `docs/ARCHITECTURE.md` follows one `malloc` through it.
-#![cfg_attr(not(test), no_std)]
+// Else it is a test, or is only looked at: see the profiles in Cargo.toml.
+#![cfg_attr(panic = "abort", no_std)]
 #![allow(clippy::new_without_default, reason = "statics are made by const functions, which Default has not")]
 
 pub mod lockfree;
@@ -44,7 +45,7 @@ pub mod unwind;
 unsafe extern "C" {}
 
 /// A panic cannot be reported from inside the target's `malloc`; code that could panic is a bug, so stop at once.
-#[cfg(not(test))]
+#[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     sys::arch::abort()
