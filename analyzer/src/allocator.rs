@@ -1,6 +1,6 @@
 //! The system's allocator for small blocks, and mappings of huge pages for large ones: tables of live blocks are looked up
 //! at random, and each look at a page of 4 KiB would miss the processor's translations too. What is freed goes back to
-//! the system at once; in a program that asks about itself, its own heap is left alone.
+//! the system at once; in a program that asks about itself, no large block of ours lies in its heap.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::{copy_nonoverlapping, null_mut};
@@ -41,29 +41,43 @@ unsafe impl GlobalAlloc for HugePages {
         match (is_large(layout), is_large(new)) {
             // SAFETY: the caller keeps the contract.
             (false, false) => unsafe { System.realloc(block, layout, size) },
-            // SAFETY: a mapping of ours, by the old layout.
-            (true, true) => unsafe { map_again(block, layout.size(), size) },
-            // SAFETY: the old block has the smaller size at least, as has the new one, if there is one.
-            _ => unsafe {
-                let moved = self.alloc(new);
-                if !moved.is_null() {
-                    copy_nonoverlapping(block, moved, layout.size().min(size));
-                    self.dealloc(block, layout);
+            (is_large_now, will_be_large) => {
+                if is_large_now && will_be_large {
+                    // SAFETY: a mapping of ours, by the old layout.
+                    let mapping = unsafe { map_again(block, layout.size(), size) };
+                    if !mapping.is_null() {
+                        return mapping;
+                    }
                 }
-                moved
-            },
+                // SAFETY: the old block has the smaller size at least, as has the new one, if there is one.
+                unsafe {
+                    let moved = self.alloc(new);
+                    if !moved.is_null() {
+                        copy_nonoverlapping(block, moved, layout.size().min(size));
+                        self.dealloc(block, layout);
+                    }
+                    moved
+                }
+            }
         }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if is_large(layout) {
-            // SAFETY: a mapping of ours, by the layout, that nobody uses any more. It cannot fail.
+            // SAFETY: a mapping of ours, by the layout, that nobody uses any more. Where the system has no number left for
+            // the mapping behind it, it stays.
             unsafe { libc::munmap(block.cast(), mapped_bytes(layout.size())) };
         } else {
             // SAFETY: the caller keeps the contract.
             unsafe { System.dealloc(block, layout) }
         }
     }
+}
+
+/// The bytes that a block takes: those of its mapping, or those that were asked for.
+#[inline]
+pub fn bytes_taken(layout: Layout) -> usize {
+    if is_large(layout) { mapped_bytes(layout.size()) } else { layout.size() }
 }
 
 #[inline]

@@ -20,7 +20,7 @@
  * Signal handlers: calls marked [signal-safe] may be made in them. The others load a library on their first use, take a
  * lock and allocate; the thread's signals and its cancellation wait meanwhile. Made while a call of the same thread is
  * interrupted or under way (from a callback) they return TM_BUSY. Callbacks must come back: no exception, no jump, no exit
- * of the thread.
+ * of the thread, and not in a process that they have forked.
  *
  * Sizes are the bytes that were asked for, as in tracemalloc, never what the allocator made of them.
  *
@@ -251,8 +251,8 @@ TM_INLINE_ size_t tm_get_tracemalloc_memory(void) { return TM_CALL_(get_tracemal
 /* ---- Snapshots --------------------------------------------------------------------------------------------------- */
 
 /* Marks this moment in the recording: `tmtool stats FILE --at mark:NAME` shows what was live, `tmtool diff FILE@mark:A
-   FILE@mark:B` what grew between two. Of several marks of one name the first is meant. Takes some 60 ns, or 110
-   with the pages by which the recording grows: a mark is 48 bytes and its name.
+   FILE@mark:B` what grew between two. Of several marks of one name the first is meant. Takes about 100 ns, half
+   of them for the pages by which the recording grows: a mark is 48 bytes and its name.
    Returns TM_OK, TM_NOT_TRACING, TM_INVALID (no name) or TM_NO_MEMORY. [signal-safe] Source: tracemalloc.take_snapshot. */
 TM_INLINE_ int tm_take_snapshot(const char *name) { return TM_CALL_(take_snapshot, (name), TM_NOT_LOADED); }
 
@@ -310,7 +310,8 @@ TM_INLINE_ int tm_track(unsigned domain, uintptr_t ptr, size_t size) {
     return TM_CALL_(track, (domain, ptr, size), TM_NOT_LOADED);
 }
 
-/* Tells that such a block is gone. One that was not tracked is no error. [signal-safe] Source: PyTraceMalloc_Untrack. */
+/* Tells that such a block is gone. One that was not tracked is no error. Returns TM_OK, TM_NOT_TRACING, TM_NO_MEMORY or
+   TM_INVALID (TM_DOMAIN_MMAP). [signal-safe] Source: PyTraceMalloc_Untrack. */
 TM_INLINE_ int tm_untrack(unsigned domain, uintptr_t ptr) { return TM_CALL_(untrack, (domain, ptr), TM_NOT_LOADED); }
 
 /* Gives a domain a name, for reports and `tmtool --domain NAME`. May be called before or after it is used.

@@ -33,7 +33,7 @@ pub fn track(domain: Domain, address: usize, size: usize) -> Result<()> {
 /// Tells that such a block is gone. One that was not tracked is no error. For signal handlers too.
 ///
 /// # Errors
-/// [`Error::NotTracing`], [`Error::Invalid`] ([`Domain::MMAP`]), [`Error::NotLoaded`].
+/// [`Error::NotTracing`], [`Error::NoMemory`], [`Error::Invalid`] ([`Domain::MMAP`]), [`Error::NotLoaded`].
 pub fn untrack(domain: Domain, address: usize) -> Result<()> {
     let untrack = function!(untrack).ok_or(Error::NotLoaded)?;
     // SAFETY: takes any numbers.

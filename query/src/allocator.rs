@@ -3,9 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use tm_analyzer::allocator::HugePages;
+use tm_analyzer::allocator::{HugePages, bytes_taken};
 
-/// Bytes that were asked for and not given back. Relaxed throughout: it is a number and publishes nothing.
+/// Bytes that were taken and not given back. Relaxed throughout: it is a number and publishes nothing.
 static HELD_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
@@ -22,21 +22,25 @@ pub fn held_bytes() -> usize {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the contract.
-        count(unsafe { HugePages.alloc(layout) }, layout.size(), 0)
+        count(unsafe { HugePages.alloc(layout) }, bytes_taken(layout), 0)
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        count(unsafe { HugePages.alloc_zeroed(layout) }, layout.size(), 0)
+        count(unsafe { HugePages.alloc_zeroed(layout) }, bytes_taken(layout), 0)
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above.
-        count(unsafe { HugePages.realloc(pointer, layout, size) }, size, layout.size())
+        // SAFETY: the caller promises that the new size is valid for the old alignment, and keeps the contract.
+        let (new, moved) = unsafe {
+            let new = Layout::from_size_align_unchecked(size, layout.align());
+            (new, HugePages.realloc(pointer, layout, size))
+        };
+        count(moved, bytes_taken(new), bytes_taken(layout))
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD_BYTES.fetch_sub(layout.size(), Relaxed);
+        HELD_BYTES.fetch_sub(bytes_taken(layout), Relaxed);
         // SAFETY: as above.
         unsafe { HugePages.dealloc(pointer, layout) }
     }

@@ -44,11 +44,11 @@ impl Addressee {
         request.pid_namespace.store(self.pid_namespace, Relaxed);
     }
 
-    /// Whether it is certain that the process has ended. One whose pid was given to another is not known to have; nor is
+    /// Whether it is certain, seen from the pid namespace `here`, that the process has ended. One whose pid was given to another is not known to have; nor is
     /// one that waits for its parent to ask how: it looks like one of whose threads the first has ended.
-    pub fn has_ended(&self) -> bool {
+    pub fn has_ended(&self, here: u32) -> bool {
         let Ok(pid @ 1..) = libc::pid_t::try_from(self.pid) else { return false };
-        if self.pid_namespace == 0 || self.pid_namespace != own_pid_namespace() {
+        if self.pid_namespace == 0 || self.pid_namespace != here {
             return false;
         }
         // SAFETY: takes no pointer, and sends nothing: signal 0 asks whether there is such a process.
@@ -58,7 +58,7 @@ impl Addressee {
 }
 
 /// The pid namespace of this process; 0 if the pids in its `/proc` are those of another one.
-fn own_pid_namespace() -> u32 {
+pub fn own_pid_namespace() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     // From the namespace of this /proc inward.
     let pids = status.lines().find_map(|line| line.strip_prefix("NStgid:"));
@@ -75,24 +75,25 @@ mod tests {
 
     #[test]
     fn only_who_is_certainly_gone_has_ended() {
+        let here = own_pid_namespace();
         let addressee = |pid| Addressee::new(ProcessIndex(3), pid);
-        assert!(!addressee(std::process::id()).has_ended());
+        assert!(!addressee(std::process::id()).has_ended(here));
         // Somebody else's, as a rule.
-        assert!(!addressee(1).has_ended());
+        assert!(!addressee(1).has_ended(here));
         // Nobody's: kill(2) takes these for groups.
-        assert!(!addressee(0).has_ended() && !addressee(u32::MAX).has_ended());
+        assert!(!addressee(0).has_ended(here) && !addressee(u32::MAX).has_ended(here));
 
         let mut child = Command::new("true").spawn().unwrap();
         let child_pid = child.id();
         while !crate::control::Stat::of(child_pid).unwrap().has_ended() {
             std::thread::yield_now();
         }
-        assert!(!addressee(child_pid).has_ended(), "its parent may ask for it");
+        assert!(!addressee(child_pid).has_ended(here), "its parent may ask for it");
         child.wait().unwrap();
         let gone = addressee(child_pid);
-        assert!(gone.has_ended());
+        assert!(gone.has_ended(here));
         for pid_namespace in [0, gone.pid_namespace + 1] {
-            assert!(!Addressee { pid_namespace, ..gone }.has_ended(), "it may run there");
+            assert!(!Addressee { pid_namespace, ..gone }.has_ended(here), "it may run there");
         }
     }
 

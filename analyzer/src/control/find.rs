@@ -1,6 +1,7 @@
 //! The recording of a running process, and where in it the process's own record is.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -128,9 +129,11 @@ impl Found {
     pub(super) fn open_to_write(&self) -> Result<File> {
         let opened = OpenOptions::new().read(true).write(true).open(path_of(&self.file));
         opened.map_err(|error| {
+            let is_forbidden = error.kind() == io::ErrorKind::PermissionDenied;
             let error = Error::io("write to", Path::new(&self.path), error);
             let pid = self.target.pid;
-            Error::Message(format!("{error}; run tmtool as a user who may, as process {pid} does"))
+            let next = format!("; run tmtool as a user who may, as process {pid} does");
+            Error::Message(format!("{error}{}", if is_forbidden { &next } else { "" }))
         })
     }
 }

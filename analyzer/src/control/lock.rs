@@ -1,6 +1,7 @@
 //! The lock on a recording: whoever makes a request holds it. The kernel gives it back for one that dies.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,12 +20,14 @@ impl<'a> Lock<'a> {
     /// Takes the lock on `file`, which is called `name`.
     ///
     /// # Errors
-    /// Somebody holds it and does not give it back, or its file system knows no locks.
+    /// Somebody holds it and does not give it back.
     pub fn take(file: &'a File, name: &Path) -> Result<Lock<'a>> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock(file)),
+                // Some file systems know no locks; two who ask at once are rare.
+                Err(TryLockError::Error(error)) if is_unknown(&error) => return Ok(Lock(file)),
                 Err(TryLockError::Error(error)) => return Err(Error::io("lock", name, error)),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(BETWEEN_TRIES),
                 Err(TryLockError::WouldBlock) => {
@@ -35,6 +38,10 @@ impl<'a> Lock<'a> {
             }
         }
     }
+}
+
+fn is_unknown(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOLCK))
 }
 
 impl Drop for Lock<'_> {

@@ -15,7 +15,7 @@ use tm_common::header::{Clock, MappedHeader, MappedRequest, REQUEST_NAME_BYTES, 
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::{CommandKind, control};
 
-use super::addressee::Addressee;
+use super::addressee::{Addressee, own_pid_namespace};
 use super::find::Found;
 use super::mapping::Shared;
 use crate::error::{Error, Result};
@@ -122,7 +122,7 @@ impl Mailbox {
 fn state(header: &MappedHeader, control: &AtomicU32, process: ProcessIndex) -> State {
     // Relaxed: what somebody else changes at the same time may count or not.
     let word = control.load(Ordering::Relaxed);
-    let waiting = header.requests.iter().filter(|it| is_ready(it, process)).filter_map(|it| {
+    let waiting = header.requests.iter().filter(|it| it.is_ready_for(process)).filter_map(|it| {
         let kind = CommandKind::from_id(it.kind.load(Ordering::Relaxed))?;
         matches!(kind, CommandKind::Start | CommandKind::Stop)
             .then(|| (it.stamp.load(Ordering::Relaxed), kind))
@@ -145,6 +145,8 @@ fn post(
 ) -> Option<Posted> {
     let place = take_place(header)?;
     let slot = header.requests.get(place)?;
+    // Release: it is free before it says anything else, for who has seen that it was ready.
+    fence(Ordering::Release);
     // Relaxed: published by the state.
     addressee.write(slot);
     slot.kind.store(order.kind as u32, Ordering::Relaxed);
@@ -173,29 +175,23 @@ fn take_place(header: &MappedHeader) -> Option<usize> {
         return Some(free);
     }
     // Nobody but who holds the lock changes these.
+    let here = own_pid_namespace();
     let of_ended = header
         .requests
         .iter()
         .enumerate()
-        .filter(|(_, slot)| state(slot) == request::READY && Addressee::of(slot).has_ended());
+        .filter(|(_, slot)| state(slot) == request::READY && Addressee::of(slot).has_ended(here));
     let (place, slot) = of_ended.min_by_key(|(_, slot)| slot.stamp.load(Ordering::Relaxed))?;
+    // Relaxed: the caller's fence publishes it.
     slot.state.store(request::FREE, Ordering::Relaxed);
-    // Release: it is free before it says anything else.
-    fence(Ordering::Release);
     Some(place)
-}
-
-fn is_ready(slot: &MappedRequest, process: ProcessIndex) -> bool {
-    // Acquire: receives the request.
-    slot.state.load(Ordering::Acquire) == request::READY && slot.process.load(Ordering::Relaxed) == process.0
 }
 
 /// Whether the request stands there still, and not another one in its place.
 fn is_waiting(header: &MappedHeader, process: ProcessIndex, posted: Posted) -> bool {
-    header
-        .requests
-        .get(posted.place)
-        .is_some_and(|slot| is_ready(slot, process) && slot.stamp.load(Ordering::Relaxed) == posted.stamp.0)
+    header.requests.get(posted.place).is_some_and(|slot| {
+        slot.is_ready_for(process) && slot.stamp.load(Ordering::Relaxed) == posted.stamp.0
+    })
 }
 
 #[cfg(test)]

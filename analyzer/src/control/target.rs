@@ -81,7 +81,9 @@ pub(super) fn unreadable(pid: u32, error: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => {
             Error::Message(format!("process {pid} may not be looked at; run tmtool as its user, or as root"))
         }
-        _ => not_there(pid),
+        io::ErrorKind::NotFound => not_there(pid),
+        _ if error.raw_os_error() == Some(libc::ESRCH) => not_there(pid),
+        _ => Error::Message(format!("process {pid} cannot be looked at: {error}; try again")),
     }
 }
 

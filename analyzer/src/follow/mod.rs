@@ -209,18 +209,17 @@ impl Follower {
     /// so in two looks, and no longer than it is.
     pub fn problems(&self) -> Vec<Problem> {
         let Sources { headers, damaged_before, metadata, stacks, n_duplicates, .. } = &self.sources;
-        let (n_unreadable, reason) = headers.unreadable.clone();
         let damaged = &headers.damaged & damaged_before;
         let (n_damaged, first) = (damaged.len() as u64, damaged.first().copied().unwrap_or(0));
         let counts = [
             (n_damaged, Problem::DamagedHeaders { count: n_damaged, first }),
             (*n_duplicates, Problem::DuplicateSegments { count: *n_duplicates }),
-            (n_unreadable, Problem::Unreadable { count: n_unreadable, reason }),
             (metadata.n_damaged, Problem::DamagedMetadata { count: metadata.n_damaged }),
             (stacks.n_damaged, Problem::DamagedStacks { count: stacks.n_damaged }),
         ];
         let mut problems: Vec<Problem> =
             counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, problem)| problem).collect();
+        problems.extend(headers.unreadable_problem());
         problems.extend(self.engine.damage().problems());
         problems
     }

@@ -131,7 +131,9 @@ impl Ring {
     /// most rest.
     pub fn pause(&mut self, keep_open: bool) {
         keep_rest(&mut self.buffer, &mut self.position);
-        self.file.take_if(|_| !keep_open);
+        if !keep_open {
+            self.file = None;
+        }
     }
 
     /// The memory that bytes to be decoded take.

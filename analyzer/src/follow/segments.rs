@@ -170,7 +170,7 @@ mod tests {
         headers.events(8, 1);
         assert_eq!(headers.look(), [2, 8]);
         assert_eq!(headers.look(), [0u64; 0]);
-        assert_eq!((headers.segments.n_extents, headers.headers.unreadable.0), (1, 0));
+        assert_eq!((headers.segments.n_extents, headers.headers.unreadable.len()), (1, 0));
     }
 
     /// A process that ends gives back what it has not used, and the next extent begins there.

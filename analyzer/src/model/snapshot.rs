@@ -29,10 +29,11 @@ impl Snapshot {
         self.traces.iter().fold(0, |sum: u64, trace| sum.saturating_add(trace.size))
     }
 
-    /// Writes the snapshot to `path`: a file there is replaced by a whole one or stays as it is.
+    /// Writes the snapshot to `path`. A file of ours that is there is replaced by a whole one or stays as it is; what
+    /// cannot be replaced (somebody else's, one with several names, a pipe) is written to.
     ///
     /// # Errors
-    /// If the file cannot be written, or no other one beside it.
+    /// If it cannot be written.
     ///
     /// ```
     /// use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};

@@ -136,7 +136,7 @@ fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
 /// What has the recording's name is not the recording.
 pub(crate) fn is_another(path: &Path) -> Error {
     let what = "is another file now: the recording was moved, deleted or replaced";
-    Error::Message(format!("{} {what}; begin anew with the file that it is now", path.display()))
+    Error::Message(format!("{} {what}; it has to stay there while it is followed", path.display()))
 }
 
 fn identity(status: &Metadata) -> FileIdentity {

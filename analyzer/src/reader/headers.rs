@@ -9,6 +9,7 @@ use tm_common::error::DecodeError;
 use tm_common::header::GRAIN_BYTES;
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
+use super::Problem;
 use super::file::OpenFile;
 
 /// A segment and where it is.
@@ -35,8 +36,10 @@ pub(crate) struct Headers {
     buffer: Vec<u8>,
     /// Where those are that do not fit their own check, in bytes from the file's start.
     pub damaged: BTreeSet<u64>,
-    /// How often the system could not read, and what it said the first time.
-    pub unreadable: (u64, String),
+    /// Where the system could not read, in bytes from the file's start, ...
+    pub unreadable: BTreeSet<u64>,
+    /// ... and what it said the first time.
+    pub reason: String,
 }
 
 /// How much is read at once where there is no segment.
@@ -58,9 +61,11 @@ impl Headers {
                 len = stretch as usize * GRAIN_BYTES;
             }
             if let Err(error) = file.read(at * GRAIN, len, &mut self.buffer) {
-                self.note_unreadable(&error);
                 // Of a stretch that is not readable as a whole, each grain is tried.
-                at += u64::from(len == HEADER_BYTES);
+                if len == HEADER_BYTES {
+                    self.note_unreadable(at * GRAIN, &error);
+                    at += 1;
+                }
                 stretch = 1;
                 continue;
             }
@@ -94,26 +99,32 @@ impl Headers {
     /// How much is in use in the segment at `offset` bytes, as its header says now; `None` if that cannot be known.
     pub fn used_now(&mut self, file: &OpenFile, offset: u64) -> Option<u32> {
         if let Err(error) = file.read(offset, HEADER_BYTES, &mut self.buffer) {
-            self.note_unreadable(&error);
+            self.note_unreadable(offset, &error);
             return None;
         }
         match SegmentHeader::parse(&self.buffer) {
-            Ok(header) => header.map(|header| header.used),
-            Err(error) => {
-                // Else the file has become shorter.
-                if matches!(error, DecodeError::Invalid { .. }) {
-                    self.damaged.insert(offset);
-                }
+            Ok(Some(header)) => Some(header.used),
+            // There was one.
+            Ok(None) | Err(DecodeError::Invalid { .. }) => {
+                self.damaged.insert(offset);
                 None
             }
+            // The file has become shorter.
+            Err(_) => None,
         }
     }
 
-    /// Notes that the system could not read.
-    pub fn note_unreadable(&mut self, error: &io::Error) {
-        if self.unreadable.0 == 0 {
-            self.unreadable.1 = error.to_string();
+    /// Notes that the system could not read at `offset` bytes.
+    pub fn note_unreadable(&mut self, offset: u64, error: &io::Error) {
+        if self.unreadable.is_empty() {
+            self.reason = error.to_string();
         }
-        self.unreadable.0 += 1;
+        self.unreadable.insert(offset);
+    }
+
+    /// What is to be said of what could not be read.
+    pub fn unreadable_problem(&self) -> Option<Problem> {
+        let count = self.unreadable.len() as u64;
+        (count > 0).then(|| Problem::Unreadable { count, reason: self.reason.clone() })
     }
 }

@@ -40,7 +40,7 @@ pub fn scan(file: &RecordingFile, header: &Header) -> Layout {
                 at = layout.take(found);
             }
         }
-        Err(error) => headers.note_unreadable(&error),
+        Err(error) => headers.note_unreadable(0, &error),
     }
     layout.finish(headers, file.len_bytes(), header.end_grain);
     layout
@@ -81,10 +81,7 @@ impl Layout {
             let count = headers.damaged.len() as u64;
             self.problems.push(Problem::DamagedHeaders { count, first });
         }
-        let (count, reason) = headers.unreadable;
-        if count > 0 {
-            self.problems.push(Problem::Unreadable { count, reason });
-        }
+        self.problems.extend(headers.unreadable_problem());
         let cut = |found: &&FoundSegment| {
             let end = found.offset.saturating_add(found.header.len_bytes() as u64);
             let overlong = found.header.kind == SegmentKind::Events

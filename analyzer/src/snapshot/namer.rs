@@ -28,6 +28,8 @@ pub struct Namer {
     made_for: (u32, usize),
     /// Of code that belongs to a module.
     of_address: FxHashMap<(Epoch, u64, bool), AddressFrames>,
+    /// Of code that belongs to none, as far as is known.
+    of_anonymous: FxHashMap<u64, AddressFrames>,
     of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
 }
@@ -56,6 +58,7 @@ impl Namer {
             of_stack: FxHashMap::default(),
             made_for: (0, 0),
             of_address: FxHashMap::default(),
+            of_anonymous: FxHashMap::default(),
             of_tag: FxHashMap::default(),
             unknown: Traceback::new(vec![Frame::unknown()], None),
         }
@@ -152,6 +155,7 @@ impl Namer {
             // Code that seemed to belong to no file may be that of one which has become known since.
             self.made_for = (limit, n_modules);
             self.of_stack.clear();
+            self.of_anonymous.clear();
         }
         let (mut seen, mut frames_seen) = (FxHashSet::default(), FxHashSet::default());
         let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
@@ -215,7 +219,8 @@ impl Namer {
             return frames.clone();
         }
         let Some(module) = recording.module_at(frame.epoch, probe) else {
-            return [anonymous(frame.pc).into()].into();
+            let made = || [anonymous(frame.pc).into()].into();
+            return self.of_anonymous.entry(frame.pc).or_insert_with(made).clone();
         };
         let frames = self.symbolizer.frames(&image(module), frame.pc, exact);
         let frames: AddressFrames = frames.into_iter().map(Arc::new).collect();

@@ -130,11 +130,13 @@ mod tests {
         };
         let worker = Worker::start(source, request(KeyType::Lineno));
         assert!(worker.latest().unwrap().is_none(), "nothing was asked for");
+        let deadline = Instant::now() + Duration::from_secs(60);
         let seen = || worker.latest.0.lock().unwrap().as_ref().map(|it| it.as_ref().unwrap().key_type);
         for key_type in [KeyType::Function, KeyType::Module, KeyType::Filename] {
             worker.ask(request(key_type));
             // Not taken away, so the next one replaces it.
             while seen() != Some(key_type) {
+                assert!(Instant::now() < deadline, "no sample by {key_type:?}");
                 thread::sleep(Duration::from_millis(1));
             }
         }

@@ -1,7 +1,7 @@
 //! A request in the header: what a process is asked to do from outside, `docs/format.md` section "Commands".
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::MappedHeader;
 use crate::bytes::{array, u32_at, u64_at};
@@ -55,6 +55,16 @@ impl MappedRequest {
             pid: AtomicU32::new(0),
             pid_namespace: AtomicU32::new(0),
         }
+    }
+
+    /// Whether it stands there for `process`. Whoever makes another request of it says so by a release fence between
+    /// [`FREE`] and the rest.
+    #[must_use]
+    pub fn is_ready_for(&self, process: ProcessIndex) -> bool {
+        let is_ready = || self.state.load(Ordering::Acquire) == READY;
+        // Acquire: whoever sees the process of another request sees that it was free before. Acquire in the state: receives
+        // the request.
+        is_ready() && self.process.load(Ordering::Acquire) == process.0 && is_ready()
     }
 }
 

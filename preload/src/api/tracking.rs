@@ -43,9 +43,14 @@ pub unsafe extern "C" fn tm_untrack(domain: c_uint, ptr: usize) -> c_int {
     space.map_or(result::OK, |space| recorded(recorder::untracked(space, ptr)))
 }
 
-/// What the program is told; the event, if it is lost, is counted besides.
+/// What the program is told; an event that is lost is counted besides.
 fn recorded(is_recorded: bool) -> c_int {
-    if is_recorded { result::OK } else { result::NO_MEMORY }
+    match is_recorded {
+        true => result::OK,
+        // Another thread has stopped it meanwhile.
+        false if !SESSION.is_recording() => result::NOT_TRACING,
+        false => result::NO_MEMORY,
+    }
 }
 
 /// `tm_name_domain`.

@@ -123,11 +123,9 @@ fn obey_requests(session: &Session) {
 
 /// The earliest request to this process.
 fn earliest<'a>(session: &Session, requests: &'a [MappedRequest]) -> Option<&'a MappedRequest> {
-    let process = session.recording.process().0;
-    let ready = requests.iter().filter(|it| {
-        // Acquire: receives the request.
-        it.state.load(Ordering::Acquire) == request::READY && it.process.load(Ordering::Relaxed) == process
-    });
+    let process = session.recording.process();
+    let ready = requests.iter().filter(|request| request.is_ready_for(process));
+    // Relaxed: the request came with its state.
     ready.min_by_key(|request| request.stamp.load(Ordering::Relaxed))
 }
 

@@ -32,7 +32,7 @@ fn attend(header: &MappedHeader, control: &AtomicU32) -> Vec<(u64, String)> {
     while let Some(slot) = header
         .requests
         .iter()
-        .filter(|it| is_ready(it, PROCESS))
+        .filter(|it| it.is_ready_for(PROCESS))
         .min_by_key(|it| it.stamp.load(Ordering::Relaxed))
     {
         let bytes: Vec<u8> =

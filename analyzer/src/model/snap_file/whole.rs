@@ -1,46 +1,87 @@
-//! A file that is there as a whole or not at all: it is written beside its place, and then put there.
+//! A file that is there as a whole or as it was: it is written beside its place, and then put there. Where that would change
+//! more than the contents (somebody else's file, one with several names, what is no file), it is written to in place.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// Makes `parts`, one after the other, the contents of the file at `path`. What is no file, as a terminal or a pipe, is
-/// written to, and so is a file in a folder that may not be written to.
+/// Makes `parts`, one after the other, the contents of the file at `path`.
 ///
 /// # Errors
-/// What the system says. The file is as it was then, if it could be replaced.
+/// What the system says. The file is as it was then, unless it had to be written to in place.
 pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let write_parts = |mut file: File| parts.iter().try_for_each(|part| file.write_all(part));
-    let Some(path) = place(path) else { return write_parts(File::create(path)?) };
-    let beside = beside(&path);
+    let is_done = match place(path)? {
+        Some(path) => replace(&path, parts)?,
+        None => false,
+    };
+    if is_done { Ok(()) } else { write_to(&File::create(path)?, parts) }
+}
+
+fn write_to(mut file: &File, parts: &[&[u8]]) -> io::Result<()> {
+    parts.iter().try_for_each(|part| file.write_all(part))
+}
+
+/// Where the file is, or will be; of a link, what it leads to. `None` for what is not to be replaced: no file, one with
+/// several names, an open one (`/dev/stdout`), a link that leads nowhere yet.
+///
+/// # Errors
+/// It may not be written to.
+fn place(path: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::metadata(path) {
+        Ok(_) if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) => Ok(None),
+        Ok(status) if status.is_file() && status.nlink() == 1 => {
+            OpenOptions::new().write(true).open(path)?;
+            fs::canonicalize(path).map(Some)
+        }
+        Ok(_) => Ok(None),
+        Err(_) => Ok((!path.is_symlink()).then(|| path.to_owned())),
+    }
+}
+
+/// Puts a new file in the place of the one at `path`, which may not exist; `false`, and nothing is changed, if the old one
+/// is another user's, or if that is forbidden: in a folder that may not be written to, or of a file that is mounted.
+///
+/// # Errors
+/// What else the system says.
+fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<bool> {
+    let old = fs::metadata(path).ok();
+    let beside = beside(path);
     // Fails if it is there, be it as a link.
     let file = match File::create_new(&beside) {
-        Err(error) if is_forbidden(&error) && path.is_file() => return write_parts(File::create(path)?),
+        Err(error) if old.is_some() && is_forbidden(&error) => return Ok(false),
         file => file?,
     };
-    let written =
-        keep_mode(&path, &file).and_then(|()| write_parts(file)).and_then(|()| fs::rename(&beside, &path));
-    if written.is_err() {
+    let put = || {
+        let new = file.metadata()?;
+        if let Some(old) = &old {
+            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+                return Ok(false);
+            }
+            // Who may not read the file that was there may not read the new one.
+            file.set_permissions(old.permissions())?;
+        }
+        write_to(&file, parts)?;
+        // The old one is not given up for one that is not on the disk yet.
+        file.sync_all()?;
+        match fs::rename(&beside, path) {
+            Err(error) if old.is_some() && is_forbidden(&error) => Ok(false),
+            renamed => renamed.map(|()| true),
+        }
+    };
+    let outcome = put();
+    if !matches!(outcome, Ok(true)) {
         // The first error is the one to be told.
         let _ = fs::remove_file(&beside);
     }
-    written
+    outcome
 }
 
 fn is_forbidden(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
-}
-
-/// Where the file is, or will be; of a link, what it leads to. `None` for what cannot be replaced: no file, a file without
-/// a name (`/dev/stdout` may be one), a link that leads nowhere yet.
-fn place(path: &Path) -> Option<PathBuf> {
-    match fs::metadata(path) {
-        Ok(status) if status.is_file() => fs::canonicalize(path).ok(),
-        Ok(_) => None,
-        Err(_) => (!path.is_symlink()).then(|| path.to_owned()),
-    }
+    use ErrorKind::{PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
 }
 
 /// A name in the same folder that nobody can have foreseen: in a folder of all users, there would be a link of that name.
@@ -50,17 +91,11 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".tm-{random:016x}.tmp"))
 }
 
-/// Who may not read the file that was there may not read the new one.
-fn keep_mode(path: &Path, file: &File) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(status) => file.set_permissions(status.permissions()),
-        Err(_) => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::fs::Permissions;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::*;
 
@@ -68,8 +103,8 @@ mod tests {
     fn the_new_file_takes_the_place_and_the_mode_of_the_old_one() {
         let folder = tempfile::tempdir().unwrap();
         let [file, link, lost] = ["a.snap", "link", "lost"].map(|name| folder.path().join(name));
-        write(&file, &[b"one"]).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&file, &[b"o", b"ne"]).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
         let mut opened = File::open(&file).unwrap();
         symlink("a.snap", &link).unwrap();
         write(&link, &[b"another"]).unwrap();
@@ -85,13 +120,38 @@ mod tests {
     }
 
     #[test]
+    fn what_would_lose_more_than_its_contents_is_written_to_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, name] = ["a.snap", "b.snap"].map(|name| folder.path().join(name));
+        fs::write(&file, "old and long").unwrap();
+        let inode = || fs::metadata(&file).unwrap().ino();
+        let before = inode();
+        fs::hard_link(&file, &name).unwrap();
+        write(&name, &[b"new"]).unwrap();
+        assert_eq!((inode(), fs::read(&file).unwrap()), (before, b"new".to_vec()), "two names");
+        fs::remove_file(&name).unwrap();
+
+        let opened = OpenOptions::new().append(true).open(&file).unwrap();
+        write(Path::new(&format!("/proc/self/fd/{}", opened.as_raw_fd())), &[b"again"]).unwrap();
+        (&opened).write_all(b" and more").unwrap();
+        assert_eq!((inode(), fs::read(&file).unwrap()), (before, b"again and more".to_vec()), "an open one");
+
+        // Only root may give files away.
+        if chown(&file, Some(12), Some(34)).is_ok() {
+            write(&file, &[b"theirs"]).unwrap();
+            assert_eq!((inode(), fs::read(&file).unwrap()), (before, b"theirs".to_vec()), "another's");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
     fn what_is_no_file_stays_what_it_is_and_failures_leave_nothing() {
         write(Path::new("/dev/null"), &[b"x"]).unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(write(folder.path(), &[b"x"]).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(write(folder.path(), &[b"x"]).unwrap_err().kind(), ErrorKind::IsADirectory);
         let missing = folder.path().join("no/such.snap");
-        assert_eq!(write(&missing, &[b"x"]).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(write(&missing, &[b"x"]).unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

@@ -299,6 +299,7 @@ mod tests {
         table.reset_generations();
         assert_eq!(table.iter_generations(0).count(), blocks.len());
     }
+
     /// Against each removed by its address.
     #[test]
     fn what_is_old_goes_at_once_as_it_would_one_by_one() {
