@@ -8,6 +8,7 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event};
 use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{Clear, ClearType};
 
 use super::sample::Sample;
 use super::view::View;
@@ -68,9 +69,9 @@ impl Terminal {
     pub fn suspend(&mut self) -> Result<()> {
         give_back();
         signals::stop();
-        // The other screen is empty when it is entered, so there is nothing to clear.
         self.inner = ratatui::try_init().map_err(error)?;
-        Ok(())
+        // Terminals that have no other screen show the shell's lines still. ratatui's own clearing asks for the cursor.
+        execute!(stdout(), Clear(ClearType::All)).map_err(error)
     }
 }
 
