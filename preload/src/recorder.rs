@@ -120,29 +120,31 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
 /// The program tells of a block of `size` bytes at `address` of `space`. Returns whether that is recorded.
 #[inline]
 pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> bool {
-    let is_recorded = is_on().then(|| {
-        with_lane(|session, thread, lane| {
-            label(session, lane, None);
-            let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
-            let (address, size) = (Address(address as u64), size as u64);
-            let stamp = session.recording.now();
-            lane.ring.write(&session.recording, Event::Track { space, address, size, stack, stamp })
-        })
+    if !is_on() {
+        return false;
+    }
+    let is_recorded = with_lane(|session, thread, lane| {
+        label(session, lane, None);
+        let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
+        let (address, size) = (Address(address as u64), size as u64);
+        let stamp = session.recording.now();
+        lane.ring.write(&session.recording, Event::Track { space, address, size, stack, stamp })
     });
-    is_recorded.flatten().unwrap_or(false)
+    is_recorded.unwrap_or(false)
 }
 
 /// The program tells that it is gone. Returns whether that is recorded.
 #[inline]
 pub fn untracked(space: Space, address: usize) -> bool {
-    let is_recorded = is_on().then(|| {
-        with_lane(|session, _, lane| {
-            let (address, size) = (Address(address as u64), 0);
-            let stamp = session.recording.now();
-            lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp })
-        })
+    if !is_on() {
+        return false;
+    }
+    let is_recorded = with_lane(|session, _, lane| {
+        let (address, size) = (Address(address as u64), 0);
+        let stamp = session.recording.now();
+        lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp })
     });
-    is_recorded.flatten().unwrap_or(false)
+    is_recorded.unwrap_or(false)
 }
 
 /// `size` bytes at `address` have been mapped, in place of whatever was there.
@@ -197,12 +199,7 @@ fn with_lane<T>(record: impl FnOnce(&Session, &Thread, &mut Lane) -> T) -> Optio
     block.depth += 1;
     // A signal handler of this thread sees the lane taken before it is used.
     compiler_fence(Ordering::SeqCst);
-    let mut thread = block.thread.cast::<Thread>().cast_const();
-    if thread.is_null() || block.process != session.control.own() {
-        thread = session.threads.register(session, block).unwrap_or(core::ptr::null());
-    }
-    // SAFETY: null, or the calling thread's place.
-    let recorded = unsafe { thread.as_ref() }.and_then(|thread| {
+    let recorded = session.threads.of_caller(session, block).and_then(|thread| {
         // SAFETY: the lane of this depth is nobody else's until `depth` is restored.
         let lane = unsafe { thread.lane(depth).as_mut() };
         lane.map(|lane| record(session, thread, lane))

@@ -11,7 +11,6 @@ use tm_common::metadata::{CommandKind, OUTSIDE};
 use tm_common::settings::N_FRAMES_MAX;
 
 use super::Session;
-use super::threads::Thread;
 use crate::lockfree::try_lock::Held;
 use crate::sys::{syscall, tls};
 
@@ -172,12 +171,7 @@ impl Command {
     fn now(session: &Session) -> Command {
         // SAFETY: the calling thread's own block.
         let block = unsafe { tls::current().as_mut() };
-        let mut thread = block.thread.cast::<Thread>().cast_const();
-        if thread.is_null() || block.process != session.control.own() {
-            thread = session.threads.register(session, block).unwrap_or(core::ptr::null());
-        }
-        // SAFETY: null, or a place, which stays mapped.
-        let thread = unsafe { thread.as_ref() }.map_or(OUTSIDE, |thread| thread.index().0);
+        let thread = session.threads.of_caller(session, block).map_or(OUTSIDE, |thread| thread.index().0);
         Command { kind: CommandKind::Mark, argument: 0, stamp: session.recording.now(), thread }
     }
 

@@ -128,10 +128,21 @@ impl Threads {
         lanes.map(|lane| unsafe { (*lane.get()).ring.latest_stamp() }).max().unwrap_or(Stamp(0))
     }
 
+    /// The calling thread's place, by its block; it is given one if it has none in this process. `None` if there can be none.
+    #[inline(always)]
+    pub fn of_caller(&self, session: &Session, block: &mut ThreadBlock) -> Option<&Thread> {
+        let mut thread = block.thread.cast::<Thread>().cast_const();
+        if thread.is_null() || block.process != session.control.own() {
+            thread = self.register(session, block).unwrap_or(core::ptr::null());
+        }
+        // SAFETY: null, or a place, which stays mapped.
+        unsafe { thread.as_ref() }
+    }
+
     /// Gives the calling thread a place: a dead thread's, or a new one. `None` if there can be none; then an event is
     /// counted as lost.
     #[cold]
-    pub fn register(&self, session: &Session, block: &mut ThreadBlock) -> Option<*const Thread> {
+    fn register(&self, session: &Session, block: &mut ThreadBlock) -> Option<*const Thread> {
         // In a forked child this is where it notices; a loss is counted there.
         if !session.is_process() {
             return None;
