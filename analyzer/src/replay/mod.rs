@@ -58,7 +58,7 @@ pub use damage::Damage;
 pub use engine::{Replayer, TOLERANCE_NS};
 pub use event::{Action, MergedEvent};
 pub use lifetimes::Lifetimes;
-pub use live::{Block, LiveTable};
+pub use live::{Block, LiveTable, prefetch};
 pub use moment::{FixedMoment, fixed, stamp_at, stamps_in};
 pub use observer::Observer;
 pub use ranges::Ranges;

@@ -2,6 +2,7 @@
 //! byte a block; it is never more than a 64th of the memory that they lie in. To find a bit costs one cache miss.
 
 use rustc_hash::FxHashMap;
+use tm_analyzer::replay::prefetch;
 
 const REGION_BITS: u32 = 17;
 const GRANULE_BITS: u32 = 3;
@@ -98,17 +99,4 @@ impl Granules {
         let words = self.regions.get(&region).map(|region| &region.words);
         words.and_then(|words| words.get(word)).copied().unwrap_or_default()
     }
-}
-
-/// Starts to fetch `what` into the caches; on some architectures nothing.
-#[inline]
-fn prefetch<T>(what: &T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch changes nothing and never faults; the pointer is that of a reference besides.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(what).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = what;
 }

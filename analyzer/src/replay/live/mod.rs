@@ -15,8 +15,9 @@ mod prefetch;
 
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
+pub use prefetch::prefetch;
+
 use index::{Index, hash_of};
-use prefetch::prefetch;
 
 use crate::reader::Origin;
 

@@ -2,7 +2,7 @@
 
 /// Starts to fetch `what` into the caches; on some architectures nothing.
 #[inline]
-pub(super) fn prefetch<T>(what: &T) {
+pub fn prefetch<T>(what: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
