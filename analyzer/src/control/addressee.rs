@@ -44,11 +44,12 @@ impl Addressee {
         request.pid_namespace.store(self.pid_namespace, Relaxed);
     }
 
-    /// Whether it is certain, seen from the pid namespace `here`, that the process has ended. One whose pid was given to another is not known to have; nor is
-    /// one that waits for its parent to ask how: it looks like one of whose threads the first has ended.
-    pub fn has_ended(&self, here: u32) -> bool {
+    /// Whether it is certain that the process has ended; `present` is one that was made here. One whose pid was given to
+    /// another is not known to have; nor is one that waits for its parent to ask how: it looks like one of whose threads
+    /// the first has ended.
+    pub fn has_ended(&self, present: &Addressee) -> bool {
         let Ok(pid @ 1..) = libc::pid_t::try_from(self.pid) else { return false };
-        if self.pid_namespace == 0 || self.pid_namespace != here {
+        if self.pid_namespace == 0 || self.pid_namespace != present.pid_namespace {
             return false;
         }
         // SAFETY: takes no pointer, and sends nothing: signal 0 asks whether there is such a process.
@@ -58,7 +59,7 @@ impl Addressee {
 }
 
 /// The pid namespace of this process; 0 if the pids in its `/proc` are those of another one.
-pub fn own_pid_namespace() -> u32 {
+fn own_pid_namespace() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     // From the namespace of this /proc inward.
     let pids = status.lines().find_map(|line| line.strip_prefix("NStgid:"));
@@ -75,8 +76,8 @@ mod tests {
 
     #[test]
     fn only_who_is_certainly_gone_has_ended() {
-        let here = own_pid_namespace();
         let addressee = |pid| Addressee::new(ProcessIndex(3), pid);
+        let here = &addressee(std::process::id());
         assert!(!addressee(std::process::id()).has_ended(here));
         // Somebody else's, as a rule.
         assert!(!addressee(1).has_ended(here));

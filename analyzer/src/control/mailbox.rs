@@ -15,7 +15,7 @@ use tm_common::header::{Clock, MappedHeader, MappedRequest, REQUEST_NAME_BYTES, 
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::{CommandKind, control};
 
-use super::addressee::{Addressee, own_pid_namespace};
+use super::addressee::Addressee;
 use super::find::Found;
 use super::mapping::Shared;
 use crate::error::{Error, Result};
@@ -143,7 +143,7 @@ fn post(
     order: Order<'_>,
     now: impl Fn() -> Stamp,
 ) -> Option<Posted> {
-    let place = take_place(header)?;
+    let place = take_place(header, &addressee)?;
     let slot = header.requests.get(place)?;
     // Release: it is free before it says anything else, for who has seen that it was ready.
     fence(Ordering::Release);
@@ -167,20 +167,19 @@ fn post(
     Some(Posted { place, stamp })
 }
 
-/// A free place; without one that of the oldest request to a process that has ended, which is no command any more then.
-fn take_place(header: &MappedHeader) -> Option<usize> {
+/// A free place for a request to `addressee`; without one that of the oldest request to a process that has ended, which is no command any more then.
+fn take_place(header: &MappedHeader, addressee: &Addressee) -> Option<usize> {
     // Acquire: what the process has read of it was read before this, and of one that is ready receives who is asked.
     let state = |slot: &MappedRequest| slot.state.load(Ordering::Acquire);
     if let Some(free) = header.requests.iter().position(|slot| state(slot) == request::FREE) {
         return Some(free);
     }
     // Nobody but who holds the lock changes these.
-    let here = own_pid_namespace();
     let of_ended = header
         .requests
         .iter()
         .enumerate()
-        .filter(|(_, slot)| state(slot) == request::READY && Addressee::of(slot).has_ended(here));
+        .filter(|(_, slot)| state(slot) == request::READY && Addressee::of(slot).has_ended(addressee));
     let (place, slot) = of_ended.min_by_key(|(_, slot)| slot.stamp.load(Ordering::Relaxed))?;
     // Relaxed: the caller's fence publishes it.
     slot.state.store(request::FREE, Ordering::Relaxed);
