@@ -21,12 +21,8 @@ pub fn take_snapshot(
     moment: &Moment,
     selection: &Selection,
 ) -> Result<Snapshot> {
-    let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
-    let mut namer = Namer::new();
-    namer.limit_frames(raw.n_frames_max);
-    let mut snapshot = namer.snapshot(recording, &raw.blocks);
-    snapshot.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
-    Ok(snapshot)
+    let raw = replay::snapshot(recording, processes, moment, selection)?;
+    Ok(named(recording, processes, moment, &raw))
 }
 
 /// The same at a stamp, which may be later than all that the recording knows of.
@@ -39,13 +35,20 @@ pub fn take_snapshot_at(
     at: FixedMoment,
     selection: &Selection,
 ) -> Result<Snapshot> {
-    let raw: RawSnapshot = replay::snapshot_at(recording, processes, at, selection)?;
+    let raw = replay::snapshot_at(recording, processes, at, selection)?;
+    let mut snapshot = named(recording, processes, &Moment::TimeNs(at.ns), &raw);
+    if let Some(origin) = &mut snapshot.origin {
+        origin.duration_ns = origin.duration_ns.max(at.ns);
+    }
+    Ok(snapshot)
+}
+
+fn named(recording: &Recording, processes: Processes, moment: &Moment, raw: &RawSnapshot) -> Snapshot {
     let mut namer = Namer::new();
     namer.limit_frames(raw.n_frames_max);
     let mut snapshot = namer.snapshot(recording, &raw.blocks);
-    let origin = origin_at(&namer, recording, processes, &Moment::TimeNs(at.ns), &raw);
-    snapshot.origin = Some(Origin { duration_ns: origin.duration_ns.max(at.ns), ..origin });
-    Ok(snapshot)
+    snapshot.origin = Some(origin_at(&namer, recording, processes, moment, raw));
+    snapshot
 }
 
 /// The same by stack: memory is that of the stacks.
