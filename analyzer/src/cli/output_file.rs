@@ -1,18 +1,18 @@
 //! The one check before a command writes a file: it must not be the file that is being read.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::reader::file::identity;
 
 /// Asks whether writing `output` would destroy `input`, under whatever name.
 ///
 /// # Errors
 /// It is the same file.
 pub fn check_is_another(input: &Path, output: &Path) -> Result<()> {
-    let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
-    match (identity(input), identity(output)) {
+    let found = |path: &Path| fs::metadata(path).ok().map(|status| identity(&status));
+    match (found(input), found(output)) {
         (Some(input_file), Some(output_file)) if input_file == output_file => Err(Error::Usage(format!(
             "{} is the file that is read, and would be overwritten; choose another name for what is written",
             output.display()

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use tm_common::header::{GRAIN_BYTES, Header, MAGIC, VERSION};
@@ -14,7 +14,7 @@ use tm_common::segment::{HEADER_BYTES, SegmentKind};
 use super::maps::{self, MappedFile};
 use super::target::Target;
 use crate::error::{Error, Result};
-use crate::reader::file::{FileIdentity, RecordingFile, is_another};
+use crate::reader::file::{FileIdentity, RecordingFile, identity, is_another};
 use crate::reader::scan;
 
 /// The first version in which processes can be asked for something.
@@ -110,7 +110,7 @@ impl Found {
     /// A path under which this process can open the recording: its own, which errors should say, if that leads to it.
     pub fn path_to_open(&self) -> PathBuf {
         let named = PathBuf::from(&self.path);
-        let is_it = named.metadata().is_ok_and(|status| (status.dev(), status.ino()) == self.identity);
+        let is_it = named.metadata().is_ok_and(|status| identity(&status) == self.identity);
         if is_it { named } else { path_of(&self.file) }
     }
 
@@ -131,9 +131,11 @@ impl Found {
         opened.map_err(|error| {
             let is_forbidden = error.kind() == io::ErrorKind::PermissionDenied;
             let error = Error::io("write to", Path::new(&self.path), error);
+            if !is_forbidden {
+                return error;
+            }
             let pid = self.target.pid;
-            let next = format!("; run tmtool as a user who may, as process {pid} does");
-            Error::Message(format!("{error}{}", if is_forbidden { &next } else { "" }))
+            Error::Message(format!("{error}; run tmtool as a user who may, as process {pid} does"))
         })
     }
 }

@@ -139,7 +139,8 @@ pub(crate) fn is_another(path: &Path) -> Error {
     Error::Message(format!("{} {what}; it has to stay there while it is followed", path.display()))
 }
 
-fn identity(status: &Metadata) -> FileIdentity {
+/// Which file has this status.
+pub fn identity(status: &Metadata) -> FileIdentity {
     (status.dev(), status.ino())
 }
 

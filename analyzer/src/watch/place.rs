@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 
-use crate::reader::file::FileIdentity;
+use crate::reader::file::{FileIdentity, identity};
 
 /// The name of a recording that is open.
 #[derive(Clone, Debug)]
@@ -41,7 +40,7 @@ impl Place {
     /// Whether the name leads to it, if it leads to anything.
     fn is_there(&self) -> Result<bool, ErrorKind> {
         let found = fs::metadata(&self.name).map_err(|error| error.kind())?;
-        Ok((found.dev(), found.ino()) == self.identity)
+        Ok(identity(&found) == self.identity)
     }
 }
 
@@ -55,10 +54,10 @@ mod tests {
         let path = folder.path().join("a.bin");
         let name = path.display().to_string();
         fs::write(&path, "one").unwrap();
-        let found = fs::metadata(&path).unwrap();
-        let place = Place::new(&name, (found.dev(), found.ino()));
+        let found = identity(&fs::metadata(&path).unwrap());
+        let place = Place::new(&name, found);
         assert_eq!(place.note(), None);
-        assert!(Place::new("elsewhere", (found.dev(), found.ino())).note().is_none());
+        assert!(Place::new("elsewhere", found).note().is_none());
         let other = folder.path().join("b.bin");
         fs::write(&other, "two").unwrap();
         fs::rename(other, &path).unwrap();

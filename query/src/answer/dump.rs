@@ -1,10 +1,10 @@
 //! Writes what lives now to a `.snap` file.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use tm_analyzer::model::{Moment, Origin, Snapshot};
+use tm_analyzer::reader::file::identity;
 use tm_analyzer::replay::{Account, Block, Processes};
 use tm_common::ids::Stamp;
 
@@ -17,7 +17,7 @@ use crate::state::State;
 /// Nothing is traced, or the file cannot be written or is the recording.
 pub fn dump(state: &mut State, now: Stamp, path: &Path) -> Answer<()> {
     state.check_is_tracing()?;
-    let there = fs::metadata(path).map(|status| (status.dev(), status.ino()));
+    let there = fs::metadata(path).map(|status| identity(&status));
     if there.is_ok_and(|there| there == state.recording().file.identity()) {
         return Err(Failure::Failed(format!("{} is the recording; dump to another file", path.display())));
     }
