@@ -15,13 +15,17 @@ pub struct Products {
     pub tmtool: PathBuf,
 }
 
-/// The products, built if they are not up to date.
+/// The products: those in the folder `TM_PRODUCTS` if it is set, to test what was built some other way or is installed;
+/// else this tree's, built if they are not up to date.
 ///
 /// # Panics
-/// They do not build.
+/// They do not build, or are not there.
 pub fn products() -> &'static Products {
     static PRODUCTS: OnceLock<Products> = OnceLock::new();
     PRODUCTS.get_or_init(|| {
+        if let Some(folder) = std::env::var_os("TM_PRODUCTS") {
+            return products_in(&workspace().join(folder));
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args([
@@ -37,17 +41,20 @@ pub fn products() -> &'static Products {
         ]);
         let status = build.current_dir(workspace()).status().expect("cargo starts");
         assert!(status.success(), "the products do not build: {status}");
-        let release = target_folder().join("release");
-        let products = Products {
-            library: release.join("libtm.so"),
-            query_library: release.join("libtm_query.so"),
-            tmtool: release.join("tmtool"),
-        };
-        for product in [&products.library, &products.query_library, &products.tmtool] {
-            assert!(product.is_file(), "the build has not made {}", product.display());
-        }
-        products
+        products_in(&target_folder().join("release"))
     })
+}
+
+fn products_in(folder: &Path) -> Products {
+    let products = Products {
+        library: folder.join("libtm.so"),
+        query_library: folder.join("libtm_query.so"),
+        tmtool: folder.join("tmtool"),
+    };
+    for product in [&products.library, &products.query_library, &products.tmtool] {
+        assert!(product.is_file(), "{} is not there", product.display());
+    }
+    products
 }
 
 /// The workspace's root.
