@@ -9,6 +9,7 @@ pub mod file_end;
 pub mod numbers;
 pub mod pair;
 pub mod places;
+pub mod records;
 pub mod room;
 pub mod slots;
 pub mod try_lock;

@@ -13,7 +13,7 @@ use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader,
 
 use super::Recording;
 use crate::lockfree::room;
-use crate::sys::elf::Image;
+use crate::sys::image::Image;
 use crate::sys::syscall;
 
 /// A record under construction; [`Draft::commit`] makes it one.
@@ -196,8 +196,9 @@ impl Recording {
         draft.commit();
     }
 
-    /// Records a loaded object; from here on the process is in an epoch of its own.
-    pub fn add_module(&self, image: &Image, path: &[u8]) {
+    /// Records a loaded object, whose path is these parts one after the other; from here on the process is in an epoch of
+    /// its own.
+    pub fn add_module(&self, image: &Image, path: &[&[u8]]) {
         self.use_own_epoch();
         let range = image.range();
         let build_id = image.build_id();
@@ -206,7 +207,8 @@ impl Recording {
         let headers_at = size_of::<MappedModule>();
         let build_id_at = headers_at + n_headers * size_of::<MappedProgramHeader>();
         let path_at = build_id_at + build_id.len();
-        let Some(draft) = self.draft(MetadataKind::Module, path_at + path.len()) else { return };
+        let path_len: usize = path.iter().map(|part| part.len()).sum();
+        let Some(draft) = self.draft(MetadataKind::Module, path_at + path_len) else { return };
         draft.put(
             0,
             MappedModule {
@@ -217,7 +219,7 @@ impl Recording {
                 start: range.start as u64,
                 end: range.end as u64,
                 stamp: self.now().0,
-                path_len: path.len() as u32,
+                path_len: path_len as u32,
                 build_id_len: build_id.len() as u16,
                 n_program_headers: n_headers as u16,
             },
@@ -232,7 +234,11 @@ impl Recording {
             draft.put(headers_at + place * size_of::<MappedProgramHeader>(), header);
         }
         draft.put_bytes(build_id_at, build_id);
-        draft.put_bytes(path_at, path);
+        let mut at = path_at;
+        for part in path {
+            draft.put_bytes(at, part);
+            at += part.len();
+        }
         draft.commit();
     }
 

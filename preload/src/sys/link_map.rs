@@ -7,6 +7,8 @@ use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::elf::Dynamic;
+use super::image::Image;
+use super::maps::Maps;
 
 /// One loaded object: the public head of the loader's `struct link_map`, `<link.h>`.
 #[repr(C)]
@@ -91,18 +93,54 @@ pub fn initialise() {
     FIND_OBJECT.store(found.unwrap_or(0) as *mut u8, Ordering::Relaxed);
 }
 
-/// The object whose mapping holds `address`, and where it is mapped.
-pub fn object_at(address: usize) -> Option<(&'static LinkMap, core::ops::Range<usize>)> {
+/// A loaded object: what the loader knows of it, or the kernel where that cannot be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Object {
+    /// The loader's entry; `None` where only the kernel was asked.
+    pub map: Option<&'static LinkMap>,
+    /// Its first mapped address.
+    pub start: usize,
+    /// The first address behind it.
+    pub end: usize,
+    /// Where the loader has its `.eh_frame_hdr`, 0 if it has none; `None` if it was not asked.
+    pub eh_frame_header: Option<usize>,
+    /// What tells it from another one at the same address, while it is loaded: the loader's entry and its dynamic section,
+    /// or its file.
+    pub identity: (usize, usize),
+}
+
+impl Object {
+    /// Whether it is the program, which has no name in the loader's list.
+    pub fn is_program(&self) -> bool {
+        let program = LinkMap::all().next();
+        self.map.is_some_and(|map| program.is_some_and(|program| core::ptr::eq(map, program)))
+    }
+}
+
+/// The object whose mapping holds `address`.
+pub fn object_at(address: usize) -> Option<Object> {
+    match find_object() {
+        Some(function) => object_by_loader(function, address),
+        None => object_by_mappings(address),
+    }
+}
+
+/// The object of an entry of the list, which cannot be unloaded now.
+pub fn object_of(map: &'static LinkMap) -> Object {
+    let unknown =
+        Object { map: None, start: map.bias, end: usize::MAX, eh_frame_header: None, identity: (0, 0) };
+    let found = object_at(map.dynamic() as usize).unwrap_or(unknown);
+    Object { map: Some(map), ..found }
+}
+
+fn find_object() -> Option<FindObject> {
     // Relaxed: see `initialise`.
     let function = FIND_OBJECT.load(Ordering::Relaxed);
-    if function.is_null() {
-        return LinkMap::all().find_map(|map| {
-            let range = super::elf::Image::of(map, None)?.range();
-            range.contains(&address).then_some((map, range))
-        });
-    }
     // SAFETY: FIND_OBJECT holds nothing else than this function.
-    let function: FindObject = unsafe { core::mem::transmute(function) };
+    (!function.is_null()).then(|| unsafe { core::mem::transmute::<*mut u8, FindObject>(function) })
+}
+
+fn object_by_loader(function: FindObject, address: usize) -> Option<Object> {
     // SAFETY: plain data, all zeros is a value of it.
     let mut found: DlFindObject = unsafe { core::mem::zeroed() };
     // SAFETY: any address may be asked for.
@@ -110,5 +148,60 @@ pub fn object_at(address: usize) -> Option<(&'static LinkMap, core::ops::Range<u
         return None;
     }
     // SAFETY: the object is loaded; it stays so while a frame of it is on the stack.
-    unsafe { found.link_map.as_ref() }.map(|map| (map, found.map_start..found.map_end))
+    let map = unsafe { found.link_map.as_ref() }?;
+    Some(Object {
+        map: Some(map),
+        start: found.map_start,
+        end: found.map_end,
+        eh_frame_header: Some(found.eh_frame),
+        identity: (core::ptr::from_ref(map) as usize, map.dynamic() as usize),
+    })
+}
+
+/// The object at `address` by what the kernel says is mapped: C libraries before glibc 2.35 have no function that may be
+/// called here, and their list changes while it is read.
+pub fn object_by_mappings(address: usize) -> Option<Object> {
+    let maps = Maps::open()?;
+    let here = maps.at(address)?;
+    if here.file.1 == 0 {
+        return None;
+    }
+    let identity = (here.file.0 as usize, here.file.1 as usize);
+    let (mut found, mut passed) = (None, 0);
+    // Its first mapping has the beginning of the file; others may have that too, and there may be more than one copy.
+    maps.each(0, &mut |mapping| {
+        if mapping.file == here.file && mapping.offset == 0 && mapping.start >= passed {
+            let (start, end) = (mapping.start, usize::MAX);
+            let object = Object { map: None, start, end, eh_frame_header: None, identity };
+            let range = Image::by_mappings(&object, &maps).map_or(mapping.range(), |image| image.range());
+            passed = range.end;
+            found = range.contains(&address).then_some(Object { end: range.end, ..object });
+        }
+        found.is_none() && mapping.start < here.start
+    });
+    found
+}
+
+/// Asks which objects are loaded still.
+#[derive(Debug)]
+pub struct Loaded(Option<Maps>);
+
+impl Loaded {
+    /// As of now.
+    pub fn now() -> Loaded {
+        Loaded(if find_object().is_some() { None } else { Maps::open() })
+    }
+
+    /// Whether the object that begins at `start` is the one of this identity. True if that cannot be known.
+    pub fn has(&self, start: usize, identity: (usize, usize)) -> bool {
+        match (find_object(), &self.0) {
+            (Some(function), _) => {
+                object_by_loader(function, start).is_some_and(|object| object.identity == identity)
+            }
+            (None, Some(maps)) => maps
+                .at(start)
+                .is_some_and(|mapping| (mapping.file.0 as usize, mapping.file.1 as usize) == identity),
+            (None, None) => true,
+        }
+    }
 }

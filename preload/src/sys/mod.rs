@@ -4,6 +4,7 @@
 
 pub mod elf;
 pub mod files;
+pub mod image;
 pub mod link_map;
 pub mod loader;
 pub mod maps;

@@ -118,6 +118,12 @@ pub fn pwrite(fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
     unsafe { call!(SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), offset) }
 }
 
+/// `pread64`, at most `buffer.len()` bytes.
+pub fn pread(fd: i32, buffer: &mut [u8], offset: u64) -> Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    unsafe { call!(SYS_pread64, fd, buffer.as_mut_ptr(), buffer.len(), offset) }
+}
+
 /// `fallocate` of mode 0: allocates the range's blocks and makes the file at least that long.
 pub fn fallocate(fd: i32, offset: u64, len: u64) -> Result<usize> {
     // SAFETY: no memory is involved.

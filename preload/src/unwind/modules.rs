@@ -1,17 +1,14 @@
 //! The loaded objects that stacks have led into: where their unwind tables are, and that the recording names each.
 
-use core::cell::UnsafeCell;
 use core::ops::Range;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use crate::lockfree::records::Records;
 use crate::lockfree::try_lock::TryLock;
 use crate::recording::{PATH_BYTES, Recording};
-use crate::sys::elf::Image;
-use crate::sys::link_map::{self, LinkMap};
-use crate::sys::{pages, process};
-
-/// How many objects are remembered. One more is looked up at each miss, and recorded again: slower, not wrong.
-const MODULES_MAX: usize = 4096;
+use crate::sys::image::Image;
+use crate::sys::link_map::{self, LinkMap, Loaded, Object};
+use crate::sys::maps::Maps;
+use crate::sys::{pages, process, syscall};
 
 /// Where a module is and where its unwind tables are.
 #[derive(Clone, Copy, Debug)]
@@ -20,19 +17,29 @@ pub struct Module {
     pub start: usize,
     /// The first address behind it.
     pub end: usize,
-    /// The address of `.eh_frame_hdr`, 0 if it has none.
+    /// The address of `.eh_frame_hdr`, 0 if it has none that can be read.
     pub eh_frame_header: usize,
     /// What can be read around it: a module's segments may have holes between them.
     tables: (usize, usize),
-    map: *const LinkMap,
-    dynamic: usize,
+    /// See [`Object::identity`].
+    identity: (usize, usize),
 }
 
+const WORDS: usize = 7;
+
 impl Module {
+    fn to_words(self) -> [usize; WORDS] {
+        let ((first, last), (one, other)) = (self.tables, self.identity);
+        [self.start, self.end, self.eh_frame_header, first, last, one, other]
+    }
+
+    fn from_words([start, end, eh_frame_header, first, last, one, other]: [usize; WORDS]) -> Module {
+        Module { start, end, eh_frame_header, tables: (first, last), identity: (one, other) }
+    }
+
     /// Whether it is what is loaded at its addresses now. The loader may use a `LinkMap` again.
-    fn is_loaded(&self) -> bool {
-        link_map::object_at(self.start)
-            .is_some_and(|(map, _)| core::ptr::eq(map, self.map) && map.dynamic() as usize == self.dynamic)
+    fn is_among(&self, loaded: &Loaded) -> bool {
+        loaded.has(self.start, self.identity)
     }
 
     /// Where its unwind tables may be read.
@@ -46,96 +53,60 @@ impl Module {
     }
 }
 
-const READY: u32 = 1;
-const GONE: u32 = 2;
-
-#[derive(Debug)]
-struct Place {
-    state: AtomicU32,
-    module: UnsafeCell<Module>,
-}
-
-/// The table, append-only. A place is written once, before its state says so.
+/// The table.
 #[derive(Debug)]
 pub struct Modules {
-    /// [`MODULES_MAX`] places in memory of their own; null before the start.
-    places: AtomicPtr<Place>,
-    count: AtomicU32,
+    known: Records<WORDS>,
     adding: TryLock,
 }
-
-// SAFETY: a place's module is written by the thread that holds `adding`, before `state` is READY; others read it then.
-unsafe impl Sync for Modules {}
 
 impl Modules {
     /// None known.
     pub const fn new() -> Modules {
-        Modules {
-            places: AtomicPtr::new(core::ptr::null_mut()),
-            count: AtomicU32::new(0),
-            adding: TryLock::new(),
-        }
+        Modules { known: Records::new(), adding: TryLock::new() }
     }
 
-    fn place(&self, index: usize) -> Option<&Place> {
-        // Acquire: receives the memory.
-        let places = self.places.load(Ordering::Acquire);
-        // SAFETY: inside the table, which is never unmapped and for which all zeros is a place that is not READY.
-        (index < MODULES_MAX && !places.is_null()).then(|| unsafe { &*places.add(index) })
-    }
-
-    fn known(&self) -> impl Iterator<Item = (&Place, Module)> {
-        // Acquire: receives the places up to the count.
-        let count = self.count.load(Ordering::Acquire) as usize;
-        let places = (0..count).map_while(|index| self.place(index));
-        let ready = places.filter(|place| place.state.load(Ordering::Acquire) == READY);
-        // SAFETY: READY places are not written any more.
-        ready.map(|place| (place, unsafe { *place.module.get() }))
+    fn known(&self) -> impl Iterator<Item = Module> {
+        self.known.all().map(|(_, words)| Module::from_words(words))
     }
 
     /// Whether `address` is in a module that is not loaded any more: the C library unloads some without `dlclose`.
     #[cold]
     pub fn is_stale(&self, address: usize) -> bool {
-        self.known().any(|(_, module)| module.range().contains(&address) && !module.is_loaded())
+        self.known().any(|module| module.range().contains(&address) && !module.is_among(&Loaded::now()))
     }
 
     /// The module that holds `address`, which must be code that is on the stack or else cannot be unloaded now.
     #[cold]
     #[inline(never)]
     pub fn find(&self, recording: &Recording, address: usize) -> Option<Module> {
-        if let Some((_, module)) = self.known().find(|(_, module)| module.range().contains(&address)) {
+        if let Some(module) = self.known().find(|module| module.range().contains(&address)) {
             return Some(module);
         }
-        let (map, range) = link_map::object_at(address)?;
-        let (module, image) = describe(map, Some(range.start))?;
-        self.add(recording, module, &image);
+        let object = link_map::object_at(address)?;
+        let (module, image) = describe(&object)?;
+        self.add(recording, module, &image, &object);
         module.range().contains(&address).then_some(module)
     }
 
     /// Learns of everything that is loaded. Called at start, when no other thread can unload anything.
     pub fn learn_all(&self, recording: &Recording) {
-        // Release: publishes the memory.
-        self.places.store(pages::zeroed(MODULES_MAX), Ordering::Release);
         for map in LinkMap::all() {
-            let start = link_map::object_at(map.dynamic() as usize).map(|(_, range)| range.start);
-            if let Some((module, image)) = describe(map, start) {
-                self.add(recording, module, &image);
+            let object = link_map::object_of(map);
+            if let Some((module, image)) = describe(&object) {
+                self.add(recording, module, &image, &object);
             }
         }
     }
 
     /// Remembers and records a module, unless another thread is adding one: then the next miss will.
-    fn add(&self, recording: &Recording, module: Module, image: &Image) {
+    fn add(&self, recording: &Recording, module: Module, image: &Image, object: &Object) {
         let Some(_held) = self.adding.take() else { return };
-        let is_new = !self.known().any(|(_, known)| known.start == module.start);
-        let count = self.count.load(Ordering::Relaxed);
-        if let Some(place) = self.place(count as usize).filter(|_| is_new) {
-            // SAFETY: a place beyond the count is nobody else's while we hold the lock.
-            unsafe { *place.module.get() = module };
-            // Release: publishes the module.
-            place.state.store(READY, Ordering::Release);
-            self.count.store(count + 1, Ordering::Release);
-            record(recording, module, image);
+        let is_new = !self.known().any(|known| known.start == module.start);
+        // Without memory for it, it is looked up and recorded at each miss: slower, not wrong.
+        if is_new {
+            self.known.add(module.to_words());
+            record(recording, image, object);
         }
     }
 
@@ -145,10 +116,10 @@ impl Modules {
     #[inline(never)]
     pub fn forget_unloaded(&self, recording: &Recording) -> bool {
         let mut begun = false;
-        for (place, module) in self.known() {
-            let still =
-                link_map::object_at(module.start).is_some_and(|(map, _)| core::ptr::eq(map, module.map));
-            if still {
+        let loaded = Loaded::now();
+        for (key, words) in self.known.all() {
+            let module = Module::from_words(words);
+            if module.is_among(&loaded) {
                 continue;
             }
             if !begun {
@@ -156,8 +127,8 @@ impl Modules {
                 recording.add_epoch(previous);
                 begun = true;
             }
-            // Release: whoever sees the place gone sees the new epoch.
-            if place.state.swap(GONE, Ordering::Release) == READY {
+            // Whoever sees the place free sees the new epoch.
+            if self.known.remove(key) {
                 recording.add_module_gone(module.start);
             }
         }
@@ -171,8 +142,8 @@ impl Modules {
 }
 
 #[inline(never)]
-fn describe(map: &'static LinkMap, start: Option<usize>) -> Option<(Module, Image)> {
-    let image = Image::of(map, start)?;
+fn describe(object: &Object) -> Option<(Module, Image)> {
+    let image = Image::of(object)?;
     let range = image.range();
     let eh_frame_header = image.eh_frame_header().unwrap_or(0);
     let tables = image.readable_around(eh_frame_header);
@@ -181,19 +152,19 @@ fn describe(map: &'static LinkMap, start: Option<usize>) -> Option<(Module, Imag
         end: range.end,
         eh_frame_header,
         tables: (tables.start, tables.end),
-        map: core::ptr::from_ref(map),
-        dynamic: map.dynamic() as usize,
+        identity: object.identity,
     };
     Some((module, image))
 }
 
 /// Writes the module's metadata. The program itself has no name in the loader's list.
 #[cold]
-fn record(recording: &Recording, module: Module, image: &Image) {
-    // SAFETY: the object is loaded.
-    match unsafe { &*module.map }.name().to_bytes() {
-        b"" => record_program(recording, image),
-        name => recording.add_module(image, name),
+fn record(recording: &Recording, image: &Image, object: &Object) {
+    let name = object.map.map_or(&[][..], |map| map.name().to_bytes());
+    match name {
+        _ if object.is_program() => record_program(recording, image),
+        [b'/', ..] => recording.add_module(image, &[name]),
+        name => record_by_mapping(recording, image, object, name),
     }
 }
 
@@ -201,5 +172,28 @@ fn record(recording: &Recording, module: Module, image: &Image) {
 #[cold]
 #[inline(never)]
 fn record_program(recording: &Recording, image: &Image) {
-    recording.add_module(image, process::executable::<PATH_BYTES>().as_bytes());
+    recording.add_module(image, &[process::executable::<PATH_BYTES>().as_bytes()]);
+}
+
+/// Writes the metadata of a module whose name is no absolute path: one that was opened as `./plugins/x.so` is to be found
+/// from any folder later. Its path is that of its file; where `/proc` is missing, the name from the working directory. The
+/// kernel's own (`linux-vdso.so.1`) has no path.
+#[cold]
+#[inline(never)]
+fn record_by_mapping(recording: &Recording, image: &Image, object: &Object, name: &[u8]) {
+    let buffers: *mut [[u8; PATH_BYTES]; 2] = pages::zeroed(1);
+    // SAFETY: fresh memory of ours, or null.
+    let Some([path, folder]) = (unsafe { buffers.as_mut() }) else {
+        return recording.add_module(image, &[name]);
+    };
+    let folder_len = syscall::getcwd(folder).unwrap_or(0);
+    let folder = folder.get(..folder_len).filter(|_| name.contains(&b'/'));
+    let by_kernel = Maps::open().map_or(&[][..], |maps| maps.path_at(object.start, path));
+    match (by_kernel, folder) {
+        ([_, ..], _) => recording.add_module(image, &[by_kernel]),
+        (_, Some(folder)) => recording.add_module(image, &[folder, b"/", name]),
+        (_, None) => recording.add_module(image, &[name]),
+    }
+    // SAFETY: made above, and not used any more.
+    unsafe { syscall::munmap(buffers.cast(), size_of::<[[u8; PATH_BYTES]; 2]>()) };
 }
