@@ -86,6 +86,7 @@ pub fn gather(path: &Path) -> Result<Info> {
         self_checks: header.self_checks,
         self_check_differences: header.self_check_differences,
         problems: problems.map(ToString::to_string).collect(),
+        notes: recording.note_sentences().collect(),
         segments: SegmentInfo {
             events: recording.segment_counts.events,
             stacks: recording.segment_counts.stacks,

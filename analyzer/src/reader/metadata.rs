@@ -9,6 +9,7 @@ use tm_common::metadata::{Ending, Metadata, NameKind, Records, TextKind};
 use super::Recording;
 use super::commands::{self, Command};
 use super::modules::{Module, Modules};
+use super::notes::Note;
 
 /// A process of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,8 @@ pub struct Tables {
     pub tags: Vec<(TagIndex, String)>,
     /// Address spaces, by number.
     pub spaces: Vec<(Space, Domain, String)>,
+    /// What the recorder noticed, each once.
+    pub notes: Vec<Note>,
     /// First epochs and whose they are, by epoch.
     pub epochs: Vec<(Epoch, ProcessIndex)>,
 }
@@ -155,6 +158,12 @@ impl TablesBuilder {
             }
             Metadata::Command { kind: None, .. } => {}
             Metadata::Name { kind, number, value, name, .. } => self.name(kind, number, value, name),
+            Metadata::Note { process, reason, text } => {
+                let note = Note { reason, process, text: String::from_utf8_lossy(text).into_owned() };
+                if let Err(place) = self.tables.notes.binary_search(&note) {
+                    self.tables.notes.insert(place, note);
+                }
+            }
         }
     }
 
@@ -303,6 +312,7 @@ impl TablesBuilder {
         swap(&mut tables.commands, &mut recording.commands);
         swap(&mut tables.tags, &mut recording.tags);
         swap(&mut tables.spaces, &mut recording.spaces);
+        swap(&mut tables.notes, &mut recording.notes);
         swap(&mut tables.epochs, &mut recording.epochs);
     }
 }

@@ -19,6 +19,7 @@ pub mod file;
 pub mod headers;
 pub mod metadata;
 pub mod modules;
+pub mod notes;
 pub mod origins;
 pub mod problem;
 pub mod scan;
@@ -39,6 +40,7 @@ pub(crate) use metadata::TablesBuilder;
 pub use metadata::{Process, Thread};
 pub use modules::Module;
 use modules::Modules;
+pub use notes::Note;
 pub use origins::{Origin, Origins};
 pub use problem::Problem;
 use scan::SegmentCounts;
@@ -69,6 +71,8 @@ pub struct Recording {
     pub tags: Vec<(TagIndex, String)>,
     /// The address spaces that the program named or numbered, by number.
     pub spaces: Vec<(Space, Domain, String)>,
+    /// What the recorder noticed that every report must say, by reason.
+    pub notes: Vec<Note>,
     /// Who made events; filled as they are decoded.
     pub origins: Arc<Origins>,
     /// The events, by process and ring.
@@ -140,6 +144,7 @@ impl Recording {
             commands: Vec::new(),
             tags: Vec::new(),
             spaces: Vec::new(),
+            notes: Vec::new(),
             origins: Arc::default(),
             streams: Vec::new(),
             problems: Vec::new(),

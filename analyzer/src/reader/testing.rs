@@ -157,6 +157,13 @@ impl RecordingBuilder {
         self.record(MetadataKind::Name, &body);
     }
 
+    /// Something that the recorder noticed.
+    pub fn note(&mut self, process: u32, reason: u32, text: &str) {
+        let mut body = words32(&[process, reason, text.len() as u32, 0]);
+        body.extend_from_slice(text.as_bytes());
+        self.record(MetadataKind::Note, &body);
+    }
+
     /// The bytes of all metadata so far, which are taken out.
     pub fn take_metadata(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.metadata)

@@ -80,6 +80,8 @@ pub struct Info {
     pub self_check_differences: u64,
     /// What is missing or damaged, one sentence each.
     pub problems: Vec<String>,
+    /// What is not in the recording and could not be, and other things to know, one sentence each.
+    pub notes: Vec<String>,
     /// The processes by number.
     pub process_list: Vec<ProcessInfo>,
     /// The threads by number.
@@ -208,6 +210,9 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     }
     for lost in &info.lost_by_reason {
         writeln!(out, "  {} events are lost because {}.", lost.events, lost.reason)?;
+    }
+    for note in &info.notes {
+        writeln!(out, "  Note: {}", printable(note))?;
     }
     writeln!(out)?;
     writeln!(out, "program        {}", printable(&info.program))?;

@@ -143,7 +143,11 @@ impl Namer {
             pid: process.map_or(recording.header.pid, |process| process.pid),
             duration_ns: recording.duration_ns(),
             lost_events: recording.header.lost_events(),
-            notes: problems.chain(processes_note(recording, processes)).chain(symbol_problems).collect(),
+            notes: problems
+                .chain(recording.note_sentences())
+                .chain(processes_note(recording, processes))
+                .chain(symbol_problems)
+                .collect(),
             ..Origin::default()
         }
     }

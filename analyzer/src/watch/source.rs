@@ -220,7 +220,8 @@ impl Source {
         });
         let problems = self.follower.problems().iter().map(ToString::to_string).collect::<Vec<_>>();
         let names = self.names.problems().iter().cloned();
-        self.place.note().into_iter().chain(problems).chain(others).chain(names).collect()
+        let noticed = recording.note_sentences();
+        self.place.note().into_iter().chain(problems).chain(noticed).chain(others).chain(names).collect()
     }
 
     /// When the process ended, if it could say so.

@@ -34,6 +34,7 @@ pub enum MetadataKind {
     Epoch = 6,
     Command = 7,
     Name = 8,
+    Note = 9,
 }
 
 /// What a text says of its process.
@@ -143,6 +144,45 @@ pub enum NameKind {
     /// A [`crate::ids::Space`]; its value is the [`crate::ids::Domain`]. The text may be empty.
     Space = 2,
 }
+
+/// What a recorder has noticed that every report must say. Of a number that a reader does not know, it says the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum NoteReason {
+    /// The process executed the program of this path, which is static: no library can be preloaded into it.
+    ExecutedStatic = 1,
+    /// The process executed the program of this path, whose dynamic loader is not glibc's.
+    ExecutedForeign = 2,
+    /// The process executed the program of this path, which gains rights by that: its loader drops preloaded libraries.
+    ExecutedPrivileged = 3,
+    /// The library of this path was loaded into a namespace of its own (`dlmopen`), which has its own C library.
+    OwnNamespace = 4,
+    /// The library of this path defines an allocator's own functions and was loaded too late for us to stand before them.
+    LateAllocator = 5,
+    /// The library of this path was opened with `RTLD_DEEPBIND`, and its calls could not be led to us.
+    DeepBind = 6,
+}
+
+impl NoteReason {
+    /// All of them.
+    pub const ALL: [NoteReason; 6] = [
+        NoteReason::ExecutedStatic,
+        NoteReason::ExecutedForeign,
+        NoteReason::ExecutedPrivileged,
+        NoteReason::OwnNamespace,
+        NoteReason::LateAllocator,
+        NoteReason::DeepBind,
+    ];
+
+    /// The reason with number `id`.
+    #[must_use]
+    pub fn from_id(id: u32) -> Option<NoteReason> {
+        NoteReason::ALL.into_iter().find(|&reason| reason as u32 == id)
+    }
+}
+
+/// The longest text of a note that is kept, in bytes: the longest path.
+pub const NOTE_BYTES_MAX: usize = 4096;
 
 /// The longest name that is kept, in bytes.
 pub const NAME_BYTES_MAX: usize = 255;
@@ -284,6 +324,22 @@ pub struct MappedName {
     pub reserved: u32,
 }
 
+/// Something that every report must say; its text follows.
+#[repr(C)]
+#[derive(Debug)]
+pub struct MappedNote {
+    /// See [`word`].
+    pub word: AtomicU64,
+    /// Who noticed it.
+    pub process: u32,
+    /// A [`NoteReason`].
+    pub reason: u32,
+    /// The length of the text in bytes.
+    pub len: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
 /// From here on addresses may mean something else.
 #[repr(C)]
 #[derive(Debug)]
@@ -311,3 +367,4 @@ const _: () = assert!(size_of::<MappedModuleGone>() == 32);
 const _: () = assert!(size_of::<MappedEpoch>() == 32);
 const _: () = assert!(size_of::<MappedCommand>() == 40);
 const _: () = assert!(size_of::<MappedName>() == 32);
+const _: () = assert!(size_of::<MappedNote>() == 24);

@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 
 use super::{
-    CommandKind, Ending, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName,
+    CommandKind, Ending, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName, MappedNote,
     MappedProcess, MappedProgramHeader, MappedText, MappedThread, NameKind, OUTSIDE, PENDING, TextKind,
     WORD_BYTES,
 };
@@ -70,6 +70,12 @@ pub enum Metadata<'a> {
         number: u32,
         value: u32,
         name: &'a [u8],
+    },
+    Note {
+        process: ProcessIndex,
+        /// A [`super::NoteReason`], or one that a later version added.
+        reason: u32,
+        text: &'a [u8],
     },
 }
 
@@ -199,6 +205,7 @@ fn parse(kind: u16, record: &[u8]) -> Result<Option<Metadata<'_>>, DecodeError> 
         },
         7 => parse_command(record)?,
         8 => parse_name(record)?,
+        9 => parse_note(record)?,
         _ => return Ok(None),
     }))
 }
@@ -269,6 +276,15 @@ fn parse_name(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
     })
 }
 
+fn parse_note(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
+    let len = u32_at(record, offset_of!(MappedNote, len))? as usize;
+    Ok(Metadata::Note {
+        process: ProcessIndex(u32_at(record, offset_of!(MappedNote, process))?),
+        reason: u32_at(record, offset_of!(MappedNote, reason))?,
+        text: slice(record, size_of::<MappedNote>(), len)?,
+    })
+}
+
 fn parse_module(record: &[u8]) -> Result<Module<'_>, DecodeError> {
     let n_headers = usize::from(u16_at(record, offset_of!(MappedModule, n_program_headers))?);
     let build_id_len = usize::from(u16_at(record, offset_of!(MappedModule, build_id_len))?);
@@ -331,6 +347,18 @@ mod tests {
         assert_eq!(found, [Ok(expected)]);
         // Behind 24 bytes of nothing and a record of 32.
         assert_eq!(Records::new(&bytes).next_with_place(), Some((56, Ok(expected))));
+    }
+
+    #[test]
+    fn a_note_of_a_later_version_is_read_too() {
+        let body =
+            [2u32, 77, 3, 0].iter().flat_map(|word| word.to_le_bytes()).chain(*b"why").collect::<Vec<u8>>();
+        let bytes = record(MetadataKind::Note as u16, &body);
+        let expected = Metadata::Note { process: ProcessIndex(2), reason: 77, text: b"why" };
+        assert_eq!(Records::new(&bytes).collect::<Vec<_>>(), [Ok(expected)]);
+        let mut longer = bytes.clone();
+        longer[16] = 200;
+        assert_eq!(Records::new(&longer).next(), Some(Err(DecodeError::Truncated)));
     }
 
     #[test]

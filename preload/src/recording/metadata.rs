@@ -6,8 +6,9 @@ use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Epoch, ProcessIndex, RingIndex, Stamp, ThreadIndex};
 use tm_common::metadata::{
     BUILD_ID_BYTES_MAX, CommandKind, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName,
-    MappedProcess, MappedProgramHeader, MappedText, MappedThread, MetadataKind, NAME_BYTES_MAX, NameKind,
-    PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind, WORD_BYTES, word,
+    MappedNote, MappedProcess, MappedProgramHeader, MappedText, MappedThread, MetadataKind, NAME_BYTES_MAX,
+    NOTE_BYTES_MAX, NameKind, NoteReason, PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind, WORD_BYTES,
+    word,
 };
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
@@ -177,6 +178,17 @@ impl Recording {
         draft.put_bytes(header_len, name);
         draft.commit();
         Some(())
+    }
+
+    /// Records something that every report must say, its text cut at [`NOTE_BYTES_MAX`].
+    pub fn add_note(&self, reason: NoteReason, text: &[u8]) {
+        let text = text.get(..NOTE_BYTES_MAX).unwrap_or(text);
+        let header_len = size_of::<MappedNote>();
+        let Some(draft) = self.draft(MetadataKind::Note, header_len + text.len()) else { return };
+        let (process, reason, len) = (self.process().0, reason as u32, text.len() as u32);
+        draft.put(0, MappedNote { word: draft.pending(), process, reason, len, reserved: 0 });
+        draft.put_bytes(header_len, text);
+        draft.commit();
     }
 
     /// Records a text of the process, cut at [`TEXT_BYTES_MAX`]. The parts follow each other.

@@ -1,0 +1,85 @@
+//! What the recorder noticed that every report must say: folded to one sentence a reason.
+
+use tm_common::ids::ProcessIndex;
+use tm_common::metadata::NoteReason;
+
+use super::Recording;
+
+/// One thing that was noticed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// A [`NoteReason`], or one that a later version added.
+    pub reason: u32,
+    /// By whom.
+    pub process: ProcessIndex,
+    /// What it is about, mostly a path.
+    pub text: String,
+}
+
+/// How many texts a sentence names.
+const N_NAMED_MAX: usize = 3;
+
+/// What a sentence says before it names what it is about.
+fn lead(reason: NoteReason) -> &'static str {
+    match reason {
+        NoteReason::ExecutedStatic => "Executed programs that are static cannot be recorded",
+        NoteReason::ExecutedForeign => "Executed programs of another C library than glibc cannot be recorded",
+        NoteReason::ExecutedPrivileged => "Executed programs that gain rights cannot be recorded",
+        NoteReason::OwnNamespace => {
+            "Libraries in a namespace of their own (dlmopen) have their own C library, and their blocks are not recorded"
+        }
+        NoteReason::LateAllocator => {
+            "Allocators that were loaded after the start: blocks of their own functions are not recorded (LD_PRELOAD them, \
+             behind libtm.so)"
+        }
+        NoteReason::DeepBind => {
+            "Libraries opened with RTLD_DEEPBIND: some of their calls are not recorded, and blocks may look leaked"
+        }
+    }
+}
+
+impl Recording {
+    /// What was noticed by any process, one sentence a reason.
+    pub fn note_sentences(&self) -> impl Iterator<Item = String> {
+        self.notes.chunk_by(|one, other| one.reason == other.reason).map(sentence)
+    }
+}
+
+/// The sentence on notes of one reason.
+fn sentence(notes: &[Note]) -> String {
+    let mut texts: Vec<&str> = notes.iter().map(|note| note.text.as_str()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let reason = notes.first().map_or(0, |note| note.reason);
+    let lead = NoteReason::from_id(reason).map_or_else(
+        || format!("The recorder noticed something that this tmtool does not know (reason {reason})"),
+        |reason| lead(reason).to_owned(),
+    );
+    let n_more = texts.len().saturating_sub(N_NAMED_MAX);
+    texts.truncate(N_NAMED_MAX);
+    let more = if n_more > 0 { format!(" and {n_more} more") } else { String::new() };
+    format!("{lead}: {}{more}.", texts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reader::testing::RecordingBuilder;
+
+    #[test]
+    fn there_is_one_sentence_a_reason() {
+        let mut builder = RecordingBuilder::with_process();
+        builder.process(Some(0), 10, None);
+        for (process, text) in [(1, "/e"), (0, "/b"), (1, "/a"), (0, "/a"), (0, "/c"), (0, "/d")] {
+            builder.note(process, NoteReason::ExecutedStatic as u32, text);
+        }
+        builder.note(0, 999, "of later");
+        let recording = Recording::open(builder.file().path()).expect("it is valid");
+        let later = "The recorder noticed something that this tmtool does not know (reason 999): of later.";
+        let executed = "Executed programs that are static cannot be recorded: /a, ";
+        assert_eq!(
+            recording.note_sentences().collect::<Vec<_>>(),
+            [format!("{executed}/b, /c and 2 more."), later.to_owned()]
+        );
+    }
+}
