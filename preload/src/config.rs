@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use tm_common::settings::{self, Setting};
 
+use crate::sys::complaints::Complaints;
 use crate::sys::message::Message;
 use crate::sys::process::InitialStack;
 use crate::sys::text::parse_number;
@@ -43,7 +44,7 @@ impl Config {
     };
 
     /// Reads the environment. Whatever is wrong is said in one line and left at its default.
-    pub fn read(stack: InitialStack) -> Config {
+    pub fn read(stack: InitialStack, complaints: &mut Complaints) -> Config {
         let mut config = Config::DEFAULT;
         for entry in stack.environment() {
             let Some(name_len) = entry.to_bytes().iter().position(|&byte| byte == b'=') else { continue };
@@ -55,8 +56,10 @@ impl Config {
             let Some(value) = value.filter(|_| name.starts_with(b"TM_")) else { continue };
             match settings::ALL.iter().find(|setting| setting.name.as_bytes() == name) {
                 Some(setting) if config.set(setting, value) => {}
-                Some(setting) => bad_value(setting, value),
-                None => Message::start("unknown setting ").bytes(name).text(" is ignored").say(),
+                Some(setting) => complaints.say(bad_value(setting, value)),
+                None => {
+                    complaints.say(Message::start("unknown setting ").bytes(name).text(" is ignored"));
+                }
             }
         }
         config
@@ -119,9 +122,9 @@ fn read_flag(text: &[u8], flag: &mut bool) -> bool {
     true
 }
 
-fn bad_value(setting: &Setting, value: &CStr) {
+fn bad_value(setting: &Setting, value: &CStr) -> Message {
     let message = Message::start(setting.name).text("=").bytes(value.to_bytes());
-    message.text(" is not valid (").text(setting.values).text("); using ").text(setting.default).say();
+    message.text(" is not valid (").text(setting.values).text("); using ").text(setting.default)
 }
 
 #[cfg(test)]

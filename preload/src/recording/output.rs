@@ -70,8 +70,9 @@ pub fn expand(template: &CStr, working_directory: &[u8], names: Names<'_>) -> Pa
 impl Recording {
     /// Creates the file that `path` names and makes it the recording of this process.
     ///
-    /// A recording of an earlier run is replaced; one of this run is not: the name gets the pid appended. The file gets
-    /// its name when it is a recording, so that processes which start at once never take each other's for an old one.
+    /// A recording of an earlier run is replaced; one of this run is not: the name gets the pid or a number appended. The
+    /// file gets its name when it is a recording, so that processes which start at once never take each other's for an
+    /// old one.
     pub fn create(&self, path: &mut Path, config: &Config) -> Result<(), CreateRefused> {
         let fresh = beside(path, b".new");
         if fresh.is_cut() {
@@ -196,8 +197,34 @@ fn open_new(path: &Path, config: &Config) -> Result<i32, CreateRefused> {
     }
 }
 
-/// How many names are tried: each program that a process becomes by `exec` appends its pid once more.
-const NAMES_TRIED: usize = 16;
+/// How many names are tried: each program of one name that a process becomes by `exec` takes another one.
+const NAMES_TRIED: u64 = 1000;
+
+/// The `n`-th name for the file: that of the template; then with the pid, unless the template has it in it; then with
+/// `.2`, `.3` and so on.
+fn nth_name(first: &Path, n: u64, has_pid: bool) -> Path {
+    let mut name = first.clone();
+    let mut number = n;
+    if n > 0 && !has_pid {
+        name.push(b".").push_number(u64::from(syscall::getpid()));
+        number -= 1;
+    }
+    if number > 0 {
+        name.push(b".").push_number(number + 1);
+    }
+    name
+}
+
+/// Whether names by `template` differ from process to process.
+fn has_pid(template: &CStr) -> bool {
+    let mut bytes = template.to_bytes().iter();
+    while let Some(byte) = bytes.next() {
+        if *byte == b'%' && bytes.next() == Some(&b'p') {
+            return true;
+        }
+    }
+    false
+}
 
 /// A name in the same folder that no other process uses.
 fn beside(path: &Path, suffix: &[u8]) -> Path {
@@ -208,7 +235,13 @@ fn beside(path: &Path, suffix: &[u8]) -> Path {
 
 /// Gives `fresh` the name `path`, or one like it. Never takes a name from a file that is not an old recording.
 fn give_name(fresh: &Path, path: &mut Path, config: &Config) -> Result<(), CreateRefused> {
-    for _ in 0..NAMES_TRIED {
+    let (first, has_pid) = (path.clone(), has_pid(config.out));
+    let mut n = 0;
+    while n < NAMES_TRIED {
+        *path = nth_name(&first, n, has_pid);
+        if path.is_cut() {
+            return Err(CreateRefused::System(Errno(libc::ENAMETOOLONG)));
+        }
         match rename_to_new(fresh, path) {
             Err(Errno(libc::EEXIST)) => {}
             other => return other.map_err(CreateRefused::System),
@@ -216,9 +249,9 @@ fn give_name(fresh: &Path, path: &mut Path, config: &Config) -> Result<(), Creat
         match judge(path, config) {
             Standing::Gone => {}
             Standing::Replaceable { identity } => remove_if(path, identity).map_err(CreateRefused::System)?,
-            Standing::OfThisRun => {
-                path.push(b".").push_number(u64::from(syscall::getpid()));
-            }
+            Standing::OfThisRun => n += 1,
+            // Of a name that the user did not give, the next one is as good.
+            Standing::NotOurs | Standing::Blank if n > 0 => n += 1,
             Standing::NotOurs | Standing::Blank => return Err(CreateRefused::NotOurs),
             Standing::Unreadable(error) => return Err(CreateRefused::System(error)),
         }
@@ -321,5 +354,23 @@ mod tests {
         assert_eq!(expand(c"tm.%e.%p.bin"), b"/home/u/tm.prog.42.bin");
         assert_eq!(expand(c"/var/%h/%t-100%%"), b"/var/box/1700000000-100%");
         assert_eq!(expand(c"a%xb%"), b"/home/u/a%xb%");
+    }
+
+    #[test]
+    fn no_name_has_the_pid_twice() {
+        let names = |template: &CStr| {
+            let mut first = Path::EMPTY;
+            first.push(b"x");
+            let name = |n| {
+                let name = nth_name(&first, n, has_pid(template));
+                std::string::String::from_utf8_lossy(name.as_bytes()).into_owned()
+            };
+            [0, 1, 2, 3].map(name)
+        };
+        let pid = syscall::getpid();
+        assert_eq!(names(c"%e.%p"), ["x", "x.2", "x.3", "x.4"].map(std::string::String::from));
+        let expected =
+            ["x".into(), std::format!("x.{pid}"), std::format!("x.{pid}.2"), std::format!("x.{pid}.3")];
+        assert_eq!(names(c"%%p"), expected);
     }
 }

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::real;
 use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
+use crate::sys::complaints::Complaints;
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::{self, Message};
 use crate::sys::process::{self, InitialStack};
@@ -26,8 +27,9 @@ pub fn start(session: &Session) -> bool {
     real::resolve();
     withdraw::withdraw_cxx_unless_needed();
     let stack = InitialStack::current();
-    let config = Config::read(stack);
-    let ready = !config.disabled && begin(session, stack, &config);
+    let mut complaints = Complaints::of(stack);
+    let config = Config::read(stack, &mut complaints);
+    let ready = !config.disabled && begin(session, stack, &config, &mut complaints);
     if !config.follow {
         leave_executed_programs_alone(stack);
     }
@@ -69,7 +71,7 @@ impl Program {
     }
 }
 
-fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
+fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &mut Complaints) -> bool {
     link_map::initialise();
     let program = Program::of_this_process();
     loader::remember(program.working_directory.as_bytes());
@@ -85,7 +87,7 @@ fn begin(session: &Session, stack: InitialStack, config: &Config) -> bool {
         return false;
     };
     if let Err(error) = session.recording.create(&mut path, config) {
-        explain(path.as_bytes(), &error);
+        complaints.say(explain(path.as_bytes(), &error));
         return false;
     }
     // Relaxed: all of this is published by the control word, last of all.
@@ -151,16 +153,16 @@ fn warn_of_own_malloc(program: &[u8]) {
     }
 }
 
-fn explain(path: &[u8], error: &CreateRefused) {
+fn explain(path: &[u8], error: &CreateRefused) -> Message {
     match error {
         CreateRefused::NotOurs => {
             let message =
                 Message::start("").bytes(path).text(" exists and is not a tm recording; it was left");
-            message.text(" alone and nothing is recorded: remove it or set TM_OUT to another path").say();
+            message.text(" alone and nothing is recorded: remove it or set TM_OUT to another path")
         }
         CreateRefused::System(error) => {
             let message = Message::start("cannot create ").bytes(path).text(": ").error(*error);
-            message.text("; nothing is recorded: set TM_OUT to a path that can be written").say();
+            message.text("; nothing is recorded: set TM_OUT to a path that can be written")
         }
     }
 }

@@ -58,6 +58,19 @@ impl InitialStack {
         })
     }
 
+    /// Puts `entry` in the place of the environment's entry of the variable `name`, for the program and those that it
+    /// executes; false if there is none.
+    pub fn replace(self, name: &str, entry: &'static CStr) -> bool {
+        let is_of = |old: &CStr| {
+            old.to_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
+        };
+        let Some(place) = self.environment().position(is_of) else { return false };
+        // SAFETY: envp follows the NULL of argv and has this entry; it is writable memory of the process, and no other
+        // thread runs yet.
+        unsafe { *self.argv.cast_mut().add(self.argc + 1 + place) = entry.as_ptr() };
+        true
+    }
+
     /// A value of the auxiliary vector, see getauxval(3).
     pub fn auxiliary(self, key: u64) -> Option<usize> {
         let n_variables = self.environment().count();
