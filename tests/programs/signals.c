@@ -5,12 +5,10 @@
 // pushes, so that many of the interrupted instructions are between a call and the next stable frame.
 #define _GNU_SOURCE
 #include "noted.h"
+#include "ticks.h"
 
-#include <signal.h>
 #include <string.h>
-#include <sys/time.h>
 
-static volatile sig_atomic_t n_ticks;
 enum { TICKS = 60 };
 
 __attribute__((noinline)) static void in_the_handler(const char *name) { NOTED(name, 16); }
@@ -21,7 +19,7 @@ static void on_raise(int signal) {
 }
 static void on_tick(int signal) {
     (void)signal;
-    if (n_ticks++ < TICKS)
+    if (ticked_in_call())
         CALL(in_the_handler("tick"));
 }
 
@@ -40,8 +38,14 @@ __attribute__((noinline)) static long over_aligned(long a) {
 }
 
 __attribute__((noinline)) static void spins(void) {
-    while (n_ticks < TICKS)
-        sink[0] += many_registers(1, 2, sink[4], 4) + over_aligned(5);
+    is_in_call = 1;
+    while (n_ticks < TICKS) {
+        await_tick();
+        do
+            sink[0] += many_registers(1, 2, sink[4], 4) + over_aligned(5);
+        while (!has_ticked);
+    }
+    is_in_call = 0;
 }
 
 __attribute__((noinline)) static void raises(int n) {
@@ -64,10 +68,7 @@ int main(int argc, char **argv) {
     CALL(raises(2));
     action.sa_handler = on_tick;
     sigaction(SIGALRM, &action, NULL);
-    struct itimerval timer = {{0, 997}, {0, 997}}, off = {{0, 0}, {0, 0}};
-    setitimer(ITIMER_REAL, &timer, NULL);
     CALL(spins());
-    setitimer(ITIMER_REAL, &off, NULL);
     write_notes(argv[1]);
     return 0;
 }

@@ -19,15 +19,19 @@ fn reentrant_allocator() -> PathBuf {
     compile("oracle/reentrant_malloc.c", &["-O2", "-shared", "-fPIC"])
 }
 
-/// How many blocks of `size` bytes were allocated.
-fn n_allocations(outcome: &Outcome, size: u64) -> u64 {
+/// How many blocks of each of `sizes` were allocated.
+fn n_allocations<const N: usize>(outcome: &Outcome, sizes: [u64; N]) -> [u64; N] {
     let recording = Recording::open(outcome.recording()).expect("it is a recording");
-    let mut n = 0;
+    let mut numbers = [0; N];
     events(&recording, ProcessIndex(0), |event| {
-        n += u64::from(event.action == Action::Allocate && event.size == size);
+        if event.action == Action::Allocate
+            && let Some(place) = sizes.iter().position(|&size| size == event.size)
+        {
+            numbers[place] += 1;
+        }
     })
     .expect("the first process is there");
-    n
+    numbers
 }
 
 #[test]
@@ -60,18 +64,19 @@ fn a_handler_that_interrupts_the_recorder_loses_nothing_and_both_walks_agree() {
 fn jumps_out_of_handlers(arguments: &[&str]) {
     let file = NamedTempFile::new().expect("the temporary folder can be written");
     file.as_file().set_len(4096).expect("as above");
-    let jumps = times(500, 2_000).to_string();
-    let run = Run::new(compile("left_by_siglongjmp.c", &["-O1", "-g"])).args([&jumps]).args(arguments);
+    let (jumps, calls) = (times(500, 2_000), times(20_000, 200_000));
+    let run = Run::new(compile("left_by_siglongjmp.c", &["-O1", "-g"]));
+    let run = run.args([jumps.to_string(), calls.to_string()]).args(arguments);
     let outcome = run.env("LEFT_FILE", file.path()).preload_after(reentrant_allocator()).recorded();
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("done\n", ""));
     let bytes = std::fs::read(file.path()).expect("we created it");
     let count =
         |place: usize| u64::from_le_bytes(bytes[8 * place..8 * place + 8].try_into().expect("8 bytes"));
     let (begun, done) = (count(0), count(1));
-    let recorded = n_allocations(&outcome, 40);
+    let [recorded, in_peace] = n_allocations(&outcome, [40, 99]);
     assert!((done..=begun).contains(&recorded), "{recorded} of {done} to {begun}");
-    assert!(done > 500, "only {done} allocations");
-    assert_eq!(n_allocations(&outcome, 99), 100_000);
+    assert!(begun - done >= u64::from(jumps), "each jump leaves one call: {done} of {begun} ended");
+    assert_eq!(in_peace, 100_000);
     let info = info(outcome.recording());
     assert_eq!(number(&info, "lost_events"), 0, "{}", info["lost_by_reason"]);
     assert_eq!((number(&info, "unknown_frees"), number(&info, "missed_frees")), (0, 0));
@@ -99,11 +104,10 @@ fn threads_that_are_cancelled_in_the_recorder_end_as_without_it_and_others_go_on
     assert!(outcome.status.success(), "{} {}", outcome.status, outcome.stderr);
     let words: Vec<u64> = outcome.stdout.split(' ').filter_map(|word| word.trim().parse().ok()).collect();
     let [cleaned_up, begun, done] = words[..] else { panic!("{}", outcome.stdout) };
-    // A cancellation may also come before the destructor is due, or after its landing pad has no call any more.
-    assert!(cleaned_up * 10 >= n * 9, "{cleaned_up} of {n} cleanup handlers ran");
-    let recorded = n_allocations(&outcome, 40);
+    assert_eq!(cleaned_up, n, "every thread's cleanup handler ran");
+    let [recorded, in_peace, by_handlers] = n_allocations(&outcome, [40, 99, 88]);
     assert!((done..=begun).contains(&recorded), "{recorded} of {done} to {begun}");
-    assert_eq!((n_allocations(&outcome, 99), n_allocations(&outcome, 88)), (100_000, cleaned_up));
+    assert_eq!((in_peace, by_handlers), (100_000, n));
     let info = info(outcome.recording());
     assert_eq!(number(&info, "lost_events"), 0, "{}", info["lost_by_reason"]);
     assert_eq!((number(&info, "unknown_frees"), number(&info, "missed_frees")), (0, 0));
