@@ -22,6 +22,8 @@ pub enum Role {
     Exit,
     /// Makes the process another program; no event.
     Exec,
+    /// Takes something from the process that the recorder uses, or would take it for itself; no event.
+    Restrict,
 }
 
 /// Where a function comes from, which decides whether it is recorded.
@@ -138,6 +140,8 @@ functions! {
     51 Mremap              "mremap"                                    "mremap"                          Map        Mapping;
     52 Brk                 "brk"                                       "brk"                             Map        Mapping;
     53 Sbrk                "sbrk"                                      "sbrk"                            Map        Mapping;
+    54 Prctl               "prctl"                                     "prctl"                           Restrict   System;
+    55 Mlockall            "mlockall"                                  "mlockall"                        Restrict   System;
 }
 
 #[cfg(test)]

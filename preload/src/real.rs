@@ -200,6 +200,16 @@ pub fn dlclose(handle: *mut c_void) -> c_int {
     call_real!(Dlclose as fn(handle: *mut c_void) -> c_int, or - 1)
 }
 
+/// `prctl`.
+pub fn prctl(option: c_int, [first, b, c, d]: [usize; 4]) -> c_int {
+    call_real!(Prctl as fn(option: c_int, first: usize, b: usize, c: usize, d: usize) -> c_int, or - 1)
+}
+
+/// `mlockall`.
+pub fn mlockall(flags: c_int) -> c_int {
+    call_real!(Mlockall as fn(flags: c_int) -> c_int, or - 1)
+}
+
 /// `quick_exit`. Whoever calls it has a C library with it; if not, the process ends all the same.
 pub fn quick_exit(status: c_int) -> ! {
     call_real!(QuickExit as fn(status: c_int) -> (), or());

@@ -16,6 +16,7 @@ pub mod cxx;
 pub mod exec;
 pub mod malloc;
 pub mod mappings;
+pub mod restrict;
 pub mod system;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

@@ -1,21 +1,98 @@
 //! Stamps, and the calibrations that let a reader turn them into nanoseconds.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use tm_common::header::ClockKind;
 use tm_common::ids::Stamp;
 
 use super::Recording;
 use crate::lockfree::pair;
-use crate::sys::{arch, syscall};
+use crate::sys::{arch, coarse, syscall};
 
 /// How long a calibration is good: 1 ms at 2 to 4 GHz, so that a process which dies early still has a second one.
 const RECALIBRATE_TICKS: u64 = 3_000_000;
 
+/// What goes on where the counter may not be read any more: a process may forbid itself to (`PR_SET_TSC`), with SIGSEGV for
+/// whoever tries. From there the coarse clock, for which neither the counter nor the kernel is asked, is put on the
+/// counter's scale; in between its ticks of some ms, each reading is one stamp later than the last one of any thread.
+#[derive(Debug)]
+pub struct Withheld {
+    /// The counter at the switch.
+    counter: AtomicU64,
+    /// The coarse clock then; 0 if the counter may be read.
+    coarse_ns: AtomicU64,
+    /// So many counts took ...
+    counts: AtomicU64,
+    /// ... so many ns.
+    ns: AtomicU64,
+    /// The last reading.
+    latest: AtomicU64,
+}
+
+/// Over how long the rate of the counter is measured at least, before it is gone.
+const RATE_NS_MIN: u64 = 1_000_000;
+
+impl Withheld {
+    /// The counter may be read.
+    pub const fn no() -> Withheld {
+        Withheld {
+            counter: AtomicU64::new(0),
+            coarse_ns: AtomicU64::new(0),
+            counts: AtomicU64::new(1),
+            ns: AtomicU64::new(1),
+            latest: AtomicU64::new(0),
+        }
+    }
+
+    fn is_so(&self) -> bool {
+        // Acquire: receives the rest.
+        self.coarse_ns.load(Ordering::Acquire) != 0
+    }
+
+    fn begin(&self, counter: u64, counts: u64, ns: u64) {
+        // Relaxed: published below.
+        self.counter.store(counter, Ordering::Relaxed);
+        self.latest.fetch_max(counter, Ordering::Relaxed);
+        self.counts.store(counts, Ordering::Relaxed);
+        self.ns.store(ns.max(1), Ordering::Relaxed);
+        // Release: publishes the scale.
+        self.coarse_ns.store(coarse::monotonic_ns().max(1), Ordering::Release);
+    }
+
+    /// Where the counter would be at `coarse_ns`.
+    fn at(&self, coarse_ns: u64) -> u64 {
+        // Relaxed: constant since `begin`, whose end the caller has seen.
+        let [counter, begin_ns, counts, ns] = [&self.counter, &self.coarse_ns, &self.counts, &self.ns]
+            .map(|number| number.load(Ordering::Relaxed));
+        let elapsed = u128::from(coarse_ns.saturating_sub(begin_ns)) * u128::from(counts);
+        counter.wrapping_add((elapsed / u128::from(ns.max(1))) as u64)
+    }
+
+    /// The next reading, at least `step` after the last one.
+    fn next(&self, step: u64) -> u64 {
+        let now = self.at(coarse::monotonic_ns());
+        // Relaxed: one place, whose readings have one order for all.
+        let mut latest = self.latest.load(Ordering::Relaxed);
+        loop {
+            let next = now.max(latest.wrapping_add(step));
+            match self.latest.compare_exchange_weak(latest, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return next,
+                Err(other) => latest = other,
+            }
+        }
+    }
+}
+
 impl Recording {
-    /// Decides what stamps count: the processor's counter if it runs at a constant rate.
+    /// Decides what stamps count: the processor's counter if it runs at a constant rate and may be read.
     pub fn choose_clock(&self) -> (ClockKind, u8) {
-        let (kind, shift) = arch::counter_kind().unwrap_or((ClockKind::Monotonic, 3));
+        const NANOSECONDS: (ClockKind, u8) = (ClockKind::Monotonic, 3);
+        let is_withheld = syscall::counter_is_withheld();
+        let counter = arch::counter_kind().filter(|_| !is_withheld);
+        if is_withheld {
+            self.withheld.begin(coarse::monotonic_ns(), 1, 1);
+        }
+        let (kind, shift) = counter.unwrap_or(NANOSECONDS);
         // Relaxed: set before the recording is published.
         self.clock_is_counter.store(kind != ClockKind::Monotonic, Ordering::Relaxed);
         self.clock_shift.store(u32::from(shift), Ordering::Relaxed);
@@ -25,12 +102,38 @@ impl Recording {
     /// The moment, as the counter counts it.
     #[inline]
     pub fn counter(&self) -> u64 {
-        // Relaxed: constant since the start.
-        if self.clock_is_counter.load(Ordering::Relaxed) {
-            arch::counter()
-        } else {
-            syscall::clock_ns(libc::CLOCK_MONOTONIC)
+        // Relaxed: the thread that forbids itself to read the counter has changed it before.
+        if self.clock_is_counter.load(Ordering::Relaxed) { arch::counter() } else { self.without_counter() }
+    }
+
+    #[cold]
+    fn without_counter(&self) -> u64 {
+        if self.withheld.is_so() {
+            // Relaxed: constant since the start.
+            return self.withheld.next(1 << (self.clock_shift.load(Ordering::Relaxed) & 63));
         }
+        syscall::clock_ns(libc::CLOCK_MONOTONIC)
+    }
+
+    /// The calling thread, and those that it starts from now on, will not be able to read the counter, or to ask the kernel
+    /// for the time. No thread does any more.
+    #[cold]
+    pub fn withhold_counter(&self) {
+        let Some(header) = self.header() else { return };
+        if self.withheld.is_so() {
+            return;
+        }
+        let (counts, ns) = loop {
+            let ns = syscall::clock_ns(libc::CLOCK_MONOTONIC).saturating_sub(header.first_monotonic_ns);
+            if ns >= RATE_NS_MIN {
+                break (self.counter().wrapping_sub(header.first_counter), ns);
+            }
+            syscall::pause_ns(100_000);
+        };
+        self.calibrate_now();
+        self.withheld.begin(self.counter(), counts, ns);
+        // Relaxed: seen by this thread and those it starts; others may still read the counter.
+        self.clock_is_counter.store(false, Ordering::Relaxed);
     }
 
     /// The moment, as a stamp.
@@ -58,12 +161,42 @@ impl Recording {
     pub fn calibrate_now(&self) {
         let Some(header) = self.header() else { return };
         let Some(_held) = self.calibrating.take() else { return };
-        let monotonic_ns = syscall::clock_ns(libc::CLOCK_MONOTONIC);
-        let counter = self.counter();
+        let (counter, monotonic_ns) = if self.withheld.is_so() {
+            let coarse_ns = coarse::monotonic_ns();
+            (self.withheld.at(coarse_ns), coarse_ns)
+        } else {
+            let monotonic_ns = syscall::clock_ns(libc::CLOCK_MONOTONIC);
+            (self.counter(), monotonic_ns)
+        };
         pair::write(
             &header.calibration_version,
             [(&header.latest_counter, counter), (&header.latest_monotonic_ns, monotonic_ns)],
         );
         self.last_calibration.store(counter, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_counter_stamps_go_on_at_its_rate_and_each_is_another() {
+        let withheld = Withheld::no();
+        assert!(!withheld.is_so());
+        // 2.5 counts a ns.
+        withheld.begin(1_000_000, 5_000, 2_000);
+        assert!(withheld.is_so());
+        let begin_ns = withheld.coarse_ns.load(Ordering::Relaxed);
+        assert_eq!(withheld.at(begin_ns), 1_000_000);
+        assert_eq!(withheld.at(begin_ns + 1_000_000_000), 1_000_000 + 2_500_000_000);
+        let mut latest = withheld.next(32);
+        for _ in 0..1_000 {
+            let next = withheld.next(32);
+            assert!(next >= latest + 32);
+            latest = next;
+        }
+        let far = withheld.at(begin_ns + 3_600_000_000_000);
+        assert!(latest < far);
     }
 }

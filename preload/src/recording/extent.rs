@@ -15,8 +15,8 @@ use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 use super::Recording;
 use super::file::{map_by_descriptor, why_not_allocated};
 use crate::lockfree::{file_end, room, writers};
-use crate::sys::pages;
 use crate::sys::syscall::{self, Errno};
+use crate::sys::{pages, restrictions};
 
 /// The first extent: 252 KiB, with the file's header 256. A process that does next to nothing needs no other.
 pub const FIRST_GRAINS: u32 = 63;
@@ -48,7 +48,7 @@ impl Recording {
     #[cold]
     pub fn claim(&self, needed: u16, wanted: u16) -> Option<Room> {
         self.calibrate();
-        if self.is_resting() {
+        if restrictions::are_total() || self.is_resting() {
             return None;
         }
         let room = self.find_room(needed, wanted);
@@ -152,7 +152,12 @@ impl Recording {
                 }
                 Ok(start.wrapping_add(before))
             }
-            Err(_) => self.with_file(|fd| map_by_descriptor(fd, first * GRAIN_BYTES as u64, len)),
+            Err(error) => {
+                let by_path = self.with_file(|fd| map_by_descriptor(fd, first * GRAIN_BYTES as u64, len));
+                // Of a kernel that cannot map again the path's error counts, of a limit the first one.
+                let is_limit = matches!(error, Errno(libc::EAGAIN | libc::ENOMEM));
+                by_path.map_err(|other| if is_limit { error } else { other })
+            }
         }
     }
 

@@ -47,6 +47,7 @@ pub struct Recording {
     own_epoch: AtomicU32,
     calibrating: TryLock,
     clock_is_counter: AtomicBool,
+    withheld: clock::Withheld,
     clock_shift: AtomicU32,
     last_calibration: AtomicU64,
     /// How often in a row the file could not grow, ...
@@ -76,6 +77,7 @@ impl Recording {
             own_epoch: AtomicU32::new(0),
             calibrating: TryLock::new(),
             clock_is_counter: AtomicBool::new(false),
+            withheld: clock::Withheld::no(),
             clock_shift: AtomicU32::new(0),
             last_calibration: AtomicU64::new(0),
             n_failures: AtomicU32::new(0),

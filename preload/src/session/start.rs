@@ -18,7 +18,7 @@ use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::{self, Message};
 use crate::sys::process::{self, InitialStack};
 use crate::sys::text::Text;
-use crate::sys::{elf, loader, pages, restrictions, syscall};
+use crate::sys::{coarse, elf, loader, pages, restrictions, syscall};
 
 /// Starts the session; whether events are recorded now.
 pub fn start(session: &Session) -> bool {
@@ -73,6 +73,7 @@ impl Program {
 
 fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &mut Complaints) -> bool {
     link_map::initialise();
+    coarse::initialise();
     let program = Program::of_this_process();
     loader::remember(program.working_directory.as_bytes());
     let names = Names {

@@ -15,7 +15,7 @@ use crate::lockfree::places::{Place, Places};
 use crate::recording::ring::Ring;
 use crate::sys::signals::SignalsBlocked;
 use crate::sys::tls::ThreadBlock;
-use crate::sys::{pages, syscall};
+use crate::sys::{pages, restrictions, syscall};
 use crate::unwind::Frames;
 use crate::unwind::stack_cache::StackCache;
 use crate::unwind::stack_memory::StackMemory;
@@ -97,6 +97,9 @@ impl Thread {
 
     #[cold]
     fn record_name(&self, session: &Session) {
+        if restrictions::are_total() {
+            return;
+        }
         let name = syscall::thread_name();
         // SAFETY: only the owner uses the name; a nested event that comes here writes the same bytes.
         let known = unsafe { &mut *self.name.get() };

@@ -57,6 +57,9 @@ pub fn counter_kind() -> Option<(ClockKind, u8)> {
     Some((ClockKind::VirtualCounter, (frequency / 100_000_000).max(1).ilog2() as u8))
 }
 
+/// The kernel's own function in the process that tells the time.
+pub const VDSO_CLOCK_GETTIME: &core::ffi::CStr = c"__kernel_clock_gettime";
+
 /// The ELF machine number.
 pub const MACHINE: u16 = 183;
 

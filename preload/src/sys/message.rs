@@ -61,6 +61,7 @@ impl Message {
             libc::EMFILE | libc::ENFILE => "too many open files",
             libc::ENODEV => "the file system cannot map files shared",
             libc::ENOMEM => "out of memory",
+            libc::EAGAIN => "limit of locked memory reached",
             libc::EFBIG => "file size limit reached",
             _ => "",
         };

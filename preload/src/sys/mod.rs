@@ -3,6 +3,7 @@
 //! System calls are made directly: libc's wrappers set `errno`, are cancellation points, and may be interposed.
 
 pub mod complaints;
+pub mod coarse;
 pub mod elf;
 pub mod files;
 pub mod image;
@@ -10,6 +11,7 @@ pub mod link_map;
 pub mod loader;
 pub mod maps;
 pub mod message;
+pub mod own_memory;
 pub mod pages;
 pub mod process;
 pub mod restrictions;

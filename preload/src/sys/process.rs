@@ -3,6 +3,7 @@
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::maps::Maps;
 use super::text::{Text, parse_number};
 use super::{files, syscall};
 
@@ -111,14 +112,25 @@ unsafe fn c_string(pointer: *const c_char) -> Option<&'static CStr> {
 }
 
 /// The path of the program; where `/proc` is missing, as `execve` was given it, from the working directory.
+///
+/// Of `ld.so ./prog` the kernel has started the loader and needed no other (`AT_BASE` is 0): the program is the file that its
+/// headers are mapped from.
 pub fn executable<const N: usize>() -> Text<N> {
     let mut bytes = [0; N];
     let mut path = Text::EMPTY;
+    let stack = InitialStack::current();
+    if stack.auxiliary(libc::AT_BASE) == Some(0)
+        && let (Some(headers), Some(maps)) = (stack.auxiliary(libc::AT_PHDR), Maps::open())
+        && let mapped @ [_, ..] = maps.path_at(headers, &mut bytes)
+    {
+        path.push(mapped);
+        return path;
+    }
     if let Ok(len) = syscall::readlink(c"/proc/self/exe", &mut bytes) {
         path.push(bytes.get(..len).unwrap_or(&[]));
         return path;
     }
-    let Some(name) = InitialStack::current().auxiliary(libc::AT_EXECFN) else { return path };
+    let Some(name) = stack.auxiliary(libc::AT_EXECFN) else { return path };
     // SAFETY: the kernel's copy of the path, at the end of the initial stack.
     let name = unsafe { CStr::from_ptr(name as *const c_char) }.to_bytes();
     if name.first() != Some(&b'/') {

@@ -1,12 +1,28 @@
 //! Whether the process has restricted itself since the start: a seccomp filter may end it for opening a file.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::syscall;
 
 /// What was in force at the start, as [`in_force`] says it.
 static AT_START: AtomicU32 = AtomicU32::new(UNKNOWN);
 const UNKNOWN: u32 = u32::MAX;
+
+/// A thread is in strict mode, which leaves it `read`, `write` and `exit`.
+static TOTAL: AtomicBool = AtomicBool::new(false);
+
+/// The calling thread has entered strict mode. Other threads have not, but nobody asks who it is: that is a system call.
+pub fn become_total() {
+    // Relaxed: the thread itself sees it.
+    TOTAL.store(true, Ordering::Relaxed);
+}
+
+/// Whether no system call may be made.
+#[inline]
+pub fn are_total() -> bool {
+    // Relaxed: as above.
+    TOTAL.load(Ordering::Relaxed)
+}
 
 /// Notes what is in force: what the program was started under is not its own doing, and has let us open files.
 pub fn remember() {

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{arch, restrictions};
+use super::{arch, own_memory, restrictions};
 
 /// An error number of the kernel, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,12 @@ macro_rules! call {
         for (slot, argument) in all.iter_mut().zip(arguments) {
             *slot = argument;
         }
-        check(arch::syscall(libc::$number as usize, all))
+        // A thread that may make no system call at all would be killed for it.
+        if restrictions::are_total() {
+            Err(Errno(libc::EPERM))
+        } else {
+            check(arch::syscall(libc::$number as usize, all))
+        }
     }};
 }
 
@@ -198,26 +203,61 @@ pub fn mapped_bytes() -> usize {
     MAPPED_BYTES.load(Ordering::Relaxed)
 }
 
-/// `mmap` of `len` bytes at any address: of a file (`MAP_SHARED`, read and write) or of fresh private memory.
+/// `mmap` of `len` bytes at any address: of a file (`MAP_SHARED`, read and write) or of fresh private memory. Not locked,
+/// whatever the process does with its own.
 pub fn mmap(len: usize, file: Option<(i32, u64)>) -> Result<*mut u8> {
+    let locks = own_memory::is_locked_when_new();
+    let unlocked = (locks && file.is_none()).then(|| own_memory::from_seed(len).ok()).flatten();
+    let start = match unlocked {
+        Some(start) => start,
+        None => map(len, file)?,
+    };
+    if locks && unlocked.is_none() {
+        munlock(start as usize, len);
+    }
+    listed(start, len)
+}
+
+/// `mmap` of private memory that is not to be found in the list of [`own_memory`].
+pub fn mmap_unlisted(len: usize) -> Result<*mut u8> {
+    map(len, None)
+}
+
+fn map(len: usize, file: Option<(i32, u64)>) -> Result<*mut u8> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let (flags, fd, offset) = match file {
         Some((fd, offset)) => (libc::MAP_SHARED, fd, offset),
         None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1, 0),
     };
     // SAFETY: without MAP_FIXED nothing that is mapped is replaced.
-    let address = unsafe { call!(SYS_mmap, 0, len, protection, flags, fd, offset) }?;
+    let start = unsafe { call!(SYS_mmap, 0, len, protection, flags, fd, offset) }?;
+    Ok(start as *mut u8)
+}
+
+fn listed(start: *mut u8, len: usize) -> Result<*mut u8> {
     MAPPED_BYTES.fetch_add(len, Ordering::Relaxed);
-    Ok(address as *mut u8)
+    own_memory::add(start, len);
+    Ok(start)
 }
 
 /// `mremap` of size 0: `len` bytes of the file behind a shared mapping, from where the mapping begins and beyond its
 /// end, mapped once more. Needs neither the file's name nor a descriptor.
 pub fn map_again(mapping: *const u8, len: usize) -> Result<*mut u8> {
     // SAFETY: an old size of 0 leaves the old mapping as it is, and without MREMAP_FIXED nothing is replaced.
-    let address = unsafe { call!(SYS_mremap, mapping, 0, len, libc::MREMAP_MAYMOVE) }?;
-    MAPPED_BYTES.fetch_add(len, Ordering::Relaxed);
-    Ok(address as *mut u8)
+    let start = unsafe { call!(SYS_mremap, mapping, 0, len, libc::MREMAP_MAYMOVE) }?;
+    listed(start as *mut u8, len)
+}
+
+/// `mremap`: a private mapping of ours made larger, wherever there is room. It is as much locked as it was.
+pub fn enlarge(start: usize, len: usize, new_len: usize) -> Result<*mut u8> {
+    // SAFETY: the mapping is its owner's, who uses it by the new address.
+    unsafe { call!(SYS_mremap, start, len, new_len, libc::MREMAP_MAYMOVE) }.map(|start| start as *mut u8)
+}
+
+/// `munlock`. What is not mapped any more is an error that means nothing.
+pub fn munlock(start: usize, len: usize) {
+    // SAFETY: changes no content.
+    let _ = unsafe { call!(SYS_munlock, start, len) };
 }
 
 /// `munmap`.
@@ -225,10 +265,21 @@ pub fn map_again(mapping: *const u8, len: usize) -> Result<*mut u8> {
 /// # Safety
 /// Nobody uses the range any more.
 pub unsafe fn munmap(address: *mut u8, len: usize) {
+    // First, since the address may be somebody else's afterwards.
+    own_memory::remove(address, len);
     // SAFETY: the caller's.
     if unsafe { call!(SYS_munmap, address, len) }.is_ok() {
         MAPPED_BYTES.fetch_sub(len, Ordering::Relaxed);
     }
+}
+
+/// `munmap` of what [`mmap_unlisted`] has mapped.
+///
+/// # Safety
+/// As for [`munmap`].
+pub unsafe fn munmap_unlisted(address: *mut u8, len: usize) {
+    // SAFETY: the caller's.
+    let _ = unsafe { call!(SYS_munmap, address, len) };
 }
 
 /// `mmap` for the target, with its arguments.
@@ -349,6 +400,14 @@ pub fn restrictions() -> (usize, usize) {
     (get(libc::PR_GET_SECCOMP), get(libc::PR_GET_NO_NEW_PRIVS))
 }
 
+/// Whether the calling thread gets SIGSEGV for reading the processor's counter (`PR_GET_TSC`): it may have been born so.
+pub fn counter_is_withheld() -> bool {
+    let mut state = 0i32;
+    // SAFETY: the kernel writes a number, or knows no such option.
+    let result = unsafe { call!(SYS_prctl, libc::PR_GET_TSC, &raw mut state, 0, 0, 0) };
+    result.is_ok() && state == libc::PR_TSC_SIGSEGV
+}
+
 /// A clock in nanoseconds, 0 if it does not exist.
 pub fn clock_ns(clock: i32) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -384,7 +443,7 @@ pub fn file_size_limit() -> u64 {
 /// `exit_group`.
 pub fn exit_group(status: i32) -> ! {
     loop {
-        // SAFETY: ends the process.
-        let _ = unsafe { call!(SYS_exit_group, status) };
+        // SAFETY: ends the process, also one that is killed for the call.
+        unsafe { arch::syscall(libc::SYS_exit_group as usize, [status as usize, 0, 0, 0, 0, 0]) };
     }
 }

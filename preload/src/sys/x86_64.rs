@@ -44,7 +44,7 @@ pub fn stack_pointer() -> usize {
 /// The time stamp counter.
 #[inline]
 pub fn counter() -> u64 {
-    // SAFETY: rdtsc has no preconditions; a process that forbids it (PR_SET_TSC) is not supported by counter_kind.
+    // SAFETY: rdtsc has no preconditions; where the process forbids it, see `recording::clock::Withheld`.
     unsafe { x86_64::_rdtsc() }
 }
 
@@ -55,6 +55,9 @@ pub fn counter_kind() -> Option<(ClockKind, u8)> {
     let invariant = highest >= 0x8000_0007 && x86_64::__cpuid(0x8000_0007).edx & 1 << 8 != 0;
     invariant.then_some((ClockKind::Tsc, 5))
 }
+
+/// The kernel's own function in the process that tells the time.
+pub const VDSO_CLOCK_GETTIME: &core::ffi::CStr = c"__vdso_clock_gettime";
 
 /// The ELF machine number.
 pub const MACHINE: u16 = 62;
