@@ -22,6 +22,8 @@ pub enum Role {
     Exit,
     /// Makes the process another program; no event.
     Exec,
+    /// Names a thread; no event.
+    Name,
 }
 
 /// Where a function comes from, which decides whether it is recorded.
@@ -138,6 +140,7 @@ functions! {
     51 Mremap              "mremap"                                    "mremap"                          Map        Mapping;
     52 Brk                 "brk"                                       "brk"                             Map        Mapping;
     53 Sbrk                "sbrk"                                      "sbrk"                            Map        Mapping;
+    120 PthreadSetnameNp   "pthread_setname_np"                        "pthread_setname_np"              Name       System;
 }
 
 #[cfg(test)]
@@ -145,12 +148,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_places_in_the_list() {
-        for (place, &function) in Function::ALL.iter().enumerate() {
-            assert_eq!(function as usize, place);
-            assert_eq!(Function::from_id(place as u8), Some(function));
+    fn numbers_are_in_order_and_have_one_meaning() {
+        assert!(Function::ALL.is_sorted_by(|one, next| (*one as u8) < *next as u8));
+        for &function in Function::ALL {
+            assert_eq!(Function::from_id(function as u8), Some(function));
         }
-        assert_eq!(Function::from_id(Function::ALL.len() as u8), None);
+        assert_eq!((0..=u8::MAX).filter_map(Function::from_id).count(), Function::ALL.len());
     }
 
     #[test]
