@@ -29,6 +29,7 @@ mod filter;
 mod group;
 mod interner;
 mod plumbing;
+mod relocate;
 
 pub(crate) use group::group_traceback;
 pub(crate) use interner::{FrameInterner, FrameKey};
