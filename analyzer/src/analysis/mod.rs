@@ -28,6 +28,7 @@ mod compare;
 mod filter;
 mod group;
 mod interner;
+mod line_information;
 mod plumbing;
 mod relocate;
 

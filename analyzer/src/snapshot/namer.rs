@@ -141,6 +141,7 @@ impl Namer {
             command_line: described.map(|process| process.command_line.clone()).unwrap_or_default(),
             host: first.and_then(|process| process.host.clone()).unwrap_or_default(),
             pid: process.map_or(recording.header.pid, |process| process.pid),
+            recorded_ns: recording.header.start_realtime_ns,
             duration_ns: recording.duration_ns(),
             lost_events: recording.header.lost_events(),
             notes: problems.chain(processes_note(recording, processes)).chain(symbol_problems).collect(),
