@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::{print, terminal};
+use super::{print, print_json, terminal};
 use crate::analysis::Plumbing;
 use crate::error::{Error, Result};
 use crate::model::{Cumulative, KeyType, LineSource, Origin, Snapshot, SourceFiles, Statistic, Tally};
@@ -126,19 +126,19 @@ impl FormArgs {
         json: impl FnOnce() -> String,
         csv: impl FnOnce() -> String,
     ) -> Result<ExitCode> {
-        print(&match (self.json, self.csv) {
-            (true, _) => json(),
-            (_, true) => csv(),
+        match (self.json, self.csv) {
+            (true, _) => print_json(&json())?,
+            (_, true) => print(&csv())?,
             _ => {
                 let recorded = origins.iter().flatten().map(|origin| origin.recorded_ns);
                 let mut files = SourceFiles::as_of(recorded.min().unwrap_or(0));
-                let text = text(&self.style(), &mut files);
-                let note = files
-                    .note()
-                    .map(|note| format!("\n{}\n", self.style().warning(&format!("Note: {note}"))));
-                text + &note.unwrap_or_default()
+                let mut text = text(&self.style(), &mut files);
+                if let Some(note) = files.note() {
+                    text += &format!("\n{}\n", self.style().warning(&format!("Note: {note}")));
+                }
+                print(&text)?;
             }
-        })?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 
