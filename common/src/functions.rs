@@ -24,6 +24,8 @@ pub enum Role {
     Exec,
     /// Takes something from the process that the recorder uses, or would take it for itself; no event.
     Restrict,
+    /// Names a thread; no event.
+    Name,
 }
 
 /// Where a function comes from, which decides whether it is recorded.
@@ -142,6 +144,7 @@ functions! {
     53 Sbrk                "sbrk"                                      "sbrk"                            Map        Mapping;
     54 Prctl               "prctl"                                     "prctl"                           Restrict   System;
     55 Mlockall            "mlockall"                                  "mlockall"                        Restrict   System;
+    56 PthreadSetnameNp   "pthread_setname_np"                        "pthread_setname_np"              Name       System;
 }
 
 #[cfg(test)]
@@ -149,12 +152,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_places_in_the_list() {
-        for (place, &function) in Function::ALL.iter().enumerate() {
-            assert_eq!(function as usize, place);
-            assert_eq!(Function::from_id(place as u8), Some(function));
+    fn numbers_are_in_order_and_have_one_meaning() {
+        assert!(Function::ALL.is_sorted_by(|one, next| (*one as u8) < *next as u8));
+        for &function in Function::ALL {
+            assert_eq!(Function::from_id(function as u8), Some(function));
         }
-        assert_eq!(Function::from_id(Function::ALL.len() as u8), None);
+        assert_eq!((0..=u8::MAX).filter_map(Function::from_id).count(), Function::ALL.len());
     }
 
     #[test]

@@ -18,8 +18,10 @@ use crate::sys::text::Text;
 pub mod mappings;
 
 /// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.
-pub static ADDRESSES: [AtomicPtr<c_void>; Function::ALL.len()] =
-    [const { AtomicPtr::new(core::ptr::null_mut()) }; Function::ALL.len()];
+pub static ADDRESSES: [AtomicPtr<c_void>; N_NUMBERS] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; N_NUMBERS];
+/// A function's number is a byte.
+const N_NUMBERS: usize = 1 << 8;
 /// See [`allocator_defines_new`]; the stubs read it themselves.
 pub static ALLOCATOR_DEFINES_NEW: AtomicBool = AtomicBool::new(false);
 
@@ -73,7 +75,7 @@ pub fn has_new_handler() -> bool {
 
 #[inline]
 fn place(function: Function) -> &'static AtomicPtr<c_void> {
-    // The discriminants are the places of ALL, which `tm_common` tests.
+    // There is a place for every byte.
     &ADDRESSES[function as usize]
 }
 
@@ -208,6 +210,11 @@ pub fn prctl(option: c_int, [first, b, c, d]: [usize; 4]) -> c_int {
 /// `mlockall`.
 pub fn mlockall(flags: c_int) -> c_int {
     call_real!(Mlockall as fn(flags: c_int) -> c_int, or - 1)
+}
+
+/// `pthread_setname_np`; ENOSYS where the C library has it in another library that is not loaded.
+pub fn pthread_setname_np(thread: libc::pthread_t, name: *const core::ffi::c_char) -> c_int {
+    call_real!(PthreadSetnameNp as fn(thread: libc::pthread_t, name: *const core::ffi::c_char) -> c_int, or libc::ENOSYS)
 }
 
 /// `quick_exit`. Whoever calls it has a C library with it; if not, the process ends all the same.

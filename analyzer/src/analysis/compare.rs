@@ -44,9 +44,15 @@ fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: Key
         |stat: &Statistic| (stat.traceback.clone(), function(&stat.traceback, key_type), stat.tag.clone());
     let mut old_groups: HashMap<_, Statistic> =
         old_groups.into_iter().map(|stat| (key(&stat), stat)).collect();
+    let moved = moved_functions(&new_groups, old_groups.values(), key_type);
     let mut diffs = Vec::with_capacity(new_groups.len());
     for new in new_groups {
-        let (size, count) = old_groups.remove(&key(&new)).map_or((0, 0), |old| (old.size, old.count));
+        let new_key = key(&new);
+        let old = old_groups.remove(&new_key).or_else(|| {
+            let old = moved.get(new_key.1.as_ref()?)?;
+            old_groups.remove(&(old.clone(), new_key.1.clone(), None))
+        });
+        let (size, count) = old.map_or((0, 0), |old| (old.size, old.count));
         diffs.push(StatisticDiff {
             size_diff: difference(new.size, size),
             count_diff: difference(new.count, count),
@@ -69,6 +75,26 @@ fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: Key
     diffs
 }
 
+/// Where the functions were that both sides have once, by name: such a function may have gone to another file.
+fn moved_functions<'a>(
+    new: &[Statistic],
+    old: impl Iterator<Item = &'a Statistic>,
+    key_type: KeyType,
+) -> HashMap<Arc<str>, Traceback> {
+    let mut places: HashMap<Arc<str>, (u32, u32, Option<Traceback>)> = HashMap::new();
+    for name in new.iter().filter_map(|stat| function(&stat.traceback, key_type)) {
+        places.entry(name).or_default().0 += 1;
+    }
+    for stat in old {
+        let Some(name) = function(&stat.traceback, key_type) else { continue };
+        let (_, n_old, place) = places.entry(name).or_default();
+        *n_old += 1;
+        *place = Some(stat.traceback.clone());
+    }
+    let once = places.into_iter().filter(|(_, (n_new, n_old, _))| (*n_new, *n_old) == (1, 1));
+    once.filter_map(|(name, (.., place))| Some((name, place?))).collect()
+}
+
 /// The function of a group of one function. Otherwise a function is no part of a group's identity, as in tracemalloc.
 fn function(traceback: &Traceback, key_type: KeyType) -> Option<Arc<str>> {
     traceback.most_recent().filter(|_| key_type == KeyType::Function)?.function.clone()
@@ -84,6 +110,7 @@ fn difference(new: u64, old: u64) -> i64 {
 mod tests {
     use super::*;
     use crate::analysis::fixtures::{create_snapshots, traceback};
+    use crate::model::Frame;
 
     /// (frames, size, size_diff, count, count_diff)
     type Row<'a> = (&'a [(&'a str, u32)], u64, i64, u64, i64);
@@ -143,6 +170,26 @@ mod tests {
                 (&[("a.py", 2), ("b.py", 4)], 30, 0, 3, 0),
             ],
         );
+    }
+
+    #[test]
+    fn a_function_that_went_to_another_file_is_the_same_and_one_of_many_is_not() {
+        let function = |file: &str, name: &str, size: u64| Statistic {
+            traceback: Traceback::new(
+                vec![Frame { function: Some(name.into()), ..Frame::new(file, 0) }],
+                None,
+            ),
+            tag: None,
+            size,
+            count: 1,
+        };
+        let old = vec![function("a.c", "f", 10), function("a.c", "init", 1), function("b.c", "init", 2)];
+        let new = vec![function("c.c", "f", 15), function("d.c", "init", 4)];
+        let diffs = compare(new, old, KeyType::Function);
+        let sizes: Vec<_> =
+            diffs.iter().map(|diff| (diff.traceback.to_string(), diff.size, diff.size_diff)).collect();
+        let expected = [("c.c:0", 15, 5), ("d.c:0", 4, 4), ("b.c:0", 0, -2), ("a.c:0", 0, -1)];
+        assert_eq!(sizes, expected.map(|(file, size, diff)| (file.to_owned(), size, diff)));
     }
 
     #[test]

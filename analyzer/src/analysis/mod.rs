@@ -28,7 +28,9 @@ mod compare;
 mod filter;
 mod group;
 mod interner;
+mod line_information;
 mod plumbing;
+mod relocate;
 
 pub(crate) use group::group_traceback;
 pub(crate) use interner::{FrameInterner, FrameKey};

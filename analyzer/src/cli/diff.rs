@@ -16,7 +16,10 @@ const EXAMPLES: &str = "\
 Examples:
   tmtool diff tm.prog.1234.bin@10s tm.prog.1234.bin@20s
   tmtool diff before.snap after.snap --key traceback --limit 3
-  tmtool diff old.bin@end new.bin@end --key filename --json";
+  tmtool diff old.bin@end new.bin@end --key filename --json
+  tmtool diff old.bin new.bin --key function        # two builds, whose lines are not the same
+
+One program that was built in two folders is compared by the places of its files in them.";
 
 /// The arguments of `tmtool diff`.
 #[derive(clap::Args)]
@@ -45,11 +48,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.selection.churn {
         let tally = |source: &Source| Ok::<_, Error>(blame.apply_to_tally(source.churn(&args.selection)?));
         let (old, new) = (tally(&old)?, tally(&new)?);
+        let old = old.relocated(&new);
         let statistics = new.compare_to(&old, key_type, cumulative)?;
         return show(args, (Summary::of_tally(&old), Summary::of_tally(&new)), &statistics);
     }
     let snapshot = |source: &Source| Ok::<_, Error>(blame.apply(source.snapshot(&args.selection)?));
     let (old, new) = (snapshot(&old)?, snapshot(&new)?);
+    let old = old.relocated(&new);
     let statistics = new.compare_to(&old, key_type, cumulative)?;
     show(args, (Summary::of(&old), Summary::of(&new)), &statistics)
 }
@@ -62,6 +67,7 @@ fn show(
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let report = Diff { old, new, key_type, cumulative, statistics, limit: args.group.limit() };
     args.group.form.print(
+        &[old.origin, new.origin],
         |style, source| diff::text(&report, style, source),
         || json::diff(&report),
         || csv::diff(&report),

@@ -35,6 +35,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::model::raw_text;
 
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -133,13 +134,25 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
     }
 }
 
-/// Writes a report to stdout. A reader that has gone away (`| head`) is no error.
+/// Writes a text to stdout, with the bytes of names that are no UTF-8. A reader that has gone away (`| head`) is no error.
 ///
 /// # Errors
 /// If stdout cannot be written to for another reason, such as a full disk.
 pub fn print(text: &str) -> Result<()> {
+    write(&raw_text::to_bytes(text))
+}
+
+/// As [`print`], of JSON, which is UTF-8 whatever the names are.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_json(json: &str) -> Result<()> {
+    write(json.as_bytes())
+}
+
+fn write(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::io("write to", Path::new("standard output"), error))
         }

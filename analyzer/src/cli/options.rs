@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::{print, terminal};
+use super::{print, print_json, terminal};
 use crate::analysis::Plumbing;
 use crate::error::{Error, Result};
-use crate::model::{Cumulative, KeyType, LineSource, Snapshot, SourceFiles, Statistic, Tally};
+use crate::model::{Cumulative, KeyType, LineSource, Origin, Snapshot, SourceFiles, Statistic, Tally};
 use crate::report::header::Summary;
 use crate::report::stats::Stats;
 use crate::report::style::Style;
@@ -84,12 +84,18 @@ impl BlameArgs {
 
     /// `snapshot` as it is to be looked at.
     pub fn apply(&self, snapshot: Snapshot) -> Snapshot {
-        if self.raw { snapshot } else { snapshot.without_plumbing(&self.plumbing()) }
+        let mut blamed = if self.raw { snapshot } else { snapshot.without_plumbing(&self.plumbing()) };
+        let note = blamed.without_lines();
+        blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
+        blamed
     }
 
     /// `tally` as it is to be looked at.
     pub fn apply_to_tally(&self, tally: Tally) -> Tally {
-        if self.raw { tally } else { tally.without_plumbing(&self.plumbing()) }
+        let mut blamed = if self.raw { tally } else { tally.without_plumbing(&self.plumbing()) };
+        let note = blamed.without_lines();
+        blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
+        blamed
     }
 }
 
@@ -108,21 +114,31 @@ pub struct FormArgs {
 }
 
 impl FormArgs {
-    /// Prints a report in the form that is asked for. `text` gets the style of standard output, and the source files.
+    /// Prints a report on what `origins` say in the form that is asked for. `text` gets the style of standard output, and
+    /// the source files, as they were then.
     ///
     /// # Errors
     /// If standard output cannot be written.
     pub fn print(
         &self,
+        origins: &[Option<&Origin>],
         text: impl FnOnce(&Style, &mut dyn LineSource) -> String,
         json: impl FnOnce() -> String,
         csv: impl FnOnce() -> String,
     ) -> Result<ExitCode> {
-        print(&match (self.json, self.csv) {
-            (true, _) => json(),
-            (_, true) => csv(),
-            _ => text(&self.style(), &mut SourceFiles::default()),
-        })?;
+        match (self.json, self.csv) {
+            (true, _) => print_json(&json())?,
+            (_, true) => print(&csv())?,
+            _ => {
+                let recorded = origins.iter().flatten().map(|origin| origin.recorded_ns);
+                let mut files = SourceFiles::as_of(recorded.min().unwrap_or(0));
+                let mut text = text(&self.style(), &mut files);
+                if let Some(note) = files.note() {
+                    text += &format!("\n{}\n", self.style().warning(&format!("Note: {note}")));
+                }
+                print(&text)?;
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 

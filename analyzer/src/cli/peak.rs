@@ -56,6 +56,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let statistics = snapshot.statistics(key_type, cumulative)?;
     let report = Peak { stats: args.group.stats(Summary::of(&snapshot), &statistics)?, ascent };
     args.group.form.print(
+        &[report.stats.snapshot.origin],
         |style, source| peak::text(&report, style, source),
         || peak::json(&report),
         || csv::stats(&report.stats),

@@ -10,7 +10,7 @@ use super::domain;
 use super::size_range::SizeRange;
 use super::tags;
 use crate::error::{Error, Result};
-use crate::model::{DomainFilter, Moment, Origin, Snapshot};
+use crate::model::{DomainFilter, Moment, Origin, Pattern, Snapshot};
 use crate::reader::{Recording, Thread};
 use crate::replay::{self, Account, FixedMoment, Processes, Selection};
 
@@ -26,8 +26,8 @@ pub struct SelectionArgs {
     /// count no more. 'tmtool info' lists the processes.
     #[arg(long, value_name = "PID|all")]
     process: Option<ProcessChoice>,
-    /// Blocks that this thread allocated.
-    #[arg(long, value_name = "TID|NAME")]
+    /// Blocks that this thread allocated, or all threads whose names match a pattern with * and ?.
+    #[arg(long, value_name = "TID|NAME|PATTERN")]
     thread: Option<String>,
     /// Blocks that were allocated under this label (tm_tag); '(no tag)': under none.
     #[arg(long, value_name = "NAME")]
@@ -294,8 +294,15 @@ fn is_of(recording: &Recording, process: ProcessIndex, owner: ProcessIndex) -> b
 
 fn threads(recording: &Recording, processes: Processes, text: &str) -> Result<Vec<ThreadIndex>> {
     let tid = text.parse().ok();
-    let matches = recording.threads.iter().filter(|thread| thread.name == text || Some(thread.tid) == tid);
-    let matches: Vec<_> = matches.collect();
+    let named = |is: &dyn Fn(&str) -> bool| {
+        recording.threads.iter().filter(|thread| is(&thread.name) || Some(thread.tid) == tid).collect()
+    };
+    let mut matches: Vec<&Thread> = named(&|name| name == text);
+    if matches.is_empty() {
+        // A name may have any character in it, so a pattern comes second.
+        let pattern = Pattern::new(text);
+        matches = named(&|name| pattern.matches(name));
+    }
     let is_shown = |thread: &&Thread| match processes {
         Processes::All => true,
         Processes::One(process) => is_of(recording, process, thread.process),

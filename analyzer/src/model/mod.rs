@@ -9,6 +9,7 @@ pub mod function_name;
 mod key;
 mod moment;
 mod origin;
+pub mod raw_text;
 mod repr;
 mod size;
 mod snap_file;

@@ -22,6 +22,9 @@ pub struct Origin {
     /// Of blocks that were freed since an earlier moment, that moment in ns since the start.
     #[serde(default)]
     pub churn_from_ns: Option<u64>,
+    /// When the recording began, in ns since 1970; 0 if that is not known.
+    #[serde(default)]
+    pub recorded_ns: u64,
     /// How long the recording lasts, in ns.
     pub duration_ns: u64,
     /// Bytes that were live at the moment, before any filter.

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use super::raw_text;
 
 /// Gives the text of source lines.
 pub trait LineSource {
@@ -25,10 +28,47 @@ impl LineSource for NoLines {
     }
 }
 
-/// The files of this machine, each read once.
+/// The files of this machine, each read once: those with absolute names, since others are of wherever one stands.
 #[derive(Default)]
 pub struct SourceFiles {
     files: HashMap<String, Option<Vec<String>>>,
+    /// Files that were written later than this, in ns since 1970, are left out; 0 for none.
+    written_until_ns: u64,
+    n_left_out: usize,
+}
+
+impl SourceFiles {
+    /// Those that were not written after this moment, in ns since 1970: the lines of others are not those that ran.
+    #[must_use]
+    pub fn as_of(written_until_ns: u64) -> SourceFiles {
+        SourceFiles { written_until_ns, ..SourceFiles::default() }
+    }
+
+    /// What was left out, as a sentence.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let (files, of) = match self.n_left_out {
+            0 => return None,
+            1 => ("1 source file was".to_owned(), "it"),
+            n => (format!("{n} source files were"), "them"),
+        };
+        Some(format!("{files} edited since the recording, so no lines of {of} are shown."))
+    }
+
+    fn read(&mut self, path: &Path) -> Option<Vec<String>> {
+        let metadata = fs::metadata(path).ok().filter(|_| path.is_absolute())?;
+        if !metadata.is_file() || metadata.len() > SOURCE_BYTES_MAX {
+            return None;
+        }
+        let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let written_ns = written.map_or(0, |time| time.as_nanos());
+        if self.written_until_ns != 0 && written_ns > u128::from(self.written_until_ns) {
+            self.n_left_out += 1;
+            return None;
+        }
+        let bytes = fs::read(path).ok()?;
+        Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+    }
 }
 
 /// Larger files are not source that anybody wrote, and the names come from the recording: it must not make us read
@@ -39,19 +79,11 @@ impl LineSource for SourceFiles {
     fn line(&mut self, filename: &str, lineno: u32) -> Option<String> {
         let index = usize::try_from(lineno.checked_sub(1)?).ok()?;
         if !self.files.contains_key(filename) {
-            self.files.insert(filename.to_owned(), read_lines(Path::new(filename)));
+            let lines = self.read(&raw_text::to_path(filename));
+            self.files.insert(filename.to_owned(), lines);
         }
         self.files.get(filename)?.as_ref()?.get(index).cloned()
     }
-}
-
-fn read_lines(path: &Path) -> Option<Vec<String>> {
-    let metadata = fs::metadata(path).ok()?;
-    if !metadata.is_file() || metadata.len() > SOURCE_BYTES_MAX {
-        return None;
-    }
-    let bytes = fs::read(path).ok()?;
-    Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -70,5 +102,21 @@ mod tests {
         assert_eq!(files.line(name, 3), None);
         assert_eq!(files.line(folder.path().to_str().unwrap(), 1), None);
         assert_eq!(files.line("/dev/zero", 1), None);
+        assert_eq!((files.line("Cargo.toml", 1), files.note()), (None, None));
+    }
+
+    #[test]
+    fn a_file_that_was_edited_since_is_left_out_and_said_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "first\nsecond\n").unwrap();
+        let name = file.path().to_str().unwrap();
+        let written = file.as_file().metadata().unwrap().modified().unwrap();
+        let written_ns = written.duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let mut files = SourceFiles::as_of(written_ns);
+        assert_eq!((files.line(name, 1).as_deref(), files.note()), (Some("first"), None));
+        let mut files = SourceFiles::as_of(written_ns - 1);
+        assert_eq!((files.line(name, 1), files.line(name, 2)), (None, None));
+        let note = "1 source file was edited since the recording, so no lines of it are shown.";
+        assert_eq!(files.note().as_deref(), Some(note));
     }
 }

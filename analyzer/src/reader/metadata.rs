@@ -10,6 +10,7 @@ use super::Recording;
 use super::commands::{self, Command};
 use super::modules::{Module, Modules};
 use super::notes::Note;
+use crate::model::raw_text;
 
 /// A process of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -330,7 +331,7 @@ fn rename(known: Option<&mut String>, name: String) {
 }
 
 fn set_text(process: &mut Process, kind: TextKind, text: &[u8]) {
-    let string = |text: &[u8]| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned();
+    let string = |text: &[u8]| raw_text::of_bytes(text).trim_end_matches('\0').to_owned();
     match kind {
         TextKind::Executable => process.executable = Some(string(text)),
         TextKind::Host => process.host = Some(string(text)),

@@ -3,6 +3,8 @@
 use tm_common::ids::{Address, Epoch, ProcessIndex, Stamp};
 use tm_common::metadata::{self, MappedProgramHeader};
 
+use crate::model::raw_text;
+
 /// A loaded file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
@@ -24,7 +26,7 @@ pub struct Module {
     pub program_headers: Vec<MappedProgramHeader>,
     /// Its build id; empty if it has none.
     pub build_id: Vec<u8>,
-    /// Its path; not UTF-8 bytes are replaced.
+    /// Its path, as [`raw_text`] has it.
     pub path: String,
 }
 
@@ -41,7 +43,7 @@ impl Module {
             stamp: record.stamp,
             program_headers: record.program_headers().collect(),
             build_id: record.build_id.to_vec(),
-            path: String::from_utf8_lossy(record.path).into_owned(),
+            path: raw_text::of_bytes(record.path),
         }
     }
 

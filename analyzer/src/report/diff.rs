@@ -22,10 +22,37 @@ pub struct Diff<'a> {
     pub limit: Option<usize>,
 }
 
-impl Diff<'_> {
+/// What is said where next to nothing is compared with anything.
+const LINES_MOVED: &str =
+    "Most is at lines of one side only, as when lines have moved between two builds: try --key function.";
+
+impl<'a> Diff<'a> {
     /// The groups that changed, as many as are shown.
     pub fn shown(&self) -> impl Iterator<Item = &StatisticDiff> {
         self.changed().take(self.limit.unwrap_or(usize::MAX))
+    }
+
+    /// What helps to read the report, if anything does.
+    pub fn hint(&self) -> Option<&'static str> {
+        let is_of_lines = matches!(self.key_type, KeyType::Lineno | KeyType::Traceback);
+        let recording = |summary: &Summary<'a>| summary.origin.map(|origin| origin.recording.as_str());
+        let is_one_run = recording(&self.old).is_some() && recording(&self.old) == recording(&self.new);
+        (is_of_lines && !is_one_run && self.is_mostly_one_sided()).then_some(LINES_MOVED)
+    }
+
+    /// Whether of both sides more than half of the bytes are in groups that the other one does not have.
+    fn is_mostly_one_sided(&self) -> bool {
+        let (mut of_old, mut of_new, mut only_old, mut only_new) = (0_u128, 0_u128, 0_u128, 0_u128);
+        for diff in self.statistics {
+            let new = u128::from(diff.size);
+            let old = u128::try_from(i128::from(diff.size) - i128::from(diff.size_diff)).unwrap_or(0);
+            let n_old = i128::from(diff.count) - i128::from(diff.count_diff);
+            of_old += old;
+            of_new += new;
+            only_old += if diff.count == 0 { old } else { 0 };
+            only_new += if n_old == 0 { new } else { 0 };
+        }
+        of_old > 0 && of_new > 0 && only_old * 2 > of_old && only_new * 2 > of_new
     }
 
     fn changed(&self) -> impl Iterator<Item = &StatisticDiff> {
@@ -39,6 +66,9 @@ pub fn text(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
     text += &headed("New: ", &header::text(&diff.new, style));
     text += &difference_line(diff);
     text += &shown_line(diff);
+    if let Some(hint) = diff.hint() {
+        text += &format!("{}\n", style.warning(&format!("Note: {hint}")));
+    }
     if diff.shown().next().is_none() {
         return text;
     }

@@ -23,6 +23,7 @@ pub fn diff(diff: &Diff<'_>) -> String {
         cumulative: cumulative_name(diff.cumulative),
         old: SnapshotObject::of(&diff.old),
         new: SnapshotObject::of(&diff.new),
+        hint: diff.hint(),
         n_groups: diff.statistics.len(),
         statistics: diff.shown().map(statistic_diff).collect(),
     })
@@ -64,6 +65,7 @@ struct DiffObject<'a> {
     cumulative: Option<&'static str>,
     old: SnapshotObject<'a>,
     new: SnapshotObject<'a>,
+    hint: Option<&'static str>,
     /// Of all groups; `statistics` are the first of those that changed.
     n_groups: usize,
     statistics: Vec<StatisticDiffObject<'a>>,

@@ -9,7 +9,7 @@ use tm_common::stack::FrameKind;
 use crate::model::{Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 use crate::reader::{Module, Problem, Recording, StackFrame};
 use crate::replay::{Block, Processes, Site, StackSums, Sum};
-use crate::symbolize::{ModuleImage, Symbolizer};
+use crate::symbolize::{ModuleImage, Symbolizer, normalize};
 
 /// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.
 type AddressFrames = Arc<[Arc<Frame>]>;
@@ -115,7 +115,7 @@ impl Namer {
     }
 
     /// What kept names from being found so far, a sentence each.
-    pub fn problems(&self) -> &[String] {
+    pub fn problems(&self) -> Vec<String> {
         self.symbolizer.problems()
     }
 
@@ -134,13 +134,14 @@ impl Namer {
         };
         let described = process.filter(|process| process.executable.is_some()).or(first);
         let problems = recording.problems.iter().chain(problems).map(ToString::to_string);
-        let symbol_problems = self.symbolizer.problems().iter().cloned();
+        let symbol_problems = self.symbolizer.problems();
         Origin {
             recording: recording.file.path().display().to_string(),
             program: described.and_then(|process| process.executable.clone()).unwrap_or_default(),
             command_line: described.map(|process| process.command_line.clone()).unwrap_or_default(),
             host: first.and_then(|process| process.host.clone()).unwrap_or_default(),
             pid: process.map_or(recording.header.pid, |process| process.pid),
+            recorded_ns: recording.header.start_realtime_ns,
             duration_ns: recording.duration_ns(),
             lost_events: recording.header.lost_events(),
             notes: problems
@@ -172,7 +173,7 @@ impl Namer {
             }
             let Some(module) = recording.module_at(frame.epoch, probe) else { continue };
             let place = *place_of.entry((module.process, module.epoch, module.start)).or_insert_with(|| {
-                wanted.push((image(module), Vec::new()));
+                wanted.push((image(recording, module), Vec::new()));
                 wanted.len() - 1
             });
             wanted.get_mut(place).into_iter().for_each(|(_, addresses)| addresses.push((frame.pc, exact)));
@@ -226,7 +227,7 @@ impl Namer {
             let made = || [anonymous(frame.pc).into()].into();
             return self.of_anonymous.entry(frame.pc).or_insert_with(made).clone();
         };
-        let frames = self.symbolizer.frames(&image(module), frame.pc, exact);
+        let frames = self.symbolizer.frames(&image(recording, module), frame.pc, exact);
         let frames: AddressFrames = frames.into_iter().map(Arc::new).collect();
         self.of_address.insert(key, frames.clone());
         frames
@@ -256,13 +257,30 @@ fn probe(frame: &StackFrame) -> (bool, u64) {
     (exact, if exact { frame.pc } else { frame.pc.saturating_sub(1) })
 }
 
-fn image(module: &Module) -> ModuleImage {
+fn image(recording: &Recording, module: &Module) -> ModuleImage {
+    let working_directory =
+        recording.process(module.process).and_then(|process| process.working_directory.as_deref());
+    let segments = module.program_headers.iter();
     ModuleImage {
-        path: module.path.clone(),
+        path: absolute(&module.path, working_directory),
         build_id: module.build_id.clone(),
         bias: module.bias,
         start: module.start.0,
         end: module.end.0,
+        segments: segments
+            .map(|segment| (segment.virtual_address, segment.memory_bytes, segment.file_offset))
+            .collect(),
+        recorded_ns: recording.header.start_realtime_ns,
+    }
+}
+
+/// A path that was opened as `./plugins/x.so`, seen from where the process was. Names that are no paths stay.
+fn absolute(path: &str, working_directory: Option<&str>) -> String {
+    match working_directory {
+        Some(folder) if path.contains('/') && !path.starts_with('/') && folder.starts_with('/') => {
+            normalize(&format!("{folder}/{path}"))
+        }
+        _ => path.to_owned(),
     }
 }
 

@@ -4,11 +4,13 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use object::read::{Object, ObjectSegment, ReadCache};
+use object::read::{Object, ObjectSection, ObjectSegment, ReadCache};
 
-use super::ModuleImage;
+use super::mini_debug_info::MiniDebugInfo;
+use super::{ModuleImage, Segment};
 
 /// Recorded ranges are exact or in whole pages.
 const PAGE_BYTES: u64 = 4096;
@@ -26,6 +28,14 @@ pub(super) struct ElfFile {
     pub supplement: Option<(Vec<u8>, Vec<u8>)>,
     /// The first address of its segments and the one after their last, before the bias is added.
     pub addresses: (u64, u64),
+    /// Its loadable segments.
+    pub segments: Vec<Segment>,
+    /// When it was written, in ns since 1970.
+    pub modified_ns: u64,
+    /// Whether some of its debug information may be in files of its own.
+    pub has_parts: bool,
+    /// The symbols in `.gnu_debugdata`.
+    pub mini_debug_info: MiniDebugInfo,
 }
 
 impl ElfFile {
@@ -35,7 +45,8 @@ impl ElfFile {
     /// That of opening it, or `InvalidData` if it is not an ELF file.
     pub(super) fn read(path: &Path) -> io::Result<ElfFile> {
         // The path comes from a recording, and opening a pipe would wait for its writer.
-        if !fs::metadata(path)?.is_file() {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
         }
         let cache = ReadCache::new(File::open(path)?);
@@ -48,14 +59,24 @@ impl ElfFile {
             debug_link: object.gnu_debuglink().ok().flatten().map(|(name, crc)| (name.to_owned(), crc)),
             supplement: object.gnu_debugaltlink().ok().flatten().map(owned),
             addresses: addresses(&object),
+            segments: segments(&object),
+            modified_ns: modified_ns(&metadata),
+            has_parts: object.section_by_name(".debug_addr").is_some(),
+            mini_debug_info: object
+                .section_by_name(".gnu_debugdata")
+                .and_then(|section| Some(MiniDebugInfo::unpack(section.data().ok()?)))
+                .unwrap_or_default(),
         })
     }
 
     /// Whether this is, as far as one can tell, the file that was loaded: by its build-id, and of files without one
-    /// by the memory they take.
+    /// by the memory they take, segment by segment.
     pub(super) fn is_of(&self, image: &ModuleImage) -> bool {
         if !self.build_id.is_empty() || !image.build_id.is_empty() {
             return self.build_id == image.build_id;
+        }
+        if !self.segments.starts_with(&image.segments) {
+            return false;
         }
         let (start, end) =
             (image.bias.wrapping_add(self.addresses.0), image.bias.wrapping_add(self.addresses.1));
@@ -63,6 +84,17 @@ impl ElfFile {
         let same_end = image.end == end || image.end == end.div_ceil(PAGE_BYTES).wrapping_mul(PAGE_BYTES);
         same_start && same_end
     }
+}
+
+fn modified_ns(metadata: &fs::Metadata) -> u64 {
+    let (seconds, ns) = (metadata.mtime(), metadata.mtime_nsec());
+    let all = i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+    u64::try_from(all).unwrap_or(0)
+}
+
+fn segments<'data>(object: &impl Object<'data>) -> Vec<Segment> {
+    let segments = object.segments();
+    segments.map(|segment| (segment.address(), segment.size(), segment.file_range().0)).collect()
 }
 
 fn addresses<'data>(object: &impl Object<'data>) -> (u64, u64) {
@@ -78,8 +110,7 @@ mod tests {
     #[test]
     fn without_build_ids_the_addresses_decide() {
         let file = ElfFile { addresses: (0x1000, 0x3210), ..ElfFile::default() };
-        let image =
-            |start, end| ModuleImage { path: String::new(), build_id: Vec::new(), bias: 0x10000, start, end };
+        let image = |start, end| ModuleImage { bias: 0x10000, start, end, ..ModuleImage::default() };
         assert!(file.is_of(&image(0x11000, 0x13210)));
         assert!(file.is_of(&image(0x11000, 0x14000)));
         assert!(!file.is_of(&image(0x11000, 0x15000)));

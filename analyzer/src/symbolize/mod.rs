@@ -14,15 +14,18 @@ use std::thread;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::Frame;
+use crate::model::{Frame, raw_text};
 
 mod crc;
 mod demangle;
+mod dwarf;
 mod elf_file;
+mod mini_debug_info;
 mod module;
 mod names;
 mod open;
 mod paths;
+mod problem;
 mod sources;
 #[cfg(test)]
 mod test_programs;
@@ -30,16 +33,21 @@ mod test_programs;
 mod tests;
 
 pub use demangle::demangle;
+pub use paths::normalize;
 
 use module::Module;
 use names::Names;
 use open::{Opened, Wanted, open_all};
+use problem::Problem;
 
 /// Where distributions put separate debug information.
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
 
+/// A loadable segment of a file: its address, its bytes in memory, its place in the file.
+pub type Segment = (u64, u64, u64);
+
 /// A file as it was loaded in a process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ModuleImage {
     /// Its path, or a name that is no path (`[vdso]`, `linux-vdso.so.1`) for code that came from no file.
     pub path: String,
@@ -51,6 +59,10 @@ pub struct ModuleImage {
     pub start: u64,
     /// The address after the last.
     pub end: u64,
+    /// Its loadable segments, as far as they are known.
+    pub segments: Vec<Segment>,
+    /// When the recording began, in ns since 1970; 0 if that is not known.
+    pub recorded_ns: u64,
 }
 
 /// Finds frames, opening each file once and looking each address up once; several files at a time, if it is told what
@@ -60,7 +72,7 @@ pub struct Symbolizer {
     names: Names,
     /// By path, then by build-id and size: one path may have held several files.
     modules: FxHashMap<String, Vec<Module>>,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
     n_threads_max: usize,
 }
 
@@ -121,10 +133,10 @@ impl Symbolizer {
         found.map_or_else(Vec::new, |found| found.frames(offset, &self.names))
     }
 
-    /// What kept names from being found, a sentence each, for the modules that were asked for so far.
+    /// What kept names from being found, a sentence for each reason, for the modules that were asked for so far.
     #[must_use]
-    pub fn problems(&self) -> &[String] {
-        &self.problems
+    pub fn problems(&self) -> Vec<String> {
+        problem::sentences(&self.problems)
     }
 
     fn add(&mut self, image: &ModuleImage, opened: Opened) {
@@ -134,6 +146,16 @@ impl Symbolizer {
 }
 
 impl ModuleImage {
+    /// The path of its file here.
+    fn file(&self) -> PathBuf {
+        raw_text::to_path(&self.path)
+    }
+
+    /// Whether a file that was written then cannot be what ran, as far as clocks can be trusted.
+    fn is_older_than(&self, written_ns: u64) -> bool {
+        self.recorded_ns != 0 && self.recorded_ns < written_ns
+    }
+
     /// Whether both are of one file, wherever that is loaded.
     fn is_same_file(&self, other: &ModuleImage) -> bool {
         let size = |image: &ModuleImage| image.end.wrapping_sub(image.start);

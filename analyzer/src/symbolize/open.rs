@@ -8,6 +8,7 @@ use std::thread;
 use super::ModuleImage;
 use super::module::Module;
 use super::names::Names;
+use super::problem::Problem;
 
 /// A module that is to be opened.
 pub(super) struct Wanted {
@@ -20,16 +21,14 @@ pub(super) struct Wanted {
 pub(super) struct Opened {
     pub module: Module,
     /// What kept names from being found.
-    pub problems: Vec<String>,
+    pub problems: Vec<Problem>,
 }
 
 impl Wanted {
-    fn open(&self, debug_folder: &Path, names: &Names) -> Opened {
+    fn open(&self, debug_folder: &Path, names: &Names, may_spawn: bool) -> Opened {
         let mut problems = Vec::new();
-        let mut module = Module::open(&self.image, debug_folder, names, &mut problems);
-        for &offset in &self.offsets {
-            module.frames(offset, names);
-        }
+        let mut module = Module::open(&self.image, debug_folder, may_spawn, names, &mut problems);
+        module.look_up(&self.offsets, names);
         Opened { module, problems }
     }
 }
@@ -45,7 +44,7 @@ pub(super) fn open_all(
     let opened: Vec<Mutex<Option<Opened>>> = wanted.iter().map(|_| Mutex::new(None)).collect();
     let open_next = || {
         while let Some((wanted, place)) = next_of(&next, wanted, &opened) {
-            let module = wanted.open(debug_folder, names);
+            let module = wanted.open(debug_folder, names, n_threads_max > 1);
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(module);
         }
     };

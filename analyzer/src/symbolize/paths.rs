@@ -1,7 +1,8 @@
 //! Source file names without `.` and `..`, by their text alone: the files need not exist here.
 
 /// `path` with `a/./b` and `a/../b` resolved and doubled slashes removed. A leading `..` of a relative path stays.
-pub(super) fn normalize(path: &str) -> String {
+#[must_use]
+pub fn normalize(path: &str) -> String {
     let is_absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

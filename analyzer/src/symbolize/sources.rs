@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use super::ModuleImage;
 use super::crc;
 use super::elf_file::ElfFile;
+use super::mini_debug_info::MiniDebugInfo;
+use super::problem::{Problem, Reason};
 
 /// The files to read, each checked to belong to the recorded module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,37 +22,53 @@ pub(super) struct Sources {
     pub debug: Option<PathBuf>,
     /// What `debug` shares with the debug files of other binaries (`.gnu_debugaltlink`, made by dwz).
     pub supplement: Option<PathBuf>,
+    /// Whether parts of `debug` may be in files of their own.
+    pub has_parts: bool,
+    /// What is packed into the binary.
+    pub mini_debug_info: MiniDebugInfo,
 }
 
 impl Sources {
     /// Finds the files of `image`, with separate debug information under `debug_folder`. What is in the way becomes a
     /// sentence in `problems`.
-    pub(super) fn find(image: &ModuleImage, debug_folder: &Path, problems: &mut Vec<String>) -> Sources {
+    pub(super) fn find(image: &ModuleImage, debug_folder: &Path, problems: &mut Vec<Problem>) -> Sources {
         if !image.path.contains('/') {
             return Sources::default();
         }
-        let binary = Path::new(&image.path);
+        let binary = image.file();
+        let binary = binary.as_path();
         let checked = check_binary(image, binary);
         let file = checked.as_ref().ok();
         let own = file.filter(|file| file.has_dwarf).map(|file| (binary.to_owned(), file.clone()));
         let found = own
             .or_else(|| linked_debug_file(binary, file?, debug_folder, problems))
             .or_else(|| by_build_id(&image.build_id, debug_folder));
-        if let (Err(problem), None) = (&checked, &found) {
-            problems.push(problem.clone());
+        match (&checked, &found) {
+            (Err(problem), None) => problems.push(problem.clone()),
+            (Ok(file), _) if image.build_id.is_empty() && image.is_older_than(file.modified_ns) => {
+                let (reason, file) = (Reason::Younger, image.path.clone());
+                problems.push(Problem { reason, file, detail: String::new() });
+            }
+            _ => {}
         }
         let supplement =
             found.as_ref().and_then(|(path, file)| supplement(path, file, debug_folder, problems));
-        Sources { binary: file.map(|_| binary.to_owned()), debug: found.map(|(path, _)| path), supplement }
+        Sources {
+            binary: file.map(|_| binary.to_owned()),
+            has_parts: found.as_ref().is_some_and(|(_, file)| file.has_parts),
+            debug: found.map(|(path, _)| path),
+            supplement,
+            mini_debug_info: file.map(|file| file.mini_debug_info.clone()).unwrap_or_default(),
+        }
     }
 }
 
 /// The facts of the file at the module's path, or why it cannot be used.
-fn check_binary(image: &ModuleImage, binary: &Path) -> Result<ElfFile, String> {
-    let path = &image.path;
+fn check_binary(image: &ModuleImage, binary: &Path) -> Result<ElfFile, Problem> {
+    let problem = |reason, detail| Problem { reason, file: image.path.clone(), detail };
     let file = ElfFile::read(binary).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("{path} is not here: its functions are shown as offsets"),
-        _ => format!("cannot read {path} ({error}): its functions are shown as offsets"),
+        io::ErrorKind::NotFound => problem(Reason::NotHere, String::new()),
+        _ => problem(Reason::Unreadable, error.to_string()),
     })?;
     if file.is_of(image) {
         return Ok(file);
@@ -60,7 +78,7 @@ fn check_binary(image: &ModuleImage, binary: &Path) -> Result<ElfFile, String> {
         (false, true) => format!("its build-id was {}, it has none now", hex(&image.build_id)),
         (false, false) => format!("its build-id was {}, it is {}", hex(&image.build_id), hex(&file.build_id)),
     };
-    Err(format!("{path} has changed since the recording ({difference}): its functions are shown as offsets"))
+    Err(problem(Reason::Changed, difference))
 }
 
 /// The file that `.gnu_debuglink` names, in the places where gdb looks.
@@ -68,15 +86,20 @@ fn linked_debug_file(
     binary: &Path,
     file: &ElfFile,
     debug_folder: &Path,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
 ) -> Option<(PathBuf, ElfFile)> {
     let (name, crc) = file.debug_link.as_ref()?;
     let name = OsStr::from_bytes(name);
-    let folder = binary.parent()?;
-    let in_debug_folder = debug_folder.join(folder.strip_prefix("/").unwrap_or(folder));
-    for candidate in [folder.join(name), folder.join(".debug").join(name), in_debug_folder.join(name)] {
+    // A link to a library stands in one folder, and what belongs to the library in that of its file.
+    let real = binary.canonicalize().ok().filter(|real| real != binary);
+    let folders = [Some(binary), real.as_deref()].into_iter().flatten().filter_map(Path::parent);
+    let candidates = folders.flat_map(|folder| {
+        let in_debug_folder = debug_folder.join(folder.strip_prefix("/").unwrap_or(folder));
+        [folder.join(name), folder.join(".debug").join(name), in_debug_folder.join(name)]
+    });
+    for candidate in candidates {
         let Ok(found) = ElfFile::read(&candidate) else { continue };
-        if candidate == binary || !found.has_dwarf {
+        if candidate == binary || Some(&candidate) == real.as_ref() || !found.has_dwarf {
             continue;
         }
         let belongs = if file.build_id.is_empty() || found.build_id.is_empty() {
@@ -87,11 +110,11 @@ fn linked_debug_file(
         if belongs {
             return Some((candidate, found));
         }
-        problems.push(format!(
-            "{} is not the debug information of this {}: it is not used",
-            candidate.display(),
-            binary.display()
-        ));
+        problems.push(Problem {
+            reason: Reason::OtherDebug,
+            file: candidate.display().to_string(),
+            detail: binary.display().to_string(),
+        });
     }
     None
 }
@@ -109,7 +132,7 @@ fn supplement(
     debug: &Path,
     file: &ElfFile,
     debug_folder: &Path,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
 ) -> Option<PathBuf> {
     let (name, build_id) = file.supplement.as_ref()?;
     // A debug file found through a symbolic link names its supplement from where it really is.
@@ -120,11 +143,11 @@ fn supplement(
     }
     let found = by_build_id(build_id, debug_folder);
     if found.is_none() {
-        problems.push(format!(
-            "{} needs {}, which is not here: some functions have no names",
-            debug.display(),
-            named.display()
-        ));
+        problems.push(Problem {
+            reason: Reason::NoSupplement,
+            file: named.display().to_string(),
+            detail: debug.display().to_string(),
+        });
     }
     found.map(|(path, _)| path)
 }

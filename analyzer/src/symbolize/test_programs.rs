@@ -97,6 +97,8 @@ impl Program {
             bias,
             start: bias + start,
             end: bias + end,
+            segments: file.segments,
+            recorded_ns: 0,
         }
     }
 

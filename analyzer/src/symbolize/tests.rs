@@ -1,7 +1,9 @@
 //! The symbolizer against binutils on compiled programs, and with debug information in every place it may be.
 
+use std::collections::BTreeSet;
 use std::fs;
 
+use super::elf_file::ElfFile;
 use super::test_programs::{C, CPP, Program, RUST, binutils};
 use super::*;
 
@@ -26,7 +28,12 @@ fn agrees_with_binutils(program: &Program, part: &str) {
 }
 
 /// The name, of template functions without the parameters: see [`demangle`] on constructors.
+///
+/// Binutils does not tell inlined lambdas apart.
 fn comparable(name: &str) -> String {
+    if name.ends_with("}::operator()") {
+        return "operator()".to_owned();
+    }
     match name.split_once(">(") {
         Some((start, _)) => format!("{start}>"),
         None => name.to_owned(),
@@ -117,7 +124,8 @@ fn a_debug_link_of_another_build_is_refused() {
     program.run(&["gcc", "-g", "-O1", "-Wl,--build-id=none", "program.c", "-o", "program.debug"]);
     let mut symbolizer = Symbolizer::new();
     assert!(innermost_inlined(&mut symbolizer, &program, &program.image(BIAS)).is_none());
-    let [problem] = symbolizer.problems() else { panic!("{:?}", symbolizer.problems()) };
+    let problems = symbolizer.problems();
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
     assert!(problem.contains("program.debug is not the debug information"), "{problem}");
 }
 
@@ -154,7 +162,8 @@ fn a_changed_binary_is_not_used() {
     assert_eq!((&*frame.filename, frame.lineno), (&*format!("program+{address:#x}"), 0));
     assert!(frame.function.is_none());
     symbolizer.frames(&image, BIAS + address + 1, true);
-    let [problem] = symbolizer.problems() else { panic!("{:?}", symbolizer.problems()) };
+    let problems = symbolizer.problems();
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
     assert!(problem.contains("has changed since the recording (its build-id was"), "{problem}");
 }
 
@@ -179,6 +188,7 @@ fn code_without_a_file_is_an_offset_and_no_problem() {
         bias: 0x7fff_0000,
         start: 0x7fff_0000,
         end: 0x7fff_2000,
+        ..ModuleImage::default()
     };
     let text = |frames: Vec<Frame>| frames.iter().map(|frame| frame.filename.to_string()).collect::<Vec<_>>();
     assert_eq!(text(symbolizer.frames(&vdso("[vdso]"), 0x7fff_0a31, false)), ["[vdso]+0xa30"]);
@@ -205,4 +215,132 @@ fn damaged_files_yield_offsets_and_a_sentence() {
     let mut symbolizer = Symbolizer::new();
     symbolizer.frames(&image, BIAS + 0x1180, true);
     assert!(symbolizer.problems()[0].starts_with("cannot read "), "{:?}", symbolizer.problems());
+}
+
+/// The functions at every address of those named like `part`, each once.
+fn functions(program: &Program, part: &str) -> BTreeSet<String> {
+    let mut symbolizer = Symbolizer::new();
+    let image = program.image(BIAS);
+    let addresses = program.addresses_of(part);
+    let frames = addresses
+        .iter()
+        .flat_map(|address| symbolizer.frames(&image, BIAS + address, true))
+        .collect::<Vec<_>>();
+    frames.iter().filter_map(|frame| frame.function.as_deref().map(str::to_owned)).collect()
+}
+
+const LAMBDAS: (&str, &str) = (
+    "lambdas.cc",
+    "#include <cstdlib>\n\
+     namespace app { struct Box { void *kept; void fill(int n) const; }; }\n\
+     static void *volatile s;\n\
+     template <class F> static inline __attribute__((always_inline)) void call(F f) { f(); }\n\
+     void app::Box::fill(int n) const {\n\
+     \tauto a = [&]() __attribute__((always_inline)) { s = malloc(1000 + n); };\n\
+     \tcall(a);\n\
+     \tcall([&]() __attribute__((always_inline)) { s = malloc(2000 + n); });\n\
+     }\n\
+     static __attribute__((noinline)) void *lam(unsigned long n) { return malloc(n); }\n\
+     static __attribute__((noinline)) void *lam(char n) { return malloc(n); }\n\
+     int main(int c, char **) { app::Box().fill(c); s = lam(3000ul * c); s = lam((char)c); return 0; }\n",
+);
+
+#[test]
+fn lambdas_that_were_inlined_are_told_apart() {
+    for compiler in
+        [&["g++", "-g", "-O2"][..], &["g++", "-g", "-O2", "-gdwarf-4"], &["g++", "-g", "-O1", "-gz"]]
+    {
+        let found = functions(&Program::build(LAMBDAS, compiler), "Box4fill");
+        for name in [
+            "app::Box::fill(int) const::{lambda#1}::operator()",
+            "app::Box::fill(int) const::{lambda#2}::operator()",
+        ] {
+            assert!(found.contains(name), "{compiler:?}: {found:?}");
+        }
+        assert!(!found.contains("operator()"), "{found:?}");
+    }
+}
+
+/// As `-gmlt` of Clang, which has no symbols in its debug information.
+#[test]
+fn without_symbols_in_the_debug_information_the_symbol_table_tells_overloads_apart() {
+    let program = Program::build(LAMBDAS, &["g++", "-g", "-O2"]);
+    let found = functions(&program, "_ZL3lam");
+    assert_eq!(found, BTreeSet::from(["lam(unsigned long)", "lam(char)"].map(str::to_owned)));
+    let program = Program::build(LAMBDAS, &["g++", "-g1", "-O2"]);
+    let found = functions(&program, "_ZL3lam");
+    assert_eq!(found, BTreeSet::from(["lam(unsigned long)", "lam(char)"].map(str::to_owned)));
+}
+
+#[test]
+fn parts_of_debug_information_that_are_gone_are_said() {
+    let program = Program::build(C, &["gcc", "-g", "-O2", "-gsplit-dwarf"]);
+    assert_finds_inner(&mut Symbolizer::new(), &program, &program.image(BIAS));
+    let parts = fs::read_dir(program.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let parts: Vec<_> = parts.filter(|path| path.extension().is_some_and(|end| end == "dwo")).collect();
+    assert_eq!(parts.len(), 1, "{parts:?}");
+    fs::remove_file(&parts[0]).unwrap();
+    let mut symbolizer = Symbolizer::new();
+    assert!(innermost_inlined(&mut symbolizer, &program, &program.image(BIAS)).is_none());
+    let problems = symbolizer.problems();
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(
+        problem.starts_with("parts of the debug information of ") && problem.contains("(1 of 1"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_program_that_was_built_again_without_a_build_id_is_noticed() {
+    let command = ["gcc", "-g", "-O2", "-Wl,--build-id=none"];
+    let program = Program::build(C, &command);
+    let image = program.image(BIAS);
+    let written = ElfFile::read(&program.path).unwrap().modified_ns;
+    let recorded = ModuleImage { recorded_ns: written + 1, ..image.clone() };
+    assert_finds_inner(&mut Symbolizer::new(), &program, &recorded);
+    // The same addresses, but written later.
+    let mut symbolizer = Symbolizer::new();
+    let recorded = ModuleImage { recorded_ns: written - 1, ..image.clone() };
+    innermost_inlined(&mut symbolizer, &program, &recorded).unwrap();
+    assert!(symbolizer.problems()[0].contains("younger than the recording"), "{:?}", symbolizer.problems());
+    // As large in memory, but other segments.
+    let mut other = image.clone();
+    other.segments[1].1 += 8;
+    let mut symbolizer = Symbolizer::new();
+    assert!(innermost_inlined(&mut symbolizer, &program, &other).is_none());
+    assert!(symbolizer.problems()[0].contains("has changed since"), "{:?}", symbolizer.problems());
+}
+
+#[test]
+fn debug_information_stands_beside_the_file_that_a_link_leads_to() {
+    let program = c_program();
+    let image = program.image(BIAS);
+    program.run(&["mkdir", "-p", "real/.debug", "links"]);
+    program.run(&["objcopy", "--only-keep-debug", "program", "real/.debug/program.debug"]);
+    program.run(&[
+        "objcopy",
+        "--strip-debug",
+        "--add-gnu-debuglink=real/.debug/program.debug",
+        "program",
+        "real/program.1",
+    ]);
+    program.run(&["ln", "-s", "../real/program.1", "links/program"]);
+    let path = program.folder.path().join("links/program").display().to_string();
+    assert_finds_inner(&mut Symbolizer::new(), &program, &ModuleImage { path, ..image });
+}
+
+#[test]
+fn symbols_that_are_packed_into_a_stripped_file_are_found() {
+    let program = Program::build(C, &["gcc", "-O2"]);
+    let address = program.addresses_of("outer")[3];
+    let image = program.image(BIAS);
+    for (options, is_packed) in [(&[][..], true), (&["--check=crc32"], true), (&["--format=lzma"], false)] {
+        program.run(&["objcopy", "-S", "--strip-all", "program", "stripped"]);
+        program.run(&["cp", "program", "symbols"]);
+        program.run(&[&["xz", "-f", "-k"][..], options, &["-S", ".packed", "symbols"]].concat());
+        program.run(&["objcopy", "--add-section", ".gnu_debugdata=symbols.packed", "stripped", "packed"]);
+        let path = program.folder.path().join("packed").display().to_string();
+        let frames = Symbolizer::new().frames(&ModuleImage { path, ..image.clone() }, BIAS + address, true);
+        assert_eq!(frames[0].function.as_deref() == Some("outer"), is_packed, "{options:?}: {frames:?}");
+    }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 
 use crate::control::{Stat, Target};
+use crate::model::raw_text;
 use crate::reader::Process;
 
 /// A process, by what tells it from others of its pid.
@@ -41,7 +42,7 @@ impl Liveness {
     fn is_another_program(&self) -> bool {
         let Some(recorded) = self.executable.as_deref() else { return false };
         let Ok(found) = fs::read_link(format!("/proc/{}/exe", self.pid)) else { return false };
-        let found = found.to_string_lossy();
+        let found = raw_text::of_bytes(found.as_os_str().as_encoded_bytes());
         // The kernel adds this if the file was deleted or replaced.
         let found = found.trim_end_matches(" (deleted)");
         !found.ends_with(recorded) && !recorded.ends_with(found)

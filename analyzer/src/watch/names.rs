@@ -94,7 +94,7 @@ impl Names {
     }
 
     /// What kept names from being found, a sentence each.
-    pub fn problems(&self) -> &[String] {
+    pub fn problems(&self) -> Vec<String> {
         self.namer.problems()
     }
 }

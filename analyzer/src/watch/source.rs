@@ -219,7 +219,7 @@ impl Source {
             format!("One of {n_processes} processes is shown; --process takes another's PID (tmtool info lists them).")
         });
         let problems = self.follower.problems().iter().map(ToString::to_string).collect::<Vec<_>>();
-        let names = self.names.problems().iter().cloned();
+        let names = self.names.problems();
         let noticed = recording.note_sentences();
         self.place.note().into_iter().chain(problems).chain(noticed).chain(others).chain(names).collect()
     }

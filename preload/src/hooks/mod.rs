@@ -18,6 +18,7 @@ pub mod malloc;
 pub mod mappings;
 pub mod restrict;
 pub mod system;
+pub mod thread_names;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

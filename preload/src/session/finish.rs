@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use tm_common::metadata::Ending;
 
-use super::Session;
+use super::{Session, threads};
 use crate::sys::syscall;
 
 /// Called by the library's destructor and by the functions that run none: `_exit`, `_Exit`, `quick_exit`.
@@ -19,6 +19,7 @@ pub fn finish(session: &Session, ending: Ending) {
         // Release: publishes the stamp.
         process.ended.store(ending as u32, Ordering::Release);
     }
+    threads::renamed(session);
     give_back(session);
 }
 

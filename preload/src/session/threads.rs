@@ -4,7 +4,7 @@
 //! whose thread the kernel no longer knows.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use tm_common::event::Event;
 use tm_common::header::Loss;
@@ -14,7 +14,7 @@ use super::Session;
 use crate::lockfree::places::{Place, Places};
 use crate::recording::ring::Ring;
 use crate::sys::signals::SignalsBlocked;
-use crate::sys::tls::ThreadBlock;
+use crate::sys::tls::{self, ThreadBlock};
 use crate::sys::{pages, restrictions, syscall};
 use crate::unwind::Frames;
 use crate::unwind::stack_cache::StackCache;
@@ -27,6 +27,12 @@ const _: () = assert!(size_of::<[usize; LANES]>() == 16, "ThreadBlock::entries h
 const PROBES_MAX: usize = 16;
 /// After so many stacks, and again after as many more as fit a name change's pace, the thread's name is looked at.
 const NAME_CHECKS: (u32, u32) = (64, 1 << 14);
+
+/// So many new names of a thread are all recorded; of more only every so manieth, besides what is found now and then: a
+/// thread that is named after each of its tasks must not fill the file.
+const RENAMES: (u32, u32) = (256, 64);
+/// The longest name of a thread, and the byte that ends it.
+pub const NAME_BYTES: usize = 16;
 
 /// No label has this number.
 const TAG_UNKNOWN: u32 = u32::MAX;
@@ -52,8 +58,16 @@ pub struct Lane {
 #[derive(Debug)]
 pub struct Thread {
     index: AtomicU32,
-    name: UnsafeCell<[u8; 16]>,
+    name: UnsafeCell<[u8; NAME_BYTES]>,
     lanes: [UnsafeCell<Lane>; LANES],
+    n_renames: AtomicU32,
+    tid: AtomicU32,
+    /// Its `pthread_t`, by which others name it.
+    handle: AtomicUsize,
+}
+
+unsafe extern "C" {
+    safe fn pthread_self() -> libc::pthread_t;
 }
 
 impl Lane {
@@ -95,6 +109,14 @@ impl Thread {
         }
     }
 
+    /// Whether one more new name is to be recorded.
+    fn may_be_renamed(&self) -> bool {
+        let (all, interval) = RENAMES;
+        // Relaxed: only counts.
+        let n = self.n_renames.fetch_add(1, Ordering::Relaxed);
+        n < all || n.is_multiple_of(interval)
+    }
+
     #[cold]
     fn record_name(&self, session: &Session) {
         if restrictions::are_total() {
@@ -108,6 +130,29 @@ impl Thread {
             let (tid, stamp) = (syscall::gettid(), session.recording.now());
             session.recording.add_thread(self.index(), tid, name, stamp);
         }
+    }
+}
+
+/// Called by a thread that has named itself: by the hooks of the functions that do it, and at the end of the process. A
+/// thread that has not recorded yet is known by its name when it does.
+#[cold]
+pub fn renamed(session: &Session) {
+    // SAFETY: the calling thread's own.
+    let block = unsafe { tls::current().as_ref() };
+    if block.process != session.control.own() || !session.is_process() {
+        return;
+    }
+    // SAFETY: null, or the thread's place, which stays mapped.
+    if let Some(thread) = unsafe { block.thread.cast::<Thread>().as_ref() }.filter(|it| it.may_be_renamed()) {
+        thread.record_name(session);
+    }
+}
+
+/// Called by a thread that has given the thread `handle` a name.
+#[cold]
+pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: [u8; NAME_BYTES]) {
+    if session.is_process() {
+        session.threads.rename(session, handle, name);
     }
 }
 
@@ -173,6 +218,10 @@ impl Threads {
         // Relaxed: numbers only have to be distinct.
         let index = ThreadIndex(header.n_threads.fetch_add(1, Ordering::Relaxed));
         place.index.store(index.0, Ordering::Relaxed);
+        place.tid.store(tid, Ordering::Relaxed);
+        place.n_renames.store(0, Ordering::Relaxed);
+        // Release: publishes the two numbers to who looks for the thread.
+        place.handle.store(pthread_self() as usize, Ordering::Release);
         let name = syscall::thread_name();
         // SAFETY: the place is this thread's alone now.
         unsafe { *place.name.get() = name };
@@ -189,6 +238,22 @@ impl Threads {
         block.thread = core::ptr::from_ref(place).cast_mut().cast();
         block.process = session.recording.process().0 + 1;
         Some(place)
+    }
+
+    /// Records the name of the thread with this handle, if it has a place. A handle is given to another thread when one
+    /// has ended, so whoever has it must live.
+    fn rename(&self, session: &Session, handle: libc::pthread_t, name: [u8; NAME_BYTES]) {
+        // Relaxed: constant between forks.
+        let pid = session.pid.load(Ordering::Relaxed);
+        // Acquire: receives the thread's numbers.
+        let mut found =
+            self.0.iter().filter(|thread| thread.handle.load(Ordering::Acquire) == handle as usize);
+        // Relaxed: received with the handle.
+        let thread = found.find(|thread| syscall::thread_exists(pid, thread.tid.load(Ordering::Relaxed)));
+        if let Some(thread) = thread.filter(|thread| thread.may_be_renamed()) {
+            let (tid, stamp) = (thread.tid.load(Ordering::Relaxed), session.recording.now());
+            session.recording.add_thread(thread.index(), tid, name, stamp);
+        }
     }
 
     fn append(&self, tid: u32) -> Option<&Thread> {

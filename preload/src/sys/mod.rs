@@ -2,8 +2,8 @@
 //!
 //! System calls are made directly: libc's wrappers set `errno`, are cancellation points, and may be interposed.
 
-pub mod complaints;
 pub mod coarse;
+pub mod complaints;
 pub mod elf;
 pub mod files;
 pub mod image;

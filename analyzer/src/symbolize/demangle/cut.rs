@@ -15,9 +15,9 @@ pub(super) fn cut(start: &str, symbol: &str) -> String {
 
 /// What stands for the part that is left out: `…#` and 32 bits of the symbol's FNV-1a hash.
 pub(super) fn mark(symbol: &str) -> String {
-    let hash = symbol.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    let hash = symbol
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     format!("…#{:08x}", (hash >> 32) as u32 ^ hash as u32)
 }
 

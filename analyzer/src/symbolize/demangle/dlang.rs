@@ -184,14 +184,17 @@ impl<'a> Reader<'a> {
         let of = self.type_name()?;
         match self.next()? {
             'n' => Some("null".to_owned()),
-            'i' => match (of.as_str(), self.number()?) {
-                ("bool", number) => Some((number != 0).to_string()),
-                (_, number) => Some(number.to_string()),
-            },
-            'N' => Some(format!("-{}", self.number()?)),
-            digit if digit.is_ascii_digit() => {
-                self.place -= 1;
-                Some(self.number()?.to_string())
+            'N' => Some(format!("-{}{}", self.number()?, suffix(&of))),
+            mark if mark == 'i' || mark.is_ascii_digit() => {
+                self.place -= usize::from(mark != 'i');
+                let number = self.number()?;
+                Some(match of.as_str() {
+                    "bool" => (number != 0).to_string(),
+                    "char" | "wchar" | "dchar" => {
+                        format!("'{}'", char::from_u32(u32::try_from(number).ok()?)?.escape_default())
+                    }
+                    of => format!("{number}{}", suffix(of)),
+                })
             }
             _ => None,
         }
@@ -319,6 +322,16 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What a number of this type has behind it.
+fn suffix(of: &str) -> &'static str {
+    match of {
+        "ubyte" | "ushort" | "uint" => "u",
+        "long" => "L",
+        "ulong" => "uL",
+        _ => "",
+    }
+}
+
 fn basic(letter: char) -> Option<&'static str> {
     Some(match letter {
         'v' => "void",
@@ -363,7 +376,10 @@ mod tests {
             ("_D8demangle4testFHiPxaZv", "demangle.test(const(char)*[int])"),
             ("_D8demangle1S4testMxFKiLlZv", "demangle.S.test(ref int, lazy long) const"),
             ("_D8demangle4testFDFiZaZv", "demangle.test(char(int) delegate)"),
-            ("_D8demangle4testFS3std4file8DirEntryQtZv", "demangle.test(std.file.DirEntry, std.file.DirEntry)"),
+            (
+                "_D8demangle4testFS3std4file8DirEntryQtZv",
+                "demangle.test(std.file.DirEntry, std.file.DirEntry)",
+            ),
             ("_D3app10__T3putTiZ3putFiZv", "app.put!(int).put(int)"),
             ("_D3app__T3putTiVi3ZQkFNaNbiZv", "app.put!(int, 3).put(int)"),
             ("_D3app4mainFZ5innerFiZv", "app.main().inner(int)"),

@@ -117,7 +117,9 @@ mod tests {
         let packs: String = digits[..30].iter().map(|&k| format!("S_IJS{0}_S{0}_EE", k as char)).collect();
         let started = Instant::now();
         demangle(&format!("_Z1f1PIJEE{packs}"));
-        for letters in ["P", "N", "I", "S_", "T_", "FvvE", "1aI", "Dp", "A_", "K", "Z", "L_Z", "cv", "X", "tl"] {
+        for letters in
+            ["P", "N", "I", "S_", "T_", "FvvE", "1aI", "Dp", "A_", "K", "Z", "L_Z", "cv", "X", "tl"]
+        {
             for start in ["_Z1f", "_ZN1aI", "_D1a", "_D1fF", "_R"] {
                 demangle(&format!("{start}{}", letters.repeat(100_000 / letters.len())));
             }

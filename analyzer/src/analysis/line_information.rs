@@ -1,0 +1,81 @@
+//! How much of a snapshot was allocated in code of which no source lines are known, and where.
+
+use rustc_hash::FxHashMap;
+
+use crate::model::{Frame, Snapshot, Tally};
+
+/// Less than this part of the bytes is not worth a word: each program has some in the C library.
+const SHARE_PERCENT_MIN: u64 = 20;
+/// How many modules are named.
+const N_NAMED_MAX: usize = 3;
+
+impl Snapshot {
+    /// A sentence on the modules without line information, if much was allocated in them.
+    #[must_use]
+    pub fn without_lines(&self) -> Option<String> {
+        let traces = self.traces.iter();
+        sentence(traces.map(|trace| (trace.traceback.most_recent(), trace.size)))
+    }
+}
+
+impl Tally {
+    /// As [`Snapshot::without_lines`].
+    #[must_use]
+    pub fn without_lines(&self) -> Option<String> {
+        let stacks = self.stacks.iter();
+        sentence(stacks.map(|stack| (stack.traceback.most_recent(), stack.size)))
+    }
+}
+
+fn sentence<'a>(blocks: impl Iterator<Item = (Option<&'a Frame>, u64)>) -> Option<String> {
+    let (mut all, mut without, mut of_module) = (0_u64, 0_u64, FxHashMap::<&str, u64>::default());
+    for (frame, size) in blocks {
+        all = all.saturating_add(size);
+        let Some(frame) = frame.filter(|frame| frame.lineno == 0) else { continue };
+        if let Some(module) = frame.module.as_deref().filter(|module| module.contains('/')) {
+            without = without.saturating_add(size);
+            let sum = of_module.entry(module).or_default();
+            *sum = sum.saturating_add(size);
+        }
+    }
+    let percent = |size: u64| (u128::from(size) * 100 / u128::from(all.max(1))) as u64;
+    if without == 0 || percent(without) < SHARE_PERCENT_MIN {
+        return None;
+    }
+    let mut modules: Vec<(&str, u64)> = of_module.into_iter().collect();
+    modules.sort_by_key(|&(module, size)| (std::cmp::Reverse(size), module));
+    let name = |module: &str| module.rsplit('/').next().unwrap_or(module).to_owned();
+    let named = modules.iter().take(N_NAMED_MAX).map(|&(module, _)| name(module)).collect::<Vec<_>>();
+    let more = match modules.len().saturating_sub(N_NAMED_MAX) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    Some(format!(
+        "{} % of the bytes are of code without line information (in {}{more}): build it with -g, or install its \
+         debug symbols.",
+        percent(without),
+        named.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(lineno: u32, module: &str) -> Frame {
+        Frame { module: Some(module.into()), ..Frame::new("f", lineno) }
+    }
+
+    #[test]
+    fn only_much_is_worth_a_line() {
+        let (known, stripped, other) = (frame(3, "/a"), frame(0, "/lib/b.so"), frame(0, "/lib/c.so"));
+        let say =
+            |sizes: [u64; 3]| sentence([Some(&known), Some(&stripped), Some(&other)].into_iter().zip(sizes));
+        assert_eq!(say([81, 10, 9]), None);
+        let expected = "20 % of the bytes are of code without line information (in b.so, c.so): build it with -g, \
+                        or install its debug symbols.";
+        assert_eq!(say([80, 12, 8]).as_deref(), Some(expected));
+        assert_eq!(say([0, 0, 0]), None);
+        assert_eq!(sentence([(Some(&frame(0, "[anonymous code]")), 5), (None, 9)].into_iter()), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! One program that was built in two folders: its files have other names, and are compared as the same ones.
+//!
+//! ```text
+//! old /build/1/app/src/a.c   new /home/x/app/src/a.c     equal ends: app/src/a.c
+//! so                         /build/1 -> /home/x         if most files that only one side has say so
+//! ```
+//!
+//! Works on texts alone: no file is looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::model::{Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
+
+/// So many pairs of folders are told apart: a program, and what it is linked with.
+const FOLDERS_MAX: usize = 16;
+/// An end that more files of the other side share says nothing.
+const CANDIDATES_MAX: usize = 64;
+
+/// Where the files of an old snapshot are in a new one.
+#[derive(Debug, Default)]
+pub struct Relocation {
+    /// Folders, the old and the new one.
+    folders: Vec<(String, String)>,
+    /// Names of the new side, which stay.
+    known: FxHashSet<Arc<str>>,
+    names: FxHashMap<Arc<str>, Arc<str>>,
+    of_traceback: FxHashMap<usize, Traceback>,
+}
+
+impl Snapshot {
+    /// The same with its files where those of `new` are, if the program was built in another folder.
+    #[must_use]
+    pub fn relocated(&self, new: &Snapshot) -> Snapshot {
+        let tracebacks = |snapshot: &Snapshot| {
+            snapshot.traces.iter().map(|trace| trace.traceback.clone()).collect::<Vec<_>>()
+        };
+        let mut relocation = Relocation::between(&tracebacks(self), &tracebacks(new));
+        let trace = |trace: &Trace| Trace {
+            traceback: relocation.apply(&trace.traceback),
+            tag: trace.tag.clone(),
+            ..*trace
+        };
+        let traces = self.traces.iter().map(trace).collect();
+        let origin = relocation.noted(self.origin.clone());
+        Snapshot { traces, traceback_limit: self.traceback_limit, origin }
+    }
+}
+
+impl Tally {
+    /// As [`Snapshot::relocated`].
+    #[must_use]
+    pub fn relocated(&self, new: &Tally) -> Tally {
+        let tracebacks =
+            |tally: &Tally| tally.stacks.iter().map(|stack| stack.traceback.clone()).collect::<Vec<_>>();
+        let mut relocation = Relocation::between(&tracebacks(self), &tracebacks(new));
+        let stack = |stack: &Statistic| Statistic {
+            traceback: relocation.apply(&stack.traceback),
+            tag: stack.tag.clone(),
+            ..*stack
+        };
+        let stacks = self.stacks.iter().map(stack).collect();
+        let origin = relocation.noted(self.origin.clone());
+        Tally { stacks, traceback_limit: self.traceback_limit, origin }
+    }
+}
+
+impl Relocation {
+    /// What the names in both say.
+    fn between(old: &[Traceback], new: &[Traceback]) -> Relocation {
+        let (old, new) = (names(old), names(new));
+        let mut relocation = Relocation::default();
+        let mut candidates: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
+        for name in new.difference(&old) {
+            candidates.entry(last_part(name)).or_default().push(name);
+        }
+        let mut moved: Vec<&Arc<str>> = old.difference(&new).collect();
+        while relocation.folders.len() < FOLDERS_MAX {
+            let mut votes: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+            for name in &moved {
+                let Some(found) = candidates.get(last_part(name)) else { continue };
+                if let Some(folders) = best_folders(name, found) {
+                    *votes.entry(folders).or_default() += 1;
+                }
+            }
+            let most = votes.into_iter().max_by_key(|&(folders, n)| (n, std::cmp::Reverse(folders)));
+            let Some(((from, to), _)) = most else { break };
+            moved.retain(|name| moved_name(name, from, to, &new).is_none());
+            relocation.folders.push((from.to_owned(), to.to_owned()));
+        }
+        relocation.known = new;
+        relocation
+    }
+
+    fn apply(&mut self, traceback: &Traceback) -> Traceback {
+        if self.folders.is_empty() {
+            return traceback.clone();
+        }
+        if let Some(known) = self.of_traceback.get(&traceback.identity()) {
+            return known.clone();
+        }
+        let frames: Vec<Arc<Frame>> = traceback.frames().iter().map(|frame| self.frame(frame)).collect();
+        let relocated = Traceback::from_oldest_first(frames, traceback.total_nframe());
+        self.of_traceback.insert(traceback.identity(), relocated.clone());
+        relocated
+    }
+
+    fn frame(&mut self, frame: &Arc<Frame>) -> Arc<Frame> {
+        let filename = self.name(&frame.filename);
+        let module = frame.module.as_ref().map(|module| self.name(module));
+        if filename == frame.filename && module == frame.module {
+            return Arc::clone(frame);
+        }
+        Arc::new(Frame { filename, module, ..(**frame).clone() })
+    }
+
+    fn name(&mut self, name: &Arc<str>) -> Arc<str> {
+        if self.known.contains(name) {
+            return Arc::clone(name);
+        }
+        let (folders, known) = (&self.folders, &self.known);
+        let made = || {
+            let moved = folders.iter().find_map(|(from, to)| moved_name(name, from, to, known));
+            moved.map_or_else(|| Arc::clone(name), Arc::from)
+        };
+        Arc::clone(self.names.entry(Arc::clone(name)).or_insert_with(made))
+    }
+
+    /// `origin` with what was taken for the same.
+    fn noted(&self, origin: Option<Origin>) -> Option<Origin> {
+        let mut origin = origin?;
+        let folders = self.folders.iter().map(|(from, to)| format!("{from}/ with {to}/"));
+        let folders: Vec<String> = folders.collect();
+        if !folders.is_empty() {
+            origin.notes.push(format!("Files are compared by their places: {}.", folders.join(", ")));
+        }
+        Some(origin)
+    }
+}
+
+/// All absolute names of files and modules.
+fn names(tracebacks: &[Traceback]) -> FxHashSet<Arc<str>> {
+    let (mut names, mut seen) = (FxHashSet::default(), FxHashSet::default());
+    let frames = tracebacks.iter().flat_map(|traceback| traceback.frames());
+    // Frames are shared, so each is looked at once.
+    for frame in frames.filter(|frame| seen.insert(Arc::as_ptr(frame))) {
+        let both = [Some(&frame.filename), frame.module.as_ref()];
+        names.extend(both.into_iter().flatten().filter(|name| name.starts_with('/')).cloned());
+    }
+    names
+}
+
+/// The folders in which `name` and the likest of `others` have equal ends; none if two are as like.
+fn best_folders<'a>(name: &'a str, others: &[&'a str]) -> Option<(&'a str, &'a str)> {
+    let others = others.get(..CANDIDATES_MAX).unwrap_or(others);
+    let len = |other: &&str| equal_end(name, other);
+    let best = others.iter().map(|other| len(&other)).max()?;
+    let mut found = others.iter().filter(|other| len(other) == best);
+    let other = found.next().filter(|_| found.next().is_none())?;
+    let cut = |text: &'a str| text.get(..text.len().checked_sub(best)?);
+    Some((cut(name)?, cut(other)?))
+}
+
+/// The length of the parts at the ends of two paths that are equal, each with the slash before it.
+fn equal_end(one: &str, other: &str) -> usize {
+    let parts = one.rsplit('/').zip(other.rsplit('/')).take_while(|(one, other)| one == other);
+    parts.map(|(part, _)| part.len() + 1).sum::<usize>().min(one.len()).min(other.len())
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// `name` in the folder `to` instead of `from`, if it is in that. All files are in the root folder, so of it only those go
+/// that are known to be there.
+fn moved_name(name: &str, from: &str, to: &str, known: &FxHashSet<Arc<str>>) -> Option<String> {
+    let rest = name.strip_prefix(from).filter(|rest| rest.starts_with('/'))?;
+    let moved = format!("{to}{rest}");
+    (!from.is_empty() || known.contains(moved.as_str())).then_some(moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(files: &[&str]) -> Snapshot {
+        let trace = |(name, line): (&&str, u32)| Trace {
+            domain: 0,
+            size: 1,
+            traceback: Traceback::new(vec![Frame::new(*name, line)], None),
+            tag: None,
+        };
+        Snapshot::new(files.iter().zip(1..).map(trace).collect(), 1)
+    }
+
+    fn relocated(old: &[&str], new: &[&str]) -> Vec<String> {
+        let relocated = snapshot(old).relocated(&snapshot(new));
+        let name = |trace: &Trace| trace.traceback.frames()[0].filename.to_string();
+        relocated.traces.iter().map(name).collect()
+    }
+
+    #[test]
+    fn files_of_two_folders_are_the_same() {
+        let old = ["/b/1/app/src/a.c", "/b/1/app/src/gone.c", "/usr/x.h", "csu/start.c", "/b/1/app/lib/a.c"];
+        let new = ["/h/2/app/src/a.c", "/usr/x.h", "/h/2/app/lib/a.c", "/h/2/app/src/new.c"];
+        assert_eq!(
+            relocated(&old, &new),
+            ["/h/2/app/src/a.c", "/h/2/app/src/gone.c", "/usr/x.h", "csu/start.c", "/h/2/app/lib/a.c"]
+        );
+    }
+
+    #[test]
+    fn what_both_have_stays_and_what_is_not_clear_too() {
+        assert_eq!(relocated(&["/a/x.c", "/b/x.c"], &["/a/x.c", "/b/x.c"]), ["/a/x.c", "/b/x.c"]);
+        assert_eq!(relocated(&["/a/x.c"], &["/b/x.c", "/c/x.c"]), ["/a/x.c"]);
+        assert_eq!(relocated(&["/a/x.c"], &[]), ["/a/x.c"]);
+        assert_eq!(relocated(&["x.c"], &["/b/x.c"]), ["x.c"]);
+    }
+
+    #[test]
+    fn the_root_and_deep_folders_are_folders() {
+        let container = ["/src/x.c", "/usr/y.h"];
+        assert_eq!(relocated(&container, &["/home/u/src/x.c"]), ["/home/u/src/x.c", "/usr/y.h"]);
+        assert_eq!(relocated(&["/deep/down/x.c", "/deep/other.c"], &["/x.c"]), ["/x.c", "/deep/other.c"]);
+    }
+}

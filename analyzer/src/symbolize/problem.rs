@@ -1,0 +1,117 @@
+//! What stands in the way of names: one line for each reason, however many modules have it.
+
+/// Why some names are missing or doubtful.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The module's file is gone.
+    NotHere,
+    /// Another file has its name now.
+    Changed,
+    /// It cannot be told whether the file is the one that ran.
+    Younger,
+    /// The file cannot be read.
+    Unreadable,
+    /// Its debug information cannot be read.
+    DebugUnreadable,
+    /// A file with debug information is of another build.
+    OtherDebug,
+    /// A file that debug information refers to is gone.
+    NoSupplement,
+    /// Parts of the debug information are in files that are gone.
+    NoParts,
+}
+
+/// Something that keeps names from being found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub reason: Reason,
+    /// The file.
+    pub file: String,
+    /// More of it, for a line on one file alone; may be empty.
+    pub detail: String,
+}
+
+/// How many files are named in a line.
+const N_NAMED_MAX: usize = 3;
+
+/// A sentence for each reason, in the order in which they came.
+pub(super) fn sentences(problems: &[Problem]) -> Vec<String> {
+    let mut reasons: Vec<Reason> = Vec::new();
+    for problem in problems.iter().filter(|problem| !problem.file.is_empty()) {
+        if !reasons.contains(&problem.reason) {
+            reasons.push(problem.reason);
+        }
+    }
+    let of = |reason| problems.iter().filter(move |problem| problem.reason == reason).collect::<Vec<_>>();
+    reasons.into_iter().map(|reason| sentence(reason, &of(reason))).collect()
+}
+
+fn sentence(reason: Reason, problems: &[&Problem]) -> String {
+    let (files, is_one) = (named(problems), problems.len() == 1);
+    let detail = match problems {
+        [one] if !one.detail.is_empty() => format!(" ({})", one.detail),
+        _ => String::new(),
+    };
+    let (are, have, they) =
+        if is_one { ("is", "has", "its functions are") } else { ("are", "have", "their functions are") };
+    let offsets = format!("{they} shown as offsets");
+    match reason {
+        Reason::NotHere => format!("{files} {are} not here: {offsets}"),
+        Reason::Changed => format!("{files} {have} changed since the recording{detail}: {offsets}"),
+        Reason::Younger => format!(
+            "{files} {have} no build-id and {are} younger than the recording: names and lines may be another build's"
+        ),
+        Reason::Unreadable => format!("cannot read {files}{detail}: {offsets}"),
+        Reason::DebugUnreadable => {
+            format!("cannot read the debug information of {files}{detail}: {offsets}")
+        }
+        Reason::OtherDebug => {
+            let of = if is_one { detail.trim_matches([' ', '(', ')']) } else { "what their names say" };
+            format!("{files} {are} not the debug information of {of}: not used")
+        }
+        Reason::NoSupplement => {
+            format!(
+                "{files} {are} not here, which debug information refers to{detail}: some functions have no names"
+            )
+        }
+        Reason::NoParts => format!(
+            "parts of the debug information of {files} are gone{detail}: inlined functions and lines are missing"
+        ),
+    }
+}
+
+/// The first files, and how many more.
+fn named(problems: &[&Problem]) -> String {
+    let named: Vec<&str> = problems.iter().take(N_NAMED_MAX).map(|problem| problem.file.as_str()).collect();
+    match (named.as_slice(), problems.len().saturating_sub(N_NAMED_MAX)) {
+        ([one], _) => (*one).to_owned(),
+        ([rest @ .., last], 0) => format!("{} and {last}", rest.join(", ")),
+        (all, 1) => format!("{} and 1 other", all.join(", ")),
+        (all, n) => format!("{} and {n} others", all.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let problem =
+            |reason, file: &str| Problem { reason, file: file.to_owned(), detail: "it is x".to_owned() };
+        let mut problems = vec![problem(Reason::NotHere, "/a.so"), problem(Reason::Changed, "/b.so")];
+        assert_eq!(
+            sentences(&problems),
+            [
+                "/a.so is not here: its functions are shown as offsets",
+                "/b.so has changed since the recording (it is x): its functions are shown as offsets"
+            ]
+        );
+        problems.extend(["/c", "/d", "/e", "/f"].map(|file| problem(Reason::Changed, file)));
+        assert_eq!(
+            sentences(&problems)[1],
+            "/b.so, /c, /d and 2 others have changed since the recording: their functions are shown as offsets"
+        );
+        assert_eq!(sentences(&[]), [""; 0]);
+    }
+}
