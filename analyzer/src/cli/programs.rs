@@ -1,5 +1,6 @@
 //! A folder of recordings as a run: which programs it has, and which one a report is about.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub fn of_folder(folder: &Path) -> Result<Programs> {
             Err(error) => programs.problems.push(error.to_string()),
         }
     }
-    programs.program_list.sort_by_key(|program| std::cmp::Reverse(importance(program)));
+    sort(&mut programs.program_list);
     if programs.program_list.is_empty() && programs.problems.is_empty() {
         return Err(Error::Message(format!("{} is a folder without recordings", folder.display())));
     }
@@ -133,9 +134,19 @@ fn no_such_program(path: &Path, wanted: &str, list: &[ProgramInfo]) -> Error {
     Error::Message(format!("{} has no program '{wanted}'; it has {names}{rest}", path.display()))
 }
 
-/// The highest peak first, of equals the one with most allocations, then the earliest.
-fn importance(program: &ProgramInfo) -> (u64, u64, std::cmp::Reverse<u64>) {
-    (program.peak_bytes, program.allocations, std::cmp::Reverse(program.start_realtime_ns))
+/// The highest peak first, of equals the one with most allocations, then the earliest. A process that became another
+/// program does not run as the one before.
+pub fn sort(programs: &mut [ProgramInfo]) {
+    let starts: Vec<(u32, u64)> =
+        programs.iter().map(|program| (program.pid, program.start_realtime_ns)).collect();
+    for program in &mut *programs {
+        let is_later =
+            |&(pid, start_ns): &(u32, u64)| pid == program.pid && start_ns > program.start_realtime_ns;
+        program.running &= program.processes > 1 || !starts.iter().any(is_later);
+    }
+    programs.sort_by_key(|program| {
+        (Reverse(program.peak_bytes), Reverse(program.allocations), program.start_realtime_ns)
+    });
 }
 
 /// What the recording says without its events.
