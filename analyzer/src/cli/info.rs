@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let found = programs::of_folder(&args.file)?;
         let limit = (args.limit > 0).then_some(args.limit);
         let text = || report::programs::text(&found, limit, &terminal::style());
-        if args.json { json(&found)? } else { format!("{}: ", args.file.display()) + &text() }
+        if args.json { json(&found)? } else { text() }
     } else {
         let info = gather(&programs::choose(&args.file, args.program.as_deref())?.path)?;
         if args.json { json(&info)? } else { info::text(&info) }

@@ -14,6 +14,9 @@ use crate::replay::{Totals, all_totals};
 use crate::report::human::counted;
 use crate::report::programs::{ProgramInfo, Programs};
 
+/// `--program all`.
+pub const ALL: &str = "all";
+
 /// The recording that a report is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
@@ -82,6 +85,14 @@ pub fn choose(path: &Path, wanted: Option<&str>) -> Result<Chosen> {
         }
         return Ok(Chosen { path: path.to_owned(), note: None });
     }
+    if wanted == Some(ALL) {
+        let message =
+            "all programs of a run are added up by 'tmtool top' only: they have no moment in common";
+        return Err(Error::Usage(format!(
+            "{message}; name one of those that tmtool info {} lists",
+            path.display()
+        )));
+    }
     let programs = of_folder(path)?;
     let list = &programs.program_list;
     let found = list.iter().filter(|program| wanted.is_none_or(|wanted| is_wanted(program, wanted)));
@@ -116,8 +127,8 @@ fn note(programs: &Programs, wanted: Option<&str>, first: &ProgramInfo, n_found:
 }
 
 fn is_wanted(program: &ProgramInfo, wanted: &str) -> bool {
-    let called = program.command_line.first().map(|name| name.rsplit('/').next().unwrap_or(name));
-    wanted == program.pid.to_string() || wanted == program.name() || Some(wanted) == called
+    let file_name = program.program.rsplit('/').next();
+    wanted == program.pid.to_string() || wanted == program.name() || Some(wanted) == file_name
 }
 
 fn no_such_program(path: &Path, wanted: &str, list: &[ProgramInfo]) -> Error {

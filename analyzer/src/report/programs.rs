@@ -42,9 +42,10 @@ pub struct ProgramInfo {
 }
 
 impl ProgramInfo {
-    /// The file name of the program.
+    /// What it was called by, without folders; the file name of the program where that is not known.
     pub fn name(&self) -> &str {
-        self.program.rsplit('/').next().unwrap_or(&self.program)
+        let called = self.command_line.first().filter(|name| !name.is_empty()).unwrap_or(&self.program);
+        called.rsplit('/').next().unwrap_or(called)
     }
 
     /// The command line, or the program where that is not known.
@@ -54,21 +55,28 @@ impl ProgramInfo {
     }
 }
 
+/// What is shown of a command line where no terminal sets a limit; JSON has all of it.
+const NAME_WIDTH: usize = 100;
 /// Programs whose peak is less than this part of the highest are short ones.
 const SHORT_PART: u64 = 100;
 
-/// The table with at most `limit` programs; the others, and those that held little, are one line.
+/// What a folder has, and the table.
 pub fn text(programs: &Programs, limit: Option<usize>, style: &Style) -> String {
+    let list = &programs.program_list;
+    format!("{}: {}\n\n", printable(&programs.recordings), sentence(list)) + &table(programs, limit, style)
+}
+
+/// The table with at most `limit` programs; the others, and those that held little, are one line.
+pub fn table(programs: &Programs, limit: Option<usize>, style: &Style) -> String {
     let list = &programs.program_list;
     let n_shown = n_shown(list, limit);
     let (shown, short) = list.split_at(n_shown);
     let headings = ["PEAK", "ALLOCATIONS", "LIVE AT END", "TIME", "PID", "PROGRAM"];
     let rows: Vec<(Vec<String>, &ProgramInfo)> =
         shown.iter().map(|program| (cells(program), program)).collect();
-    let mut text = sentence(list) + "\n\n";
-    text += &table::text(&headings, &rows, style, |program, width| {
+    let mut text = table::text(&headings, &rows, style, |program, width| {
         let name = if program.running { program.shown() + " (still running)" } else { program.shown() };
-        width.map_or_else(|| name.clone(), |width| keep_start(&name, width))
+        keep_start(&name, width.unwrap_or(NAME_WIDTH))
     });
     text += &short_line(short);
     for problem in &programs.problems {
@@ -88,7 +96,7 @@ fn n_shown(list: &[ProgramInfo], limit: Option<usize>) -> usize {
 }
 
 /// What all programs together did.
-fn sentence(list: &[ProgramInfo]) -> String {
+pub fn sentence(list: &[ProgramInfo]) -> String {
     let sum = |of: fn(&ProgramInfo) -> u64| list.iter().map(of).fold(0, u64::saturating_add);
     let lost = match sum(|program| program.lost_events) {
         0 => "nothing lost".to_owned(),
@@ -97,7 +105,7 @@ fn sentence(list: &[ProgramInfo]) -> String {
     let programs = counted(list.len() as u64, "program");
     let allocations = counted(sum(|program| program.allocations), "allocation");
     let bytes = size(sum(|program| program.bytes_allocated));
-    format!("{programs} together: {allocations} of {bytes}; {lost}")
+    format!("{programs}, {allocations} of {bytes}; {lost}")
 }
 
 fn cells(program: &ProgramInfo) -> Vec<String> {
@@ -160,7 +168,7 @@ mod tests {
         list.extend((0..40).map(|n| program(if n % 4 == 0 { "sed" } else { "sh" }, 100 + n, 2000)));
         list[1].running = true;
         let expected = "\
-42 programs together: 42,000 allocations of 84.0 MiB; nothing lost
+run: 42 programs, 42,000 allocations of 84.0 MiB; nothing lost
 
     PEAK  ALLOCATIONS  LIVE AT END    TIME  PID  PROGRAM
 20.0 MiB        1,000          0 B  1.5 ms   30  cc1 -x

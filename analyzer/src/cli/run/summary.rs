@@ -10,7 +10,7 @@ use super::output::Settled;
 use crate::cli::programs;
 use crate::model::format_size;
 use crate::reader::Recording;
-use crate::report::human::{count, counted};
+use crate::report::human::count;
 use crate::report::programs::{self as report, ProgramInfo, Programs};
 use crate::report::style::Style;
 
@@ -54,9 +54,8 @@ fn listed(found: &Programs, folder: Option<&Path>, file_bytes: u64) -> String {
         }
         (list, folder) => {
             let place = folder.map(|folder| format!(" in {}", shown(folder))).unwrap_or_default();
-            let programs = counted(list.len() as u64, "program");
-            format!("recorded {programs}{place} ({file})\n")
-                + &report::text(found, Some(N_LISTED_MAX), &STYLE)
+            format!("recorded{place} ({file}): {}\n", report::sentence(list))
+                + &report::table(found, Some(N_LISTED_MAX), &STYLE)
         }
     };
     let first = found.program_list.first().map(|program| Path::new(&program.recording));
@@ -154,7 +153,9 @@ mod tests {
         let programs = Programs { program_list, problems: vec!["damaged".to_owned()], ..Programs::default() };
         let text = listed(&programs, Some(Path::new("/x/run")), 5 << 20);
         assert!(
-            text.starts_with("recorded 40 programs in /x/run (5120 KiB)\n40 programs together: "),
+            text.starts_with(
+                "recorded in /x/run (5120 KiB): 40 programs, 49,382,680 allocations of 0 B; nothing lost\n"
+            ),
             "{text}"
         );
         assert!(text.ends_with("Warning: damaged\nnext: tmtool stats /x/run\n"), "{text}");
