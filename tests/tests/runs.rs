@@ -238,7 +238,7 @@ fn what_is_wrong_with_the_settings_is_said_once() {
     assert!(line.starts_with("tm: cannot create /nonexistent/x.bin"), "{line}");
     let outcome = run.clone().env("TM_NFRAME", "many").recorded();
     assert_eq!(outcome.messages().len(), 1, "{}", outcome.stderr);
-    assert_eq!(outcome.recordings.len(), 16, "they are recorded all the same");
+    assert_eq!(outcome.recordings.len(), 21, "they are recorded all the same");
     // A separator that a script leaves at the end is no mark of ours.
     let preload = format!("{}:", products().library.display());
     let outcome = run.env("LD_PRELOAD", preload).env("TM_OUT", "/nonexistent/x.bin").bare();

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use super::recordings::{self, Recording};
 use super::template;
-use crate::cli::info::is_running;
 use crate::cli::programs::is_recording;
+use crate::control::is_mapped;
 use crate::error::{Error, Result};
 
 /// What the recordings in a run's folder are called.
@@ -42,6 +42,8 @@ pub(super) struct Settled {
     pub recordings: Vec<Recording>,
     /// The folder that they are in, if it is the run's own.
     pub folder: Option<PathBuf>,
+    /// The only recording was left in the folder because somebody still writes to it.
+    pub is_in_use: bool,
 }
 
 impl Output {
@@ -115,27 +117,28 @@ impl Output {
     /// Finds the recordings of run `run`, takes the only one out of the folder, and removes those of an earlier run.
     pub(super) fn settle(&self, run: u64) -> Settled {
         let mut recordings = recordings::of_run(&self.template, run);
-        let Some(folder) = &self.folder else { return Settled { recordings, folder: None } };
+        let Some(folder) = &self.folder else {
+            return Settled { recordings, folder: None, is_in_use: false };
+        };
         if recordings.is_empty() {
             self.give_up();
-            return Settled { recordings, folder: None };
+            return Settled { recordings, folder: None, is_in_use: false };
         }
         self.aside.as_deref().map(remove_old);
         if let [only] = &mut recordings[..]
+            && !is_mapped(&only.path)
             && let Some(path) = self.take_out(folder, &only.path)
         {
             only.path = path;
-            return Settled { recordings, folder: None };
+            return Settled { recordings, folder: None, is_in_use: false };
         }
-        Settled { recordings, folder: Some(folder.clone()) }
+        let is_in_use = matches!(&recordings[..], [only] if is_mapped(&only.path));
+        Settled { recordings, folder: Some(folder.clone()), is_in_use }
     }
 
-    /// The recording's new path, in the place of the folder or beside it; `None` if it stays where it is: somebody still
-    /// writes to it, and would not find it again when it has to grow.
+    /// The recording's new path, in the place of the folder or beside it; `None` if it stays where it is. Nobody may write
+    /// to it any more: he would not find it again when it has to grow.
     fn take_out(&self, folder: &Path, recording: &Path) -> Option<PathBuf> {
-        if is_in_use(recording) {
-            return None;
-        }
         let target = if self.is_named { folder.to_owned() } else { beside(folder, recording)? };
         let between = with_suffix(folder, ".new");
         fs::rename(recording, &between).ok()?;
@@ -226,7 +229,7 @@ impl Standing {
             false if is_recording(path) => vec![path.to_owned()],
             false => return Standing::Foreign,
         };
-        if files.iter().any(|file| is_in_use(file)) { Standing::Running } else { Standing::Old }
+        if files.iter().any(|file| is_mapped(file)) { Standing::Running } else { Standing::Old }
     }
 }
 
@@ -249,12 +252,6 @@ fn run_in_folder(file: &Path) -> Option<u64> {
 
 fn files_of(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-}
-
-/// Whether a process of the recording still runs.
-fn is_in_use(recording: &Path) -> bool {
-    crate::reader::Recording::open(recording)
-        .is_ok_and(|recording| recording.processes.iter().any(is_running))
 }
 
 fn remove_old(path: &Path) {

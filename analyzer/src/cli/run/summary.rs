@@ -32,6 +32,9 @@ pub(super) fn lines(settled: &Settled, environment: &Environment, ending: Ending
                 }
             }
             programs::sort(&mut found.program_list);
+            if settled.is_in_use {
+                found.program_list.iter_mut().for_each(|program| program.running = true);
+            }
             let file_bytes = recordings.iter().map(|recording| recording.file_bytes).sum();
             listed(&found, settled.folder.as_deref(), file_bytes)
         }
