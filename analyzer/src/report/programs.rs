@@ -75,8 +75,8 @@ pub fn table(programs: &Programs, limit: Option<usize>, style: &Style) -> String
     let rows: Vec<(Vec<String>, &ProgramInfo)> =
         shown.iter().map(|program| (cells(program), program)).collect();
     let mut text = table::text(&headings, &rows, style, |program, width| {
-        let name = if program.running { program.shown() + " (still running)" } else { program.shown() };
-        keep_start(&name, width.unwrap_or(NAME_WIDTH))
+        let state = if program.running { " (still running)" } else { "" };
+        keep_start(&program.shown(), width.unwrap_or(NAME_WIDTH).saturating_sub(state.len())) + state
     });
     text += &short_line(short);
     for problem in &programs.problems {
