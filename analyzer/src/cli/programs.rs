@@ -42,7 +42,7 @@ pub fn of_folder(folder: &Path) -> Result<Programs> {
     }
     sort(&mut programs.program_list);
     if programs.program_list.is_empty() && programs.problems.is_empty() {
-        return Err(Error::Message(format!("{} is a folder without recordings", folder.display())));
+        return Err(Error::Message(format!("{} is a directory without recordings", folder.display())));
     }
     Ok(programs)
 }
@@ -243,7 +243,10 @@ mod tests {
     fn what_is_not_there_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert!(
-            choose(folder.path(), None).unwrap_err().to_string().ends_with("is a folder without recordings")
+            choose(folder.path(), None)
+                .unwrap_err()
+                .to_string()
+                .ends_with("is a directory without recordings")
         );
         put(folder.path(), "a.bin", 10);
         let error = choose(folder.path(), Some("cc1")).unwrap_err().to_string();

@@ -133,7 +133,7 @@ fn origin_of_all(source: &Source, mut origins: Vec<(u64, Origin)>, unread: Vec<S
     let Some((start_ns, mut first)) = origins.first().cloned() else {
         return Err(Error::Message(match unread.into_iter().next() {
             Some(problem) => problem,
-            None => format!("{} is a folder without recordings", source.path.display()),
+            None => format!("{} is a directory without recordings", source.path.display()),
         }));
     };
     first.recording = source.path.display().to_string();
