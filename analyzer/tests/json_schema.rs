@@ -13,6 +13,7 @@ use tm_analyzer::report::info::{
 };
 use tm_analyzer::report::leaks::{self, Leaks};
 use tm_analyzer::report::peak::{self, Ascent, Peak};
+use tm_analyzer::report::programs::{ProgramInfo, Programs};
 use tm_analyzer::report::stats::Stats;
 use tm_analyzer::report::temporary::{self, Decade, Temporary};
 use tm_analyzer::report::timeline::{self, Point, Timeline};
@@ -158,4 +159,16 @@ fn info_is_as_documented() {
         ..Info::default()
     };
     check(&schema(), &serde_json::to_value(&info).unwrap(), "info", "info");
+}
+
+#[test]
+fn the_programs_of_a_folder_are_as_documented() {
+    let program = ProgramInfo {
+        command_line: vec![String::new()],
+        problems: vec![String::new()],
+        ..ProgramInfo::default()
+    };
+    let programs =
+        Programs { program_list: vec![program], problems: vec![String::new()], ..Programs::default() };
+    check(&schema(), &serde_json::to_value(&programs).unwrap(), "programs", "programs");
 }

@@ -9,10 +9,12 @@ use std::process::ExitCode;
 use tm_common::header::Loss;
 use tm_common::metadata::{CommandKind, Ending};
 
+use super::{programs, terminal};
 use crate::control::Stat;
 use crate::error::{Error, Result};
 use crate::reader::{Command, Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
+use crate::report;
 use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
 use crate::report::info::{
     self, DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
@@ -21,14 +23,21 @@ use crate::report::info::{
 const EXAMPLES: &str = "\
 Examples:
   tmtool info tm.prog.1234.bin
-  tmtool info tm.prog.1234.bin --json";
+  tmtool info tm.prog.1234.bin --json
+  tmtool info tm.make.1234            the programs of a run";
 
 /// Arguments of `tmtool info`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The recording.
+    /// The recording, or the folder of a run: then its programs are listed.
     pub file: PathBuf,
+    /// Of a folder's programs, this one.
+    #[arg(long, value_name = "NAME|PID")]
+    pub program: Option<String>,
+    /// List at most this many programs, and those that held little in one line; 0 for all.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub limit: usize,
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
@@ -39,12 +48,14 @@ pub struct Args {
 /// # Errors
 /// The file cannot be read or is not a recording, or standard output cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let info = gather(&args.file)?;
-    let text = if args.json {
-        let json = serde_json::to_string_pretty(&info);
-        json.map_err(|error| Error::Message(format!("cannot write JSON: {error}")))? + "\n"
+    let text = if args.file.is_dir() && args.program.is_none() {
+        let found = programs::of_folder(&args.file)?;
+        let limit = (args.limit > 0).then_some(args.limit);
+        let text = || report::programs::text(&found, limit, &terminal::style());
+        if args.json { json(&found)? } else { text() }
     } else {
-        info::text(&info)
+        let info = gather(&programs::choose(&args.file, args.program.as_deref())?.path)?;
+        if args.json { json(&info)? } else { info::text(&info) }
     };
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -52,6 +63,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+fn json(what: &impl serde::Serialize) -> Result<String> {
+    let json = serde_json::to_string_pretty(what);
+    Ok(json.map_err(|error| Error::Message(format!("cannot write JSON: {error}")))? + "\n")
 }
 
 /// Reads and replays the recording at `path`.
@@ -243,7 +259,7 @@ fn judge(recording: &Recording, info: &mut Info) {
 }
 
 /// Whether the process that was recorded is alive on this host: same pid, same start, same host.
-fn is_running(process: &Process) -> bool {
+pub fn is_running(process: &Process) -> bool {
     let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if process.host.as_ref().is_some_and(|host| host != here.trim_end()) {
         return false;

@@ -13,6 +13,7 @@ pub mod man;
 pub mod options;
 pub mod output_file;
 pub mod peak;
+pub mod programs;
 pub mod progress;
 pub mod recorded;
 pub mod run;

@@ -27,7 +27,8 @@ pub struct Recorded {
     pub from: FixedMoment,
     /// Events up to this.
     pub until: FixedMoment,
-    note: Option<String>,
+    /// What the reports say beside the figures.
+    pub notes: Vec<String>,
 }
 
 impl Recorded {
@@ -52,7 +53,14 @@ impl Recorded {
                 )
             }
         };
-        Ok(Recorded { recording, processes, selection, from, until, note: args.note() })
+        Ok(Recorded {
+            recording,
+            processes,
+            selection,
+            from,
+            until,
+            notes: args.note().into_iter().collect(),
+        })
     }
 
     /// Replays it; `done` gets each process's observer back. With progress on a terminal.
@@ -144,7 +152,7 @@ impl Recorded {
         let mut origin = namer.origin(&self.recording, self.processes, problems);
         origin.moment = self.until_text();
         origin.moment_ns = self.until.ns;
-        origin.notes.extend(self.note.clone());
+        origin.notes.extend(self.notes.iter().cloned());
         origin
     }
 

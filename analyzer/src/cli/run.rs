@@ -1,7 +1,8 @@
 //! `tmtool run`: runs a program with `libtm.so` preloaded, ends as the program ends, and says what was recorded.
 //!
 //! ```text
-//! inspect -> environment: LD_PRELOAD, TM_OUT, TM_RUN -> child: signals passed on -> recordings of this run -> summary
+//! inspect -> output: a folder -> environment: LD_PRELOAD, TM_OUT, TM_RUN -> child: signals passed on -> output settled ->
+//! summary of the programs
 //! ```
 //!
 //! The recording is `libtm.so`'s work; nothing here is in its way, and nothing is changed in the files.
@@ -14,22 +15,26 @@ use tm_common::settings;
 
 use crate::error::{Error, Result};
 use crate::inspect;
-use crate::reader::Recording;
-use crate::replay::{self, all_totals};
 
 mod child;
 mod environment;
+mod output;
 mod recordings;
 mod summary;
 mod template;
 
 use environment::Environment;
+use output::Output;
 
 /// Record a program: every allocation, with its call stack.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "tmtool run [OPTIONS] [--] PROG [ARGS]...", after_long_help = settings_help())]
 pub struct Args {
-    /// The recording's file name; %p, %e, %h, %t as in TM_OUT [default: TM_OUT, or tm.%e.%p.bin]
+    /// The recording; of several programs, a folder with one each [default: TM_OUT, or tm.PROG.PID.bin and tm.PROG.PID]
+    ///
+    /// All commands take the folder as they take a recording: they show the program with the highest peak, or --program
+    /// NAME|PID. With %p, %e, %h or %t, as in TM_OUT, the recordings stand where that says instead. What an earlier run
+    /// left there is replaced, anything else is not.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print nothing but errors
@@ -38,25 +43,6 @@ pub struct Args {
     /// The program and its arguments, which may look like options
     #[arg(required = true, trailing_var_arg = true, value_name = "PROG")]
     pub command: Vec<OsString>,
-}
-
-/// What a recording holds in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Successful calls of malloc, calloc, memalign and so on.
-    pub allocations: u64,
-    /// Successful reallocations.
-    pub reallocations: u64,
-    /// Blocks freed.
-    pub frees: u64,
-    /// The most bytes that were live at one moment.
-    pub peak_bytes: u64,
-    /// Bytes never freed.
-    pub live_bytes_at_end: u64,
-    /// Blocks never freed.
-    pub live_blocks_at_end: u64,
-    /// Events that are not in the recording.
-    pub lost_events: u64,
 }
 
 /// Records the program. Does not return if a signal ended it: tmtool ends of the same one.
@@ -69,14 +55,20 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let program = inspect::inspect(name, std::env::var_os("PATH").as_deref())
         .map_err(|refusal| Error::Message(refusal.to_string()))?;
-    let environment = Environment::build(args.output.as_deref())?;
+    let here = std::env::current_dir()
+        .map_err(|error| Error::io("find", Path::new("the working directory"), error))?;
+    let set_by_user =
+        std::env::var_os(settings::OUT.name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let mut output = Output::plan(args.output.as_deref().or(set_by_user.as_deref()), name, &here)?;
+    let environment = Environment::build(output.template.clone())?;
     if !args.quiet {
         summary::print_lines(&program.notes);
     }
-    let ending = child::run(&program, name, arguments, &environment)?;
+    output.make()?;
+    let ending = child::run(&program, name, arguments, &environment).inspect_err(|_| output.give_up())?;
+    let settled = output.settle(environment.run);
     if !args.quiet {
-        let found = recordings::of_run(&environment.output, environment.run);
-        summary::print_lines(&summary::lines(&found, &environment, ending, totals));
+        summary::print_lines(&summary::lines(&settled, &environment, ending));
     }
     Ok(ending.end_alike())
 }
@@ -92,23 +84,6 @@ fn settings_help() -> String {
         text += &format!("  {name}={default}\n          {meaning} ({values})\n");
     }
     text
-}
-
-/// The totals of the recording at `path`: calls are counted over all its processes, bytes are the first process's.
-fn totals(path: &Path) -> Result<Totals> {
-    let recording = Recording::open(path)?;
-    let all = all_totals(&recording);
-    let sum = |count: fn(&replay::Totals) -> u64| all.processes.iter().map(|(_, totals)| count(totals)).sum();
-    let first = all.processes.first().map(|(_, totals)| *totals).unwrap_or_default();
-    Ok(Totals {
-        allocations: sum(|totals| totals.allocations),
-        reallocations: sum(|totals| totals.reallocations),
-        frees: sum(|totals| totals.frees),
-        peak_bytes: first.peak_bytes,
-        live_bytes_at_end: first.live_bytes,
-        live_blocks_at_end: first.live_blocks,
-        lost_events: recording.header.lost_events(),
-    })
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ use crate::replay::{self, Account, FixedMoment, Processes, Selection};
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which blocks")]
 pub struct SelectionArgs {
+    /// Of the programs of a run (a folder of recordings), this one: by its process id or name; by default the one with
+    /// the highest peak. 'tmtool info FOLDER' lists them. all: what all of them allocated, for 'tmtool top'.
+    #[arg(long, value_name = "NAME|PID|all")]
+    pub program: Option<String>,
     /// Blocks of this process, by default of the first; all: of all processes together.
     ///
     /// A forked process starts with its parent's live blocks. They are shown as its own if it is asked for alone; of

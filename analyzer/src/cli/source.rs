@@ -1,13 +1,14 @@
 //! Where a command's blocks come from: a `.snap` file, or a moment of a recording.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::programs::{self, Chosen};
 use super::progress;
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use crate::error::{Error, Result};
-use crate::model::{Moment, Snapshot, Tally, is_snap_file};
+use crate::model::{Moment, Origin, Snapshot, Tally, is_snap_file};
 use crate::reader::Recording;
 use crate::replay::{Churn, Processes, Selection};
 use crate::snapshot::{take_snapshot, take_tally};
@@ -60,8 +61,9 @@ impl Source {
     /// # Errors
     /// If the file cannot be read or is neither recording nor snapshot, or does not know what is asked for.
     pub fn snapshot(&self, selection: &SelectionArgs) -> Result<Snapshot> {
-        let snapshot = self.live(selection, |snapshot| snapshot, take_snapshot)?;
-        Ok(Snapshot { origin: selection.noted(snapshot.origin), ..snapshot })
+        let chosen = self.choose(selection)?;
+        let snapshot = self.live(&chosen.path, selection, |snapshot| snapshot, take_snapshot)?;
+        Ok(Snapshot { origin: noted(selection.noted(snapshot.origin), chosen), ..snapshot })
     }
 
     /// The same by stack, for which memory is that of the stacks.
@@ -69,29 +71,37 @@ impl Source {
     /// # Errors
     /// As [`Source::snapshot`].
     pub fn tally(&self, selection: &SelectionArgs) -> Result<Tally> {
-        let tally = self.live(selection, |snapshot| snapshot.by_stack(), take_tally)?;
-        Ok(Tally { origin: selection.noted(tally.origin), ..tally })
+        let chosen = self.choose(selection)?;
+        let tally = self.live(&chosen.path, selection, |snapshot| snapshot.by_stack(), take_tally)?;
+        Ok(Tally { origin: noted(selection.noted(tally.origin), chosen), ..tally })
+    }
+
+    /// The file: of a folder's programs the one that is asked for.
+    fn choose(&self, selection: &SelectionArgs) -> Result<Chosen> {
+        match selection.program.as_deref() {
+            None if !self.path.is_dir() => Ok(Chosen { path: self.path.clone(), note: None }),
+            wanted => programs::choose(&self.path, wanted),
+        }
     }
 
     /// The blocks of `selection`: those of a `.snap` file by `of_snapshot`, those of a recording by `take`.
     fn live<T>(
         &self,
+        path: &Path,
         selection: &SelectionArgs,
         of_snapshot: impl FnOnce(Snapshot) -> T,
         take: impl FnOnce(&Recording, Processes, &Moment, &Selection) -> Result<T>,
     ) -> Result<T> {
-        let name = self.path.display();
-        match (is_snap_file(&self.path)?, &self.moment) {
-            (true, None) => {
-                selection.of_snapshot(Snapshot::load(&self.path)?, &name.to_string()).map(of_snapshot)
-            }
+        let name = path.display();
+        match (is_snap_file(path)?, &self.moment) {
+            (true, None) => selection.of_snapshot(Snapshot::load(path)?, &name.to_string()).map(of_snapshot),
             (true, Some(moment)) => {
                 let what =
                     format!("{name} is a snapshot of one moment, so '{moment}' cannot be taken from it");
                 Err(Error::Usage(format!("{what}; leave the moment out, or give the recording")))
             }
             (false, moment) => {
-                let recording = Recording::open(&self.path)?;
+                let recording = Recording::open(path)?;
                 let at = moment_of(moment.as_ref(), selection)?;
                 progress::during(&recording, || {
                     let resolved = selection.resolve(&recording)?;
@@ -120,13 +130,23 @@ impl Source {
     /// # Errors
     /// If it is a snapshot or cannot be read, or does not know what is asked for.
     pub fn recording(&self, selection: &SelectionArgs) -> Result<Recorded> {
-        if is_snap_file(&self.path)? {
-            let what =
-                format!("{} is a snapshot of live blocks, and this needs all events", self.path.display());
+        let Chosen { path, note } = self.choose(selection)?;
+        if is_snap_file(&path)? {
+            let what = format!("{} is a snapshot of live blocks, and this needs all events", path.display());
             return Err(Error::Usage(format!("{what}; give the recording")));
         }
-        Recorded::open(&self.path, self.moment.as_ref(), selection)
+        let mut recorded = Recorded::open(&path, self.moment.as_ref(), selection)?;
+        recorded.notes.extend(note);
+        Ok(recorded)
     }
+}
+
+/// `origin` with the note on which of a folder's recordings it is.
+fn noted(mut origin: Option<Origin>, chosen: Chosen) -> Option<Origin> {
+    if let Some(origin) = &mut origin {
+        origin.notes.extend(chosen.note);
+    }
+    origin
 }
 
 /// A file's name and a moment, if there is an `@`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::target::unreadable;
 use crate::error::Result;
@@ -27,6 +27,21 @@ pub struct MappedFile {
 pub fn of_process(pid: u32) -> Result<(Vec<MappedFile>, bool)> {
     let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, &error))?;
     Ok(parse(&String::from_utf8_lossy(&text)))
+}
+
+/// Whether a process that may be looked at has the file at `path` mapped: also one that was forked a moment ago and has
+/// done nothing yet.
+pub fn is_mapped(path: &Path) -> bool {
+    let Ok((inode, path)) =
+        path.metadata().map(|file| file.ino()).and_then(|inode| Ok((inode, path.canonicalize()?)))
+    else {
+        return false;
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    // The device has one number here and another in the file's status on some file systems, so the path must do.
+    let is_it = |file: &MappedFile| file.inode == inode && Path::new(&file.path) == path;
+    pids.any(|pid| of_process(pid).is_ok_and(|(files, _)| files.iter().any(is_it)))
 }
 
 fn parse(text: &str) -> (Vec<MappedFile>, bool) {

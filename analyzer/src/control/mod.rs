@@ -21,4 +21,5 @@ mod fixtures;
 
 pub use find::{Found, find};
 pub use mailbox::{Mailbox, Order, Posted, State};
+pub use maps::is_mapped;
 pub use target::{Stat, Target};

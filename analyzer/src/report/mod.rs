@@ -10,6 +10,7 @@ pub mod json;
 pub mod label;
 pub mod leaks;
 pub mod peak;
+pub mod programs;
 pub mod stacks;
 pub mod stats;
 pub mod style;

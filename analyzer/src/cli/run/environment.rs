@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use tm_common::settings;
 
-use super::template;
 use crate::error::{Error, Result};
 
 /// The library's file name.
@@ -20,7 +19,7 @@ const LIBRARY: &str = "libtm.so";
 pub(super) struct Environment {
     /// The value of `LD_PRELOAD`.
     pub preload: OsString,
-    /// The value of `TM_OUT`, absolute: children may run in other folders.
+    /// The value of `TM_OUT`.
     pub output: PathBuf,
     /// The value of `TM_RUN`, not 0.
     pub run: u64,
@@ -29,20 +28,14 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// From our own environment and the option `-o`.
+    /// From our own environment, for recordings by the template `output`.
     ///
     /// # Errors
-    /// If there is no library, or its path or that of the recordings cannot be used.
-    pub(super) fn build(output: Option<&Path>) -> Result<Environment> {
+    /// If there is no library, or its path cannot be used.
+    pub(super) fn build(output: PathBuf) -> Result<Environment> {
         let executable =
             env::current_exe().map_err(|error| Error::io("find", Path::new("tmtool's own file"), error))?;
         let library = find_library(&executable)?;
-        let folder = env::current_dir()
-            .map_err(|error| Error::io("find", Path::new("the working directory"), error))?;
-        let set_by_user =
-            env::var_os(settings::OUT.name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let output = absolute_template(output.or(set_by_user.as_deref()), &folder);
-        check_output(&output)?;
         Ok(Environment {
             preload: preload_value(&library, env::var_os("LD_PRELOAD").as_deref())?,
             output,
@@ -89,30 +82,6 @@ fn preload_value(library: &Path, existing: Option<&OsStr>) -> Result<OsString> {
     Ok(value)
 }
 
-/// The template, relative to `folder`; the default one if there is none.
-fn absolute_template(template: Option<&Path>, folder: &Path) -> PathBuf {
-    template::escape(folder).join(template.unwrap_or(Path::new(settings::OUT.default)))
-}
-
-/// Finds out before the program starts what the recorder would stumble over.
-fn check_output(template: &Path) -> Result<()> {
-    let Some(folder) = template::fixed_folder(template) else { return Ok(()) };
-    if !folder.is_dir() {
-        return Err(Error::Message(format!(
-            "the folder {} for the recording does not exist; create it or choose another with -o",
-            folder.display()
-        )));
-    }
-    if template.is_dir() || template.as_os_str().as_bytes().ends_with(b"/") {
-        return Err(Error::Message(format!(
-            "{} is a folder; name a file in it with -o, for example -o {}",
-            template.display(),
-            template.join(settings::OUT.default).display()
-        )));
-    }
-    Ok(())
-}
-
 /// Not 0, and different each time: the standard library's hash keys come from the system's random numbers.
 fn random_number() -> u64 {
     let mut hasher = RandomState::new().build_hasher();
@@ -152,25 +121,6 @@ mod tests {
         assert_eq!(find_library(&executable).unwrap(), lib.join(LIBRARY));
         fs::write(bin.join(LIBRARY), "").unwrap();
         assert_eq!(find_library(&executable).unwrap(), bin.join(LIBRARY));
-    }
-
-    #[test]
-    fn templates_become_absolute_and_keep_the_folders_percent_signs() {
-        let folder = Path::new("/home%p");
-        let absolute = |template: Option<&str>| absolute_template(template.map(Path::new), folder);
-        assert_eq!(absolute(None), Path::new("/home%%p/tm.%e.%p.bin"));
-        assert_eq!(absolute(Some("x.bin")), Path::new("/home%%p/x.bin"));
-        assert_eq!(absolute(Some("/tmp/%p")), Path::new("/tmp/%p"));
-    }
-
-    #[test]
-    fn unusable_outputs_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let sentence = |name: &str| check_output(&folder.path().join(name)).unwrap_err().to_string();
-        assert!(sentence("no/x.bin").contains("does not exist"));
-        assert!(sentence("").contains("is a folder"));
-        check_output(&folder.path().join("%p/x.bin")).unwrap();
-        check_output(&folder.path().join("x.bin")).unwrap();
     }
 
     #[test]

@@ -28,12 +28,18 @@ pub(super) fn of_run(template: &Path, run: u64) -> Vec<Recording> {
 
 /// The file at `path` with its start, if it is a recording of `run`.
 fn read(path: PathBuf, run: u64) -> Option<(u64, Recording)> {
-    let metadata = path.metadata().ok().filter(|metadata| metadata.is_file())?;
-    let mut bytes = Vec::new();
-    File::open(&path).ok()?.take(GRAIN_BYTES as u64).read_to_end(&mut bytes).ok()?;
-    let header = Header::parse(&bytes).ok().filter(|header| header.run == run)?;
-    let file_bytes = header.claimed_bytes(metadata.len());
+    let len = path.metadata().ok()?.len();
+    let header = header(&path).filter(|header| header.run == run)?;
+    let file_bytes = header.claimed_bytes(len);
     Some((header.start_realtime_ns, Recording { path, pid: header.pid, file_bytes }))
+}
+
+/// The header of the file at `path`, if it is a recording.
+pub(super) fn header(path: &Path) -> Option<Header> {
+    path.metadata().ok().filter(|metadata| metadata.is_file())?;
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(GRAIN_BYTES as u64).read_to_end(&mut bytes).ok()?;
+    Header::parse(&bytes).ok()
 }
 
 #[cfg(test)]

@@ -1,28 +1,43 @@
-//! What `tmtool run` says in the end, on stderr: each recording in two lines, and what to do next.
+//! What `tmtool run` says in the end, on stderr: the one recording in two lines or the programs that mattered in a table,
+//! and what to do next.
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::Totals;
 use super::child::Ending;
 use super::environment::Environment;
-use super::recordings::Recording;
-use crate::error::Result;
+use super::output::Settled;
+use crate::cli::programs;
 use crate::model::format_size;
+use crate::reader::Recording;
+use crate::report::human::count;
+use crate::report::programs::{self as report, ProgramInfo, Programs};
+use crate::report::style::Style;
 
-/// How many recordings are listed: the totals of each take a pass over it.
-const N_LISTED_MAX: usize = 20;
+/// How many programs the table has at most.
+const N_LISTED_MAX: usize = 8;
+/// How long its lines are, with the mark at their start.
+const STYLE: Style = Style { width: Some(116), is_full: false, colour: false };
 
 /// The summary of a run.
-pub(super) fn lines(
-    recordings: &[Recording],
-    environment: &Environment,
-    ending: Ending,
-    totals: impl Fn(&Path) -> Result<Totals>,
-) -> Vec<String> {
-    let text = match recordings {
+pub(super) fn lines(settled: &Settled, environment: &Environment, ending: Ending) -> Vec<String> {
+    let text = match &settled.recordings[..] {
         [] => nothing_recorded(environment, ending),
-        recordings => listed(recordings, totals),
+        recordings => {
+            let mut found = Programs::default();
+            for recording in recordings {
+                match Recording::open(&recording.path) {
+                    Ok(opened) => found.program_list.push(programs::program(&recording.path, &opened)),
+                    Err(error) => found.problems.push(error.to_string()),
+                }
+            }
+            programs::sort(&mut found.program_list);
+            if settled.is_in_use {
+                found.program_list.iter_mut().for_each(|program| program.running = true);
+            }
+            let file_bytes = recordings.iter().map(|recording| recording.file_bytes).sum();
+            listed(&found, settled.folder.as_deref(), file_bytes)
+        }
     };
     text.lines().map(str::to_owned).collect()
 }
@@ -33,50 +48,44 @@ pub(super) fn print_lines(lines: &[String]) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn listed(recordings: &[Recording], totals: impl Fn(&Path) -> Result<Totals>) -> String {
-    let mut text = String::new();
-    for recording in recordings.iter().take(N_LISTED_MAX) {
-        let Recording { path, pid, file_bytes } = recording;
-        text += &format!("recorded process {pid} in {} ({})\n", shown(path), size(*file_bytes));
-        match totals(path) {
-            Ok(totals) => text += &format!("  {}\n", sentence(&totals)),
-            Err(error) => text += &format!("  {error}\n"),
+fn listed(found: &Programs, folder: Option<&Path>, file_bytes: u64) -> String {
+    let file = size(file_bytes);
+    let mut text = match (&found.program_list[..], folder) {
+        ([only], None) if found.problems.is_empty() => {
+            let place = shown(Path::new(&only.recording));
+            format!("recorded process {} in {place} ({file})\n  {}\n", only.pid, sentence(only))
         }
-    }
-    let n_more = recordings.len().saturating_sub(N_LISTED_MAX);
-    if n_more > 0 {
-        text += &format!("and {n_more} more recordings beside these\n");
-    }
-    if let Some(recording) = most_telling(recordings) {
-        text += &format!("next: tmtool stats {}\n", quoted(&shown(&recording.path)));
+        (list, folder) => {
+            let place = folder.map(|folder| format!(" in {}", shown(folder))).unwrap_or_default();
+            format!("recorded{place} ({file}): {}\n", report::sentence(list))
+                + &report::table(found, Some(N_LISTED_MAX), &STYLE)
+        }
+    };
+    let first = found.program_list.first().map(|program| Path::new(&program.recording));
+    if let Some(path) = folder.or(first) {
+        text += &format!("next: tmtool stats {}\n", quoted(&shown(path)));
     }
     text
 }
 
-/// The largest, the first of equals: the program that was started is often a wrapper that only finds another one (`env`,
-/// `sh`, `make`, a version manager's).
-fn most_telling(recordings: &[Recording]) -> Option<&Recording> {
-    recordings.iter().rev().max_by_key(|recording| recording.file_bytes)
-}
-
-fn sentence(totals: &Totals) -> String {
-    let Totals { allocations, reallocations, frees, lost_events, .. } = *totals;
+fn sentence(program: &ProgramInfo) -> String {
+    let ProgramInfo { allocations, reallocations, frees, lost_events, .. } = *program;
     if allocations + reallocations + frees + lost_events == 0 {
         return "nothing: the program called no allocation function (has it an allocator of its own?)"
             .to_owned();
     }
     let lost = match lost_events {
         0 => "nothing lost".to_owned(),
-        lost => format!("{} events LOST (see tmtool info)", grouped(lost)),
+        lost => format!("{} events LOST (see tmtool info)", count(lost)),
     };
     format!(
         "{} allocations, {} reallocations, {} frees; peak {}; live at the end {} in {} blocks; {lost}",
-        grouped(allocations),
-        grouped(reallocations),
-        grouped(frees),
-        size(totals.peak_bytes),
-        size(totals.live_bytes_at_end),
-        grouped(totals.live_blocks_at_end),
+        count(allocations),
+        count(reallocations),
+        count(frees),
+        size(program.peak_bytes),
+        size(program.live_bytes_at_end),
+        count(program.live_blocks_at_end),
     )
 }
 
@@ -108,19 +117,6 @@ fn quoted(word: &str) -> String {
     if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn size(bytes: u64) -> String {
     format_size(bytes as f64, false)
 }
@@ -128,52 +124,54 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
-    fn recording(name: &str) -> Recording {
-        Recording { path: name.into(), pid: 42, file_bytes: 5 << 20 }
+    fn program(name: &str, peak_bytes: u64) -> ProgramInfo {
+        ProgramInfo {
+            recording: format!("/x/{name}.bin"),
+            program: format!("/bin/{name}"),
+            pid: 42,
+            allocations: 1_234_567,
+            reallocations: 12,
+            frees: 1_234_000,
+            peak_bytes,
+            live_bytes_at_end: 600,
+            live_blocks_at_end: 567,
+            ..ProgramInfo::default()
+        }
     }
 
     #[test]
     fn a_recording_is_two_lines_and_the_next_command() {
-        let totals = Totals {
-            allocations: 1_234_567,
-            reallocations: 12,
-            frees: 1_234_000,
-            peak_bytes: 12_900_000,
-            live_bytes_at_end: 600,
-            live_blocks_at_end: 567,
-            lost_events: 0,
-        };
         let expected = "recorded process 42 in /x/my file.bin (5120 KiB)\n  \
              1,234,567 allocations, 12 reallocations, 1,234,000 frees; peak 12.3 MiB; \
              live at the end 600 B in 567 blocks; nothing lost\n\
              next: tmtool stats '/x/my file.bin'\n";
-        assert_eq!(listed(&[recording("/x/my file.bin")], |_| Ok(totals)), expected);
+        let programs = Programs { program_list: vec![program("my file", 12_900_000)], ..Programs::default() };
+        assert_eq!(listed(&programs, None, 5 << 20), expected);
     }
 
     #[test]
-    fn what_cannot_be_read_is_said_and_the_list_is_bounded() {
-        let recordings: Vec<Recording> = (0..25).map(|n| recording(&format!("/x/{n}.bin"))).collect();
-        let text = listed(&recordings, |_| Err(Error::Message("damaged".to_owned())));
-        assert_eq!(text.matches("  damaged\n").count(), N_LISTED_MAX);
-        assert!(text.contains("and 5 more recordings"));
-    }
-
-    #[test]
-    fn the_next_command_is_for_the_largest_recording() {
-        let mut recordings: Vec<Recording> = ["env", "python", "worker"].map(recording).into();
-        recordings[0].file_bytes = 24 << 10;
-        let text = listed(&recordings, |_| Ok(Totals::default()));
-        assert!(text.starts_with("recorded process 42 in env") && text.ends_with("stats python\n"), "{text}");
+    fn many_recordings_are_a_short_table_with_what_cannot_be_read() {
+        let program_list = (0..40).rev().map(|n| program(&format!("p{n}"), n << 20)).collect();
+        let programs = Programs { program_list, problems: vec!["damaged".to_owned()], ..Programs::default() };
+        let text = listed(&programs, Some(Path::new("/x/run")), 5 << 20);
+        assert!(
+            text.starts_with(
+                "recorded in /x/run (5120 KiB): 40 programs, 49,382,680 allocations of 0 B; nothing lost\n"
+            ),
+            "{text}"
+        );
+        assert!(text.ends_with("Warning: damaged\nnext: tmtool stats /x/run\n"), "{text}");
+        assert!(text.lines().count() <= N_LISTED_MAX + 7, "{text}");
+        // Under names of the user's own, the next command is for the first of them.
+        assert!(listed(&programs, None, 1).ends_with("next: tmtool stats /x/p39.bin\n"));
     }
 
     #[test]
     fn losses_and_emptiness_are_said() {
-        assert!(
-            sentence(&Totals::default()).starts_with("nothing: the program called no allocation function")
-        );
-        assert!(sentence(&Totals { lost_events: 1000, ..Totals::default() }).contains("1,000 events LOST"));
+        let none = ProgramInfo::default();
+        assert!(sentence(&none).starts_with("nothing: the program called no allocation function"));
+        assert!(sentence(&ProgramInfo { lost_events: 1000, ..none }).contains("1,000 events LOST"));
     }
 
     #[test]
@@ -188,7 +186,6 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!([0, 999, 1000, 1_000_000].map(grouped), ["0", "999", "1,000", "1,000,000"]);
         assert_eq!(
             [0, 10239, 10240, 5 << 20, 3 << 40].map(size),
             ["0 B", "10239 B", "10.0 KiB", "5120 KiB", "3072 GiB"]

@@ -19,6 +19,12 @@ pub(super) fn escape(path: &Path) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(escaped))
 }
 
+/// The one path of the template's files, if no part of it is unknown.
+pub(super) fn literal(template: &Path) -> Option<PathBuf> {
+    let name = Pattern::of(template.file_name()?).literal()?;
+    Some(fixed_folder(template)?.join(OsStr::from_bytes(&name)))
+}
+
 /// The folder of the template's files if that is one and the same for all of them.
 pub(super) fn fixed_folder(template: &Path) -> Option<PathBuf> {
     let mut folder = PathBuf::new();
