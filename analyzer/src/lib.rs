@@ -14,6 +14,7 @@ pub mod error;
 pub mod follow;
 pub mod inspect;
 pub mod model;
+pub mod process;
 pub mod reader;
 pub mod replay;
 pub mod report;

@@ -61,15 +61,20 @@ impl RecordingFile {
         &self.path
     }
 
-    /// Its size in bytes when it was opened, the latest time.
+    /// Its size in bytes when it was opened or measured, the latest time.
     pub fn len_bytes(&self) -> u64 {
         self.len
     }
 
-    /// Its size in bytes now, if it is open.
-    pub fn len_bytes_now(&self) -> u64 {
+    /// Sees how long it is now, if it is open: somebody may be writing to it.
+    pub(crate) fn measure(&mut self) {
         let status = self.file.as_ref().and_then(|file| file.0.metadata().ok());
-        status.map_or(self.len, |status| status.len())
+        self.len = status.map_or(self.len, |status| status.len());
+    }
+
+    /// What the system says of it.
+    pub(crate) fn status(&self) -> io::Result<Metadata> {
+        self.opened()?.0.metadata()
     }
 
     /// Which file it is.

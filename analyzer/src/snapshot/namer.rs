@@ -142,6 +142,10 @@ impl Namer {
             host: first.and_then(|process| process.host.clone()).unwrap_or_default(),
             pid: process.map_or(recording.header.pid, |process| process.pid),
             duration_ns: recording.duration_ns(),
+            still_running: match processes {
+                Processes::One(process) => recording.is_running(process),
+                Processes::All => recording.is_unfinished(),
+            },
             lost_events: recording.header.lost_events(),
             notes: problems.chain(processes_note(recording, processes)).chain(symbol_problems).collect(),
             ..Origin::default()
