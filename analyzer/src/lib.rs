@@ -12,6 +12,7 @@ pub mod blame;
 pub mod control;
 pub mod error;
 pub mod follow;
+pub mod input;
 pub mod inspect;
 pub mod model;
 pub mod process;
