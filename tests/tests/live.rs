@@ -78,7 +78,8 @@ fn check_reports(file: &str, more: &[&str], snap: &Path) {
 fn threads_that_hand_blocks_over_are_seen_as_of_a_moment() {
     let (mut program, pid) = start(&[]);
     let file = program.recordings_so_far().remove(0);
-    let (file, snap) = (file.to_str().expect("it is text"), program.folder().join("a.snap"));
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let (file, snap) = (file.to_str().expect("it is text"), folder.path().join("a.snap"));
     for _ in 0..3 {
         check_info(file);
         check_reports(file, &[], &snap);
@@ -97,7 +98,8 @@ fn a_child_that_outlives_its_parent_still_writes() {
     let (mut program, pid) = start(&["child"]);
     program.child.wait().expect("it is our child");
     let file = program.recordings_so_far().remove(0);
-    let (file, snap) = (file.to_str().expect("it is text"), program.folder().join("a.snap"));
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let (file, snap) = (file.to_str().expect("it is text"), folder.path().join("a.snap"));
     for _ in 0..2 {
         check_info(file);
         check_reports(file, &["--process", &pid], &snap);
