@@ -10,12 +10,12 @@ use tm_common::header::Loss;
 use tm_common::metadata::{CommandKind, Ending};
 
 use super::{programs, terminal};
-use crate::control::Stat;
 use crate::error::{Error, Result};
 use crate::reader::{Command, Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
 use crate::report;
 use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
+use crate::report::human;
 use crate::report::info::{
     self, DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
 };
@@ -98,7 +98,8 @@ pub fn gather(path: &Path) -> Result<Info> {
         threads: recording.threads.len() as u64,
         processes: recording.processes.len() as u64,
         stacks: recording.stacks.n_nodes(),
-        recording_bytes: header.claimed_bytes(recording.file.len_bytes()),
+        still_running: recording.is_unfinished(),
+        recording_bytes: recording_bytes(&recording),
         self_checks: header.self_checks,
         self_check_differences: header.self_check_differences,
         problems: problems.map(ToString::to_string).collect(),
@@ -118,6 +119,14 @@ pub fn gather(path: &Path) -> Result<Info> {
     add_commands(&recording, &mut info.commands);
     judge(&recording, &mut info);
     Ok(info)
+}
+
+/// The file's size without the hole behind it; of one that is still written, what was handed out of it.
+fn recording_bytes(recording: &Recording) -> u64 {
+    match recording.is_unfinished() {
+        true => recording.segment_counts.bytes(),
+        false => recording.header.claimed_bytes(recording.file.len_bytes()),
+    }
 }
 
 fn describe_program(recording: &Recording, info: &mut Info) {
@@ -182,7 +191,7 @@ fn process_info(recording: &Recording, process: &Process, totals: &Totals) -> Pr
     let ending = match process.ending {
         Ending::Exit => "exit",
         Ending::ImmediateExit => "_exit",
-        Ending::Unknown if is_running(process) => "running",
+        Ending::Unknown if recording.is_running(process.index) => "running",
         Ending::Unknown => "unknown",
     };
     ProcessInfo {
@@ -250,21 +259,19 @@ fn add_commands(recording: &Recording, lists: &mut CommandLists) {
 fn judge(recording: &Recording, info: &mut Info) {
     let because = match recording.first_process() {
         None => Some("Nothing says how the program ended."),
+        Some(process) if recording.is_running(process.index) => Some("The program is still running."),
+        Some(_) if recording.is_unfinished() => {
+            Some("Processes that the program has forked are still running.")
+        }
         Some(process) if process.ending != Ending::Unknown => None,
-        Some(process) if is_running(process) => Some("The program is still running."),
         Some(_) => Some("The program was killed or executed another program: everything up to then is here."),
     };
-    info.incomplete_because.extend(because.map(str::to_owned));
+    let so_far = recording.is_unfinished().then(|| {
+        let moment = human::duration(info.duration_ns);
+        format!("All this is as of {moment} after the start, exactly; what came later is left out.")
+    });
+    info.incomplete_because.extend(because.map(str::to_owned).into_iter().chain(so_far));
     info.complete = because.is_none() && info.problems.is_empty() && info.lost_events == 0;
-}
-
-/// Whether the process that was recorded is alive on this host: same pid, same start, same host.
-pub fn is_running(process: &Process) -> bool {
-    let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if process.host.as_ref().is_some_and(|host| host != here.trim_end()) {
-        return false;
-    }
-    Stat::of(process.pid).is_some_and(|stat| !stat.has_ended() && stat.start_ticks == process.process_start)
 }
 
 /// A moment as local time: "2026-11-23 15:10:52 +0100".

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use tm_common::header::MAGIC;
 
-use super::info::is_running;
 use crate::error::{Error, Result};
 use crate::reader::Recording;
 use crate::replay::{Totals, all_totals};
@@ -169,7 +168,7 @@ fn described(path: &Path, recording: &Recording) -> ProgramInfo {
         command_line: first.map(|process| process.command_line.clone()).unwrap_or_default(),
         pid: recording.header.pid,
         start_realtime_ns: recording.header.start_realtime_ns,
-        running: recording.processes.iter().any(is_running),
+        running: recording.is_unfinished(),
         processes: recording.processes.len() as u64,
         lost_events: recording.header.lost_events(),
         ..ProgramInfo::default()

@@ -8,10 +8,11 @@ use super::output_file::check_is_another;
 use super::{print, progress};
 use crate::control::{Mailbox, State, find};
 use crate::error::{Error, Result};
-use crate::reader::{Recording, clock};
-use crate::replay::{FixedMoment, Processes, Selection};
+use crate::model::Moment;
+use crate::reader::Recording;
+use crate::replay::{Processes, Selection};
 use crate::report::human;
-use crate::snapshot::take_snapshot_at;
+use crate::snapshot::take_snapshot;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,15 +44,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let what = format!("process {pid} is not traced, so nothing is known to live");
         return Err(Error::Message(format!("{what}; begin with 'tmtool start {pid}'")));
     }
-    // Before anything is read: what the process goes on to do is later.
-    let stamp = clock::now(&found.header.clock).ok_or_else(|| clock::not_here(Path::new(&found.path)))?;
-    let mut recording = Recording::open(&found.path_to_open())?;
+    let recording = Recording::open(&found.path_to_open())?;
     found.check(&recording.file)?;
-    clock::calibrate(&mut recording.header.clock);
-    let at = FixedMoment { stamp, ns: recording.ns(stamp) };
+    let now = Moment::TimeNs(recording.duration_ns());
     let processes = Processes::One(found.process);
-    let mut snapshot =
-        progress::during(&recording, || take_snapshot_at(&recording, processes, at, &Selection::default()))?;
+    let all = Selection::default();
+    let mut snapshot = progress::during(&recording, || take_snapshot(&recording, processes, &now, &all))?;
     let program = recording.process(found.process).and_then(|process| process.executable.as_deref());
     let output = args.output.clone().unwrap_or_else(|| default_name(program, pid));
     check_is_another(&found.path_to_open(), &output)?;
@@ -62,7 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     snapshot.dump(&output)?;
     let live = format!("{} live in", human::size(snapshot.total_size()));
     let blocks = human::counted(snapshot.traces.len() as u64, "block");
-    let moment = human::duration(at.ns);
+    let moment = human::duration(recording.duration_ns());
     print(&format!("{}: {live} {blocks}, {moment} after the start\n", output.display()))?;
     Ok(ExitCode::SUCCESS)
 }

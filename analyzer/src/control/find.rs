@@ -11,9 +11,8 @@ use tm_common::ids::ProcessIndex;
 use tm_common::metadata::{Ending, Metadata, Records};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
-use super::maps::{self, MappedFile};
-use super::target::Target;
 use crate::error::{Error, Result};
+use crate::process::{MappedFile, Target, mapped_files};
 use crate::reader::file::{FileIdentity, RecordingFile, identity, is_another};
 use crate::reader::scan;
 
@@ -45,7 +44,7 @@ pub struct Found {
 /// this tmtool does not speak.
 pub fn find(pid: u32) -> Result<Found> {
     let target = Target::of(pid)?;
-    let (files, has_library) = maps::of_process(target.pid)?;
+    let (files, has_library) = mapped_files(target.pid)?;
     let (mut refused, mut without_record) = (None, None);
     for mapped in files {
         match mapped.open(target.pid) {
@@ -102,7 +101,7 @@ impl Found {
             )));
         }
         let recording = RecordingFile::open(&path_of(&file))?;
-        let Some((process, record_at)) = record_of(&recording, &header, target) else { return Ok(None) };
+        let Some((process, record_at)) = record_of(&recording, target) else { return Ok(None) };
         let identity = recording.identity();
         Ok(Some(Found { target, process, path: mapped.path.clone(), identity, header, record_at, file }))
     }
@@ -145,16 +144,16 @@ fn path_of(file: &File) -> PathBuf {
 }
 
 /// The number of `target` in a recording, and the place of its record. Pids are used again: the start tells.
-fn record_of(file: &RecordingFile, header: &Header, target: Target) -> Option<(ProcessIndex, u64)> {
+fn record_of(file: &RecordingFile, target: Target) -> Option<(ProcessIndex, u64)> {
     let mut buffer = Vec::new();
     let mut latest = None;
-    for segment in scan::scan(file, header).segments {
+    for segment in scan::scan(file).segments {
         if segment.header.kind != SegmentKind::Metadata {
             continue;
         }
         let start = segment.offset + HEADER_BYTES as u64;
         // What cannot be read has no record that could be written to.
-        if file.read(start, segment.used_bytes(file.len_bytes()), &mut buffer).is_err() {
+        if segment.read(file, &mut buffer).is_err() {
             continue;
         }
         let mut records = Records::new(&buffer);
@@ -228,10 +227,7 @@ mod tests {
         let target = Target { pid: 1, own_pid: 70, start_ticks: 4000 };
         let file = recording_of(target).file();
         let recording = RecordingFile::open(file.path()).unwrap();
-        let mut bytes = Vec::new();
-        recording.read(0, GRAIN_BYTES, &mut bytes).unwrap();
-        let header = Header::parse(&bytes).unwrap();
-        let process = |target| record_of(&recording, &header, target).map(|(process, _)| process.0);
+        let process = |target| record_of(&recording, target).map(|(process, _)| process.0);
         assert_eq!(process(target), Some(2));
         assert_eq!(process(Target { start_ticks: 4001, ..target }), Some(1));
         assert_eq!(process(Target { start_ticks: 4002, ..target }), None);

@@ -2,12 +2,8 @@
 //! socket: the process looks at a word of its mapping before every event.
 //!
 //! ```text
-//! /proc/PID -> target (who) -> maps (which files) -> find (the recording, the process's record) -> mailbox (requests)
+//! process (who, which files it has mapped) -> find (the recording, the process's record) -> mailbox (requests)
 //! ```
-
-mod target;
-
-mod maps;
 
 mod find;
 
@@ -21,5 +17,3 @@ mod fixtures;
 
 pub use find::{Found, find};
 pub use mailbox::{Mailbox, Order, Posted, State};
-pub use maps::is_mapped;
-pub use target::{Stat, Target};

@@ -174,7 +174,7 @@ fn headers_that_are_damaged_after_they_were_found_are_named_too() {
     let mut follower = Follower::open(file.path(), FIRST, Options::default()).expect("it is one");
     follower.catch_up(Stamp(u64::MAX), &mut ()).expect("it is there");
     let whole = Recording::open(file.path()).expect("it is valid");
-    let layout = crate::reader::scan::scan(&whole.file, &whole.header);
+    let layout = crate::reader::scan::scan(&whole.file);
     let is_growing = |found: &&FoundSegment| {
         found.header.kind != SegmentKind::Events || Some(&found.offset) == headers.last()
     };

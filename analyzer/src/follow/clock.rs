@@ -2,7 +2,7 @@
 
 use tm_common::header::{Clock, ClockKind};
 
-use crate::control::Stat;
+use crate::process::Stat;
 use crate::reader::Process;
 use crate::reader::clock::{counter, monotonic_ns};
 

@@ -44,14 +44,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tm_common::header::{GRAIN_BYTES, Header};
 use tm_common::ids::{ProcessIndex, RingIndex, Stamp};
 use tm_common::segment::SegmentKind;
 
 use crate::error::{Error, Result};
 use crate::reader::clock::{calibrate, now};
 use crate::reader::file::{FileIdentity, RecordingFile, is_another};
-use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording};
+use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
 use crate::replay::{
     Account, Beginning, Block, Merge, Observer, Replayer, Tables, Totals, inherited_here, tolerance,
 };
@@ -290,6 +289,7 @@ impl Sources {
         self.damaged_before = std::mem::take(&mut self.headers.damaged);
         let counts = &mut recording.segment_counts;
         for found in self.segments.look(file, &recording.header, &mut self.headers) {
+            counts.grains += u64::from(found.header.grains);
             match found.header.kind {
                 SegmentKind::Events => {
                     counts.events += 1;
@@ -309,14 +309,9 @@ impl Sources {
                 SegmentKind::Extent => {}
             }
         }
+        counts.grains += self.segments.n_extents - counts.extents;
         counts.extents = self.segments.n_extents;
     }
-}
-
-fn read_header(file: &OpenFile, path: &Path) -> Result<Header> {
-    let mut buffer = Vec::new();
-    file.read(0, GRAIN_BYTES, &mut buffer).map_err(|source| Error::io("read", path, source))?;
-    Header::parse(&buffer).map_err(|source| Error::format(path, source))
 }
 
 /// `process` and those that it was forked from.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tempfile::NamedTempFile;
 use tm_common::event::Event;
 use tm_common::functions::Function;
+use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Address, ProcessIndex, Space, StackId, Stamp, TagIndex};
 use tm_common::metadata::{CommandKind, NameKind};
 

@@ -27,6 +27,9 @@ pub struct Origin {
     pub recorded_ns: u64,
     /// How long the recording lasts, in ns.
     pub duration_ns: u64,
+    /// Whether the process still ran, or one of several: then the recording was read as of `duration_ns`, and was to go on.
+    #[serde(default)]
+    pub still_running: bool,
     /// Bytes that were live at the moment, before any filter.
     pub live_bytes: u64,
     /// Blocks that were live at the moment, before any filter.

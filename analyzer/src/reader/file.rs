@@ -1,7 +1,7 @@
 //! Positional reads of the recording's file. No memory map: a file that shrinks while it is read must give an error,
 //! not SIGBUS.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::{Error, Result};
+use crate::input;
 
 /// Which file it is, whatever its name: device and inode number.
 pub type FileIdentity = (u64, u64);
@@ -34,14 +35,6 @@ impl RecordingFile {
     /// # Errors
     /// It cannot be opened, is not a regular file, or is empty.
     pub fn open(path: &Path) -> Result<RecordingFile> {
-        let kind = fs::metadata(path).map_err(|source| Error::io("open", path, source))?;
-        if kind.is_dir() {
-            return Err(Error::Message(format!("{} is a directory; name a recording in it", path.display())));
-        }
-        if !kind.is_file() {
-            let what = "is not a regular file; copy the recording to one";
-            return Err(Error::Message(format!("{} {what}", path.display())));
-        }
         let (file, status) = open(path)?;
         if status.len() == 0 {
             let what = "is empty; the program ended before it recorded anything, or the copy failed";
@@ -61,15 +54,20 @@ impl RecordingFile {
         &self.path
     }
 
-    /// Its size in bytes when it was opened, the latest time.
+    /// Its size in bytes when it was opened or measured, the latest time.
     pub fn len_bytes(&self) -> u64 {
         self.len
     }
 
-    /// Its size in bytes now, if it is open.
-    pub fn len_bytes_now(&self) -> u64 {
+    /// Sees how long it is now, if it is open: somebody may be writing to it.
+    pub(crate) fn measure(&mut self) {
         let status = self.file.as_ref().and_then(|file| file.0.metadata().ok());
-        status.map_or(self.len, |status| status.len())
+        self.len = status.map_or(self.len, |status| status.len());
+    }
+
+    /// What the system says of it.
+    pub(crate) fn status(&self) -> io::Result<Metadata> {
+        self.opened()?.0.metadata()
     }
 
     /// Which file it is.
@@ -128,7 +126,7 @@ impl RecordingFile {
 }
 
 fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
-    let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+    let file = input::open(path)?;
     let status = file.metadata().map_err(|source| Error::io("read", path, source))?;
     Ok((OpenFile(Arc::new(file)), status))
 }

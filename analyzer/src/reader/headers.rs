@@ -10,7 +10,7 @@ use tm_common::header::GRAIN_BYTES;
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
 use super::Problem;
-use super::file::OpenFile;
+use super::file::{OpenFile, RecordingFile};
 
 /// A segment and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,14 @@ impl FoundSegment {
         let in_file = usize::try_from(file_len.saturating_sub(self.offset)).unwrap_or(usize::MAX);
         let room = self.header.len_bytes().min(in_file).saturating_sub(HEADER_BYTES);
         room.min(self.header.used as usize)
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn read(&self, file: &RecordingFile, buffer: &mut Vec<u8>) -> io::Result<()> {
+        file.read(self.offset + HEADER_BYTES as u64, self.used_bytes(file.len_bytes()), buffer)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Processes, threads, modules and epochs, from the metadata segments.
 
+use std::collections::BTreeSet;
 use std::mem::swap;
 
 use rustc_hash::FxHashMap;
@@ -295,6 +296,25 @@ impl TablesBuilder {
             }
             Err(place) => threads.insert(place, thread),
         }
+    }
+
+    /// Forgets what came after `moment`: commands, threads, endings, and processes, whose numbers it returns.
+    pub fn forget_after(&mut self, moment: Stamp) -> BTreeSet<ProcessIndex> {
+        let Tables { processes, threads, commands, .. } = &mut self.tables;
+        commands.retain(|command| command.stamp <= moment);
+        threads.retain(|thread| thread.start <= moment);
+        let later = processes.iter().filter(|process| process.start > moment);
+        let later = later.map(|process| process.index).collect();
+        processes.retain(|process| process.start <= moment);
+        for process in processes.iter_mut().filter(|process| process.end > moment) {
+            (process.ending, process.end) = (Ending::Unknown, Stamp(0));
+        }
+        later
+    }
+
+    /// The processes that there are.
+    pub fn into_processes(self) -> Vec<Process> {
+        self.tables.processes
     }
 
     /// Makes the tables have all modules.

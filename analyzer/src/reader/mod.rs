@@ -2,16 +2,14 @@
 //!
 //! Whatever is readable of a cut or damaged file is read; what is not is listed in [`Recording::problems`].
 
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tm_common::header::{GRAIN_BYTES, Header};
+use tm_common::header::Header;
 use tm_common::ids::{Domain, Epoch, ProcessIndex, Space, StackId, Stamp, TagIndex};
 use tm_common::metadata::Ending;
-use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
-use crate::error::{Error, Result};
-
+mod as_of;
 pub mod clock;
 pub mod commands;
 pub mod domains;
@@ -20,6 +18,7 @@ pub mod headers;
 pub mod metadata;
 pub mod modules;
 pub mod notes;
+mod open;
 pub mod origins;
 pub mod problem;
 pub mod scan;
@@ -31,6 +30,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use as_of::read_header;
 pub use commands::Command;
 pub use domains::OwnDomain;
 pub(crate) use file::OpenFile;
@@ -81,56 +81,14 @@ pub struct Recording {
     pub problems: Vec<Problem>,
     /// The last moment that it is known of, if it is being followed; else the streams say it.
     pub(crate) latest: Option<Stamp>,
+    /// The moment as of which it was read, if somebody may have been writing to it: what is later is left out.
+    pub(crate) as_of: Option<Stamp>,
+    /// The processes that ran at that moment.
+    pub(crate) running: BTreeSet<ProcessIndex>,
     epochs: Vec<(Epoch, ProcessIndex)>,
 }
 
 impl Recording {
-    /// Opens the recording at `path`.
-    ///
-    /// # Errors
-    /// It cannot be read, or is not a recording that this version reads. A damaged recording is not an error.
-    pub fn open(path: &Path) -> Result<Recording> {
-        let file = RecordingFile::open(path)?;
-        let mut buffer = Vec::new();
-        file.read(0, GRAIN_BYTES, &mut buffer).map_err(|source| Error::io("read", path, source))?;
-        let header = Header::parse(&buffer).map_err(|source| Error::format(path, source))?;
-        let mut layout = scan::scan(&file, &header);
-        let mut problems = std::mem::take(&mut layout.problems);
-        let streams = streams::streams(&layout.segments, file.len_bytes(), header.n_rings, &mut problems);
-        let mut contents = Contents::default();
-        for found in &layout.segments {
-            contents.load(&file, found);
-        }
-        let mut unknown_processes = 0;
-        for stream in &streams {
-            unknown_processes += contents.tables.need_process(stream.process);
-        }
-        commands::waiting(&header).for_each(|command| contents.tables.command(command));
-        let damaged_stacks = contents.damaged_nodes + contents.stacks.finish();
-        for (count, problem) in [
-            (contents.duplicates, Problem::DuplicateSegments { count: contents.duplicates }),
-            (
-                contents.read_errors,
-                Problem::Unreadable { count: contents.read_errors, reason: contents.reason },
-            ),
-            (contents.damaged_metadata, Problem::DamagedMetadata { count: contents.damaged_metadata }),
-            (damaged_stacks, Problem::DamagedStacks { count: damaged_stacks }),
-            (unknown_processes, Problem::UnknownProcesses { count: unknown_processes }),
-        ] {
-            problems.extend((count > 0).then_some(problem));
-        }
-        let mut recording = Recording {
-            segment_counts: layout.counts,
-            stacks: contents.stacks,
-            streams,
-            problems,
-            ..Recording::empty(file, header)
-        };
-        contents.tables.place_modules();
-        contents.tables.exchange(&mut recording);
-        Ok(recording)
-    }
-
     /// A recording of which nothing but its header was read.
     pub(crate) fn empty(file: RecordingFile, header: Header) -> Recording {
         Recording {
@@ -149,6 +107,8 @@ impl Recording {
             streams: Vec::new(),
             problems: Vec::new(),
             latest: None,
+            as_of: None,
+            running: BTreeSet::new(),
             epochs: Vec::new(),
         }
     }
@@ -218,8 +178,27 @@ impl Recording {
         self.header.clock.ns_since_start(stamp)
     }
 
-    /// Nanoseconds from the recording's start to the last moment that it knows of: an ending, a command, or the last event.
+    /// The last stamp that is part of it.
+    pub fn last_stamp(&self) -> Stamp {
+        self.as_of.unwrap_or(Stamp(u64::MAX))
+    }
+
+    /// Whether `process` still ran when the recording was read.
+    pub fn is_running(&self, process: ProcessIndex) -> bool {
+        self.running.contains(&process)
+    }
+
+    /// Whether any process did, so that more was to come.
+    pub fn is_unfinished(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Nanoseconds from the recording's start to the last moment that it knows of: an ending, a command, or the last event;
+    /// if a process still runs, the moment as of which it was read.
     pub fn duration_ns(&self) -> u64 {
+        if let Some(moment) = self.as_of.filter(|_| self.is_unfinished()) {
+            return self.ns(moment);
+        }
         let ended = self.processes.iter().filter(|process| process.ending != Ending::Unknown);
         let ends = ended.map(|process| process.end);
         let starts = self.processes.iter().map(|process| process.start);
@@ -227,39 +206,7 @@ impl Recording {
         let last_event =
             || self.streams.iter().filter_map(|stream| crate::replay::last_stamp(self, stream)).max();
         let latest = self.latest.or_else(last_event);
-        self.ns(ends.chain(starts).chain(commands).chain(latest).max().unwrap_or_default())
-    }
-}
-
-/// What is loaded when a recording is opened.
-#[derive(Default)]
-struct Contents {
-    tables: TablesBuilder,
-    stacks: StackTable,
-    buffer: Vec<u8>,
-    damaged_metadata: u64,
-    damaged_nodes: u64,
-    duplicates: u64,
-    read_errors: u64,
-    reason: String,
-}
-
-impl Contents {
-    fn load(&mut self, file: &RecordingFile, found: &FoundSegment) {
-        if !matches!(found.header.kind, SegmentKind::Stacks | SegmentKind::Metadata) {
-            return;
-        }
-        let (offset, len) = (found.offset + HEADER_BYTES as u64, found.used_bytes(file.len_bytes()));
-        if let Err(error) = file.read(offset, len, &mut self.buffer) {
-            self.reason = error.to_string();
-            self.read_errors += 1;
-        } else if found.header.kind == SegmentKind::Metadata {
-            self.damaged_metadata += self.tables.add_segment(&self.buffer);
-        } else {
-            match self.stacks.add_segment(found.header.sequence, &self.buffer) {
-                Some(damaged) => self.damaged_nodes += damaged,
-                None => self.duplicates += 1,
-            }
-        }
+        let last = ends.chain(starts).chain(commands).chain(latest).max().unwrap_or_default();
+        self.ns(last.min(self.last_stamp()))
     }
 }

@@ -1,6 +1,7 @@
-//! Finds the segments of a file that is whole. Does not look into segments.
+//! Finds the segments of a file by looking at all of it. Does not look into segments.
 
-use tm_common::header::Header;
+use std::collections::BTreeSet;
+
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
 use super::file::RecordingFile;
@@ -15,6 +16,15 @@ pub struct SegmentCounts {
     pub stacks: u64,
     pub metadata: u64,
     pub extents: u64,
+    /// The grains of all of them: what was handed out, without what was claimed beyond it.
+    pub grains: u64,
+}
+
+impl SegmentCounts {
+    /// The size of all of them and the file's header, in bytes: without holes and what was claimed ahead.
+    pub fn bytes(&self) -> u64 {
+        self.grains.saturating_add(1).saturating_mul(GRAIN)
+    }
 }
 
 /// What a scan found.
@@ -24,14 +34,15 @@ pub struct Layout {
     pub segments: Vec<FoundSegment>,
     /// How many there are.
     pub counts: SegmentCounts,
-    /// What is missing or damaged.
-    pub problems: Vec<Problem>,
+    /// Where headers do not fit their own check, in bytes from the file's start.
+    damaged: BTreeSet<u64>,
+    unreadable: Option<Problem>,
     /// The grain after the last extent, and the grain after what was handed out of it.
     last_extent: (u64, u64),
 }
 
-/// Looks at the whole file.
-pub fn scan(file: &RecordingFile, header: &Header) -> Layout {
+/// Looks at the whole file, from its start to its end.
+pub fn scan(file: &RecordingFile) -> Layout {
     let (mut layout, mut headers) = (Layout::default(), Headers::default());
     let (mut at, end) = (1, file.len_bytes().div_ceil(GRAIN));
     match file.opened() {
@@ -42,7 +53,8 @@ pub fn scan(file: &RecordingFile, header: &Header) -> Layout {
         }
         Err(error) => headers.note_unreadable(0, &error),
     }
-    layout.finish(headers, file.len_bytes(), header.end_grain);
+    layout.unreadable = headers.unreadable_problem();
+    layout.damaged = headers.damaged;
     layout
 }
 
@@ -56,6 +68,7 @@ impl Layout {
             SegmentKind::Extent => &mut self.counts.extents,
         };
         *count += 1;
+        self.counts.grains += u64::from(found.header.grains);
         let first = found.offset / GRAIN;
         if found.header.kind == SegmentKind::Extent {
             let grains = u64::from(found.header.sequence);
@@ -67,21 +80,39 @@ impl Layout {
         first + u64::from(found.header.grains)
     }
 
-    fn finish(&mut self, headers: Headers, file_len: u64, end_grain: u64) {
+    /// The events of this look with all else of a `later` one, of a file that is being written: so what the events refer to
+    /// is there. A header that is damaged may be one that was half written: it is if the later look finds it so too.
+    pub fn with_later(self, later: Layout) -> Layout {
+        let are_events = |found: &FoundSegment| found.header.kind == SegmentKind::Events;
+        let events = self.segments.into_iter().filter(are_events);
+        let others = later.segments.into_iter().filter(|found| !are_events(found));
+        Layout {
+            segments: events.chain(others).collect(),
+            damaged: &self.damaged & &later.damaged,
+            unreadable: self.unreadable.or(later.unreadable),
+            ..later
+        }
+    }
+
+    /// What is missing or damaged. `end_grain` is what the header says of a file that nobody writes to; of another, `None`.
+    pub fn problems(&self, file_len: u64, end_grain: Option<u64>) -> Vec<Problem> {
+        let mut problems = Vec::new();
         // A normal exit gives back the room of the last extent that was not handed out, and says so in `end_grain`.
         // Whoever died before that may have left it to a copy to drop it.
         let (extents_end, handed_out_end) = self.last_extent;
-        let untrimmed = extents_end == end_grain;
-        let expected_grains = if untrimmed { handed_out_end.min(end_grain) } else { end_grain };
+        let expected_grains = end_grain.map_or(0, |end_grain| {
+            let untrimmed = extents_end == end_grain;
+            if untrimmed { handed_out_end.min(end_grain) } else { end_grain }
+        });
         let expected = expected_grains.saturating_mul(GRAIN);
         if file_len < expected {
-            self.problems.push(Problem::Cut { found: file_len, expected });
+            problems.push(Problem::Cut { found: file_len, expected });
         }
-        if let Some(&first) = headers.damaged.first() {
-            let count = headers.damaged.len() as u64;
-            self.problems.push(Problem::DamagedHeaders { count, first });
+        if let Some(&first) = self.damaged.first() {
+            let count = self.damaged.len() as u64;
+            problems.push(Problem::DamagedHeaders { count, first });
         }
-        self.problems.extend(headers.unreadable_problem());
+        problems.extend(self.unreadable.clone());
         let cut = |found: &&FoundSegment| {
             let end = found.offset.saturating_add(found.header.len_bytes() as u64);
             let overlong = found.header.kind == SegmentKind::Events
@@ -90,7 +121,8 @@ impl Layout {
         };
         let count = self.segments.iter().filter(cut).count() as u64;
         if count > 0 {
-            self.problems.push(Problem::CutSegments { count });
+            problems.push(Problem::CutSegments { count });
         }
+        problems
     }
 }

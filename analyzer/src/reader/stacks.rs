@@ -167,8 +167,9 @@ impl StackTable {
     }
 
     /// Counts the frames of every stack, and ends those that lead nowhere or in circles. Returns how many nodes do.
-    pub(super) fn finish(&mut self) -> u64 {
-        self.measure(NodePlace::FIRST, self.end(), false).n_broken
+    /// Those that lead nowhere are left out, and do not count, if what they lead to `may_come`.
+    pub(super) fn finish(&mut self, may_come: bool) -> u64 {
+        self.measure(NodePlace::FIRST, self.end(), may_come).n_broken
     }
 
     /// Where the next segment's nodes would be.
@@ -306,7 +307,7 @@ mod tests {
         }
         let mut table = StackTable::default();
         assert_eq!(table.add_segment(0, &bytes), Some(0));
-        let broken = table.finish();
+        let broken = table.finish(false);
         (table, broken)
     }
 

@@ -33,12 +33,22 @@ pub struct Stream {
     pub segments: Vec<StreamSegment>,
 }
 
-/// The streams of all processes, by process and ring. `n_rings` is how many the file's header counts: of a ring whose
-/// only segment is lost nothing else tells.
+/// What a chain of segments can be expected to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Expected {
+    /// Whole. The number is how many rings the file's header counts: of a ring whose only segment is lost nothing else
+    /// tells.
+    Whole(u32),
+    /// Whole up to this moment: the file is being written. Of two segments that were begun since, the later one may have
+    /// been found alone; and a ring may be counted that has no segment yet.
+    AsOf(Stamp),
+}
+
+/// The streams of all processes, by process and ring.
 pub fn streams(
     segments: &[FoundSegment],
     file_len: u64,
-    n_rings: u32,
+    expected: Expected,
     problems: &mut Vec<Problem>,
 ) -> Vec<Stream> {
     let mut events: Vec<&FoundSegment> =
@@ -57,6 +67,10 @@ pub fn streams(
                 duplicates += 1;
                 continue;
             }
+            if place > next && matches!(expected, Expected::AsOf(moment) if found.header.base_stamp > moment)
+            {
+                break;
+            }
             missing_here += place - next;
             next = place + 1;
             stream.segments.push(StreamSegment {
@@ -67,13 +81,19 @@ pub fn streams(
                 thread: found.header.thread,
             });
         }
+        if stream.segments.is_empty() {
+            continue;
+        }
         limit_by_followers(&mut stream.segments);
         missing += missing_here;
         rings_with_gaps += u64::from(missing_here > 0);
         streams.push(stream);
     }
     // Each takes a grain at least: a greater number is damage of its own, or the file is cut, which is said.
-    let n_rings = Some(u64::from(n_rings)).filter(|&n| n <= file_len / GRAIN_BYTES as u64);
+    let n_rings = match expected {
+        Expected::Whole(n_rings) => Some(u64::from(n_rings)).filter(|&n| n <= file_len / GRAIN_BYTES as u64),
+        Expected::AsOf(_) => None,
+    };
     let lost_rings = n_rings.unwrap_or(0).saturating_sub(streams.len() as u64);
     missing += lost_rings;
     rings_with_gaps += lost_rings;

@@ -34,7 +34,12 @@ pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Re
     if let Some(ns) = moment.time_ns(duration_ns).filter(|&ns| ns > duration_ns) {
         let (path, ns) = (recording.file.path().display(), Moment::TimeNs(ns));
         let length = Moment::TimeNs(duration_ns);
-        return Err(Error::Message(format!("{path} lasts {length}; {ns} is after its end")));
+        let what = if recording.is_unfinished() {
+            format!("{path} is still being written and lasts {length} so far; {ns} is to come")
+        } else {
+            format!("{path} lasts {length}; {ns} is after its end")
+        };
+        return Err(Error::Message(what));
     }
     let fixed = moment.time_ns(duration_ns).map(|ns| {
         let stamp = if *moment == Moment::End { Stamp(u64::MAX) } else { stamp_at(recording, ns) };

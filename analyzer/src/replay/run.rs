@@ -25,7 +25,7 @@ pub enum Processes {
     All,
 }
 
-/// Replays `processes` up to and including `until`. `observer_of` makes the observer of a process at its start, `done` gets it back
+/// Replays `processes` up to and including `until`, and no further than the recording reaches. `observer_of` makes the observer of a process at its start, `done` gets it back
 /// with the engine at `until`. Of all, processes that were forked later are left out; those that had ended are not;
 /// and an observer hears of a block's end in the process that allocated it alone.
 ///
@@ -38,6 +38,7 @@ pub fn run<O: Observer>(
     mut observer_of: impl FnMut(&Engine<'_>) -> O,
     mut done: impl FnMut(&Engine<'_>, O),
 ) -> Result<()> {
+    let until = until.min(recording.last_stamp());
     Decoders::with(|decoders| match processes {
         Processes::One(process) => {
             began_by(recording, process, until)?;
@@ -66,7 +67,7 @@ pub fn run<O: Observer>(
 pub fn events(recording: &Recording, process: ProcessIndex, call: impl FnMut(&MergedEvent)) -> Result<()> {
     Decoders::with(|decoders| {
         let inherited = inherited(recording, process, decoders)?;
-        engine(recording, process, inherited, decoders).run(Stamp(u64::MAX), &mut Call(call));
+        engine(recording, process, inherited, decoders).run(recording.last_stamp(), &mut Call(call));
         Ok(())
     })
 }

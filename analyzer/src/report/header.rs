@@ -45,8 +45,7 @@ pub fn text(summary: &Summary<'_>, style: &Style) -> String {
     let Some(origin) = summary.origin else {
         return format!("A snapshot of unknown origin: {} in {blocks}\n", size(summary.size));
     };
-    let mut text = format!("{}: {}", printable(&origin.recording), printable(&program(origin)));
-    text += &format!(", pid {} on {}\n", origin.pid, printable(&origin.host));
+    let mut text = first_line(origin);
     if let Some(from_ns) = origin.churn_from_ns {
         let churn = format!("{} allocated and freed in {blocks}", size(summary.size));
         text += &format!("{}: {churn}\n", span(from_ns, origin));
@@ -70,6 +69,9 @@ pub fn live_line(origin: &Origin) -> String {
 pub fn span(from_ns: u64, origin: &Origin) -> String {
     let (from, until) = (duration(from_ns), duration(origin.moment_ns));
     match (from_ns, origin.duration_ns) {
+        (0, whole_ns) if origin.moment_ns == whole_ns && origin.still_running => {
+            format!("In the first {until}")
+        }
         (0, whole_ns) if origin.moment_ns == whole_ns => format!("In the whole run of {until}"),
         (0, whole_ns) => format!("In the first {until} of {}", duration(whole_ns)),
         (_, whole_ns) => format!("From {from} to {until} of {}", duration(whole_ns)),
@@ -78,9 +80,18 @@ pub fn span(from_ns: u64, origin: &Origin) -> String {
 
 /// The recording, then `sentence` on the whole of it, then what is not known.
 pub fn of_run(origin: &Origin, sentence: &str, style: &Style) -> String {
-    let mut text = format!("{}: {}", printable(&origin.recording), printable(&program(origin)));
-    text += &format!(", pid {} on {}\n{sentence}\n", origin.pid, printable(&origin.host));
-    text + &warning_lines(origin, style)
+    format!("{}{sentence}\n{}", first_line(origin), warning_lines(origin, style))
+}
+
+/// Which recording, of what; of a process that still runs, as of when it was read.
+fn first_line(origin: &Origin) -> String {
+    let (recording, program) = (printable(&origin.recording), printable(&program(origin)));
+    let line = format!("{recording}: {program}, pid {} on {}", origin.pid, printable(&origin.host));
+    if origin.still_running {
+        format!("{line}, still running: as of {}\n", duration(origin.duration_ns))
+    } else {
+        line + "\n"
+    }
 }
 
 fn warning_lines(origin: &Origin, style: &Style) -> String {
@@ -151,6 +162,20 @@ mod tests {
              Warning: 1 free of memory whose allocation was not recorded.\n\
              Note: The recording ends in the middle of a segment.\n"
         );
+    }
+
+    #[test]
+    fn a_process_that_still_runs_is_as_of_a_moment() {
+        let origin = Origin { still_running: true, ..origin() };
+        let summary = Summary { origin: Some(&origin), size: 12_900_000, count: 45_678, traceback_limit: 16 };
+        let first = "tm.app.4321.bin: app --fast, pid 4321 on host, still running: as of 12.50 s\n";
+        assert_eq!(
+            text(&summary, &Style::default()),
+            format!("{first}At peak, 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks\n")
+        );
+        assert_eq!(of_run(&origin, "A sentence.", &Style::default()), format!("{first}A sentence.\n"));
+        let whole = Origin { moment_ns: origin.duration_ns, ..origin };
+        assert_eq!(span(0, &whole), "In the first 12.50 s");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Info {
     pub start: String,
     /// From the start to the last moment that the recording knows of.
     pub duration_ns: u64,
+    /// Whether a process still ran: then all is as of `duration_ns` after the start.
+    pub still_running: bool,
     /// Whether everything is there: the first process ended in an orderly way, nothing is lost, cut or damaged.
     pub complete: bool,
     /// Why not, one sentence each.

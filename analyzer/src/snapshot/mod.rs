@@ -9,7 +9,7 @@ pub use namer::Namer;
 use crate::error::Result;
 use crate::model::{Moment, Origin, Snapshot, Tally};
 use crate::reader::Recording;
-use crate::replay::{self, FixedMoment, Processes, RawSnapshot, Selection, StackSums};
+use crate::replay::{self, Processes, RawSnapshot, Selection, StackSums};
 
 /// The live blocks of `processes` at `moment` that are in `selection`, with their tracebacks.
 ///
@@ -23,24 +23,6 @@ pub fn take_snapshot(
 ) -> Result<Snapshot> {
     let raw = replay::snapshot(recording, processes, moment, selection)?;
     Ok(named(recording, processes, moment, &raw))
-}
-
-/// The same at a stamp, which may be later than all that the recording knows of.
-///
-/// # Errors
-/// If the recording has no such process.
-pub fn take_snapshot_at(
-    recording: &Recording,
-    processes: Processes,
-    at: FixedMoment,
-    selection: &Selection,
-) -> Result<Snapshot> {
-    let raw = replay::snapshot_at(recording, processes, at, selection)?;
-    let mut snapshot = named(recording, processes, &Moment::TimeNs(at.ns), &raw);
-    if let Some(origin) = &mut snapshot.origin {
-        origin.duration_ns = origin.duration_ns.max(at.ns);
-    }
-    Ok(snapshot)
 }
 
 fn named(recording: &Recording, processes: Processes, moment: &Moment, raw: &RawSnapshot) -> Snapshot {

@@ -143,6 +143,10 @@ impl Namer {
             pid: process.map_or(recording.header.pid, |process| process.pid),
             recorded_ns: recording.header.start_realtime_ns,
             duration_ns: recording.duration_ns(),
+            still_running: match processes {
+                Processes::One(process) => recording.is_running(process),
+                Processes::All => recording.is_unfinished(),
+            },
             lost_events: recording.header.lost_events(),
             notes: problems
                 .chain(recording.note_sentences())

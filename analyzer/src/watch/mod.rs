@@ -5,7 +5,6 @@
 //!              on a thread of its own          data      keys change it               pure
 //! ```
 
-mod liveness;
 mod place;
 
 pub mod history;

@@ -8,17 +8,16 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::history::{History, STEP_NS};
-use super::liveness::Liveness;
 use super::names::Names;
 use super::place::Place;
 use super::sample::{Facts, Interval, Sample, State};
 use super::sites;
 use super::sums::Sums;
 use crate::analysis::Plumbing;
-use crate::control::Target;
 use crate::error::Result;
 use crate::follow::{Follower, Options};
 use crate::model::KeyType;
+use crate::process::{Liveness, Target};
 use crate::reader::file::FileIdentity;
 use crate::replay::{self, Account, Totals};
 
@@ -193,7 +192,7 @@ impl Source {
         let n_threads = self.sums.tables(Account::Traced).threads.iter().count();
         Facts {
             recording: self.place.name().to_owned(),
-            recording_bytes: recording.header.claimed_bytes(recording.file.len_bytes_now()),
+            recording_bytes: recording.segment_counts.bytes(),
             program: program
                 .filter(|text| !text.is_empty())
                 .unwrap_or_else(|| "(unknown program)".to_owned()),

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use super::recordings::{self, Recording};
 use super::template;
 use crate::cli::programs::is_recording;
-use crate::control::is_mapped;
 use crate::error::{Error, Result};
+use crate::process::is_mapped;
 
 /// What the recordings in a run's folder are called.
 const IN_FOLDER: &str = "%e.%p.bin";

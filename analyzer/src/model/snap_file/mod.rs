@@ -22,6 +22,7 @@ use serde::Deserialize;
 use self::tables::Tables;
 use super::Snapshot;
 use crate::error::{Error, Result};
+use crate::input;
 
 /// The high bit and the line end show a file that went through a text-mode copy.
 const MAGIC: [u8; 8] = *b"\x89TMSNP\r\n";
@@ -35,7 +36,7 @@ const DEPTH_MAX: usize = 32;
 /// # Errors
 /// If the file cannot be opened or read.
 pub fn is_snap_file(path: &Path) -> Result<bool> {
-    let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+    let file = input::open(path)?;
     let start = read_at_most(&file, MAGIC.len() as u64, path)?;
     Ok(start == MAGIC)
 }
@@ -53,7 +54,7 @@ pub(super) fn dump(snapshot: &Snapshot, path: &Path) -> Result<()> {
 }
 
 pub(super) fn load(path: &Path) -> Result<Snapshot> {
-    let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+    let file = input::open(path)?;
     let header = parse_header(&read_at_most(&file, HEADER_BYTES as u64, path)?);
     let header = header.map_err(|what| unreadable(path, &what))?;
     // One byte more than expected shows a file that goes on.

@@ -115,9 +115,9 @@ impl MappedFile {
         Err(refused)
     }
 
-    /// Whether `found` is this file. Where a file system gives files a device number that mappings do not show (btrfs,
+    /// Asks whether `found` is this file. Where a file system gives files a device number that mappings do not show (btrfs,
     /// overlayfs), the inode has to do: a recording says besides whose it is.
-    fn is(&self, found: &Metadata) -> bool {
+    pub(super) fn is(&self, found: &Metadata) -> bool {
         let device = found.dev();
         let is_same_device = self.device == (libc::major(device), libc::minor(device));
         // Anonymous devices have major number 0.

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::control::{Stat, Target};
+use super::{Stat, Target};
 use crate::model::raw_text;
 use crate::reader::Process;
 
@@ -29,6 +29,11 @@ impl Liveness {
     /// The process is this one here: in a namespace of its own it has another pid for itself.
     pub fn set_target(&mut self, target: Target) {
         (self.pid, self.start_ticks) = (target.pid, Some(target.start_ticks));
+    }
+
+    /// Its pid here.
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Whether it runs, and is the program that it was.

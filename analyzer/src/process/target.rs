@@ -76,7 +76,7 @@ fn pids(status: &str) -> Option<(u32, u32)> {
 }
 
 /// A file about process `pid` could not be read.
-pub(super) fn unreadable(pid: u32, error: &io::Error) -> Error {
+pub(crate) fn unreadable(pid: u32, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             Error::Message(format!("process {pid} may not be looked at; run tmtool as its user, or as root"))

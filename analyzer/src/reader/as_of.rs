@@ -1,0 +1,88 @@
+//! The moment as of which a recording is read that somebody may still be writing to.
+//!
+//! ```text
+//! records (who there is) -> do they run here? -> C, the clock now -> wait -> how far each ring was written
+//! ```
+//!
+//! What happened up to C is in the rings once the wait is over, for the reasons that `follow` gives; what is later is left
+//! out. Nobody who looks at what a process says of its end, or at whether it runs, after he has looked at its events can
+//! know that he has seen them all; so all of that comes first.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use tm_common::header::{GRAIN_BYTES, Header};
+use tm_common::ids::{ProcessIndex, Stamp};
+use tm_common::segment::SegmentKind;
+
+use super::clock::now;
+use super::file::{OpenFile, RecordingFile};
+use super::metadata::TablesBuilder;
+use super::{Process, scan};
+use crate::error::{Error, Result};
+use crate::process::Writers;
+
+/// How long it takes until what happened up to a moment is in the file. Processors' clocks differ by 20 µs at most; a
+/// thread that has lost its processor within `realloc`, which gives a block back before it writes so, mostly has it again.
+const WRITTEN_AFTER: Duration = Duration::from_millis(1);
+
+/// What is known before the events are looked at.
+pub(super) struct AsOf {
+    /// The header, read at the moment or after the last process had ended.
+    pub header: Header,
+    /// The moment; `None` if nobody writes to the file any more.
+    pub moment: Option<Stamp>,
+    /// Who ran a little before.
+    pub running: BTreeSet<ProcessIndex>,
+}
+
+impl AsOf {
+    /// Looks at who writes to `file`, and waits until what happened so far is in it.
+    pub fn now(file: &RecordingFile) -> Result<AsOf> {
+        let status = file.status().map_err(|source| Error::io("read", file.path(), source))?;
+        let mut known = BTreeSet::new();
+        loop {
+            let header = read_header(
+                file.opened().map_err(|source| Error::io("read", file.path(), source))?,
+                file.path(),
+            )?;
+            let processes = processes(file);
+            let running = Writers::of(&status).among(&processes);
+            let moment = if running.is_empty() { None } else { now(&header.clock) };
+            if moment.is_some() {
+                thread::sleep(WRITTEN_AFTER);
+                let header = read_header(
+                    file.opened().map_err(|source| Error::io("read", file.path(), source))?,
+                    file.path(),
+                )?;
+                return Ok(AsOf { header, moment, running });
+            }
+            // One that has ended since may have forked another one before.
+            let n_known = known.len();
+            known.extend(processes.iter().map(|process| process.index));
+            if known.len() == n_known {
+                return Ok(AsOf { header, moment, running });
+            }
+        }
+    }
+}
+
+/// Reads the header of `file`, which is at `path`.
+pub(crate) fn read_header(file: &OpenFile, path: &Path) -> Result<Header> {
+    let mut buffer = Vec::new();
+    file.read(0, GRAIN_BYTES, &mut buffer).map_err(|source| Error::io("read", path, source))?;
+    Header::parse(&buffer).map_err(|source| Error::format(path, source))
+}
+
+/// The processes that have a record.
+fn processes(file: &RecordingFile) -> Vec<Process> {
+    let (mut tables, mut buffer) = (TablesBuilder::default(), Vec::new());
+    for found in scan::scan(file).segments {
+        if found.header.kind == SegmentKind::Metadata && found.read(file, &mut buffer).is_ok() {
+            tables.add_segment(&buffer);
+        }
+    }
+    tables.into_processes()
+}

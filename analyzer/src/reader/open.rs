@@ -1,0 +1,139 @@
+//! Opens a recording: finds its segments, and loads everything but the events. If somebody still writes to it, what is
+//! loaded is what was there at one moment.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use tm_common::ids::{ProcessIndex, Stamp};
+use tm_common::metadata::Ending;
+use tm_common::segment::SegmentKind;
+
+use super::Recording;
+use super::as_of::AsOf;
+use super::clock::calibrate;
+use super::commands;
+use super::file::RecordingFile;
+use super::headers::FoundSegment;
+use super::metadata::TablesBuilder;
+use super::problem::Problem;
+use super::scan::{Layout, scan};
+use super::stacks::StackTable;
+use super::streams::{Expected, Stream, streams};
+use crate::error::Result;
+use crate::process::Writers;
+
+impl Recording {
+    /// Opens the recording at `path`. One that is still being written is as of a moment: nothing of it changes afterwards.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not a recording that this version reads. A damaged recording is not an error.
+    pub fn open(path: &Path) -> Result<Recording> {
+        let mut file = RecordingFile::open(path)?;
+        let as_of = AsOf::now(&file)?;
+        let layout = layout(&mut file, as_of.moment);
+        let mut header = as_of.header;
+        if as_of.moment.is_some() {
+            calibrate(&mut header.clock);
+        }
+        let (end_grain, expected) = match as_of.moment {
+            None => (Some(header.end_grain), Expected::Whole(header.n_rings)),
+            Some(moment) => (None, Expected::AsOf(moment)),
+        };
+        let mut problems = layout.problems(file.len_bytes(), end_grain);
+        let mut streams = streams(&layout.segments, file.len_bytes(), expected, &mut problems);
+        let mut contents = Contents::default();
+        for found in &layout.segments {
+            contents.load(&file, found);
+        }
+        commands::waiting(&header).for_each(|command| contents.tables.command(command));
+        if let Some(moment) = as_of.moment {
+            let later = contents.tables.forget_after(moment);
+            streams.retain(|stream| !later.contains(&stream.process));
+        }
+        problems.extend(contents.problems(&streams, as_of.moment.is_some()));
+        let mut recording = Recording {
+            segment_counts: layout.counts,
+            stacks: contents.stacks,
+            streams,
+            problems,
+            as_of: as_of.moment,
+            ..Recording::empty(file, header)
+        };
+        contents.tables.place_modules();
+        contents.tables.exchange(&mut recording);
+        recording.running = recording.still_running(&as_of.running);
+        Ok(recording)
+    }
+
+    /// Of the processes that had not ended at the moment, those that ran a little before, and those that run now.
+    fn still_running(&self, ran: &BTreeSet<ProcessIndex>) -> BTreeSet<ProcessIndex> {
+        if self.as_of.is_none() {
+            return BTreeSet::new();
+        }
+        let unended = self.processes.iter().filter(|process| process.ending == Ending::Unknown);
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            unended.cloned().partition(|process| ran.contains(&process.index));
+        let mut running: BTreeSet<_> = known.iter().map(|process| process.index).collect();
+        if let Ok(status) = self.file.status() {
+            running.extend(Writers::of(&status).among(&unknown));
+        }
+        running
+    }
+}
+
+/// Where everything is; of a file that is being written, events first, for what they refer to was written before them.
+fn layout(file: &mut RecordingFile, moment: Option<Stamp>) -> Layout {
+    file.measure();
+    let layout = scan(file);
+    if moment.is_none() {
+        return layout;
+    }
+    file.measure();
+    layout.with_later(scan(file))
+}
+
+/// What is loaded when a recording is opened.
+#[derive(Default)]
+struct Contents {
+    tables: TablesBuilder,
+    stacks: StackTable,
+    buffer: Vec<u8>,
+    damaged_metadata: u64,
+    damaged_nodes: u64,
+    duplicates: u64,
+    read_errors: u64,
+    reason: String,
+}
+
+impl Contents {
+    fn load(&mut self, file: &RecordingFile, found: &FoundSegment) {
+        if !matches!(found.header.kind, SegmentKind::Stacks | SegmentKind::Metadata) {
+            return;
+        }
+        if let Err(error) = found.read(file, &mut self.buffer) {
+            self.reason = error.to_string();
+            self.read_errors += 1;
+        } else if found.header.kind == SegmentKind::Metadata {
+            self.damaged_metadata += self.tables.add_segment(&self.buffer);
+        } else {
+            match self.stacks.add_segment(found.header.sequence, &self.buffer) {
+                Some(damaged) => self.damaged_nodes += damaged,
+                None => self.duplicates += 1,
+            }
+        }
+    }
+
+    /// Counts the frames of all stacks, and makes entries of processes that have nothing but events. What is wrong.
+    fn problems(&mut self, streams: &[Stream], is_written: bool) -> Vec<Problem> {
+        let unknown_processes = streams.iter().map(|stream| self.tables.need_process(stream.process)).sum();
+        let damaged_stacks = self.damaged_nodes + self.stacks.finish(is_written);
+        let problems = [
+            (self.duplicates, Problem::DuplicateSegments { count: self.duplicates }),
+            (self.read_errors, Problem::Unreadable { count: self.read_errors, reason: self.reason.clone() }),
+            (self.damaged_metadata, Problem::DamagedMetadata { count: self.damaged_metadata }),
+            (damaged_stacks, Problem::DamagedStacks { count: damaged_stacks }),
+            (unknown_processes, Problem::UnknownProcesses { count: unknown_processes }),
+        ];
+        problems.into_iter().filter(|(count, _)| *count > 0).map(|(_, problem)| problem).collect()
+    }
+}
