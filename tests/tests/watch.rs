@@ -106,6 +106,8 @@ fn what_cannot_be_watched_is_said_in_a_sentence() {
 
 const TAKEN: &str = "\x1b[?1049h";
 const GIVEN_BACK: &str = "\x1b[?1049l";
+/// With every drawing: the pseudo-terminal of a test has no size, so there is no text to be seen.
+const CURSOR_HIDDEN: &str = "\x1b[?25l";
 const CURSOR_SHOWN: &str = "\x1b[?25h";
 
 /// What a user does.
@@ -130,7 +132,7 @@ fn on_a_terminal(wrapper: &str, file: &str, acts: &[Act]) -> (Option<i32>, Strin
     let mut input = script.stdin.take().expect("it is piped");
     let shown = || String::from_utf8_lossy(&std::fs::read(&screen).expect("as above")).into_owned();
     wait::until("the first screen", || {
-        shown().split_once(TAKEN).is_some_and(|(_, after)| after.contains("on_demand"))
+        shown().split_once(TAKEN).is_some_and(|(_, after)| after.contains(CURSOR_HIDDEN))
     });
     for act in acts {
         let before = shown().len();
@@ -166,7 +168,7 @@ fn the_terminal_is_as_before_however_it_ends() {
         let (taken, given) = (text.find(TAKEN), text.rfind(GIVEN_BACK));
         assert!(taken.is_some() && taken < given, "{text:?}");
         assert!(text.rfind("on_demand.c") < given && given < text.rfind(CURSOR_SHOWN), "{text:?}");
-        assert!(text.rfind("\x1b[?25l") < text.rfind(CURSOR_SHOWN), "{text:?}");
+        assert!(text.rfind(CURSOR_HIDDEN) < text.rfind(CURSOR_SHOWN), "{text:?}");
     }
 }
 
