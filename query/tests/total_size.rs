@@ -122,7 +122,7 @@ unsafe extern "C" fn fork(context: *mut c_void, _: *const api::Block, _: *mut Wa
         if child == 0 {
             let (mut current, mut peak) = (0, 0);
             // It would wait for ever.
-            libc::alarm(20);
+            libc::alarm(600);
             let code = (tm_query_api.get_traced_memory)(host, &mut current, &mut peak);
             libc::_exit(if (code, current, peak) == (result::OK, 130, 130) { 7 } else { 8 });
         }

@@ -174,7 +174,7 @@ static void fork_while_asking(void) {
         pid_t child = fork();
         if (child == 0) {
             // A question that waits for a thread that is not there would wait for ever.
-            alarm(60);
+            alarm(600);
             uint64_t current;
             int result = tm_get_traced_memory(&current, NULL);
             int is_right = result == TM_OK && current >= SIZE && is_traced(block, SIZE);

@@ -1,6 +1,8 @@
 /* Ordinary things that a recorder can trip over; each ends with "done". The scenario is the first argument. */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +18,11 @@ static void churn(int n, size_t size) {
 }
 
 static void *nothing(void *argument) { return argument; }
+static atomic_int has_begun;
 static void *churn_77(void *argument) {
-    churn(100000, 77);
+    churn(1, 77);
+    has_begun = 1;
+    churn(99999, 77);
     return argument;
 }
 
@@ -30,7 +35,8 @@ static void thread_of_a_child_first(void) {
     churn(1, 5);
     if (fork() == 0) {
         pthread_create(&thread, NULL, churn_77, NULL);
-        usleep(2000);
+        while (!has_begun)
+            sched_yield();
         churn(100000, 33);
         pthread_join(thread, NULL);
         _exit(0);

@@ -3,9 +3,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+
+use tempfile::TempDir;
 
 use crate::products::{target_folder, workspace};
+use crate::run::files;
 
 /// Compiles `tests/programs/SOURCE` with `flags` after the compiler's name. The suffix chooses the compiler: `.c` gcc,
 /// `.cc` g++, `.rs` rustc. C and C++ find `tm.h`, Rust finds the crate `tm`.
@@ -34,55 +36,66 @@ pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
         ["noted.h", "ticks.h", "tracemalloc_api.h", "calls_tm.c"].map(|header| path.with_file_name(header));
     let headers = headers.into_iter().chain([include.join("tm.h")]);
     let headers: Vec<Vec<u8>> = headers.map(|header| std::fs::read(header).unwrap_or_default()).collect();
-    let mut hasher = DefaultHasher::new();
-    (&text, &headers, &path, compiler, flags).hash(&mut hasher);
+    let bindings = (compiler == "rustc").then(bindings);
     let stem = path.file_stem().expect("a source has a name").to_string_lossy().into_owned();
-    let folder = target_folder().join("tm-tests").join(format!("{stem}-{:016x}", hasher.finish()));
-    let program = folder.join(&stem);
-    if program.is_file() {
-        return program;
+    let mut command = Command::new(compiler);
+    // Libraries in `flags` stand after the source, where the linker wants them.
+    command.arg(&path).args(flags);
+    match &bindings {
+        Some(library) => {
+            command.args(["--edition", "2024", "--extern"]).arg(format!("tm={}", library.display()))
+        }
+        None => command.arg("-I").arg(include),
+    };
+    made(&stem, &(&text, &headers, &path, &bindings, compiler, flags), &mut command)
+}
+
+/// The file `name` that `command` makes of `sources` under the name that it is given by `-o`; made once of the same.
+fn made(name: &str, sources: &impl Hash, command: &mut Command) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    sources.hash(&mut hasher);
+    let folder = target_folder().join("tm-tests").join(format!("{name}-{:016x}", hasher.finish()));
+    let file = folder.join(name);
+    if file.is_file() {
+        return file;
     }
     std::fs::create_dir_all(&folder).expect("the target folder can be written");
-    // Tests compile at the same time: each under a name of its own, and the first to end wins. What is there is never
-    // replaced: it may be running already, and a recording names its file.
-    let thread = format!("{:?}", std::thread::current().id());
-    let unfinished = folder.join(format!("{}-{}", std::process::id(), thread.replace(['(', ')'], "")));
-    // Libraries in `flags` stand after the source, where the linker wants them.
-    let mut command = Command::new(compiler);
-    command.arg("-o").arg(&unfinished).arg(&path).args(flags);
-    match compiler {
-        "rustc" => {
-            command.args(["--edition", "2024", "--extern"]).arg(format!("tm={}", bindings().display()))
-        }
-        _ => command.arg("-I").arg(include),
-    };
-    let output = command.output().unwrap_or_else(|error| {
+    // Tests compile at the same time, in threads and in processes: each in a folder of its own, and the first to end
+    // wins. What is there is never replaced: it may be running already, and a recording names its file.
+    let own = TempDir::new_in(&folder).expect("as above");
+    let unfinished = own.path().join(name);
+    let output = command.arg("-o").arg(&unfinished).output().unwrap_or_else(|error| {
+        let compiler = command.get_program().display();
         panic!("cannot start {compiler} ({error}): scripts/setup installs what the tests need")
     });
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{compiler} refuses {source} with {flags:?}:\n{said}");
-    match std::fs::hard_link(&unfinished, &program) {
+    assert!(output.status.success(), "refused: {command:?}\n{said}");
+    match std::fs::hard_link(&unfinished, &file) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            panic!("cannot make {}: {error}", program.display())
+            panic!("cannot make {}: {error}", file.display())
         }
-        _ => std::fs::remove_file(&unfinished).expect("the target folder can be written"),
+        _ => file,
     }
-    program
 }
 
 /// The crate `tm`, compiled by nothing but the compiler: whoever wants it may copy its folder.
-fn bindings() -> &'static Path {
-    static BINDINGS: OnceLock<PathBuf> = OnceLock::new();
-    BINDINGS.get_or_init(|| {
-        let library = target_folder().join("tm-tests").join(format!("bindings-{}", std::process::id()));
-        std::fs::create_dir_all(&library).expect("the target folder can be written");
-        let library = library.join("libtm.rlib");
-        let mut command = Command::new("rustc");
-        command.args(["--edition", "2024", "--crate-type", "rlib", "--crate-name", "tm", "-g", "-O", "-o"]);
-        let status = command.arg(&library).arg(workspace().join("api/src/lib.rs")).status();
-        assert!(status.expect("rustc starts").success(), "rustc refuses api/src/lib.rs");
-        library
-    })
+fn bindings() -> PathBuf {
+    let folder = workspace().join("api/src");
+    let sources =
+        files(&folder).into_iter().map(|path| std::fs::read(path).expect("a flat folder of sources"));
+    let mut command = Command::new("rustc");
+    command.args(["--edition", "2024", "--crate-type", "rlib", "--crate-name", "tm", "-g", "-O"]);
+    made("libtm.rlib", &sources.collect::<Vec<_>>(), command.arg(folder.join("lib.rs")))
+}
+
+/// Copies a program, to be run under the name `to`. By another process: what this one writes is open, for a moment, in a
+/// child that another test starts at that time too, and a file that somebody writes cannot be executed.
+///
+/// # Panics
+/// It cannot be copied.
+pub fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("cp is everywhere");
+    assert!(status.success(), "cannot copy {} to {}: {status}", from.display(), to.display());
 }
 
 /// The path of a program, if it is installed.

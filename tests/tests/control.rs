@@ -6,13 +6,13 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tm_tests::info::{info, number};
 use tm_tests::products::products;
-use tm_tests::programs::{compile, installed};
+use tm_tests::programs::{compile, copy, installed};
 use tm_tests::run::{Outcome, Run, Running, may_administer};
+use tm_tests::wait;
 
 /// The blocks that are counted; nothing else in the program has this size.
 const SIZE: u64 = 1_000;
@@ -37,15 +37,11 @@ impl OnDemand {
     /// The pid that it says it has, once it has done what it was told last.
     fn answer(&mut self) -> u32 {
         self.n_answers += 1;
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
+        wait::for_some("the program's answer", || {
             let said = self.running.stdout_so_far();
-            if let (Some(line), true) = (said.lines().nth(self.n_answers - 1), said.ends_with('\n')) {
-                return line.parse().expect("it is a pid");
-            }
-            assert!(Instant::now() < deadline, "no answer");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+            let line = said.lines().nth(self.n_answers - 1).filter(|_| said.ends_with('\n'));
+            line.map(|line| line.parse().expect("it is a pid"))
+        })
     }
 
     fn tell(&mut self, line: &str) -> u32 {
@@ -173,17 +169,26 @@ fn a_process_that_allocates_is_waited_for() {
     let mut program = OnDemand::start(Run::new(OnDemand::program()).args(["busy"]).env("TM_START", "0"));
     let pid = program.pid().to_string();
     program.keep(10);
-    for round in 0..10 {
-        let started = Instant::now();
-        assert!(said(&["start", &pid]).contains("is traced from now on: "));
+    // Where the machine gives it no processor for a second, tmtool says so: then once more.
+    let asked = |arguments: &[&str], done: &str| {
+        let text = said(arguments);
+        assert!(text.starts_with(&format!("process {pid} {done}")), "{text}");
+        text.contains(&format!("{done}: "))
+    };
+    let (mut n_rounds, mut n_waited_for) = (0, 0);
+    wait::until("ten rounds in which it was waited for", || {
+        let name = n_rounds.to_string();
+        let is_started = asked(&["start", &pid], "is traced from now on");
         program.keep(1);
-        assert!(said(&["mark", &round.to_string(), &pid]).contains(&format!("has the mark '{round}': ")));
-        assert!(said(&["stop", &pid]).contains("is not traced any more: "));
+        let is_marked = asked(&["mark", &name, &pid], &format!("has the mark '{name}'"));
+        let is_stopped = asked(&["stop", &pid], "is not traced any more");
         program.keep(1);
-        assert!(started.elapsed() < Duration::from_secs(60));
-    }
+        n_rounds += 1;
+        n_waited_for += u32::from(is_started && is_marked && is_stopped);
+        n_waited_for == 10
+    });
     let outcome = program.finish();
-    for round in 0..10 {
+    for round in 0..n_rounds {
         assert_eq!(n_live(&at(outcome.recording(), &format!("mark:{round}"))), 1);
     }
     assert_eq!(n_live(&at(outcome.recording(), "end")), 0);
@@ -243,25 +248,25 @@ fn requests_to_one_that_was_killed_give_way_to_those_to_others() {
 #[test]
 fn who_cannot_be_spoken_to_is_said_in_one_sentence() {
     assert!(refusal(&["stop", "8388608"]).contains("there is no process 8388608"));
-    let mut sleep = Command::new(installed("sleep")).arg("60").spawn().expect("it starts");
-    let pid = sleep.id().to_string();
+    let mut another = Command::new(installed("cat")).stdin(Stdio::piped()).spawn().expect("it starts");
+    let pid = another.id().to_string();
     for command in [&["start", &pid][..], &["mark", "a", &pid], &["snapshot", &pid]] {
         let text = refusal(command);
         assert!(text.contains("was not started under libtm.so; start it anew with 'tmtool run"), "{text}");
     }
-    sleep.kill().expect("it is our child");
-    sleep.wait().expect("it is our child");
+    another.kill().expect("it is our child");
+    another.wait().expect("it is our child");
     let program = OnDemand::start(Run::new(OnDemand::program()));
     let pid = program.pid().to_string();
     let long = "x".repeat(104);
     let output = tmtool(&["mark", &long, &pid]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     if may_administer() {
-        let copy = tempfile::tempdir().expect("the temporary folder can be written");
-        let tool = copy.path().join("tmtool");
-        std::fs::copy(&products().tmtool, &tool).expect("as above");
+        let folder = tempfile::tempdir().expect("the temporary folder can be written");
+        let tool = folder.path().join("tmtool");
+        copy(&products().tmtool, &tool);
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(copy.path(), open).expect("it is ours");
+        std::fs::set_permissions(folder.path(), open).expect("it is ours");
         let output =
             Command::new(&tool).args(["stop", &pid]).uid(65_534).gid(65_534).output().expect("it starts");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

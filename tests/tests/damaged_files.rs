@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tm_tests::fixtures;
@@ -13,11 +12,10 @@ use tm_tests::fuzz::damage::damage;
 use tm_tests::fuzz::forged;
 use tm_tests::fuzz::random::Random;
 use tm_tests::products::products;
+use tm_tests::wait;
 
 /// All memory that a command may map, in KiB: the files have 64 KiB at most.
 const MEMORY_KIB_MAX: u32 = 1 << 20;
-/// On a busy machine; a command takes some ms.
-const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The commands that read a recording; FILE and OUT stand for names.
 const COMMANDS: [&[&str]; 12] = [
@@ -35,7 +33,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["filter", "FILE", "--include", "*", "-o", "OUT"],
 ];
 
-/// Runs `tmtool` with limits of memory and time.
+/// Runs `tmtool` with a limit of memory.
 fn tmtool(arguments: &[String]) -> Output {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -v {MEMORY_KIB_MAX} && exec \"$0\" \"$@\"")]);
@@ -43,14 +41,9 @@ fn tmtool(arguments: &[String]) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("sh starts");
     // What it prints of such files fits into a pipe, so it ends without being read.
-    let begun = Instant::now();
-    while child.try_wait().expect("it is our child").is_none() {
-        if begun.elapsed() > TIME_MAX {
-            child.kill().expect("it is our child");
-            panic!("{arguments:?} does not end");
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait::until(&format!("the end of {arguments:?}"), || {
+        child.try_wait().expect("it is our child").is_some()
+    });
     child.wait_with_output().expect("it has ended")
 }
 

@@ -15,6 +15,7 @@ use tm_tests::counting::counted;
 use tm_tests::info::{info, number};
 use tm_tests::programs::{compile, installed};
 use tm_tests::run::{Outcome, Run, files};
+use tm_tests::wait;
 
 const MIB: u64 = 1 << 20;
 
@@ -313,12 +314,11 @@ impl MemoryLimited {
 
 impl Drop for MemoryLimited {
     fn drop(&mut self) {
-        // The kernel takes a moment to forget the last process.
-        for _ in 0..100 {
-            if fs::remove_dir(&self.0).is_ok() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+        let is_removed = || fs::remove_dir(&self.0).is_ok();
+        if std::thread::panicking() {
+            is_removed();
+        } else {
+            wait::until("the kernel to forget the group's last process", is_removed);
         }
     }
 }

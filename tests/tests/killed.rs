@@ -16,6 +16,7 @@ use tm_tests::info::{info, number};
 use tm_tests::programs::compile;
 use tm_tests::run::{Outcome, Run};
 use tm_tests::soak::times;
+use tm_tests::wait;
 
 const N_THREADS: usize = 4;
 const NUMBERS: usize = 5;
@@ -99,10 +100,9 @@ fn kill_9_in_mid_burst_loses_at_most_the_call_that_each_thread_was_in() {
     for _ in 0..times(20, 200) {
         let (run, file) = burst("");
         let mut running = run.start_recorded();
-        // On a busy machine a thread may start late.
-        while counted(&file).iter().any(|thread| thread.allocations_done < 100) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait::until("a hundred allocations of each thread", || {
+            counted(&file).iter().all(|thread| thread.allocations_done >= 100)
+        });
         std::thread::sleep(random_below(Duration::from_millis(20)));
         running.child.kill().expect("it runs");
         let outcome = running.finish();

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tm_tests::products::products;
-use tm_tests::programs::{compile, installed};
+use tm_tests::programs::{compile, copy, installed};
 use tm_tests::run::{Outcome, Run};
 
 fn record(source: &str, flags: &[&str]) -> Outcome {
@@ -150,7 +150,7 @@ fn massif_knows_the_same_peak() {
 fn a_snap_file_says_the_same_when_recording_and_program_are_gone() {
     let folder = tempfile::tempdir().expect("the temporary folder can be written");
     let program = folder.path().join("leak");
-    std::fs::copy(compile("leak.cc", &["-g", "-O1"]), &program).expect("it was compiled");
+    copy(&compile("leak.cc", &["-g", "-O1"]), &program);
     let outcome = Run::new(&program).recorded();
     let snap = folder.path().join("leak.snap").display().to_string();
     let tmtool = |arguments: &[&str]| {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tm_tests::counting::counted;
 use tm_tests::info::{all, number, sum};
 use tm_tests::products::products;
-use tm_tests::programs::compile;
+use tm_tests::programs::{compile, copy};
 use tm_tests::run::{Outcome, Run, may_administer};
 
 fn program() -> PathBuf {
@@ -118,7 +118,7 @@ fn a_set_user_id_program_is_refused_with_the_reason() {
     }
     let folder = tempfile::TempDir::new().expect("the temporary folder can be written");
     let program = folder.path().join("privileged");
-    fs::copy(program_that_ends_at_once(), &program).expect("as above");
+    copy(&program_that_ends_at_once(), &program);
     std::os::unix::fs::chown(&program, Some(65534), Some(65534)).expect("root may");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).expect("it is ours");
     let outcome = Run::new(&program).recorded();
@@ -135,7 +135,7 @@ fn a_library_path_with_a_space_or_a_colon_is_refused_with_the_reason() {
         let place = folder.path().join(name);
         fs::create_dir(&place).expect("as above");
         for product in [&products().tmtool, &products().library] {
-            fs::copy(product, place.join(product.file_name().expect("a name"))).expect("as above");
+            copy(product, &place.join(product.file_name().expect("a name")));
         }
         let said = refusal(&place.join("tmtool"), &program_that_ends_at_once());
         assert!(said.contains(name) && said.contains("has a space or a colon; move it"), "{said}");

@@ -1,13 +1,14 @@
 //! `tmtool watch` of running programs: the figures are theirs, and the terminal is given back however it ends.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use tm_tests::products::products;
 use tm_tests::programs::compile;
 use tm_tests::run::{Run, Running};
+use tm_tests::wait;
 
 /// A program that allocates when it is told to, and nothing else.
 fn on_demand() -> Running {
@@ -16,11 +17,7 @@ fn on_demand() -> Running {
 
 /// Waits until it has done what it was told: it has said so many lines.
 fn wait_for(program: &Running, n_lines: usize) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while program.stdout_so_far().lines().count() < n_lines {
-        assert!(Instant::now() < deadline, "no answer");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait::until("the program's answer", || program.stdout_so_far().lines().count() >= n_lines);
 }
 
 fn tell(program: &mut Running, line: &str, n_lines: usize) {
@@ -109,23 +106,50 @@ fn what_cannot_be_watched_is_said_in_a_sentence() {
 
 const TAKEN: &str = "\x1b[?1049h";
 const GIVEN_BACK: &str = "\x1b[?1049l";
+/// With every drawing: the pseudo-terminal of a test has no size, so there is no text to be seen.
+const CURSOR_HIDDEN: &str = "\x1b[?25l";
 const CURSOR_SHOWN: &str = "\x1b[?25h";
 
-/// What a terminal is sent by `tmtool watch`, run by `wrapper`, when `keys` are pressed in it.
-fn on_a_terminal(wrapper: &str, file: &str, keys: &[&str]) -> (Option<i32>, String) {
-    let command = format!("{wrapper} {} watch {file}", products().tmtool.display());
+/// What a user does.
+enum Act {
+    Press(&'static str),
+    /// Ends it by a signal.
+    Terminate,
+}
+
+/// What a terminal is sent by `tmtool watch`, run by `wrapper`, when `acts` are done in it, each once the one before is
+/// answered on the screen.
+fn on_a_terminal(wrapper: &str, file: &str, acts: &[Act]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let (screen, pid) = (folder.path().join("screen"), folder.path().join("pid"));
+    let tmtool =
+        format!("sh -c 'echo $$ > {}; exec \"$@\"' sh {}", pid.display(), products().tmtool.display());
+    let command = format!("{wrapper} {tmtool} watch {file}");
     let mut script = Command::new("script");
     script.args(["-q", "-e", "-c", &command, "/dev/null"]).env("TERM", "xterm");
-    let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let script = script.stdin(Stdio::piped()).stdout(File::create(&screen).expect("as above"));
     let mut script = script.spawn().expect("util-linux is everywhere");
     let mut input = script.stdin.take().expect("it is piped");
-    for key in keys {
-        std::thread::sleep(Duration::from_millis(300));
-        input.write_all(key.as_bytes()).expect("it reads");
+    let shown = || String::from_utf8_lossy(&std::fs::read(&screen).expect("as above")).into_owned();
+    wait::until("the first screen", || {
+        shown().split_once(TAKEN).is_some_and(|(_, after)| after.contains(CURSOR_HIDDEN))
+    });
+    for act in acts {
+        let before = shown().len();
+        match act {
+            Act::Press(key) => input.write_all(key.as_bytes()).expect("it reads"),
+            Act::Terminate => {
+                let pid = std::fs::read_to_string(&pid).expect("the shell has written it");
+                // SAFETY: it takes numbers.
+                let result = unsafe { libc::kill(pid.trim().parse().expect("it is a pid"), libc::SIGTERM) };
+                assert_eq!(result, 0, "it runs");
+            }
+        }
+        wait::until("an answer on the screen", || shown().len() > before);
     }
-    let output = script.wait_with_output().expect("it is our child");
+    let status = wait::for_some("the end of tmtool watch", || script.try_wait().expect("it is our child"));
     drop(input);
-    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    (status.code(), shown())
 }
 
 #[test]
@@ -134,19 +158,17 @@ fn the_terminal_is_as_before_however_it_ends() {
     wait_for(&program, 1);
     tell(&mut program, "1000 1000", 2);
     let file = recording(&program).display().to_string();
-    let terminated = "timeout --foreground -s TERM 2";
-    for (wrapper, keys, code) in [
-        ("", [" ", "t", "?", "q"].as_slice(), Some(0)),
-        ("", &["/on_demand", "\x03"], Some(0)),
-        // What timeout says of one that the signal has ended.
-        (terminated, &["/x"], Some(124)),
+    for (acts, code) in [
+        ([" ", "t", "?", "q"].map(Act::Press).as_slice(), 0),
+        (&["/on_demand", "\x03"].map(Act::Press), 0),
+        (&[Act::Press("/x"), Act::Terminate], 128 + 15),
     ] {
-        let (found, text) = on_a_terminal(wrapper, &file, keys);
-        assert_eq!(found, code, "{keys:?} {text:?}");
+        let (found, text) = on_a_terminal("", &file, acts);
+        assert_eq!(found, Some(code), "{text:?}");
         let (taken, given) = (text.find(TAKEN), text.rfind(GIVEN_BACK));
-        assert!(taken.is_some() && taken < given, "{keys:?} {text:?}");
-        assert!(text.rfind("on_demand.c") < given && given < text.rfind(CURSOR_SHOWN), "{keys:?} {text:?}");
-        assert!(text.rfind("\x1b[?25l") < text.rfind(CURSOR_SHOWN), "{keys:?} {text:?}");
+        assert!(taken.is_some() && taken < given, "{text:?}");
+        assert!(text.rfind("on_demand.c") < given && given < text.rfind(CURSOR_SHOWN), "{text:?}");
+        assert!(text.rfind(CURSOR_HIDDEN) < text.rfind(CURSOR_SHOWN), "{text:?}");
     }
 }
 

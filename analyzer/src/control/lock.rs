@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// How long another one is waited for. It takes some µs unless it was stopped meanwhile.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long another one is waited for. It takes some µs unless it was stopped meanwhile, or has no processor.
+const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// A lock that is held as long as this lives.
@@ -22,7 +22,11 @@ impl<'a> Lock<'a> {
     /// # Errors
     /// Somebody holds it and does not give it back.
     pub fn take(file: &'a File, name: &Path) -> Result<Lock<'a>> {
-        let deadline = Instant::now() + PATIENCE;
+        Lock::take_within(PATIENCE, file, name)
+    }
+
+    fn take_within(patience: Duration, file: &'a File, name: &Path) -> Result<Lock<'a>> {
+        let deadline = Instant::now() + patience;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock(file)),
@@ -60,7 +64,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let open = || File::open(file.path()).unwrap();
         let (first, second) = (open(), open());
-        let take = |file| Lock::take(file, Path::new("a.bin")).map(drop);
+        let take = |file| Lock::take_within(Duration::from_millis(10), file, Path::new("a.bin")).map(drop);
         let held = Lock::take(&first, Path::new("a.bin")).unwrap();
         let error = take(&second).unwrap_err().to_string();
         assert!(error.starts_with("a.bin is locked by another process"), "{error}");

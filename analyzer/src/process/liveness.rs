@@ -56,7 +56,7 @@ impl Liveness {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -75,7 +75,7 @@ mod tests {
         assert!(!Liveness { start_ticks: Some(1), ..liveness(own, None) }.runs());
         assert!(!Liveness::of(None).runs());
 
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let liveness = liveness(child.id(), None);
         assert!(liveness.runs());
         child.kill().unwrap();

@@ -1,6 +1,6 @@
 //! Claims on requests: none is lost or taken twice, with a thread in the place of the process.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -152,7 +152,7 @@ fn longer_names_and_more_requests_than_there_is_room_for_are_refused() {
 #[test]
 fn places_of_processes_that_have_ended_are_taken_the_oldest_first() {
     let (header, control) = shared();
-    let mut child = Command::new("sleep").arg("60").spawn().expect("it is everywhere");
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("it is everywhere");
     let (killed, living) = (Addressee::new(ProcessIndex(4), child.id()), to(PROCESS));
     let post =
         |addressee, stamp| post(&header, &control, addressee, order(CommandKind::Mark), || Stamp(stamp));
