@@ -11,7 +11,7 @@ use tm_common::metadata::{CommandKind, Ending};
 
 use crate::control::Stat;
 use crate::error::{Error, Result};
-use crate::reader::{Command, Process, Recording};
+use crate::reader::{Command, Problem, Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
 use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
 use crate::report::info::{
@@ -61,7 +61,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 pub fn gather(path: &Path) -> Result<Info> {
     let recording = Recording::open(path)?;
     let totals = all_totals(&recording);
-    let problems = recording.problems.iter().chain(&totals.problems);
+    // Frees have numbers of their own.
+    let is_shown =
+        |problem: &&Problem| !matches!(problem, Problem::UnknownFrees { .. } | Problem::MissedFrees { .. });
+    let problems = recording.problems.iter().chain(&totals.problems).filter(is_shown);
     let header = &recording.header;
     let lost = Loss::ALL.iter().map(|loss| (loss.reason(), *loss as usize));
     let lost = lost.chain(

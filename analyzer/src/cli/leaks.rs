@@ -74,6 +74,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         young_after_ns,
     };
     args.group.form.print(
+        &[&report.old.snapshot],
         |style, source| leaks::text(&report, style, source),
         || leaks::json(&report),
         || csv::leaks(&report),

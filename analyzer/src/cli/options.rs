@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -9,6 +10,7 @@ use crate::analysis::Plumbing;
 use crate::error::{Error, Result};
 use crate::model::{Cumulative, KeyType, LineSource, Snapshot, SourceFiles, Statistic, Tally};
 use crate::report::header::Summary;
+use crate::report::notice;
 use crate::report::stats::Stats;
 use crate::report::style::Style;
 
@@ -108,19 +110,23 @@ pub struct FormArgs {
 }
 
 impl FormArgs {
-    /// Prints a report in the form that is asked for. `text` gets the style of standard output, and the source files.
+    /// Prints a report of `of` in the form that is asked for. `text` gets the style of standard output, and the source files.
     ///
     /// # Errors
     /// If standard output cannot be written.
     pub fn print(
         &self,
+        of: &[&Summary<'_>],
         text: impl FnOnce(&Style, &mut dyn LineSource) -> String,
         json: impl FnOnce() -> String,
         csv: impl FnOnce() -> String,
     ) -> Result<ExitCode> {
         print(&match (self.json, self.csv) {
             (true, _) => json(),
-            (_, true) => csv(),
+            (_, true) => {
+                warn_of(of);
+                csv()
+            }
             _ => text(&self.style(), &mut SourceFiles::default()),
         })?;
         Ok(ExitCode::SUCCESS)
@@ -128,6 +134,14 @@ impl FormArgs {
 
     fn style(&self) -> Style {
         Style { is_full: self.full, ..terminal::style() }
+    }
+}
+
+/// Says on standard error what a CSV reader must not miss: a table has no line for it.
+fn warn_of(summaries: &[&Summary<'_>]) {
+    for warning in summaries.iter().filter_map(|summary| summary.origin).flat_map(notice::warnings) {
+        // Nobody is left to be told if standard error is gone.
+        let _ = writeln!(io::stderr(), "tmtool: {warning}");
     }
 }
 

@@ -71,6 +71,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         fs::write(path, svg::timeline(&report, &title)).map_err(|error| Error::io("write", path, error))?;
     }
     args.group.form.print(
+        &[&report.stats.snapshot],
         |style, source| timeline::text(&report, style, source),
         || timeline::json(&report),
         || csv::timeline(&report),

@@ -66,6 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let stats = args.group.stats(Summary::of_tally(&tally), &statistics)?;
     let report = Top { stats, from_ns: recorded.from.ns };
     args.group.form.print(
+        &[&report.stats.snapshot],
         |style, source| top::text(&report, style, source),
         || top::json(&report),
         || csv::stats(&report.stats),

@@ -133,7 +133,14 @@ impl Namer {
             Processes::All => first,
         };
         let described = process.filter(|process| process.executable.is_some()).or(first);
-        let problems = recording.problems.iter().chain(problems).map(ToString::to_string);
+        let (mut unknown_frees, mut missed_frees, mut notes) = (0, 0, Vec::new());
+        for problem in recording.problems.iter().chain(problems) {
+            match problem {
+                Problem::UnknownFrees { count } => unknown_frees += count,
+                Problem::MissedFrees { count } => missed_frees += count,
+                other => notes.push(other.to_string()),
+            }
+        }
         let symbol_problems = self.symbolizer.problems().iter().cloned();
         Origin {
             recording: recording.file.path().display().to_string(),
@@ -143,7 +150,13 @@ impl Namer {
             pid: process.map_or(recording.header.pid, |process| process.pid),
             duration_ns: recording.duration_ns(),
             lost_events: recording.header.lost_events(),
-            notes: problems.chain(processes_note(recording, processes)).chain(symbol_problems).collect(),
+            unknown_frees,
+            missed_frees,
+            notes: notes
+                .into_iter()
+                .chain(processes_note(recording, processes))
+                .chain(symbol_problems)
+                .collect(),
             ..Origin::default()
         }
     }
