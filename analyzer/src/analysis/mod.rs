@@ -29,11 +29,13 @@ mod filter;
 mod group;
 mod interner;
 mod plumbing;
+mod runtime;
 
 pub(crate) use group::group_traceback;
 pub(crate) use interner::{FrameInterner, FrameKey};
 pub(crate) use plumbing::Cutter;
 pub use plumbing::Plumbing;
+pub use runtime::RuntimeLibraries;
 
 #[cfg(test)]
 mod fixtures;
