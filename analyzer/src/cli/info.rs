@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tm_common::header::Loss;
 use tm_common::metadata::{CommandKind, Ending};
 
+use super::{print, terminal};
 use crate::control::Stat;
 use crate::error::{Error, Result};
 use crate::reader::{Command, Problem, Process, Recording};
@@ -44,14 +44,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let json = serde_json::to_string_pretty(&info);
         json.map_err(|error| Error::Message(format!("cannot write JSON: {error}")))? + "\n"
     } else {
-        info::text(&info)
+        terminal::in_locale(info::text(&info))
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write", Path::new("standard output"), error))
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads and replays the recording at `path`.

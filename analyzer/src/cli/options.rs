@@ -127,7 +127,7 @@ impl FormArgs {
                 warn_of(of);
                 csv()
             }
-            _ => text(&self.style(), &mut SourceFiles::default()),
+            _ => terminal::in_locale(text(&self.style(), &mut SourceFiles::default())),
         })?;
         Ok(ExitCode::SUCCESS)
     }

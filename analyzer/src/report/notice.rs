@@ -116,7 +116,7 @@ mod tests {
                 "Warning: 2 frees of memory whose allocation was not seen; that memory is not in the figures.",
                 "Warning: 1,999 frees were not seen: their addresses were allocated again while still in use. \
                  Other memory that was freed unseen counts as live.",
-                "Note: Note number 0?.",
+                "Note: Note number 0\\u{1b}.",
             ]
         );
         assert_eq!((lines.len(), lines[N_SHOWN_MAX]), (13, "Note: 21 more notes not shown; --json has all."));

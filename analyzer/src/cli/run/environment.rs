@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tm_common::settings;
 
+use super::super::output_file::check_is_recording;
 use super::template;
 use crate::error::{Error, Result};
 
@@ -102,6 +103,9 @@ fn check_output(template: &Path) -> Result<()> {
             "the folder {} for the recording does not exist; create it or choose another with -o",
             folder.display()
         )));
+    }
+    if !template.as_os_str().as_bytes().contains(&b'%') {
+        check_is_recording(template)?;
     }
     if template.is_dir() || template.as_os_str().as_bytes().ends_with(b"/") {
         return Err(Error::Message(format!(

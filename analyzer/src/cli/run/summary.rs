@@ -9,6 +9,7 @@ use super::environment::Environment;
 use super::recordings::Recording;
 use crate::error::Result;
 use crate::model::format_size;
+use crate::report::human::counted;
 
 /// How many recordings are listed: the totals of each take a pass over it.
 const N_LISTED_MAX: usize = 20;
@@ -70,13 +71,13 @@ fn sentence(totals: &Totals) -> String {
         lost => format!("{} events LOST (see tmtool info)", grouped(lost)),
     };
     format!(
-        "{} allocations, {} reallocations, {} frees; peak {}; live at the end {} in {} blocks; {lost}",
+        "{} allocations, {} reallocations, {} frees; peak {}; live at the end {} in {}; {lost}",
         grouped(allocations),
         grouped(reallocations),
         grouped(frees),
         size(totals.peak_bytes),
         size(totals.live_bytes_at_end),
-        grouped(totals.live_blocks_at_end),
+        counted(totals.live_blocks_at_end, "block"),
     )
 }
 
