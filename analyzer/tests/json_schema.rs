@@ -118,7 +118,16 @@ fn reports_on_events_are_as_documented() {
     let points = &[Point::default()];
     for (report, text) in [
         ("peak", peak::json(&Peak { stats: stats(), ascent })),
-        ("leaks", leaks::json(&Leaks { old: stats(), young: stats(), young_after_ns: 1 })),
+        (
+            "leaks",
+            leaks::json(&Leaks {
+                old: stats(),
+                young: stats(),
+                runtime: stats(),
+                shows_runtime: false,
+                young_after_ns: 1,
+            }),
+        ),
         ("temporary", temporary::json(&Temporary { stats: stats(), decades: &decades, from_ns: 0 })),
         ("timeline", timeline::json(&Timeline { points, from_ns: 0, until_ns: 1, stats: stats() })),
         ("top", top::json(&Top { stats: stats(), from_ns: 0 })),

@@ -53,8 +53,10 @@ fn a_planted_leak_is_named_first() {
         assert_eq!(first["traceback"].as_array().map(Vec::len), Some(1), "the line itself: {first:#}");
         let young: u64 = leaks["young"]["snapshot"]["count"].as_u64().expect("a number");
         let old: u64 = leaks["snapshot"]["count"].as_u64().expect("a number");
+        assert_eq!(old + young, 1_000, "{source}");
         // The library of C++ keeps one block for emergencies, Rust's one for standard output.
-        assert_eq!(old + young, 1_001, "{source}");
+        let runtime: u64 = leaks["runtime"]["snapshot"]["count"].as_u64().expect("a number");
+        assert_eq!(runtime, 1, "{source}: {:#}", leaks["runtime"]["statistics"]);
     }
 }
 
@@ -168,4 +170,43 @@ fn a_snap_file_says_the_same_when_recording_and_program_are_gone() {
     std::fs::remove_file(&program).expect("it was copied");
     std::fs::remove_file(outcome.recording()).expect("it was made");
     assert_eq!(tmtool(&["stats", &snap, "--key", "traceback", "--raw"]), before);
+}
+
+/// Sizes of the leaks, the largest first, and the bytes that libraries keep for themselves.
+fn leaks_and_kept(outcome: &Outcome) -> (Vec<u64>, u64) {
+    let leaks = answer("leaks", &name(outcome), &["--limit", "0", "--key", "traceback"]);
+    let size = |group: &Value| group["size"].as_u64().expect("a number");
+    let groups =
+        |list: &Value| list["statistics"].as_array().expect("a list").iter().map(size).collect::<Vec<_>>();
+    let mut found = [groups(&leaks), groups(&leaks["young"])].concat();
+    found.sort_by_key(|&size| std::cmp::Reverse(size));
+    let kept = &leaks["runtime"]["snapshot"];
+    let sum = found.iter().sum::<u64>() + size(kept);
+    assert_eq!(kept["origin"]["live_bytes"], sum, "each block is in one place");
+    (found, size(kept))
+}
+
+#[test]
+fn what_libraries_keep_for_themselves_hides_no_leak_and_is_none() {
+    let outcome = record("keeps_for_itself.c", &["-O1", "-ldl", "-lpthread"]);
+    let (leaks, kept) = leaks_and_kept(&outcome);
+    let stream = leaks.first().copied().unwrap_or_default();
+    assert_eq!(leaks, [stream, 123, 30], "the stream, the block and the string");
+    assert!(stream > 200 && kept > 2_000, "{stream} {kept}");
+
+    let outcome = record("keeps_for_itself.cc", &["-O1"]);
+    let (leaks, kept) = leaks_and_kept(&outcome);
+    assert_eq!(leaks, [201, 100, 32], "the string's text, the array, the string");
+    assert!(kept > 70_000, "the pool for exceptions alone is that large: {kept}");
+
+    let text = |options: &[&str]| {
+        let mut tmtool = Command::new(&products().tmtool);
+        let output =
+            tmtool.arg("leaks").arg(outcome.recording()).args(options).output().expect("tmtool starts");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let folded = text(&[]);
+    let last = folded.lines().last().expect("some");
+    assert!(last.starts_with("Kept by run-time libraries for themselves: "), "{folded}");
+    assert!(!folded.contains("libstdc++") && text(&["--runtime"]).contains("libstdc++"), "{folded}");
 }

@@ -31,11 +31,13 @@ mod interner;
 mod line_information;
 mod plumbing;
 mod relocate;
+mod runtime;
 
 pub(crate) use group::group_traceback;
 pub(crate) use interner::{FrameInterner, FrameKey};
 pub(crate) use plumbing::Cutter;
 pub use plumbing::Plumbing;
+pub use runtime::RuntimeLibraries;
 
 #[cfg(test)]
 mod fixtures;

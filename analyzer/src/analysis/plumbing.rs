@@ -47,7 +47,12 @@ impl Plumbing {
     /// That of C, C++, Rust, GLib, CPython and other well-known libraries.
     #[must_use]
     pub fn known() -> Plumbing {
-        let lines = TABLE.lines().map(str::trim);
+        Plumbing::of_table(TABLE)
+    }
+
+    /// The patterns of a table: one a line, beside empty lines and comments.
+    pub(super) fn of_table(table: &str) -> Plumbing {
+        let lines = table.lines().map(str::trim);
         let patterns = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         patterns.fold(Plumbing::none(), Plumbing::with)
     }

@@ -73,7 +73,7 @@ pub struct StartArgs {
 #[derive(clap::Args)]
 #[command(after_help = MARK_EXAMPLES)]
 pub struct MarkArgs {
-    /// What the moment is to be called, in at most 103 bytes.
+    /// Name of the mark, at most 103 bytes.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
     /// A process that was started under libtm.so.

@@ -67,7 +67,7 @@ fn show(
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let report = Diff { old, new, key_type, cumulative, statistics, limit: args.group.limit() };
     args.group.form.print(
-        &[old.origin, new.origin],
+        &[&report.old, &report.new],
         |style, source| diff::text(&report, style, source),
         || json::diff(&report),
         || csv::diff(&report),

@@ -61,7 +61,9 @@ pub fn number(snapshot: &Snapshot, file: &str, text: &str) -> Result<u32> {
         let number = number.to_string();
         built_in(&number).map_or(number, |(name, ..)| (*name).to_owned())
     });
-    let what = format!("{file} has no domain '{text}', and a program's own have but numbers in it");
+    let what = format!(
+        "{file} has no domain '{text}', which names none of the program's own domains: give its number"
+    );
     Err(Error::Message(format!("{what}; {}", listed("domains", there.collect()))))
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use super::options::BlameArgs;
-use super::output_file::check_is_another;
+use super::output_file::{check_is_another, check_is_snapshot};
 use super::print;
 use super::selection::SelectionArgs;
 use super::source::Source;
@@ -49,6 +49,9 @@ pub struct Args {
     /// The .snap file to write.
     #[arg(short, long, value_name = "OUT.snap")]
     output: PathBuf,
+    /// Overwrite OUT.snap even if it is no snapshot.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     selection: SelectionArgs,
 }
@@ -87,6 +90,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let source = Source::parse(&args.file)?;
     check_is_another(&source.path, &args.output)?;
+    if !args.force {
+        check_is_snapshot(&args.output)?;
+    }
     let snapshot = source.at(args.at.as_ref())?.snapshot(&args.selection)?;
     let filters = filters(args);
     let plumbing = args.blame.plumbing();

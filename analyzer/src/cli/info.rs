@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tm_common::header::Loss;
 use tm_common::metadata::{CommandKind, Ending};
 
-use super::{programs, terminal};
+use super::{print, print_json, programs, terminal};
 use crate::error::{Error, Result};
-use crate::reader::{Command, Process, Recording};
+use crate::reader::{Command, Problem, Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
 use crate::report;
 use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
@@ -48,26 +47,24 @@ pub struct Args {
 /// # Errors
 /// The file cannot be read or is not a recording, or standard output cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let text = if args.file.is_dir() && args.program.is_none() {
+    if args.file.is_dir() && args.program.is_none() {
         let found = programs::of_folder(&args.file)?;
         let limit = (args.limit > 0).then_some(args.limit);
-        let text = || report::programs::text(&found, limit, &terminal::style());
-        if args.json { json(&found)? } else { text() }
+        print_as(args, &found, || report::programs::text(&found, limit, &terminal::style()))
     } else {
         let info = gather(&programs::choose(&args.file, args.program.as_deref())?.path)?;
-        if args.json { json(&info)? } else { info::text(&info) }
-    };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write", Path::new("standard output"), error))
-        }
-        _ => Ok(ExitCode::SUCCESS),
+        print_as(args, &info, || info::text(&info))
     }
 }
 
-fn json(what: &impl serde::Serialize) -> Result<String> {
-    let json = serde_json::to_string_pretty(what);
-    Ok(json.map_err(|error| Error::Message(format!("cannot write JSON: {error}")))? + "\n")
+fn print_as(args: &Args, what: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<ExitCode> {
+    if args.json {
+        let json = serde_json::to_string_pretty(what);
+        print_json(&(json.map_err(|error| Error::Message(format!("cannot write JSON: {error}")))? + "\n"))?;
+    } else {
+        print(&terminal::in_locale(text()))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads and replays the recording at `path`.
@@ -77,7 +74,10 @@ fn json(what: &impl serde::Serialize) -> Result<String> {
 pub fn gather(path: &Path) -> Result<Info> {
     let recording = Recording::open(path)?;
     let totals = all_totals(&recording);
-    let problems = recording.problems.iter().chain(&totals.problems);
+    // Frees have numbers of their own.
+    let is_shown =
+        |problem: &&Problem| !matches!(problem, Problem::UnknownFrees { .. } | Problem::MissedFrees { .. });
+    let problems = recording.problems.iter().chain(&totals.problems).filter(is_shown);
     let header = &recording.header;
     let lost = Loss::ALL.iter().map(|loss| (loss.reason(), *loss as usize));
     let lost = lost.chain(

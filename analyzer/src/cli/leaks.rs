@@ -9,6 +9,7 @@ use super::options::GroupArgs;
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use super::source::Source;
+use crate::analysis::RuntimeLibraries;
 use crate::error::Result;
 use crate::model::{Origin, Snapshot};
 use crate::replay::{self, Block};
@@ -24,7 +25,8 @@ Examples:
   tmtool leaks tm.server.1234.bin@60s --min-age 10s
 
 Blocks of the last tenth of the run stand apart, since a program that was stopped may still have used them. Memory
-that is allocated once and kept on purpose is listed too: a leak has many blocks, and grows ('tmtool diff').";
+that is allocated once and kept on purpose is listed too: a leak has many blocks, and grows ('tmtool diff'). What the \
+run-time libraries of C, C++ and Rust keep for themselves is one line at the end; --runtime shows it whole.";
 
 /// What the younger section shows at most.
 const N_YOUNG_GROUPS_MAX: usize = 5;
@@ -35,6 +37,10 @@ const N_YOUNG_GROUPS_MAX: usize = 5;
 pub struct Args {
     /// A recording; FILE@MOMENT takes what is live at that moment, instead of at the end.
     file: OsString,
+    /// Show what run-time libraries keep for themselves, too: their pools, buffers of standard streams, locales, the
+    /// loader's lists.
+    #[arg(long)]
+    runtime: bool,
     #[command(flatten)]
     group: GroupArgs,
     #[command(flatten)]
@@ -56,25 +62,34 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         raw.blocks.iter().partition(|block| block.birth > young_after);
 
     let mut namer = recorded.namer_at(recorded.end().stamp);
-    let mut named = |blocks: &[Block]| args.group.blame.apply(namer.snapshot(&recorded.recording, blocks));
-    let (mut old, mut young) = (named(&old), named(&young));
+    let mut libraries = RuntimeLibraries::known();
+    let mut named = |blocks: &[Block]| {
+        let (others, own) = libraries.split(namer.snapshot(&recorded.recording, blocks));
+        [others, own].map(|snapshot| args.group.blame.apply(snapshot))
+    };
+    let ([mut old, mut runtime], [mut young, young_runtime]) = (named(&old), named(&young));
+    runtime.traces.extend(young_runtime.traces);
     let origin = Origin {
         live_bytes: raw.live_bytes,
         live_blocks: raw.live_blocks,
         ..recorded.origin(&namer, &raw.problems)
     };
-    (old.origin, young.origin) = (Some(origin.clone()), Some(origin));
+    for snapshot in [&mut old, &mut young, &mut runtime] {
+        snapshot.origin = Some(origin.clone());
+    }
 
     let groups = |snapshot: &Snapshot| snapshot.statistics(key_type, cumulative);
-    let (old_groups, young_groups) = (groups(&old)?, groups(&young)?);
+    let (old_groups, young_groups, runtime_groups) = (groups(&old)?, groups(&young)?, groups(&runtime)?);
     let n_young = N_YOUNG_GROUPS_MAX.min(args.group.limit().unwrap_or(N_YOUNG_GROUPS_MAX));
     let report = Leaks {
         old: args.group.stats(Summary::of(&old), &old_groups)?,
         young: Stats { limit: Some(n_young), ..args.group.stats(Summary::of(&young), &young_groups)? },
+        runtime: Stats { limit: None, ..args.group.stats(Summary::of(&runtime), &runtime_groups)? },
+        shows_runtime: args.runtime,
         young_after_ns,
     };
     args.group.form.print(
-        &[report.old.snapshot.origin],
+        &[&report.old.snapshot],
         |style, source| leaks::text(&report, style, source),
         || leaks::json(&report),
         || csv::leaks(&report),

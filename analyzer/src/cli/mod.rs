@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 could not be done (a sentence on stderr), 2 a wrong command line. A closed pipe is success.
 
+mod command_line;
 pub mod completions;
 pub mod control;
 pub mod diff;
@@ -32,6 +33,7 @@ pub mod watch;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -52,7 +54,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   tmtool run ./prog ARGS          record ./prog
-  tmtool stats tm.prog.1234.bin   what was live at the peak, by line
+  tmtool stats tm.prog.1234.bin   what was live at the peak, by line; tmtool FILE is short for it
   tmtool diff a.bin@10s a.bin@end what grew from one moment to another
 
 Recordings and .snap files are told apart by their content. Try 'tmtool COMMAND --help'.";
@@ -100,9 +102,11 @@ pub enum Command {
 
 /// The program.
 pub fn main() -> ExitCode {
-    // A wrong command line ends here, with exit code 2.
-    let cli = Cli::parse();
-    match dispatch(&cli.command) {
+    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &Cli::command())) {
+        Ok(cli) => dispatch(&cli.command),
+        Err(message) => command_line::answer(&message),
+    };
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             // Nobody is left to be told if stderr is gone.
@@ -135,6 +139,18 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
     }
 }
 
+/// Whether standard output was closed when the program began. The run-time library of Rust opens `/dev/null` in its
+/// place, so it is asked before that.
+static IS_STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Notes whether standard output is closed; called by `main`'s file before the run-time library starts.
+pub extern "C" fn note_standard_output() {
+    // SAFETY: F_GETFD takes no pointer; of what is no descriptor it fails.
+    let is_closed = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1;
+    // Relaxed: no other thread is there yet.
+    IS_STDOUT_CLOSED.store(is_closed, Ordering::Relaxed);
+}
+
 /// Writes a text to stdout, with the bytes of names that are no UTF-8. A reader that has gone away (`| head`) is no error.
 ///
 /// # Errors
@@ -152,6 +168,11 @@ pub fn print_json(json: &str) -> Result<()> {
 }
 
 fn write(bytes: &[u8]) -> Result<()> {
+    // Relaxed: stored before the first thread was started.
+    if IS_STDOUT_CLOSED.load(Ordering::Relaxed) {
+        let closed = io::Error::from_raw_os_error(libc::EBADF);
+        return Err(Error::io("write to", Path::new("standard output"), closed));
+    }
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

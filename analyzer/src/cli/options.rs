@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -7,8 +8,9 @@ use clap::ValueEnum;
 use super::{print, print_json, terminal};
 use crate::analysis::Plumbing;
 use crate::error::{Error, Result};
-use crate::model::{Cumulative, KeyType, LineSource, Origin, Snapshot, SourceFiles, Statistic, Tally};
+use crate::model::{Cumulative, KeyType, LineSource, Snapshot, SourceFiles, Statistic, Tally};
 use crate::report::header::Summary;
+use crate::report::notice;
 use crate::report::stats::Stats;
 use crate::report::style::Style;
 
@@ -114,29 +116,33 @@ pub struct FormArgs {
 }
 
 impl FormArgs {
-    /// Prints a report on what `origins` say in the form that is asked for. `text` gets the style of standard output, and
-    /// the source files, as they were then.
+    /// Prints a report of `of` in the form that is asked for. `text` gets the style of standard output, and the source files
+    /// as they were when the youngest of `of` was recorded.
     ///
     /// # Errors
     /// If standard output cannot be written.
     pub fn print(
         &self,
-        origins: &[Option<&Origin>],
+        of: &[&Summary<'_>],
         text: impl FnOnce(&Style, &mut dyn LineSource) -> String,
         json: impl FnOnce() -> String,
         csv: impl FnOnce() -> String,
     ) -> Result<ExitCode> {
         match (self.json, self.csv) {
             (true, _) => print_json(&json())?,
-            (_, true) => print(&csv())?,
+            (_, true) => {
+                warn_of(of);
+                print(&csv())?;
+            }
             _ => {
-                let recorded = origins.iter().flatten().map(|origin| origin.recorded_ns);
+                let recorded =
+                    of.iter().filter_map(|summary| summary.origin).map(|origin| origin.recorded_ns);
                 let mut files = SourceFiles::as_of(recorded.min().unwrap_or(0));
                 let mut text = text(&self.style(), &mut files);
                 if let Some(note) = files.note() {
                     text += &format!("\n{}\n", self.style().warning(&format!("Note: {note}")));
                 }
-                print(&text)?;
+                print(&terminal::in_locale(text))?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -144,6 +150,14 @@ impl FormArgs {
 
     fn style(&self) -> Style {
         Style { is_full: self.full, ..terminal::style() }
+    }
+}
+
+/// Says on standard error what a CSV reader must not miss: a table has no line for it.
+fn warn_of(summaries: &[&Summary<'_>]) {
+    for warning in summaries.iter().filter_map(|summary| summary.origin).flat_map(notice::warnings) {
+        // Nobody is left to be told if standard error is gone.
+        let _ = writeln!(io::stderr(), "tmtool: {warning}");
     }
 }
 

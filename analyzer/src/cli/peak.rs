@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let statistics = snapshot.statistics(key_type, cumulative)?;
     let report = Peak { stats: args.group.stats(Summary::of(&snapshot), &statistics)?, ascent };
     args.group.form.print(
-        &[report.stats.snapshot.origin],
+        &[&report.stats.snapshot],
         |style, source| peak::text(&report, style, source),
         || peak::json(&report),
         || csv::stats(&report.stats),
@@ -91,7 +91,6 @@ fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Snapshot, Ascent)>
         moment_ns: recording.ns(peak_stamp),
         live_bytes: peak.bytes,
         live_blocks: peak.blocks,
-        unknown_frees: totals.unknown_frees,
         ..recorded.origin(&namer, &problems)
     });
     Ok((snapshot, ascent))

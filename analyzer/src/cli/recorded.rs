@@ -167,10 +167,41 @@ impl Recorded {
 
 #[cfg(test)]
 mod tests {
-    use tm_common::ids::ProcessIndex;
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, ProcessIndex, StackId};
 
     use super::*;
     use crate::reader::testing::RecordingBuilder;
+    use crate::report::notice;
+    use crate::snapshot::take_tally;
+
+    /// Each way to a report has the frees that were not seen: a free of nothing, and a block where one was.
+    #[test]
+    fn every_report_knows_of_frees_that_were_not_seen() {
+        let mut builder = RecordingBuilder::with_process();
+        let (function, address, stack) = (Function::Malloc, Address(0x10), StackId::NONE);
+        for stamp in [Stamp(1_000), Stamp(900_000)] {
+            builder.event(ProcessIndex(0), 0, &Event::Allocate { function, address, size: 8, stack, stamp });
+        }
+        let function = Function::Free;
+        builder.event(
+            ProcessIndex(0),
+            0,
+            &Event::Free { function, address: Address(0x90), stamp: Stamp(950_000) },
+        );
+        let file = builder.file();
+        let args = SelectionArgs::default();
+        let recorded = Recorded::open(file.path(), None, &args).unwrap();
+        let of_snapshot = recorded.origin(&Namer::new(), &recorded.snapshot().unwrap().problems);
+        let of_events = recorded.tally(|| (), |()| StackSums::default()).unwrap().origin.unwrap();
+        let taken = take_tally(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
+        for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {
+            assert_eq!((origin.unknown_frees, origin.missed_frees), (1, 1));
+            let notices = notice::of(&origin);
+            assert_eq!(notices.iter().filter(|notice| notice.is_warning()).count(), 2, "{notices:?}");
+        }
+    }
 
     #[test]
     fn a_process_begins_and_ends_within_the_time() {

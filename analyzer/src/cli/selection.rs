@@ -51,7 +51,8 @@ pub struct SelectionArgs {
     /// Blocks of MIN to MAX bytes: 4096, 1K..64K, 1M.. (units of 1024).
     #[arg(long, value_name = "MIN..MAX")]
     size: Option<SizeRange>,
-    /// Blocks that were allocated after moment T1 and are live at moment T2: what grew.
+    /// Blocks that were allocated after moment T1 and are live at moment T2: what grew. Without T1, since the start;
+    /// without T2, until the end: 50%.. and ..10s.
     #[arg(long, value_name = "T1..T2")]
     pub between: Option<Between>,
     /// Blocks that were allocated after moment T1 and freed up to moment T2, instead; ages are lifetimes.
@@ -94,18 +95,25 @@ impl FromStr for Between {
 
     fn from_str(text: &str) -> Result<Between> {
         let between = |(from, until): (&str, &str)| {
-            Ok::<_, Error>(Between { from: from.parse()?, until: until.parse()? })
+            if from.is_empty() && until.is_empty() {
+                return Err(no_time(text));
+            }
+            let from = if from.is_empty() { Moment::TimeNs(0) } else { from.parse()? };
+            let until = if until.is_empty() { Moment::End } else { until.parse()? };
+            Ok(Between { from, until })
         };
         // The names of marks may have dots in them.
         let splits =
             || text.match_indices("..").filter_map(|(at, _)| Some((text.get(..at)?, text.get(at + 2..)?)));
         let Some(first) = splits().next() else {
-            return Err(Error::Usage(format!(
-                "'{text}' is no time; write two moments as 10s..20s or 25%..end"
-            )));
+            return Err(no_time(text));
         };
         splits().find_map(|split| between(split).ok()).map_or_else(|| between(first), Ok)
     }
+}
+
+fn no_time(text: &str) -> Error {
+    Error::Usage(format!("'{text}' is no time; write two moments as 10s..20s, or one as 50%.. or ..10s"))
 }
 
 /// What the options mean for a recording.
@@ -343,7 +351,9 @@ pub(super) fn listed(noun: &str, items: Vec<String>) -> String {
 fn time(text: &str) -> Result<u64> {
     match text.parse() {
         Ok(Moment::TimeNs(ns)) => Ok(ns),
-        _ => Err(Error::Usage(format!("'{text}' is no length of time; write 12.5s, 300ms or 2min"))),
+        _ => {
+            Err(Error::Usage(format!("'{text}' is no length of time; write 12.5s (or 12.5), 300ms or 2min")))
+        }
     }
 }
 
@@ -360,7 +370,11 @@ mod tests {
         let between =
             Between { from: Moment::Mark("a..b".to_owned()), until: Moment::Mark("c.d".to_owned()) };
         assert_eq!("mark:a..b..mark:c.d".parse::<Between>().unwrap(), between);
-        for text in ["", "1s", "1s..", "..end", "1s..2", "mark:a..b"] {
+        let between = Between { from: Moment::Percent(50.0), until: Moment::End };
+        assert_eq!("50%..".parse::<Between>().unwrap(), between);
+        let between = Between { from: Moment::TimeNs(0), until: Moment::TimeNs(10_000_000_000) };
+        assert_eq!("..10".parse::<Between>().unwrap(), between);
+        for text in ["", "..", "1s", "1s..x", "...end", "mark:a..b"] {
             assert!(text.parse::<Between>().is_err(), "{text}");
         }
     }
@@ -370,7 +384,7 @@ mod tests {
         assert_eq!("all".parse::<ProcessChoice>().unwrap(), ProcessChoice::All);
         assert_eq!("12".parse::<ProcessChoice>().unwrap(), ProcessChoice::Pid(12));
         assert!("none".parse::<ProcessChoice>().is_err());
-        assert_eq!(time("2ms").unwrap(), 2_000_000);
+        assert_eq!((time("2ms").unwrap(), time("2").unwrap()), (2_000_000, 2_000_000_000));
         assert!(time("50%").is_err() && time("end").is_err());
     }
 }

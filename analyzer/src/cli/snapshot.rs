@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::output_file::check_is_another;
+use super::output_file::{check_is_another, check_is_snapshot};
 use super::{print, progress};
 use crate::control::{Mailbox, State, find};
 use crate::error::{Error, Result};
@@ -31,6 +31,9 @@ pub struct Args {
     /// The .snap file to write, by default tm.PROGRAM.PID.TIME.snap (TIME in seconds since 1970).
     #[arg(short, long, value_name = "OUT.snap")]
     output: Option<PathBuf>,
+    /// Overwrite OUT.snap even if it is no snapshot.
+    #[arg(long)]
+    force: bool,
 }
 
 /// Runs the command.
@@ -53,6 +56,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let program = recording.process(found.process).and_then(|process| process.executable.as_deref());
     let output = args.output.clone().unwrap_or_else(|| default_name(program, pid));
     check_is_another(&found.path_to_open(), &output)?;
+    if !args.force {
+        check_is_snapshot(&output)?;
+    }
     if let Some(origin) = &mut snapshot.origin {
         // What it was opened by means nothing to others.
         origin.recording.clone_from(&found.path);

@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let statistics = tally.statistics(key_type, cumulative)?;
     let report = args.group.stats(Summary::of_tally(&tally), &statistics)?;
     args.group.form.print(
-        &[report.snapshot.origin],
+        &[&report.snapshot],
         |style, source| stats::text(&report, style, source),
         || json::stats(&report),
         || csv::stats(&report),

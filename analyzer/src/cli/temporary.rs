@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let stats = args.group.stats(Summary::of_tally(&tally), &statistics)?;
     let report = Temporary { stats, decades: &decades, from_ns: recorded.from.ns };
     args.group.form.print(
-        &[report.stats.snapshot.origin],
+        &[&report.stats.snapshot],
         |style, source| temporary::text(&report, style, source),
         || temporary::json(&report),
         || csv::stats(&report.stats),

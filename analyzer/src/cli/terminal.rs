@@ -2,10 +2,13 @@
 
 use std::io::{self, IsTerminal};
 
+use crate::report::human::ascii;
 use crate::report::style::Style;
 
 /// Narrower terminals get the texts of this width: a table has no use for less.
-const WIDTH_MIN: usize = 80;
+const WIDTH_MIN: usize = 40;
+/// Of a terminal that does not say how wide it is.
+const WIDTH_USUAL: usize = 80;
 
 /// The style for standard output. What is no terminal gets lines of any length, since `grep` and editors want whole
 /// paths, and no colour; neither does a terminal with `NO_COLOR` set or one that calls itself dumb.
@@ -15,8 +18,19 @@ pub fn style() -> Style {
     }
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    let width = terminal_width().unwrap_or(WIDTH_MIN).max(WIDTH_MIN);
+    let width = terminal_width().unwrap_or(WIDTH_USUAL).max(WIDTH_MIN);
     Style { width: Some(width), is_full: false, colour: !is_set("NO_COLOR") && !is_dumb }
+}
+
+/// `text` as the locale that the user has set can show it; where none is set, as it is.
+pub fn in_locale(text: String) -> String {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let is_utf8 = locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    });
+    if is_utf8 || text.is_ascii() { text } else { ascii(&text) }
 }
 
 fn terminal_width() -> Option<usize> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::options::GroupArgs;
-use super::output_file::check_is_another;
+use super::output_file::{check_is_another, check_is_picture};
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use super::source::Source;
@@ -67,11 +67,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     if let Some(path) = &args.svg {
         check_is_another(recorded.recording.file.path(), path)?;
+        check_is_picture(path)?;
         let title = format!("{}: live bytes", recorded.recording.file.path().display());
         fs::write(path, svg::timeline(&report, &title)).map_err(|error| Error::io("write", path, error))?;
     }
     args.group.form.print(
-        &[],
+        &[&report.stats.snapshot],
         |style, source| timeline::text(&report, style, source),
         || timeline::json(&report),
         || csv::timeline(&report),

@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let stats = args.group.stats(Summary::of_tally(&tally), &statistics)?;
     let report = Top { stats, from_ns };
     args.group.form.print(
-        &[report.stats.snapshot.origin],
+        &[&report.stats.snapshot],
         |style, source| top::text(&report, style, source),
         || top::json(&report),
         || csv::stats(&report.stats),

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 /// use tm_analyzer::model::Moment;
 ///
 /// assert_eq!("12.5s".parse::<Moment>().unwrap(), Moment::TimeNs(12_500_000_000));
+/// assert_eq!("5".parse::<Moment>().unwrap(), Moment::TimeNs(5_000_000_000));
 /// assert_eq!("50%".parse::<Moment>().unwrap(), Moment::Percent(50.0));
 /// assert_eq!(Moment::TimeNs(300_000_000).to_string(), "0.3 s");
 /// ```
@@ -49,7 +50,7 @@ impl FromStr for Moment {
     type Err = Error;
 
     /// # Errors
-    /// If `text` is none of `peak`, `end`, a number with a unit of time, a number of per cent from 0 to 100, `mark:NAME`.
+    /// If `text` is none of `peak`, `end`, a number with a unit of time (without one, of seconds), a number of per cent from 0 to 100, `mark:NAME`.
     fn from_str(text: &str) -> Result<Moment> {
         let text = text.trim();
         match text {
@@ -66,7 +67,7 @@ impl FromStr for Moment {
         };
         parsed.ok_or_else(|| {
             Error::Usage(format!(
-                "'{text}' is no moment of a recording; write peak, end, a time since the start as 12.5s or 300ms, \
+                "'{text}' is no moment of a recording; write peak, end, a time since the start as 12.5s (or 12.5) or 300ms, \
                  a part of the run as 50%, or a mark of the program as mark:NAME"
             ))
         })
@@ -86,7 +87,8 @@ impl fmt::Display for Moment {
 }
 
 fn time_ns(text: &str) -> Option<u64> {
-    let (number, ns_per_unit) = UNITS.iter().find_map(|&(unit, ns)| Some((text.strip_suffix(unit)?, ns)))?;
+    let with_unit = UNITS.iter().find_map(|&(unit, ns)| Some((text.strip_suffix(unit)?, ns)));
+    let (number, ns_per_unit) = with_unit.unwrap_or((text, 1e9));
     let time = (decimal(number)? * ns_per_unit).round();
     (time < u64::MAX as f64).then_some(time as u64)
 }
@@ -111,6 +113,8 @@ mod tests {
             ("end", Moment::End),
             ("0s", Moment::TimeNs(0)),
             ("12.5s", Moment::TimeNs(12_500_000_000)),
+            ("5", Moment::TimeNs(5_000_000_000)),
+            ("0.25", Moment::TimeNs(250_000_000)),
             ("12.5 s", Moment::TimeNs(12_500_000_000)),
             ("300ms", Moment::TimeNs(300_000_000)),
             ("1.5us", Moment::TimeNs(1_500)),
@@ -130,7 +134,7 @@ mod tests {
     fn what_is_no_moment_is_an_error_that_says_what_is() {
         let too_long = "9".repeat(400) + "s";
         for text in [
-            "", "12.5", "mark:", "s", ".s", "-1s", "1e9s", "101%", "%", "infs", "nan%", "1.2.3s", "pea",
+            "", ".", "5 5", "mark:", "s", ".s", "-1s", "1e9s", "101%", "%", "infs", "nan%", "1.2.3s", "pea",
             &too_long,
         ] {
             let error = text.parse::<Moment>().unwrap_err().to_string();

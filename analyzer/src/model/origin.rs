@@ -38,6 +38,9 @@ pub struct Origin {
     pub lost_events: u64,
     /// Frees of addresses whose allocation is not known.
     pub unknown_frees: u64,
+    /// Frees that are not known, of blocks whose address was allocated again.
+    #[serde(default)]
+    pub missed_frees: u64,
     /// Sentences on what the reader should know: a cut file, a damaged segment, filters that were applied.
     pub notes: Vec<String>,
 }

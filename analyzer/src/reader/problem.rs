@@ -65,6 +65,16 @@ pub enum Problem {
         /// How many.
         count: u64,
     },
+    /// Frees and reallocations of blocks whose allocation is not known.
+    UnknownFrees {
+        /// How many.
+        count: u64,
+    },
+    /// Blocks that came where one was live: its free is not known.
+    MissedFrees {
+        /// How many.
+        count: u64,
+    },
     /// Processes that have events and no record of their own.
     UnknownProcesses {
         /// How many.
@@ -98,6 +108,8 @@ impl fmt::Display for Problem {
             }
             UnknownStacks { count } => write!(f, "The stacks of {count} blocks are not in the recording."),
             DamagedMetadata { count } => write!(f, "{count} metadata records are damaged."),
+            UnknownFrees { count } => write!(f, "{count} frees of memory whose allocation was not seen."),
+            MissedFrees { count } => write!(f, "{count} frees were not seen."),
             UnknownProcesses { count } => write!(f, "{count} processes have events and no description."),
         }
     }

@@ -175,7 +175,8 @@ fn a_lost_page_of_events_is_said() {
     bytes[page..page + GRAIN_BYTES].fill(0);
     let file = file_of(&bytes);
     let totals = replay::all_totals(&Recording::open(file.path()).expect("the rest is valid"));
-    let [Problem::UndecodableEvents { segments: 1, bytes }] = totals.problems[..] else {
+    // An address comes out wrong where the events begin again, or not: then nothing is wrong with frees.
+    let [Problem::UndecodableEvents { segments: 1, bytes }, ..] = totals.problems[..] else {
         panic!("{:?}", totals.problems)
     };
     assert!(bytes >= 4_000, "{bytes}");

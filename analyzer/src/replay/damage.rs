@@ -1,8 +1,8 @@
-//! What could not be decoded of streams.
+//! What is missing: what could not be decoded of streams, and what the events then do not explain.
 
 use crate::reader::Problem;
 
-/// What could not be decoded.
+/// What is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
     /// Segments whose events stop making sense, and segments that could not be read.
@@ -13,6 +13,10 @@ pub struct Damage {
     pub unreadable: (u64, String),
     /// Segments that were missing when their turn came, and in how many rings. Of a whole recording `reader` says that.
     pub missing: (u64, u64),
+    /// Frees of blocks that were never allocated.
+    pub unknown_frees: u64,
+    /// Allocations where a block was live.
+    pub missed_frees: u64,
 }
 
 impl Damage {
@@ -37,6 +41,8 @@ impl Damage {
     pub fn add(&mut self, other: &Damage) {
         self.segments += other.segments;
         self.bytes += other.bytes;
+        self.unknown_frees += other.unknown_frees;
+        self.missed_frees += other.missed_frees;
         self.missing.0 += other.missing.0;
         self.missing.1 += other.missing.1;
         self.unreadable.0 += other.unreadable.0;
@@ -58,6 +64,12 @@ impl Damage {
         if self.unreadable.0 > 0 {
             let (count, reason) = self.unreadable.clone();
             problems.push(Problem::Unreadable { count, reason });
+        }
+        if self.unknown_frees > 0 {
+            problems.push(Problem::UnknownFrees { count: self.unknown_frees });
+        }
+        if self.missed_frees > 0 {
+            problems.push(Problem::MissedFrees { count: self.missed_frees });
         }
         problems
     }

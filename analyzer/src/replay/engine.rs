@@ -231,9 +231,10 @@ impl<S: EventStream> Replayer<S> {
         self.ledger.peak_blocks(account)
     }
 
-    /// What could not be decoded so far.
+    /// What is missing so far.
     pub fn damage(&self) -> Damage {
-        self.window.merge.damage()
+        let Totals { unknown_frees, missed_frees, .. } = self.ledger.totals;
+        Damage { unknown_frees, missed_frees, ..self.window.merge.damage() }
     }
 
     #[inline(always)]

@@ -66,7 +66,12 @@ fn outside(from_outside: bool) -> &'static str {
     if from_outside { " from outside" } else { "" }
 }
 
-fn section(out: &mut String, heading: &str, lines: impl ExactSizeIterator<Item = String>) -> fmt::Result {
+/// The first of `lines` below a heading, and how many there are besides.
+pub(super) fn section(
+    out: &mut String,
+    heading: &str,
+    lines: impl ExactSizeIterator<Item = String>,
+) -> fmt::Result {
     let n_more = lines.len().saturating_sub(N_SHOWN_MAX);
     if lines.len() > 0 {
         writeln!(out, "\n{heading}")?;

@@ -13,10 +13,11 @@ pub fn stats(stats: &Stats<'_>) -> String {
     headings(STATS_HEADINGS, stats.key_type) + &rows(stats, "")
 }
 
-/// [`Leaks`] as one table, with a first column that tells the old from the young.
+/// [`Leaks`] as one table, with a first column that tells the old from the young and from what run-time libraries
+/// keep for themselves.
 pub fn leaks(leaks: &Leaks<'_>) -> String {
     let headings = headings(&format!("age,{STATS_HEADINGS}"), leaks.old.key_type);
-    headings + &rows(&leaks.old, "old,") + &rows(&leaks.young, "young,")
+    headings + &rows(&leaks.old, "old,") + &rows(&leaks.young, "young,") + &rows(&leaks.runtime, "runtime,")
 }
 
 /// The curve of [`Timeline`], a line for each of its points.
@@ -149,10 +150,11 @@ mod tests {
             let snapshot = Summary::of(snapshot);
             Stats { snapshot, key_type, cumulative, statistics, limit: Some(1) }
         };
-        let (old, young) = (stats(&old, &groups[0]), stats(&young, &groups[1]));
-        let text = leaks(&Leaks { old, young, young_after_ns: 0 });
+        let (runtime, old, young) =
+            (stats(&young, &groups[1]), stats(&old, &groups[0]), stats(&young, &groups[1]));
+        let text = leaks(&Leaks { old, young, runtime, shows_runtime: false, young_after_ns: 0 });
         let ages: Vec<_> = text.lines().map(|line| line.split(',').next().unwrap()).collect();
-        assert_eq!(ages, ["age", "old", "young"]);
+        assert_eq!(ages, ["age", "old", "young", "runtime"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The first lines of every report: which recording, which moment, how much was live, and what is not known.
 
-use super::human::{count, counted, duration, percent, printable, size};
+use super::human::{counted, duration, percent, printable, size};
+use super::notice;
 use super::style::Style;
 use crate::model::{Moment, Origin, Snapshot, Tally};
 
@@ -49,14 +50,14 @@ pub fn text(summary: &Summary<'_>, style: &Style) -> String {
     if let Some(from_ns) = origin.churn_from_ns {
         let churn = format!("{} allocated and freed in {blocks}", size(summary.size));
         text += &format!("{}: {churn}\n", span(from_ns, origin));
-        return text + &warning_lines(origin, style);
+        return text + &notice::text(origin, style);
     }
     text += &format!("{}\n", live_line(origin));
     if (summary.size, summary.count) != (origin.live_bytes, origin.live_blocks) {
         let share = percent(summary.size, origin.live_bytes);
-        text += &format!("In this snapshot: {} in {blocks} ({share})\n", size(summary.size));
+        text += &format!("Selected: {} in {blocks} ({share})\n", size(summary.size));
     }
-    text + &warning_lines(origin, style)
+    text + &notice::text(origin, style)
 }
 
 /// What was live at the moment, selected or not.
@@ -80,7 +81,7 @@ pub fn span(from_ns: u64, origin: &Origin) -> String {
 
 /// The recording, then `sentence` on the whole of it, then what is not known.
 pub fn of_run(origin: &Origin, sentence: &str, style: &Style) -> String {
-    format!("{}{sentence}\n{}", first_line(origin), warning_lines(origin, style))
+    format!("{}{sentence}\n{}", first_line(origin), notice::text(origin, style))
 }
 
 /// Which recording, of what; of a process that still runs, as of when it was read.
@@ -92,10 +93,6 @@ fn first_line(origin: &Origin) -> String {
     } else {
         line + "\n"
     }
-}
-
-fn warning_lines(origin: &Origin, style: &Style) -> String {
-    warnings(origin).iter().map(|warning| style.warning(warning) + "\n").collect()
 }
 
 /// The command line where it is known, else the program; short, since it is there to be recognized.
@@ -111,22 +108,6 @@ fn moment(origin: &Origin) -> String {
         Ok(Moment::TimeNs(_)) => time,
         _ => format!("{}, {time}", printable(&origin.moment)),
     }
-}
-
-fn warnings(origin: &Origin) -> Vec<String> {
-    let mut lines = Vec::new();
-    match origin.lost_events {
-        0 => {}
-        1 => lines.push("Warning: 1 event was lost; the figures are wrong by what it did.".to_owned()),
-        n => lines
-            .push(format!("Warning: {} events were lost; the figures are wrong by what they did.", count(n))),
-    }
-    if origin.unknown_frees > 0 {
-        let frees = counted(origin.unknown_frees, "free");
-        lines.push(format!("Warning: {frees} of memory whose allocation was not recorded."));
-    }
-    lines.extend(origin.notes.iter().map(|note| format!("Note: {}", printable(note))));
-    lines
 }
 
 #[cfg(test)]
@@ -157,9 +138,9 @@ mod tests {
             text(&summary, &Style::default()),
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
              At 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks\n\
-             In this snapshot: 1260 KiB in 5 blocks (10.0%)\n\
-             Warning: 1,234 events were lost; the figures are wrong by what they did.\n\
-             Warning: 1 free of memory whose allocation was not recorded.\n\
+             Selected: 1260 KiB in 5 blocks (10.0%)\n\
+             Warning: 1,234 events were lost; what they allocated or freed is not in the figures.\n\
+             Warning: 1 free of memory whose allocation was not seen; that memory is not in the figures.\n\
              Note: The recording ends in the middle of a segment.\n"
         );
     }

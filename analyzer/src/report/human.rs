@@ -74,9 +74,80 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
-/// `text` with a `?` for every control character: names come from recordings and must not steer a terminal.
+/// `text` with an escape (`\n`, `\u{1b}`) for every character that would steer a terminal or be invisible: names come
+/// from recordings.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+    if !text.contains(is_unprintable) {
+        return text.to_owned();
+    }
+    let mut printable = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if is_unprintable(character) {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
+/// Control characters, and Unicode's format characters (Cf) and line separators: they turn the direction of what
+/// follows, join or hide.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{890}'..='\u{891}'
+                | '\u{8e2}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{110bd}'
+                | '\u{110cd}'
+                | '\u{13430}'..='\u{1343f}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// A line of source with its tabs expanded to columns of four.
+pub fn source_line(line: &str) -> String {
+    const TAB_WIDTH: usize = 4;
+    let mut expanded = String::with_capacity(line.len());
+    let mut column = 0;
+    for character in line.trim().chars() {
+        let width = if character == '\t' { TAB_WIDTH - column % TAB_WIDTH } else { 1 };
+        match character {
+            '\t' => expanded.extend(std::iter::repeat_n(' ', width)),
+            _ => expanded.push(character),
+        }
+        column += width;
+    }
+    printable(&expanded)
+}
+
+/// `text` in ASCII alone: what a chart is drawn of becomes signs of as much ink, everything else an escape.
+pub fn ascii(text: &str) -> String {
+    let mut ascii = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\u{2581}'..='\u{2582}' => ascii.push('.'),
+            '\u{2583}'..='\u{2585}' => ascii.push(':'),
+            '\u{2586}'..='\u{2588}' => ascii.push('#'),
+            _ if character.is_ascii() => ascii.push(character),
+            _ => ascii.extend(character.escape_default()),
+        }
+    }
+    ascii
 }
 
 /// The end of `text` in at most `width` characters, with `...` for what is cut: paths differ at their ends.
@@ -138,6 +209,26 @@ mod tests {
         assert_eq!(keep_start("abcdefgh", 6), "abc...");
         assert_eq!(keep_start("abcdefgh", 8), "abcdefgh");
         assert_eq!(keep_start("äöüäöü", 5), "äö...");
-        assert_eq!(printable("a\x1b[31m\nb"), "a?[31m?b");
+    }
+
+    #[test]
+    fn what_steers_or_hides_is_escaped() {
+        assert_eq!(printable("a\x1b[31m\nb\u{9b}"), "a\\u{1b}[31m\\nb\\u{9b}");
+        assert_eq!(
+            printable("x\u{202e}c.a\u{2066}\u{200b}\u{e0041}"),
+            "x\\u{202e}c.a\\u{2066}\\u{200b}\\u{e0041}"
+        );
+        assert_eq!(printable("é\u{301}日本 🦀 ‘’"), "é\u{301}日本 🦀 ‘’");
+    }
+
+    #[test]
+    fn tabs_of_source_lines_are_columns() {
+        assert_eq!(source_line("\tint\ta;\t/* x */\r"), "int a;  /* x */");
+        assert_eq!(source_line("é\t\u{202e}x"), "é   \\u{202e}x");
+    }
+
+    #[test]
+    fn ascii_keeps_charts_and_names_readable() {
+        assert_eq!(ascii("0 |\u{2581}\u{2584}\u{2588} é"), "0 |.:# \\u{e9}");
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::commands::{self, CommandLists};
 use super::human::printable;
+use super::lists;
 
 /// All that `tmtool info` says. The fields are the keys of its JSON.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -239,9 +240,10 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     writeln!(out, "frees          {}", info.frees)?;
     writeln!(out, "allocated      {} bytes", info.bytes_allocated)?;
     let peak_at = seconds(info.peak_time_ns);
-    writeln!(out, "peak           {} bytes in {} blocks at {peak_at}", info.peak_bytes, info.peak_blocks)?;
-    let (bytes, blocks) = (info.live_bytes_at_end, info.live_blocks_at_end);
-    writeln!(out, "live at end    {bytes} bytes in {blocks} blocks")?;
+    let blocks = |n| if n == 1 { "1 block".to_owned() } else { format!("{n} blocks") };
+    writeln!(out, "peak           {} bytes in {} at {peak_at}", info.peak_bytes, blocks(info.peak_blocks))?;
+    let (bytes, live) = (info.live_bytes_at_end, blocks(info.live_blocks_at_end));
+    writeln!(out, "live at end    {bytes} bytes in {live}")?;
     if info.unknown_frees + info.missed_frees > 0 {
         let (unknown, missed) = (info.unknown_frees, info.missed_frees);
         writeln!(out, "unmatched      {unknown} frees of unknown blocks, {missed} frees not seen")?;
@@ -280,32 +282,18 @@ fn write_domains(info: &Info, out: &mut String) -> std::fmt::Result {
 
 fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
     if info.process_list.len() > 1 {
-        writeln!(out, "\nprocesses (peak and live above are those of the first)")?;
-        for process in &info.process_list {
-            writeln!(
-                out,
-                "  pid {:<8} {:<8} {:>10} allocations {:>10} frees, peak {} bytes, live at end {} bytes",
-                process.pid,
-                process.ending,
-                process.allocations,
-                process.frees,
-                process.peak_bytes,
-                process.live_bytes_at_end
-            )?;
-        }
+        let lines = info.process_list.iter().map(|process| {
+            let ProcessInfo { pid, ending, allocations, frees, .. } = process;
+            let (peak, live) = (process.peak_bytes, process.live_bytes_at_end);
+            format!(
+                "pid {pid:<8} {ending:<8} {allocations:>10} allocations {frees:>10} frees, peak {peak} bytes, \
+                 live at end {live} bytes"
+            )
+        });
+        commands::section(out, "processes (peak and live above are those of the first)", lines)?;
     }
     commands::write(&info.commands, out)?;
-    writeln!(out, "\nthreads")?;
-    for thread in &info.thread_list {
-        let (name, start) = (printable(&thread.name), seconds(thread.start_ns));
-        writeln!(out, "  {name:<16} tid {} at {start}", thread.tid)?;
-    }
-    writeln!(out, "\nmodules")?;
-    for module in &info.module_list {
-        let build_id = if module.build_id.is_empty() { "no build id" } else { &module.build_id };
-        writeln!(out, "  {:#014x} {} ({build_id})", module.start, printable(&module.path))?;
-    }
-    Ok(())
+    lists::write(info, out)
 }
 
 pub(super) fn seconds(ns: u64) -> String {

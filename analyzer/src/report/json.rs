@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::diff::Diff;
 use super::header::Summary;
+use super::notice::{self, Notice};
 use super::stats::Stats;
 use crate::model::{Cumulative, Origin, Statistic, StatisticDiff, Traceback};
 
@@ -78,6 +79,7 @@ struct SnapshotObject<'a> {
     count: u64,
     traceback_limit: u32,
     origin: Option<&'a Origin>,
+    notices: Vec<Notice>,
 }
 
 impl<'a> SnapshotObject<'a> {
@@ -87,6 +89,7 @@ impl<'a> SnapshotObject<'a> {
             count: summary.count,
             traceback_limit: summary.traceback_limit,
             origin: summary.origin,
+            notices: summary.origin.map(notice::of).unwrap_or_default(),
         }
     }
 }
@@ -200,7 +203,7 @@ mod tests {
             value,
             json!({
                 "report": "stats", "version": 1, "key": "traceback", "cumulative": null, "n_groups": 3,
-                "snapshot": {"size": 67_104, "count": 1_027, "traceback_limit": 16, "origin": null},
+                "snapshot": {"size": 67_104, "count": 1_027, "traceback_limit": 16, "origin": null, "notices": []},
                 "statistics": [{
                     "size": 64_000, "count": 1_000, "average": 64.0, "share": null, "tag": null,
                     "traceback": [

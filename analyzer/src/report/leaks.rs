@@ -15,6 +15,10 @@ pub struct Leaks<'a> {
     pub old: Stats<'a>,
     /// Groups of those that are younger.
     pub young: Stats<'a>,
+    /// Groups of those that run-time libraries keep for themselves, of any age.
+    pub runtime: Stats<'a>,
+    /// Whether the text shows these groups, and not a line for all.
+    pub shows_runtime: bool,
     /// Blocks that came after this are young, in ns from the recording's start.
     pub young_after_ns: u64,
 }
@@ -33,10 +37,29 @@ pub fn text(leaks: &Leaks<'_>, style: &Style, source: &mut dyn LineSource) -> St
         text.push('\n');
         text += &section(&title, &leaks.young, style, source);
     }
-    text
+    text + &runtime(leaks, style, source)
+}
+
+/// What libraries keep for themselves: a line, unless more is wanted.
+fn runtime(leaks: &Leaks<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let Leaks { runtime, shows_runtime, .. } = leaks;
+    if runtime.snapshot.count == 0 {
+        return String::new();
+    }
+    let title = "Kept by run-time libraries for themselves";
+    if *shows_runtime {
+        return format!("\n{}", section(title, runtime, style, source));
+    }
+    let (bytes, blocks) = (size(runtime.snapshot.size), counted(runtime.snapshot.count, "block"));
+    let groups = counted(runtime.statistics.len() as u64, stats::group_noun(runtime.key_type));
+    let them = if runtime.statistics.len() == 1 { "it" } else { "them" };
+    format!("\n{title}: {bytes} in {blocks} ({groups}; --runtime shows {them})\n")
 }
 
 fn section(title: &str, stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    if stats.snapshot.count == 0 {
+        return style.heading(&format!("{title}: nothing")) + "\n";
+    }
     let blocks = counted(stats.snapshot.count, "block");
     let heading = style.heading(&format!("{title}: {} in {blocks}", size(stats.snapshot.size)));
     heading + "\n" + &stats::groups(stats, style, source)
@@ -48,6 +71,7 @@ pub fn json(leaks: &Leaks<'_>) -> String {
         leaks: StatsObject::of("leaks", &leaks.old),
         young_after_ns: leaks.young_after_ns,
         young: StatsObject::of("leaks", &leaks.young),
+        runtime: StatsObject::of("leaks", &leaks.runtime),
     })
 }
 
@@ -57,12 +81,13 @@ struct LeaksObject<'a> {
     leaks: StatsObject<'a>,
     young_after_ns: u64,
     young: StatsObject<'a>,
+    runtime: StatsObject<'a>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cumulative, KeyType, NoLines};
+    use crate::model::{Cumulative, KeyType, NoLines, Snapshot};
     use crate::report::fixtures::{origin, snapshots};
     use crate::report::header::Summary;
 
@@ -79,9 +104,12 @@ mod tests {
             statistics,
             limit: Some(1),
         };
-        let leaks = Leaks {
+        let libraries = snapshots().0;
+        let mut leaks = Leaks {
             old: stats(&old, &groups[0]),
             young: stats(&young, &groups[1]),
+            runtime: stats(&libraries, &groups[1]),
+            shows_runtime: false,
             young_after_ns: 11_250_000_000,
         };
         assert_eq!(
@@ -100,8 +128,19 @@ Shown: 1 of 3 lines, 12.5 KiB in 200 blocks (86.5%)
 
     SIZE  SHARE  COUNT  AVERAGE  LOCATION
 12.5 KiB  86.5%    200     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
+
+Kept by run-time libraries for themselves: 14.5 KiB in 202 blocks (3 lines; --runtime shows them)
 "
         );
+        let nothing = Snapshot::new(Vec::new(), 16);
+        leaks.old = stats(&nothing, &groups[0][..0]);
+        let text_without = text(&leaks, &Style::default(), &mut NoLines);
+        assert!(text_without.contains("Allocated up to 11.25 s and not freed: nothing\n\nAllocated after"));
+        leaks.shows_runtime = true;
+        let whole = text(&leaks, &Style::default(), &mut NoLines);
+        assert!(whole.contains(
+            "\nKept by run-time libraries for themselves: 14.5 KiB in 202 blocks\nShown: 1 of 3 lines"
+        ));
         let value: serde_json::Value = serde_json::from_str(&json(&leaks)).unwrap();
         assert_eq!((&value["report"], &value["young"]["n_groups"]), (&"leaks".into(), &3.into()));
     }

@@ -9,6 +9,8 @@ pub mod info;
 pub mod json;
 pub mod label;
 pub mod leaks;
+mod lists;
+pub mod notice;
 pub mod peak;
 pub mod programs;
 pub mod stacks;

@@ -39,11 +39,10 @@ pub fn text(peak: &Peak<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
     let mut text = header::text(&peak.stats.snapshot, style);
     let share = percent(origin.moment_ns, origin.duration_ns);
     let (half, nine_tenths) = (duration(*half_ns), duration(*nine_tenths_ns));
-    text +=
-        &format!("Reached after {share} of the run: half of it at {half}, nine tenths at {nine_tenths}\n");
-    text += &format!("Left afterwards: {}\n", size(*end_bytes));
+    text += &format!("After {share} of the run: half of it at {half}, nine tenths at {nine_tenths}\n");
+    text += &format!("Live at the end: {}\n", size(*end_bytes));
     if let Some((bytes, thread, traceback)) = last {
-        let start = format!("Its last block: {} by thread {}, ", size(*bytes), printable(thread));
+        let start = format!("Reached by {} of thread {}, ", size(*bytes), printable(thread));
         let room = style.width.map(|width| width.saturating_sub(start.chars().count()).max(20));
         text += &format!("{start}{}\n", label::group(traceback, None, KeyType::Lineno, room, style.is_full));
     }
@@ -106,9 +105,9 @@ mod tests {
             "\
 tm.app.4321.bin: app --fast, pid 4321 on host
 At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
-Reached after 25.7% of the run: half of it at 1.50 s, nine tenths at 3.00 s
-Left afterwards: 1024 B
-Its last block: 80 B by thread 4321 app, src/table.c:57
+After 25.7% of the run: half of it at 1.50 s, nine tenths at 3.00 s
+Live at the end: 1024 B
+Reached by 80 B of thread 4321 app, src/table.c:57
 Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
 
     SIZE  SHARE  COUNT  AVERAGE  LOCATION

@@ -1,6 +1,6 @@
 //! Printed tracebacks: tracemalloc's lines, with function names, and recursion told in one line.
 
-use super::human::printable;
+use super::human::{printable, source_line};
 use super::label;
 use super::style::Style;
 use crate::model::function_name::without_parameters;
@@ -55,7 +55,7 @@ fn frame_text(frame: &Frame, style: &Style, source: &mut dyn LineSource) -> Stri
     text.push('\n');
     let line = source.line(&frame.filename, frame.lineno).unwrap_or_default();
     if !line.trim().is_empty() {
-        text += &format!("    {}\n", printable(line.trim()));
+        text += &format!("    {}\n", source_line(&line));
     }
     text
 }

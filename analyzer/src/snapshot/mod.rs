@@ -63,7 +63,6 @@ fn origin_at<B>(
         moment_ns: raw.moment_ns,
         live_bytes: raw.live_bytes,
         live_blocks: raw.live_blocks,
-        unknown_frees: raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum(),
         ..namer.origin(recording, processes, &raw.problems)
     }
 }

@@ -133,7 +133,14 @@ impl Namer {
             Processes::All => first,
         };
         let described = process.filter(|process| process.executable.is_some()).or(first);
-        let problems = recording.problems.iter().chain(problems).map(ToString::to_string);
+        let (mut unknown_frees, mut missed_frees, mut notes) = (0, 0, Vec::new());
+        for problem in recording.problems.iter().chain(problems) {
+            match problem {
+                Problem::UnknownFrees { count } => unknown_frees += count,
+                Problem::MissedFrees { count } => missed_frees += count,
+                other => notes.push(other.to_string()),
+            }
+        }
         let symbol_problems = self.symbolizer.problems();
         Origin {
             recording: recording.file.path().display().to_string(),
@@ -148,7 +155,10 @@ impl Namer {
                 Processes::All => recording.is_unfinished(),
             },
             lost_events: recording.header.lost_events(),
-            notes: problems
+            unknown_frees,
+            missed_frees,
+            notes: notes
+                .into_iter()
                 .chain(recording.note_sentences())
                 .chain(processes_note(recording, processes))
                 .chain(symbol_problems)

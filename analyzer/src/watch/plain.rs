@@ -56,7 +56,7 @@ mod tests {
 ./server --port 80  pid 4321  running 1 min 00 s
 server.bin, 12.0 MiB; nothing lost; 2 threads
 Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
-Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Mapped  30.0 MiB in 41 ranges; peak 32.0 MiB in 44
 Rate    61,234 events/s, 2211 KiB/s allocated
 Shown: 2 of 3
 

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn names_cannot_steer_a_terminal() {
         let thread = Name::Thread { tid: 7, name: "a\x1b[2J".to_owned() };
-        assert_eq!(thread.text(KeyType::Lineno, None), "7 a?[2J");
+        assert_eq!(thread.text(KeyType::Lineno, None), "7 a\\u{1b}[2J");
         assert_eq!(Name::Tag(None).text(KeyType::Lineno, None), "(no tag)");
     }
 }

@@ -41,7 +41,7 @@ pub fn amounts(facts: &Facts) -> [(&'static str, String); 3] {
     let live = format!("{} in {}", size(facts.live.bytes), counted(facts.live.blocks, "block"));
     let peak = format!("{} in {}", size(facts.peak.bytes), count(facts.peak.blocks));
     let live = format!("{live}; peak {peak}, at {}", time(facts.peak_ns));
-    let mapped = format!("{} in {}", size(facts.mapped.bytes), counted(facts.mapped.blocks, "piece"));
+    let mapped = format!("{} in {}", size(facts.mapped.bytes), counted(facts.mapped.blocks, "range"));
     let peak = format!("{} in {}", size(facts.mapped_peak.bytes), count(facts.mapped_peak.blocks));
     let mapped = format!("{mapped}; peak {peak}");
     let lately = &facts.lately;

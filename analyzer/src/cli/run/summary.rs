@@ -10,7 +10,7 @@ use super::output::Settled;
 use crate::cli::programs;
 use crate::model::format_size;
 use crate::reader::Recording;
-use crate::report::human::count;
+use crate::report::human::{count, counted};
 use crate::report::programs::{self as report, ProgramInfo, Programs};
 use crate::report::style::Style;
 
@@ -79,13 +79,13 @@ fn sentence(program: &ProgramInfo) -> String {
         lost => format!("{} events LOST (see tmtool info)", count(lost)),
     };
     format!(
-        "{} allocations, {} reallocations, {} frees; peak {}; live at the end {} in {} blocks; {lost}",
+        "{} allocations, {} reallocations, {} frees; peak {}; live at the end {} in {}; {lost}",
         count(allocations),
         count(reallocations),
         count(frees),
         size(program.peak_bytes),
         size(program.live_bytes_at_end),
-        count(program.live_blocks_at_end),
+        counted(program.live_blocks_at_end, "block"),
     )
 }
 

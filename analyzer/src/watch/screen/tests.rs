@@ -51,7 +51,7 @@ fn a_table_of_lines_on_a_small_terminal() {
 ./server --port 80  pid 4321  running 1 min 00 s                       every 1 s
 server.bin, 12.0 MiB; nothing lost; 2 threads
 Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
-Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Mapped  30.0 MiB in 41 ranges; peak 32.0 MiB in 44
 Rate    61,234 events/s, 2211 KiB/s allocated
 11.4 MiB |                                                        ▁▁▂▂▃▃▄▄▅▅▆▆▇█
   ← 60 s |                                         ▁▁▂▂▃▃▄▄▅▅▆▆▇████████████████
@@ -74,7 +74,7 @@ fn threads_ordered_by_name_and_a_filter_being_typed() {
 ./server --port 80  pid 4321  running 1 min 00 s                       every 1 s
 server.bin, 12.0 MiB; nothing lost; 2 threads
 Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
-Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Mapped  30.0 MiB in 41 ranges; peak 32.0 MiB in 44
 Rate    61,234 events/s, 2211 KiB/s allocated
 11.4 MiB |                                                        ▁▁▂▂▃▃▄▄▅▅▆▆▇█
   ← 60 s |                                         ▁▁▂▂▃▃▄▄▅▅▆▆▇████████████████
@@ -95,7 +95,7 @@ fn a_stack_takes_the_chart_away() {
 ./server --port 80  pid 4321  running 1 min 00 s   every 1 s
 server.bin, 12.0 MiB; nothing lost; 2 threads
 Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at
-Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Mapped  30.0 MiB in 41 ranges; peak 32.0 MiB in 44
 Rate    61,234 events/s, 2211 KiB/s allocated
 src/a.c:1  first
 60.5 KiB in 1,000 blocks, 10,000 allocations so far: the lar
@@ -114,7 +114,7 @@ fn the_keys() {
 ./server --port 80  pid 4321  running 1 min 00 s                                           every 1 s
 server.bin, 12.0 MiB; nothing lost; 2 threads
 Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
-Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Mapped  30.0 MiB in 41 ranges; peak 32.0 MiB in 44
 Rate    61,234 events/s, 2211 KiB/s allocated
 Keys
 Up Down PgUp PgDn Home End    move the cursor (k, j and Space too)
@@ -155,10 +155,10 @@ fn what_cannot_be_relied_upon_is_said() {
 ./server --port 80  pid 4321  ended after 1 min 00 s                                paused
 server.bin, 12.0 MiB; 3 events lost; 2 threads
 Live    12.5 MiB in 4,335 blocks; peak 13.4 MiB in 5,000, at 12.30 s
-Mapped  30.0 MiB in 41 pieces; peak 32.0 MiB in 44
+Mapped  30.0 MiB in 41 ranges; peak 32.0 MiB in 44
 Rate    61,234 events/s, 2211 KiB/s allocated
 One.
-Two?[2J.
+Two\\u{1b}[2J.
     ▼LIVE   BLOCKS  ALLOCS  ALLOCS/S   BYTES/S  LINE (0)
 [mappings]  ? help  q quit  Enter stack  < > order  r reverse  g group  / filter  t thread
 "

@@ -1,0 +1,129 @@
+//! What surprises nobody: a file alone, a closed standard output, a locale without Unicode, files that are in the way.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
+
+/// A folder with `old.snap` and `new.snap`.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = |size, file: &str, line| {
+        let frames = vec![Frame::new(file, line), Frame::new("main.c", 4)];
+        Trace { domain: 0, size, traceback: Traceback::new(frames, Some(2)), tag: None }
+    };
+    let old = vec![trace(100, "src/a.c", 1), trace(50, "src/b.c", 2)];
+    let new = vec![trace(100, "src/a.c", 1), trace(900, "src/a.c", 1), trace(7, "src/a.c", 3)];
+    Snapshot::new(old, 16).dump(&folder.path().join("old.snap")).unwrap();
+    Snapshot::new(new, 16).dump(&folder.path().join("new.snap")).unwrap();
+    folder
+}
+
+fn tmtool(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tmtool"));
+    command.current_dir(folder).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn stdout(folder: &Path, arguments: &[&str]) -> String {
+    let output = tmtool(folder, arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// (exit code, stderr) of a command that fails without a word on stdout.
+fn failure(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = tmtool(folder, arguments);
+    assert!(output.stdout.is_empty(), "{output:?}");
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// `script` by the shell, with `$TM` for tmtool: (exit code, stdout, stderr).
+fn shell(folder: &Path, script: &str) -> (i32, String, String) {
+    let mut command = Command::new("sh");
+    command.current_dir(folder).args(["-c", script]).env("TM", env!("CARGO_BIN_EXE_tmtool"));
+    for name in ["LC_ALL", "LC_CTYPE", "LANG"] {
+        command.env_remove(name);
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_file_alone_is_shown_as_by_stats() {
+    let folder = folder();
+    let shown = stdout(folder.path(), &["stats", "new.snap", "--limit", "1"]);
+    assert_eq!(stdout(folder.path(), &["new.snap", "--limit", "1"]), shown);
+    let missing = "tmtool: cannot open gone.bin: no such file or directory\n";
+    assert_eq!(failure(folder.path(), &["gone.bin"]), (1, missing.to_owned()));
+    let (code, message) = failure(folder.path(), &["stast"]);
+    assert!(
+        code == 2 && message.contains("'stats'") && message.contains("no file of this name"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_answer_that_nobody_gets_is_a_failure() {
+    let folder = folder();
+    for command in
+        ["stats new.snap", "stats new.snap --json", "--help", "--version", "stats --help", "completions bash"]
+    {
+        let (code, _, message) = shell(folder.path(), &format!("$TM {command} >&-"));
+        let closed = "tmtool: cannot write to standard output: bad file descriptor\n";
+        assert_eq!((code, &*message), (1, closed), "{command}");
+        let (code, _, message) = shell(folder.path(), &format!("$TM {command} >/dev/full"));
+        let full = "tmtool: cannot write to standard output: no space left on device\n";
+        assert_eq!((code, &*message), (1, full), "{command}");
+    }
+    // What is thrown away was wanted so, even where the descriptor may be read too.
+    assert_eq!(shell(folder.path(), "$TM stats new.snap 1<>/dev/null"), (0, String::new(), String::new()));
+}
+
+#[test]
+fn a_locale_without_unicode_gets_ascii() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = vec![Frame::new("r\u{e9}sum\u{e9}\u{202e}.c", 1)];
+    let trace = Trace { domain: 0, size: 1, traceback: Traceback::new(frames, Some(1)), tag: None };
+    Snapshot::new(vec![trace], 16).dump(&folder.path().join("a.snap")).unwrap();
+    for (locale, expected) in [
+        ("LC_ALL=C", "r\\u{e9}sum\\u{e9}\\u{202e}.c:1\n"),
+        ("LC_ALL= LANG=POSIX", "r\\u{e9}sum\\u{e9}\\u{202e}.c:1\n"),
+        ("LC_ALL=C.UTF-8 LANG=C", "r\u{e9}sum\u{e9}\\u{202e}.c:1\n"),
+        ("LC_ALL=", "r\u{e9}sum\u{e9}\\u{202e}.c:1\n"),
+    ] {
+        let (code, text, _) = shell(folder.path(), &format!("{locale} $TM a.snap"));
+        assert!(code == 0 && text.ends_with(expected), "{locale}: {text}");
+    }
+    let (_, json, _) = shell(folder.path(), "LC_ALL=C $TM a.snap --json");
+    assert!(json.contains("r\u{e9}sum\u{e9}"), "data stays as it is: {json}");
+}
+
+#[test]
+fn nothing_but_a_snapshot_is_overwritten() {
+    let folder = folder();
+    fs::write(folder.path().join("a.bin"), b"\x89TMREC\r\n and more").unwrap();
+    fs::write(folder.path().join("main.c"), "int main;").unwrap();
+    let file = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    for (name, what) in [("a.bin", "is a recording"), ("main.c", "is there and no snapshot")] {
+        let before = file(name);
+        let (code, message) = failure(folder.path(), &["filter", "new.snap", "-o", name]);
+        assert!(code == 2 && message.contains(what) && message.contains("--force"), "{message}");
+        assert_eq!(file(name), before);
+        let (code, message) = failure(folder.path(), &["filter", name, "-o", name]);
+        assert!(code == 2 && message.contains("is the file that is read"), "{message}");
+    }
+    stdout(folder.path(), &["filter", "new.snap", "-o", "old.snap"]);
+    stdout(folder.path(), &["filter", "new.snap", "-o", "a.bin", "--force"]);
+    assert_eq!(file("a.bin"), file("old.snap"));
+}
+
+#[test]
+fn tabs_of_source_lines_are_spaces() {
+    let folder = folder();
+    fs::write(folder.path().join("main.c"), "1\n2\n3\n\tp\t= make();\t/* \u{202e} */\n").unwrap();
+    let text = stdout(folder.path(), &["stats", "new.snap", "--key", "traceback", "--limit", "1"]);
+    assert!(text.contains("    p   = make();   /* \\u{202e} */\n"), "{text}");
+}
