@@ -40,9 +40,10 @@ impl Library {
 
     /// The places of the headers of `kind`.
     fn headers(&self, kind: u32) -> Vec<usize> {
-        let first = self.u64_at(32) as usize;
-        let all = (0..self.n_headers()).map(|index| first + index * HEADER_BYTES);
-        all.filter(|&at| self.0[at..at + 4] == kind.to_le_bytes()).collect()
+        let first = usize::try_from(self.u64_at(32)).unwrap_or(usize::MAX);
+        let all = (0..self.n_headers()).map(|index| first.saturating_add(index * HEADER_BYTES));
+        let inside = all.filter(|at| at.saturating_add(HEADER_BYTES) <= self.0.len());
+        inside.filter(|&at| self.0[at..at + 4] == kind.to_le_bytes()).collect()
     }
 
     /// Adds `distance` to a field of all headers of `kind`.
@@ -59,7 +60,8 @@ impl Library {
         let (first, n) = (self.u64_at(32) as usize, self.n_headers());
         let mut headers = self.0[first..first + n * HEADER_BYTES].to_vec();
         let ends = self.headers(PT_LOAD).into_iter().map(|at| {
-            self.u64_at(at + Field::VirtualAddress as usize) + self.u64_at(at + Field::MemoryBytes as usize)
+            let field = |field: Field| self.u64_at(at + field as usize);
+            field(Field::VirtualAddress).wrapping_add(field(Field::MemoryBytes)) & 0xffff_ffff
         });
         let end = ends.max().expect("a library has segments").next_multiple_of(4096);
         let len = self.0.len().next_multiple_of(4096);
@@ -79,6 +81,10 @@ impl Library {
     /// Damages one thing that says where others are. What it was.
     pub fn damage(&mut self, random: &mut Random) -> String {
         let awkward = [0, 1, 8, 0x40, 0xff8, 0x1000, 0x2000, 0x10_0000, 0x1000_0000, u64::MAX - 7];
+        // What an earlier damage has left without headers is damaged enough.
+        if [PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_GNU_EH_FRAME].iter().any(|&kind| self.headers(kind).is_empty()) {
+            return "nothing".to_owned();
+        }
         match random.below(7) {
             0 => {
                 let hole = *random.of(&[None, Some(0), Some(1 << 20), Some(0x1000)]);
@@ -124,9 +130,11 @@ impl Library {
                 // Inside of a note or of the table of tables, where its header says that it is.
                 let kind = *random.of(&[PT_NOTE, PT_GNU_EH_FRAME]);
                 let headers = self.headers(kind);
-                let at =
-                    self.u64_at(*random.of(&headers) + Field::Offset as usize) as usize + random.below(24);
-                self.0[at] = random.any() as u8;
+                let at = (self.u64_at(*random.of(&headers) + Field::Offset as usize) as usize)
+                    .saturating_add(random.below(24));
+                if let Some(byte) = self.0.get_mut(at) {
+                    *byte = random.any() as u8;
+                }
                 format!("byte {at:#x}")
             }
         }
