@@ -19,6 +19,7 @@ pub mod run;
 pub mod info;
 
 pub mod counting;
+pub mod elf;
 pub mod fixtures;
 pub mod fuzz;
 
