@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tm_common::header::Loss;
 use tm_common::metadata::{CommandKind, Ending};
 
+use super::{print, print_json};
 use crate::control::Stat;
 use crate::error::{Error, Result};
 use crate::reader::{Command, Process, Recording};
@@ -46,12 +46,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else {
         info::text(&info)
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write", Path::new("standard output"), error))
-        }
-        _ => Ok(ExitCode::SUCCESS),
+    if args.json {
+        print_json(&text)?
+    } else {
+        print(&text)?
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads and replays the recording at `path`.
