@@ -5,6 +5,7 @@
 mod cpp;
 mod cut;
 mod dlang;
+mod dlang_types;
 mod fortran;
 
 /// The readable form of a symbol or linkage name; the name itself if it is not mangled.
