@@ -156,7 +156,7 @@ fn names(tracebacks: &[Traceback]) -> FxHashSet<Arc<str>> {
 fn best_folders<'a>(name: &'a str, others: &[&'a str]) -> Option<(&'a str, &'a str)> {
     let others = others.get(..CANDIDATES_MAX).unwrap_or(others);
     let len = |other: &&str| equal_end(name, other);
-    let best = others.iter().map(|other| len(&other)).max()?;
+    let best = others.iter().map(len).max()?;
     let mut found = others.iter().filter(|other| len(other) == best);
     let other = found.next().filter(|_| found.next().is_none())?;
     let cut = |text: &'a str| text.get(..text.len().checked_sub(best)?);

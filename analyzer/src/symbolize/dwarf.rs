@@ -15,7 +15,7 @@ use super::demangle::demangle_with;
 
 type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 type Entry<'a> = DebuggingInformationEntry<Bytes<'a>>;
-/// A unit's first name attributes lead from one entry to the next at most so often.
+/// So often one entry refers to another for its name.
 const REFERENCES_MAX: usize = 8;
 
 /// A function without a name of its own, in code at an address of the file.
@@ -33,6 +33,9 @@ struct Lambda {
     place: (u64, u64),
     function: usize,
 }
+
+/// What stands around an entry: how deep, its name, and of a class its line and column.
+type Outer = (isize, Option<String>, Option<(u64, u64)>);
 
 /// The names of `wanted`, `None` for what is no lambda.
 pub(super) fn names_of_lambdas(path: &Path, wanted: &[Nameless], may_spawn: bool) -> Vec<Option<String>> {
@@ -145,8 +148,7 @@ fn lambdas_of(
     may_spawn: bool,
 ) -> gimli::Result<Vec<Lambda>> {
     let mut lambdas = Vec::new();
-    // What stands around the present entry: depth, name, and of a class without one its place.
-    let mut around: Vec<(isize, Option<String>, Option<(u64, u64)>)> = Vec::new();
+    let mut around: Vec<Outer> = Vec::new();
     let mut entries = unit.entries();
     while let Some(entry) = entries.next_dfs()? {
         let depth = entry.depth();
@@ -175,7 +177,7 @@ fn lambdas_of(
 }
 
 /// The names around a lambda, from the innermost that is a symbol inwards.
-fn path(around: &[(isize, Option<String>, Option<(u64, u64)>)], may_spawn: bool) -> String {
+fn path(around: &[Outer], may_spawn: bool) -> String {
     let names: Vec<&str> = around.iter().filter_map(|(_, name, _)| name.as_deref()).collect();
     let start = names.iter().rposition(|name| super::demangle::is_mangled(name)).unwrap_or(0);
     let names = names.get(start..).unwrap_or_default().iter().map(|name| demangle_with(name, may_spawn));

@@ -8,6 +8,7 @@
 //! A name of which something is not known here (values of templates) is its path, and a mark for the rest.
 
 use super::cut::{NAME_BYTES_MAX, cut, mark};
+use super::dlang_types::{basic, suffix};
 
 /// How deep parts may stand in each other, and how many of them there may be: references back repeat what they name.
 const DEPTH_MAX: u32 = 64;
@@ -320,45 +321,6 @@ impl<'a> Reader<'a> {
         let parameters = self.parameters()?;
         Some(format!("{}({parameters}){kind}{of}", self.type_name()?))
     }
-}
-
-/// What a number of this type has behind it.
-fn suffix(of: &str) -> &'static str {
-    match of {
-        "ubyte" | "ushort" | "uint" => "u",
-        "long" => "L",
-        "ulong" => "uL",
-        _ => "",
-    }
-}
-
-fn basic(letter: char) -> Option<&'static str> {
-    Some(match letter {
-        'v' => "void",
-        'g' => "byte",
-        'h' => "ubyte",
-        's' => "short",
-        't' => "ushort",
-        'i' => "int",
-        'k' => "uint",
-        'l' => "long",
-        'm' => "ulong",
-        'f' => "float",
-        'd' => "double",
-        'e' => "real",
-        'o' => "ifloat",
-        'p' => "idouble",
-        'j' => "ireal",
-        'q' => "cfloat",
-        'r' => "cdouble",
-        'c' => "creal",
-        'b' => "bool",
-        'a' => "char",
-        'u' => "wchar",
-        'w' => "dchar",
-        'n' => "typeof(null)",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod cpp;
 mod cut;
 mod dlang;
+mod dlang_types;
 mod fortran;
 
 /// The readable form of a symbol or linkage name; the name itself if it is not mangled.
@@ -61,8 +62,6 @@ fn rust(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     #[test]
@@ -90,7 +89,6 @@ mod tests {
     fn constructors_that_are_templates_keep_their_first_parameter() {
         assert_eq!(demangle("_ZN1AC2IiEET_l"), "A::A<int>(int, long)");
         assert_eq!(demangle("_ZN1AC1IcEET_l"), "A::A<char>(char, long)");
-        assert_eq!(demangle("_ZN1nS_1AIiEC2IlEET_"), demangle("_ZN1nS_1AIiEC2IlEET_"));
         assert_eq!(demangle("_ZN3BoxIiEC1IlEERKT_"), "Box<int>::Box<long>(long const&)");
     }
 
@@ -112,20 +110,21 @@ mod tests {
 
     /// The same of nothing: packs without elements double without a character of text. And 100,000 letters of each kind.
     #[test]
-    fn no_symbol_takes_long() {
+    fn no_symbol_s_name_is_without_bounds() {
         let digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ".as_bytes();
         let packs: String = digits[..30].iter().map(|&k| format!("S_IJS{0}_S{0}_EE", k as char)).collect();
-        let started = Instant::now();
-        let _ = demangle(&format!("_Z1f1PIJEE{packs}"));
+        let bounded = |symbol: &str| {
+            let name = demangle(symbol);
+            assert!(name.len() < 40_000, "{} bytes", name.len());
+        };
+        bounded(&format!("_Z1f1PIJEE{packs}"));
         for letters in
             ["P", "N", "I", "S_", "T_", "FvvE", "1aI", "Dp", "A_", "K", "Z", "L_Z", "cv", "X", "tl"]
         {
             for start in ["_Z1f", "_ZN1aI", "_D1a", "_D1fF", "_R"] {
-                let _ = demangle(&format!("{start}{}", letters.repeat(100_000 / letters.len())));
+                bounded(&format!("{start}{}", letters.repeat(100_000 / letters.len())));
             }
         }
-        // Milliseconds in truth; what is tested is that it is not for ever.
-        assert!(started.elapsed().as_secs() < 200);
     }
 
     #[test]
