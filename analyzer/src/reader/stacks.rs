@@ -1,14 +1,14 @@
 //! The stack table: all stacks of a recording as one flat array of nodes, indexed by [`StackId`].
 
 use tm_common::ids::{Epoch, StackId};
-use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
+use tm_common::stack::{EndReason, FrameKind, NODE_BYTES, StackNode};
 
 /// A frame of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StackFrame {
     /// The code address.
     pub pc: u64,
-    /// How to take it; never [`FrameKind::Cut`].
+    /// How to take it: as what it is called by, what was interrupted or what was guessed.
     pub kind: FrameKind,
     /// When it was seen: which module it belongs to.
     pub epoch: Epoch,
@@ -36,14 +36,31 @@ impl Iterator for Stack<'_> {
 
     fn next(&mut self) -> Option<StackFrame> {
         self.remaining = self.remaining.checked_sub(1)?;
-        let node = self.table.node(self.next)?;
-        self.next = node.parent;
-        (node.kind != FrameKind::Cut).then_some(StackFrame {
-            pc: node.pc,
-            kind: node.kind,
-            epoch: node.epoch,
-        })
+        loop {
+            let node = self.table.node(self.next)?;
+            self.next = node.parent;
+            match node.kind {
+                FrameKind::Other => {}
+                FrameKind::Cut | FrameKind::Incomplete => return None,
+                _ => return Some(StackFrame::of(node)),
+            }
+        }
     }
+}
+
+impl StackFrame {
+    fn of(node: StackNode) -> StackFrame {
+        StackFrame { pc: node.pc, kind: node.kind, epoch: node.epoch }
+    }
+}
+
+/// What of a stack was guessed and what is missing. Frames that were not kept are not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RawDoubts {
+    /// The innermost frame whose caller is a guess.
+    pub guessed_beyond: Option<StackFrame>,
+    /// Why the stack is not followed up to the outermost frame, and the last one of it that is known.
+    pub end: Option<(EndReason, Option<StackFrame>)>,
 }
 
 /// All stacks.
@@ -55,6 +72,7 @@ pub struct StackTable {
     /// Of each node, the frames from it outwards, with those left out; 0 where there is no node.
     depths: Vec<u32>,
     n_stacks: u64,
+    n_unknown: u64,
 }
 
 /// Where a node is in a [`StackTable`].
@@ -141,7 +159,10 @@ impl StackTable {
         for (place, chunk) in bytes.chunks_exact(NODE_BYTES).enumerate() {
             let number = number + place as u32;
             let packed = match StackNode::decode(chunk) {
-                Ok(Some(node)) => PackedNode(node.encode()),
+                Ok(Some(node)) => {
+                    self.n_unknown += u64::from(node.kind == FrameKind::Other);
+                    PackedNode(node.encode())
+                }
                 Ok(None) => PackedNode::NONE,
                 Err(_) => {
                     read.n_damaged += 1;
@@ -222,6 +243,9 @@ impl StackTable {
                 }
                 Some(known) => break known,
             }
+            if node.kind == FrameKind::Incomplete {
+                break 0;
+            }
             if node.kind == FrameKind::Cut {
                 let left_out = u32::try_from(node.pc).unwrap_or(VISITING).min(VISITING - 1);
                 self.set_depth(place, left_out);
@@ -246,7 +270,8 @@ impl StackTable {
             }
         };
         while let Some(inner) = path.pop() {
-            depth = (depth + 1).min(VISITING - 1);
+            let is_frame = self.node_at(inner).is_some_and(|node| node.kind != FrameKind::Other);
+            depth = (depth + u32::from(is_frame)).min(VISITING - 1);
             self.set_depth(inner, depth);
             self.n_stacks += 1;
         }
@@ -262,6 +287,32 @@ impl StackTable {
         let depth = *self.depths.get(self.place(id)?)?;
         let total_depth = (n_frames_max > 1).then_some(depth);
         (depth > 0).then_some(Stack { table: self, next: id, remaining: n_frames_max, total_depth })
+    }
+
+    /// How many nodes are of kinds of later versions. They are passed over.
+    pub fn n_unknown(&self) -> u64 {
+        self.n_unknown
+    }
+
+    /// What is not certain of the stack `id`, beyond all limits.
+    pub fn doubts(&self, id: StackId) -> RawDoubts {
+        let (mut doubts, mut inner, mut next) = (RawDoubts::default(), None, id);
+        // Circles were ended when the frames were counted, or are still to be.
+        for _ in 0..self.nodes.len() {
+            let Some(node) = self.node(next) else { break };
+            next = node.parent;
+            match node.kind {
+                FrameKind::Other => continue,
+                FrameKind::Incomplete => {
+                    doubts.end = Some((EndReason::of_number(node.pc), inner));
+                    break;
+                }
+                FrameKind::Guessed if doubts.guessed_beyond.is_none() => doubts.guessed_beyond = inner,
+                _ => {}
+            }
+            inner = (node.kind != FrameKind::Cut).then_some(StackFrame::of(node));
+        }
+        doubts
     }
 
     fn place(&self, id: StackId) -> Option<usize> {
@@ -315,6 +366,26 @@ mod tests {
             .stack(StackId(id), n_frames_max)
             .map(|stack| stack.map(|frame| frame.pc).collect())
             .unwrap_or_default()
+    }
+
+    #[test]
+    fn guesses_and_ends_are_told_and_are_no_frames() {
+        use FrameKind::{Cut, Guessed, Incomplete, Other, Return};
+        let end = (0, Incomplete, EndReason::NoEntry as u64);
+        let nodes = [end, (4, Return, 50), (5, Guessed, 51), (6, Other, 9), (7, Return, 52), (4, Cut, 8), (9, Return, 53)];
+        let (table, broken) = table(&nodes);
+        assert_eq!((broken, table.n_unknown()), (0, 1));
+        assert_eq!(pcs(&table, 8, 9), [52, 51, 50]);
+        assert_eq!(table.stack(StackId(8), 9).and_then(|stack| stack.total_depth()), Some(3));
+        let frame = |pc, kind| StackFrame { pc, kind, epoch: Epoch(0) };
+        let outermost = Some(frame(50, Return));
+        let doubts = RawDoubts { guessed_beyond: Some(frame(52, Return)), end: Some((EndReason::NoEntry, outermost)) };
+        assert_eq!(table.doubts(StackId(8)), doubts);
+        // Beyond a cut the frames are not known, and the end is.
+        assert_eq!(pcs(&table, 10, 9), [53]);
+        assert_eq!(table.stack(StackId(10), 9).and_then(|stack| stack.total_depth()), Some(9));
+        let doubts = RawDoubts { guessed_beyond: None, end: Some((EndReason::NoEntry, None)) };
+        assert_eq!(table.doubts(StackId(10)), doubts);
     }
 
     #[test]
