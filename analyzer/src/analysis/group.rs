@@ -155,7 +155,10 @@ pub(crate) fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
         KeyType::Function => (file(), 0, frame.function.clone()),
         KeyType::Module => (module(frame).into(), 0, None),
     };
-    Traceback::new(vec![Frame { filename, lineno, function, module: frame.module.clone() }], None)
+    Traceback::new(
+        vec![Frame { filename, lineno, function, module: frame.module.clone(), is_guessed: false }],
+        None,
+    )
 }
 
 /// Bytes and blocks of one group.

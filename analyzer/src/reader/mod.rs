@@ -43,7 +43,7 @@ pub use origins::{Origin, Origins};
 pub use problem::Problem;
 use scan::SegmentCounts;
 pub(crate) use stacks::{NodePlace, StackTable};
-pub use stacks::{Stack, StackFrame};
+pub use stacks::{RawDoubts, Stack, StackFrame};
 use streams::Stream;
 
 /// An open recording.
@@ -103,6 +103,7 @@ impl Recording {
         }
         commands::waiting(&header).for_each(|command| contents.tables.command(command));
         let damaged_stacks = contents.damaged_nodes + contents.stacks.finish();
+        let newer_stacks = contents.stacks.n_unknown();
         for (count, problem) in [
             (contents.duplicates, Problem::DuplicateSegments { count: contents.duplicates }),
             (
@@ -111,6 +112,7 @@ impl Recording {
             ),
             (contents.damaged_metadata, Problem::DamagedMetadata { count: contents.damaged_metadata }),
             (damaged_stacks, Problem::DamagedStacks { count: damaged_stacks }),
+            (newer_stacks, Problem::NewerStacks { count: newer_stacks }),
             (unknown_processes, Problem::UnknownProcesses { count: unknown_processes }),
         ] {
             problems.extend((count > 0).then_some(problem));

@@ -102,7 +102,10 @@ impl fmt::Display for Problem {
                 write!(f, "{count} frames of stacks are damaged; the stacks end there.")
             }
             NewerStacks { count } => {
-                write!(f, "{count} entries of stacks are of kinds that only a newer tmtool knows; they are left out.")
+                write!(
+                    f,
+                    "{count} entries of stacks are of kinds that only a newer tmtool knows; they are left out."
+                )
             }
             UnknownStacks { count } => write!(f, "The stacks of {count} blocks are not in the recording."),
             DamagedMetadata { count } => write!(f, "{count} metadata records are damaged."),

@@ -372,14 +372,23 @@ mod tests {
     fn guesses_and_ends_are_told_and_are_no_frames() {
         use FrameKind::{Cut, Guessed, Incomplete, Other, Return};
         let end = (0, Incomplete, EndReason::NoEntry as u64);
-        let nodes = [end, (4, Return, 50), (5, Guessed, 51), (6, Other, 9), (7, Return, 52), (4, Cut, 8), (9, Return, 53)];
+        let nodes = [
+            end,
+            (4, Return, 50),
+            (5, Guessed, 51),
+            (6, Other, 9),
+            (7, Return, 52),
+            (4, Cut, 8),
+            (9, Return, 53),
+        ];
         let (table, broken) = table(&nodes);
         assert_eq!((broken, table.n_unknown()), (0, 1));
         assert_eq!(pcs(&table, 8, 9), [52, 51, 50]);
         assert_eq!(table.stack(StackId(8), 9).and_then(|stack| stack.total_depth()), Some(3));
         let frame = |pc, kind| StackFrame { pc, kind, epoch: Epoch(0) };
         let outermost = Some(frame(50, Return));
-        let doubts = RawDoubts { guessed_beyond: Some(frame(52, Return)), end: Some((EndReason::NoEntry, outermost)) };
+        let doubts =
+            RawDoubts { guessed_beyond: Some(frame(52, Return)), end: Some((EndReason::NoEntry, outermost)) };
         assert_eq!(table.doubts(StackId(8)), doubts);
         // Beyond a cut the frames are not known, and the end is.
         assert_eq!(pcs(&table, 10, 9), [53]);

@@ -110,7 +110,9 @@ fn step(
     match unwinder.row(recording, pc, address) {
         Ok(row) if row.return_address() == RegisterRule::Undefined => Ok(None),
         Ok(row) => match apply(&row, registers, memory, stack) {
-            Some((next, _)) if next.pc == 0 && next.kind == FrameKind::Interrupted => Err(EndReason::NoModule),
+            Some((next, _)) if next.pc == 0 && next.kind == FrameKind::Interrupted => {
+                Err(EndReason::NoModule)
+            }
             Some(next) => Ok(Some(next).filter(|(next, _)| next.pc != 0)),
             None => Err(EndReason::Unreadable),
         },
