@@ -341,6 +341,7 @@ mod tests {
     #[test]
     fn functions_and_modules_group_what_lines_and_files_do_not() {
         let frame = |filename: &str, lineno, function: Option<&str>, module: &str| Frame {
+            is_guessed: false,
             filename: filename.into(),
             lineno,
             function: function.map(Into::into),
