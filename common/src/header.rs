@@ -15,7 +15,7 @@ pub use request::{MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, Request};
 /// which was taken for text is seen at once.
 pub const MAGIC: [u8; 8] = *b"\x89TMREC\r\n";
 /// The version that this code writes, and the latest that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The header's size, and the grain of everything in the file: segments start at and consist of whole grains.
 pub const GRAIN_BYTES: usize = 4096;
 

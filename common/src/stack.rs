@@ -19,6 +19,45 @@ pub enum FrameKind {
     Guessed,
     /// Not a frame: the stack was cut here, and `pc` is the number of outer frames left out.
     Cut,
+    /// Not a frame: the stack goes on and could not be followed further, and `pc` is why, an [`EndReason`].
+    Incomplete,
+    /// A kind of a later version, which is passed over.
+    Other = 15,
+}
+
+/// Why a stack could not be followed up to its outermost frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndReason {
+    /// The file that the last frame's code is in has no unwind table, and the frame pointer leads nowhere.
+    NoTable = 1,
+    /// It has one that does not tell of this code.
+    NoEntry = 2,
+    /// The code is in no file: it was generated at run time.
+    NoModule = 3,
+    /// The caller would be in memory that cannot be read.
+    Unreadable = 4,
+    /// The frames lead in a circle, or there are too many of them.
+    Endless = 5,
+    /// Only frame pointers are followed (`TM_UNWIND=fp`), and that of the last frame leads nowhere.
+    FramePointer = 6,
+    /// A reason of a later version.
+    Other = 15,
+}
+
+impl EndReason {
+    /// The reason of this number.
+    #[must_use]
+    pub const fn of_number(number: u64) -> EndReason {
+        match number {
+            1 => EndReason::NoTable,
+            2 => EndReason::NoEntry,
+            3 => EndReason::NoModule,
+            4 => EndReason::Unreadable,
+            5 => EndReason::Endless,
+            6 => EndReason::FramePointer,
+            _ => EndReason::Other,
+        }
+    }
 }
 
 /// One frame and its callers.
@@ -56,7 +95,8 @@ impl StackNode {
             1 => FrameKind::Interrupted,
             2 => FrameKind::Guessed,
             3 => FrameKind::Cut,
-            other => return Err(DecodeError::Invalid { field: "stack node kind", found: u64::from(other) }),
+            4 => FrameKind::Incomplete,
+            _ => FrameKind::Other,
         };
         let node = StackNode { parent: StackId(parent), epoch: Epoch(info >> 4), kind, pc };
         Ok((pc != 0).then_some(node))
@@ -70,7 +110,8 @@ mod tests {
 
     #[test]
     fn nodes_come_back() {
-        for kind in [FrameKind::Return, FrameKind::Interrupted, FrameKind::Guessed, FrameKind::Cut] {
+        use FrameKind::{Cut, Guessed, Incomplete, Interrupted, Other, Return};
+        for kind in [Return, Interrupted, Guessed, Cut, Incomplete, Other] {
             let node =
                 StackNode { parent: StackId(0x1234_5678), epoch: Epoch(0x0abc_def0), kind, pc: 0x7fff_1234 };
             let bytes: Vec<u8> = node.encode().iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -78,5 +119,17 @@ mod tests {
             assert_eq!(StackNode::decode(&bytes), Ok(Some(node)));
         }
         assert_eq!(StackNode::decode(&[0; NODE_BYTES]), Ok(None));
+    }
+
+    #[test]
+    fn kinds_and_reasons_of_later_versions_are_no_errors() {
+        let mut bytes = [1; NODE_BYTES];
+        bytes[4] = 7;
+        let kind = StackNode::decode(&bytes).map(|node| node.map(|node| node.kind));
+        assert_eq!(kind, Ok(Some(FrameKind::Other)));
+        for number in 1..7 {
+            assert_eq!(EndReason::of_number(number) as u64, number);
+        }
+        assert_eq!(EndReason::of_number(0), EndReason::Other);
     }
 }

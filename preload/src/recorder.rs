@@ -16,7 +16,9 @@ use tm_common::stack::{FrameKind, StackNode};
 use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
 use crate::sys::{maps, syscall, tls};
+use crate::unwind::cached_frame::CachedFrame;
 use crate::unwind::stack_cache::StackCache;
+use crate::unwind::step::State;
 use crate::unwind::{Caller, Frame, arch, reference};
 
 /// Whether anything is recorded at all: hooks whose preparations take time ask before.
@@ -276,13 +278,16 @@ fn stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -
 #[cold]
 fn enter_with_cut(session: &Session, cache: &mut StackCache, n_kept: usize, limit: usize) -> StackId {
     cache.finish(n_kept, |_, _, _| StackId::NONE);
-    let n_cut = n_frames_cut(cache.frames().len(), limit);
+    // What stands outward of all frames of a stack that could not be followed is none.
+    let end = cache.frames().first().map(CachedFrame::state).filter(State::is_incomplete);
+    let end = end.map(|end| Frame::new(end.pc, end.kind));
+    let n_cut = n_nodes_cut(cache.frames().len(), limit, end);
     // Nodes are chains from the cut: another cut makes other nodes.
     let first = if n_cut == cache.n_cut { n_kept.max(n_cut) } else { n_cut };
     cache.n_cut = n_cut;
     let mut stack = match first.checked_sub(1).and_then(|outer| cache.frames().get(outer)) {
         Some(outer) if first > n_cut => outer.node,
-        _ => enter_cut(session, n_cut),
+        _ => enter_cut(session, end, n_cut),
     };
     for frame in cache.frames_mut().iter_mut().skip(first) {
         let state = frame.state();
@@ -302,9 +307,27 @@ fn n_frames_cut(depth: usize, limit: usize) -> usize {
     if depth >= 2 * limit { (depth / limit - 1) * limit } else { 0 }
 }
 
+/// The same for a stack of `depth` with its `end`, if it has one, which is cut before any frame is.
 #[inline]
-fn enter_cut(session: &Session, n_cut: usize) -> StackId {
-    if n_cut == 0 { StackId::NONE } else { intern(session, StackId::NONE, Frame::new(n_cut, FrameKind::Cut)) }
+fn n_nodes_cut(depth: usize, limit: usize, end: Option<Frame>) -> usize {
+    let n_ends = usize::from(end.is_some());
+    match n_frames_cut(depth - n_ends, limit) {
+        0 => 0,
+        n_cut => n_cut + n_ends,
+    }
+}
+
+/// The node of a cut that leaves `n_cut` nodes out, the outermost of which may be `end`, which stays.
+#[inline]
+fn enter_cut(session: &Session, end: Option<Frame>, n_cut: usize) -> StackId {
+    if n_cut == 0 {
+        return StackId::NONE;
+    }
+    let outside = end.map_or(StackId::NONE, |end| intern(session, StackId::NONE, end));
+    match n_cut - usize::from(end.is_some()) {
+        0 => outside,
+        n_frames => intern(session, outside, Frame::new(n_frames, FrameKind::Cut)),
+    }
 }
 
 /// A stack that the cache cannot hold.
@@ -319,8 +342,9 @@ fn walk_in_full(session: &Session, lane: &mut Lane, caller: Caller, limit: usize
         }
     }
     let (depth, kept) = (lane.frames.depth(), lane.frames.kept());
-    let n_cut = n_frames_cut(depth, limit).max(depth - kept.len());
-    let mut stack = enter_cut(session, n_cut);
+    let end = kept.last().copied().filter(|end| end.kind() == FrameKind::Incomplete);
+    let n_cut = n_nodes_cut(depth, limit, end).max(depth - kept.len());
+    let mut stack = enter_cut(session, end, n_cut);
     for &frame in kept.iter().take(depth - n_cut).rev() {
         stack = intern(session, stack, frame);
     }

@@ -155,7 +155,10 @@ pub(crate) fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
         KeyType::Function => (file(), 0, frame.function.clone()),
         KeyType::Module => (module(frame).into(), 0, None),
     };
-    Traceback::new(vec![Frame { filename, lineno, function, module: frame.module.clone() }], None)
+    Traceback::new(
+        vec![Frame { filename, lineno, function, module: frame.module.clone(), is_guessed: false }],
+        None,
+    )
 }
 
 /// Bytes and blocks of one group.
@@ -338,6 +341,7 @@ mod tests {
     #[test]
     fn functions_and_modules_group_what_lines_and_files_do_not() {
         let frame = |filename: &str, lineno, function: Option<&str>, module: &str| Frame {
+            is_guessed: false,
             filename: filename.into(),
             lineno,
             function: function.map(Into::into),

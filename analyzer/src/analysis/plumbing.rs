@@ -172,7 +172,7 @@ fn cut(traceback: &Traceback, mut is_plumbing: impl FnMut(&Frame) -> bool) -> Tr
         Some(kept) if n_cut > 0 && !kept.is_empty() => {
             let total_nframe = traceback.total_nframe();
             let total_nframe = total_nframe.map(|total| total.saturating_sub(n_cut as u32));
-            Traceback::from_oldest_first(kept, total_nframe)
+            traceback.with_frames(kept, total_nframe)
         }
         _ => traceback.clone(),
     }

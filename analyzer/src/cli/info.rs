@@ -55,7 +55,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let info = gather(&programs::choose(&args.file, args.program.as_deref())?.path)?;
         print_as(args, &info, || info::text(&info))
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn print_as(args: &Args, what: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<ExitCode> {

@@ -210,11 +210,13 @@ impl Follower {
         let Sources { headers, damaged_before, metadata, stacks, n_duplicates, .. } = &self.sources;
         let damaged = &headers.damaged & damaged_before;
         let (n_damaged, first) = (damaged.len() as u64, damaged.first().copied().unwrap_or(0));
+        let n_newer = self.recording.stacks.n_unknown();
         let counts = [
             (n_damaged, Problem::DamagedHeaders { count: n_damaged, first }),
             (*n_duplicates, Problem::DuplicateSegments { count: *n_duplicates }),
             (metadata.n_damaged, Problem::DamagedMetadata { count: metadata.n_damaged }),
             (stacks.n_damaged, Problem::DamagedStacks { count: stacks.n_damaged }),
+            (n_newer, Problem::NewerStacks { count: n_newer }),
         ];
         let mut problems: Vec<Problem> =
             counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, problem)| problem).collect();

@@ -30,12 +30,14 @@ pub struct Frame {
     pub function: Option<Arc<str>>,
     /// The path of the program or library that the code is in, if known.
     pub module: Option<Arc<str>>,
+    /// It was guessed, by a frame pointer, and may not have been there.
+    pub is_guessed: bool,
 }
 
 impl Frame {
     /// A frame of which only file and line are known.
     pub fn new(filename: impl Into<Arc<str>>, lineno: u32) -> Frame {
-        Frame { filename: filename.into(), lineno, function: None, module: None }
+        Frame { filename: filename.into(), lineno, function: None, module: None, is_guessed: false }
     }
 
     /// The file name of a frame without line information: the module's file and an offset in it, `libc.so.6+0x1234`.

@@ -2,6 +2,7 @@
 //!
 //! Grouping, comparing and filtering are in [`crate::analysis`]; this module knows nothing of recordings.
 
+mod doubt;
 mod filter;
 mod fnmatch;
 mod frame;
@@ -20,6 +21,7 @@ mod tally;
 mod trace;
 mod traceback;
 
+pub use doubt::{Doubt, DoubtKind};
 pub use filter::{BaseFilter, DomainFilter, Filter};
 pub use fnmatch::Pattern;
 pub use frame::Frame;

@@ -5,12 +5,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::{Frame, LineSource};
+use super::{Doubt, Frame, LineSource};
 
 /// The frames of one stack, cheap to clone. Stacks share their frames, so that one costs a pointer for each: a program
 /// may have a million stacks that differ in one frame.
 ///
-/// Equality, hash and order are those of the frames, without `total_nframe`. The text is that of the *oldest* stored
+/// Equality, hash and order are those of the frames, without `total_nframe` and doubts. The text is that of the *oldest* stored
 /// frame, as in tracemalloc.
 ///
 /// ```
@@ -24,18 +24,38 @@ use super::{Frame, LineSource};
 pub struct Traceback {
     frames: Arc<[Arc<Frame>]>,
     total_nframe: Option<u32>,
+    /// Thin: most have none, and each block has a traceback.
+    doubts: Option<Arc<Vec<Doubt>>>,
 }
 
 impl Traceback {
     /// A traceback of `most_recent_first`, which is reversed, as in tracemalloc. `total_nframe` is the stack's whole
     /// depth in frames, if known.
     pub fn new(most_recent_first: Vec<Frame>, total_nframe: Option<u32>) -> Traceback {
-        Traceback { frames: most_recent_first.into_iter().rev().map(Arc::new).collect(), total_nframe }
+        let frames: Arc<[Arc<Frame>]> = most_recent_first.into_iter().rev().map(Arc::new).collect();
+        Traceback { frames, total_nframe, doubts: None }
     }
 
     /// A traceback of shared frames that are in order already, oldest first.
     pub fn from_oldest_first(frames: impl Into<Arc<[Arc<Frame>]>>, total_nframe: Option<u32>) -> Traceback {
-        Traceback { frames: frames.into(), total_nframe }
+        Traceback { frames: frames.into(), total_nframe, doubts: None }
+    }
+
+    /// The same with what is not certain of it.
+    #[must_use]
+    pub fn with_doubts(self, doubts: Vec<Doubt>) -> Traceback {
+        Traceback { doubts: (!doubts.is_empty()).then(|| Arc::new(doubts)), ..self }
+    }
+
+    /// The same stack with other frames, oldest first.
+    #[must_use]
+    pub(crate) fn with_frames(&self, oldest_first: &[Arc<Frame>], total_nframe: Option<u32>) -> Traceback {
+        Traceback { frames: oldest_first.into(), total_nframe, doubts: self.doubts.clone() }
+    }
+
+    /// What is not certain of the stack.
+    pub fn doubts(&self) -> &[Doubt] {
+        self.doubts.as_deref().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The frames, oldest first.
@@ -55,7 +75,7 @@ impl Traceback {
 
     /// The same frames, with the whole depth unknown.
     pub fn without_total_nframe(&self) -> Traceback {
-        Traceback { frames: self.frames.clone(), total_nframe: None }
+        Traceback { total_nframe: None, ..self.clone() }
     }
 
     /// The lines of a printed traceback, most recent last: two for each frame, the second only if `source` has it.

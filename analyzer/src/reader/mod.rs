@@ -45,7 +45,7 @@ pub use origins::{Origin, Origins};
 pub use problem::Problem;
 use scan::SegmentCounts;
 pub(crate) use stacks::{NodePlace, StackTable};
-pub use stacks::{Stack, StackFrame};
+pub use stacks::{RawDoubts, Stack, StackFrame};
 use streams::Stream;
 
 /// An open recording.

@@ -127,11 +127,13 @@ impl Contents {
     fn problems(&mut self, streams: &[Stream], is_written: bool) -> Vec<Problem> {
         let unknown_processes = streams.iter().map(|stream| self.tables.need_process(stream.process)).sum();
         let damaged_stacks = self.damaged_nodes + self.stacks.finish(is_written);
+        let newer_stacks = self.stacks.n_unknown();
         let problems = [
             (self.duplicates, Problem::DuplicateSegments { count: self.duplicates }),
             (self.read_errors, Problem::Unreadable { count: self.read_errors, reason: self.reason.clone() }),
             (self.damaged_metadata, Problem::DamagedMetadata { count: self.damaged_metadata }),
             (damaged_stacks, Problem::DamagedStacks { count: damaged_stacks }),
+            (newer_stacks, Problem::NewerStacks { count: newer_stacks }),
             (unknown_processes, Problem::UnknownProcesses { count: unknown_processes }),
         ];
         problems.into_iter().filter(|(count, _)| *count > 0).map(|(_, problem)| problem).collect()

@@ -55,6 +55,11 @@ pub enum Problem {
         /// How many nodes.
         count: u64,
     },
+    /// Stack nodes of kinds that this reader does not know.
+    NewerStacks {
+        /// How many nodes.
+        count: u64,
+    },
     /// Blocks whose stack is not in the recording.
     UnknownStacks {
         /// How many blocks.
@@ -105,6 +110,12 @@ impl fmt::Display for Problem {
             }
             DamagedStacks { count } => {
                 write!(f, "{count} frames of stacks are damaged; the stacks end there.")
+            }
+            NewerStacks { count } => {
+                write!(
+                    f,
+                    "{count} entries of stacks are of kinds that only a newer tmtool knows; they are left out."
+                )
             }
             UnknownStacks { count } => write!(f, "The stacks of {count} blocks are not in the recording."),
             DamagedMetadata { count } => write!(f, "{count} metadata records are damaged."),

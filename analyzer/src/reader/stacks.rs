@@ -1,14 +1,14 @@
 //! The stack table: all stacks of a recording as one flat array of nodes, indexed by [`StackId`].
 
 use tm_common::ids::{Epoch, StackId};
-use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
+use tm_common::stack::{EndReason, FrameKind, NODE_BYTES, StackNode};
 
 /// A frame of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StackFrame {
     /// The code address.
     pub pc: u64,
-    /// How to take it; never [`FrameKind::Cut`].
+    /// How to take it: as what it is called by, what was interrupted or what was guessed.
     pub kind: FrameKind,
     /// When it was seen: which module it belongs to.
     pub epoch: Epoch,
@@ -36,14 +36,31 @@ impl Iterator for Stack<'_> {
 
     fn next(&mut self) -> Option<StackFrame> {
         self.remaining = self.remaining.checked_sub(1)?;
-        let node = self.table.node(self.next)?;
-        self.next = node.parent;
-        (node.kind != FrameKind::Cut).then_some(StackFrame {
-            pc: node.pc,
-            kind: node.kind,
-            epoch: node.epoch,
-        })
+        loop {
+            let node = self.table.node(self.next)?;
+            self.next = node.parent;
+            match node.kind {
+                FrameKind::Other => {}
+                FrameKind::Cut | FrameKind::Incomplete => return None,
+                _ => return Some(StackFrame::of(node)),
+            }
+        }
     }
+}
+
+impl StackFrame {
+    fn of(node: StackNode) -> StackFrame {
+        StackFrame { pc: node.pc, kind: node.kind, epoch: node.epoch }
+    }
+}
+
+/// What of a stack was guessed and what is missing. Frames that were not kept are not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RawDoubts {
+    /// The innermost frame whose caller is a guess.
+    pub guessed_beyond: Option<StackFrame>,
+    /// Why the stack is not followed up to the outermost frame, and the last one of it that is known.
+    pub end: Option<(EndReason, Option<StackFrame>)>,
 }
 
 /// All stacks.
@@ -55,6 +72,7 @@ pub struct StackTable {
     /// Of each node, the frames from it outwards, with those left out; 0 where there is no node.
     depths: Vec<u32>,
     n_stacks: u64,
+    n_unknown: u64,
 }
 
 /// Where a node is in a [`StackTable`].
@@ -141,7 +159,10 @@ impl StackTable {
         for (place, chunk) in bytes.chunks_exact(NODE_BYTES).enumerate() {
             let number = number + place as u32;
             let packed = match StackNode::decode(chunk) {
-                Ok(Some(node)) => PackedNode(node.encode()),
+                Ok(Some(node)) => {
+                    self.n_unknown += u64::from(node.kind == FrameKind::Other);
+                    PackedNode(node.encode())
+                }
                 Ok(None) => PackedNode::NONE,
                 Err(_) => {
                     read.n_damaged += 1;
@@ -223,6 +244,9 @@ impl StackTable {
                 }
                 Some(known) => break known,
             }
+            if node.kind == FrameKind::Incomplete {
+                break 0;
+            }
             if node.kind == FrameKind::Cut {
                 let left_out = u32::try_from(node.pc).unwrap_or(VISITING).min(VISITING - 1);
                 self.set_depth(place, left_out);
@@ -247,7 +271,8 @@ impl StackTable {
             }
         };
         while let Some(inner) = path.pop() {
-            depth = (depth + 1).min(VISITING - 1);
+            let is_frame = self.node_at(inner).is_some_and(|node| node.kind != FrameKind::Other);
+            depth = (depth + u32::from(is_frame)).min(VISITING - 1);
             self.set_depth(inner, depth);
             self.n_stacks += 1;
         }
@@ -263,6 +288,32 @@ impl StackTable {
         let depth = *self.depths.get(self.place(id)?)?;
         let total_depth = (n_frames_max > 1).then_some(depth);
         (depth > 0).then_some(Stack { table: self, next: id, remaining: n_frames_max, total_depth })
+    }
+
+    /// How many nodes are of kinds of later versions. They are passed over.
+    pub fn n_unknown(&self) -> u64 {
+        self.n_unknown
+    }
+
+    /// What is not certain of the stack `id`, beyond all limits.
+    pub fn doubts(&self, id: StackId) -> RawDoubts {
+        let (mut doubts, mut inner, mut next) = (RawDoubts::default(), None, id);
+        // Circles were ended when the frames were counted, or are still to be.
+        for _ in 0..self.nodes.len() {
+            let Some(node) = self.node(next) else { break };
+            next = node.parent;
+            match node.kind {
+                FrameKind::Other => continue,
+                FrameKind::Incomplete => {
+                    doubts.end = Some((EndReason::of_number(node.pc), inner));
+                    break;
+                }
+                FrameKind::Guessed if doubts.guessed_beyond.is_none() => doubts.guessed_beyond = inner,
+                _ => {}
+            }
+            inner = (node.kind != FrameKind::Cut).then_some(StackFrame::of(node));
+        }
+        doubts
     }
 
     fn place(&self, id: StackId) -> Option<usize> {
@@ -296,75 +347,4 @@ impl StackTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(nodes: &[(u32, FrameKind, u64)]) -> (StackTable, u64) {
-        let mut bytes = Vec::new();
-        for &(parent, kind, pc) in nodes {
-            let node = StackNode { parent: StackId(parent), epoch: Epoch(0), kind, pc };
-            bytes.extend(node.encode().iter().flat_map(|word| word.to_le_bytes()));
-        }
-        let mut table = StackTable::default();
-        assert_eq!(table.add_segment(0, &bytes), Some(0));
-        let broken = table.finish(false);
-        (table, broken)
-    }
-
-    fn pcs(table: &StackTable, id: u32, n_frames_max: u32) -> Vec<u64> {
-        table
-            .stack(StackId(id), n_frames_max)
-            .map(|stack| stack.map(|frame| frame.pc).collect())
-            .unwrap_or_default()
-    }
-
-    #[test]
-    fn stacks_are_cut_to_nframe_and_know_their_depth() {
-        use FrameKind::{Cut, Return};
-        let nodes = [(0, Cut, 40), (4, Return, 11), (5, Return, 12), (6, Return, 13)];
-        let (table, broken) = table(&nodes);
-        assert_eq!(broken, 0);
-        assert_eq!(pcs(&table, 7, 2), [13, 12]);
-        assert_eq!(pcs(&table, 5, 2), [11]);
-        let total_depth = |n| table.stack(StackId(7), n).and_then(|stack| stack.total_depth());
-        assert_eq!((total_depth(2), total_depth(1)), (Some(43), None));
-        assert!(table.stack(StackId::NONE, 2).is_none());
-        assert!(table.stack(StackId(8), 2).is_none());
-    }
-
-    #[test]
-    fn circles_and_dangling_parents_end_the_stack() {
-        let kind = FrameKind::Return;
-        let (table, broken) =
-            table(&[(5, kind, 1), (6, kind, 2), (4, kind, 3), (999_999, kind, 4), (6, kind, 5)]);
-        assert_eq!(broken, 2);
-        for id in 4..9 {
-            let stack = table.stack(StackId(id), 100);
-            let depth = stack.as_ref().and_then(|stack| stack.total_depth()).unwrap_or(0);
-            assert_eq!(stack.map(|stack| stack.count() as u32), Some(depth), "stack {id}");
-        }
-    }
-
-    #[test]
-    fn a_table_grows_in_place_and_waits_for_callers() {
-        let node = |parent, pc| {
-            let node = StackNode { parent, epoch: Epoch(1), kind: FrameKind::Return, pc };
-            node.encode().iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>()
-        };
-        let mut table = StackTable::default();
-        let (outer, inner) = (StackId::new(1, FIRST_SLOT + 1), StackId::new(0, FIRST_SLOT));
-        let first = table.begin_segment(0, 4).expect("it is new");
-        assert_eq!(table.set_nodes(first, 0, &node(outer, 7)), NodesRead::default());
-        let measured = table.measure(first, table.end(), true);
-        assert_eq!(measured, Measured { n_broken: 0, unresolved: vec![first] });
-        assert!(table.stack(inner, 9).is_none());
-        // The caller comes, in a segment of its own, behind a node that is not written yet.
-        let second = table.begin_segment(1, 4).expect("it is new");
-        let bytes = [vec![0; NODE_BYTES], node(StackId::NONE, 8)].concat();
-        assert_eq!(table.set_nodes(second, 0, &bytes).unfinished, [0]);
-        table.measure(second, table.end(), true);
-        assert_eq!(table.measure_all(&measured.unresolved, false), Measured::default());
-        assert_eq!((pcs(&table, inner.0, 9), table.n_nodes()), (vec![7, 8], 2));
-        assert_eq!((table.begin_segment(1, 4), table.begin_segment(SEGMENTS_MAX, 4)), (None, None));
-    }
-}
+mod tests;

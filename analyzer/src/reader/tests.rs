@@ -82,7 +82,7 @@ fn what_is_not_a_recording_has_one_clear_error() {
     assert!(said(file_of(b"#!/bin/sh\necho hello\n").path()).contains("not a tm recording"));
     assert!(said(Path::new("/dev/null")).contains("not a regular file"));
     let mut newer = example().build();
-    newer[8] = 3;
+    newer[8] = 4;
     assert!(said(file_of(&newer).path()).contains("use a newer tmtool"));
 }
 

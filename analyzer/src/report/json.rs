@@ -104,6 +104,14 @@ pub(super) struct StatisticObject<'a> {
     /// Of groups by label.
     tag: Option<&'a str>,
     traceback: Vec<FrameObject<'a>>,
+    doubts: Vec<DoubtObject<'a>>,
+}
+
+/// What is not certain of a stack.
+#[derive(Serialize)]
+struct DoubtObject<'a> {
+    kind: &'static str,
+    module: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -123,6 +131,8 @@ pub(super) struct FrameObject<'a> {
     lineno: u32,
     function: Option<&'a str>,
     module: Option<&'a str>,
+    /// It may not have been there.
+    guessed: bool,
 }
 
 /// A group, and its share of `whole` bytes.
@@ -135,6 +145,7 @@ pub(super) fn statistic(stat: &Statistic, whole: u64) -> StatisticObject<'_> {
         share: ratio(stat.size, whole),
         tag: stat.tag.as_deref(),
         traceback: frames(&stat.traceback),
+        doubts: doubts(&stat.traceback),
     }
 }
 
@@ -149,6 +160,11 @@ fn statistic_diff(diff: &StatisticDiff) -> StatisticDiffObject<'_> {
     }
 }
 
+fn doubts(traceback: &Traceback) -> Vec<DoubtObject<'_>> {
+    let objects = traceback.doubts().iter();
+    objects.map(|doubt| DoubtObject { kind: doubt.kind.name(), module: doubt.module.as_deref() }).collect()
+}
+
 /// The frames of `traceback`.
 pub(super) fn frames(traceback: &Traceback) -> Vec<FrameObject<'_>> {
     let frames = traceback.frames().iter();
@@ -157,6 +173,7 @@ pub(super) fn frames(traceback: &Traceback) -> Vec<FrameObject<'_>> {
         lineno: frame.lineno,
         function: frame.function.as_deref(),
         module: frame.module.as_deref(),
+        guessed: frame.is_guessed,
     });
     object.collect()
 }
@@ -207,12 +224,13 @@ mod tests {
                 "statistics": [{
                     "size": 64_000, "count": 1_000, "average": 64.0, "share": null, "tag": null,
                     "traceback": [
-                        {"filename": "src/main.c", "lineno": 9, "function": "main", "module": null},
+                        {"filename": "src/main.c", "lineno": 9, "function": "main", "module": null, "guessed": false},
                         {
                             "filename": "/home/user/quite/long/path/of/a/project/src/node.cpp", "lineno": 1234,
-                            "function": "Node::make(int)", "module": null
+                            "function": "Node::make(int)", "module": null, "guessed": false
                         },
                     ],
+                    "doubts": [],
                 }],
             })
         );

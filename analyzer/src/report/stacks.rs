@@ -4,7 +4,7 @@ use super::human::{printable, source_line};
 use super::label;
 use super::style::Style;
 use crate::model::function_name::without_parameters;
-use crate::model::{Frame, LineSource, Traceback};
+use crate::model::{DoubtKind, Frame, LineSource, Traceback};
 
 /// A frame that follows itself is printed this often, as in Python's own tracebacks.
 const REPEATS_SHOWN: usize = 3;
@@ -27,7 +27,10 @@ pub fn text(
     if frames.len() as u64 >= u64::from(traceback_limit) {
         text += &format!("  (at most {traceback_limit} frames were kept)\n");
     }
-    for run in frames.chunk_by(|a, b| a == b && a.function == b.function) {
+    for doubt in traceback.doubts().iter().filter(|doubt| matches!(doubt.kind, DoubtKind::Ended(_))) {
+        text += &format!("  (this is not the outermost frame: such stacks {})\n", printable(&doubt.clause()));
+    }
+    for run in frames.chunk_by(|a, b| a == b && a.function == b.function && a.is_guessed == b.is_guessed) {
         for frame in run.iter().take(REPEATS_SHOWN) {
             text += &frame_text(frame, style, source);
         }
@@ -52,7 +55,7 @@ fn frame_text(frame: &Frame, style: &Style, source: &mut dyn LineSource) -> Stri
         let fits = style.is_full || room.is_none_or(|room| function.chars().count() <= room);
         text += &format!("{IN}{}", if fits { function } else { without_parameters(&function) });
     }
-    text.push('\n');
+    text += if frame.is_guessed { " (guessed)\n" } else { "\n" };
     let line = source.line(&frame.filename, frame.lineno).unwrap_or_default();
     if !line.trim().is_empty() {
         text += &format!("    {}\n", source_line(&line));
@@ -63,7 +66,9 @@ fn frame_text(frame: &Frame, style: &Style, source: &mut dyn LineSource) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::NoLines;
+    use tm_common::stack::EndReason;
+
+    use crate::model::{Doubt, NoLines};
 
     fn frame(filename: &str, lineno: u32, function: &str) -> Frame {
         Frame { function: Some(function.into()), ..Frame::new(filename, lineno) }
@@ -76,6 +81,18 @@ mod tests {
         assert_eq!(
             text(&Traceback::new(frames, None), 16, &Style::default(), &mut source),
             "  File \"a.c\", line 7, in main\n    line 7\n  File \"libc.so.6+0x1234\", in strdup\n"
+        );
+    }
+
+    #[test]
+    fn guesses_and_ends_are_marked() {
+        let guessed = Frame { is_guessed: true, ..frame("a.c", 7, "main") };
+        let end = Doubt { kind: DoubtKind::Ended(EndReason::NoTable), module: Some("/x/liba.so".into()) };
+        let traceback = Traceback::new(vec![frame("a.c", 9, "leaf"), guessed], None).with_doubts(vec![end]);
+        assert_eq!(
+            text(&traceback, 16, &Style::default(), &mut NoLines),
+            "  (this is not the outermost frame: such stacks end in liba.so, which has no unwind table)\n  \
+             File \"a.c\", line 7, in main (guessed)\n  File \"a.c\", line 9, in leaf\n"
         );
     }
 

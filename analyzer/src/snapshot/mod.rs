@@ -2,6 +2,7 @@
 //!
 //! The one place where the reader's numbers and the model's names meet.
 
+mod doubts;
 mod namer;
 
 pub use namer::Namer;

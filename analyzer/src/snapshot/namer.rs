@@ -6,8 +6,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{Epoch, StackId, TagIndex};
 use tm_common::stack::FrameKind;
 
-use crate::model::{Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
-use crate::reader::{Module, Problem, Recording, StackFrame};
+use super::doubts::Doubts;
+use crate::model::{Doubt, DoubtKind, Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::reader::{Module, Problem, RawDoubts, Recording, StackFrame};
 use crate::replay::{Block, Processes, Site, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer, normalize};
 
@@ -32,6 +33,10 @@ pub struct Namer {
     of_anonymous: FxHashMap<u64, AddressFrames>,
     of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
+    /// Of what was named last.
+    doubts: Doubts,
+    /// Frames as guesses by the addresses of what they are of, which are kept so that they stay theirs.
+    guesses: FxHashMap<usize, [Arc<Frame>; 2]>,
 }
 
 impl Default for Namer {
@@ -61,6 +66,8 @@ impl Namer {
             of_anonymous: FxHashMap::default(),
             of_tag: FxHashMap::default(),
             unknown: Traceback::new(vec![Frame::unknown()], None),
+            doubts: Doubts::default(),
+            guesses: FxHashMap::default(),
         }
     }
 
@@ -78,7 +85,9 @@ impl Namer {
             traceback: self.of(recording, block.stack),
             tag: self.tag(recording, recording.origins.tag(block.origin)),
         };
-        Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording))
+        let snapshot = Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording));
+        self.note_doubts(snapshot.traces.iter().map(|trace| (&trace.traceback, trace.size)));
+        snapshot
     }
 
     /// `sums` with their tracebacks, without an origin.
@@ -91,8 +100,13 @@ impl Namer {
             size: sum.size,
             count: sum.count,
         };
-        let stacks = sums.into_iter().map(statistic).collect();
+        let stacks: Vec<Statistic> = sums.into_iter().map(statistic).collect();
+        self.note_doubts(stacks.iter().map(|stack| (&stack.traceback, stack.size)));
         Tally { stacks, traceback_limit: self.limit(recording), origin: None }
+    }
+
+    fn note_doubts<'a>(&mut self, stacks: impl Iterator<Item = (&'a Traceback, u64)>) {
+        self.doubts = std::mem::take(&mut self.doubts).or_larger(Doubts::of(stacks));
     }
 
     /// The frames of one stack.
@@ -141,7 +155,7 @@ impl Namer {
                 other => notes.push(other.to_string()),
             }
         }
-        let symbol_problems = self.symbolizer.problems();
+        let symbol_problems = self.doubts.notes().into_iter().chain(self.symbolizer.problems());
         Origin {
             recording: recording.file.path().display().to_string(),
             program: described.and_then(|process| process.executable.clone()).unwrap_or_default(),
@@ -219,15 +233,28 @@ impl Namer {
         let total_depth = stack.total_depth();
         let (mut frames, mut n_physical) = (Vec::new(), 0);
         for frame in stack {
-            frames.extend_from_slice(&self.frames_at(recording, frame));
+            let named = self.frames_at(recording, frame);
+            match frame.kind {
+                FrameKind::Guessed => frames.extend(named.iter().map(|frame| self.guess(frame))),
+                _ => frames.extend_from_slice(&named),
+            }
             n_physical += 1;
         }
         let n_inlined = (frames.len() - n_physical) as u32;
         frames.reverse();
         let total_depth = total_depth.map(|depth| depth.saturating_add(n_inlined));
-        let traceback = Traceback::from_oldest_first(frames, total_depth);
+        let doubts = doubts_of(recording, recording.stacks.doubts(id));
+        let traceback = Traceback::from_oldest_first(frames, total_depth).with_doubts(doubts);
         self.of_stack.insert(id, traceback.clone());
         traceback
+    }
+
+    /// `frame` as a guess; the same for all stacks.
+    fn guess(&mut self, frame: &Arc<Frame>) -> Arc<Frame> {
+        let made = || Arc::new(Frame { is_guessed: true, ..Frame::clone(frame) });
+        let [_, guess] =
+            self.guesses.entry(Arc::as_ptr(frame).addr()).or_insert_with(|| [frame.clone(), made()]);
+        guess.clone()
     }
 
     /// The frames of one address of a stack.
@@ -246,6 +273,21 @@ impl Namer {
         self.of_address.insert(key, frames.clone());
         frames
     }
+}
+
+/// `raw` with the files that the frames belong to.
+fn doubts_of(recording: &Recording, raw: RawDoubts) -> Vec<Doubt> {
+    let module = |frame: StackFrame| {
+        let (_, probe) = probe(&frame);
+        recording.module_at(frame.epoch, probe).map(|module| Arc::from(module.path.as_str()))
+    };
+    let guessed = raw.guessed_beyond.map(|frame| match recording.header.unwind {
+        0 => Doubt { kind: DoubtKind::Guessed, module: module(frame) },
+        _ => Doubt { kind: DoubtKind::FramePointers, module: None },
+    });
+    let end =
+        raw.end.map(|(reason, last)| Doubt { kind: DoubtKind::Ended(reason), module: last.and_then(module) });
+    guessed.into_iter().chain(end).collect()
 }
 
 /// Which processes of several are shown.

@@ -185,6 +185,7 @@ impl Module {
             lineno,
             function: function.map(|function| names.share(&function)),
             module: Some(Arc::clone(&self.path)),
+            is_guessed: false,
         }
     }
 }

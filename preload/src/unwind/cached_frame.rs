@@ -9,19 +9,19 @@ use super::step::{State, Step};
 /// What is known of a frame and its step, in a word.
 ///
 /// ```text
-///  bit 0      2           3           4              32
+///  bit 0      3           4           5              32
 ///      | kind | needs_fp  | barrier   | end of words |
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks(u32);
 
 impl Marks {
-    const KIND: u32 = 0b11;
+    const KIND: u32 = 0b111;
     /// A step from the frame outward uses the frame pointer that the frame has.
-    pub const NEEDS_FP: u32 = 1 << 2;
+    pub const NEEDS_FP: u32 = 1 << 3;
     /// Its step has to be taken again at each event.
-    pub const BARRIER: u32 = 1 << 3;
-    const WORDS_SHIFT: u32 = 4;
+    pub const BARRIER: u32 = 1 << 4;
+    const WORDS_SHIFT: u32 = 5;
 
     /// Those of a frame that `step` leaves, without words.
     #[inline(always)]

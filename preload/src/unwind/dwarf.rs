@@ -84,3 +84,4 @@ pub const DW_EH_PE_sdata8: u8 = 0x0c;
 pub const DW_EH_PE_pcrel: u8 = 0x10;
 pub const DW_EH_PE_datarel: u8 = 0x30;
 pub const DW_EH_PE_indirect: u8 = 0x80;
+pub const DW_EH_PE_omit: u8 = 0xff;

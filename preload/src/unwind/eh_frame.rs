@@ -1,4 +1,5 @@
-//! Finds the unwind table entry (FDE) of an address: `.eh_frame_hdr`'s sorted table, then the entry and its CIE.
+//! Finds the unwind table entry (FDE) of an address: by `.eh_frame_hdr`'s sorted table, or where that has none one entry
+//! after the other; then the entry and its CIE.
 //!
 //! LSB Core, "Exception Frames". Nothing is evaluated here; see [`super::cfi`].
 
@@ -30,27 +31,51 @@ pub struct Entry {
     pub pointer_encoding: u8,
 }
 
+impl Entry {
+    fn covers(&self, address: usize) -> bool {
+        address.wrapping_sub(self.start) < self.len
+    }
+}
+
 /// The entry that covers `address`, by the `.eh_frame_hdr` at `header`, around which `tables` can be read.
 #[inline(never)]
 pub fn find(tables: Range<usize>, header: usize, address: usize) -> Option<Entry> {
     // SAFETY: the module's segments are mapped while a frame of it is on the stack.
     let mut all = unsafe { Bytes::new(tables) };
     all.seek(header)?;
-    let at = search(all, header, address)?;
-    all.seek(at)?;
-    let entry = parse_entry(all)?;
-    (address.wrapping_sub(entry.start) < entry.len).then_some(entry)
-}
-
-/// The address of the last entry that starts at or before `address`, by binary search.
-fn search(mut table: Bytes, header: usize, address: usize) -> Option<usize> {
+    let mut table = all;
     let [version, frame_encoding, count_encoding, table_encoding] = table.value::<u32>()?.to_le_bytes();
-    let sorted = dw::DW_EH_PE_datarel | dw::DW_EH_PE_sdata4;
-    if version != 1 || table_encoding != sorted {
+    if version != 1 {
         return None;
     }
-    table.pointer(frame_encoding, header)?;
+    let first_entry = table.pointer(frame_encoding, header)?;
+    let sorted = dw::DW_EH_PE_datarel | dw::DW_EH_PE_sdata4;
+    if count_encoding == dw::DW_EH_PE_omit || table_encoding != sorted {
+        all.seek(first_entry)?;
+        return scan(all, address);
+    }
     let n_entries = table.pointer(count_encoding, header)?;
+    all.seek(search(table, n_entries, header, address)?)?;
+    parse_entry(all).filter(|entry| entry.covers(address))
+}
+
+/// The entry that covers `address`, of those from the cursor on, up to the one of length 0 that ends `.eh_frame`.
+fn scan(mut all: Bytes, address: usize) -> Option<Entry> {
+    loop {
+        let mut rest = all;
+        let mut body = parse_length(&mut rest)?;
+        // Of a CIE, 0 stands where an FDE has the distance to its CIE.
+        if body.value::<u32>()? != 0
+            && let Some(entry) = parse_entry(all).filter(|entry| entry.covers(address))
+        {
+            return Some(entry);
+        }
+        all = rest;
+    }
+}
+
+/// The address of the last entry that starts at or before `address`, by binary search in the pairs at the cursor.
+fn search(table: Bytes, n_entries: usize, header: usize, address: usize) -> Option<usize> {
     let first = table.position();
     let pair = |index: usize| {
         let mut table = table;

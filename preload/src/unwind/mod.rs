@@ -4,8 +4,8 @@
 //! the stack pointer and the frame pointer, which is all that ordinary code needs; the rare frame that needs other
 //! registers sends the walk through [`reference`], which tracks all of them and caches nothing.
 //!
-//! Contract of [`walk`]: no allocation, lock, system call or panic; memory is read only inside the stack's mapping.
-//! Finding a rule or a mapping is `#[cold]`.
+//! Contract of [`walk`]: no allocation, lock, system call or panic; memory is read only inside the mappings of the stacks
+//! that the frames are on. Finding a rule or a mapping is `#[cold]`, and so is going over to another stack.
 
 pub mod bytes;
 pub mod cached_frame;
@@ -21,13 +21,14 @@ pub mod rule_table;
 pub mod stack_cache;
 pub mod stack_memory;
 pub mod step;
+pub mod turns;
 pub mod walk;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 pub mod arch;
 
-use tm_common::stack::FrameKind;
+use tm_common::stack::{EndReason, FrameKind};
 
 /// Where the hook was called: the caller's state right after the call returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +49,10 @@ pub struct Frame(u64);
 impl Frame {
     const KIND_SHIFT: u32 = 60;
     /// The kinds by their numbers.
-    pub const KINDS: [FrameKind; 4] =
-        [FrameKind::Return, FrameKind::Interrupted, FrameKind::Guessed, FrameKind::Cut];
+    pub const KINDS: [FrameKind; 8] = {
+        use FrameKind::{Cut, Guessed, Incomplete, Interrupted, Other, Return};
+        [Return, Interrupted, Guessed, Cut, Incomplete, Other, Other, Other]
+    };
 
     /// A frame at `pc`, an address below 2^60.
     #[inline]
@@ -63,10 +66,16 @@ impl Frame {
         self.0 & ((1 << Self::KIND_SHIFT) - 1)
     }
 
+    /// Not a frame, but that and why the stack could not be followed further.
+    #[inline]
+    pub fn incomplete(reason: EndReason) -> Frame {
+        Frame::new(reason as usize, FrameKind::Incomplete)
+    }
+
     /// How it is to be taken.
     #[inline]
     pub fn kind(self) -> FrameKind {
-        Self::KINDS[(self.0 >> Self::KIND_SHIFT) as usize & 3]
+        Self::KINDS[(self.0 >> Self::KIND_SHIFT) as usize & 7]
     }
 }
 

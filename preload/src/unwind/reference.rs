@@ -3,12 +3,13 @@
 //! It serves frames that the fast walk cannot (hand-written assembly whose CFA hangs on another register), and checks
 //! it under `TM_SELF_CHECK`. It starts in this library's own frames, where all registers can be seen.
 
-use tm_common::stack::FrameKind;
+use tm_common::stack::{EndReason, FrameKind};
 
 use super::cfi::{Cfa, N_TRACKED, RegisterRule, Row, column};
 use super::expression::Context;
 use super::stack_memory::{Readable, StackMemory};
-use super::step::frame_pointer_step;
+use super::step::{ends_by_frame_pointer, frame_pointer_step, stack_of_caller, word};
+use super::turns::Turns;
 use super::walk::{N_FRAMES_WALKED_MAX, Unwinder};
 use super::{Caller, Frame, Frames, arch};
 use crate::recording::Recording;
@@ -27,6 +28,7 @@ struct Registers {
 struct View<'a> {
     registers: &'a Registers,
     stack: Readable,
+    memory: &'a StackMemory,
 }
 
 impl Context for View<'_> {
@@ -35,7 +37,7 @@ impl Context for View<'_> {
     }
 
     fn memory(&self, address: usize) -> Option<usize> {
-        self.stack.word(address)
+        word(address, self.stack, self.memory)
     }
 }
 
@@ -56,9 +58,10 @@ pub fn walk(
     let stack_pointer = column(u64::from(arch::STACK_POINTER)).unwrap_or(0);
     // What `capture` returns to, or on aarch64 what stands in x30 then.
     registers.pc = registers.values[arch::CAPTURED_PC];
-    let mut inside = true;
-    let mut n_own = 0;
-    while registers.pc != 0 && n_own < OWN_FRAMES_MAX && frames.depth() < N_FRAMES_WALKED_MAX {
+    let (mut inside, mut n_own, mut turns) = (true, 0, Turns::default());
+    let Some(mut stack) = memory.around(registers.values[stack_pointer]) else { return };
+    let mut end = Err(EndReason::Endless);
+    while n_own < OWN_FRAMES_MAX && frames.depth() < N_FRAMES_WALKED_MAX {
         if inside
             && registers.values[stack_pointer] == caller.sp
             && arch::strip(registers.pc) == arch::strip(caller.pc)
@@ -70,38 +73,60 @@ pub fn walk(
         } else {
             frames.push(Frame::new(arch::strip(registers.pc), registers.kind));
         }
-        let Some(stack) = memory.around(registers.values[stack_pointer]) else { break };
-        let Some(next) = step(unwinder, recording, &registers, stack) else { break };
-        // A signal frame may lead to another stack; everywhere else the stack pointer moves outward.
-        let outward = next.values[stack_pointer] > registers.values[stack_pointer];
-        if !outward && next.kind != FrameKind::Interrupted {
+        let (next, above) = match step(unwinder, recording, &registers, memory, stack) {
+            Ok(Some(next)) => next,
+            other => {
+                end = other.map(|_| ());
+                break;
+            }
+        };
+        let (sp, next_sp) = (registers.values[stack_pointer], next.values[stack_pointer]);
+        if turns.is_circle(sp, (next.pc, next_sp)) {
             break;
         }
-        registers = next;
+        (registers, stack) = (next, above);
     }
     if inside {
         frames.push(Frame::new(arch::strip(caller.pc), FrameKind::Return));
+        end = Err(EndReason::Unreadable);
+    }
+    if let Err(reason) = end {
+        frames.push(Frame::incomplete(reason));
     }
 }
 
-/// The caller's registers; `None` at the outermost frame.
+/// The caller's registers and its stack; `None` at the outermost frame.
+type Step = Result<Option<(Registers, Readable)>, EndReason>;
+
 fn step(
     unwinder: &Unwinder,
     recording: &Recording,
     registers: &Registers,
+    memory: &mut StackMemory,
     stack: Readable,
-) -> Option<Registers> {
+) -> Step {
     let pc = arch::strip(registers.pc);
     let address = if registers.kind == FrameKind::Interrupted { pc } else { pc - 1 };
     match unwinder.row(recording, pc, address) {
-        Some(row) if row.return_address() == RegisterRule::Undefined => None,
-        Some(row) => apply(&row, registers, stack),
-        None => guess(registers, stack),
+        Ok(row) if row.return_address() == RegisterRule::Undefined => Ok(None),
+        Ok(row) => match apply(&row, registers, memory, stack) {
+            Some((next, _)) if next.pc == 0 && next.kind == FrameKind::Interrupted => {
+                Err(EndReason::NoModule)
+            }
+            Some(next) => Ok(Some(next).filter(|(next, _)| next.pc != 0)),
+            None => Err(EndReason::Unreadable),
+        },
+        Err(reason) => guess(registers, stack, reason),
     }
 }
 
-fn apply(row: &Row, registers: &Registers, stack: Readable) -> Option<Registers> {
-    let view = View { registers, stack };
+fn apply(
+    row: &Row,
+    registers: &Registers,
+    memory: &mut StackMemory,
+    stack: Readable,
+) -> Option<(Registers, Readable)> {
+    let view = View { registers, stack, memory };
     let cfa = match row.cfa {
         Cfa::Register { register, offset } => {
             view.register(u64::from(register))?.wrapping_add_signed(offset as isize)
@@ -123,7 +148,18 @@ fn apply(row: &Row, registers: &Registers, stack: Readable) -> Option<Registers>
         (false, FrameKind::Guessed) => FrameKind::Guessed,
         (false, _) => FrameKind::Return,
     };
-    Some(next)
+    let (sp, next_sp) = (*registers.values.get(stack_pointer)?, *next.values.get(stack_pointer)?);
+    let above = match row.return_address() {
+        _ if row.is_signal_frame => memory.around(next_sp)?,
+        RegisterRule::AtCfa(offset) => {
+            let by_stack_pointer = matches!(row.cfa, Cfa::Register { register: arch::STACK_POINTER, .. });
+            let ra_at = cfa.wrapping_add_signed(offset as isize);
+            stack_of_caller(sp, (cfa, ra_at), by_stack_pointer, memory, stack)?
+        }
+        // The return address is in a register: the frame's own stack is that of its caller.
+        _ => stack,
+    };
+    Some((next, above))
 }
 
 fn value_of(rule: RegisterRule, place: usize, cfa: usize, view: &View<'_>) -> Option<usize> {
@@ -138,14 +174,16 @@ fn value_of(rule: RegisterRule, place: usize, cfa: usize, view: &View<'_>) -> Op
     }
 }
 
-fn guess(registers: &Registers, stack: Readable) -> Option<Registers> {
-    let (sp_at, fp_at) = (column(u64::from(arch::STACK_POINTER))?, column(u64::from(arch::FRAME_POINTER))?);
-    let (sp, fp) = (*registers.values.get(sp_at)?, *registers.values.get(fp_at)?);
-    let (fp, pc, sp) = frame_pointer_step(sp, fp, stack)?;
-    let mut next = *registers;
-    *next.values.get_mut(sp_at)? = sp;
-    *next.values.get_mut(fp_at)? = fp;
-    next.pc = pc;
-    next.kind = FrameKind::Guessed;
-    Some(next)
+/// `reason` is why there is no row.
+fn guess(registers: &Registers, stack: Readable, reason: EndReason) -> Step {
+    let place = |register: u16| column(u64::from(register)).unwrap_or(0);
+    let (sp_at, fp_at) = (place(arch::STACK_POINTER), place(arch::FRAME_POINTER));
+    let value = |at: usize| registers.values.get(at).copied().unwrap_or(0);
+    let Some((fp, pc, sp)) = frame_pointer_step(value(sp_at), value(fp_at), stack) else {
+        return if ends_by_frame_pointer(registers.kind, value(fp_at)) { Ok(None) } else { Err(reason) };
+    };
+    let mut next = Registers { pc, kind: FrameKind::Guessed, ..*registers };
+    next.values.get_mut(sp_at).into_iter().for_each(|value| *value = sp);
+    next.values.get_mut(fp_at).into_iter().for_each(|value| *value = fp);
+    Ok((pc != 0).then_some((next, stack)))
 }

@@ -1,5 +1,7 @@
 //! An unwind rule: how to get from one frame to its caller, in 8 bytes.
 
+use tm_common::stack::EndReason;
+
 use super::arch;
 use super::cfi::{Cfa, RegisterRule, Row};
 
@@ -46,6 +48,17 @@ impl Rule {
     /// A rule that is all kind.
     pub const fn of_kind(kind: Kind) -> Rule {
         Rule::new(kind, -1, Self::FP_SAME, 0)
+    }
+
+    /// The rule of code without unwind table. Where the guess leads nowhere, the stack ends for `reason`.
+    pub const fn guess(reason: EndReason) -> Rule {
+        Rule::new(Kind::Guess, -1, Self::FP_SAME, reason as i32)
+    }
+
+    /// What [`Rule::guess`] was given.
+    #[inline]
+    pub fn reason(self) -> EndReason {
+        EndReason::of_number(self.cfa_offset() as u64)
     }
 
     /// As a word; never 0.
@@ -152,5 +165,7 @@ mod tests {
                 assert_eq!(rule.cfa_offset(), cfa_offset as isize);
             }
         }
+        let guess = Rule::of_word(Rule::guess(EndReason::NoModule).word());
+        assert_eq!((guess.kind(), guess.reason()), (Kind::Guess, EndReason::NoModule));
     }
 }

@@ -179,12 +179,22 @@ impl StackCache {
     fn make_room(&mut self, cursor: &mut Cursor) -> Result<(), NotCached> {
         // SAFETY: in or right behind the same room.
         let n_walked = unsafe { cursor.next.offset_from_unsigned(self.walked) };
-        if !self.grow(n_walked) {
+        if self.is_circle(n_walked) || !self.grow(n_walked) {
             return Err(NotCached);
         }
         cursor.next = self.walked.wrapping_add(n_walked);
         cursor.limit = self.walked.wrapping_add(self.capacity - self.len);
         Ok(())
+    }
+
+    /// Whether the frame that was walked last has been walked before: damaged frames lead in a circle.
+    #[cold]
+    fn is_circle(&self, n_walked: usize) -> bool {
+        // SAFETY: so many were pushed.
+        let walked = unsafe { core::slice::from_raw_parts(self.walked, n_walked) };
+        let place = |frame: &Walked| (frame.pc, frame.sp);
+        let Some((last, before)) = walked.split_last() else { return false };
+        before.iter().any(|frame| place(frame) == place(last))
     }
 
     #[cold]

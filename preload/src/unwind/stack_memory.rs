@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::sys::process::InitialStack;
-use crate::sys::{maps, syscall};
+use crate::sys::{maps, syscall, tls};
 
 /// How many stacks a thread may switch between without its mappings being asked for again: its own, a signal stack
 /// and a few fibers.
@@ -32,6 +32,25 @@ impl StackMemory {
     pub fn around(&mut self, sp: usize) -> Option<Readable> {
         let [latest, ..] = self.ranges;
         if latest.holds_byte(sp) { Some(latest) } else { self.look_up(sp) }
+    }
+
+    /// The mapping of another stack, which the word at `at` is in. The stack may have gone since it was looked up, and
+    /// where a damaged frame points to may be anything: so the kernel is asked, unless that cannot be.
+    #[cold]
+    pub fn other_stack(&mut self, at: usize) -> Option<Readable> {
+        self.is_readable_now(at).then(|| self.around(at)).flatten()
+    }
+
+    /// The word at `at`, wherever that is.
+    #[cold]
+    pub fn word_elsewhere(&self, at: usize) -> Option<usize> {
+        // SAFETY: the kernel has just read it, or it is in a stack that stays.
+        self.is_readable_now(at).then(|| unsafe { (at as *const usize).read() })
+    }
+
+    fn is_readable_now(&self, at: usize) -> bool {
+        let stays = || self.ranges.iter().any(|range| range.stays_at(at));
+        at.is_multiple_of(8) && (stays() || syscall::is_readable(at))
     }
 
     #[inline(never)]
@@ -97,6 +116,13 @@ impl Readable {
     #[inline]
     pub fn is_initial(&self) -> bool {
         self.holds_byte(InitialStack::address())
+    }
+
+    /// Whether the word at `address` is in the stack that the calling thread was started on: it stays as long as the thread.
+    /// The C library keeps a thread's variables at the upper end of its stack.
+    fn stays_at(&self, address: usize) -> bool {
+        let variables = tls::current().as_ptr() as usize;
+        self.holds(address) && (self.is_initial() || self.holds_byte(variables) && address < variables)
     }
 
     /// Whether the mapping reaches up to `address`.

@@ -1,6 +1,6 @@
 //! One step outward: from a frame to its caller, by the rule of the frame's code.
 
-use tm_common::stack::FrameKind;
+use tm_common::stack::{EndReason, FrameKind};
 
 use super::rule::{Kind, Rule};
 use super::stack_memory::{Readable, StackMemory};
@@ -16,7 +16,7 @@ pub struct State {
     pub sp: usize,
     /// The frame pointer register then.
     pub fp: usize,
-    /// How the frame was found.
+    /// How the frame was found. [`FrameKind::Incomplete`] is none: there the walk has failed, and `pc` says why.
     pub kind: FrameKind,
 }
 
@@ -25,6 +25,18 @@ impl State {
     #[inline]
     pub fn of(caller: Caller) -> State {
         State { pc: caller.pc, sp: caller.sp, fp: caller.fp, kind: FrameKind::Return }
+    }
+
+    /// What stands outward of a frame at `sp` whose caller is not found.
+    #[inline]
+    pub fn incomplete(reason: EndReason, sp: usize) -> State {
+        State { pc: reason as usize, sp, fp: 0, kind: FrameKind::Incomplete }
+    }
+
+    /// Whether there is no frame, and nothing further out is known.
+    #[inline(always)]
+    pub fn is_incomplete(&self) -> bool {
+        matches!(self.kind, FrameKind::Incomplete)
     }
 }
 
@@ -44,12 +56,12 @@ pub struct Step {
 
 impl Step {
     /// One that depends on nothing.
-    const NONE: Step = Step { ra_at: 0, fp_at: 0, uses_fp: false, barrier: false };
+    pub const NONE: Step = Step { ra_at: 0, fp_at: 0, uses_fp: false, barrier: false };
     /// One that has to be taken again.
     const BARRIER: Step = Step { barrier: true, ..Step::NONE };
 }
 
-/// A step, and the caller's state; `None` at the outermost frame.
+/// A step, and the caller's state; `None` at the outermost frame, and [`State::incomplete`] where the caller is not found.
 type Taken = (Step, Option<State>);
 
 /// The rule needs registers that the fast walk does not track, or the stack is too deep for the cache, or its memory is
@@ -106,7 +118,7 @@ fn inherited(kind: FrameKind) -> FrameKind {
 }
 
 /// The step of any frame: all kinds of rules, and what is wrong with the ordinary ones. Also where its caller is: in
-/// `stack` but for signal frames.
+/// `stack`, but for signal frames and those that were called on another stack.
 #[inline(never)]
 pub fn odd(
     rule: Rule,
@@ -118,47 +130,88 @@ pub fn odd(
         return Ok((step, Some(State { kind: inherited(state.kind), ..next }), stack));
     }
     let cfa = |base: usize| base.wrapping_add_signed(rule.cfa_offset());
-    let (step, next) = match rule.kind() {
+    let unreadable = Some(State::incomplete(EndReason::Unreadable, state.sp));
+    Ok(match rule.kind() {
         Kind::Complex => return Err(NotCached),
-        Kind::End => (Step::NONE, None),
-        Kind::Guess => guess(&state, stack),
+        Kind::End => (Step::NONE, None, stack),
+        Kind::Guess => {
+            let (step, next) = guess(rule, &state, stack);
+            (step, next, stack)
+        }
         Kind::Signal => {
-            let next = interrupted(&state, stack).filter(|next| next.pc != 0);
-            let above = next.and_then(|next| memory.around(next.sp));
-            return Ok((Step::BARRIER, next.filter(|_| above.is_some()), above.unwrap_or(stack)));
+            let next = interrupted(&state, stack);
+            match next.and_then(|next| memory.around(next.sp)) {
+                Some(above) => (Step::BARRIER, next, above),
+                None => (Step::BARRIER, unreadable, stack),
+            }
         }
         // The caller's stack pointer was saved at what is the CFA elsewhere.
-        Kind::Dereference => match stack.word(cfa(state.fp)) {
-            Some(cfa) => (Step::BARRIER, general(rule, cfa, state.fp, &state, stack).1),
-            None => (Step::BARRIER, None),
+        Kind::Dereference => match word(cfa(state.fp), stack, memory) {
+            Some(cfa) => {
+                let (_, next, above) = general(rule, cfa, state.fp, &state, memory, stack);
+                (Step::BARRIER, next, above)
+            }
+            None => (Step::BARRIER, unreadable, stack),
         },
-        Kind::FromStackPointer => general(rule, cfa(state.sp), cfa(state.sp), &state, stack),
+        Kind::FromStackPointer => general(rule, cfa(state.sp), cfa(state.sp), &state, memory, stack),
         Kind::FromFramePointer => {
-            let (step, next) = general(rule, cfa(state.fp), cfa(state.fp), &state, stack);
-            (Step { uses_fp: true, ..step }, next)
+            let (step, next, above) = general(rule, cfa(state.fp), cfa(state.fp), &state, memory, stack);
+            (Step { uses_fp: true, ..step }, next, above)
         }
-    };
-    Ok((step, next, stack))
+    })
 }
 
-/// A step to `cfa` that may read anywhere in the stack. A barrier unless it ends the stack with a return address of 0,
-/// which it does as long as that is there.
-fn general(rule: Rule, cfa: usize, fp_base: usize, state: &State, stack: Readable) -> Taken {
+/// The stack that a caller is on whose stack pointer is `cfa` and whose return address stands at `ra_at`: that of its
+/// callee at `sp`, or where its unwind table says so another, in whatever direction. Then no stack pointer is what the
+/// CFA was found by.
+pub fn stack_of_caller(
+    sp: usize,
+    (cfa, ra_at): (usize, usize),
+    by_stack_pointer: bool,
+    memory: &mut StackMemory,
+    stack: Readable,
+) -> Option<Readable> {
+    match cfa > sp {
+        true if stack.holds(ra_at) => Some(stack),
+        false if by_stack_pointer => None,
+        _ => memory.other_stack(ra_at),
+    }
+}
+
+/// The word at `at`, in `stack` or elsewhere.
+pub fn word(at: usize, stack: Readable, memory: &StackMemory) -> Option<usize> {
+    stack.word(at).or_else(|| memory.word_elsewhere(at))
+}
+
+/// A step to `cfa` that may read anywhere. A barrier unless it ends the stack with a return address of 0, which it does as
+/// long as that is there.
+fn general(
+    rule: Rule,
+    cfa: usize,
+    fp_base: usize,
+    state: &State,
+    memory: &mut StackMemory,
+    stack: Readable,
+) -> (Step, Option<State>, Readable) {
     let slot = |base: usize, slot: i16| base.wrapping_add_signed(isize::from(slot) * 8);
     let ra_at = slot(cfa, rule.ra_slot().into());
-    let Some(pc) = stack.word(ra_at) else { return (Step::BARRIER, None) };
+    let by_stack_pointer = rule.kind() == Kind::FromStackPointer;
+    let unreadable = (Step::BARRIER, Some(State::incomplete(EndReason::Unreadable, state.sp)), stack);
+    let Some(above) = stack_of_caller(state.sp, (cfa, ra_at), by_stack_pointer, memory, stack) else {
+        return unreadable;
+    };
     let (fp, fp_at) = match rule.fp_slot() {
         Rule::FP_SAME => (Some(state.fp), 0),
         fp_slot => {
             let fp_at = slot(fp_base, fp_slot);
-            (stack.word(fp_at), fp_at)
+            (word(fp_at, above, memory), fp_at)
         }
     };
-    // A stack pointer that does not move outward is a damaged stack: stop before a loop.
-    let (Some(fp), true) = (fp, cfa > state.sp) else { return (Step::BARRIER, None) };
-    let step = Step { ra_at, fp_at, barrier: pc != 0 || ra_at < state.sp, ..Step::NONE };
+    let (Some(pc), Some(fp)) = (above.word(ra_at), fp) else { return unreadable };
+    let is_inside = stack.holds(ra_at) && ra_at >= state.sp;
+    let step = Step { ra_at, fp_at, barrier: pc != 0 || !is_inside, ..Step::NONE };
     let next = State { pc, sp: cfa, fp, kind: inherited(state.kind) };
-    (step, (pc != 0).then_some(next))
+    (step, (pc != 0).then_some(next), above)
 }
 
 /// The smallest page that there is: what is mapped at one of its addresses is mapped at all of them.
@@ -196,10 +249,20 @@ pub fn frame_pointer_step(sp: usize, fp: usize, stack: Readable) -> Option<(usiz
     Some((next_fp, pc, fp + 16))
 }
 
-fn guess(state: &State, stack: Readable) -> Taken {
+/// Whether a frame pointer of 0 is that of the outermost frame, as the ABI has it: not if nothing says so far that the code
+/// keeps frame pointers.
+#[inline]
+pub fn ends_by_frame_pointer(kind: FrameKind, fp: usize) -> bool {
+    fp == 0 && matches!(kind, FrameKind::Guessed)
+}
+
+fn guess(rule: Rule, state: &State, stack: Readable) -> Taken {
     let (sp, fp) = (state.sp, state.fp);
-    let no_step = Step { uses_fp: true, barrier: fp >= sp, ..Step::NONE };
-    let Some((next_fp, pc, next_sp)) = frame_pointer_step(sp, fp, stack) else { return (no_step, None) };
+    let Some((next_fp, pc, next_sp)) = frame_pointer_step(sp, fp, stack) else {
+        let no_step = Step { uses_fp: true, barrier: fp >= sp, ..Step::NONE };
+        let is_end = ends_by_frame_pointer(state.kind, fp);
+        return (no_step, (!is_end).then_some(State::incomplete(rule.reason(), sp)));
+    };
     let barrier = !stays_readable(sp, fp, stack);
     let step = Step { ra_at: fp + 8, fp_at: fp, uses_fp: true, barrier };
     (step, (pc != 0).then_some(State { pc, sp: next_sp, fp: next_fp, kind: FrameKind::Guessed }))
@@ -210,5 +273,7 @@ fn guess(state: &State, stack: Readable) -> Taken {
 fn interrupted(state: &State, stack: Readable) -> Option<State> {
     let word = |offset| stack.word(state.sp + offset);
     let (pc, sp, fp) = (word(arch::SIGNAL_PC)?, word(arch::SIGNAL_SP)?, word(arch::SIGNAL_FP)?);
-    Some(State { pc, sp, fp, kind: FrameKind::Interrupted })
+    // A call of a null pointer.
+    let called_nothing = State::incomplete(EndReason::NoModule, state.sp);
+    Some(if pc == 0 { called_nothing } else { State { pc, sp, fp, kind: FrameKind::Interrupted } })
 }

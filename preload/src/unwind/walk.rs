@@ -3,15 +3,16 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use tm_common::stack::FrameKind;
+use tm_common::stack::{EndReason, FrameKind};
 
 use super::cached_frame::Walked;
 use super::modules::Modules;
-use super::rule::{Kind, Rule};
+use super::rule::Rule;
 use super::rule_table::RuleTable;
 use super::stack_cache::StackCache;
 use super::stack_memory::{Readable, StackMemory};
-use super::step::{NotCached, State};
+use super::step::{NotCached, State, Step};
+use super::turns::Turns;
 use super::{Caller, Frame, Frames, arch, cfi, eh_frame, reference, step};
 use crate::recording::Recording;
 
@@ -28,8 +29,7 @@ pub struct Unwinder {
     pub frame_pointers_only: AtomicBool,
 }
 
-/// Where a walk gives up. Every step but that out of a signal frame leads outward, so only signal frames that lead back
-/// inward, in damaged memory, make a stack deeper than memory is long.
+/// Where a walk gives up. Steps on one stack lead outward, and [`Turns`] sees a circle of stacks.
 pub const N_FRAMES_WALKED_MAX: usize = 1 << 20;
 
 impl Unwinder {
@@ -79,6 +79,10 @@ impl Unwinder {
             let (step, next, above) = step::odd(rule, state, memory, stack)?;
             cache.push(&mut cursor, Walked::of(state, step))?;
             let Some(State { pc, sp, fp, kind }) = next else { break 0 };
+            if matches!(kind, FrameKind::Incomplete) {
+                cache.push(&mut cursor, Walked::of(State { pc, sp, fp, kind }, Step::NONE))?;
+                break 0;
+            }
             // Field by field, as in `Walked::copy`.
             (state.pc, state.sp, state.fp, state.kind) = (pc, sp, fp, kind);
             stack = above;
@@ -132,12 +136,21 @@ impl Unwinder {
     ) -> Result<(), NotCached> {
         let mut state = State::of(caller);
         let mut stack = memory.around(state.sp).ok_or(NotCached)?;
+        let mut turns = Turns::default();
         while frames.depth() < N_FRAMES_WALKED_MAX {
             frames.push(Frame::new(arch::strip(state.pc), state.kind));
             let (next, above) = self.step(recording, state, memory, stack)?;
             let Some(next) = next else { return Ok(()) };
+            if next.is_incomplete() {
+                frames.push(Frame::new(next.pc, next.kind));
+                return Ok(());
+            }
+            if turns.is_circle(state.sp, (next.pc, next.sp)) {
+                break;
+            }
             (state, stack) = (next, above);
         }
+        frames.push(Frame::incomplete(EndReason::Endless));
         Ok(())
     }
 
@@ -181,26 +194,29 @@ impl Unwinder {
         recording.calibrate();
         // Relaxed: constant since the start.
         if self.frame_pointers_only.load(Ordering::Relaxed) {
-            return Rule::of_kind(Kind::Guess);
+            return Rule::guess(EndReason::FramePointer);
         }
-        let row = self.row(recording, pc, address);
-        row.map_or(Rule::of_kind(Kind::Guess), |row| Rule::of_row(&row))
+        match self.row(recording, pc, address) {
+            Ok(row) => Rule::of_row(&row),
+            Err(reason) => Rule::guess(reason),
+        }
     }
 
     /// The row at `address`, the call that returns to `pc` or `pc` itself. What it calls is not inlined: a handler's small
-    /// stack has room for the parts one after the other.
+    /// stack has room for the parts one after the other. Where there is none, why.
     #[cold]
     #[inline(never)]
-    pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Option<cfi::Row> {
+    pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Result<cfi::Row, EndReason> {
         if self.modules.is_stale(address) {
             self.module_closed(recording);
         }
-        let module = self.modules.find(recording, address).or_else(|| self.modules.find(recording, pc))?;
+        let module = self.modules.find(recording, address).or_else(|| self.modules.find(recording, pc));
+        let module = module.ok_or(EndReason::NoModule)?;
         if module.eh_frame_header == 0 {
-            return None;
+            return Err(EndReason::NoTable);
         }
-        let entry = eh_frame::find(module.tables(), module.eh_frame_header, address)?;
-        cfi::evaluate(&entry, address)
+        let entry = eh_frame::find(module.tables(), module.eh_frame_header, address);
+        entry.and_then(|entry| cfi::evaluate(&entry, address)).ok_or(EndReason::NoEntry)
     }
 
     /// A module may have gone: what was found in it is forgotten.

@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::{Frame, Origin, Snapshot, Trace, Traceback};
+use crate::model::doubt::StoredDoubt;
+use crate::model::{Doubt, DoubtKind, Frame, Origin, Snapshot, Trace, Traceback};
 
 /// What is written: tables that refer to each other by place.
 #[derive(Serialize, Deserialize)]
@@ -26,6 +27,12 @@ pub(super) struct Tables {
     /// in files of versions that knew none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<u32>,
+    /// The places of guessed frames. Left out if there is none, as in files of versions that knew none; so are `doubts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    guessed: Vec<u32>,
+    /// (place in `tracebacks`, what is not certain of it)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    doubts: Vec<(u32, StoredDoubt)>,
 }
 
 impl Tables {
@@ -46,14 +53,17 @@ impl Tables {
                 tags.push(place.map_or(0, |place| place.saturating_add(1)));
             }
         }
+        let (guessed, doubts) = (interner.guessed(), interner.doubts());
         Ok(Tables {
             traceback_limit: snapshot.traceback_limit,
             origin: snapshot.origin.clone(),
             strings: interner.strings.items.iter().map(|text| text.to_string()).collect(),
-            frames: interner.frames.items,
-            tracebacks: interner.tracebacks.items,
+            frames: interner.frames.items.into_iter().map(|(frame, _)| frame).collect(),
+            tracebacks: interner.tracebacks.items.into_iter().map(|(stack, _)| stack).collect(),
             traces,
             tags,
+            guessed,
+            doubts,
         })
     }
 
@@ -65,13 +75,30 @@ impl Tables {
         for (filename, lineno, function, module) in self.frames {
             let function = function.map(string).transpose()?;
             let module = module.map(string).transpose()?;
-            frames.push(Arc::new(Frame { filename: string(filename)?, lineno, function, module }));
+            frames.push(Frame { filename: string(filename)?, lineno, function, module, is_guessed: false });
         }
+        for place in self.guessed {
+            get_mut(&mut frames, place, "frame")?.is_guessed = true;
+        }
+        let frames: Vec<Arc<Frame>> = frames.into_iter().map(Arc::new).collect();
         let mut tracebacks = Vec::with_capacity(self.tracebacks.len());
         for (places, total_nframe) in self.tracebacks {
             let stack: std::result::Result<Vec<Arc<Frame>>, String> =
                 places.iter().map(|&place| get(&frames, place, "frame").cloned()).collect();
             tracebacks.push(Traceback::from_oldest_first(stack?, total_nframe));
+        }
+        let mut rest = self.doubts.into_iter().peekable();
+        while let Some((place, doubt)) = rest.next() {
+            let mut stored = vec![doubt];
+            while let Some((_, doubt)) = rest.next_if(|(next, _)| *next == place) {
+                stored.push(doubt);
+            }
+            let doubts = stored.into_iter().map(|StoredDoubt(number, module)| {
+                Ok(Doubt { kind: DoubtKind::of_number(number), module: module.map(string).transpose()? })
+            });
+            let doubts: std::result::Result<Vec<Doubt>, String> = doubts.collect();
+            let traceback = get_mut(&mut tracebacks, place, "traceback")?;
+            *traceback = traceback.clone().with_doubts(doubts?);
         }
         let mut traces = Vec::with_capacity(self.traces.len());
         if !self.tags.is_empty() && self.tags.len() != self.traces.len() {
@@ -91,6 +118,11 @@ impl Tables {
     }
 }
 
+fn get_mut<'a, T>(table: &'a mut [T], place: u32, what: &str) -> std::result::Result<&'a mut T, String> {
+    let len = table.len();
+    table.get_mut(place as usize).ok_or_else(|| format!("it refers to {what} {place} of {len}"))
+}
+
 fn get<'a, T>(table: &'a [T], place: u32, what: &str) -> std::result::Result<&'a T, String> {
     usize::try_from(place)
         .ok()
@@ -98,13 +130,18 @@ fn get<'a, T>(table: &'a [T], place: u32, what: &str) -> std::result::Result<&'a
         .ok_or_else(|| format!("it refers to {what} {place} of {}", table.len()))
 }
 
+/// A frame as it is written, and whether it is a guess.
+type StoredFrame = ((u32, u32, Option<u32>, Option<u32>), bool);
+/// A traceback as it is written, and what is not certain of it.
+type StoredTraceback = ((Arc<[u32]>, Option<u32>), Vec<StoredDoubt>);
+
 /// Finds the place of what was seen before: by address first, since the parts of a snapshot are shared, then by value.
 #[derive(Default)]
 struct Interner {
     strings: Table<Arc<str>>,
     string_of_address: FxHashMap<(usize, usize), u32>,
-    frames: Table<(u32, u32, Option<u32>, Option<u32>)>,
-    tracebacks: Table<(Arc<[u32]>, Option<u32>)>,
+    frames: Table<StoredFrame>,
+    tracebacks: Table<StoredTraceback>,
     traceback_of_address: FxHashMap<(usize, Option<u32>), u32>,
 }
 
@@ -118,7 +155,12 @@ impl Interner {
         for frame in traceback.frames() {
             places.push(self.frame(frame)?);
         }
-        let place = self.tracebacks.place((places.into(), traceback.total_nframe()))?;
+        let mut doubts = Vec::new();
+        for doubt in traceback.doubts() {
+            let module = doubt.module.as_ref().map(|path| self.string(path)).transpose()?;
+            doubts.push(StoredDoubt(doubt.kind.number(), module));
+        }
+        let place = self.tracebacks.place(((places.into(), traceback.total_nframe()), doubts))?;
         self.traceback_of_address.insert(address, place);
         Ok(place)
     }
@@ -127,7 +169,19 @@ impl Interner {
         let filename = self.string(&frame.filename)?;
         let function = frame.function.as_ref().map(|text| self.string(text)).transpose()?;
         let module = frame.module.as_ref().map(|text| self.string(text)).transpose()?;
-        self.frames.place((filename, frame.lineno, function, module))
+        self.frames.place(((filename, frame.lineno, function, module), frame.is_guessed))
+    }
+
+    /// The places of guessed frames.
+    fn guessed(&self) -> Vec<u32> {
+        let places = (0..).zip(&self.frames.items);
+        places.filter(|(_, (_, is_guessed))| *is_guessed).map(|(place, _)| place).collect()
+    }
+
+    /// What is not certain of tracebacks, by their places.
+    fn doubts(&self) -> Vec<(u32, StoredDoubt)> {
+        let places = (0..).zip(&self.tracebacks.items);
+        places.flat_map(|(place, (_, doubts))| doubts.iter().map(move |doubt| (place, *doubt))).collect()
     }
 
     fn string(&mut self, text: &Arc<str>) -> Result<u32> {
