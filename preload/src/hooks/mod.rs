@@ -12,10 +12,13 @@
 )]
 
 pub mod aligned;
+pub mod allocators;
 pub mod cxx;
 pub mod exec;
+pub mod loading;
 pub mod malloc;
 pub mod mappings;
+pub mod redirect;
 pub mod system;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

@@ -29,6 +29,7 @@ const STT_GNU_IFUNC: u8 = 10;
 /// A version that is not the default one: old programs only.
 const VERSION_HIDDEN: u16 = 0x8000;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+const PT_GNU_RELRO: u32 = 0x6474_e552;
 /// The smallest page that there is.
 const PAGE_BYTES_MIN: usize = 4096;
 const NT_GNU_BUILD_ID: u32 = 3;
@@ -77,7 +78,7 @@ pub fn find_symbol(map: &LinkMap, name: &CStr) -> Option<*mut Symbol> {
 }
 
 /// The absolute address that entry `tag` gives. The loader has added the bias to it except in the vDSO.
-fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
+pub(super) fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
     let mut entry = map.dynamic();
     if entry.is_null() {
         return None;
@@ -91,6 +92,24 @@ fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
                 let relative = found.value < map.bias;
                 return Some(if relative { map.bias + found.value } else { found.value });
             }
+            // SAFETY: this entry was not the last.
+            _ => entry = unsafe { entry.add(1) },
+        }
+    }
+}
+
+/// The number that entry `tag` gives.
+pub(super) fn dynamic_number(map: &LinkMap, tag: i64) -> Option<usize> {
+    let mut entry = map.dynamic();
+    if entry.is_null() {
+        return None;
+    }
+    loop {
+        // SAFETY: the section ends with an entry of tag 0.
+        let found = unsafe { *entry };
+        match found.tag {
+            0 => return None,
+            found_tag if found_tag == tag => return Some(found.value),
             // SAFETY: this entry was not the last.
             _ => entry = unsafe { entry.add(1) },
         }
@@ -220,6 +239,17 @@ impl Image {
             }
         }
         found
+    }
+
+    /// What the loader has made read-only after it had written there, whole pages as it counts them.
+    pub fn protected(&self) -> Range<usize> {
+        let Some(header) = self.headers.iter().find(|header| header.p_type == PT_GNU_RELRO) else {
+            return 0..0;
+        };
+        let page_bytes = super::process::page_bytes();
+        let start = self.bias.wrapping_add(header.p_vaddr as usize);
+        let end = start.wrapping_add(header.p_memsz as usize);
+        start & !(page_bytes - 1)..end & !(page_bytes - 1)
     }
 
     /// The address of `.eh_frame_hdr`.

@@ -12,6 +12,7 @@ pub mod pages;
 pub mod process;
 pub mod restrictions;
 pub mod signals;
+pub mod slots;
 pub mod syscall;
 pub mod text;
 pub mod tls;
