@@ -17,6 +17,9 @@ const LITTLE_ENDIAN: u8 = 1;
 /// `e_machine` of this build of tmtool, and so of the `libtm.so` beside it.
 const OUR_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
 
+/// What the name of glibc's dynamic loader starts with, on all machines.
+const GLIBC_LOADER: &str = "ld-linux";
+
 type Elf<'a> = ElfFile64<'a, Endianness, &'a ReadCache<File>>;
 
 /// What the checks look at.
@@ -133,6 +136,10 @@ fn machine_name(machine: u16) -> String {
 fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
     let shown = path.display();
     let Some(loader) = &facts.loader else {
+        if is_glibc_s_loader(path) {
+            // It loads the program that its arguments name, and what is preloaded.
+            return Ok(());
+        }
         return refuse(if facts.is_go {
             format!(
                 "{shown} is a static Go program, which allocates without malloc; use Go's own pprof for it"
@@ -147,7 +154,7 @@ fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
             "{shown} uses the C library musl, libtm.so needs glibc; use a glibc build of it"
         ));
     }
-    if !name.starts_with("ld-linux") {
+    if !name.starts_with(GLIBC_LOADER) {
         return refuse(format!(
             "{shown} is loaded by {loader}, which is not glibc's loader, libtm.so needs glibc; use a glibc build of it"
         ));
@@ -158,6 +165,15 @@ fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Whether the program is glibc's loader itself, under its own name or a link's.
+fn is_glibc_s_loader(path: &Path) -> bool {
+    let real = std::fs::canonicalize(path);
+    let is_loader = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(GLIBC_LOADER.as_bytes()))
+    };
+    is_loader(path) || real.is_ok_and(|real| is_loader(&real))
 }
 
 /// Sanitizers replace malloc and refuse to run behind another preloaded library.

@@ -10,6 +10,7 @@ pub mod maps;
 pub mod message;
 pub mod pages;
 pub mod process;
+pub mod program_file;
 pub mod restrictions;
 pub mod signals;
 pub mod slots;
