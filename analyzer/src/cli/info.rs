@@ -11,6 +11,7 @@ use tm_common::metadata::{CommandKind, Ending};
 
 use crate::control::Stat;
 use crate::error::{Error, Result};
+use crate::inspect::own_allocator;
 use crate::reader::{Command, Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
 use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
@@ -86,7 +87,7 @@ pub fn gather(path: &Path) -> Result<Info> {
         self_checks: header.self_checks,
         self_check_differences: header.self_check_differences,
         problems: problems.map(ToString::to_string).collect(),
-        notes: recording.note_sentences().collect(),
+        notes: recording.note_sentences().chain(own_allocator::sentence(&recording)).collect(),
         segments: SegmentInfo {
             events: recording.segment_counts.events,
             stacks: recording.segment_counts.stacks,

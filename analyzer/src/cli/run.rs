@@ -41,7 +41,7 @@ pub struct Args {
 }
 
 /// What a recording holds in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Successful calls of malloc, calloc, memalign and so on.
     pub allocations: u64,
@@ -57,6 +57,8 @@ pub struct Totals {
     pub live_blocks_at_end: u64,
     /// Events that are not in the recording.
     pub lost_events: u64,
+    /// What else is not in it and could not be: programs that were executed, libraries, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Records the program. Does not return if a signal ended it: tmtool ends of the same one.
@@ -108,6 +110,7 @@ fn totals(path: &Path) -> Result<Totals> {
         live_bytes_at_end: first.live_bytes,
         live_blocks_at_end: first.live_blocks,
         lost_events: recording.header.lost_events(),
+        notes: recording.note_sentences().chain(inspect::own_allocator::sentence(&recording)).collect(),
     })
 }
 

@@ -7,6 +7,7 @@ mod namer;
 pub use namer::Namer;
 
 use crate::error::Result;
+use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Snapshot, Tally};
 use crate::reader::Recording;
 use crate::replay::{self, FixedMoment, Processes, RawSnapshot, Selection, StackSums};
@@ -76,13 +77,15 @@ fn origin_at<B>(
     moment: &Moment,
     raw: &RawSnapshot<B>,
 ) -> Origin {
+    let mut origin = namer.origin(recording, processes, &raw.problems);
+    origin.notes.extend(own_allocator::sentence(recording));
     Origin {
         moment: moment.to_string(),
         moment_ns: raw.moment_ns,
         live_bytes: raw.live_bytes,
         live_blocks: raw.live_blocks,
         unknown_frees: raw.totals.iter().map(|(_, totals)| totals.unknown_frees).sum(),
-        ..namer.origin(recording, processes, &raw.problems)
+        ..origin
     }
 }
 

@@ -9,6 +9,7 @@ use super::environment::Environment;
 use super::recordings::Recording;
 use crate::error::Result;
 use crate::model::format_size;
+use crate::report::human::printable;
 
 /// How many recordings are listed: the totals of each take a pass over it.
 const N_LISTED_MAX: usize = 20;
@@ -39,7 +40,10 @@ fn listed(recordings: &[Recording], totals: impl Fn(&Path) -> Result<Totals>) ->
         let Recording { path, pid, file_bytes } = recording;
         text += &format!("recorded process {pid} in {} ({})\n", shown(path), size(*file_bytes));
         match totals(path) {
-            Ok(totals) => text += &format!("  {}\n", sentence(&totals)),
+            Ok(totals) => {
+                text += &format!("  {}\n", sentence(&totals));
+                totals.notes.iter().for_each(|note| text += &format!("  {}\n", printable(note)));
+            }
             Err(error) => text += &format!("  {error}\n"),
         }
     }
@@ -60,7 +64,7 @@ fn most_telling(recordings: &[Recording]) -> Option<&Recording> {
 }
 
 fn sentence(totals: &Totals) -> String {
-    let Totals { allocations, reallocations, frees, lost_events, .. } = *totals;
+    let &Totals { allocations, reallocations, frees, lost_events, .. } = totals;
     if allocations + reallocations + frees + lost_events == 0 {
         return "nothing: the program called no allocation function (has it an allocator of its own?)"
             .to_owned();
@@ -144,12 +148,14 @@ mod tests {
             live_bytes_at_end: 600,
             live_blocks_at_end: 567,
             lost_events: 0,
+            notes: vec!["Executed programs that are static cannot be recorded: /x.".to_owned()],
         };
         let expected = "recorded process 42 in /x/my file.bin (5120 KiB)\n  \
              1,234,567 allocations, 12 reallocations, 1,234,000 frees; peak 12.3 MiB; \
              live at the end 600 B in 567 blocks; nothing lost\n\
+             \x20 Executed programs that are static cannot be recorded: /x.\n\
              next: tmtool stats '/x/my file.bin'\n";
-        assert_eq!(listed(&[recording("/x/my file.bin")], |_| Ok(totals)), expected);
+        assert_eq!(listed(&[recording("/x/my file.bin")], |_| Ok(totals.clone())), expected);
     }
 
     #[test]
