@@ -164,7 +164,7 @@ pub(super) fn is_own(name: &CStr) -> bool {
 /// The hook of the function of this name at this address, which `dlsym` has found.
 pub(super) fn hook_of_found(name: &CStr, address: usize) -> Option<usize> {
     let function = function_named(name, false)?;
-    if real::known(function) as usize != address {
+    if address == 0 || real::known(function) as usize != address {
         return None;
     }
     allocators::hook(function)
