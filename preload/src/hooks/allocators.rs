@@ -3,89 +3,20 @@
 //! Not exported: a program that looks whether such an allocator is there must not find us. [`super::redirect`] leads the
 //! calls here. What an allocator calls of its own goes past us, so each call is one event.
 
-use core::ffi::{CStr, c_void};
+use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use tm_common::functions::{Family, Function};
 use tm_common::ids::{Domain, Space};
 
+use super::shape::{
+    Arguments, Shape, Size, allocate, allocate_unless, arg, free, product, reallocate, reallocate_or_free,
+    store,
+};
 use super::stub::{stub_own_new, stub_wide};
 use crate::session::SESSION;
 use crate::unwind::Caller;
 use crate::{real, recorder};
-
-/// What a function does with its arguments. All are passed in registers, six at most.
-#[derive(Clone, Copy)]
-enum Shape {
-    /// Returns a new block.
-    Allocate(Size),
-    /// The same, unless this argument is a place to write to.
-    AllocateUnless(usize),
-    /// Stores a new block at its first argument and returns 0.
-    Store(Size),
-    /// Makes another block of that in this argument; if it fails, the block stays or (`true`) is freed.
-    Reallocate(usize, Size, bool),
-    /// jemalloc's `xallocx`: changes the size of its first argument in place and returns what it is then.
-    Resize,
-    /// Frees the block in this argument.
-    Free(usize),
-}
-
-/// How many bytes are asked for.
-#[derive(Clone, Copy)]
-enum Size {
-    Argument(usize),
-    Product(usize, usize),
-    /// Those of the string that is returned.
-    Text,
-}
-
-const fn arg(place: usize) -> Size {
-    Size::Argument(place)
-}
-
-const fn product(one: usize, other: usize) -> Size {
-    Size::Product(one, other)
-}
-
-const fn allocate(size: Size) -> Shape {
-    Shape::Allocate(size)
-}
-
-const fn allocate_unless(place: usize) -> Shape {
-    Shape::AllocateUnless(place)
-}
-
-const fn store(size: Size) -> Shape {
-    Shape::Store(size)
-}
-
-const fn reallocate(block: usize, size: Size) -> Shape {
-    Shape::Reallocate(block, size, false)
-}
-
-const fn reallocate_or_free(block: usize, size: Size) -> Shape {
-    Shape::Reallocate(block, size, true)
-}
-
-const fn free(block: usize) -> Shape {
-    Shape::Free(block)
-}
-
-type Arguments = [usize; 6];
-
-impl Size {
-    fn bytes(self, arguments: &Arguments, block: usize) -> usize {
-        let argument = |place: usize| arguments.get(place).copied().unwrap_or(0);
-        match self {
-            Size::Argument(place) => argument(place),
-            // The real function has failed if it overflows.
-            Size::Product(one, other) => argument(one).wrapping_mul(argument(other)),
-            // SAFETY: the function has returned a string.
-            Size::Text => unsafe { CStr::from_ptr(block as *const _) }.to_bytes_with_nul().len(),
-        }
-    }
-}
 
 macro_rules! hooks {
     ($($name:ident $function:ident $shape:expr;)*) => {

@@ -19,6 +19,7 @@ pub mod loading;
 pub mod malloc;
 pub mod mappings;
 pub mod redirect;
+mod shape;
 pub mod system;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

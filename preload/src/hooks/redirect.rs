@@ -33,10 +33,14 @@ static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
 /// Whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
-/// Leads the calls of all that is loaded. The process has one thread yet, or is starting it.
-#[cold]
-pub fn at_start() {
-    look(0, false);
+/// Leads the calls of all that is loaded, once it is whole.
+#[cfg_attr(test, allow(dead_code, reason = "called by the constructor, which tests do not have"))]
+pub(super) fn at_start() {
+    if SESSION.is_process() {
+        loader::with_list_locked(|| {
+            look(0, false);
+        });
+    }
 }
 
 /// The calling thread is about to open objects.

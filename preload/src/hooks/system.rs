@@ -66,6 +66,7 @@ pub unsafe extern "C" fn quick_exit(status: c_int) -> ! {
 #[cfg(not(test))]
 extern "C" fn constructor() {
     SESSION.is_recording();
+    super::redirect::at_start();
 }
 
 /// Runs with the destructors, early among them.

@@ -10,7 +10,6 @@ use tm_common::metadata::TextKind;
 use super::control::Control;
 use super::{Phase, Session, withdraw};
 use crate::config::Config;
-use crate::hooks::redirect;
 use crate::real;
 use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
@@ -36,9 +35,6 @@ pub fn start(session: &Session) -> bool {
         session.control.never();
     }
     session.set_phase(if ready { Phase::Ready } else { Phase::Never });
-    if ready {
-        redirect::at_start();
-    }
     ready && config.start
 }
 
