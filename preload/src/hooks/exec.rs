@@ -91,8 +91,12 @@ fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usi
         *place = argument;
         n += 1;
     }
-    // SAFETY: as above.
-    let environment = if has_environment { arguments.get(2 + n) as Strings } else { unsafe { environ } };
+    let environment = if has_environment {
+        arguments.get(2 + n) as Strings
+    } else {
+        // SAFETY: the program's environment.
+        unsafe { environ }
+    };
     // SAFETY: as above.
     unsafe { before(arguments.get(0), list.as_ptr(), environment, search) }
 }
@@ -206,9 +210,8 @@ unsafe fn without_us_of<const N: usize>(
 ) -> Option<usize> {
     let mut preload = Text::<4096>::EMPTY;
     let mut copy = [core::ptr::null(); N];
-    let mut n = 0;
     // SAFETY: the caller's.
-    for entry in unsafe { entries(environment) } {
+    for (n, entry) in unsafe { entries(environment) }.enumerate() {
         let mut kept = entry.as_ptr();
         if let Some(value) = entry.to_bytes().strip_prefix(b"LD_PRELOAD=") {
             preload.push(b"LD_PRELOAD=");
@@ -219,7 +222,6 @@ unsafe fn without_us_of<const N: usize>(
             kept = preload.as_c_str().as_ptr();
         }
         *copy.get_mut(n).filter(|_| n + 1 < N)? = kept;
-        n += 1;
     }
     Some(run(copy.as_ptr()))
 }

@@ -130,7 +130,7 @@ fn lead(map: &LinkMap, deep: bool) -> bool {
     for slot in slots.iter() {
         let value = slot.value();
         let unbound = slots.is_unbound(slot);
-        if !unbound && !(deep || real::is_interface(value)) {
+        if !(unbound || deep || real::is_interface(value)) {
             continue;
         }
         let Some(function) = function_named(slot.name(), deep) else { continue };
