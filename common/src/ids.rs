@@ -75,6 +75,8 @@ impl Domain {
     pub const HEAP: Domain = Domain(0);
     /// Of [`Space::MAPPINGS`]: "mmap" as a number. Programs number their domains from 1 or take some such constant.
     pub const MAPPINGS: Domain = Domain(0x6d6d_6170);
+    /// Blocks of Boehm's garbage collector, "coll" as a number: what it frees itself is not seen.
+    pub const COLLECTOR: Domain = Domain(0x636f_6c6c);
 }
 
 impl StackId {

@@ -15,7 +15,12 @@ use crate::sys::link_map::LinkMap;
 use crate::sys::syscall;
 use crate::sys::text::Text;
 
+mod interfaces;
 pub mod mappings;
+
+pub use interfaces::{
+    find_interfaces, forget_closed_interfaces, has_interfaces, is_interface, is_only_definition,
+};
 
 /// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.
 pub static ADDRESSES: [AtomicPtr<c_void>; N_NUMBERS] =
@@ -33,7 +38,7 @@ static GET_NEW_HANDLER: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut()
 pub fn resolve() {
     let mut owner_of_malloc = None;
     let mut owner_of_new = None;
-    for &function in Function::ALL {
+    for &function in Function::ALL.iter().filter(|function| function.family().is_exported()) {
         let mut name = Text::<64>::EMPTY;
         name.push(function.symbol().as_bytes());
         let found = LinkMap::after_us().find_map(|map| Some((map, elf::lookup(map, name.as_c_str())?)));
@@ -90,9 +95,18 @@ pub fn address(function: Function) -> *mut c_void {
     resolve_late(function)
 }
 
+/// The same, as far as it is known.
+pub fn known(function: Function) -> *mut c_void {
+    // Relaxed: see `resolve`.
+    place(function).load(Ordering::Relaxed)
+}
+
 /// Finds functions on the first call, and those of libraries that were loaded since start (a C++ runtime).
 #[cold]
 fn resolve_late(function: Function) -> *mut c_void {
+    if !function.family().is_exported() {
+        return core::ptr::null_mut();
+    }
     let may_come_later = matches!(function.family(), Family::Cxx | Family::System);
     // Relaxed: see `resolve`.
     if may_come_later || place(Function::Malloc).load(Ordering::Relaxed).is_null() {

@@ -171,3 +171,128 @@ fn an_allocator_preloaded_before_us_is_named_because_it_takes_the_calls() {
         assert!(message.contains("LD_PRELOAD") && message.contains(&*name), "{message}");
     }
 }
+
+/// What `programs/interfaces.c` does, its blocks allocated, allocated otherwise, and freed by functions of these names.
+fn calls_of_interface(allocate: &str, other: &str, free: &str, mixed: bool) -> Calls {
+    let mut expected = vec![
+        (7001, allocate, 10),
+        (7001, free, 10),
+        (7002, allocate, 20),
+        (7002, "realloc", 20),
+        (7003, "realloc", 20),
+        (7003, free, 20),
+        (7004, other, 3),
+    ];
+    if mixed {
+        expected.extend([(7005, "malloc", 5), (7005, free, 5), (7006, allocate, 6), (7006, "free", 6)]);
+    }
+    expected.into_iter().map(|(size, name, n)| ((size, name.to_owned()), n)).collect()
+}
+
+fn assert_interface_is_recorded(library: &str, flags: &[&str], expected: &Calls) {
+    let library = installed_library(library).to_string_lossy().into_owned();
+    for binding in ["-Wl,-z,now", "-Wl,-z,lazy"] {
+        let flags = [&["-O1", "-Wl,--no-as-needed", binding, &library], flags].concat();
+        let outcome = alike(&Run::new(compile("interfaces.c", &flags)));
+        assert_nothing_missing(&info(outcome.recording()));
+        assert_eq!(&calls(&outcome, |size| (7001..7010).contains(&size)), expected, "{library} {binding}");
+    }
+}
+
+#[test]
+fn jemalloc_s_own_functions_are_recorded() {
+    let flags = ["-DALLOCATE(n)=mallocx(n, 0)", "-DREALLOCATE(p, n)=rallocx(p, n, 0)", "-DMIXED"];
+    let flags = [&flags[..], &["-DFREE(p, n)=sdallocx(p, n, 0)", "-DOTHER(n)=mallocx(n, 64)"]].concat();
+    let expected = calls_of_interface("mallocx", "mallocx", "sdallocx", true);
+    assert_interface_is_recorded(JEMALLOC, &flags, &expected);
+}
+
+#[test]
+fn mimalloc_s_own_functions_are_recorded() {
+    let flags = ["-DALLOCATE(n)=mi_malloc(n)", "-DREALLOCATE(p, n)=mi_reallocn(p, 1, n)", "-DMIXED"];
+    let flags = [&flags[..], &["-DFREE(p, n)=mi_free(p)", "-DOTHER(n)=mi_zalloc_aligned(n, 64)"]].concat();
+    let expected = calls_of_interface("mi_malloc", "mi_zalloc_aligned", "mi_free", true);
+    assert_interface_is_recorded(MIMALLOC, &flags, &expected);
+}
+
+#[test]
+fn tcmalloc_s_own_functions_are_recorded() {
+    let flags = ["-DALLOCATE(n)=tc_malloc(n)", "-DREALLOCATE(p, n)=tc_realloc(p, n)", "-DMIXED"];
+    let flags = [&flags[..], &["-DFREE(p, n)=tc_free(p)", "-DOTHER(n)=tc_new(n)"]].concat();
+    // The operator that does not throw is called in place of the one that does.
+    let expected = calls_of_interface("tc_malloc", "tc_new_nothrow", "tc_free", true);
+    assert_interface_is_recorded(TCMALLOC, &flags, &expected);
+}
+
+#[test]
+fn one_tbb_s_own_functions_are_recorded() {
+    let flags = ["-DALLOCATE(n)=scalable_malloc(n)", "-DREALLOCATE(p, n)=scalable_realloc(p, n)"];
+    let flags = [&flags[..], &["-DFREE(p, n)=scalable_free(p)", "-DOTHER(n)=scalable_aligned_malloc(n, 64)"]]
+        .concat();
+    let expected = calls_of_interface("scalable_malloc", "scalable_aligned_malloc", "scalable_free", false);
+    assert_interface_is_recorded("libtbbmalloc.so.2", &flags, &expected);
+}
+
+/// What the collector frees is not seen, so its blocks are no part of the heap's figures.
+#[test]
+fn a_collector_s_blocks_have_a_domain_of_their_own_and_a_note() {
+    let library = installed_library("libgc.so.1").to_string_lossy().into_owned();
+    let flags = ["-DALLOCATE(n)=GC_malloc(n)", "-DREALLOCATE(p, n)=GC_realloc(p, n)", "-DCOLLECTS"];
+    let flags = [&flags[..], &["-DFREE(p, n)=GC_free(p)", "-DOTHER(n)=GC_malloc(n)", "-O1"]].concat();
+    let program = compile("interfaces.c", &[&flags[..], &["-Wl,--no-as-needed", &library]].concat());
+    let outcome = alike(&Run::new(program));
+    let info = info(outcome.recording());
+    assert_eq!(info["complete"], true, "{info}");
+    let domain = &info["domains"][0];
+    assert_eq!((domain["name"].as_str(), domain["live_blocks_at_end"].as_u64()), (Some("gc"), Some(3)));
+    assert_eq!(domain["live_bytes_at_end"], 3 * 7004);
+    // 33 blocks, and each reallocation is a block that goes and one that comes.
+    assert_eq!((&info["tracks"], &info["untracks"]), (&53.into(), &50.into()));
+    let notes = info["notes"].as_array().expect("a list");
+    assert!(
+        notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains("libgc.so"))),
+        "{notes:?}"
+    );
+    assert_eq!(calls(&outcome, |size| (7001..7010).contains(&size)), Calls::new());
+}
+
+#[test]
+fn who_looks_for_an_allocator_does_not_find_us() {
+    let program = Run::new(compile("looks_for_allocators.c", &["-O1", "-Wl,-z,now"]));
+    assert!(alike(&program).stdout.lines().all(|line| line.ends_with("no, no")));
+    let with = program.preload_after(installed_library(JEMALLOC));
+    assert!(alike(&with).stdout.contains("mallocx: here, here\n"));
+}
+
+#[test]
+fn an_allocator_that_is_opened_late_and_called_by_name_is_recorded() {
+    let run = Run::new(compile("late_allocator.c", &["-O1"])).args([installed_library("libtbbmalloc.so.2")]);
+    let outcome = alike(&run);
+    assert_eq!(outcome.stdout, "done\n");
+    let names = [("scalable_malloc", 16), ("scalable_free", 14)];
+    let expected: Calls = names.map(|(name, n)| ((7007, name.to_owned()), n)).into();
+    assert_eq!(calls(&outcome, |size| size == 7007), expected);
+}
+
+#[test]
+fn a_library_with_a_scope_of_its_own_is_recorded() {
+    for binding in ["-Wl,-z,now", "-Wl,-z,lazy", "-Wl,-z,norelro"] {
+        let library = compile("deepbind.c", &["-O0", "-shared", "-fPIC", "-DLIBRARY", binding]);
+        let program = Run::new(compile("deepbind.c", &["-O0"]));
+        for run in [program.clone().args([&library]), program.args([Path::new("lazy"), &library])] {
+            let outcome = alike(&run);
+            assert_nothing_missing(&info(outcome.recording()));
+            let expected: Calls = [
+                ((7008, "malloc"), 1000),
+                ((7008, "free"), 1000),
+                ((7009, "malloc"), 300),
+                ((7009, "free"), 300),
+            ]
+            .map(|((size, name), n)| ((size, name.to_owned()), n))
+            .into();
+            assert_eq!(calls(&outcome, |size| size == 7008 || size == 7009), expected, "{binding}");
+            let copied = calls(&outcome, |size| size == 32);
+            assert_eq!(copied.get(&(32, "free".to_owned())), Some(&200), "{copied:?}");
+        }
+    }
+}

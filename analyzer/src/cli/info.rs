@@ -10,6 +10,7 @@ use tm_common::metadata::{CommandKind, Ending};
 
 use super::{print, print_json, programs, terminal};
 use crate::error::{Error, Result};
+use crate::inspect::own_allocator;
 use crate::reader::{Command, Problem, Process, Recording};
 use crate::replay::{AllTotals, Totals, all_totals};
 use crate::report;
@@ -103,7 +104,7 @@ pub fn gather(path: &Path) -> Result<Info> {
         self_checks: header.self_checks,
         self_check_differences: header.self_check_differences,
         problems: problems.map(ToString::to_string).collect(),
-        notes: recording.note_sentences().collect(),
+        notes: recording.note_sentences().chain(own_allocator::sentence(&recording)).collect(),
         segments: SegmentInfo {
             events: recording.segment_counts.events,
             stacks: recording.segment_counts.stacks,

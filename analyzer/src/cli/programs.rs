@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use tm_common::header::MAGIC;
 
 use crate::error::{Error, Result};
-use crate::reader::Recording;
+use crate::inspect::own_allocator;
+use crate::reader::{Recording, notes};
 use crate::replay::{Totals, all_totals};
 use crate::report::human::counted;
 use crate::report::programs::{ProgramInfo, Programs};
@@ -30,20 +31,34 @@ pub struct Chosen {
 /// # Errors
 /// If the folder cannot be read or has no recording.
 pub fn of_folder(folder: &Path) -> Result<Programs> {
-    let mut programs = Programs { recordings: folder.display().to_string(), ..Programs::default() };
-    for path in recordings(folder)? {
-        match Recording::open(&path) {
-            Ok(recording) => programs.program_list.push(program(&path, &recording)),
+    let programs =
+        Programs { recordings: folder.display().to_string(), ..of_recordings(&recordings(folder)?) };
+    if programs.program_list.is_empty() && programs.problems.is_empty() {
+        return Err(Error::Message(format!("{} is a directory without recordings", folder.display())));
+    }
+    Ok(programs)
+}
+
+/// The programs of the recordings at `paths`, and what none of them has.
+pub fn of_recordings(paths: &[impl AsRef<Path>]) -> Programs {
+    let (mut programs, mut notes) = (Programs::default(), Vec::new());
+    for path in paths.iter().map(AsRef::as_ref) {
+        match Recording::open(path) {
+            Ok(recording) => {
+                programs.program_list.push(program(path, &recording));
+                notes.extend_from_slice(&recording.notes);
+                programs.notes.extend(own_allocator::sentence(&recording));
+            }
             // Renamed or removed since.
             Err(_) if !path.exists() => {}
             Err(error) => programs.problems.push(error.to_string()),
         }
     }
     sort(&mut programs.program_list);
-    if programs.program_list.is_empty() && programs.problems.is_empty() {
-        return Err(Error::Message(format!("{} is a directory without recordings", folder.display())));
-    }
-    Ok(programs)
+    programs.notes.extend(notes::sentences(notes));
+    programs.notes.sort_unstable();
+    programs.notes.dedup();
+    programs
 }
 
 /// The files in `folder` that begin like recordings, by name.

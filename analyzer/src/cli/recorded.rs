@@ -7,6 +7,7 @@ use tm_common::ids::Stamp;
 use super::progress;
 use super::selection::{Resolved, SelectionArgs, fixed};
 use crate::error::{Error, Result};
+use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Tally};
 use crate::reader::{Problem, Recording};
 use crate::replay::{
@@ -152,6 +153,7 @@ impl Recorded {
         let mut origin = namer.origin(&self.recording, self.processes, problems);
         origin.moment = self.until_text();
         origin.moment_ns = self.until.ns;
+        origin.notes.extend(own_allocator::sentence(&self.recording));
         origin.notes.extend(self.notes.iter().cloned());
         origin
     }

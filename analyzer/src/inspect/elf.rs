@@ -8,6 +8,7 @@ use object::Endianness;
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::read::{Object, ObjectSymbol, ReadCache, SymbolKind};
 
+use super::own_allocator::own_allocators;
 use super::{Refusal, Result, refuse};
 
 /// `EI_CLASS` of 64-bit files.
@@ -16,6 +17,9 @@ const CLASS_64: u8 = 2;
 const LITTLE_ENDIAN: u8 = 1;
 /// `e_machine` of this build of tmtool, and so of the `libtm.so` beside it.
 const OUR_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+
+/// What the name of glibc's dynamic loader starts with, on all machines.
+const GLIBC_LOADER: &str = "ld-linux";
 
 type Elf<'a> = ElfFile64<'a, Endianness, &'a ReadCache<File>>;
 
@@ -30,8 +34,8 @@ struct Facts {
     /// What its dynamic symbol table has but does not define.
     imports: Vec<String>,
     is_go: bool,
-    /// The prefix of an allocator that it has inside under another name, such as `je_`.
-    inner_allocator: Option<&'static str>,
+    /// The allocators that it has inside.
+    own_allocators: Vec<&'static str>,
 }
 
 /// Checks the ELF file at `path`; the notes say what a recording of it will not hold.
@@ -49,7 +53,7 @@ pub(super) fn check(path: &Path) -> Result<Vec<String>> {
     let elf = Elf::parse(&cache).map_err(|error| {
         Refusal(format!("{} is a damaged program ({error}); build or install it again", path.display()))
     })?;
-    let facts = Facts::of(&elf, &cache);
+    let facts = Facts { own_allocators: own_allocators(path), ..Facts::of(&elf, &cache) };
     check_loader(path, &facts)?;
     check_sanitizer(path, &facts)?;
     check_allocator(path, &facts)?;
@@ -70,7 +74,7 @@ impl Facts {
             exports: Vec::new(),
             imports: Vec::new(),
             is_go: elf.section_by_name(".go.buildinfo").is_some(),
-            inner_allocator: inner_allocator(elf),
+            own_allocators: Vec::new(),
         };
         for symbol in elf.dynamic_symbols() {
             let Ok(name) = symbol.name() else { continue };
@@ -90,16 +94,6 @@ impl Facts {
     fn has_library(&self, start: &str) -> bool {
         self.libraries.iter().any(|library| library.starts_with(start))
     }
-}
-
-/// The allocator in the program whose functions have a prefix, by its full symbol table.
-fn inner_allocator(elf: &Elf<'_>) -> Option<&'static str> {
-    const MARKS: [(&str, &str); 4] =
-        [("_rjem_malloc", "_rjem_"), ("je_malloc", "je_"), ("mi_malloc", "mi_"), ("tc_malloc", "tc_")];
-    elf.symbols().filter(|symbol| symbol.is_definition()).find_map(|symbol| {
-        let name = symbol.name().ok()?;
-        MARKS.iter().find(|(mark, _)| *mark == name).map(|(_, prefix)| *prefix)
-    })
 }
 
 fn check_machine(path: &Path, start: &[u8; 20]) -> Result<()> {
@@ -133,6 +127,10 @@ fn machine_name(machine: u16) -> String {
 fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
     let shown = path.display();
     let Some(loader) = &facts.loader else {
+        if is_glibc_s_loader(path) {
+            // It loads the program that its arguments name, and what is preloaded.
+            return Ok(());
+        }
         return refuse(if facts.is_go {
             format!(
                 "{shown} is a static Go program, which allocates without malloc; use Go's own pprof for it"
@@ -147,7 +145,7 @@ fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
             "{shown} uses the C library musl, libtm.so needs glibc; use a glibc build of it"
         ));
     }
-    if !name.starts_with("ld-linux") {
+    if !name.starts_with(GLIBC_LOADER) {
         return refuse(format!(
             "{shown} is loaded by {loader}, which is not glibc's loader, libtm.so needs glibc; use a glibc build of it"
         ));
@@ -158,6 +156,15 @@ fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Whether the program is glibc's loader itself, under its own name or a link's.
+fn is_glibc_s_loader(path: &Path) -> bool {
+    let real = std::fs::canonicalize(path);
+    let is_loader = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(GLIBC_LOADER.as_bytes()))
+    };
+    is_loader(path) || real.is_ok_and(|real| is_loader(&real))
 }
 
 /// Sanitizers replace malloc and refuse to run behind another preloaded library.
@@ -200,10 +207,10 @@ fn notes(path: &Path, facts: &Facts) -> Vec<String> {
     let go = facts.is_go.then(|| {
         format!("{path} is a Go program: only what its C code allocates is recorded, Go's own heap does not use malloc")
     });
-    let inner = facts.inner_allocator.map(|prefix| {
-        format!(
-            "{path} has an allocator inside ({prefix}malloc): what it allocates with that is not recorded"
-        )
+    let own: Vec<&str> = facts.own_allocators.iter().copied().filter(|_| !facts.is_go).collect();
+    let inner = (!own.is_empty()).then(|| {
+        let own = own.join(", ");
+        format!("{path} has an allocator inside ({own}): what it allocates with that is not recorded")
     });
     go.into_iter().chain(inner).collect()
 }

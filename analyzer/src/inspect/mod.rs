@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 mod elf;
 mod find;
+pub mod own_allocator;
 mod privileges;
 mod shebang;
 #[cfg(test)]

@@ -28,9 +28,9 @@ fn lead(reason: NoteReason) -> &'static str {
         NoteReason::OwnNamespace => {
             "Libraries in a namespace of their own (dlmopen) have their own C library, and their blocks are not recorded"
         }
-        NoteReason::LateAllocator => {
-            "Allocators that were loaded after the start: blocks of their own functions are not recorded (LD_PRELOAD them, \
-             behind libtm.so)"
+        NoteReason::Collector => {
+            "Blocks of a garbage collector are in a domain of their own (--domain gc) and stay there until the program frees \
+             them or their address is used again, because what the collector frees is not seen"
         }
         NoteReason::DeepBind => {
             "Libraries opened with RTLD_DEEPBIND: some of their calls are not recorded, and blocks may look leaked"
@@ -43,6 +43,12 @@ impl Recording {
     pub fn note_sentences(&self) -> impl Iterator<Item = String> {
         self.notes.chunk_by(|one, other| one.reason == other.reason).map(sentence)
     }
+}
+
+/// What was noticed in several recordings, one sentence a reason.
+pub fn sentences(mut notes: Vec<Note>) -> Vec<String> {
+    notes.sort_unstable();
+    notes.chunk_by(|one, other| one.reason == other.reason).map(sentence).collect()
 }
 
 /// The sentence on notes of one reason.

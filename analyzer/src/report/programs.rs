@@ -15,6 +15,8 @@ pub struct Programs {
     pub program_list: Vec<ProgramInfo>,
     /// Files that begin like recordings and cannot be read, one sentence each.
     pub problems: Vec<String>,
+    /// What is in no recording and could not be, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A program that was recorded: a process from one `exec` to the next, and what it forked.
@@ -79,6 +81,9 @@ pub fn table(programs: &Programs, limit: Option<usize>, style: &Style) -> String
         keep_start(&program.shown(), width.unwrap_or(NAME_WIDTH).saturating_sub(state.len())) + state
     });
     text += &short_line(short);
+    for note in &programs.notes {
+        text += &format!("{}\n", style.warning(&format!("Note: {}", printable(note))));
+    }
     for problem in &programs.problems {
         text += &format!("{}\n", style.warning(&format!("Warning: {}", printable(problem))));
     }
@@ -159,7 +164,7 @@ mod tests {
     }
 
     fn programs(program_list: Vec<ProgramInfo>) -> Programs {
-        Programs { recordings: "run".to_owned(), program_list, problems: Vec::new() }
+        Programs { recordings: "run".to_owned(), program_list, ..Programs::default() }
     }
 
     #[test]

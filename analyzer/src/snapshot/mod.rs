@@ -8,6 +8,7 @@ mod namer;
 pub use namer::Namer;
 
 use crate::error::Result;
+use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Snapshot, Tally};
 use crate::reader::Recording;
 use crate::replay::{self, Processes, RawSnapshot, Selection, StackSums};
@@ -59,12 +60,14 @@ fn origin_at<B>(
     moment: &Moment,
     raw: &RawSnapshot<B>,
 ) -> Origin {
+    let mut origin = namer.origin(recording, processes, &raw.problems);
+    origin.notes.extend(own_allocator::sentence(recording));
     Origin {
         moment: moment.to_string(),
         moment_ns: raw.moment_ns,
         live_bytes: raw.live_bytes,
         live_blocks: raw.live_blocks,
-        ..namer.origin(recording, processes, &raw.problems)
+        ..origin
     }
 }
 

@@ -157,8 +157,8 @@ pub enum NoteReason {
     ExecutedPrivileged = 3,
     /// The library of this path was loaded into a namespace of its own (`dlmopen`), which has its own C library.
     OwnNamespace = 4,
-    /// The library of this path defines an allocator's own functions and was loaded too late for us to stand before them.
-    LateAllocator = 5,
+    /// The library of this path is a garbage collector: what it frees itself is not seen.
+    Collector = 5,
     /// The library of this path was opened with `RTLD_DEEPBIND`, and its calls could not be led to us.
     DeepBind = 6,
 }
@@ -170,7 +170,7 @@ impl NoteReason {
         NoteReason::ExecutedForeign,
         NoteReason::ExecutedPrivileged,
         NoteReason::OwnNamespace,
-        NoteReason::LateAllocator,
+        NoteReason::Collector,
         NoteReason::DeepBind,
     ];
 

@@ -82,10 +82,16 @@ macro_rules! stub {
 ///  [sp]      fp
 /// ```
 macro_rules! stub_wide {
+    (own $name:ident, $target:path) => {
+        stub_wide!(@define [] $name, $target);
+    };
     ($name:ident, $target:path) => {
+        stub_wide!(@define [#[cfg_attr(not(test), unsafe(no_mangle))]] $name, $target);
+    };
+    (@define [$($attribute:tt)*] $name:ident, $target:path) => {
         /// The hook of the C function of this name.
         #[unsafe(naked)]
-        #[cfg_attr(not(test), unsafe(no_mangle))]
+        $($attribute)*
         pub unsafe extern "C" fn $name() {
             core::arch::naked_asm!(
                 ".cfi_startproc",
@@ -163,7 +169,63 @@ macro_rules! stub_new {
     };
 }
 
-/// Exports `$name`, of any arguments, variadic too: calls `$target`, which takes none, and jumps to the real function.
+/// Defines `$name`, not exported, for a function of up to three arguments that must be able to throw: calls `$target` (three
+/// arguments, pc, sp, fp); if that returns 0, jumps to the real one.
+macro_rules! stub_own_new {
+    ($name:ident, $function:ident, $target:path) => {
+        /// The hook of the function.
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "bti c",
+                "stp x0, x1, [sp, -48]!",
+                ".cfi_def_cfa_offset 48",
+                "stp x2, x30, [sp, 16]",
+                ".cfi_offset x30, -24",
+                "mov x3, x30",
+                "add x4, sp, 48",
+                "mov x5, x29",
+                "bl {target}",
+                "mov x9, x0",
+                "ldp x2, x30, [sp, 16]",
+                ".cfi_restore x30",
+                "ldp x0, x1, [sp], 48",
+                ".cfi_def_cfa_offset 0",
+                "cbz x9, 2f",
+                "mov x0, x9",
+                "ret",
+                "2:",
+                "adrp x9, {addresses}",
+                "add x9, x9, :lo12:{addresses}",
+                "ldr x9, [x9, {place}]",
+                "br x9",
+                ".cfi_endproc",
+                addresses = sym $crate::real::ADDRESSES,
+                place = const 8 * tm_common::functions::Function::$function as usize,
+                target = sym $target,
+            )
+        }
+    };
+}
+
+/// The arguments of a call, as `stub_before` has them on the stack: eight registers, the return address and a word unused,
+/// and what the caller has pushed.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(super) struct Arguments(*const usize);
+
+impl Arguments {
+    /// The argument in place `n`, from 0; nothing is said of one that the caller has not passed.
+    pub fn get(self, n: usize) -> usize {
+        let at = if n < 8 { n } else { 10 + n - 8 };
+        // SAFETY: the stack holds ten words of the stub's, and the caller's frame.
+        unsafe { *self.0.add(at) }
+    }
+}
+
+/// Exports `$name`, of any arguments, variadic too: calls `$target` with the [`Arguments`]; returns what that returns, or, if
+/// it is 0, jumps to the real function. 0 if the process has none.
 macro_rules! stub_before {
     ($name:ident, $function:ident, $target:path) => {
         /// The hook of the C function of this name.
@@ -180,7 +242,9 @@ macro_rules! stub_before {
                 "stp x6, x7, [sp, 48]",
                 "str x30, [sp, 64]",
                 ".cfi_offset x30, -16",
+                "mov x0, sp",
                 "bl {target}",
+                "mov x16, x0",
                 "ldr x30, [sp, 64]",
                 ".cfi_restore x30",
                 "ldp x6, x7, [sp, 48]",
@@ -188,10 +252,15 @@ macro_rules! stub_before {
                 "ldp x2, x3, [sp, 16]",
                 "ldp x0, x1, [sp], 80",
                 ".cfi_def_cfa_offset 0",
+                "cbnz x16, 2f",
                 "adrp x16, {addresses}",
                 "add x16, x16, :lo12:{addresses}",
                 "ldr x16, [x16, {place}]",
+                "cbz x16, 2f",
                 "br x16",
+                "2:",
+                "mov x0, x16",
+                "ret",
                 ".cfi_endproc",
                 addresses = sym $crate::real::ADDRESSES,
                 place = const 8 * tm_common::functions::Function::$function as usize,
@@ -201,4 +270,4 @@ macro_rules! stub_before {
     };
 }
 pub(crate) use stub;
-pub(super) use {stub_before, stub_new, stub_wide};
+pub(super) use {stub_before, stub_new, stub_own_new, stub_wide};

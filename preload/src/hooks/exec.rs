@@ -1,20 +1,308 @@
 //! Hooks of the functions that make the process another program: what its recording does not use is given back before,
 //! because nothing of us is left afterwards. Each jumps on to the real function; if that fails, recording goes on.
+//!
+//! A program of another C library would fail with us preloaded: it gets an environment without us, on the stack, since the
+//! caller may be a child of `vfork` in its parent's memory. A program that cannot be recorded is noted.
 
-use super::stub::stub_before;
+use core::ffi::{CStr, c_char, c_int};
+
+use tm_common::functions::Function;
+use tm_common::metadata::NoteReason;
+
+use super::redirect;
+use super::stub::{Arguments, stub_before};
+use crate::real;
 use crate::session::{SESSION, finish};
+use crate::sys::program_file::{self, ProgramKind};
+use crate::sys::text::Text;
 
-stub_before!(execve, Execve, before_exec);
-stub_before!(execv, Execv, before_exec);
-stub_before!(execvp, Execvp, before_exec);
-stub_before!(execvpe, Execvpe, before_exec);
-stub_before!(execl, Execl, before_exec);
-stub_before!(execlp, Execlp, before_exec);
-stub_before!(execle, Execle, before_exec);
-stub_before!(fexecve, Fexecve, before_exec);
+stub_before!(execve, Execve, before_execve);
+stub_before!(execv, Execv, before_execv);
+stub_before!(execvp, Execvp, before_execvp);
+stub_before!(execvpe, Execvpe, before_execvpe);
+stub_before!(execl, Execl, before_execl);
+stub_before!(execlp, Execlp, before_execlp);
+stub_before!(execle, Execle, before_execle);
+stub_before!(fexecve, Fexecve, before_fexecve);
 
-extern "C" fn before_exec() {
+unsafe extern "C" {
+    static environ: Strings;
+}
+
+/// An array of C strings that ends with NULL.
+type Strings = *const *const c_char;
+
+/// A longer list of arguments of `execl` and its like is left to the real function.
+const ARGUMENTS_MAX: usize = 128;
+
+extern "C" fn before_execve(arguments: Arguments) -> usize {
+    // SAFETY: the caller's arguments are those of the function.
+    unsafe { before(arguments.get(0), arguments.get(1) as Strings, arguments.get(2) as Strings, false) }
+}
+
+extern "C" fn before_execv(arguments: Arguments) -> usize {
+    // SAFETY: as above, and the program's environment.
+    unsafe { before(arguments.get(0), arguments.get(1) as Strings, environ, false) }
+}
+
+extern "C" fn before_execvp(arguments: Arguments) -> usize {
+    // SAFETY: as above.
+    unsafe { before(arguments.get(0), arguments.get(1) as Strings, environ, true) }
+}
+
+extern "C" fn before_execvpe(arguments: Arguments) -> usize {
+    // SAFETY: as above.
+    unsafe { before(arguments.get(0), arguments.get(1) as Strings, arguments.get(2) as Strings, true) }
+}
+
+extern "C" fn before_execl(arguments: Arguments) -> usize {
+    before_list(arguments, false, false)
+}
+
+extern "C" fn before_execlp(arguments: Arguments) -> usize {
+    before_list(arguments, true, false)
+}
+
+extern "C" fn before_execle(arguments: Arguments) -> usize {
+    before_list(arguments, false, true)
+}
+
+extern "C" fn before_fexecve(arguments: Arguments) -> usize {
+    let mut path = Text::<32>::EMPTY;
+    path.push(b"/proc/self/fd/").push_number(arguments.get(0) as u32 as u64);
+    let path = path.as_c_str().as_ptr() as usize;
+    // SAFETY: as above.
+    unsafe { before(path, arguments.get(1) as Strings, arguments.get(2) as Strings, false) }
+}
+
+/// `(path, argument..., NULL)`, and an environment behind it if it `has_environment`.
+fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usize {
+    let mut list = [core::ptr::null(); ARGUMENTS_MAX + 1];
+    let mut n = 0;
+    loop {
+        let argument = arguments.get(1 + n) as *const c_char;
+        if argument.is_null() {
+            break;
+        }
+        let Some(place) = list.get_mut(n).filter(|_| n < ARGUMENTS_MAX) else {
+            give_back();
+            return 0;
+        };
+        *place = argument;
+        n += 1;
+    }
+    let environment = if has_environment {
+        arguments.get(2 + n) as Strings
+    } else {
+        // SAFETY: the program's environment.
+        unsafe { environ }
+    };
+    // SAFETY: as above.
+    unsafe { before(arguments.get(0), list.as_ptr(), environment, search) }
+}
+
+fn give_back() {
     // Also finds the real functions, should this be the first hook of all.
     SESSION.is_recording();
     finish::give_back(&SESSION);
+}
+
+/// Before the program at `path` is executed, or the one that `execvp` finds if `search`. 0 if the real function is to do it,
+/// else what it has returned.
+///
+/// # Safety
+/// The arguments are those of `execve`.
+unsafe fn before(path: usize, arguments: Strings, environment: Strings, search: bool) -> usize {
+    give_back();
+    // SAFETY: a C string or null.
+    let Some(program) =
+        (unsafe { (path as *const c_char).as_ref() }).map(|path| unsafe { CStr::from_ptr(path) })
+    else {
+        return 0;
+    };
+    if !must_go_without_us(program, search) {
+        return 0;
+    }
+    let function = if search { Function::Execvpe } else { Function::Execve };
+    let address = real::address(function);
+    if address.is_null() {
+        return 0;
+    }
+    // SAFETY: the address is that function's.
+    let exec: unsafe extern "C" fn(*const c_char, Strings, Strings) -> c_int =
+        unsafe { core::mem::transmute(address) };
+    // SAFETY: the arguments are the caller's, the environment one that lives meanwhile.
+    let run =
+        |environment: Strings| unsafe { exec(program.as_ptr(), arguments, environment) } as isize as usize;
+    // SAFETY: the caller's.
+    unsafe { without_us(environment, run) }.unwrap_or(0)
+}
+
+/// Notes a program that cannot be recorded; whether it would fail with us.
+#[cold]
+pub(super) fn must_go_without_us(program: &CStr, search: bool) -> bool {
+    if !SESSION.is_process() {
+        return false;
+    }
+    let mut found = Text::<1024>::EMPTY;
+    let kind = if search && !program.to_bytes().contains(&b'/') {
+        find_in_path(program.to_bytes(), &mut found)
+    } else {
+        found.push(program.to_bytes());
+        program_file::kind_of(found.as_c_str())
+    };
+    let reason = match kind {
+        None | Some(ProgramKind::Preloads) => return false,
+        Some(ProgramKind::Static) => NoteReason::ExecutedStatic,
+        Some(ProgramKind::Foreign) => NoteReason::ExecutedForeign,
+        Some(ProgramKind::Privileged) => NoteReason::ExecutedPrivileged,
+    };
+    redirect::note(reason, found.as_bytes());
+    kind == Some(ProgramKind::Foreign)
+}
+
+/// The kind of the first program of this name in `PATH`, whose path goes to `found`.
+fn find_in_path(name: &[u8], found: &mut Text<1024>) -> Option<ProgramKind> {
+    // SAFETY: the program's environment.
+    let path = unsafe { entries(environ) }.find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
+    for folder in path.unwrap_or(b"/bin:/usr/bin").split(|&byte| byte == b':') {
+        *found = Text::EMPTY;
+        found.push(if folder.is_empty() { b"." } else { folder }).push(b"/").push(name);
+        if !found.is_cut()
+            && let Some(kind) = program_file::kind_of(found.as_c_str())
+        {
+            return Some(kind);
+        }
+    }
+    None
+}
+
+/// # Safety
+/// The array is one of C strings, or null.
+unsafe fn entries(strings: Strings) -> impl Iterator<Item = &'static CStr> + Clone {
+    (0..).map_while(move |n| {
+        // SAFETY: the caller's; the entries before this one were not the last.
+        let entry = unsafe { strings.as_ref().map_or(core::ptr::null(), |_| *strings.add(n)) };
+        // SAFETY: the caller's.
+        (!entry.is_null()).then(|| unsafe { CStr::from_ptr(entry) })
+    })
+}
+
+/// Calls `run` with a copy of the environment that does not preload us; `None` if that is too large for the stack.
+///
+/// # Safety
+/// The array is an environment.
+pub(super) unsafe fn without_us(environment: Strings, run: impl FnOnce(Strings) -> usize) -> Option<usize> {
+    // SAFETY: the caller's.
+    match unsafe { entries(environment) }.count() {
+        // SAFETY: the caller's.
+        0..250 => unsafe { without_us_of::<256>(environment, run) },
+        // SAFETY: the caller's.
+        250..2000 => unsafe { without_us_of::<2048>(environment, run) },
+        _ => None,
+    }
+}
+
+#[inline(never)]
+unsafe fn without_us_of<const N: usize>(
+    environment: Strings,
+    run: impl FnOnce(Strings) -> usize,
+) -> Option<usize> {
+    let mut preload = Text::<4096>::EMPTY;
+    let mut copy = [core::ptr::null(); N];
+    // SAFETY: the caller's.
+    for (n, entry) in unsafe { entries(environment) }.enumerate() {
+        let mut kept = entry.as_ptr();
+        if let Some(value) = entry.to_bytes().strip_prefix(b"LD_PRELOAD=") {
+            preload.push(b"LD_PRELOAD=");
+            push_others(value, &mut preload);
+            if preload.is_cut() {
+                return None;
+            }
+            kept = preload.as_c_str().as_ptr();
+        }
+        *copy.get_mut(n).filter(|_| n + 1 < N)? = kept;
+    }
+    Some(run(copy.as_ptr()))
+}
+
+/// Appends the preloaded libraries but us.
+fn push_others(value: &[u8], text: &mut Text<4096>) {
+    let is_end = |&byte: &u8| byte == b':' || byte == b' ';
+    let others = value.split(is_end).filter(|entry| !entry.is_empty() && !is_ours(entry));
+    for (place, entry) in others.enumerate() {
+        text.push(if place > 0 { b":" } else { b"" }).push(entry);
+    }
+}
+
+fn is_ours(entry: &[u8]) -> bool {
+    entry.rsplit(|&byte| byte == b'/').next() == Some(b"libtm.so")
+}
+
+/// The hook of the function of this name: it executes in a child, where no hook of ours is called.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn posix_spawn(
+    pid: *mut c_int,
+    path: *const c_char,
+    actions: usize,
+    attributes: usize,
+    arguments: Strings,
+    environment: Strings,
+) -> c_int {
+    let call =
+        |environment| spawn(Function::PosixSpawn, (pid, path), (actions, attributes), arguments, environment);
+    // SAFETY: the arguments are the caller's.
+    unsafe { spawned(path, false, environment, call) }
+}
+
+/// The hook of the function of this name.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn posix_spawnp(
+    pid: *mut c_int,
+    file: *const c_char,
+    actions: usize,
+    attributes: usize,
+    arguments: Strings,
+    environment: Strings,
+) -> c_int {
+    let call = |environment| {
+        spawn(Function::PosixSpawnp, (pid, file), (actions, attributes), arguments, environment)
+    };
+    // SAFETY: the arguments are the caller's.
+    unsafe { spawned(file, true, environment, call) }
+}
+
+/// # Safety
+/// The path is a C string, and the array an environment.
+unsafe fn spawned(
+    path: *const c_char,
+    search: bool,
+    environment: Strings,
+    call: impl Fn(Strings) -> c_int,
+) -> c_int {
+    // SAFETY: the caller's.
+    if path.is_null() || !must_go_without_us(unsafe { CStr::from_ptr(path) }, search) {
+        return call(environment);
+    }
+    // SAFETY: the caller's.
+    let result = unsafe { without_us(environment, |environment| call(environment) as usize) };
+    result.map_or_else(|| call(environment), |result| result as c_int)
+}
+
+fn spawn(
+    function: Function,
+    (pid, path): (*mut c_int, *const c_char),
+    (actions, attributes): (usize, usize),
+    arguments: Strings,
+    environment: Strings,
+) -> c_int {
+    let address = real::address(function);
+    if address.is_null() {
+        return libc::ENOSYS;
+    }
+    // SAFETY: the address is that function's.
+    let function: unsafe extern "C" fn(*mut c_int, *const c_char, usize, usize, Strings, Strings) -> c_int =
+        unsafe { core::mem::transmute(address) };
+    // SAFETY: the arguments are the caller's.
+    unsafe { function(pid, path, actions, attributes, arguments, environment) }
 }

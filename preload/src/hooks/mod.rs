@@ -12,11 +12,15 @@
 )]
 
 pub mod aligned;
+pub mod allocators;
 pub mod cxx;
 pub mod exec;
+pub mod loading;
 pub mod malloc;
 pub mod mappings;
+pub mod redirect;
 pub mod restrict;
+mod shape;
 pub mod system;
 pub mod thread_names;
 

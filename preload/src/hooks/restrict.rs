@@ -1,10 +1,10 @@
 //! Hooks of functions by which a process restricts itself: what they take away is not used any more, and what they would
-//! take for the recorder is given back. None of them is an event.
+//! take for the recorder is given back. None of them is an event. One of them names threads, too.
 
 use core::ffi::c_int;
 
 use crate::real;
-use crate::session::SESSION;
+use crate::session::{SESSION, threads};
 use crate::sys::{own_memory, restrictions};
 
 /// `PR_SET_SECCOMP` with it takes away all system calls, and the counter too.
@@ -22,6 +22,9 @@ pub unsafe extern "C" fn prctl(option: c_int, first: usize, b: usize, c: usize, 
     let result = real::prctl(option, [first, b, c, d]);
     if is_strict && result == 0 {
         restrictions::become_total();
+    }
+    if option == libc::PR_SET_NAME && result == 0 {
+        threads::renamed(&SESSION);
     }
     result
 }

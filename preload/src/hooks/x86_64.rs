@@ -79,10 +79,16 @@ macro_rules! stub {
 ///  [rsp]      pc
 /// ```
 macro_rules! stub_wide {
+    (own $name:ident, $target:path) => {
+        stub_wide!(@define [] $name, $target);
+    };
     ($name:ident, $target:path) => {
+        stub_wide!(@define [#[cfg_attr(not(test), unsafe(no_mangle))]] $name, $target);
+    };
+    (@define [$($attribute:tt)*] $name:ident, $target:path) => {
         /// The hook of the C function of this name.
         #[unsafe(naked)]
-        #[cfg_attr(not(test), unsafe(no_mangle))]
+        $($attribute)*
         pub unsafe extern "C" fn $name() {
             core::arch::naked_asm!(
                 ".cfi_startproc",
@@ -157,7 +163,63 @@ macro_rules! stub_new {
     };
 }
 
-/// Exports `$name`, of any arguments, variadic too: calls `$target`, which takes none, and jumps to the real function.
+/// Defines `$name`, not exported, for a function of up to three arguments that must be able to throw: calls `$target` (three
+/// arguments, pc, sp, fp); if that returns 0, jumps to the real one.
+macro_rules! stub_own_new {
+    ($name:ident, $function:ident, $target:path) => {
+        /// The hook of the function.
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                "push rdi",
+                ".cfi_adjust_cfa_offset 8",
+                "push rsi",
+                ".cfi_adjust_cfa_offset 8",
+                "push rdx",
+                ".cfi_adjust_cfa_offset 8",
+                "mov rcx, [rsp + 24]",
+                "lea r8, [rsp + 32]",
+                "mov r9, rbp",
+                "call {target}",
+                "pop rdx",
+                ".cfi_adjust_cfa_offset -8",
+                "pop rsi",
+                ".cfi_adjust_cfa_offset -8",
+                "pop rdi",
+                ".cfi_adjust_cfa_offset -8",
+                "test rax, rax",
+                "jz 2f",
+                "ret",
+                "2:",
+                "jmp qword ptr [rip + {addresses} + {place}]",
+                ".cfi_endproc",
+                addresses = sym $crate::real::ADDRESSES,
+                place = const 8 * tm_common::functions::Function::$function as usize,
+                target = sym $target,
+            )
+        }
+    };
+}
+
+/// The arguments of a call, as `stub_before` has them on the stack: `rax` and six registers, the return address, and what
+/// the caller has pushed.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(super) struct Arguments(*const usize);
+
+impl Arguments {
+    /// The argument in place `n`, from 0; nothing is said of one that the caller has not passed.
+    pub fn get(self, n: usize) -> usize {
+        let at = if n < 6 { 6 - n } else { 8 + n - 6 };
+        // SAFETY: the stack holds seven words of the stub's, the return address, and the caller's frame.
+        unsafe { *self.0.add(at) }
+    }
+}
+
+/// Exports `$name`, of any arguments, variadic too: calls `$target` with the [`Arguments`]; returns what that returns, or, if
+/// it is 0, jumps to the real function. 0 if the process has none.
 macro_rules! stub_before {
     ($name:ident, $function:ident, $target:path) => {
         /// The hook of the C function of this name.
@@ -181,7 +243,9 @@ macro_rules! stub_before {
                 ".cfi_adjust_cfa_offset 8",
                 "push rax",
                 ".cfi_adjust_cfa_offset 8",
+                "mov rdi, rsp",
                 "call {target}",
+                "mov r11, rax",
                 "pop rax",
                 ".cfi_adjust_cfa_offset -8",
                 "pop r9",
@@ -196,7 +260,15 @@ macro_rules! stub_before {
                 ".cfi_adjust_cfa_offset -8",
                 "pop rdi",
                 ".cfi_adjust_cfa_offset -8",
-                "jmp qword ptr [rip + {addresses} + {place}]",
+                "test r11, r11",
+                "jnz 2f",
+                "mov r11, [rip + {addresses} + {place}]",
+                "test r11, r11",
+                "jz 2f",
+                "jmp r11",
+                "2:",
+                "mov rax, r11",
+                "ret",
                 ".cfi_endproc",
                 addresses = sym $crate::real::ADDRESSES,
                 place = const 8 * tm_common::functions::Function::$function as usize,
@@ -206,4 +278,4 @@ macro_rules! stub_before {
     };
 }
 pub(crate) use stub;
-pub(super) use {stub_before, stub_new, stub_wide};
+pub(super) use {stub_before, stub_new, stub_own_new, stub_wide};

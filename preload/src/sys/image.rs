@@ -23,6 +23,7 @@ type FileHeader = libc::Elf64_Ehdr;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 /// The smallest page that there is.
 const PAGE_BYTES_MIN: usize = 4096;
+const PT_GNU_RELRO: u32 = 0x6474_e552;
 const NT_GNU_BUILD_ID: u32 = 3;
 /// `PATH_MAX`.
 const PATH_BYTES: usize = 4096;
@@ -202,6 +203,15 @@ impl Image {
             if page_can_be_read(page(middle)) { low = middle + 1 } else { high = middle }
         }
         start..page(low)
+    }
+
+    /// What the loader has made read-only after it had written there, whole pages as it counts them.
+    pub fn protected(&self) -> Range<usize> {
+        let Some(header) = self.of_type(PT_GNU_RELRO).next() else { return 0..0 };
+        let page_bytes = super::process::page_bytes();
+        let start = self.bias.wrapping_add(header.p_vaddr as usize);
+        let end = start.wrapping_add(header.p_memsz as usize);
+        start & !(page_bytes - 1)..end & !(page_bytes - 1)
     }
 
     /// The address of `.eh_frame_hdr`, if it is in a segment that can be read.

@@ -60,6 +60,27 @@ pub fn beside(name: &str) -> Text<PATH_BYTES> {
     path
 }
 
+/// Runs `look` while nobody else changes the loader's list. Takes the loader's lock: only for who is about to call the
+/// loader anyway.
+pub fn with_list_locked(look: impl FnOnce()) {
+    struct Once<F>(Option<F>);
+    unsafe extern "C" fn run<F: FnOnce()>(_: *mut libc::dl_phdr_info, _: usize, once: *mut c_void) -> c_int {
+        // SAFETY: what was passed below, and nobody else has it.
+        if let Some(look) = unsafe { &mut *once.cast::<Once<F>>() }.0.take() {
+            look();
+        }
+        1
+    }
+    fn callback<F: FnOnce()>(
+        _: &Once<F>,
+    ) -> unsafe extern "C" fn(*mut libc::dl_phdr_info, usize, *mut c_void) -> c_int {
+        run::<F>
+    }
+    let mut once = Once(Some(look));
+    // SAFETY: the callback gets `once`, which lives until this returns.
+    unsafe { libc::dl_iterate_phdr(Some(callback(&once)), (&raw mut once).cast()) };
+}
+
 /// `PTHREAD_CANCEL_DISABLE`, `<pthread.h>`.
 const CANCEL_DISABLE: c_int = 1;
 

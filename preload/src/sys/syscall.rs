@@ -166,6 +166,8 @@ pub struct FileStatus {
     pub is_regular: bool,
     /// What it takes on the disk.
     pub disk_bytes: u64,
+    /// Whether whoever executes it becomes another user or group.
+    pub gains_rights: bool,
 }
 
 /// `fstat`.
@@ -176,7 +178,10 @@ pub fn status(fd: i32) -> Result<FileStatus> {
     unsafe { call!(SYS_fstat, fd, &raw mut stat) }?;
     let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
     let disk_bytes = stat.st_blocks as u64 * 512;
-    Ok(FileStatus { identity: (stat.st_dev, stat.st_ino), is_regular, disk_bytes })
+    let is_set = |bits| stat.st_mode & bits == bits;
+    let gains_rights = is_set(libc::S_ISUID) && stat.st_uid != geteuid()
+        || is_set(libc::S_ISGID | libc::S_IXGRP) && stat.st_gid != getegid();
+    Ok(FileStatus { identity: (stat.st_dev, stat.st_ino), is_regular, disk_bytes, gains_rights })
 }
 
 /// `unlinkat(AT_FDCWD, path, 0)`.
@@ -278,6 +283,12 @@ pub fn getppid() -> u32 {
 pub fn geteuid() -> u32 {
     // SAFETY: no preconditions, always succeeds.
     unsafe { call!(SYS_geteuid) }.unwrap_or(0) as u32
+}
+
+/// `getegid`.
+pub fn getegid() -> u32 {
+    // SAFETY: no preconditions, always succeeds.
+    unsafe { call!(SYS_getegid) }.unwrap_or(0) as u32
 }
 
 /// `gettid`.

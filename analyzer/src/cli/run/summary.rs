@@ -9,8 +9,7 @@ use super::environment::Environment;
 use super::output::Settled;
 use crate::cli::programs;
 use crate::model::format_size;
-use crate::reader::Recording;
-use crate::report::human::{count, counted};
+use crate::report::human::{count, counted, printable};
 use crate::report::programs::{self as report, ProgramInfo, Programs};
 use crate::report::style::Style;
 
@@ -24,14 +23,8 @@ pub(super) fn lines(settled: &Settled, environment: &Environment, ending: Ending
     let text = match &settled.recordings[..] {
         [] => nothing_recorded(environment, ending),
         recordings => {
-            let mut found = Programs::default();
-            for recording in recordings {
-                match Recording::open(&recording.path) {
-                    Ok(opened) => found.program_list.push(programs::program(&recording.path, &opened)),
-                    Err(error) => found.problems.push(error.to_string()),
-                }
-            }
-            programs::sort(&mut found.program_list);
+            let paths: Vec<&Path> = recordings.iter().map(|recording| &*recording.path).collect();
+            let mut found = programs::of_recordings(&paths);
             if settled.is_in_use {
                 found.program_list.iter_mut().for_each(|program| program.running = true);
             }
@@ -53,7 +46,8 @@ fn listed(found: &Programs, folder: Option<&Path>, file_bytes: u64) -> String {
     let mut text = match (&found.program_list[..], folder) {
         ([only], None) if found.problems.is_empty() => {
             let place = shown(Path::new(&only.recording));
-            format!("recorded process {} in {place} ({file})\n  {}\n", only.pid, sentence(only))
+            let notes: String = found.notes.iter().map(|note| format!("  {}\n", printable(note))).collect();
+            format!("recorded process {} in {place} ({file})\n  {}\n{notes}", only.pid, sentence(only))
         }
         (list, folder) => {
             let place = folder.map(|folder| format!(" in {}", shown(folder))).unwrap_or_default();
@@ -145,8 +139,13 @@ mod tests {
         let expected = "recorded process 42 in /x/my file.bin (5120 KiB)\n  \
              1,234,567 allocations, 12 reallocations, 1,234,000 frees; peak 12.3 MiB; \
              live at the end 600 B in 567 blocks; nothing lost\n\
+             \x20 Executed programs that are static cannot be recorded: /x.\n\
              next: tmtool stats '/x/my file.bin'\n";
-        let programs = Programs { program_list: vec![program("my file", 12_900_000)], ..Programs::default() };
+        let programs = Programs {
+            program_list: vec![program("my file", 12_900_000)],
+            notes: vec!["Executed programs that are static cannot be recorded: /x.".to_owned()],
+            ..Programs::default()
+        };
         assert_eq!(listed(&programs, None, 5 << 20), expected);
     }
 

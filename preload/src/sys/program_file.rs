@@ -1,0 +1,158 @@
+//! What a program file is, as far as that decides whether this library can be preloaded into it. Read from its first bytes.
+
+use core::ffi::CStr;
+
+use super::syscall;
+use super::text::Text;
+
+/// What becomes of a program when it is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramKind {
+    /// Its loader is glibc's, or nothing speaks against it.
+    Preloads,
+    /// No loader: nothing is preloaded, and nothing goes wrong.
+    Static,
+    /// Another C library's loader, which takes `LD_PRELOAD` too and fails with a library made for glibc.
+    Foreign,
+    /// It gains rights, so that its loader drops what is preloaded from a path.
+    Privileged,
+}
+
+/// How much of a file is read: the header, the program headers, and the loader's name, which linkers put behind them.
+const HEAD_BYTES: usize = 2048;
+/// How many scripts are followed to their interpreters, as many as the kernel follows.
+const SCRIPTS_MAX: usize = 4;
+const PT_INTERP: u32 = 3;
+const HEADER_BYTES: usize = 64;
+const PROGRAM_HEADER_BYTES: usize = 56;
+
+/// What the file's first bytes say.
+#[derive(Debug, PartialEq, Eq)]
+enum Head<'a> {
+    Elf(ProgramKind),
+    Script(&'a [u8]),
+    Unknown,
+}
+
+/// The kind of the program at `path`, scripts followed. `None` if there is nothing that can be read.
+#[cold]
+pub fn kind_of(path: &CStr) -> Option<ProgramKind> {
+    let mut next = Text::<1024>::EMPTY;
+    next.push(path.to_bytes());
+    for _ in 0..=SCRIPTS_MAX {
+        if next.is_cut() {
+            return None;
+        }
+        let mut bytes = [0; HEAD_BYTES];
+        // A FIFO must not be waited for.
+        let fd = syscall::open(next.as_c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0).ok()?;
+        let (status, len) = (syscall::status(fd), syscall::read(fd, &mut bytes));
+        syscall::close(fd);
+        match parse(bytes.get(..len.ok()?)?, next.as_bytes()) {
+            Head::Elf(_) if status.is_ok_and(|status| status.gains_rights) => {
+                return Some(ProgramKind::Privileged);
+            }
+            Head::Elf(kind) => return Some(kind),
+            Head::Unknown => return Some(ProgramKind::Preloads),
+            Head::Script(interpreter) => {
+                next = Text::EMPTY;
+                next.push(interpreter);
+            }
+        }
+    }
+    Some(ProgramKind::Preloads)
+}
+
+fn parse<'a>(bytes: &'a [u8], path: &[u8]) -> Head<'a> {
+    if let Some(line) = bytes.strip_prefix(b"#!") {
+        let line = line.split(|&byte| byte == b'\n').next().unwrap_or(line);
+        let words = line.split(|&byte| byte == b' ' || byte == b'\t');
+        return words.into_iter().find(|word| !word.is_empty()).map_or(Head::Unknown, Head::Script);
+    }
+    // 64 bits, little-endian; others do not load us and say so themselves.
+    if bytes.get(..6) != Some(b"\x7fELF\x02\x01") {
+        return Head::Unknown;
+    }
+    let number = |at: usize, len: usize| -> Option<usize> {
+        let field = bytes.get(at..at.checked_add(len)?)?;
+        Some(field.iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte)))
+    };
+    let find = || -> Option<Option<&'a [u8]>> {
+        let (first, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        if first < HEADER_BYTES || size != PROGRAM_HEADER_BYTES {
+            return None;
+        }
+        for place in 0..count {
+            let at = first.checked_add(place * PROGRAM_HEADER_BYTES)?;
+            if number(at, 4)? == PT_INTERP as usize {
+                let (start, len) = (number(at.checked_add(8)?, 8)?, number(at.checked_add(32)?, 8)?);
+                return bytes.get(start..start.checked_add(len)?).map(Some);
+            }
+        }
+        Some(None)
+    };
+    let is_glibc = |path: &[u8]| name_of(path).starts_with(b"ld-linux");
+    match find() {
+        Some(Some(loader)) if !is_glibc(loader) => Head::Elf(ProgramKind::Foreign),
+        // glibc's loader itself has none and loads what it is told to.
+        Some(None) if !is_glibc(path) => Head::Elf(ProgramKind::Static),
+        _ => Head::Elf(ProgramKind::Preloads),
+    }
+}
+
+fn name_of(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// A header, one program header of kind `kind`, and a text it points to.
+    fn elf(kind: u32, text: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x02\x01".to_vec();
+        bytes.resize(120, 0);
+        bytes[32] = 64;
+        (bytes[54], bytes[56]) = (56, 1);
+        bytes[64..68].copy_from_slice(&kind.to_le_bytes());
+        (bytes[72], bytes[96]) = (120, text.len() as u8);
+        bytes.extend(text);
+        bytes
+    }
+
+    #[test]
+    fn the_loader_decides() {
+        let of = |kind, text: &[u8]| parse(&elf(kind, text), b"/bin/it") == Head::Elf(ProgramKind::Preloads);
+        assert!(of(PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0"));
+        assert!(of(PT_INTERP, b"/lib/ld-linux-aarch64.so.1\0"));
+        for loader in [&b"/lib/ld-musl-x86_64.so.1\0"[..], b"/system/bin/linker64\0", b"\0"] {
+            assert_eq!(parse(&elf(PT_INTERP, loader), b"it"), Head::Elf(ProgramKind::Foreign));
+        }
+        assert_eq!(parse(&elf(1, b""), b"/bin/busybox"), Head::Elf(ProgramKind::Static));
+        let own = b"/lib64/ld-linux-x86-64.so.2";
+        assert_eq!(parse(&elf(1, b""), own), Head::Elf(ProgramKind::Preloads));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_left_alone() {
+        let whole = elf(PT_INTERP, b"/lib/ld-musl-x86_64.so.1\0");
+        for len in 0..whole.len() {
+            let head = parse(&whole[..len], b"it");
+            assert!(matches!(head, Head::Unknown | Head::Elf(ProgramKind::Preloads)), "{len}: {head:?}");
+        }
+        let mut hostile = whole;
+        hostile[72..80].fill(0xff);
+        assert_eq!(parse(&hostile, b"it"), Head::Elf(ProgramKind::Preloads));
+        hostile[32..40].fill(0xff);
+        assert_eq!(parse(&hostile, b"it"), Head::Elf(ProgramKind::Preloads));
+    }
+
+    #[test]
+    fn a_script_leads_to_its_interpreter() {
+        assert_eq!(parse(b"#! /bin/sh -e\necho", b"it"), Head::Script(b"/bin/sh"));
+        assert_eq!(parse(b"#!\n", b"it"), Head::Unknown);
+        assert_eq!(kind_of(c"/bin/sh"), Some(ProgramKind::Preloads));
+        assert_eq!(kind_of(c"/no/such/program"), None);
+    }
+}
