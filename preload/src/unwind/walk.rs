@@ -202,11 +202,22 @@ impl Unwinder {
         }
     }
 
-    /// The row at `address`, the call that returns to `pc` or `pc` itself. What it calls is not inlined: a handler's small
-    /// stack has room for the parts one after the other. Where there is none, why.
+    /// The row at `address`, the call that returns to `pc` or `pc` itself. Where there is none, why.
     #[cold]
     #[inline(never)]
     pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Result<cfi::Row, EndReason> {
+        let entry = self.entry(recording, pc, address)?;
+        // A match, since each combinator has a copy of the row on the stack.
+        match cfi::evaluate(&entry, address) {
+            Some(row) => Ok(row),
+            None => Err(EndReason::NoEntry),
+        }
+    }
+
+    /// The table's entry for it. Not inlined, and nor is what it calls: a handler's small stack has room for the parts one
+    /// after the other.
+    #[inline(never)]
+    fn entry(&self, recording: &Recording, pc: usize, address: usize) -> Result<eh_frame::Entry, EndReason> {
         if self.modules.is_stale(address) {
             self.module_closed(recording);
         }
@@ -215,8 +226,7 @@ impl Unwinder {
         if module.eh_frame_header == 0 {
             return Err(EndReason::NoTable);
         }
-        let entry = eh_frame::find(module.tables(), module.eh_frame_header, address);
-        entry.and_then(|entry| cfi::evaluate(&entry, address)).ok_or(EndReason::NoEntry)
+        eh_frame::find(module.tables(), module.eh_frame_header, address).ok_or(EndReason::NoEntry)
     }
 
     /// A module may have gone: what was found in it is forgotten.

@@ -73,10 +73,10 @@ fn sentence(program: &ProgramInfo) -> String {
         lost => format!("{} events LOST (see tmtool info)", count(lost)),
     };
     format!(
-        "{} allocations, {} reallocations, {} frees; peak {}; live at the end {} in {}; {lost}",
-        count(allocations),
-        count(reallocations),
-        count(frees),
+        "{}, {}, {}; peak {}; live at the end {} in {}; {lost}",
+        counted(allocations, "allocation"),
+        counted(reallocations, "reallocation"),
+        counted(frees, "free"),
         size(program.peak_bytes),
         size(program.live_bytes_at_end),
         counted(program.live_blocks_at_end, "block"),
