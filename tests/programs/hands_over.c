@@ -16,7 +16,7 @@ static void *hand_over(void *seed) {
     uint64_t x = (uint64_t)(uintptr_t)seed;
     for (unsigned n = 0;; n++) {
         if (n % 64 == 0)
-            usleep(200);
+            usleep(5000);
         x ^= x << 13, x ^= x >> 7, x ^= x << 17;
         void *block = atomic_exchange(&slots[x % N_SLOTS], NULL);
         if (block && (x >> 40) % 4 == 0)
@@ -36,6 +36,8 @@ int main(int argc, char **argv) {
         free(malloc(100));
         _exit(0);
     }
+    // Whoever started it has failed by then.
+    alarm(600);
     printf("%d\n", (int)getpid());
     pthread_t thread;
     if (argc == 1)

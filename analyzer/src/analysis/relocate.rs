@@ -34,6 +34,9 @@ impl Snapshot {
     /// The same with its files where those of `new` are, if the program was built in another folder.
     #[must_use]
     pub fn relocated(&self, new: &Snapshot) -> Snapshot {
+        if is_one_recording(self.origin.as_ref(), new.origin.as_ref()) {
+            return self.clone();
+        }
         let tracebacks = |snapshot: &Snapshot| {
             snapshot.traces.iter().map(|trace| trace.traceback.clone()).collect::<Vec<_>>()
         };
@@ -53,6 +56,9 @@ impl Tally {
     /// As [`Snapshot::relocated`].
     #[must_use]
     pub fn relocated(&self, new: &Tally) -> Tally {
+        if is_one_recording(self.origin.as_ref(), new.origin.as_ref()) {
+            return self.clone();
+        }
         let tracebacks =
             |tally: &Tally| tally.stacks.iter().map(|stack| stack.traceback.clone()).collect::<Vec<_>>();
         let mut relocation = Relocation::between(&tracebacks(self), &tracebacks(new));
@@ -77,11 +83,14 @@ impl Relocation {
             candidates.entry(last_part(name)).or_default().push(name);
         }
         let mut moved: Vec<&Arc<str>> = old.difference(&new).collect();
+        let stay: Vec<&Arc<str>> = old.intersection(&new).collect();
         while relocation.folders.len() < FOLDERS_MAX {
             let mut votes: BTreeMap<(&str, &str), usize> = BTreeMap::new();
             for name in &moved {
                 let Some(found) = candidates.get(last_part(name)) else { continue };
-                if let Some(folders) = best_folders(name, found) {
+                if let Some(folders) =
+                    best_folders(name, found).filter(|&folders| !are_in_one_place(folders, &stay))
+                {
                     *votes.entry(folders).or_default() += 1;
                 }
             }
@@ -102,7 +111,7 @@ impl Relocation {
             return known.clone();
         }
         let frames: Vec<Arc<Frame>> = traceback.frames().iter().map(|frame| self.frame(frame)).collect();
-        let relocated = Traceback::from_oldest_first(frames, traceback.total_nframe());
+        let relocated = traceback.with_frames(&frames, traceback.total_nframe());
         self.of_traceback.insert(traceback.identity(), relocated.clone());
         relocated
     }
@@ -138,6 +147,21 @@ impl Relocation {
         }
         Some(origin)
     }
+}
+
+/// Whether both are moments of one recording, whose files are where they are.
+fn is_one_recording(old: Option<&Origin>, new: Option<&Origin>) -> bool {
+    let (Some(old), Some(new)) = (old, new) else { return false };
+    old.recorded_ns != 0 && (old.recorded_ns, old.pid) == (new.recorded_ns, new.pid)
+}
+
+/// Whether the two folders are parts of one that has files on both sides, which were not moved: `x/aa` and `x/bb` of a program
+/// whose `x/main.c` is `x/main.c` still.
+fn are_in_one_place((from, to): (&str, &str), stay: &[&Arc<str>]) -> bool {
+    let parts = from.split('/').zip(to.split('/')).take_while(|(one, other)| one == other);
+    let len = parts.map(|(part, _)| part.len() + 1).sum::<usize>();
+    // Of the root folder everything is a part.
+    len > 1 && from.get(..len).is_some_and(|shared| stay.iter().any(|name| name.starts_with(shared)))
 }
 
 /// All absolute names of files and modules.
@@ -217,6 +241,8 @@ mod tests {
         assert_eq!(relocated(&["/a/x.c"], &["/b/x.c", "/c/x.c"]), ["/a/x.c"]);
         assert_eq!(relocated(&["/a/x.c"], &[]), ["/a/x.c"]);
         assert_eq!(relocated(&["x.c"], &["/b/x.c"]), ["x.c"]);
+        let sisters = ["/p/m.c", "/p/aa/util.c"];
+        assert_eq!(relocated(&sisters, &["/p/m.c", "/p/bb/util.c"]), sisters);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use tm_common::ids::Stamp;
 
+use tm_common::ids::TagIndex;
+
 use super::options::GroupArgs;
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
@@ -12,7 +14,7 @@ use super::source::Source;
 use crate::analysis::RuntimeLibraries;
 use crate::error::Result;
 use crate::model::{Origin, Snapshot};
-use crate::replay::{self, Block};
+use crate::replay::{self, Block, StackSums};
 use crate::report::csv;
 use crate::report::header::Summary;
 use crate::report::leaks::{self, Leaks};
@@ -62,6 +64,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         raw.blocks.iter().partition(|block| block.birth > young_after);
 
     let mut namer = recorded.namer_at(recorded.end().stamp);
+    // All stacks first: what the header says of them is then of all, and not of the old or the young.
+    let mut sums = StackSums::default();
+    raw.blocks.iter().for_each(|block| sums.add(block.stack, TagIndex::NONE, block.size));
+    namer.tally(&recorded.recording, &sums);
     let mut libraries = RuntimeLibraries::known();
     let mut named = |blocks: &[Block]| {
         let (others, own) = libraries.split(namer.snapshot(&recorded.recording, blocks));

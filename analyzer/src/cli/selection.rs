@@ -67,6 +67,14 @@ enum ProcessChoice {
     Pid(u32),
 }
 
+impl SelectionArgs {
+    /// The same of all processes, unless one is asked for.
+    pub fn of_all_processes(mut self) -> SelectionArgs {
+        self.process.get_or_insert(ProcessChoice::All);
+        self
+    }
+}
+
 impl FromStr for ProcessChoice {
     type Err = Error;
 

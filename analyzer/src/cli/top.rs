@@ -17,6 +17,7 @@ use crate::report::csv;
 use crate::report::header::Summary;
 use crate::report::human::counted;
 use crate::report::top::{self, Top};
+use crate::snapshot::doubt_notes;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -106,7 +107,7 @@ fn of_all(source: &Source, args: &SelectionArgs) -> Result<Tally> {
         let message = "a moment counts from the start of each program, so those of all have none in common";
         return Err(Error::Usage(format!("{message}; leave it out, or name one with --program")));
     }
-    let mut args = args.clone();
+    let mut args = args.clone().of_all_processes();
     args.program = None;
     let mut all = Tally { stacks: Vec::new(), traceback_limit: 0, origin: None };
     let paths = programs::recordings(&source.path)?;
@@ -118,11 +119,18 @@ fn of_all(source: &Source, args: &SelectionArgs) -> Result<Tally> {
             continue;
         }
         let (tally, span) = of_one(&Source { path, moment: None }, &args)?;
+        // Shares of one program's bytes are none of the sum.
+        let shares = doubt_notes(&tally);
         all.stacks.extend(tally.stacks);
         all.traceback_limit = all.traceback_limit.max(tally.traceback_limit);
-        origins.extend(tally.origin.map(|origin| (span.started_ns, origin)));
+        origins.extend(tally.origin.map(|mut origin| {
+            origin.notes.retain(|note| !shares.contains(note));
+            (span.started_ns, origin)
+        }));
     }
-    all.origin = Some(origin_of_all(source, origins, unread)?);
+    let mut origin = origin_of_all(source, origins, unread)?;
+    origin.notes.extend(doubt_notes(&all));
+    all.origin = Some(origin);
     Ok(all)
 }
 
@@ -144,6 +152,8 @@ fn origin_of_all(source: &Source, mut origins: Vec<(u64, Origin)>, unread: Vec<S
     first.notes = unread;
     first.lost_events = origins.iter().map(|(_, origin)| origin.lost_events).fold(0, u64::saturating_add);
     first.unknown_frees = origins.iter().map(|(_, origin)| origin.unknown_frees).fold(0, u64::saturating_add);
+    first.missed_frees = origins.iter().map(|(_, origin)| origin.missed_frees).fold(0, u64::saturating_add);
+    first.still_running = origins.iter().any(|(_, origin)| origin.still_running);
     for (_, origin) in &origins {
         for note in &origin.notes {
             if !first.notes.contains(note) {

@@ -7,6 +7,11 @@ mod namer;
 
 pub use namer::Namer;
 
+/// What is not certain of the stacks of `tally`, by bytes: the sentences that [`Namer::origin`] has of one recording.
+pub fn doubt_notes(tally: &Tally) -> Vec<String> {
+    doubts::Doubts::of(tally.stacks.iter().map(|stack| (&stack.traceback, stack.size))).notes()
+}
+
 use crate::error::Result;
 use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Snapshot, Tally};

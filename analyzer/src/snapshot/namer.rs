@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{Epoch, StackId, TagIndex};
-use tm_common::stack::FrameKind;
+use tm_common::stack::{EndReason, FrameKind};
 
 use super::doubts::Doubts;
 use crate::model::{Doubt, DoubtKind, Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
@@ -287,7 +287,14 @@ fn doubts_of(recording: &Recording, raw: RawDoubts) -> Vec<Doubt> {
     });
     let end =
         raw.end.map(|(reason, last)| Doubt { kind: DoubtKind::Ended(reason), module: last.and_then(module) });
-    guessed.into_iter().chain(end).collect()
+    guessed.into_iter().chain(end.filter(|end| !is_start_of_program(end))).collect()
+}
+
+/// Whether a stack ends where the kernel has begun the program: in the loader, whose `_dl_start_user` is in no unwind table.
+/// All else of it is.
+fn is_start_of_program(end: &Doubt) -> bool {
+    let name = end.module.as_deref().and_then(|path| path.rsplit('/').next());
+    end.kind == DoubtKind::Ended(EndReason::NoEntry) && name.is_some_and(|name| name.starts_with("ld-"))
 }
 
 /// Which processes of several are shown.

@@ -53,13 +53,18 @@ impl Terminal {
     /// # Errors
     /// The terminal is gone.
     pub fn event(&mut self, timeout: Duration) -> Result<Option<Event>> {
-        match event::poll(timeout) {
-            Ok(true) => event::read().map(Some).map_err(error),
-            Ok(false) => Ok(None),
-            // A signal: the caller looks.
-            Err(source) if source.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(source) => Err(error(source)),
+        // What was read already comes first, and then what comes within the time.
+        for timeout in [Duration::ZERO, timeout] {
+            wait_for_input(timeout).map_err(error)?;
+            match event::poll(Duration::ZERO) {
+                Ok(true) => return event::read().map(Some).map_err(error),
+                Ok(false) => {}
+                // A signal: the caller looks.
+                Err(source) if source.kind() == io::ErrorKind::Interrupted => return Ok(None),
+                Err(source) => return Err(error(source)),
+            }
         }
+        Ok(None)
     }
 
     /// Gives the terminal to the shell until the user comes back.
@@ -79,6 +84,19 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// Waits until there is input, a signal comes or the time is over. An error if the terminal has been closed: crossterm would
+/// read its end for ever.
+fn wait_for_input(timeout: Duration) -> io::Result<()> {
+    let mut input = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+    let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: one entry, which lives meanwhile.
+    unsafe { libc::poll(&mut input, 1, timeout) };
+    if input.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EIO));
+    }
+    Ok(())
 }
 
 /// Nobody is left to be told if that fails.

@@ -77,6 +77,19 @@ extern "C" fn before_fexecve(arguments: Arguments) -> usize {
 
 /// `(path, argument..., NULL)`, and an environment behind it if it `has_environment`.
 fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usize {
+    give_back();
+    let path = arguments.get(0);
+    // SAFETY: a C string or null.
+    let program = unsafe { (path as *const c_char).as_ref() }.map(|path| unsafe { CStr::from_ptr(path) });
+    if program.is_some_and(|program| must_go_without_us(program, search)) {
+        return list_without_us(arguments, search, has_environment);
+    }
+    0
+}
+
+/// The list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
+#[inline(never)]
+fn list_without_us(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     let mut list = [core::ptr::null(); ARGUMENTS_MAX + 1];
     let mut n = 0;
     loop {
@@ -84,10 +97,7 @@ fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usi
         if argument.is_null() {
             break;
         }
-        let Some(place) = list.get_mut(n).filter(|_| n < ARGUMENTS_MAX) else {
-            give_back();
-            return 0;
-        };
+        let Some(place) = list.get_mut(n).filter(|_| n < ARGUMENTS_MAX) else { return 0 };
         *place = argument;
         n += 1;
     }
@@ -98,7 +108,7 @@ fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usi
         unsafe { environ }
     };
     // SAFETY: as above.
-    unsafe { before(arguments.get(0), list.as_ptr(), environment, search) }
+    unsafe { execute_without_us(arguments.get(0) as *const c_char, list.as_ptr(), environment, search) }
 }
 
 fn give_back() {
@@ -123,6 +133,21 @@ unsafe fn before(path: usize, arguments: Strings, environment: Strings, search: 
     if !must_go_without_us(program, search) {
         return 0;
     }
+    // SAFETY: the caller's.
+    unsafe { execute_without_us(program.as_ptr(), arguments, environment, search) }
+}
+
+/// Executes the program without us; what the function has returned, 0 if the real one is to be called by the caller.
+///
+/// # Safety
+/// The arguments are those of `execve`.
+#[inline(never)]
+unsafe fn execute_without_us(
+    program: *const c_char,
+    arguments: Strings,
+    environment: Strings,
+    search: bool,
+) -> usize {
     let function = if search { Function::Execvpe } else { Function::Execve };
     let address = real::address(function);
     if address.is_null() {
@@ -132,18 +157,15 @@ unsafe fn before(path: usize, arguments: Strings, environment: Strings, search: 
     let exec: unsafe extern "C" fn(*const c_char, Strings, Strings) -> c_int =
         unsafe { core::mem::transmute(address) };
     // SAFETY: the arguments are the caller's, the environment one that lives meanwhile.
-    let run =
-        |environment: Strings| unsafe { exec(program.as_ptr(), arguments, environment) } as isize as usize;
+    let run = |environment: Strings| unsafe { exec(program, arguments, environment) } as isize as usize;
     // SAFETY: the caller's.
     unsafe { without_us(environment, run) }.unwrap_or(0)
 }
 
 /// Notes a program that cannot be recorded; whether it would fail with us.
 #[cold]
+#[inline(never)]
 pub(super) fn must_go_without_us(program: &CStr, search: bool) -> bool {
-    if !SESSION.is_process() {
-        return false;
-    }
     let mut found = Text::<1024>::EMPTY;
     let kind = if search && !program.to_bytes().contains(&b'/') {
         find_in_path(program.to_bytes(), &mut found)
@@ -157,7 +179,9 @@ pub(super) fn must_go_without_us(program: &CStr, search: bool) -> bool {
         Some(ProgramKind::Foreign) => NoteReason::ExecutedForeign,
         Some(ProgramKind::Privileged) => NoteReason::ExecutedPrivileged,
     };
-    redirect::note(reason, found.as_bytes());
+    if SESSION.is_process() {
+        redirect::note(reason, found.as_bytes());
+    }
     kind == Some(ProgramKind::Foreign)
 }
 
@@ -213,7 +237,10 @@ unsafe fn without_us_of<const N: usize>(
     // SAFETY: the caller's.
     for (n, entry) in unsafe { entries(environment) }.enumerate() {
         let mut kept = entry.as_ptr();
-        if let Some(value) = entry.to_bytes().strip_prefix(b"LD_PRELOAD=") {
+        // Of several, programs see the first.
+        if let Some(value) =
+            entry.to_bytes().strip_prefix(b"LD_PRELOAD=").filter(|_| preload.as_bytes().is_empty())
+        {
             preload.push(b"LD_PRELOAD=");
             push_others(value, &mut preload);
             if preload.is_cut() {

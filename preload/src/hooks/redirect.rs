@@ -65,18 +65,17 @@ fn look_at_pending() {
     if !SESSION.is_process() {
         return;
     }
-    let is_opener = OPENER.load(Ordering::Relaxed) == tls::current().as_ptr() as usize;
-    let pending = PENDING.load(Ordering::Relaxed);
-    if !is_opener && pending & DEEP == 0 {
+    // Nobody else: the loader may still be relocating, on the opener's thread, what stands in its list, and expects pages that
+    // it has made writable to stay so.
+    if OPENER.load(Ordering::Relaxed) != tls::current().as_ptr() as usize {
         return;
     }
+    let pending = PENDING.load(Ordering::Relaxed);
     loader::with_list_locked(|| {
         let n_objects = look(N_KNOWN.load(Ordering::Relaxed), pending & DEEP != 0);
-        if is_opener {
-            // Relaxed: as above.
-            N_KNOWN.store(n_objects, Ordering::Relaxed);
-            PENDING.fetch_and(!pending, Ordering::Relaxed);
-        }
+        // Relaxed: as above.
+        N_KNOWN.store(n_objects, Ordering::Relaxed);
+        PENDING.fetch_and(!pending, Ordering::Relaxed);
     });
 }
 

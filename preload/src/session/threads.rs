@@ -139,7 +139,9 @@ impl Thread {
 pub fn renamed(session: &Session) {
     // SAFETY: the calling thread's own.
     let block = unsafe { tls::current().as_ref() };
-    if block.process != session.control.own() || !session.is_process() {
+    // A child of vfork has its parent's memory, and another name.
+    let is_own = || syscall::getpid() == session.pid.load(Ordering::Relaxed);
+    if block.process != session.control.own() || !session.is_process() || !is_own() {
         return;
     }
     // SAFETY: null, or the thread's place, which stays mapped.

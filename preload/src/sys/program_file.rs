@@ -19,7 +19,7 @@ pub enum ProgramKind {
 }
 
 /// How much of a file is read: the header, the program headers, and the loader's name, which linkers put behind them.
-const HEAD_BYTES: usize = 2048;
+const HEAD_BYTES: usize = 1024;
 /// How many scripts are followed to their interpreters, as many as the kernel follows.
 const SCRIPTS_MAX: usize = 4;
 const PT_INTERP: u32 = 3;
@@ -37,26 +37,27 @@ enum Head<'a> {
 /// The kind of the program at `path`, scripts followed. `None` if there is nothing that can be read.
 #[cold]
 pub fn kind_of(path: &CStr) -> Option<ProgramKind> {
-    let mut next = Text::<1024>::EMPTY;
-    next.push(path.to_bytes());
-    for _ in 0..=SCRIPTS_MAX {
-        if next.is_cut() {
+    // The kernel takes no longer ones from scripts.
+    let mut interpreter = Text::<256>::EMPTY;
+    for n in 0..=SCRIPTS_MAX {
+        if interpreter.is_cut() {
             return None;
         }
+        let path = if n == 0 { path } else { interpreter.as_c_str() };
         let mut bytes = [0; HEAD_BYTES];
         // A FIFO must not be waited for.
-        let fd = syscall::open(next.as_c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0).ok()?;
+        let fd = syscall::open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0).ok()?;
         let (status, len) = (syscall::status(fd), syscall::read(fd, &mut bytes));
         syscall::close(fd);
-        match parse(bytes.get(..len.ok()?)?, next.as_bytes()) {
+        match parse(bytes.get(..len.ok()?)?, path.to_bytes()) {
             Head::Elf(_) if status.is_ok_and(|status| status.gains_rights) => {
                 return Some(ProgramKind::Privileged);
             }
             Head::Elf(kind) => return Some(kind),
             Head::Unknown => return Some(ProgramKind::Preloads),
-            Head::Script(interpreter) => {
-                next = Text::EMPTY;
-                next.push(interpreter);
+            Head::Script(named) => {
+                interpreter = Text::EMPTY;
+                interpreter.push(named);
             }
         }
     }
