@@ -15,7 +15,7 @@ static _Atomic(void *) slots[N_SLOTS];
 static void *hand_over(void *seed) {
     uint64_t x = (uint64_t)(uintptr_t)seed;
     for (unsigned n = 0;; n++) {
-        if (n % 64 == 0)
+        if (n % 64 == 63)
             usleep(5000);
         x ^= x << 13, x ^= x >> 7, x ^= x << 17;
         void *block = atomic_exchange(&slots[x % N_SLOTS], NULL);
@@ -36,6 +36,9 @@ int main(int argc, char **argv) {
         free(malloc(100));
         _exit(0);
     }
+    // A child is part of the recording from its first event on.
+    void *volatile first = malloc(100);
+    free(first);
     // Whoever started it has failed by then.
     alarm(600);
     printf("%d\n", (int)getpid());

@@ -219,8 +219,10 @@ unsafe fn entries(strings: Strings) -> impl Iterator<Item = &'static CStr> + Clo
 pub(super) unsafe fn without_us(environment: Strings, run: impl FnOnce(Strings) -> usize) -> Option<usize> {
     // SAFETY: the caller's.
     match unsafe { entries(environment) }.count() {
+        // A handler's stack may be small. SAFETY: the caller's.
+        0..60 => unsafe { without_us_of::<64>(environment, run) },
         // SAFETY: the caller's.
-        0..250 => unsafe { without_us_of::<256>(environment, run) },
+        60..250 => unsafe { without_us_of::<256>(environment, run) },
         // SAFETY: the caller's.
         250..2000 => unsafe { without_us_of::<2048>(environment, run) },
         _ => None,
@@ -232,7 +234,7 @@ unsafe fn without_us_of<const N: usize>(
     environment: Strings,
     run: impl FnOnce(Strings) -> usize,
 ) -> Option<usize> {
-    let mut preload = Text::<4096>::EMPTY;
+    let mut preload = Text::<1024>::EMPTY;
     let mut copy = [core::ptr::null(); N];
     // SAFETY: the caller's.
     for (n, entry) in unsafe { entries(environment) }.enumerate() {
@@ -254,7 +256,7 @@ unsafe fn without_us_of<const N: usize>(
 }
 
 /// Appends the preloaded libraries but us.
-fn push_others(value: &[u8], text: &mut Text<4096>) {
+fn push_others(value: &[u8], text: &mut Text<1024>) {
     let is_end = |&byte: &u8| byte == b':' || byte == b' ';
     let others = value.split(is_end).filter(|entry| !entry.is_empty() && !is_ours(entry));
     for (place, entry) in others.enumerate() {

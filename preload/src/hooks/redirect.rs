@@ -7,7 +7,7 @@
 //! An object that is an allocator itself is left alone: what it calls of its own is its own business.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use tm_common::functions::{Family, Function};
 use tm_common::metadata::NoteReason;
@@ -81,13 +81,16 @@ fn look_at_pending() {
 
 /// Objects have gone, so those that are left have other places in the list.
 pub(super) fn closed() {
-    loader::with_list_locked(|| {
-        let n_objects = LinkMap::all().count();
-        N_KNOWN.fetch_min(n_objects, Ordering::Relaxed);
-        if real::forget_closed_interfaces() {
-            real::find_interfaces(0);
-        }
-    });
+    // Relaxed: see `opening`. All are looked at again when some have come.
+    N_KNOWN.store(0, Ordering::Relaxed);
+    // The loader's lock is taken where there is a reason to: the program may hold locks that others wait for under it.
+    if real::has_interfaces() {
+        loader::with_list_locked(|| {
+            if real::forget_closed_interfaces() {
+                real::find_interfaces(0);
+            }
+        });
+    }
 }
 
 /// Leads the calls of the objects from place `first` on; returns how many objects there are. Nobody changes the list.
@@ -186,13 +189,23 @@ fn note_collector() {
     }
 }
 
-/// How many notes a process makes here at most: they are bounded, whatever it loads.
-const NOTES_MAX: u32 = 64;
+/// How many different notes a process makes here at most: they are bounded, whatever it loads and executes.
+const NOTES_MAX: usize = 64;
 
+/// Notes something, once. The last note that there is room for says that there were more.
 pub(crate) fn note(reason: NoteReason, text: &[u8]) {
-    static N_NOTES: AtomicU32 = AtomicU32::new(0);
-    // Relaxed: only a number.
-    if N_NOTES.fetch_add(1, Ordering::Relaxed) < NOTES_MAX {
-        SESSION.recording.add_note(reason, text);
+    /// Hashes of what was noted; 0 for none.
+    static NOTED: [AtomicU64; NOTES_MAX] = [const { AtomicU64::new(0) }; NOTES_MAX];
+    let start = 0xcbf2_9ce4_8422_2325 ^ reason as u64;
+    let hash = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let hash = text.iter().fold(start, hash) | 1;
+    for (n, place) in NOTED.iter().enumerate() {
+        // Relaxed: only numbers.
+        match place.compare_exchange(0, hash, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) if n + 1 == NOTES_MAX => return SESSION.recording.add_note(reason, b"and others"),
+            Ok(_) => return SESSION.recording.add_note(reason, text),
+            Err(found) if found == hash => return,
+            Err(_) => {}
+        }
     }
 }

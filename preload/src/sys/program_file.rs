@@ -92,13 +92,19 @@ fn parse<'a>(bytes: &'a [u8], path: &[u8]) -> Head<'a> {
         }
         Some(None)
     };
-    let is_glibc = |path: &[u8]| name_of(path).starts_with(b"ld-linux");
+    let is_glibc = |path: &[u8]| name_of(path).starts_with(b"ld-") && !is_foreign(path);
     match find() {
-        Some(Some(loader)) if !is_glibc(loader) => Head::Elf(ProgramKind::Foreign),
+        Some(Some(loader)) if is_foreign(loader) => Head::Elf(ProgramKind::Foreign),
         // glibc's loader itself has none and loads what it is told to.
         Some(None) if !is_glibc(path) => Head::Elf(ProgramKind::Static),
         _ => Head::Elf(ProgramKind::Preloads),
     }
+}
+
+/// Whether a loader of this name is another C library's: musl's, uClibc's, Android's. glibc's has several.
+fn is_foreign(path: &[u8]) -> bool {
+    let names: [&[u8]; 5] = [b"ld-musl", b"ld-uClibc", b"ld64-uClibc", b"linker", b"libc.so"];
+    names.iter().any(|name| name_of(path).starts_with(name))
 }
 
 fn name_of(path: &[u8]) -> &[u8] {
@@ -127,7 +133,8 @@ mod tests {
         let of = |kind, text: &[u8]| parse(&elf(kind, text), b"/bin/it") == Head::Elf(ProgramKind::Preloads);
         assert!(of(PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0"));
         assert!(of(PT_INTERP, b"/lib/ld-linux-aarch64.so.1\0"));
-        for loader in [&b"/lib/ld-musl-x86_64.so.1\0"[..], b"/system/bin/linker64\0", b"\0"] {
+        assert!(of(PT_INTERP, b"/opt/glibc/ld-2.36.so\0"));
+        for loader in [&b"/lib/ld-musl-x86_64.so.1\0"[..], b"/system/bin/linker64\0"] {
             assert_eq!(parse(&elf(PT_INTERP, loader), b"it"), Head::Elf(ProgramKind::Foreign));
         }
         assert_eq!(parse(&elf(1, b""), b"/bin/busybox"), Head::Elf(ProgramKind::Static));

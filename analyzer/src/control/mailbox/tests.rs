@@ -87,6 +87,8 @@ fn requests_of_many_are_taken_once_each_and_whole() {
         process.join().expect("it does not panic")
     });
     assert_eq!(taken.len() as u64, N_THREADS * N_EACH);
+    // A search that is under way may find a later one and not the one before, which came behind it. Their stamps tell.
+    taken.sort();
     for sender in 0..N_THREADS {
         let own = taken.iter().filter(|(_, name)| name.starts_with(&format!("{sender}-")));
         let numbers: Vec<u64> = own
@@ -94,7 +96,6 @@ fn requests_of_many_are_taken_once_each_and_whole() {
             .collect();
         assert_eq!(numbers, (0..N_EACH).collect::<Vec<_>>());
     }
-    taken.sort();
     taken.dedup_by_key(|(stamp, _)| *stamp);
     assert_eq!(taken.len() as u64, N_THREADS * N_EACH, "no stamp is there twice");
 }
