@@ -5,10 +5,13 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use memchr::memmem;
 use object::read::{Object, ObjectSection, ObjectSymbol, ReadCache};
+use rustc_hash::FxHashMap;
 
+use crate::model::raw_text;
 use crate::reader::Recording;
 
 /// What gives an allocator away.
@@ -86,6 +89,15 @@ fn is_function(name: &str, function: &str) -> bool {
 /// How many files the sentence names.
 const N_NAMED_MAX: usize = 3;
 
+/// As [`find`], looked up once a process: a run of many programs has the same libraries in each recording.
+fn find_once(path: &str, build_id: &[u8]) -> Vec<&'static str> {
+    type Known = FxHashMap<(String, Vec<u8>), Vec<&'static str>>;
+    static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default().entry((path.to_owned(), build_id.to_vec()));
+    known.or_insert_with(|| find(&raw_text::to_path(path), Some(build_id)).unwrap_or_default()).clone()
+}
+
 /// What of the recorded files was not seen, in one sentence.
 pub fn sentence(recording: &Recording) -> Option<String> {
     let mut files: Vec<(&str, &[u8])> =
@@ -94,7 +106,7 @@ pub fn sentence(recording: &Recording) -> Option<String> {
     files.dedup();
     let mut named = Vec::new();
     for (path, build_id) in files {
-        let found = find(Path::new(path), Some(build_id)).unwrap_or_default();
+        let found = find_once(path, build_id);
         if !found.is_empty() {
             let name = path.rsplit('/').next().unwrap_or(path);
             named.push(format!("{name} ({})", found.join(", ")));

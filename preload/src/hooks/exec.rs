@@ -236,13 +236,15 @@ unsafe fn without_us_of<const N: usize>(
 ) -> Option<usize> {
     let mut preload = Text::<1024>::EMPTY;
     let mut copy = [core::ptr::null(); N];
+    let mut n = 0;
     // SAFETY: the caller's.
-    for (n, entry) in unsafe { entries(environment) }.enumerate() {
+    for entry in unsafe { entries(environment) } {
         let mut kept = entry.as_ptr();
-        // Of several, programs see the first.
-        if let Some(value) =
-            entry.to_bytes().strip_prefix(b"LD_PRELOAD=").filter(|_| preload.as_bytes().is_empty())
-        {
+        if let Some(value) = entry.to_bytes().strip_prefix(b"LD_PRELOAD=") {
+            // Of several the first is kept: the loader takes the last, which may name us.
+            if !preload.as_bytes().is_empty() {
+                continue;
+            }
             preload.push(b"LD_PRELOAD=");
             push_others(value, &mut preload);
             if preload.is_cut() {
@@ -251,6 +253,7 @@ unsafe fn without_us_of<const N: usize>(
             kept = preload.as_c_str().as_ptr();
         }
         *copy.get_mut(n).filter(|_| n + 1 < N)? = kept;
+        n += 1;
     }
     Some(run(copy.as_ptr()))
 }
