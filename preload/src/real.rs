@@ -13,11 +13,11 @@ use tm_common::functions::{Family, Function};
 use crate::sys::elf;
 use crate::sys::link_map::LinkMap;
 use crate::sys::syscall;
-use crate::sys::text::Text;
 
 mod interfaces;
 pub mod mappings;
 
+pub(crate) use interfaces::symbol;
 pub use interfaces::{
     find_interfaces, forget_closed_interfaces, has_interfaces, is_interface, is_only_definition,
 };
@@ -39,8 +39,7 @@ pub fn resolve() {
     let mut owner_of_malloc = None;
     let mut owner_of_new = None;
     for &function in Function::ALL.iter().filter(|function| function.family().is_exported()) {
-        let mut name = Text::<64>::EMPTY;
-        name.push(function.symbol().as_bytes());
+        let name = symbol(function);
         let found = LinkMap::after_us().find_map(|map| Some((map, elf::lookup(map, name.as_c_str())?)));
         let Some((map, address)) = found else { continue };
         match function {

@@ -12,7 +12,7 @@ use object::read::{Object, ObjectSection, ObjectSymbol, ReadCache};
 use rustc_hash::FxHashMap;
 
 use crate::model::raw_text;
-use crate::reader::Recording;
+use crate::reader::{Recording, notes};
 
 /// What gives an allocator away.
 struct Mark {
@@ -86,9 +86,6 @@ fn is_function(name: &str, function: &str) -> bool {
     name.strip_suffix(function).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('_'))
 }
 
-/// How many files the sentence names.
-const N_NAMED_MAX: usize = 3;
-
 /// As [`find`], looked up once a process: a run of many programs has the same libraries in each recording.
 fn find_once(path: &str, build_id: &[u8]) -> Vec<&'static str> {
     type Known = FxHashMap<(String, Vec<u8>), Vec<&'static str>>;
@@ -112,13 +109,10 @@ pub fn sentence(recording: &Recording) -> Option<String> {
             named.push(format!("{name} ({})", found.join(", ")));
         }
     }
-    let n_more = named.len().saturating_sub(N_NAMED_MAX);
-    named.truncate(N_NAMED_MAX);
-    let more = if n_more > 0 { format!(" and {n_more} more") } else { String::new() };
-    let named = named.join(", ");
     (!named.is_empty()).then(|| {
         format!(
-            "Files with an allocator of their own inside, what that allocates is not recorded: {named}{more}."
+            "Files with an allocator of their own inside, what that allocates is not recorded: {}.",
+            notes::named(&named)
         )
     })
 }

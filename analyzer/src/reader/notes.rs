@@ -16,7 +16,7 @@ pub struct Note {
     pub text: String,
 }
 
-/// How many texts a sentence names.
+/// How many things a sentence names.
 const N_NAMED_MAX: usize = 3;
 
 /// What a sentence says before it names what it is about.
@@ -61,10 +61,17 @@ fn sentence(notes: &[Note]) -> String {
         || format!("The recorder noticed something that this tmtool does not know (reason {reason})"),
         |reason| lead(reason).to_owned(),
     );
-    let n_more = texts.len().saturating_sub(N_NAMED_MAX);
-    texts.truncate(N_NAMED_MAX);
-    let more = if n_more > 0 { format!(" and {n_more} more") } else { String::new() };
-    format!("{lead}: {}{more}.", texts.join(", "))
+    format!("{lead}: {}.", named(&texts))
+}
+
+/// The first few by name, and how many more there are.
+pub(crate) fn named(texts: &[impl AsRef<str>]) -> String {
+    let first: Vec<&str> = texts.iter().take(N_NAMED_MAX).map(AsRef::as_ref).collect();
+    let more = match texts.len().saturating_sub(N_NAMED_MAX) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    first.join(", ") + &more
 }
 
 #[cfg(test)]

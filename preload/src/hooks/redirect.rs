@@ -19,7 +19,6 @@ use crate::sys::elf;
 use crate::sys::image::Image;
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::slots::Slots;
-use crate::sys::text::Text;
 use crate::sys::{loader, tls};
 
 /// Objects may have come since [`look_at_new`]; [`DEEP`] with a scope of their own.
@@ -117,13 +116,7 @@ fn is_allocator(map: &LinkMap) -> bool {
     let keys = Family::INTERFACES.into_iter().filter_map(Family::key);
     core::iter::once(Function::Malloc)
         .chain(keys)
-        .any(|function| elf::find_symbol(map, symbol(function).as_c_str()).is_some())
-}
-
-pub(crate) fn symbol(function: Function) -> Text<64> {
-    let mut name = Text::EMPTY;
-    name.push(function.symbol().as_bytes());
-    name
+        .any(|function| elf::find_symbol(map, real::symbol(function).as_c_str()).is_some())
 }
 
 /// Leads the calls of `map`. `false` if some cannot be led.
@@ -160,7 +153,7 @@ fn hook(function: Function) -> Option<usize> {
         return allocators::hook(function);
     }
     let ours = LinkMap::all().find(|map| map.is_ours())?;
-    elf::lookup(ours, symbol(function).as_c_str())
+    elf::lookup(ours, real::symbol(function).as_c_str())
 }
 
 /// Whether a function of this name is hooked, but not exported.

@@ -13,7 +13,8 @@ use crate::sys::text::Text;
 static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
-fn symbol(function: Function) -> Text<64> {
+/// The symbol of `function` as a C string.
+pub(crate) fn symbol(function: Function) -> Text<64> {
     let mut name = Text::EMPTY;
     name.push(function.symbol().as_bytes());
     name

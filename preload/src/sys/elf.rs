@@ -72,23 +72,8 @@ pub fn find_symbol(map: &LinkMap, name: &CStr) -> Option<*mut Symbol> {
 
 /// The absolute address that entry `tag` gives. The loader has added the bias to it except in the vDSO.
 pub(super) fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
-    let mut entry = map.dynamic();
-    if entry.is_null() {
-        return None;
-    }
-    loop {
-        // SAFETY: the section ends with an entry of tag 0.
-        let found = unsafe { *entry };
-        match found.tag {
-            0 => return None,
-            found_tag if found_tag == tag => {
-                let relative = found.value < map.bias;
-                return Some(if relative { map.bias + found.value } else { found.value });
-            }
-            // SAFETY: this entry was not the last.
-            _ => entry = unsafe { entry.add(1) },
-        }
-    }
+    let value = dynamic_number(map, tag)?;
+    Some(if value < map.bias { map.bias + value } else { value })
 }
 
 /// The number that entry `tag` gives.

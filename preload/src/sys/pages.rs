@@ -1,4 +1,4 @@
-//! Memory straight from the kernel: private zeroed pages, never given back, never the target's heap; and the pages of a
+//! Memory straight from the kernel: private zeroed pages, never the target's heap; and the pages of a
 //! shared file mapping, allocated before they are touched.
 
 use super::syscall::{self, Errno, Result};

@@ -62,11 +62,6 @@ impl Slot {
         // SAFETY: a name of the object's string table, which the loader has looked up by it.
         unsafe { CStr::from_ptr(self.name) }
     }
-
-    /// Whether the loader looks the function up at the first call, if the object's own range holds what stands there.
-    pub fn is_jump(self) -> bool {
-        self.is_jump
-    }
 }
 
 /// An object whose slots can be read and changed.
