@@ -13,8 +13,9 @@ use crate::report::csv;
 use crate::report::header::Summary;
 use crate::report::peak::{self, Ascent, Peak};
 use tm_analyzer::error::{Error, Result};
+use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Snapshot};
-use tm_analyzer::replay::{self, Block, Selection, Step, Timeline, Totals};
+use tm_analyzer::replay::{self, Selection, Step, Timeline, Totals};
 
 const EXAMPLES: &str = "\
 Examples:
