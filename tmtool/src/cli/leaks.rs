@@ -16,8 +16,9 @@ use crate::report::leaks::Leaks;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
 use tm_analyzer::error::Result;
+use tm_analyzer::events::Block;
 use tm_analyzer::model::{Origin, Snapshot};
-use tm_analyzer::replay::{self, Block, StackSums};
+use tm_analyzer::replay::{self, StackSums};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -12,8 +12,9 @@ use super::source::Source;
 use crate::report::header::Summary;
 use crate::report::peak::{Ascent, Peak};
 use tm_analyzer::error::{Error, Result};
+use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Snapshot};
-use tm_analyzer::replay::{self, Block, Selection, Step, Timeline, Totals};
+use tm_analyzer::replay::{self, Selection, Step, Timeline, Totals};
 
 const EXAMPLES: &str = "\
 Examples:
