@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::raw_text;
+use tm_analyzer::text::raw_text;
 
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;

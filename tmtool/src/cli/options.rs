@@ -12,7 +12,8 @@ use crate::report::stats::Stats;
 use crate::report::style::Style;
 use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Snapshot, SourceFiles, Statistic, Tally};
+use tm_analyzer::model::{Cumulative, KeyType, Snapshot, Statistic, Tally};
+use tm_analyzer::text::{LineSource, SourceFiles};
 
 /// `--key`.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -4,7 +4,8 @@ use super::header::{self, Summary};
 use super::stats::{group_noun, label_heading};
 use super::style::Style;
 use super::{human, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, StatisticDiff};
+use tm_analyzer::model::{Cumulative, KeyType, StatisticDiff};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Diff<'a> {
@@ -160,7 +161,7 @@ fn by_stack(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use tm_analyzer::model::NoLines;
+    use tm_analyzer::text::NoLines;
 
     fn report(key_type: KeyType, limit: usize) -> String {
         let (old, new) = snapshots();

@@ -7,7 +7,8 @@ use super::json::{FrameObject, StatsObject, frames, to_text};
 use super::stats::{self, Stats};
 use super::style::Style;
 use super::{header, label};
-use tm_analyzer::model::{KeyType, LineSource, Traceback};
+use tm_analyzer::model::{KeyType, Traceback};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Peak<'a> {
@@ -83,7 +84,8 @@ mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
-    use tm_analyzer::model::{Cumulative, Frame, NoLines};
+    use tm_analyzer::model::{Cumulative, Frame};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn it_says_when_and_how() {

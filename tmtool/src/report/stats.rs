@@ -3,7 +3,8 @@
 use super::header::{self, Summary};
 use super::style::Style;
 use super::{human, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Statistic};
+use tm_analyzer::model::{Cumulative, KeyType, Statistic};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Stats<'a> {
@@ -132,7 +133,8 @@ fn by_stack(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> St
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use tm_analyzer::model::{NoLines, Snapshot};
+    use tm_analyzer::model::Snapshot;
+    use tm_analyzer::text::NoLines;
 
     fn report(
         snapshot: &Snapshot,

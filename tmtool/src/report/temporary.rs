@@ -8,7 +8,8 @@ use super::json::{StatisticObject, StatsObject, statistic, to_text};
 use super::stats::{self, Stats};
 use super::style::Style;
 use super::{header, label, table};
-use tm_analyzer::model::{KeyType, LineSource, Statistic};
+use tm_analyzer::model::{KeyType, Statistic};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Temporary<'a> {
@@ -131,7 +132,8 @@ mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
-    use tm_analyzer::model::{Cumulative, Frame, NoLines, Traceback};
+    use tm_analyzer::model::{Cumulative, Frame, Traceback};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn lifetimes_are_a_histogram() {

@@ -7,7 +7,7 @@ use super::human::{counted, duration, size};
 use super::json::{StatsObject, to_text};
 use super::stats::{self, Stats};
 use super::style::Style;
-use tm_analyzer::model::LineSource;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Timeline<'a> {
@@ -140,7 +140,8 @@ mod tests {
     use super::*;
     use crate::report::fixtures::origin;
     use crate::report::header::Summary;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
+    use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
+    use tm_analyzer::text::NoLines;
 
     /// A rise to a peak of 1 MiB at 3/4 and a fall.
     fn points() -> Vec<Point> {

@@ -7,7 +7,7 @@ use super::human::{counted, size};
 use super::json::{StatsObject, to_text};
 use super::stats::{self, Stats};
 use super::style::Style;
-use tm_analyzer::model::LineSource;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Top<'a> {
@@ -44,7 +44,8 @@ mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines};
+    use tm_analyzer::model::{Cumulative, KeyType};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn all_allocations_are_counted() {
