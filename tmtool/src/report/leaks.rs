@@ -9,7 +9,8 @@ use super::stats::{self, CSV_HEADINGS, Stats, StatsObject};
 use crate::report::parts::human::{counted, duration, size};
 use crate::report::parts::style::Style;
 use crate::report::parts::{csv, header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Leaks<'a> {
@@ -108,7 +109,8 @@ mod tests {
     use crate::report::fixtures::{origin, snapshots};
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
+    use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn the_youngest_stand_apart() {

@@ -10,7 +10,8 @@ use crate::report::parts::human::{duration, percent, printable, size};
 use crate::report::parts::json::{FrameObject, frames};
 use crate::report::parts::style::Style;
 use crate::report::parts::{header, json, label};
-use tm_analyzer::model::{KeyType, LineSource, Origin, Traceback};
+use tm_analyzer::model::{KeyType, Origin, Traceback};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Peak<'a> {
@@ -96,7 +97,8 @@ mod tests {
     use crate::report::fixtures::snapshots;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
-    use tm_analyzer::model::{Cumulative, Frame, NoLines};
+    use tm_analyzer::model::{Cumulative, Frame};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn it_says_when_and_how() {

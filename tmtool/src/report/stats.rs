@@ -10,7 +10,8 @@ use crate::report::parts::human::ratio;
 use crate::report::parts::json::{SnapshotObject, StatisticObject};
 use crate::report::parts::style::Style;
 use crate::report::parts::{csv, human, json, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Origin, Statistic};
+use tm_analyzer::model::{Cumulative, KeyType, Origin, Statistic};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Stats<'a> {
@@ -199,7 +200,8 @@ fn by_stack(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> St
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use tm_analyzer::model::{NoLines, Snapshot};
+    use tm_analyzer::model::Snapshot;
+    use tm_analyzer::text::NoLines;
 
     fn report(
         snapshot: &Snapshot,

@@ -11,7 +11,8 @@ use crate::report::parts::human::{count, counted, percent, size};
 use crate::report::parts::json::StatisticObject;
 use crate::report::parts::style::Style;
 use crate::report::parts::{header, json, label, table};
-use tm_analyzer::model::{KeyType, LineSource, Origin, Statistic};
+use tm_analyzer::model::{KeyType, Origin, Statistic};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Temporary<'a> {
@@ -143,7 +144,8 @@ mod tests {
     use crate::report::fixtures::snapshots;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
-    use tm_analyzer::model::{Cumulative, Frame, NoLines, Traceback};
+    use tm_analyzer::model::{Cumulative, Frame, Traceback};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn lifetimes_are_a_histogram() {

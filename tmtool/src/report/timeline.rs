@@ -9,7 +9,8 @@ use super::stats::{self, Stats, StatsObject};
 use crate::report::parts::human::{counted, duration, size};
 use crate::report::parts::style::Style;
 use crate::report::parts::{header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Timeline<'a> {
@@ -155,7 +156,8 @@ mod tests {
     use crate::report::fixtures::origin;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
+    use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
+    use tm_analyzer::text::NoLines;
 
     /// A rise to a peak of 1 MiB at 3/4 and a fall.
     fn points() -> Vec<Point> {

@@ -9,7 +9,8 @@ use super::stats::{self, Stats, StatsObject};
 use crate::report::parts::human::{counted, size};
 use crate::report::parts::style::Style;
 use crate::report::parts::{header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Top<'a> {
@@ -55,7 +56,8 @@ mod tests {
     use crate::report::fixtures::snapshots;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines};
+    use tm_analyzer::model::{Cumulative, KeyType};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn all_allocations_are_counted() {

@@ -14,7 +14,7 @@ use crate::report::parts::human::printable;
 use crate::report::parts::json;
 use crate::report::parts::style::Style;
 use commands::CommandLists;
-use tm_analyzer::model::LineSource;
+use tm_analyzer::text::LineSource;
 
 /// All that `tmtool info` says. The fields are the keys of its JSON.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -316,7 +316,7 @@ pub(super) fn seconds(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tm_analyzer::model::NoLines;
+    use tm_analyzer::text::NoLines;
 
     fn text(info: &Info) -> String {
         info.text(&Style::default(), &mut NoLines)

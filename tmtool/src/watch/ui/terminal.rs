@@ -14,7 +14,7 @@ use super::view::View;
 use super::{screen, signals};
 use crate::watch::data::sample::Sample;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::SourceFiles;
+use tm_analyzer::text::SourceFiles;
 
 /// A terminal that is taken over as long as this lives.
 pub struct Terminal {

@@ -9,7 +9,7 @@ use crate::report::parts::{stacks, style};
 use crate::watch::data::sample::{LargestStack, Sample};
 use crate::watch::ui::keys::{HELP, HELP_COLUMNS};
 use crate::watch::ui::view::{Page, View};
-use tm_analyzer::model::LineSource;
+use tm_analyzer::text::LineSource;
 
 const KEYS_WIDTH: usize = 28;
 
