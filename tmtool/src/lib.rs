@@ -5,4 +5,5 @@
 pub mod cli;
 pub mod control;
 pub mod report;
+mod signals;
 pub mod watch;

@@ -2,10 +2,10 @@
 
 use tm_common::ids::{Domain, Space};
 
-use super::selection::listed;
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::Snapshot;
 use tm_analyzer::reader::{OwnDomain, Recording};
+use tm_analyzer::text::words::listed;
 
 /// Those that each recording knows, and snapshots too. A program's own may have such a name, and is asked for by number.
 const BUILT_IN: [(&str, Domain, Space); 2] =
@@ -37,7 +37,7 @@ pub fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
                 },
             );
         let file = recording.file.path().display();
-        let there = listed("domains", built_in.chain(own).collect());
+        let there = listed("domain", &built_in.chain(own).collect::<Vec<_>>());
         return Err(Error::Message(format!("{file} has no domain '{text}'; {there}")));
     }
     Ok(found)
@@ -61,10 +61,9 @@ pub fn number(snapshot: &Snapshot, file: &str, text: &str) -> Result<u32> {
         let number = number.to_string();
         built_in(&number).map_or(number, |(name, ..)| (*name).to_owned())
     });
-    let what = format!(
-        "{file} has no domain '{text}', which names none of the program's own domains: give its number"
-    );
-    Err(Error::Message(format!("{what}; {}", listed("domains", there.collect()))))
+    let what =
+        format!("{file} has no domain '{text}' (a snapshot stores a program's own domains by number only)");
+    Err(Error::Message(format!("{what}; {}", listed("domain", &there.collect::<Vec<_>>()))))
 }
 
 fn built_in(text: &str) -> Option<&'static (&'static str, Domain, Space)> {
@@ -103,7 +102,7 @@ mod tests {
             assert_eq!(found, expected, "{text}");
         }
         let error = found("gpu").unwrap_err().to_string();
-        let there = "its 7 domains are heap, mmap, pool (77), 5, 77 (9), heap (8), pool (6)";
+        let there = "its 7 domains are heap, mmap, pool (77), 5, 77 (9), heap (8) and pool (6)";
         assert!(error.ends_with(&format!("has no domain 'gpu'; {there}")), "{error}");
     }
 
@@ -117,7 +116,7 @@ mod tests {
             assert_eq!(found(text).unwrap(), expected);
         }
         let error = found("pool").unwrap_err().to_string();
-        assert!(error.ends_with("; its 2 domains are heap, 77"), "{error}");
+        assert!(error.ends_with("; its 2 domains are heap and 77"), "{error}");
         assert!(found("78").is_err());
     }
 }

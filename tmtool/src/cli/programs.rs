@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tm_common::header::MAGIC;
 
-use crate::report::parts::human::counted;
+use crate::report::parts::human::{counted, first};
 use crate::report::programs::{ProgramInfo, Programs};
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::inspect::own_allocator;
@@ -145,18 +145,18 @@ fn is_wanted(program: &ProgramInfo, wanted: &str) -> bool {
     wanted == program.pid.to_string() || wanted == program.name() || Some(wanted) == file_name
 }
 
+/// How many programs an error names.
+const N_NAMED_MAX: usize = 10;
+
 fn no_such_program(path: &Path, wanted: &str, list: &[ProgramInfo]) -> Error {
-    const N_NAMED_MAX: usize = 10;
     let mut names: Vec<&str> = Vec::new();
     for program in list {
         if !names.contains(&program.name()) {
             names.push(program.name());
         }
     }
-    let rest = if names.len() > N_NAMED_MAX { ", ..." } else { "" };
-    names.truncate(N_NAMED_MAX);
-    let names = names.join(", ");
-    Error::Message(format!("{} has no program '{wanted}'; it has {names}{rest}", path.display()))
+    let names = first(&names, N_NAMED_MAX);
+    Error::Message(format!("{} has no program '{wanted}'; it has {names}", path.display()))
 }
 
 /// The highest peak first, of equals the one with most allocations, then the earliest. A process that became another

@@ -14,6 +14,7 @@ use tm_analyzer::model::{DomainFilter, Moment, Origin, Snapshot};
 use tm_analyzer::reader::{Recording, Thread};
 use tm_analyzer::replay::{self, Account, FixedMoment, Processes, Selection};
 use tm_analyzer::text::Pattern;
+use tm_analyzer::text::words::listed;
 
 /// The options.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -302,8 +303,8 @@ pub fn fixed(
 pub fn process(recording: &Recording, pid: u32) -> Result<ProcessIndex> {
     let found = recording.processes.iter().find(|process| process.pid == pid);
     found.map(|process| process.index).ok_or_else(|| {
-        let pids = recording.processes.iter().map(|process| process.pid.to_string()).collect();
-        Error::Message(format!("{} has no process {pid}; {}", name(recording), listed("processes", pids)))
+        let pids = recording.processes.iter().map(|process| process.pid.to_string()).collect::<Vec<_>>();
+        Error::Message(format!("{} has no process {pid}; {}", name(recording), listed("process", &pids)))
     })
 }
 
@@ -336,24 +337,16 @@ fn threads(recording: &Recording, processes: Processes, text: &str) -> Result<Ve
         return Err(Error::Message(format!("{name}: {what}, which is not shown; add --process {pid}")));
     }
     if found.is_empty() {
-        let threads =
-            recording.threads.iter().map(|thread| format!("{} {}", thread.tid, thread.name)).collect();
+        let threads = recording.threads.iter().map(|thread| format!("{} {}", thread.tid, thread.name));
+        let threads: Vec<String> = threads.collect();
         let name = name(recording);
-        return Err(Error::Message(format!("{name} has no thread '{text}'; {}", listed("threads", threads))));
+        return Err(Error::Message(format!("{name} has no thread '{text}'; {}", listed("thread", &threads))));
     }
     Ok(found)
 }
 
 fn name(recording: &Recording) -> String {
     recording.file.path().display().to_string()
-}
-
-/// Up to ten of the things that could have been asked for, as half a sentence.
-pub(super) fn listed(noun: &str, items: Vec<String>) -> String {
-    const N_LISTED_MAX: usize = 10;
-    let shown = items.iter().take(N_LISTED_MAX).cloned().collect::<Vec<_>>().join(", ");
-    let rest = if items.len() > N_LISTED_MAX { ", ..." } else { "" };
-    format!("its {} {noun} are {shown}{rest}", items.len())
 }
 
 /// A length of time in ns.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use tm_common::ids::TagIndex;
 
-use super::selection::listed;
 use crate::report::parts::label::NO_TAG;
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::Snapshot;
 use tm_analyzer::reader::Recording;
+use tm_analyzer::text::words::listed;
 
 /// The numbers of the label `name`, which the threads of a program may have given it each for itself. What reports call
 /// blocks without a label means these, unless a label is called so.
@@ -44,7 +44,6 @@ pub fn keep(snapshot: &mut Snapshot, file: &str, name: &str) -> Result<()> {
 }
 
 fn unknown(file: &str, name: &str, known: BTreeSet<&str>) -> Error {
-    let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
-    let tags = if known.is_empty() { "it has no tags".to_owned() } else { listed("tags", known) };
+    let tags = listed("tag", &known.into_iter().collect::<Vec<_>>());
     Error::Message(format!("{file} has no tag '{name}'; {tags}"))
 }

@@ -170,7 +170,7 @@ fn difference_line(diff: &Diff<'_>) -> String {
     };
     let size = human::signed_size(difference(diff.new.size, diff.old.size));
     let count = difference(diff.new.count, diff.old.count);
-    let noun = if count.unsigned_abs() == 1 { "block" } else { "blocks" };
+    let noun = human::nouns(count.unsigned_abs(), "block");
     format!("Difference: {size}, {} {noun}\n", human::signed_count(count))
 }
 

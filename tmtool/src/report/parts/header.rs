@@ -139,7 +139,7 @@ mod tests {
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
              At 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks\n\
              Selected: 1260 KiB in 5 blocks (10.0%)\n\
-             Warning: 1,234 events were lost; what they allocated or freed is not in the figures.\n\
+             Warning: 1,234 events were lost; totals may be off by their sizes.\n\
              Warning: 1 free of memory whose allocation was not seen; that memory is not in the figures.\n\
              Note: The recording ends in the middle of a segment.\n"
         );
