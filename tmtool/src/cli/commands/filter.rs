@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -46,7 +47,7 @@ pub struct Args {
     all_frames: bool,
     #[command(flatten)]
     blame: BlameArgs,
-    /// The .snap file to write.
+    /// The .snap file to write; - for standard output.
     #[arg(short, long, value_name = "OUT.snap")]
     output: PathBuf,
     /// Overwrite OUT.snap even if it is no snapshot.
@@ -89,8 +90,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Err(Error::Usage(message.to_owned()));
     }
     let source = Source::parse(&args.file)?;
+    let is_to_stdout = args.output == Path::new("-");
+    if is_to_stdout && io::stdout().is_terminal() {
+        let message =
+            "a .snap file is nothing for a terminal; name a file, or send standard output somewhere";
+        return Err(Error::Usage(message.to_owned()));
+    }
     check_is_another(&source.path, &args.output)?;
-    if !args.force {
+    if !args.force && !is_to_stdout {
         check_is_snapshot(&args.output)?;
     }
     let snapshot = source.at(args.at.as_ref())?.snapshot(&args.selection)?;
@@ -103,8 +110,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let (Some(origin), false) = (&mut filtered.origin, filters.is_empty()) {
         origin.notes.push(note(args));
     }
-    filtered.dump(&args.output)?;
-    print(&summary(args, &snapshot, &filtered))?;
+    if is_to_stdout {
+        // What is written is all that the reader of a pipe wants.
+        filtered.dump(Path::new("/dev/stdout"))?;
+    } else {
+        filtered.dump(&args.output)?;
+        print(&summary(args, &snapshot, &filtered))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -93,6 +93,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn open(args: &Args) -> Result<Source> {
     let path = Path::new(&args.what);
     let pid = args.what.to_str().and_then(|text| text.parse::<u32>().ok()).filter(|_| !path.exists());
+    if pid.is_none() && path.is_dir() {
+        let what = format!("{} is a directory, and one recording is watched at a time", path.display());
+        let next = format!("name one of those that tmtool info {} --json lists, or a PID", path.display());
+        return Err(Error::Usage(format!("{what}; {next}")));
+    }
     if pid.is_none() && is_snap_file(path)? {
         let what = format!("{} is a snapshot of one moment, so there is nothing to watch", path.display());
         return Err(Error::Usage(format!("{what}; give the recording")));

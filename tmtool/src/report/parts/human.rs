@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(keep_start("abcdefgh", 8), "abcdefgh");
         assert_eq!(keep_start("äöüäöü", 5), "äö...");
         assert_eq!([keep_start("內存分配", 8), keep_start("內存分配", 7)], ["內存分配", "內存..."]);
-        assert_eq!([keep_end("內存分配.c", 9), keep_start("內存", 1)], ["...配.c", ""].map(str::to_owned));
+        assert_eq!([keep_end("內存分配.c", 8), keep_start("內存", 1)], ["...配.c", ""].map(str::to_owned));
         assert_eq!([pad_end("內存", 6) + "|", pad_start("é", 3)], ["內存  |", "  é"].map(str::to_owned));
     }
 

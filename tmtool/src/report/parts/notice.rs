@@ -65,7 +65,11 @@ pub fn of(origin: &Origin) -> Vec<Notice> {
 
 /// The lines below a report's header.
 pub fn text(origin: &Origin, style: &Style) -> String {
-    let notices = of(origin);
+    lines(&of(origin), style)
+}
+
+/// A line for each of the first of `notices`, and one for the others.
+pub fn lines(notices: &[Notice], style: &Style) -> String {
     let shown = notices.iter().take(N_SHOWN_MAX).map(Notice::line);
     let n_more = notices.len().saturating_sub(N_SHOWN_MAX);
     let more = (n_more > 0)
