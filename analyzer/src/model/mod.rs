@@ -2,6 +2,7 @@
 //!
 //! Grouping, comparing and filtering are in [`crate::analysis`]; this module knows nothing of recordings.
 
+mod amount;
 mod doubt;
 mod filter;
 mod fnmatch;
@@ -11,6 +12,7 @@ mod key;
 mod moment;
 mod origin;
 mod printable;
+mod profile;
 pub mod raw_text;
 mod repr;
 mod size;
@@ -18,10 +20,11 @@ mod snap_file;
 mod snapshot;
 mod source_lines;
 mod statistic;
-mod tally;
+mod sums;
 mod trace;
 mod traceback;
 
+pub use amount::Amount;
 pub use doubt::{Doubt, DoubtKind};
 pub use filter::{BaseFilter, DomainFilter, Filter};
 pub use fnmatch::Pattern;
@@ -30,11 +33,12 @@ pub use key::{Cumulative, KeyType};
 pub use moment::Moment;
 pub use origin::Origin;
 pub use printable::printable;
+pub use profile::{Profile, ProfileRow};
 pub use size::format_size;
 pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
 pub use source_lines::{LineSource, NoLines, SourceFiles};
 pub use statistic::{Statistic, StatisticDiff};
-pub use tally::Tally;
+pub use sums::SumsBy;
 pub use trace::Trace;
 pub use traceback::Traceback;

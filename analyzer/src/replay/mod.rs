@@ -35,6 +35,7 @@ mod engine;
 mod moment;
 mod run;
 mod selection;
+mod site;
 
 mod all;
 mod collect;
@@ -53,7 +54,7 @@ mod mapping_tests;
 mod tests;
 
 pub use all::{AllTotals, all_totals};
-pub use collect::Collect;
+pub use collect::{ByBirth, Collect};
 pub use damage::Damage;
 pub use engine::{Replayer, TOLERANCE_NS};
 pub use event::{Action, MergedEvent};
@@ -64,11 +65,12 @@ pub use observer::Observer;
 pub use ranges::Ranges;
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
+pub use site::Site;
 pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
 pub use tables::{Account, Tables};
-pub use tally::{Allocations, Churn, Site, StackSums, Sum};
+pub use tally::{Allocations, Churn};
 pub use timeline::{Step, Timeline};
-pub use totals::{Amount, Totals};
+pub use totals::Totals;
 
 /// A process of a recording being replayed.
 pub type Engine<'a> = Replayer<ahead::StreamEvents<'a>>;

@@ -12,7 +12,7 @@ use crate::report::stats::Stats;
 use crate::report::style::Style;
 use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Snapshot, SourceFiles, Statistic, Tally};
+use tm_analyzer::model::{Cumulative, KeyType, LineSource, Profile, SourceFiles, Statistic};
 
 /// `--key`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -84,17 +84,9 @@ impl BlameArgs {
         self.plumbing.iter().map(String::as_str).fold(Plumbing::known(), Plumbing::with)
     }
 
-    /// `snapshot` as it is to be looked at.
-    pub fn apply(&self, snapshot: Snapshot) -> Snapshot {
-        let mut blamed = if self.raw { snapshot } else { snapshot.without_plumbing(&self.plumbing()) };
-        let note = blamed.without_lines();
-        blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
-        blamed
-    }
-
-    /// `tally` as it is to be looked at.
-    pub fn apply_to_tally(&self, tally: Tally) -> Tally {
-        let mut blamed = if self.raw { tally } else { tally.without_plumbing(&self.plumbing()) };
+    /// `profile` as it is to be looked at.
+    pub fn apply(&self, profile: Profile) -> Profile {
+        let mut blamed = if self.raw { profile } else { profile.without_plumbing(&self.plumbing()) };
         let note = blamed.without_lines();
         blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
         blamed

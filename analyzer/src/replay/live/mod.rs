@@ -19,6 +19,7 @@ pub use prefetch::prefetch;
 
 use index::{Index, hash_of};
 
+use crate::model::Amount;
 use crate::reader::Origin;
 
 /// A live block.
@@ -36,6 +37,14 @@ pub struct Block {
     pub birth: Stamp,
     /// The address space that it is in.
     pub space: Space,
+}
+
+impl Block {
+    /// How much it adds to a sum.
+    #[inline]
+    pub const fn amount(&self) -> Amount {
+        Amount::of_block(self.size)
+    }
 }
 
 /// The largest block that there can be: more than the address space of a process.
