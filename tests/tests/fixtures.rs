@@ -26,7 +26,8 @@ fn unpacked(name: &str) -> (TempDir, PathBuf) {
 
 /// (bytes, blocks) by stack, the most first.
 fn by_stack(snapshot: &Snapshot) -> Vec<(u64, u64)> {
-    let groups = snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
+    let groups =
+        snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
     groups.iter().map(|group| (group.size, group.count)).collect()
 }
 

@@ -53,7 +53,8 @@ fn noted(notes: &Path) -> BTreeMap<u64, Ranges> {
 fn mappings_at(recording: &Recording, process: ProcessIndex, stamp: Stamp) -> Ranges {
     let (processes, at) = (Processes::One(process), FixedMoment { stamp, ns: recording.ns(stamp) });
     let selection = Selection::of_account(Account::Mappings);
-    let raw: RawSnapshot = snapshot_at(recording, processes, at, &selection, Vec::new()).expect("the process is there");
+    let raw: RawSnapshot =
+        snapshot_at(recording, processes, at, &selection, Vec::new()).expect("the process is there");
     joined(raw.blocks.iter().map(|block| (block.address.0, block.address.0 + block.size)).collect())
 }
 
@@ -63,7 +64,7 @@ fn recorded(path: &Path) -> BTreeMap<u64, Ranges> {
     let mut marks = Vec::new();
     for process in &recording.processes {
         let index = process.index;
-        let call = |event: &tm_analyzer::replay::MergedEvent| {
+        let call = |event: &tm_analyzer::events::MergedEvent| {
             if let Some(mark) = event.size.checked_sub(MARK).filter(|&mark| mark < 100) {
                 marks.push((mark, index, event.stamp));
             }

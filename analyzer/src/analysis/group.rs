@@ -172,8 +172,8 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::model::{Snapshot, Trace};
     use crate::analysis::fixtures::{create_snapshots, random_snapshot, traceback};
+    use crate::model::{Snapshot, Trace};
 
     fn texts(snapshot: &Snapshot, key_type: KeyType, cumulative: Cumulative) -> Vec<(String, u64, u64)> {
         let stats = snapshot.profile().statistics(key_type, cumulative).unwrap();
@@ -331,7 +331,8 @@ mod tests {
             };
             let statistics = snapshot.profile().statistics(key_type, Cumulative::Off).unwrap();
             // What is compared is what is grouped: nothing changed, nothing met in one group.
-            let diffs = snapshot.profile().compare_to(&snapshot.profile(), key_type, Cumulative::Off).unwrap();
+            let diffs =
+                snapshot.profile().compare_to(&snapshot.profile(), key_type, Cumulative::Off).unwrap();
             assert!(diffs.len() == statistics.len() && diffs.iter().all(|diff| diff.size_diff == 0));
             statistics.iter().map(row).collect::<Vec<_>>()
         };

@@ -33,7 +33,7 @@ fn groups_equal_a_naive_sum_over_the_traces() {
         let row = |stat: &Statistic| (Reverse(stat.size), Reverse(stat.count), stat.tag.clone());
         let found: Vec<_> = groups.iter().map(row).collect();
         assert_eq!(found, naive);
-        }
+    }
 }
 
 #[test]
@@ -53,12 +53,7 @@ fn labels_are_compared_by_their_names() {
     let (old, new) = (tagged(1), tagged(2));
     let diffs = new.profile().compare_to(&old.profile(), KeyType::Tag, Cumulative::Off).unwrap();
     let sum = |snapshot: &Snapshot, tag: &Option<Arc<str>>| {
-        snapshot
-            .traces
-            .iter()
-            .filter(|trace| trace.tag == *tag)
-            .map(|trace| trace.size as i64)
-            .sum::<i64>()
+        snapshot.traces.iter().filter(|trace| trace.tag == *tag).map(|trace| trace.size as i64).sum::<i64>()
     };
     assert!(diffs.len() > 2);
     for diff in &diffs {

@@ -2,20 +2,15 @@
 
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
-use super::live::Block;
 use super::site::Site;
+use crate::events::Block;
 use crate::model::SumsBy;
 use crate::reader::Origins;
 
 /// Takes the blocks of one process after the other.
 pub trait Collect {
     /// Adds those of `process`, of a recording with `origins`.
-    fn add_process(
-        &mut self,
-        process: ProcessIndex,
-        blocks: impl Iterator<Item = Block>,
-        origins: &Origins,
-    );
+    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins);
 
     /// The stacks, some perhaps more than once, and how many blocks each has.
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)>;
@@ -42,12 +37,7 @@ impl Collect for Vec<Block> {
 }
 
 impl Collect for SumsBy<Site> {
-    fn add_process(
-        &mut self,
-        process: ProcessIndex,
-        blocks: impl Iterator<Item = Block>,
-        origins: &Origins,
-    ) {
+    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins) {
         blocks.for_each(|block| self.add(Site::of(&block, process, origins), block.amount()));
     }
 
@@ -75,12 +65,7 @@ impl ByBirth {
 }
 
 impl Collect for ByBirth {
-    fn add_process(
-        &mut self,
-        process: ProcessIndex,
-        blocks: impl Iterator<Item = Block>,
-        origins: &Origins,
-    ) {
+    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins) {
         for block in blocks {
             let sums = if block.birth > self.limit { &mut self.young } else { &mut self.old };
             sums.add(Site::of(&block, process, origins), block.amount());

@@ -3,10 +3,8 @@
 use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::tests::{FIRST, addresses, free, malloc, open, snapshot};
-use super::{
-    Allocations, Block, Churn, Engine, Lifetimes, Observer, Processes, Selection, Site, all_totals,
-    run,
-};
+use super::{Allocations, Churn, Engine, Lifetimes, Observer, Processes, Selection, Site, all_totals, run};
+use crate::events::Block;
 use crate::model::{Amount, Moment, SumsBy};
 use crate::reader::Recording;
 use tm_testing::RecordingBuilder;
@@ -55,7 +53,8 @@ fn sum_of_all<O: Observer>(
 ) -> Amount {
     let mut sums = SumsBy::default();
     let done = |_: &Engine<'_>, observer| sums.merge(&sums_of(observer));
-    run(recording, Processes::All, Stamp(until), |engine| observer(engine.process()), done).expect("it is valid");
+    run(recording, Processes::All, Stamp(until), |engine| observer(engine.process()), done)
+        .expect("it is valid");
     sums.total()
 }
 

@@ -76,7 +76,11 @@ fn only_the_part_that_is_unmapped_is_churn() {
     let events: Vec<Event> = (0..10).map(|page| unmap(100 + page, 1, 20 + page)).collect();
     let found = recording(&[&[map(100, 20, 10)][..], &events].concat());
     let selection = of(Space::MAPPINGS);
-    run_all(&found, || Churn::new(&selection, FIRST), |churn| assert_eq!(churn.sums.total().bytes, 10 * PAGE));
+    run_all(
+        &found,
+        || Churn::new(&selection, FIRST),
+        |churn| assert_eq!(churn.sums.total().bytes, 10 * PAGE),
+    );
     run_all(
         &found,
         || Lifetimes::new(&selection, FIRST, vec![15]),

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use tm_common::ids::{ProcessIndex, Space, StackId, TagIndex};
 
-use super::live::Block;
+use crate::events::Block;
 use crate::reader::Origins;
 
 /// All that a profile tells of a block but its size.

@@ -2,10 +2,9 @@
 
 use tm_common::ids::Stamp;
 
-use super::event::MergedEvent;
-use super::live::Block;
 use super::observer::Observer;
 use super::selection::Selection;
+use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
 
 /// A stretch of time.

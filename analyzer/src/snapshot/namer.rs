@@ -7,11 +7,12 @@ use tm_common::ids::{Epoch, StackId, TagIndex};
 use tm_common::stack::{EndReason, FrameKind};
 
 use super::doubts::Doubts;
+use crate::events::Block;
 use crate::model::{
     Amount, Doubt, DoubtKind, Frame, Origin, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback,
 };
 use crate::reader::{Module, Problem, RawDoubts, Recording, StackFrame};
-use crate::replay::{Block, Processes, Site};
+use crate::replay::{Processes, Site};
 use crate::symbolize::{ModuleImage, Symbolizer, normalize};
 
 /// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use super::options::GroupArgs;
 use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::report::diff::{self, Diff};
+use crate::report::diff::Diff;
 use crate::report::header::Summary;
-use crate::report::{csv, json};
 use tm_analyzer::error::Result;
 
 const EXAMPLES: &str = "\
@@ -48,11 +47,5 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let old = old.relocated(&new);
     let statistics = &new.compare_to(&old, key_type, cumulative)?;
     let (old, new, limit) = (Summary::of(&old), Summary::of(&new), args.group.limit());
-    let report = Diff { old, new, key_type, cumulative, statistics, limit };
-    args.group.form.print(
-        &[&report.old, &report.new],
-        |style, source| diff::text(&report, style, source),
-        || json::diff(&report),
-        || csv::diff(&report),
-    )
+    args.group.form.show(&Diff { old, new, key_type, cumulative, statistics, limit })
 }

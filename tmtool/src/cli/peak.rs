@@ -9,14 +9,14 @@ use super::options::{BlameArgs, GroupArgs};
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::report::csv;
 use crate::report::header::Summary;
-use crate::report::peak::{self, Ascent, Peak};
+use crate::report::peak::{Ascent, Peak};
 use tm_analyzer::analysis::Cutter;
 use tm_analyzer::error::{Error, Result};
+use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{self, Block, Collect, Selection, Site, Step, Timeline, Totals};
+use tm_analyzer::replay::{self, Collect, Selection, Site, Step, Timeline, Totals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,12 +57,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (profile, ascent) = reached(&recorded, &args.group.blame)?;
     let statistics = profile.statistics(key_type, cumulative)?;
     let report = Peak { stats: args.group.stats(Summary::of(&profile), &statistics)?, ascent };
-    args.group.form.print(
-        &[&report.stats.snapshot],
-        |style, source| peak::text(&report, style, source),
-        || peak::json(&report),
-        || csv::stats(&report.stats),
-    )
+    args.group.form.show(&report)
 }
 
 /// What the peak was made of and the way to it, in one pass.

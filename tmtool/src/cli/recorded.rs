@@ -7,11 +7,12 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use super::progress;
 use super::selection::{Resolved, SelectionArgs, fixed};
 use tm_analyzer::error::{Error, Result};
+use tm_analyzer::events::Damage;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy};
 use tm_analyzer::reader::{Problem, Recording};
 use tm_analyzer::replay::{
-    self, Collect, Damage, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, Site,
+    self, Collect, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, Site,
 };
 use tm_analyzer::snapshot::Namer;
 

@@ -7,7 +7,6 @@ use super::options::GroupArgs;
 use super::selection::SelectionArgs;
 use super::source::Source;
 use crate::report::header::Summary;
-use crate::report::{csv, json, stats};
 use tm_analyzer::error::Result;
 use tm_analyzer::model::Moment;
 
@@ -47,11 +46,5 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let source = Source::parse(&args.file)?.at(args.at.as_ref())?;
     let profile = args.group.blame.apply(source.profile(&args.selection)?);
     let statistics = profile.statistics(key_type, cumulative)?;
-    let report = args.group.stats(Summary::of(&profile), &statistics)?;
-    args.group.form.print(
-        &[&report.snapshot],
-        |style, source| stats::text(&report, style, source),
-        || json::stats(&report),
-        || csv::stats(&report),
-    )
+    args.group.form.show(&args.group.stats(Summary::of(&profile), &statistics)?)
 }

@@ -81,7 +81,11 @@ impl Names {
     }
 
     /// The names of the labels of `sites`.
-    pub fn tags(&mut self, recording: &Recording, sites: &SumsBy<Site, Running>) -> FxHashMap<TagIndex, Arc<str>> {
+    pub fn tags(
+        &mut self,
+        recording: &Recording,
+        sites: &SumsBy<Site, Running>,
+    ) -> FxHashMap<TagIndex, Arc<str>> {
         let mut tags = FxHashMap::default();
         for (Site { tag, .. }, _) in sites.iter() {
             if !tags.contains_key(tag)

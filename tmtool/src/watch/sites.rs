@@ -25,7 +25,8 @@ pub fn by_key<'a>(
     let mut groups = Groups::by(key_type);
     for (site, Running { figures, .. }) in sites.iter() {
         let names = named(site.stack);
-        let row = groups.of(names.map(|names| &names.blamed), tags.get(&site.tag), |name| row(key_type, name));
+        let row =
+            groups.of(names.map(|names| &names.blamed), tags.get(&site.tag), |name| row(key_type, name));
         add(row, figures, names);
     }
     groups.into_groups().collect()
@@ -95,9 +96,10 @@ mod tests {
     use super::*;
     use crate::watch::history::History;
     use crate::watch::sums::Sums;
+    use tm_analyzer::events::Block;
     use tm_analyzer::model::{Amount, Cumulative, Frame, Profile, ProfileRow, Statistic};
     use tm_analyzer::reader::Origins;
-    use tm_analyzer::replay::{Account, Block, Observer};
+    use tm_analyzer::replay::{Account, Observer};
     use tm_testing::Random;
 
     const KEYS: [KeyType; 6] = [

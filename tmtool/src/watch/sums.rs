@@ -7,9 +7,10 @@ use std::sync::Arc;
 use tm_common::ids::{ProcessIndex, Space, Stamp, ThreadIndex};
 
 use super::history::History;
+use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::{Amount, SumsBy};
 use tm_analyzer::reader::Origins;
-use tm_analyzer::replay::{Account, Block, MergedEvent, Observer, Site};
+use tm_analyzer::replay::{Account, Observer, Site};
 
 /// The figures of a site, a group of sites or a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -206,7 +207,8 @@ mod tests {
                     *threads.entry(thread).or_insert_with(Figures::default) += figures;
                 }
                 let tables = sums.tables(account);
-                let found = tables.sites.iter().map(|(site, sum)| ((site.stack, site.space, site.tag), sum.figures));
+                let found =
+                    tables.sites.iter().map(|(site, sum)| ((site.stack, site.space, site.tag), sum.figures));
                 assert_eq!(found.collect::<BTreeMap<_, _>>(), sites);
                 assert_eq!(
                     tables.threads.iter().map(|(id, sum)| (*id, sum.figures)).collect::<BTreeMap<_, _>>(),
