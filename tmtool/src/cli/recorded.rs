@@ -176,7 +176,7 @@ mod tests {
     use tm_common::ids::{Address, StackId};
 
     use super::*;
-    use crate::report::notice;
+    use crate::report::parts::notice;
     use tm_analyzer::snapshot::take_profile;
     use tm_testing::RecordingBuilder;
 

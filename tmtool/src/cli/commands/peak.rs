@@ -1,0 +1,136 @@
+//! `tmtool peak`: what made up the peak, and how it was reached.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use tm_common::ids::Stamp;
+
+use crate::cli::args::group::{BlameArgs, GroupArgs};
+use crate::cli::recorded::Recorded;
+use crate::cli::selection::SelectionArgs;
+use crate::cli::source::Source;
+use crate::report::parts::header::Summary;
+use crate::report::peak::{Ascent, Peak};
+use tm_analyzer::analysis::Cutter;
+use tm_analyzer::error::{Error, Result};
+use tm_analyzer::events::Block;
+use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::{self, Collect, Selection, Site, Step, Timeline, Totals};
+
+const EXAMPLES: &str = "\
+Examples:
+  tmtool peak tm.prog.1234.bin
+  tmtool peak tm.prog.1234.bin --key traceback --limit 3
+  tmtool peak tm.prog.1234.bin@60s --thread worker
+
+FILE@MOMENT looks for the peak up to the moment. Selections choose among the blocks of the process's peak.";
+
+/// How finely the way to the peak is looked at.
+const N_STEPS: usize = 1_000;
+
+/// The arguments of `tmtool peak`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A recording.
+    file: OsString,
+    #[command(flatten)]
+    group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the file cannot be read or the options contradict each other.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
+    if args.selection.between.is_some() {
+        let message =
+            "peak looks at the whole run; 'tmtool timeline --between' finds the highest point of a part";
+        return Err(Error::Usage(message.to_owned()));
+    }
+    let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
+    recorded.one_process("peak")?;
+    let (profile, ascent) = reached(&recorded, &args.group.blame)?;
+    let statistics = profile.statistics(key_type, cumulative)?;
+    let report = Peak { stats: args.group.stats(Summary::of(&profile), &statistics)?, ascent };
+    args.group.form.show(&report)
+}
+
+/// What the peak was made of and the way to it, in one pass.
+fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Profile, Ascent)> {
+    let (recording, selection) = (&recorded.recording, &recorded.selection);
+    let account = selection.account();
+    let all = Selection::of_account(account);
+    let begin = recorded.begin().stamp.max(replay::stamp_at(recording, 0));
+    let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
+    let (mut sums, mut newest, mut steps) = (SumsBy::<Site>::default(), None, Vec::new());
+    let mut totals = Totals::default();
+    let problems = recorded.run(
+        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(account)),
+        |engine, timeline| {
+            let (_, peak_stamp) = engine.totals().peak(account);
+            let selected = engine
+                .peak_blocks(account)
+                .inspect(|block| newest = newer(newest, *block))
+                .filter(|block| selection.admits(block, peak_stamp));
+            sums.add_process(engine.process(), selected, &recording.origins);
+            steps = timeline.finish();
+            totals = *engine.totals();
+        },
+    )?;
+    let (peak, peak_stamp) = totals.peak(account);
+    let mut namer = recorded.namer_at(peak_stamp);
+    let newest = newest.filter(|block| block.birth > Stamp(0)).map(|block| {
+        let traceback = Cutter::of(blame.plumbing()).cut(&namer.traceback(recording, block.stack));
+        (block.amount().bytes, thread(recording, &block), traceback)
+    });
+    let ascent = ascent(recorded, newest, &steps, &totals);
+    let mut profile = blame.apply(namer.profile(recording, &sums));
+    profile.origin = Some(Origin {
+        moment: Moment::Peak.to_string(),
+        moment_ns: recording.ns(peak_stamp),
+        live_bytes: peak.bytes,
+        live_blocks: peak.count,
+        ..recorded.origin(&namer, &problems)
+    });
+    Ok((profile, ascent))
+}
+
+/// The one of two blocks that came later.
+fn newer(newest: Option<Block>, block: Block) -> Option<Block> {
+    let key = |block: &Block| (block.birth, block.size);
+    newest.filter(|newest| key(newest) > key(&block)).or(Some(block))
+}
+
+/// The number and the name of the thread that allocated a block.
+fn thread(recording: &Recording, block: &Block) -> String {
+    let index = recording.origins.thread(block.origin);
+    let thread = recording.threads.iter().find(|thread| thread.index == index);
+    thread.map_or("unknown".to_owned(), |thread| format!("{} {}", thread.tid, thread.name))
+}
+
+fn ascent(
+    recorded: &Recorded,
+    last: Option<(u64, String, Traceback)>,
+    steps: &[Step],
+    totals: &Totals,
+) -> Ascent {
+    let (recording, account) = (&recorded.recording, recorded.selection.account());
+    let (peak, peak_stamp) = totals.peak(account);
+    let before_peak = || steps.iter().filter(|step| step.at <= peak_stamp);
+    // Since the last step that did not have as much.
+    let since = |bytes: u64| {
+        let first = before_peak().rev().take_while(|step| step.most.bytes >= bytes).last();
+        recording.ns(first.map_or(peak_stamp, |step| step.at))
+    };
+    Ascent {
+        half_ns: since(peak.bytes / 2),
+        nine_tenths_ns: since(peak.bytes - peak.bytes / 10),
+        last,
+        end_bytes: totals.live(account).bytes,
+    }
+}
