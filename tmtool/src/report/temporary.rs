@@ -132,7 +132,7 @@ fn histogram(decades: &[Decade], key_type: KeyType, style: &Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures::snapshots;
+    use crate::report::fixtures::profiles;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
     use tm_analyzer::model::{Cumulative, Frame, Traceback};
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn lifetimes_are_a_histogram() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
         let statistics = new.statistics(key_type, cumulative).unwrap();
         let snapshot = Summary::of(&new);
