@@ -281,12 +281,11 @@ SIZE DIFF      SIZE  COUNT DIFF  COUNT  LOCATION
 
     #[test]
     fn what_is_true_of_both_sides_is_said_once() {
-        let (_, mut new) = snapshots();
+        let (_, mut new) = profiles();
         let mut old = new.clone();
         let notes = |own: &str| vec!["Of both.".to_owned(), own.to_owned()];
         old.origin.as_mut().unwrap().notes = notes("Of the old.");
         new.origin.as_mut().unwrap().notes = notes("Of the new.");
-        let (old, new) = (old.profile(), new.profile());
         let statistics = &new.compare_to(&old, KeyType::Lineno, Cumulative::Off).unwrap();
         let (old, new) = (Summary::of(&old), Summary::of(&new));
         let diff = Diff {
