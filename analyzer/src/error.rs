@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tm_common::error::DecodeError;
 
+use crate::request::Refusal;
+
 /// What can go wrong outside of the analysis itself.
 #[derive(Debug)]
 pub enum Error {
@@ -24,6 +26,18 @@ pub enum Error {
         path: PathBuf,
         /// What was found instead.
         source: DecodeError,
+    },
+    /// A file cannot answer a request.
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: Refusal,
+    },
+    /// A text is no window of time.
+    NotAWindow {
+        /// The text.
+        text: String,
     },
     /// What was asked for makes no sense, as a whole sentence: the exit code is that of a wrong command line.
     Usage(String),
@@ -53,6 +67,10 @@ impl fmt::Display for Error {
                 write!(f, "cannot {action} {}: {}", path.display(), plain(source))
             }
             Error::Format { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Error::Refused { path, why } => write!(f, "{} {why}", path.display()),
+            Error::NotAWindow { text } => {
+                write!(f, "'{text}' is no time; write two moments as 10s..20s, or one as 50%.. or ..10s")
+            }
             Error::Usage(message) | Error::Message(message) => f.write_str(message),
         }
     }

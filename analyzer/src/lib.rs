@@ -18,6 +18,7 @@ pub mod inspect;
 pub mod model;
 pub mod reader;
 pub mod replay;
+pub mod request;
 pub mod snapshot;
 pub mod symbolize;
 pub mod text;

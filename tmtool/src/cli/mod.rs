@@ -7,15 +7,10 @@ mod command_line;
 
 pub mod args;
 pub mod commands;
-pub mod domain;
 pub mod output_file;
 pub mod print;
 pub mod programs;
 pub mod progress;
-pub mod recorded;
-pub mod selection;
-pub mod source;
-pub mod tags;
 pub mod terminal;
 
 use std::io::{self, Write};

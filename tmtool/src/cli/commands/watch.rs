@@ -8,18 +8,21 @@ use std::time::Duration;
 
 use tm_common::ids::ProcessIndex;
 
-use crate::cli::args::group::{BlameArgs, Key};
-use crate::cli::{print, progress, selection, terminal};
+use crate::cli::args::blame::BlameArgs;
+use crate::cli::args::group::Key;
+use crate::cli::{print, progress, terminal};
 use crate::control;
 use crate::watch;
 use crate::watch::data::source::{Choice, Source};
 use crate::watch::ui::column::Column;
 use crate::watch::ui::list::Order;
 use crate::watch::ui::view::View;
+use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::is_snap_file;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Account;
+use tm_analyzer::request;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,7 +107,7 @@ fn open(args: &Args) -> Result<Source> {
     }
     match (pid, args.process) {
         (None, None) => open_file(path, ProcessIndex(0), args),
-        (None, Some(pid)) => open_file(path, selection::process(&Recording::open(path)?, pid)?, args),
+        (None, Some(pid)) => open_file(path, request::process(&Recording::open(path)?, pid)?, args),
         (Some(pid), None) => open_process(pid, args),
         (Some(pid), Some(_)) => {
             let what = format!("{pid} is a process, and --process chooses one of a recording");
@@ -114,13 +117,25 @@ fn open(args: &Args) -> Result<Source> {
 }
 
 fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> {
-    Source::open(path, &path.display().to_string(), process, None, args.blame.plumbing())
+    Source::open(
+        path,
+        &path.display().to_string(),
+        process,
+        None,
+        args.blame.plumbing().unwrap_or_else(Plumbing::none),
+    )
 }
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
     let (path, identity) = (found.path_to_open(), Some(found.identity));
-    let mut source = Source::open(&path, &found.path, found.process, identity, args.blame.plumbing())?;
+    let mut source = Source::open(
+        &path,
+        &found.path,
+        found.process,
+        identity,
+        args.blame.plumbing().unwrap_or_else(Plumbing::none),
+    )?;
     source.set_target(found.target);
     Ok(source)
 }

@@ -8,14 +8,12 @@
 
 use super::human::{self, keep_end, keep_start, printable};
 use tm_analyzer::model::{Frame, KeyType, Traceback};
+use tm_analyzer::request::NO_TAG;
 use tm_analyzer::text::function_name::{short, without_parameters};
 
 /// Below this many columns a function's name says nothing.
 const FUNCTION_WIDTH_MIN: usize = 12;
 const GAP: &str = "  ";
-/// What the blocks without a label are called.
-pub const NO_TAG: &str = "(no tag)";
-
 /// The function of a frame as it is shown, if known: shortened unless `is_full`.
 pub fn function(frame: &Frame, is_full: bool) -> Option<String> {
     let name = printable(frame.function.as_deref()?);
