@@ -9,8 +9,8 @@ use tm_common::settings::N_FRAMES_MAX;
 
 use super::print;
 use crate::control::{Found, Mailbox, Order, State, find};
+use crate::errors::{Error, Result};
 use crate::report::human::printable;
-use tm_analyzer::error::{Error, Result};
 
 const START_EXAMPLES: &str = "\
 Examples:

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use super::options::GroupArgs;
 use super::selection::SelectionArgs;
 use super::source::Source;
+use crate::errors::{Error, Result};
 use crate::report::diff::Diff;
 use crate::report::header::Summary;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::StatisticDiff;
 
 const EXAMPLES: &str = "\

@@ -3,7 +3,7 @@
 use tm_common::ids::{Domain, Space};
 
 use super::selection::listed;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::model::Snapshot;
 use tm_analyzer::reader::{OwnDomain, Recording};
 

@@ -11,8 +11,8 @@ use super::output_file::{check_is_another, check_is_snapshot};
 use super::print;
 use super::selection::SelectionArgs;
 use super::source::Source;
+use crate::errors::{Error, Result};
 use crate::report::human;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{BaseFilter, Filter, Moment, Snapshot};
 
 const EXAMPLES: &str = "\

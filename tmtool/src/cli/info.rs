@@ -10,6 +10,7 @@ use tm_common::metadata::{CommandKind, Ending};
 
 use super::print::show;
 use super::{programs, terminal};
+use crate::errors::Result;
 use crate::report::Format;
 use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
 use crate::report::human;
@@ -17,7 +18,6 @@ use crate::report::info::{
     DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
 };
 use crate::report::programs::Listing;
-use tm_analyzer::error::Result;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Command, Problem, Process, Recording};
 use tm_analyzer::replay::{AllTotals, Totals, all_totals};

@@ -36,12 +36,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::errors::Result;
 pub use print::note_standard_output;
 use print::print;
-use tm_analyzer::error::{Error, Result};
-
-const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
 
 /// Finds out where a program's memory goes, from recordings of all its allocations.
 #[derive(Parser)]
@@ -111,7 +108,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody is left to be told if stderr is gone.
             let _ = writeln!(io::stderr(), "tmtool: {error}");
-            ExitCode::from(if matches!(error, Error::Usage(_)) { EXIT_USAGE } else { EXIT_FAILED })
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -7,13 +7,13 @@ use clap::ValueEnum;
 
 use super::print::show;
 use super::terminal;
+use crate::errors::{Error, Result};
 use crate::report::header::Summary;
 use crate::report::notice;
 use crate::report::stats::Stats;
 use crate::report::style::Style;
 use crate::report::{Format, Report};
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{Cumulative, KeyType, Origin, Snapshot, Statistic, Tally};
 
 /// `--key`.

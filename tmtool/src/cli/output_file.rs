@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tm_common::header::MAGIC;
 
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::model::is_snap_file;
 use tm_analyzer::reader::file::identity;
 

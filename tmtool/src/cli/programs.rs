@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use tm_common::header::MAGIC;
 
+use crate::errors::{Error, Result};
 use crate::report::human::counted;
 use crate::report::programs::{ProgramInfo, Programs};
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Recording, notes};
 use tm_analyzer::replay::{Totals, all_totals};

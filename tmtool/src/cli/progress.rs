@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tm_common::ids::Stamp;
 
-use tm_analyzer::error::Result;
+use crate::errors::Result;
 use tm_analyzer::reader::Recording;
 
 /// What takes less shows nothing.

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use tm_common::settings;
 
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::inspect;
 
 mod child;

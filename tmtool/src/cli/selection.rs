@@ -9,7 +9,7 @@ use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 use super::domain;
 use super::size_range::SizeRange;
 use super::tags;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::model::{DomainFilter, Moment, Origin, Snapshot};
 use tm_analyzer::reader::{Recording, Thread};
 use tm_analyzer::replay::{self, Account, FixedMoment, Processes, Selection};

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use super::options::GroupArgs;
 use super::selection::SelectionArgs;
 use super::source::Source;
+use crate::errors::Result;
 use crate::report::header::Summary;
-use tm_analyzer::error::Result;
 use tm_analyzer::model::Moment;
 
 const EXAMPLES: &str = "\

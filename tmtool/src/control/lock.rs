@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 
 /// How long another one is waited for. It takes some µs unless it was stopped meanwhile, or has no processor.
 const PATIENCE: Duration = Duration::from_secs(10);

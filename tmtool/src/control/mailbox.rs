@@ -18,7 +18,8 @@ use tm_common::metadata::{CommandKind, control};
 use super::addressee::Addressee;
 use super::find::Found;
 use super::mapping::Shared;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
+use tm_analyzer::error::Error as Cause;
 use tm_analyzer::host::clock;
 
 /// The longest name, in bytes.
@@ -96,7 +97,7 @@ impl Mailbox {
         let path = self.shared.path();
         let _lock = self.shared.lock()?;
         let now = || clock::now(&self.clock);
-        now().ok_or_else(|| clock::not_here(path))?;
+        now().ok_or_else(|| Cause::UnknownClock { path: path.to_owned() })?;
         let now = || now().unwrap_or_default();
         post(self.shared.header(), self.shared.control(), self.addressee, order, now).ok_or_else(|| {
             let what =

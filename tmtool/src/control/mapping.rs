@@ -12,7 +12,7 @@ use tm_common::metadata::MappedProcess;
 
 use super::find::Found;
 use super::lock::Lock;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 
 /// Both places.
 #[derive(Debug)]

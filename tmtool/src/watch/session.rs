@@ -11,7 +11,7 @@ use super::source::{Choice, Source};
 use super::terminal::Terminal;
 use super::view::View;
 use super::worker::{Request, Worker};
-use tm_analyzer::error::Result;
+use crate::errors::Result;
 
 /// How long the user is waited for before it is looked whether there is a new sample.
 const PATIENCE: Duration = Duration::from_millis(50);

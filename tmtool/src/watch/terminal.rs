@@ -13,7 +13,7 @@ use ratatui::crossterm::terminal::{Clear, ClearType};
 use super::sample::Sample;
 use super::view::View;
 use super::{screen, signals};
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::text::SourceFiles;
 
 /// A terminal that is taken over as long as this lives.

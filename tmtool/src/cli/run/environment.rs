@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tm_common::settings;
 
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 
 /// The library's file name.
 const LIBRARY: &str = "libtm.so";
