@@ -5,7 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use tm_analyzer::error::{Error as Cause, FileKind};
+pub use tm_analyzer::error::Error as Cause;
+use tm_analyzer::error::FileKind;
 use tm_analyzer::files::input::STANDARD_INPUT;
 use tm_common::error::DecodeError;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::errors::{Error, Result};
-use crate::report::style::Style;
+use crate::report::parts::style::Style;
 use crate::report::{Format, Report};
 use tm_analyzer::text::{SourceFiles, raw_text};
 

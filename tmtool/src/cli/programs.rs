@@ -5,10 +5,10 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::errors::{Error, Result};
 use tm_common::header::MAGIC;
 
-use crate::errors::{Error, Result};
-use crate::report::human::counted;
+use crate::report::parts::human::counted;
 use crate::report::programs::{ProgramInfo, Programs};
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Recording, notes};

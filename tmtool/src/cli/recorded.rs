@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::Stamp;
 
 use super::progress;
 use super::selection::{Resolved, SelectionArgs, fixed};
-use crate::errors::{Error, Result};
 use tm_analyzer::events::Damage;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Moment, Origin, Tally};
@@ -176,7 +176,7 @@ mod tests {
     use tm_common::ids::{Address, ProcessIndex, StackId};
 
     use super::*;
-    use crate::report::notice;
+    use crate::report::parts::notice;
     use tm_analyzer::snapshot::take_tally;
     use tm_testing::RecordingBuilder;
 

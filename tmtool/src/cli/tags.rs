@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::TagIndex;
 
 use super::selection::listed;
-use crate::errors::{Error, Result};
-use crate::report::label::NO_TAG;
+use crate::report::parts::label::NO_TAG;
 use tm_analyzer::model::Snapshot;
 use tm_analyzer::reader::Recording;
 

@@ -6,13 +6,12 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::errors::{Cause, Error, Result};
 use tm_common::header::{GRAIN_BYTES, Header, MAGIC, VERSION};
 use tm_common::ids::ProcessIndex;
 use tm_common::metadata::{Ending, Metadata, Records};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
-use crate::errors::{Error, Result};
-use tm_analyzer::error::Error as Cause;
 use tm_analyzer::host::{MappedFile, Target, mapped_files};
 use tm_analyzer::reader::file::{FileIdentity, RecordingFile, identity};
 use tm_analyzer::reader::scan;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::errors::{Cause, Error, Result};
 use tm_common::header::{Clock, MappedHeader, MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, request};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::{CommandKind, control};
@@ -18,8 +19,6 @@ use tm_common::metadata::{CommandKind, control};
 use super::addressee::Addressee;
 use super::find::Found;
 use super::mapping::Shared;
-use crate::errors::{Error, Result};
-use tm_analyzer::error::Error as Cause;
 use tm_analyzer::host::clock;
 
 /// The longest name, in bytes.
