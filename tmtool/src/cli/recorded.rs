@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::progress;
 use super::selection::{Resolved, SelectionArgs, fixed};
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::events::Damage;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy};
@@ -91,7 +91,8 @@ impl Recorded {
     /// There is no such process.
     pub fn live<B: Collect>(&self, blocks: B) -> Result<RawSnapshot<B>> {
         let Recorded { recording, processes, selection, until, .. } = self;
-        progress::during(recording, || replay::snapshot_at(recording, *processes, *until, selection, blocks))
+        let take = || replay::snapshot_at(recording, *processes, *until, selection, blocks);
+        Ok(progress::during(recording, take)?)
     }
 
     /// The start of the time: of a forked process, the fork at the earliest.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::errors::Result;
 use tm_common::ids::Stamp;
 
 use crate::cli::args::group::GroupArgs;
@@ -13,7 +14,6 @@ use crate::report::leaks::Leaks;
 use crate::report::parts::header::Summary;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
-use tm_analyzer::error::Result;
 use tm_analyzer::model::{Origin, Profile, SumsBy};
 use tm_analyzer::replay::{self, ByBirth, Site};
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::Stamp;
 
 use crate::cli::args::group::{BlameArgs, GroupArgs};
@@ -12,7 +13,6 @@ use crate::cli::source::Source;
 use crate::report::parts::header::Summary;
 use crate::report::peak::{Ascent, Peak};
 use tm_analyzer::analysis::Cutter;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
