@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod control;
+pub mod errors;
 pub mod report;
 mod signals;
 pub mod watch;

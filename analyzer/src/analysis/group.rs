@@ -25,8 +25,7 @@ impl Profile {
     /// The groups in no particular order; no two have equal tracebacks, functions and tags.
     pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         if cumulative != Cumulative::Off && !key_type.has_callers() {
-            let message = format!("cumulative mode cannot by used with key type '{key_type}'");
-            return Err(Error::Usage(message));
+            return Err(Error::NotCumulative { key: key_type.name() });
         }
         let mut groups: Groups<'_, (GroupName, Amount)> = Groups::by(key_type);
         for ProfileRow { traceback, tag, amount, .. } in &self.rows {

@@ -1,65 +1,83 @@
 //! Sums by key: the table behind profiles, groups and the live view.
 
-use std::collections::hash_map::Entry;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::ops::AddAssign;
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
 
 use super::Amount;
 
-/// One sum a key, in no particular order.
+/// One sum a key, in the order in which the keys came: what is named after the first of several is the same from look to
+/// look.
 #[derive(Clone, Debug)]
-pub struct SumsBy<K, V = Amount>(FxHashMap<K, V>);
+pub struct SumsBy<K, V = Amount> {
+    /// Places in `sums`, by key.
+    places: HashTable<u32>,
+    sums: Vec<(K, V)>,
+}
 
 impl<K, V> Default for SumsBy<K, V> {
     fn default() -> SumsBy<K, V> {
-        SumsBy(FxHashMap::default())
+        SumsBy { places: HashTable::new(), sums: Vec::new() }
     }
 }
 
 impl<K: Eq + Hash, V> SumsBy<K, V> {
-    /// The sum of `key`, which `new` makes if there is none.
+    /// Returns the sum of `key`, which `new` makes if there is none.
     #[inline]
     pub fn of_or(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
-        match self.0.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(new()),
-        }
+        let SumsBy { places, sums } = self;
+        let hash = |key: &K| FxBuildHasher.hash_one(key);
+        let is_it = |&place: &u32| sums.get(place as usize).is_some_and(|(known, _)| *known == key);
+        let of_place = |&place: &u32| sums.get(place as usize).map_or(0, |(known, _)| hash(known));
+        let place = match places.entry(hash(&key), is_it, of_place) {
+            Entry::Occupied(known) => *known.get() as usize,
+            Entry::Vacant(free) => {
+                let place = sums.len();
+                // There are fewer than 2^32 stacks, and no other key is of more.
+                free.insert(place as u32);
+                sums.push((key, new()));
+                place
+            }
+        };
+        let (_, sum) = &mut sums[place];
+        sum
     }
 
-    /// The sum of `key`, which begins at nothing.
+    /// Returns the sum of `key`, which begins at nothing.
     #[inline]
     pub fn of(&mut self, key: K) -> &mut V
     where
         V: Default,
     {
-        self.0.entry(key).or_default()
+        self.of_or(key, V::default)
     }
 
-    /// All keys and sums.
+    /// Returns all keys and sums.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.0.iter()
+        self.sums.iter().map(|(key, sum)| (key, sum))
     }
 
-    /// All sums, to be changed.
+    /// Returns all sums, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.0.values_mut()
+        self.sums.iter_mut().map(|(_, sum)| sum)
     }
 
-    /// The sums without their keys.
+    /// Returns the sums without their keys.
     pub fn into_values(self) -> impl Iterator<Item = V> {
-        self.0.into_values()
+        self.sums.into_iter().map(|(_, sum)| sum)
     }
 
-    /// How many keys there are.
+    /// Returns how many keys there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.sums.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.sums.is_empty()
     }
 }
 
@@ -72,25 +90,25 @@ impl<K: Copy + Eq + Hash, V: Copy + Default + AddAssign> SumsBy<K, V> {
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &SumsBy<K, V>) {
-        for (&key, &sum) in &other.0 {
+        for &(key, sum) in &other.sums {
             self.add(key, sum);
         }
     }
 
-    /// The sums in the order of their keys.
+    /// Returns the sums in the order of their keys.
     pub fn sorted(&self) -> Vec<(K, V)>
     where
         K: Ord,
     {
-        let mut sums: Vec<_> = self.0.iter().map(|(&key, &sum)| (key, sum)).collect();
+        let mut sums = self.sums.clone();
         sums.sort_unstable_by_key(|(key, _)| *key);
         sums
     }
 
-    /// All together.
+    /// Adds all up.
     pub fn total(&self) -> V {
         let mut total = V::default();
-        self.0.values().for_each(|&sum| total += sum);
+        self.sums.iter().for_each(|(_, sum)| total += *sum);
         total
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tm_common::ids::{ProcessIndex, ThreadIndex};
 
 use super::time::Time;
-use super::{Refusal, domain, tags};
-use crate::error::Result;
+use super::{domain, tags};
+use crate::error::{Refusal, Result};
 use crate::model::{DomainFilter, Snapshot};
 use crate::reader::{Recording, Thread};
 use crate::replay::{self, FixedMoment, Processes, Selection};

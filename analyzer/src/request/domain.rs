@@ -4,8 +4,7 @@ use std::path::Path;
 
 use tm_common::ids::{Domain, Space};
 
-use super::Refusal;
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::model::Snapshot;
 use crate::reader::{OwnDomain, Recording};
 

@@ -19,21 +19,19 @@ mod blocks;
 mod domain;
 mod grouping;
 mod recorded;
-mod refusal;
 mod tags;
 mod time;
 
 pub use blocks::{Blocks, ProcessChoice, process};
 pub use grouping::Grouping;
 pub use recorded::{During, Recorded, reading};
-pub use refusal::Refusal;
 pub use tags::NO_TAG;
 pub use time::{Between, Time};
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::model::{Moment, Origin, Profile, Snapshot, is_snap_file};
 use crate::reader::Recording;
 use crate::replay::{Churn, Processes, Selection};

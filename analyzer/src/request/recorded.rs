@@ -4,10 +4,10 @@ use std::io;
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
+use super::Request;
 use super::blocks::Resolved;
 use super::time::fixed;
-use super::{Refusal, Request};
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::events::Damage;
 use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Profile, SumsBy};

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use tm_common::ids::TagIndex;
 
-use super::Refusal;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::model::Snapshot;
 use crate::reader::Recording;
 

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use tm_common::ids::Stamp;
 
-use super::Refusal;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::model::Moment;
 use crate::reader::Recording;
 use crate::replay::{self, Account, FixedMoment, Processes};

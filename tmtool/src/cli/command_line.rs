@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use super::{EXIT_USAGE, print};
-use tm_analyzer::error::Result;
+use super::print;
+use crate::errors::{EXIT_USAGE, Result};
 use tm_analyzer::request::Request;
 
 /// What is left out where a file's name stands in the command's place.

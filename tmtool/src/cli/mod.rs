@@ -13,6 +13,7 @@ pub mod programs;
 pub mod progress;
 pub mod terminal;
 
+use crate::errors::Result;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -24,10 +25,6 @@ use commands::{
 };
 pub use print::note_standard_output;
 use print::print;
-use tm_analyzer::error::{Error, Result};
-
-const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
 
 /// Finds out where a program's memory goes, from recordings of all its allocations.
 #[derive(Parser)]
@@ -97,7 +94,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody is left to be told if stderr is gone.
             let _ = writeln!(io::stderr(), "tmtool: {error}");
-            ExitCode::from(if matches!(error, Error::Usage(_)) { EXIT_USAGE } else { EXIT_FAILED })
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 
+use crate::errors::{Error, Result};
 use memmap2::{MmapOptions, MmapRaw};
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::metadata::MappedProcess;
 
 use super::find::Found;
 use super::lock::Lock;
-use tm_analyzer::error::{Error, Result};
 
 /// Both places.
 #[derive(Debug)]

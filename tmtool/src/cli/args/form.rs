@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use crate::cli::print::show;
 use crate::cli::terminal;
+use crate::errors::Result;
 use crate::report::parts::notice;
 use crate::report::parts::style::Style;
 use crate::report::{Format, Report};
-use tm_analyzer::error::Result;
 use tm_analyzer::model::Origin;
 
 /// How a report is written: `--full`, `--json` and `--csv`.

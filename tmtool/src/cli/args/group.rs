@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::blame::BlameArgs;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::model::{Cumulative, KeyType};
 use tm_analyzer::request::Grouping;
 

@@ -7,10 +7,10 @@ use super::form::FormArgs;
 use super::group::GroupArgs;
 use super::selection::SelectionArgs;
 use crate::cli::{programs, progress};
+use crate::errors::{Error, Result};
 use crate::report::Report;
 use crate::report::parts::header::Summary;
 use crate::report::stats::Stats;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{Moment, Profile, Statistic};
 use tm_analyzer::request::{Grouping, Request, Time};
 

@@ -1,8 +1,8 @@
 //! Which blocks: the options, and what they ask for.
 
 use super::size_range::SizeRange;
+use crate::errors::{Error, Result};
 use crate::report::parts::human::duration;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::Moment;
 use tm_analyzer::request::{Between, Blocks, ProcessChoice, Request, Time};
 

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use crate::cli::args::file;
 use crate::cli::args::report::ReportArgs;
+use crate::errors::Result;
 use crate::report::diff::Diff;
 use crate::report::parts::header::Summary;
-use tm_analyzer::error::Result;
 use tm_analyzer::request::Grouping;
 
 const EXAMPLES: &str = "\

@@ -13,9 +13,9 @@ use crate::cli::args::selection::SelectionArgs;
 use crate::cli::output_file::{check_is_another, check_is_snapshot};
 use crate::cli::print::print;
 use crate::cli::{programs, progress};
+use crate::errors::{Error, Result};
 use crate::report::parts::human;
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{BaseFilter, Filter, Moment, Snapshot};
 use tm_analyzer::request::Request;
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::errors::Result;
 use tm_common::ids::Stamp;
 
 use crate::cli::args::file;
@@ -10,7 +11,6 @@ use crate::cli::args::report::ReportArgs;
 use crate::report::leaks::Leaks;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
-use tm_analyzer::error::Result;
 use tm_analyzer::model::{Origin, Profile, SumsBy};
 use tm_analyzer::replay::{self, ByBirth, Site};
 use tm_analyzer::request::Recorded;

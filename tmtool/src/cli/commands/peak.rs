@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::Stamp;
 
 use crate::cli::args::file;
 use crate::cli::args::report::ReportArgs;
 use crate::report::peak::{Ascent, Peak};
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
 use tm_analyzer::reader::Recording;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::args::file;
 use crate::cli::args::report::ReportArgs;
-use tm_analyzer::error::Result;
+use crate::errors::Result;
 use tm_analyzer::model::Moment;
 
 const EXAMPLES: &str = "\

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use crate::cli::args::file;
 use crate::cli::args::report::ReportArgs;
+use crate::errors::Result;
 use crate::report::temporary::{Decade, Temporary};
-use tm_analyzer::error::Result;
 use tm_analyzer::model::{Profile, SumsBy};
 use tm_analyzer::replay::{self, Lifetimes, Site};
 use tm_analyzer::request::Grouping;

@@ -9,9 +9,9 @@ use clap::ValueEnum;
 use crate::cli::args::file;
 use crate::cli::args::report::ReportArgs;
 use crate::cli::programs;
+use crate::errors::{Cause, Error, Result};
 use crate::report::parts::human::counted;
 use crate::report::top::Top;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{Origin, Profile};
 use tm_analyzer::replay::Allocations;
 use tm_analyzer::request::Request;
@@ -102,7 +102,7 @@ fn of_all(request: &Request) -> Result<Profile> {
     for path in programs::recordings(&request.path)? {
         let (profile, span) = match of_one(&Request { path, ..request.clone() }) {
             Ok(answer) => answer,
-            Err(error @ Error::Refused { .. }) => {
+            Err(error @ Error::Cause(Cause::Refused { .. })) => {
                 refused.get_or_insert(error);
                 continue;
             }

@@ -14,8 +14,8 @@ use std::{io, mem, ptr};
 use signal_hook::{flag, low_level};
 
 use super::environment::Environment;
+use crate::errors::{Error, Result};
 use crate::signals;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::inspect::Program;
 
 /// Sent by the terminal to the whole process group.

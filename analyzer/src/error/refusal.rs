@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use super::Error;
 use crate::text::words::listed;
 
 /// A reason.
