@@ -112,10 +112,23 @@ fn layers_of_the_library_use_only_those_below_them() {
 
 #[test]
 fn the_analyzer_s_parts_know_only_what_they_may() {
-    let all =
-        ["model", "reader", "events", "replay", "follow", "symbolize", "snapshot", "analysis", "inspect"];
-    let forbidden: [(&str, &[&str]); 9] = [
+    let all = [
+        "model",
+        "reader",
+        "events",
+        "replay",
+        "follow",
+        "symbolize",
+        "snapshot",
+        "analysis",
+        "inspect",
+        "request",
+    ];
+    let forbidden: [(&str, &[&str]); 12] = [
         ("text", &all),
+        ("error", &all),
+        ("analysis", &["reader", "events", "replay", "follow", "snapshot", "inspect", "request"]),
+        ("snapshot", &["follow", "request"]),
         ("files", &all),
         ("host", &all),
         ("follow", &["symbolize", "snapshot", "analysis"]),

@@ -13,7 +13,7 @@ use crate::report::programs::{ProgramInfo, Programs};
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Origin, Snapshot, is_snap_file};
 use tm_analyzer::reader::{Recording, notes};
-use tm_analyzer::replay::{Totals, all_totals};
+use tm_analyzer::replay::all_totals;
 
 /// `--program all`.
 pub const ALL: &str = "all";
@@ -222,17 +222,14 @@ fn described(path: &Path, recording: &Recording) -> ProgramInfo {
 /// The recording at `path` with its totals: calls are counted over all its processes, bytes are the first process's.
 pub fn program(path: &Path, recording: &Recording) -> ProgramInfo {
     let all = all_totals(recording);
-    let sum = |count: fn(&Totals) -> u64| {
-        all.processes.iter().map(|(_, totals)| count(totals)).fold(0, u64::saturating_add)
-    };
-    let first = all.processes.first().map(|(_, totals)| *totals).unwrap_or_default();
+    let first = all.first();
     let problems = recording.problems.iter().chain(&all.problems);
     ProgramInfo {
         duration_ns: recording.duration_ns(),
-        allocations: sum(|totals| totals.allocations),
-        reallocations: sum(|totals| totals.reallocations),
-        frees: sum(|totals| totals.frees),
-        bytes_allocated: sum(|totals| totals.bytes_allocated),
+        allocations: all.sum(|totals| totals.allocations),
+        reallocations: all.sum(|totals| totals.reallocations),
+        frees: all.sum(|totals| totals.frees),
+        bytes_allocated: all.sum(|totals| totals.bytes_allocated),
         peak_bytes: first.peak.bytes,
         live_bytes_at_end: first.live.bytes,
         live_blocks_at_end: first.live.count,
