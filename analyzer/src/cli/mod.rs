@@ -159,10 +159,10 @@ pub fn print(text: &str) -> Result<()> {
     write(&raw_text::to_bytes(text))
 }
 
-/// As [`print`], of JSON, which is UTF-8 whatever the names are.
+/// As [`print()`], of JSON, which is UTF-8 whatever the names are.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(json: &str) -> Result<()> {
     write(json.as_bytes())
 }

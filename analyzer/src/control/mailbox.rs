@@ -32,7 +32,7 @@ pub struct Order<'a> {
     pub kind: CommandKind,
     /// Of a start, how many frames of each stack are to be kept.
     pub argument: u32,
-    /// Of a mark, its name: 1 to [`NAME_BYTES_MAX`] bytes.
+    /// Of a mark, its name: 1 to `NAME_BYTES_MAX` bytes.
     pub name: &'a str,
 }
 

@@ -26,7 +26,7 @@ use crate::reader::Origin;
 pub struct Block {
     /// Where it is; never 0 in a table.
     pub address: Address,
-    /// Requested bytes, at most [`SIZE_MAX`].
+    /// Requested bytes, at most `SIZE_MAX`.
     pub size: u64,
     /// Who allocated it.
     pub stack: StackId,
