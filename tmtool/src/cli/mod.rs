@@ -51,6 +51,12 @@ struct Cli {
     command: Command,
 }
 
+/// The command line as clap knows it, with all commands.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 const EXAMPLES: &str = "\
 Examples:
   tmtool run ./prog ARGS          record ./prog
@@ -102,7 +108,7 @@ pub enum Command {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &Cli::command())) {
+    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &command())) {
         Ok(cli) => dispatch(&cli.command),
         Err(message) => command_line::answer(&message),
     };
@@ -134,8 +140,8 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Clear(args) => control::clear(args),
         Command::Mark(args) => control::mark(args),
         Command::Snapshot(args) => snapshot::run(args),
-        Command::Completions(args) => completions::run(args, Cli::command()),
-        Command::Man(args) => man::run(args, Cli::command()),
+        Command::Completions(args) => completions::run(args, command()),
+        Command::Man(args) => man::run(args, command()),
     }
 }
 
@@ -188,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
