@@ -13,7 +13,7 @@ use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
 /// The names of all commands, from the definition that parses them.
 fn commands() -> Vec<String> {
     let names: Vec<String> =
-        tmtool::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        tmtool::cli::definition().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     assert!(names.len() >= 18, "{names:?}");
     names
 }

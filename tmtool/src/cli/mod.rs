@@ -53,7 +53,7 @@ struct Cli {
 
 /// The command line as clap knows it, with all commands.
 #[must_use]
-pub fn command() -> clap::Command {
+pub fn definition() -> clap::Command {
     Cli::command()
 }
 
@@ -108,7 +108,7 @@ pub enum Command {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &command())) {
+    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &definition())) {
         Ok(cli) => dispatch(&cli.command),
         Err(message) => command_line::answer(&message),
     };
@@ -140,8 +140,8 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Clear(args) => control::clear(args),
         Command::Mark(args) => control::mark(args),
         Command::Snapshot(args) => snapshot::run(args),
-        Command::Completions(args) => completions::run(args, command()),
-        Command::Man(args) => man::run(args, command()),
+        Command::Completions(args) => completions::run(args, definition()),
+        Command::Man(args) => man::run(args, definition()),
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]
