@@ -11,9 +11,8 @@ use super::options::GroupArgs;
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::report::csv;
 use crate::report::header::Summary;
-use crate::report::leaks::{self, Leaks};
+use crate::report::leaks::Leaks;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
 use tm_analyzer::error::Result;
@@ -95,12 +94,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         shows_runtime: args.runtime,
         young_after_ns,
     };
-    args.group.form.print(
-        &[&report.old.snapshot],
-        |style, source| leaks::text(&report, style, source),
-        || leaks::json(&report),
-        || csv::leaks(&report),
-    )
+    args.group.form.show(&report)
 }
 
 /// The last tenth of the time, but no block counts as old that `--min-age` leaves out.
