@@ -19,7 +19,7 @@ fn assert_says(outcome: &Outcome, expected: &str) {
     assert_eq!(outcome.stdout, format!("{expected}\n"));
 }
 
-/// Of each language the first and last version with each optimization and way to link, the others once.
+/// The modes of a language: its first and last version with each optimization and way to link, the others once.
 fn modes(versions: &[&'static str]) -> Vec<Vec<&'static str>> {
     let mut modes = Vec::new();
     for (number, version) in versions.iter().enumerate() {
