@@ -8,10 +8,11 @@ use std::path::Path;
 
 use tm_analyzer::error::Error;
 use tm_analyzer::events::{Block, MergedEvent};
-use tm_analyzer::model::{Cumulative, KeyType, Moment, NoLines, Snapshot};
+use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{self, Allocations, Lifetimes, Observer, Processes, Selection, Timeline};
 use tm_analyzer::snapshot::{Namer, take_snapshot};
+use tm_analyzer::text::NoLines;
 use tm_common::ids::{ProcessIndex, Stamp};
 use tmtool::cli::info::gather;
 use tmtool::report::Report;

@@ -10,9 +10,10 @@ use super::domain;
 use super::size_range::SizeRange;
 use super::tags;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::{DomainFilter, Moment, Origin, Pattern, Snapshot};
+use tm_analyzer::model::{DomainFilter, Moment, Origin, Snapshot};
 use tm_analyzer::reader::{Recording, Thread};
 use tm_analyzer::replay::{self, Account, FixedMoment, Processes, Selection};
+use tm_analyzer::text::Pattern;
 
 /// The options.
 #[derive(clap::Args, Clone, Debug, Default)]

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use tm_analyzer::model::{Frame, KeyType, Traceback, raw_text};
+use tm_analyzer::model::{Frame, KeyType, Traceback};
+use tm_analyzer::text::raw_text;
 
 /// Writes the names of the columns: `numbers`, and those of a group's place.
 pub(super) fn headings(numbers: &str, key_type: KeyType, out: &mut dyn io::Write) -> io::Result<()> {

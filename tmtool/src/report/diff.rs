@@ -9,7 +9,8 @@ use super::json::{FrameObject, SnapshotObject};
 use super::stats::{group_noun, label_heading};
 use super::style::Style;
 use super::{Report, csv, human, json, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Origin, StatisticDiff};
+use tm_analyzer::model::{Cumulative, KeyType, Origin, StatisticDiff};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Diff<'a> {
@@ -232,7 +233,7 @@ fn by_stack(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use tm_analyzer::model::NoLines;
+    use tm_analyzer::text::NoLines;
 
     fn report(key_type: KeyType, limit: usize) -> String {
         let (old, new) = snapshots();

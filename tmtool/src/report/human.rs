@@ -1,6 +1,6 @@
 //! Numbers and names as people read them.
 
-pub use tm_analyzer::model::printable;
+pub use tm_analyzer::text::printable;
 
 use tm_analyzer::model::format_size;
 

@@ -9,7 +9,7 @@ use super::commands::{self, CommandLists};
 use super::human::printable;
 use super::style::Style;
 use super::{Report, json, lists};
-use tm_analyzer::model::LineSource;
+use tm_analyzer::text::LineSource;
 
 /// All that `tmtool info` says. The fields are the keys of its JSON.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -311,7 +311,7 @@ pub(super) fn seconds(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tm_analyzer::model::NoLines;
+    use tm_analyzer::text::NoLines;
 
     fn text(info: &Info) -> String {
         info.text(&Style::default(), &mut NoLines)

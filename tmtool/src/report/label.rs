@@ -7,8 +7,8 @@
 //! ```
 
 use super::human::{keep_end, keep_start, printable};
-use tm_analyzer::model::function_name::{short, without_parameters};
 use tm_analyzer::model::{Frame, KeyType, Traceback};
+use tm_analyzer::text::function_name::{short, without_parameters};
 
 /// Below this many characters a function's name says nothing.
 const FUNCTION_WIDTH_MIN: usize = 12;

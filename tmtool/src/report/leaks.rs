@@ -8,7 +8,8 @@ use super::human::{counted, duration, size};
 use super::stats::{self, CSV_HEADINGS, Stats, StatsObject};
 use super::style::Style;
 use super::{Report, csv, header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Leaks<'a> {
@@ -107,7 +108,8 @@ mod tests {
     use crate::report::fixtures::{origin, snapshots};
     use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
+    use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn the_youngest_stand_apart() {

@@ -30,7 +30,8 @@ mod fixtures;
 use std::io;
 
 use style::Style;
-use tm_analyzer::model::{LineSource, Origin};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// The form of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use super::json::{FrameObject, frames};
 use super::stats::{self, Stats, StatsObject};
 use super::style::Style;
 use super::{Report, header, json, label};
-use tm_analyzer::model::{KeyType, LineSource, Origin, Traceback};
+use tm_analyzer::model::{KeyType, Origin, Traceback};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Peak<'a> {
@@ -95,7 +96,8 @@ mod tests {
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, Frame, NoLines};
+    use tm_analyzer::model::{Cumulative, Frame};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn it_says_when_and_how() {

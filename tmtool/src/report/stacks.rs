@@ -3,8 +3,9 @@
 use super::human::{printable, source_line};
 use super::label;
 use super::style::Style;
-use tm_analyzer::model::function_name::without_parameters;
-use tm_analyzer::model::{DoubtKind, Frame, LineSource, Traceback};
+use tm_analyzer::model::{DoubtKind, Frame, Traceback};
+use tm_analyzer::text::LineSource;
+use tm_analyzer::text::function_name::without_parameters;
 
 /// A frame that follows itself is printed this often, as in Python's own tracebacks.
 const REPEATS_SHOWN: usize = 3;
@@ -68,7 +69,8 @@ mod tests {
     use super::*;
     use tm_common::stack::EndReason;
 
-    use tm_analyzer::model::{Doubt, NoLines};
+    use tm_analyzer::model::Doubt;
+    use tm_analyzer::text::NoLines;
 
     fn frame(filename: &str, lineno: u32, function: &str) -> Frame {
         Frame { function: Some(function.into()), ..Frame::new(filename, lineno) }

@@ -9,7 +9,8 @@ use super::human::ratio;
 use super::json::{SnapshotObject, StatisticObject};
 use super::style::Style;
 use super::{Report, csv, human, json, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Origin, Statistic};
+use tm_analyzer::model::{Cumulative, KeyType, Origin, Statistic};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Stats<'a> {
@@ -198,7 +199,8 @@ fn by_stack(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> St
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use tm_analyzer::model::{NoLines, Snapshot};
+    use tm_analyzer::model::Snapshot;
+    use tm_analyzer::text::NoLines;
 
     fn report(
         snapshot: &Snapshot,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::human::ascii;
-use tm_analyzer::model::raw_text;
+use tm_analyzer::text::raw_text;
 
 /// The properties of a report's reader.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,7 +10,8 @@ use super::json::StatisticObject;
 use super::stats::{self, Stats, StatsObject};
 use super::style::Style;
 use super::{Report, header, json, label, table};
-use tm_analyzer::model::{KeyType, LineSource, Origin, Statistic};
+use tm_analyzer::model::{KeyType, Origin, Statistic};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Temporary<'a> {
@@ -142,7 +143,8 @@ mod tests {
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, Frame, NoLines, Traceback};
+    use tm_analyzer::model::{Cumulative, Frame, Traceback};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn lifetimes_are_a_histogram() {

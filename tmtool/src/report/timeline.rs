@@ -8,7 +8,8 @@ use super::human::{counted, duration, size};
 use super::stats::{self, Stats, StatsObject};
 use super::style::Style;
 use super::{Report, header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Timeline<'a> {
@@ -154,7 +155,8 @@ mod tests {
     use crate::report::fixtures::origin;
     use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
+    use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
+    use tm_analyzer::text::NoLines;
 
     /// A rise to a peak of 1 MiB at 3/4 and a fall.
     fn points() -> Vec<Point> {

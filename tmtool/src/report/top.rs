@@ -8,7 +8,8 @@ use super::human::{counted, size};
 use super::stats::{self, Stats, StatsObject};
 use super::style::Style;
 use super::{Report, header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Top<'a> {
@@ -54,7 +55,8 @@ mod tests {
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines};
+    use tm_analyzer::model::{Cumulative, KeyType};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn all_allocations_are_counted() {

@@ -16,8 +16,9 @@ use super::sums::Sums;
 use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::error::Result;
 use tm_analyzer::follow::{Follower, Options};
+use tm_analyzer::host::{Liveness, Target};
 use tm_analyzer::model::KeyType;
-use tm_analyzer::process::{Liveness, Target};
+use tm_analyzer::reader::Process;
 use tm_analyzer::reader::file::FileIdentity;
 use tm_analyzer::replay::{self, Account, Totals};
 
@@ -79,7 +80,7 @@ impl Source {
         }
         Ok(Source {
             place: Place::new(name, recording.file.identity()),
-            liveness: Liveness::of(recording.process(process)),
+            liveness: recording.process(process).map(Process::liveness).unwrap_or_default(),
             before: *follower.totals(),
             follower,
             sums,

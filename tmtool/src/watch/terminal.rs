@@ -14,7 +14,7 @@ use super::sample::Sample;
 use super::view::View;
 use super::{screen, signals};
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::SourceFiles;
+use tm_analyzer::text::SourceFiles;
 
 /// A terminal that is taken over as long as this lives.
 pub struct Terminal {

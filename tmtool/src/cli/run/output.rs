@@ -17,7 +17,7 @@ use super::recordings::{self, Recording};
 use super::template;
 use crate::cli::programs::is_recording;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::process::is_mapped;
+use tm_analyzer::host::is_mapped;
 
 /// What the recordings in a run's folder are called.
 const IN_FOLDER: &str = "%e.%p.bin";

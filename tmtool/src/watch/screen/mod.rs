@@ -18,7 +18,7 @@ use ratatui::layout::Rect;
 
 use super::sample::Sample;
 use super::view::{Page, View};
-use tm_analyzer::model::LineSource;
+use tm_analyzer::text::LineSource;
 
 /// A screen with fewer lines has no chart, since the table needs them.
 const HEIGHT_WITH_CHART: u16 = 20;

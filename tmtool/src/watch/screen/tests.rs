@@ -12,7 +12,8 @@ use super::*;
 use crate::watch::column::Column;
 use crate::watch::fixtures;
 use crate::watch::sample::State;
-use tm_analyzer::model::{KeyType, NoLines};
+use tm_analyzer::model::KeyType;
+use tm_analyzer::text::NoLines;
 
 /// What is drawn after some keys.
 fn terminal(keys: &str, sample: &Sample, (width, height): (u16, u16)) -> Terminal<TestBackend> {

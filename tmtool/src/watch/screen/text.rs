@@ -9,7 +9,7 @@ use crate::report::{stacks, style};
 use crate::watch::keys::{HELP, HELP_COLUMNS};
 use crate::watch::sample::{LargestStack, Sample};
 use crate::watch::view::{Page, View};
-use tm_analyzer::model::LineSource;
+use tm_analyzer::text::LineSource;
 
 const KEYS_WIDTH: usize = 28;
 

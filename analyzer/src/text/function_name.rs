@@ -29,7 +29,7 @@ const ANONYMOUS: &str = "(anonymous namespace)";
 /// Rust trait it is the path of whoever wrote it: of the type if the trait is the standard library's, else of the trait.
 ///
 /// ```
-/// use tm_analyzer::model::function_name::bare;
+/// use tm_analyzer::text::function_name::bare;
 ///
 /// assert_eq!(bare("void std::vector<int>::_M_realloc_insert<int>(int&&)"), "std::vector::_M_realloc_insert");
 /// assert_eq!(bare("<alloc::vec::Vec<T> as core::clone::Clone>::clone"), "alloc::vec::Vec::clone");
@@ -66,7 +66,7 @@ pub fn bare(name: &str) -> String {
 /// The name for people: standard names as they are written in source, long template arguments as `<..>`, no clone marks.
 ///
 /// ```
-/// use tm_analyzer::model::function_name::short;
+/// use tm_analyzer::text::function_name::short;
 ///
 /// assert_eq!(short("f(std::vector<char, std::allocator<char> >&)"), "f(std::vector<char>&)");
 /// assert_eq!(short("<alloc::vec::Vec<T> as core::clone::Clone>::clone"), "<Vec as Clone>::clone");

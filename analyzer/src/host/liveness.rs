@@ -4,11 +4,10 @@
 use std::fs;
 
 use super::{Stat, Target};
-use crate::model::raw_text;
-use crate::reader::Process;
+use crate::text::raw_text;
 
-/// A process, by what tells it from others of its pid.
-#[derive(Clone, Debug)]
+/// A process, by what tells it from others of its pid. By default none that runs.
+#[derive(Clone, Debug, Default)]
 pub struct Liveness {
     pid: u32,
     /// In clock ticks since boot; `None` if it could not be read when it began.
@@ -17,13 +16,10 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// That of `process`; without one, of none that runs.
-    pub fn of(process: Option<&Process>) -> Liveness {
-        Liveness {
-            pid: process.map_or(0, |process| process.pid),
-            start_ticks: process.map(|process| process.process_start).filter(|&start| start != 0),
-            executable: process.and_then(|process| process.executable.clone()),
-        }
+    /// That of the process `pid`, 0 for none, which started `start_ticks` after the boot and runs the program `executable`,
+    /// as far as that is known.
+    pub fn new(pid: u32, start_ticks: Option<u64>, executable: Option<String>) -> Liveness {
+        Liveness { pid, start_ticks, executable }
     }
 
     /// The process is this one here: in a namespace of its own it has another pid for itself.
@@ -34,6 +30,11 @@ impl Liveness {
     /// Its pid here.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// When it started, if that is known.
+    pub(super) fn start_ticks(&self) -> Option<u64> {
+        self.start_ticks
     }
 
     /// Whether it runs, and is the program that it was.
@@ -73,7 +74,7 @@ mod tests {
         assert!(liveness(own, Some(&format!("/chroot{program}"))).runs());
         assert!(!liveness(own, Some("/bin/another")).runs());
         assert!(!Liveness { start_ticks: Some(1), ..liveness(own, None) }.runs());
-        assert!(!Liveness::of(None).runs());
+        assert!(!Liveness::default().runs());
 
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let liveness = liveness(child.id(), None);

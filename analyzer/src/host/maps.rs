@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::target::unreadable;
+use super::process::unreadable;
 use crate::error::Result;
 
 /// A file that is mapped.
