@@ -30,7 +30,7 @@ struct Habits {
     rest_ns: u64,
     /// How far clocks are off.
     error_ns: u64,
-    /// Of 1,000 events, how many are written late.
+    /// How many of 1,000 events are written late.
     late: u64,
     /// With commands, mappings, a domain of the program's own and labels.
     all_kinds: bool,
@@ -82,7 +82,7 @@ fn make(seed: u64, habits: Habits) -> Made {
 struct Program {
     habits: Habits,
     live: BTreeMap<u64, u64>,
-    /// By address and by thread (those below 100).
+    /// The end of what keeps an address or a thread (those below 100) busy.
     busy_until: BTreeMap<u64, u64>,
     latest: Vec<u64>,
     errors: Vec<u64>,
@@ -142,7 +142,7 @@ impl Program {
         self.busy_until.insert(address, written.max(then + rest_ns));
     }
 
-    /// By thread 0: what has no order among threads.
+    /// Does, by thread 0, what has no order among threads.
     fn do_other(&mut self, script: &mut Script, random: &mut Random, now: u64) -> u64 {
         let stamp = self.stamp(random, 0, now);
         let stack = self.stacks[random.below(self.stacks.len() as u64) as usize];

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::error::{Error, Result};
 use crate::files::input;
 
-/// Which file it is, whatever its name: device and inode number.
+/// The identity of a file, whatever its name: device and inode number.
 pub type FileIdentity = (u64, u64);
 
 /// A recording file, open unless it was closed for a while.
@@ -70,7 +70,7 @@ impl RecordingFile {
         self.opened()?.0.metadata()
     }
 
-    /// Which file it is.
+    /// The identity of the file.
     pub fn identity(&self) -> FileIdentity {
         self.identity
     }
@@ -137,7 +137,7 @@ pub fn is_another(path: &Path) -> Error {
     Error::Message(format!("{} {what}; it has to stay there while it is followed", path.display()))
 }
 
-/// Which file has this status.
+/// The identity of the file with this status.
 pub fn identity(status: &Metadata) -> FileIdentity {
     (status.dev(), status.ino())
 }

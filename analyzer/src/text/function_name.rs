@@ -25,8 +25,8 @@ const STANDARD_NAMES: [(&str, &str); 7] = [
 ];
 const ANONYMOUS: &str = "(anonymous namespace)";
 
-/// The path of a function alone: no parameters, template arguments, result type or compiler's marks. Of a method of a
-/// Rust trait it is the path of whoever wrote it: of the type if the trait is the standard library's, else of the trait.
+/// The path of a function alone: no parameters, template arguments, result type or compiler's marks. For a method of a
+/// Rust trait it is the path of its author: of the type if the trait is the standard library's, else of the trait.
 ///
 /// ```
 /// use tm_analyzer::text::function_name::bare;
