@@ -306,11 +306,8 @@ mod tests {
     #[test]
     fn cutting_equals_a_naive_loop_over_each_trace() {
         let pool = ["malloc", "std::f()", "main", "app::g", "alloc::vec::Vec<T>::push", "xmalloc"];
-        let mut state = 7_u64;
-        let mut below = |limit: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % limit
-        };
+        let mut random = tm_testing::Random::new(7);
+        let mut below = |limit: usize| random.below(limit as u64) as usize;
         let plumbing = Plumbing::known();
         for _ in 0..500 {
             let stacks: Vec<Traceback> = (0..4)

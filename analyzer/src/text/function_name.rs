@@ -316,12 +316,11 @@ mod tests {
     #[test]
     fn any_text_is_taken() {
         let pieces = ["<", ">", "(", ")", "operator", " as ", "::", "->", ",", "ä", "[", "}", " const", "x"];
-        let mut state = 1_u64;
+        let mut random = tm_testing::Random::new(1);
         for _ in 0..20_000 {
             let mut name = String::new();
             for _ in 0..8 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                name += pieces[(state >> 33) as usize % pieces.len()];
+                name += pieces[random.below(pieces.len() as u64) as usize];
             }
             let _ = (bare(&name), without_parameters(&short(&name)));
         }
