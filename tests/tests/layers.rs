@@ -147,6 +147,9 @@ fn scan(crate_folder: &str) -> (BTreeSet<String>, Uses) {
         let path = file.strip_suffix(".rs").unwrap_or(file);
         let depth = path.strip_suffix("/mod").unwrap_or(path).split('/').count();
         for used in names_from_root(&product_code(text), depth) {
+            // What the crate's own file offers to others has a module here, which is to be named.
+            let is_item = used.starts_with(|letter: char| letter.is_uppercase());
+            assert!(!is_item, "{crate_folder}/src/{file} uses {used} by the crate's front door");
             if modules.contains(&used) && used != user {
                 uses.entry((user.clone(), used)).or_default().insert(file.clone());
             }
@@ -198,6 +201,13 @@ fn modules_use_what_the_code_map_says() {
             }
             let unused = row.uses.iter().filter(|used| !of_row.contains_key(used));
             wrong.extend(unused.map(|used| format!("{name} does not use {used}, which its row has")));
+            if !of_row.keys().copied().eq(&row.uses) {
+                // In the table's order, to be copied there.
+                let of_crate = rows.iter().filter(|row| row.crate_folder == crate_folder);
+                let cell = of_crate.flat_map(|row| &row.modules).filter(|module| of_row.contains_key(module));
+                let cell = cell.map(String::as_str).collect::<Vec<_>>().join(", ");
+                wrong.push(format!("{name}: its last cell is to be | {cell} |"));
+            }
         }
     }
     assert!(n_uses >= USES_MIN, "only {n_uses} uses were found");
