@@ -2,6 +2,8 @@
 //!
 //! Without libtm.so it does the same work, and says that it cannot know. With an argument it dumps a snapshot there.
 
+#![allow(clippy::vec_box, reason = "a session is a block of its own, so that its owner can be asked for")]
+
 struct Session {
     round: u32,
     user: String,
