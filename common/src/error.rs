@@ -30,10 +30,9 @@ impl fmt::Display for DecodeError {
         match self {
             DecodeError::Truncated => write!(f, "it ends in the middle of a structure"),
             DecodeError::NotARecording => write!(f, "it is not a tm recording"),
-            DecodeError::NewerVersion { found, readable } => write!(
-                f,
-                "it has format version {found}, this tmtool reads up to {readable}; use a newer tmtool"
-            ),
+            DecodeError::NewerVersion { found, readable } => {
+                write!(f, "it has format version {found}, and only those up to {readable} can be read",)
+            }
             DecodeError::Invalid { field, found } => {
                 write!(f, "{field} is {found:#x}, which is never written")
             }
