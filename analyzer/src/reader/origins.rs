@@ -1,4 +1,4 @@
-//! Who made an event: its thread, and the label that the thread had put on what it does.
+//! The origin of an event: its thread, and the label that the thread had put on what it does.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -29,7 +29,7 @@ impl Origin {
         self.0
     }
 
-    /// Of [`Origin::number`].
+    /// The origin with this [`Origin::number`].
     #[inline]
     pub(crate) fn of_number(number: u32) -> Origin {
         Origin(number)

@@ -16,7 +16,7 @@ pub trait Collect {
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)>;
 }
 
-/// By process and address.
+/// Blocks by process and address.
 impl Collect for Vec<Block> {
     fn add_process(
         &mut self,

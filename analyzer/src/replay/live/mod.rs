@@ -91,7 +91,7 @@ pub struct LiveTable {
 }
 
 impl LiveTable {
-    /// An empty one. By default it is that of the C allocator.
+    /// An empty table of a space.
     pub(super) fn of_space(space: Space) -> LiveTable {
         LiveTable { space, ..LiveTable::default() }
     }

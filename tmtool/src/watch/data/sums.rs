@@ -58,9 +58,9 @@ impl Running {
 /// The sums of an account.
 #[derive(Debug, Default)]
 pub struct Tables {
-    /// By site.
+    /// The sums by site.
     pub sites: SumsBy<Site, Running>,
-    /// By the thread that allocated.
+    /// The sums by the thread that allocated.
     pub threads: SumsBy<ThreadIndex, Running>,
 }
 
@@ -76,7 +76,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Of `process` at its start; `history` is that of no block.
+    /// The sums of `process` at its start; `history` is that of no block.
     pub fn new(process: ProcessIndex, origins: Arc<Origins>, history: History) -> Sums {
         Sums { process, origins, traced: Tables::default(), mapped: Tables::default(), history }
     }
