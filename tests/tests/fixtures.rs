@@ -26,7 +26,8 @@ fn unpacked(name: &str) -> (TempDir, PathBuf) {
 
 /// (bytes, blocks) by stack, the most first.
 fn by_stack(snapshot: &Snapshot) -> Vec<(u64, u64)> {
-    let groups = snapshot.statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
+    let groups =
+        snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
     groups.iter().map(|group| (group.size, group.count)).collect()
 }
 
@@ -78,7 +79,7 @@ fn a_snapshot_of_it_has_the_blocks_that_it_had() {
 #[test]
 fn a_snap_file_of_version_1_has_the_lines_that_it_had() {
     let snapshot = Snapshot::load(&fixture("version-1.snap")).expect("version 1 is read for ever");
-    let lines = snapshot.statistics(KeyType::Lineno, Cumulative::Off).expect("lines are a key");
+    let lines = snapshot.profile().statistics(KeyType::Lineno, Cumulative::Off).expect("lines are a key");
     let shown: Vec<String> =
         lines.iter().map(|line| format!("{} {} {}", line.traceback, line.size, line.count)).collect();
     assert_eq!(
@@ -151,7 +152,7 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
     };
     let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), Account::Traced);
     let by_label = |snapshot: &Snapshot| {
-        let groups = snapshot.statistics(KeyType::Tag, Cumulative::Off).expect("labels are a key");
+        let groups = snapshot.profile().statistics(KeyType::Tag, Cumulative::Off).expect("labels are a key");
         groups
             .iter()
             .map(|group| (group.tag.as_deref().unwrap_or("").to_owned(), group.size, group.count))

@@ -53,7 +53,8 @@ fn noted(notes: &Path) -> BTreeMap<u64, Ranges> {
 fn mappings_at(recording: &Recording, process: ProcessIndex, stamp: Stamp) -> Ranges {
     let (processes, at) = (Processes::One(process), FixedMoment { stamp, ns: recording.ns(stamp) });
     let selection = Selection::of_account(Account::Mappings);
-    let raw: RawSnapshot = snapshot_at(recording, processes, at, &selection).expect("the process is there");
+    let raw: RawSnapshot =
+        snapshot_at(recording, processes, at, &selection, Vec::new()).expect("the process is there");
     joined(raw.blocks.iter().map(|block| (block.address.0, block.address.0 + block.size)).collect())
 }
 

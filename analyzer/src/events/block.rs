@@ -2,6 +2,7 @@
 
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
+use crate::model::Amount;
 use crate::reader::Origin;
 
 /// A block, live from its birth on.
@@ -19,6 +20,14 @@ pub struct Block {
     pub birth: Stamp,
     /// The address space that it is in.
     pub space: Space,
+}
+
+impl Block {
+    /// Returns how much it adds to a sum.
+    #[inline]
+    pub const fn amount(&self) -> Amount {
+        Amount::of_block(self.size)
+    }
 }
 
 /// The largest block that there can be: more than the address space of a process.

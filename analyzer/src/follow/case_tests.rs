@@ -84,7 +84,7 @@ fn a_clearing_that_comes_late_forgets_what_is_older_alone() {
         follower.catch_up(Stamp(at), &mut ()).expect("it is there");
         let mut found = sizes(&follower, Account::Traced);
         found.sort_by_key(|&size| std::cmp::Reverse(size));
-        assert_eq!((found, follower.totals().peak_bytes), (expected, peak), "at {at}");
+        assert_eq!((found, follower.totals().peak.bytes), (expected, peak), "at {at}");
     }
     follower.reset_peak(Stamp(700));
     assert_eq!(follower.peak_blocks(Account::Traced).map(|block| block.size).collect::<Vec<_>>(), [300]);

@@ -323,7 +323,7 @@ fn events_that_are_written_late_are_replayed_late() {
         let (follower, made) = follow(seed, habits, 100_000, |_, _, _, _| ());
         let totals = follower.totals();
         assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "seed {seed}");
-        assert_eq!(totals.live_bytes, made.live.values().sum::<u64>());
+        assert_eq!(totals.live.bytes, made.live.values().sum::<u64>());
         let live: BTreeMap<u64, u64> =
             follower.live().iter(Account::Traced).map(|block| (block.address.0, block.size)).collect();
         assert_eq!(live, made.live, "seed {seed}");

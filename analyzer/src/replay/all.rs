@@ -6,8 +6,9 @@ use tm_common::ids::{ProcessIndex, Space, Stamp};
 use super::run::{Processes, run};
 use super::snapshot::unknown_stacks;
 use super::tables::Account;
-use super::totals::{Amount, Totals};
+use super::totals::Totals;
 use crate::events::Damage;
+use crate::model::Amount;
 use crate::reader::{Problem, Recording};
 
 /// What all processes did.
@@ -37,8 +38,7 @@ pub fn all_totals(recording: &Recording) -> AllTotals {
             let live = |account| engine.live().iter(account);
             for block in live(Account::Traced).filter(|block| block.space >= Space::FIRST_OWN) {
                 let amount = own.entry((engine.process(), block.space)).or_default();
-                amount.bytes = amount.bytes.saturating_add(block.size);
-                amount.blocks += 1;
+                *amount += block.amount();
             }
             let blocks = live(Account::Traced).chain(live(Account::Mappings));
             let stacks = blocks.map(|block| (block.stack, 1));

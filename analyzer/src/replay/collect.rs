@@ -1,15 +1,16 @@
-//! What is kept of the blocks of a moment: each of them, or their sums by stack, which take no memory by block.
+//! What is kept of the blocks of a moment: each of them, or their sums, which take no memory by block.
 
-use tm_common::ids::StackId;
+use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
-use super::tally::StackSums;
+use super::site::Site;
 use crate::events::Block;
+use crate::model::SumsBy;
 use crate::reader::Origins;
 
 /// Takes the blocks of one process after the other.
-pub trait Collect: Default {
-    /// Adds those of a process, of a recording with `origins`.
-    fn add_process(&mut self, blocks: impl Iterator<Item = Block>, origins: &Origins);
+pub trait Collect {
+    /// Adds those of `process`, of a recording with `origins`.
+    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins);
 
     /// The stacks, some perhaps more than once, and how many blocks each has.
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)>;
@@ -17,7 +18,12 @@ pub trait Collect: Default {
 
 /// By process and address.
 impl Collect for Vec<Block> {
-    fn add_process(&mut self, blocks: impl Iterator<Item = Block>, _origins: &Origins) {
+    fn add_process(
+        &mut self,
+        _process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        _origins: &Origins,
+    ) {
         let n_before = self.len();
         self.extend(blocks);
         if let Some(added) = self.get_mut(n_before..) {
@@ -30,12 +36,43 @@ impl Collect for Vec<Block> {
     }
 }
 
-impl Collect for StackSums {
-    fn add_process(&mut self, blocks: impl Iterator<Item = Block>, origins: &Origins) {
-        blocks.for_each(|block| self.add(block.stack, origins.tag(block.origin), block.size));
+impl Collect for SumsBy<Site> {
+    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins) {
+        blocks.for_each(|block| self.add(Site::of(&block, process, origins), block.amount()));
     }
 
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
-        self.counts()
+        self.iter().map(|(site, amount)| (site.stack, amount.count))
+    }
+}
+
+/// Sums of the blocks up to a birth, and of those that came after it.
+#[derive(Clone, Debug)]
+pub struct ByBirth {
+    /// The last birth of the old ones.
+    pub limit: Stamp,
+    /// What came up to it.
+    pub old: SumsBy<Site>,
+    /// What came after it.
+    pub young: SumsBy<Site>,
+}
+
+impl ByBirth {
+    /// Nothing so far.
+    pub fn new(limit: Stamp) -> ByBirth {
+        ByBirth { limit, old: SumsBy::default(), young: SumsBy::default() }
+    }
+}
+
+impl Collect for ByBirth {
+    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins) {
+        for block in blocks {
+            let sums = if block.birth > self.limit { &mut self.young } else { &mut self.old };
+            sums.add(Site::of(&block, process, origins), block.amount());
+        }
+    }
+
+    fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
+        self.old.stacks().chain(self.young.stacks())
     }
 }

@@ -6,7 +6,7 @@ use tm_common::ids::{Address, Domain, ProcessIndex, Space, StackId, Stamp, TagIn
 use tm_common::metadata::{CommandKind, NameKind};
 
 use super::*;
-use crate::model::Moment;
+use crate::model::{Amount, Moment, SumsBy};
 use crate::reader::Recording;
 use tm_testing::RecordingBuilder;
 
@@ -57,7 +57,7 @@ fn a_clearing_forgets_what_is_older_and_its_frees_are_no_mistakes() {
     }
     let recording = open(&builder);
     let found = totals(&recording);
-    assert_eq!((found.live_bytes, found.live_blocks, found.peak_bytes), (7, 1, 55));
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (7, 1, 55));
     assert_eq!((found.unknown_frees, found.forgotten_frees), (0, 2));
     assert_eq!(addresses(&recording, Moment::End, None), [0x30]);
     assert_eq!(addresses(&recording, Moment::Peak, None), [0x10, 0x20]);
@@ -105,7 +105,7 @@ fn domains_of_the_program_are_traced_beside_the_heap() {
     }
     let recording = open(&builder);
     let found = totals(&recording);
-    assert_eq!((found.live_bytes, found.live_blocks, found.peak_bytes), (130, 2, 148));
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (130, 2, 148));
     assert_eq!((found.tracks, found.untracks, found.unknown_frees, found.allocations), (3, 2, 0, 1));
     assert_eq!(addresses(&recording, Moment::End, Some(vec![POOL])), [0x10]);
     assert_eq!(addresses(&recording, Moment::Peak, Some(vec![POOL])), [0x10, 0x18]);
@@ -130,8 +130,8 @@ fn mappings_are_an_account_of_their_own() {
     }
     let recording = open(&builder);
     let found = totals(&recording);
-    assert_eq!((found.live_bytes, found.peak_bytes), (100, 100));
-    assert_eq!((found.mapped, found.maps, found.unmaps), (Amount { bytes: 8 * page, blocks: 3 }, 2, 2));
+    assert_eq!((found.live.bytes, found.peak.bytes), (100, 100));
+    assert_eq!((found.mapped, found.maps, found.unmaps), (Amount { bytes: 8 * page, count: 3 }, 2, 2));
     assert_eq!(found.mapped_peak.bytes, 10 * page);
     let pages = |moment| -> Vec<u64> {
         addresses(&recording, moment, Some(vec![Space::MAPPINGS]))
@@ -182,11 +182,11 @@ fn sums_tell_labels_apart_and_threads_not() {
         }
     }
     let recording = open(&builder);
-    let sums: RawSnapshot<StackSums> =
+    let sums: RawSnapshot<SumsBy<Site>> =
         snapshot(&recording, Processes::One(FIRST), &Moment::End, &Selection::default())
             .expect("it is there");
     let rows: Vec<_> =
-        sums.blocks.sorted().iter().map(|(site, sum)| (site.tag.0, sum.size, sum.count)).collect();
+        sums.blocks.sorted().iter().map(|(site, sum)| (site.tag.0, sum.bytes, sum.count)).collect();
     assert_eq!(rows, [(0, 2, 2), (3, 20, 2)]);
 }
 

@@ -10,8 +10,9 @@ use super::observer::Observer;
 use super::peak::Peak;
 use super::ranges::{Change, Ranges};
 use super::tables::{Account, Tables};
-use super::totals::{Amount, Totals};
+use super::totals::Totals;
 use crate::events::{Action, Block, MergedEvent};
+use crate::model::Amount;
 
 /// What a process has, and what it did.
 #[derive(Debug)]
@@ -28,14 +29,14 @@ impl Ledger {
     /// At the start of a process at the moment `start`, with the blocks that it has inherited.
     pub fn new(mut live: Tables, start: Stamp) -> Ledger {
         live.reset_generations();
-        let sum = |account| live.iter(account).fold(0u64, |sum, block| sum.wrapping_add(block.size));
-        let (live_bytes, live_blocks) = (sum(Account::Traced), live.n_traced() as u64);
-        let mapped = Amount { bytes: sum(Account::Mappings), blocks: live.mappings.len() as u64 };
+        let [traced, mapped] = [Account::Traced, Account::Mappings].map(|account| {
+            let mut all = Amount::default();
+            live.iter(account).for_each(|block| all += block.amount());
+            all
+        });
         let totals = Totals {
-            live_bytes,
-            live_blocks,
-            peak_bytes: live_bytes,
-            peak_blocks: live_blocks,
+            live: traced,
+            peak: traced,
             peak_stamp: start,
             mapped,
             mapped_peak: mapped,
@@ -89,8 +90,7 @@ impl Ledger {
         if !table.insert(block, self.peak.next_generation()) {
             return false;
         }
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_add(block.size);
-        self.totals.live_blocks += 1;
+        self.totals.live += block.amount();
         self.note_peak(block.birth);
         observer.came(block);
         true
@@ -123,13 +123,11 @@ impl Ledger {
         }
         let mut changed = |change| match change {
             Change::Came(block) => {
-                totals.mapped.bytes = totals.mapped.bytes.wrapping_add(block.size);
-                totals.mapped.blocks += 1;
+                totals.mapped += block.amount();
                 observer.came(&block);
             }
             Change::Went(block) | Change::Cut(block) => {
-                totals.mapped.bytes = totals.mapped.bytes.wrapping_sub(block.size);
-                totals.mapped.blocks -= 1;
+                totals.mapped -= block.amount();
                 if matches!(change, Change::Went(_)) {
                     observer.went(&block, event);
                 } else {
@@ -158,8 +156,7 @@ impl Ledger {
             space => self.live.of(space),
         };
         let Some(block) = self.peak.take_out(table, event.address) else { return false };
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-        self.totals.live_blocks -= 1;
+        self.totals.live -= block.amount();
         observer.went(&block, event);
         true
     }
@@ -182,9 +179,8 @@ impl Ledger {
     /// A block came: perhaps this is the peak. A repair that brings a block back counts as well.
     #[inline]
     fn note_peak(&mut self, stamp: Stamp) {
-        if self.totals.live_bytes > self.totals.peak_bytes {
-            self.totals.peak_bytes = self.totals.live_bytes;
-            self.totals.peak_blocks = self.totals.live_blocks;
+        if self.totals.live.bytes > self.totals.peak.bytes {
+            self.totals.peak = self.totals.live;
             self.totals.peak_stamp = stamp;
             self.peak.reached(&mut self.live);
         }
@@ -201,8 +197,8 @@ impl Ledger {
 
     /// Makes what lives now the peak, in all accounts: tracemalloc's `reset_peak`.
     pub fn reset_peak(&mut self, stamp: Stamp) {
-        let Totals { live_bytes, live_blocks, mapped, .. } = self.totals;
-        (self.totals.peak_bytes, self.totals.peak_blocks) = (live_bytes, live_blocks);
+        let Totals { live, mapped, .. } = self.totals;
+        self.totals.peak = live;
         (self.totals.peak_stamp, self.totals.mapped_peak_stamp) = (stamp, stamp);
         self.totals.mapped_peak = mapped;
         self.mapped_at_peak = None;
@@ -212,16 +208,14 @@ impl Ledger {
     /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.
     pub fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
         self.live.take_out_until(stamp, &mut self.peak, &mut |block| {
-            self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-            self.totals.live_blocks -= 1;
+            self.totals.live -= block.amount();
             observer.forgot(&block, stamp);
         });
         if self.mapped_at_peak.is_none() {
             self.mapped_at_peak = Some(self.live.mappings.clone());
         }
         for block in self.live.mappings.take_out_all(|block| block.birth <= stamp) {
-            self.totals.mapped.bytes = self.totals.mapped.bytes.wrapping_sub(block.size);
-            self.totals.mapped.blocks -= 1;
+            self.totals.mapped -= block.amount();
             observer.forgot(&block, stamp);
         }
     }

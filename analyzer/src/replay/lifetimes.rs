@@ -1,25 +1,27 @@
 //! How long blocks live, and which are temporary.
 
 use rustc_hash::FxHashMap;
-use tm_common::ids::{Space, Stamp};
+use tm_common::ids::{ProcessIndex, Space, Stamp};
 
 use super::observer::Observer;
 use super::selection::Selection;
-use super::tally::StackSums;
+use super::site::Site;
 use crate::events::{Action, Block, MergedEvent};
+use crate::model::SumsBy;
 
 /// Sorts blocks by how long they lived, and finds those that were freed before the next allocation of their thread.
 #[derive(Debug)]
 pub struct Lifetimes<'a> {
     selection: &'a Selection,
+    process: ProcessIndex,
     /// By thread and space: the block that came last, if that is live.
     latest: FxHashMap<(u32, Space), Latest>,
     /// The first stamps of all decades but the first.
     limits: Vec<u64>,
     /// Blocks that were freed before the next allocation of their thread.
-    pub temporary: StackSums,
+    pub temporary: SumsBy<Site>,
     /// By decade, all blocks that went; one more than there are limits.
-    pub decades: Vec<StackSums>,
+    pub decades: Vec<SumsBy<Site>>,
 }
 
 /// Where the latest block is, and since when.
@@ -30,12 +32,12 @@ struct Latest {
 }
 
 impl<'a> Lifetimes<'a> {
-    /// Counts those in `selection`. Blocks that lived less than the first of `limits` (ascending, in stamps) are in the
+    /// Counts those of `process` in `selection`. Blocks that lived less than the first of `limits` (ascending, in stamps) are in the
     /// first decade.
-    pub fn new(selection: &'a Selection, limits: Vec<u64>) -> Lifetimes<'a> {
-        let decades = vec![StackSums::default(); limits.len() + 1];
-        let (latest, temporary) = (FxHashMap::default(), StackSums::default());
-        Lifetimes { selection, latest, limits, temporary, decades }
+    pub fn new(selection: &'a Selection, process: ProcessIndex, limits: Vec<u64>) -> Lifetimes<'a> {
+        let decades = vec![SumsBy::default(); limits.len() + 1];
+        let (latest, temporary) = (FxHashMap::default(), SumsBy::default());
+        Lifetimes { selection, process, latest, limits, temporary, decades }
     }
 
     /// Mappings and the program's own domains have no part in what is temporary on the heap.
@@ -67,14 +69,14 @@ impl Observer for Lifetimes<'_> {
         if !self.selection.admits(block, event.stamp) {
             return;
         }
-        let tag = self.selection.origins.tag(block.origin);
+        let site = Site::of(block, self.process, &self.selection.origins);
         if is_latest && matches!(event.action, Action::Free | Action::Untrack) {
-            self.temporary.add(block.stack, tag, block.size);
+            self.temporary.add(site, block.amount());
         }
         let lifetime = event.stamp.0.saturating_sub(block.birth.0);
         let decade = self.limits.partition_point(|&limit| limit <= lifetime);
         if let Some(sums) = self.decades.get_mut(decade) {
-            sums.add(block.stack, tag, block.size);
+            sums.add(site, block.amount());
         }
     }
 }
@@ -104,7 +106,7 @@ mod tests {
     #[test]
     fn temporary_is_what_goes_before_the_next_comes() {
         let selection = Selection::default();
-        let mut lifetimes = Lifetimes::new(&selection, vec![10, 100]);
+        let mut lifetimes = Lifetimes::new(&selection, ProcessIndex(0), vec![10, 100]);
         let (a, b, c, d) = (block(1, 0, 0), block(2, 0, 5), block(3, 1, 7), block(4, 0, 20));
         for block in [&a, &b, &c] {
             lifetimes.came(block);
@@ -115,7 +117,7 @@ mod tests {
         lifetimes.went(&c, &release(&c, 207, Action::Free)); // temporary for its own thread, 200
         lifetimes.went(&d, &release(&d, 30, Action::ReallocateBegin)); // grows, 10
         let stacks =
-            |sums: &StackSums| sums.sorted().iter().map(|(site, _)| site.stack.0).collect::<Vec<_>>();
+            |sums: &SumsBy<Site>| sums.sorted().iter().map(|(site, _)| site.stack.0).collect::<Vec<_>>();
         assert_eq!(stacks(&lifetimes.temporary), [2, 3]);
         assert_eq!(lifetimes.decades.iter().map(stacks).collect::<Vec<_>>(), [vec![2], vec![1, 4], vec![3]]);
     }

@@ -4,7 +4,7 @@
 //! ```text
 //! events (merged) -> window (what is near) -> engine (live table, totals)
 //!                                      |          \ repair, on a conflict
-//!                                      +-> observers: tally, timeline, ...
+//!                                      +-> observers: allocations, timeline, ...
 //! ```
 
 mod window;
@@ -26,12 +26,14 @@ mod engine;
 mod moment;
 mod run;
 mod selection;
+mod site;
 
 mod all;
+mod allocations;
+mod churn;
 mod collect;
 mod lifetimes;
 mod snapshot;
-mod tally;
 mod timeline;
 
 #[cfg(test)]
@@ -46,7 +48,9 @@ mod tests;
 use crate::events::StreamEvents;
 
 pub use all::{AllTotals, all_totals};
-pub use collect::Collect;
+pub use allocations::Allocations;
+pub use churn::Churn;
+pub use collect::{ByBirth, Collect};
 pub use engine::{Replayer, TOLERANCE_NS};
 pub use lifetimes::Lifetimes;
 pub use live::{LiveTable, prefetch};
@@ -55,11 +59,11 @@ pub use observer::Observer;
 pub use ranges::Ranges;
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
+pub use site::Site;
 pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
 pub use tables::{Account, Tables};
-pub use tally::{Allocations, Churn, Site, StackSums, Sum};
 pub use timeline::{Step, Timeline};
-pub use totals::{Amount, Totals};
+pub use totals::Totals;
 
 /// A process of a recording being replayed.
 pub type Engine<'a> = Replayer<StreamEvents<'a>>;

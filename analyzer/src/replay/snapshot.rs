@@ -10,7 +10,7 @@ use super::selection::Selection;
 use super::totals::Totals;
 use crate::error::Result;
 use crate::events::{Block, Damage};
-use crate::model::Moment;
+use crate::model::{Amount, Moment};
 use crate::reader::{Problem, Recording};
 
 /// Blocks at one moment; stacks are those of the recording.
@@ -18,10 +18,8 @@ use crate::reader::{Problem, Recording};
 pub struct RawSnapshot<B = Vec<Block>> {
     /// The selected ones.
     pub blocks: B,
-    /// Bytes of all live blocks, selected or not.
-    pub live_bytes: u64,
-    /// Number of all live blocks, selected or not.
-    pub live_blocks: u64,
+    /// All live blocks, selected or not.
+    pub live: Amount,
     /// Nanoseconds from the recording's start to the moment; of all processes' peaks, to the latest.
     pub moment_ns: u64,
     /// The most frames of a stack that were kept then; of several processes the largest number.
@@ -37,16 +35,16 @@ pub struct RawSnapshot<B = Vec<Block>> {
 ///
 /// # Errors
 /// There is no such process or no such moment.
-pub fn snapshot<B: Collect>(
+pub fn snapshot<B: Collect + Default>(
     recording: &Recording,
     processes: Processes,
     moment: &Moment,
     selection: &Selection,
 ) -> Result<RawSnapshot<B>> {
-    take(recording, processes, fixed(recording, processes, moment)?, selection)
+    take(recording, processes, fixed(recording, processes, moment)?, selection, B::default())
 }
 
-/// The same at a moment that is found already.
+/// The same at a moment that is found already, added to `blocks`.
 ///
 /// # Errors
 /// There is no such process.
@@ -55,8 +53,9 @@ pub fn snapshot_at<B: Collect>(
     processes: Processes,
     at: FixedMoment,
     selection: &Selection,
+    blocks: B,
 ) -> Result<RawSnapshot<B>> {
-    take(recording, processes, Some(at), selection)
+    take(recording, processes, Some(at), selection, blocks)
 }
 
 fn take<B: Collect>(
@@ -64,11 +63,11 @@ fn take<B: Collect>(
     processes: Processes,
     at: Option<FixedMoment>,
     selection: &Selection,
+    blocks: B,
 ) -> Result<RawSnapshot<B>> {
     let mut raw = RawSnapshot {
-        blocks: B::default(),
-        live_bytes: 0,
-        live_blocks: 0,
+        blocks,
+        live: Amount::default(),
         moment_ns: at.map_or(0, |at| at.ns),
         n_frames_max: 0,
         totals: Vec::new(),
@@ -124,12 +123,9 @@ impl<B: Collect> RawSnapshot<B> {
         self.n_frames_max = self.n_frames_max.max(recording.n_frames_max_at(engine.process(), now));
         let own_since = own_since(recording, processes, engine.process());
         let own = blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork));
-        let counted = own.inspect(|block| {
-            self.live_bytes = self.live_bytes.wrapping_add(block.size);
-            self.live_blocks += 1;
-        });
+        let counted = own.inspect(|block| self.live += block.amount());
         let selected = counted.filter(|block| selection.admits(block, now));
-        self.blocks.add_process(selected, &recording.origins);
+        self.blocks.add_process(engine.process(), selected, &recording.origins);
         self.totals.push((engine.process(), *engine.totals()));
     }
 }

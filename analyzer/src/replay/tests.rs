@@ -8,7 +8,7 @@ use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 
 use super::{Processes, RawSnapshot, Selection, Totals, all_totals, events};
 use crate::events::Block;
-use crate::model::Moment;
+use crate::model::{Amount, Moment};
 use crate::reader::Recording;
 use tm_testing::{Random, RecordingBuilder};
 
@@ -76,10 +76,8 @@ fn every_function_is_counted_where_it_belongs() {
         reallocations: 2,
         frees: 2,
         bytes_allocated: 412,
-        live_bytes: 7,
-        live_blocks: 1,
-        peak_bytes: 305,
-        peak_blocks: 2,
+        live: Amount { bytes: 7, count: 1 },
+        peak: Amount { bytes: 305, count: 2 },
         peak_stamp: Stamp(30),
         unknown_frees: 1,
         missed_frees: 1,
@@ -96,7 +94,7 @@ fn moments_are_what_was_live_then() {
     }
     let recording = open(&builder);
     let peak = snapshot(&recording, FIRST, Moment::Peak).expect("the process is there");
-    assert_eq!((peak.moment_ns, peak.totals[0].1.peak_bytes, peak.blocks.len()), (200, 10, 2));
+    assert_eq!((peak.moment_ns, peak.totals[0].1.peak.bytes, peak.blocks.len()), (200, 10, 2));
     assert_eq!(addresses(&recording, 0, Moment::Peak), [0x10, 0x20]);
     assert_eq!(addresses(&recording, 0, Moment::End), [0x10, 0x30]);
     assert_eq!(addresses(&recording, 0, Moment::TimeNs(99)), [0u64; 0]);
@@ -137,7 +135,7 @@ fn the_peak_is_that_of_a_naive_replay() {
         }
         let found = snapshot(&open(&builder), FIRST, Moment::Peak).expect("the process is there");
         assert_eq!(
-            (found.totals[0].1.peak_bytes, found.totals[0].1.peak_blocks),
+            (found.totals[0].1.peak.bytes, found.totals[0].1.peak.count),
             (peak.0, peak.1.len() as u64)
         );
         let blocks: BTreeMap<u64, u64> =
@@ -242,7 +240,7 @@ fn histories_come_back_exactly_though_clocks_disagree() {
         let blocks: BTreeMap<u64, u64> =
             found.blocks.iter().map(|&Block { address, size, .. }| (address.0, size)).collect();
         assert_eq!(blocks, history.live);
-        assert_eq!(totals.live_bytes, history.live.values().sum::<u64>());
+        assert_eq!(totals.live.bytes, history.live.values().sum::<u64>());
     }
 }
 
@@ -262,7 +260,7 @@ fn hand_offs(seed: u64, error_ns: u64, burst: u64) {
         assert_eq!((totals.allocations, totals.frees), (history.n_allocations, history.n_frees));
         let live: Vec<u64> = found.blocks.iter().map(|block| block.address.0).collect();
         assert_eq!(live, history.live.keys().copied().collect::<Vec<_>>(), "{what}");
-        assert_eq!(totals.live_bytes, found.blocks.iter().map(|block| block.size).sum::<u64>());
+        assert_eq!(totals.live.bytes, found.blocks.iter().map(|block| block.size).sum::<u64>());
     }
 }
 
@@ -286,7 +284,7 @@ fn what_comes_too_late_is_left_over() {
     builder.event(FIRST, 1, &malloc(0x10, 2, 15_000));
     let recording = open(&builder);
     let totals = totals(&recording, 0);
-    assert_eq!((totals.missed_frees, totals.unknown_frees, totals.live_blocks), (1, 0, 0));
+    assert_eq!((totals.missed_frees, totals.unknown_frees, totals.live.count), (1, 0, 0));
 }
 
 /// `cargo test --release -p tm-analyzer -- --ignored --nocapture replay_rate`

@@ -3,6 +3,7 @@
 use tm_common::ids::Stamp;
 
 use super::tables::Account;
+use crate::model::Amount;
 
 /// What a process did, and what was live when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,14 +16,10 @@ pub struct Totals {
     pub frees: u64,
     /// Requested bytes of all allocations and reallocations.
     pub bytes_allocated: u64,
-    /// Requested bytes that are live now.
-    pub live_bytes: u64,
-    /// Blocks that are live now.
-    pub live_blocks: u64,
-    /// The most bytes that were live.
-    pub peak_bytes: u64,
-    /// The blocks that were live then.
-    pub peak_blocks: u64,
+    /// What is live now.
+    pub live: Amount,
+    /// What was live when that was the most bytes.
+    pub peak: Amount,
     /// When that was first so.
     pub peak_stamp: Stamp,
     /// Frees and reallocations of blocks that were never allocated.
@@ -47,20 +44,11 @@ pub struct Totals {
     pub unmaps: u64,
 }
 
-/// Bytes in a number of blocks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amount {
-    /// Requested bytes.
-    pub bytes: u64,
-    /// Blocks.
-    pub blocks: u64,
-}
-
 impl Totals {
     /// What lives now.
     pub fn live(&self, account: Account) -> Amount {
         match account {
-            Account::Traced => Amount { bytes: self.live_bytes, blocks: self.live_blocks },
+            Account::Traced => self.live,
             Account::Mappings => self.mapped,
         }
     }
@@ -68,7 +56,7 @@ impl Totals {
     /// The most that lived, and when that was first so.
     pub fn peak(&self, account: Account) -> (Amount, Stamp) {
         match account {
-            Account::Traced => (Amount { bytes: self.peak_bytes, blocks: self.peak_blocks }, self.peak_stamp),
+            Account::Traced => (self.peak, self.peak_stamp),
             Account::Mappings => (self.mapped_peak, self.mapped_peak_stamp),
         }
     }

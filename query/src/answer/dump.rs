@@ -38,7 +38,7 @@ fn snapshot(state: &mut State, now: Stamp) -> Snapshot {
         moment: Moment::TimeNs(moment_ns).to_string(),
         moment_ns,
         live_bytes: live.bytes,
-        live_blocks: live.blocks,
+        live_blocks: live.count,
         unknown_frees: totals.unknown_frees,
         duration_ns: moment_ns,
         ..state.names.namer.origin(recording, process, &state.follower.problems())

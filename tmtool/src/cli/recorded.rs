@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use crate::errors::{Error, Result};
-use tm_common::ids::Stamp;
+use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::progress;
 use super::selection::{Resolved, SelectionArgs, fixed};
 use tm_analyzer::events::Damage;
 use tm_analyzer::inspect::own_allocator;
-use tm_analyzer::model::{Moment, Origin, Tally};
+use tm_analyzer::model::{Moment, Origin, Profile, SumsBy};
 use tm_analyzer::reader::{Problem, Recording};
 use tm_analyzer::replay::{
-    self, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, StackSums,
+    self, Collect, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, Site,
 };
 use tm_analyzer::snapshot::Namer;
 
@@ -85,13 +85,13 @@ impl Recorded {
         Ok(damage.problems())
     }
 
-    /// What is live at the end of the time, of the selection; with progress on a terminal.
+    /// What is live at the end of the time, of the selection, added to `blocks`; with progress on a terminal.
     ///
     /// # Errors
     /// There is no such process.
-    pub fn snapshot(&self) -> Result<RawSnapshot> {
+    pub fn live<B: Collect>(&self, blocks: B) -> Result<RawSnapshot<B>> {
         let Recorded { recording, processes, selection, until, .. } = self;
-        let take = || replay::snapshot_at(recording, *processes, *until, selection);
+        let take = || replay::snapshot_at(recording, *processes, *until, selection, blocks);
         Ok(progress::during(recording, take)?)
     }
 
@@ -119,21 +119,22 @@ impl Recorded {
         Ok(())
     }
 
-    /// The sums of an observer over all processes, by stack.
+    /// The sums of an observer over all processes.
     ///
     /// # Errors
     /// There is no such process.
-    pub fn tally<O: Observer>(
+    pub fn profile<O: Observer>(
         &self,
-        observer: impl Fn() -> O,
-        sums_of: impl Fn(O) -> StackSums,
-    ) -> Result<Tally> {
-        let mut sums = StackSums::default();
-        let problems = self.run(|_| observer(), |_, observer| sums.merge(&sums_of(observer)))?;
+        observer_of: impl Fn(ProcessIndex) -> O,
+        sums_of: impl Fn(O) -> SumsBy<Site>,
+    ) -> Result<Profile> {
+        let mut sums = SumsBy::default();
+        let observer_of = |engine: &Engine<'_>| observer_of(engine.process());
+        let problems = self.run(observer_of, |_, observer| sums.merge(&sums_of(observer)))?;
         let mut namer = Namer::new();
-        let mut tally = namer.tally(&self.recording, &sums);
-        tally.origin = Some(self.origin(&namer, &problems));
-        Ok(tally)
+        let mut profile = namer.profile(&self.recording, &sums);
+        profile.origin = Some(self.origin(&namer, &problems));
+        Ok(profile)
     }
 
     /// For the blocks that were live at a moment: with as many frames as were kept then.
@@ -173,11 +174,11 @@ impl Recorded {
 mod tests {
     use tm_common::event::Event;
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, ProcessIndex, StackId};
+    use tm_common::ids::{Address, StackId};
 
     use super::*;
     use crate::report::parts::notice;
-    use tm_analyzer::snapshot::take_tally;
+    use tm_analyzer::snapshot::take_profile;
     use tm_testing::RecordingBuilder;
 
     /// Each way to a report has the frees that were not seen: a free of nothing, and a block where one was.
@@ -197,9 +198,9 @@ mod tests {
         let file = builder.file();
         let args = SelectionArgs::default();
         let recorded = Recorded::open(file.path(), None, &args).unwrap();
-        let of_snapshot = recorded.origin(&Namer::new(), &recorded.snapshot().unwrap().problems);
-        let of_events = recorded.tally(|| (), |()| StackSums::default()).unwrap().origin.unwrap();
-        let taken = take_tally(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
+        let of_snapshot = recorded.origin(&Namer::new(), &recorded.live(Vec::new()).unwrap().problems);
+        let of_events = recorded.profile(|_| (), |()| SumsBy::default()).unwrap().origin.unwrap();
+        let taken = take_profile(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
         for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {
             assert_eq!((origin.unknown_frees, origin.missed_frees), (1, 1));
             let notices = notice::of(&origin);

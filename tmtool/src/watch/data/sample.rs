@@ -6,8 +6,8 @@ use super::history::History;
 use super::sums::Figures;
 use crate::report::parts::human::printable;
 use crate::report::parts::label;
-use tm_analyzer::model::{KeyType, Traceback};
-use tm_analyzer::replay::{Account, Amount};
+use tm_analyzer::model::{Amount, KeyType, Traceback};
+use tm_analyzer::replay::Account;
 
 /// A moment of a process.
 #[derive(Clone, Debug)]

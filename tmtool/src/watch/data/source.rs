@@ -74,7 +74,7 @@ impl Source {
         let recording = follower.recording();
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
         let history = History::new(start, replay::stamps_in(recording, STEP_NS));
-        let mut sums = Sums::new(Arc::clone(&recording.origins), history);
+        let mut sums = Sums::new(process, Arc::clone(&recording.origins), history);
         for account in [Account::Traced, Account::Mappings] {
             follower.live().iter(account).for_each(|block| sums.inherit(&block));
         }
@@ -247,8 +247,8 @@ mod tests {
     use tm_common::metadata::TextKind;
 
     use super::*;
+    use tm_analyzer::model::Amount;
     use tm_analyzer::reader::file::RecordingFile;
-    use tm_analyzer::replay::{Amount, Sum};
     use tm_testing::RecordingBuilder;
 
     const LINES: Choice = Choice { key_type: KeyType::Lineno, account: Account::Traced };
@@ -288,13 +288,13 @@ mod tests {
         );
         assert_eq!(
             (facts.live, facts.peak),
-            (Amount { bytes: 50, blocks: 1 }, Amount { bytes: 150, blocks: 2 })
+            (Amount { bytes: 50, count: 1 }, Amount { bytes: 150, count: 2 })
         );
         assert_eq!((facts.peak_ns, facts.n_threads, facts.notes.len()), (2_000, 1, 0));
         let lately = Interval { ns: 1_000_000, n_events: 3, n_bytes: 150, is_first: true };
         assert_eq!(facts.lately, lately);
-        assert_eq!((sites.len(), sites[0].figures.live), (1, Sum { size: 50, count: 1 }));
-        assert_eq!(threads[0].figures.allocated, Sum { size: 150, count: 2 });
+        assert_eq!((sites.len(), sites[0].figures.live), (1, Amount { bytes: 50, count: 1 }));
+        assert_eq!(threads[0].figures.allocated, Amount { bytes: 150, count: 2 });
         assert_eq!(threads[0].name.text(KeyType::Lineno, None), "100 main");
         assert_eq!(history.columns(3), [150]);
     }
@@ -318,10 +318,10 @@ mod tests {
         builder.event(ProcessIndex(0), 0, &malloc(0x10, 100, 1_000));
         builder.event(child, 1, &malloc(0x20, 7, 8_000));
         let Sample { facts, sites, .. } = look(&builder, 1);
-        assert_eq!((facts.live, facts.peak_ns), (Amount { bytes: 107, blocks: 2 }, 3_000));
+        assert_eq!((facts.live, facts.peak_ns), (Amount { bytes: 107, count: 2 }, 3_000));
         // Nobody of its pid runs here, so its last event was its end.
         assert_eq!((facts.state, facts.elapsed_ns), (State::Ended, 3_000));
-        assert_eq!(sites[0].figures.allocated, Sum { size: 7, count: 1 });
+        assert_eq!(sites[0].figures.allocated, Amount { bytes: 7, count: 1 });
         assert!(facts.notes[0].starts_with("One of 2 processes is shown; "), "{:?}", facts.notes);
     }
 }
