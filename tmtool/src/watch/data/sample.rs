@@ -7,7 +7,7 @@ use super::sums::Figures;
 use crate::report::parts::human::printable;
 use crate::report::parts::label;
 use tm_analyzer::model::{Amount, KeyType, Traceback};
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 
 /// A moment of a process.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Sample {
     /// By what the sites are grouped.
     pub key_type: KeyType,
     /// Of which memory the rows are.
-    pub account: Account,
+    pub memory_kind: MemoryKind,
     /// The most frames of a stack that were kept.
     pub traceback_limit: u32,
     /// Groups of sites, in no particular order.

@@ -12,15 +12,15 @@ use tm_common::ids::{TagIndex, ThreadIndex};
 ///           1: the rest is a place in the table of pairs
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin(u32);
+pub struct ThreadTag(u32);
 
 const IS_PAIR: u32 = 1 << 31;
 
-impl Origin {
+impl ThreadTag {
     /// `thread`, without a label.
-    pub fn of_thread(thread: ThreadIndex) -> Origin {
+    pub fn of_thread(thread: ThreadIndex) -> ThreadTag {
         // Only damage has so many threads.
-        Origin(thread.0 & !IS_PAIR)
+        ThreadTag(thread.0 & !IS_PAIR)
     }
 
     /// As a number.
@@ -29,16 +29,16 @@ impl Origin {
         self.0
     }
 
-    /// Of [`Origin::number`].
+    /// Of [`ThreadTag::number`].
     #[inline]
-    pub(crate) fn of_number(number: u32) -> Origin {
-        Origin(number)
+    pub(crate) fn of_number(number: u32) -> ThreadTag {
+        ThreadTag(number)
     }
 }
 
 /// The pairs that occur, in the order in which they were met. Threads that decode add to it.
 #[derive(Debug, Default)]
-pub struct Origins(RwLock<Pairs>);
+pub struct ThreadTags(RwLock<Pairs>);
 
 #[derive(Debug, Default)]
 struct Pairs {
@@ -46,11 +46,11 @@ struct Pairs {
     places: FxHashMap<(ThreadIndex, TagIndex), u32>,
 }
 
-impl Origins {
+impl ThreadTags {
     /// The number of `thread` under `tag`. Called where the label changes, not for each event.
-    pub fn of(&self, thread: ThreadIndex, tag: TagIndex) -> Origin {
+    pub fn of(&self, thread: ThreadIndex, tag: TagIndex) -> ThreadTag {
         if tag == TagIndex::NONE {
-            return Origin::of_thread(thread);
+            return ThreadTag::of_thread(thread);
         }
         let mut pairs = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let Pairs { list, places } = &mut *pairs;
@@ -58,29 +58,29 @@ impl Origins {
             list.push((thread, tag));
             (list.len() - 1) as u32
         });
-        Origin(IS_PAIR | place)
+        ThreadTag(IS_PAIR | place)
     }
 
     /// The thread.
     #[inline]
-    pub fn thread(&self, origin: Origin) -> ThreadIndex {
-        self.pair(origin).0
+    pub fn thread(&self, thread_tag: ThreadTag) -> ThreadIndex {
+        self.pair(thread_tag).0
     }
 
     /// The label; none for most.
     #[inline]
-    pub fn tag(&self, origin: Origin) -> TagIndex {
-        self.pair(origin).1
+    pub fn tag(&self, thread_tag: ThreadTag) -> TagIndex {
+        self.pair(thread_tag).1
     }
 
     #[inline]
-    fn pair(&self, origin: Origin) -> (ThreadIndex, TagIndex) {
-        if origin.0 & IS_PAIR == 0 {
-            return (ThreadIndex(origin.0), TagIndex::NONE);
+    fn pair(&self, thread_tag: ThreadTag) -> (ThreadIndex, TagIndex) {
+        if thread_tag.0 & IS_PAIR == 0 {
+            return (ThreadIndex(thread_tag.0), TagIndex::NONE);
         }
         let pairs = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let pair = pairs.list.get((origin.0 & !IS_PAIR) as usize);
-        debug_assert!(pair.is_some(), "{origin:?} is another recording's");
+        let pair = pairs.list.get((thread_tag.0 & !IS_PAIR) as usize);
+        debug_assert!(pair.is_some(), "{thread_tag:?} is another recording's");
         pair.copied().unwrap_or_default()
     }
 }
@@ -91,14 +91,14 @@ mod tests {
 
     #[test]
     fn a_thread_is_itself_and_pairs_are_numbered() {
-        let origins = Origins::default();
+        let thread_tags = ThreadTags::default();
         let (thread, tag) = (ThreadIndex(7), TagIndex(3));
-        let (plain, tagged) = (origins.of(thread, TagIndex::NONE), origins.of(thread, tag));
-        assert_eq!(plain, Origin::of_thread(thread));
+        let (plain, tagged) = (thread_tags.of(thread, TagIndex::NONE), thread_tags.of(thread, tag));
+        assert_eq!(plain, ThreadTag::of_thread(thread));
         assert_ne!(plain, tagged);
-        assert_eq!(tagged, origins.of(thread, tag));
-        assert_ne!(tagged, origins.of(ThreadIndex(8), tag));
-        assert_eq!((origins.thread(plain), origins.tag(plain)), (thread, TagIndex::NONE));
-        assert_eq!((origins.thread(tagged), origins.tag(tagged)), (thread, tag));
+        assert_eq!(tagged, thread_tags.of(thread, tag));
+        assert_ne!(tagged, thread_tags.of(ThreadIndex(8), tag));
+        assert_eq!((thread_tags.thread(plain), thread_tags.tag(plain)), (thread, TagIndex::NONE));
+        assert_eq!((thread_tags.thread(tagged), thread_tags.tag(tagged)), (thread, tag));
     }
 }
