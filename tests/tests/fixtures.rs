@@ -1,7 +1,7 @@
 //! Recordings and snapshots of every format version stay readable, with the figures that they had.
 //!
 //! `fixtures/version-1.bin` is `programs/sample.c` recorded on another day, `fixtures/version-2.bin` is
-//! `programs/sample_2.c`; the figures are counted by hand from these programs, but for the 288 bytes that the C library
+//! `programs/sample_2.c`; the figures are counted by hand from these programs, except the 288 bytes that the C library
 //! allocates for a thread. Files of snapshots are of version 1 to this day.
 
 use std::fs;

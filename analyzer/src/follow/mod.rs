@@ -79,7 +79,7 @@ pub struct Follower {
     options: Options,
     clock_is_ours: bool,
     engine: Replayer<RingEvents>,
-    /// Of each ring of the process, its place among the engine's streams. The first of these is what it gave back.
+    /// For each ring of the process, its place among the engine's streams. The first of these is what it gave back.
     rings: FxHashMap<RingIndex, usize>,
     sources: Sources,
 }
@@ -168,7 +168,7 @@ impl Follower {
     }
 
     /// What is recorded besides events, as of the latest [`Follower::catch_up`]: modules, stacks, threads, labels, address
-    /// spaces, commands. Of other processes than this and those that it was forked from what is new may be missing. It has
+    /// spaces, commands. What is new of other processes than this and those that it was forked from may be missing. It has
     /// no streams.
     pub fn recording(&self) -> &Recording {
         &self.recording

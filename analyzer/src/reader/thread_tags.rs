@@ -1,14 +1,14 @@
-//! Who made an event: its thread, and the label that the thread had put on what it does.
+//! Who made an event: its thread, and the tag that the thread had put on what it does.
 
 use std::sync::{PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{TagIndex, ThreadIndex};
 
-/// A thread, or a thread under a label: a number that events and blocks carry.
+/// A thread, or a thread under a tag: a number that events and blocks carry.
 ///
 /// ```text
-///  bit 31   0: no label, the rest is the thread's number
+///  bit 31   0: no tag, the rest is the thread's number
 ///           1: the rest is a place in the table of pairs
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,7 +17,7 @@ pub struct ThreadTag(u32);
 const IS_PAIR: u32 = 1 << 31;
 
 impl ThreadTag {
-    /// `thread`, without a label.
+    /// `thread`, without a tag.
     pub fn of_thread(thread: ThreadIndex) -> ThreadTag {
         // Only damage has so many threads.
         ThreadTag(thread.0 & !IS_PAIR)
@@ -29,7 +29,7 @@ impl ThreadTag {
         self.0
     }
 
-    /// Of [`ThreadTag::number`].
+    /// The thread, under a tag or not, with this [`ThreadTag::number`].
     #[inline]
     pub(crate) fn of_number(number: u32) -> ThreadTag {
         ThreadTag(number)
@@ -47,7 +47,7 @@ struct Pairs {
 }
 
 impl ThreadTags {
-    /// The number of `thread` under `tag`. Called where the label changes, not for each event.
+    /// The number of `thread` under `tag`. Called where the tag changes, not for each event.
     pub fn of(&self, thread: ThreadIndex, tag: TagIndex) -> ThreadTag {
         if tag == TagIndex::NONE {
             return ThreadTag::of_thread(thread);
@@ -67,7 +67,7 @@ impl ThreadTags {
         self.pair(thread_tag).0
     }
 
-    /// The label; none for most.
+    /// The tag; none for most.
     #[inline]
     pub fn tag(&self, thread_tag: ThreadTag) -> TagIndex {
         self.pair(thread_tag).1

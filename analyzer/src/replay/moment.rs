@@ -17,8 +17,8 @@ pub struct ResolvedMoment {
     pub ns: u64,
 }
 
-/// When `moment` of `processes` is; `None` for the peak, which only a replay finds. Of several marks of a name the first
-/// of the process counts, or if it has none, the first of the first process that has one.
+/// When `moment` of `processes` is; `None` for the peak, which only a replay finds. The first of several marks of a name
+/// in the process counts, or if it has none, the first of the first process that has one.
 ///
 /// # Errors
 /// The recording has no such mark, or ends before the moment.

@@ -22,7 +22,7 @@ pub enum Processes {
 }
 
 /// Replays `processes` up to and including `until`, and no further than the recording reaches. `observer_of` makes the observer of a process at its start, `done` gets it back
-/// with the engine at `until`. Of all, processes that were forked later are left out; those that had ended are not;
+/// with the engine at `until`. Processes that were forked later are left out of all; those that had ended are not;
 /// and an observer hears of a block's end in the process that allocated it alone.
 ///
 /// # Errors
@@ -104,7 +104,8 @@ pub fn parent<'a>(recording: &'a Recording, process: &Process) -> Option<&'a Pro
     recording.process(process.parent?)
 }
 
-/// Of all processes, a forked one counts with what is younger than it.
+/// The moment from which a process counts when all processes are summed: a forked child contributes only what it
+/// allocated after the fork.
 pub(super) fn own_since(recording: &Recording, processes: Processes, process: ProcessIndex) -> Option<Stamp> {
     let process = recording.process(process).filter(|_| processes == Processes::All)?;
     parent(recording, process).map(|_| process.start)

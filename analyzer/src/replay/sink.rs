@@ -21,7 +21,7 @@ pub trait BlockSink {
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)>;
 }
 
-/// By process and address.
+/// Blocks by process and address.
 impl BlockSink for Vec<Block> {
     fn add_process(
         &mut self,

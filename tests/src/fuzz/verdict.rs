@@ -25,7 +25,7 @@ use super::random::Random;
 /// The figures that are compared with those of the undamaged recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// Of each process: allocations, reallocations, frees, bytes allocated, peak and live bytes.
+    /// For each process: allocations, reallocations, frees, bytes allocated, peak and live bytes.
     pub processes: Vec<[u64; 6]>,
     /// All frames of the blocks that are live at the end, of the first process.
     pub frames: usize,

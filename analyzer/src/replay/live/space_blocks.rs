@@ -87,7 +87,7 @@ pub struct SpaceBlocks {
 }
 
 impl SpaceBlocks {
-    /// An empty one. By default it is that of the C allocator.
+    /// An empty table of a space.
     pub(in crate::replay) fn of_space(space: Space) -> SpaceBlocks {
         SpaceBlocks { space, ..SpaceBlocks::default() }
     }

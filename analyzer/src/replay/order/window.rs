@@ -10,7 +10,7 @@ use crate::events::{EventStream, Merge, MergedEvent, State};
 
 /// The most events that are looked ahead: more than a machine makes in the time, so that only damage reaches it.
 const AHEAD_MAX: usize = 1 << 16;
-/// How many past events are kept. Conflicts need the latest few, but for addresses that threads hand on and on without
+/// How many past events are kept. Conflicts need the latest few, except at addresses that threads hand on and on without
 /// a rest.
 const PAST_EVENTS: usize = 1 << 13;
 /// How many events are taken from the merge at once.

@@ -55,7 +55,7 @@ pub enum Counting {
     Tracemalloc,
 }
 
-/// Whom to blame for a block: `--plumbing` and `--raw`.
+/// The frame to blame for a block: `--plumbing` and `--raw`.
 #[derive(clap::Args, Debug)]
 pub struct BlameArgs {
     /// Pass over this function too when the one to blame is looked for, as over malloc, operator new, std::vector and
@@ -155,7 +155,7 @@ pub struct GroupArgs {
     /// Count a block for its callers too, not only for the line that allocated it.
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "once", value_name = "HOW")]
     cumulative: Option<Counting>,
-    /// Whom to blame.
+    /// The frame to blame.
     #[command(flatten)]
     pub blame: BlameArgs,
     /// What to write.

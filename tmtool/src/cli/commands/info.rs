@@ -34,7 +34,7 @@ Examples:
 pub struct Args {
     /// The recording, or the folder of a run: then its programs are listed.
     pub file: PathBuf,
-    /// Of a folder's programs, this one.
+    /// This program of a folder.
     #[arg(long, value_name = "NAME|PID")]
     pub program: Option<String>,
     /// List at most this many programs, and those that held little in one line; 0 for all.

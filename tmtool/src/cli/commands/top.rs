@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 struct Span {
     /// Its start, since that of the recording.
     from_ns: u64,
-    /// That of the recording, since 1970.
+    /// The start of the recording, since 1970.
     started_ns: u64,
 }
 
@@ -129,7 +129,7 @@ fn of_all(source: &Source, args: &SelectionArgs) -> Result<Profile> {
     Ok(all)
 }
 
-/// That of the program that started first, which mostly started the others, with what is true of all.
+/// The origin of the program that started first, which mostly started the others, with what is true of all.
 fn origin_of_all(source: &Source, mut origins: Vec<(u64, Origin)>, unread: Vec<String>) -> Result<Origin> {
     origins.sort_by_key(|(start_ns, _)| *start_ns);
     let n = counted(origins.len() as u64, "program");

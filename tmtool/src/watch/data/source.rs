@@ -28,9 +28,9 @@ const NAMING: Duration = Duration::from_millis(200);
 /// What of a moment is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// By what sites are grouped.
+    /// What sites are grouped by.
     pub key_type: KeyType,
-    /// Which memory.
+    /// The memory to show.
     pub memory_kind: MemoryKind,
 }
 
@@ -95,7 +95,7 @@ impl Source {
         })
     }
 
-    /// From which stamp to which there is something to read; the end of a process that could not say it is not known
+    /// The stamps between which there is something to read; the end of a process that could not say it is not known
     /// elsewhere than on its machine.
     pub fn ahead(&self) -> (Stamp, Option<Stamp>) {
         (self.now, self.recorded_end().or_else(|| self.follower.now()))

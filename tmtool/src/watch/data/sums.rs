@@ -58,9 +58,9 @@ impl Running {
 /// The sums of a kind of memory.
 #[derive(Debug, Default)]
 pub struct Tables {
-    /// By site.
+    /// Sums by site.
     pub sites: SumsBy<Site, Running>,
-    /// By the thread that allocated.
+    /// Sums by the thread that allocated.
     pub threads: SumsBy<ThreadIndex, Running>,
 }
 
@@ -76,7 +76,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Of `process` at its start; `history` is that of no block.
+    /// The sums of `process` at its start; `history` is that of no block.
     pub fn new(process: ProcessIndex, thread_tags: Arc<ThreadTags>, history: History) -> Sums {
         Sums { process, thread_tags, traced: Tables::default(), mapped: Tables::default(), history }
     }
