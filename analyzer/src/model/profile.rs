@@ -27,7 +27,7 @@ pub struct Profile {
     pub rows: Vec<ProfileRow>,
     /// The most frames that a traceback was allowed to keep.
     pub traceback_limit: u32,
-    /// Which recording and moment this is, if it was made from a recording.
+    /// The recording and the moment that this is, if it was made from a recording.
     pub origin: Option<Origin>,
 }
 

@@ -58,9 +58,9 @@ impl Running {
 /// The sums of a kind of memory.
 #[derive(Debug, Default)]
 pub struct Tables {
-    /// Sums by site.
+    /// The sums by site.
     pub sites: SumsBy<Site, Running>,
-    /// Sums by the thread that allocated.
+    /// The sums by the thread that allocated.
     pub threads: SumsBy<ThreadIndex, Running>,
 }
 
