@@ -11,7 +11,7 @@ use super::{domain, tags};
 use crate::error::{Refusal, Result};
 use crate::model::{DomainFilter, Snapshot};
 use crate::reader::{Recording, Thread};
-use crate::replay::{self, FixedMoment, Processes, Selection};
+use crate::replay::{self, Processes, ResolvedMoment, Selection};
 use crate::text::Pattern;
 
 /// Properties that a block must have; by default any of the first process's heap and own domains has them.
@@ -64,7 +64,7 @@ pub(super) struct Resolved {
     /// The blocks; with a window, those that were born in it.
     pub selection: Selection,
     /// The window, if one was asked for.
-    pub window: Option<(FixedMoment, FixedMoment)>,
+    pub window: Option<(ResolvedMoment, ResolvedMoment)>,
 }
 
 impl Blocks {
@@ -94,11 +94,11 @@ impl Blocks {
             ages: stamps(*self.ages_ns.start())..=stamps(*self.ages_ns.end()),
             tags: self.tag.as_deref().map(|tag| tags::of_recording(recording, tag)).transpose()?,
             spaces: self.domain.as_deref().map(|domain| domain::spaces(recording, domain)).transpose()?,
-            origins: Arc::clone(&recording.origins),
+            thread_tags: Arc::clone(&recording.thread_tags),
             born_after: None,
         };
         let window = match time {
-            Time::Between(between) => Some(between.resolve(recording, processes, selection.account())?),
+            Time::Between(between) => Some(between.resolve(recording, processes, selection.memory_kind())?),
             Time::Usual | Time::At(_) => None,
         };
         // Without a window nothing is excluded: inherited blocks may be older than any stamp.

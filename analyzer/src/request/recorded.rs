@@ -12,7 +12,9 @@ use crate::events::Damage;
 use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Profile, SumsBy};
 use crate::reader::{Problem, Recording};
-use crate::replay::{self, Collect, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, Site};
+use crate::replay::{
+    self, BlockSink, Observer, Processes, RawSnapshot, Engine, ResolvedMoment, Selection, Site,
+};
 use crate::snapshot::Namer;
 
 /// A recording and the part of it that a report is about.
@@ -25,9 +27,9 @@ pub struct Recorded {
     /// The blocks.
     pub selection: Selection,
     /// Events later than this.
-    pub from: FixedMoment,
+    pub from: ResolvedMoment,
     /// Events up to this.
-    pub until: FixedMoment,
+    pub until: ResolvedMoment,
     /// Sentences for the answer's notes.
     pub notes: Vec<String>,
     /// Does the reading.
@@ -66,8 +68,8 @@ impl Recorded {
             Some(window) => window,
             None => {
                 let end = request.time.moment().unwrap_or(&Moment::End);
-                let start = FixedMoment { stamp: Stamp(0), ns: 0 };
-                (start, fixed(&recording, processes, selection.account(), end)?)
+                let start = ResolvedMoment { stamp: Stamp(0), ns: 0 };
+                (start, fixed(&recording, processes, selection.memory_kind(), end)?)
             }
         };
         let (notes, during) = (request.notes.clone(), request.during);
@@ -98,7 +100,7 @@ impl Recorded {
     ///
     /// # Errors
     /// There is no such process.
-    pub fn live<B: Collect>(&self, blocks: B) -> Result<RawSnapshot<B>> {
+    pub fn live<B: BlockSink>(&self, blocks: B) -> Result<RawSnapshot<B>> {
         let Recorded { recording, processes, selection, until, .. } = self;
         reading(self.during, recording, || {
             replay::snapshot_at(recording, *processes, *until, selection, blocks)
@@ -106,17 +108,17 @@ impl Recorded {
     }
 
     /// The start of the time: of a forked process, the fork at the earliest.
-    pub fn begin(&self) -> FixedMoment {
+    pub fn begin(&self) -> ResolvedMoment {
         let Processes::One(process) = self.processes else { return self.from };
         let fork = replay::forked_at(&self.recording, process).filter(|&fork| fork > self.from.stamp);
-        fork.map_or(self.from, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+        fork.map_or(self.from, |stamp| ResolvedMoment { stamp, ns: self.recording.ns(stamp) })
     }
 
     /// The end of the time: of a process that ended before, its own. Nothing gets older after it.
-    pub fn end(&self) -> FixedMoment {
+    pub fn end(&self) -> ResolvedMoment {
         let Processes::One(process) = self.processes else { return self.until };
         let end = replay::ended_at(&self.recording, process).filter(|&end| end < self.until.stamp);
-        end.map_or(self.until, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+        end.map_or(self.until, |stamp| ResolvedMoment { stamp, ns: self.recording.ns(stamp) })
     }
 
     /// Asks whether this is of one process alone: `what`, as "a peak", each has of its own.
@@ -221,7 +223,7 @@ mod tests {
         let child = builder.process(Some(0), 1_500, Some(2_000));
         let file = builder.file();
         let mut recorded = Request::of(file.path()).open().unwrap();
-        let moment = |ns| FixedMoment { stamp: Stamp(ns), ns };
+        let moment = |ns| ResolvedMoment { stamp: Stamp(ns), ns };
         for (processes, (from, until), (begin, end)) in [
             (Processes::One(ProcessIndex(0)), (0, 9_000), (0, 9_000)),
             (Processes::All, (0, 9_000), (0, 9_000)),

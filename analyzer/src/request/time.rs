@@ -8,7 +8,7 @@ use tm_common::ids::Stamp;
 use crate::error::{Error, Refusal, Result};
 use crate::model::Moment;
 use crate::reader::Recording;
-use crate::replay::{self, Account, FixedMoment, Processes};
+use crate::replay::{self, MemoryKind, Processes, ResolvedMoment};
 
 /// The time that a request is about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,9 +83,9 @@ impl Between {
         &self,
         recording: &Recording,
         processes: Processes,
-        account: Account,
-    ) -> Result<(FixedMoment, FixedMoment)> {
-        let fixed = |moment| fixed(recording, processes, account, moment);
+        memory_kind: MemoryKind,
+    ) -> Result<(ResolvedMoment, ResolvedMoment)> {
+        let fixed = |moment| fixed(recording, processes, memory_kind, moment);
         let (from, until) = (fixed(&self.from)?, fixed(&self.until)?);
         if from.stamp >= until.stamp {
             return Err(Refusal::EmptyWindow { window: self.to_string() }.of(recording.file.path()));
@@ -101,10 +101,10 @@ impl Between {
 pub(super) fn fixed(
     recording: &Recording,
     processes: Processes,
-    account: Account,
+    memory_kind: MemoryKind,
     moment: &Moment,
-) -> Result<FixedMoment> {
-    if let Some(moment) = replay::fixed(recording, processes, moment)? {
+) -> Result<ResolvedMoment> {
+    if let Some(moment) = replay::resolve(recording, processes, moment)? {
         return Ok(moment);
     }
     if processes == Processes::All {
@@ -117,9 +117,9 @@ pub(super) fn fixed(
         processes,
         until,
         |_| (),
-        |engine, ()| (_, stamp) = engine.totals().peak(account),
+        |engine, ()| (_, stamp) = engine.totals().peak(memory_kind),
     )?;
-    Ok(FixedMoment { stamp, ns: recording.ns(stamp) })
+    Ok(ResolvedMoment { stamp, ns: recording.ns(stamp) })
 }
 
 /// A file's name and a moment, if there is an `@`.
