@@ -13,7 +13,7 @@ use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Profile, SumsBy};
 use crate::reader::{Problem, Recording};
 use crate::replay::{
-    self, BlockSink, Observer, Processes, RawSnapshot, Engine, ResolvedMoment, Selection, Site,
+    self, BlockSink, Engine, Observer, Processes, RawSnapshot, ResolvedMoment, Selection, Site,
 };
 use crate::snapshot::Namer;
 
