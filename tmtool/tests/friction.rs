@@ -125,5 +125,5 @@ fn a_program_of_a_snapshot_is_the_one_that_it_is_of() {
 fn a_folder_is_not_watched() {
     let folder = folder();
     let (code, message) = failure(folder.path(), &["watch", "."]);
-    assert!(code == 2 && message.contains("one recording is watched at a time"), "{message}");
+    assert!(code == 1 && message.contains("one recording is watched at a time"), "{message}");
 }

@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // All stacks first: what the header says of them is then of all, and not of the old or the young.
     let mut all = old.clone();
     all.merge(&young);
-    let lines_note = grouping.cut(namer.profile(&recorded.recording, &all)).without_lines();
+    namer.profile(&recorded.recording, &all);
     let mut libraries = RuntimeLibraries::known();
     let mut named = |sums: &SumsBy<Site>| {
         let (others, own) = libraries.split(namer.profile(&recorded.recording, sums));
@@ -73,7 +73,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         live_blocks: raw.live.count,
         ..recorded.origin(&namer, &raw.problems)
     };
-    origin.notes.extend(lines_note);
+    // What libraries keep for themselves is nothing to be mended at a line.
+    let mut leaked = old.clone();
+    leaked.rows.extend(young.rows.iter().cloned());
+    origin.notes.extend(leaked.without_lines());
     for profile in [&mut old, &mut young, &mut runtime] {
         profile.origin = Some(origin.clone());
     }

@@ -99,7 +99,7 @@ fn open(args: &Args) -> Result<Source> {
     if pid.is_none() && path.is_dir() {
         let what = format!("{} is a directory, and one recording is watched at a time", path.display());
         let next = format!("name one of those that tmtool info {} --json lists, or a PID", path.display());
-        return Err(Error::Usage(format!("{what}; {next}")));
+        return Err(Error::Message(format!("{what}; {next}")));
     }
     if pid.is_none() && is_snap_file(path)? {
         let what = format!("{} is a snapshot of one moment, so there is nothing to watch", path.display());
