@@ -13,6 +13,7 @@
 
 pub mod aligned;
 pub mod allocators;
+mod arenas;
 pub mod cxx;
 pub mod exec;
 pub mod loading;

@@ -9,14 +9,13 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use tm_common::functions::{Family, Function};
+use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
 use super::allocators;
 use crate::real;
 use crate::session::SESSION;
-use crate::sys::elf;
-use crate::sys::image::Image;
+use crate::sys::elf::Symbols;
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::slots::Slots;
 use crate::sys::{loader, tls};
@@ -99,7 +98,7 @@ fn look(first: usize, deep: bool) -> usize {
     // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
     let first = if is_new { 0 } else { first };
     if deep || real::has_interfaces() {
-        for map in LinkMap::all().skip(first).filter(|map| !map.is_ours() && !is_allocator(map)) {
+        for map in LinkMap::all().skip(first).filter(|map| !map.is_ours() && !real::is_allocator(map)) {
             if !lead(map, deep) {
                 note(NoteReason::DeepBind, map.name().to_bytes());
             }
@@ -109,14 +108,6 @@ fn look(first: usize, deep: bool) -> usize {
     // Relaxed: see `opening`.
     N_KNOWN.fetch_max(n_objects, Ordering::Relaxed);
     n_objects
-}
-
-/// Whether the object defines `malloc` or an allocator's own functions.
-fn is_allocator(map: &LinkMap) -> bool {
-    let keys = Family::INTERFACES.into_iter().filter_map(Family::key);
-    core::iter::once(Function::Malloc)
-        .chain(keys)
-        .any(|function| elf::find_symbol(map, real::symbol(function).as_c_str()).is_some())
 }
 
 /// Leads the calls of `map`. `false` if some cannot be led.
@@ -153,7 +144,7 @@ fn hook(function: Function) -> Option<usize> {
         return allocators::hook(function);
     }
     let ours = LinkMap::all().find(|map| map.is_ours())?;
-    elf::lookup(ours, real::symbol(function).as_c_str())
+    Symbols::of(ours)?.function(real::symbol(function).as_c_str())
 }
 
 /// Whether a function of this name is hooked, but not exported.
@@ -175,7 +166,7 @@ fn note_collector() {
     // Relaxed: once is enough.
     if is_here && !HAS_COLLECTOR.swap(true, Ordering::Relaxed) {
         let owner = LinkMap::all().find(|map| {
-            Image::of(&link_map::object_of(map))
+            link_map::image_of(map)
                 .is_some_and(|image| image.range().contains(&(real::known(Function::GCMalloc) as usize)))
         });
         note(NoteReason::Collector, owner.map_or(b"GC_malloc", |map| map.name().to_bytes()));

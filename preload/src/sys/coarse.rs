@@ -3,7 +3,6 @@
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use super::link_map::LinkMap;
 use super::{arch, elf, syscall};
 
 type ClockGetTime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;
@@ -13,9 +12,9 @@ static CLOCK_GETTIME: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Looks for it. Called once, at the start.
 pub fn initialise() {
-    let found = LinkMap::all().find_map(|map| elf::lookup(map, arch::VDSO_CLOCK_GETTIME));
+    let [found] = elf::first_of([arch::VDSO_CLOCK_GETTIME]);
     // Relaxed: the kernel's code is there as long as the process.
-    CLOCK_GETTIME.store(found.unwrap_or(0) as *mut u8, Ordering::Relaxed);
+    CLOCK_GETTIME.store(found as *mut u8, Ordering::Relaxed);
 }
 
 /// `CLOCK_MONOTONIC_COARSE` in ns.

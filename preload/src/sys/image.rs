@@ -41,14 +41,15 @@ pub struct Image {
 impl Image {
     /// Those of `object`.
     pub fn of(object: &Object) -> Option<Image> {
-        let known = object.map.map(|map| map.bias).and_then(|bias| {
-            let program = object.is_program().then(|| Image::of_program(bias)).flatten();
-            let found = program.filter(|image| image.agrees(object));
-            found.or_else(|| {
-                Image::behind_file_header(object.start, bias).filter(|image| image.agrees(object))
-            })
-        });
-        known.or_else(|| Image::by_mappings(object, &Maps::open()?))
+        Image::in_memory(object).or_else(|| Image::by_mappings(object, &Maps::open()?))
+    }
+
+    /// The same, without a question to the kernel: `None` if the program headers are not in memory where they should be.
+    pub fn in_memory(object: &Object) -> Option<Image> {
+        let bias = object.map?.bias;
+        let program = object.is_program().then(|| Image::of_program(bias)).flatten();
+        let found = program.filter(|image| image.agrees(object));
+        found.or_else(|| Image::behind_file_header(object.start, bias).filter(|image| image.agrees(object)))
     }
 
     /// The program's, as the kernel told it, or the loader that loaded it. The loader takes each segment of a program with
@@ -149,6 +150,15 @@ impl Image {
     /// The loadable segments.
     pub fn loads(&self) -> impl Iterator<Item = &ProgramHeader> {
         self.of_type(libc::PT_LOAD)
+    }
+
+    /// Whether a segment with this permission holds `range`.
+    pub fn segment_with(&self, flag: u32, range: Range<usize>) -> bool {
+        self.loads().any(|load| {
+            let start = self.bias.wrapping_add(load.p_vaddr as usize);
+            let end = start.saturating_add(load.p_memsz as usize);
+            load.p_flags & flag != 0 && start <= range.start && range.end <= end
+        })
     }
 
     /// From the lowest to the highest address of the loadable segments.
