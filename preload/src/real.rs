@@ -19,7 +19,8 @@ pub mod mappings;
 
 pub(crate) use interfaces::symbol;
 pub use interfaces::{
-    find_interfaces, forget_closed_interfaces, has_interfaces, is_allocator, is_interface, is_only_definition,
+    find_interfaces, forget_closed_interfaces, has_interfaces, is_allocator, is_interface, is_loader,
+    is_only_definition,
 };
 
 /// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.

@@ -19,6 +19,7 @@ pub mod exec;
 pub mod loading;
 pub mod malloc;
 pub mod mappings;
+mod opening;
 pub mod redirect;
 pub mod restrict;
 mod shape;

@@ -2,7 +2,8 @@
 //!
 //! Needed for the functions that we do not export ([`super::allocators`]), and for all in objects that were opened with
 //! `RTLD_DEEPBIND`, which find the C library before us. Done for what is loaded at the start, and for what `dlopen` brings
-//! when the program next calls the loader: that is the earliest moment at which it is known to be whole.
+//! before its constructors run, if the loader allocates between ([`super::opening`]), else when the program next calls the
+//! loader.
 //!
 //! An object that is an allocator itself is left alone: what it calls of its own is its own business.
 
@@ -15,7 +16,7 @@ use tm_common::metadata::NoteReason;
 use super::allocators;
 use crate::real;
 use crate::session::SESSION;
-use crate::sys::elf::Symbols;
+use crate::sys::elf::{self, Symbols};
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::slots::Slots;
 use crate::sys::{loader, tls};
@@ -23,6 +24,8 @@ use crate::sys::{loader, tls};
 /// Objects may have come since [`look_at_new`]; [`DEEP`] with a scope of their own.
 const NEW: u32 = 1;
 const DEEP: u32 = 2;
+/// The size of an array of one constructor: the compiler's own, which every library has.
+const OWN_CONSTRUCTORS_BYTES: usize = 8;
 
 static PENDING: AtomicU32 = AtomicU32::new(0);
 /// The thread block of the thread that has opened them: only what it has opened before is known to be whole.
@@ -37,9 +40,14 @@ static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 pub(super) fn at_start() {
     if SESSION.is_process() {
         loader::with_list_locked(|| {
-            look(0, false);
+            look(0, false, Moment::Early);
         });
     }
+}
+
+/// Whether the calling thread is the last one that has begun to open objects.
+pub(super) fn is_opener() -> bool {
+    OPENER.load(Ordering::Relaxed) == tls::current().as_ptr() as usize
 }
 
 /// The calling thread is about to open objects.
@@ -65,16 +73,30 @@ fn look_at_pending() {
     }
     // Nobody else: the loader may still be relocating, on the opener's thread, what stands in its list, and expects pages that
     // it has made writable to stay so.
-    if OPENER.load(Ordering::Relaxed) != tls::current().as_ptr() as usize {
+    if !is_opener() {
         return;
     }
     let pending = PENDING.load(Ordering::Relaxed);
     loader::with_list_locked(|| {
-        let n_objects = look(N_KNOWN.load(Ordering::Relaxed), pending & DEEP != 0);
+        let n_objects = look(N_KNOWN.load(Ordering::Relaxed), pending & DEEP != 0, Moment::Late);
         // Relaxed: as above.
         N_KNOWN.store(n_objects, Ordering::Relaxed);
         PENDING.fetch_and(!pending, Ordering::Relaxed);
     });
+}
+
+/// Leads the calls of the objects from place `first` on, whose constructors have not run yet.
+pub(super) fn look_at_opened(first: usize, deep: bool) {
+    look(first, deep, Moment::Early);
+}
+
+/// When an object is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// Before its constructors.
+    Early,
+    /// After them.
+    Late,
 }
 
 /// Objects have gone, so those that are left have other places in the list.
@@ -92,15 +114,19 @@ pub(super) fn closed() {
 }
 
 /// Leads the calls of the objects from place `first` on; returns how many objects there are. Nobody changes the list.
-fn look(first: usize, deep: bool) -> usize {
+fn look(first: usize, deep: bool, moment: Moment) -> usize {
     let is_new = real::find_interfaces(first);
     note_collector();
     // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
     let first = if is_new { 0 } else { first };
     if deep || real::has_interfaces() {
         for map in LinkMap::all().skip(first).filter(|map| !map.is_ours() && !real::is_allocator(map)) {
-            if !lead(map, deep) {
+            let led = lead(map, deep);
+            if !led.all {
                 note(NoteReason::DeepBind, map.name().to_bytes());
+            }
+            if led.some && moment == Moment::Late && has_constructors(map) {
+                note(NoteReason::EarlyConstructors, map.name().to_bytes());
             }
         }
     }
@@ -110,10 +136,23 @@ fn look(first: usize, deep: bool) -> usize {
     n_objects
 }
 
-/// Leads the calls of `map`. `false` if some cannot be led.
-fn lead(map: &'static LinkMap, deep: bool) -> bool {
-    let Some(slots) = Slots::of(map) else { return true };
-    let mut all_led = true;
+/// Whether the library has constructors of its own.
+fn has_constructors(map: &LinkMap) -> bool {
+    elf::dynamic_number(map, elf::DT_INIT_ARRAYSZ).is_some_and(|bytes| bytes > OWN_CONSTRUCTORS_BYTES)
+}
+
+/// What became of an object's calls.
+struct Led {
+    /// All that should be led are.
+    all: bool,
+    /// Some were not before.
+    some: bool,
+}
+
+/// Leads the calls of `map`.
+fn lead(map: &'static LinkMap, deep: bool) -> Led {
+    let mut led = Led { all: true, some: false };
+    let Some(slots) = Slots::of(map) else { return led };
     for slot in slots.iter() {
         let value = slot.value();
         let unbound = slots.is_unbound(slot);
@@ -123,10 +162,12 @@ fn lead(map: &'static LinkMap, deep: bool) -> bool {
         let Some(function) = function_named(slot.name(), deep) else { continue };
         let is_real = value == real::known(function) as usize && value != 0;
         if is_real || unbound && real::is_only_definition(function) {
-            all_led &= hook(function).is_none_or(|hook| hook == value || slots.set(slot, hook));
+            let Some(hook) = hook(function).filter(|hook| *hook != value) else { continue };
+            let is_set = slots.set(slot, hook);
+            led = Led { all: led.all && is_set, some: led.some || is_set };
         }
     }
-    all_led
+    led
 }
 
 /// The hooked function of this name: of all if `deep`, else of those that are not exported.

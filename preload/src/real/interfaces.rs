@@ -97,7 +97,8 @@ pub fn is_only_definition(function: Function) -> bool {
     real != 0 && found.all(|address| address == real)
 }
 
-fn is_loader(map: &LinkMap) -> bool {
+/// Whether this is the loader.
+pub fn is_loader(map: &LinkMap) -> bool {
     map.name()
         .to_bytes()
         .rsplit(|&byte| byte == b'/')

@@ -22,6 +22,8 @@ type Symbol = libc::Elf64_Sym;
 const DT_HASH: i64 = 4;
 const DT_STRTAB: i64 = 5;
 const DT_SYMTAB: i64 = 6;
+/// The size of the array of constructors.
+pub const DT_INIT_ARRAYSZ: i64 = 27;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
 const DT_VERSYM: i64 = 0x6fff_fff0;
 const STT_FUNC: u8 = 2;
@@ -213,7 +215,7 @@ pub(super) fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
 }
 
 /// The number that entry `tag` gives.
-pub(super) fn dynamic_number(map: &LinkMap, tag: i64) -> Option<usize> {
+pub fn dynamic_number(map: &LinkMap, tag: i64) -> Option<usize> {
     let mut entry = map.dynamic();
     if entry.is_null() {
         return None;

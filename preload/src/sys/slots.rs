@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::elf::{self, Symbols};
 use super::link_map::LinkMap;
+use super::maps::Maps;
 use super::{process, syscall};
 
 const DT_PLTRELSZ: i64 = 2;
@@ -128,6 +129,16 @@ impl Slots {
     /// Whether the loader has not looked the function of `slot` up yet: it leads to the object's own code.
     pub fn is_unbound(&self, slot: Slot) -> bool {
         slot.is_jump && self.symbols.image().range().contains(&slot.value())
+    }
+
+    /// Whether the loader has done with the object: it has taken back the permission to write where it will not write any
+    /// more, or, if there is no such place, has written to each slot.
+    pub fn are_relocated(&self, maps: &Maps) -> bool {
+        if !self.protected.is_empty() {
+            return maps.at(self.protected.start).is_some_and(|mapping| mapping.flags & libc::PF_W == 0);
+        }
+        let start = self.symbols.image().range().start;
+        self.iter().all(|slot| slot.value() != 0 && (!slot.is_jump || slot.value() >= start))
     }
 
     /// Makes `slot` hold `address`. `false` if its page cannot be written.
