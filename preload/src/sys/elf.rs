@@ -26,6 +26,7 @@ const DT_SYMTAB: i64 = 6;
 pub const DT_INIT_ARRAYSZ: i64 = 27;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
 const DT_VERSYM: i64 = 0x6fff_fff0;
+const STB_WEAK: u8 = 2;
 const STT_FUNC: u8 = 2;
 const STT_GNU_IFUNC: u8 = 10;
 /// A version that is not the default one: old programs only.
@@ -125,6 +126,11 @@ impl Symbols {
     pub fn name(&self, index: usize, len_max: usize) -> Option<&'static CStr> {
         let symbol: Symbol = self.entries.get(index)?;
         CStr::from_bytes_until_nul(self.strings.bytes(symbol.st_name as usize, len_max)?).ok()
+    }
+
+    /// Whether the symbol in place `index` need not be defined by anybody.
+    pub fn is_weak(&self, index: usize) -> bool {
+        self.entries.get::<Symbol>(index).is_none_or(|symbol| symbol.st_info >> 4 == STB_WEAK)
     }
 
     /// Whether the symbol in place `index` is the definition of function `name`.

@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use super::link_map::{self, LinkMap};
 use super::maps::{Mapping, Maps};
+use super::process;
 use super::syscall::{self, Errno, Result};
 
 /// So many mappings in one part of the list.
@@ -118,8 +119,7 @@ fn add_library() {
     // Relaxed: it is to be there once.
     if let Some(image) = image.filter(|_| !IS_NOTED.swap(true, Ordering::Relaxed)) {
         let range = image.range();
-        let start = range.start / PAGE_BYTES * PAGE_BYTES;
-        add(start as *mut u8, range.end.next_multiple_of(PAGE_BYTES) - start);
+        add(range.start as *mut u8, range.len());
     }
 }
 
@@ -131,7 +131,7 @@ pub fn unlock(future: bool) {
     ranges().for_each(|range| syscall::munlock(range.start, range.len()));
 }
 
-/// All that is ours.
+/// All that is ours, in whole pages.
 fn ranges() -> impl Iterator<Item = Range<usize>> {
     // Relaxed: as in `add`.
     let seed = SEED.load(Ordering::Relaxed);
@@ -139,7 +139,10 @@ fn ranges() -> impl Iterator<Item = Range<usize>> {
     let listed =
         places().map(|place| (place.start.load(Ordering::Relaxed), place.len.load(Ordering::Relaxed)));
     let all = core::iter::once((seed, PAGE_BYTES)).chain(further).chain(listed);
-    all.filter(|&(start, _)| start != 0).map(|(start, len)| start..start.saturating_add(len))
+    let page_bytes = process::page_bytes();
+    all.filter(|&(start, _)| start != 0).map(move |(start, len)| {
+        start & !(page_bytes - 1)..start.saturating_add(len).next_multiple_of(page_bytes)
+    })
 }
 
 /// What `mlockall` does, where that is refused only because of what is ours: locks the mappings of the process one by one.

@@ -49,6 +49,8 @@ pub struct Slot {
     place: *const AtomicUsize,
     name: &'static CStr,
     is_jump: bool,
+    /// Stays 0 if nobody defines the function.
+    is_weak: bool,
 }
 
 impl Slot {
@@ -115,9 +117,10 @@ impl Slots {
                 return None;
             }
             let name = self.symbols.name(symbol, NAME_BYTES_MAX)?;
+            let is_weak = self.symbols.is_weak(symbol);
             let place = self.symbols.image().bias().wrapping_add(relocation.offset as usize);
             let is_word = place.is_multiple_of(align_of::<usize>()) && self.is_writable(place);
-            is_word.then_some(Slot { place: place as *const AtomicUsize, name, is_jump })
+            is_word.then_some(Slot { place: place as *const AtomicUsize, name, is_jump, is_weak })
         })
     }
 
@@ -138,7 +141,10 @@ impl Slots {
             return maps.at(self.protected.start).is_some_and(|mapping| mapping.flags & libc::PF_W == 0);
         }
         let start = self.symbols.image().range().start;
-        self.iter().all(|slot| slot.value() != 0 && (!slot.is_jump || slot.value() >= start))
+        self.iter().filter(|slot| !slot.is_weak).all(|slot| {
+            // Before, a jump slot has an address as the file has it.
+            slot.value() != 0 && (!slot.is_jump || slot.value() >= start)
+        })
     }
 
     /// Makes `slot` hold `address`. `false` if its page cannot be written.
