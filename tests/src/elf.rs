@@ -86,7 +86,7 @@ impl Library {
     /// Where the table that entry `tag` of the dynamic section names stands in the file.
     fn table(&self, tag: u64) -> Option<usize> {
         let at = self.dynamic_entries().into_iter().find(|&at| self.u64_at(at) == tag)?;
-        self.offset_of(self.u64_at(at + 8)).filter(|&offset| offset + 8 < self.0.len())
+        self.offset_of(self.u64_at(at + 8)).filter(|&offset| offset.saturating_add(8) < self.0.len())
     }
 
     /// Damages what the loader and we look symbols up by.
@@ -102,7 +102,9 @@ impl Library {
         };
         let at = table.saturating_add(4 * word);
         let value = if random.below(3) == 0 { random.any() as u32 } else { random.awkward() as u32 };
-        let Some(bytes) = self.0.get_mut(at..at + 4) else { return format!("nothing of {name}") };
+        let Some(bytes) = self.0.get_mut(at..at.saturating_add(4)) else {
+            return format!("nothing of {name}");
+        };
         bytes.copy_from_slice(&value.to_le_bytes());
         format!("word {word} of {name}: {value:#x}")
     }

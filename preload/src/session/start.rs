@@ -14,12 +14,12 @@ use crate::real;
 use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
 use crate::sys::complaints::Complaints;
-use crate::sys::elf::Symbols;
+use crate::sys::elf::{self, Symbols};
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::{self, Message};
 use crate::sys::process::{self, InitialStack};
 use crate::sys::text::Text;
-use crate::sys::{coarse, loader, pages, restrictions, syscall};
+use crate::sys::{arch, coarse, loader, pages, restrictions, syscall};
 
 /// Starts the session; whether events are recorded now.
 pub fn start(session: &Session) -> bool {
@@ -73,10 +73,17 @@ impl Program {
 }
 
 fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &mut Complaints) -> bool {
-    link_map::initialise();
-    coarse::initialise();
+    let [find_object, clock, functions @ ..] = elf::first_of([
+        c"_dl_find_object",
+        arch::VDSO_CLOCK_GETTIME,
+        c"dlopen",
+        c"dlsym",
+        c"pthread_setcancelstate",
+    ]);
+    link_map::initialise(find_object);
+    coarse::initialise(clock);
     let program = Program::of_this_process();
-    loader::remember(program.working_directory.as_bytes());
+    loader::remember(program.working_directory.as_bytes(), functions);
     let names = Names {
         program: program.name(),
         pid: syscall::getpid(),

@@ -79,7 +79,7 @@ impl Symbols {
         let mut table = |tag| {
             let start = dynamic_value(map, tag)?;
             if !readable.contains(&start) {
-                readable = image.readable_around(start);
+                readable = image.readable_segment(start);
             }
             readable.contains(&start).then_some(Table { start, end: readable.end })
         };

@@ -86,11 +86,10 @@ type FindObject = unsafe extern "C" fn(usize, *mut DlFindObject) -> i32;
 /// `_dl_find_object`: lock-free and safe in signal handlers. Null where the C library has none.
 static FIND_OBJECT: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Looks `_dl_find_object` up. Called once at start.
-pub fn initialise() {
-    let [found] = super::elf::first_of([c"_dl_find_object"]);
+/// From now on the loader is asked by this function, `_dl_find_object`, if it is not 0. Called once at start.
+pub fn initialise(find_object: usize) {
     // Relaxed: the function's code is visible as any library's; nothing else is published.
-    FIND_OBJECT.store(found as *mut u8, Ordering::Relaxed);
+    FIND_OBJECT.store(find_object as *mut u8, Ordering::Relaxed);
 }
 
 /// A loaded object: what the loader knows of it, or the kernel where that cannot be asked.

@@ -7,7 +7,6 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use super::elf;
 use super::link_map::LinkMap;
 use super::text::Text;
 
@@ -32,12 +31,11 @@ static LOADER: Loader = Loader {
     set_cancel_state: AtomicPtr::new(core::ptr::null_mut()),
 };
 
-/// Notes this library's folder, `working_directory` being the present one, and the loader's functions. Called once, at
-/// the start.
-pub fn remember(working_directory: &[u8]) {
-    let found = elf::first_of([c"dlopen", c"dlsym", c"pthread_setcancelstate"]);
+/// Notes this library's folder, `working_directory` being the present one, and where `dlopen`, `dlsym` and
+/// `pthread_setcancelstate` are. Called once, at the start.
+pub fn remember(working_directory: &[u8], functions: [usize; 3]) {
     let places = [&LOADER.dlopen, &LOADER.dlsym, &LOADER.set_cancel_state];
-    for (place, address) in places.into_iter().zip(found) {
+    for (place, address) in places.into_iter().zip(functions) {
         // Relaxed: published with the session.
         place.store(address as *mut c_void, Ordering::Relaxed);
     }
