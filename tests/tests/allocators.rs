@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tm_analyzer::events::Action;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Action, events};
+use tm_analyzer::replay::events;
 use tm_common::ids::ProcessIndex;
 use tm_tests::info::{assert_nothing_missing, info};
 use tm_tests::products::products;
