@@ -1,5 +1,5 @@
-/* opens_meanwhile LIBRARY ROUNDS: opens it with a scope of its own and closes it so often, while another thread looks symbols
-   up. */
+/* opens_meanwhile LIBRARY ROUNDS [plain]: opens it with a scope of its own, or plainly, and closes it so often, while another
+   thread looks symbols up. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
     if (pthread_create(&thread, NULL, look_up, NULL))
         return 1;
     for (int i = 0; i < rounds; i++) {
-        void *library = dlopen(argv[1], RTLD_DEEPBIND | RTLD_NOW);
+        void *library = dlopen(argv[1], (argc > 3 ? 0 : RTLD_DEEPBIND) | RTLD_NOW);
         void *(*grab)(size_t) = library ? (void *(*)(size_t))dlsym(library, "grab") : NULL;
         void (*drop)(void *) = library ? (void (*)(void *))dlsym(library, "drop") : NULL;
         if (!grab || !drop)

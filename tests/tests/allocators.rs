@@ -328,6 +328,36 @@ fn libraries_with_scopes_of_their_own_are_opened_while_others_look_symbols_up() 
     }
 }
 
+/// A library that brings an allocator along, and whose constructor calls that. Opened plainly it is not looked at before its
+/// constructors: nobody can know that there is something to be seen.
+#[test]
+fn constructors_that_came_too_early_are_named() {
+    let allocator = installed_library(MIMALLOC).to_string_lossy().into_owned();
+    let flags = ["-O0", "-shared", "-fPIC", "-DLIBRARY", "-Dmalloc=mi_malloc", "-Dfree=mi_free"];
+    let flags = [&flags[..], &["-Wl,--no-as-needed", &allocator]].concat();
+    let library = compile("deepbind.c", &flags);
+    let run = Run::new(compile("opens_meanwhile.c", &["-O1", "-pthread"])).args([&library]);
+    let blocks = |(n, n_constructed): (u64, u64)| -> Calls {
+        let names = ["mi_malloc", "mi_free"].map(str::to_owned);
+        let [allocate, free] = names;
+        let all = [
+            ((7008, allocate.clone()), n),
+            ((7008, free.clone()), n),
+            ((7010, allocate), n_constructed * 40),
+            ((7010, free), n_constructed * 30),
+        ];
+        all.into_iter().filter(|(_, n)| *n > 0).collect()
+    };
+    for (arguments, expected) in [(&["1"][..], (1, 1)), (&["1", "plain"], (1, 0))] {
+        let outcome = alike(&run.clone().args(arguments));
+        assert_eq!(outcome.stdout, "done\n");
+        assert_eq!(calls(&outcome, |size| [7008, 7010].contains(&size)), blocks(expected), "{arguments:?}");
+        let notes = info(outcome.recording())["notes"].to_string();
+        let named = notes.contains("constructors ran") && notes.contains(&*library.to_string_lossy());
+        assert_eq!(named, expected.1 == 0, "{notes}");
+    }
+}
+
 /// What these free is not seen, and every report says so; a heap whose blocks stay is no reason to say anything.
 #[test]
 fn functions_that_free_a_heap_at_once_are_named() {

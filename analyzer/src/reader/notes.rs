@@ -43,7 +43,8 @@ fn lead(reason: NoteReason) -> &'static str {
             "Modules with more loadable segments than are recorded: addresses in the others have no names"
         }
         NoteReason::EarlyConstructors => {
-            "Libraries whose constructors ran before their calls could be recorded, so that what these allocated is missing"
+            "Libraries whose constructors ran before their calls could be recorded, so that what these may have allocated is \
+             missing"
         }
     }
 }

@@ -16,8 +16,6 @@ use super::stub::Arguments;
 use crate::real;
 use crate::session::SESSION;
 use crate::sys::link_map::{self, LinkMap};
-use crate::sys::maps::Maps;
-use crate::sys::slots::Slots;
 use crate::sys::{arch, loader, syscall};
 
 /// The stack pointer of the caller of `dlopen`, and the return address in the word below it, 0 if that is in no such place: as
@@ -58,7 +56,8 @@ fn watch(pc: usize) -> bool {
         return false;
     }
     let is_of_loader = link_map::object_at(pc).and_then(|object| object.map).is_some_and(real::is_loader);
-    !is_of_loader || !is_inside() || has_led()
+    let look = || redirect::look_at_opened(N_BEFORE.load(Ordering::Relaxed), IS_DEEP.load(Ordering::Relaxed));
+    !is_of_loader || !is_inside() || look()
 }
 
 /// Whether the call of `dlopen` has not returned: then the calling thread holds the loader's lock.
@@ -71,19 +70,4 @@ fn is_inside() -> bool {
     // It may have been on a stack that is gone. SAFETY: the kernel could read it.
     return_address == 0
         || syscall::is_readable(place) && unsafe { (place as *const usize).read() } == return_address
-}
-
-/// Leads the calls of the new objects if all are relocated; `false` if they are not, or have not come.
-fn has_led() -> bool {
-    let n_before = N_BEFORE.load(Ordering::Relaxed);
-    let Some(maps) = Maps::open() else { return true };
-    let mut new = LinkMap::all().skip(n_before).peekable();
-    // The one that is opened is the first in the list and the last to be relocated.
-    let are_relocated =
-        new.peek().is_some() && new.all(|map| Slots::of(map).is_none_or(|slots| slots.are_relocated(&maps)));
-    drop(maps);
-    if are_relocated {
-        redirect::look_at_opened(n_before, IS_DEEP.load(Ordering::Relaxed));
-    }
-    are_relocated
 }

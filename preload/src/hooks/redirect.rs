@@ -18,6 +18,7 @@ use crate::real;
 use crate::session::SESSION;
 use crate::sys::elf::{self, Symbols};
 use crate::sys::link_map::{self, LinkMap};
+use crate::sys::maps::Maps;
 use crate::sys::slots::Slots;
 use crate::sys::{loader, tls};
 
@@ -40,7 +41,7 @@ static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 pub(super) fn at_start() {
     if SESSION.is_process() {
         loader::with_list_locked(|| {
-            look(0, false, Moment::Early);
+            look(0, false, Moment::Start);
         });
     }
 }
@@ -78,25 +79,40 @@ fn look_at_pending() {
     }
     let pending = PENDING.load(Ordering::Relaxed);
     loader::with_list_locked(|| {
-        let n_objects = look(N_KNOWN.load(Ordering::Relaxed), pending & DEEP != 0, Moment::Late);
-        // Relaxed: as above.
-        N_KNOWN.store(n_objects, Ordering::Relaxed);
-        PENDING.fetch_and(!pending, Ordering::Relaxed);
+        if look(N_KNOWN.load(Ordering::Relaxed), pending & DEEP != 0, Moment::Late) {
+            // Relaxed: as above.
+            N_KNOWN.store(LinkMap::all().count(), Ordering::Relaxed);
+            PENDING.fetch_and(!pending, Ordering::Relaxed);
+        }
     });
 }
 
-/// Leads the calls of the objects from place `first` on, whose constructors have not run yet.
-pub(super) fn look_at_opened(first: usize, deep: bool) {
-    look(first, deep, Moment::Early);
+/// Leads the calls of the objects from place `first` on, whose constructors have not run yet. `false` if there are none, or
+/// the loader has not relocated them all.
+pub(super) fn look_at_opened(first: usize, deep: bool) -> bool {
+    // The one that is opened is the first in the list and the last to be relocated.
+    let opened = LinkMap::all().nth(first);
+    let maps = Maps::open();
+    let is_whole =
+        opened.is_some_and(|map| Slots::of(map).is_none_or(|slots| is_whole(&slots, maps.as_ref())));
+    drop(maps);
+    is_whole && look(first, deep, Moment::Opening)
 }
 
-/// When an object is looked at.
+/// When objects are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Moment {
-    /// Before its constructors.
-    Early,
-    /// After them.
+    /// Before the program, when all are whole.
+    Start,
+    /// Before their constructors.
+    Opening,
+    /// After these, or in a function that is called while others are relocated.
     Late,
+}
+
+/// Whether the loader has done with the object. Without `/proc` that cannot be told.
+fn is_whole(slots: &Slots, maps: Option<&Maps>) -> bool {
+    maps.is_none_or(|maps| slots.are_relocated(maps))
 }
 
 /// Objects have gone, so those that are left have other places in the list.
@@ -113,27 +129,36 @@ pub(super) fn closed() {
     }
 }
 
-/// Leads the calls of the objects from place `first` on; returns how many objects there are. Nobody changes the list.
-fn look(first: usize, deep: bool, moment: Moment) -> usize {
+/// Leads the calls of the objects from place `first` on. `false` if some are not whole yet. Nobody changes the list.
+fn look(first: usize, deep: bool, moment: Moment) -> bool {
     let is_new = real::find_interfaces(first);
     note_collector();
-    // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
-    let first = if is_new { 0 } else { first };
+    let mut all_whole = true;
     if deep || real::has_interfaces() {
-        for map in LinkMap::all().skip(first).filter(|map| !map.is_ours() && !real::is_allocator(map)) {
-            let led = lead(map, deep);
+        let maps = (moment != Moment::Start).then(Maps::open).flatten();
+        // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
+        let skipped = if is_new { 0 } else { first };
+        let objects = LinkMap::all().enumerate().skip(skipped);
+        for (place, map) in objects.filter(|(_, map)| !map.is_ours() && !real::is_allocator(map)) {
+            let Some(slots) = Slots::of(map) else { continue };
+            if !is_whole(&slots, maps.as_ref()) {
+                all_whole = false;
+                continue;
+            }
+            let led = lead(&slots, deep);
             if !led.all {
                 note(NoteReason::DeepBind, map.name().to_bytes());
             }
-            if led.some && moment == Moment::Late && has_constructors(map) {
+            if led.some && moment == Moment::Late && place >= first && has_constructors(map) {
                 note(NoteReason::EarlyConstructors, map.name().to_bytes());
             }
         }
     }
-    let n_objects = LinkMap::all().count();
-    // Relaxed: see `opening`.
-    N_KNOWN.fetch_max(n_objects, Ordering::Relaxed);
-    n_objects
+    if all_whole {
+        // Relaxed: see `opening`.
+        N_KNOWN.fetch_max(LinkMap::all().count(), Ordering::Relaxed);
+    }
+    all_whole
 }
 
 /// Whether the library has constructors of its own.
@@ -149,10 +174,9 @@ struct Led {
     some: bool,
 }
 
-/// Leads the calls of `map`.
-fn lead(map: &'static LinkMap, deep: bool) -> Led {
+/// Leads the calls of an object.
+fn lead(slots: &Slots, deep: bool) -> Led {
     let mut led = Led { all: true, some: false };
-    let Some(slots) = Slots::of(map) else { return led };
     for slot in slots.iter() {
         let value = slot.value();
         let unbound = slots.is_unbound(slot);
