@@ -14,12 +14,12 @@ use tm_analyzer::replay::{self, Allocations, Lifetimes, Observer, Processes, Sel
 use tm_analyzer::snapshot::{Namer, take_snapshot};
 use tm_analyzer::text::NoLines;
 use tm_common::ids::{ProcessIndex, Stamp};
-use tmtool::cli::info::gather;
+use tmtool::cli::commands::info::gather;
 use tmtool::report::Report;
-use tmtool::report::header::Summary;
 use tmtool::report::info::{Info, ProcessInfo};
+use tmtool::report::parts::header::Summary;
+use tmtool::report::parts::style::Style;
 use tmtool::report::stats::Stats;
-use tmtool::report::style::Style;
 
 use super::random::Random;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::report::style::Style;
+use crate::report::parts::style::Style;
 use crate::report::{Format, Report};
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::text::{SourceFiles, raw_text};

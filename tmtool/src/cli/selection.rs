@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
+use super::args::size_range::SizeRange;
 use super::domain;
-use super::size_range::SizeRange;
 use super::tags;
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{DomainFilter, Moment, Origin, Snapshot};
@@ -211,7 +211,7 @@ impl SelectionArgs {
 
     /// What was selected, as a sentence.
     pub fn note(&self) -> Option<String> {
-        let time = |ns: u64| crate::report::human::duration(ns);
+        let time = |ns: u64| crate::report::parts::human::duration(ns);
         let options = [
             self.thread.as_ref().map(|thread| format!("--thread {thread}")),
             self.tag.as_ref().map(|tag| format!("--tag {tag}")),

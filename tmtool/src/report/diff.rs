@@ -4,11 +4,12 @@ use std::io;
 
 use serde::Serialize;
 
-use super::header::{self, Summary};
-use super::json::{FrameObject, SnapshotObject};
+use super::Report;
 use super::stats::{group_noun, label_heading};
-use super::style::Style;
-use super::{Report, csv, human, json, label, stacks, table};
+use crate::report::parts::header::{self, Summary};
+use crate::report::parts::json::{FrameObject, SnapshotObject};
+use crate::report::parts::style::Style;
+use crate::report::parts::{csv, human, json, label, stacks, table};
 use tm_analyzer::model::{Cumulative, KeyType, Origin, StatisticDiff};
 use tm_analyzer::text::LineSource;
 

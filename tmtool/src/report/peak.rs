@@ -4,11 +4,12 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{duration, percent, printable, size};
-use super::json::{FrameObject, frames};
+use super::Report;
 use super::stats::{self, Stats, StatsObject};
-use super::style::Style;
-use super::{Report, header, json, label};
+use crate::report::parts::human::{duration, percent, printable, size};
+use crate::report::parts::json::{FrameObject, frames};
+use crate::report::parts::style::Style;
+use crate::report::parts::{header, json, label};
 use tm_analyzer::model::{KeyType, Origin, Traceback};
 use tm_analyzer::text::LineSource;
 
@@ -94,8 +95,8 @@ struct LastObject<'a> {
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use crate::report::header::Summary;
     use crate::report::json_of;
+    use crate::report::parts::header::Summary;
     use tm_analyzer::model::{Cumulative, Frame};
     use tm_analyzer::text::NoLines;
 

@@ -4,9 +4,10 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{count, counted, duration, keep_start, printable, size};
-use super::style::Style;
-use super::{Report, json, table};
+use super::Report;
+use crate::report::parts::human::{count, counted, duration, keep_start, printable, size};
+use crate::report::parts::style::Style;
+use crate::report::parts::{json, table};
 use tm_analyzer::text::LineSource;
 
 /// A folder of recordings. The fields are the keys of its JSON.

@@ -4,11 +4,12 @@ use std::io;
 
 use serde::Serialize;
 
-use super::header::{self, Summary};
-use super::human::ratio;
-use super::json::{SnapshotObject, StatisticObject};
-use super::style::Style;
-use super::{Report, csv, human, json, label, stacks, table};
+use super::Report;
+use crate::report::parts::header::{self, Summary};
+use crate::report::parts::human::ratio;
+use crate::report::parts::json::{SnapshotObject, StatisticObject};
+use crate::report::parts::style::Style;
+use crate::report::parts::{csv, human, json, label, stacks, table};
 use tm_analyzer::model::{Cumulative, KeyType, Origin, Statistic};
 use tm_analyzer::text::LineSource;
 

@@ -4,10 +4,11 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{counted, size};
+use super::Report;
 use super::stats::{self, Stats, StatsObject};
-use super::style::Style;
-use super::{Report, header, json};
+use crate::report::parts::human::{counted, size};
+use crate::report::parts::style::Style;
+use crate::report::parts::{header, json};
 use tm_analyzer::model::Origin;
 use tm_analyzer::text::LineSource;
 
@@ -53,8 +54,8 @@ struct TopObject<'a> {
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use crate::report::header::Summary;
     use crate::report::json_of;
+    use crate::report::parts::header::Summary;
     use tm_analyzer::model::{Cumulative, KeyType};
     use tm_analyzer::text::NoLines;
 
