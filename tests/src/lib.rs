@@ -24,5 +24,6 @@ pub mod fixtures;
 pub mod fuzz;
 
 pub mod exact_stacks;
+pub mod gdb;
 pub mod notes;
 pub mod recorded;

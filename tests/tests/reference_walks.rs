@@ -1,15 +1,13 @@
 //! Stacks of large programs are exact: every 1,000th is compared with libgcc's unwinder, which a preload in front of
 //! libtm.so asks, and with libtm.so's own slow walk (`TM_SELF_CHECK`).
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use tm_common::functions::Function;
 use tm_tests::info::{info, number};
 use tm_tests::notes::read_preload_notes;
 use tm_tests::programs::compile;
-use tm_tests::recorded::{Allocation, Recorded, hexadecimal};
+use tm_tests::recorded::{Recorded, hexadecimal};
 use tm_tests::run::Run;
 
 /// JSON, a recursion in Python and in C, sorting with a callback, regular expressions, threads, exceptions.
@@ -55,17 +53,6 @@ fn compiler_says(option: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// The allocations of one thread that the oracle counts.
-fn counted(recorded: &Recorded) -> HashMap<u32, Vec<Allocation>> {
-    let counted = [Function::Malloc, Function::Calloc, Function::Realloc];
-    let mut by_thread: HashMap<u32, Vec<Allocation>> = HashMap::new();
-    for allocation in recorded.allocations.iter().filter(|allocation| counted.contains(&allocation.function))
-    {
-        by_thread.entry(allocation.tid).or_default().push(*allocation);
-    }
-    by_thread
-}
-
 fn assert_every_thousandth_stack_is_libgccs(run: Run) {
     let oracle = compile("oracle/unwind_preload.c", &["-O2", "-shared", "-fPIC", "-fexceptions"]);
     // The innermost frame is the oracle's own function. One of its functions is all that it may come from.
@@ -73,7 +60,7 @@ fn assert_every_thousandth_stack_is_libgccs(run: Run) {
     assert!(outcome.status.success(), "{}: {}", outcome.status, outcome.stderr);
     let notes = read_preload_notes(&outcome.folder().join("notes"));
     let recorded = Recorded::open(outcome.recording());
-    let by_thread = counted(&recorded);
+    let by_thread = recorded.counted_by_thread();
     let mut wrong = Vec::new();
     for note in &notes {
         let allocation = by_thread[&note.tid][note.number as usize];

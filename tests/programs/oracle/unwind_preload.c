@@ -51,6 +51,18 @@ static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *dat
     return _URC_NO_REASON;
 }
 
+// Debuggers stop here for the two arguments.
+__attribute__((noipa)) static void note_stack(uint64_t *note, void *block) {
+    note[2] = (uintptr_t)block;
+    note[3] = 0;
+    _Unwind_Backtrace(note_frame, note);
+    // The first three frames are this one, take_note and the function below that called it.
+    enum { OWN = 3 };
+    for (uint64_t i = OWN; i < note[3]; i++)
+        note[HEAD + i - OWN] = note[HEAD + i];
+    note[3] -= OWN;
+}
+
 __attribute__((noinline)) static void take_note(void *block) {
     uint64_t number = state.n_allocations++;
     if (number % every != 0 || state.is_inside)
@@ -64,13 +76,7 @@ __attribute__((noinline)) static void take_note(void *block) {
     uint64_t *note = state.note;
     note[0] = (uint64_t)syscall(SYS_gettid);
     note[1] = number;
-    note[2] = (uintptr_t)block;
-    note[3] = 0;
-    _Unwind_Backtrace(note_frame, note);
-    // The first two frames are take_note and the function below that called it.
-    for (uint64_t i = 2; i < note[3]; i++)
-        note[HEAD + i - 2] = note[HEAD + i];
-    note[3] -= 2;
+    note_stack(note, block);
     size_t used = (HEAD + note[3]) * sizeof(uint64_t);
     if (write(file, note, used) != (ssize_t)used)
         abort();
