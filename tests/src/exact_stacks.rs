@@ -89,24 +89,24 @@ fn assert_each(notes: &Notes, recorded: impl Fn(&Note) -> Option<Vec<u64>>) {
     assert!(n_wrong == 0, "{n_wrong} of {n} stacks differ:\n{}", wrong.join("\n"));
 }
 
-/// What came of a comparison with a debugger, which knows more than we of some stacks and less of others.
+/// What came of a comparison with another unwinder, which knows more than we of some stacks and less of others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
     /// Stacks that are equal to the outermost frame.
     pub whole: usize,
     /// Those of which we say that they are not whole, or guessed from some frame on.
     pub marked: usize,
-    /// Those of which the debugger says that it knows no further.
+    /// Those of which the other one says that it knows no further.
     pub beyond: usize,
 }
 
-/// Each noted allocation has the stack that gdb has seen: up to the first frame that is marked as a guess or as the last one
-/// that is known; a stack without such a mark is whole. `of` finds the allocation of a note, and how many frames, innermost
-/// first, of both stacks are not to be compared.
+/// Each noted allocation has the noted stack: up to the first frame that is marked as a guess or as the last one that is
+/// known; a stack without such a mark is whole. `of` finds the allocation of a note, and how many frames, innermost first, of
+/// both stacks are not to be compared.
 ///
 /// # Panics
 /// It is not so.
-pub fn compare_with_gdb(
+pub fn compare(
     recorded: &Recorded,
     notes: &Notes,
     of: impl Fn(&Note) -> (Allocation, usize, usize),
@@ -141,16 +141,32 @@ pub fn compare_with_gdb(
 /// The same of a program's own notes: what is compared begins outward of the frame that has allocated.
 ///
 /// # Panics
-/// As [`compare_with_gdb`], and where the innermost frames are not of one function.
-pub fn compare_program_with_gdb(program: &Path, recorded: &Recorded, notes: &Notes) -> Agreement {
+/// As [`compare`], and where the innermost frames are not of one function.
+pub fn compare_program(program: &Path, recorded: &Recorded, notes: &Notes) -> Agreement {
     let functions = Functions::of(program);
-    compare_with_gdb(recorded, notes, |note| {
+    compare(recorded, notes, |note| {
         let allocation = recorded.last_of(note.block);
         let addresses: Vec<u64> = recorded.frames(allocation).iter().map(|frame| frame.pc).collect();
         let n_own = n_of_allocator(&functions, notes, note, &addresses);
         let same = functions.hold_both(addresses[n_own] - notes.bias, note.frames[0] - notes.bias);
         assert!(same, "the innermost frame is another one: {}", difference(note, &addresses));
         (allocation, n_own + 1, 1)
+    })
+}
+
+/// The same of notes that `programs/oracle/unwind_preload.c` or a debugger in it has made, of which `n_of_oracle` innermost
+/// frames are its own.
+///
+/// # Panics
+/// As [`compare`], and where a note's allocation is another one.
+pub fn compare_numbered(recorded: &Recorded, notes: &Notes, n_of_oracle: usize) -> Agreement {
+    let by_thread = recorded.counted_by_thread();
+    compare(recorded, notes, |note| {
+        let (tid, number) = note.tid_and_number();
+        let allocation = by_thread[&tid][number];
+        assert_eq!(allocation.block, note.block, "allocation {number} of thread {tid}");
+        // Ours begins in the oracle's `malloc`.
+        (allocation, 1, n_of_oracle)
     })
 }
 

@@ -38,7 +38,10 @@ pub fn noted_by_gdb(run: Run, noted: Noted, preloads: &[&Path], every: u32) -> (
     let preloads = preloads.iter().copied().chain([products().library.as_path()]);
     let preloads: Vec<_> = preloads.map(Path::as_os_str).collect();
     let run = run.through(&installed("gdb"), &arguments);
-    let run = run.env("SHELL", "/bin/sh").env("PRELOAD", preloads.join(":".as_ref())).env("NOTED", noted.function());
+    let run = run
+        .env("SHELL", "/bin/sh")
+        .env("PRELOAD", preloads.join(":".as_ref()))
+        .env("NOTED", noted.function());
     let run = run.env("NUMBERED", if matches!(noted, Noted::InPreload) { "1" } else { "" });
     let outcome = run.env("EVERY_STOP", every.to_string()).env("GDB_NOTES", "gdb_notes").bare();
     assert!(outcome.status.success(), "{}: {}{}", outcome.status, outcome.stdout, outcome.stderr);

@@ -2,7 +2,7 @@
 //! reads what these cannot: where it knows more, ours say that they are not whole, and where they end.
 #![cfg(target_arch = "x86_64")]
 
-use tm_tests::exact_stacks::{Agreement, compare_program_with_gdb, compare_with_gdb};
+use tm_tests::exact_stacks::{Agreement, compare_numbered, compare_program};
 use tm_tests::gdb::{Noted, noted_by_gdb};
 use tm_tests::programs::{compile, find_installed, installed};
 use tm_tests::run::Run;
@@ -14,7 +14,7 @@ fn compared(source: &str, flags: &[&str], arguments: &[&str], every: u32) -> Agr
     let run = Run::new(&program).args(arguments);
     let (_outcome, recorded, notes) =
         noted_by_gdb(run, Noted::InProgram, &[], if is_long() { 1 } else { every });
-    let agreement = compare_program_with_gdb(&program, &recorded, &notes);
+    let agreement = compare_program(&program, &recorded, &notes);
     eprintln!("{source} {flags:?}: {agreement:?}");
     agreement
 }
@@ -79,15 +79,8 @@ fn installed_program_compared(run: Run, every: u32) -> Agreement {
     let oracle = compile("oracle/unwind_preload.c", &["-O2", "-shared", "-fPIC", "-fexceptions"]);
     let run = run.env("NOTES", "notes").env("EVERY", every.to_string());
     let (_outcome, recorded, notes) = noted_by_gdb(run, Noted::InPreload, &[&oracle], 1);
-    let by_thread = recorded.counted_by_thread();
-    let agreement = compare_with_gdb(&recorded, &notes, |note| {
-        let (tid, number) = note.name.split_once('.').expect("it is named by two numbers");
-        let [tid, number] = [tid, number].map(|word| word.parse::<u64>().expect("as above"));
-        let allocation = by_thread[&(tid as u32)][number as usize];
-        assert_eq!(allocation.block, note.block, "allocation {number} of thread {tid}");
-        // Of ours the oracle's `malloc`, of gdb's also what that called.
-        (allocation, 1, 2)
-    });
+    // What the preload's `malloc` has called to be stopped in, and itself.
+    let agreement = compare_numbered(&recorded, &notes, 2);
     eprintln!("{agreement:?}");
     agreement
 }

@@ -54,7 +54,7 @@ pub struct Row {
     pub registers: [RegisterRule; N_TRACKED],
     /// The place of the return address among them.
     pub return_address_column: usize,
-    /// See [`Entry::is_signal_frame`].
+    /// It is the frame that the kernel makes for a signal's handler: what is outward of it was interrupted.
     pub is_signal_frame: bool,
 }
 
@@ -83,7 +83,7 @@ pub fn evaluate(entry: &Entry, address: usize) -> Option<Row> {
         cfa: Cfa::Register { register: arch::STACK_POINTER, offset: 0 },
         registers: [RegisterRule::Same; N_TRACKED],
         return_address_column: column(entry.return_address)?,
-        is_signal_frame: entry.is_signal_frame,
+        is_signal_frame: false,
     };
     let mut machine = Machine {
         entry,
@@ -96,6 +96,7 @@ pub fn evaluate(entry: &Entry, address: usize) -> Option<Row> {
     machine.run(entry.common, usize::MAX)?;
     machine.initial = machine.row;
     machine.run(entry.own, address)?;
+    machine.row.is_signal_frame = entry.is_signal_frame && arch::is_laid_out_by_the_kernel(&machine.row);
     Some(machine.row)
 }
 

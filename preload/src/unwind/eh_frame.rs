@@ -25,7 +25,8 @@ pub struct Entry {
     pub data_alignment: i64,
     /// The column of the return address.
     pub return_address: u64,
-    /// A handler returns through this code: augmentation `S`.
+    /// Augmentation `S`: a handler returns through this code, or it goes over to another stack and debuggers are not to take
+    /// that for an error (OCaml 5).
     pub is_signal_frame: bool,
     /// How pointers in the instructions (`set_loc`) are coded.
     pub pointer_encoding: u8,
