@@ -1,6 +1,7 @@
 //! Recorded stacks against those that a program has noted of itself (`programs/noted.h`).
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 use std::path::Path;
 use std::process::Command;
 
@@ -92,11 +93,11 @@ fn assert_each(notes: &Notes, recorded: impl Fn(&Note) -> Option<Vec<u64>>) {
 /// What came of a comparison with another unwinder, which knows more than we of some stacks and less of others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
-    /// Stacks that are equal to the outermost frame.
+    /// Stacks that are equal, to the outermost frame that either knows.
     pub whole: usize,
-    /// Those of which we say that they are not whole, or guessed from some frame on.
+    /// Those that the other one knows further, and which are marked.
     pub marked: usize,
-    /// Those of which the other one says that it knows no further.
+    /// Those that we know further, and of which the other one says so.
     pub beyond: usize,
 }
 
@@ -127,10 +128,10 @@ pub fn compare(
             && (exact.len() >= known.len() || is_marked)
             && (exact.len() <= known.len() || gave_up);
         let mut sum = agreement.get();
-        match (is_marked, exact.len() == known.len()) {
-            (true, _) => sum.marked += 1,
-            (false, true) => sum.whole += 1,
-            (false, false) => sum.beyond += 1,
+        match exact.len().cmp(&known.len()) {
+            Ordering::Equal => sum.whole += 1,
+            Ordering::Less => sum.marked += 1,
+            Ordering::Greater => sum.beyond += 1,
         }
         agreement.set(sum);
         (!is_right).then(|| frames.iter().map(|frame| frame.pc).collect())

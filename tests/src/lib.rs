@@ -14,6 +14,7 @@ pub mod programs;
 pub mod soak;
 pub mod wait;
 
+pub mod roots;
 pub mod run;
 
 pub mod info;

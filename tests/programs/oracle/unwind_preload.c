@@ -2,9 +2,9 @@
 //
 //   NOTES  the file that gets the notes       EVERY  the first of each EVERY allocations is noted
 //
-// It counts the successful calls of malloc, calloc and realloc, by thread; those of forked children are not noted. A note is an array of 64-bit numbers: thread
-// id, the allocation's number in its thread from 0, the block, how many frames follow, and those, innermost first,
-// without its own. It allocates nothing, and its own code is one frame of the stack that libtm.so sees.
+// It counts the successful calls of malloc, calloc and realloc, by thread; those of forked children are not noted. A note is an
+// array of 64-bit numbers: thread id, the allocation's number in its thread from 0, the block, how many frames follow, and
+// those, innermost first, without its own. It allocates nothing, and its own code is one frame of the stack that libtm.so sees.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
