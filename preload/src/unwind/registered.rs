@@ -175,3 +175,73 @@ fn table_bytes(start: usize) -> Option<usize> {
     }
     (at > start).then_some(at - start)
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// A CIE and an FDE of `len` bytes of code at `start`, whose address is relative to where it stands.
+    fn table(start: usize, len: u32, place: usize) -> Vec<u8> {
+        const CIE: [u8; 24] =
+            [20, 0, 0, 0, 0, 0, 0, 0, 1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1, 0, 0];
+        let mut bytes = CIE.to_vec();
+        let entry = |value: u32, bytes: &mut Vec<u8>| bytes.extend(value.to_le_bytes());
+        entry(16, &mut bytes);
+        entry(28, &mut bytes);
+        let here = place + bytes.len();
+        entry(start.wrapping_sub(here) as u32, &mut bytes);
+        entry(len, &mut bytes);
+        entry(0, &mut bytes);
+        entry(0, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn tables_are_found_until_they_are_taken_back_and_rooms_are_used_again() {
+        let registered = Registered::new();
+        let tables: *mut [u8; 128] = pages::zeroed(100);
+        let places: Vec<usize> = (0..100).map(|n| tables as usize + 128 * n).collect();
+        let code = |n: usize| places[0] + (1 << 20) + 1000 * n;
+        let write = |n: usize, start: usize| {
+            let bytes = table(start, 500, places[n]);
+            // SAFETY: within the place, which is this test's.
+            unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), places[n] as *mut u8, bytes.len()) };
+        };
+        for round in 0..5 {
+            for n in 0..100 {
+                write(n, code(n + round));
+                registered.add(places[n]);
+            }
+            for n in 0..100 {
+                let found = registered.find(code(n + round) + 499).expect("it is registered");
+                assert_eq!((found.start, found.len), (code(n + round), 500));
+                assert!(registered.find(code(n + round) + 500).is_none());
+            }
+            for &place in &places {
+                registered.remove(place);
+            }
+            assert!((0..200).all(|n| registered.find(code(n)).is_none()));
+        }
+        let rooms = registered.known.all().count();
+        assert_eq!(rooms, 100, "rooms are used again");
+    }
+
+    #[test]
+    fn a_table_without_an_end_is_read_as_far_as_there_is_memory() {
+        let pages: *mut [u8; PAGE_BYTES] = pages::zeroed(2);
+        let end = pages as usize + PAGE_BYTES;
+        syscall::mprotect(end, PAGE_BYTES, libc::PROT_NONE).expect("it is mapped");
+        let registered = Registered::new();
+        let bytes = table(end + 5000, 10, end - 48);
+        assert_eq!(bytes.len(), 48);
+        // SAFETY: the last bytes of the page.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), (end - 48) as *mut u8, 48) };
+        registered.add(end - 48);
+        assert!(registered.find(end + 5005).is_some());
+        registered.add(end);
+        registered.add(0);
+        registered.add(usize::MAX - 2);
+        assert_eq!(registered.known.all().count(), 1);
+    }
+}
