@@ -6,8 +6,9 @@ use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::function_name::bare;
-use crate::model::{BaseFilter, Frame, Pattern, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::model::{BaseFilter, Frame, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::text::Pattern;
+use crate::text::function_name::bare;
 
 /// The table: patterns with their reasons, one a line.
 const TABLE: &str = include_str!("plumbing.txt");
@@ -179,7 +180,7 @@ fn cut(traceback: &Traceback, mut is_plumbing: impl FnMut(&Frame) -> bool) -> Tr
 }
 
 /// Cuts each shared traceback once, and asks the patterns about each different frame once.
-pub(crate) struct Cutter<'a> {
+pub struct Cutter<'a> {
     plumbing: Cow<'a, Plumbing>,
     /// By the addresses of what is looked at: function, file and module are shared texts.
     frames: FxHashMap<[usize; 3], bool>,
@@ -194,7 +195,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// The same with a plumbing of its own.
-    pub(crate) fn of(plumbing: Plumbing) -> Cutter<'static> {
+    pub fn of(plumbing: Plumbing) -> Cutter<'static> {
         Cutter::with(Cow::Owned(plumbing))
     }
 
@@ -203,7 +204,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// `traceback` without the plumbing at its innermost end.
-    pub(crate) fn cut(&mut self, traceback: &Traceback) -> Traceback {
+    pub fn cut(&mut self, traceback: &Traceback) -> Traceback {
         if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
         }

@@ -4,12 +4,12 @@ use tm_common::ids::Stamp;
 
 use super::tests::{FIRST, addresses, free, malloc, open, snapshot};
 use super::{
-    Allocations, Block, Churn, Engine, Lifetimes, Observer, Processes, Selection, StackSums, Sum, all_totals,
-    run,
+    Allocations, Churn, Engine, Lifetimes, Observer, Processes, Selection, StackSums, Sum, all_totals, run,
 };
+use crate::events::Block;
 use crate::model::Moment;
 use crate::reader::Recording;
-use crate::reader::testing::RecordingBuilder;
+use tm_testing::RecordingBuilder;
 
 #[test]
 fn a_forked_process_starts_with_its_parents_blocks() {
