@@ -209,9 +209,9 @@ mod tests {
             unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), places[n] as *mut u8, bytes.len()) };
         };
         for round in 0..5 {
-            for n in 0..100 {
+            for (n, &place) in places.iter().enumerate() {
                 write(n, code(n + round));
-                registered.add(places[n]);
+                registered.add(place);
             }
             for n in 0..100 {
                 let found = registered.find(code(n + round) + 499).expect("it is registered");
