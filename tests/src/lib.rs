@@ -15,6 +15,7 @@ pub mod soak;
 pub mod source_tree;
 pub mod wait;
 
+pub mod roots;
 pub mod run;
 
 pub mod info;
@@ -25,5 +26,6 @@ pub mod fixtures;
 pub mod fuzz;
 
 pub mod exact_stacks;
+pub mod gdb;
 pub mod notes;
 pub mod recorded;
