@@ -1,5 +1,6 @@
 //! Files as they are found in the field: whole, cut, damaged, and not recordings at all.
 
+use std::mem::offset_of;
 use std::path::Path;
 
 use tm_common::event::Event;
@@ -70,6 +71,28 @@ fn room_that_was_given_back_is_not_missed() {
     let mut builder = example();
     builder.trimmed_grains = 40;
     assert_eq!(open(&builder.build()).expect("it is valid").problems, []);
+}
+
+#[test]
+fn room_that_was_claimed_and_never_made_is_not_missed_but_what_is_cut_is() {
+    let mut builder = example();
+    builder.ungrown_grains = 40;
+    let bytes = builder.build();
+    assert_eq!(open(&bytes).expect("it is valid").problems, []);
+    let (found, expected) = (bytes.len() as u64 - 1, bytes.len() as u64);
+    let cut = open(&bytes[..bytes.len() - 1]).expect("the rest is valid");
+    assert_eq!(cut.problems.first(), Some(&Problem::Cut { found, expected }));
+}
+
+/// Recordings of before the file's length stood in the header.
+#[test]
+fn without_the_length_what_was_claimed_is_missed() {
+    let mut bytes = example().build();
+    let at = offset_of!(MappedHeader, file_grains);
+    bytes[at..at + 8].fill(0);
+    assert_eq!(open(&bytes).expect("it is valid").problems, []);
+    let cut = open(&bytes[..bytes.len() - 1]).expect("the rest is valid");
+    assert!(matches!(cut.problems.first(), Some(Problem::Cut { .. })), "{:?}", cut.problems);
 }
 
 #[test]

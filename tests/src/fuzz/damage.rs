@@ -142,8 +142,8 @@ fn flip_bits(file: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// What stands before the file's length and the pids of writers, which readers pass over.
-const READ_HEADER_BYTES: usize = 208;
+/// What stands before the pids of writers, which readers pass over.
+const READ_HEADER_BYTES: usize = offset_of!(MappedHeader, writers);
 
 fn requests(file: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..1 + random.below(4) {
