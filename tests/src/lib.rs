@@ -15,6 +15,7 @@ pub mod soak;
 pub mod wait;
 
 pub mod run;
+pub mod terminal;
 
 pub mod info;
 
