@@ -1,0 +1,107 @@
+//! Decodes one stream, segment by segment and in batches.
+
+use tm_common::ids::Stamp;
+
+use super::damage::Damage;
+use super::event::MergedEvent;
+use super::records::{DamagedFrom, RecordDecoder};
+use crate::reader::file::RecordingFile;
+use crate::reader::streams::Stream;
+use crate::reader::{Origins, Recording};
+
+/// Decodes one stream, batch by batch.
+#[derive(Debug)]
+pub(super) struct StreamDecoder<'a> {
+    file: &'a RecordingFile,
+    origins: &'a Origins,
+    stream: &'a Stream,
+    next_segment: usize,
+    buffer: Vec<u8>,
+    position: usize,
+    records: RecordDecoder,
+    batch_records: usize,
+    /// The latest batch.
+    pub batch: Vec<MergedEvent>,
+    /// What could not be decoded so far.
+    pub damage: Damage,
+}
+
+impl<'a> StreamDecoder<'a> {
+    /// At the stream's start, in batches of `batch_records`.
+    pub fn new(recording: &'a Recording, stream: &'a Stream, batch_records: usize) -> Box<StreamDecoder<'a>> {
+        Box::new(StreamDecoder {
+            file: &recording.file,
+            origins: &recording.origins,
+            stream,
+            next_segment: 0,
+            buffer: Vec::new(),
+            position: 0,
+            records: RecordDecoder::new(stream.ring),
+            batch_records,
+            batch: Vec::new(),
+            damage: Damage::default(),
+        })
+    }
+
+    /// Replaces the batch by the next one, which is empty at the stream's end alone.
+    pub fn decode_batch(&mut self) {
+        self.batch.clear();
+        while self.batch.len() < self.batch_records {
+            if self.position >= self.buffer.len() && !self.open_segment() {
+                return;
+            }
+            self.decode_records();
+        }
+    }
+
+    /// Whether nothing follows the batch.
+    pub fn is_at_end(&self) -> bool {
+        self.position >= self.buffer.len() && self.next_segment >= self.stream.segments.len()
+    }
+
+    /// Reads the next segment; `false` at the end of the stream.
+    fn open_segment(&mut self) -> bool {
+        let Some(segment) = self.stream.segments.get(self.next_segment) else { return false };
+        self.next_segment += 1;
+        self.position = 0;
+        self.records.begin_segment(segment.base, segment.thread, segment.limit);
+        self.file.note_events_read(segment.len);
+        if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
+            self.buffer.clear();
+            self.damage.add_unreadable(&error);
+        }
+        true
+    }
+
+    /// Goes on in the segment, to its end or until the batch is full.
+    fn decode_records(&mut self) {
+        let bytes = self.buffer.get(self.position..).unwrap_or_default();
+        match self.records.decode(bytes, self.origins, self.batch_records, &mut self.batch) {
+            Ok(n_bytes) => self.position += n_bytes,
+            Err(DamagedFrom(place)) => {
+                self.damage.add_segment(bytes.len() - place);
+                self.position = self.buffer.len();
+            }
+        }
+    }
+}
+
+/// The stamp of a stream's last event; `None` if it has none.
+pub(super) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
+    stream.segments.iter().rev().find_map(|&segment| {
+        // Alone: of a stream of which nothing can be decoded, each is to be looked at once.
+        let alone = Stream { process: stream.process, ring: stream.ring, segments: vec![segment] };
+        let mut decoder = StreamDecoder::new(recording, &alone, LAST_RECORDS);
+        let mut latest = None;
+        loop {
+            decoder.decode_batch();
+            match decoder.batch.last() {
+                Some(event) => latest = Some(event.stamp),
+                None => return latest,
+            }
+        }
+    })
+}
+
+/// How many records are decoded at once where only the last is wanted.
+const LAST_RECORDS: usize = 256;
