@@ -169,6 +169,9 @@ pub struct Header {
 }
 
 impl Header {
+    /// What a reader needs of it: what stands before the pids of writers.
+    pub const NEEDED_BYTES: usize = offset_of!(MappedHeader, writers);
+
     /// Reads the header from the file's first bytes.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tm_common::event::Event;
 use tm_common::functions::Function;
-use tm_common::header::{GRAIN_BYTES, MappedHeader};
+use tm_common::header::{GRAIN_BYTES, Header, MappedHeader};
 use tm_common::ids::{Address, Epoch, ProcessIndex, StackId, Stamp};
 use tm_common::metadata::{Ending, TextKind};
 
@@ -114,7 +114,8 @@ fn a_recording_cut_anywhere_yields_what_is_left() {
     let bytes = example().build();
     let mut random = Random::new(1);
     let grains = (1..bytes.len() / GRAIN_BYTES).map(|grain| grain * GRAIN_BYTES);
-    let anywhere = (0..100).map(|_| 208 + random.below(bytes.len() as u64 - 209) as usize);
+    let anywhere = (0..100)
+        .map(|_| Header::NEEDED_BYTES + random.below((bytes.len() - Header::NEEDED_BYTES) as u64) as usize);
     let mut ends: Vec<usize> = grains.chain(anywhere).collect();
     ends.sort_unstable();
     let mut before = 0;
