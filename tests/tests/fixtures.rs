@@ -2,7 +2,7 @@
 //!
 //! `fixtures/version-1.bin` is `programs/sample.c` recorded on another day, `fixtures/version-2.bin` is
 //! `programs/sample_2.c`, `fixtures/version-3.bin` is `programs/sample_3.c`; the figures are counted by hand from these
-//! programs, but for the 288 bytes that the C library allocates for a thread. Files of snapshots are of version 1 to this
+//! programs, except the 288 bytes that the C library allocates for a thread. Files of snapshots are of version 1 to this
 //! day; `fixtures/version-3.snap` has what came with recordings of version 3.
 
 use std::fs;

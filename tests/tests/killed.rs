@@ -73,7 +73,7 @@ fn recorded(path: &Path) -> HashMap<u64, (u64, u64)> {
     calls
 }
 
-/// Asserts that each thread's calls are in the recording, but for at most the one that it was in.
+/// Asserts that each thread's calls are in the recording, except at most the one that it was in.
 fn assert_all_is_there(path: &Path, file: &NamedTempFile) {
     let recorded = recorded(path);
     for thread in counted(file) {

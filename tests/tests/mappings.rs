@@ -17,7 +17,7 @@ use tm_tests::products::products;
 use tm_tests::programs::{compile, installed_library};
 use tm_tests::run::Run;
 
-/// Of `programs/mappings.c`: a mark n is an allocation of so many bytes and n.
+/// The base of marks in `programs/mappings.c`: mark n is an allocation of this many bytes and n.
 const MARK: u64 = 500_000;
 /// Debian's.
 const PYTHON: &str = "/usr/bin/python3";
@@ -37,7 +37,7 @@ fn joined(mut ranges: Ranges) -> Ranges {
     joined
 }
 
-/// By mark, what the program had.
+/// Returns, by mark, what the program had.
 fn noted(notes: &Path) -> BTreeMap<u64, Ranges> {
     let text = std::fs::read_to_string(notes).expect("the program has written it");
     let line = |line: &str| {
@@ -57,7 +57,7 @@ fn mappings_at(recording: &Recording, process: ProcessIndex, stamp: Stamp) -> Ra
     joined(raw.blocks.iter().map(|block| (block.address.0, block.address.0 + block.size)).collect())
 }
 
-/// By mark, what is recorded for the process that made it.
+/// Returns, by mark, what is recorded for the process that made it.
 fn recorded(path: &Path) -> BTreeMap<u64, Ranges> {
     let recording = Recording::open(path).expect("it is a recording");
     let mut marks = Vec::new();

@@ -14,7 +14,7 @@ use tm_tests::programs::compile;
 use tm_tests::run::{Outcome, Run};
 use tm_tests::soak::times;
 
-/// Of each address, the sizes of its blocks in the order in which they were there.
+/// For each address, the sizes of its blocks in the order in which they were there.
 type History = HashMap<u64, Vec<u64>>;
 
 /// What the program has written: (address, number at the address, size << 32 | thread).

@@ -13,7 +13,7 @@ use crate::text::function_name::bare;
 /// The table: patterns with their reasons, one a line.
 const TABLE: &str = include_str!("plumbing.txt");
 
-/// Which functions are plumbing.
+/// The functions that are plumbing.
 ///
 /// ```
 /// use tm_analyzer::analysis::Plumbing;
@@ -45,7 +45,7 @@ impl Plumbing {
         Plumbing { rules: Vec::new() }
     }
 
-    /// That of C, C++, Rust, GLib, CPython and other well-known libraries.
+    /// The plumbing of C, C++, Rust, GLib, CPython and other well-known libraries.
     #[must_use]
     pub fn known() -> Plumbing {
         Plumbing::of_table(TABLE)
@@ -182,7 +182,7 @@ fn cut(traceback: &Traceback, mut is_plumbing: impl FnMut(&Frame) -> bool) -> Tr
 /// Cuts each shared traceback once, and asks the patterns about each different frame once.
 pub struct Cutter<'a> {
     plumbing: Cow<'a, Plumbing>,
-    /// By the addresses of what is looked at: function, file and module are shared texts.
+    /// Answers by the addresses of what is looked at: function, file and module are shared texts.
     frames: FxHashMap<[usize; 3], bool>,
     /// What was cut, which keeps its address from being another one's, and what was left.
     tracebacks: FxHashMap<usize, [Traceback; 2]>,
@@ -306,11 +306,8 @@ mod tests {
     #[test]
     fn cutting_equals_a_naive_loop_over_each_trace() {
         let pool = ["malloc", "std::f()", "main", "app::g", "alloc::vec::Vec<T>::push", "xmalloc"];
-        let mut state = 7_u64;
-        let mut below = |limit: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % limit
-        };
+        let mut random = tm_testing::Random::new(7);
+        let mut below = |limit: usize| random.below(limit as u64) as usize;
         let plumbing = Plumbing::known();
         for _ in 0..500 {
             let stacks: Vec<Traceback> = (0..4)

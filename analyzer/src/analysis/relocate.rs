@@ -14,9 +14,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::{Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 
-/// So many pairs of folders are told apart: a program, and what it is linked with.
+/// The most pairs of folders that are kept apart: a program, and what it is linked with.
 const FOLDERS_MAX: usize = 16;
-/// An end that more files of the other side share says nothing.
+/// The most files of the other side that may share an end: more say nothing.
 const CANDIDATES_MAX: usize = 64;
 
 /// Where the files of an old snapshot are in a new one.

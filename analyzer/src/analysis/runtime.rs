@@ -1,4 +1,4 @@
-//! Which blocks are run-time libraries' own: the C++ library's pool for emergencies, buffers of standard streams, locales,
+//! The blocks that are run-time libraries' own: the C++ library's pool for emergencies, buffers of standard streams, locales,
 //! the loader's lists. They live until the end in every program, and are no leak of anybody's.
 
 use rustc_hash::FxHashMap;

@@ -11,7 +11,7 @@ pub struct Block {
     pub address: Address,
     /// Requested bytes, at most [`SIZE_MAX`].
     pub size: u64,
-    /// Who allocated it.
+    /// The stack that allocated it.
     pub stack: StackId,
     /// The thread that did, and its label.
     pub origin: Origin,

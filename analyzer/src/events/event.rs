@@ -30,9 +30,9 @@ pub struct MergedEvent {
     pub stamp: Stamp,
     /// The block.
     pub address: Address,
-    /// Requested bytes; 0 where a block goes, but for mappings.
+    /// Requested bytes; 0 where a block goes, except for mappings.
     pub size: u64,
-    /// Who called; [`StackId::NONE`] where a block goes.
+    /// The calling stack; [`StackId::NONE`] where a block goes.
     pub stack: StackId,
     /// The thread, and its label.
     pub origin: Origin,

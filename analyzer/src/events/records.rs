@@ -1,5 +1,5 @@
-//! Decodes records into events, each a moment of one address. Knows nothing of files: whoever has the bytes of a segment
-//! passes them on, all at once or as they come.
+//! Decodes records into events, each a moment of one address. Knows nothing of files: the caller passes on the bytes of a
+//! segment, all at once or as they come.
 
 use tm_common::event::{Decoder, Event};
 use tm_common::functions::Function;

@@ -238,7 +238,7 @@ fn another_file_in_its_place_is_not_read() {
     std::fs::write(other.path(), "").expect("its name is removed with it");
 }
 
-/// Of a process that runs here, the clock is known.
+/// The clock of a process that runs here is known.
 #[test]
 fn the_present_is_waited_for_and_the_future_is_not() {
     let mut script = Script::new(6);

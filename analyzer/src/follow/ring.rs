@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A ring's thread never writes to a segment again once it has written to the next one. The first record there is published
-//! by a store that publishes all before it, so whoever has seen it finds the segment before whole.
+//! by a store that publishes all before it, so a reader that has seen it finds the segment before whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(super) struct Ring {
     /// Only while it may be read.
     file: Option<OpenFile>,
     origins: Arc<Origins>,
-    /// By place in the chain.
+    /// The segments by place in the chain.
     segments: BTreeMap<u32, Segment>,
     current: Option<Place>,
     /// The place in the chain that follows what was read.
@@ -127,8 +127,8 @@ impl Ring {
         }
     }
 
-    /// Until the next look: keeps what is still to be decoded alone, and the file if it is to stay open. Of many threads
-    /// most rest.
+    /// Until the next look: keeps what is still to be decoded alone, and the file if it is to stay open. Most of many
+    /// threads rest.
     pub fn pause(&mut self, keep_open: bool) {
         keep_rest(&mut self.buffer, &mut self.position);
         if !keep_open {
@@ -142,12 +142,13 @@ impl Ring {
         self.buffer.capacity()
     }
 
-    /// Appends the next events to `batch` until it has `n_wanted`, as far as there are so many.
+    /// Appends the next events to `batch` until it has `n_wanted`, as far as there are any.
     pub fn decode(&mut self, n_wanted: usize, batch: &mut Vec<MergedEvent>) {
         while batch.len() < n_wanted {
             if self.position >= self.buffer.len() && !self.read_more() {
                 return;
             }
+            debug_assert!(self.position <= self.buffer.len(), "the decoder is behind what was read");
             let bytes = self.buffer.get(self.position..).unwrap_or_default();
             match self.records.decode(bytes, &self.origins, n_wanted, batch) {
                 Ok(n_bytes) => self.position += n_bytes,

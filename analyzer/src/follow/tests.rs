@@ -30,7 +30,7 @@ struct Habits {
     rest_ns: u64,
     /// How far clocks are off.
     error_ns: u64,
-    /// Of 1,000 events, how many are written late.
+    /// How many of 1,000 events are written late.
     late: u64,
     /// With commands, mappings, a domain of the program's own and labels.
     all_kinds: bool,
@@ -82,7 +82,7 @@ fn make(seed: u64, habits: Habits) -> Made {
 struct Program {
     habits: Habits,
     live: BTreeMap<u64, u64>,
-    /// By address and by thread (those below 100).
+    /// The end of what keeps an address or a thread (those below 100) busy.
     busy_until: BTreeMap<u64, u64>,
     latest: Vec<u64>,
     errors: Vec<u64>,
@@ -142,7 +142,7 @@ impl Program {
         self.busy_until.insert(address, written.max(then + rest_ns));
     }
 
-    /// By thread 0: what has no order among threads.
+    /// Does, by thread 0, what has no order among threads.
     fn do_other(&mut self, script: &mut Script, random: &mut Random, now: u64) -> u64 {
         let stamp = self.stamp(random, 0, now);
         let stack = self.stacks[random.below(self.stacks.len() as u64) as usize];
@@ -352,41 +352,6 @@ fn damage_while_it_is_followed_is_never_fatal() {
             follower.catch_up(Stamp(40_000 + step * 100_000), &mut ()).expect("the header is good");
             let _ = (follower.problems(), follower.peak_blocks(Account::Traced).count());
             follower.recording().stacks.n_nodes();
-        }
-    }
-}
-
-/// The processor's time that this process has had, all threads together.
-fn processor_time() -> std::time::Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes the structure that is passed to it.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// `TM_FOLLOWED=FILE cargo test --release -p tm-analyzer --lib -- --ignored --nocapture follow_rate`
-#[test]
-#[ignore = "a measurement"]
-fn follow_rate() {
-    let path = std::env::var_os("TM_FOLLOWED").expect("the recording's path");
-    let n_events = |totals: &Totals| totals.allocations + totals.frees + totals.reallocations;
-    let begun = processor_time();
-    let all = crate::replay::all_totals(&Recording::open(path.as_ref()).expect("it is one"));
-    println!("offline: {:?}, {} events", processor_time() - begun, n_events(&all.processes[0].1));
-    for keep_open in [false, true] {
-        let begun = processor_time();
-        let options = Options { keep_open, ..Options::default() };
-        let mut follower = Follower::open(path.as_ref(), FIRST, options).expect("it is one");
-        println!("keep_open {keep_open}: open {:?}", processor_time() - begun);
-        for round in 0..8 {
-            let before = n_events(follower.totals());
-            let until = follower.now().unwrap_or(Stamp(u64::MAX));
-            follower.wait_for(until);
-            let begun = processor_time();
-            follower.catch_up(until, &mut ()).expect("it is there");
-            let (took, n_new) = (processor_time() - begun, n_events(follower.totals()) - before);
-            println!("catch_up {round} without waiting: {took:?}, {n_new} events");
-            std::thread::sleep(std::time::Duration::from_micros(if round < 4 { 100 } else { 2_000 }));
         }
     }
 }

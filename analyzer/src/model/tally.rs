@@ -22,7 +22,7 @@ pub struct Tally {
     pub stacks: Vec<Statistic>,
     /// The most frames that a traceback was allowed to keep.
     pub traceback_limit: u32,
-    /// Which recording and moment this is, if it was made from a recording.
+    /// The recording and moment that this is, if it was made from a recording.
     pub origin: Option<Origin>,
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::error::{Error, Result};
 use crate::files::input;
 
-/// Which file it is, whatever its name: device and inode number.
+/// The identity of a file, whatever its name: device and inode number.
 pub type FileIdentity = (u64, u64);
 
 /// A recording file, open unless it was closed for a while.
@@ -37,8 +37,7 @@ impl RecordingFile {
     pub fn open(path: &Path) -> Result<RecordingFile> {
         let (file, status) = open(path)?;
         if status.len() == 0 {
-            let what = "is empty; the program ended before it recorded anything, or the copy failed";
-            return Err(Error::Message(format!("{} {what}", path.display())));
+            return Err(Error::Empty { path: path.to_owned() });
         }
         Ok(RecordingFile {
             path: path.to_owned(),
@@ -70,7 +69,7 @@ impl RecordingFile {
         self.opened()?.0.metadata()
     }
 
-    /// Which file it is.
+    /// The identity of the file.
     pub fn identity(&self) -> FileIdentity {
         self.identity
     }
@@ -90,7 +89,7 @@ impl RecordingFile {
         }
         let (file, status) = open(&self.path)?;
         if identity(&status) != self.identity {
-            return Err(is_another(&self.path));
+            return Err(Error::Replaced { path: self.path.clone() });
         }
         self.len = status.len();
         self.file = Some(file.clone());
@@ -131,13 +130,7 @@ fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
     Ok((OpenFile(Arc::new(file)), status))
 }
 
-/// What has the recording's name is not the recording.
-pub fn is_another(path: &Path) -> Error {
-    let what = "is another file now: the recording was moved, deleted or replaced";
-    Error::Message(format!("{} {what}; it has to stay there while it is followed", path.display()))
-}
-
-/// Which file has this status.
+/// The identity of the file with this status.
 pub fn identity(status: &Metadata) -> FileIdentity {
     (status.dev(), status.ino())
 }

@@ -53,9 +53,9 @@ pub struct Recording {
     pub header: Header,
     /// How many segments of each kind there are.
     pub segment_counts: SegmentCounts,
-    /// By number; each process that has events is there.
+    /// The processes, by number; each that has events is there.
     pub processes: Vec<Process>,
-    /// By number.
+    /// The threads, by number.
     pub threads: Vec<Thread>,
     /// The loaded files of all processes.
     pub modules: Modules,
@@ -69,11 +69,11 @@ pub struct Recording {
     pub spaces: Vec<(Space, Domain, String)>,
     /// What the recorder noticed that every report must say, by reason.
     pub notes: Vec<Note>,
-    /// Who made events; filled as they are decoded.
+    /// The origins of events; filled as they are decoded.
     pub origins: Arc<Origins>,
     /// The events, by process and ring.
     pub streams: Vec<Stream>,
-    /// What is missing or damaged, but for what only shows when events are decoded.
+    /// What is missing or damaged, except what only shows when events are decoded.
     pub problems: Vec<Problem>,
     /// The last moment that it is known of, if it is being followed; else the streams say it.
     pub(crate) latest: Option<Stamp>,

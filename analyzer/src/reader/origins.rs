@@ -1,4 +1,4 @@
-//! Who made an event: its thread, and the label that the thread had put on what it does.
+//! The origin of an event: its thread, and the label that the thread had put on what it does.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -29,7 +29,7 @@ impl Origin {
         self.0
     }
 
-    /// Of [`Origin::number`].
+    /// The origin with this [`Origin::number`].
     #[inline]
     pub(crate) fn of_number(number: u32) -> Origin {
         Origin(number)
@@ -79,7 +79,9 @@ impl Origins {
             return (ThreadIndex(origin.0), TagIndex::NONE);
         }
         let pairs = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        pairs.list.get((origin.0 & !IS_PAIR) as usize).copied().unwrap_or_default()
+        let pair = pairs.list.get((origin.0 & !IS_PAIR) as usize);
+        debug_assert!(pair.is_some(), "{origin:?} is another recording's");
+        pair.copied().unwrap_or_default()
     }
 }
 

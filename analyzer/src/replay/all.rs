@@ -13,7 +13,7 @@ use crate::reader::{Problem, Recording};
 /// What all processes did.
 #[derive(Clone, Debug, Default)]
 pub struct AllTotals {
-    /// By process.
+    /// The totals by process.
     pub processes: Vec<(ProcessIndex, Totals)>,
     /// What lives at the end in each process's own domains, by process and space.
     pub own_spaces: Vec<(ProcessIndex, Space, Amount)>,

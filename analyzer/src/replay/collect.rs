@@ -15,7 +15,7 @@ pub trait Collect: Default {
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)>;
 }
 
-/// By process and address.
+/// Blocks by process and address.
 impl Collect for Vec<Block> {
     fn add_process(&mut self, blocks: impl Iterator<Item = Block>, _origins: &Origins) {
         let n_before = self.len();

@@ -108,7 +108,7 @@ impl<S: EventStream> Replayer<S> {
         self.commands.is_tracing
     }
 
-    /// Replays the events up to and including `until`; `observer` is told of each as it takes effect.
+    /// Replays the events up to and including `until`; `observer` hears of each as it takes effect.
     #[inline]
     pub fn run(&mut self, until: Stamp, observer: &mut impl Observer) {
         self.run_late(until, observer);

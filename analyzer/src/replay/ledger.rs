@@ -1,5 +1,5 @@
-//! The books of one process: what lives, what it adds up to, and what it was at the peak. Knows no order of events; whoever
-//! does enters them one by one.
+//! The books of one process: what lives, what it adds up to, and what it was at the peak. Knows no order of events; its
+//! caller enters them one by one.
 //!
 //! What the event path calls is inlined whatever it costs: left to itself the compiler makes calls of it, since there are
 //! callers off the path too, and a replay takes 8 % longer.
@@ -96,7 +96,7 @@ impl Ledger {
         true
     }
 
-    /// What the program tells of its own domains, and mappings. Of an address that is tracked already the new one counts;
+    /// What the program tells of its own domains, and mappings. Where an address is tracked already the new one counts;
     /// what was not tracked may go (`PyTraceMalloc_Track`, `PyTraceMalloc_Untrack`).
     #[cold]
     pub fn track(&mut self, event: &MergedEvent, observer: &mut impl Observer) {

@@ -12,13 +12,13 @@ use crate::events::{Action, Block, MergedEvent};
 #[derive(Debug)]
 pub struct Lifetimes<'a> {
     selection: &'a Selection,
-    /// By thread and space: the block that came last, if that is live.
+    /// For each thread and space: the block that came last, if that is live.
     latest: FxHashMap<(u32, Space), Latest>,
     /// The first stamps of all decades but the first.
     limits: Vec<u64>,
     /// Blocks that were freed before the next allocation of their thread.
     pub temporary: StackSums,
-    /// By decade, all blocks that went; one more than there are limits.
+    /// All blocks that went, by decade; one more than there are limits.
     pub decades: Vec<StackSums>,
 }
 

@@ -1,4 +1,4 @@
-//! Who is told what happens during a replay.
+//! What hears of each event during a replay.
 
 use tm_common::ids::Stamp;
 

@@ -9,11 +9,11 @@ use crate::events::Block;
 /// The ranges of one process, by address. A block here is a range or what is left of one.
 #[derive(Clone, Debug, Default)]
 pub struct Ranges {
-    /// By start. None is empty, and none reaches into the next.
+    /// The pieces by start. None is empty, and none reaches into the next.
     by_start: BTreeMap<u64, Block>,
 }
 
-/// What changes. Of a piece that is unmapped in part, only that part goes: first it is cut, and its parts come.
+/// What changes. Only the unmapped part of a piece goes: first it is cut, and its parts come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Went(Block),

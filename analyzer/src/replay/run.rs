@@ -9,7 +9,6 @@ use super::observer::Observer;
 use super::tables::Tables;
 use crate::error::{Error, Result};
 use crate::events::{Block, Decoders, Merge, MergedEvent};
-use crate::model::Moment;
 use crate::reader::{Process, Recording};
 
 /// Whose blocks are asked for.
@@ -23,7 +22,7 @@ pub enum Processes {
 }
 
 /// Replays `processes` up to and including `until`, and no further than the recording reaches. `observer_of` makes the observer of a process at its start, `done` gets it back
-/// with the engine at `until`. Of all, processes that were forked later are left out; those that had ended are not;
+/// with the engine at `until`. Processes that were forked later are left out of all; those that had ended are not;
 /// and an observer hears of a block's end in the process that allocated it alone.
 ///
 /// # Errors
@@ -95,11 +94,9 @@ pub fn ended_at(recording: &Recording, process: ProcessIndex) -> Option<Stamp> {
 /// `process` was forked after `until`: at that time all blocks were its parent's.
 fn began_by(recording: &Recording, process: ProcessIndex, until: Stamp) -> Result<()> {
     let Some(fork) = forked_at(recording, process).filter(|&fork| fork > until) else { return Ok(()) };
-    let moment = |stamp| Moment::TimeNs(recording.ns(stamp));
     let pid = recording.process(process).map_or(0, |process| process.pid);
-    let (path, fork, until) = (recording.file.path().display(), moment(fork), moment(until));
-    let message = format!("{path}: process {pid} began at {fork}, after {until}; choose a later moment");
-    Err(Error::Message(message))
+    let (began_ns, until_ns) = (recording.ns(fork), recording.ns(until));
+    Err(Error::BeganLater { path: recording.file.path().to_owned(), pid, began_ns, until_ns })
 }
 
 /// The process that `process` inherited its first blocks from, if that is in the recording.
@@ -107,7 +104,8 @@ pub fn parent<'a>(recording: &'a Recording, process: &Process) -> Option<&'a Pro
     recording.process(process.parent?)
 }
 
-/// Of all processes, a forked one counts with what is younger than it.
+/// The moment from which a process counts when all processes are summed: a forked child contributes only what it
+/// allocated after the fork.
 pub(super) fn own_since(recording: &Recording, processes: Processes, process: ProcessIndex) -> Option<Stamp> {
     let process = recording.process(process).filter(|_| processes == Processes::All)?;
     parent(recording, process).map(|_| process.start)
@@ -219,11 +217,8 @@ fn inherited<'a>(recording: &'a Recording, process: ProcessIndex, decoders: &Dec
         next = found.parent;
     }
     if ancestors.is_empty() {
-        let path = recording.file.path().display();
-        let n = recording.processes.len();
-        let what = if n == 0 { "none can be read".to_owned() } else { format!("it has {n} of them") };
-        let next = "tmtool info says what the file holds and what is missing";
-        return Err(Error::Message(format!("{path} has no process {}: {what}; {next}", process.0)));
+        let (path, known) = (recording.file.path().to_owned(), recording.processes.len());
+        return Err(Error::NoSuchProcess { path, process, known });
     }
     let mut live = Tables::default();
     for pair in ancestors.windows(2).rev() {

@@ -1,4 +1,4 @@
-//! Which blocks are asked for: by thread, size, age and birth.
+//! The blocks that are asked for: by thread, size, age and birth.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

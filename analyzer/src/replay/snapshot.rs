@@ -32,8 +32,8 @@ pub struct RawSnapshot<B = Vec<Block>> {
     pub problems: Vec<Problem>,
 }
 
-/// The blocks of `processes` at `moment` that are in `selection`. Of a forked process these are its parent's at the
-/// fork with what it did since. Of all processes, peak and end are each process's own.
+/// The blocks of `processes` at `moment` that are in `selection`. A forked process has its parent's at the
+/// fork with what it did since. With all processes, peak and end are each process's own.
 ///
 /// # Errors
 /// There is no such process or no such moment.

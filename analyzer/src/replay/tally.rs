@@ -31,9 +31,9 @@ impl Sum {
 /// Where blocks were allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Site {
-    /// By which stack.
+    /// The stack that allocated.
     pub stack: StackId,
-    /// Under which label.
+    /// The label that was set.
     pub tag: TagIndex,
 }
 

@@ -288,34 +288,3 @@ fn what_comes_too_late_is_left_over() {
     let totals = totals(&recording, 0);
     assert_eq!((totals.missed_frees, totals.unknown_frees, totals.live_blocks), (1, 0, 0));
 }
-
-/// `cargo test --release -p tm-analyzer -- --ignored --nocapture replay_rate`
-#[test]
-#[ignore = "a measurement"]
-fn replay_rate() {
-    for n_threads in [1, 4] {
-        let mut random = Random::new(9);
-        let mut builder = RecordingBuilder::with_process();
-        let mut live: Vec<u64> = Vec::new();
-        let (n_events, mut now) = (10_000_000, 100_000);
-        for place in 0..n_events {
-            now += 20 + random.below(60);
-            let ring = (place / 50 % n_threads) as u32;
-            if live.len() > 100_000 || (random.below(2) == 0 && !live.is_empty()) {
-                // Mostly recent blocks, as in programs.
-                let recent = live.len() - 1 - random.below(live.len().min(64) as u64) as usize;
-                builder.event(FIRST, ring, &free(live.swap_remove(recent), now));
-            } else {
-                let address = 0x5555_0000_0000 + 32 * place;
-                live.push(address);
-                builder.event(FIRST, ring, &malloc(address, 16 + random.below(8) * 16, now));
-            }
-        }
-        let recording = open(&builder);
-        let started = std::time::Instant::now();
-        let totals = totals(&recording, 0);
-        let seconds = started.elapsed().as_secs_f64();
-        assert_eq!(totals.allocations + totals.frees, n_events);
-        println!("{n_threads} threads: {:.1} million events/s", n_events as f64 / seconds / 1e6);
-    }
-}

@@ -28,13 +28,13 @@ pub struct Namer {
     of_stack: FxHashMap<StackId, Traceback>,
     /// What the tracebacks in `of_stack` were made for: the most frames, and how many modules were known.
     made_for: (u32, usize),
-    /// Of code that belongs to a module.
+    /// Frames of code that belongs to a module.
     of_address: FxHashMap<(Epoch, u64, bool), AddressFrames>,
-    /// Of code that belongs to none, as far as is known.
+    /// Frames of code that belongs to none, as far as is known.
     of_anonymous: FxHashMap<u64, AddressFrames>,
     of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
-    /// Of what was named last.
+    /// The doubts about what was named last.
     doubts: Doubts,
     /// Frames as guesses by the addresses of what they are of, which are kept so that they stay theirs.
     guesses: FxHashMap<usize, [Arc<Frame>; 2]>,
@@ -205,6 +205,7 @@ impl Namer {
                 wanted.push((image(recording, module), Vec::new()));
                 wanted.len() - 1
             });
+            debug_assert!(place < wanted.len(), "no module has place {place}");
             wanted.get_mut(place).into_iter().for_each(|(_, addresses)| addresses.push((frame.pc, exact)));
         }
         self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));
@@ -298,7 +299,7 @@ fn is_start_of_program(end: &Doubt) -> bool {
     end.kind == DoubtKind::Ended(EndReason::NoEntry) && name.is_some_and(|name| name.starts_with("ld-"))
 }
 
-/// Which processes of several are shown.
+/// The note on which processes of several are shown.
 fn processes_note(recording: &Recording, processes: Processes) -> Option<String> {
     let n = recording.processes.len();
     match processes {
@@ -314,7 +315,7 @@ fn processes_note(recording: &Recording, processes: Processes) -> Option<String>
     }
 }
 
-/// Whether the address of `frame` is exact, and the instruction that is looked up. That decides the module: a call may
+/// Whether the address of `frame` is exact, and the instruction that is looked up. It decides the module: a call may
 /// be the last of its file.
 fn probe(frame: &StackFrame) -> (bool, u64) {
     let exact = frame.kind == FrameKind::Interrupted;

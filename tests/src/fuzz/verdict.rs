@@ -6,7 +6,6 @@
 use std::io;
 use std::path::Path;
 
-use tm_analyzer::error::Error;
 use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
@@ -26,7 +25,7 @@ use super::random::Random;
 /// The figures that are compared with those of the undamaged recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// Of each process: allocations, reallocations, frees, bytes allocated, peak and live bytes.
+    /// For each process: allocations, reallocations, frees, bytes allocated, peak and live bytes.
     pub processes: Vec<[u64; 6]>,
     /// All frames of the blocks that are live at the end, of the first process.
     pub frames: usize,
@@ -85,7 +84,7 @@ pub fn read(path: &Path, random: &mut Random) -> Option<Reading> {
 ///
 /// # Panics
 /// It is not.
-pub fn assert_one_sentence(error: &Error, path: &Path) {
+pub fn assert_one_sentence(error: &dyn std::error::Error, path: &Path) {
     let said = error.to_string();
     assert!(said.contains(&path.display().to_string()), "it does not name the file: {said}");
     assert!(said.len() < 1_000 && !said.chars().any(char::is_control), "not one sentence: {said}");

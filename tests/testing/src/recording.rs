@@ -42,6 +42,12 @@ struct Ring {
     segments: Vec<(u64, u32, Vec<u8>)>,
 }
 
+impl Default for RecordingBuilder {
+    fn default() -> RecordingBuilder {
+        RecordingBuilder::new()
+    }
+}
+
 impl RecordingBuilder {
     /// An empty recording.
     pub fn new() -> RecordingBuilder {

@@ -1,13 +1,13 @@
-//! What stands in for a command: `tmtool FILE` is `tmtool stats FILE`. And what a command line that is none is told.
+//! What stands in for a command: `tmtool FILE` is `tmtool stats FILE`. And the answer to a command line that is none.
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
+use super::print;
 use super::source::Source;
-use super::{EXIT_USAGE, print};
-use tm_analyzer::error::Result;
+use crate::errors::{EXIT_USAGE, Result};
 
 /// What is left out where a file's name stands in the command's place.
 const USUAL_COMMAND: &str = "stats";

@@ -18,6 +18,7 @@ pub mod source;
 pub mod tags;
 pub mod terminal;
 
+use crate::errors::Result;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -29,10 +30,6 @@ use commands::{
 };
 pub use print::note_standard_output;
 use print::print;
-use tm_analyzer::error::{Error, Result};
-
-const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
 
 /// Finds out where a program's memory goes, from recordings of all its allocations.
 #[derive(Parser)]
@@ -40,6 +37,12 @@ const EXIT_USAGE: u8 = 2;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// The command line as clap knows it, with all commands.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 const EXAMPLES: &str = "\
@@ -93,7 +96,7 @@ pub enum Command {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &Cli::command())) {
+    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &definition())) {
         Ok(cli) => dispatch(&cli.command),
         Err(message) => command_line::answer(&message),
     };
@@ -102,7 +105,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody is left to be told if stderr is gone.
             let _ = writeln!(io::stderr(), "tmtool: {error}");
-            ExitCode::from(if matches!(error, Error::Usage(_)) { EXIT_USAGE } else { EXIT_FAILED })
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -125,8 +128,8 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Clear(args) => control::clear(args),
         Command::Mark(args) => control::mark(args),
         Command::Snapshot(args) => snapshot::run(args),
-        Command::Completions(args) => completions::run(args, Cli::command()),
-        Command::Man(args) => man::run(args, Cli::command()),
+        Command::Completions(args) => completions::run(args, definition()),
+        Command::Man(args) => man::run(args, definition()),
     }
 }
 
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]

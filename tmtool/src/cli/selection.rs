@@ -1,15 +1,15 @@
-//! Which blocks a command is about: the options, and what they mean for a recording or a `.snap` file.
+//! The blocks that a command is about: the options, and what they mean for a recording or a `.snap` file.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
 use super::args::size_range::SizeRange;
 use super::domain;
 use super::tags;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{DomainFilter, Moment, Origin, Snapshot};
 use tm_analyzer::reader::{Recording, Thread};
 use tm_analyzer::replay::{self, Account, FixedMoment, Processes, Selection};
@@ -19,7 +19,7 @@ use tm_analyzer::text::Pattern;
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which blocks")]
 pub struct SelectionArgs {
-    /// Of the programs of a run (a folder of recordings), this one: by its process id or name; by default the one with
+    /// This program of a run (a folder of recordings): by its process id or name; by default the one with
     /// the highest peak. 'tmtool info FOLDER' lists them. all: what all of them allocated, for 'tmtool top'.
     #[arg(long, value_name = "NAME|PID|all")]
     pub program: Option<String>,
@@ -40,7 +40,7 @@ pub struct SelectionArgs {
     /// Blocks in this domain: heap (malloc and its relatives), mmap (memory mappings, also brk), or one that the program
     /// tracks, by name or number.
     ///
-    /// By default all but mmap: the heap itself lies in mappings.
+    /// The default is all but mmap: the heap itself lies in mappings.
     #[arg(long, value_name = "NAME|N")]
     domain: Option<String>,
     /// Blocks that were allocated at least this long before the moment (1s, 250ms). A reallocation starts anew.

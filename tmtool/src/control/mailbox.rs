@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::errors::{Cause, Error, Result};
 use tm_common::header::{Clock, MappedHeader, MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, request};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::{CommandKind, control};
@@ -18,7 +19,6 @@ use tm_common::metadata::{CommandKind, control};
 use super::addressee::Addressee;
 use super::find::Found;
 use super::mapping::Shared;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::host::clock;
 
 /// The longest name, in bytes.
@@ -30,9 +30,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 pub struct Order<'a> {
     /// What.
     pub kind: CommandKind,
-    /// Of a start, how many frames of each stack are to be kept.
+    /// For a start: the frames of each stack to be kept.
     pub argument: u32,
-    /// Of a mark, its name: 1 to [`NAME_BYTES_MAX`] bytes.
+    /// For a mark: its name, 1 to `NAME_BYTES_MAX` bytes.
     pub name: &'a str,
 }
 
@@ -73,7 +73,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// To the process that was found.
+    /// The mailbox of the process that was found.
     ///
     /// # Errors
     /// Its recording may not be written to.
@@ -96,7 +96,7 @@ impl Mailbox {
         let path = self.shared.path();
         let _lock = self.shared.lock()?;
         let now = || clock::now(&self.clock);
-        now().ok_or_else(|| clock::not_here(path))?;
+        now().ok_or_else(|| Cause::UnknownClock { path: path.to_owned() })?;
         let now = || now().unwrap_or_default();
         post(self.shared.header(), self.shared.control(), self.addressee, order, now).ok_or_else(|| {
             let what =
@@ -135,7 +135,7 @@ fn state(header: &MappedHeader, control: &AtomicU32, process: ProcessIndex) -> S
     }
 }
 
-/// `None` if there is no place. Who calls this holds the lock.
+/// `None` if there is no place. The caller holds the lock.
 fn post(
     header: &MappedHeader,
     control: &AtomicU32,

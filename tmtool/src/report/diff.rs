@@ -125,7 +125,7 @@ struct DiffObject<'a> {
     old: SnapshotObject<'a>,
     new: SnapshotObject<'a>,
     hint: Option<&'static str>,
-    /// Of all groups; `statistics` are the first of those that changed.
+    /// The number of all groups; `statistics` are the first of those that changed.
     n_groups: usize,
     statistics: Vec<StatisticDiffObject<'a>>,
 }

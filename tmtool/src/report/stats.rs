@@ -17,7 +17,7 @@ use tm_analyzer::text::LineSource;
 pub struct Stats<'a> {
     /// The snapshot that was grouped.
     pub snapshot: Summary<'a>,
-    /// By what.
+    /// What blocks are grouped by.
     pub key_type: KeyType,
     /// Whether blocks count for callers.
     pub cumulative: Cumulative,
@@ -56,7 +56,7 @@ pub(super) struct StatsObject<'a> {
     key: String,
     cumulative: Option<&'static str>,
     snapshot: SnapshotObject<'a>,
-    /// Of all groups, of which `statistics` are the first.
+    /// The number of all groups; `statistics` are the first.
     n_groups: usize,
     statistics: Vec<StatisticObject<'a>>,
 }

@@ -37,7 +37,7 @@ pub struct Decade {
     pub most: Option<Statistic>,
 }
 
-/// Of the longest bar.
+/// The width of the longest bar.
 const BAR_WIDTH: u64 = 10;
 
 impl Report for Temporary<'_> {

@@ -7,13 +7,13 @@ use clap::ValueEnum;
 
 use crate::cli::print::show;
 use crate::cli::terminal;
+use crate::errors::{Error, Result};
 use crate::report::parts::header::Summary;
 use crate::report::parts::notice;
 use crate::report::parts::style::Style;
 use crate::report::stats::Stats;
 use crate::report::{Format, Report};
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{Cumulative, KeyType, Origin, Snapshot, Statistic, Tally};
 
 /// `--key`.
@@ -55,7 +55,7 @@ pub enum Counting {
     Tracemalloc,
 }
 
-/// Whom to blame for a block: `--plumbing` and `--raw`.
+/// The frame to blame for a block: `--plumbing` and `--raw`.
 #[derive(clap::Args, Debug)]
 pub struct BlameArgs {
     /// Pass over this function too when the one to blame is looked for, as over malloc, operator new, std::vector and
@@ -163,7 +163,7 @@ pub struct GroupArgs {
     /// Count a block for its callers too, not only for the line that allocated it.
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "once", value_name = "HOW")]
     cumulative: Option<Counting>,
-    /// Whom to blame.
+    /// The frame to blame.
     #[command(flatten)]
     pub blame: BlameArgs,
     /// What to write.

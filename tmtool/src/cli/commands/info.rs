@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::errors::Result;
 use tm_common::header::Loss;
 use tm_common::metadata::{CommandKind, Ending};
 
@@ -17,7 +18,6 @@ use crate::report::info::{
 };
 use crate::report::parts::human;
 use crate::report::programs::Listing;
-use tm_analyzer::error::Result;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Command, Problem, Process, Recording};
 use tm_analyzer::replay::{AllTotals, Totals, all_totals};
@@ -34,7 +34,7 @@ Examples:
 pub struct Args {
     /// The recording, or the folder of a run: then its programs are listed.
     pub file: PathBuf,
-    /// Of a folder's programs, this one.
+    /// This program of a folder.
     #[arg(long, value_name = "NAME|PID")]
     pub program: Option<String>,
     /// List at most this many programs, and those that held little in one line; 0 for all.

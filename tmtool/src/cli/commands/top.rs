@@ -9,10 +9,10 @@ use crate::cli::args::group::GroupArgs;
 use crate::cli::programs;
 use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
+use crate::errors::{Error, Result};
 use crate::report::parts::header::Summary;
 use crate::report::parts::human::counted;
 use crate::report::top::Top;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{Origin, Tally};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Allocations;
@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 struct Span {
     /// Its start, since that of the recording.
     from_ns: u64,
-    /// That of the recording, since 1970.
+    /// The start of the recording, since 1970.
     started_ns: u64,
 }
 
@@ -128,7 +128,7 @@ fn of_all(source: &Source, args: &SelectionArgs) -> Result<Tally> {
     Ok(all)
 }
 
-/// That of the program that started first, which mostly started the others, with what is true of all.
+/// The origin of the program that started first, which mostly started the others, with what is true of all.
 fn origin_of_all(source: &Source, mut origins: Vec<(u64, Origin)>, unread: Vec<String>) -> Result<Origin> {
     origins.sort_by_key(|(start_ns, _)| *start_ns);
     let n = counted(origins.len() as u64, "program");

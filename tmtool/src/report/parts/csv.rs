@@ -30,8 +30,8 @@ pub(in crate::report) fn row(
     out.write_all(&raw_text::to_bytes(&format!("{numbers}{}", place(traceback, tag, key_type))))
 }
 
-/// The columns of the innermost frame; of a group of whole stacks, one more with all frames, oldest first. Of a group by
-/// label its name alone, nothing for blocks without one.
+/// The columns of the innermost frame; of a group of whole stacks, one more with all frames, oldest first. A group by
+/// label has its name alone, nothing for blocks without one.
 fn place(traceback: &Traceback, tag: Option<&str>, key_type: KeyType) -> String {
     if key_type == KeyType::Tag {
         return format!(",{}\n", quoted(tag.unwrap_or_default()));

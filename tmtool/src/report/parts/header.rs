@@ -84,7 +84,7 @@ pub fn of_run(origin: &Origin, sentence: &str, style: &Style) -> String {
     format!("{}{sentence}\n{}", first_line(origin), notice::text(origin, style))
 }
 
-/// Which recording, of what; of a process that still runs, as of when it was read.
+/// The line that names the recording and its program; of a process that still runs, as of when it was read.
 fn first_line(origin: &Origin) -> String {
     let (recording, program) = (printable(&origin.recording), printable(&program(origin)));
     let line = format!("{recording}: {program}, pid {} on {}", origin.pid, printable(&origin.host));

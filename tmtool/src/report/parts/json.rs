@@ -39,9 +39,9 @@ pub(in crate::report) struct StatisticObject<'a> {
     size: u64,
     count: u64,
     average: f64,
-    /// Of the snapshot's bytes, 0 to 1; more only in cumulative statistics of recursion.
+    /// The share of the snapshot's bytes, 0 to 1; more only in cumulative statistics of recursion.
     share: f64,
-    /// Of groups by label.
+    /// The label, in groups by label.
     tag: Option<&'a str>,
     traceback: Vec<FrameObject<'a>>,
     doubts: Vec<DoubtObject<'a>>,

@@ -19,7 +19,7 @@ pub struct History {
     live: u64,
     /// The most in the step that is going on.
     most: u64,
-    /// Of the steps that are over.
+    /// The steps that are over.
     past: VecDeque<u64>,
     /// How many there ever were.
     n_past: u64,
@@ -28,7 +28,7 @@ pub struct History {
 }
 
 impl History {
-    /// From `start` on, when nothing lives; a step is so many stamps.
+    /// From `start` on, when nothing lives; `step` is in stamps.
     pub fn new(start: Stamp, step: u64) -> History {
         let step = step.max(1);
         let end = Stamp(start.0.saturating_add(step));

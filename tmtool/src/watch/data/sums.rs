@@ -103,9 +103,9 @@ impl<K: Copy + Eq + Hash> Table<K> {
 /// The tables of an account.
 #[derive(Debug, Default)]
 pub struct Tables {
-    /// By stack and label.
+    /// Sums by stack and label.
     pub sites: Table<Site>,
-    /// By the thread that allocated.
+    /// Sums by the thread that allocated.
     pub threads: Table<ThreadIndex>,
 }
 
@@ -120,7 +120,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Of a process at its start; `history` is that of no block.
+    /// The sums of a process at its start; `history` is that of no block.
     pub fn new(origins: Arc<Origins>, history: History) -> Sums {
         Sums { origins, traced: Tables::default(), mapped: Tables::default(), history }
     }

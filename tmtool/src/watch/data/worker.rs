@@ -1,5 +1,5 @@
-//! Reads on a thread of its own, so that keys are answered at once, however much there is to read. Of what it has seen only
-//! the latest waits to be shown: a terminal that takes nothing for an hour costs no memory.
+//! Reads on a thread of its own, so that keys are answered at once, however much there is to read. Only the latest of what it
+//! has seen waits to be shown: a terminal that takes nothing for an hour costs no memory.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::sample::Sample;
 use super::source::{Choice, Source};
-use tm_analyzer::error::Result;
+use crate::errors::Result;
 
 /// How long it waits when names are still missing.
 const BETWEEN_NAMES: Duration = Duration::from_millis(20);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::{io, mem, ptr};
 
 use super::environment::Environment;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::inspect::Program;
 
 /// Sent by the terminal to the whole process group.
@@ -28,7 +28,7 @@ static EARLY: AtomicU64 = AtomicU64::new(0);
 pub(super) enum Ending {
     /// With this status, 0 to 255.
     Exited(u8),
-    /// By this signal.
+    /// Killed by this signal.
     Signal(i32),
 }
 
