@@ -17,6 +17,7 @@ pub mod wait;
 
 pub mod roots;
 pub mod run;
+pub mod terminal;
 
 pub mod info;
 

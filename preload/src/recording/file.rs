@@ -144,10 +144,12 @@ impl Recording {
     pub fn cut(&self, header: &MappedHeader) -> Result<(), Errno> {
         self.with_file(|fd| {
             let cut = file_end::cut(&header.end_grain, |end| {
-                syscall::ftruncate(fd, end * GRAIN)?;
-                // Relaxed: as in `reach`.
-                header.file_grains.store(end, Ordering::Relaxed);
-                Ok(())
+                // Noted first: if the process is killed in between, a reader must not miss what was cut off. Relaxed: as
+                // in `reach`.
+                let before = header.file_grains.swap(end, Ordering::Relaxed);
+                syscall::ftruncate(fd, end * GRAIN).map(drop).inspect_err(|_| {
+                    header.file_grains.fetch_max(before, Ordering::Relaxed);
+                })
             });
             cut.unwrap_or(Err(Errno(libc::EBUSY)))
         })
