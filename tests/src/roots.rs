@@ -12,7 +12,7 @@ use crate::products::products;
 pub struct Root(PathBuf);
 
 impl Root {
-    /// The root of `release` with a C compiler and `packages`: the folder that the environment's `variable` names, or else one in the
+    /// The root of `release` with a C compiler and `packages`: the folder that the variable `variable` names, or else one in the
     /// temporary folder, which is kept for the next time.
     ///
     /// # Panics
