@@ -25,6 +25,29 @@ pub enum FrameKind {
     Other = 15,
 }
 
+impl FrameKind {
+    /// The bits that a kind takes, here and wherever it is packed.
+    pub const BITS: u32 = 4;
+    /// The kinds by their numbers.
+    const BY_NUMBER: [FrameKind; 1 << Self::BITS] = {
+        let mut kinds = [FrameKind::Other; 1 << Self::BITS];
+        let known = [Self::Return, Self::Interrupted, Self::Guessed, Self::Cut, Self::Incomplete];
+        let mut place = 0;
+        while place < known.len() {
+            kinds[known[place] as usize] = known[place];
+            place += 1;
+        }
+        kinds
+    };
+
+    /// The kind whose number is in the lowest bits of `packed`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn in_low_bits(packed: u32) -> FrameKind {
+        Self::BY_NUMBER[packed as usize % (1 << Self::BITS)]
+    }
+}
+
 /// Why a stack could not be followed up to its outermost frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndReason {
@@ -83,22 +106,15 @@ impl StackNode {
     #[inline]
     #[must_use]
     pub const fn encode(self) -> [u64; 2] {
-        let info = (self.epoch.0 << 4) | self.kind as u32;
+        let info = (self.epoch.0 << FrameKind::BITS) | self.kind as u32;
         [self.parent.0 as u64 | (info as u64) << 32, self.pc]
     }
 
     /// Reads a node; `None` where none was written (a place that was taken when the process died).
     pub fn decode(bytes: &[u8]) -> Result<Option<StackNode>, DecodeError> {
         let (parent, info, pc) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?, u64_at(bytes, 8)?);
-        let kind = match info & 0xf {
-            0 => FrameKind::Return,
-            1 => FrameKind::Interrupted,
-            2 => FrameKind::Guessed,
-            3 => FrameKind::Cut,
-            4 => FrameKind::Incomplete,
-            _ => FrameKind::Other,
-        };
-        let node = StackNode { parent: StackId(parent), epoch: Epoch(info >> 4), kind, pc };
+        let (epoch, kind) = (Epoch(info >> FrameKind::BITS), FrameKind::in_low_bits(info));
+        let node = StackNode { parent: StackId(parent), epoch, kind, pc };
         Ok((pc != 0).then_some(node))
     }
 }

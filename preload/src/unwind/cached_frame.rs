@@ -3,25 +3,27 @@
 use tm_common::ids::StackId;
 use tm_common::stack::FrameKind;
 
-use super::Frame;
 use super::step::{State, Step};
 
 /// What is known of a frame and its step, in a word.
 ///
 /// ```text
-///  bit 0      3           4           5              32
-///      | kind | needs_fp  | barrier   | end of words |
+///  bit 0      3          4         5              32
+///      | kind | needs_fp | barrier | end of words |
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks(u32);
 
 impl Marks {
+    /// Room for kinds up to 6; 7 is one of a later version. The format's fourth bit costs three instructions an event.
     const KIND: u32 = 0b111;
     /// A step from the frame outward uses the frame pointer that the frame has.
     pub const NEEDS_FP: u32 = 1 << 3;
     /// Its step has to be taken again at each event.
     pub const BARRIER: u32 = 1 << 4;
     const WORDS_SHIFT: u32 = 5;
+    /// The largest [`Marks::words_end`].
+    pub const WORDS_END_MAX: usize = (u32::MAX >> Self::WORDS_SHIFT) as usize;
 
     /// Those of a frame that `step` leaves, without words.
     #[inline(always)]
@@ -33,7 +35,7 @@ impl Marks {
     /// How the frame was found.
     #[inline(always)]
     pub fn kind(self) -> FrameKind {
-        Frame::KINDS[(self.0 & Self::KIND) as usize]
+        FrameKind::in_low_bits(self.0 & Self::KIND)
     }
 
     /// Whether `mark` is set.

@@ -47,12 +47,7 @@ pub struct Caller {
 pub struct Frame(u64);
 
 impl Frame {
-    const KIND_SHIFT: u32 = 60;
-    /// The kinds by their numbers.
-    pub const KINDS: [FrameKind; 8] = {
-        use FrameKind::{Cut, Guessed, Incomplete, Interrupted, Other, Return};
-        [Return, Interrupted, Guessed, Cut, Incomplete, Other, Other, Other]
-    };
+    const KIND_SHIFT: u32 = u64::BITS - FrameKind::BITS;
 
     /// A frame at `pc`, an address below 2^60.
     #[inline]
@@ -75,7 +70,7 @@ impl Frame {
     /// How it is to be taken.
     #[inline]
     pub fn kind(self) -> FrameKind {
-        Self::KINDS[(self.0 >> Self::KIND_SHIFT) as usize & 7]
+        FrameKind::in_low_bits((self.0 >> Self::KIND_SHIFT) as u32)
     }
 }
 

@@ -32,6 +32,8 @@ const CAPACITY_MIN: usize = 512;
 pub const DEPTH_MAX: usize = 128 * 1024;
 /// The most words that a step reads, see [`super::step::Step`].
 const WORDS_MAX: usize = 2;
+const _: () =
+    assert!(WORDS_START + WORDS_MAX * DEPTH_MAX <= Marks::WORDS_END_MAX, "marks hold the end of all words");
 /// Words are compared so many at a time, ...
 const WORDS_AT_ONCE: usize = 8;
 /// ... so there are as many in front that never change.
