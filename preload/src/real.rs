@@ -1,7 +1,7 @@
 //! The functions that the hooks stand in front of, and an arena that serves before they are known.
 //!
-//! They are what `dlsym(RTLD_NEXT)` would find, looked up in the loader's list without its lock: `dlsym` itself may
-//! allocate and lock.
+//! They are looked up in the loader's list without its lock, since `dlsym` may allocate and lock: in which part of it says
+//! [`Search`].
 
 #![allow(clippy::not_unsafe_ptr_arg_deref, reason = "blocks are handed on as the target gave them")]
 
@@ -16,11 +16,13 @@ use crate::sys::syscall;
 
 mod interfaces;
 pub mod mappings;
+mod search;
 
 pub(crate) use interfaces::symbol;
 pub use interfaces::{
     find_interfaces, forget_closed_interfaces, has_interfaces, is_interface, is_only_definition,
 };
+pub use search::Search;
 
 /// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.
 pub static ADDRESSES: [AtomicPtr<c_void>; N_NUMBERS] =
@@ -36,11 +38,12 @@ static GET_NEW_HANDLER: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut()
 /// Looks all functions up. Any thread may do so at any time; the result is always the same.
 #[cold]
 pub fn resolve() {
+    let search = Search::here();
     let mut owner_of_malloc = None;
     let mut owner_of_new = None;
     for &function in Function::ALL.iter().filter(|function| function.family().is_exported()) {
         let name = symbol(function);
-        let found = LinkMap::after_us().find_map(|map| Some((map, elf::lookup(map, name.as_c_str())?)));
+        let found = search.objects().find_map(|map| Some((map, elf::lookup(map, name.as_c_str())?)));
         let Some((map, address)) = found else { continue };
         match function {
             Function::Malloc => owner_of_malloc = Some(core::ptr::from_ref(map)),

@@ -13,7 +13,7 @@ use tm_common::functions::{Family, Function};
 use tm_common::metadata::NoteReason;
 
 use super::allocators;
-use crate::real;
+use crate::real::{self, Search};
 use crate::session::SESSION;
 use crate::sys::elf;
 use crate::sys::image::Image;
@@ -33,10 +33,10 @@ static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
 /// Whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
-/// Leads the calls of all that is loaded, once it is whole.
+/// Leads the calls of all that is loaded, once it is whole; none if other calls of the program do not reach us either.
 #[cfg_attr(test, allow(dead_code, reason = "called by the constructor, which tests do not have"))]
 pub(super) fn at_start() {
-    if SESSION.is_process() {
+    if SESSION.is_process() && Search::here() == Search::AfterUs {
         loader::with_list_locked(|| {
             look(0, false);
         });

@@ -44,11 +44,6 @@ impl LinkMap {
         core::iter::successors(unsafe { first.as_ref() }, |map| unsafe { map.next.as_ref() })
     }
 
-    /// The objects that the loader searches after this library: what `RTLD_NEXT` means here.
-    pub fn after_us() -> impl Iterator<Item = &'static LinkMap> {
-        LinkMap::all().skip_while(|map| !map.is_ours()).skip(1)
-    }
-
     /// Whether this is `libtm.so`.
     pub fn is_ours(&self) -> bool {
         self.dynamic == &raw const _DYNAMIC
