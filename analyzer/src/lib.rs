@@ -1,7 +1,7 @@
 //! Reads recordings and answers from them.
 //!
 //! ```text
-//! recording -> reader -> replay -> snapshot (model) -> analysis -> report
+//! recording -> reader -> replay -> snapshot (model) -> analysis
 //!                                     ^
 //!                              symbolize
 //! ```
@@ -9,7 +9,6 @@
 pub mod allocator;
 pub mod analysis;
 pub mod blame;
-pub mod control;
 pub mod error;
 pub mod follow;
 pub mod input;
@@ -18,9 +17,5 @@ pub mod model;
 pub mod process;
 pub mod reader;
 pub mod replay;
-pub mod report;
 pub mod snapshot;
 pub mod symbolize;
-pub mod watch;
-
-pub mod cli;

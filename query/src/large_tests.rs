@@ -13,8 +13,8 @@ use crate::allocator::held_bytes;
 use crate::finder::Finder;
 use crate::index::Index;
 use crate::memory::OwnMemory;
-use crate::recordings::{Random, RecordingBuilder};
 use crate::walk::{Limits, walk};
+use tm_testing::{Random, RecordingBuilder};
 
 const N_BLOCKS: u64 = 10_000_000;
 /// What malloc makes of 24 to 40 bytes.

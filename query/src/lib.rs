@@ -36,10 +36,5 @@ mod abi;
 
 #[cfg(test)]
 mod large_tests;
-// Lays out recordings, as the reader's own tests have it.
-#[cfg(test)]
-#[allow(dead_code)]
-#[path = "../../analyzer/src/reader/testing.rs"]
-mod recordings;
 
 pub use abi::tm_query_api;

@@ -7,7 +7,6 @@ use rustc_hash::FxHashMap;
 use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::blame::Blame;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::report::label;
 use tm_analyzer::snapshot::Namer;
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
@@ -52,7 +51,7 @@ impl Names {
         if let Some(known) = self.locations.get(&stack) {
             return known.clone();
         }
-        let text = label::location(&self.blame.frame(&mut self.namer, recording, stack));
+        let text = self.blame.frame(&mut self.namer, recording, stack).location();
         let text = match self.texts.get(&text) {
             Some(known) => known.clone(),
             None => {

@@ -71,7 +71,7 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recordings::Random;
+    use tm_testing::Random;
 
     /// Against copies of all sums at each peak.
     #[test]

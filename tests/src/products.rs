@@ -28,17 +28,7 @@ pub fn products() -> &'static Products {
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args([
-            "build",
-            "--quiet",
-            "--release",
-            "-p",
-            "tm-preload",
-            "-p",
-            "tm-query",
-            "-p",
-            "tm-analyzer",
-        ]);
+        build.args(["build", "--quiet", "--release", "-p", "tm-preload", "-p", "tm-query", "-p", "tmtool"]);
         let status = build.current_dir(workspace()).status().expect("cargo starts");
         assert!(status.success(), "the products do not build: {status}");
         products_in(&target_folder().join("release"))

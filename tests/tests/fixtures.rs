@@ -8,13 +8,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use tm_analyzer::cli::info::gather;
 use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Account, Processes, Selection};
 use tm_analyzer::snapshot::take_snapshot;
 use tm_common::ids::{Domain, ProcessIndex};
 use tm_tests::fixtures::{fixture, recording};
+use tmtool::cli::info::gather;
 
 /// The fixture `name` in a folder of its own.
 fn unpacked(name: &str) -> (TempDir, PathBuf) {

@@ -112,14 +112,12 @@ fn layers_of_the_library_use_only_those_below_them() {
 
 #[test]
 fn the_analyzer_s_parts_know_only_what_they_may() {
-    let forbidden: [(&str, &[&str]); 7] = [
-        ("watch", &["cli", "inspect"]),
-        ("follow", &["symbolize", "snapshot", "cli", "report", "analysis"]),
-        ("report", &["reader", "replay", "symbolize", "snapshot", "cli", "inspect", "watch"]),
-        ("model", &["reader", "replay", "symbolize", "snapshot", "cli", "report", "inspect"]),
-        ("symbolize", &["reader", "replay", "snapshot", "cli", "report", "analysis"]),
-        ("replay", &["follow", "symbolize", "snapshot", "cli", "report", "analysis"]),
-        ("reader", &["replay", "follow", "symbolize", "snapshot", "cli", "report", "analysis"]),
+    let forbidden: [(&str, &[&str]); 5] = [
+        ("follow", &["symbolize", "snapshot", "analysis"]),
+        ("model", &["reader", "replay", "symbolize", "snapshot", "inspect"]),
+        ("symbolize", &["reader", "replay", "snapshot", "analysis"]),
+        ("replay", &["follow", "symbolize", "snapshot", "analysis"]),
+        ("reader", &["replay", "follow", "symbolize", "snapshot", "analysis"]),
     ];
     let source = workspace().join("analyzer/src");
     let mut wrong = Vec::new();

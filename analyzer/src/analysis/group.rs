@@ -141,7 +141,7 @@ fn by_all_frames(stacks: &[Sum<Site<'_>>], key_type: KeyType, cumulative: Cumula
 }
 
 /// What a group of one frame is shown as: the frame, without what the group does not have in common.
-pub(crate) fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
+pub fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
     // The name is copied only where it is not the frame's own.
     let file = || match frame.file() {
         file if file.len() == frame.filename.len() => frame.filename.clone(),

@@ -6,7 +6,7 @@ use crate::model::{Frame, KeyType};
 
 /// A frame as two numbers: frames have equal ones if they are of one group.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct FrameKey {
+pub struct FrameKey {
     /// Of the file or module.
     name: u32,
     /// The line; of a function, one more than the number of its name.
@@ -15,7 +15,7 @@ pub(crate) struct FrameKey {
 
 /// Gives each different text a number: by address first, since the names of a snapshot are shared, then by text.
 #[derive(Default)]
-pub(crate) struct FrameInterner<'a> {
+pub struct FrameInterner<'a> {
     by_address: FxHashMap<(usize, usize), u32>,
     by_text: FxHashMap<&'a str, u32>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct FrameInterner<'a> {
 impl<'a> FrameInterner<'a> {
     /// The key of `frame` among groups of `key_type`; where it is not frames that are grouped, that of its line. A snapshot has fewer
     /// than 2^32 - 1 different names: each takes more than a byte of memory.
-    pub(crate) fn key(&mut self, frame: &'a Frame, key_type: KeyType) -> FrameKey {
+    pub fn key(&mut self, frame: &'a Frame, key_type: KeyType) -> FrameKey {
         match key_type {
             KeyType::Lineno | KeyType::Traceback | KeyType::Tag => {
                 FrameKey { name: self.number(&frame.filename), within: frame.lineno }

@@ -33,9 +33,9 @@ mod plumbing;
 mod relocate;
 mod runtime;
 
-pub(crate) use group::group_traceback;
-pub(crate) use interner::{FrameInterner, FrameKey};
-pub(crate) use plumbing::Cutter;
+pub use group::group_traceback;
+pub use interner::{FrameInterner, FrameKey};
+pub use plumbing::Cutter;
 pub use plumbing::Plumbing;
 pub use runtime::RuntimeLibraries;
 

@@ -179,7 +179,7 @@ fn cut(traceback: &Traceback, mut is_plumbing: impl FnMut(&Frame) -> bool) -> Tr
 }
 
 /// Cuts each shared traceback once, and asks the patterns about each different frame once.
-pub(crate) struct Cutter<'a> {
+pub struct Cutter<'a> {
     plumbing: Cow<'a, Plumbing>,
     /// By the addresses of what is looked at: function, file and module are shared texts.
     frames: FxHashMap<[usize; 3], bool>,
@@ -194,7 +194,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// The same with a plumbing of its own.
-    pub(crate) fn of(plumbing: Plumbing) -> Cutter<'static> {
+    pub fn of(plumbing: Plumbing) -> Cutter<'static> {
         Cutter::with(Cow::Owned(plumbing))
     }
 
@@ -203,7 +203,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// `traceback` without the plumbing at its innermost end.
-    pub(crate) fn cut(&mut self, traceback: &Traceback) -> Traceback {
+    pub fn cut(&mut self, traceback: &Traceback) -> Traceback {
         if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
         }

@@ -10,8 +10,8 @@ use tm_common::segment::HEADER_BYTES;
 use super::testing::Script;
 use super::tests::{FIRST, WAIT_NS, fresh_file, known};
 use super::*;
-use crate::reader::testing::RecordingBuilder;
 use crate::replay::MergedEvent;
+use tm_testing::RecordingBuilder;
 
 fn malloc(address: u64, size: u64, stamp: u64) -> Event {
     let (function, stack) = (Function::Malloc, StackId::NONE);

@@ -47,7 +47,7 @@ impl GrainSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::testing::Random;
+    use tm_testing::Random;
 
     /// Against an array with an entry for each grain.
     #[test]

@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::reader::file::RecordingFile;
-    use crate::reader::testing::{RecordingBuilder, header_bytes};
+    use tm_testing::{RecordingBuilder, header_bytes};
 
     /// A file of nothing but headers.
     struct HeadersAlone {

@@ -14,7 +14,7 @@ use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 use tm_common::varint::Writer;
 
-use crate::reader::testing::{Random, RecordingBuilder, header_bytes, words64};
+use tm_testing::{Random, RecordingBuilder, header_bytes, words64};
 
 /// Bytes that come to be in the file at a moment, in ns.
 struct Write {

@@ -11,8 +11,8 @@ use tm_common::metadata::{CommandKind, NameKind};
 
 use super::testing::Script;
 use super::*;
-use crate::reader::testing::Random;
 use crate::replay::{Processes, run};
+use tm_testing::Random;
 
 pub(super) const FIRST: ProcessIndex = ProcessIndex(0);
 const POOL: Space = Space(2);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::printable;
 use super::repr::repr_str;
 
 /// A frame of a traceback.
@@ -63,6 +64,12 @@ impl Frame {
             (Some(name), Some(offset)) if offset.starts_with(OFFSET_MARK) => name,
             _ => &self.filename,
         }
+    }
+
+    /// `file:line`, or the file alone where there is no line; printable.
+    pub fn location(&self) -> String {
+        let filename = printable(&self.filename);
+        if self.lineno == 0 { filename } else { format!("{filename}:{}", self.lineno) }
     }
 
     /// tracemalloc's frame of a block without a stack: `<unknown>:0`.

@@ -9,6 +9,6 @@ mod liveness;
 mod writers;
 
 pub use liveness::Liveness;
-pub(crate) use maps::{MappedFile, is_mapped, of_process as mapped_files};
+pub use maps::{MappedFile, is_mapped, of_process as mapped_files};
 pub use target::{Stat, Target};
 pub(crate) use writers::Writers;

@@ -132,7 +132,7 @@ fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
 }
 
 /// What has the recording's name is not the recording.
-pub(crate) fn is_another(path: &Path) -> Error {
+pub fn is_another(path: &Path) -> Error {
     let what = "is another file now: the recording was moved, deleted or replaced";
     Error::Message(format!("{} {what}; it has to stay there while it is followed", path.display()))
 }

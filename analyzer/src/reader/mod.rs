@@ -26,8 +26,6 @@ pub mod stacks;
 pub mod streams;
 
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 mod tests;
 
 pub(crate) use as_of::read_header;

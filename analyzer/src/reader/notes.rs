@@ -77,7 +77,7 @@ pub(crate) fn named(texts: &[impl AsRef<str>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::testing::RecordingBuilder;
+    use tm_testing::RecordingBuilder;
 
     #[test]
     fn there_is_one_sentence_a_reason() {

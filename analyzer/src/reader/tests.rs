@@ -8,9 +8,9 @@ use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::ids::{Address, Epoch, ProcessIndex, StackId, Stamp};
 use tm_common::metadata::{Ending, TextKind};
 
-use super::testing::{Random, RecordingBuilder, file_of};
 use super::{Problem, Recording};
 use crate::replay;
+use tm_testing::{Random, RecordingBuilder, file_of};
 
 const FIRST: ProcessIndex = ProcessIndex(0);
 

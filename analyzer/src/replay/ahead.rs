@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::reader::Recording;
-    use crate::reader::testing::{Random, RecordingBuilder};
+    use tm_testing::{Random, RecordingBuilder};
 
     /// What the streams of `recording` hold and what is damaged, read in turns of one batch.
     fn read(

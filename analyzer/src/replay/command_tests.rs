@@ -8,7 +8,7 @@ use tm_common::metadata::{CommandKind, NameKind};
 use super::*;
 use crate::model::Moment;
 use crate::reader::Recording;
-use crate::reader::testing::RecordingBuilder;
+use tm_testing::RecordingBuilder;
 
 const FIRST: ProcessIndex = ProcessIndex(0);
 const POOL: Space = Space(2);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::Moment;
 use crate::reader::Recording;
-use crate::reader::testing::RecordingBuilder;
+use tm_testing::RecordingBuilder;
 
 #[test]
 fn a_forked_process_starts_with_its_parents_blocks() {

@@ -7,7 +7,7 @@ use tm_common::ids::{Address, ProcessIndex, Space, StackId, Stamp};
 use super::*;
 use crate::model::Moment;
 use crate::reader::Recording;
-use crate::reader::testing::{Random, RecordingBuilder};
+use tm_testing::{Random, RecordingBuilder};
 
 const FIRST: ProcessIndex = ProcessIndex(0);
 const PAGE: u64 = 4096;

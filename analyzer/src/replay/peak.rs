@@ -73,7 +73,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::reader::testing::Random;
+    use tm_testing::Random;
 
     /// Against copies of all that is live.
     fn compare_with_copies(first_number: u32) {

@@ -108,7 +108,7 @@ mod tests {
     use tm_common::ids::Stamp;
 
     use super::*;
-    use crate::reader::testing::Random;
+    use tm_testing::Random;
 
     /// How many pages of the range are mapped and so will be unmapped or replaced.
     fn unmapped_pages(owner: &[u64], start: u64, len: u64) -> i64 {

@@ -9,7 +9,7 @@ use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 use super::{Block, Processes, RawSnapshot, Selection, Totals, all_totals, events};
 use crate::model::Moment;
 use crate::reader::Recording;
-use crate::reader::testing::{Random, RecordingBuilder};
+use tm_testing::{Random, RecordingBuilder};
 
 pub(super) const FIRST: ProcessIndex = ProcessIndex(0);
 

@@ -84,7 +84,7 @@ mod tests {
     use tm_common::metadata::CommandKind;
 
     use super::*;
-    use crate::reader::testing::RecordingBuilder;
+    use tm_testing::RecordingBuilder;
 
     const FIRST: ProcessIndex = ProcessIndex(0);
 

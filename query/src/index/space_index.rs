@@ -86,7 +86,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::recordings::Random;
+    use tm_testing::Random;
 
     /// Against a map of blocks that are looked through one by one.
     #[test]

@@ -122,7 +122,7 @@ impl<M: Memory> Pages<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recordings::Random;
+    use tm_testing::Random;
 
     /// Each page is full of its number; those that are multiples of 10 cannot be read.
     #[derive(Default)]

@@ -6,7 +6,7 @@ use tm_common::ids::{Address, Space, StackId};
 
 use super::*;
 use crate::memory::{PAGE_BYTES, PAGE_WORDS, Page};
-use crate::recordings::Random;
+use tm_testing::Random;
 
 /// Blocks by start, each with its words; between them nothing can be read.
 #[derive(Clone, Default)]

@@ -17,10 +17,7 @@ use tm_common::metadata::{CommandKind, NameKind};
 use tm_common::query::QueryHost;
 use tm_query::tm_query_api;
 
-// As the reader's own tests have it.
-#[allow(dead_code)]
-#[path = "../../../analyzer/src/reader/testing.rs"]
-pub mod recordings;
+pub use tm_testing as recordings;
 
 use recordings::{RecordingBuilder, file_of};
 

@@ -5,20 +5,20 @@
 
 use std::path::Path;
 
-use tm_analyzer::cli::info::gather;
 use tm_analyzer::error::Error;
 use tm_analyzer::model::{Cumulative, KeyType, Moment, NoLines, Snapshot};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{
     self, Allocations, Block, Lifetimes, MergedEvent, Observer, Processes, Selection, Timeline,
 };
-use tm_analyzer::report::header::Summary;
-use tm_analyzer::report::info::{Info, ProcessInfo};
-use tm_analyzer::report::stats::Stats;
-use tm_analyzer::report::style::Style;
-use tm_analyzer::report::{info, json, stats};
 use tm_analyzer::snapshot::{Namer, take_snapshot};
 use tm_common::ids::{ProcessIndex, Stamp};
+use tmtool::cli::info::gather;
+use tmtool::report::header::Summary;
+use tmtool::report::info::{Info, ProcessInfo};
+use tmtool::report::stats::Stats;
+use tmtool::report::style::Style;
+use tmtool::report::{info, json, stats};
 
 use super::random::Random;
 

@@ -256,8 +256,8 @@ impl LiveTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::testing::Random;
     use std::collections::BTreeMap;
+    use tm_testing::Random;
 
     #[test]
     fn it_is_a_map() {

@@ -1,0 +1,123 @@
+//! `--domain`: address spaces by the name or the number of their domain.
+
+use tm_common::ids::{Domain, Space};
+
+use super::selection::listed;
+use tm_analyzer::error::{Error, Result};
+use tm_analyzer::model::Snapshot;
+use tm_analyzer::reader::{OwnDomain, Recording};
+
+/// Those that each recording knows, and snapshots too. A program's own may have such a name, and is asked for by number.
+const BUILT_IN: [(&str, Domain, Space); 2] =
+    [("heap", Domain::HEAP, Space::HEAP), ("mmap", Domain::MAPPINGS, Space::MAPPINGS)];
+
+/// The spaces of `recording` that `text` means. Several domains may have one name.
+///
+/// # Errors
+/// There is none; the message lists those that there are.
+pub fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
+    if let Some((.., space)) = built_in(text) {
+        return Ok(vec![*space]);
+    }
+    let own = recording.own_domains();
+    let number = text.parse().ok().map(Domain);
+    let of = |is_meant: &dyn Fn(&OwnDomain) -> bool| -> Vec<Space> {
+        own.iter().filter(|own| is_meant(own)).flat_map(|own| own.spaces.clone()).collect()
+    };
+    let mut found = of(&|own| Some(own.domain) == number);
+    if found.is_empty() {
+        found = of(&|own| own.name == text);
+    }
+    if found.is_empty() {
+        let built_in = BUILT_IN.iter().map(|(name, ..)| (*name).to_owned());
+        let own =
+            own.iter().map(
+                |OwnDomain { domain: Domain(number), name, .. }| {
+                    if name.is_empty() { number.to_string() } else { format!("{name} ({number})") }
+                },
+            );
+        let file = recording.file.path().display();
+        let there = listed("domains", built_in.chain(own).collect());
+        return Err(Error::Message(format!("{file} has no domain '{text}'; {there}")));
+    }
+    Ok(found)
+}
+
+/// The number of the domain that `text` means in a `.snap` file, which holds no names.
+///
+/// # Errors
+/// There is none; the message lists those that there are.
+pub fn number(snapshot: &Snapshot, file: &str, text: &str) -> Result<u32> {
+    if let Some((_, domain, _)) = built_in(text) {
+        return Ok(domain.0);
+    }
+    let mut there: Vec<u32> = snapshot.traces.iter().map(|trace| trace.domain).collect();
+    there.sort_unstable();
+    there.dedup();
+    if let Some(number) = text.parse().ok().filter(|number| there.contains(number)) {
+        return Ok(number);
+    }
+    let there = there.iter().map(|number| {
+        let number = number.to_string();
+        built_in(&number).map_or(number, |(name, ..)| (*name).to_owned())
+    });
+    let what = format!(
+        "{file} has no domain '{text}', which names none of the program's own domains: give its number"
+    );
+    Err(Error::Message(format!("{what}; {}", listed("domains", there.collect()))))
+}
+
+fn built_in(text: &str) -> Option<&'static (&'static str, Domain, Space)> {
+    BUILT_IN.iter().find(|(name, domain, _)| *name == text || text.parse() == Ok(domain.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::metadata::NameKind;
+
+    use super::*;
+    use tm_analyzer::model::{Frame, Trace, Traceback};
+    use tm_testing::RecordingBuilder;
+
+    #[test]
+    fn a_domain_is_found_by_name_and_number() {
+        let mut builder = RecordingBuilder::with_process();
+        for (space, domain, name) in
+            [(2, 77, "pool"), (3, 5, ""), (4, 77, ""), (5, 9, "77"), (7, 8, "heap"), (8, 6, "pool")]
+        {
+            builder.name(NameKind::Space, space, domain, name);
+        }
+        let recording = Recording::open(builder.file().path()).unwrap();
+        let found = |text: &str| spaces(&recording, text);
+        for (text, expected) in [
+            ("heap", vec![0]),
+            ("0", vec![0]),
+            ("mmap", vec![1]),
+            ("1835884912", vec![1]),
+            ("pool", vec![2, 4, 8]),
+            ("77", vec![2, 4]),
+            ("8", vec![7]),
+            ("5", vec![3]),
+        ] {
+            let found: Vec<u8> = found(text).unwrap().iter().map(|space| space.0).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+        let error = found("gpu").unwrap_err().to_string();
+        let there = "its 7 domains are heap, mmap, pool (77), 5, 77 (9), heap (8), pool (6)";
+        assert!(error.ends_with(&format!("has no domain 'gpu'; {there}")), "{error}");
+    }
+
+    #[test]
+    fn a_snapshot_knows_numbers() {
+        let traceback = Traceback::new(vec![Frame::unknown()], None);
+        let trace = |domain| Trace { domain, size: 1, traceback: traceback.clone(), tag: None };
+        let snapshot = Snapshot::new(vec![trace(77), trace(0), trace(77)], 16);
+        let found = |text| number(&snapshot, "a.snap", text);
+        for (text, expected) in [("heap", 0), ("77", 77), ("mmap", 0x6d6d_6170)] {
+            assert_eq!(found(text).unwrap(), expected);
+        }
+        let error = found("pool").unwrap_err().to_string();
+        assert!(error.ends_with("; its 2 domains are heap, 77"), "{error}");
+        assert!(found("78").is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! The checks before a command writes a file: what would be lost by it must not be the file that is being read, nor one
+//! that tmtool cannot write again.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use tm_common::header::MAGIC;
+
+use tm_analyzer::error::{Error, Result};
+use tm_analyzer::model::is_snap_file;
+use tm_analyzer::reader::file::identity;
+
+/// Asks whether writing `output` would destroy `input`, under whatever name.
+///
+/// # Errors
+/// It is the same file.
+pub fn check_is_another(input: &Path, output: &Path) -> Result<()> {
+    let found = |path: &Path| fs::metadata(path).ok().map(|status| identity(&status));
+    match (found(input), found(output)) {
+        (Some(input_file), Some(output_file)) if input_file == output_file => Err(Error::Usage(format!(
+            "{} is the file that is read, and would be overwritten; choose another name for what is written",
+            output.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Asks whether a snapshot at `output` would destroy anything but an older snapshot: a recording above all.
+///
+/// # Errors
+/// It would.
+pub fn check_is_snapshot(output: &Path) -> Result<()> {
+    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
+    if !is_file || is_snap_file(output)? {
+        return Ok(());
+    }
+    let what = if is_recording(output) { "is a recording" } else { "is there and no snapshot" };
+    let what = format!("{} {what}, and would be overwritten", output.display());
+    Err(Error::Usage(format!("{what}; choose another name, or say --force")))
+}
+
+/// Asks whether a picture at `output` would destroy a recording or a snapshot.
+///
+/// # Errors
+/// It would.
+pub fn check_is_picture(output: &Path) -> Result<()> {
+    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file());
+    if is_file && (is_recording(output) || is_snap_file(output)?) {
+        let what = format!("{} is a recording or a snapshot, and would be overwritten", output.display());
+        return Err(Error::Usage(format!("{what}; choose another name")));
+    }
+    Ok(())
+}
+
+/// Asks whether a recording at `output` would destroy what is none.
+///
+/// # Errors
+/// It would.
+pub fn check_is_recording(output: &Path) -> Result<()> {
+    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
+    if is_file && !is_recording(output) {
+        let what = format!("{} is there and no recording, and would be overwritten", output.display());
+        return Err(Error::Usage(format!("{what}; choose another name with -o, or remove it")));
+    }
+    Ok(())
+}
+
+fn is_recording(path: &Path) -> bool {
+    let mut start = [0; MAGIC.len()];
+    fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == MAGIC
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_file_is_known_under_another_name() {
+        let folder = tempfile::tempdir().expect("the temporary folder can be written");
+        let (file, link) = (folder.path().join("a.bin"), folder.path().join("b.bin"));
+        fs::write(&file, "x").expect("as above");
+        fs::hard_link(&file, &link).expect("as above");
+        assert!(check_is_another(&file, &link).is_err());
+        assert!(check_is_another(&file, &folder.path().join("new.snap")).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_overwritten_that_cannot_be_made_again() {
+        let folder = tempfile::tempdir().expect("the temporary folder can be written");
+        let place = |name: &str| folder.path().join(name);
+        let recording = tm_testing::RecordingBuilder::with_process().file();
+        fs::write(place("notes.txt"), "x").expect("as above");
+        fs::write(place("empty"), "").expect("as above");
+        tm_analyzer::model::Snapshot::new(Vec::new(), 1).dump(&place("a.snap")).expect("as above");
+        let message = |result: Result<()>| result.map_err(|error| error.to_string()).unwrap_err();
+        assert!(
+            message(check_is_snapshot(recording.path())).contains("is a recording, and would be overwritten")
+        );
+        assert!(message(check_is_snapshot(&place("notes.txt"))).contains("is there and no snapshot"));
+        assert!(message(check_is_recording(&place("a.snap"))).contains("is there and no recording"));
+        assert!(message(check_is_picture(&place("a.snap"))).contains("a recording or a snapshot"));
+        for name in ["a.snap", "empty", "new"] {
+            assert!(check_is_snapshot(&place(name)).is_ok(), "{name}");
+        }
+        assert!(
+            check_is_snapshot(Path::new("/dev/null")).is_ok()
+                && check_is_picture(&place("notes.txt")).is_ok()
+        );
+        assert!(check_is_recording(recording.path()).is_ok() && check_is_recording(&place("empty")).is_ok());
+    }
+}

@@ -1,0 +1,225 @@
+//! A recording with what is asked of it, for the commands that look at events and not at one moment alone.
+
+use std::path::Path;
+
+use tm_common::ids::Stamp;
+
+use super::progress;
+use super::selection::{Resolved, SelectionArgs, fixed};
+use tm_analyzer::error::{Error, Result};
+use tm_analyzer::inspect::own_allocator;
+use tm_analyzer::model::{Moment, Origin, Tally};
+use tm_analyzer::reader::{Problem, Recording};
+use tm_analyzer::replay::{
+    self, Damage, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, StackSums,
+};
+use tm_analyzer::snapshot::Namer;
+
+/// A recording and the part of it that a report is about.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The recording.
+    pub recording: Recording,
+    /// The processes.
+    pub processes: Processes,
+    /// The blocks.
+    pub selection: Selection,
+    /// Events later than this.
+    pub from: FixedMoment,
+    /// Events up to this.
+    pub until: FixedMoment,
+    /// What the reports say beside the figures.
+    pub notes: Vec<String>,
+}
+
+impl Recorded {
+    /// Opens the recording at `path`. Without a window the report is about the whole run, or all up to `moment`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or does not know what is asked for.
+    pub fn open(path: &Path, moment: Option<&Moment>, args: &SelectionArgs) -> Result<Recorded> {
+        let recording = Recording::open(path)?;
+        let Resolved { processes, selection, window } = args.resolve(&recording)?;
+        let (from, until) = match (window, moment) {
+            (Some(window), None) => window,
+            (Some(_), Some(moment)) => {
+                let message = format!("--between has its own end, so leave the moment '{moment}' out");
+                return Err(Error::Usage(message));
+            }
+            (None, moment) => {
+                let moment = moment.unwrap_or(&Moment::End);
+                (
+                    FixedMoment { stamp: Stamp(0), ns: 0 },
+                    fixed(&recording, processes, selection.account(), moment)?,
+                )
+            }
+        };
+        Ok(Recorded {
+            recording,
+            processes,
+            selection,
+            from,
+            until,
+            notes: args.note().into_iter().collect(),
+        })
+    }
+
+    /// Replays it; `done` gets each process's observer back. With progress on a terminal.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn run<O: Observer>(
+        &self,
+        observer_of: impl FnMut(&Engine<'_>) -> O,
+        mut done: impl FnMut(&Engine<'_>, O),
+    ) -> Result<Vec<Problem>> {
+        let mut damage = Damage::default();
+        let done = |engine: &Engine<'_>, observer| {
+            damage.add(&engine.damage());
+            done(engine, observer);
+        };
+        progress::during(&self.recording, || {
+            replay::run(&self.recording, self.processes, self.until.stamp, observer_of, done)
+        })?;
+        Ok(damage.problems())
+    }
+
+    /// What is live at the end of the time, of the selection; with progress on a terminal.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn snapshot(&self) -> Result<RawSnapshot> {
+        let Recorded { recording, processes, selection, until, .. } = self;
+        progress::during(recording, || replay::snapshot_at(recording, *processes, *until, selection))
+    }
+
+    /// The start of the time: of a forked process, the fork at the earliest.
+    pub fn begin(&self) -> FixedMoment {
+        let Processes::One(process) = self.processes else { return self.from };
+        let fork = replay::forked_at(&self.recording, process).filter(|&fork| fork > self.from.stamp);
+        fork.map_or(self.from, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+    }
+
+    /// The end of the time: of a process that ended before, its own. Nothing gets older after it.
+    pub fn end(&self) -> FixedMoment {
+        let Processes::One(process) = self.processes else { return self.until };
+        let end = replay::ended_at(&self.recording, process).filter(|&end| end < self.until.stamp);
+        end.map_or(self.until, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+    }
+
+    /// # Errors
+    /// If all processes are asked for: each has a time and a peak of its own, which `report` shows.
+    pub fn one_process(&self, report: &str) -> Result<()> {
+        if self.processes == Processes::All {
+            let message = format!("{report} is of one process; give its PID (tmtool info lists them)");
+            return Err(Error::Usage(message));
+        }
+        Ok(())
+    }
+
+    /// The sums of an observer over all processes, by stack.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn tally<O: Observer>(
+        &self,
+        observer: impl Fn() -> O,
+        sums_of: impl Fn(O) -> StackSums,
+    ) -> Result<Tally> {
+        let mut sums = StackSums::default();
+        let problems = self.run(|_| observer(), |_, observer| sums.merge(&sums_of(observer)))?;
+        let mut namer = Namer::new();
+        let mut tally = namer.tally(&self.recording, &sums);
+        tally.origin = Some(self.origin(&namer, &problems));
+        Ok(tally)
+    }
+
+    /// For the blocks that were live at a moment: with as many frames as were kept then.
+    pub fn namer_at(&self, stamp: Stamp) -> Namer {
+        let of = |process| self.recording.n_frames_max_at(process, stamp);
+        let n_frames_max = match self.processes {
+            Processes::One(process) => of(process),
+            Processes::All => {
+                self.recording.processes.iter().map(|process| of(process.index)).max().unwrap_or(u32::MAX)
+            }
+        };
+        let mut namer = Namer::new();
+        namer.limit_frames(n_frames_max);
+        namer
+    }
+
+    /// What the report's first lines say; `problems` are those of the replay.
+    pub fn origin(&self, namer: &Namer, problems: &[Problem]) -> Origin {
+        let mut origin = namer.origin(&self.recording, self.processes, problems);
+        origin.moment = self.until_text();
+        origin.moment_ns = self.until.ns;
+        origin.notes.extend(own_allocator::sentence(&self.recording));
+        origin.notes.extend(self.notes.iter().cloned());
+        origin
+    }
+
+    fn until_text(&self) -> String {
+        if self.until.stamp == Stamp(u64::MAX) {
+            Moment::End.to_string()
+        } else {
+            Moment::TimeNs(self.until.ns).to_string()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, ProcessIndex, StackId};
+
+    use super::*;
+    use crate::report::notice;
+    use tm_analyzer::snapshot::take_tally;
+    use tm_testing::RecordingBuilder;
+
+    /// Each way to a report has the frees that were not seen: a free of nothing, and a block where one was.
+    #[test]
+    fn every_report_knows_of_frees_that_were_not_seen() {
+        let mut builder = RecordingBuilder::with_process();
+        let (function, address, stack) = (Function::Malloc, Address(0x10), StackId::NONE);
+        for stamp in [Stamp(1_000), Stamp(900_000)] {
+            builder.event(ProcessIndex(0), 0, &Event::Allocate { function, address, size: 8, stack, stamp });
+        }
+        let function = Function::Free;
+        builder.event(
+            ProcessIndex(0),
+            0,
+            &Event::Free { function, address: Address(0x90), stamp: Stamp(950_000) },
+        );
+        let file = builder.file();
+        let args = SelectionArgs::default();
+        let recorded = Recorded::open(file.path(), None, &args).unwrap();
+        let of_snapshot = recorded.origin(&Namer::new(), &recorded.snapshot().unwrap().problems);
+        let of_events = recorded.tally(|| (), |()| StackSums::default()).unwrap().origin.unwrap();
+        let taken = take_tally(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
+        for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {
+            assert_eq!((origin.unknown_frees, origin.missed_frees), (1, 1));
+            let notices = notice::of(&origin);
+            assert_eq!(notices.iter().filter(|notice| notice.is_warning()).count(), 2, "{notices:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_begins_and_ends_within_the_time() {
+        let mut builder = RecordingBuilder::with_process();
+        let child = builder.process(Some(0), 1_500, Some(2_000));
+        let file = builder.file();
+        let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
+        let moment = |ns| FixedMoment { stamp: Stamp(ns), ns };
+        for (processes, (from, until), (begin, end)) in [
+            (Processes::One(ProcessIndex(0)), (0, 9_000), (0, 9_000)),
+            (Processes::All, (0, 9_000), (0, 9_000)),
+            (Processes::One(child), (0, 9_000), (1_500, 2_000)),
+            (Processes::One(child), (1_600, 1_700), (1_600, 1_700)),
+        ] {
+            (recorded.processes, recorded.from, recorded.until) = (processes, moment(from), moment(until));
+            assert_eq!((recorded.begin(), recorded.end()), (moment(begin), moment(end)), "{processes:?}");
+        }
+    }
+}

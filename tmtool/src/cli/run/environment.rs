@@ -1,0 +1,131 @@
+//! What the program finds in its environment: the preloaded library, the recording's name, the number of the run.
+
+use std::collections::hash_map::RandomState;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use tm_common::settings;
+
+use tm_analyzer::error::{Error, Result};
+
+/// The library's file name.
+const LIBRARY: &str = "libtm.so";
+
+/// The variables of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Environment {
+    /// The value of `LD_PRELOAD`.
+    pub preload: OsString,
+    /// The value of `TM_OUT`.
+    pub output: PathBuf,
+    /// The value of `TM_RUN`, not 0.
+    pub run: u64,
+    /// The user has set `TM_DISABLE`.
+    pub is_disabled: bool,
+}
+
+impl Environment {
+    /// From our own environment, for recordings by the template `output`.
+    ///
+    /// # Errors
+    /// If there is no library, or its path cannot be used.
+    pub(super) fn build(output: PathBuf) -> Result<Environment> {
+        let executable =
+            env::current_exe().map_err(|error| Error::io("find", Path::new("tmtool's own file"), error))?;
+        let library = find_library(&executable)?;
+        Ok(Environment {
+            preload: preload_value(&library, env::var_os("LD_PRELOAD").as_deref())?,
+            output,
+            run: random_number(),
+            is_disabled: env::var_os(settings::DISABLE.name).is_some_and(|value| value == "1"),
+        })
+    }
+
+    /// The variables and their values.
+    pub(super) fn variables(&self) -> [(&'static str, OsString); 3] {
+        [
+            ("LD_PRELOAD", self.preload.clone()),
+            (settings::OUT.name, self.output.clone().into()),
+            (settings::RUN.name, self.run.to_string().into()),
+        ]
+    }
+}
+
+/// The library beside the tmtool `executable`, or in the `lib` folder beside its folder.
+fn find_library(executable: &Path) -> Result<PathBuf> {
+    let folder = executable.parent().unwrap_or(Path::new("/"));
+    let places = [Some(folder.join(LIBRARY)), folder.parent().map(|parent| parent.join("lib").join(LIBRARY))];
+    places.into_iter().flatten().find(|path| path.is_file()).ok_or_else(|| {
+        Error::Message(format!(
+            "there is no {LIBRARY} in {} or its sibling folder lib; build it (cargo build --release) or copy it there",
+            folder.display()
+        ))
+    })
+}
+
+/// `library` before what was preloaded already. The loader splits the value at spaces and colons and knows no quotes.
+fn preload_value(library: &Path, existing: Option<&OsStr>) -> Result<OsString> {
+    if library.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b' ' | b':')) {
+        return Err(Error::Message(format!(
+            "{} cannot be preloaded because its path has a space or a colon; move it to a path without them",
+            library.display()
+        )));
+    }
+    let mut value = library.as_os_str().to_owned();
+    if let Some(existing) = existing.filter(|existing| !existing.is_empty()) {
+        value.push(":");
+        value.push(existing);
+    }
+    Ok(value)
+}
+
+/// Not 0, and different each time: the standard library's hash keys come from the system's random numbers.
+fn random_number() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_library_comes_first() {
+        let value =
+            |existing: Option<&str>| preload_value(Path::new("/x/libtm.so"), existing.map(OsStr::new));
+        assert_eq!(value(None).unwrap(), "/x/libtm.so");
+        assert_eq!(value(Some("")).unwrap(), "/x/libtm.so");
+        assert_eq!(value(Some("/a.so /b.so")).unwrap(), "/x/libtm.so:/a.so /b.so");
+        for path in ["/a b/libtm.so", "/a:b/libtm.so"] {
+            assert!(
+                preload_value(Path::new(path), None).unwrap_err().to_string().contains("space or a colon")
+            );
+        }
+    }
+
+    #[test]
+    fn the_library_is_beside_or_in_lib() {
+        let root = tempfile::tempdir().unwrap();
+        let (bin, lib) = (root.path().join("bin"), root.path().join("lib"));
+        let executable = bin.join("tmtool");
+        fs::create_dir_all(&bin).unwrap();
+        fs::create_dir_all(&lib).unwrap();
+        assert!(find_library(&executable).unwrap_err().to_string().starts_with("there is no libtm.so in "));
+        fs::write(lib.join(LIBRARY), "").unwrap();
+        assert_eq!(find_library(&executable).unwrap(), lib.join(LIBRARY));
+        fs::write(bin.join(LIBRARY), "").unwrap();
+        assert_eq!(find_library(&executable).unwrap(), bin.join(LIBRARY));
+    }
+
+    #[test]
+    fn runs_have_different_numbers() {
+        let (first, second) = (random_number(), random_number());
+        assert!(first != second && first != 0 && second != 0);
+    }
+}

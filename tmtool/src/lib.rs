@@ -1,0 +1,8 @@
+//! The command line tool `tmtool`: asks [`tm_analyzer`] and shows what it answers.
+//!
+//! A library only so that its reports can be tested on made-up data; nothing else depends on it.
+
+pub mod cli;
+pub mod control;
+pub mod report;
+pub mod watch;

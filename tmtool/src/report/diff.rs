@@ -1,0 +1,214 @@
+//! The report of `tmtool diff`: what grew and shrank from one snapshot to another.
+
+use super::header::{self, Summary};
+use super::stats::{group_noun, label_heading};
+use super::style::Style;
+use super::{human, label, stacks, table};
+use tm_analyzer::model::{Cumulative, KeyType, LineSource, StatisticDiff};
+
+/// What the report shows.
+pub struct Diff<'a> {
+    /// The earlier snapshot.
+    pub old: Summary<'a>,
+    /// The later one.
+    pub new: Summary<'a>,
+    /// What was grouped by.
+    pub key_type: KeyType,
+    /// Whether blocks count for callers.
+    pub cumulative: Cumulative,
+    /// All groups of both, in their order: what did not change is at the end.
+    pub statistics: &'a [StatisticDiff],
+    /// How many of them to show; `None` for all.
+    pub limit: Option<usize>,
+}
+
+/// What is said where next to nothing is compared with anything.
+const LINES_MOVED: &str =
+    "Most is at lines of one side only, as when lines have moved between two builds: try --key function.";
+
+impl<'a> Diff<'a> {
+    /// The groups that changed, as many as are shown.
+    pub fn shown(&self) -> impl Iterator<Item = &StatisticDiff> {
+        self.changed().take(self.limit.unwrap_or(usize::MAX))
+    }
+
+    /// What helps to read the report, if anything does.
+    pub fn hint(&self) -> Option<&'static str> {
+        let is_of_lines = matches!(self.key_type, KeyType::Lineno | KeyType::Traceback);
+        let recording = |summary: &Summary<'a>| summary.origin.map(|origin| origin.recording.as_str());
+        let is_one_run = recording(&self.old).is_some() && recording(&self.old) == recording(&self.new);
+        (is_of_lines && !is_one_run && self.is_mostly_one_sided()).then_some(LINES_MOVED)
+    }
+
+    /// Whether of both sides more than half of the bytes are in groups that the other one does not have.
+    fn is_mostly_one_sided(&self) -> bool {
+        let (mut of_old, mut of_new, mut only_old, mut only_new) = (0_u128, 0_u128, 0_u128, 0_u128);
+        for diff in self.statistics {
+            let new = u128::from(diff.size);
+            let old = u128::try_from(i128::from(diff.size) - i128::from(diff.size_diff)).unwrap_or(0);
+            let n_old = i128::from(diff.count) - i128::from(diff.count_diff);
+            of_old += old;
+            of_new += new;
+            only_old += if diff.count == 0 { old } else { 0 };
+            only_new += if n_old == 0 { new } else { 0 };
+        }
+        of_old > 0 && of_new > 0 && only_old * 2 > of_old && only_new * 2 > of_new
+    }
+
+    fn changed(&self) -> impl Iterator<Item = &StatisticDiff> {
+        self.statistics.iter().filter(|diff| (diff.size_diff, diff.count_diff) != (0, 0))
+    }
+}
+
+/// The report as text. `source` gives the source lines of tracebacks.
+pub fn text(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let mut text = headed("Old: ", &header::text(&diff.old, style));
+    text += &headed("New: ", &header::text(&diff.new, style));
+    text += &difference_line(diff);
+    text += &shown_line(diff);
+    if let Some(hint) = diff.hint() {
+        text += &format!("{}\n", style.warning(&format!("Note: {hint}")));
+    }
+    if diff.shown().next().is_none() {
+        return text;
+    }
+    text.push('\n');
+    text + &match diff.key_type {
+        KeyType::Traceback => by_stack(diff, style, source),
+        _ => by_place(diff, style),
+    }
+}
+
+/// `lines` behind `heading`, the second one and those after it indented as far.
+fn headed(heading: &str, lines: &str) -> String {
+    let indent = " ".repeat(heading.len());
+    let mut text = String::new();
+    for (index, line) in lines.lines().enumerate() {
+        text += &format!("{}{line}\n", if index == 0 { heading } else { &indent });
+    }
+    text
+}
+
+fn difference_line(diff: &Diff<'_>) -> String {
+    let difference = |new: u64, old: u64| {
+        let difference = i128::from(new) - i128::from(old);
+        difference.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    };
+    let size = human::signed_size(difference(diff.new.size, diff.old.size));
+    let count = difference(diff.new.count, diff.old.count);
+    let noun = if count.unsigned_abs() == 1 { "block" } else { "blocks" };
+    format!("Difference: {size}, {} {noun}\n", human::signed_count(count))
+}
+
+fn shown_line(diff: &Diff<'_>) -> String {
+    let n_shown = human::count(diff.shown().count() as u64);
+    let n_changed = diff.changed().count() as u64;
+    let changed = human::counted(n_changed, group_noun(diff.key_type));
+    let unchanged = human::count(diff.statistics.len() as u64 - n_changed);
+    let counting = match diff.cumulative {
+        Cumulative::Off => String::new(),
+        Cumulative::Once => {
+            format!("; a block counts once for each {} in its stack", group_noun(diff.key_type))
+        }
+        Cumulative::Tracemalloc => "; a block counts for every frame in its stack".to_owned(),
+    };
+    format!("Shown: {n_shown} of {changed} that changed ({unchanged} did not){counting}\n")
+}
+
+fn by_place(diff: &Diff<'_>, style: &Style) -> String {
+    let rows: Vec<_> = diff
+        .shown()
+        .map(|stat| {
+            let cells = vec![
+                human::signed_size(stat.size_diff),
+                human::size(stat.size),
+                human::signed_count(stat.count_diff),
+                human::count(stat.count),
+            ];
+            (cells, stat)
+        })
+        .collect();
+    let headings = ["SIZE DIFF", "SIZE", "COUNT DIFF", "COUNT", label_heading(diff.key_type)];
+    table::text(&headings, &rows, style, |stat, width| {
+        label::group(&stat.traceback, stat.tag.as_deref(), diff.key_type, width, style.is_full)
+    })
+}
+
+fn by_stack(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let traceback_limit = diff.old.traceback_limit.max(diff.new.traceback_limit);
+    let mut text = String::new();
+    for (index, stat) in diff.shown().enumerate() {
+        let heading = format!(
+            "{}. {} to {}, {} to {}",
+            index + 1,
+            human::signed_size(stat.size_diff),
+            human::size(stat.size),
+            human::signed_count(stat.count_diff),
+            human::counted(stat.count, "block")
+        );
+        if index > 0 {
+            text.push('\n');
+        }
+        text += &style.heading(&heading);
+        text.push('\n');
+        text += &stacks::text(&stat.traceback, traceback_limit, style, source);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::snapshots;
+    use tm_analyzer::model::NoLines;
+
+    fn report(key_type: KeyType, limit: usize) -> String {
+        let (old, new) = snapshots();
+        let statistics = new.compare_to(&old, key_type, Cumulative::Off).unwrap();
+        let diff = Diff {
+            old: Summary::of(&old),
+            new: Summary::of(&new),
+            key_type,
+            cumulative: Cumulative::Off,
+            statistics: &statistics,
+            limit: Some(limit),
+        };
+        text(&diff, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines)
+    }
+
+    #[test]
+    fn by_line() {
+        assert_eq!(
+            report(KeyType::Lineno, 20),
+            "\
+Old: A snapshot of unknown origin: 14.5 KiB in 202 blocks
+New: tm.app.4321.bin: app --fast, pid 4321 on host
+     At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
+Difference: +51.1 KiB, +825 blocks
+Shown: 2 of 2 lines that changed (1 did not)
+
+SIZE DIFF      SIZE  COUNT DIFF  COUNT  LOCATION
++50.0 KiB  62.5 KiB        +800  1,000  .../src/node.cpp:1234  Node::make(int)
+  +1104 B    2080 B         +25     26  src/table.c:57  table_grow
+"
+        );
+    }
+
+    #[test]
+    fn by_stack() {
+        assert_eq!(
+            report(KeyType::Traceback, 1),
+            "\
+Old: A snapshot of unknown origin: 14.5 KiB in 202 blocks
+New: tm.app.4321.bin: app --fast, pid 4321 on host
+     At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
+Difference: +51.1 KiB, +825 blocks
+Shown: 1 of 2 stacks that changed (1 did not)
+
+1. +50.0 KiB to 62.5 KiB, +800 to 1,000 blocks
+  File \"src/main.c\", line 9, in main
+  File \"/home/user/quite/long/path/of/a/project/src/node.cpp\", line 1234, in Node::make(..)
+"
+        );
+    }
+}

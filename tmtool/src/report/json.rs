@@ -1,0 +1,258 @@
+//! The reports as JSON, for programs. Field names and meanings are stable; `version` changes if they do.
+
+use serde::Serialize;
+
+use super::diff::Diff;
+use super::header::Summary;
+use super::notice::{self, Notice};
+use super::stats::Stats;
+use tm_analyzer::model::{Cumulative, Origin, Statistic, StatisticDiff, Traceback};
+
+const VERSION: u32 = 1;
+
+/// [`Stats`] as one JSON object in readable lines.
+pub fn stats(stats: &Stats<'_>) -> String {
+    to_text(&StatsObject::of("stats", stats))
+}
+
+/// [`Diff`] as one JSON object in readable lines.
+pub fn diff(diff: &Diff<'_>) -> String {
+    to_text(&DiffObject {
+        report: "diff",
+        version: VERSION,
+        key: diff.key_type.to_string(),
+        cumulative: cumulative_name(diff.cumulative),
+        old: SnapshotObject::of(&diff.old),
+        new: SnapshotObject::of(&diff.new),
+        hint: diff.hint(),
+        n_groups: diff.statistics.len(),
+        statistics: diff.shown().map(statistic_diff).collect(),
+    })
+}
+
+/// Groups and what they are groups of.
+#[derive(Serialize)]
+pub(super) struct StatsObject<'a> {
+    report: &'static str,
+    version: u32,
+    key: String,
+    cumulative: Option<&'static str>,
+    snapshot: SnapshotObject<'a>,
+    /// Of all groups, of which `statistics` are the first.
+    n_groups: usize,
+    statistics: Vec<StatisticObject<'a>>,
+}
+
+impl<'a> StatsObject<'a> {
+    /// `stats` as the answer of the report of this name.
+    pub(super) fn of(report: &'static str, stats: &'a Stats<'_>) -> StatsObject<'a> {
+        StatsObject {
+            report,
+            version: VERSION,
+            key: stats.key_type.to_string(),
+            cumulative: cumulative_name(stats.cumulative),
+            snapshot: SnapshotObject::of(&stats.snapshot),
+            n_groups: stats.statistics.len(),
+            statistics: stats.shown().iter().map(|stat| statistic(stat, stats.snapshot.size)).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DiffObject<'a> {
+    report: &'static str,
+    version: u32,
+    key: String,
+    cumulative: Option<&'static str>,
+    old: SnapshotObject<'a>,
+    new: SnapshotObject<'a>,
+    hint: Option<&'static str>,
+    /// Of all groups; `statistics` are the first of those that changed.
+    n_groups: usize,
+    statistics: Vec<StatisticDiffObject<'a>>,
+}
+
+/// Totals are those of the traces: after a filter they are less than the origin's live bytes and blocks.
+#[derive(Serialize)]
+struct SnapshotObject<'a> {
+    size: u64,
+    count: u64,
+    traceback_limit: u32,
+    origin: Option<&'a Origin>,
+    notices: Vec<Notice>,
+}
+
+impl<'a> SnapshotObject<'a> {
+    fn of(summary: &Summary<'a>) -> SnapshotObject<'a> {
+        SnapshotObject {
+            size: summary.size,
+            count: summary.count,
+            traceback_limit: summary.traceback_limit,
+            origin: summary.origin,
+            notices: summary.origin.map(notice::of).unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct StatisticObject<'a> {
+    size: u64,
+    count: u64,
+    average: f64,
+    /// Of the snapshot's bytes, 0 to 1; more only in cumulative statistics of recursion.
+    share: f64,
+    /// Of groups by label.
+    tag: Option<&'a str>,
+    traceback: Vec<FrameObject<'a>>,
+    doubts: Vec<DoubtObject<'a>>,
+}
+
+/// What is not certain of a stack.
+#[derive(Serialize)]
+struct DoubtObject<'a> {
+    kind: &'static str,
+    module: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct StatisticDiffObject<'a> {
+    size: u64,
+    size_diff: i64,
+    count: u64,
+    count_diff: i64,
+    tag: Option<&'a str>,
+    traceback: Vec<FrameObject<'a>>,
+}
+
+/// Frames are oldest first.
+#[derive(Serialize)]
+pub(super) struct FrameObject<'a> {
+    filename: &'a str,
+    lineno: u32,
+    function: Option<&'a str>,
+    module: Option<&'a str>,
+    /// It may not have been there.
+    guessed: bool,
+}
+
+/// A group, and its share of `whole` bytes.
+pub(super) fn statistic(stat: &Statistic, whole: u64) -> StatisticObject<'_> {
+    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    StatisticObject {
+        size: stat.size,
+        count: stat.count,
+        average: ratio(stat.size, stat.count),
+        share: ratio(stat.size, whole),
+        tag: stat.tag.as_deref(),
+        traceback: frames(&stat.traceback),
+        doubts: doubts(&stat.traceback),
+    }
+}
+
+fn statistic_diff(diff: &StatisticDiff) -> StatisticDiffObject<'_> {
+    StatisticDiffObject {
+        size: diff.size,
+        size_diff: diff.size_diff,
+        count: diff.count,
+        count_diff: diff.count_diff,
+        tag: diff.tag.as_deref(),
+        traceback: frames(&diff.traceback),
+    }
+}
+
+fn doubts(traceback: &Traceback) -> Vec<DoubtObject<'_>> {
+    let objects = traceback.doubts().iter();
+    objects.map(|doubt| DoubtObject { kind: doubt.kind.name(), module: doubt.module.as_deref() }).collect()
+}
+
+/// The frames of `traceback`.
+pub(super) fn frames(traceback: &Traceback) -> Vec<FrameObject<'_>> {
+    let frames = traceback.frames().iter();
+    let object = frames.map(|frame| FrameObject {
+        filename: &frame.filename,
+        lineno: frame.lineno,
+        function: frame.function.as_deref(),
+        module: frame.module.as_deref(),
+        guessed: frame.is_guessed,
+    });
+    object.collect()
+}
+
+fn cumulative_name(cumulative: Cumulative) -> Option<&'static str> {
+    match cumulative {
+        Cumulative::Off => None,
+        Cumulative::Once => Some("once"),
+        Cumulative::Tracemalloc => Some("tracemalloc"),
+    }
+}
+
+/// Numbers and strings always have a JSON form, so the error is a text of its own rather than a failure.
+pub(super) fn to_text(object: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(object);
+    text.unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")) + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::report::fixtures::snapshots;
+    use tm_analyzer::model::KeyType;
+
+    #[test]
+    fn stats_have_totals_origin_and_frames_oldest_first() {
+        let (_, new) = snapshots();
+        let statistics = new.statistics(KeyType::Traceback, Cumulative::Off).unwrap();
+        let report = Stats {
+            snapshot: Summary::of(&new),
+            key_type: KeyType::Traceback,
+            cumulative: Cumulative::Off,
+            statistics: &statistics,
+            limit: Some(1),
+        };
+        let mut value: Value = serde_json::from_str(&stats(&report)).unwrap();
+        let origin = value["snapshot"]["origin"].take();
+        assert_eq!((&origin["program"], &origin["moment"]), (&json!("app"), &json!("peak")));
+        let share = value["statistics"][0]["share"].take();
+        assert!((share.as_f64().unwrap() - 64_000.0 / 67_104.0).abs() < 1e-9);
+        assert_eq!(
+            value,
+            json!({
+                "report": "stats", "version": 1, "key": "traceback", "cumulative": null, "n_groups": 3,
+                "snapshot": {"size": 67_104, "count": 1_027, "traceback_limit": 16, "origin": null, "notices": []},
+                "statistics": [{
+                    "size": 64_000, "count": 1_000, "average": 64.0, "share": null, "tag": null,
+                    "traceback": [
+                        {"filename": "src/main.c", "lineno": 9, "function": "main", "module": null, "guessed": false},
+                        {
+                            "filename": "/home/user/quite/long/path/of/a/project/src/node.cpp", "lineno": 1234,
+                            "function": "Node::make(int)", "module": null, "guessed": false
+                        },
+                    ],
+                    "doubts": [],
+                }],
+            })
+        );
+    }
+
+    #[test]
+    fn diffs_have_both_sides() {
+        let (old, new) = snapshots();
+        let statistics = new.compare_to(&old, KeyType::Filename, Cumulative::Once).unwrap();
+        let report = Diff {
+            old: Summary::of(&old),
+            new: Summary::of(&new),
+            key_type: KeyType::Filename,
+            cumulative: Cumulative::Once,
+            statistics: &statistics,
+            limit: None,
+        };
+        let value: Value = serde_json::from_str(&diff(&report)).unwrap();
+        assert_eq!(value["cumulative"], "once");
+        assert_eq!(value["old"]["count"], 202);
+        assert_eq!(value["new"]["count"], 1_027);
+        assert_eq!(value["statistics"][0]["size_diff"], 52_304);
+        assert_eq!(value["statistics"][0]["traceback"][0]["filename"], "src/main.c");
+    }
+}

@@ -1,0 +1,147 @@
+//! The report of `tmtool leaks`: what is live at the end. The youngest blocks stand apart, since they may be in use.
+
+use serde::Serialize;
+
+use super::header;
+use super::human::{counted, duration, size};
+use super::json::{StatsObject, to_text};
+use super::stats::{self, Stats};
+use super::style::Style;
+use tm_analyzer::model::LineSource;
+
+/// What the report shows.
+pub struct Leaks<'a> {
+    /// Groups of the blocks that are old enough to be leaks.
+    pub old: Stats<'a>,
+    /// Groups of those that are younger.
+    pub young: Stats<'a>,
+    /// Groups of those that run-time libraries keep for themselves, of any age.
+    pub runtime: Stats<'a>,
+    /// Whether the text shows these groups, and not a line for all.
+    pub shows_runtime: bool,
+    /// Blocks that came after this are young, in ns from the recording's start.
+    pub young_after_ns: u64,
+}
+
+/// The report as text. `source` gives the source lines of tracebacks.
+pub fn text(leaks: &Leaks<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let after = duration(leaks.young_after_ns);
+    let summary = &leaks.old.snapshot;
+    let mut text = match summary.origin {
+        Some(origin) => header::of_run(origin, &header::live_line(origin), style),
+        None => header::text(summary, style),
+    };
+    text += &section(&format!("Allocated up to {after} and not freed"), &leaks.old, style, source);
+    if leaks.young.snapshot.count > 0 {
+        let title = format!("Allocated after {after}, perhaps still in use");
+        text.push('\n');
+        text += &section(&title, &leaks.young, style, source);
+    }
+    text + &runtime(leaks, style, source)
+}
+
+/// What libraries keep for themselves: a line, unless more is wanted.
+fn runtime(leaks: &Leaks<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let Leaks { runtime, shows_runtime, .. } = leaks;
+    if runtime.snapshot.count == 0 {
+        return String::new();
+    }
+    let title = "Kept by run-time libraries for themselves";
+    if *shows_runtime {
+        return format!("\n{}", section(title, runtime, style, source));
+    }
+    let (bytes, blocks) = (size(runtime.snapshot.size), counted(runtime.snapshot.count, "block"));
+    let groups = counted(runtime.statistics.len() as u64, stats::group_noun(runtime.key_type));
+    let them = if runtime.statistics.len() == 1 { "it" } else { "them" };
+    format!("\n{title}: {bytes} in {blocks} ({groups}; --runtime shows {them})\n")
+}
+
+fn section(title: &str, stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    if stats.snapshot.count == 0 {
+        return style.heading(&format!("{title}: nothing")) + "\n";
+    }
+    let blocks = counted(stats.snapshot.count, "block");
+    let heading = style.heading(&format!("{title}: {} in {blocks}", size(stats.snapshot.size)));
+    heading + "\n" + &stats::groups(stats, style, source)
+}
+
+/// The report as JSON.
+pub fn json(leaks: &Leaks<'_>) -> String {
+    to_text(&LeaksObject {
+        leaks: StatsObject::of("leaks", &leaks.old),
+        young_after_ns: leaks.young_after_ns,
+        young: StatsObject::of("leaks", &leaks.young),
+        runtime: StatsObject::of("leaks", &leaks.runtime),
+    })
+}
+
+#[derive(Serialize)]
+struct LeaksObject<'a> {
+    #[serde(flatten)]
+    leaks: StatsObject<'a>,
+    young_after_ns: u64,
+    young: StatsObject<'a>,
+    runtime: StatsObject<'a>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::{origin, snapshots};
+    use crate::report::header::Summary;
+    use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
+
+    #[test]
+    fn the_youngest_stand_apart() {
+        let (young, old) = snapshots();
+        let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
+        let groups = [&old, &young].map(|snapshot| snapshot.statistics(key_type, cumulative).unwrap());
+        let origin = origin();
+        let stats = |snapshot, statistics| Stats {
+            snapshot: Summary { origin: Some(&origin), ..Summary::of(snapshot) },
+            key_type,
+            cumulative,
+            statistics,
+            limit: Some(1),
+        };
+        let libraries = snapshots().0;
+        let mut leaks = Leaks {
+            old: stats(&old, &groups[0]),
+            young: stats(&young, &groups[1]),
+            runtime: stats(&libraries, &groups[1]),
+            shows_runtime: false,
+            young_after_ns: 11_250_000_000,
+        };
+        assert_eq!(
+            text(&leaks, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+At peak, 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks
+Allocated up to 11.25 s and not freed: 65.5 KiB in 1,027 blocks
+Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
+
+    SIZE  SHARE  COUNT  AVERAGE  LOCATION
+62.5 KiB  95.4%  1,000     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
+
+Allocated after 11.25 s, perhaps still in use: 14.5 KiB in 202 blocks
+Shown: 1 of 3 lines, 12.5 KiB in 200 blocks (86.5%)
+
+    SIZE  SHARE  COUNT  AVERAGE  LOCATION
+12.5 KiB  86.5%    200     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
+
+Kept by run-time libraries for themselves: 14.5 KiB in 202 blocks (3 lines; --runtime shows them)
+"
+        );
+        let nothing = Snapshot::new(Vec::new(), 16);
+        leaks.old = stats(&nothing, &groups[0][..0]);
+        let text_without = text(&leaks, &Style::default(), &mut NoLines);
+        assert!(text_without.contains("Allocated up to 11.25 s and not freed: nothing\n\nAllocated after"));
+        leaks.shows_runtime = true;
+        let whole = text(&leaks, &Style::default(), &mut NoLines);
+        assert!(whole.contains(
+            "\nKept by run-time libraries for themselves: 14.5 KiB in 202 blocks\nShown: 1 of 3 lines"
+        ));
+        let value: serde_json::Value = serde_json::from_str(&json(&leaks)).unwrap();
+        assert_eq!((&value["report"], &value["young"]["n_groups"]), (&"leaks".into(), &3.into()));
+    }
+}

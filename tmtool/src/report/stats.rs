@@ -1,0 +1,256 @@
+//! The report of `tmtool stats`: live blocks by file, line or stack.
+
+use super::header::{self, Summary};
+use super::style::Style;
+use super::{human, label, stacks, table};
+use tm_analyzer::model::{Cumulative, KeyType, LineSource, Statistic};
+
+/// What the report shows.
+pub struct Stats<'a> {
+    /// The snapshot that was grouped.
+    pub snapshot: Summary<'a>,
+    /// By what.
+    pub key_type: KeyType,
+    /// Whether blocks count for callers.
+    pub cumulative: Cumulative,
+    /// All groups, in their order.
+    pub statistics: &'a [Statistic],
+    /// How many of them to show; `None` for all.
+    pub limit: Option<usize>,
+}
+
+impl Stats<'_> {
+    /// The groups that are shown.
+    pub fn shown(&self) -> &[Statistic] {
+        let n_shown = self.limit.unwrap_or(usize::MAX).min(self.statistics.len());
+        self.statistics.get(..n_shown).unwrap_or_default()
+    }
+}
+
+/// The report as text. `source` gives the source lines of tracebacks.
+pub fn text(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    header::text(&stats.snapshot, style) + &groups(stats, style, source)
+}
+
+/// The report without its header: the groups, and how many of them are shown.
+pub(super) fn groups(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let mut text = shown_line(stats) + "\n";
+    if stats.shown().is_empty() {
+        return text;
+    }
+    text.push('\n');
+    text + &match stats.key_type {
+        KeyType::Traceback => by_stack(stats, style, source),
+        _ => by_place(stats, style),
+    }
+}
+
+/// How a key's groups are called, for "2 of 30 lines".
+pub(super) fn group_noun(key_type: KeyType) -> &'static str {
+    match key_type {
+        KeyType::Filename => "file",
+        KeyType::Lineno => "line",
+        KeyType::Traceback => "stack",
+        KeyType::Function => "function",
+        KeyType::Module => "module",
+        KeyType::Tag => "tag",
+    }
+}
+
+/// What stands above the groups' names.
+pub(super) fn label_heading(key_type: KeyType) -> &'static str {
+    if key_type == KeyType::Tag { "TAG" } else { "LOCATION" }
+}
+
+fn shown_line(stats: &Stats<'_>) -> String {
+    let shown = stats.shown();
+    let groups = human::counted(stats.statistics.len() as u64, group_noun(stats.key_type));
+    let n_shown = human::count(shown.len() as u64);
+    let size = shown.iter().fold(0, |sum: u64, stat| sum.saturating_add(stat.size));
+    let count = shown.iter().fold(0, |sum: u64, stat| sum.saturating_add(stat.count));
+    match stats.cumulative {
+        Cumulative::Off => format!(
+            "Shown: {n_shown} of {groups}, {} in {} ({})",
+            human::size(size),
+            human::counted(count, "block"),
+            human::percent(size, stats.snapshot.size)
+        ),
+        Cumulative::Once => {
+            let noun = group_noun(stats.key_type);
+            format!("Shown: {n_shown} of {groups}; a block counts once for each {noun} in its stack")
+        }
+        Cumulative::Tracemalloc => {
+            format!(
+                "Shown: {n_shown} of {groups}; a block counts for every frame in its stack, repeated ones too"
+            )
+        }
+    }
+}
+
+fn by_place(stats: &Stats<'_>, style: &Style) -> String {
+    let rows: Vec<_> = stats
+        .shown()
+        .iter()
+        .map(|stat| {
+            let cells = vec![
+                human::size(stat.size),
+                human::percent(stat.size, stats.snapshot.size),
+                human::count(stat.count),
+                human::average(stat.size, stat.count),
+            ];
+            (cells, stat)
+        })
+        .collect();
+    let headings = ["SIZE", "SHARE", "COUNT", "AVERAGE", label_heading(stats.key_type)];
+    table::text(&headings, &rows, style, |stat, width| {
+        label::group(&stat.traceback, stat.tag.as_deref(), stats.key_type, width, style.is_full)
+    })
+}
+
+fn by_stack(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let mut text = String::new();
+    for (index, stat) in stats.shown().iter().enumerate() {
+        let heading = format!(
+            "{}. {} ({}) in {}, average {}",
+            index + 1,
+            human::size(stat.size),
+            human::percent(stat.size, stats.snapshot.size),
+            human::counted(stat.count, "block"),
+            human::average(stat.size, stat.count)
+        );
+        if index > 0 {
+            text.push('\n');
+        }
+        text += &style.heading(&heading);
+        text.push('\n');
+        text += &stacks::text(&stat.traceback, stats.snapshot.traceback_limit, style, source);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::snapshots;
+    use tm_analyzer::model::{NoLines, Snapshot};
+
+    fn report(
+        snapshot: &Snapshot,
+        key_type: KeyType,
+        cumulative: Cumulative,
+        limit: usize,
+        style: Style,
+    ) -> String {
+        let statistics = snapshot.statistics(key_type, cumulative).unwrap();
+        let stats = Stats {
+            snapshot: Summary::of(snapshot),
+            key_type,
+            cumulative,
+            statistics: &statistics,
+            limit: Some(limit),
+        };
+        text(&stats, &style, &mut NoLines)
+    }
+
+    const NARROW: Style = Style { width: Some(80), is_full: false, colour: false };
+
+    #[test]
+    fn by_line() {
+        let (_, new) = snapshots();
+        assert_eq!(
+            report(&new, KeyType::Lineno, Cumulative::Off, 2, NARROW),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
+Shown: 2 of 3 lines, 64.5 KiB in 1,026 blocks (98.5%)
+
+    SIZE  SHARE  COUNT  AVERAGE  LOCATION
+62.5 KiB  95.4%  1,000     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
+  2080 B   3.1%     26     80 B  src/table.c:57  table_grow
+"
+        );
+    }
+
+    #[test]
+    fn by_file_without_a_limit_to_the_width() {
+        let (_, new) = snapshots();
+        assert_eq!(
+            report(&new, KeyType::Filename, Cumulative::Off, 20, Style::default()),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
+Shown: 3 of 3 files, 65.5 KiB in 1,027 blocks (100.0%)
+
+    SIZE  SHARE  COUNT  AVERAGE  LOCATION
+62.5 KiB  95.4%  1,000     64 B  /home/user/quite/long/path/of/a/project/src/node.cpp
+  2080 B   3.1%     26     80 B  src/table.c
+  1024 B   1.5%      1   1024 B  libc.so.6+0x1234
+"
+        );
+    }
+
+    #[test]
+    fn by_stack() {
+        let (_, new) = snapshots();
+        assert_eq!(
+            report(&new, KeyType::Traceback, Cumulative::Off, 1, NARROW),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
+Shown: 1 of 3 stacks, 62.5 KiB in 1,000 blocks (95.4%)
+
+1. 62.5 KiB (95.4%) in 1,000 blocks, average 64 B
+  File \"src/main.c\", line 9, in main
+  File \"/home/user/quite/long/path/of/a/project/src/node.cpp\", line 1234, in Node::make(..)
+"
+        );
+    }
+
+    #[test]
+    fn by_label() {
+        let (_, mut new) = snapshots();
+        for trace in new.traces.iter_mut().filter(|trace| trace.size == 80) {
+            trace.tag = Some("GET /orders".into());
+        }
+        assert_eq!(
+            report(&new, KeyType::Tag, Cumulative::Off, 20, NARROW),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
+Shown: 2 of 2 tags, 65.5 KiB in 1,027 blocks (100.0%)
+
+    SIZE  SHARE  COUNT  AVERAGE  TAG
+63.5 KiB  96.9%  1,001     65 B  (no tag)
+  2080 B   3.1%     26     80 B  GET /orders
+"
+        );
+    }
+
+    #[test]
+    fn cumulative_says_how_blocks_count() {
+        let (_, new) = snapshots();
+        let text = report(&new, KeyType::Lineno, Cumulative::Once, 1, NARROW);
+        assert!(
+            text.contains("Shown: 1 of 4 lines; a block counts once for each line in its stack\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("65.5 KiB  100.0%  1,027     65 B  src/main.c:9  main\n"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_snapshot_has_no_table() {
+        let text = report(&Snapshot::new(vec![], 1), KeyType::Lineno, Cumulative::Off, 20, NARROW);
+        assert_eq!(
+            text,
+            "A snapshot of unknown origin: 0 B in 0 blocks\nShown: 0 of 0 lines, 0 B in 0 blocks (-)\n"
+        );
+    }
+
+    #[test]
+    fn colour_is_the_heading_alone() {
+        let (_, new) = snapshots();
+        let style = Style { width: Some(80), is_full: false, colour: true };
+        let text = report(&new, KeyType::Lineno, Cumulative::Off, 2, style);
+        assert_eq!(text.matches('\x1b').count(), 2);
+    }
+}

@@ -1,0 +1,172 @@
+//! The report of `tmtool temporary`: blocks that were freed before their thread allocated the next one, and how long
+//! blocks live.
+
+use serde::Serialize;
+
+use super::human::{count, counted, percent, size};
+use super::json::{StatisticObject, StatsObject, statistic, to_text};
+use super::stats::{self, Stats};
+use super::style::Style;
+use super::{header, label, table};
+use tm_analyzer::model::{KeyType, LineSource, Statistic};
+
+/// What the report shows.
+pub struct Temporary<'a> {
+    /// Groups of the temporary blocks.
+    pub stats: Stats<'a>,
+    /// All blocks that were allocated and freed, by lifetime, the shortest first.
+    pub decades: &'a [Decade],
+    /// Since when they were allocated, in ns from the recording's start.
+    pub from_ns: u64,
+}
+
+/// The blocks whose lifetime is between two limits.
+#[derive(Clone, Debug)]
+pub struct Decade {
+    /// They lived less than this, in ns; `None`: longer than all others.
+    pub below_ns: Option<u64>,
+    /// Their requested bytes.
+    pub size: u64,
+    /// Their number.
+    pub count: u64,
+    /// The group with most bytes of them.
+    pub most: Option<Statistic>,
+}
+
+/// Of the longest bar.
+const BAR_WIDTH: u64 = 10;
+
+/// The report as text. `source` gives the source lines of tracebacks.
+pub fn text(temporary: &Temporary<'_>, style: &Style, source: &mut dyn LineSource) -> String {
+    let Temporary { stats, decades, from_ns } = temporary;
+    let Some(origin) = stats.snapshot.origin else {
+        return stats::text(stats, style, source);
+    };
+    let n_freed = n_freed(decades);
+    let sentence = format!(
+        "{}: {} allocated and freed\n{} of them ({}) before their thread allocated the next: {}",
+        header::span(*from_ns, origin),
+        counted(n_freed, "block"),
+        count(stats.snapshot.count),
+        percent(stats.snapshot.count, n_freed),
+        size(stats.snapshot.size)
+    );
+    let mut text = header::of_run(origin, &sentence, style) + &stats::groups(stats, style, source);
+    if n_freed > 0 {
+        text += "\nAll freed blocks by lifetime, and who has most of each:\n\n";
+        text += &histogram(decades, stats.key_type, style);
+    }
+    text
+}
+
+/// The report as JSON.
+pub fn json(temporary: &Temporary<'_>) -> String {
+    let decades = temporary.decades.iter().map(|decade| DecadeObject {
+        below_ns: decade.below_ns,
+        size: decade.size,
+        count: decade.count,
+        most: decade.most.as_ref().map(|most| statistic(most, decade.size)),
+    });
+    let stats = StatsObject::of("temporary", &temporary.stats);
+    to_text(&TemporaryObject { stats, from_ns: temporary.from_ns, lifetimes: decades.collect() })
+}
+
+#[derive(Serialize)]
+struct TemporaryObject<'a> {
+    #[serde(flatten)]
+    stats: StatsObject<'a>,
+    from_ns: u64,
+    lifetimes: Vec<DecadeObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct DecadeObject<'a> {
+    below_ns: Option<u64>,
+    size: u64,
+    count: u64,
+    most: Option<StatisticObject<'a>>,
+}
+
+fn n_freed(decades: &[Decade]) -> u64 {
+    decades.iter().fold(0, |sum: u64, decade| sum.saturating_add(decade.count))
+}
+
+fn histogram(decades: &[Decade], key_type: KeyType, style: &Style) -> String {
+    let whole = n_freed(decades);
+    let longest = decades.iter().map(|decade| decade.count).max().unwrap_or(0).max(1);
+    let mut previous_ns = 0;
+    let mut rows = Vec::new();
+    for decade in decades {
+        let lifetime = match decade.below_ns {
+            Some(below) => format!("< {}", limit(below)),
+            None => format!(">= {}", limit(previous_ns)),
+        };
+        previous_ns = decade.below_ns.unwrap_or(previous_ns);
+        let n_marks = (u128::from(decade.count) * u128::from(BAR_WIDTH)).div_ceil(u128::from(longest));
+        let bar = format!("{:<width$}", "#".repeat(n_marks as usize), width = BAR_WIDTH as usize);
+        let share = percent(decade.count, whole);
+        let cells = vec![lifetime, count(decade.count), share, bar, size(decade.size)];
+        rows.push((cells, decade.most.as_ref()));
+    }
+    let headings = ["LIFETIME", "COUNT", "SHARE", "", "SIZE", "MOST"];
+    let label = |most: &Option<&Statistic>, width| {
+        most.map_or(String::new(), |most| {
+            label::group(&most.traceback, most.tag.as_deref(), key_type, width, style.is_full)
+        })
+    };
+    table::text(&headings, &rows, style, label).lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// A decade's limit: `10 us`.
+fn limit(ns: u64) -> String {
+    match ns {
+        1_000_000_000.. => format!("{} s", ns / 1_000_000_000),
+        1_000_000.. => format!("{} ms", ns / 1_000_000),
+        _ => format!("{} us", ns / 1_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::snapshots;
+    use crate::report::header::Summary;
+    use tm_analyzer::model::{Cumulative, Frame, NoLines, Traceback};
+
+    #[test]
+    fn lifetimes_are_a_histogram() {
+        let (_, new) = snapshots();
+        let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
+        let statistics = new.statistics(key_type, cumulative).unwrap();
+        let snapshot = Summary::of(&new);
+        let stats = Stats { snapshot, key_type, cumulative, statistics: &statistics, limit: Some(1) };
+        let traceback = Traceback::new(vec![Frame::new("src/table.c", 57)], None);
+        let most = Some(Statistic { traceback, tag: None, size: 90, count: 3 });
+        let decades = [
+            Decade { below_ns: Some(1_000), size: 100_000, count: 3_000, most },
+            Decade { below_ns: Some(10_000), size: 0, count: 0, most: None },
+            Decade { below_ns: None, size: 5, count: 1, most: None },
+        ];
+        let temporary = Temporary { stats, decades: &decades, from_ns: 0 };
+        assert_eq!(
+            text(&temporary, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines),
+            "\
+tm.app.4321.bin: app --fast, pid 4321 on host
+In the first 3.21 s of 12.50 s: 3,001 blocks allocated and freed
+1,027 of them (34.2%) before their thread allocated the next: 65.5 KiB
+Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
+
+    SIZE  SHARE  COUNT  AVERAGE  LOCATION
+62.5 KiB  95.4%  1,000     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
+
+All freed blocks by lifetime, and who has most of each:
+
+LIFETIME  COUNT   SHARE                  SIZE  MOST
+  < 1 us  3,000  100.0%  ##########  97.7 KiB  src/table.c:57
+ < 10 us      0    0.0%                   0 B
+>= 10 us      1    0.0%  #                5 B
+"
+        );
+        assert!(json(&temporary).contains("\"below_ns\": 10000"));
+    }
+}

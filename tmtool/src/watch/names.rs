@@ -1,0 +1,100 @@
+//! Names for stacks, each looked up once: the largest first, and no longer at a time than a user likes to wait.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::{StackId, TagIndex};
+
+use super::sums::Table;
+use tm_analyzer::analysis::{Cutter, Plumbing};
+use tm_analyzer::model::Traceback;
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::Site;
+use tm_analyzer::snapshot::Namer;
+
+/// So many stacks are looked up before the clock is looked at.
+const N_BATCH: usize = 256;
+
+/// A stack with its names.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// All of it.
+    pub whole: Traceback,
+    /// Up to the frame that is to blame.
+    pub blamed: Traceback,
+}
+
+/// The stacks whose names are known.
+pub struct Names {
+    namer: Namer,
+    cutter: Cutter<'static>,
+    known: FxHashMap<StackId, Named>,
+    /// How many loaded files were known then: code that seemed to be of none may be of a later one.
+    n_modules: usize,
+}
+
+impl Names {
+    /// None is known. `plumbing` is not to blame.
+    pub fn new(plumbing: Plumbing) -> Names {
+        let cutter = Cutter::of(plumbing);
+        Names { namer: Namer::new(), cutter, known: FxHashMap::default(), n_modules: 0 }
+    }
+
+    /// The names of a stack, if they are known.
+    pub fn get(&self, stack: StackId) -> Option<&Named> {
+        self.known.get(&stack)
+    }
+
+    /// Looks up the stacks of `sites` that are not known, until `deadline` (`None`: all of them). Those that hold most
+    /// come first, then those that allocated most. Returns how many are left.
+    pub fn look_up(
+        &mut self,
+        recording: &Recording,
+        sites: &Table<Site>,
+        deadline: Option<Instant>,
+    ) -> usize {
+        if self.n_modules != recording.modules.all().len() {
+            self.n_modules = recording.modules.all().len();
+            self.known.clear();
+        }
+        let mut wanted: Vec<_> = sites
+            .iter()
+            .filter(|(site, _)| !self.known.contains_key(&site.stack))
+            .map(|(site, figures)| (figures.live.size, figures.allocated.size, site.stack))
+            .collect();
+        wanted.sort_unstable_by(|a, b| b.cmp(a));
+        let mut n_done = 0;
+        for batch in wanted.chunks(N_BATCH) {
+            if deadline.is_some_and(|deadline| n_done > 0 && Instant::now() >= deadline) {
+                break;
+            }
+            self.namer.prepare(recording, batch.iter().map(|(.., stack)| *stack));
+            for &(.., stack) in batch {
+                let whole = self.namer.traceback(recording, stack);
+                let blamed = self.cutter.cut(&whole);
+                self.known.insert(stack, Named { whole, blamed });
+            }
+            n_done += batch.len();
+        }
+        wanted.len() - n_done
+    }
+
+    /// The names of the labels of `sites`.
+    pub fn tags(&mut self, recording: &Recording, sites: &Table<Site>) -> FxHashMap<TagIndex, Arc<str>> {
+        let mut tags = FxHashMap::default();
+        for (Site { tag, .. }, _) in sites.iter() {
+            if !tags.contains_key(&tag)
+                && let Some(name) = self.namer.tag(recording, tag)
+            {
+                tags.insert(tag, name);
+            }
+        }
+        tags
+    }
+
+    /// What kept names from being found, a sentence each.
+    pub fn problems(&self) -> Vec<String> {
+        self.namer.problems()
+    }
+}

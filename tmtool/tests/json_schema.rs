@@ -1,0 +1,181 @@
+//! `docs/json.md` against what `--json` writes: every object has exactly the fields of its table, of the given types.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
+use tmtool::report::commands::{CommandInfo, CommandLists, MarkInfo};
+use tmtool::report::header::Summary;
+use tmtool::report::info::{DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, ThreadInfo};
+use tmtool::report::leaks::{self, Leaks};
+use tmtool::report::peak::{self, Ascent, Peak};
+use tmtool::report::programs::{ProgramInfo, Programs};
+use tmtool::report::stats::Stats;
+use tmtool::report::temporary::{self, Decade, Temporary};
+use tmtool::report::timeline::{self, Point, Timeline};
+use tmtool::report::top::{self, Top};
+
+/// Object -> field -> type.
+type Schema = BTreeMap<String, BTreeMap<String, String>>;
+
+fn schema() -> Schema {
+    let mut schema = Schema::new();
+    let mut object = String::new();
+    for line in include_str!("../../docs/json.md").lines() {
+        if let Some(name) = line.strip_prefix("## ") {
+            object = name.to_owned();
+        }
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if let ["", field, kind, _, ""] = cells[..]
+            && let Some(field) = field.strip_prefix('`').and_then(|field| field.strip_suffix('`'))
+        {
+            let fields = schema.entry(object.clone()).or_default();
+            assert!(
+                fields.insert(field.to_owned(), kind.to_owned()).is_none(),
+                "{object}.{field} stands twice"
+            );
+        }
+    }
+    schema
+}
+
+fn check(schema: &Schema, value: &Value, kind: &str, place: &str) {
+    if let Some(kind) = kind.strip_suffix(" or null") {
+        if !value.is_null() {
+            check(schema, value, kind, place);
+        }
+    } else if let Some(item) = kind.strip_prefix('[').and_then(|kind| kind.strip_suffix(']')) {
+        let items = value.as_array().unwrap_or_else(|| panic!("{place} is no array"));
+        items.iter().for_each(|value| check(schema, value, item, place));
+    } else {
+        match kind {
+            "integer" => assert!(value.is_u64() || value.is_i64(), "{place} is no integer: {value}"),
+            "number" => assert!(value.is_number(), "{place} is no number: {value}"),
+            "string" => assert!(value.is_string(), "{place} is no string: {value}"),
+            "boolean" => assert!(value.is_boolean(), "{place} is no boolean: {value}"),
+            object => {
+                let fields =
+                    schema.get(object).unwrap_or_else(|| panic!("docs/json.md has no table {object}"));
+                let found: Vec<&String> = value.as_object().expect(place).keys().collect();
+                assert_eq!(found, fields.keys().collect::<Vec<_>>(), "the fields of {place}");
+                fields.iter().for_each(|(field, kind)| {
+                    check(schema, &value[field], kind, &format!("{place}.{field}"));
+                });
+            }
+        }
+    }
+}
+
+/// A snapshot with all that a frame and an origin may have.
+fn write_snapshot(path: &Path, n_blocks: usize) {
+    let mut frame = Frame::new("a.c", 3);
+    frame.function = Some("f".into());
+    frame.module = Some("/bin/a".into());
+    let traceback = Traceback::new(vec![frame, Frame::new("main.c", 9)], Some(2));
+    let mut snapshot =
+        Snapshot::new(vec![Trace { domain: 0, size: 7, traceback, tag: Some("a".into()) }; n_blocks], 16);
+    let texts = || vec!["a".to_owned()];
+    snapshot.origin = Some(Origin { command_line: texts(), notes: texts(), ..Origin::default() });
+    snapshot.dump(path).unwrap();
+}
+
+#[test]
+fn stats_and_diff_are_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    write_snapshot(&folder.path().join("old.snap"), 1);
+    write_snapshot(&folder.path().join("new.snap"), 3);
+    for key in ["filename", "lineno", "function", "module", "traceback", "tag"] {
+        for (report, files) in [("stats", &["new.snap"][..]), ("diff", &["old.snap", "new.snap"])] {
+            let mut tmtool = Command::new(env!("CARGO_BIN_EXE_tmtool"));
+            tmtool.current_dir(folder.path()).arg(report).args(files).args(["--json", "--key", key]);
+            let output = tmtool.output().unwrap();
+            let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(value["statistics"].as_array().unwrap().len(), 1);
+            check(&schema(), &value, report, report);
+        }
+    }
+}
+
+#[test]
+fn reports_on_events_are_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    write_snapshot(&folder.path().join("a.snap"), 3);
+    let snapshot = Snapshot::load(&folder.path().join("a.snap")).unwrap();
+    let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
+    let statistics = snapshot.statistics(key_type, cumulative).unwrap();
+    let stats = || {
+        let snapshot = Summary::of(&snapshot);
+        Stats { snapshot, key_type, cumulative, statistics: &statistics, limit: None }
+    };
+    let last = Some((7, "1 a".to_owned(), snapshot.traces[0].traceback.clone()));
+    let ascent = Ascent { half_ns: 1, nine_tenths_ns: 2, last, end_bytes: 3 };
+    let decade = |most| Decade { below_ns: Some(1_000), size: 7, count: 1, most };
+    let decades = [decade(statistics.first().cloned()), Decade { below_ns: None, ..decade(None) }];
+    let points = &[Point::default()];
+    for (report, text) in [
+        ("peak", peak::json(&Peak { stats: stats(), ascent })),
+        (
+            "leaks",
+            leaks::json(&Leaks {
+                old: stats(),
+                young: stats(),
+                runtime: stats(),
+                shows_runtime: false,
+                young_after_ns: 1,
+            }),
+        ),
+        ("temporary", temporary::json(&Temporary { stats: stats(), decades: &decades, from_ns: 0 })),
+        ("timeline", timeline::json(&Timeline { points, from_ns: 0, until_ns: 1, stats: stats() })),
+        ("top", top::json(&Top { stats: stats(), from_ns: 0 })),
+    ] {
+        check(&schema(), &serde_json::from_str(&text).unwrap(), report, report);
+    }
+}
+
+#[test]
+fn info_is_as_documented() {
+    let text = String::new;
+    let info = Info {
+        lost_by_reason: vec![LostEvents { reason: text(), events: 1 }],
+        mappings: Some(MappingInfo::default()),
+        domains: vec![DomainInfo::default()],
+        process_list: vec![ProcessInfo::default()],
+        thread_list: vec![ThreadInfo { thread: 0, process: 0, tid: 1, name: text(), start_ns: 0 }],
+        module_list: vec![ModuleInfo {
+            process: 0,
+            path: text(),
+            build_id: text(),
+            start: 0,
+            end: 1,
+            loaded_ns: 0,
+            unloaded: false,
+        }],
+        commands: CommandLists {
+            command_list: vec![CommandInfo {
+                process: 0,
+                kind: "start",
+                at_ns: 0,
+                n_frames: Some(1),
+                from_outside: true,
+            }],
+            mark_list: vec![MarkInfo { process: 0, name: text(), at_ns: 0, from_outside: false }],
+            tag_list: vec![text()],
+        },
+        ..Info::default()
+    };
+    check(&schema(), &serde_json::to_value(&info).unwrap(), "info", "info");
+}
+
+#[test]
+fn the_programs_of_a_folder_are_as_documented() {
+    let program = ProgramInfo {
+        command_line: vec![String::new()],
+        problems: vec![String::new()],
+        ..ProgramInfo::default()
+    };
+    let programs =
+        Programs { program_list: vec![program], problems: vec![String::new()], ..Programs::default() };
+    check(&schema(), &serde_json::to_value(&programs).unwrap(), "programs", "programs");
+}
