@@ -109,8 +109,8 @@ pub struct MappedHeader {
     pub n_processes: AtomicU32,
     /// The number of threads so far.
     pub n_threads: AtomicU32,
-    /// The number of rings so far.
-    pub n_rings: AtomicU32,
+    /// The number of streams so far.
+    pub n_streams: AtomicU32,
     /// The number of epochs so far.
     pub n_epochs: AtomicU32,
     /// `TM_SELF_CHECK`.
@@ -158,7 +158,7 @@ pub struct Header {
     pub n_stack_segments: u32,
     pub n_processes: u32,
     pub n_threads: u32,
-    pub n_rings: u32,
+    pub n_streams: u32,
     pub self_check_interval: u32,
     pub self_checks: u64,
     pub self_check_differences: u64,
@@ -197,7 +197,7 @@ impl Header {
             n_stack_segments: u32_of(offset_of!(MappedHeader, n_stack_segments))?,
             n_processes: u32_of(offset_of!(MappedHeader, n_processes))?,
             n_threads: u32_of(offset_of!(MappedHeader, n_threads))?,
-            n_rings: u32_of(offset_of!(MappedHeader, n_rings))?,
+            n_streams: u32_of(offset_of!(MappedHeader, n_streams))?,
             self_check_interval: u32_of(offset_of!(MappedHeader, self_check_interval))?,
             self_checks: u64_of(offset_of!(MappedHeader, self_checks))?,
             self_check_differences: u64_of(offset_of!(MappedHeader, self_check_differences))?,

@@ -25,8 +25,8 @@ id! {
     ThreadIndex(u32)
 }
 id! {
-    /// A ring: one writer's chain of event segments, numbered from 0 over all processes.
-    RingIndex(u32)
+    /// A stream: one writer's chain of event segments, numbered from 0 over all processes.
+    StreamIndex(u32)
 }
 id! {
     /// A label that threads put on their events, numbered from 1 over all processes; 0 is none.

@@ -7,7 +7,7 @@
 //! | [`sys`] | the kernel, the processor, loaded objects | |
 //! | [`lockfree`] | what threads and processes share without waiting | |
 //! | [`config`], [`real`] | the settings; the functions that the hooks stand in front of | at start |
-//! | [`recording`] | the mapped file: extents, rings, stack table, metadata | events; growth is cold |
+//! | [`recording`] | the mapped file: extents, streams, stack table, metadata | events; growth is cold |
 //! | [`unwind`] | where the caller came from | events; rules are found once |
 //! | [`session`] | start, threads, fork, end | cold |
 //! | [`recorder`] | what hooks tell | every event |

@@ -1,7 +1,7 @@
 //! An event as it comes out of the merge: one moment of one address.
 
 use tm_common::functions::{Function, Role};
-use tm_common::ids::{Address, RingIndex, Space, StackId, Stamp};
+use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex};
 
 use super::live::Block;
 use crate::reader::Origin;
@@ -37,7 +37,7 @@ pub struct MergedEvent {
     /// The thread, and its label.
     pub origin: Origin,
     /// The ring that it was read from: events of one ring come in the order in which they were written.
-    pub ring: RingIndex,
+    pub ring: StreamIndex,
     /// What happened.
     pub action: Action,
     /// The function that was called; of [`Action::Track`] and [`Action::Untrack`] nothing.

@@ -1,4 +1,4 @@
-//! Event records: what one allocation call leaves in a ring, `docs/format.md` section "Events".
+//! Event records: what one allocation call leaves in a stream, `docs/format.md` section "Events".
 //!
 //! Both sides keep the same [`Context`]; a record says only what differs from what the context lets one expect. Writing
 //! ([`Encoder`]) and reading ([`Decoder`]) stand in two files with the same steps in the same order.
@@ -15,7 +15,7 @@ use crate::functions::Function;
 use crate::ids::{Address, Space, StackId, Stamp, TagIndex, ThreadIndex};
 use crate::varint::Writer;
 
-/// The most bytes that a record takes: see [`Encoder::encode`]. A ring starts a new segment when fewer are left.
+/// The most bytes that a record takes: see [`Encoder::encode`]. A stream starts a new segment when fewer are left.
 pub const MAX_BYTES: usize = 1 + 10 + 10 + 1 + 10 + 10 + 10 + 5;
 const _: () = assert!(MAX_BYTES <= Writer::LEN_MAX, "the writer wraps there");
 
@@ -92,11 +92,11 @@ pub enum Event {
         /// When.
         stamp: Stamp,
     },
-    /// From here on the ring belongs to another thread, which has no label.
+    /// From here on the stream belongs to another thread, which has no label.
     ThreadStart {
         /// The thread.
         thread: ThreadIndex,
-        /// When it took the ring over.
+        /// When it took the stream over.
         stamp: Stamp,
     },
 }

@@ -38,7 +38,7 @@ pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Ca
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (address, size) = (Address(block as u64), size as u64);
         let stamp = session.recording.now();
-        lane.ring.write(&session.recording, Event::Allocate { function, address, size, stack, stamp });
+        lane.stream.write(&session.recording, Event::Allocate { function, address, size, stack, stamp });
     });
 }
 
@@ -68,7 +68,7 @@ pub fn freeing(function: Function, block: *mut c_void) {
     if !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast() {
         with_lane(|session, _, lane| {
             let (address, stamp) = (Address(block as u64), session.recording.now());
-            lane.ring.write(&session.recording, Event::Free { function, address, stamp });
+            lane.stream.write(&session.recording, Event::Free { function, address, stamp });
         });
     }
 }
@@ -93,7 +93,7 @@ pub fn freed_at(function: Function, block: *mut c_void, stamp: Stamp) {
     }
     with_lane(|session, _, lane| {
         let address = Address(block as u64);
-        lane.ring.write(&session.recording, Event::Free { function, address, stamp });
+        lane.stream.write(&session.recording, Event::Free { function, address, stamp });
     });
 }
 
@@ -114,7 +114,7 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (old, new) = (Address(old as u64), Address(new as u64));
         let (size, end) = (size as u64, session.recording.now());
-        lane.ring.write(&session.recording, Event::Reallocate { old, new, size, stack, begin, end });
+        lane.stream.write(&session.recording, Event::Reallocate { old, new, size, stack, begin, end });
     });
 }
 
@@ -129,7 +129,7 @@ pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> boo
         let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
         let (address, size) = (Address(address as u64), size as u64);
         let stamp = session.recording.now();
-        lane.ring.write(&session.recording, Event::Track { space, address, size, stack, stamp })
+        lane.stream.write(&session.recording, Event::Track { space, address, size, stack, stamp })
     });
     is_recorded.unwrap_or(false)
 }
@@ -143,7 +143,7 @@ pub fn untracked(space: Space, address: usize) -> bool {
     let is_recorded = with_lane(|session, _, lane| {
         let (address, size) = (Address(address as u64), 0);
         let stamp = session.recording.now();
-        lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp })
+        lane.stream.write(&session.recording, Event::Untrack { space, address, size, stamp })
     });
     is_recorded.unwrap_or(false)
 }
@@ -162,6 +162,6 @@ pub fn unmapped(address: usize, size: usize, begin: Stamp) {
     }
     with_lane(|session, _, lane| {
         let (space, address, size) = (Space::MAPPINGS, Address(address as u64), size as u64);
-        lane.ring.write(&session.recording, Event::Untrack { space, address, size, stamp: begin });
+        lane.stream.write(&session.recording, Event::Untrack { space, address, size, stamp: begin });
     });
 }

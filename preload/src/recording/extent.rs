@@ -9,7 +9,7 @@
 use core::sync::atomic::Ordering;
 
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
-use tm_common::ids::{RingIndex, Stamp, ThreadIndex};
+use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
@@ -238,7 +238,7 @@ fn begin_extent(
         grains: 1,
         used: 1,
         process: recording.process(),
-        ring: RingIndex(0),
+        stream: StreamIndex(0),
         sequence: grains,
         thread: ThreadIndex(0),
         base_stamp: Stamp(first_grain),

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{Epoch, ProcessIndex, RingIndex, Stamp, ThreadIndex};
+use tm_common::ids::{Epoch, ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::metadata::{
     BUILD_ID_BYTES_MAX, CommandKind, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName,
     MappedNote, MappedProcess, MappedProgramHeader, MappedText, MappedThread, MetadataKind, NAME_BYTES_MAX,
@@ -87,7 +87,7 @@ impl Recording {
             grains: room.grains,
             used: 0,
             process: self.process(),
-            ring: RingIndex(0),
+            stream: StreamIndex(0),
             sequence: 0,
             thread: ThreadIndex(0),
             base_stamp: Stamp(0),

@@ -1,6 +1,6 @@
 //! Layer 3: the recording, a file that every thread writes through one shared mapping.
 //!
-//! Contract of everything that an event calls (`ring`, `stack_table`, `clock`): no allocation, lock, system call or
+//! Contract of everything that an event calls (`stream`, `stack_table`, `clock`): no allocation, lock, system call or
 //! panic. Growth is `#[cold]`: it makes system calls and takes try-locks, on which nobody
 //! waits; only while the file is being cut at a process's end is a claim of room tried again for a while.
 
@@ -9,8 +9,8 @@ pub mod extent;
 pub mod file;
 pub mod metadata;
 pub mod output;
-pub mod ring;
 pub mod stack_table;
+pub mod stream;
 
 #[cfg(test)]
 mod tests;

@@ -160,7 +160,7 @@ impl Recording {
             n_stack_segments: AtomicU32::new(0),
             n_processes: AtomicU32::new(1),
             n_threads: AtomicU32::new(0),
-            n_rings: AtomicU32::new(0),
+            n_streams: AtomicU32::new(0),
             n_epochs: AtomicU32::new(1),
             self_check_interval: config.self_check_interval,
             self_checks: AtomicU64::new(0),

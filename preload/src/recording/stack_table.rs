@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{Epoch, RingIndex, StackId, Stamp, ThreadIndex};
+use tm_common::ids::{Epoch, StackId, Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::stack::{NODE_BYTES, StackNode};
 
@@ -77,7 +77,7 @@ impl StackTable {
             grains: room.grains,
             used: 0,
             process: recording.process(),
-            ring: RingIndex(0),
+            stream: StreamIndex(0),
             // Relaxed: numbers only have to be distinct.
             sequence: header.n_stack_segments.fetch_add(1, Ordering::Relaxed),
             thread: ThreadIndex(0),

@@ -8,7 +8,7 @@
 //! | file, extents, stack and metadata segments | shared with the parent, both append |
 //! | hash tables, rules, modules | a copy that stays right: the child has the same code at the same addresses |
 //! | epoch | the parent's, until the child loads something: then one of its own, for the two may load different things at one address |
-//! | rings | the parent's; each thread of the child sees that its place is of another process, and takes a fresh one |
+//! | streams | the parent's; each thread of the child sees that its place is of another process, and takes a fresh one |
 //! | try-locks | released: their holders do not exist here |
 
 use core::sync::atomic::Ordering;

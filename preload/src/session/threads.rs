@@ -1,4 +1,4 @@
-//! The threads that record: their rings and their room for stacks, kept after them for the next thread.
+//! The threads that record: their streams and their room for stacks, kept after them for the next thread.
 //!
 //! Nothing is run when a thread ends: its last frees come after all destructors. Whoever needs a place looks for one
 //! whose thread the kernel no longer knows.
@@ -12,7 +12,7 @@ use tm_common::ids::{Stamp, TagIndex, ThreadIndex};
 
 use super::Session;
 use crate::lockfree::places::{Place, Places};
-use crate::recording::ring::Ring;
+use crate::recording::stream::Stream;
 use crate::sys::signals::SignalsBlocked;
 use crate::sys::tls::{self, ThreadBlock};
 use crate::sys::{pages, restrictions, syscall};
@@ -41,7 +41,7 @@ const TAG_UNKNOWN: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Lane {
     /// Where its events go.
-    pub ring: Ring,
+    pub stream: Stream,
     /// Its last stack.
     pub cache: StackCache,
     /// The frames of a stack that the cache cannot hold.
@@ -75,7 +75,7 @@ impl Lane {
     /// stays, the rest of it does not agree with the encoder any more.
     #[cold]
     pub fn recover(&mut self) {
-        self.ring.abandon_segment();
+        self.stream.abandon_segment();
         self.cache.clear();
         self.tag = TAG_UNKNOWN;
     }
@@ -83,7 +83,7 @@ impl Lane {
     /// Writes the thread's label, which is another than that of the lane's latest events, before an event of `stamp`.
     #[cold]
     pub fn begin_tag(&mut self, session: &Session, tag: u32, stamp: Stamp) {
-        let written = self.ring.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });
+        let written = self.stream.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });
         self.tag = if written { tag } else { TAG_UNKNOWN };
     }
 }
@@ -175,7 +175,7 @@ impl Threads {
     pub fn latest_stamp(&self) -> Stamp {
         let lanes = self.0.iter().flat_map(|thread| thread.lanes.iter());
         // SAFETY: the process has one thread now.
-        lanes.map(|lane| unsafe { (*lane.get()).ring.latest_stamp() }).max().unwrap_or(Stamp(0))
+        lanes.map(|lane| unsafe { (*lane.get()).stream.latest_stamp() }).max().unwrap_or(Stamp(0))
     }
 
     /// The calling thread's place, by its block; it is given one if it has none in this process. `None` if there can be none.
@@ -234,7 +234,7 @@ impl Threads {
             lane.memory.clear();
             lane.cache.clear();
             lane.n_stacks = 0;
-            lane.ring.hand_over(&session.recording, index);
+            lane.stream.hand_over(&session.recording, index);
             lane.tag = 0;
         }
         block.thread = core::ptr::from_ref(place).cast_mut().cast();
