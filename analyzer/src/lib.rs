@@ -1,15 +1,16 @@
 //! Reads recordings and answers from them.
 //!
 //! ```text
-//! recording -> reader -> replay -> snapshot (model) -> analysis
-//!                                     ^
-//!                              symbolize
+//! recording -> reader -> events -> replay -> snapshot (model) -> analysis
+//!                                               ^
+//!                                          symbolize
 //! ```
 
 pub mod allocator;
 pub mod analysis;
 pub mod blame;
 pub mod error;
+pub mod events;
 pub mod follow;
 pub mod input;
 pub mod inspect;

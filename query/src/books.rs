@@ -1,6 +1,7 @@
 //! What is kept of the live blocks beside the table of them, up to date with every event.
 
-use tm_analyzer::replay::{Account, Block, MergedEvent, Observer, Tables};
+use tm_analyzer::events::{Block, MergedEvent};
+use tm_analyzer::replay::{Account, Observer, Tables};
 use tm_common::ids::{Space, Stamp};
 
 use crate::index::Index;

@@ -1,6 +1,7 @@
 //! From an address to the live block that holds it.
 
-use tm_analyzer::replay::{Block, Tables};
+use tm_analyzer::events::Block;
+use tm_analyzer::replay::Tables;
 use tm_common::ids::{Address, Space};
 
 use crate::index::{Index, SpaceIndex, holding, holding_from};

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use tm_analyzer::events::Action;
 use tm_analyzer::reader::{Recording, StackFrame};
-use tm_analyzer::replay::{Action, events};
+use tm_analyzer::replay::events;
 use tm_common::functions::Function;
 use tm_common::ids::{ProcessIndex, StackId};
 use tm_common::stack::FrameKind;

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use tm_analyzer::events::Action;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Action, events};
+use tm_analyzer::replay::events;
 use tm_common::ids::ProcessIndex;
 use tm_tests::info::{assert_nothing_missing, info};
 use tm_tests::programs::{compile, installed_library};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use tm_analyzer::events::Action;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Action, events};
+use tm_analyzer::replay::events;
 use tm_common::functions::{Family, Function, Role};
 use tm_common::ids::ProcessIndex;
 use tm_tests::counting::assert_counts_and_behaviour;

@@ -6,8 +6,9 @@
 use std::path::PathBuf;
 
 use tempfile::NamedTempFile;
+use tm_analyzer::events::Action;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Action, events};
+use tm_analyzer::replay::events;
 use tm_common::ids::ProcessIndex;
 use tm_tests::exact_stacks::{assert_stacks_are_the_noted_ones, recorded_and_noted};
 use tm_tests::info::{assert_nothing_missing, info, number};

@@ -9,8 +9,9 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::NamedTempFile;
+use tm_analyzer::events::Action;
 use tm_analyzer::reader::{Problem, Recording};
-use tm_analyzer::replay::{Action, events};
+use tm_analyzer::replay::events;
 use tm_common::ids::ProcessIndex;
 use tm_tests::info::{info, number};
 use tm_tests::programs::compile;

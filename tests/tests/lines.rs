@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tm_analyzer::events::Block;
 use tm_analyzer::model::Moment;
-use tm_analyzer::replay::{Block, Processes, Selection, snapshot};
+use tm_analyzer::replay::{Processes, Selection, snapshot};
 use tm_common::ids::ProcessIndex;
 use tm_tests::products::products;
 use tm_tests::programs::compile;

@@ -63,7 +63,7 @@ fn recorded(path: &Path) -> BTreeMap<u64, Ranges> {
     let mut marks = Vec::new();
     for process in &recording.processes {
         let index = process.index;
-        let call = |event: &tm_analyzer::replay::MergedEvent| {
+        let call = |event: &tm_analyzer::events::MergedEvent| {
             if let Some(mark) = event.size.checked_sub(MARK).filter(|&mark| mark < 100) {
                 marks.push((mark, index, event.stamp));
             }

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 
+use tm_analyzer::events::Action;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Action, events};
+use tm_analyzer::replay::events;
 use tm_common::ids::ProcessIndex;
 use tm_tests::counting::assert_counts_and_behaviour;
 use tm_tests::info::{info, number};

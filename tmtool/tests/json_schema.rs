@@ -6,16 +6,24 @@ use std::process::Command;
 
 use serde_json::Value;
 use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
+use tmtool::report::Report;
 use tmtool::report::commands::{CommandInfo, CommandLists, MarkInfo};
 use tmtool::report::header::Summary;
 use tmtool::report::info::{DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, ThreadInfo};
-use tmtool::report::leaks::{self, Leaks};
-use tmtool::report::peak::{self, Ascent, Peak};
+use tmtool::report::leaks::Leaks;
+use tmtool::report::peak::{Ascent, Peak};
 use tmtool::report::programs::{ProgramInfo, Programs};
 use tmtool::report::stats::Stats;
-use tmtool::report::temporary::{self, Decade, Temporary};
-use tmtool::report::timeline::{self, Point, Timeline};
-use tmtool::report::top::{self, Top};
+use tmtool::report::temporary::{Decade, Temporary};
+use tmtool::report::timeline::{Point, Timeline};
+use tmtool::report::top::Top;
+
+/// The JSON of a report.
+fn json(report: &dyn Report) -> String {
+    let mut out = Vec::new();
+    report.json(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
 
 /// Object -> field -> type.
 type Schema = BTreeMap<String, BTreeMap<String, String>>;
@@ -115,10 +123,10 @@ fn reports_on_events_are_as_documented() {
     let decades = [decade(statistics.first().cloned()), Decade { below_ns: None, ..decade(None) }];
     let points = &[Point::default()];
     for (report, text) in [
-        ("peak", peak::json(&Peak { stats: stats(), ascent })),
+        ("peak", json(&Peak { stats: stats(), ascent })),
         (
             "leaks",
-            leaks::json(&Leaks {
+            json(&Leaks {
                 old: stats(),
                 young: stats(),
                 runtime: stats(),
@@ -126,9 +134,9 @@ fn reports_on_events_are_as_documented() {
                 young_after_ns: 1,
             }),
         ),
-        ("temporary", temporary::json(&Temporary { stats: stats(), decades: &decades, from_ns: 0 })),
-        ("timeline", timeline::json(&Timeline { points, from_ns: 0, until_ns: 1, stats: stats() })),
-        ("top", top::json(&Top { stats: stats(), from_ns: 0 })),
+        ("temporary", json(&Temporary { stats: stats(), decades: &decades, from_ns: 0 })),
+        ("timeline", json(&Timeline { points, from_ns: 0, until_ns: 1, stats: stats() })),
+        ("top", json(&Top { stats: stats(), from_ns: 0 })),
     ] {
         check(&schema(), &serde_json::from_str(&text).unwrap(), report, report);
     }

@@ -10,7 +10,7 @@ use tm_common::segment::HEADER_BYTES;
 use super::testing::Script;
 use super::tests::{FIRST, WAIT_NS, fresh_file, known};
 use super::*;
-use crate::replay::MergedEvent;
+use crate::events::MergedEvent;
 use tm_testing::RecordingBuilder;
 
 fn malloc(address: u64, size: u64, stamp: u64) -> Event {

@@ -48,12 +48,11 @@ use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
 use tm_common::segment::SegmentKind;
 
 use crate::error::{Error, Result};
+use crate::events::{Block, Merge};
 use crate::reader::clock::{calibrate, now};
 use crate::reader::file::{FileIdentity, RecordingFile, is_another};
 use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
-use crate::replay::{
-    Account, Beginning, Block, Merge, Observer, Replayer, Tables, Totals, inherited_here, tolerance,
-};
+use crate::replay::{Account, Beginning, Observer, Replayer, Tables, Totals, inherited_here, tolerance};
 use metadata::MetadataReader;
 use ring::Ring;
 use ring_events::RingEvents;

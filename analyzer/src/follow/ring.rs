@@ -15,8 +15,8 @@ use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
+use crate::events::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
 use crate::reader::{FoundSegment, Headers, OpenFile, Origins};
-use crate::replay::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
 
 /// A segment that is not left behind.
 #[derive(Debug)]

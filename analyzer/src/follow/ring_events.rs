@@ -1,7 +1,7 @@
 //! What the merge takes events from: a ring, or those that it gave back.
 
 use super::ring::{Ring, keep_rest};
-use crate::replay::{Damage, EventStream, MergedEvent};
+use crate::events::{Damage, EventStream, MergedEvent};
 
 /// How many records of one ring are decoded at once.
 const BATCH_RECORDS: usize = 2048;

@@ -1,13 +1,12 @@
-//! Opens a recording: finds its segments, and loads everything but the events, which `replay` reads stream by stream.
+//! Opens a recording: finds its segments, and loads everything but the events, which `events` reads stream by stream.
 //!
 //! Whatever is readable of a cut or damaged file is read; what is not is listed in [`Recording::problems`].
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tm_common::header::Header;
 use tm_common::ids::{Domain, Epoch, ProcessIndex, Space, StackId, Stamp, TagIndex};
-use tm_common::metadata::Ending;
 
 mod as_of;
 pub mod clock;
@@ -79,6 +78,8 @@ pub struct Recording {
     pub problems: Vec<Problem>,
     /// The last moment that it is known of, if it is being followed; else the streams say it.
     pub(crate) latest: Option<Stamp>,
+    /// The stamp of the streams' last event, once it was looked for.
+    pub(crate) last_event: OnceLock<Option<Stamp>>,
     /// The moment as of which it was read, if somebody may have been writing to it: what is later is left out.
     pub(crate) as_of: Option<Stamp>,
     /// The processes that ran at that moment.
@@ -105,6 +106,7 @@ impl Recording {
             streams: Vec::new(),
             problems: Vec::new(),
             latest: None,
+            last_event: OnceLock::new(),
             as_of: None,
             running: BTreeSet::new(),
             epochs: Vec::new(),
@@ -189,22 +191,5 @@ impl Recording {
     /// Whether any process did, so that more was to come.
     pub fn is_unfinished(&self) -> bool {
         !self.running.is_empty()
-    }
-
-    /// Nanoseconds from the recording's start to the last moment that it knows of: an ending, a command, or the last event;
-    /// if a process still runs, the moment as of which it was read.
-    pub fn duration_ns(&self) -> u64 {
-        if let Some(moment) = self.as_of.filter(|_| self.is_unfinished()) {
-            return self.ns(moment);
-        }
-        let ended = self.processes.iter().filter(|process| process.ending != Ending::Unknown);
-        let ends = ended.map(|process| process.end);
-        let starts = self.processes.iter().map(|process| process.start);
-        let commands = self.commands.iter().map(|command| command.stamp);
-        let last_event =
-            || self.streams.iter().filter_map(|stream| crate::replay::last_stamp(self, stream)).max();
-        let latest = self.latest.or_else(last_event);
-        let last = ends.chain(starts).chain(commands).chain(latest).max().unwrap_or_default();
-        self.ns(last.min(self.last_stamp()))
     }
 }

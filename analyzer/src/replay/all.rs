@@ -3,11 +3,11 @@
 use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, Space, Stamp};
 
-use super::damage::Damage;
 use super::run::{Processes, run};
 use super::snapshot::unknown_stacks;
 use super::tables::Account;
 use super::totals::{Amount, Totals};
+use crate::events::Damage;
 use crate::reader::{Problem, Recording};
 
 /// What all processes did.

@@ -2,8 +2,8 @@
 
 use tm_common::ids::StackId;
 
-use super::live::Block;
 use super::tally::StackSums;
+use crate::events::Block;
 use crate::reader::Origins;
 
 /// Takes the blocks of one process after the other.

@@ -7,17 +7,14 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::CommandKind;
 
 use super::commands::Commands;
-use super::damage::Damage;
-use super::event::{Action, MergedEvent, State};
 use super::ledger::Ledger;
-use super::live::Block;
-use super::merge::{EventStream, Merge};
 use super::moment::ns_per_stamp;
 use super::observer::Observer;
 use super::repair::solve;
 use super::tables::{Account, Tables};
 use super::totals::Totals;
 use super::window::{Reach, Window};
+use crate::events::{Action, Block, Damage, EventStream, Merge, MergedEvent, State};
 use crate::reader::{Command, Recording};
 
 /// How long an event may wait for the one that has to come before it: twice what two processors' counters are ever

@@ -4,9 +4,9 @@ use tm_common::ids::Stamp;
 
 use super::tests::{FIRST, addresses, free, malloc, open, snapshot};
 use super::{
-    Allocations, Block, Churn, Engine, Lifetimes, Observer, Processes, Selection, StackSums, Sum, all_totals,
-    run,
+    Allocations, Churn, Engine, Lifetimes, Observer, Processes, Selection, StackSums, Sum, all_totals, run,
 };
+use crate::events::Block;
 use crate::model::Moment;
 use crate::reader::Recording;
 use tm_testing::RecordingBuilder;

@@ -6,13 +6,12 @@
 
 use tm_common::ids::{Space, Stamp};
 
-use super::event::{Action, MergedEvent};
-use super::live::Block;
 use super::observer::Observer;
 use super::peak::Peak;
 use super::ranges::{Change, Ranges};
 use super::tables::{Account, Tables};
 use super::totals::{Amount, Totals};
+use crate::events::{Action, Block, MergedEvent};
 
 /// What a process has, and what it did.
 #[derive(Debug)]

@@ -3,11 +3,10 @@
 use rustc_hash::FxHashMap;
 use tm_common::ids::{Space, Stamp};
 
-use super::event::{Action, MergedEvent};
-use super::live::Block;
 use super::observer::Observer;
 use super::selection::Selection;
 use super::tally::StackSums;
+use crate::events::{Action, Block, MergedEvent};
 
 /// Sorts blocks by how long they lived, and finds those that were freed before the next allocation of their thread.
 #[derive(Debug)]
@@ -85,8 +84,8 @@ mod tests {
     use tm_common::functions::Function;
     use tm_common::ids::{Address, StackId, StreamIndex, ThreadIndex};
 
-    use super::super::event::State;
     use super::*;
+    use crate::events::State;
     use crate::reader::Origin;
 
     fn block(address: u64, thread: u32, birth: u64) -> Block {

@@ -1,20 +1,11 @@
-//! From streams of events to what was live when: merged in the order of time, repaired where clocks disagree, and
-//! replayed against a table of live blocks. Memory is bounded by the live blocks and the number of streams.
+//! From events in the order of their stamps to what was live when: repaired where clocks disagree, and replayed against a
+//! table of live blocks. Memory is bounded by the live blocks and the number of streams.
 //!
 //! ```text
-//! stream (decode) -> ahead (threads) -> merge (by stamp) -> window (what is near) -> engine (live table, totals)
-//!                                                                            |          \ repair, on a conflict
-//!                                                                            +-> observers: tally, timeline, ...
+//! events (merged) -> window (what is near) -> engine (live table, totals)
+//!                                      |          \ repair, on a conflict
+//!                                      +-> observers: tally, timeline, ...
 //! ```
-
-mod damage;
-mod event;
-mod records;
-mod stream;
-
-mod ahead;
-
-mod merge;
 
 mod window;
 
@@ -52,13 +43,13 @@ mod mapping_tests;
 #[cfg(test)]
 mod tests;
 
+use crate::events::StreamEvents;
+
 pub use all::{AllTotals, all_totals};
 pub use collect::Collect;
-pub use damage::Damage;
 pub use engine::{Replayer, TOLERANCE_NS};
-pub use event::{Action, MergedEvent};
 pub use lifetimes::Lifetimes;
-pub use live::{Block, LiveTable, prefetch};
+pub use live::{LiveTable, prefetch};
 pub use moment::{FixedMoment, fixed, stamp_at, stamps_in};
 pub use observer::Observer;
 pub use ranges::Ranges;
@@ -71,10 +62,7 @@ pub use timeline::{Step, Timeline};
 pub use totals::{Amount, Totals};
 
 /// A process of a recording being replayed.
-pub type Engine<'a> = Replayer<ahead::StreamEvents<'a>>;
+pub type Engine<'a> = Replayer<StreamEvents<'a>>;
 
 pub(crate) use engine::{Beginning, tolerance};
-pub(crate) use merge::{EventStream, Merge};
-pub(crate) use records::{DamagedFrom, RecordDecoder};
 pub(crate) use run::inherited_here;
-pub(crate) use stream::last_stamp;

@@ -2,8 +2,7 @@
 
 use tm_common::ids::Stamp;
 
-use super::event::MergedEvent;
-use super::live::Block;
+use crate::events::{Block, MergedEvent};
 
 /// Listens to a replay. At any time, the blocks that came and did not go are those that are live, the inherited ones
 /// aside.

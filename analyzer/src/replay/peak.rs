@@ -10,8 +10,9 @@
 
 use tm_common::ids::{Address, Space, Stamp};
 
-use super::live::{Block, GENERATION_MAX, Kept, LiveTable};
+use super::live::{GENERATION_MAX, Kept, LiveTable};
 use super::tables::Tables;
+use crate::events::Block;
 
 /// What the latest peak was made of. The first, number 0, is that of the blocks that a process starts with.
 #[derive(Debug, Default)]

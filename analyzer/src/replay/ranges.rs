@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tm_common::ids::{Address, Space};
 
-use super::live::Block;
+use crate::events::Block;
 
 /// The ranges of one process, by address. A block here is a range or what is left of one.
 #[derive(Clone, Debug, Default)]

@@ -4,14 +4,11 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::Ending;
 
 use super::Engine;
-use super::ahead::Decoders;
 use super::engine::Beginning;
-use super::event::MergedEvent;
-use super::live::Block;
-use super::merge::Merge;
 use super::observer::Observer;
 use super::tables::Tables;
 use crate::error::{Error, Result};
+use crate::events::{Block, Decoders, Merge, MergedEvent};
 use crate::model::Moment;
 use crate::reader::{Process, Recording};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
-use super::live::Block;
 use super::tables::Account;
+use crate::events::Block;
 use crate::reader::Origins;
 
 /// Properties that a block must have; by default any block has them.

@@ -4,13 +4,12 @@ use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
 use super::Engine;
 use super::collect::Collect;
-use super::damage::Damage;
-use super::live::Block;
 use super::moment::{FixedMoment, fixed};
 use super::run::{Processes, ended_at, own_since, run};
 use super::selection::Selection;
 use super::totals::Totals;
 use crate::error::Result;
+use crate::events::{Block, Damage};
 use crate::model::Moment;
 use crate::reader::{Problem, Recording};
 

@@ -3,9 +3,10 @@
 
 use tm_common::ids::{Address, Space, Stamp};
 
-use super::live::{Block, LiveTable};
+use super::live::LiveTable;
 use super::peak::Peak;
 use super::ranges::Ranges;
+use crate::events::Block;
 
 /// What is added up: never both, since the heap lies in mappings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,10 +6,9 @@ use std::hash::{Hash, Hasher};
 use rustc_hash::FxHashMap;
 use tm_common::ids::{StackId, TagIndex};
 
-use super::event::MergedEvent;
-use super::live::Block;
 use super::observer::Observer;
 use super::selection::Selection;
+use crate::events::{Block, MergedEvent};
 
 /// Bytes and number of blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

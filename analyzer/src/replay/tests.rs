@@ -6,7 +6,8 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 
-use super::{Block, Processes, RawSnapshot, Selection, Totals, all_totals, events};
+use super::{Processes, RawSnapshot, Selection, Totals, all_totals, events};
+use crate::events::Block;
 use crate::model::Moment;
 use crate::reader::Recording;
 use tm_testing::{Random, RecordingBuilder};

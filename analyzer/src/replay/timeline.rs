@@ -2,11 +2,10 @@
 
 use tm_common::ids::Stamp;
 
-use super::event::MergedEvent;
-use super::live::Block;
 use super::observer::Observer;
 use super::selection::Selection;
 use super::tally::Sum;
+use crate::events::{Block, MergedEvent};
 
 /// A stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 
 use tm_common::ids::Address;
 
-use super::event::{MergedEvent, State};
-use super::merge::{EventStream, Merge};
 use super::repair::{ITEMS_MAX, Item};
+use crate::events::{EventStream, Merge, MergedEvent, State};
 
 /// The most events that are looked ahead: more than a machine makes in the time, so that only damage reaches it.
 const AHEAD_MAX: usize = 1 << 16;

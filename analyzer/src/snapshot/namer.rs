@@ -7,9 +7,10 @@ use tm_common::ids::{Epoch, StackId, TagIndex};
 use tm_common::stack::{EndReason, FrameKind};
 
 use super::doubts::Doubts;
+use crate::events::Block;
 use crate::model::{Doubt, DoubtKind, Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
 use crate::reader::{Module, Problem, RawDoubts, Recording, StackFrame};
-use crate::replay::{Block, Processes, Site, StackSums, Sum};
+use crate::replay::{Processes, Site, StackSums, Sum};
 use crate::symbolize::{ModuleImage, Symbolizer, normalize};
 
 /// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Snapshot};
 use tm_analyzer::reader::file::identity;
-use tm_analyzer::replay::{Account, Block, Processes};
+use tm_analyzer::replay::{Account, Processes};
 use tm_common::ids::Stamp;
 
 use crate::failure::{Answer, Failure};

@@ -4,8 +4,8 @@ use std::ffi::{CString, c_char};
 use std::iter::repeat;
 use std::ptr;
 
+use tm_analyzer::events::Block;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::Block;
 use tm_analyzer::snapshot::Namer;
 use tm_common::api;
 use tm_common::ids::{Address, Space};

@@ -3,8 +3,8 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
+use tm_analyzer::events::Block;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::Block;
 use tm_common::api::{self, TotalSizeOptions, result};
 
 use crate::failure::say;

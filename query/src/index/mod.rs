@@ -11,7 +11,8 @@ mod space_index;
 pub use granules::Granules;
 pub use space_index::SpaceIndex;
 
-use tm_analyzer::replay::{Account, Block, Tables};
+use tm_analyzer::events::Block;
+use tm_analyzer::replay::{Account, Tables};
 use tm_common::ids::{Address, Space};
 
 /// The starts of all traced blocks, by space: spaces may overlap.

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use rustc_hash::FxHashMap;
-use tm_analyzer::replay::Block;
+use tm_analyzer::events::Block;
 use tm_common::api::SizeGroup;
 use tm_common::ids::StackId;
 

@@ -20,7 +20,7 @@ pub use visitor::{Follow, Visitor};
 use std::mem::take;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use tm_analyzer::replay::Block;
+use tm_analyzer::events::Block;
 
 use crate::memory::{Forbidden, Memory, Pages};
 use pieces::{Pieces, Span};

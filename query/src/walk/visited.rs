@@ -1,7 +1,7 @@
 //! Which blocks a walk has reached.
 
 use rustc_hash::FxHashSet;
-use tm_analyzer::replay::Block;
+use tm_analyzer::events::Block;
 use tm_common::ids::Space;
 
 use crate::index::Granules;

@@ -1,6 +1,6 @@
 //! Who is asked about the blocks that a walk reaches.
 
-use tm_analyzer::replay::Block;
+use tm_analyzer::events::Block;
 
 /// What is done with a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

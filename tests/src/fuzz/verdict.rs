@@ -3,22 +3,22 @@
 //!
 //! Figures that damage has changed into others that are possible cannot be told from true ones; see [`super::damage`].
 
+use std::io;
 use std::path::Path;
 
 use tm_analyzer::error::Error;
+use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::{Cumulative, KeyType, Moment, NoLines, Snapshot};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{
-    self, Allocations, Block, Lifetimes, MergedEvent, Observer, Processes, Selection, Timeline,
-};
+use tm_analyzer::replay::{self, Allocations, Lifetimes, Observer, Processes, Selection, Timeline};
 use tm_analyzer::snapshot::{Namer, take_snapshot};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tmtool::cli::info::gather;
+use tmtool::report::Report;
 use tmtool::report::header::Summary;
 use tmtool::report::info::{Info, ProcessInfo};
 use tmtool::report::stats::Stats;
 use tmtool::report::style::Style;
-use tmtool::report::{info, json, stats};
 
 use super::random::Random;
 
@@ -113,8 +113,8 @@ fn assert_info(info: &Info) {
     let sum = |of: fn(&ProcessInfo) -> u64| info.process_list.iter().map(of).sum::<u64>();
     assert_eq!(info.allocations, sum(|process| process.allocations));
     assert_eq!(info.frees, sum(|process| process.frees));
-    assert_printable(&info::text(info));
-    assert!(serde_json::to_string(info).is_ok());
+    assert_printable(&info.text(&Style::default(), &mut NoLines));
+    assert!(info.json(&mut io::sink()).is_ok());
 }
 
 /// A process's blocks at the end of the recording, compared with what `info` says of it.
@@ -173,8 +173,10 @@ pub fn assert_statistics(snapshot: &Snapshot, key_type: KeyType) {
     assert_eq!(groups.iter().map(|group| group.count).sum::<u64>(), snapshot.traces.len() as u64);
     let (summary, cumulative, limit) = (Summary::of(snapshot), Cumulative::Off, Some(20));
     let report = Stats { snapshot: summary, key_type, cumulative, statistics: &groups, limit };
-    assert_printable(&stats::text(&report, &Style::default(), &mut NoLines));
-    let json: serde_json::Value = serde_json::from_str(&json::stats(&report)).expect("it is JSON");
+    assert_printable(&report.text(&Style::default(), &mut NoLines));
+    let mut json = Vec::new();
+    report.json(&mut json).expect("memory can be written to");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
     assert_eq!(json["snapshot"]["size"].as_u64(), Some(snapshot.total_size()));
 }
 

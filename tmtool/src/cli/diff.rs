@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use super::options::GroupArgs;
 use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::report::diff::{self, Diff};
+use crate::report::diff::Diff;
 use crate::report::header::Summary;
-use crate::report::{csv, json};
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::StatisticDiff;
 
@@ -66,10 +65,5 @@ fn show(
 ) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let report = Diff { old, new, key_type, cumulative, statistics, limit: args.group.limit() };
-    args.group.form.print(
-        &[&report.old, &report.new],
-        |style, source| diff::text(&report, style, source),
-        || json::diff(&report),
-        || csv::diff(&report),
-    )
+    args.group.form.show(&report)
 }

@@ -8,14 +8,16 @@ use std::process::ExitCode;
 use tm_common::header::Loss;
 use tm_common::metadata::{CommandKind, Ending};
 
-use super::{print, print_json, programs, terminal};
-use crate::report;
+use super::print::show;
+use super::{programs, terminal};
+use crate::report::Format;
 use crate::report::commands::{CommandInfo, CommandLists, MarkInfo};
 use crate::report::human;
 use crate::report::info::{
-    self, DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
+    DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
 };
-use tm_analyzer::error::{Error, Result};
+use crate::report::programs::Listing;
+use tm_analyzer::error::Result;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Command, Problem, Process, Recording};
 use tm_analyzer::replay::{AllTotals, Totals, all_totals};
@@ -48,24 +50,15 @@ pub struct Args {
 /// # Errors
 /// The file cannot be read or is not a recording, or standard output cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    let format = if args.json { Format::Json } else { Format::Text };
     if args.file.is_dir() && args.program.is_none() {
-        let found = programs::of_folder(&args.file)?;
+        let programs = programs::of_folder(&args.file)?;
         let limit = (args.limit > 0).then_some(args.limit);
-        print_as(args, &found, || report::programs::text(&found, limit, &terminal::style()))
+        show(&Listing { programs: &programs, limit }, format, &terminal::style())
     } else {
         let info = gather(&programs::choose(&args.file, args.program.as_deref())?.path)?;
-        print_as(args, &info, || info::text(&info))
+        show(&info, format, &terminal::style())
     }
-}
-
-fn print_as(args: &Args, what: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<ExitCode> {
-    if args.json {
-        let json = serde_json::to_string_pretty(what);
-        print_json(&(json.map_err(|error| Error::Message(format!("cannot write JSON: {error}")))? + "\n"))?;
-    } else {
-        print(&terminal::in_locale(text()))?;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads and replays the recording at `path`.

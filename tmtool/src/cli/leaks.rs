@@ -11,14 +11,14 @@ use super::options::GroupArgs;
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::report::csv;
 use crate::report::header::Summary;
-use crate::report::leaks::{self, Leaks};
+use crate::report::leaks::Leaks;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
 use tm_analyzer::error::Result;
+use tm_analyzer::events::Block;
 use tm_analyzer::model::{Origin, Snapshot};
-use tm_analyzer::replay::{self, Block, StackSums};
+use tm_analyzer::replay::{self, StackSums};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,12 +94,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         shows_runtime: args.runtime,
         young_after_ns,
     };
-    args.group.form.print(
-        &[&report.old.snapshot],
-        |style, source| leaks::text(&report, style, source),
-        || leaks::json(&report),
-        || csv::leaks(&report),
-    )
+    args.group.form.show(&report)
 }
 
 /// The last tenth of the time, but no block counts as old that `--min-age` leaves out.

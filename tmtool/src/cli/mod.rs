@@ -14,6 +14,7 @@ pub mod man;
 pub mod options;
 pub mod output_file;
 pub mod peak;
+pub mod print;
 pub mod programs;
 pub mod progress;
 pub mod recorded;
@@ -31,14 +32,13 @@ pub mod top;
 pub mod watch;
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub use print::note_standard_output;
+use print::print;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::raw_text;
 
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -136,49 +136,6 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(args, Cli::command()),
         Command::Man(args) => man::run(args, Cli::command()),
-    }
-}
-
-/// Whether standard output was closed when the program began. The run-time library of Rust opens `/dev/null` in its
-/// place, so it is asked before that.
-static IS_STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
-
-/// Notes whether standard output is closed; called by `main`'s file before the run-time library starts.
-pub extern "C" fn note_standard_output() {
-    // SAFETY: F_GETFD takes no pointer; of what is no descriptor it fails.
-    let is_closed = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1;
-    // Relaxed: no other thread is there yet.
-    IS_STDOUT_CLOSED.store(is_closed, Ordering::Relaxed);
-}
-
-/// Writes a text to stdout, with the bytes of names that are no UTF-8. A reader that has gone away (`| head`) is no error.
-///
-/// # Errors
-/// If stdout cannot be written to for another reason, such as a full disk.
-pub fn print(text: &str) -> Result<()> {
-    write(&raw_text::to_bytes(text))
-}
-
-/// As [`print`], of JSON, which is UTF-8 whatever the names are.
-///
-/// # Errors
-/// As [`print`].
-pub fn print_json(json: &str) -> Result<()> {
-    write(json.as_bytes())
-}
-
-fn write(bytes: &[u8]) -> Result<()> {
-    // Relaxed: stored before the first thread was started.
-    if IS_STDOUT_CLOSED.load(Ordering::Relaxed) {
-        let closed = io::Error::from_raw_os_error(libc::EBADF);
-        return Err(Error::io("write to", Path::new("standard output"), closed));
-    }
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write to", Path::new("standard output"), error))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -5,14 +5,16 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::{print, print_json, terminal};
+use super::print::show;
+use super::terminal;
 use crate::report::header::Summary;
 use crate::report::notice;
 use crate::report::stats::Stats;
 use crate::report::style::Style;
+use crate::report::{Format, Report};
 use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Snapshot, SourceFiles, Statistic, Tally};
+use tm_analyzer::model::{Cumulative, KeyType, Origin, Snapshot, Statistic, Tally};
 
 /// `--key`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -116,36 +118,24 @@ pub struct FormArgs {
 }
 
 impl FormArgs {
-    /// Prints a report of `of` in the form that is asked for. `text` gets the style of standard output, and the source files
-    /// as they were when the youngest of `of` was recorded.
+    /// Prints `report` in the form that is asked for. Source lines are those of files as they were when the youngest of
+    /// what it reports on was recorded.
     ///
     /// # Errors
     /// If standard output cannot be written.
-    pub fn print(
-        &self,
-        of: &[&Summary<'_>],
-        text: impl FnOnce(&Style, &mut dyn LineSource) -> String,
-        json: impl FnOnce() -> String,
-        csv: impl FnOnce() -> String,
-    ) -> Result<ExitCode> {
-        match (self.json, self.csv) {
-            (true, _) => print_json(&json())?,
-            (_, true) => {
-                warn_of(of);
-                print(&csv())?;
-            }
-            _ => {
-                let recorded =
-                    of.iter().filter_map(|summary| summary.origin).map(|origin| origin.recorded_ns);
-                let mut files = SourceFiles::as_of(recorded.min().unwrap_or(0));
-                let mut text = text(&self.style(), &mut files);
-                if let Some(note) = files.note() {
-                    text += &format!("\n{}\n", self.style().warning(&format!("Note: {note}")));
-                }
-                print(&terminal::in_locale(text))?;
-            }
+    pub fn show(&self, report: &dyn Report) -> Result<ExitCode> {
+        if self.format() == Format::Csv {
+            warn_of(&report.origins());
         }
-        Ok(ExitCode::SUCCESS)
+        show(report, self.format(), &self.style())
+    }
+
+    fn format(&self) -> Format {
+        match (self.json, self.csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => Format::Text,
+        }
     }
 
     fn style(&self) -> Style {
@@ -154,8 +144,8 @@ impl FormArgs {
 }
 
 /// Says on standard error what a CSV reader must not miss: a table has no line for it.
-fn warn_of(summaries: &[&Summary<'_>]) {
-    for warning in summaries.iter().filter_map(|summary| summary.origin).flat_map(notice::warnings) {
+fn warn_of(origins: &[&Origin]) {
+    for warning in origins.iter().flat_map(|origin| notice::warnings(origin)) {
         // Nobody is left to be told if standard error is gone.
         let _ = writeln!(io::stderr(), "tmtool: {warning}");
     }

@@ -9,12 +9,12 @@ use super::options::{BlameArgs, GroupArgs};
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::report::csv;
 use crate::report::header::Summary;
-use crate::report::peak::{self, Ascent, Peak};
+use crate::report::peak::{Ascent, Peak};
 use tm_analyzer::error::{Error, Result};
+use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Snapshot};
-use tm_analyzer::replay::{self, Block, Selection, Step, Timeline, Totals};
+use tm_analyzer::replay::{self, Selection, Step, Timeline, Totals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,12 +55,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (snapshot, ascent) = reached(&recorded, &args.group.blame)?;
     let statistics = snapshot.statistics(key_type, cumulative)?;
     let report = Peak { stats: args.group.stats(Summary::of(&snapshot), &statistics)?, ascent };
-    args.group.form.print(
-        &[&report.stats.snapshot],
-        |style, source| peak::text(&report, style, source),
-        || peak::json(&report),
-        || csv::stats(&report.stats),
-    )
+    args.group.form.show(&report)
 }
 
 /// The blocks of the peak and the way to it, in one pass.

@@ -7,11 +7,12 @@ use tm_common::ids::Stamp;
 use super::progress;
 use super::selection::{Resolved, SelectionArgs, fixed};
 use tm_analyzer::error::{Error, Result};
+use tm_analyzer::events::Damage;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Moment, Origin, Tally};
 use tm_analyzer::reader::{Problem, Recording};
 use tm_analyzer::replay::{
-    self, Damage, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, StackSums,
+    self, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, StackSums,
 };
 use tm_analyzer::snapshot::Namer;
 

@@ -7,7 +7,6 @@ use super::options::GroupArgs;
 use super::selection::SelectionArgs;
 use super::source::Source;
 use crate::report::header::Summary;
-use crate::report::{csv, json, stats};
 use tm_analyzer::error::Result;
 use tm_analyzer::model::Moment;
 
@@ -50,10 +49,5 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let tally = args.group.blame.apply_to_tally(tally);
     let statistics = tally.statistics(key_type, cumulative)?;
     let report = args.group.stats(Summary::of_tally(&tally), &statistics)?;
-    args.group.form.print(
-        &[&report.snapshot],
-        |style, source| stats::text(&report, style, source),
-        || json::stats(&report),
-        || csv::stats(&report),
-    )
+    args.group.form.show(&report)
 }

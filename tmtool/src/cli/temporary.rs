@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use super::options::GroupArgs;
 use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::report::csv;
 use crate::report::header::Summary;
-use crate::report::temporary::{self, Decade, Temporary};
+use crate::report::temporary::{Decade, Temporary};
 use tm_analyzer::error::Result;
 use tm_analyzer::model::{Cumulative, KeyType, Tally};
 use tm_analyzer::replay::{self, Lifetimes, StackSums};
@@ -66,12 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let statistics = tally.statistics(key_type, cumulative)?;
     let stats = args.group.stats(Summary::of_tally(&tally), &statistics)?;
     let report = Temporary { stats, decades: &decades, from_ns: recorded.from.ns };
-    args.group.form.print(
-        &[&report.stats.snapshot],
-        |style, source| temporary::text(&report, style, source),
-        || temporary::json(&report),
-        || csv::stats(&report.stats),
-    )
+    args.group.form.show(&report)
 }
 
 fn decades_by_key(

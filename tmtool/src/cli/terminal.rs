@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal};
 
-use crate::report::human::ascii;
 use crate::report::style::Style;
 
 /// Narrower terminals get the texts of this width: a table has no use for less.
@@ -14,23 +13,27 @@ const WIDTH_USUAL: usize = 80;
 /// paths, and no colour; neither does a terminal with `NO_COLOR` set or one that calls itself dumb.
 pub fn style() -> Style {
     if !io::stdout().is_terminal() {
-        return Style::default();
+        return Style { is_ascii: is_ascii(), ..Style::default() };
     }
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     let width = terminal_width().unwrap_or(WIDTH_USUAL).max(WIDTH_MIN);
-    Style { width: Some(width), is_full: false, colour: !is_set("NO_COLOR") && !is_dumb }
+    Style {
+        width: Some(width),
+        is_full: false,
+        colour: !is_set("NO_COLOR") && !is_dumb,
+        is_ascii: is_ascii(),
+    }
 }
 
-/// `text` as the locale that the user has set can show it; where none is set, as it is.
-pub fn in_locale(text: String) -> String {
+/// Whether the locale that the user has set has ASCII alone; where none is set, it has all.
+fn is_ascii() -> bool {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
-    let is_utf8 = locale.is_none_or(|locale| {
+    locale.is_some_and(|locale| {
         let locale = locale.to_ascii_lowercase();
-        locale.contains("utf-8") || locale.contains("utf8")
-    });
-    if is_utf8 || text.is_ascii() { text } else { ascii(&text) }
+        !locale.contains("utf-8") && !locale.contains("utf8")
+    })
 }
 
 fn terminal_width() -> Option<usize> {

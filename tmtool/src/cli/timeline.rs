@@ -11,8 +11,8 @@ use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use super::source::Source;
 use crate::report::header::Summary;
-use crate::report::timeline::{self, Point, Timeline};
-use crate::report::{csv, svg};
+use crate::report::svg;
+use crate::report::timeline::{Point, Timeline};
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::Snapshot;
 use tm_analyzer::reader::Problem;
@@ -71,12 +71,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let title = format!("{}: live bytes", recorded.recording.file.path().display());
         fs::write(path, svg::timeline(&report, &title)).map_err(|error| Error::io("write", path, error))?;
     }
-    args.group.form.print(
-        &[&report.stats.snapshot],
-        |style, source| timeline::text(&report, style, source),
-        || timeline::json(&report),
-        || csv::timeline(&report),
-    )
+    args.group.form.show(&report)
 }
 
 fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {

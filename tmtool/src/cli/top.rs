@@ -9,10 +9,9 @@ use super::options::GroupArgs;
 use super::programs;
 use super::selection::SelectionArgs;
 use super::source::Source;
-use crate::report::csv;
 use crate::report::header::Summary;
 use crate::report::human::counted;
-use crate::report::top::{self, Top};
+use crate::report::top::Top;
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{Origin, Tally};
 use tm_analyzer::reader::Recording;
@@ -76,12 +75,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let stats = args.group.stats(Summary::of_tally(&tally), &statistics)?;
     let report = Top { stats, from_ns };
-    args.group.form.print(
-        &[&report.stats.snapshot],
-        |style, source| top::text(&report, style, source),
-        || top::json(&report),
-        || csv::stats(&report.stats),
-    )
+    args.group.form.show(&report)
 }
 
 /// The time that the figures are of.

@@ -1,60 +1,28 @@
-//! The reports as CSV (RFC 4180, but for lines that end as Unix's do): one line of headings, one for each group.
+//! The lines that the reports' CSV is made of (RFC 4180, with the line ends of Unix).
 
-use super::diff::Diff;
-use super::leaks::Leaks;
-use super::stats::Stats;
-use super::timeline::{Point, Timeline};
-use tm_analyzer::model::{Frame, KeyType, Traceback};
+use std::io;
 
-const STATS_HEADINGS: &str = "size,count,average,share";
+use tm_analyzer::model::{Frame, KeyType, Traceback, raw_text};
 
-/// [`Stats`] as a table: `share` is of the snapshot's bytes, 0 to 1.
-pub fn stats(stats: &Stats<'_>) -> String {
-    headings(STATS_HEADINGS, stats.key_type) + &rows(stats, "")
-}
-
-/// [`Leaks`] as one table, with a first column that tells the old from the young and from what run-time libraries
-/// keep for themselves.
-pub fn leaks(leaks: &Leaks<'_>) -> String {
-    let headings = headings(&format!("age,{STATS_HEADINGS}"), leaks.old.key_type);
-    headings + &rows(&leaks.old, "old,") + &rows(&leaks.young, "young,") + &rows(&leaks.runtime, "runtime,")
-}
-
-/// The curve of [`Timeline`], a line for each of its points.
-pub fn timeline(timeline: &Timeline<'_>) -> String {
-    let rows = timeline.points.iter().map(|Point { at_ns, size, count }| format!("{at_ns},{size},{count}\n"));
-    "at_ns,size,count\n".to_owned() + &rows.collect::<String>()
-}
-
-/// [`Diff`] as a table of the groups that changed.
-pub fn diff(diff: &Diff<'_>) -> String {
-    let mut text = headings("size_diff,size,count_diff,count", diff.key_type);
-    for stat in diff.shown() {
-        text += &format!("{},{},{},{}", stat.size_diff, stat.size, stat.count_diff, stat.count);
-        text += &place(&stat.traceback, stat.tag.as_deref(), diff.key_type);
-    }
-    text
-}
-
-/// The groups, each after the text `first`.
-fn rows(stats: &Stats<'_>, first: &str) -> String {
-    let whole = stats.snapshot.size;
-    let mut text = String::new();
-    for stat in stats.shown() {
-        let numbers = [ratio(stat.size, stat.count), ratio(stat.size, whole)];
-        text += &format!("{first}{},{},{:.1},{:.6}", stat.size, stat.count, numbers[0], numbers[1]);
-        text += &place(&stat.traceback, stat.tag.as_deref(), stats.key_type);
-    }
-    text
-}
-
-fn headings(numbers: &str, key_type: KeyType) -> String {
+/// Writes the names of the columns: `numbers`, and those of a group's place.
+pub(super) fn headings(numbers: &str, key_type: KeyType, out: &mut dyn io::Write) -> io::Result<()> {
     let place = match key_type {
         KeyType::Tag => "tag",
         KeyType::Traceback => "filename,lineno,function,module,stack",
         _ => "filename,lineno,function,module",
     };
-    format!("{numbers},{place}\n")
+    writeln!(out, "{numbers},{place}")
+}
+
+/// Writes a group: its `numbers`, and its place.
+pub(super) fn row(
+    numbers: &str,
+    traceback: &Traceback,
+    tag: Option<&str>,
+    key_type: KeyType,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    out.write_all(&raw_text::to_bytes(&format!("{numbers}{}", place(traceback, tag, key_type))))
 }
 
 /// The columns of the innermost frame; of a group of whole stacks, one more with all frames, oldest first. Of a group by
@@ -93,15 +61,15 @@ fn quoted(text: &str) -> String {
     }
 }
 
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::csv_of;
+    use crate::report::diff::Diff;
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
+    use crate::report::leaks::Leaks;
+    use crate::report::stats::Stats;
     use tm_analyzer::model::Cumulative;
 
     #[test]
@@ -116,7 +84,7 @@ mod tests {
             limit: Some(1),
         };
         assert_eq!(
-            stats(&report),
+            csv_of(&report),
             "size,count,average,share,filename,lineno,function,module,stack\n\
              64000,1000,64.0,0.953743,/home/user/quite/long/path/of/a/project/src/node.cpp,1234,Node::make(int),,\
              main (src/main.c:9);Node::make(int) (/home/user/quite/long/path/of/a/project/src/node.cpp:1234)\n"
@@ -135,7 +103,7 @@ mod tests {
             statistics: &statistics,
             limit: Some(2),
         };
-        let text = diff(&report);
+        let text = csv_of(&report);
         let last = text.lines().last().unwrap();
         assert!(text.starts_with("size_diff,size,count_diff,count,filename,lineno,function,module\n"));
         assert_eq!(last, "1104,2080,25,26,src/table.c,0,,");
@@ -152,7 +120,7 @@ mod tests {
         };
         let (runtime, old, young) =
             (stats(&young, &groups[1]), stats(&old, &groups[0]), stats(&young, &groups[1]));
-        let text = leaks(&Leaks { old, young, runtime, shows_runtime: false, young_after_ns: 0 });
+        let text = csv_of(&Leaks { old, young, runtime, shows_runtime: false, young_after_ns: 0 });
         let ages: Vec<_> = text.lines().map(|line| line.split(',').next().unwrap()).collect();
         assert_eq!(ages, ["age", "old", "young", "runtime"]);
     }

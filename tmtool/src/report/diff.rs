@@ -1,10 +1,15 @@
 //! The report of `tmtool diff`: what grew and shrank from one snapshot to another.
 
+use std::io;
+
+use serde::Serialize;
+
 use super::header::{self, Summary};
+use super::json::{FrameObject, SnapshotObject};
 use super::stats::{group_noun, label_heading};
 use super::style::Style;
-use super::{human, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, StatisticDiff};
+use super::{Report, csv, human, json, label, stacks, table};
+use tm_analyzer::model::{Cumulative, KeyType, LineSource, Origin, StatisticDiff};
 
 /// What the report shows.
 pub struct Diff<'a> {
@@ -60,22 +65,89 @@ impl<'a> Diff<'a> {
     }
 }
 
-/// The report as text. `source` gives the source lines of tracebacks.
-pub fn text(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> String {
-    let mut text = headed("Old: ", &header::text(&diff.old, style));
-    text += &headed("New: ", &header::text(&diff.new, style));
-    text += &difference_line(diff);
-    text += &shown_line(diff);
-    if let Some(hint) = diff.hint() {
-        text += &format!("{}\n", style.warning(&format!("Note: {hint}")));
+impl Report for Diff<'_> {
+    fn origins(&self) -> Vec<&Origin> {
+        [self.old.origin, self.new.origin].into_iter().flatten().collect()
     }
-    if diff.shown().next().is_none() {
-        return text;
+
+    fn text(&self, style: &Style, source: &mut dyn LineSource) -> String {
+        let mut text = headed("Old: ", &header::text(&self.old, style));
+        text += &headed("New: ", &header::text(&self.new, style));
+        text += &difference_line(self);
+        text += &shown_line(self);
+        if let Some(hint) = self.hint() {
+            text += &format!("{}\n", style.warning(&format!("Note: {hint}")));
+        }
+        if self.shown().next().is_none() {
+            return text;
+        }
+        text.push('\n');
+        text + &match self.key_type {
+            KeyType::Traceback => by_stack(self, style, source),
+            _ => by_place(self, style),
+        }
     }
-    text.push('\n');
-    text + &match diff.key_type {
-        KeyType::Traceback => by_stack(diff, style, source),
-        _ => by_place(diff, style),
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let object = DiffObject {
+            report: "diff",
+            version: json::VERSION,
+            key: self.key_type.to_string(),
+            cumulative: json::cumulative_name(self.cumulative),
+            old: SnapshotObject::of(&self.old),
+            new: SnapshotObject::of(&self.new),
+            hint: self.hint(),
+            n_groups: self.statistics.len(),
+            statistics: self.shown().map(StatisticDiffObject::of).collect(),
+        };
+        json::write(&object, out)
+    }
+
+    /// The groups that changed.
+    fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        csv::headings("size_diff,size,count_diff,count", self.key_type, out)?;
+        for stat in self.shown() {
+            let numbers = format!("{},{},{},{}", stat.size_diff, stat.size, stat.count_diff, stat.count);
+            csv::row(&numbers, &stat.traceback, stat.tag.as_deref(), self.key_type, out)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct DiffObject<'a> {
+    report: &'static str,
+    version: u32,
+    key: String,
+    cumulative: Option<&'static str>,
+    old: SnapshotObject<'a>,
+    new: SnapshotObject<'a>,
+    hint: Option<&'static str>,
+    /// Of all groups; `statistics` are the first of those that changed.
+    n_groups: usize,
+    statistics: Vec<StatisticDiffObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct StatisticDiffObject<'a> {
+    size: u64,
+    size_diff: i64,
+    count: u64,
+    count_diff: i64,
+    tag: Option<&'a str>,
+    traceback: Vec<FrameObject<'a>>,
+}
+
+impl<'a> StatisticDiffObject<'a> {
+    fn of(diff: &'a StatisticDiff) -> StatisticDiffObject<'a> {
+        StatisticDiffObject {
+            size: diff.size,
+            size_diff: diff.size_diff,
+            count: diff.count,
+            count_diff: diff.count_diff,
+            tag: diff.tag.as_deref(),
+            traceback: json::frames(&diff.traceback),
+        }
     }
 }
 
@@ -173,7 +245,7 @@ mod tests {
             statistics: &statistics,
             limit: Some(limit),
         };
-        text(&diff, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines)
+        diff.text(&Style { width: Some(80), ..Style::default() }, &mut NoLines)
     }
 
     #[test]

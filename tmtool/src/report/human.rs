@@ -62,6 +62,11 @@ pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".to_owned() } else { format!("{:.1}%", part as f64 * 100.0 / whole as f64) }
 }
 
+/// `part` of `whole`, of nothing 0.
+pub fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
 /// A time in the unit that leaves one to three digits before the point: `3.21 s`, `12.5 ms`.
 pub fn duration(ns: u64) -> String {
     let ns = ns as f64;

@@ -1,12 +1,15 @@
 //! What a recording is, as text and as JSON. Pure: everything that is said is in [`Info`].
 
 use std::fmt::Write;
+use std::io;
 
 use serde::Serialize;
 
 use super::commands::{self, CommandLists};
 use super::human::printable;
-use super::lists;
+use super::style::Style;
+use super::{Report, json, lists};
+use tm_analyzer::model::LineSource;
 
 /// All that `tmtool info` says. The fields are the keys of its JSON.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -194,12 +197,17 @@ pub struct SegmentInfo {
     pub extents: u64,
 }
 
-/// The report for people.
-pub fn text(info: &Info) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_text(info, &mut out);
-    out
+impl Report for Info {
+    fn text(&self, _style: &Style, _source: &mut dyn LineSource) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = write_text(self, &mut text);
+        text
+    }
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        json::write(self, out)
+    }
 }
 
 fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
@@ -303,6 +311,11 @@ pub(super) fn seconds(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tm_analyzer::model::NoLines;
+
+    fn text(info: &Info) -> String {
+        info.text(&Style::default(), &mut NoLines)
+    }
 
     #[test]
     fn names_from_the_recording_make_no_lines_of_their_own() {

@@ -1,80 +1,19 @@
-//! The reports as JSON, for programs. Field names and meanings are stable; `version` changes if they do.
+//! The objects that the reports' JSON is made of. Field names and meanings are stable; `version` changes if they do.
+
+use std::io;
 
 use serde::Serialize;
 
-use super::diff::Diff;
 use super::header::Summary;
+use super::human::ratio;
 use super::notice::{self, Notice};
-use super::stats::Stats;
-use tm_analyzer::model::{Cumulative, Origin, Statistic, StatisticDiff, Traceback};
+use tm_analyzer::model::{Cumulative, Origin, Statistic, Traceback};
 
-const VERSION: u32 = 1;
-
-/// [`Stats`] as one JSON object in readable lines.
-pub fn stats(stats: &Stats<'_>) -> String {
-    to_text(&StatsObject::of("stats", stats))
-}
-
-/// [`Diff`] as one JSON object in readable lines.
-pub fn diff(diff: &Diff<'_>) -> String {
-    to_text(&DiffObject {
-        report: "diff",
-        version: VERSION,
-        key: diff.key_type.to_string(),
-        cumulative: cumulative_name(diff.cumulative),
-        old: SnapshotObject::of(&diff.old),
-        new: SnapshotObject::of(&diff.new),
-        hint: diff.hint(),
-        n_groups: diff.statistics.len(),
-        statistics: diff.shown().map(statistic_diff).collect(),
-    })
-}
-
-/// Groups and what they are groups of.
-#[derive(Serialize)]
-pub(super) struct StatsObject<'a> {
-    report: &'static str,
-    version: u32,
-    key: String,
-    cumulative: Option<&'static str>,
-    snapshot: SnapshotObject<'a>,
-    /// Of all groups, of which `statistics` are the first.
-    n_groups: usize,
-    statistics: Vec<StatisticObject<'a>>,
-}
-
-impl<'a> StatsObject<'a> {
-    /// `stats` as the answer of the report of this name.
-    pub(super) fn of(report: &'static str, stats: &'a Stats<'_>) -> StatsObject<'a> {
-        StatsObject {
-            report,
-            version: VERSION,
-            key: stats.key_type.to_string(),
-            cumulative: cumulative_name(stats.cumulative),
-            snapshot: SnapshotObject::of(&stats.snapshot),
-            n_groups: stats.statistics.len(),
-            statistics: stats.shown().iter().map(|stat| statistic(stat, stats.snapshot.size)).collect(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct DiffObject<'a> {
-    report: &'static str,
-    version: u32,
-    key: String,
-    cumulative: Option<&'static str>,
-    old: SnapshotObject<'a>,
-    new: SnapshotObject<'a>,
-    hint: Option<&'static str>,
-    /// Of all groups; `statistics` are the first of those that changed.
-    n_groups: usize,
-    statistics: Vec<StatisticDiffObject<'a>>,
-}
+pub(super) const VERSION: u32 = 1;
 
 /// Totals are those of the traces: after a filter they are less than the origin's live bytes and blocks.
 #[derive(Serialize)]
-struct SnapshotObject<'a> {
+pub(super) struct SnapshotObject<'a> {
     size: u64,
     count: u64,
     traceback_limit: u32,
@@ -83,7 +22,8 @@ struct SnapshotObject<'a> {
 }
 
 impl<'a> SnapshotObject<'a> {
-    fn of(summary: &Summary<'a>) -> SnapshotObject<'a> {
+    /// What `summary` says.
+    pub(super) fn of(summary: &Summary<'a>) -> SnapshotObject<'a> {
         SnapshotObject {
             size: summary.size,
             count: summary.count,
@@ -114,16 +54,6 @@ struct DoubtObject<'a> {
     module: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct StatisticDiffObject<'a> {
-    size: u64,
-    size_diff: i64,
-    count: u64,
-    count_diff: i64,
-    tag: Option<&'a str>,
-    traceback: Vec<FrameObject<'a>>,
-}
-
 /// Frames are oldest first.
 #[derive(Serialize)]
 pub(super) struct FrameObject<'a> {
@@ -135,28 +65,18 @@ pub(super) struct FrameObject<'a> {
     guessed: bool,
 }
 
-/// A group, and its share of `whole` bytes.
-pub(super) fn statistic(stat: &Statistic, whole: u64) -> StatisticObject<'_> {
-    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    StatisticObject {
-        size: stat.size,
-        count: stat.count,
-        average: ratio(stat.size, stat.count),
-        share: ratio(stat.size, whole),
-        tag: stat.tag.as_deref(),
-        traceback: frames(&stat.traceback),
-        doubts: doubts(&stat.traceback),
-    }
-}
-
-fn statistic_diff(diff: &StatisticDiff) -> StatisticDiffObject<'_> {
-    StatisticDiffObject {
-        size: diff.size,
-        size_diff: diff.size_diff,
-        count: diff.count,
-        count_diff: diff.count_diff,
-        tag: diff.tag.as_deref(),
-        traceback: frames(&diff.traceback),
+impl<'a> StatisticObject<'a> {
+    /// A group, and its share of `whole` bytes.
+    pub(super) fn of(stat: &'a Statistic, whole: u64) -> StatisticObject<'a> {
+        StatisticObject {
+            size: stat.size,
+            count: stat.count,
+            average: ratio(stat.size, stat.count),
+            share: ratio(stat.size, whole),
+            tag: stat.tag.as_deref(),
+            traceback: frames(&stat.traceback),
+            doubts: doubts(&stat.traceback),
+        }
     }
 }
 
@@ -178,7 +98,8 @@ pub(super) fn frames(traceback: &Traceback) -> Vec<FrameObject<'_>> {
     object.collect()
 }
 
-fn cumulative_name(cumulative: Cumulative) -> Option<&'static str> {
+/// The name of a way to count for callers.
+pub(super) fn cumulative_name(cumulative: Cumulative) -> Option<&'static str> {
     match cumulative {
         Cumulative::Off => None,
         Cumulative::Once => Some("once"),
@@ -186,10 +107,10 @@ fn cumulative_name(cumulative: Cumulative) -> Option<&'static str> {
     }
 }
 
-/// Numbers and strings always have a JSON form, so the error is a text of its own rather than a failure.
-pub(super) fn to_text(object: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(object);
-    text.unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")) + "\n"
+/// Writes `object` in readable lines.
+pub(super) fn write(object: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, object)?;
+    out.write_all(b"\n")
 }
 
 #[cfg(test)]
@@ -197,7 +118,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::report::diff::Diff;
     use crate::report::fixtures::snapshots;
+    use crate::report::json_of;
+    use crate::report::stats::Stats;
     use tm_analyzer::model::KeyType;
 
     #[test]
@@ -211,7 +135,7 @@ mod tests {
             statistics: &statistics,
             limit: Some(1),
         };
-        let mut value: Value = serde_json::from_str(&stats(&report)).unwrap();
+        let mut value: Value = serde_json::from_str(&json_of(&report)).unwrap();
         let origin = value["snapshot"]["origin"].take();
         assert_eq!((&origin["program"], &origin["moment"]), (&json!("app"), &json!("peak")));
         let share = value["statistics"][0]["share"].take();
@@ -248,7 +172,7 @@ mod tests {
             statistics: &statistics,
             limit: None,
         };
-        let value: Value = serde_json::from_str(&diff(&report)).unwrap();
+        let value: Value = serde_json::from_str(&json_of(&report)).unwrap();
         assert_eq!(value["cumulative"], "once");
         assert_eq!(value["old"]["count"], 202);
         assert_eq!(value["new"]["count"], 1_027);

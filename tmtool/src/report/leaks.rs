@@ -1,13 +1,14 @@
 //! The report of `tmtool leaks`: what is live at the end. The youngest blocks stand apart, since they may be in use.
 
+use std::io;
+
 use serde::Serialize;
 
-use super::header;
 use super::human::{counted, duration, size};
-use super::json::{StatsObject, to_text};
-use super::stats::{self, Stats};
+use super::stats::{self, CSV_HEADINGS, Stats, StatsObject};
 use super::style::Style;
-use tm_analyzer::model::LineSource;
+use super::{Report, csv, header, json};
+use tm_analyzer::model::{LineSource, Origin};
 
 /// What the report shows.
 pub struct Leaks<'a> {
@@ -23,21 +24,47 @@ pub struct Leaks<'a> {
     pub young_after_ns: u64,
 }
 
-/// The report as text. `source` gives the source lines of tracebacks.
-pub fn text(leaks: &Leaks<'_>, style: &Style, source: &mut dyn LineSource) -> String {
-    let after = duration(leaks.young_after_ns);
-    let summary = &leaks.old.snapshot;
-    let mut text = match summary.origin {
-        Some(origin) => header::of_run(origin, &header::live_line(origin), style),
-        None => header::text(summary, style),
-    };
-    text += &section(&format!("Allocated up to {after} and not freed"), &leaks.old, style, source);
-    if leaks.young.snapshot.count > 0 {
-        let title = format!("Allocated after {after}, perhaps still in use");
-        text.push('\n');
-        text += &section(&title, &leaks.young, style, source);
+impl Report for Leaks<'_> {
+    fn origins(&self) -> Vec<&Origin> {
+        self.old.origins()
     }
-    text + &runtime(leaks, style, source)
+
+    fn text(&self, style: &Style, source: &mut dyn LineSource) -> String {
+        let after = duration(self.young_after_ns);
+        let summary = &self.old.snapshot;
+        let mut text = match summary.origin {
+            Some(origin) => header::of_run(origin, &header::live_line(origin), style),
+            None => header::text(summary, style),
+        };
+        text += &section(&format!("Allocated up to {after} and not freed"), &self.old, style, source);
+        if self.young.snapshot.count > 0 {
+            let title = format!("Allocated after {after}, perhaps still in use");
+            text.push('\n');
+            text += &section(&title, &self.young, style, source);
+        }
+        text + &runtime(self, style, source)
+    }
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        json::write(
+            &LeaksObject {
+                leaks: StatsObject::of("leaks", &self.old),
+                young_after_ns: self.young_after_ns,
+                young: StatsObject::of("leaks", &self.young),
+                runtime: StatsObject::of("leaks", &self.runtime),
+            },
+            out,
+        )
+    }
+
+    /// One table, with a first column that tells the old from the young and from what run-time libraries keep for
+    /// themselves.
+    fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        csv::headings(&format!("age,{CSV_HEADINGS}"), self.old.key_type, out)?;
+        self.old.csv_rows("old,", out)?;
+        self.young.csv_rows("young,", out)?;
+        self.runtime.csv_rows("runtime,", out)
+    }
 }
 
 /// What libraries keep for themselves: a line, unless more is wanted.
@@ -65,16 +92,6 @@ fn section(title: &str, stats: &Stats<'_>, style: &Style, source: &mut dyn LineS
     heading + "\n" + &stats::groups(stats, style, source)
 }
 
-/// The report as JSON.
-pub fn json(leaks: &Leaks<'_>) -> String {
-    to_text(&LeaksObject {
-        leaks: StatsObject::of("leaks", &leaks.old),
-        young_after_ns: leaks.young_after_ns,
-        young: StatsObject::of("leaks", &leaks.young),
-        runtime: StatsObject::of("leaks", &leaks.runtime),
-    })
-}
-
 #[derive(Serialize)]
 struct LeaksObject<'a> {
     #[serde(flatten)]
@@ -89,6 +106,7 @@ mod tests {
     use super::*;
     use crate::report::fixtures::{origin, snapshots};
     use crate::report::header::Summary;
+    use crate::report::json_of;
     use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
 
     #[test]
@@ -113,7 +131,7 @@ mod tests {
             young_after_ns: 11_250_000_000,
         };
         assert_eq!(
-            text(&leaks, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines),
+            leaks.text(&Style { width: Some(80), ..Style::default() }, &mut NoLines),
             "\
 tm.app.4321.bin: app --fast, pid 4321 on host
 At peak, 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks
@@ -134,14 +152,14 @@ Kept by run-time libraries for themselves: 14.5 KiB in 202 blocks (3 lines; --ru
         );
         let nothing = Snapshot::new(Vec::new(), 16);
         leaks.old = stats(&nothing, &groups[0][..0]);
-        let text_without = text(&leaks, &Style::default(), &mut NoLines);
+        let text_without = leaks.text(&Style::default(), &mut NoLines);
         assert!(text_without.contains("Allocated up to 11.25 s and not freed: nothing\n\nAllocated after"));
         leaks.shows_runtime = true;
-        let whole = text(&leaks, &Style::default(), &mut NoLines);
+        let whole = leaks.text(&Style::default(), &mut NoLines);
         assert!(whole.contains(
             "\nKept by run-time libraries for themselves: 14.5 KiB in 202 blocks\nShown: 1 of 3 lines"
         ));
-        let value: serde_json::Value = serde_json::from_str(&json(&leaks)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&json_of(&leaks)).unwrap();
         assert_eq!((&value["report"], &value["young"]["n_groups"]), (&"leaks".into(), &3.into()));
     }
 }

@@ -1,13 +1,15 @@
 //! The report of `tmtool peak`: what the peak was made of, and when and how it was reached.
 
+use std::io;
+
 use serde::Serialize;
 
 use super::human::{duration, percent, printable, size};
-use super::json::{FrameObject, StatsObject, frames, to_text};
-use super::stats::{self, Stats};
+use super::json::{FrameObject, frames};
+use super::stats::{self, Stats, StatsObject};
 use super::style::Style;
-use super::{header, label};
-use tm_analyzer::model::{KeyType, LineSource, Traceback};
+use super::{Report, header, json, label};
+use tm_analyzer::model::{KeyType, LineSource, Origin, Traceback};
 
 /// What the report shows.
 pub struct Peak<'a> {
@@ -30,35 +32,44 @@ pub struct Ascent {
     pub end_bytes: u64,
 }
 
-/// The report as text. `source` gives the source lines of tracebacks.
-pub fn text(peak: &Peak<'_>, style: &Style, source: &mut dyn LineSource) -> String {
-    let Some(origin) = peak.stats.snapshot.origin else {
-        return stats::text(&peak.stats, style, source);
-    };
-    let Ascent { half_ns, nine_tenths_ns, last, end_bytes } = &peak.ascent;
-    let mut text = header::text(&peak.stats.snapshot, style);
-    let share = percent(origin.moment_ns, origin.duration_ns);
-    let (half, nine_tenths) = (duration(*half_ns), duration(*nine_tenths_ns));
-    text += &format!("After {share} of the run: half of it at {half}, nine tenths at {nine_tenths}\n");
-    text += &format!("Live at the end: {}\n", size(*end_bytes));
-    if let Some((bytes, thread, traceback)) = last {
-        let start = format!("Reached by {} of thread {}, ", size(*bytes), printable(thread));
-        let room = style.width.map(|width| width.saturating_sub(start.chars().count()).max(20));
-        text += &format!("{start}{}\n", label::group(traceback, None, KeyType::Lineno, room, style.is_full));
+impl Report for Peak<'_> {
+    fn origins(&self) -> Vec<&Origin> {
+        self.stats.origins()
     }
-    text + &stats::groups(&peak.stats, style, source)
-}
 
-/// The report as JSON.
-pub fn json(peak: &Peak<'_>) -> String {
-    let Ascent { half_ns, nine_tenths_ns, ref last, end_bytes } = peak.ascent;
-    let last = last.as_ref().map(|(size, thread, traceback)| LastObject {
-        size: *size,
-        thread,
-        traceback: frames(traceback),
-    });
-    let stats = StatsObject::of("peak", &peak.stats);
-    to_text(&PeakObject { stats, half_ns, nine_tenths_ns, last, end_bytes })
+    fn text(&self, style: &Style, source: &mut dyn LineSource) -> String {
+        let Some(origin) = self.stats.snapshot.origin else {
+            return self.stats.text(style, source);
+        };
+        let Ascent { half_ns, nine_tenths_ns, last, end_bytes } = &self.ascent;
+        let mut text = header::text(&self.stats.snapshot, style);
+        let share = percent(origin.moment_ns, origin.duration_ns);
+        let (half, nine_tenths) = (duration(*half_ns), duration(*nine_tenths_ns));
+        text += &format!("After {share} of the run: half of it at {half}, nine tenths at {nine_tenths}\n");
+        text += &format!("Live at the end: {}\n", size(*end_bytes));
+        if let Some((bytes, thread, traceback)) = last {
+            let start = format!("Reached by {} of thread {}, ", size(*bytes), printable(thread));
+            let room = style.width.map(|width| width.saturating_sub(start.chars().count()).max(20));
+            text +=
+                &format!("{start}{}\n", label::group(traceback, None, KeyType::Lineno, room, style.is_full));
+        }
+        text + &stats::groups(&self.stats, style, source)
+    }
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let Ascent { half_ns, nine_tenths_ns, ref last, end_bytes } = self.ascent;
+        let last = last.as_ref().map(|(size, thread, traceback)| LastObject {
+            size: *size,
+            thread,
+            traceback: frames(traceback),
+        });
+        let stats = StatsObject::of("peak", &self.stats);
+        json::write(&PeakObject { stats, half_ns, nine_tenths_ns, last, end_bytes }, out)
+    }
+
+    fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.stats.csv(out)
+    }
 }
 
 #[derive(Serialize)]
@@ -83,6 +94,7 @@ mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
+    use crate::report::json_of;
     use tm_analyzer::model::{Cumulative, Frame, NoLines};
 
     #[test]
@@ -101,7 +113,7 @@ mod tests {
         };
         let peak = Peak { stats, ascent };
         assert_eq!(
-            text(&peak, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines),
+            peak.text(&Style { width: Some(80), ..Style::default() }, &mut NoLines),
             "\
 tm.app.4321.bin: app --fast, pid 4321 on host
 At peak, 3.21 s of 12.50 s: 65.5 KiB live in 1,027 blocks
@@ -114,6 +126,6 @@ Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
 62.5 KiB  95.4%  1,000     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
 "
         );
-        assert!(json(&peak).contains("\"half_ns\": 1500000000"));
+        assert!(json_of(&peak).contains("\"half_ns\": 1500000000"));
     }
 }

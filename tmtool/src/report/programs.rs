@@ -1,10 +1,13 @@
 //! The programs of a run, as text and as JSON: those that held most first, short ones in one line.
 
+use std::io;
+
 use serde::Serialize;
 
 use super::human::{count, counted, duration, keep_start, printable, size};
 use super::style::Style;
-use super::table;
+use super::{Report, json, table};
+use tm_analyzer::model::LineSource;
 
 /// A folder of recordings. The fields are the keys of its JSON.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -62,10 +65,24 @@ const NAME_WIDTH: usize = 100;
 /// Programs whose peak is less than this part of the highest are short ones.
 const SHORT_PART: u64 = 100;
 
-/// What a folder has, and the table.
-pub fn text(programs: &Programs, limit: Option<usize>, style: &Style) -> String {
-    let list = &programs.program_list;
-    format!("{}: {}\n\n", printable(&programs.recordings), sentence(list)) + &table(programs, limit, style)
+/// The report of `tmtool info FOLDER`.
+pub struct Listing<'a> {
+    /// What the folder has.
+    pub programs: &'a Programs,
+    /// How many programs the table has at most; `None` for all.
+    pub limit: Option<usize>,
+}
+
+impl Report for Listing<'_> {
+    fn text(&self, style: &Style, _source: &mut dyn LineSource) -> String {
+        let Listing { programs, limit } = *self;
+        let sentence = sentence(&programs.program_list);
+        format!("{}: {sentence}\n\n", printable(&programs.recordings)) + &table(programs, limit, style)
+    }
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        json::write(self.programs, out)
+    }
 }
 
 /// The table with at most `limit` programs; the others, and those that held little, are one line.
@@ -149,6 +166,11 @@ fn short_line(short: &[ProgramInfo]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tm_analyzer::model::NoLines;
+
+    fn text(programs: &Programs, limit: Option<usize>, style: &Style) -> String {
+        Listing { programs, limit }.text(style, &mut NoLines)
+    }
 
     fn program(name: &str, pid: u32, peak_bytes: u64) -> ProgramInfo {
         ProgramInfo {

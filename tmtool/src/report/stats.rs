@@ -1,9 +1,15 @@
 //! The report of `tmtool stats`: live blocks by file, line or stack.
 
+use std::io;
+
+use serde::Serialize;
+
 use super::header::{self, Summary};
+use super::human::ratio;
+use super::json::{SnapshotObject, StatisticObject};
 use super::style::Style;
-use super::{human, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Statistic};
+use super::{Report, csv, human, json, label, stacks, table};
+use tm_analyzer::model::{Cumulative, KeyType, LineSource, Origin, Statistic};
 
 /// What the report shows.
 pub struct Stats<'a> {
@@ -25,11 +31,71 @@ impl Stats<'_> {
         let n_shown = self.limit.unwrap_or(usize::MAX).min(self.statistics.len());
         self.statistics.get(..n_shown).unwrap_or_default()
     }
+
+    /// Writes the groups as rows of CSV, each after the fields `first`.
+    pub(super) fn csv_rows(&self, first: &str, out: &mut dyn io::Write) -> io::Result<()> {
+        for stat in self.shown() {
+            let (average, share) = (ratio(stat.size, stat.count), ratio(stat.size, self.snapshot.size));
+            let numbers = format!("{first}{},{},{average:.1},{share:.6}", stat.size, stat.count);
+            csv::row(&numbers, &stat.traceback, stat.tag.as_deref(), self.key_type, out)?;
+        }
+        Ok(())
+    }
 }
 
-/// The report as text. `source` gives the source lines of tracebacks.
-pub fn text(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
-    header::text(&stats.snapshot, style) + &groups(stats, style, source)
+/// The columns of [`Stats::csv_rows`].
+pub(super) const CSV_HEADINGS: &str = "size,count,average,share";
+
+/// Groups and what they are groups of.
+#[derive(Serialize)]
+pub(super) struct StatsObject<'a> {
+    report: &'static str,
+    version: u32,
+    key: String,
+    cumulative: Option<&'static str>,
+    snapshot: SnapshotObject<'a>,
+    /// Of all groups, of which `statistics` are the first.
+    n_groups: usize,
+    statistics: Vec<StatisticObject<'a>>,
+}
+
+impl<'a> StatsObject<'a> {
+    /// `stats` as the answer of the report of this name.
+    pub(super) fn of(report: &'static str, stats: &'a Stats<'_>) -> StatsObject<'a> {
+        StatsObject {
+            report,
+            version: json::VERSION,
+            key: stats.key_type.to_string(),
+            cumulative: json::cumulative_name(stats.cumulative),
+            snapshot: SnapshotObject::of(&stats.snapshot),
+            n_groups: stats.statistics.len(),
+            statistics: stats
+                .shown()
+                .iter()
+                .map(|stat| StatisticObject::of(stat, stats.snapshot.size))
+                .collect(),
+        }
+    }
+}
+
+impl Report for Stats<'_> {
+    fn origins(&self) -> Vec<&Origin> {
+        self.snapshot.origin.into_iter().collect()
+    }
+
+    fn text(&self, style: &Style, source: &mut dyn LineSource) -> String {
+        header::text(&self.snapshot, style) + &groups(self, style, source)
+    }
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        json::write(&StatsObject::of("stats", self), out)
+    }
+
+    /// `share` is of the snapshot's bytes, 0 to 1.
+    fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        csv::headings(CSV_HEADINGS, self.key_type, out)?;
+        self.csv_rows("", out)
+    }
 }
 
 /// The report without its header: the groups, and how many of them are shown.
@@ -149,10 +215,10 @@ mod tests {
             statistics: &statistics,
             limit: Some(limit),
         };
-        text(&stats, &style, &mut NoLines)
+        stats.text(&style, &mut NoLines)
     }
 
-    const NARROW: Style = Style { width: Some(80), is_full: false, colour: false };
+    const NARROW: Style = Style { width: Some(80), is_full: false, colour: false, is_ascii: false };
 
     #[test]
     fn by_line() {
@@ -249,7 +315,7 @@ Shown: 2 of 2 tags, 65.5 KiB in 1,027 blocks (100.0%)
     #[test]
     fn colour_is_the_heading_alone() {
         let (_, new) = snapshots();
-        let style = Style { width: Some(80), is_full: false, colour: true };
+        let style = Style { width: Some(80), colour: true, ..Style::default() };
         let text = report(&new, KeyType::Lineno, Cumulative::Off, 2, style);
         assert_eq!(text.matches('\x1b').count(), 2);
     }

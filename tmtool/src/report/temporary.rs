@@ -1,14 +1,16 @@
 //! The report of `tmtool temporary`: blocks that were freed before their thread allocated the next one, and how long
 //! blocks live.
 
+use std::io;
+
 use serde::Serialize;
 
 use super::human::{count, counted, percent, size};
-use super::json::{StatisticObject, StatsObject, statistic, to_text};
-use super::stats::{self, Stats};
+use super::json::StatisticObject;
+use super::stats::{self, Stats, StatsObject};
 use super::style::Style;
-use super::{header, label, table};
-use tm_analyzer::model::{KeyType, LineSource, Statistic};
+use super::{Report, header, json, label, table};
+use tm_analyzer::model::{KeyType, LineSource, Origin, Statistic};
 
 /// What the report shows.
 pub struct Temporary<'a> {
@@ -36,39 +38,47 @@ pub struct Decade {
 /// Of the longest bar.
 const BAR_WIDTH: u64 = 10;
 
-/// The report as text. `source` gives the source lines of tracebacks.
-pub fn text(temporary: &Temporary<'_>, style: &Style, source: &mut dyn LineSource) -> String {
-    let Temporary { stats, decades, from_ns } = temporary;
-    let Some(origin) = stats.snapshot.origin else {
-        return stats::text(stats, style, source);
-    };
-    let n_freed = n_freed(decades);
-    let sentence = format!(
-        "{}: {} allocated and freed\n{} of them ({}) before their thread allocated the next: {}",
-        header::span(*from_ns, origin),
-        counted(n_freed, "block"),
-        count(stats.snapshot.count),
-        percent(stats.snapshot.count, n_freed),
-        size(stats.snapshot.size)
-    );
-    let mut text = header::of_run(origin, &sentence, style) + &stats::groups(stats, style, source);
-    if n_freed > 0 {
-        text += "\nAll freed blocks by lifetime, and who has most of each:\n\n";
-        text += &histogram(decades, stats.key_type, style);
+impl Report for Temporary<'_> {
+    fn origins(&self) -> Vec<&Origin> {
+        self.stats.origins()
     }
-    text
-}
 
-/// The report as JSON.
-pub fn json(temporary: &Temporary<'_>) -> String {
-    let decades = temporary.decades.iter().map(|decade| DecadeObject {
-        below_ns: decade.below_ns,
-        size: decade.size,
-        count: decade.count,
-        most: decade.most.as_ref().map(|most| statistic(most, decade.size)),
-    });
-    let stats = StatsObject::of("temporary", &temporary.stats);
-    to_text(&TemporaryObject { stats, from_ns: temporary.from_ns, lifetimes: decades.collect() })
+    fn text(&self, style: &Style, source: &mut dyn LineSource) -> String {
+        let Temporary { stats, decades, from_ns } = self;
+        let Some(origin) = stats.snapshot.origin else {
+            return stats.text(style, source);
+        };
+        let n_freed = n_freed(decades);
+        let sentence = format!(
+            "{}: {} allocated and freed\n{} of them ({}) before their thread allocated the next: {}",
+            header::span(*from_ns, origin),
+            counted(n_freed, "block"),
+            count(stats.snapshot.count),
+            percent(stats.snapshot.count, n_freed),
+            size(stats.snapshot.size)
+        );
+        let mut text = header::of_run(origin, &sentence, style) + &stats::groups(stats, style, source);
+        if n_freed > 0 {
+            text += "\nAll freed blocks by lifetime, and who has most of each:\n\n";
+            text += &histogram(decades, stats.key_type, style);
+        }
+        text
+    }
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let decades = self.decades.iter().map(|decade| DecadeObject {
+            below_ns: decade.below_ns,
+            size: decade.size,
+            count: decade.count,
+            most: decade.most.as_ref().map(|most| StatisticObject::of(most, decade.size)),
+        });
+        let stats = StatsObject::of("temporary", &self.stats);
+        json::write(&TemporaryObject { stats, from_ns: self.from_ns, lifetimes: decades.collect() }, out)
+    }
+
+    fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.stats.csv(out)
+    }
 }
 
 #[derive(Serialize)]
@@ -131,6 +141,7 @@ mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
+    use crate::report::json_of;
     use tm_analyzer::model::{Cumulative, Frame, NoLines, Traceback};
 
     #[test]
@@ -149,7 +160,7 @@ mod tests {
         ];
         let temporary = Temporary { stats, decades: &decades, from_ns: 0 };
         assert_eq!(
-            text(&temporary, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines),
+            temporary.text(&Style { width: Some(80), ..Style::default() }, &mut NoLines),
             "\
 tm.app.4321.bin: app --fast, pid 4321 on host
 In the first 3.21 s of 12.50 s: 3,001 blocks allocated and freed
@@ -167,6 +178,6 @@ LIFETIME  COUNT   SHARE                  SIZE  MOST
 >= 10 us      1    0.0%  #                5 B
 "
         );
-        assert!(json(&temporary).contains("\"below_ns\": 10000"));
+        assert!(json_of(&temporary).contains("\"below_ns\": 10000"));
     }
 }

@@ -1,13 +1,14 @@
 //! The report of `tmtool timeline`: live bytes over time as a chart for a terminal, with the peak marked.
 
+use std::io;
+
 use serde::Serialize;
 
-use super::header;
 use super::human::{counted, duration, size};
-use super::json::{StatsObject, to_text};
-use super::stats::{self, Stats};
+use super::stats::{self, Stats, StatsObject};
 use super::style::Style;
-use tm_analyzer::model::LineSource;
+use super::{Report, header, json};
+use tm_analyzer::model::{LineSource, Origin};
 
 /// What the report shows.
 pub struct Timeline<'a> {
@@ -47,32 +48,44 @@ const WIDTH_MAX: usize = 160;
 /// Eighths of a character cell, from below.
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The report as text. `source` gives the source lines of tracebacks.
-pub fn text(timeline: &Timeline<'_>, style: &Style, source: &mut dyn LineSource) -> String {
-    let (_, peak) = timeline.peak();
-    let blocks = counted(peak.count, "block");
-    let sentence = format!("At most {} live in {blocks}, at {}", size(peak.size), duration(peak.at_ns));
-    let mut text = match timeline.stats.snapshot.origin {
-        Some(origin) => header::of_run(origin, &sentence, style),
-        None => sentence + "\n",
-    };
-    text.push('\n');
-    text += &chart(timeline, style.width.unwrap_or(WIDTH_UNKNOWN).min(WIDTH_MAX));
-    if timeline.stats.snapshot.count > 0 {
-        text += &format!(
-            "\nLive at {}:\n{}",
-            duration(peak.at_ns),
-            stats::groups(&timeline.stats, style, source)
-        );
+impl Report for Timeline<'_> {
+    fn origins(&self) -> Vec<&Origin> {
+        self.stats.origins()
     }
-    text
-}
 
-/// The report as JSON.
-pub fn json(timeline: &Timeline<'_>) -> String {
-    let Timeline { points, from_ns, until_ns, stats } = timeline;
-    let stats = StatsObject::of("timeline", stats);
-    to_text(&TimelineObject { stats, from_ns: *from_ns, until_ns: *until_ns, points })
+    fn text(&self, style: &Style, source: &mut dyn LineSource) -> String {
+        let (_, peak) = self.peak();
+        let blocks = counted(peak.count, "block");
+        let sentence = format!("At most {} live in {blocks}, at {}", size(peak.size), duration(peak.at_ns));
+        let mut text = match self.stats.snapshot.origin {
+            Some(origin) => header::of_run(origin, &sentence, style),
+            None => sentence + "\n",
+        };
+        text.push('\n');
+        text += &chart(self, style.width.unwrap_or(WIDTH_UNKNOWN).min(WIDTH_MAX));
+        if self.stats.snapshot.count > 0 {
+            text += &format!(
+                "\nLive at {}:\n{}",
+                duration(peak.at_ns),
+                stats::groups(&self.stats, style, source)
+            );
+        }
+        text
+    }
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let Timeline { points, from_ns, until_ns, stats } = self;
+        let stats = StatsObject::of("timeline", stats);
+        json::write(&TimelineObject { stats, from_ns: *from_ns, until_ns: *until_ns, points }, out)
+    }
+
+    /// The curve, a line for each of its points.
+    fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(b"at_ns,size,count\n")?;
+        self.points
+            .iter()
+            .try_for_each(|Point { at_ns, size, count }| writeln!(out, "{at_ns},{size},{count}"))
+    }
 }
 
 #[derive(Serialize)]
@@ -140,6 +153,7 @@ mod tests {
     use super::*;
     use crate::report::fixtures::origin;
     use crate::report::header::Summary;
+    use crate::report::json_of;
     use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
 
     /// A rise to a peak of 1 MiB at 3/4 and a fall.
@@ -165,7 +179,7 @@ mod tests {
         };
         let timeline = Timeline { points: &points, from_ns: 0, until_ns: 6_000_000_000, stats };
         assert_eq!(
-            text(&timeline, &Style { width: Some(50), is_full: false, colour: false }, &mut NoLines),
+            timeline.text(&Style { width: Some(50), ..Style::default() }, &mut NoLines),
             "\
 tm.app.4321.bin: app --fast, pid 4321 on host
 At most 1024 KiB live in 45 blocks, at 4.40 s
@@ -187,7 +201,7 @@ At most 1024 KiB live in 45 blocks, at 4.40 s
           0 ns                              6.00 s
 "
         );
-        assert!(json(&timeline).contains("\"points\": ["));
+        assert!(json_of(&timeline).contains("\"points\": ["));
     }
 
     #[test]

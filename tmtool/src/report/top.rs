@@ -1,13 +1,14 @@
 //! The report of `tmtool top`: who allocated most, whether it was freed or not.
 
+use std::io;
+
 use serde::Serialize;
 
-use super::header;
 use super::human::{counted, size};
-use super::json::{StatsObject, to_text};
-use super::stats::{self, Stats};
+use super::stats::{self, Stats, StatsObject};
 use super::style::Style;
-use tm_analyzer::model::LineSource;
+use super::{Report, header, json};
+use tm_analyzer::model::{LineSource, Origin};
 
 /// What the report shows.
 pub struct Top<'a> {
@@ -17,19 +18,27 @@ pub struct Top<'a> {
     pub from_ns: u64,
 }
 
-/// The report as text. `source` gives the source lines of tracebacks.
-pub fn text(top: &Top<'_>, style: &Style, source: &mut dyn LineSource) -> String {
-    let Some(origin) = top.stats.snapshot.origin else {
-        return stats::text(&top.stats, style, source);
-    };
-    let (bytes, blocks) = (size(top.stats.snapshot.size), counted(top.stats.snapshot.count, "block"));
-    let sentence = format!("{}: {bytes} allocated in {blocks}", header::span(top.from_ns, origin));
-    header::of_run(origin, &sentence, style) + &stats::groups(&top.stats, style, source)
-}
+impl Report for Top<'_> {
+    fn origins(&self) -> Vec<&Origin> {
+        self.stats.origins()
+    }
 
-/// The report as JSON.
-pub fn json(top: &Top<'_>) -> String {
-    to_text(&TopObject { stats: StatsObject::of("top", &top.stats), from_ns: top.from_ns })
+    fn text(&self, style: &Style, source: &mut dyn LineSource) -> String {
+        let Some(origin) = self.stats.snapshot.origin else {
+            return self.stats.text(style, source);
+        };
+        let (bytes, blocks) = (size(self.stats.snapshot.size), counted(self.stats.snapshot.count, "block"));
+        let sentence = format!("{}: {bytes} allocated in {blocks}", header::span(self.from_ns, origin));
+        header::of_run(origin, &sentence, style) + &stats::groups(&self.stats, style, source)
+    }
+
+    fn json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        json::write(&TopObject { stats: StatsObject::of("top", &self.stats), from_ns: self.from_ns }, out)
+    }
+
+    fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.stats.csv(out)
+    }
 }
 
 #[derive(Serialize)]
@@ -44,6 +53,7 @@ mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
     use crate::report::header::Summary;
+    use crate::report::json_of;
     use tm_analyzer::model::{Cumulative, KeyType, NoLines};
 
     #[test]
@@ -55,7 +65,7 @@ mod tests {
         let stats = Stats { snapshot, key_type, cumulative, statistics: &statistics, limit: Some(1) };
         let top = Top { stats, from_ns: 1_000_000 };
         assert_eq!(
-            text(&top, &Style { width: Some(80), is_full: false, colour: false }, &mut NoLines),
+            top.text(&Style { width: Some(80), ..Style::default() }, &mut NoLines),
             "\
 tm.app.4321.bin: app --fast, pid 4321 on host
 From 1.0 ms to 3.21 s of 12.50 s: 65.5 KiB allocated in 1,027 blocks
@@ -65,6 +75,6 @@ Shown: 1 of 3 lines, 62.5 KiB in 1,000 blocks (95.4%)
 62.5 KiB  95.4%  1,000     64 B  .../a/project/src/node.cpp:1234  Node::make(..)
 "
         );
-        assert!(json(&top).contains("\"report\": \"top\""));
+        assert!(json_of(&top).contains("\"report\": \"top\""));
     }
 }

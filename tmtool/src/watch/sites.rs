@@ -128,10 +128,11 @@ mod tests {
     use super::*;
     use crate::watch::history::History;
     use crate::watch::sums::Sums;
+    use tm_analyzer::events::Block;
     use tm_analyzer::model::Cumulative;
     use tm_analyzer::model::{Statistic, Tally};
     use tm_analyzer::reader::Origins;
-    use tm_analyzer::replay::{Account, Block, Observer, Sum};
+    use tm_analyzer::replay::{Account, Observer, Sum};
     use tm_testing::Random;
 
     const KEYS: [KeyType; 6] = [

@@ -8,8 +8,9 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::{Space, Stamp, ThreadIndex};
 
 use super::history::History;
+use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::reader::Origins;
-use tm_analyzer::replay::{Account, Block, MergedEvent, Observer, Site, Sum};
+use tm_analyzer::replay::{Account, Observer, Site, Sum};
 
 /// The figures of a site, a group of sites or a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tm_analyzer::model::format_size;
 /// How many programs the table has at most.
 const N_LISTED_MAX: usize = 8;
 /// How long its lines are, with the mark at their start.
-const STYLE: Style = Style { width: Some(116), is_full: false, colour: false };
+const STYLE: Style = Style { width: Some(116), is_full: false, colour: false, is_ascii: false };
 
 /// The summary of a run.
 pub(super) fn lines(settled: &Settled, environment: &Environment, ending: Ending) -> Vec<String> {

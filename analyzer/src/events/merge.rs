@@ -5,23 +5,12 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
-use super::ahead::{Decoders, StreamEvents};
 use super::damage::Damage;
 use super::event::MergedEvent;
+use super::event_stream::EventStream;
+use super::read_ahead::{Decoders, StreamEvents};
 use super::stream::StreamDecoder;
 use crate::reader::Recording;
-
-/// The events of one ring, one after the other.
-pub trait EventStream {
-    /// The next events, some of them; none at the end. More may come after that, see [`Merge::resume`].
-    fn rest(&mut self) -> &[MergedEvent];
-
-    /// Goes on behind the first `n` of [`EventStream::rest`].
-    fn advance(&mut self, n: usize);
-
-    /// What could not be decoded so far.
-    fn damage(&self) -> &Damage;
-}
 
 /// How many records of one stream are decoded at once: fewer are not worth waking a processor up for, or passing a batch
 /// from one processor's cache to another's. Of many streams each has fewer, so that memory stays small.
@@ -43,7 +32,7 @@ pub struct Merge<S> {
 
 impl<'a> Merge<StreamEvents<'a>> {
     /// At the start of `process`.
-    pub(super) fn new(
+    pub(crate) fn new(
         recording: &'a Recording,
         process: ProcessIndex,
         decoders: &Decoders<'a>,

@@ -15,7 +15,7 @@ use std::thread;
 
 use super::damage::Damage;
 use super::event::MergedEvent;
-use super::merge::EventStream;
+use super::event_stream::EventStream;
 use super::stream::StreamDecoder;
 
 /// More are of no use: one thread decodes faster than the reader replays.
@@ -23,7 +23,7 @@ const THREADS_MAX: usize = 4;
 
 /// Threads that decode.
 #[derive(Clone, Debug)]
-pub(super) struct Decoders<'a> {
+pub(crate) struct Decoders<'a> {
     queue: Sender<Arc<Slot<'a>>>,
 }
 

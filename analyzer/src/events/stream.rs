@@ -87,7 +87,7 @@ impl<'a> StreamDecoder<'a> {
 }
 
 /// The stamp of a stream's last event; `None` if it has none.
-pub(crate) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
+pub(super) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
     stream.segments.iter().rev().find_map(|&segment| {
         // Alone: of a stream of which nothing can be decoded, each is to be looked at once.
         let alone = Stream { process: stream.process, ring: stream.ring, segments: vec![segment] };

@@ -6,8 +6,8 @@ use tm_common::functions::Function;
 use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex, TagIndex, ThreadIndex};
 use tm_common::varint::Reader;
 
+use super::block::SIZE_MAX;
 use super::event::{Action, MergedEvent, State};
-use super::live::SIZE_MAX;
 use crate::reader::{Origin, Origins};
 
 /// The bytes from here on are not what an encoder writes: the rest of the segment cannot be read.

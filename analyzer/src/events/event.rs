@@ -3,7 +3,7 @@
 use tm_common::functions::{Function, Role};
 use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex};
 
-use super::live::Block;
+use super::block::Block;
 use crate::reader::Origin;
 
 /// What happened to the address. A reallocation is two moments.
@@ -44,12 +44,12 @@ pub struct MergedEvent {
     pub function: Function,
     /// Where the block is.
     pub space: Space,
-    pub(super) state: State,
+    pub(crate) state: State,
 }
 
 /// How far the repair is with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Its turn has not come.
     Pending,
     /// It was replayed and fitted.

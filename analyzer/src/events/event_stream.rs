@@ -1,0 +1,16 @@
+//! What can be merged: the events of one ring.
+
+use super::damage::Damage;
+use super::event::MergedEvent;
+
+/// The events of one ring, one after the other.
+pub trait EventStream {
+    /// The next events, some of them; none at the end. More may come after that, see [`super::Merge::resume`].
+    fn rest(&mut self) -> &[MergedEvent];
+
+    /// Goes on behind the first `n` of [`EventStream::rest`].
+    fn advance(&mut self, n: usize);
+
+    /// What could not be decoded so far.
+    fn damage(&self) -> &Damage;
+}
