@@ -7,7 +7,7 @@ use crate::table::function;
 use crate::tracking::Domain;
 
 /// (bytes now, bytes at most): of all live traced blocks in all domains but [`Domain::MMAP`], and the most that they were
-/// since the start, the latest clearing or [`reset_peak`]. Exact for everything that this thread knows to have happened.
+/// since the start, the latest clear or [`reset_peak`]. Exact for everything that this thread knows to have happened.
 /// Both are 0 while it is not tracing.
 ///
 /// # Errors

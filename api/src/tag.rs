@@ -1,11 +1,11 @@
-//! A label on the calling thread's events.
+//! A tag on the calling thread's events.
 
 use std::marker::PhantomData;
 
 use crate::name::Name;
 use crate::table::function;
 
-/// From here on the calling thread's events carry the label `name` (a request, a phase, a tenant), until the answer is
+/// From here on the calling thread's events carry the tag `name` (a request, a phase, a tenant), until the answer is
 /// dropped. `tmtool stats --key tag` groups by it, `--tag NAME` selects it. Does nothing without `libtm.so`.
 pub fn tag(name: &str) -> Tag {
     // SAFETY: the name lives during the call.
@@ -13,11 +13,11 @@ pub fn tag(name: &str) -> Tag {
     Tag { outer, thread: PhantomData }
 }
 
-/// A label that is in force for the thread that made it.
+/// A tag that is in force for the thread that made it.
 #[derive(Debug)]
-#[must_use = "the label ends when this is dropped"]
+#[must_use = "the tag ends when this is dropped"]
 pub struct Tag {
-    /// The label before it; `None` without `libtm.so`.
+    /// The tag before it; `None` without `libtm.so`.
     outer: Option<u32>,
     /// Not to be dropped on another thread.
     thread: PhantomData<*const ()>,
@@ -26,7 +26,7 @@ pub struct Tag {
 impl Drop for Tag {
     fn drop(&mut self) {
         if let (Some(outer), Some(restore)) = (self.outer, function!(restore_tag)) {
-            // SAFETY: a label that was in force.
+            // SAFETY: a tag that was in force.
             unsafe { restore(outer) };
         }
     }

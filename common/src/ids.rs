@@ -29,7 +29,7 @@ id! {
     StreamIndex(u32)
 }
 id! {
-    /// A label that threads put on their events, numbered from 1 over all processes; 0 is none.
+    /// A tag that threads put on their events, numbered from 1 over all processes; 0 is none.
     TagIndex(u32)
 }
 id! {

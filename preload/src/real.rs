@@ -20,7 +20,7 @@ mod search;
 
 pub(crate) use interfaces::symbol;
 pub use interfaces::{
-    find_interfaces, forget_closed_interfaces, has_interfaces, is_interface, is_only_definition,
+    find_interfaces, has_interfaces, is_interface, is_only_definition, remove_closed_interfaces,
 };
 pub use search::Search;
 

@@ -85,14 +85,14 @@ pub enum Event {
         /// A moment before it went.
         stamp: Stamp,
     },
-    /// The thread's events belong to this label from here on.
+    /// The thread's events belong to this tag from here on.
     Tag {
-        /// The label; none from the start of a thread.
+        /// The tag; none from the start of a thread.
         tag: TagIndex,
         /// When.
         stamp: Stamp,
     },
-    /// From here on the stream belongs to another thread, which has no label.
+    /// From here on the stream belongs to another thread, which has no tag.
     ThreadStart {
         /// The thread.
         thread: ThreadIndex,

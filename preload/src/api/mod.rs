@@ -9,14 +9,14 @@
 )]
 
 mod commands;
-mod labels;
 mod library;
 mod questions;
+mod tags;
 mod tracking;
 
 pub use commands::*;
-pub use labels::*;
 pub use questions::*;
+pub use tags::*;
 pub use tracking::*;
 
 use core::ffi::{c_char, c_int, c_uint, c_void};

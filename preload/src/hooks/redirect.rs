@@ -85,7 +85,7 @@ pub(super) fn closed() {
     // The loader's lock is taken where there is a reason to: the program may hold locks that others wait for under it.
     if real::has_interfaces() {
         loader::with_list_locked(|| {
-            if real::forget_closed_interfaces() {
+            if real::remove_closed_interfaces() {
                 real::find_interfaces(0);
             }
         });

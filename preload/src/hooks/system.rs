@@ -37,7 +37,7 @@ pub unsafe extern "C" fn __deregister_frame(frame: *mut c_void) {
 
 fn code_registered() {
     if SESSION.is_process() {
-        SESSION.unwinder.forget_rules();
+        SESSION.unwinder.clear_rules();
     }
 }
 

@@ -52,12 +52,12 @@ fn fresh<T: Default>(count: usize) -> *mut T {
 
 /// Gives the memory of values back that [`fresh`] made: they are all zeros from now on, if that is seen at all.
 #[cfg(not(loom))]
-fn forget<T>(values: *const T, count: usize) {
-    crate::sys::pages::forget(values.cast_mut(), count);
+fn discard<T>(values: *const T, count: usize) {
+    crate::sys::pages::discard(values.cast_mut(), count);
 }
 
 #[cfg(loom)]
-fn forget<T>(_: *const T, _: usize) {}
+fn discard<T>(_: *const T, _: usize) {}
 
 /// Puts a value where it stays for good; `None` if there is no memory.
 #[cfg(not(loom))]

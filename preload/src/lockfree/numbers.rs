@@ -1,4 +1,4 @@
-//! Small numbers for keys that are met again and again: labels, domains. Entries are only added.
+//! Small numbers for keys that are met again and again: tags, domains. Entries are only added.
 //!
 //! ```text
 //!  index    | place + 1 | 0 | place + 1 | ...     by the key's hash, the next free one if that is taken

@@ -8,7 +8,7 @@ use tm_common::stack::{FrameKind, StackNode};
 
 use super::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use super::try_lock::TryLock;
-use super::{const_fn, forget, fresh, keep};
+use super::{const_fn, discard, fresh, keep};
 
 /// Slots of the first table: 1 MiB, of which only touched pages cost memory.
 const SLOTS_MIN: usize = if cfg!(loom) { 4 } else { 64 * 1024 };
@@ -246,7 +246,7 @@ impl Slots {
             // the first one's. The one before it has been out of use since the last replacement.
             // SAFETY: tables are never unmapped.
             if let Some(before) = old.and_then(|old| unsafe { old.before.as_ref() }) {
-                forget(before.slots, before.mask + 1);
+                discard(before.slots, before.mask + 1);
             }
         }
         new.is_some() || !unchanged

@@ -120,7 +120,7 @@ impl Words {
         })
     }
 
-    /// Forgets all addresses: they mean something else now.
+    /// Removes all addresses: they mean something else now.
     #[cold]
     pub fn clear(&self) {
         let entries = self.entries.load(Ordering::Relaxed);

@@ -48,7 +48,7 @@ pub fn find_interfaces(first: usize) -> bool {
 }
 
 /// Forgets the families whose object has gone; whether there were any.
-pub fn forget_closed_interfaces() -> bool {
+pub fn remove_closed_interfaces() -> bool {
     let mut have_gone = false;
     for family in Family::INTERFACES {
         let Some(key) = family.key() else { continue };

@@ -169,7 +169,7 @@ impl Recording {
         Some(())
     }
 
-    /// Records the name of a label or a space, at most [`NAME_BYTES_MAX`] long. `None` if the file cannot grow.
+    /// Records the name of a tag or a space, at most [`NAME_BYTES_MAX`] long. `None` if the file cannot grow.
     pub fn add_name(&self, kind: NameKind, number: u32, value: u32, name: &[u8]) -> Option<()> {
         let header_len = size_of::<MappedName>();
         let draft = self.draft(MetadataKind::Name, header_len + name.len())?;

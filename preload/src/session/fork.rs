@@ -4,7 +4,7 @@
 //! |---|---|
 //! | own word | wiped by the kernel, which is how the first event notices |
 //! | control word | the parent's until then, of its own afterwards; it records if the parent did at the fork |
-//! | labels, domains | their numbers are a copy, new ones are the recording's next |
+//! | tags, domains | their numbers are a copy, new ones are the recording's next |
 //! | file, extents, stack and metadata segments | shared with the parent, both append |
 //! | hash tables, rules, modules | a copy that stays right: the child has the same code at the same addresses |
 //! | epoch | the parent's, until the child loads something: then one of its own, for the two may load different things at one address |

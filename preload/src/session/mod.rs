@@ -44,7 +44,7 @@ pub struct Session {
     pub unwinder: Unwinder,
     /// Who records.
     pub threads: Threads,
-    /// Labels and domains.
+    /// Tags and domains.
     pub names: Names,
     /// `TM_NFRAME`, or what the program has said since.
     pub n_frames_max: AtomicU32,

@@ -1,4 +1,4 @@
-//! Labels and domains: numbers of the recording for what the program names.
+//! Tags and domains: numbers of the recording for what the program names.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,13 +8,13 @@ use tm_common::metadata::{NAME_BYTES_MAX, NameKind};
 use super::Session;
 use crate::lockfree::numbers::Numbers;
 
-/// How many labels a process may have; the table's memory is only touched as it fills.
+/// How many tags a process may have; the table's memory is only touched as it fills.
 const TAGS_MAX: usize = 32 * 1024;
 /// How many domains: an event has a byte for them.
 const DOMAINS_MAX: usize = 250;
 const _: () = assert!(Space::FIRST_OWN.0 as usize + DOMAINS_MAX <= Space::COUNT_MAX);
 
-/// The labels' numbers by the hash of their names, and the domains' by theirs.
+/// The tags' numbers by the hash of their names, and the domains' by theirs.
 #[derive(Debug)]
 pub struct Names {
     tags: Numbers<TAGS_MAX>,
@@ -27,7 +27,7 @@ impl Names {
         Names { tags: Numbers::new(), spaces: Numbers::new() }
     }
 
-    /// The number of the label `name`; none if there are too many, or the recording cannot grow.
+    /// The number of the tag `name`; none if there are too many, or the recording cannot grow.
     pub fn tag(&self, session: &Session, name: &[u8]) -> TagIndex {
         let name = name.get(..NAME_BYTES_MAX).unwrap_or(name);
         let key = hash(name);

@@ -34,7 +34,7 @@ const RENAMES: (u32, u32) = (256, 64);
 /// The longest name of a thread, and the byte that ends it.
 pub const NAME_BYTES: usize = 16;
 
-/// No label has this number.
+/// No tag has this number.
 const TAG_UNKNOWN: u32 = u32::MAX;
 
 /// What one event under way uses alone. All zeros is a fresh one.
@@ -50,7 +50,7 @@ pub struct Lane {
     pub memory: StackMemory,
     /// Stacks walked so far.
     pub n_stacks: u32,
-    /// The label that its latest events carry; [`TAG_UNKNOWN`] if that may not be written.
+    /// The tag that its latest events carry; [`TAG_UNKNOWN`] if that may not be written.
     pub tag: u32,
 }
 
@@ -80,7 +80,7 @@ impl Lane {
         self.tag = TAG_UNKNOWN;
     }
 
-    /// Writes the thread's label, which is another than that of the lane's latest events, before an event of `stamp`.
+    /// Writes the thread's tag, which is another than that of the lane's latest events, before an event of `stamp`.
     #[cold]
     pub fn begin_tag(&mut self, session: &Session, tag: u32, stamp: Stamp) {
         let written = self.stream.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });

@@ -12,7 +12,7 @@ pub fn zeroed<T>(count: usize) -> *mut T {
 }
 
 /// Gives the memory of `count` values back, which [`zeroed`] made: they read as zeros from now on, and stay usable.
-pub fn forget<T>(start: *mut T, count: usize) {
+pub fn discard<T>(start: *mut T, count: usize) {
     let _ = syscall::madvise(start.cast(), count * size_of::<T>(), libc::MADV_DONTNEED);
 }
 

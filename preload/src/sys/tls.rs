@@ -36,7 +36,7 @@ pub struct ThreadBlock {
     pub allocating: usize,
     /// Where each recorder call that is under way has its frame, see `recorder::recover`.
     pub entries: [usize; 2],
-    /// The label that the thread's events carry, 0 for none.
+    /// The tag that the thread's events carry, 0 for none.
     pub tag: u32,
     /// 1 while the thread has a question answered.
     pub asking: u32,

@@ -65,7 +65,7 @@ impl Memo {
         &mut self.0[(pc ^ pc >> 9 ^ sp >> 4) % SLOTS]
     }
 
-    /// Forgets all.
+    /// Empties the table.
     pub fn clear(&mut self) {
         for remembered in &mut self.0 {
             remembered.pc = 0;

@@ -86,7 +86,7 @@ impl Frames {
     /// Frames that fit without asking for memory: 16 KiB, enough for all but recursions.
     pub const CAPACITY_MIN: usize = 2048;
 
-    /// Forgets the frames of the last walk.
+    /// Removes the frames of the last walk.
     #[inline]
     pub fn clear(&mut self) {
         self.depth = 0;

@@ -114,7 +114,7 @@ impl Modules {
     /// returned: rules that were found for their addresses are void.
     #[cold]
     #[inline(never)]
-    pub fn forget_unloaded(&self, recording: &Recording) -> bool {
+    pub fn remove_unloaded(&self, recording: &Recording) -> bool {
         let mut begun = false;
         let loaded = Loaded::now();
         for (key, words) in self.known.all() {

@@ -30,7 +30,7 @@ impl RuleTable {
         self.0.insert(address, rule.word());
     }
 
-    /// Forgets all rules. Whoever still finds one of a module that is gone has a frame of it on its stack.
+    /// Empties the table. A thread that still finds a rule of a module that is gone has a frame of it on its stack.
     #[cold]
     pub fn clear(&self) {
         self.0.clear();

@@ -120,14 +120,14 @@ impl StackCache {
         n_kept + self.n_walked
     }
 
-    /// Forgets the stack.
+    /// Empties the cache.
     pub fn clear(&mut self) {
         (self.len, self.n_cut, self.barrier_end) = (0, 0, 0);
     }
 
-    /// Forgets the stack and what was remembered of frames.
+    /// Empties the cache and the memo.
     #[cold]
-    fn forget(&mut self) {
+    fn clear_all(&mut self) {
         self.clear();
         // SAFETY: null, or the cache's own.
         if let Some(memo) = unsafe { self.memo.as_mut() } {
@@ -135,11 +135,11 @@ impl StackCache {
         }
     }
 
-    /// Starts a walk by the rules of `generation`. Forgets the stack if it was walked by other rules or in another epoch.
+    /// Starts a walk by the rules of `generation`. Empties the cache if it was walked by other rules or in another epoch.
     #[inline(always)]
     pub fn begin(&mut self, generation: u32, epoch: Epoch) -> Result<Cursor, NotCached> {
         if self.generation != generation || self.epoch != epoch {
-            self.forget();
+            self.clear_all();
             (self.generation, self.epoch) = (generation, epoch);
         }
         if self.frames.is_null() && !self.grow(0) {

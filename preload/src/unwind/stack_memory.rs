@@ -22,7 +22,7 @@ pub struct StackMemory {
 }
 
 impl StackMemory {
-    /// Forgets all: the memory may belong to somebody else now.
+    /// Empties the list: the memory may belong to somebody else now.
     pub fn clear(&mut self) {
         self.ranges.fill(Readable { start: 0, end: 0 });
     }

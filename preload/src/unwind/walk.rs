@@ -232,14 +232,14 @@ impl Unwinder {
     /// A module may have gone: what was found in it is forgotten.
     #[cold]
     pub fn module_closed(&self, recording: &Recording) {
-        if self.modules.forget_unloaded(recording) {
-            self.forget_rules();
+        if self.modules.remove_unloaded(recording) {
+            self.clear_rules();
         }
     }
 
     /// Forgets what was found: a module has gone, or code without one, whose addresses no epoch is about, has come or gone.
     #[cold]
-    pub fn forget_rules(&self) {
+    pub fn clear_rules(&self) {
         self.rules.clear();
         // Relaxed: see `walk_to_cache`.
         self.generation.fetch_add(1, Ordering::Relaxed);
