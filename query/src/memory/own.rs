@@ -36,11 +36,19 @@ impl OwnMemory {
 
 impl Memory for OwnMemory {
     fn read(&mut self, numbers: &[u64], pages: &mut [Page], readable: &mut [bool]) -> Result<(), Forbidden> {
+        debug_assert!(
+            numbers.len() == pages.len() && numbers.len() == readable.len(),
+            "a place for each page"
+        );
         if self.file.is_none() {
             let Err(error) = read_by_call(self.pid, numbers, pages, readable) else { return Ok(()) };
             *self = OwnMemory::by_file().map_err(|_| Forbidden(error))?;
         }
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &self.file else {
+            debug_assert!(false, "it is open, or was opened just now");
+            readable.fill(false);
+            return Ok(());
+        };
         for ((number, page), is_readable) in numbers.iter().zip(pages).zip(readable) {
             // SAFETY: any bytes are words.
             let (_, bytes, _) = unsafe { page.align_to_mut::<u8>() };

@@ -103,6 +103,7 @@ impl<M: Memory> Pages<M> {
             }
         }
         let new = self.n_read..self.numbers.len();
+        debug_assert!(new.start <= new.end && new.end <= PAGES_MAX, "there is room for {new:?}");
         let numbers = self.numbers.get(new.clone()).unwrap_or_default();
         let pages = self.pages.get_mut(new.clone()).unwrap_or_default();
         let readable = self.readable.get_mut(new).unwrap_or_default();
@@ -114,6 +115,7 @@ impl<M: Memory> Pages<M> {
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&Page> {
         let place = usize::from(slot.0);
+        debug_assert!(place < self.n_read, "a page that was wanted and not loaded");
         let is_readable = self.readable.get(place).copied().unwrap_or_default();
         self.pages.get(place).filter(|_| is_readable)
     }
