@@ -1,5 +1,7 @@
-//! The types of `api/include/tm.h` that questions are asked and answered with, as C lays them out. The header says what
-//! they mean; a test of `query` holds the layouts against it.
+//! The types of `api/include/tm.h` as C lays them out, and the table of functions that `libtm.so` exports. The header says
+//! what they mean; a test holds the layouts against it.
+//!
+//! The crate `tm` has them once more, since it uses none of our crates.
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
@@ -147,4 +149,50 @@ pub struct TotalSizeResult {
     pub n_lines: usize,
     /// Not 0 if a limit left blocks out.
     pub is_cut: c_int,
+}
+
+/// Tells of a block of a domain: `tm_track`.
+pub type Track = unsafe extern "C" fn(domain: c_uint, ptr: usize, size: usize) -> c_int;
+
+/// The functions of `libtm.so` that programs call, in the order of the header: `struct tm_api`. Later versions have more
+/// at the end.
+#[repr(C)]
+#[allow(missing_docs, reason = "the fields are the header's functions")]
+#[derive(Debug)]
+pub struct Api {
+    /// The bytes of this structure.
+    pub size: usize,
+    pub start: unsafe extern "C" fn(nframe: c_uint) -> c_int,
+    pub stop: unsafe extern "C" fn() -> c_int,
+    pub is_tracing: unsafe extern "C" fn() -> c_int,
+    pub get_traceback_limit: unsafe extern "C" fn() -> c_uint,
+    pub clear_traces: unsafe extern "C" fn() -> c_int,
+    pub get_traced_memory: unsafe extern "C" fn(current: *mut u64, peak: *mut u64) -> c_int,
+    pub reset_peak: unsafe extern "C" fn() -> c_int,
+    pub get_tracemalloc_memory: unsafe extern "C" fn() -> usize,
+    pub take_snapshot: unsafe extern "C" fn(name: *const c_char) -> c_int,
+    pub dump_snapshot: unsafe extern "C" fn(path: *const c_char) -> c_int,
+    pub get_object_traceback:
+        unsafe extern "C" fn(ptr: *const c_void, traceback: *mut *mut Traceback) -> c_int,
+    pub traceback_format: unsafe extern "C" fn(
+        traceback: *const Traceback,
+        limit: c_int,
+        most_recent_first: c_int,
+        buffer: *mut c_char,
+        size: usize,
+    ) -> c_int,
+    pub traceback_free: unsafe extern "C" fn(traceback: *mut Traceback),
+    pub track: Track,
+    pub untrack: unsafe extern "C" fn(domain: c_uint, ptr: usize) -> c_int,
+    pub name_domain: unsafe extern "C" fn(domain: c_uint, name: *const c_char) -> c_int,
+    pub get_domain_memory: unsafe extern "C" fn(domain: c_uint, current: *mut u64, peak: *mut u64) -> c_int,
+    pub total_size: unsafe extern "C" fn(
+        ptr: *const c_void,
+        options: *const TotalSizeOptions,
+        result: *mut *mut TotalSizeResult,
+    ) -> c_int,
+    pub follow: unsafe extern "C" fn(walk: *mut Walk, ptr: *const c_void) -> c_int,
+    pub total_size_free: unsafe extern "C" fn(result: *mut TotalSizeResult),
+    pub tag: unsafe extern "C" fn(name: *const c_char) -> u32,
+    pub restore_tag: unsafe extern "C" fn(tag: u32) -> u32,
 }
