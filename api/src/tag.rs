@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use crate::name::Name;
 use crate::table::function;
 
-/// From here on the calling thread's events carry the tag `name` (a request, a phase, a tenant), until the answer is
-/// dropped. `tmtool stats --key tag` groups by it, `--tag NAME` selects it. Does nothing without `libtm.so`.
+/// Puts the tag `name` (a request, a phase, a tenant) on the calling thread's events, until the answer is dropped.
+/// `tmtool stats --key tag` groups by it, `--tag NAME` selects it. Does nothing without `libtm.so`.
 pub fn tag(name: &str) -> Tag {
     // SAFETY: the name lives during the call.
     let outer = function!(tag).map(|tag| unsafe { tag(Name::new(name).as_ptr()) });
@@ -19,7 +19,7 @@ pub fn tag(name: &str) -> Tag {
 pub struct Tag {
     /// The tag before it; `None` without `libtm.so`.
     outer: Option<u32>,
-    /// Not to be dropped on another thread.
+    /// Keeps it from being dropped on another thread.
     thread: PhantomData<*const ()>,
 }
 

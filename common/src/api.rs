@@ -5,7 +5,7 @@
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
-/// What calls return: `enum tm_result`.
+/// The codes that calls return: `enum tm_result`.
 pub mod result {
     use core::ffi::c_int;
 
@@ -21,13 +21,13 @@ pub mod result {
     pub const INVALID: c_int = -4;
     /// There is no such traced block.
     pub const NOT_FOUND: c_int = -5;
-    /// Called from a callback, or while a call of this thread is interrupted.
+    /// The call was made in a callback, or while a call of this thread is interrupted.
     pub const BUSY: c_int = -6;
     /// The question could not be answered.
     pub const FAILED: c_int = -7;
 }
 
-/// What a handler wants done with a block: `enum tm_follow`.
+/// The answers of a handler: `enum tm_follow`.
 pub mod follow {
     use core::ffi::c_int;
 
@@ -35,7 +35,7 @@ pub mod follow {
     pub const FOLLOW: c_int = 0;
     /// Count it, but follow only what the handler has named.
     pub const STOP: c_int = 1;
-    /// Neither count nor follow it.
+    /// Skip it: neither count nor follow it.
     pub const SKIP: c_int = 2;
 }
 
@@ -53,15 +53,15 @@ pub struct Frame {
     pub address: usize,
 }
 
-/// Where a block was allocated: `tm_traceback`.
+/// The place where a block was allocated: `tm_traceback`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Traceback {
     /// Oldest first.
     pub frames: *const Frame,
-    /// How many they are.
+    /// The number of them.
     pub n_frames: usize,
-    /// How many there were before the stack was cut to the limit; 0 if that is not known.
+    /// The number of frames before the stack was cut to the limit; 0 if that is not known.
     pub total_nframe: usize,
     /// The block's start.
     pub address: usize,
@@ -75,15 +75,15 @@ pub struct Traceback {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Block {
-    /// Its start.
+    /// The start.
     pub address: usize,
     /// The bytes that were asked for.
     pub size: usize,
-    /// Its domain.
+    /// The domain.
     pub domain: c_uint,
-    /// How many steps it is away.
+    /// The number of steps that it is away.
     pub depth: c_uint,
-    /// Who allocated it, `file:line`.
+    /// The line that allocated it, `file:line`.
     pub location: *const c_char,
 }
 
@@ -99,21 +99,21 @@ pub type Handler = unsafe extern "C" fn(context: *mut c_void, block: *const Bloc
 /// Is told of a block that is counted.
 pub type Visit = unsafe extern "C" fn(context: *mut c_void, block: *const Block);
 
-/// How a walk goes: `tm_total_size_options`.
+/// The way a walk goes: `tm_total_size_options`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct TotalSizeOptions {
     /// Blocks further away are not reached; 0 and `usize::MAX`: no limit.
     pub depth_max: usize,
-    /// Stop after so many blocks; 0: no limit.
+    /// The most blocks that are counted; 0: no limit.
     pub blocks_max: usize,
-    /// Called once for each block that is reached.
+    /// Decides about each block that is reached, once.
     pub handler: Option<Handler>,
-    /// Called once for each block that is counted.
+    /// Sees each block that is counted, once.
     pub visit: Option<Visit>,
     /// Passed to both.
     pub context: *mut c_void,
-    /// Not 0: a line on standard error for each counted block.
+    /// Writes a line on standard error for each counted block, if not 0.
     pub verbose: c_int,
 }
 
@@ -137,17 +137,17 @@ pub struct SizeGroup {
 pub struct TotalSizeResult {
     /// Bytes of all counted blocks.
     pub size: usize,
-    /// How many they are.
+    /// The number of them.
     pub count: usize,
     /// Ascending.
     pub by_depth: *const SizeGroup,
-    /// How many groups by depth there are.
+    /// The number of groups by depth.
     pub n_depths: usize,
     /// The largest first.
     pub by_line: *const SizeGroup,
-    /// How many groups by line there are.
+    /// The number of groups by line.
     pub n_lines: usize,
-    /// Not 0 if a limit left blocks out.
+    /// Tells by another number than 0 that a limit left blocks out.
     pub is_cut: c_int,
 }
 

@@ -15,7 +15,7 @@ pub const HEADER_BYTES: usize = 64;
 /// The largest segment: 64 KiB, the steady size of a stream's and of the stack table's segments.
 pub const GRAINS_MAX: u16 = 16;
 
-/// What a segment holds.
+/// The kinds of segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum SegmentKind {
@@ -47,7 +47,7 @@ pub struct MappedSegment {
     /// The segment's size in grains of 4,096 bytes, with this header.
     pub grains: u16,
     /// Bytes in use after the header. Events: committed by the stream's thread after each record. Stacks and metadata:
-    /// claimed by whoever writes, so that the last ones may not be written yet; may exceed the segment. Extents: the
+    /// claimed by each writer, so that the last ones may not be written yet; may exceed the segment. Extents: the
     /// grains that were taken from it, with this one.
     pub used: AtomicU32,
     /// The process that took the segment.
@@ -84,7 +84,7 @@ pub struct SegmentHeader {
 }
 
 impl SegmentHeader {
-    /// A segment with nothing in it yet.
+    /// Makes a segment with nothing in it yet.
     #[must_use]
     pub fn mapped(self) -> MappedSegment {
         let kind = self.kind as u16;
@@ -135,14 +135,14 @@ impl SegmentHeader {
         Ok(Some(header))
     }
 
-    /// The segment's size in bytes, with its header.
+    /// Returns the segment's size in bytes, with its header.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
         usize::from(self.grains) * GRAIN_BYTES
     }
 }
 
-/// FNV-1a, 32 bits, over the fields that never change: what tells a header from bytes that look like one.
+/// Computes FNV-1a, 32 bits, over the fields that never change: it tells a header from bytes that look like one.
 fn check(header: &SegmentHeader) -> u32 {
     let words = [
         u64::from(MAGIC),

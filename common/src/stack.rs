@@ -7,7 +7,7 @@ use crate::ids::{Epoch, StackId};
 /// The bytes of a node in the file.
 pub const NODE_BYTES: usize = 16;
 
-/// How the reader is to take a node's code address.
+/// The kinds of nodes: how a reader is to take a node's code address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// A return address: the call is the instruction before it, so look up `pc - 1`.
@@ -17,9 +17,9 @@ pub enum FrameKind {
     /// A return address that was found by frame pointers because its callee has no unwind table: this frame and its
     /// callers may be wrong.
     Guessed,
-    /// Not a frame: the stack was cut here, and `pc` is the number of outer frames left out.
+    /// No frame: the stack was cut here, and `pc` is the number of outer frames left out.
     Cut,
-    /// Not a frame: the stack goes on and could not be followed further, and `pc` is why, an [`EndReason`].
+    /// No frame: the stack goes on and could not be followed further, and `pc` is why, an [`EndReason`].
     Incomplete,
     /// A kind of a later version, which is passed over.
     Other = 15,
@@ -40,7 +40,7 @@ impl FrameKind {
         kinds
     };
 
-    /// The kind whose number is in the lowest bits of `packed`.
+    /// Returns the kind whose number is in the lowest bits of `packed`.
     #[inline(always)]
     #[must_use]
     pub const fn in_low_bits(packed: u32) -> FrameKind {
@@ -61,14 +61,14 @@ pub enum EndReason {
     Unreadable = 4,
     /// The frames lead in a circle, or there are too many of them.
     Endless = 5,
-    /// Only frame pointers are followed (`TM_UNWIND=fp`), and that of the last frame leads nowhere.
+    /// Frame pointers alone are followed (`TM_UNWIND=fp`), and that of the last frame leads nowhere.
     FramePointer = 6,
     /// A reason of a later version.
     Other = 15,
 }
 
 impl EndReason {
-    /// The reason of this number.
+    /// Returns the reason of this number.
     #[must_use]
     pub const fn of_number(number: u64) -> EndReason {
         match number {
@@ -93,16 +93,16 @@ impl EndReason {
 pub struct StackNode {
     /// The caller's node, [`StackId::NONE`] at the outermost frame.
     pub parent: StackId,
-    /// When the address was seen: which module it belongs to.
+    /// The epoch when the address was seen: it says which module it belongs to.
     pub epoch: Epoch,
-    /// What `pc` is.
+    /// The meaning of `pc`.
     pub kind: FrameKind,
     /// The code address.
     pub pc: u64,
 }
 
 impl StackNode {
-    /// The two words of the node as the file holds them. The second is never 0.
+    /// Returns the two words of the node as the file holds them. The second is never 0.
     #[inline]
     #[must_use]
     pub const fn encode(self) -> [u64; 2] {

@@ -44,7 +44,7 @@ pub mod unwind;
 #[link(name = "c")]
 unsafe extern "C" {}
 
-/// A panic cannot be reported from inside the target's `malloc`; code that could panic is a bug, so stop at once.
+/// Stops at once: a panic cannot be reported from inside the target's `malloc`, and code that could panic is a bug.
 #[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -60,14 +60,14 @@ pub fn resolve() {
     GET_NEW_HANDLER.store(get_new_handler.unwrap_or(0) as *mut c_void, Ordering::Relaxed);
 }
 
-/// Whether `operator new` must be recorded because the allocator defines it beside `malloc` and does not call that.
+/// Tells whether `operator new` must be recorded because the allocator defines it beside `malloc` and does not call that.
 #[inline]
 pub fn allocator_defines_new() -> bool {
     // Relaxed: see `resolve`.
     ALLOCATOR_DEFINES_NEW.load(Ordering::Relaxed)
 }
 
-/// Whether the program has installed a `std::new_handler`, which every failing `operator new` runs.
+/// Tells whether the program has installed a `std::new_handler`, which every failing `operator new` runs.
 #[inline]
 pub fn has_new_handler() -> bool {
     // Relaxed: see `resolve`.
@@ -86,7 +86,7 @@ fn place(function: Function) -> &'static AtomicPtr<c_void> {
     &ADDRESSES[function as usize]
 }
 
-/// The address of the real function; null if the process has none.
+/// Returns the address of the real function; null if the process has none.
 #[inline]
 pub fn address(function: Function) -> *mut c_void {
     // Relaxed: see `resolve`.
@@ -97,7 +97,7 @@ pub fn address(function: Function) -> *mut c_void {
     resolve_late(function)
 }
 
-/// The same, as far as it is known.
+/// Returns the address of the real function as far as it is known; null if it is not.
 pub fn known(function: Function) -> *mut c_void {
     // Relaxed: see `resolve`.
     place(function).load(Ordering::Relaxed)
@@ -131,20 +131,20 @@ macro_rules! call_real {
     }};
 }
 
-/// `malloc`.
+/// Calls `malloc`.
 #[inline]
 pub fn malloc(size: usize) -> *mut c_void {
     call_real!(Malloc as fn(size: usize) -> *mut c_void, or early_allocate(size, MIN_ALIGN))
 }
 
-/// `calloc`.
+/// Calls `calloc`.
 #[inline]
 pub fn calloc(count: usize, size: usize) -> *mut c_void {
     call_real!(Calloc as fn(count: usize, size: usize) -> *mut c_void,
         or count.checked_mul(size).map_or(core::ptr::null_mut(), |bytes| early_allocate(bytes, MIN_ALIGN)))
 }
 
-/// `realloc`. A block of the early arena is copied out of it.
+/// Calls `realloc`. A block of the early arena is copied out of it.
 #[inline]
 pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     if is_early(block) {
@@ -153,13 +153,13 @@ pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     call_real!(Realloc as fn(block: *mut c_void, size: usize) -> *mut c_void, or core::ptr::null_mut())
 }
 
-/// `reallocarray`, for a product that overflows: then it does not call `realloc`, which would be recorded.
+/// Calls `reallocarray`, for a product that overflows: then it does not call `realloc`, which would be recorded.
 #[cold]
 pub fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
     call_real!(Reallocarray as fn(block: *mut c_void, count: usize, size: usize) -> *mut c_void, or core::ptr::null_mut())
 }
 
-/// `free`. A block of the early arena stays where it is.
+/// Calls `free`. A block of the early arena stays where it is.
 #[inline]
 pub fn free(block: *mut c_void) {
     if !is_early(block) {
@@ -185,7 +185,7 @@ pub fn free_by(function: Function, block: *mut c_void, second: usize, third: usi
     unsafe { function(block, second, third) }
 }
 
-/// A function `(size, ...)` or `(alignment, size)` that allocates, by its number. Null where the process has none.
+/// Calls a function `(size, ...)` or `(alignment, size)` that allocates, by its number. Returns null where the process has none.
 #[inline]
 pub fn allocate_by(function: Function, first: usize, second: usize, third: usize) -> *mut c_void {
     let address = address(function);
@@ -199,13 +199,13 @@ pub fn allocate_by(function: Function, first: usize, second: usize, third: usize
     unsafe { function(first, second, third) }
 }
 
-/// `posix_memalign`.
+/// Calls `posix_memalign`.
 #[inline]
 pub fn posix_memalign(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
     call_real!(PosixMemalign as fn(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int, or libc::ENOMEM)
 }
 
-/// `malloc_usable_size`.
+/// Calls `malloc_usable_size`.
 pub fn malloc_usable_size(block: *mut c_void) -> usize {
     if is_early(block) {
         return early_size(block);
@@ -213,33 +213,33 @@ pub fn malloc_usable_size(block: *mut c_void) -> usize {
     call_real!(MallocUsableSize as fn(block: *mut c_void) -> usize, or 0)
 }
 
-/// `dlclose`.
+/// Calls `dlclose`.
 pub fn dlclose(handle: *mut c_void) -> c_int {
     call_real!(Dlclose as fn(handle: *mut c_void) -> c_int, or - 1)
 }
 
-/// `prctl`.
+/// Calls `prctl`.
 pub fn prctl(option: c_int, [first, b, c, d]: [usize; 4]) -> c_int {
     call_real!(Prctl as fn(option: c_int, first: usize, b: usize, c: usize, d: usize) -> c_int, or - 1)
 }
 
-/// `mlockall`.
+/// Calls `mlockall`.
 pub fn mlockall(flags: c_int) -> c_int {
     call_real!(Mlockall as fn(flags: c_int) -> c_int, or - 1)
 }
 
-/// `pthread_setname_np`; ENOSYS where the C library has it in another library that is not loaded.
+/// Calls `pthread_setname_np`; ENOSYS where the C library has it in another library that is not loaded.
 pub fn pthread_setname_np(thread: libc::pthread_t, name: *const core::ffi::c_char) -> c_int {
     call_real!(PthreadSetnameNp as fn(thread: libc::pthread_t, name: *const core::ffi::c_char) -> c_int, or libc::ENOSYS)
 }
 
-/// `quick_exit`. Whoever calls it has a C library with it; if not, the process ends all the same.
+/// Calls `quick_exit`. Whoever calls it has a C library with it; if not, the process ends all the same.
 pub fn quick_exit(status: c_int) -> ! {
     call_real!(QuickExit as fn(status: c_int) -> (), or());
     syscall::exit_group(status)
 }
 
-/// `__register_frame` and `__deregister_frame`; nothing where the process has no registry.
+/// Calls `__register_frame` and `__deregister_frame`; nothing where the process has no registry.
 pub fn register_frame(function: Function, frame: *mut c_void) {
     let address = address(function);
     if !address.is_null() {
@@ -263,13 +263,13 @@ unsafe impl Sync for Early {}
 static EARLY: Early = Early(core::cell::UnsafeCell::new([0; EARLY_BYTES]));
 static EARLY_USED: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a block comes from the arena of before our functions were known. Such blocks are no events.
+/// Tells whether a block comes from the arena of before our functions were known. Such blocks are no events.
 #[inline]
 pub fn is_early(block: *mut c_void) -> bool {
     (block as usize).wrapping_sub(EARLY.0.get() as usize) < EARLY_BYTES
 }
 
-/// A zeroed block, its size in the word before it; null when the arena is used up.
+/// Returns a zeroed block, its size in the word before it; null when the arena is used up.
 #[cold]
 fn early_allocate(size: usize, align: usize) -> *mut c_void {
     let Some(needed) = size.checked_next_multiple_of(align).and_then(|rounded| rounded.checked_add(align))

@@ -17,7 +17,7 @@ use crate::walk::{Limits, walk};
 use tm_testing::{Random, RecordingBuilder};
 
 const N_BLOCKS: u64 = 10_000_000;
-/// What malloc makes of 24 to 40 bytes.
+/// The bytes that malloc makes of 24 to 40.
 const STRIDE: u64 = 48;
 const SIZE: u64 = 40;
 const WORDS: usize = (STRIDE / 8) as usize;
@@ -109,7 +109,7 @@ impl ProcessorTime {
     }
 }
 
-/// The order in which blocks of a shuffled structure were made.
+/// Returns the order in which blocks of a shuffled structure were made.
 fn shuffled() -> Vec<u64> {
     let (mut order, mut random): (Vec<u64>, _) = ((0..N_BLOCKS).collect(), Random::new(5));
     for last in (1..order.len()).rev() {

@@ -45,7 +45,7 @@ impl Process {
         Ok(())
     }
 
-    /// The recording.
+    /// Returns the recording.
     pub fn recording(&self) -> &Recording {
         self.follower.recording()
     }

@@ -30,7 +30,7 @@ pub enum Event {
         address: Address,
         /// Requested bytes.
         size: u64,
-        /// Who called.
+        /// The stack of the caller.
         stack: StackId,
         /// A moment between the real function's return and the hook's.
         stamp: Stamp,
@@ -53,7 +53,7 @@ pub enum Event {
         new: Address,
         /// Requested bytes.
         size: u64,
-        /// Who called.
+        /// The stack of the caller.
         stack: StackId,
         /// A moment before the real function was called.
         begin: Stamp,
@@ -69,14 +69,14 @@ pub enum Event {
         address: Address,
         /// Bytes.
         size: u64,
-        /// Who called.
+        /// The stack of the caller.
         stack: StackId,
         /// A moment at which it was there and the caller had not got it yet.
         stamp: Stamp,
     },
-    /// What [`Event::Track`] told of is gone.
+    /// The end of a block of which [`Event::Track`] told.
     Untrack {
-        /// Where.
+        /// The place.
         space: Space,
         /// The start.
         address: Address,
@@ -89,19 +89,19 @@ pub enum Event {
     Tag {
         /// The tag; none from the start of a thread.
         tag: TagIndex,
-        /// When.
+        /// The moment.
         stamp: Stamp,
     },
-    /// From here on the stream belongs to another thread, which has no tag.
+    /// The stream belongs to another thread from here on, which has no tag.
     ThreadStart {
         /// The thread.
         thread: ThreadIndex,
-        /// When it took the stream over.
+        /// The moment when it took the stream over.
         stamp: Stamp,
     },
 }
 
-/// What a record is. The numbers are bits 0 to 2 of a record's first byte.
+/// The kinds of records. The numbers are bits 0 to 2 of a record's first byte.
 mod kind {
     pub const EXTENDED: u8 = 0;
     pub const MALLOC: u8 = 1;
@@ -161,14 +161,14 @@ impl Context {
         self.sites.fill(Site::default());
     }
 
-    /// The latest stamp.
+    /// Returns the latest stamp.
     #[inline]
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         Stamp(self.stamp)
     }
 
-    /// The slot of an address: bits that differ between neighbouring 16-byte blocks.
+    /// Returns the slot of an address: bits that differ between neighbouring 16-byte blocks.
     #[inline]
     fn address_slot(address: u64) -> usize {
         ((address >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
@@ -187,7 +187,7 @@ impl Context {
     }
 }
 
-/// The difference of two addresses: twice its sixteenth where it is a multiple of 16, else twice itself plus one.
+/// Returns the difference of two addresses: twice its sixteenth where it is a multiple of 16, else twice itself plus one.
 #[inline]
 fn fold_difference(address: u64, base: u64) -> i64 {
     let difference = address.wrapping_sub(base) as i64;

@@ -55,7 +55,7 @@ pub static tm_api: Api = Api {
     restore_tag: tm_restore_tag,
 };
 
-/// The result of a command, as the header says it.
+/// Returns the result of a command, as the header says it.
 fn code(outcome: Result<(), Refused>) -> c_int {
     match outcome {
         Ok(()) => result::OK,
@@ -67,7 +67,7 @@ fn code(outcome: Result<(), Refused>) -> c_int {
     }
 }
 
-/// The bytes of a name; empty for NULL.
+/// Returns the bytes of a name; empty for NULL.
 ///
 /// # Safety
 /// NULL, or a C string that lives as long as the call.

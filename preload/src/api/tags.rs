@@ -6,7 +6,7 @@ use super::name;
 use crate::session::SESSION;
 use crate::sys::tls;
 
-/// `tm_tag`: the tag before it.
+/// Implements `tm_tag`: the tag before it.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_tag(text: *const c_char) -> u32 {
     // SAFETY: the caller's.
@@ -16,7 +16,7 @@ pub unsafe extern "C" fn tm_tag(text: *const c_char) -> u32 {
     put(tag)
 }
 
-/// `tm_tag_end`: the tag before it.
+/// Implements `tm_tag_end`: the tag before it.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_restore_tag(tag: u32) -> u32 {
     put(tag)

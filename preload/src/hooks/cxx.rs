@@ -71,7 +71,7 @@ new_hooks! {
 /// Operators that free. Not recorded, they are `free_by` alone: the real operator, which calls `free`.
 macro_rules! delete_hooks {
     ($($name:ident $function:ident;)*) => { $(
-        /// The hook of the C++ operator of this name.
+        /// Hooks the C++ operator of this name.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(block: *mut c_void, second: usize, third: usize) {
             let free_it = || real::free_by(Function::$function, block, second, third);

@@ -87,7 +87,7 @@ fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usi
     0
 }
 
-/// The list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
+/// Returns the list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
 #[inline(never)]
 fn list_without_us(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     let mut list = [core::ptr::null(); ARGUMENTS_MAX + 1];
@@ -185,7 +185,7 @@ pub(super) fn must_go_without_us(program: &CStr, search: bool) -> bool {
     kind == Some(ProgramKind::Foreign)
 }
 
-/// The kind of the first program of this name in `PATH`, whose path goes to `found`.
+/// Returns the kind of the first program of this name in `PATH`, whose path goes to `found`.
 fn find_in_path(name: &[u8], found: &mut Text<1024>) -> Option<ProgramKind> {
     // SAFETY: the program's environment.
     let path = unsafe { entries(environ) }.find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
@@ -271,7 +271,7 @@ fn is_ours(entry: &[u8]) -> bool {
     entry.rsplit(|&byte| byte == b'/').next() == Some(b"libtm.so")
 }
 
-/// The hook of the function of this name: it executes in a child, where no hook of ours is called.
+/// Hooks the function of this name: it executes in a child, where no hook of ours is called.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn posix_spawn(
     pid: *mut c_int,
@@ -287,7 +287,7 @@ pub unsafe extern "C" fn posix_spawn(
     unsafe { spawned(path, false, environment, call) }
 }
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn posix_spawnp(
     pid: *mut c_int,

@@ -70,7 +70,7 @@ extern "C" fn before_dlvsym(_: Arguments) -> usize {
     0
 }
 
-/// The real `dlclose`, between what has to be done before and after it.
+/// Calls the real `dlclose`, between what has to be done before and after it.
 pub(super) fn dlclose(handle: *mut core::ffi::c_void) -> c_int {
     redirect::look_at_new();
     let result = real::dlclose(handle);

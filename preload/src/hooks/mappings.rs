@@ -47,7 +47,7 @@ macro_rules! mmap_hook {
 mmap_hook!(on_mmap, Mmap);
 mmap_hook!(on_mmap64, Mmap64);
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn munmap(start: *mut c_void, size: usize) -> c_int {
     let begin = begin();
@@ -115,7 +115,7 @@ fn break_moved(before: usize, begin: Option<Stamp>, caller: Caller) {
     }
 }
 
-/// The moment before a call that may unmap; none while nothing is recorded.
+/// Returns the moment before a call that may unmap; none while nothing is recorded.
 fn begin() -> Option<Stamp> {
     recorder::is_on().then(recorder::begin_release)
 }
@@ -126,7 +126,7 @@ fn unmapped(start: usize, size: usize, begin: Option<Stamp>) {
     }
 }
 
-/// What the kernel maps for `size` bytes. The upper bits of the flags say the size of huge pages by its logarithm; 0 is
+/// Returns what the kernel maps for `size` bytes. The upper bits of the flags say the size of huge pages by its logarithm; 0 is
 /// the default, mostly as much as a table of pages covers.
 fn mapped_bytes(size: usize, flags: c_int) -> usize {
     let page = page_bytes();
@@ -140,7 +140,7 @@ fn mapped_bytes(size: usize, flags: c_int) -> usize {
     rounded_up(size, huge)
 }
 
-/// A call that succeeded had no size so large that this wraps.
+/// Returns a call that succeeded had no size so large that this wraps.
 fn rounded_up(size: usize, unit: usize) -> usize {
     size.wrapping_add(unit - 1) & !(unit - 1)
 }

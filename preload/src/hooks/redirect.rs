@@ -30,7 +30,7 @@ static PENDING: AtomicU32 = AtomicU32::new(0);
 static OPENER: AtomicUsize = AtomicUsize::new(0);
 /// How many objects were looked at.
 static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
-/// Whether a collector was noted.
+/// Tells whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
 /// Leads the calls of all that is loaded, once it is whole; none if other calls of the program do not reach us either.
@@ -111,7 +111,7 @@ fn look(first: usize, deep: bool) -> usize {
     n_objects
 }
 
-/// Whether the object defines `malloc` or an allocator's own functions.
+/// Tells whether the object defines `malloc` or an allocator's own functions.
 fn is_allocator(map: &LinkMap) -> bool {
     let keys = Family::INTERFACES.into_iter().filter_map(Family::key);
     core::iter::once(Function::Malloc)
@@ -138,7 +138,7 @@ fn lead(map: &'static LinkMap, deep: bool) -> bool {
     all_led
 }
 
-/// The hooked function of this name: of all if `deep`, else of those that are not exported.
+/// Returns the hooked function of this name: of all if `deep`, else of those that are not exported.
 fn function_named(name: &CStr, deep: bool) -> Option<Function> {
     let name = name.to_bytes();
     Function::ALL
@@ -147,7 +147,7 @@ fn function_named(name: &CStr, deep: bool) -> Option<Function> {
         .find(|function| (deep || !function.family().is_exported()) && function.symbol().as_bytes() == name)
 }
 
-/// Where the calls of `function` are to be led: its hook, unless that was taken back.
+/// Returns where the calls of `function` are to be led: its hook, unless that was taken back.
 fn hook(function: Function) -> Option<usize> {
     if !function.family().is_exported() {
         return allocators::hook(function);
@@ -156,12 +156,12 @@ fn hook(function: Function) -> Option<usize> {
     elf::lookup(ours, real::symbol(function).as_c_str())
 }
 
-/// Whether a function of this name is hooked, but not exported.
+/// Tells whether a function of this name is hooked, but not exported.
 pub(super) fn is_own(name: &CStr) -> bool {
     function_named(name, false).is_some()
 }
 
-/// The hook of the function of this name at this address, which `dlsym` has found.
+/// Returns the hook of the function of this name at this address, which `dlsym` has found.
 pub(super) fn hook_of_found(name: &CStr, address: usize) -> Option<usize> {
     let function = function_named(name, false)?;
     if address == 0 || real::known(function) as usize != address {

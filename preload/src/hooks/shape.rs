@@ -64,7 +64,7 @@ pub(super) const fn free(block: usize) -> Shape {
 pub(super) type Arguments = [usize; 6];
 
 impl Size {
-    /// How many that is of a call that has returned `block`.
+    /// Returns how many that is of a call that has returned `block`.
     pub fn bytes(self, arguments: &Arguments, block: usize) -> usize {
         let argument = |place: usize| arguments.get(place).copied().unwrap_or(0);
         match self {

@@ -40,7 +40,7 @@ impl<const N: usize> Numbers<N> {
         }
     }
 
-    /// The number of `key`.
+    /// Returns the number of `key`.
     pub fn find(&self, key: u64) -> Option<u32> {
         // Acquire: receives the memory, which another thread may have just taken.
         let index = self.index.load(Ordering::Acquire);
@@ -86,7 +86,7 @@ impl<const N: usize> Numbers<N> {
         }
     }
 
-    /// The number of `key`, or the slot where its search ended.
+    /// Returns the number of `key`, or the slot where its search ended.
     fn look(&self, key: u64) -> Result<u32, usize> {
         let mut place = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (Self::SLOTS - 1);
         loop {

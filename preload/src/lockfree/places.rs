@@ -44,7 +44,7 @@ impl<T> Places<T> {
         }
     }
 
-    /// What stands in all places.
+    /// Returns what stands in all places.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.from(&self.first).map(|place| &place.content)
     }

@@ -49,7 +49,7 @@ impl<const N: usize> Records<N> {
         }
     }
 
-    /// The part that holds place `index`, and which of its places that is.
+    /// Returns the part that holds place `index`, and which of its places that is.
     fn part_of(index: usize) -> (usize, usize) {
         if index < FIRST {
             return (0, index);
@@ -66,7 +66,7 @@ impl<const N: usize> Records<N> {
         (!places.is_null()).then(|| unsafe { &*places.add(at) })
     }
 
-    /// The record at `index`, if there is one.
+    /// Returns the record at `index`, if there is one.
     fn read(&self, index: usize) -> Option<(Key, [usize; N])> {
         let place = self.place(index)?;
         // Acquire: receives the words of a record that is present.
@@ -81,7 +81,7 @@ impl<const N: usize> Records<N> {
         (place.state.load(Ordering::Relaxed) == state).then_some((Key { place: index, state }, words))
     }
 
-    /// The records that are there.
+    /// Returns the records that are there.
     pub fn all(&self) -> impl Iterator<Item = (Key, [usize; N])> {
         // Acquire: receives the parts up to there.
         let n_used = self.n_used.load(Ordering::Acquire);

@@ -59,7 +59,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The id of a node; `None` if it has to be [interned](Slots::intern).
+    /// Returns the id of a node; `None` if it has to be [interned](Slots::intern).
     #[inline(always)]
     pub fn find(self, parent: StackId, pc: u64, kind: FrameKind) -> Option<StackId> {
         let key = Key::of(&StackNode { parent, epoch: self.epoch, kind, pc })?;
@@ -115,7 +115,7 @@ impl Key {
         (node.pc >> Self::PC_BITS == 0).then_some(Key { key, tag, epochs: epoch & !Self::EPOCH_MASK })
     }
 
-    /// The upper half of a sum of products: every bit of the address, the parent, the epoch and the kind reaches it.
+    /// Returns the upper half of a sum of products: every bit of the address, the parent, the epoch and the kind reaches it.
     #[inline(always)]
     fn hash(self) -> usize {
         let pc = self.key & ((1 << Self::PC_BITS) - 1);
@@ -125,7 +125,7 @@ impl Key {
         (sum >> 32) as usize
     }
 
-    /// Where the node may stand, in the order of the search: first near the nodes of its parent's neighbours.
+    /// Returns where the node may stand, in the order of the search: first near the nodes of its parent's neighbours.
     ///
     /// Nodes are numbered as they come, so a program that meets new stacks is in one part of the numbers for a while. A
     /// page of slots for 128 of them keeps it in a few pages of the table, where all over a large one each frame misses
@@ -145,7 +145,7 @@ impl Key {
 }
 
 impl Slot {
-    /// The id of the node of `key`, if it stands here.
+    /// Returns the id of the node of `key`, if it stands here.
     #[inline(always)]
     fn id_of(&self, key: Key) -> Option<StackId> {
         // Relaxed: the key carries nothing with it. Acquire: receives the node, which another thread wrote.
@@ -173,7 +173,7 @@ impl Slots {
         Reader { table: usable.unwrap_or_else(empty), epoch }
     }
 
-    /// The id of `node`; that which `write` gives it, if it is new. [`StackId::NONE`] if that is what `write` says.
+    /// Returns the id of `node`; that which `write` gives it, if it is new. [`StackId::NONE`] if that is what `write` says.
     #[inline(always)]
     pub fn intern(&self, node: StackNode, write: impl Fn() -> StackId) -> StackId {
         let Some(key) = Key::of(&node) else { return write() };
@@ -252,14 +252,14 @@ impl Slots {
         new.is_some() || !unchanged
     }
 
-    /// The size of the table.
+    /// Returns the size of the table.
     #[cfg(test)]
     pub fn n_slots(&self) -> usize {
         // SAFETY: tables are never unmapped.
         unsafe { self.table.load(Ordering::Acquire).as_ref() }.map_or(0, |table| table.mask + 1)
     }
 
-    /// Where a table of `n_slots` has the node, if nobody else is there.
+    /// Returns where a table of `n_slots` has the node, if nobody else is there.
     #[cfg(loom)]
     pub fn first_place(node: &StackNode, n_slots: usize) -> usize {
         Key::of(node).map_or(0, |key| key.place(0)) & (n_slots - 1)
@@ -272,7 +272,7 @@ impl Slots {
 }
 
 impl Table {
-    /// Whether an eighth of the slots is taken.
+    /// Tells whether an eighth of the slots is taken.
     fn has_many(&self) -> bool {
         // Relaxed: as in `insert`.
         self.n_keys.load(Ordering::Relaxed) as usize > self.mask / 8

@@ -61,7 +61,7 @@ impl Words {
         unsafe { &*self.words.load(Ordering::Relaxed).add(place as usize & (WORDS - 1)) }
     }
 
-    /// The word of `address`.
+    /// Returns the word of `address`.
     #[inline(always)]
     pub fn find(&self, address: usize) -> Option<u64> {
         // Relaxed: whether there is memory.
@@ -76,7 +76,7 @@ impl Words {
         Some(self.word_at(entry & 0xffff).load(Ordering::Relaxed))
     }
 
-    /// The entry of `address`, which is not in its first place.
+    /// Returns the entry of `address`, which is not in its first place.
     #[inline(never)]
     fn find_further(&self, address: usize) -> Option<u64> {
         for probe in 1..PROBES_MAX {
@@ -110,7 +110,7 @@ impl Words {
         free.unwrap_or_else(|| self.entry(address, 0)).store(new, Ordering::Release);
     }
 
-    /// The place of an equal word, or a fresh one. `None` if there are too many different words.
+    /// Returns the place of an equal word, or a fresh one. `None` if there are too many different words.
     fn place_of(&self, word: u64) -> Option<u64> {
         let start = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
         (0..WORD_PROBES_MAX).map(|probe| (start + probe) & (WORDS as u64 - 1)).find(|&place| {

@@ -23,7 +23,7 @@ impl Search {
         if first.is_some_and(LinkMap::is_ours) { Search::AfterUs } else { Search::AllOthers }
     }
 
-    /// The objects, in the order in which the loader searches them.
+    /// Returns the objects, in the order in which the loader searches them.
     pub fn objects(self) -> impl Iterator<Item = &'static LinkMap> {
         LinkMap::all()
             .skip_while(move |map| self == Search::AfterUs && !map.is_ours())

@@ -20,7 +20,7 @@ use crate::unwind::Caller;
 use lane::{tag_next, with_lane};
 use stack::stack_of;
 
-/// Whether anything is recorded at all: hooks whose preparations take time ask before.
+/// Tells whether anything is recorded at all: hooks whose preparations take time ask before.
 #[inline(always)]
 pub fn is_on() -> bool {
     SESSION.is_on()
@@ -97,7 +97,7 @@ pub fn freed_at(function: Function, block: *mut c_void, stamp: Stamp) {
     });
 }
 
-/// The moment before an address is given up in a call whose record is written afterwards. Called while [`is_on`].
+/// Returns the moment before an address is given up in a call whose record is written afterwards. Called while [`is_on`].
 #[inline]
 pub fn begin_release() -> Stamp {
     SESSION.recording.now()
@@ -118,7 +118,7 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
     });
 }
 
-/// The program tells of a block of `size` bytes at `address` of `space`. Returns whether that is recorded.
+/// Records that the program tells of a block of `size` bytes at `address` of `space`. Returns whether that is recorded.
 #[inline]
 pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> bool {
     if !is_on() {
@@ -134,7 +134,7 @@ pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> boo
     is_recorded.unwrap_or(false)
 }
 
-/// The program tells that it is gone. Returns whether that is recorded.
+/// Records that the program tells of the end of the block at `address` of `space`. Returns whether that is recorded.
 #[inline]
 pub fn untracked(space: Space, address: usize) -> bool {
     if !is_on() {

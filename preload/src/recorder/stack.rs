@@ -14,7 +14,7 @@ use crate::unwind::stack_cache::StackCache;
 use crate::unwind::step::State;
 use crate::unwind::{Caller, Frame, arch};
 
-/// The id of the caller's stack. Not a [`Caller`], which would be passed in memory.
+/// Returns the id of the caller's stack. Not a [`Caller`], which would be passed in memory.
 #[inline(never)]
 pub(super) fn stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
     let (session, caller) = (&SESSION, Caller { pc, sp, fp });
@@ -118,7 +118,7 @@ fn enter_with_cut(session: &Session, cache: &mut StackCache, n_kept: usize, limi
     Some(stack)
 }
 
-/// How many outer frames of a stack of `depth` are cut. Of one of 2 `limit` frames or more, between `limit` and twice that
+/// Returns how many outer frames of a stack of `depth` are cut. Of one of 2 `limit` frames or more, between `limit` and twice that
 /// are kept, and the cut is at a multiple of `limit` from the outer end: so a recursion does not bring a new root at
 /// every depth.
 #[inline]

@@ -33,7 +33,7 @@ pub struct Withheld {
 const RATE_NS_MIN: u64 = 1_000_000;
 
 impl Withheld {
-    /// The counter may be read.
+    /// Returns the counter may be read.
     pub const fn no() -> Withheld {
         Withheld {
             counter: AtomicU64::new(0),
@@ -59,7 +59,7 @@ impl Withheld {
         self.coarse_ns.store(coarse::monotonic_ns().max(1), Ordering::Release);
     }
 
-    /// Where the counter would be at `coarse_ns`.
+    /// Returns where the counter would be at `coarse_ns`.
     fn at(&self, coarse_ns: u64) -> u64 {
         // Relaxed: constant since `begin`, whose end the caller has seen.
         let [counter, begin_ns, counts, ns] = [&self.counter, &self.coarse_ns, &self.counts, &self.ns]
@@ -68,7 +68,7 @@ impl Withheld {
         counter.wrapping_add((elapsed / u128::from(ns.max(1))) as u64)
     }
 
-    /// The next reading, at least `step` after the last one.
+    /// Returns the next reading, at least `step` after the last one.
     fn next(&self, step: u64) -> u64 {
         let now = self.at(coarse::monotonic_ns());
         // Relaxed: one place, whose readings have one order for all.
@@ -99,7 +99,7 @@ impl Recording {
         (kind, shift)
     }
 
-    /// The moment, as the counter counts it.
+    /// Returns the moment, as the counter counts it.
     #[inline]
     pub fn counter(&self) -> u64 {
         // Relaxed: the thread that forbids itself to read the counter has changed it before.
@@ -136,7 +136,7 @@ impl Recording {
         self.clock_is_counter.store(false, Ordering::Relaxed);
     }
 
-    /// The moment, as a stamp.
+    /// Returns the moment, as a stamp.
     #[inline]
     pub fn now(&self) -> Stamp {
         // Relaxed: constant since the start.

@@ -64,7 +64,7 @@ impl Recording {
         room.ok()
     }
 
-    /// Whether the file could not grow a moment ago: the system is asked again only now and then.
+    /// Tells whether the file could not grow a moment ago: the system is asked again only now and then.
     fn is_resting(&self) -> bool {
         // Relaxed: a few attempts too many or too few are harmless.
         let n_failures = self.n_failures.load(Ordering::Relaxed);

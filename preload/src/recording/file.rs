@@ -43,7 +43,7 @@ const BEGIN_GRAINS: usize = 8;
 pub struct Fresh {
     /// Where its first grains are mapped.
     pub start: *mut u8,
-    /// Its length.
+    /// The length.
     pub file_grains: u64,
     /// How far that is to be kept ahead.
     pub ahead_grains: u64,
@@ -91,7 +91,7 @@ pub fn map_by_descriptor(fd: i32, offset: u64, len: usize) -> Result<*mut u8, Er
     Ok(start)
 }
 
-/// What the system says to allocating a part of the file by its descriptor, after it failed through the mapping.
+/// Returns what the system says to allocating a part of the file by its descriptor, after it failed through the mapping.
 pub fn why_not_allocated(fd: i32, offset: u64, len: usize) -> Errno {
     match syscall::fallocate(fd, offset, len as u64) {
         Ok(_) | Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => Errno(libc::ENOSPC),

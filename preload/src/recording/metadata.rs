@@ -42,7 +42,7 @@ impl Draft {
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
     }
 
-    /// Whether a part of the body lies in the record, as it always does: the length was computed from the same values.
+    /// Tells whether a part of the body lies in the record, as it always does: the length was computed from the same values.
     fn holds(&self, offset: usize, len: usize) -> bool {
         debug_assert!(offset + len <= self.len, "a metadata body fits its record");
         offset + len <= self.len

@@ -87,7 +87,7 @@ impl Recording {
         }
     }
 
-    /// The mapped header; `None` before the file exists.
+    /// Returns the mapped header; `None` before the file exists.
     #[inline]
     pub fn header(&self) -> Option<&MappedHeader> {
         // Acquire: receives the header's content and `file` from `output::create`.
@@ -95,20 +95,20 @@ impl Recording {
         unsafe { self.header.load(Ordering::Acquire).as_ref() }
     }
 
-    /// The file; meaningful once there is a header.
+    /// Returns the file; meaningful once there is a header.
     pub fn file(&self) -> &FileIdentity {
         // SAFETY: not written after the header was published, see the field.
         unsafe { &*self.file.get() }
     }
 
-    /// The number of the calling process.
+    /// Returns the number of the calling process.
     #[inline]
     pub fn process(&self) -> ProcessIndex {
         // Relaxed: changed only while the process has one thread (start and fork).
         ProcessIndex(self.process.load(Ordering::Relaxed))
     }
 
-    /// The process's epoch.
+    /// Returns the process's epoch.
     #[inline]
     pub fn epoch(&self) -> Epoch {
         // Relaxed: an epoch changes when a module has gone, whose addresses nobody can be executing.
@@ -132,7 +132,7 @@ impl Recording {
         self.epoch.store(self.own_epoch.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// The epoch that the process has or will have for itself.
+    /// Returns the epoch that the process has or will have for itself.
     pub fn own_epoch(&self) -> Epoch {
         // Relaxed: see `epoch`.
         Epoch(self.own_epoch.load(Ordering::Relaxed))

@@ -36,7 +36,7 @@ impl StackTable {
         self.slots.reader(epoch)
     }
 
-    /// The id of `node`, which is written if it is new. [`StackId::NONE`] if the file cannot grow.
+    /// Returns the id of `node`, which is written if it is new. [`StackId::NONE`] if the file cannot grow.
     #[inline(never)]
     pub fn intern(&self, recording: &Recording, node: StackNode) -> StackId {
         self.slots.intern(node, || self.append(recording, node))
@@ -90,7 +90,7 @@ impl StackTable {
         true
     }
 
-    /// The size of the hash table.
+    /// Returns the size of the hash table.
     #[cfg(test)]
     pub fn n_slots(&self) -> usize {
         self.slots.n_slots()

@@ -52,7 +52,7 @@ impl Stream {
         self.limit = core::ptr::null_mut();
     }
 
-    /// The latest stamp that was written.
+    /// Returns the latest stamp that was written.
     pub fn latest_stamp(&self) -> Stamp {
         self.encoder.stamp()
     }

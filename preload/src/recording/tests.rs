@@ -68,7 +68,7 @@ fn new_stream() -> std::boxed::Box<Stream> {
     std::boxed::Box::new(unsafe { core::mem::zeroed() })
 }
 
-/// The k-th event of a thread.
+/// Makes the k-th event of a thread.
 fn event(thread: u32, k: u64) -> Event {
     let address = Address(0x1000_0000 * u64::from(thread + 1) + 16 * (k % 5000));
     if k.is_multiple_of(3) {

@@ -120,7 +120,7 @@ fn obey_requests(session: &Session) {
     session.control.set_on(session.is_on.load(Ordering::Relaxed));
 }
 
-/// The earliest request to this process.
+/// Returns the earliest request to this process.
 fn earliest<'a>(session: &Session, requests: &'a [MappedRequest]) -> Option<&'a MappedRequest> {
     let process = session.recording.process();
     let ready = requests.iter().filter(|request| request.is_ready_for(process));

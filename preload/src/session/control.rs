@@ -62,7 +62,7 @@ impl Control {
         unsafe { &*self.control.load(Ordering::Acquire) }
     }
 
-    /// What the control word says.
+    /// Returns what the control word says.
     #[inline(always)]
     pub fn state(&self) -> State {
         // Relaxed: commands take effect by their stamps, and what the start has set up came with the pointer.
@@ -74,7 +74,7 @@ impl Control {
         }
     }
 
-    /// What a control word says first.
+    /// Returns what a control word says first.
     pub fn first_word(is_on: bool) -> u32 {
         if is_on { 0 } else { control::IDLE }
     }
@@ -100,12 +100,12 @@ impl Control {
         self.control.store((&raw const NEVER).cast_mut(), Ordering::Release);
     }
 
-    /// Whether there can be something to record at all.
+    /// Tells whether there can be something to record at all.
     pub fn is_never(&self) -> bool {
         core::ptr::eq(self.word(), &raw const NEVER)
     }
 
-    /// Whether [`control::IDLE`] is set.
+    /// Tells whether [`control::IDLE`] is set.
     pub fn is_idle(&self) -> bool {
         // Relaxed: as in `state`.
         self.word().load(Ordering::Relaxed) & control::IDLE != 0
@@ -135,7 +135,7 @@ impl Control {
         unsafe { (*self.own.load(Ordering::Relaxed)).load(Ordering::Acquire) }
     }
 
-    /// Whether [`Control::own`] is the number of a process.
+    /// Tells whether [`Control::own`] is the number of a process.
     pub fn has_number(own: u32) -> bool {
         own != 0 && own != FORKED
     }

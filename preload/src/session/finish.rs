@@ -32,7 +32,7 @@ pub fn give_back(session: &Session) {
     }
 }
 
-/// A child of vfork runs in its parent's memory; its end is not the parent's.
+/// Tells whether this is the process that records: a child of vfork runs in its parent's memory, and its end is not the parent's.
 fn is_own(session: &Session) -> bool {
     // Relaxed: constant between forks.
     session.is_ready() && syscall::getpid() == session.pid.load(Ordering::Relaxed)

@@ -27,7 +27,7 @@ impl Names {
         Names { tags: Numbers::new(), spaces: Numbers::new() }
     }
 
-    /// The number of the tag `name`; none if there are too many, or the recording cannot grow.
+    /// Returns the number of the tag `name`; none if there are too many, or the recording cannot grow.
     pub fn tag(&self, session: &Session, name: &[u8]) -> TagIndex {
         let name = name.get(..NAME_BYTES_MAX).unwrap_or(name);
         let key = hash(name);
@@ -41,7 +41,7 @@ impl Names {
         TagIndex(number.unwrap_or(0))
     }
 
-    /// The space of a domain; `None` if there are too many, or the recording cannot grow.
+    /// Returns the space of a domain; `None` if there are too many, or the recording cannot grow.
     pub fn space(&self, session: &Session, domain: Domain) -> Option<Space> {
         if domain == Domain::HEAP {
             return Some(Space::HEAP);
@@ -60,7 +60,7 @@ impl Names {
         number.map(|number| Space(number as u8))
     }
 
-    /// The space of a domain that was used before.
+    /// Returns the space of a domain that was used before.
     pub fn known_space(&self, domain: Domain) -> Option<Space> {
         if domain == Domain::HEAP {
             return Some(Space::HEAP);

@@ -61,7 +61,7 @@ impl Program {
         CStr::from_bytes_until_nul(&self.host).map_or(&[], CStr::to_bytes)
     }
 
-    /// The last part of the path.
+    /// Returns the last part of the path.
     fn name(&self) -> &[u8] {
         let path = match self.executable.as_bytes() {
             b"" => b"unknown",
@@ -106,7 +106,7 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     true
 }
 
-/// A word in a page of its own that is 0 in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
+/// Returns a word in a page of its own that is 0 in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
 fn wiped_on_fork() -> Option<&'static AtomicU32> {
     let page: *mut AtomicU32 = pages::zeroed(1);
     // SAFETY: fresh zeroed memory, or null.

@@ -42,7 +42,7 @@ const TAG_UNKNOWN: u32 = u32::MAX;
 pub struct Lane {
     /// Where its events go.
     pub stream: Stream,
-    /// Its last stack.
+    /// The last stack.
     pub cache: StackCache,
     /// The frames of a stack that the cache cannot hold.
     pub frames: Frames,
@@ -62,7 +62,7 @@ pub struct Thread {
     lanes: [UnsafeCell<Lane>; LANES],
     n_renames: AtomicU32,
     tid: AtomicU32,
-    /// Its `pthread_t`, by which others name it.
+    /// The `pthread_t`, by which others name it.
     handle: AtomicUsize,
 }
 
@@ -89,12 +89,12 @@ impl Lane {
 }
 
 impl Thread {
-    /// A lane of the calling thread.
+    /// Returns a lane of the calling thread.
     pub fn lane(&self, depth: usize) -> *mut Lane {
         self.lanes.get(depth).map_or(core::ptr::null_mut(), UnsafeCell::get)
     }
 
-    /// Its number in the recording.
+    /// Returns its number in the recording.
     pub fn index(&self) -> ThreadIndex {
         // Relaxed: only changed by the thread that owns the place.
         ThreadIndex(self.index.load(Ordering::Relaxed))
@@ -109,7 +109,7 @@ impl Thread {
         }
     }
 
-    /// Whether one more new name is to be recorded.
+    /// Tells whether one more new name is to be recorded.
     fn may_be_renamed(&self) -> bool {
         let (all, interval) = RENAMES;
         // Relaxed: only counts.
@@ -168,7 +168,7 @@ impl Threads {
         Threads(Places::new())
     }
 
-    /// The latest stamp that any thread has written.
+    /// Returns the latest stamp that any thread has written.
     ///
     /// In a forked child: what stands in its copy of the parent's memory was written before the fork, and what the
     /// parent writes later has later stamps; so this is the moment of the fork.
@@ -178,7 +178,7 @@ impl Threads {
         lanes.map(|lane| unsafe { (*lane.get()).stream.latest_stamp() }).max().unwrap_or(Stamp(0))
     }
 
-    /// The calling thread's place, by its block; it is given one if it has none in this process. `None` if there can be none.
+    /// Returns the calling thread's place, by its block; it is given one if it has none in this process. `None` if there can be none.
     #[inline(always)]
     pub fn of_caller(&self, session: &Session, block: &mut ThreadBlock) -> Option<&Thread> {
         let mut thread = block.thread.cast::<Thread>().cast_const();

@@ -27,7 +27,7 @@ pub struct Complaints {
 }
 
 impl Complaints {
-    /// Those of the program with this environment.
+    /// Makes the complaints of the program with this environment.
     pub fn of(stack: InitialStack) -> Complaints {
         Complaints { stack, were_said: stack.variable(VARIABLE).is_some_and(is_marked) }
     }

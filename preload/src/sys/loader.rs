@@ -52,7 +52,7 @@ pub fn remember(working_directory: &[u8]) {
     folder.push(path.get(..=end).unwrap_or(path));
 }
 
-/// The path of the file `name` beside this library.
+/// Returns the path of the file `name` beside this library.
 pub fn beside(name: &str) -> Text<PATH_BYTES> {
     // SAFETY: not written after the start.
     let mut path = unsafe { &*LOADER.folder.get() }.clone();

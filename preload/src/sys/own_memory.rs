@@ -128,7 +128,7 @@ pub fn unlock(future: bool) {
     }
 }
 
-/// Whether new mappings of the process are locked.
+/// Tells whether new mappings of the process are locked.
 pub fn is_locked_when_new() -> bool {
     // Relaxed: a flag on its own.
     LOCKS_FUTURE.load(Ordering::Relaxed)

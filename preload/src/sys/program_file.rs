@@ -8,7 +8,7 @@ use super::text::Text;
 /// What becomes of a program when it is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramKind {
-    /// Its loader is glibc's, or nothing speaks against it.
+    /// The loader is glibc's, or nothing speaks against it.
     Preloads,
     /// No loader: nothing is preloaded, and nothing goes wrong.
     Static,
@@ -34,7 +34,7 @@ enum Head<'a> {
     Unknown,
 }
 
-/// The kind of the program at `path`, scripts followed. `None` if there is nothing that can be read.
+/// Returns the kind of the program at `path`, scripts followed. `None` if there is nothing that can be read.
 #[cold]
 pub fn kind_of(path: &CStr) -> Option<ProgramKind> {
     // The kernel takes no longer ones from scripts.
@@ -101,7 +101,7 @@ fn parse<'a>(bytes: &'a [u8], path: &[u8]) -> Head<'a> {
     }
 }
 
-/// Whether a loader of this name is another C library's: musl's, uClibc's, Android's. glibc's has several.
+/// Tells whether a loader of this name is another C library's: musl's, uClibc's, Android's. glibc's has several.
 fn is_foreign(path: &[u8]) -> bool {
     let names: [&[u8]; 5] = [b"ld-musl", b"ld-uClibc", b"ld64-uClibc", b"linker", b"libc.so"];
     names.iter().any(|name| name_of(path).starts_with(name))
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// A header, one program header of kind `kind`, and a text it points to.
+    /// Makes a header, one program header of kind `kind`, and a text it points to.
     fn elf(kind: u32, text: &[u8]) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01".to_vec();
         bytes.resize(120, 0);

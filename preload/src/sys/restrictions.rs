@@ -17,7 +17,7 @@ pub fn become_total() {
     TOTAL.store(true, Ordering::Relaxed);
 }
 
-/// Whether no system call may be made.
+/// Tells whether no system call may be made.
 #[inline]
 pub fn are_total() -> bool {
     // Relaxed: as above.
@@ -30,7 +30,7 @@ pub fn remember() {
     AT_START.store(in_force(), Ordering::Relaxed);
 }
 
-/// Whether more is in force than at the start.
+/// Tells whether more is in force than at the start.
 pub fn have_come() -> bool {
     // Relaxed: constant since the start.
     let at_start = AT_START.load(Ordering::Relaxed);

@@ -49,7 +49,7 @@ pub const MUTED: u32 = 1 << 31;
 
 const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");
 
-/// The calling thread's block. Valid until the thread ends; only the thread itself may use it.
+/// Returns the calling thread's block. Valid until the thread ends; only the thread itself may use it.
 #[inline]
 pub fn current() -> NonNull<ThreadBlock> {
     let block = arch::thread_block().cast::<ThreadBlock>();

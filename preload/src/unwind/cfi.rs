@@ -59,24 +59,24 @@ pub struct Row {
 }
 
 impl Row {
-    /// The return address's rule.
+    /// Returns the return address's rule.
     pub fn return_address(&self) -> RegisterRule {
         self.registers.get(self.return_address_column).copied().unwrap_or(RegisterRule::Undefined)
     }
 
-    /// The frame pointer's rule.
+    /// Returns the frame pointer's rule.
     pub fn frame_pointer(&self) -> RegisterRule {
         let place = column(u64::from(arch::FRAME_POINTER)).unwrap_or(0);
         self.registers.get(place).copied().unwrap_or(RegisterRule::Same)
     }
 }
 
-/// The place of a register among the tracked ones.
+/// Returns the place of a register among the tracked ones.
 pub fn column(register: u64) -> Option<usize> {
     arch::TRACKED.iter().position(|&tracked| u64::from(tracked) == register)
 }
 
-/// The row at `address`, which the entry covers. `None` for instructions that this evaluator does not know.
+/// Returns the row at `address`, which the entry covers. `None` for instructions that this evaluator does not know.
 #[inline(never)]
 pub fn evaluate(entry: &Entry, address: usize) -> Option<Row> {
     let fresh = Row {
@@ -150,7 +150,7 @@ impl Machine<'_> {
         Some(())
     }
 
-    /// The instructions of DWARF 5 section 6.4.2.2.
+    /// Executes an instruction of DWARF 5 section 6.4.2.2.
     fn define_cfa(&mut self, opcode: u8, code: &mut Bytes) -> Option<()> {
         let (mut register, mut offset) = match self.row.cfa {
             Cfa::Register { register, offset } => (u64::from(register), offset),
@@ -175,7 +175,7 @@ impl Machine<'_> {
         Some(())
     }
 
-    /// The instructions of DWARF 5 section 6.4.2.3 that have a byte of their own.
+    /// Executes an instruction of DWARF 5 section 6.4.2.3 that have a byte of their own.
     fn define_register(&mut self, opcode: u8, code: &mut Bytes) -> Option<()> {
         let register = code.uleb()?;
         let rule = match opcode {

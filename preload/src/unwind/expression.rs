@@ -13,9 +13,9 @@ pub struct Expression {
 
 /// What an expression can ask of the frame.
 pub trait Context {
-    /// The value of a register by its DWARF number.
+    /// Returns the value of a register by its DWARF number.
     fn register(&self, register: u64) -> Option<usize>;
-    /// A word of the stack.
+    /// Returns a word of the stack.
     fn memory(&self, address: usize) -> Option<usize>;
 }
 
@@ -50,7 +50,7 @@ impl Expression {
         (code.remaining() == 0).then_some(offset)
     }
 
-    /// The value of the expression. `initial` is what is on the stack before it starts (the CFA, for registers).
+    /// Returns the value of the expression. `initial` is what is on the stack before it starts (the CFA, for registers).
     pub fn evaluate(self, context: &impl Context, initial: Option<usize>) -> Option<usize> {
         let mut stack = Stack { values: [0; DEPTH_MAX], len: 0 };
         if let Some(value) = initial {

@@ -49,13 +49,13 @@ pub struct Frame(u64);
 impl Frame {
     const KIND_SHIFT: u32 = u64::BITS - FrameKind::BITS;
 
-    /// A frame at `pc`, an address below 2^60.
+    /// Makes a frame at `pc`, an address below 2^60.
     #[inline]
     pub fn new(pc: usize, kind: FrameKind) -> Frame {
         Frame(pc as u64 & ((1 << Self::KIND_SHIFT) - 1) | (kind as u64) << Self::KIND_SHIFT)
     }
 
-    /// The code address.
+    /// Returns the code address.
     #[inline]
     pub fn pc(self) -> u64 {
         self.0 & ((1 << Self::KIND_SHIFT) - 1)
@@ -67,7 +67,7 @@ impl Frame {
         Frame::new(reason as usize, FrameKind::Incomplete)
     }
 
-    /// How it is to be taken.
+    /// Returns the frame's kind.
     #[inline]
     pub fn kind(self) -> FrameKind {
         FrameKind::in_low_bits((self.0 >> Self::KIND_SHIFT) as u32)
@@ -102,13 +102,13 @@ impl Frames {
         self.depth += 1;
     }
 
-    /// How many frames the stack has.
+    /// Returns how many frames the stack has.
     #[inline]
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// The innermost frames, as many as were kept.
+    /// Returns the innermost frames, as many as were kept.
     #[inline]
     pub fn kept(&self) -> &[Frame] {
         if self.first.is_null() {

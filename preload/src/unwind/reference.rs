@@ -120,7 +120,7 @@ fn step(
     }
 }
 
-/// The caller's registers by `row`. Not inlined: a handler's small stack has no room for this beside the search for a row.
+/// Returns the caller's registers by `row`. Not inlined: a handler's small stack has no room for this beside the search for a row.
 #[inline(never)]
 fn apply(
     row: &Row,

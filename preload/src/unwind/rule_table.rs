@@ -18,7 +18,7 @@ impl RuleTable {
         self.0.initialise()
     }
 
-    /// The rule of return address `address`.
+    /// Returns the rule of return address `address`.
     #[inline(always)]
     pub fn find(&self, address: usize) -> Option<Rule> {
         self.0.find(address).map(Rule::of_word)

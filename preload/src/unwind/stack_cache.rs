@@ -87,7 +87,7 @@ const fn room_bytes(capacity: usize) -> usize {
 }
 
 impl StackCache {
-    /// The frames, outermost first.
+    /// Returns the frames, outermost first.
     #[inline]
     pub fn frames(&self) -> &[CachedFrame] {
         if self.frames.is_null() {
@@ -97,7 +97,7 @@ impl StackCache {
         unsafe { core::slice::from_raw_parts(self.frames, self.len) }
     }
 
-    /// The same, to enter nodes.
+    /// Returns the frames, outermost first, to enter nodes.
     pub fn frames_mut(&mut self) -> &mut [CachedFrame] {
         if self.frames.is_null() {
             return &mut [];
@@ -106,7 +106,7 @@ impl StackCache {
         unsafe { core::slice::from_raw_parts_mut(self.frames, self.len) }
     }
 
-    /// The frame at `place`, which must be less than the number of frames.
+    /// Returns the frame at `place`, which must be less than the number of frames.
     #[inline(always)]
     pub fn frame(&self, place: usize) -> &CachedFrame {
         debug_assert!(place < self.len);
@@ -114,7 +114,7 @@ impl StackCache {
         unsafe { &*self.frames.add(place) }
     }
 
-    /// How deep the stack will be when the walk under way is finished with `n_kept`.
+    /// Returns how deep the stack will be when the walk under way is finished with `n_kept`.
     #[inline(always)]
     pub fn depth(&self, n_kept: usize) -> usize {
         n_kept + self.n_walked
@@ -150,14 +150,14 @@ impl StackCache {
         Ok(Cursor { end: self.len, next: self.walked, limit })
     }
 
-    /// What is remembered of the frame in `state`.
+    /// Returns what is remembered of the frame in `state`.
     #[inline(always)]
     pub fn remembered(&mut self, state: State) -> &mut Remembered {
         // SAFETY: there is a memo, since `begin`.
         unsafe { (*self.memo).of(state.pc, state.sp) }
     }
 
-    /// Whether the frame at `place` is in `state`.
+    /// Tells whether the frame at `place` is in `state`.
     #[inline(always)]
     pub fn is_at(&self, place: usize, state: State, cursor: &Cursor) -> bool {
         // SAFETY: places in front of `end` have frames.
@@ -189,7 +189,7 @@ impl StackCache {
         Ok(())
     }
 
-    /// Whether the frame that was walked last has been walked before: damaged frames lead in a circle.
+    /// Tells whether the frame that was walked last has been walked before: damaged frames lead in a circle.
     #[cold]
     fn is_circle(&self, n_walked: usize) -> bool {
         // SAFETY: so many were pushed.
@@ -379,7 +379,7 @@ impl StackCache {
         (first..end).rev().find(|&place| difference(place) != 0)
     }
 
-    /// The first of the frames up to `place` that have no barrier among them; `place + 1` if it is one itself.
+    /// Returns the first of the frames up to `place` that have no barrier among them; `place + 1` if it is one itself.
     #[inline]
     fn run_start(&self, place: usize) -> usize {
         if self.barrier_end <= place + 1 { self.barrier_end } else { self.barrier_end_before(place + 1) }

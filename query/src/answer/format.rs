@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tm_analyzer::model::{Frame, LineSource, SourceFiles, Traceback};
 use tm_common::api;
 
-/// The lines of `traceback`, each with its end.
+/// Returns the lines of `traceback`, each with its end.
 ///
 /// # Safety
 /// `traceback` and what it points to are as C sees them.

@@ -11,7 +11,7 @@ pub fn traced(process: &Process) -> (u64, u64) {
     (totals.live(Account::Traced).bytes, totals.peak(Account::Traced).0.bytes)
 }
 
-/// The same of a domain; the peak is that of the traced memory, or that of the mappings.
+/// Returns the same of a domain; the peak is that of the traced memory, or that of the mappings.
 pub fn of_domain(process: &Process, domain: Domain) -> (u64, u64) {
     let (totals, recording) = (process.follower.totals(), process.recording());
     if domain == Domain::MAPPINGS {

@@ -21,7 +21,7 @@ use crate::walk::{Found, Limits, walk};
 /// A result with all that it points to.
 #[repr(C)]
 pub struct OwnedResult {
-    /// What the program sees; the pointer to it is the pointer to all.
+    /// The part that the program sees; the pointer to it is the pointer to all.
     seen: TotalSizeResult,
     by_depth: Vec<SizeGroup>,
     by_line: Vec<SizeGroup>,
@@ -98,7 +98,7 @@ impl OwnedResult {
     }
 }
 
-/// The groups by line, the largest first, and the texts that they point to.
+/// Returns the groups by line, the largest first, and the texts that they point to.
 fn by_line(
     by_stack: &FxHashMap<StackId, (u64, u64)>,
     recording: &Recording,

@@ -17,13 +17,13 @@ use crate::process::Process;
 /// A traceback with all that it points to.
 #[repr(C)]
 pub struct OwnedTraceback {
-    /// What the program sees; the pointer to it is the pointer to all.
+    /// The part that the program sees; the pointer to it is the pointer to all.
     seen: api::Traceback,
     frames: Vec<api::Frame>,
     texts: Vec<CString>,
 }
 
-/// The traceback of the block that holds `address`.
+/// Returns the traceback of the block that holds `address`.
 ///
 /// # Errors
 /// There is no such block, or nothing is traced.

@@ -1,5 +1,6 @@
-//! A set of addresses that are multiples of 8: a bit for each, by region of 128 KiB. Where blocks are small that is about a
-//! byte a block; it is never more than a 64th of the memory that they lie in. To find a bit costs one cache miss.
+//! A set of addresses that are multiples of 8: a bit for each, by region of 128 KiB. Where blocks are small that is
+//! about a byte a block; it is never more than a 64th of the memory that they lie in. A look at a bit costs one cache
+//! miss.
 
 use rustc_hash::FxHashMap;
 use tm_analyzer::replay::prefetch;

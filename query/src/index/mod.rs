@@ -1,4 +1,5 @@
-//! Which block holds an address: the starts of the live blocks in order. The live table knows the blocks themselves.
+//! The block that holds an address is found by the starts of the live blocks, in order. The live table knows the blocks
+//! themselves.
 //!
 //! ```text
 //! small blocks (up to 1 KiB, at multiples of 8)   a bit each: the start is at most 1 KiB, or 128 bits, before the address

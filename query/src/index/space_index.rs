@@ -7,7 +7,7 @@ use super::Granules;
 /// The largest block whose start is a bit: small enough that few bits are to be looked at, and large enough that most blocks
 /// are.
 const SMALL_BYTES_MAX: u64 = 1024;
-/// How many words of bits before that of an address can have the start of the small block that holds it.
+/// The number of words of bits before that of an address that can have the start of the small block that holds it.
 const WINDOW_WORDS: usize = (SMALL_BYTES_MAX as usize / 8).div_ceil(64);
 
 /// The starts.

@@ -20,12 +20,12 @@ pub struct OwnMemory {
 }
 
 impl OwnMemory {
-    /// By system calls.
+    /// Reads by system calls.
     pub fn by_call() -> OwnMemory {
         OwnMemory { pid: std::process::id().cast_signed(), file: None }
     }
 
-    /// By the file alone, as where the call is forbidden.
+    /// Reads by the file alone, as where the call is forbidden.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -88,7 +88,7 @@ fn read_by_call(
     Ok(())
 }
 
-/// How many of the first `ranges`, a page each, were read into `pages`.
+/// Returns how many of the first `ranges`, a page each, were read into `pages`.
 fn read_ranges(pid: libc::pid_t, ranges: &[libc::iovec], pages: &mut [Page]) -> io::Result<usize> {
     let len = ranges.len().min(pages.len()) * PAGE_BYTES as usize;
     let into = libc::iovec { iov_base: pages.as_mut_ptr().cast(), iov_len: len };

@@ -62,7 +62,7 @@ impl Order {
     }
 }
 
-/// A thread that does `work` with what it shares with others.
+/// Starts a thread that does `work` with what it shares with others.
 fn thread<S: 'static, T>(shared: &Arc<S>, work: impl FnOnce(&S) -> T + 'static) -> Thread<T> {
     let shared = shared.clone();
     Box::new(move || work(&shared))
