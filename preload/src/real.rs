@@ -167,8 +167,8 @@ pub fn free(block: *mut c_void) {
     }
 }
 
-/// A function `(block, ...)` that frees, by its number; `free` where the process has none. The further arguments are
-/// sizes and alignments.
+/// Calls a function `(block, ...)` that frees, by its number; `free` where the process has none. The further arguments
+/// are sizes and alignments.
 #[inline]
 pub fn free_by(function: Function, block: *mut c_void, second: usize, third: usize) {
     if is_early(block) {
@@ -233,7 +233,7 @@ pub fn pthread_setname_np(thread: libc::pthread_t, name: *const core::ffi::c_cha
     call_real!(PthreadSetnameNp as fn(thread: libc::pthread_t, name: *const core::ffi::c_char) -> c_int, or libc::ENOSYS)
 }
 
-/// Calls `quick_exit`. Whoever calls it has a C library with it; if not, the process ends all the same.
+/// Calls `quick_exit`. A program that calls it has a C library with it; if not, the process ends all the same.
 pub fn quick_exit(status: c_int) -> ! {
     call_real!(QuickExit as fn(status: c_int) -> (), or());
     syscall::exit_group(status)

@@ -11,7 +11,7 @@ use crate::sys::tls::{self, MUTED};
 use crate::sys::{loader, syscall};
 
 unsafe extern "C" {
-    /// `errno`'s place, `<errno.h>`.
+    /// Returns `errno`'s place, `<errno.h>`.
     fn __errno_location() -> *mut c_int;
 }
 
@@ -24,7 +24,8 @@ struct Asking {
 }
 
 impl Asking {
-    /// `None` if the thread is asking already, or is in the middle of an event, or of another command.
+    /// Begins a question. `None` if the thread is asking already, or is in the middle of an event, or of another
+    /// command.
     fn begin() -> Option<Asking> {
         // SAFETY: the calling thread's own block.
         let block = unsafe { tls::current().as_mut() };
@@ -72,7 +73,7 @@ fn ask(question: impl FnOnce(&QueryApi, &QueryHost) -> c_int) -> c_int {
     question(api, &host)
 }
 
-/// As [`ask`], of what is traced: `otherwise` while nothing is.
+/// Has a question about what is traced answered, like [`ask`]; returns `otherwise` while nothing is traced.
 fn ask_traced(otherwise: c_int, question: impl FnOnce(&QueryApi, &QueryHost) -> c_int) -> c_int {
     if SESSION.is_recording() { ask(question) } else { otherwise }
 }

@@ -18,9 +18,9 @@ static NOTHROW: u8 = 0;
 /// Defines what the stub of a throwing operator calls: the allocator's operator that does not throw, so that no
 /// exception crosses a frame of ours. Null on failure and where nothing is recorded.
 ///
-/// That operator runs a `std::new_handler`, and the throwing one would run it again; so where there is one, the
-/// allocator's `malloc` is asked, which has none. A block that the throwing operator gets after all, because the handler
-/// has freed something, is not recorded: its free shows as an unknown one.
+/// The nothrow operator runs a `std::new_handler`, and the throwing one would run it again; so where there is one, the
+/// allocator's `malloc` is asked, which has none. A block that the throwing operator gets after all, because the
+/// handler has freed something, is not recorded: its free shows as an unknown one.
 macro_rules! new_hooks {
     ($($name:ident $function:ident by $nothrow:ident ($($argument:ident),*) $target:ident;)*) => { $(
         stub_new!($name, $function, $target);

@@ -75,7 +75,7 @@ extern "C" fn before_fexecve(arguments: Arguments) -> usize {
     unsafe { before(path, arguments.get(1) as Strings, arguments.get(2) as Strings, false) }
 }
 
-/// `(path, argument..., NULL)`, and an environment behind it if it `has_environment`.
+/// Prepares an execution by `(path, argument..., NULL)`, with an environment behind it if it `has_environment`.
 fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     give_back();
     let path = arguments.get(0);
@@ -117,8 +117,8 @@ fn give_back() {
     finish::give_back(&SESSION);
 }
 
-/// Before the program at `path` is executed, or the one that `execvp` finds if `search`. 0 if the real function is to do it,
-/// else what it has returned.
+/// Prepares the execution of the program at `path`, or of the one that `execvp` finds if `search`. Returns 0 if the
+/// real function is to do it, else what it has returned.
 ///
 /// # Safety
 /// The arguments are those of `execve`.

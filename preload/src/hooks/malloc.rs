@@ -30,7 +30,7 @@ extern "C" fn on_realloc(old: *mut c_void, size: usize, pc: usize, sp: usize, fp
     reallocate(Function::Realloc, old, size, caller!(pc, sp, fp))
 }
 
-/// glibc's own `reallocarray` calls `realloc` through its symbol, which would be recorded too: so it is done here.
+/// Does the work of glibc's own `reallocarray`, which calls `realloc` through its symbol: that would be recorded too.
 extern "C" fn on_reallocarray(
     old: *mut c_void,
     count: usize,

@@ -58,8 +58,8 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, size: usize) -> c_int {
     result
 }
 
-/// An old size of 0 maps the pages of a shared mapping once more; MREMAP_DONTUNMAP takes the pages alone away. Both
-/// leave the old range mapped.
+/// Records the ends and beginnings of mappings. An old size of 0 maps the pages of a shared mapping once more;
+/// MREMAP_DONTUNMAP takes the pages alone away. Both leave the old range mapped.
 extern "C" fn on_mremap(
     old: *mut c_void,
     old_size: usize,
@@ -104,8 +104,8 @@ extern "C" fn on_sbrk(increment: isize, pc: usize, sp: usize, fp: usize) -> *mut
     before
 }
 
-/// The break was at `before` when the call began. Where it is now is asked: success may also mean that the kernel has left
-/// it where it was. The C library knows without a system call.
+/// Records a break that was at `before` when the call began. It is asked for anew: success may also mean that the
+/// kernel has left it where it was. The C library knows without a system call.
 fn break_moved(before: usize, begin: Option<Stamp>, caller: Caller) {
     let now = real::sbrk(0) as usize;
     if now > before {
@@ -140,7 +140,7 @@ fn mapped_bytes(size: usize, flags: c_int) -> usize {
     rounded_up(size, huge)
 }
 
-/// Returns a call that succeeded had no size so large that this wraps.
+/// Rounds `size` up to a multiple of `unit`. A call that succeeded had no size so large that this wraps.
 fn rounded_up(size: usize, unit: usize) -> usize {
     size.wrapping_add(unit - 1) & !(unit - 1)
 }

@@ -28,7 +28,7 @@ const DEEP: u32 = 2;
 static PENDING: AtomicU32 = AtomicU32::new(0);
 /// The thread block of the thread that has opened them: only what it has opened before is known to be whole.
 static OPENER: AtomicUsize = AtomicUsize::new(0);
-/// How many objects were looked at.
+/// The number of objects that were looked at.
 static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
 /// Tells whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
@@ -43,7 +43,7 @@ pub(super) fn at_start() {
     }
 }
 
-/// The calling thread is about to open objects.
+/// Notes that the calling thread is about to open objects.
 pub(super) fn opening(deep: bool) {
     OPENER.store(tls::current().as_ptr() as usize, Ordering::Relaxed);
     // Relaxed, both: whoever reads them early does less, and the opener itself reads what it wrote.
@@ -182,7 +182,7 @@ fn note_collector() {
     }
 }
 
-/// How many different notes a process makes here at most: they are bounded, whatever it loads and executes.
+/// The most different notes that a process makes here: they are bounded, whatever it loads and executes.
 const NOTES_MAX: usize = 64;
 
 /// Notes something, once. The last note that there is room for says that there were more.

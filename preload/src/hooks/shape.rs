@@ -19,12 +19,12 @@ pub(super) enum Shape {
     Free(usize),
 }
 
-/// How many bytes are asked for.
+/// The number of bytes that are asked for.
 #[derive(Clone, Copy)]
 pub(super) enum Size {
     Argument(usize),
     Product(usize, usize),
-    /// Those of the string that is returned.
+    /// The bytes of the string that is returned.
     Text,
 }
 

@@ -1,9 +1,9 @@
 //! Layer 2: what threads and processes share without waiting for each other, each protocol alone: no file, no recording.
 //!
-//! Here stand the atomics whose order matters between two parties. Who uses them brings the memory, the system calls and
+//! Here stand the atomics whose order matters between two parties. Their users bring the memory, the system calls and
 //! the content. So the same code is checked by [loom](https://docs.rs/loom) (`scripts/models`): it runs each model in
-//! `loom_models` with every interleaving of its threads and every value that the orderings let a load see. In such a build
-//! (`cfg(loom)`) this folder and `sys` are all there is.
+//! `loom_models` with every interleaving of its threads and every value that the orderings let a load see. In such a
+//! build (`cfg(loom)`) this folder and `sys` are all there is.
 
 pub mod file_end;
 pub mod numbers;
@@ -37,7 +37,7 @@ macro_rules! const_fn {
 }
 use const_fn;
 
-/// Memory of its own for `count` values, each of them all zeros, which is its default; null if there is none. Its
+/// Takes memory of its own for `count` values, each of them all zeros, which is its default; null if there is none. Its
 /// addresses are never given back.
 #[cfg(not(loom))]
 fn fresh<T: Default>(count: usize) -> *mut T {

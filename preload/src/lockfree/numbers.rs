@@ -5,7 +5,7 @@
 //!  entries  | key, number | key, number | ...     in the order in which they were claimed
 //! ```
 //!
-//! An entry is written before its place stands in the index, so whoever finds a place finds the entry whole.
+//! An entry is written before its place stands in the index, so a thread that finds a place finds the entry whole.
 
 use super::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use super::{const_fn, fresh};
@@ -30,7 +30,7 @@ impl<const N: usize> Numbers<N> {
     const SLOTS: usize = (2 * N).next_power_of_two();
 
     const_fn! {
-        /// Without memory: finds nothing.
+        /// Makes numbers without memory: nothing is found.
         pub fn new() -> Numbers<N> {
             Numbers {
                 index: AtomicPtr::new(core::ptr::null_mut()),

@@ -11,7 +11,7 @@ use super::{const_fn, fresh};
 
 /// The first part of the table; each further part is as large as all before it.
 const FIRST: usize = if cfg!(loom) { 1 } else { 64 };
-/// So many parts are more than addresses.
+/// The number of parts: more than there are addresses.
 const PARTS: usize = if cfg!(loom) { 2 } else { 32 };
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Records<const N: usize> {
     n_used: AtomicUsize,
 }
 
-/// Which record, as it was read: it names nothing any more once the record has gone.
+/// The name of a record, as it was read: it names nothing any more once the record has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     place: usize,
@@ -43,7 +43,7 @@ pub struct Key {
 
 impl<const N: usize> Records<N> {
     const_fn! {
-        /// Empty, without memory.
+        /// Makes a list without records or memory.
         pub fn new() -> Records<N> {
             Records { parts: no_parts(), n_used: AtomicUsize::new(0) }
         }

@@ -12,7 +12,7 @@ use super::{const_fn, discard, fresh, keep};
 
 /// Slots of the first table: 1 MiB, of which only touched pages cost memory.
 const SLOTS_MIN: usize = if cfg!(loom) { 4 } else { 64 * 1024 };
-/// How far a key may stand from its slot; a table that needs more is too full.
+/// The farthest that a key may stand from its slot; a table that needs more is too full.
 const PROBES_MAX: usize = if cfg!(loom) { 2 } else { 48 };
 /// A page of slots, ...
 const SLOTS_IN_PAGE: usize = 256;
@@ -40,7 +40,7 @@ struct Table {
     epochs: u32,
     n_keys: AtomicU32,
     slots: *const Slot,
-    /// That which this one replaced, null for none.
+    /// The table that this one replaced; null for the first.
     before: *const Table,
 }
 
@@ -72,7 +72,7 @@ impl Reader {
 // SAFETY: the slots are atomic, and stay where they are for good.
 unsafe impl Sync for Table {}
 
-/// In which nothing is found.
+/// Returns the table before the first one, in which nothing is found.
 #[cfg(not(loom))]
 #[inline(always)]
 fn empty() -> &'static Table {
@@ -105,7 +105,8 @@ impl Key {
     const PC_BITS: u32 = 48;
     const EPOCH_MASK: u32 = 0xfff;
 
-    /// `None` for code addresses of more than 48 bits, which no kernel gives a program that has not asked for them.
+    /// Makes the key of a node; `None` for code addresses of more than 48 bits, which no kernel gives a program that
+    /// has not asked for them.
     #[inline]
     fn of(node: &StackNode) -> Option<Key> {
         let parent = u64::from(node.parent.0);
@@ -157,13 +158,13 @@ impl Slot {
 
 impl Slots {
     const_fn! {
-        /// Empty.
+        /// Makes slots without a table.
         pub fn new() -> Slots {
             Slots { table: AtomicPtr::new(core::ptr::null_mut()), growing: TryLock::new() }
         }
     }
 
-    /// For nodes of one epoch.
+    /// Returns what finds nodes of one epoch.
     #[inline(always)]
     pub fn reader(&self, epoch: Epoch) -> Reader {
         // Acquire: receives the table's content from `replace`.

@@ -7,11 +7,11 @@ use super::{const_fn, fresh};
 
 /// Entries: 1 MiB of address space, of which only touched pages cost memory. Large programs use some 20,000.
 const ENTRIES: usize = if cfg!(loom) { 2 } else { 128 * 1024 };
-/// How far an entry may stand from its place.
+/// The farthest that an entry may stand from its place.
 const PROBES_MAX: usize = if cfg!(loom) { 2 } else { 8 };
 /// Different words: modules have 55 to 784 rules each, mostly the same ones.
 const WORDS: usize = if cfg!(loom) { 2 } else { 8 * 1024 };
-/// How far a word may stand from its place.
+/// The farthest that a word may stand from its place.
 const WORD_PROBES_MAX: u64 = if cfg!(loom) { 2 } else { 64 };
 const ADDRESS_SHIFT: u32 = 16;
 
@@ -24,7 +24,7 @@ pub struct Words {
 
 impl Words {
     const_fn! {
-        /// Without memory: finds nothing.
+        /// Makes words without memory: nothing is found.
         pub fn new() -> Words {
             Words {
                 entries: AtomicPtr::new(core::ptr::null_mut()),
@@ -45,7 +45,7 @@ impl Words {
         true
     }
 
-    /// Only called when there is memory.
+    /// Returns the entry at the `probe`-th place of `address`. There must be memory.
     #[inline(always)]
     fn entry(&self, address: usize, probe: usize) -> &AtomicU64 {
         let place = ((address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize + probe;

@@ -77,8 +77,8 @@ pub fn is_interface(address: usize) -> bool {
     (LOWEST.load(Ordering::Relaxed)..=HIGHEST.load(Ordering::Relaxed)).contains(&address)
 }
 
-/// Tells whether nobody but us and the owner of the real function defines one of its name, so that it is found by whoever looks.
-/// The loader's own is for itself.
+/// Tells whether nobody but us and the owner of the real function defines one of its name, so that every lookup finds
+/// that one. The loader's own is for itself.
 pub fn is_only_definition(function: Function) -> bool {
     let (name, real) = (symbol(function), place(function).load(Ordering::Relaxed) as usize);
     let mut others = LinkMap::all().filter(|map| !map.is_ours() && !is_loader(map));

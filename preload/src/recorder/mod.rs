@@ -26,7 +26,7 @@ pub fn is_on() -> bool {
     SESSION.is_on()
 }
 
-/// `function` has returned `block`, of `size` bytes. NULL is a failure, which is no event.
+/// Records that `function` has returned `block`, of `size` bytes. NULL is a failure, which is no event.
 #[inline(always)]
 pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Caller) {
     // SAFETY: the calling thread's own block, read at once.
@@ -57,7 +57,7 @@ pub fn inside_new(size: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c
     block
 }
 
-/// `function` is about to free `block`. NULL is no event.
+/// Records that `function` is about to free `block`. NULL is no event.
 #[inline(always)]
 pub fn freeing(function: Function, block: *mut c_void) {
     // First, for the sake of processes that record nothing.
@@ -73,8 +73,8 @@ pub fn freeing(function: Function, block: *mut c_void) {
     }
 }
 
-/// `function`, an operator of the allocator's, is about to free `block` in `free_it`. The operator may do so by calling
-/// `free` or another operator by its symbol, which is the same free and no event.
+/// Records that `function`, an operator of the allocator's, is about to free `block`, and runs `free_it`. The operator
+/// may call `free` or another operator by its symbol, which is the same free and no event.
 #[inline]
 pub fn deleting(function: Function, block: *mut c_void, free_it: impl FnOnce()) {
     freeing(function, block);
@@ -85,7 +85,7 @@ pub fn deleting(function: Function, block: *mut c_void, free_it: impl FnOnce()) 
     unsafe { tls::current().as_mut() }.deleting = outer;
 }
 
-/// `function` has freed `block`, and was called at `stamp`.
+/// Records that `function` has freed `block`, and was called at `stamp`.
 #[inline]
 pub fn freed_at(function: Function, block: *mut c_void, stamp: Stamp) {
     if !is_on() {
@@ -103,7 +103,7 @@ pub fn begin_release() -> Stamp {
     SESSION.recording.now()
 }
 
-/// A reallocation that began at `begin` has turned `old` into `new`, of `size` bytes.
+/// Records that a reallocation which began at `begin` has turned `old` into `new`, of `size` bytes.
 #[inline]
 pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp, caller: Caller) {
     if !is_on() {
@@ -148,13 +148,13 @@ pub fn untracked(space: Space, address: usize) -> bool {
     is_recorded.unwrap_or(false)
 }
 
-/// `size` bytes at `address` have been mapped, in place of whatever was there.
+/// Records that `size` bytes at `address` have been mapped, in place of whatever was there.
 #[inline]
 pub fn mapped(address: usize, size: usize, caller: Caller) {
     tracked(Space::MAPPINGS, address, size, caller);
 }
 
-/// What was mapped in `size` bytes at `address` has been unmapped, some time after `begin`.
+/// Records that what was mapped in `size` bytes at `address` has been unmapped, some time after `begin`.
 #[inline]
 pub fn unmapped(address: usize, size: usize, begin: Stamp) {
     if !is_on() {

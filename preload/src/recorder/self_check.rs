@@ -6,7 +6,7 @@ use crate::session::Session;
 use crate::session::threads::Lane;
 use crate::unwind::{Caller, arch, reference};
 
-/// Checks every so manieth stack of the lane: the one of `caller`, which has just been walked.
+/// Checks one in `self_check_interval` stacks of the lane: the one of `caller`, which has just been walked.
 #[inline]
 pub(super) fn now_and_then(session: &Session, lane: &mut Lane, caller: Caller) {
     // Relaxed: constant since the start.

@@ -64,7 +64,8 @@ impl Nodes {
         self.0.find(caller, pc as u64, kind).unwrap_or_else(|| intern(caller, Frame::new(pc, kind)))
     }
 
-    /// Does the same for who must not go on without a node: what is entered under none is an outermost frame.
+    /// Enters a frame like [`Nodes::enter`], for callers that must not go on without its node: what is entered under
+    /// none is an outermost frame.
     fn try_enter(self, caller: StackId, frame: Frame) -> Option<StackId> {
         let node = self.enter(caller, frame.pc() as usize, frame.kind());
         (node != StackId::NONE).then_some(node)
@@ -118,9 +119,9 @@ fn enter_with_cut(session: &Session, cache: &mut StackCache, n_kept: usize, limi
     Some(stack)
 }
 
-/// Returns how many outer frames of a stack of `depth` are cut. Of one of 2 `limit` frames or more, between `limit` and twice that
-/// are kept, and the cut is at a multiple of `limit` from the outer end: so a recursion does not bring a new root at
-/// every depth.
+/// Returns how many outer frames of a stack of `depth` are cut. A stack of 2 `limit` frames or more keeps between
+/// `limit` and twice that, and the cut is at a multiple of `limit` from the outer end: so a recursion does not bring a
+/// new root at every depth.
 #[inline]
 fn n_frames_cut(depth: usize, limit: usize) -> usize {
     if depth >= 2 * limit { (depth / limit - 1) * limit } else { 0 }

@@ -9,21 +9,23 @@ use super::Recording;
 use crate::lockfree::pair;
 use crate::sys::{arch, coarse, syscall};
 
-/// How long a calibration is good: 1 ms at 2 to 4 GHz, so that a process which dies early still has a second one.
+/// The time that a calibration is good for: 1 ms at 2 to 4 GHz, so that a process which dies early still has a second
+/// one.
 const RECALIBRATE_TICKS: u64 = 3_000_000;
 
-/// What goes on where the counter may not be read any more: a process may forbid itself to (`PR_SET_TSC`), with SIGSEGV for
-/// whoever tries. From there the coarse clock, for which neither the counter nor the kernel is asked, is put on the
-/// counter's scale; in between its ticks of some ms, each reading is one stamp later than the last one of any thread.
+/// The readings where the counter may not be read any more: a process may forbid itself to (`PR_SET_TSC`), and a thread
+/// that tries gets SIGSEGV. From there the coarse clock, for which neither the counter nor the kernel is asked, is put
+/// on the counter's scale; in between its ticks of some ms, each reading is one stamp later than the last one of any
+/// thread.
 #[derive(Debug)]
 pub struct Withheld {
     /// The counter at the switch.
     counter: AtomicU64,
     /// The coarse clock then; 0 if the counter may be read.
     coarse_ns: AtomicU64,
-    /// So many counts took ...
+    /// The counts that took ...
     counts: AtomicU64,
-    /// ... so many ns.
+    /// ... this number of ns.
     ns: AtomicU64,
     /// The last reading.
     latest: AtomicU64,
@@ -33,7 +35,7 @@ pub struct Withheld {
 const RATE_NS_MIN: u64 = 1_000_000;
 
 impl Withheld {
-    /// Returns the counter may be read.
+    /// Makes one of a counter that may be read.
     pub const fn no() -> Withheld {
         Withheld {
             counter: AtomicU64::new(0),
@@ -115,8 +117,8 @@ impl Recording {
         syscall::clock_ns(libc::CLOCK_MONOTONIC)
     }
 
-    /// The calling thread, and those that it starts from now on, will not be able to read the counter, or to ask the kernel
-    /// for the time. No thread does any more.
+    /// Notes that the calling thread, and those that it starts from now on, will not be able to read the counter, or to
+    /// ask the kernel for the time. No thread does any more.
     #[cold]
     pub fn withhold_counter(&self) {
         let Some(header) = self.header() else { return };
@@ -156,7 +158,7 @@ impl Recording {
         self.calibrate_now();
     }
 
-    /// As [`Recording::calibrate`], always.
+    /// Calibrates like [`Recording::calibrate`], always.
     #[cold]
     pub fn calibrate_now(&self) {
         let Some(header) = self.header() else { return };

@@ -61,7 +61,7 @@ impl Draft {
 }
 
 impl Recording {
-    /// Room for a record of `len` bytes, rounded up. `None` if the file cannot grow.
+    /// Takes room for a record of `len` bytes, rounded up. `None` if the file cannot grow.
     fn draft(&self, kind: MetadataKind, len: usize) -> Option<Draft> {
         let len = len.next_multiple_of(WORD_BYTES);
         loop {
@@ -273,7 +273,7 @@ impl Recording {
     }
 }
 
-/// `len` bytes of a metadata segment that were not taken yet.
+/// Takes `len` bytes of a metadata segment that were not taken yet.
 fn take(segment: &MappedSegment, len: usize) -> Option<*mut u8> {
     let capacity = usize::from(segment.grains) * GRAIN_BYTES - HEADER_BYTES;
     let at = room::take_bytes(&segment.used, len, capacity)?;

@@ -50,7 +50,7 @@ pub struct Recording {
     withheld: clock::Withheld,
     clock_shift: AtomicU32,
     last_calibration: AtomicU64,
-    /// How often in a row the file could not grow, ...
+    /// The number of times in a row that the file could not grow, ...
     n_failures: AtomicU32,
     /// ... and how many claims were refused since the last time without a try.
     n_refused: AtomicU32,
@@ -63,7 +63,7 @@ pub struct Recording {
 unsafe impl Sync for Recording {}
 
 impl Recording {
-    /// Not begun.
+    /// Makes a recording that has not begun.
     pub const fn new() -> Recording {
         Recording {
             header: AtomicPtr::new(core::ptr::null_mut()),
@@ -125,8 +125,8 @@ impl Recording {
         Epoch(self.epoch.swap(next, Ordering::Relaxed))
     }
 
-    /// Called before something is loaded. A forked child shares its parent's epoch, and with it the parent's stack
-    /// nodes, until it loads something of its own.
+    /// Gives the process an epoch of its own, before something is loaded. A forked child shares its parent's epoch, and
+    /// with it the parent's stack nodes, until it loads something of its own.
     pub fn use_own_epoch(&self) {
         // Relaxed: see `epoch`.
         self.epoch.store(self.own_epoch.load(Ordering::Relaxed), Ordering::Relaxed);

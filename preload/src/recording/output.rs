@@ -197,7 +197,7 @@ fn open_new(path: &Path, config: &Config) -> Result<i32, CreateRefused> {
     }
 }
 
-/// How many names are tried: each program of one name that a process becomes by `exec` takes another one.
+/// The number of names that are tried: each program of one name that a process becomes by `exec` takes another one.
 const NAMES_TRIED: u64 = 1000;
 
 /// Returns the `n`-th name for the file: that of the template; then with the pid, unless the template has it in it; then with
@@ -295,7 +295,7 @@ enum Standing {
     Gone,
     /// Empty, or the recording of a program that has ended.
     Replaceable {
-        /// Which file that was.
+        /// The file that was there: device and inode number.
         identity: (u64, u64),
     },
     /// The recording of a program of the same run: one that still runs, that this process was before `exec`, or that
@@ -303,7 +303,7 @@ enum Standing {
     OfThisRun,
     /// Zeros: under a name that only we give, of a process that was killed before it had written the header.
     Blank,
-    /// No recording.
+    /// The file there is no recording.
     NotOurs,
     Unreadable(Errno),
 }

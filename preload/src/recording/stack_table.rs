@@ -25,12 +25,12 @@ pub struct StackTable {
 }
 
 impl StackTable {
-    /// Empty.
+    /// Makes an empty table.
     pub const fn new() -> StackTable {
         StackTable { segment: AtomicPtr::new(core::ptr::null_mut()), slots: Slots::new() }
     }
 
-    /// For nodes of one epoch.
+    /// Returns what finds nodes of one epoch.
     #[inline(always)]
     pub fn reader(&self, epoch: Epoch) -> Reader {
         self.slots.reader(epoch)

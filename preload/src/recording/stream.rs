@@ -12,7 +12,7 @@ use super::Recording;
 use crate::lockfree::room;
 use crate::sys::signals::SignalsBlocked;
 
-/// How large a stream's segments are: small for the many threads that allocate little, then 64 KiB.
+/// The sizes of a stream's segments: small for the many threads that allocate little, then 64 KiB.
 const GRAINS: [u16; 3] = [1, 4, GRAINS_MAX];
 
 /// The writing end. All zeros is a stream without a segment.
@@ -69,7 +69,8 @@ impl Stream {
         is_written
     }
 
-    /// As [`Stream::write`], of what is no event of the program's: `false`, and nothing is written, if the file cannot grow.
+    /// Writes like [`Stream::write`] what is no event of the program's: returns `false`, and writes nothing, if the
+    /// file cannot grow.
     #[inline(always)]
     pub fn try_write(&mut self, recording: &Recording, event: Event) -> bool {
         if self.next >= self.limit && !self.begin_segment(recording, stamp_of(&event)) {

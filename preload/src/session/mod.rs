@@ -6,7 +6,7 @@
 //!                  \---> Never: TM_DISABLE=1, or no file could be made
 //! ```
 //!
-//! A process that is ready records or does not, as it is told by its program or from outside ([`commands`]).
+//! A process that is ready records or does not, by the commands of its program or from outside ([`commands`]).
 
 pub mod commands;
 pub mod control;
@@ -40,9 +40,9 @@ pub struct Session {
     pub recording: Recording,
     /// The stacks in it.
     pub stacks: StackTable,
-    /// How to walk.
+    /// The way stacks are walked.
     pub unwinder: Unwinder,
-    /// Who records.
+    /// The threads that record.
     pub threads: Threads,
     /// Tags and domains.
     pub names: Names,
@@ -156,7 +156,7 @@ impl Session {
         }
     }
 
-    /// The process has its record (null if the recording could not grow): from here on it says whether events are
+    /// Uses the record of the process (null if the recording could not grow): from here on it says whether events are
     /// recorded. A process that begins idle says so as of `start`.
     fn use_process(&self, process: *mut MappedProcess, start: Stamp) {
         // Relaxed: published by the control word.

@@ -8,9 +8,9 @@ use tm_common::metadata::{NAME_BYTES_MAX, NameKind};
 use super::Session;
 use crate::lockfree::numbers::Numbers;
 
-/// How many tags a process may have; the table's memory is only touched as it fills.
+/// The most tags of a process; the table's memory is only touched as it fills.
 const TAGS_MAX: usize = 32 * 1024;
-/// How many domains: an event has a byte for them.
+/// The most domains: an event has a byte for them.
 const DOMAINS_MAX: usize = 250;
 const _: () = assert!(Space::FIRST_OWN.0 as usize + DOMAINS_MAX <= Space::COUNT_MAX);
 
@@ -22,7 +22,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// None.
+    /// Makes an empty table.
     pub const fn new() -> Names {
         Names { tags: Numbers::new(), spaces: Numbers::new() }
     }
@@ -81,7 +81,7 @@ fn next(counter: &AtomicU32) -> u32 {
     counter.fetch_add(1, Ordering::Relaxed)
 }
 
-/// FNV-1a, 64 bits: of 32,768 names two have the same with a probability of 1 in 30 thousand million.
+/// Computes FNV-1a, 64 bits: of 32,768 names two have the same with a probability of 1 in 30 thousand million.
 fn hash(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -173,7 +173,7 @@ fn explain(path: &[u8], error: &CreateRefused) -> Message {
     }
 }
 
-/// `TM_FOLLOW=0`: takes this library out of the LD_PRELOAD that executed programs inherit.
+/// Takes this library out of the LD_PRELOAD that executed programs inherit, for `TM_FOLLOW=0`.
 ///
 /// The entry is overwritten with separators in the environment block itself: pointers to it stay valid, and neither
 /// the length nor the order of the environment changes.

@@ -1,7 +1,7 @@
 //! The threads that record: their streams and their room for stacks, kept after them for the next thread.
 //!
-//! Nothing is run when a thread ends: its last frees come after all destructors. Whoever needs a place looks for one
-//! whose thread the kernel no longer knows.
+//! Nothing is run when a thread ends: its last frees come after all destructors. A thread that needs a place looks for
+//! one whose thread the kernel no longer knows.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -20,21 +20,23 @@ use crate::unwind::Frames;
 use crate::unwind::stack_cache::StackCache;
 use crate::unwind::stack_memory::StackMemory;
 
-/// How many events of one thread may be under way: its own, and that of a signal handler that interrupted it there.
+/// The number of events of one thread that may be under way: its own, and that of a signal handler that interrupted it
+/// there.
 pub const LANES: usize = 2;
 const _: () = assert!(size_of::<[usize; LANES]>() == 16, "ThreadBlock::entries has one for each");
-/// How many places a new thread asks the kernel about before it makes another one.
+/// The number of places that a new thread asks the kernel about before it makes another one.
 const PROBES_MAX: usize = 16;
-/// After so many stacks, and again after as many more as fit a name change's pace, the thread's name is looked at.
+/// The number of stacks after which a thread's name is looked at, and again after as many more as fit a name change's
+/// pace.
 const NAME_CHECKS: (u32, u32) = (64, 1 << 14);
 
-/// So many new names of a thread are all recorded; of more only every so manieth, besides what is found now and then: a
-/// thread that is named after each of its tasks must not fill the file.
+/// The number of new names of a thread that are all recorded, and the number of further ones of which one is, besides
+/// what is found now and then: a thread that is named after each of its tasks must not fill the file.
 const RENAMES: (u32, u32) = (256, 64);
 /// The longest name of a thread, and the byte that ends it.
 pub const NAME_BYTES: usize = 16;
 
-/// No tag has this number.
+/// The number of no tag.
 const TAG_UNKNOWN: u32 = u32::MAX;
 
 /// What one event under way uses alone. All zeros is a fresh one.
@@ -133,8 +135,8 @@ impl Thread {
     }
 }
 
-/// Called by a thread that has named itself: by the hooks of the functions that do it, and at the end of the process. A
-/// thread that has not recorded yet is known by its name when it does.
+/// Records the name of a thread that has named itself. The hooks of the functions that do it call this, and the end of
+/// the process does. A thread that has not recorded yet is known by its name when it does.
 #[cold]
 pub fn renamed(session: &Session) {
     // SAFETY: the calling thread's own.
@@ -150,7 +152,7 @@ pub fn renamed(session: &Session) {
     }
 }
 
-/// Called by a thread that has given the thread `handle` a name.
+/// Records the name that the calling thread has given the thread `handle`.
 #[cold]
 pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: [u8; NAME_BYTES]) {
     if session.is_process() {
@@ -163,7 +165,7 @@ pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: [u8; NAME
 pub struct Threads(Places<Thread>);
 
 impl Threads {
-    /// None.
+    /// Makes an empty list.
     pub const fn new() -> Threads {
         Threads(Places::new())
     }
@@ -243,7 +245,7 @@ impl Threads {
     }
 
     /// Records the name of the thread with this handle, if it has a place. A handle is given to another thread when one
-    /// has ended, so whoever has it must live.
+    /// has ended, so the thread that has it must live.
     fn rename(&self, session: &Session, handle: libc::pthread_t, name: [u8; NAME_BYTES]) {
         // Relaxed: constant between forks.
         let pid = session.pid.load(Ordering::Relaxed);

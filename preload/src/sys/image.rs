@@ -86,8 +86,8 @@ impl Image {
         self.headers.all().iter().filter(move |header| header.p_type == wanted)
     }
 
-    /// By what the kernel says is mapped of the object's file. Its path is that of the moment, so it may be another file by
-    /// now, which is not read.
+    /// Finds the image by what the kernel says is mapped of the object's file. Its path is that of the moment, so it
+    /// may be another file by now, which is not read.
     #[cold]
     #[inline(never)]
     pub fn by_mappings(object: &Object, maps: &Maps) -> Option<Image> {
@@ -113,8 +113,8 @@ impl Image {
         found.or_else(|| Image::of_mappings(object, maps, first.file))
     }
 
-    /// As if each mapping of the object were a segment. What else its headers say is not known, but for the unwind tables
-    /// if the loader knows them.
+    /// Makes the image as if each mapping of the object were a segment. Its headers are not known otherwise; the unwind
+    /// tables are if the loader knows them.
     fn of_mappings(object: &Object, maps: &Maps, file: (u64, u64)) -> Option<Image> {
         let bias = object.map?.bias;
         let mut n_mappings = 0;
@@ -151,7 +151,7 @@ impl Image {
         self.of_type(libc::PT_LOAD)
     }
 
-    /// From the lowest to the highest address of the loadable segments.
+    /// Returns the range from the lowest to the highest address of the loadable segments.
     pub fn range(&self) -> Range<usize> {
         let starts = self.loads().map(|header| header.p_vaddr);
         let ends = self.loads().map(|header| header.p_vaddr.wrapping_add(header.p_memsz));
@@ -314,7 +314,8 @@ fn bias_of(headers: &[ProgramHeader], mapping: &Mapping) -> Option<usize> {
     Some(mapping.start.wrapping_sub(page_of(load.p_vaddr) as usize))
 }
 
-/// Notes: name length, content length, type, then name and content, each padded to `align` (4 or 8).
+/// Finds the build id in notes: name length, content length, type, then name and content, each padded to `align` (4 or
+/// 8).
 fn find_build_id(mut notes: &[u8], align: u64) -> Option<&[u8]> {
     let align = if align == 8 { 8 } else { 4 };
     loop {

@@ -182,7 +182,7 @@ pub fn object_by_mappings(address: usize) -> Option<Object> {
 pub struct Loaded(Option<Maps>);
 
 impl Loaded {
-    /// As of now.
+    /// Asks as of now.
     pub fn now() -> Loaded {
         Loaded(if find_object().is_some() { None } else { Maps::open() })
     }

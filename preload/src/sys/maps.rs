@@ -44,7 +44,7 @@ pub struct Mapping {
     pub flags: u32,
     /// Where in the file it begins.
     pub offset: u64,
-    /// Which file: device and inode number, both 0 if there is none.
+    /// The file: device and inode number, both 0 if there is none.
     pub file: (u64, u64),
 }
 
@@ -70,7 +70,7 @@ impl Drop for Maps {
 }
 
 impl Maps {
-    /// `None` if `/proc` is missing, or nothing may be opened.
+    /// Opens the list; `None` if `/proc` is missing, or nothing may be opened.
     #[cold]
     pub fn open() -> Option<Maps> {
         let blocked = SignalsBlocked::now();
@@ -149,8 +149,8 @@ impl Maps {
         })
     }
 
-    /// [`Maps::each`] by the text: `start-end perms offset major:minor inode    path`. Where `visit` says false, `path`
-    /// gets the line's.
+    /// Does the work of [`Maps::each`] by the text: `start-end perms offset major:minor inode    path`. Where `visit`
+    /// says false, `path` gets the line's.
     #[inline(never)]
     fn read_each(&self, from: usize, visit: &mut dyn FnMut(&Mapping) -> bool, path: &mut dyn FnMut(u8)) {
         let (mut line, mut at) = (Line::START, 0);

@@ -113,8 +113,8 @@ unsafe fn c_string(pointer: *const c_char) -> Option<&'static CStr> {
 
 /// Returns the path of the program; where `/proc` is missing, as `execve` was given it, from the working directory.
 ///
-/// Of `ld.so ./prog` the kernel has started the loader and needed no other (`AT_BASE` is 0): the program is the file that its
-/// headers are mapped from.
+/// For `ld.so ./prog` the kernel has started the loader and needed no other (`AT_BASE` is 0): the program is the file
+/// that its headers are mapped from.
 pub fn executable<const N: usize>() -> Text<N> {
     let mut bytes = [0; N];
     let mut path = Text::EMPTY;

@@ -10,7 +10,7 @@ use super::text::Text;
 pub enum ProgramKind {
     /// The loader is glibc's, or nothing speaks against it.
     Preloads,
-    /// No loader: nothing is preloaded, and nothing goes wrong.
+    /// A static program, without loader: nothing is preloaded, and nothing goes wrong.
     Static,
     /// Another C library's loader, which takes `LD_PRELOAD` too and fails with a library made for glibc.
     Foreign,
@@ -18,9 +18,10 @@ pub enum ProgramKind {
     Privileged,
 }
 
-/// How much of a file is read: the header, the program headers, and the loader's name, which linkers put behind them.
+/// The bytes of a file that are read: the header, the program headers, and the loader's name, which linkers put behind
+/// them.
 const HEAD_BYTES: usize = 1024;
-/// How many scripts are followed to their interpreters, as many as the kernel follows.
+/// The number of scripts that are followed to their interpreters, as many as the kernel follows.
 const SCRIPTS_MAX: usize = 4;
 const PT_INTERP: u32 = 3;
 const HEADER_BYTES: usize = 64;

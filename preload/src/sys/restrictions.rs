@@ -37,8 +37,8 @@ pub fn have_come() -> bool {
     at_start != UNKNOWN && ![0, at_start].contains(&in_force())
 }
 
-/// 0 without a filter. A process without privileges must give up gaining any before it may set one; a container, which
-/// has a filter from the start, seldom has: so its own is told from that.
+/// Returns what is in force; 0 without a filter. A process without privileges must give up gaining any before it may
+/// set one; a container, which has a filter from the start, seldom has: so its own differs from that.
 fn in_force() -> u32 {
     match syscall::restrictions() {
         (0, _) => 0,

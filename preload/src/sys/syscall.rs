@@ -166,7 +166,7 @@ pub struct FileStatus {
     pub is_regular: bool,
     /// What it takes on the disk.
     pub disk_bytes: u64,
-    /// Tells whether whoever executes it becomes another user or group.
+    /// Tells whether a user who executes it becomes another user or group.
     pub gains_rights: bool,
 }
 
@@ -252,8 +252,8 @@ pub fn mprotect(address: usize, len: usize, protection: i32) -> Result<usize> {
     unsafe { call!(SYS_mprotect, address, len, protection) }
 }
 
-/// Tells whether the word at `address` can be read: a call of `rt_sigprocmask` that must fail, but for another reason if the
-/// kernel could read its signal set there.
+/// Tells whether the word at `address` can be read, by a call of `rt_sigprocmask` that must fail: for another reason if
+/// the kernel could read its signal set there.
 pub fn is_readable(address: usize) -> bool {
     const NO_SUCH_WAY: usize = usize::MAX;
     // SAFETY: the kernel reads 8 bytes or refuses, and changes nothing for a way that does not exist.
@@ -319,7 +319,7 @@ pub fn thread_name() -> [u8; 16] {
     name
 }
 
-/// (`PR_GET_SECCOMP`, `PR_GET_NO_NEW_PRIVS`): what a process has put on to give up rights by.
+/// Returns (`PR_GET_SECCOMP`, `PR_GET_NO_NEW_PRIVS`): what a process has put on to give up rights by.
 pub fn restrictions() -> (usize, usize) {
     // SAFETY: no memory is involved.
     let get = |option| unsafe { call!(SYS_prctl, option, 0, 0, 0, 0) }.unwrap_or(0);

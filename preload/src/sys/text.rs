@@ -11,7 +11,7 @@ pub struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
-    /// Nothing.
+    /// The empty text.
     pub const EMPTY: Text<N> = Text { bytes: [0; N], len: 0, cut: false };
 
     /// Returns the bytes so far.

@@ -25,8 +25,8 @@ global_asm!(
 pub struct ThreadBlock {
     /// The thread's recorder state, null before its first event. Typed by `session::threads`.
     pub thread: *mut u8,
-    /// How many recorder calls are under way: 1 while an event is recorded, 2 while a signal handler that interrupted
-    /// it records one. With [`MUTED`], nothing of the thread's is recorded.
+    /// The number of recorder calls that are under way: 1 while an event is recorded, 2 while a signal handler that
+    /// interrupted it records one. With [`MUTED`], nothing of the thread's is recorded.
     pub depth: u32,
     /// One more than the number of the process that `thread` belongs to: a forked child's threads start anew.
     pub process: u32,

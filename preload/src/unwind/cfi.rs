@@ -9,39 +9,39 @@ use super::expression::Expression;
 /// Registers whose rules are kept; those of others do not matter to anyone.
 pub const N_TRACKED: usize = arch::TRACKED.len();
 
-/// How deep `remember_state` may nest. Compilers nest it once.
+/// The depth that `remember_state` may nest to. Compilers nest it once.
 const REMEMBERED_MAX: usize = 2;
 
-/// How the canonical frame address is found.
+/// The way the canonical frame address is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cfa {
     /// A register plus an offset in bytes.
     Register {
         /// The DWARF number.
         register: u16,
-        /// In bytes.
+        /// The offset in bytes.
         offset: i64,
     },
     /// Whatever the expression yields.
     Expression(Expression),
 }
 
-/// How the caller's value of a register is found (DWARF 5 section 6.4.1).
+/// The way the caller's value of a register is found (DWARF 5 section 6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegisterRule {
     /// It is still in the register.
     Same,
     /// It is lost; of the return address: there is no caller.
     Undefined,
-    /// In memory, so many bytes from the CFA.
+    /// It is in memory, this number of bytes from the CFA.
     AtCfa(i64),
-    /// It is the CFA plus so many bytes.
+    /// It is the CFA plus this number of bytes.
     Value(i64),
-    /// In another register.
+    /// It is in another register.
     Register(u16),
-    /// In memory at what the expression yields.
+    /// It is in memory at what the expression yields.
     Expression(Expression),
-    /// What the expression yields.
+    /// It is what the expression yields.
     ValueExpression(Expression),
 }
 
@@ -175,7 +175,7 @@ impl Machine<'_> {
         Some(())
     }
 
-    /// Executes an instruction of DWARF 5 section 6.4.2.3 that have a byte of their own.
+    /// Executes an instruction of DWARF 5 section 6.4.2.3 that has a byte of its own.
     fn define_register(&mut self, opcode: u8, code: &mut Bytes) -> Option<()> {
         let register = code.uleb()?;
         let rule = match opcode {

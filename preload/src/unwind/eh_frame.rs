@@ -13,7 +13,7 @@ use super::dwarf as dw;
 pub struct Entry {
     /// The first address that the entry covers.
     pub start: usize,
-    /// How many bytes it covers.
+    /// The number of bytes that it covers.
     pub len: usize,
     /// Instructions for all entries of the CIE, ...
     pub common: Bytes,
@@ -27,7 +27,7 @@ pub struct Entry {
     pub return_address: u64,
     /// A handler returns through this code: augmentation `S`.
     pub is_signal_frame: bool,
-    /// How pointers in the instructions (`set_loc`) are coded.
+    /// The encoding of pointers in the instructions (`set_loc`).
     pub pointer_encoding: u8,
 }
 

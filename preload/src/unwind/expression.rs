@@ -35,7 +35,7 @@ impl Expression {
         unsafe { Bytes::new(self.start..self.start + self.len as usize) }
     }
 
-    /// `n` if the expression is `*(fp + n)`.
+    /// Returns `n` if the expression is `*(fp + n)`.
     pub fn dereferenced_frame_pointer(self) -> Option<i64> {
         let mut code = self.code();
         let offset = frame_pointer_plus(&mut code)?;
@@ -43,7 +43,7 @@ impl Expression {
         (deref && code.remaining() == 0).then_some(offset)
     }
 
-    /// `n` if the expression is `fp + n`.
+    /// Returns `n` if the expression is `fp + n`.
     pub fn frame_pointer_offset(self) -> Option<i64> {
         let mut code = self.code();
         let offset = frame_pointer_plus(&mut code)?;
@@ -127,7 +127,7 @@ fn step(op: u8, code: &mut Bytes, stack: &mut Stack, context: &impl Context) -> 
     stack.push(value)
 }
 
-/// `right` was on top of the stack.
+/// Computes an operation of two values, of which `right` was on top of the stack.
 fn binary(op: u8, right: usize, left: usize) -> Option<usize> {
     let (signed_left, signed_right) = (left as isize, right as isize);
     let shift = u32::try_from(right).unwrap_or(u32::MAX);

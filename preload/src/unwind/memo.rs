@@ -11,7 +11,7 @@ use super::rule::Rule;
 /// 16 KiB: more frames than change often.
 const SLOTS: usize = 512;
 
-/// Of one frame.
+/// What is remembered about one frame.
 #[derive(Debug)]
 pub struct Remembered {
     /// The return address; 0 for none.

@@ -61,7 +61,7 @@ impl Frame {
         self.0 & ((1 << Self::KIND_SHIFT) - 1)
     }
 
-    /// Not a frame, but that and why the stack could not be followed further.
+    /// Makes what is no frame: the end of a stack that could not be followed further, and why.
     #[inline]
     pub fn incomplete(reason: EndReason) -> Frame {
         Frame::new(reason as usize, FrameKind::Incomplete)

@@ -61,7 +61,7 @@ pub struct Modules {
 }
 
 impl Modules {
-    /// None known.
+    /// Makes an empty list.
     pub const fn new() -> Modules {
         Modules { known: Records::new(), adding: TryLock::new() }
     }
@@ -168,7 +168,8 @@ fn record(recording: &Recording, image: &Image, object: &Object) {
     }
 }
 
-/// Apart, so that its buffer is on the stack at the start only: later modules may be met on a small signal stack.
+/// Records the program. Not inlined, so that its buffer is on the stack at the start only: later modules may be met on
+/// a small signal stack.
 #[cold]
 #[inline(never)]
 fn record_program(recording: &Recording, image: &Image) {

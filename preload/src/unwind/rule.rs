@@ -5,7 +5,7 @@ use tm_common::stack::EndReason;
 use super::arch;
 use super::cfi::{Cfa, RegisterRule, Row};
 
-/// How the caller's stack pointer (the CFA, canonical frame address, DWARF section 6.4) is found.
+/// The ways the caller's stack pointer (the CFA, canonical frame address, DWARF section 6.4) is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -21,7 +21,8 @@ pub enum Kind {
     End = 5,
     /// Needs more registers than this walk knows.
     Complex = 6,
-    /// No unwind table: `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, as far as that makes sense.
+    /// Guess by frame pointer, without unwind table: `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, as far as that makes
+    /// sense.
     Guess = 7,
 }
 
@@ -61,13 +62,13 @@ impl Rule {
         EndReason::of_number(self.cfa_offset() as u64)
     }
 
-    /// As a word; never 0.
+    /// Returns the rule as a word; never 0.
     #[inline(always)]
     pub fn word(self) -> u64 {
         self.0
     }
 
-    /// From a word that [`Rule::word`] gave.
+    /// Makes the rule of a word that [`Rule::word`] gave.
     #[inline(always)]
     pub fn of_word(word: u64) -> Rule {
         Rule(word)
@@ -99,7 +100,7 @@ impl Rule {
         (self.0 >> 16) as i16
     }
 
-    /// In bytes.
+    /// Returns the CFA's distance from the base, in bytes.
     #[inline(always)]
     pub fn cfa_offset(self) -> isize {
         ((self.0 as i64) >> 32) as isize

@@ -8,7 +8,7 @@ use crate::lockfree::words::Words;
 pub struct RuleTable(Words);
 
 impl RuleTable {
-    /// Without memory: finds nothing.
+    /// Makes a table without memory: nothing is found.
     pub const fn new() -> RuleTable {
         RuleTable(Words::new())
     }

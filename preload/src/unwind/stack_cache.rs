@@ -34,7 +34,7 @@ pub const DEPTH_MAX: usize = 128 * 1024;
 const WORDS_MAX: usize = 2;
 const _: () =
     assert!(WORDS_START + WORDS_MAX * DEPTH_MAX <= Marks::WORDS_END_MAX, "marks hold the end of all words");
-/// Words are compared so many at a time, ...
+/// The number of words that are compared at a time, ...
 const WORDS_AT_ONCE: usize = 8;
 /// ... so there are as many in front that never change.
 const WORDS_START: usize = WORDS_AT_ONCE;
@@ -55,13 +55,13 @@ pub struct StackCache {
     /// The frames of the walk under way, innermost first.
     walked: *mut Walked,
     words: *mut Word,
-    /// Room for so many frames, for as many walked ones, and for [`WORDS_MAX`] times as many words.
+    /// The number of frames that there is room for, for as many walked ones, and for [`WORDS_MAX`] times as many words.
     capacity: usize,
     len: usize,
     n_walked: usize,
     /// One more than the place of the innermost barrier.
     barrier_end: usize,
-    /// No step reads at or above this address, if it is no barrier.
+    /// The address at or above which no step reads, if it is no barrier.
     top: usize,
     /// Outer frames that were cut from the stack that the nodes are of.
     pub n_cut: usize,
@@ -73,7 +73,7 @@ pub struct StackCache {
 /// Where a walk stands beside the cached stack. In registers.
 #[derive(Debug)]
 pub struct Cursor {
-    /// Only cached frames in front of this place are looked at.
+    /// The place that ends the cached frames that are looked at.
     pub end: usize,
     next: *mut Walked,
     limit: *mut Walked,
@@ -237,7 +237,7 @@ impl StackCache {
         true
     }
 
-    /// The walk has reached the cached stack or its end: so many frames were pushed.
+    /// Ends a walk that has reached the cached stack or its own end: notes how many frames were pushed.
     #[inline(always)]
     pub fn end_walk(&mut self, cursor: &Cursor) {
         // SAFETY: in or right behind the same room.
@@ -245,8 +245,8 @@ impl StackCache {
     }
 
     /// Ends a walk: the outermost `n_kept` frames stay, and the walked ones are put inside of them. Each is given the
-    /// node that `enter` makes of its caller's, its pc and its kind. That of the innermost; [`StackId::NONE`] if `enter`
-    /// failed.
+    /// node that `enter` makes of its caller's, its pc and its kind. Returns the innermost one's; [`StackId::NONE`] if
+    /// `enter` failed.
     #[inline(always)]
     pub fn finish(
         &mut self,
@@ -359,7 +359,7 @@ impl StackCache {
         }
     }
 
-    /// Of the words from `first` to `end`, the last one that has changed. Eight at a time without branches: the loads
+    /// Finds the last of the words from `first` to `end` that has changed. Eight at a time without branches: the loads
     /// do not wait for each other.
     ///
     /// # Safety

@@ -5,13 +5,14 @@ use core::ops::Range;
 use crate::sys::process::InitialStack;
 use crate::sys::{maps, syscall, tls};
 
-/// How many stacks a thread may switch between without its mappings being asked for again: its own, a signal stack
-/// and a few fibers.
+/// The number of stacks that a thread may switch between without its mappings being asked for again: its own, a signal
+/// stack and a few fibers.
 const RANGES: usize = 4;
 
 /// The smallest page that there is; larger ones are asked about more than once.
 const PROBED_PAGE_BYTES: usize = 4096;
-/// How far outward a new stack is probed: 256 system calls, some 50 µs. Few stacks are deeper when first seen.
+/// The distance outward that a new stack is probed: 256 system calls, some 50 µs. Few stacks are deeper when first
+/// seen.
 const PROBED_BYTES_MAX: usize = 1 << 20;
 
 /// The mappings in which this thread has had a stack pointer.

@@ -16,7 +16,7 @@ pub struct State {
     pub sp: usize,
     /// The frame pointer register then.
     pub fp: usize,
-    /// How the frame was found. [`FrameKind::Incomplete`] is none: there the walk has failed, and `pc` says why.
+    /// The way the frame was found. [`FrameKind::Incomplete`] is none: there the walk has failed, and `pc` says why.
     pub kind: FrameKind,
 }
 
@@ -117,8 +117,8 @@ fn inherited(kind: FrameKind) -> FrameKind {
     if matches!(kind, FrameKind::Guessed) { FrameKind::Guessed } else { FrameKind::Return }
 }
 
-/// Returns the step of any frame: all kinds of rules, and what is wrong with the ordinary ones. Also where its caller is: in
-/// `stack`, but for signal frames and those that were called on another stack.
+/// Takes the step of any frame: all kinds of rules, and what is wrong with the ordinary ones. Also returns where its
+/// caller is: in `stack`, except for signal frames and those that were called on another stack.
 #[inline(never)]
 pub fn odd(
     rule: Rule,
@@ -235,7 +235,7 @@ fn is_readable_now(fp: usize) -> bool {
     syscall::is_readable(fp) && (page(second) == page(fp) || syscall::is_readable(second))
 }
 
-/// `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, if `fp` is a place on the stack.
+/// Takes the step `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, if `fp` is a place on the stack.
 ///
 /// Nothing says that `fp` is in the part of the stack that is in use, and what lies beyond may have been unmapped since
 /// the mapping was looked up: so the kernel is asked, unless that cannot be.

@@ -229,7 +229,7 @@ impl Unwinder {
         eh_frame::find(module.tables(), module.eh_frame_header, address).ok_or(EndReason::NoEntry)
     }
 
-    /// A module may have gone: what was found in it is forgotten.
+    /// Forgets what was found in modules that have gone, since one may have.
     #[cold]
     pub fn module_closed(&self, recording: &Recording) {
         if self.modules.remove_unloaded(recording) {

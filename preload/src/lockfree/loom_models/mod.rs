@@ -36,7 +36,7 @@ fn check(preemptions: usize, model: impl Fn(Order) + Send + Sync + 'static) {
     }
 }
 
-/// In which order threads begin.
+/// The order in which threads begin.
 #[derive(Clone, Copy)]
 enum Order {
     Given,
@@ -68,7 +68,7 @@ fn thread<S: 'static, T>(shared: &Arc<S>, work: impl FnOnce(&S) -> T + 'static) 
     Box::new(move || work(&shared))
 }
 
-/// `count` cells of plain memory that hold 0.
+/// Makes `count` cells of plain memory that hold 0.
 fn cells(count: usize) -> Vec<UnsafeCell<u64>> {
     (0..count).map(|_| UnsafeCell::new(0)).collect()
 }

@@ -18,7 +18,7 @@ impl Drop for Headers {
 }
 
 impl Headers {
-    /// `len` headers of zeros; none of them is of a known type.
+    /// Makes `len` headers of zeros; none of them is of a known type.
     pub(super) fn new(len: usize) -> Option<Headers> {
         let first: *mut ProgramHeader = pages::zeroed(len);
         (len > 0 && !first.is_null()).then_some(Headers { first, len })
