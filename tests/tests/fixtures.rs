@@ -14,7 +14,7 @@ use tm_analyzer::replay::{Account, Processes, Selection};
 use tm_analyzer::snapshot::take_snapshot;
 use tm_common::ids::{Domain, ProcessIndex};
 use tm_tests::fixtures::{fixture, recording};
-use tmtool::cli::info::gather;
+use tmtool::cli::commands::info::gather;
 
 /// The fixture `name` in a folder of its own.
 fn unpacked(name: &str) -> (TempDir, PathBuf) {

@@ -6,8 +6,9 @@ use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::function_name::bare;
-use crate::model::{BaseFilter, Frame, Pattern, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::model::{BaseFilter, Frame, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::text::Pattern;
+use crate::text::function_name::bare;
 
 /// The table: patterns with their reasons, one a line.
 const TABLE: &str = include_str!("plumbing.txt");

@@ -24,7 +24,6 @@
 //! - A command's record (start, stop, clear) is written before what comes after it. One that comes late is obeyed late, and
 //!   forgets the blocks up to its own stamp.
 
-mod clock;
 mod grains;
 mod metadata;
 mod ring;
@@ -49,7 +48,7 @@ use tm_common::segment::SegmentKind;
 
 use crate::error::{Error, Result};
 use crate::events::{Block, Merge};
-use crate::reader::clock::{calibrate, now};
+use crate::host::clock::{calibrate, is_ours, now};
 use crate::reader::file::{FileIdentity, RecordingFile, is_another};
 use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
 use crate::replay::{Account, Beginning, Observer, Replayer, Tables, Totals, inherited_here, tolerance};
@@ -130,7 +129,7 @@ impl Follower {
         let live = inherited(&mut recording, process)?;
         let clock_is_ours = recording
             .process(process)
-            .is_some_and(|process| clock::is_ours(&recording.header.clock, process));
+            .is_some_and(|process| is_ours(&recording.header.clock, &process.liveness()));
         if clock_is_ours {
             calibrate(&mut recording.header.clock);
         }

@@ -11,8 +11,8 @@ use memchr::memmem;
 use object::read::{Object, ObjectSection, ObjectSymbol, ReadCache};
 use rustc_hash::FxHashMap;
 
-use crate::model::raw_text;
 use crate::reader::{Recording, notes};
+use crate::text::raw_text;
 
 /// What gives an allocator away.
 struct Mark {

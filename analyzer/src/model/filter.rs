@@ -2,8 +2,8 @@
 //!
 //! How several filters combine is [`Snapshot::filter_traces`](crate::model::Snapshot::filter_traces)'s business.
 
-use super::fnmatch::Pattern;
 use super::{Frame, Traceback};
+use crate::text::Pattern;
 
 /// What filters have in common.
 pub trait BaseFilter {

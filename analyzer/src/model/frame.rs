@@ -5,8 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::printable;
 use super::repr::repr_str;
+use crate::text::printable;
 
 /// A frame of a traceback.
 ///

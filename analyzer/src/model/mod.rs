@@ -4,19 +4,14 @@
 
 mod doubt;
 mod filter;
-mod fnmatch;
 mod frame;
-pub mod function_name;
 mod key;
 mod moment;
 mod origin;
-mod printable;
-pub mod raw_text;
 mod repr;
 mod size;
 mod snap_file;
 mod snapshot;
-mod source_lines;
 mod statistic;
 mod tally;
 mod trace;
@@ -24,16 +19,13 @@ mod traceback;
 
 pub use doubt::{Doubt, DoubtKind};
 pub use filter::{BaseFilter, DomainFilter, Filter};
-pub use fnmatch::Pattern;
 pub use frame::Frame;
 pub use key::{Cumulative, KeyType};
 pub use moment::Moment;
 pub use origin::Origin;
-pub use printable::printable;
 pub use size::format_size;
 pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
-pub use source_lines::{LineSource, NoLines, SourceFiles};
 pub use statistic::{Statistic, StatisticDiff};
 pub use tally::Tally;
 pub use trace::Trace;

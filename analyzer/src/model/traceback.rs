@@ -5,7 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::{Doubt, Frame, LineSource};
+use super::{Doubt, Frame};
+use crate::text::LineSource;
 
 /// The frames of one stack, cheap to clone. Stacks share their frames, so that one costs a pointer for each: a program
 /// may have a million stacks that differ in one frame.

@@ -9,6 +9,7 @@
 //! know that he has seen them all; so all of that comes first.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -17,12 +18,12 @@ use tm_common::header::{GRAIN_BYTES, Header};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::segment::SegmentKind;
 
-use super::clock::now;
 use super::file::{OpenFile, RecordingFile};
 use super::metadata::TablesBuilder;
 use super::{Process, scan};
 use crate::error::{Error, Result};
-use crate::process::Writers;
+use crate::host::Writers;
+use crate::host::clock::now;
 
 /// How long it takes until what happened up to a moment is in the file. Processors' clocks differ by 20 µs at most; a
 /// thread that has lost its processor within `realloc`, which gives a block back before it writes so, mostly has it again.
@@ -49,7 +50,7 @@ impl AsOf {
                 file.path(),
             )?;
             let processes = processes(file);
-            let running = Writers::of(&status).among(&processes);
+            let running = writers(&status, &processes);
             let moment = if running.is_empty() { None } else { now(&header.clock) };
             if moment.is_some() {
                 thread::sleep(WRITTEN_AFTER);
@@ -67,6 +68,13 @@ impl AsOf {
             }
         }
     }
+}
+
+/// Which of `processes` may write now to the file with this status.
+pub(super) fn writers(status: &Metadata, processes: &[Process]) -> BTreeSet<ProcessIndex> {
+    let mut writers = Writers::of(status);
+    let writing = processes.iter().filter(|process| writers.has(process.liveness()));
+    writing.map(|process| process.index).collect()
 }
 
 /// Reads the header of `file`, which is at `path`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::{Error, Result};
-use crate::input;
+use crate::files::input;
 
 /// Which file it is, whatever its name: device and inode number.
 pub type FileIdentity = (u64, u64);

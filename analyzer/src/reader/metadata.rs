@@ -11,7 +11,8 @@ use super::Recording;
 use super::commands::{self, Command};
 use super::modules::{Module, Modules};
 use super::notes::Note;
-use crate::model::raw_text;
+use crate::host::Liveness;
+use crate::text::raw_text;
 
 /// A process of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +23,6 @@ pub struct Process {
     pub parent: Option<ProcessIndex>,
     /// The kernel's number.
     pub pid: u32,
-    /// The kernel's number of its parent.
-    pub ppid: u32,
     /// Its first epoch.
     pub epoch: Epoch,
     /// Its parent's epoch when it was forked.
@@ -47,13 +46,18 @@ pub struct Process {
 }
 
 impl Process {
+    /// What tells it from others of its pid, to be looked for on this machine.
+    pub fn liveness(&self) -> Liveness {
+        let start_ticks = Some(self.process_start).filter(|&start| start != 0);
+        Liveness::new(self.pid, start_ticks, self.executable.clone())
+    }
+
     /// A process of which nothing is known.
     pub(crate) fn unknown(index: ProcessIndex) -> Process {
         Process {
             index,
             parent: None,
             pid: 0,
-            ppid: 0,
             epoch: Epoch(0),
             parent_epoch: Epoch(0),
             start: Stamp(0),
@@ -216,7 +220,7 @@ impl TablesBuilder {
             process: index,
             parent,
             pid,
-            ppid,
+            ppid: _,
             epoch,
             parent_epoch,
             start,
@@ -242,7 +246,6 @@ impl TablesBuilder {
             // Processes are numbered as they begin, so a parent's number is smaller: no circles.
             parent: parent.filter(|&parent| parent < index),
             pid,
-            ppid,
             epoch,
             parent_epoch,
             start,

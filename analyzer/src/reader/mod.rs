@@ -9,7 +9,6 @@ use tm_common::header::Header;
 use tm_common::ids::{Domain, Epoch, ProcessIndex, Space, StackId, Stamp, TagIndex};
 
 mod as_of;
-pub mod clock;
 pub mod commands;
 pub mod domains;
 pub mod file;

@@ -3,7 +3,7 @@
 use tm_common::ids::{Address, Epoch, ProcessIndex, Stamp};
 use tm_common::metadata::{self, MappedProgramHeader};
 
-use crate::model::raw_text;
+use crate::text::raw_text;
 
 /// A loaded file.
 #[derive(Clone, Debug, PartialEq, Eq)]

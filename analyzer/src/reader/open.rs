@@ -9,8 +9,7 @@ use tm_common::metadata::Ending;
 use tm_common::segment::SegmentKind;
 
 use super::Recording;
-use super::as_of::AsOf;
-use super::clock::calibrate;
+use super::as_of::{AsOf, writers};
 use super::commands;
 use super::file::RecordingFile;
 use super::headers::FoundSegment;
@@ -20,7 +19,7 @@ use super::scan::{Layout, scan};
 use super::stacks::StackTable;
 use super::streams::{Expected, Stream, streams};
 use crate::error::Result;
-use crate::process::Writers;
+use crate::host::clock::calibrate;
 
 impl Recording {
     /// Opens the recording at `path`. One that is still being written is as of a moment: nothing of it changes afterwards.
@@ -75,7 +74,7 @@ impl Recording {
             unended.cloned().partition(|process| ran.contains(&process.index));
         let mut running: BTreeSet<_> = known.iter().map(|process| process.index).collect();
         if let Ok(status) = self.file.status() {
-            running.extend(Writers::of(&status).among(&unknown));
+            running.extend(writers(&status, &unknown));
         }
         running
     }

@@ -14,7 +14,8 @@ use std::thread;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{Frame, raw_text};
+use crate::model::Frame;
+use crate::text::raw_text;
 
 mod crc;
 mod demangle;

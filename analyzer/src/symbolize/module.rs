@@ -6,7 +6,8 @@ use std::sync::Arc;
 use addr2line::Loader;
 use rustc_hash::FxHashMap;
 
-use crate::model::{Frame, function_name};
+use crate::model::Frame;
+use crate::text::function_name;
 
 use super::ModuleImage;
 use super::demangle::{demangle_with, is_mangled};

@@ -4,7 +4,8 @@ use std::ffi::{CStr, c_char, c_int};
 use std::slice;
 use std::sync::Arc;
 
-use tm_analyzer::model::{Frame, LineSource, SourceFiles, Traceback};
+use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::text::{LineSource, SourceFiles};
 use tm_common::api;
 
 /// Returns the lines of `traceback`, each with its end.

@@ -8,17 +8,18 @@ use std::path::Path;
 
 use tm_analyzer::error::Error;
 use tm_analyzer::events::{Block, MergedEvent};
-use tm_analyzer::model::{Cumulative, KeyType, Moment, NoLines, Snapshot};
+use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{self, Allocations, Lifetimes, Observer, Processes, Selection, Timeline};
 use tm_analyzer::snapshot::{Namer, take_snapshot};
+use tm_analyzer::text::NoLines;
 use tm_common::ids::{ProcessIndex, Stamp};
-use tmtool::cli::info::gather;
+use tmtool::cli::commands::info::gather;
 use tmtool::report::Report;
-use tmtool::report::header::Summary;
 use tmtool::report::info::{Info, ProcessInfo};
+use tmtool::report::parts::header::Summary;
+use tmtool::report::parts::style::Style;
 use tmtool::report::stats::Stats;
-use tmtool::report::style::Style;
 
 use super::random::Random;
 

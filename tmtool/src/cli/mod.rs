@@ -1,41 +1,32 @@
-//! The command line: one file per command, each with its `Args` and `run`. Reading and answering are the library's.
+//! The command line: `commands`, one file each with its `Args` and `run`, and `args`, the options that several share.
+//! Reading and answering are the library's.
 //!
 //! Exit codes: 0 done, 1 could not be done (a sentence on stderr), 2 a wrong command line. A closed pipe is success.
 
 mod command_line;
-pub mod completions;
-pub mod control;
-pub mod diff;
+
+pub mod args;
+pub mod commands;
 pub mod domain;
-pub mod filter;
-pub mod info;
-pub mod leaks;
-pub mod man;
-pub mod options;
 pub mod output_file;
-pub mod peak;
 pub mod print;
 pub mod programs;
 pub mod progress;
 pub mod recorded;
-pub mod run;
 pub mod selection;
-pub mod size_range;
-pub mod snapshot;
 pub mod source;
-pub mod stats;
 pub mod tags;
-pub mod temporary;
 pub mod terminal;
-pub mod timeline;
-pub mod top;
-pub mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use commands::{
+    completions, control, diff, filter, info, leaks, man, peak, run, snapshot, stats, temporary, timeline,
+    top, watch,
+};
 pub use print::note_standard_output;
 use print::print;
 use tm_analyzer::error::{Error, Result};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tm_common::header::MAGIC;
 
-use crate::report::human::counted;
+use crate::report::parts::human::counted;
 use crate::report::programs::{ProgramInfo, Programs};
 use tm_analyzer::error::{Error, Result};
 use tm_analyzer::inspect::own_allocator;

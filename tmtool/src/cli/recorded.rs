@@ -175,7 +175,7 @@ mod tests {
     use tm_common::ids::{Address, ProcessIndex, StackId};
 
     use super::*;
-    use crate::report::notice;
+    use crate::report::parts::notice;
     use tm_analyzer::snapshot::take_tally;
     use tm_testing::RecordingBuilder;
 

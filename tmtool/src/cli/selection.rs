@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
+use super::args::size_range::SizeRange;
 use super::domain;
-use super::size_range::SizeRange;
 use super::tags;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::model::{DomainFilter, Moment, Origin, Pattern, Snapshot};
+use tm_analyzer::model::{DomainFilter, Moment, Origin, Snapshot};
 use tm_analyzer::reader::{Recording, Thread};
 use tm_analyzer::replay::{self, Account, FixedMoment, Processes, Selection};
+use tm_analyzer::text::Pattern;
 
 /// The options.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -210,7 +211,7 @@ impl SelectionArgs {
 
     /// What was selected, as a sentence.
     pub fn note(&self) -> Option<String> {
-        let time = |ns: u64| crate::report::human::duration(ns);
+        let time = |ns: u64| crate::report::parts::human::duration(ns);
         let options = [
             self.thread.as_ref().map(|thread| format!("--thread {thread}")),
             self.tag.as_ref().map(|tag| format!("--tag {tag}")),

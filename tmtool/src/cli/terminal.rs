@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use crate::report::style::Style;
+use crate::report::parts::style::Style;
 
 /// Narrower terminals get the texts of this width: a table has no use for less.
 const WIDTH_MIN: usize = 40;

@@ -86,7 +86,7 @@ mod tests {
 
         let mut child = Command::new("true").spawn().unwrap();
         let child_pid = child.id();
-        while !tm_analyzer::process::Stat::of(child_pid).unwrap().has_ended() {
+        while !tm_analyzer::host::Stat::of(child_pid).unwrap().has_ended() {
             std::thread::yield_now();
         }
         assert!(!addressee(child_pid).has_ended(here), "its parent may ask for it");

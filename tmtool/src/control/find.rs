@@ -12,7 +12,7 @@ use tm_common::metadata::{Ending, Metadata, Records};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::process::{MappedFile, Target, mapped_files};
+use tm_analyzer::host::{MappedFile, Target, mapped_files};
 use tm_analyzer::reader::file::{FileIdentity, RecordingFile, identity, is_another};
 use tm_analyzer::reader::scan;
 
@@ -181,7 +181,8 @@ mod tests {
     use super::*;
     use crate::control::fixtures::{MappedRecording, recording_of};
     use crate::control::{Mailbox, Order, State};
-    use tm_analyzer::reader::{Recording, clock};
+    use tm_analyzer::host::clock;
+    use tm_analyzer::reader::Recording;
 
     #[test]
     fn this_process_finds_the_recording_that_it_has_mapped() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use tm_analyzer::process::Target;
+use tm_analyzer::host::Target;
 use tm_testing::RecordingBuilder;
 
 /// A recording with `target` as process 2; before and behind it others of its pid: 0 has ended, 1 started a tick later,

@@ -19,7 +19,7 @@ use super::addressee::Addressee;
 use super::find::Found;
 use super::mapping::Shared;
 use tm_analyzer::error::{Error, Result};
-use tm_analyzer::reader::clock;
+use tm_analyzer::host::clock;
 
 /// The longest name, in bytes.
 pub const NAME_BYTES_MAX: usize = REQUEST_NAME_BYTES - 1;

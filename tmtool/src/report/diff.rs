@@ -4,12 +4,14 @@ use std::io;
 
 use serde::Serialize;
 
-use super::header::{self, Summary};
-use super::json::{FrameObject, SnapshotObject};
+use super::Report;
 use super::stats::{group_noun, label_heading};
-use super::style::Style;
-use super::{Report, csv, human, json, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, LineSource, Origin, StatisticDiff};
+use crate::report::parts::header::{self, Summary};
+use crate::report::parts::json::{FrameObject, SnapshotObject};
+use crate::report::parts::style::Style;
+use crate::report::parts::{csv, human, json, label, stacks, table};
+use tm_analyzer::model::{Cumulative, KeyType, Origin, StatisticDiff};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Diff<'a> {
@@ -232,7 +234,7 @@ fn by_stack(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use tm_analyzer::model::NoLines;
+    use tm_analyzer::text::NoLines;
 
     fn report(key_type: KeyType, limit: usize) -> String {
         let (old, new) = snapshots();

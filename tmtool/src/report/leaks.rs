@@ -4,11 +4,13 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{counted, duration, size};
+use super::Report;
 use super::stats::{self, CSV_HEADINGS, Stats, StatsObject};
-use super::style::Style;
-use super::{Report, csv, header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use crate::report::parts::human::{counted, duration, size};
+use crate::report::parts::style::Style;
+use crate::report::parts::{csv, header, json};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Leaks<'a> {
@@ -105,9 +107,10 @@ struct LeaksObject<'a> {
 mod tests {
     use super::*;
     use crate::report::fixtures::{origin, snapshots};
-    use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
+    use crate::report::parts::header::Summary;
+    use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn the_youngest_stand_apart() {

@@ -1,25 +1,16 @@
 //! Reports: data in, text, JSON or CSV out. Nothing here reads files, terminals or clocks.
 //!
-//! One file a report, each with its data and its [`Report`]; the others are what reports are put together of.
+//! One file a report, each with its data and its [`Report`]; what they are put together of is in
+//! [`parts`].
 
-pub mod commands;
-pub mod csv;
 pub mod diff;
-pub mod header;
-pub mod human;
 pub mod info;
-pub mod json;
-pub mod label;
 pub mod leaks;
-mod lists;
-pub mod notice;
+pub mod parts;
 pub mod peak;
 pub mod programs;
-pub mod stacks;
 pub mod stats;
-pub mod style;
 pub mod svg;
-pub mod table;
 pub mod temporary;
 pub mod timeline;
 pub mod top;
@@ -29,8 +20,9 @@ mod fixtures;
 
 use std::io;
 
-use style::Style;
-use tm_analyzer::model::{LineSource, Origin};
+use parts::style::Style;
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// The form of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,12 +4,14 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{duration, percent, printable, size};
-use super::json::{FrameObject, frames};
+use super::Report;
 use super::stats::{self, Stats, StatsObject};
-use super::style::Style;
-use super::{Report, header, json, label};
-use tm_analyzer::model::{KeyType, LineSource, Origin, Traceback};
+use crate::report::parts::human::{duration, percent, printable, size};
+use crate::report::parts::json::{FrameObject, frames};
+use crate::report::parts::style::Style;
+use crate::report::parts::{header, json, label};
+use tm_analyzer::model::{KeyType, Origin, Traceback};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Peak<'a> {
@@ -93,9 +95,10 @@ struct LastObject<'a> {
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, Frame, NoLines};
+    use crate::report::parts::header::Summary;
+    use tm_analyzer::model::{Cumulative, Frame};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn it_says_when_and_how() {

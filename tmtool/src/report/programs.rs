@@ -4,10 +4,11 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{count, counted, duration, keep_start, printable, size};
-use super::style::Style;
-use super::{Report, json, table};
-use tm_analyzer::model::LineSource;
+use super::Report;
+use crate::report::parts::human::{count, counted, duration, keep_start, printable, size};
+use crate::report::parts::style::Style;
+use crate::report::parts::{json, table};
+use tm_analyzer::text::LineSource;
 
 /// A folder of recordings. The fields are the keys of its JSON.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -166,7 +167,7 @@ fn short_line(short: &[ProgramInfo]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tm_analyzer::model::NoLines;
+    use tm_analyzer::text::NoLines;
 
     fn text(programs: &Programs, limit: Option<usize>, style: &Style) -> String {
         Listing { programs, limit }.text(style, &mut NoLines)

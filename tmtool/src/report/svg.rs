@@ -1,7 +1,7 @@
 //! The timeline as a picture: a plain SVG file that browsers and editors show, without scripts or fonts of its own.
 
-use super::human::{duration, size};
 use super::timeline::{Point, Timeline};
+use crate::report::parts::human::{duration, size};
 
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 400.0;
@@ -106,7 +106,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::header::Summary;
+    use crate::report::parts::header::Summary;
     use crate::report::stats::Stats;
     use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
 

@@ -5,12 +5,14 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{count, counted, percent, size};
-use super::json::StatisticObject;
+use super::Report;
 use super::stats::{self, Stats, StatsObject};
-use super::style::Style;
-use super::{Report, header, json, label, table};
-use tm_analyzer::model::{KeyType, LineSource, Origin, Statistic};
+use crate::report::parts::human::{count, counted, percent, size};
+use crate::report::parts::json::StatisticObject;
+use crate::report::parts::style::Style;
+use crate::report::parts::{header, json, label, table};
+use tm_analyzer::model::{KeyType, Origin, Statistic};
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Temporary<'a> {
@@ -140,9 +142,10 @@ fn limit(ns: u64) -> String {
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, Frame, NoLines, Traceback};
+    use crate::report::parts::header::Summary;
+    use tm_analyzer::model::{Cumulative, Frame, Traceback};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn lifetimes_are_a_histogram() {

@@ -4,11 +4,13 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{counted, duration, size};
+use super::Report;
 use super::stats::{self, Stats, StatsObject};
-use super::style::Style;
-use super::{Report, header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use crate::report::parts::human::{counted, duration, size};
+use crate::report::parts::style::Style;
+use crate::report::parts::{header, json};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Timeline<'a> {
@@ -152,9 +154,10 @@ fn cell(value: u64, top: u64, row: usize) -> char {
 mod tests {
     use super::*;
     use crate::report::fixtures::origin;
-    use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines, Snapshot};
+    use crate::report::parts::header::Summary;
+    use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
+    use tm_analyzer::text::NoLines;
 
     /// A rise to a peak of 1 MiB at 3/4 and a fall.
     fn points() -> Vec<Point> {

@@ -4,11 +4,13 @@ use std::io;
 
 use serde::Serialize;
 
-use super::human::{counted, size};
+use super::Report;
 use super::stats::{self, Stats, StatsObject};
-use super::style::Style;
-use super::{Report, header, json};
-use tm_analyzer::model::{LineSource, Origin};
+use crate::report::parts::human::{counted, size};
+use crate::report::parts::style::Style;
+use crate::report::parts::{header, json};
+use tm_analyzer::model::Origin;
+use tm_analyzer::text::LineSource;
 
 /// What the report shows.
 pub struct Top<'a> {
@@ -52,9 +54,10 @@ struct TopObject<'a> {
 mod tests {
     use super::*;
     use crate::report::fixtures::snapshots;
-    use crate::report::header::Summary;
     use crate::report::json_of;
-    use tm_analyzer::model::{Cumulative, KeyType, NoLines};
+    use crate::report::parts::header::Summary;
+    use tm_analyzer::model::{Cumulative, KeyType};
+    use tm_analyzer::text::NoLines;
 
     #[test]
     fn all_allocations_are_counted() {

@@ -2,9 +2,9 @@
 
 use tm_common::ids::Stamp;
 
-use super::history::History;
-use super::sample::{Facts, Interval, LargestStack, Name, Row, Sample, State};
-use super::sums::Figures;
+use super::data::history::History;
+use super::data::sample::{Facts, Interval, LargestStack, Name, Row, Sample, State};
+use super::data::sums::Figures;
 use tm_analyzer::model::{Frame, KeyType, Traceback};
 use tm_analyzer::replay::{Account, Amount, Sum};
 

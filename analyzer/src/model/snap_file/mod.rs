@@ -11,7 +11,6 @@
 //! allocate more than a fixed multiple of its size.
 
 mod tables;
-mod whole;
 
 use std::fs::File;
 use std::io::Read;
@@ -22,7 +21,7 @@ use serde::Deserialize;
 use self::tables::Tables;
 use super::Snapshot;
 use crate::error::{Error, Result};
-use crate::input;
+use crate::files::{input, whole};
 
 /// The high bit and the line end show a file that went through a text-mode copy.
 const MAGIC: [u8; 8] = *b"\x89TMSNP\r\n";

@@ -80,7 +80,7 @@ fn constructor_with_result(symbol: &str) -> Option<String> {
     let mut text = Bounded { text: String::new(), n_steps: 0 };
     let options = DemangleOptions::new().no_return_type().no_params().recursion_limit(SHALLOW.print);
     parse(&with_result, SHALLOW)?.structured_demangle(&mut text, &options).ok()?;
-    let bare = crate::model::function_name::bare(&text.text);
+    let bare = crate::text::function_name::bare(&text.text);
     let mut parts = bare.rsplit("::");
     (parts.next() == parts.next()).then_some(with_result)
 }

@@ -105,7 +105,7 @@ mod tests {
         let (name, other) = (demangle(&symbol(30, 'f')), demangle(&symbol(29, 'f')));
         assert!(name.len() < 20_000 && name.starts_with("f(P<int, int>, P<"), "{}", name.len());
         assert!(name.contains('…') && name != other && name.get(..9_000) == other.get(..9_000));
-        assert_eq!(crate::model::function_name::bare(&name), "f");
+        assert_eq!(crate::text::function_name::bare(&name), "f");
     }
 
     /// The same of nothing: packs without elements double without a character of text. And 100,000 letters of each kind.

@@ -1,0 +1,12 @@
+//! Texts: names as they are written and shown, patterns they are matched by, and lines of source files. Knows nothing of
+//! recordings or snapshots.
+
+mod fnmatch;
+pub mod function_name;
+mod printable;
+pub mod raw_text;
+mod source_lines;
+
+pub use fnmatch::Pattern;
+pub use printable::printable;
+pub use source_lines::{LineSource, NoLines, SourceFiles};

@@ -1,0 +1,69 @@
+//! `tmtool diff`: what grew and shrank from one snapshot to another.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::cli::args::group::GroupArgs;
+use crate::cli::selection::SelectionArgs;
+use crate::cli::source::Source;
+use crate::report::diff::Diff;
+use crate::report::parts::header::Summary;
+use tm_analyzer::error::{Error, Result};
+use tm_analyzer::model::StatisticDiff;
+
+const EXAMPLES: &str = "\
+Examples:
+  tmtool diff tm.prog.1234.bin@10s tm.prog.1234.bin@20s
+  tmtool diff before.snap after.snap --key traceback --limit 3
+  tmtool diff old.bin@end new.bin@end --key filename --json
+  tmtool diff old.bin new.bin --key function        # two builds, whose lines are not the same
+
+One program that was built in two folders is compared by the places of its files in them.";
+
+/// The arguments of `tmtool diff`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The old side: a recording or a .snap file. FILE@MOMENT takes a moment of a recording, by default its peak.
+    #[arg(value_name = "OLD")]
+    old: OsString,
+    /// The new side, likewise.
+    #[arg(value_name = "NEW")]
+    new: OsString,
+    #[command(flatten)]
+    group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If a file cannot be read or the options contradict each other.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
+    let (old, new) = (Source::parse(&args.old)?, Source::parse(&args.new)?);
+    let blame = &args.group.blame;
+    if args.selection.churn {
+        let tally = |source: &Source| Ok::<_, Error>(blame.apply_to_tally(source.churn(&args.selection)?));
+        let (old, new) = (tally(&old)?, tally(&new)?);
+        let old = old.relocated(&new);
+        let statistics = new.compare_to(&old, key_type, cumulative)?;
+        return show(args, (Summary::of_tally(&old), Summary::of_tally(&new)), &statistics);
+    }
+    let snapshot = |source: &Source| Ok::<_, Error>(blame.apply(source.snapshot(&args.selection)?));
+    let (old, new) = (snapshot(&old)?, snapshot(&new)?);
+    let old = old.relocated(&new);
+    let statistics = new.compare_to(&old, key_type, cumulative)?;
+    show(args, (Summary::of(&old), Summary::of(&new)), &statistics)
+}
+
+fn show(
+    args: &Args,
+    (old, new): (Summary<'_>, Summary<'_>),
+    statistics: &[StatisticDiff],
+) -> Result<ExitCode> {
+    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
+    let report = Diff { old, new, key_type, cumulative, statistics, limit: args.group.limit() };
+    args.group.form.show(&report)
+}

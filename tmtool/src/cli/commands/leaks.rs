@@ -1,0 +1,127 @@
+//! `tmtool leaks`: what was never freed.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use tm_common::ids::Stamp;
+
+use tm_common::ids::TagIndex;
+
+use crate::cli::args::group::GroupArgs;
+use crate::cli::recorded::Recorded;
+use crate::cli::selection::SelectionArgs;
+use crate::cli::source::Source;
+use crate::report::leaks::Leaks;
+use crate::report::parts::header::Summary;
+use crate::report::stats::Stats;
+use tm_analyzer::analysis::RuntimeLibraries;
+use tm_analyzer::error::Result;
+use tm_analyzer::events::Block;
+use tm_analyzer::model::{Origin, Snapshot};
+use tm_analyzer::replay::{self, StackSums};
+
+const EXAMPLES: &str = "\
+Examples:
+  tmtool leaks tm.prog.1234.bin
+  tmtool leaks tm.prog.1234.bin --key traceback --limit 3
+  tmtool leaks tm.server.1234.bin@60s --min-age 10s
+
+Blocks of the last tenth of the run stand apart, since a program that was stopped may still have used them. Memory
+that is allocated once and kept on purpose is listed too: a leak has many blocks, and grows ('tmtool diff'). What the \
+run-time libraries of C, C++ and Rust keep for themselves is one line at the end; --runtime shows it whole.";
+
+/// What the younger section shows at most.
+const N_YOUNG_GROUPS_MAX: usize = 5;
+
+/// The arguments of `tmtool leaks`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A recording; FILE@MOMENT takes what is live at that moment, instead of at the end.
+    file: OsString,
+    /// Show what run-time libraries keep for themselves, too: their pools, buffers of standard streams, locales, the
+    /// loader's lists.
+    #[arg(long)]
+    runtime: bool,
+    #[command(flatten)]
+    group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the file cannot be read or the options contradict each other.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
+    args.selection.without_churn("leaks")?;
+    let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
+    let raw = recorded.snapshot()?;
+    let young_after_ns = young_after_ns(&recorded);
+    let young_after = replay::stamp_at(&recorded.recording, young_after_ns);
+    let (young, old): (Vec<Block>, Vec<Block>) =
+        raw.blocks.iter().partition(|block| block.birth > young_after);
+
+    let mut namer = recorded.namer_at(recorded.end().stamp);
+    // All stacks first: what the header says of them is then of all, and not of the old or the young.
+    let mut sums = StackSums::default();
+    raw.blocks.iter().for_each(|block| sums.add(block.stack, TagIndex::NONE, block.size));
+    namer.tally(&recorded.recording, &sums);
+    let mut libraries = RuntimeLibraries::known();
+    let mut named = |blocks: &[Block]| {
+        let (others, own) = libraries.split(namer.snapshot(&recorded.recording, blocks));
+        [others, own].map(|snapshot| args.group.blame.apply(snapshot))
+    };
+    let ([mut old, mut runtime], [mut young, young_runtime]) = (named(&old), named(&young));
+    runtime.traces.extend(young_runtime.traces);
+    let origin = Origin {
+        live_bytes: raw.live_bytes,
+        live_blocks: raw.live_blocks,
+        ..recorded.origin(&namer, &raw.problems)
+    };
+    for snapshot in [&mut old, &mut young, &mut runtime] {
+        snapshot.origin = Some(origin.clone());
+    }
+
+    let groups = |snapshot: &Snapshot| snapshot.statistics(key_type, cumulative);
+    let (old_groups, young_groups, runtime_groups) = (groups(&old)?, groups(&young)?, groups(&runtime)?);
+    let n_young = N_YOUNG_GROUPS_MAX.min(args.group.limit().unwrap_or(N_YOUNG_GROUPS_MAX));
+    let report = Leaks {
+        old: args.group.stats(Summary::of(&old), &old_groups)?,
+        young: Stats { limit: Some(n_young), ..args.group.stats(Summary::of(&young), &young_groups)? },
+        runtime: Stats { limit: None, ..args.group.stats(Summary::of(&runtime), &runtime_groups)? },
+        shows_runtime: args.runtime,
+        young_after_ns,
+    };
+    args.group.form.show(&report)
+}
+
+/// The last tenth of the time, but no block counts as old that `--min-age` leaves out.
+fn young_after_ns(recorded: &Recorded) -> u64 {
+    let (recording, begin, end) = (&recorded.recording, recorded.begin(), recorded.end());
+    let tenth = end.ns.saturating_sub(begin.ns) / 10;
+    let min_age = *recorded.selection.ages.start();
+    let end_stamp = end.stamp.min(replay::stamp_at(recording, end.ns));
+    let newest = Stamp(end_stamp.0.saturating_sub(min_age));
+    end.ns.saturating_sub(tenth).min(recording.ns(newest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tm_analyzer::replay::FixedMoment;
+    use tm_testing::RecordingBuilder;
+
+    #[test]
+    fn no_block_is_old_that_is_not_asked_for() {
+        let builder = RecordingBuilder::with_process();
+        let file = builder.file();
+        let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
+        recorded.until = FixedMoment { stamp: Stamp(400), ns: 400 };
+        for (min_age, expected) in [(0, 360), (40, 360), (50, 350), (400, 0), (500, 0)] {
+            recorded.selection.ages = min_age..=u64::MAX;
+            assert_eq!(young_after_ns(&recorded), expected, "{min_age}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The commands, one file each: its arguments, its examples, and what it does with them.
+
+pub mod completions;
+pub mod control;
+pub mod diff;
+pub mod filter;
+pub mod info;
+pub mod leaks;
+pub mod man;
+pub mod peak;
+pub mod run;
+pub mod snapshot;
+pub mod stats;
+pub mod temporary;
+pub mod timeline;
+pub mod top;
+pub mod watch;

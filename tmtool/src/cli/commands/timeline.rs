@@ -1,0 +1,126 @@
+//! `tmtool timeline`: live bytes over time.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::args::group::GroupArgs;
+use crate::cli::output_file::{check_is_another, check_is_picture};
+use crate::cli::recorded::Recorded;
+use crate::cli::selection::SelectionArgs;
+use crate::cli::source::Source;
+use crate::report::parts::header::Summary;
+use crate::report::svg;
+use crate::report::timeline::{Point, Timeline};
+use tm_analyzer::error::{Error, Result};
+use tm_analyzer::model::Snapshot;
+use tm_analyzer::reader::Problem;
+use tm_analyzer::replay;
+
+const EXAMPLES: &str = "\
+Examples:
+  tmtool timeline tm.prog.1234.bin
+  tmtool timeline tm.prog.1234.bin --svg heap.svg
+  tmtool timeline tm.prog.1234.bin --between 10s..12s --thread worker
+
+Each column shows the most that was live in its time, so that no peak is left out.";
+
+/// How finely time is looked at: more than a screen or a picture shows.
+const N_STEPS: usize = 1_000;
+
+/// The arguments of `tmtool timeline`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A recording; FILE@MOMENT shows it up to the moment.
+    file: OsString,
+    /// Write a picture as well.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[command(flatten)]
+    group: GroupArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the file cannot be read, the picture cannot be written, or the options contradict each other.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
+    args.selection.without_churn("timeline")?;
+    args.selection.without_ages("timeline")?;
+    let mut recorded = Source::parse(&args.file)?.recording(&args.selection)?;
+    recorded.one_process("timeline")?;
+    // A window is what is looked at; blocks from before it are live in it as well.
+    recorded.selection.born_after = None;
+    let (points, problems) = points(&recorded)?;
+    let snapshot = args.group.blame.apply(highest(&recorded, &points, &problems)?);
+    let statistics = snapshot.statistics(key_type, cumulative)?;
+    let report = Timeline {
+        points: &points,
+        from_ns: recorded.begin().ns,
+        until_ns: recorded.until.ns,
+        stats: args.group.stats(Summary::of(&snapshot), &statistics)?,
+    };
+    if let Some(path) = &args.svg {
+        check_is_another(recorded.recording.file.path(), path)?;
+        check_is_picture(path)?;
+        let title = format!("{}: live bytes", recorded.recording.file.path().display());
+        fs::write(path, svg::timeline(&report, &title)).map_err(|error| Error::io("write", path, error))?;
+    }
+    args.group.form.show(&report)
+}
+
+fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {
+    let mut points = Vec::new();
+    let recording = &recorded.recording;
+    let ends = (
+        recorded.begin().stamp.max(replay::stamp_at(recording, 0)),
+        recorded.until.stamp.min(replay::stamp_at(recording, recorded.until.ns)),
+    );
+    let problems = recorded.run(
+        |engine| {
+            replay::Timeline::new(
+                &recorded.selection,
+                ends,
+                N_STEPS,
+                engine.live().iter(recorded.selection.account()),
+            )
+        },
+        |_, timeline| {
+            let point = |step: replay::Step| Point {
+                at_ns: recording.ns(step.at),
+                size: step.most.size,
+                count: step.most.count,
+            };
+            points = timeline.finish().into_iter().map(point).collect();
+        },
+    )?;
+    Ok((points, problems))
+}
+
+/// What was live at the highest point.
+fn highest(recorded: &Recorded, points: &[Point], problems: &[Problem]) -> Result<Snapshot> {
+    let highest = points.iter().rev().max_by_key(|point| point.size).copied().unwrap_or_default();
+    let (at, mut blocks) = (replay::stamp_at(&recorded.recording, highest.at_ns), Vec::new());
+    replay::run(
+        &recorded.recording,
+        recorded.processes,
+        at,
+        |_| (),
+        |engine, ()| {
+            blocks = engine
+                .live()
+                .iter(recorded.selection.account())
+                .filter(|block| recorded.selection.admits_newborn(block))
+                .collect();
+        },
+    )?;
+    let mut namer = recorded.namer_at(at);
+    let mut snapshot = namer.snapshot(&recorded.recording, &blocks);
+    snapshot.origin = Some(recorded.origin(&namer, problems));
+    Ok(snapshot)
+}

@@ -1,0 +1,64 @@
+//! What is said above the table, the same on a screen and as plain text.
+
+use crate::report::parts::human::{count, counted, duration, keep_end, printable, size};
+use crate::watch::data::sample::{Facts, State};
+
+/// The room for the first words of [`amounts`].
+pub const WORD_WIDTH: usize = 8;
+
+/// How a process is; a time follows.
+pub fn state(state: State) -> &'static str {
+    match state {
+        State::Running => "running",
+        State::Idle => "not recording",
+        State::Ended => "ended after",
+    }
+}
+
+/// A time that a process has run: `12.50 s`, `3 min 07 s`, `2 h 05 min`.
+pub fn time(ns: u64) -> String {
+    match ns / 1_000_000_000 {
+        0..60 => duration(ns),
+        seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The recording in at most `width` characters: `server.bin, 12.0 MiB; nothing lost; 2 threads`.
+pub fn recording(facts: &Facts, width: Option<usize>) -> String {
+    let lost = match facts.n_lost {
+        0 => "nothing lost".to_owned(),
+        n => format!("{} lost", counted(n, "event")),
+    };
+    let threads = counted(facts.n_threads, "thread");
+    let rest = format!(", {}; {lost}; {threads}", size(facts.recording_bytes));
+    let name = printable(&facts.recording);
+    width.map_or(name.clone(), |width| keep_end(&name, width.saturating_sub(rest.len()))) + &rest
+}
+
+/// What lives and what happens: a word, and the rest of its line.
+pub fn amounts(facts: &Facts) -> [(&'static str, String); 3] {
+    let live = format!("{} in {}", size(facts.live.bytes), counted(facts.live.blocks, "block"));
+    let peak = format!("{} in {}", size(facts.peak.bytes), count(facts.peak.blocks));
+    let live = format!("{live}; peak {peak}, at {}", time(facts.peak_ns));
+    let mapped = format!("{} in {}", size(facts.mapped.bytes), counted(facts.mapped.blocks, "range"));
+    let peak = format!("{} in {}", size(facts.mapped_peak.bytes), count(facts.mapped_peak.blocks));
+    let mapped = format!("{mapped}; peak {peak}");
+    let lately = &facts.lately;
+    let (events, bytes) = (lately.a_second(lately.n_events), lately.a_second(lately.n_bytes));
+    let so_far = if lately.is_first { ", on average so far" } else { "" };
+    let rate = format!("{} events/s, {}/s allocated{so_far}", count(events), size(bytes));
+    [("Live", live), ("Mapped", mapped), ("Rate", rate)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_as_long_as_they_must_be() {
+        assert_eq!(time(1_500_000_000), "1.50 s");
+        assert_eq!(time(187_900_000_000), "3 min 07 s");
+        assert_eq!(time(7_530_000_000_000), "2 h 05 min");
+    }
+}
