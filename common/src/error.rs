@@ -30,7 +30,7 @@ impl fmt::Display for DecodeError {
             DecodeError::NotARecording => write!(f, "it is not a tm recording"),
             DecodeError::NewerVersion { found } => write!(
                 f,
-                "it has format version {found}, this tmtool reads up to {}; use a newer tmtool",
+                "it has format version {found}, and only those up to {} can be read",
                 crate::header::VERSION
             ),
             DecodeError::Invalid { field, found } => {

@@ -4,5 +4,6 @@
 
 pub mod cli;
 pub mod control;
+pub mod errors;
 pub mod report;
 pub mod watch;

@@ -87,8 +87,7 @@ pub(super) struct Site<'a> {
 
 fn grouped(stacks: &[Sum<Site<'_>>], key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
     if cumulative != Cumulative::Off && !key_type.has_callers() {
-        let message = format!("cumulative mode cannot by used with key type '{key_type}'");
-        return Err(Error::Usage(message));
+        return Err(Error::NotCumulative { key: key_type.name() });
     }
     Ok(match (key_type, cumulative) {
         (KeyType::Traceback, _) => by_traceback(stacks),

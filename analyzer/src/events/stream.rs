@@ -75,6 +75,7 @@ impl<'a> StreamDecoder<'a> {
 
     /// Goes on in the segment, to its end or until the batch is full.
     fn decode_records(&mut self) {
+        debug_assert!(self.position <= self.buffer.len(), "the decoder is behind the end of its segment");
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
         match self.records.decode(bytes, self.origins, self.batch_records, &mut self.batch) {
             Ok(n_bytes) => self.position += n_bytes,

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, FileKind, Result};
 
 /// The name of standard input.
 pub const STANDARD_INPUT: &str = "-";
@@ -28,16 +28,15 @@ const COMPRESSED: [(&[u8], &str); 5] = [
 pub fn open(path: &Path) -> Result<File> {
     let place = if path == Path::new(STANDARD_INPUT) { standard_input()? } else { path.to_owned() };
     let kind = fs::metadata(&place).map_err(|source| Error::io("open", path, source))?.file_type();
-    let name = path.display();
-    let what = match () {
-        () if kind.is_file() => "",
-        () if kind.is_dir() => "is a directory; name a recording in it",
-        () if kind.is_fifo() => "is a pipe; give '-' to read standard input, or copy the recording to a file",
-        () if kind.is_socket() => "is a socket, and not a recording; name a file",
-        () => "is a device, and not a recording; name a file",
+    let other = match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() => Some(FileKind::Directory),
+        () if kind.is_fifo() => Some(FileKind::Pipe),
+        () if kind.is_socket() => Some(FileKind::Socket),
+        () => Some(FileKind::Device),
     };
-    if !what.is_empty() {
-        return Err(Error::Message(format!("{name} {what}")));
+    if let Some(kind) = other {
+        return Err(Error::NotAFile { path: path.to_owned(), kind });
     }
     // Should it have become a pipe since, it is not waited for.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&place);
@@ -46,12 +45,7 @@ pub fn open(path: &Path) -> Result<File> {
     let read = file.by_ref().take(8).read_to_end(&mut start).and_then(|_| file.rewind());
     read.map_err(|source| Error::io("read", path, source))?;
     match COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic)) {
-        Some((_, program)) if path == Path::new(STANDARD_INPUT) => Err(Error::Message(format!(
-            "standard input is compressed by {program}; unpack it on the way, with '{program} -dc'"
-        ))),
-        Some((_, program)) => Err(Error::Message(format!(
-            "{name} is compressed by {program}; unpack it first, with '{program} -d {name}'"
-        ))),
+        Some((_, program)) => Err(Error::Compressed { path: path.to_owned(), program }),
         None => Ok(file),
     }
 }

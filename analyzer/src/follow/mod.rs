@@ -49,7 +49,7 @@ use tm_common::segment::SegmentKind;
 use crate::error::{Error, Result};
 use crate::events::{Block, Merge};
 use crate::host::clock::{calibrate, is_ours, now};
-use crate::reader::file::{FileIdentity, RecordingFile, is_another};
+use crate::reader::file::{FileIdentity, RecordingFile};
 use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
 use crate::replay::{Account, Beginning, Observer, Replayer, Tables, Totals, inherited_here, tolerance};
 use metadata::MetadataReader;
@@ -107,7 +107,7 @@ impl Follower {
     pub fn open(path: &Path, process: ProcessIndex, options: Options) -> Result<Follower> {
         let mut file = RecordingFile::open(path)?;
         if options.identity.is_some_and(|identity| identity != file.identity()) {
-            return Err(is_another(path));
+            return Err(Error::Replaced { path: path.to_owned() });
         }
         let open = file.reopen()?;
         let header = read_header(&open, path)?;
@@ -327,8 +327,7 @@ fn inherited(recording: &mut Recording, process: ProcessIndex) -> Result<Tables>
     }
     let whole = Recording::open(recording.file.path())?;
     if whole.file.identity() != recording.file.identity() {
-        let path = recording.file.path().display();
-        return Err(Error::Message(format!("{path} was replaced by another file while it was read")));
+        return Err(Error::Replaced { path: recording.file.path().to_owned() });
     }
     let live = inherited_here(&whole, process)?;
     // The blocks' origins are numbers of these.

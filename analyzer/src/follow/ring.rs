@@ -148,6 +148,7 @@ impl Ring {
             if self.position >= self.buffer.len() && !self.read_more() {
                 return;
             }
+            debug_assert!(self.position <= self.buffer.len(), "the decoder is behind what was read");
             let bytes = self.buffer.get(self.position..).unwrap_or_default();
             match self.records.decode(bytes, &self.origins, n_wanted, batch) {
                 Ok(n_bytes) => self.position += n_bytes,

@@ -1,13 +1,10 @@
 //! The clock that a recording's stamps are read from, read here and now: for processes of this machine. Whether it is
 //! this machine's.
 
-use std::path::Path;
-
 use tm_common::header::{Clock, ClockKind};
 use tm_common::ids::Stamp;
 
 use super::{Liveness, Stat};
-use crate::error::Error;
 
 /// How far the counter's pace and that of `CLOCK_MONOTONIC` may be apart since the start: 1 ms, and a part of the time
 /// that is more than clocks are ever slewed by.
@@ -46,13 +43,6 @@ fn monotonic_ns() -> u64 {
 /// The present moment as a stamp of `clock`, which is this machine's; `None` if there is no such clock here.
 pub fn now(clock: &Clock) -> Option<Stamp> {
     counter(clock.kind).map(|counter| Stamp(counter >> clock.shift))
-}
-
-/// The recording at `path` has a clock that [`now`] cannot read.
-pub fn not_here(path: &Path) -> Error {
-    let what = "counts time by a clock that this tmtool cannot read";
-    let next = "use the tmtool that came with the libtm.so of its process";
-    Error::Message(format!("{} {what}; {next}", path.display()))
 }
 
 /// Gives a clock of ours that was read once only a second reading.

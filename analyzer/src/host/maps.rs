@@ -25,7 +25,7 @@ pub struct MappedFile {
 /// # Errors
 /// They may not be looked at, or the process has gone.
 pub fn of_process(pid: u32) -> Result<(Vec<MappedFile>, bool)> {
-    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, &error))?;
+    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, error))?;
     Ok(parse(&String::from_utf8_lossy(&text)))
 }
 

@@ -24,16 +24,13 @@ impl Target {
     pub fn of(pid: u32) -> Result<Target> {
         let status = match fs::read_to_string(format!("/proc/{pid}/status")) {
             Ok(status) => status,
-            Err(error) => return Err(unreadable(pid, &error)),
+            Err(error) => return Err(unreadable(pid, error)),
         };
         let (pid, own_pid) = pids(&status).unwrap_or((pid, pid));
         match Stat::of(pid) {
-            Some(stat) if stat.has_ended() => {
-                let next = "what it recorded is in its recording, which 'tmtool stats' reads";
-                Err(Error::Message(format!("process {pid} has ended; {next}")))
-            }
+            Some(stat) if stat.has_ended() => Err(Error::HasEnded { pid }),
             Some(stat) => Ok(Target { pid, own_pid, start_ticks: stat.start_ticks }),
-            None => Err(not_there(pid)),
+            None => Err(Error::NoSuchPid { pid }),
         }
     }
 }
@@ -76,19 +73,13 @@ fn pids(status: &str) -> Option<(u32, u32)> {
 }
 
 /// A file about process `pid` could not be read.
-pub(crate) fn unreadable(pid: u32, error: &io::Error) -> Error {
+pub(crate) fn unreadable(pid: u32, error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            Error::Message(format!("process {pid} may not be looked at; run tmtool as its user, or as root"))
-        }
-        io::ErrorKind::NotFound => not_there(pid),
-        _ if error.raw_os_error() == Some(libc::ESRCH) => not_there(pid),
-        _ => Error::Message(format!("process {pid} cannot be looked at: {error}; try again")),
+        io::ErrorKind::PermissionDenied => Error::MayNotBeLookedAt { pid },
+        io::ErrorKind::NotFound => Error::NoSuchPid { pid },
+        _ if error.raw_os_error() == Some(libc::ESRCH) => Error::NoSuchPid { pid },
+        _ => Error::CannotBeLookedAt { pid, source: error },
     }
-}
-
-fn not_there(pid: u32) -> Error {
-    Error::Message(format!("there is no process {pid}; give the pid of one that runs"))
 }
 
 #[cfg(test)]
@@ -101,8 +92,7 @@ mod tests {
         let target = Target::of(pid).unwrap();
         assert_eq!((target.pid, Some(target.start_ticks)), (pid, Stat::of(pid).map(|stat| stat.start_ticks)));
         // The kernel's largest is 2^22.
-        let error = Target::of(1 << 23).unwrap_err().to_string();
-        assert!(error.starts_with("there is no process 8388608; "), "{error}");
+        assert!(matches!(Target::of(1 << 23), Err(Error::NoSuchPid { pid: 8_388_608 })));
     }
 
     #[test]
@@ -111,7 +101,7 @@ mod tests {
         while !Stat::of(child.id()).unwrap().has_ended() {
             std::thread::yield_now();
         }
-        assert!(Target::of(child.id()).unwrap_err().to_string().contains(" has ended; "));
+        assert!(matches!(Target::of(child.id()), Err(Error::HasEnded { pid }) if pid == child.id()));
         child.wait().unwrap();
     }
 

@@ -28,6 +28,18 @@ impl KeyType {
     pub fn has_callers(self) -> bool {
         !matches!(self, KeyType::Traceback | KeyType::Tag)
     }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            KeyType::Filename => "filename",
+            KeyType::Lineno => "lineno",
+            KeyType::Traceback => "traceback",
+            KeyType::Function => "function",
+            KeyType::Module => "module",
+            KeyType::Tag => "tag",
+        }
+    }
 }
 
 impl FromStr for KeyType {
@@ -41,21 +53,14 @@ impl FromStr for KeyType {
             "function" => Ok(KeyType::Function),
             "module" => Ok(KeyType::Module),
             "tag" => Ok(KeyType::Tag),
-            _ => Err(Error::Message(format!("unknown key_type: '{text}'"))),
+            _ => Err(Error::UnknownKey { text: text.to_owned() }),
         }
     }
 }
 
 impl fmt::Display for KeyType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            KeyType::Filename => "filename",
-            KeyType::Lineno => "lineno",
-            KeyType::Traceback => "traceback",
-            KeyType::Function => "function",
-            KeyType::Module => "module",
-            KeyType::Tag => "tag",
-        })
+        f.write_str(self.name())
     }
 }
 

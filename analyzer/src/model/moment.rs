@@ -65,12 +65,7 @@ impl FromStr for Moment {
             Some(number) => decimal(number).filter(|&percent| percent <= 100.0).map(Moment::Percent),
             None => time_ns(text).map(Moment::TimeNs),
         };
-        parsed.ok_or_else(|| {
-            Error::Usage(format!(
-                "'{text}' is no moment of a recording; write peak, end, a time since the start as 12.5s (or 12.5) or 300ms, \
-                 a part of the run as 50%, or a mark of the program as mark:NAME"
-            ))
-        })
+        parsed.ok_or_else(|| Error::NotAMoment { text: text.to_owned() })
     }
 }
 

@@ -37,8 +37,7 @@ impl RecordingFile {
     pub fn open(path: &Path) -> Result<RecordingFile> {
         let (file, status) = open(path)?;
         if status.len() == 0 {
-            let what = "is empty; the program ended before it recorded anything, or the copy failed";
-            return Err(Error::Message(format!("{} {what}", path.display())));
+            return Err(Error::Empty { path: path.to_owned() });
         }
         Ok(RecordingFile {
             path: path.to_owned(),
@@ -90,7 +89,7 @@ impl RecordingFile {
         }
         let (file, status) = open(&self.path)?;
         if identity(&status) != self.identity {
-            return Err(is_another(&self.path));
+            return Err(Error::Replaced { path: self.path.clone() });
         }
         self.len = status.len();
         self.file = Some(file.clone());
@@ -129,12 +128,6 @@ fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
     let file = input::open(path)?;
     let status = file.metadata().map_err(|source| Error::io("read", path, source))?;
     Ok((OpenFile(Arc::new(file)), status))
-}
-
-/// What has the recording's name is not the recording.
-pub fn is_another(path: &Path) -> Error {
-    let what = "is another file now: the recording was moved, deleted or replaced";
-    Error::Message(format!("{} {what}; it has to stay there while it is followed", path.display()))
 }
 
 /// Which file has this status.

@@ -79,7 +79,9 @@ impl Origins {
             return (ThreadIndex(origin.0), TagIndex::NONE);
         }
         let pairs = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        pairs.list.get((origin.0 & !IS_PAIR) as usize).copied().unwrap_or_default()
+        let pair = pairs.list.get((origin.0 & !IS_PAIR) as usize);
+        debug_assert!(pair.is_some(), "{origin:?} is another recording's");
+        pair.copied().unwrap_or_default()
     }
 }
 

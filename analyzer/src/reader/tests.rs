@@ -83,7 +83,7 @@ fn what_is_not_a_recording_has_one_clear_error() {
     assert!(said(Path::new("/dev/null")).contains("is a device"));
     let mut newer = example().build();
     newer[8] = 4;
-    assert!(said(file_of(&newer).path()).contains("use a newer tmtool"));
+    assert!(said(file_of(&newer).path()).contains("format version 4, and only those up to"));
 }
 
 #[test]

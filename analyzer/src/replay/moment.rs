@@ -8,9 +8,6 @@ use crate::error::{Error, Result};
 use crate::model::Moment;
 use crate::reader::{Command, Recording};
 
-/// How many marks an error names.
-const N_MARKS_LISTED_MAX: usize = 10;
-
 /// A moment of a recording whose events need not be looked at to find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FixedMoment {
@@ -32,14 +29,8 @@ pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Re
     }
     let duration_ns = recording.duration_ns();
     if let Some(ns) = moment.time_ns(duration_ns).filter(|&ns| ns > duration_ns) {
-        let (path, ns) = (recording.file.path().display(), Moment::TimeNs(ns));
-        let length = Moment::TimeNs(duration_ns);
-        let what = if recording.is_unfinished() {
-            format!("{path} is still being written and lasts {length} so far; {ns} is to come")
-        } else {
-            format!("{path} lasts {length}; {ns} is after its end")
-        };
-        return Err(Error::Message(what));
+        let (path, is_unfinished) = (recording.file.path().to_owned(), recording.is_unfinished());
+        return Err(Error::AfterTheEnd { path, ns, duration_ns, is_unfinished });
     }
     let fixed = moment.time_ns(duration_ns).map(|ns| {
         let stamp = if *moment == Moment::End { Stamp(u64::MAX) } else { stamp_at(recording, ns) };
@@ -53,19 +44,8 @@ fn mark<'a>(recording: &'a Recording, processes: Processes, name: &str) -> Resul
     let named = || marks().filter(|mark| mark.name == name);
     let own = named().find(|mark| processes == Processes::One(mark.process));
     own.or_else(|| named().next()).ok_or_else(|| {
-        let path = recording.file.path().display();
-        let time = |mark: &Command| format!("{} ({})", mark.name, Moment::TimeNs(recording.ns(mark.stamp)));
-        let mut listed: Vec<String> = marks().take(N_MARKS_LISTED_MAX).map(time).collect();
-        let n_marks = marks().count();
-        if n_marks > listed.len() {
-            listed.push("...".to_owned());
-        }
-        let marks = match n_marks {
-            0 => "it has none (tm_take_snapshot and 'tmtool mark' set them)".to_owned(),
-            1 => format!("the one it has is {}", listed.join("")),
-            n => format!("its {n} marks are {}", listed.join(", ")),
-        };
-        Error::Message(format!("{path} has no mark '{name}'; {marks}"))
+        let known = marks().map(|mark| (mark.name.clone(), recording.ns(mark.stamp))).collect();
+        Error::NoSuchMark { path: recording.file.path().to_owned(), name: name.to_owned(), known }
     })
 }
 

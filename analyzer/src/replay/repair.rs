@@ -95,6 +95,7 @@ impl Search<'_> {
     }
 
     fn set(&mut self, place: usize, item: Item, placed: bool) {
+        debug_assert!(place < self.placed.len(), "there is no item {place} to be placed");
         if let Some(entry) = self.placed.get_mut(place) {
             *entry = placed;
         }

@@ -9,7 +9,6 @@ use super::observer::Observer;
 use super::tables::Tables;
 use crate::error::{Error, Result};
 use crate::events::{Block, Decoders, Merge, MergedEvent};
-use crate::model::Moment;
 use crate::reader::{Process, Recording};
 
 /// Whose blocks are asked for.
@@ -95,11 +94,9 @@ pub fn ended_at(recording: &Recording, process: ProcessIndex) -> Option<Stamp> {
 /// `process` was forked after `until`: at that time all blocks were its parent's.
 fn began_by(recording: &Recording, process: ProcessIndex, until: Stamp) -> Result<()> {
     let Some(fork) = forked_at(recording, process).filter(|&fork| fork > until) else { return Ok(()) };
-    let moment = |stamp| Moment::TimeNs(recording.ns(stamp));
     let pid = recording.process(process).map_or(0, |process| process.pid);
-    let (path, fork, until) = (recording.file.path().display(), moment(fork), moment(until));
-    let message = format!("{path}: process {pid} began at {fork}, after {until}; choose a later moment");
-    Err(Error::Message(message))
+    let (began_ns, until_ns) = (recording.ns(fork), recording.ns(until));
+    Err(Error::BeganLater { path: recording.file.path().to_owned(), pid, began_ns, until_ns })
 }
 
 /// The process that `process` inherited its first blocks from, if that is in the recording.
@@ -219,11 +216,8 @@ fn inherited<'a>(recording: &'a Recording, process: ProcessIndex, decoders: &Dec
         next = found.parent;
     }
     if ancestors.is_empty() {
-        let path = recording.file.path().display();
-        let n = recording.processes.len();
-        let what = if n == 0 { "none can be read".to_owned() } else { format!("it has {n} of them") };
-        let next = "tmtool info says what the file holds and what is missing";
-        return Err(Error::Message(format!("{path} has no process {}: {what}; {next}", process.0)));
+        let (path, known) = (recording.file.path().to_owned(), recording.processes.len());
+        return Err(Error::NoSuchProcess { path, process, known });
     }
     let mut live = Tables::default();
     for pair in ancestors.windows(2).rev() {

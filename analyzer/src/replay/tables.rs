@@ -50,6 +50,7 @@ impl Tables {
             self.own.push(LiveTable::of_space(space));
             self.own.len() - 1
         });
+        debug_assert!(place < self.own.len(), "a block of {space:?} would be counted in the heap");
         self.own.get_mut(place).unwrap_or(&mut self.heap)
     }
 

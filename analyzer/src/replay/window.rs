@@ -91,6 +91,7 @@ impl<S: EventStream> Window<S> {
     /// Marks the present event and goes on to the next.
     #[inline]
     pub fn advance(&mut self, state: State) {
+        debug_assert!(self.present < self.events.len(), "there is no present event to go on from");
         let Some(event) = self.events.get_mut(self.present) else { return };
         if event.state == State::Pending {
             event.state = state;
@@ -159,6 +160,7 @@ impl<S: EventStream> Window<S> {
 
     /// The event at one of [`Window::conflict`]'s places.
     pub fn event(&mut self, place: usize) -> Option<&mut MergedEvent> {
+        debug_assert!(place < self.events.len(), "the places of a conflict are in the window");
         self.events.get_mut(place)
     }
 }

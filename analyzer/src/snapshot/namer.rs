@@ -205,6 +205,7 @@ impl Namer {
                 wanted.push((image(recording, module), Vec::new()));
                 wanted.len() - 1
             });
+            debug_assert!(place < wanted.len(), "no module has place {place}");
             wanted.get_mut(place).into_iter().for_each(|(_, addresses)| addresses.push((frame.pc, exact)));
         }
         self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));

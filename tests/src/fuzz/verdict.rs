@@ -6,7 +6,6 @@
 use std::io;
 use std::path::Path;
 
-use tm_analyzer::error::Error;
 use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
@@ -85,7 +84,7 @@ pub fn read(path: &Path, random: &mut Random) -> Option<Reading> {
 ///
 /// # Panics
 /// It is not.
-pub fn assert_one_sentence(error: &Error, path: &Path) {
+pub fn assert_one_sentence(error: &dyn std::error::Error, path: &Path) {
     let said = error.to_string();
     assert!(said.contains(&path.display().to_string()), "it does not name the file: {said}");
     assert!(said.len() < 1_000 && !said.chars().any(char::is_control), "not one sentence: {said}");

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
+use super::print;
 use super::source::Source;
-use super::{EXIT_USAGE, print};
-use tm_analyzer::error::Result;
+use crate::errors::{EXIT_USAGE, Result};
 
 /// What is left out where a file's name stands in the command's place.
 const USUAL_COMMAND: &str = "stats";

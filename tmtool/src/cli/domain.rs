@@ -1,9 +1,9 @@
 //! `--domain`: address spaces by the name or the number of their domain.
 
+use crate::errors::{Error, Result};
 use tm_common::ids::{Domain, Space};
 
 use super::selection::listed;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::Snapshot;
 use tm_analyzer::reader::{OwnDomain, Recording};
 

@@ -18,6 +18,7 @@ pub mod source;
 pub mod tags;
 pub mod terminal;
 
+use crate::errors::Result;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -29,10 +30,6 @@ use commands::{
 };
 pub use print::note_standard_output;
 use print::print;
-use tm_analyzer::error::{Error, Result};
-
-const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
 
 /// Finds out where a program's memory goes, from recordings of all its allocations.
 #[derive(Parser)]
@@ -102,7 +99,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody is left to be told if stderr is gone.
             let _ = writeln!(io::stderr(), "tmtool: {error}");
-            ExitCode::from(if matches!(error, Error::Usage(_)) { EXIT_USAGE } else { EXIT_FAILED })
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -5,9 +5,9 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use crate::errors::{Error, Result};
 use tm_common::header::MAGIC;
 
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::is_snap_file;
 use tm_analyzer::reader::file::identity;
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::errors::{Error, Result};
 use crate::report::parts::style::Style;
 use crate::report::{Format, Report};
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::text::{SourceFiles, raw_text};
 
 /// Whether standard output was closed when the program began. The run-time library of Rust opens `/dev/null` in its

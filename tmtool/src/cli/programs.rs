@@ -5,11 +5,11 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::errors::{Error, Result};
 use tm_common::header::MAGIC;
 
 use crate::report::parts::human::counted;
 use crate::report::programs::{ProgramInfo, Programs};
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Recording, notes};
 use tm_analyzer::replay::{Totals, all_totals};

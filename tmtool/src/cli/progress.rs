@@ -5,10 +5,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::errors::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tm_common::ids::Stamp;
 
-use tm_analyzer::error::Result;
 use tm_analyzer::reader::Recording;
 
 /// What takes less shows nothing.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::Stamp;
 
 use super::progress;
 use super::selection::{Resolved, SelectionArgs, fixed};
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::events::Damage;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Moment, Origin, Tally};
@@ -91,7 +91,8 @@ impl Recorded {
     /// There is no such process.
     pub fn snapshot(&self) -> Result<RawSnapshot> {
         let Recorded { recording, processes, selection, until, .. } = self;
-        progress::during(recording, || replay::snapshot_at(recording, *processes, *until, selection))
+        let take = || replay::snapshot_at(recording, *processes, *until, selection);
+        Ok(progress::during(recording, take)?)
     }
 
     /// The start of the time: of a forked process, the fork at the earliest.

@@ -4,12 +4,12 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
 use super::args::size_range::SizeRange;
 use super::domain;
 use super::tags;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{DomainFilter, Moment, Origin, Snapshot};
 use tm_analyzer::reader::{Recording, Thread};
 use tm_analyzer::replay::{self, Account, FixedMoment, Processes, Selection};

@@ -7,7 +7,7 @@ use super::programs::{self, Chosen};
 use super::progress;
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::model::{Moment, Origin, Snapshot, Tally, is_snap_file};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Churn, Processes, Selection};
@@ -36,7 +36,7 @@ impl Source {
         match moment.parse() {
             _ if whole.path.exists() => Ok(whole),
             Ok(moment) => Ok(Source { path, moment: Some(moment) }),
-            Err(error) if path.exists() => Err(error),
+            Err(error) if path.exists() => Err(error.into()),
             Err(_) => Ok(whole),
         }
     }
@@ -90,7 +90,7 @@ impl Source {
         path: &Path,
         selection: &SelectionArgs,
         of_snapshot: impl FnOnce(Snapshot) -> T,
-        take: impl FnOnce(&Recording, Processes, &Moment, &Selection) -> Result<T>,
+        take: impl FnOnce(&Recording, Processes, &Moment, &Selection) -> tm_analyzer::error::Result<T>,
     ) -> Result<T> {
         let name = path.display();
         match (is_snap_file(path)?, &self.moment) {
@@ -105,7 +105,7 @@ impl Source {
                 let at = moment_of(moment.as_ref(), selection)?;
                 progress::during(&recording, || {
                     let resolved = selection.resolve(&recording)?;
-                    take(&recording, resolved.processes, &at, &resolved.selection)
+                    Ok(take(&recording, resolved.processes, &at, &resolved.selection)?)
                 })
             }
         }

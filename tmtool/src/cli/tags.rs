@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::TagIndex;
 
 use super::selection::listed;
 use crate::report::parts::label::NO_TAG;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::Snapshot;
 use tm_analyzer::reader::Recording;
 

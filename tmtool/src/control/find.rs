@@ -6,14 +6,14 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::errors::{Cause, Error, Result};
 use tm_common::header::{GRAIN_BYTES, Header, MAGIC, VERSION};
 use tm_common::ids::ProcessIndex;
 use tm_common::metadata::{Ending, Metadata, Records};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::host::{MappedFile, Target, mapped_files};
-use tm_analyzer::reader::file::{FileIdentity, RecordingFile, identity, is_another};
+use tm_analyzer::reader::file::{FileIdentity, RecordingFile, identity};
 use tm_analyzer::reader::scan;
 
 /// The first version in which processes can be asked for something.
@@ -118,7 +118,11 @@ impl Found {
     /// # Errors
     /// It is not.
     pub fn check(&self, opened: &RecordingFile) -> Result<()> {
-        if opened.identity() == self.identity { Ok(()) } else { Err(is_another(Path::new(&self.path))) }
+        if opened.identity() == self.identity {
+            Ok(())
+        } else {
+            Err(Cause::Replaced { path: self.path.clone().into() }.into())
+        }
     }
 
     /// The recording, to be written to.

@@ -1,12 +1,11 @@
 //! The lock on a recording: whoever makes a request holds it. The kernel gives it back for one that dies.
 
+use crate::errors::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use tm_analyzer::error::{Error, Result};
 
 /// How long another one is waited for. It takes some µs unless it was stopped meanwhile, or has no processor.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::errors::{Cause, Error, Result};
 use tm_common::header::{Clock, MappedHeader, MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, request};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::{CommandKind, control};
@@ -18,7 +19,6 @@ use tm_common::metadata::{CommandKind, control};
 use super::addressee::Addressee;
 use super::find::Found;
 use super::mapping::Shared;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::host::clock;
 
 /// The longest name, in bytes.
@@ -96,7 +96,7 @@ impl Mailbox {
         let path = self.shared.path();
         let _lock = self.shared.lock()?;
         let now = || clock::now(&self.clock);
-        now().ok_or_else(|| clock::not_here(path))?;
+        now().ok_or_else(|| Cause::UnknownClock { path: path.to_owned() })?;
         let now = || now().unwrap_or_default();
         post(self.shared.header(), self.shared.control(), self.addressee, order, now).ok_or_else(|| {
             let what =

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
+use crate::errors::{Error, Result};
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::metadata::MappedProcess;
 
 use super::find::Found;
 use super::lock::Lock;
-use tm_analyzer::error::{Error, Result};
 
 /// Both places.
 #[derive(Debug)]

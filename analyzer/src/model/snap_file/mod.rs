@@ -13,7 +13,7 @@
 mod tables;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -42,7 +42,7 @@ pub fn is_snap_file(path: &Path) -> Result<bool> {
 
 pub(super) fn dump(snapshot: &Snapshot, path: &Path) -> Result<()> {
     let body = rmp_serde::to_vec_named(&Tables::of(snapshot)?)
-        .map_err(|error| Error::Message(format!("cannot write {}: {error}", path.display())))?;
+        .map_err(|error| Error::io("write", path, io::Error::other(error)))?;
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend(MAGIC);
     header.extend(VERSION.to_le_bytes());
@@ -54,21 +54,18 @@ pub(super) fn dump(snapshot: &Snapshot, path: &Path) -> Result<()> {
 
 pub(super) fn load(path: &Path) -> Result<Snapshot> {
     let file = input::open(path)?;
-    let header = parse_header(&read_at_most(&file, HEADER_BYTES as u64, path)?);
-    let header = header.map_err(|what| unreadable(path, &what))?;
+    let header = parse_header(&read_at_most(&file, HEADER_BYTES as u64, path)?, path)?;
     // One byte more than expected shows a file that goes on.
     let body = read_at_most(&file, header.body_bytes.saturating_add(1), path)?;
     let found = body.len() as u64;
     if found < header.body_bytes {
-        let what =
-            format!("the snapshot is cut: {found} of {} bytes are there; make it anew", header.body_bytes);
-        return Err(unreadable(path, &what));
+        let what = format!("the snapshot is cut: {found} of {} bytes are there", header.body_bytes);
+        return Err(damaged(path, what));
     }
     if found > header.body_bytes || fnv1a(&body) != header.checksum {
-        return Err(unreadable(path, "the snapshot is damaged: its checksum is wrong; make it anew"));
+        return Err(damaged(path, "the snapshot is damaged: its checksum is wrong".to_owned()));
     }
-    let invalid =
-        |what: String| unreadable(path, &format!("the snapshot is not valid: {what}; make it anew"));
+    let invalid = |what: String| damaged(path, format!("the snapshot is not valid: {what}"));
     let mut body = rmp_serde::Deserializer::from_read_ref(&body);
     body.set_max_depth(DEPTH_MAX);
     let tables = Tables::deserialize(&mut body).map_err(|error| invalid(error.to_string()))?;
@@ -87,16 +84,14 @@ struct Header {
     checksum: u64,
 }
 
-fn parse_header(bytes: &[u8]) -> std::result::Result<Header, String> {
-    let not_ours = || "it is no snapshot file".to_owned();
+fn parse_header(bytes: &[u8], path: &Path) -> Result<Header> {
+    let not_ours = || Error::NotASnapshot { path: path.to_owned() };
     let bytes = bytes.strip_prefix(&MAGIC).ok_or_else(not_ours)?;
-    let cut = || "the snapshot is cut within its header; make it anew".to_owned();
+    let cut = || damaged(path, "the snapshot is cut within its header".to_owned());
     let (version, bytes) = bytes.split_first_chunk().ok_or_else(cut)?;
     let version = u32::from_le_bytes(*version);
     if version != VERSION {
-        return Err(format!(
-            "the snapshot is of version {version} and this tmtool reads version {VERSION}; use the tmtool that wrote it"
-        ));
+        return Err(Error::OtherSnapshotVersion { path: path.to_owned(), found: version, known: VERSION });
     }
     let (_, bytes) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
     let (body_bytes, bytes) = bytes.split_first_chunk().ok_or_else(cut)?;
@@ -105,8 +100,8 @@ fn parse_header(bytes: &[u8]) -> std::result::Result<Header, String> {
     Ok(Header { body_bytes, checksum: u64::from_le_bytes(*checksum) })
 }
 
-fn unreadable(path: &Path, what: &str) -> Error {
-    Error::Message(format!("cannot read {}: {what}", path.display()))
+fn damaged(path: &Path, what: String) -> Error {
+    Error::DamagedSnapshot { path: path.to_owned(), what }
 }
 
 /// FNV-1a in 64 bits, against damage, not against malice.

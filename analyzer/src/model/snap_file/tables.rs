@@ -212,9 +212,7 @@ impl<T: Clone + Eq + Hash> Table<T> {
         if let Some(&place) = self.place_of.get(&item) {
             return Ok(place);
         }
-        let place = u32::try_from(self.items.len()).map_err(|_| {
-            Error::Message("a snapshot file holds at most 2^32 different stacks; filter it first".to_owned())
-        })?;
+        let place = u32::try_from(self.items.len()).map_err(|_| Error::TooManyStacks)?;
         self.items.push(item.clone());
         self.place_of.insert(item, place);
         Ok(place)

@@ -98,8 +98,8 @@ fn a_newer_version_says_so() {
         let mut bytes = fs::read(&path).unwrap();
         bytes[8] = 2;
         fs::write(&path, bytes).unwrap();
-        let error = Snapshot::load(&path).unwrap_err().to_string();
-        assert!(error.contains("version 2 and this tmtool reads version 1"), "{error}");
+        let error = Snapshot::load(&path).unwrap_err();
+        assert!(matches!(error, Error::OtherSnapshotVersion { found: 2, known: 1, .. }), "{error}");
     });
 }
 

@@ -81,6 +81,7 @@ impl Index {
     /// Takes the empty slot at `place`, which [`Index::find`] said.
     #[inline]
     pub fn fill(&mut self, place: usize, hash: u32, number: u32) {
+        debug_assert!(self.slots.get(place) == Some(&0), "slot {place} is taken or none");
         if let Some(slot) = self.slots.get_mut(place) {
             *slot = (u64::from(number) + 1) | u64::from(hash) << HASH_SHIFT;
             self.len += 1;
@@ -115,6 +116,7 @@ impl Index {
 
     #[inline]
     fn set(&mut self, place: usize, value: u64) {
+        debug_assert!(place < self.slots.len(), "there is no slot {place}");
         if let Some(slot) = self.slots.get_mut(place) {
             *slot = value;
         }

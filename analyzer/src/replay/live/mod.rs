@@ -140,6 +140,7 @@ impl LiveTable {
     pub(super) fn remove(&mut self, address: Address, kept_until: u32) -> Option<(Block, Option<Kept>)> {
         let (slot, number) = self.find(hash_of(address.0), address).ok()?;
         self.index.empty(slot);
+        debug_assert!((number as usize) < self.places.len(), "no block has number {number}");
         let place = self.places.get_mut(number as usize)?;
         let block = place.block(self.space);
         if place.generation() <= kept_until {
@@ -228,6 +229,7 @@ impl LiveTable {
 
     #[inline]
     fn set(&mut self, number: u32, place: Place) {
+        debug_assert!((number as usize) < self.places.len(), "no block has number {number}");
         if let Some(entry) = self.places.get_mut(number as usize) {
             *entry = place;
         }

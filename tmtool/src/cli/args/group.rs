@@ -7,13 +7,13 @@ use clap::ValueEnum;
 
 use crate::cli::print::show;
 use crate::cli::terminal;
+use crate::errors::{Error, Result};
 use crate::report::parts::header::Summary;
 use crate::report::parts::notice;
 use crate::report::parts::style::Style;
 use crate::report::stats::Stats;
 use crate::report::{Format, Report};
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{Cumulative, KeyType, Origin, Snapshot, Statistic, Tally};
 
 /// `--key`.

@@ -1,10 +1,9 @@
 //! A range of sizes as users write it.
 
+use crate::errors::{Error, Result};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
-
-use tm_analyzer::error::{Error, Result};
 
 /// `MIN..MAX` in bytes, both included: `4096`, `1K..64K`, `1M..`, `..100`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap_complete::Shell;
 
 use crate::cli::print;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::errors::{Error, Result};
 use clap::builder::NonEmptyStringValueParser;
 use tm_common::metadata::CommandKind;
 use tm_common::settings::N_FRAMES_MAX;
@@ -10,7 +11,6 @@ use tm_common::settings::N_FRAMES_MAX;
 use crate::cli::print;
 use crate::control::{Found, Mailbox, Order, State, find};
 use crate::report::parts::human::printable;
-use tm_analyzer::error::{Error, Result};
 
 const START_EXAMPLES: &str = "\
 Examples:

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use crate::cli::args::group::GroupArgs;
 use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
+use crate::errors::{Error, Result};
 use crate::report::diff::Diff;
 use crate::report::parts::header::Summary;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::StatisticDiff;
 
 const EXAMPLES: &str = "\

@@ -11,8 +11,8 @@ use crate::cli::output_file::{check_is_another, check_is_snapshot};
 use crate::cli::print;
 use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
+use crate::errors::{Error, Result};
 use crate::report::parts::human;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::{BaseFilter, Filter, Moment, Snapshot};
 
 const EXAMPLES: &str = "\

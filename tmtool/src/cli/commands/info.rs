@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::errors::Result;
 use tm_common::header::Loss;
 use tm_common::metadata::{CommandKind, Ending};
 
@@ -17,7 +18,6 @@ use crate::report::info::{
 };
 use crate::report::parts::human;
 use crate::report::programs::Listing;
-use tm_analyzer::error::Result;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Command, Problem, Process, Recording};
 use tm_analyzer::replay::{AllTotals, Totals, all_totals};

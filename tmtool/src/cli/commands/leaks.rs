@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::errors::Result;
 use tm_common::ids::Stamp;
 
 use tm_common::ids::TagIndex;
@@ -15,7 +16,6 @@ use crate::report::leaks::Leaks;
 use crate::report::parts::header::Summary;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
-use tm_analyzer::error::Result;
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Origin, Snapshot};
 use tm_analyzer::replay::{self, StackSums};

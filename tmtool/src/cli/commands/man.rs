@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap_mangen::Man;
 
 use crate::cli::print;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:

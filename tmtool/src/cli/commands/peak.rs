@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::Stamp;
 
 use crate::cli::args::group::{BlameArgs, GroupArgs};
@@ -11,7 +12,6 @@ use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
 use crate::report::parts::header::Summary;
 use crate::report::peak::{Ascent, Peak};
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Snapshot};
 use tm_analyzer::replay::{self, Selection, Step, Timeline, Totals};

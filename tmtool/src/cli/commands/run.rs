@@ -11,9 +11,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::errors::{Error, Result};
 use tm_common::settings;
 
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::inspect;
 
 mod child;

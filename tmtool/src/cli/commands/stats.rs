@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use crate::cli::args::group::GroupArgs;
 use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
+use crate::errors::Result;
 use crate::report::parts::header::Summary;
-use tm_analyzer::error::Result;
 use tm_analyzer::model::Moment;
 
 const EXAMPLES: &str = "\

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::errors::{Error, Result};
 use tm_common::ids::ProcessIndex;
 
 use crate::cli::args::group::{BlameArgs, Key};
@@ -16,7 +17,6 @@ use crate::watch::data::source::{Choice, Source};
 use crate::watch::ui::column::Column;
 use crate::watch::ui::list::Order;
 use crate::watch::ui::view::View;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::model::is_snap_file;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Account;

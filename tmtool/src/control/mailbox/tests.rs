@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::*;
+use crate::errors::Error;
 
 const PROCESS: ProcessIndex = ProcessIndex(3);
 

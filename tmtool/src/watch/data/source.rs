@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::errors::Result;
 use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, Stamp};
 
@@ -14,7 +15,6 @@ use super::sample::{Facts, Interval, Sample, State};
 use super::sites;
 use super::sums::Sums;
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::error::Result;
 use tm_analyzer::follow::{Follower, Options};
 use tm_analyzer::host::{Liveness, Target};
 use tm_analyzer::model::KeyType;
@@ -106,7 +106,7 @@ impl Source {
     /// # Errors
     /// The file cannot be read any more.
     pub fn read_until(&mut self, until: Stamp) -> Result<()> {
-        self.follower.catch_up(until, &mut self.sums)
+        Ok(self.follower.catch_up(until, &mut self.sums)?)
     }
 
     /// Reads up to the present moment, which ends an interval. The first one began with the process.

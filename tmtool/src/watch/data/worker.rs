@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::sample::Sample;
 use super::source::{Choice, Source};
-use tm_analyzer::error::Result;
+use crate::errors::Result;
 
 /// How long it waits when names are still missing.
 const BETWEEN_NAMES: Duration = Duration::from_millis(20);

@@ -8,10 +8,10 @@ use super::keys::Action;
 use super::signals;
 use super::terminal::Terminal;
 use super::view::View;
+use crate::errors::Result;
 use crate::watch::data::sample::Sample;
 use crate::watch::data::source::{Choice, Source};
 use crate::watch::data::worker::{Request, Worker};
-use tm_analyzer::error::Result;
 
 /// How long the user is waited for before it is looked whether there is a new sample.
 const PATIENCE: Duration = Duration::from_millis(50);

@@ -12,8 +12,8 @@ use ratatui::crossterm::terminal::{Clear, ClearType};
 
 use super::view::View;
 use super::{screen, signals};
+use crate::errors::{Error, Result};
 use crate::watch::data::sample::Sample;
-use tm_analyzer::error::{Error, Result};
 use tm_analyzer::text::SourceFiles;
 
 /// A terminal that is taken over as long as this lives.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::{io, mem, ptr};
 
 use super::environment::Environment;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::inspect::Program;
 
 /// Sent by the terminal to the whole process group.

@@ -7,9 +7,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::errors::{Error, Result};
 use tm_common::settings;
-
-use tm_analyzer::error::{Error, Result};
 
 /// The library's file name.
 const LIBRARY: &str = "libtm.so";

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::recordings::{self, Recording};
 use super::template;
 use crate::cli::programs::is_recording;
-use tm_analyzer::error::{Error, Result};
+use crate::errors::{Error, Result};
 use tm_analyzer::host::is_mapped;
 
 /// What the recordings in a run's folder are called.
