@@ -178,7 +178,8 @@ fn a_library_of_many_segments_is_known() {
 /// Opened, opened with a scope of its own, or preloaded, so that all our ways to a library's tables are gone.
 ///
 /// The loader believes the tables, and may come to memory that is not the library's: then what happens depends on what lies
-/// there. So it must be the same, and no crash, without us and beside a library that maps memory as we do.
+/// there. So the program must run without us, and beside a library that maps memory as we do: what the loader itself refuses or
+/// crashes of tells nothing of us.
 #[test]
 fn a_program_that_loads_a_damaged_library_ends_as_without_us() {
     let read = |option| Library(fs::read(plugin_with(option)).expect("it was compiled"));
@@ -198,15 +199,13 @@ fn a_program_that_loads_a_damaged_library_ends_as_without_us() {
         let run = case.random.of(&runs);
         let (bare, other) = (run.bare(), run.clone().preload_before(&beside).bare());
         n_cases += 1;
-        if bare.status.code().is_none() || (bare.status, &bare.stdout) != (other.status, &other.stdout) {
+        if !bare.status.success() || (bare.status, &bare.stdout) != (other.status, &other.stdout) {
             return;
         }
         n_compared += 1;
         let recorded = run.recorded();
         recorded.assert_like(&bare);
-        if bare.status.success() {
-            assert_eq!(info(recorded.recording())["problems"].as_array().map(Vec::len), Some(0));
-        }
+        assert_eq!(info(recorded.recording())["problems"].as_array().map(Vec::len), Some(0));
     });
-    assert!(n_cases < 20 || 2 * n_compared >= n_cases, "{n_compared} of {n_cases} could be compared");
+    assert!(n_cases < 20 || 4 * n_compared >= n_cases, "{n_compared} of {n_cases} could be compared");
 }
