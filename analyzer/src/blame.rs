@@ -1,5 +1,5 @@
-//! Whom to blame for a stack, without naming all of it: frames are named from the innermost outward, up to the first that
-//! is no allocation plumbing. Of a million stacks that end at a hundred lines, memory is that of the hundred.
+//! The frame to blame for a stack, without naming all of it: frames are named from the innermost outward, up to the first that
+//! is no allocation plumbing. A million stacks that end at a hundred lines take the memory of the hundred.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::snapshot::Namer;
 pub struct Blame(Cutter<'static>);
 
 impl Blame {
-    /// By `plumbing`.
+    /// Blames by `plumbing`.
     #[must_use]
     pub fn new(plumbing: Plumbing) -> Blame {
         Blame(Cutter::of(plumbing))

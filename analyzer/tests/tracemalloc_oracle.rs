@@ -19,7 +19,7 @@ fn random_snapshots_give_cpythons_results() {
         eprintln!("skipped: no python3 of 3.9 or later");
         return;
     }
-    let cases: Vec<Value> = (0..N_CASES).map(|seed| Random::new(seed).case()).collect();
+    let cases: Vec<Value> = (0..N_CASES).map(|seed| Cases(tm_testing::Random::new(seed)).case()).collect();
     let answers = ask_cpython(&cases);
     assert_eq!(answers.len(), cases.len());
     for (case, expected) in cases.iter().zip(&answers) {
@@ -75,10 +75,11 @@ fn answer(case: &Value) -> Value {
             if key_type == KeyType::Traceback && cumulative != Cumulative::Off {
                 continue;
             }
-            let stats = |of: &Snapshot| rows(&of.statistics(key_type, cumulative).unwrap());
+            let stats = |of: &Snapshot| rows(&of.profile().statistics(key_type, cumulative).unwrap());
             statistics.push([stats(&old), stats(&new), stats(&filtered)]);
-            let compare =
-                |of: &Snapshot, to: &Snapshot| rows(&of.compare_to(to, key_type, cumulative).unwrap());
+            let compare = |of: &Snapshot, to: &Snapshot| {
+                rows(&of.profile().compare_to(&to.profile(), key_type, cumulative).unwrap())
+            };
             compared.push([compare(&new, &old), compare(&old, &new), compare(&filtered, &new)]);
         }
     }
@@ -147,19 +148,12 @@ fn filter(filter: &Value) -> Box<dyn BaseFilter> {
     }
 }
 
-/// Xorshift: cases must be the same in every run.
-struct Random(u64);
+/// Makes cases, the same in every run.
+struct Cases(tm_testing::Random);
 
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
+impl Cases {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
+        self.0.below(limit)
     }
 
     fn case(&mut self) -> Value {

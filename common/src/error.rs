@@ -7,12 +7,14 @@ use core::fmt;
 pub enum DecodeError {
     /// The bytes end inside the structure.
     Truncated,
-    /// The file does not start with [`crate::header::MAGIC`].
+    /// The file does not start with [`MAGIC`](crate::header::MAGIC).
     NotARecording,
     /// The file was written by a later version of tm, which changed the format.
     NewerVersion {
         /// The version that the file gives.
         found: u32,
+        /// The latest that is read here.
+        readable: u32,
     },
     /// A number has a value that the writer never writes.
     Invalid {
@@ -28,11 +30,9 @@ impl fmt::Display for DecodeError {
         match self {
             DecodeError::Truncated => write!(f, "it ends in the middle of a structure"),
             DecodeError::NotARecording => write!(f, "it is not a tm recording"),
-            DecodeError::NewerVersion { found } => write!(
-                f,
-                "it has format version {found}, and only those up to {} can be read",
-                crate::header::VERSION
-            ),
+            DecodeError::NewerVersion { found, readable } => {
+                write!(f, "it has format version {found}, and only those up to {readable} can be read",)
+            }
             DecodeError::Invalid { field, found } => {
                 write!(f, "{field} is {found:#x}, which is never written")
             }

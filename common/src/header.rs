@@ -179,7 +179,7 @@ impl Header {
         }
         let version = u32_at(bytes, offset_of!(MappedHeader, version))?;
         if version > VERSION {
-            return Err(DecodeError::NewerVersion { found: version });
+            return Err(DecodeError::NewerVersion { found: version, readable: VERSION });
         }
         let u32_of = |offset| u32_at(bytes, offset);
         let u64_of = |offset| u64_at(bytes, offset);
@@ -297,7 +297,7 @@ mod tests {
         let mut bytes = [0; GRAIN_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&7u32.to_le_bytes());
-        assert_eq!(Header::parse(&bytes), Err(DecodeError::NewerVersion { found: 7 }));
+        assert_eq!(Header::parse(&bytes), Err(DecodeError::NewerVersion { found: 7, readable: VERSION }));
         assert_eq!(Header::parse(&bytes[..10]), Err(DecodeError::Truncated));
     }
 

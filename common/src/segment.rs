@@ -59,7 +59,7 @@ pub struct MappedSegment {
     pub sequence: u32,
     /// Events: the thread of the first event.
     pub thread: u32,
-    /// [`check`] of the fields above but `used`, and of `base_stamp`.
+    /// `check` of the fields above but `used`, and of `base_stamp`.
     pub check: u32,
     /// Events: what the first time difference counts from. Extents: their first grain.
     pub base_stamp: u64,

@@ -1,5 +1,7 @@
-//! Ten million blocks of real memory: what a walk of them costs. Not run by itself:
-//! `cargo test --release -p tm-query --lib large -- --ignored --nocapture --test-threads 1`.
+//! Walks of large structures in real memory: each block is found once, in whatever order the blocks lie.
+//!
+//! The long form (`TM_SOAK=1`) has ten million blocks, needs 2 GB, and prints what a walk costs: `scripts/bench --parts
+//! walks`.
 
 use std::time::Duration;
 
@@ -16,7 +18,11 @@ use crate::memory::OwnMemory;
 use crate::walk::{Limits, walk};
 use tm_testing::{Random, RecordingBuilder};
 
-const N_BLOCKS: u64 = 10_000_000;
+/// Ten million in the long form.
+fn n_blocks() -> u64 {
+    if std::env::var_os("TM_SOAK").is_some_and(|value| value == "1") { 10_000_000 } else { 20_000 }
+}
+
 /// The bytes that malloc makes of 24 to 40.
 const STRIDE: u64 = 48;
 const SIZE: u64 = 40;
@@ -27,7 +33,7 @@ struct Arena(Vec<u64>);
 
 impl Arena {
     fn new() -> Arena {
-        Arena(vec![0; N_BLOCKS as usize * WORDS])
+        Arena(vec![0; n_blocks() as usize * WORDS])
     }
 
     fn address(&self, block: u64) -> u64 {
@@ -43,7 +49,7 @@ fn measure(name: &str, arena: &Arena, root: u64) {
     let mut builder = RecordingBuilder::with_process();
     builder.grains = 1000;
     let stack = builder.node(StackId::NONE, 0x1000);
-    for block in 0..N_BLOCKS {
+    for block in 0..n_blocks() {
         let event = Event::Allocate {
             stamp: Stamp(block + 1),
             address: Address(arena.address(block)),
@@ -64,21 +70,21 @@ fn measure(name: &str, arena: &Arena, root: u64) {
         Stamp(u64::MAX),
         |_| (),
         |engine, ()| {
-            let (replayed, table) = (start.since(), held_bytes() - before);
+            let (replayed, table) = (start.since(), held_bytes().saturating_sub(before));
             let start = ProcessorTime::now();
             let index = Index::of(engine.live());
-            let (indexed, with_index) = (start.since(), held_bytes() - before);
+            let (indexed, with_index) = (start.since(), held_bytes().saturating_sub(before));
             let finder = Finder::new(engine.live(), &index);
             let root = finder.smallest(arena.address(root)).unwrap();
             let start = ProcessorTime::now();
             let found = walk(root, &finder, OwnMemory::by_call(), Limits::NONE, &mut ()).unwrap();
             let walked = start.since();
-            assert_eq!((found.count, found.size, found.is_cut), (N_BLOCKS, N_BLOCKS * SIZE, false));
+            assert_eq!((found.count, found.size, found.is_cut), (n_blocks(), n_blocks() * SIZE, false));
             println!(
                 "{name}: replayed in {replayed:?} ({} B a block), index in {indexed:?} ({:.2} B a block), \
              walk in {walked:?}, {} depths",
-                table / N_BLOCKS as usize,
-                (with_index - table) as f64 / N_BLOCKS as f64,
+                table / n_blocks() as usize,
+                (with_index - table) as f64 / n_blocks() as f64,
                 found.by_depth.len()
             );
         },
@@ -111,7 +117,7 @@ impl ProcessorTime {
 
 /// Returns the order in which blocks of a shuffled structure were made.
 fn shuffled() -> Vec<u64> {
-    let (mut order, mut random): (Vec<u64>, _) = ((0..N_BLOCKS).collect(), Random::new(5));
+    let (mut order, mut random): (Vec<u64>, _) = ((0..n_blocks()).collect(), Random::new(5));
     for last in (1..order.len()).rev() {
         order.swap(last, random.below(last as u64 + 1) as usize);
     }
@@ -119,11 +125,10 @@ fn shuffled() -> Vec<u64> {
 }
 
 #[test]
-#[ignore = "takes a minute and 2 GB"]
-fn a_list_of_ten_million_blocks() {
+fn a_list_is_walked_whole() {
     for (name, order) in [
-        ("list upward", (0..N_BLOCKS).collect()),
-        ("list downward", (0..N_BLOCKS).rev().collect()),
+        ("list upward", (0..n_blocks()).collect()),
+        ("list downward", (0..n_blocks()).rev().collect()),
         ("list shuffled", shuffled()),
     ] {
         let mut arena = Arena::new();
@@ -133,11 +138,10 @@ fn a_list_of_ten_million_blocks() {
 }
 
 #[test]
-#[ignore = "takes a minute and 2 GB"]
-fn a_tree_of_ten_million_blocks() {
-    for (name, order) in [("tree by level", (0..N_BLOCKS).collect()), ("tree shuffled", shuffled())] {
+fn a_tree_is_walked_whole() {
+    for (name, order) in [("tree by level", (0..n_blocks()).collect()), ("tree shuffled", shuffled())] {
         let mut arena = Arena::new();
-        for child in 1..N_BLOCKS {
+        for child in 1..n_blocks() {
             let parent = order[((child - 1) / 2) as usize];
             arena.set(parent, 1 + (child % 2) as usize, order[child as usize]);
             arena.set(order[child as usize], 0, parent);

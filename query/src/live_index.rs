@@ -1,7 +1,7 @@
 //! What is kept beside the table of live blocks, up to date with every event: sums, and the index of starts.
 
 use tm_analyzer::events::{Block, MergedEvent};
-use tm_analyzer::replay::{Account, Observer, Tables};
+use tm_analyzer::replay::{LiveBlocks, MemoryKind, Observer};
 use tm_common::ids::{Space, Stamp};
 
 use crate::index::Index;
@@ -17,14 +17,14 @@ pub struct LiveIndex {
 
 impl LiveIndex {
     /// Adds up the blocks in `tables`, which were inherited from the parent process.
-    pub fn of(tables: &Tables) -> LiveIndex {
+    pub fn of(tables: &LiveBlocks) -> LiveIndex {
         let mut made = LiveIndex::default();
-        tables.iter(Account::Traced).for_each(|block| made.sums.add(block.space, block.size));
+        tables.iter(MemoryKind::Traced).for_each(|block| made.sums.add(block.space, block.size));
         made
     }
 
     /// Returns the index of the live blocks, which are those in `tables`.
-    pub fn index(&mut self, tables: &Tables) -> &Index {
+    pub fn index(&mut self, tables: &LiveBlocks) -> &Index {
         self.index.get_or_insert_with(|| Index::of(tables))
     }
 
@@ -39,7 +39,7 @@ impl LiveIndex {
 
 impl Observer for LiveIndex {
     #[inline]
-    fn came(&mut self, block: &Block) {
+    fn on_alloc(&mut self, block: &Block) {
         if block.space != Space::MAPPINGS {
             self.sums.add(block.space, block.size);
             self.index.as_mut().into_iter().for_each(|index| index.insert(block));
@@ -47,16 +47,16 @@ impl Observer for LiveIndex {
     }
 
     #[inline]
-    fn went(&mut self, block: &Block, _event: &MergedEvent) {
+    fn on_free(&mut self, block: &Block, _event: &MergedEvent) {
         self.remove(block);
     }
 
     #[inline]
-    fn forgot(&mut self, block: &Block, _stamp: Stamp) {
+    fn on_forget(&mut self, block: &Block, _stamp: Stamp) {
         self.remove(block);
     }
 
-    fn peak_was_reset(&mut self, _stamp: Stamp) {
+    fn on_peak_reset(&mut self, _stamp: Stamp) {
         self.sums.reset_peak();
     }
 }

@@ -2,7 +2,7 @@
 
 use tm_analyzer::follow::{Follower, Options};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::Tables;
+use tm_analyzer::replay::LiveBlocks;
 
 use crate::failure::{Answer, Failure};
 use crate::finder::Finder;
@@ -60,7 +60,7 @@ impl Process {
 
     /// Lends what finds blocks and what names them.
     pub fn parts(&mut self) -> (Finder<'_>, &Recording, &mut Names) {
-        let tables: &Tables = self.follower.live();
+        let tables: &LiveBlocks = self.follower.live();
         let finder = Finder::new(tables, self.live_index.index(tables));
         (finder, self.follower.recording(), &mut self.names)
     }

@@ -12,6 +12,7 @@
 pub mod products;
 pub mod programs;
 pub mod soak;
+pub mod source_tree;
 pub mod wait;
 
 pub mod run;

@@ -51,7 +51,7 @@ fn hexadecimal(text: &str) -> u64 {
 pub struct PreloadNote {
     /// The kernel's number of the thread.
     pub tid: u32,
-    /// Which allocation of the thread it is, from 0.
+    /// The allocation's number in its thread, from 0.
     pub number: u64,
     /// The block.
     pub block: u64,

@@ -78,7 +78,7 @@ fn made(name: &str, sources: &impl Hash, command: &mut Command) -> PathBuf {
     }
 }
 
-/// The crate `tm`, compiled by nothing but the compiler: whoever wants it may copy its folder.
+/// The crate `tm`, compiled by nothing but the compiler: anybody may copy its folder.
 fn bindings() -> PathBuf {
     let folder = workspace().join("api/src");
     let sources =
@@ -89,7 +89,7 @@ fn bindings() -> PathBuf {
     made("libtm.rlib", &sources.collect::<Vec<_>>(), command.arg(folder.join("lib.rs")))
 }
 
-/// Copies a program, to be run under the name `to`. By another process: what this one writes is open, for a moment, in a
+/// Copies a program, to be run under the name `to`. Another process does it: what this one writes is open, for a moment, in a
 /// child that another test starts at that time too, and a file that somebody writes cannot be executed.
 ///
 /// # Panics

@@ -272,8 +272,8 @@ impl Outcome {
     }
 }
 
-/// Whether this is root, who may mount, change the root folder and become somebody else. Who may not is told what was
-/// left out.
+/// Whether this is root, who may mount, change the root folder and become somebody else. Otherwise says what was left
+/// out.
 pub fn may_administer() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));

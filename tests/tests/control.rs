@@ -1,6 +1,6 @@
-//! A running process is told from outside what to do with its traces, and what it does shows in its recording.
+//! A running process gets commands from outside, and what it does with its traces shows in its recording.
 //!
-//! The oracle is the program, which allocates what it is told to and nothing else.
+//! The oracle is the program, which allocates on demand and nothing else.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -17,7 +17,7 @@ use tm_tests::wait;
 /// The blocks that are counted; nothing else in the program has this size.
 const SIZE: u64 = 1_000;
 
-/// A program that allocates when it is told to.
+/// A program that allocates on demand.
 struct OnDemand {
     running: Running,
     n_answers: usize,

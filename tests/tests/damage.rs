@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use tm_common::header::VERSION;
+use tm_tests::fuzz::random::Random;
 use tm_tests::info::{info, number};
 use tm_tests::products::products;
 use tm_tests::programs::{compile, installed};
@@ -92,12 +93,11 @@ fn a_cut_recording_is_read_to_the_cut_and_that_is_said() {
     let bytes = fs::read(outcome.recording()).expect("it is there");
     let whole = info(outcome.recording());
     let cut = outcome.folder().join("cut.bin");
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = Random::of_case(1, 0);
     let mut n_allocations = Vec::new();
     for _ in 0..10 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         // The header is whole: without it, a file is no recording.
-        let at = 4096 + (random >> 16) as usize % (bytes.len() - 4096);
+        let at = 4096 + random.below(bytes.len() - 4096);
         fs::write(&cut, &bytes[..at]).expect("the scratch folder can be written");
         let name = cut.display().to_string();
         let told = info(&cut);

@@ -1,7 +1,7 @@
 //! Recordings and snapshots of every format version stay readable, with the figures that they had.
 //!
 //! `fixtures/version-1.bin` is `programs/sample.c` recorded on another day, `fixtures/version-2.bin` is
-//! `programs/sample_2.c`; the figures are counted by hand from these programs, but for the 288 bytes that the C library
+//! `programs/sample_2.c`; the figures are counted by hand from these programs, except the 288 bytes that the C library
 //! allocates for a thread. Files of snapshots are of version 1 to this day.
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Account, Processes, Selection};
+use tm_analyzer::replay::{MemoryKind, Processes, Selection};
 use tm_analyzer::snapshot::take_snapshot;
 use tm_common::ids::{Domain, ProcessIndex};
 use tm_tests::fixtures::{fixture, recording};
@@ -26,7 +26,8 @@ fn unpacked(name: &str) -> (TempDir, PathBuf) {
 
 /// (bytes, blocks) by stack, the most first.
 fn by_stack(snapshot: &Snapshot) -> Vec<(u64, u64)> {
-    let groups = snapshot.statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
+    let groups =
+        snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
     groups.iter().map(|group| (group.size, group.count)).collect()
 }
 
@@ -78,7 +79,7 @@ fn a_snapshot_of_it_has_the_blocks_that_it_had() {
 #[test]
 fn a_snap_file_of_version_1_has_the_lines_that_it_had() {
     let snapshot = Snapshot::load(&fixture("version-1.snap")).expect("version 1 is read for ever");
-    let lines = snapshot.statistics(KeyType::Lineno, Cumulative::Off).expect("lines are a key");
+    let lines = snapshot.profile().statistics(KeyType::Lineno, Cumulative::Off).expect("lines are a key");
     let shown: Vec<String> =
         lines.iter().map(|line| format!("{} {} {}", line.traceback, line.size, line.count)).collect();
     assert_eq!(
@@ -145,13 +146,13 @@ fn a_recording_of_version_2_has_the_figures_that_it_had() {
 fn snapshots_of_it_have_the_tags_domains_and_mappings_that_they_had() {
     let (_folder, path) = unpacked("version-2.bin");
     let recording = Recording::open(&path).expect("version 2 is read for ever");
-    let at = |process, moment, account| {
+    let at = |process, moment, memory_kind| {
         let process = Processes::One(ProcessIndex(process));
-        take_snapshot(&recording, process, &moment, &Selection::of_account(account)).expect("it has them")
+        take_snapshot(&recording, process, &moment, &Selection::of_account(memory_kind)).expect("it has them")
     };
-    let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), Account::Traced);
+    let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), MemoryKind::Traced);
     let by_tag = |snapshot: &Snapshot| {
-        let groups = snapshot.statistics(KeyType::Tag, Cumulative::Off).expect("tags are a key");
+        let groups = snapshot.profile().statistics(KeyType::Tag, Cumulative::Off).expect("tags are a key");
         groups
             .iter()
             .map(|group| (group.tag.as_deref().unwrap_or("").to_owned(), group.size, group.count))
@@ -179,11 +180,11 @@ fn snapshots_of_it_have_the_tags_domains_and_mappings_that_they_had() {
         sizes.sort_unstable();
         sizes
     };
-    assert_eq!(sizes(at(0, Moment::Peak, Account::Traced), 7), [500, 1_000]);
-    assert_eq!(sizes(at(0, Moment::End, Account::Traced), 7), [600]);
-    assert_eq!(sizes(at(1, Moment::End, Account::Traced), 7), [0u64; 0]);
+    assert_eq!(sizes(at(0, Moment::Peak, MemoryKind::Traced), 7), [500, 1_000]);
+    assert_eq!(sizes(at(0, Moment::End, MemoryKind::Traced), 7), [600]);
+    assert_eq!(sizes(at(1, Moment::End, MemoryKind::Traced), 7), [0u64; 0]);
     let pages = |process| {
-        let snapshot = at(process, Moment::End, Account::Mappings);
+        let snapshot = at(process, Moment::End, MemoryKind::Mappings);
         sizes(snapshot, Domain::MAPPINGS.0).into_iter().map(|bytes| bytes / 4096).collect::<Vec<_>>()
     };
     assert_eq!((pages(0), pages(1)), (vec![2, 4, 4], vec![2, 4]));

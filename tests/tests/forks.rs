@@ -10,7 +10,7 @@ use tm_tests::programs::{compile, installed};
 use tm_tests::run::{Outcome, Run, files};
 use tm_tests::soak::times;
 
-/// Runs a scenario of `programs/forks.c` so many times, with all counts and the behaviour as without us.
+/// Runs a scenario of `programs/forks.c` `n` times, with all counts and the behaviour as without us.
 fn forks(scenario: &str, n: u32) -> (Outcome, Counts) {
     let run = Run::new(compile("forks.c", &["-O1", "-pthread"])).args([scenario, &n.to_string()]);
     let (outcome, counts) = assert_counts_and_behaviour(&run);
@@ -27,7 +27,7 @@ fn endings(info: &Value) -> Vec<String> {
     endings
 }
 
-/// Of `n` children, by turns: `exit`, `_exit`, another program, abort.
+/// Asserts how `n` children ended, by turns: `exit`, `_exit`, another program, abort.
 fn assert_four_endings(outcome: &Outcome, n: u32) {
     let infos = all(&outcome.recordings);
     assert_eq!(infos.len() as u32, 1 + n / 4, "the first program and the executed ones");

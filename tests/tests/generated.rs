@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tm_common::stack::FrameKind;
 use tm_tests::exact_stacks::record;
+use tm_tests::fuzz::random::Random;
 use tm_tests::info::{assert_nothing_missing, info, number};
 use tm_tests::programs::{compile, installed};
 use tm_tests::recorded::hexadecimal;
@@ -84,13 +85,8 @@ fn guesses_on_the_first_thread_s_stack_need_no_system_call() {
 fn damaged_copy(library: &Path, folder: &Path, seed: u64) -> PathBuf {
     let mut bytes = std::fs::read(library).expect("it was compiled");
     let (offset, size) = tables_of(&bytes);
-    let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random as usize
-    };
+    let mut random = Random::of_case(seed, 0);
+    let mut next = || random.any() as usize;
     for _ in 0..1 + next() % 12 {
         bytes[offset + next() % size] = [0, 0xff, 0x7f, 0x80, next() as u8][next() % 5];
     }

@@ -68,7 +68,7 @@ fn recorded(path: &Path) -> HashMap<u64, (u64, u64)> {
     }
     events(&recording, ProcessIndex(0), |event| {
         let (allocations, frees) =
-            calls.entry(u64::from(tids[&recording.origins.thread(event.origin)])).or_default();
+            calls.entry(u64::from(tids[&recording.thread_tags.thread(event.thread_tag)])).or_default();
         *allocations += u64::from(event.action == Action::Allocate);
         *frees += u64::from(event.action == Action::Free);
     })
@@ -76,7 +76,7 @@ fn recorded(path: &Path) -> HashMap<u64, (u64, u64)> {
     calls
 }
 
-/// Asserts that each thread's calls are in the recording, but for at most the one that it was in.
+/// Asserts that each thread's calls are in the recording, except at most the one that it was in.
 fn assert_all_is_there(path: &Path, file: &NamedTempFile) {
     let recorded = recorded(path);
     for thread in counted(file) {

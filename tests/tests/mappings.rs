@@ -9,7 +9,9 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Account, FixedMoment, Processes, RawSnapshot, Selection, events, snapshot_at};
+use tm_analyzer::replay::{
+    MemoryKind, Processes, RawSnapshot, ResolvedMoment, Selection, events, snapshot_at,
+};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_tests::counting::assert_counts_and_behaviour;
 use tm_tests::info::{assert_nothing_missing, info, number};
@@ -17,7 +19,7 @@ use tm_tests::products::products;
 use tm_tests::programs::{compile, installed_library};
 use tm_tests::run::Run;
 
-/// Of `programs/mappings.c`: a mark n is an allocation of so many bytes and n.
+/// The base of marks in `programs/mappings.c`: mark n is an allocation of this many bytes and n.
 const MARK: u64 = 500_000;
 /// Debian's.
 const PYTHON: &str = "/usr/bin/python3";
@@ -37,7 +39,7 @@ fn joined(mut ranges: Ranges) -> Ranges {
     joined
 }
 
-/// By mark, what the program had.
+/// Returns, by mark, what the program had.
 fn noted(notes: &Path) -> BTreeMap<u64, Ranges> {
     let text = std::fs::read_to_string(notes).expect("the program has written it");
     let line = |line: &str| {
@@ -51,13 +53,14 @@ fn noted(notes: &Path) -> BTreeMap<u64, Ranges> {
 }
 
 fn mappings_at(recording: &Recording, process: ProcessIndex, stamp: Stamp) -> Ranges {
-    let (processes, at) = (Processes::One(process), FixedMoment { stamp, ns: recording.ns(stamp) });
-    let selection = Selection::of_account(Account::Mappings);
-    let raw: RawSnapshot = snapshot_at(recording, processes, at, &selection).expect("the process is there");
+    let (processes, at) = (Processes::One(process), ResolvedMoment { stamp, ns: recording.ns(stamp) });
+    let selection = Selection::of_account(MemoryKind::Mappings);
+    let raw: RawSnapshot =
+        snapshot_at(recording, processes, at, &selection, Vec::new()).expect("the process is there");
     joined(raw.blocks.iter().map(|block| (block.address.0, block.address.0 + block.size)).collect())
 }
 
-/// By mark, what is recorded for the process that made it.
+/// Returns, by mark, what is recorded for the process that made it.
 fn recorded(path: &Path) -> BTreeMap<u64, Ranges> {
     let recording = Recording::open(path).expect("it is a recording");
     let mut marks = Vec::new();

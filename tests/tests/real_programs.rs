@@ -52,13 +52,13 @@ fn amount(short: u32, long: u32) -> String {
     times(short, long).to_string()
 }
 
-/// Asserts that the stacks were checked and so many allocations, at least, say so.
+/// Asserts that the stacks were checked, in a run of at least that many allocations.
 fn assert_checked(outcome: &Outcome, counts: Counts, at_least: u64) {
     assert!(counts.allocations > at_least, "too little happened to prove anything: {counts:?}");
     assert!(sum(&all(&outcome.recordings), "self_checks") > at_least / 200, "stacks were not checked");
 }
 
-/// Runs a task bare and recorded; asserts counts, behaviour, the end, and at least so many allocations.
+/// Runs a task bare and recorded; asserts counts, behaviour, the end, and a least number of allocations.
 fn assert_recorded(run: &Run, code: i32, at_least: u64) -> Outcome {
     let (outcome, counts) = assert_counts_and_behaviour(run);
     let Outcome { stdout, stderr, .. } = &outcome;

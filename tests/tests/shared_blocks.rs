@@ -14,7 +14,7 @@ use tm_tests::programs::compile;
 use tm_tests::run::{Outcome, Run};
 use tm_tests::soak::times;
 
-/// Of each address, the sizes of its blocks in the order in which they were there.
+/// For each address, the sizes of its blocks in the order in which they were there.
 type History = HashMap<u64, Vec<u64>>;
 
 /// What the program has written: (address, number at the address, size << 32 | thread).
@@ -39,8 +39,8 @@ fn recorded(outcome: &Outcome) -> History {
     let mut history = History::new();
     let mut first = None;
     events(&recording, ProcessIndex(0), |event| {
-        let first = *first.get_or_insert(event.origin);
-        if matches!(event.action, Action::Allocate | Action::ReallocateEnd) && event.origin != first {
+        let first = *first.get_or_insert(event.thread_tag);
+        if matches!(event.action, Action::Allocate | Action::ReallocateEnd) && event.thread_tag != first {
             history.entry(event.address.0).or_default().push(event.size);
         }
     })

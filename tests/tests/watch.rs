@@ -10,12 +10,12 @@ use tm_tests::programs::compile;
 use tm_tests::run::{Run, Running};
 use tm_tests::wait;
 
-/// A program that allocates when it is told to, and nothing else.
+/// A program that allocates on demand, and nothing else.
 fn on_demand() -> Running {
     Run::new(compile("on_demand.c", &["-O0", "-g", "-pthread"])).with_input().start_recorded()
 }
 
-/// Waits until it has done what it was told: it has said so many lines.
+/// Waits until the program has answered with `n_lines` lines.
 fn wait_for(program: &Running, n_lines: usize) {
     wait::until("the program's answer", || program.stdout_so_far().lines().count() >= n_lines);
 }

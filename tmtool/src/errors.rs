@@ -7,7 +7,7 @@ use std::path::Path;
 
 pub use tm_analyzer::error::Error as Cause;
 use tm_analyzer::error::FileKind;
-use tm_analyzer::files::input::STANDARD_INPUT;
+use tm_analyzer::error::STANDARD_INPUT;
 use tm_common::error::DecodeError;
 
 const EXIT_FAILED: u8 = 1;
@@ -39,7 +39,7 @@ impl Error {
         Error::Cause(Cause::format(path, source))
     }
 
-    /// The exit code of a tmtool that fails so: a command line that makes no sense is told from all else.
+    /// The exit code of a tmtool that fails so: 2 for a command line that makes no sense, 1 for all else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Cause(Cause::NotAMoment { .. } | Cause::NotCumulative { .. }) => {
@@ -80,10 +80,9 @@ impl std::error::Error for Error {
 /// What tmtool says instead of the library where its own version is what is at fault.
 fn own_sentence(cause: &Cause) -> Option<String> {
     match cause {
-        Cause::Format { path, source: DecodeError::NewerVersion { found } } => Some(format!(
-            "cannot read {}: it has format version {found}, this tmtool reads up to {}; use a newer tmtool",
+        Cause::Format { path, source: DecodeError::NewerVersion { found, readable } } => Some(format!(
+            "cannot read {}: it has format version {found}, this tmtool reads up to {readable}; use a newer tmtool",
             path.display(),
-            tm_common::header::VERSION
         )),
         Cause::OtherSnapshotVersion { path, found, known } => {
             let what = format!("the snapshot is of version {found} and this tmtool reads version {known}");
@@ -160,7 +159,7 @@ mod tests {
                 "a.bin has no mark 'x'; the one it has is y (0.005 s)",
             ),
             (
-                Cause::format(&path(), DecodeError::NewerVersion { found: 9_000 }),
+                Cause::format(&path(), DecodeError::NewerVersion { found: 9_000, readable: 3 }),
                 1,
                 "cannot read a.bin: it has format version 9000, this tmtool reads up to 3; use a newer tmtool",
             ),

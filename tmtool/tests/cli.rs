@@ -10,25 +10,13 @@ use snapshots::{failure, folder, stdout};
 use tempfile::TempDir;
 use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
 
-const COMMANDS: [&str; 17] = [
-    "run",
-    "info",
-    "stats",
-    "diff",
-    "peak",
-    "leaks",
-    "temporary",
-    "timeline",
-    "top",
-    "filter",
-    "start",
-    "stop",
-    "clear",
-    "mark",
-    "snapshot",
-    "completions",
-    "man",
-];
+/// The names of all commands, from the definition that parses them.
+fn commands() -> Vec<String> {
+    let names: Vec<String> =
+        tmtool::cli::definition().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    assert!(names.len() >= 18, "{names:?}");
+    names
+}
 
 #[test]
 fn stats_of_a_snapshot() {
@@ -209,7 +197,7 @@ fn completions_and_manual_pages_know_every_command() {
     }
     assert!(stdout(folder.path(), &["man"]).contains(".TH tmtool 1"));
     stdout(folder.path(), &["man", "pages/man1"]);
-    for command in COMMANDS {
+    for command in commands() {
         let page = fs::read_to_string(folder.path().join(format!("pages/man1/tmtool-{command}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{command}");
     }
@@ -218,7 +206,7 @@ fn completions_and_manual_pages_know_every_command() {
 #[test]
 fn every_command_has_help_with_examples() {
     let folder = tempfile::tempdir().unwrap();
-    for command in COMMANDS {
+    for command in &commands() {
         let text = stdout(folder.path(), &[command, "--help"]);
         assert!(text.contains("Examples:\n  tmtool "), "{command}: {text}");
         assert_eq!(stdout(folder.path(), &["help", command]), text);

@@ -29,13 +29,8 @@ pub(super) fn create_snapshots() -> (Snapshot, Snapshot) {
 
 /// Up to 40 traces in up to 10 shared stacks with much recursion.
 pub(super) fn random_snapshot(seed: u64) -> Snapshot {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut below = |limit: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 20) % limit
-    };
+    let mut random = tm_testing::Random::new(seed);
+    let mut below = |limit| random.below(limit);
     let stacks: Vec<Traceback> = (0..=below(9))
         .map(|_| {
             let frames = (0..=below(6)).map(|_| {

@@ -7,7 +7,7 @@ use crate::model::{Frame, KeyType};
 /// A frame as two numbers: frames have equal ones if they are of one group.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FrameKey {
-    /// Of the file or module.
+    /// The number of the file's or module's name.
     name: u32,
     /// The line; of a function, one more than the number of its name.
     within: u32,

@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// A file has to be unpacked first.
     Compressed {
-        /// The file; [`crate::files::input::STANDARD_INPUT`] for that.
+        /// The file; [`STANDARD_INPUT`] for that.
         path: PathBuf,
         /// The program that unpacks it.
         program: &'static str,
@@ -159,6 +159,9 @@ pub enum Error {
         key: &'static str,
     },
 }
+
+/// The name of standard input.
+pub const STANDARD_INPUT: &str = "-";
 
 /// What can have a name, besides regular files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -88,7 +88,7 @@ impl fmt::Display for FileKind {
 
 /// A file's name, in words if it is standard input.
 fn name(path: &Path) -> std::path::Display<'_> {
-    let is_input = path == Path::new(crate::files::input::STANDARD_INPUT);
+    let is_input = path == Path::new(super::STANDARD_INPUT);
     if is_input { Path::new("standard input") } else { path }.display()
 }
 

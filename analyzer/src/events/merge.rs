@@ -13,7 +13,7 @@ use super::stream::StreamDecoder;
 use crate::reader::Recording;
 
 /// How many records of one stream are decoded at once: fewer are not worth waking a processor up for, or passing a batch
-/// from one processor's cache to another's. Of many streams each has fewer, so that memory stays small.
+/// from one processor's cache to another's. Each of many streams has fewer, so that memory stays small.
 const BATCH_RECORDS_MAX: usize = 1 << 16;
 const BATCH_RECORDS_MIN: usize = 512;
 /// How many of all streams together, while that is possible: twice 10 MiB.
@@ -47,7 +47,7 @@ impl<'a> Merge<StreamEvents<'a>> {
 }
 
 impl<S: EventStream> Merge<S> {
-    /// Of `streams`. Of equal stamps those of the stream that stands first come first.
+    /// Merges `streams`. Events with equal stamps come in the order of their streams.
     pub fn of(streams: Vec<S>) -> Merge<S> {
         let mut merge =
             Merge { streams, waiting: BinaryHeap::new(), current: usize::MAX, current_until: Stamp(0) };

@@ -1,4 +1,4 @@
-//! Decodes streams a batch ahead of whoever reads them, on threads of their own.
+//! Decodes streams a batch ahead of their reader, on threads of their own.
 //!
 //! ```text
 //!  reader           | batch n          | batch n+1        |      a Slot's decoder is with the reader,

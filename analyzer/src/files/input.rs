@@ -7,10 +7,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::error::{Error, FileKind, Result};
-
-/// The name of standard input.
-pub const STANDARD_INPUT: &str = "-";
+use crate::error::{Error, FileKind, Result, STANDARD_INPUT};
 
 /// What a compressed file begins with, and the program that unpacks it.
 const COMPRESSED: [(&[u8], &str); 5] = [

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A ring's thread never writes to a segment again once it has written to the next one. The first record there is published
-//! by a store that publishes all before it, so whoever has seen it finds the segment before whole.
+//! by a store that publishes all before it, so a reader that has seen it finds the segment before whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
 use crate::events::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
-use crate::reader::{FoundSegment, Headers, OpenFile, Origins};
+use crate::reader::{FoundSegment, Headers, OpenFile, ThreadTags};
 
 /// A segment that is not left behind.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ struct Place {
 pub(super) struct Ring {
     /// Only while it may be read.
     file: Option<OpenFile>,
-    origins: Arc<Origins>,
-    /// By place in the chain.
+    thread_tags: Arc<ThreadTags>,
+    /// The segments by place in the chain.
     segments: BTreeMap<u32, Segment>,
     current: Option<Place>,
     /// The place in the chain that follows what was read.
@@ -69,10 +69,10 @@ pub(super) struct Ring {
 
 impl Ring {
     /// A ring of which nothing was read.
-    pub fn new(ring: StreamIndex, origins: Arc<Origins>) -> Ring {
+    pub fn new(ring: StreamIndex, thread_tags: Arc<ThreadTags>) -> Ring {
         Ring {
             file: None,
-            origins,
+            thread_tags,
             segments: BTreeMap::new(),
             current: None,
             next_sequence: 0,
@@ -127,8 +127,8 @@ impl Ring {
         }
     }
 
-    /// Until the next look: keeps what is still to be decoded alone, and the file if it is to stay open. Of many threads
-    /// most rest.
+    /// Until the next look: keeps what is still to be decoded alone, and the file if it is to stay open. Most of many
+    /// threads rest.
     pub fn pause(&mut self, keep_open: bool) {
         keep_rest(&mut self.buffer, &mut self.position);
         if !keep_open {
@@ -142,7 +142,7 @@ impl Ring {
         self.buffer.capacity()
     }
 
-    /// Appends the next events to `batch` until it has `n_wanted`, as far as there are so many.
+    /// Appends the next events to `batch` until it has `n_wanted`, as far as there are any.
     pub fn decode(&mut self, n_wanted: usize, batch: &mut Vec<MergedEvent>) {
         while batch.len() < n_wanted {
             if self.position >= self.buffer.len() && !self.read_more() {
@@ -150,7 +150,7 @@ impl Ring {
             }
             debug_assert!(self.position <= self.buffer.len(), "the decoder is behind what was read");
             let bytes = self.buffer.get(self.position..).unwrap_or_default();
-            match self.records.decode(bytes, &self.origins, n_wanted, batch) {
+            match self.records.decode(bytes, &self.thread_tags, n_wanted, batch) {
                 Ok(n_bytes) => self.position += n_bytes,
                 Err(DamagedFrom(place)) => {
                     self.damage.add_segment(bytes.len() - place);

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Room that was given back at a process's end may come to belong to another extent, which then begins within the old one:
-//! that is all one to whoever looks at each grain that was ever handed out.
+//! that makes no difference to a reader that looks at each grain that was ever handed out.
 
 use tm_common::header::Header;
 use tm_common::segment::SegmentKind;

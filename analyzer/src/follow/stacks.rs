@@ -22,7 +22,7 @@ struct Segment {
     capacity: u32,
     /// So many nodes were looked at.
     n_read: u32,
-    /// Of these, those that were not finished.
+    /// The nodes among these that were not finished.
     unfinished: Vec<u32>,
 }
 
@@ -122,7 +122,7 @@ impl StackReader {
         segment.n_read = n_read;
     }
 
-    /// Looks again at what was not finished. Of a node that has an address and nothing else nothing more may come: it is
+    /// Looks again at what was not finished. Nothing more may come of a node that has an address and nothing else: it is
     /// an outermost one.
     fn read_unfinished(
         &mut self,

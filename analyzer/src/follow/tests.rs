@@ -30,7 +30,7 @@ struct Habits {
     rest_ns: u64,
     /// How far clocks are off.
     error_ns: u64,
-    /// Of 1,000 events, how many are written late.
+    /// How many of 1,000 events are written late.
     late: u64,
     /// With commands, mappings, a domain of the program's own and labels.
     all_kinds: bool,
@@ -82,7 +82,7 @@ fn make(seed: u64, habits: Habits) -> Made {
 struct Program {
     habits: Habits,
     live: BTreeMap<u64, u64>,
-    /// By address and by thread (those below 100).
+    /// The end of what keeps an address or a thread (those below 100) busy.
     busy_until: BTreeMap<u64, u64>,
     latest: Vec<u64>,
     errors: Vec<u64>,
@@ -142,7 +142,7 @@ impl Program {
         self.busy_until.insert(address, written.max(then + rest_ns));
     }
 
-    /// By thread 0: what has no order among threads.
+    /// Does, by thread 0, what has no order among threads.
     fn do_other(&mut self, script: &mut Script, random: &mut Random, now: u64) -> u64 {
         let stamp = self.stamp(random, 0, now);
         let stack = self.stacks[random.below(self.stacks.len() as u64) as usize];
@@ -184,12 +184,13 @@ impl Program {
     }
 }
 
-/// A block, with what its origin means.
+/// A block, with what its thread and tag are.
 pub(super) type Known = (Space, u64, u64, u64, u32, u32, u32);
 
 pub(super) fn known(recording: &Recording, blocks: impl Iterator<Item = Block>) -> Vec<Known> {
     let known = |block: Block| {
-        let (thread, tag) = (recording.origins.thread(block.origin), recording.origins.tag(block.origin));
+        let (thread, tag) =
+            (recording.thread_tags.thread(block.thread_tag), recording.thread_tags.tag(block.thread_tag));
         (block.space, block.address.0, block.size, block.birth.0, block.stack.0, thread.0, tag.0)
     };
     let mut known: Vec<Known> = blocks.map(known).collect();
@@ -197,18 +198,22 @@ pub(super) fn known(recording: &Recording, blocks: impl Iterator<Item = Block>) 
     known
 }
 
-const ACCOUNTS: [Account; 2] = [Account::Traced, Account::Mappings];
+const ACCOUNTS: [MemoryKind; 2] = [MemoryKind::Traced, MemoryKind::Mappings];
 
 /// What the finished recording says of `until`, against what was found while it grew.
 fn assert_same(finished: &Recording, follower: &Follower, until: Stamp, what: &str) {
     let followed = follower.recording();
     let done = |engine: &crate::replay::Engine<'_>, ()| {
-        for account in ACCOUNTS {
-            let found = known(followed, follower.live().iter(account));
-            let expected = known(finished, engine.live().iter(account));
-            assert_eq!(found, expected, "{what}: live, {account:?}");
-            let found = known(followed, follower.peak_blocks(account));
-            assert_eq!(found, known(finished, engine.peak_blocks(account)), "{what}: peak, {account:?}");
+        for memory_kind in ACCOUNTS {
+            let found = known(followed, follower.live().iter(memory_kind));
+            let expected = known(finished, engine.live().iter(memory_kind));
+            assert_eq!(found, expected, "{what}: live, {memory_kind:?}");
+            let found = known(followed, follower.peak_blocks(memory_kind));
+            assert_eq!(
+                found,
+                known(finished, engine.peak_blocks(memory_kind)),
+                "{what}: peak, {memory_kind:?}"
+            );
         }
         assert_eq!(follower.totals(), engine.totals(), "{what}");
         assert_eq!(follower.is_tracing(), engine.is_tracing(), "{what}");
@@ -219,7 +224,7 @@ fn assert_same(finished: &Recording, follower: &Follower, until: Stamp, what: &s
 
 /// The stacks of all live blocks are there, whole.
 fn assert_same_stacks(finished: &Recording, follower: &Follower, what: &str) {
-    for block in follower.live().iter(Account::Traced).filter(|block| block.stack != StackId::NONE) {
+    for block in follower.live().iter(MemoryKind::Traced).filter(|block| block.stack != StackId::NONE) {
         let frames = |recording: &Recording| {
             let stack = recording.stack(block.stack).unwrap_or_else(|| panic!("{what}: {:?}", block.stack));
             (stack.total_depth(), stack.collect::<Vec<_>>())
@@ -284,7 +289,7 @@ fn at_each_moment_it_is_what_the_finished_recording_says() {
         let habits = Habits { n_threads: 1 + seed % 6, n_addresses: 3 + 7 * seed, ..HABITS };
         let (follower, made) = follow(seed, habits, 200_000, assert_same);
         let live: BTreeMap<u64, u64> =
-            follower.live().iter(Account::Traced).map(|block| (block.address.0, block.size)).collect();
+            follower.live().iter(MemoryKind::Traced).map(|block| (block.address.0, block.size)).collect();
         assert_eq!(live, made.live);
     }
 }
@@ -308,7 +313,7 @@ fn hand_offs_within_the_clocks_error_lose_and_invent_nothing() {
             let totals = follower.totals();
             assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "{what}");
         });
-        let live: Vec<u64> = known(follower.recording(), follower.live().iter(Account::Traced))
+        let live: Vec<u64> = known(follower.recording(), follower.live().iter(MemoryKind::Traced))
             .into_iter()
             .map(|(_, address, ..)| address)
             .collect();
@@ -323,9 +328,9 @@ fn events_that_are_written_late_are_replayed_late() {
         let (follower, made) = follow(seed, habits, 100_000, |_, _, _, _| ());
         let totals = follower.totals();
         assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "seed {seed}");
-        assert_eq!(totals.live_bytes, made.live.values().sum::<u64>());
+        assert_eq!(totals.live.bytes, made.live.values().sum::<u64>());
         let live: BTreeMap<u64, u64> =
-            follower.live().iter(Account::Traced).map(|block| (block.address.0, block.size)).collect();
+            follower.live().iter(MemoryKind::Traced).map(|block| (block.address.0, block.size)).collect();
         assert_eq!(live, made.live, "seed {seed}");
     }
 }
@@ -350,43 +355,8 @@ fn damage_while_it_is_followed_is_never_fatal() {
                 file.as_file().set_len(len.max(GRAIN_BYTES as u64)).expect("it is shorter");
             }
             follower.catch_up(Stamp(40_000 + step * 100_000), &mut ()).expect("the header is good");
-            let _ = (follower.problems(), follower.peak_blocks(Account::Traced).count());
+            let _ = (follower.problems(), follower.peak_blocks(MemoryKind::Traced).count());
             follower.recording().stacks.n_nodes();
-        }
-    }
-}
-
-/// The processor's time that this process has had, all threads together.
-fn processor_time() -> std::time::Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes the structure that is passed to it.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// `TM_FOLLOWED=FILE cargo test --release -p tm-analyzer --lib -- --ignored --nocapture follow_rate`
-#[test]
-#[ignore = "a measurement"]
-fn follow_rate() {
-    let path = std::env::var_os("TM_FOLLOWED").expect("the recording's path");
-    let n_events = |totals: &Totals| totals.allocations + totals.frees + totals.reallocations;
-    let begun = processor_time();
-    let all = crate::replay::all_totals(&Recording::open(path.as_ref()).expect("it is one"));
-    println!("offline: {:?}, {} events", processor_time() - begun, n_events(&all.processes[0].1));
-    for keep_open in [false, true] {
-        let begun = processor_time();
-        let options = Options { keep_open, ..Options::default() };
-        let mut follower = Follower::open(path.as_ref(), FIRST, options).expect("it is one");
-        println!("keep_open {keep_open}: open {:?}", processor_time() - begun);
-        for round in 0..8 {
-            let before = n_events(follower.totals());
-            let until = follower.now().unwrap_or(Stamp(u64::MAX));
-            follower.wait_for(until);
-            let begun = processor_time();
-            follower.catch_up(until, &mut ()).expect("it is there");
-            let (took, n_new) = (processor_time() - begun, n_events(follower.totals()) - before);
-            println!("catch_up {round} without waiting: {took:?}, {n_new} events");
-            std::thread::sleep(std::time::Duration::from_micros(if round < 4 { 100 } else { 2_000 }));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use super::{Stat, Target};
 use crate::text::raw_text;
 
-/// A process, by what tells it from others of its pid. By default none that runs.
+/// A process, by what tells it from others of its pid. The default is none that runs.
 #[derive(Clone, Debug, Default)]
 pub struct Liveness {
     pid: u32,
@@ -16,7 +16,7 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// That of the process `pid`, 0 for none, which started `start_ticks` after the boot and runs the program `executable`,
+    /// The process `pid`, 0 for none, which started `start_ticks` after the boot and runs the program `executable`,
     /// as far as that is known.
     pub fn new(pid: u32, start_ticks: Option<u64>, executable: Option<String>) -> Liveness {
         Liveness { pid, start_ticks, executable }

@@ -44,7 +44,7 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// That of process `pid`; `None` if there is none.
+    /// Reads the entry of process `pid`; `None` if there is none.
     pub fn of(pid: u32) -> Option<Stat> {
         Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }

@@ -13,7 +13,7 @@ pub(crate) struct Writers<'a> {
 }
 
 impl<'a> Writers<'a> {
-    /// Of the file with this status.
+    /// The writers of the file with this status.
     pub fn of(recording: &'a Metadata) -> Writers<'a> {
         Writers { recording, all: None }
     }

@@ -1,4 +1,4 @@
-//! Which file a program's name means, as `execvp` decides it.
+//! The file that a program's name means, as `execvp` decides it.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;

@@ -29,7 +29,7 @@ pub(super) struct Shebang {
 }
 
 impl FirstBytes {
-    /// Of the file that begins with `bytes`.
+    /// Tells what file begins with `bytes`.
     pub(super) fn parse(bytes: &[u8]) -> FirstBytes {
         if bytes.starts_with(b"\x7fELF") {
             return FirstBytes::Elf;

@@ -13,7 +13,7 @@ fn check(program: impl AsRef<OsStr>) -> std::result::Result<Program, String> {
     inspect(program.as_ref(), path.as_deref()).map_err(|refusal| refusal.0)
 }
 
-/// That the program is refused, with `part` in the sentence.
+/// Asserts that the program is refused, with `part` in the sentence.
 fn assert_refused(program: impl AsRef<OsStr>, part: &str) {
     let sentence = check(program).expect_err(part);
     assert!(sentence.contains(part), "{sentence}");

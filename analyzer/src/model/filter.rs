@@ -1,4 +1,4 @@
-//! Which traces a filter lets through: tracemalloc's `Filter` and `DomainFilter`.
+//! The traces that a filter lets through: tracemalloc's `Filter` and `DomainFilter`.
 //!
 //! How several filters combine is [`Snapshot::filter_traces`](crate::model::Snapshot::filter_traces)'s business.
 

@@ -1,4 +1,4 @@
-//! Which moment of a recording a snapshot is wanted of, as users write it.
+//! The moment of a recording that a snapshot is wanted of, as users write it.
 
 use std::fmt;
 use std::str::FromStr;

@@ -19,7 +19,7 @@ pub struct Origin {
     pub moment: String,
     /// The moment in ns since the start.
     pub moment_ns: u64,
-    /// Of blocks that were freed since an earlier moment, that moment in ns since the start.
+    /// For blocks that were freed since an earlier moment: that moment in ns since the start.
     #[serde(default)]
     pub churn_from_ns: Option<u64>,
     /// When the recording began, in ns since 1970; 0 if that is not known.

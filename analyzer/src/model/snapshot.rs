@@ -14,7 +14,7 @@ pub struct Snapshot {
     pub traces: Vec<Trace>,
     /// The most frames that a traceback was allowed to keep.
     pub traceback_limit: u32,
-    /// Which recording and moment this is, if it was made from a recording.
+    /// The recording and moment that this is, if it was made from a recording.
     pub origin: Option<Origin>,
 }
 

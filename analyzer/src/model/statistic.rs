@@ -11,7 +11,7 @@ use super::{Traceback, format_size};
 pub struct Statistic {
     /// What the group has in common: a whole traceback, or one frame (by file, with line 0). Nothing of a group by label.
     pub traceback: Traceback,
-    /// Of groups by label the label, `None` for blocks without one; of others `None`.
+    /// The label, in groups by label; `None` for blocks without one and in other groups.
     pub tag: Option<Arc<str>>,
     /// Bytes of all blocks; a sum past 2^64 stays there.
     pub size: u64,

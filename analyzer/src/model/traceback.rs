@@ -107,7 +107,7 @@ impl Traceback {
         lines
     }
 
-    /// Which shared frames these are: equal for clones, and never equal for two tracebacks that live at one time and
+    /// The identity of the shared frames: equal for clones, and never equal for two tracebacks that live at one time and
     /// have different frames.
     pub(crate) fn identity(&self) -> usize {
         self.frames.as_ptr().addr()

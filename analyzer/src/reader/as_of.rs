@@ -35,7 +35,7 @@ pub(super) struct AsOf {
     pub header: Header,
     /// The moment; `None` if nobody writes to the file any more.
     pub moment: Option<Stamp>,
-    /// Who ran a little before.
+    /// The processes that ran a little before.
     pub running: BTreeSet<ProcessIndex>,
 }
 
@@ -70,7 +70,7 @@ impl AsOf {
     }
 }
 
-/// Which of `processes` may write now to the file with this status.
+/// The ones of `processes` that may write now to the file with this status.
 pub(super) fn writers(status: &Metadata, processes: &[Process]) -> BTreeSet<ProcessIndex> {
     let mut writers = Writers::of(status);
     let writing = processes.iter().filter(|process| writers.has(process.liveness()));

@@ -15,11 +15,11 @@ pub struct Command {
     pub stamp: Stamp,
     /// What.
     pub kind: CommandKind,
-    /// Of a start, how many frames are kept from here on.
+    /// For a start: the frames that are kept from here on.
     pub argument: u32,
-    /// Of a mark, its name.
+    /// For a mark: its name.
     pub name: String,
-    /// Who said so; `None` from outside of the process.
+    /// The thread that said so; `None` from outside of the process.
     pub thread: Option<ThreadIndex>,
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::error::{Error, Result};
 use crate::files::input;
 
-/// Which file it is, whatever its name: device and inode number.
+/// The identity of a file, whatever its name: device and inode number.
 pub type FileIdentity = (u64, u64);
 
 /// A recording file, open unless it was closed for a while.
@@ -69,7 +69,7 @@ impl RecordingFile {
         self.opened()?.0.metadata()
     }
 
-    /// Which file it is.
+    /// The identity of the file.
     pub fn identity(&self) -> FileIdentity {
         self.identity
     }
@@ -130,7 +130,7 @@ fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
     Ok((OpenFile(Arc::new(file)), status))
 }
 
-/// Which file has this status.
+/// The identity of the file with this status.
 pub fn identity(status: &Metadata) -> FileIdentity {
     (status.dev(), status.ino())
 }

@@ -38,7 +38,7 @@ impl FoundSegment {
     }
 }
 
-/// Who looks for headers, and what was wrong with those that were looked at.
+/// Looks for headers, and keeps what was wrong with those that were looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Headers {
     buffer: Vec<u8>,

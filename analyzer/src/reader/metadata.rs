@@ -90,9 +90,9 @@ pub struct Thread {
 /// All metadata.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
-    /// By number.
+    /// The processes, by number.
     pub processes: Vec<Process>,
-    /// By number.
+    /// The threads, by number.
     pub threads: Vec<Thread>,
     /// The loaded files.
     pub modules: Modules,
@@ -112,7 +112,7 @@ pub struct Tables {
 #[derive(Debug, Default)]
 pub(crate) struct TablesBuilder {
     tables: Tables,
-    /// Of processes whose own record was not read yet.
+    /// Texts of processes whose own record was not read yet.
     texts: Vec<(ProcessIndex, TextKind, Vec<u8>)>,
     /// When each thread had its name.
     named: FxHashMap<ThreadIndex, Stamp>,

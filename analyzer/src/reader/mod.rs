@@ -17,11 +17,11 @@ pub mod metadata;
 pub mod modules;
 pub mod notes;
 mod open;
-pub mod origins;
 pub mod problem;
 pub mod scan;
 pub mod stacks;
 pub mod streams;
+pub mod thread_tags;
 
 #[cfg(test)]
 mod tests;
@@ -37,12 +37,12 @@ pub use metadata::{Process, Thread};
 pub use modules::Module;
 use modules::Modules;
 pub use notes::Note;
-pub use origins::{Origin, Origins};
 pub use problem::Problem;
 use scan::SegmentCounts;
 pub(crate) use stacks::{NodePlace, StackTable};
 pub use stacks::{RawDoubts, Stack, StackFrame};
 use streams::Stream;
+pub use thread_tags::{ThreadTag, ThreadTags};
 
 /// An open recording.
 #[derive(Debug)]
@@ -53,9 +53,9 @@ pub struct Recording {
     pub header: Header,
     /// How many segments of each kind there are.
     pub segment_counts: SegmentCounts,
-    /// By number; each process that has events is there.
+    /// The processes, by number; each that has events is there.
     pub processes: Vec<Process>,
-    /// By number.
+    /// The threads, by number.
     pub threads: Vec<Thread>,
     /// The loaded files of all processes.
     pub modules: Modules,
@@ -69,11 +69,11 @@ pub struct Recording {
     pub spaces: Vec<(Space, Domain, String)>,
     /// What the recorder noticed that every report must say, by reason.
     pub notes: Vec<Note>,
-    /// Who made events; filled as they are decoded.
-    pub origins: Arc<Origins>,
+    /// The makers of events, and their tags; filled as they are decoded.
+    pub thread_tags: Arc<ThreadTags>,
     /// The events, by process and ring.
     pub streams: Vec<Stream>,
-    /// What is missing or damaged, but for what only shows when events are decoded.
+    /// What is missing or damaged, except what only shows when events are decoded.
     pub problems: Vec<Problem>,
     /// The last moment that it is known of, if it is being followed; else the streams say it.
     pub(crate) latest: Option<Stamp>,
@@ -101,7 +101,7 @@ impl Recording {
             tags: Vec::new(),
             spaces: Vec::new(),
             notes: Vec::new(),
-            origins: Arc::default(),
+            thread_tags: Arc::default(),
             streams: Vec::new(),
             problems: Vec::new(),
             latest: None,

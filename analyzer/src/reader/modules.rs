@@ -1,4 +1,4 @@
-//! Which loaded file a code address belonged to, by the epoch rules of `docs/format.md` section "Metadata".
+//! The loaded file that a code address belonged to, by the epoch rules of `docs/format.md` section "Metadata".
 
 use tm_common::ids::{Address, Epoch, ProcessIndex, Stamp};
 use tm_common::metadata::{self, MappedProgramHeader};
@@ -58,7 +58,7 @@ impl Module {
 /// The modules of all processes.
 #[derive(Clone, Debug, Default)]
 pub struct Modules {
-    /// By process, then by the epoch in which they were first seen.
+    /// The modules by process, then by the epoch in which they were first seen.
     list: Vec<Module>,
 }
 

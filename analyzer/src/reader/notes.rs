@@ -10,7 +10,7 @@ use super::Recording;
 pub struct Note {
     /// A [`NoteReason`], or one that a later version added.
     pub reason: u32,
-    /// By whom.
+    /// The process that noted it.
     pub process: ProcessIndex,
     /// What it is about, mostly a path.
     pub text: String,

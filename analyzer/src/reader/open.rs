@@ -64,7 +64,7 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Of the processes that had not ended at the moment, those that ran a little before, and those that run now.
+    /// The processes that had not ended at the moment and ran a little before or run now.
     fn still_running(&self, ran: &BTreeSet<ProcessIndex>) -> BTreeSet<ProcessIndex> {
         if self.as_of.is_none() {
             return BTreeSet::new();

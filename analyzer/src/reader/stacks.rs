@@ -66,10 +66,10 @@ pub struct RawDoubts {
 /// All stacks.
 #[derive(Clone, Debug, Default)]
 pub struct StackTable {
-    /// Of each stack segment: the place of its first node in `nodes`, and how many it has or may come to have.
+    /// For each stack segment: the place of its first node in `nodes`, and how many it has or may come to have.
     segments: Vec<(u32, u32)>,
     nodes: Vec<PackedNode>,
-    /// Of each node, the frames from it outwards, with those left out; 0 where there is no node.
+    /// For each node, the frames from it outwards, with those left out; 0 where there is no node.
     depths: Vec<u32>,
     n_stacks: u64,
     n_unknown: u64,

@@ -39,7 +39,7 @@ pub enum Expected {
     /// Whole. The number is how many rings the file's header counts: of a ring whose only segment is lost nothing else
     /// tells.
     Whole(u32),
-    /// Whole up to this moment: the file is being written. Of two segments that were begun since, the later one may have
+    /// Whole up to this moment: the file is being written. The later one of two segments that were begun since may have
     /// been found alone; and a ring may be counted that has no segment yet.
     AsOf(Stamp),
 }

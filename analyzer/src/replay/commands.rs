@@ -8,7 +8,7 @@ use crate::reader::{Command, Recording};
 /// The commands of one process.
 #[derive(Debug)]
 pub(super) struct Commands {
-    /// By stamp; marks are not among them.
+    /// The commands by stamp; marks are not among them.
     list: Vec<Command>,
     /// The first that is still to come.
     next: usize,

@@ -10,22 +10,26 @@ use crate::reader::{Command, Recording};
 
 /// A moment of a recording whose events need not be looked at to find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FixedMoment {
+pub struct ResolvedMoment {
     /// The last stamp that belongs to it.
     pub stamp: Stamp,
     /// Nanoseconds since the recording's start.
     pub ns: u64,
 }
 
-/// When `moment` of `processes` is; `None` for the peak, which only a replay finds. Of several marks of a name the first
-/// of the process counts, or if it has none, the first of the first process that has one.
+/// When `moment` of `processes` is; `None` for the peak, which only a replay finds. The first of several marks of a name
+/// in the process counts, or if it has none, the first of the first process that has one.
 ///
 /// # Errors
 /// The recording has no such mark, or ends before the moment.
-pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Result<Option<FixedMoment>> {
+pub fn resolve(
+    recording: &Recording,
+    processes: Processes,
+    moment: &Moment,
+) -> Result<Option<ResolvedMoment>> {
     if let Moment::Mark(name) = moment {
         let stamp = mark(recording, processes, name)?.stamp;
-        return Ok(Some(FixedMoment { stamp, ns: recording.ns(stamp) }));
+        return Ok(Some(ResolvedMoment { stamp, ns: recording.ns(stamp) }));
     }
     let duration_ns = recording.duration_ns();
     if let Some(ns) = moment.time_ns(duration_ns).filter(|&ns| ns > duration_ns) {
@@ -34,7 +38,7 @@ pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Re
     }
     let fixed = moment.time_ns(duration_ns).map(|ns| {
         let stamp = if *moment == Moment::End { Stamp(u64::MAX) } else { stamp_at(recording, ns) };
-        FixedMoment { stamp, ns }
+        ResolvedMoment { stamp, ns }
     });
     Ok(fixed)
 }

@@ -28,7 +28,7 @@ impl Doubts {
         doubts
     }
 
-    /// Of several snapshots of one report, the one with the most bytes.
+    /// The doubts of the larger of two snapshots of one report.
     pub fn or_larger(self, other: Doubts) -> Doubts {
         if other.whole > self.whole { other } else { self }
     }

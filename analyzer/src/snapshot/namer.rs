@@ -8,9 +8,11 @@ use tm_common::stack::{EndReason, FrameKind};
 
 use super::doubts::Doubts;
 use crate::events::Block;
-use crate::model::{Doubt, DoubtKind, Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::model::{
+    Amount, Doubt, DoubtKind, Frame, Origin, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback,
+};
 use crate::reader::{Module, Problem, RawDoubts, Recording, StackFrame};
-use crate::replay::{Processes, Site, StackSums, Sum};
+use crate::replay::{Processes, Site};
 use crate::symbolize::{ModuleImage, Symbolizer, normalize};
 
 /// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.
@@ -28,13 +30,13 @@ pub struct Namer {
     of_stack: FxHashMap<StackId, Traceback>,
     /// What the tracebacks in `of_stack` were made for: the most frames, and how many modules were known.
     made_for: (u32, usize),
-    /// Of code that belongs to a module.
+    /// Frames of code that belongs to a module.
     of_address: FxHashMap<(Epoch, u64, bool), AddressFrames>,
-    /// Of code that belongs to none, as far as is known.
+    /// Frames of code that belongs to none, as far as is known.
     of_anonymous: FxHashMap<u64, AddressFrames>,
     of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
-    /// Of what was named last.
+    /// The doubts about what was named last.
     doubts: Doubts,
     /// Frames as guesses by the addresses of what they are of, which are kept so that they stay theirs.
     guesses: FxHashMap<usize, [Arc<Frame>; 2]>,
@@ -84,7 +86,7 @@ impl Namer {
             domain: recording.domain(block.space).0.0,
             size: block.size,
             traceback: self.of(recording, block.stack),
-            tag: self.tag(recording, recording.origins.tag(block.origin)),
+            tag: self.tag(recording, recording.thread_tags.tag(block.thread_tag)),
         };
         let snapshot = Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording));
         self.note_doubts(snapshot.traces.iter().map(|trace| (&trace.traceback, trace.size)));
@@ -92,18 +94,19 @@ impl Namer {
     }
 
     /// `sums` with their tracebacks, without an origin.
-    pub fn tally(&mut self, recording: &Recording, sums: &StackSums) -> Tally {
+    pub fn profile(&mut self, recording: &Recording, sums: &SumsBy<Site>) -> Profile {
         let sums = sums.sorted();
         self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
-        let statistic = |(site, sum): (Site, Sum)| Statistic {
+        let row = |(site, amount): (Site, Amount)| ProfileRow {
             traceback: self.of(recording, site.stack),
             tag: self.tag(recording, site.tag),
-            size: sum.size,
-            count: sum.count,
+            domain: recording.domain(site.space).0.0,
+            process: recording.process(site.process).map(|process| process.pid),
+            amount,
         };
-        let stacks: Vec<Statistic> = sums.into_iter().map(statistic).collect();
-        self.note_doubts(stacks.iter().map(|stack| (&stack.traceback, stack.size)));
-        Tally { stacks, traceback_limit: self.limit(recording), origin: None }
+        let rows: Vec<ProfileRow> = sums.into_iter().map(row).collect();
+        self.note_doubts(rows.iter().map(|row| (&row.traceback, row.amount.bytes)));
+        Profile { rows, traceback_limit: self.limit(recording), origin: None }
     }
 
     fn note_doubts<'a>(&mut self, stacks: impl Iterator<Item = (&'a Traceback, u64)>) {
@@ -299,7 +302,7 @@ fn is_start_of_program(end: &Doubt) -> bool {
     end.kind == DoubtKind::Ended(EndReason::NoEntry) && name.is_some_and(|name| name.starts_with("ld-"))
 }
 
-/// Which processes of several are shown.
+/// The note on which processes of several are shown.
 fn processes_note(recording: &Recording, processes: Processes) -> Option<String> {
     let n = recording.processes.len();
     match processes {
@@ -315,7 +318,7 @@ fn processes_note(recording: &Recording, processes: Processes) -> Option<String>
     }
 }
 
-/// Whether the address of `frame` is exact, and the instruction that is looked up. That decides the module: a call may
+/// Whether the address of `frame` is exact, and the instruction that is looked up. It decides the module: a call may
 /// be the last of its file.
 fn probe(frame: &StackFrame) -> (bool, u64) {
     let exact = frame.kind == FrameKind::Interrupted;

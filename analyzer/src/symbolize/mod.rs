@@ -66,12 +66,12 @@ pub struct ModuleImage {
     pub recorded_ns: u64,
 }
 
-/// Finds frames, opening each file once and looking each address up once; several files at a time, if it is told what
+/// Finds frames, opening each file once and looking each address up once; several files at a time, if it knows what
 /// will be wanted.
 pub struct Symbolizer {
     debug_folder: PathBuf,
     names: Names,
-    /// By path, then by build-id and size: one path may have held several files.
+    /// Modules by path, then by build-id and size: one path may have held several files.
     modules: FxHashMap<String, Vec<Module>>,
     problems: Vec<Problem>,
     n_threads_max: usize,

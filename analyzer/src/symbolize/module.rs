@@ -35,7 +35,7 @@ pub(super) struct Module {
     mini_debug_info: MiniDebugInfo,
     /// Whether threads may be made.
     may_spawn: bool,
-    /// By offset.
+    /// Frames by offset.
     known: FxHashMap<u64, Vec<Frame>>,
 }
 

@@ -1,4 +1,4 @@
-//! Which files speak for a module: the binary itself, and a separate file with its debug information.
+//! The files that speak for a module: the binary itself, and a separate file with its debug information.
 //!
 //! Finds and checks files; reads nothing in them but what `elf_file` says.
 

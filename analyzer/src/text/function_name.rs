@@ -25,8 +25,8 @@ const STANDARD_NAMES: [(&str, &str); 7] = [
 ];
 const ANONYMOUS: &str = "(anonymous namespace)";
 
-/// The path of a function alone: no parameters, template arguments, result type or compiler's marks. Of a method of a
-/// Rust trait it is the path of whoever wrote it: of the type if the trait is the standard library's, else of the trait.
+/// The path of a function alone: no parameters, template arguments, result type or compiler's marks. For a method of a
+/// Rust trait it is the path of its author: of the type if the trait is the standard library's, else of the trait.
 ///
 /// ```
 /// use tm_analyzer::text::function_name::bare;
@@ -316,12 +316,11 @@ mod tests {
     #[test]
     fn any_text_is_taken() {
         let pieces = ["<", ">", "(", ")", "operator", " as ", "::", "->", ",", "ä", "[", "}", " const", "x"];
-        let mut state = 1_u64;
+        let mut random = tm_testing::Random::new(1);
         for _ in 0..20_000 {
             let mut name = String::new();
             for _ in 0..8 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                name += pieces[(state >> 33) as usize % pieces.len()];
+                name += pieces[random.below(pieces.len() as u64) as usize];
             }
             let _ = (bare(&name), without_parameters(&short(&name)));
         }

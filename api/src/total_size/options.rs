@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::walk::{Block, Follow, Walk};
 
-/// The way [`total_size`] walks.
+/// The way [`total_size`](fn@crate::total_size) walks.
 #[derive(Default)]
 pub struct Options<'a> {
     pub(super) depth_max: Option<usize>,
@@ -39,7 +39,7 @@ impl<'a> Options<'a> {
     }
 
     /// Calls `handler` once for each block that is reached, to say what is done with it. Calls of tm in it but
-    /// [`Walk::follow`] and commands return [`Error::Busy`].
+    /// [`Walk::follow`] and commands return [`Error::Busy`](crate::Error::Busy).
     #[must_use]
     pub fn handler(mut self, handler: &'a mut HandlerFn<'a>) -> Self {
         self.handler = Some(handler);

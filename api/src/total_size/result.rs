@@ -8,7 +8,7 @@ use crate::layout;
 use crate::table::function;
 use crate::traceback::{slice, text};
 
-/// What [`total_size`] found.
+/// What [`total_size`](fn@crate::total_size) found.
 /// Owned: it is given back when it is dropped.
 pub struct TotalSize(pub(super) NonNull<layout::TotalSizeResult>);
 

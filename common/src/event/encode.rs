@@ -51,7 +51,7 @@ impl Encoder {
         self.context.stamp()
     }
 
-    /// Writes the record of `event` and returns its length, 2 to [`MAX_BYTES`].
+    /// Writes the record of `event` and returns its length, 2 to [`MAX_BYTES`](super::MAX_BYTES).
     ///
     /// Addresses must be below 2^62: their difference is shifted by one bit.
     #[inline(always)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Snapshot};
 use tm_analyzer::reader::file::identity;
-use tm_analyzer::replay::{Account, Processes};
+use tm_analyzer::replay::{MemoryKind, Processes};
 use tm_common::ids::Stamp;
 
 use crate::failure::{Answer, Failure};
@@ -26,19 +26,19 @@ pub fn dump(process: &mut Process, now: Stamp, path: &Path) -> Answer<()> {
 }
 
 fn snapshot(process: &mut Process, now: Stamp) -> Snapshot {
-    let mut blocks: Vec<Block> = process.follower.live().iter(Account::Traced).collect();
+    let mut blocks: Vec<Block> = process.follower.live().iter(MemoryKind::Traced).collect();
     blocks.sort_unstable_by_key(|block| (block.space, block.address));
     let recording = process.follower.recording();
     let mut snapshot = process.names.namer.snapshot(recording, &blocks);
     let totals = process.follower.totals();
-    let live = totals.live(Account::Traced);
+    let live = totals.live(MemoryKind::Traced);
     let moment_ns = recording.ns(now);
     let asking = Processes::One(process.follower.process());
     snapshot.origin = Some(Origin {
         moment: Moment::TimeNs(moment_ns).to_string(),
         moment_ns,
         live_bytes: live.bytes,
-        live_blocks: live.blocks,
+        live_blocks: live.count,
         unknown_frees: totals.unknown_frees,
         duration_ns: moment_ns,
         ..process.names.namer.origin(recording, asking, &process.follower.problems())

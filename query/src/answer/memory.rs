@@ -1,6 +1,6 @@
 //! How much lives, and how much did at most.
 
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 use tm_common::ids::{Domain, Space, Stamp};
 
 use crate::process::Process;
@@ -8,14 +8,14 @@ use crate::process::Process;
 /// Bytes now and at most, of the traced memory.
 pub fn traced(process: &Process) -> (u64, u64) {
     let totals = process.follower.totals();
-    (totals.live(Account::Traced).bytes, totals.peak(Account::Traced).0.bytes)
+    (totals.live(MemoryKind::Traced).bytes, totals.peak(MemoryKind::Traced).0.bytes)
 }
 
 /// Returns the same of a domain; the peak is that of the traced memory, or that of the mappings.
 pub fn of_domain(process: &Process, domain: Domain) -> (u64, u64) {
     let (totals, recording) = (process.follower.totals(), process.recording());
     if domain == Domain::MAPPINGS {
-        return (totals.live(Account::Mappings).bytes, totals.peak(Account::Mappings).0.bytes);
+        return (totals.live(MemoryKind::Mappings).bytes, totals.peak(MemoryKind::Mappings).0.bytes);
     }
     let spaces = (0..=u8::MAX).map(Space).filter(|space| *space != Space::MAPPINGS);
     let of_domain = spaces.filter(|space| recording.domain(*space).0 == domain);

@@ -1,6 +1,6 @@
 //! What a case may cost: memory, counted by the test program's allocator, and processor time.
 //!
-//! Who is far beyond is stopped at once, with the case's name: a hang or a full machine would name nobody.
+//! Far beyond its limits a case is stopped at once, with its name: a hang or a full machine would name nobody.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
@@ -106,7 +106,7 @@ fn stop(why: &str) -> ! {
     std::process::abort()
 }
 
-/// Of all threads, so that a machine that does something else makes no case fail.
+/// The time of all threads, so that a machine that does something else makes no case fail.
 fn processor_time_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a timespec of ours.

@@ -40,6 +40,12 @@ struct Stream {
     segments: Vec<(u64, u32, Vec<u8>)>,
 }
 
+impl Default for RecordingBuilder {
+    fn default() -> RecordingBuilder {
+        RecordingBuilder::new()
+    }
+}
+
 impl RecordingBuilder {
     /// An empty recording.
     pub fn new() -> RecordingBuilder {

@@ -1,4 +1,4 @@
-//! What stands in for a command: `tmtool FILE` is `tmtool stats FILE`. And what a command line that is none is told.
+//! What stands in for a command: `tmtool FILE` is `tmtool stats FILE`. And the answer to a command line that is none.
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;

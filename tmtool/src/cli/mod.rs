@@ -39,6 +39,12 @@ struct Cli {
     command: Command,
 }
 
+/// The command line as clap knows it, with all commands.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 const EXAMPLES: &str = "\
 Examples:
   tmtool run ./prog ARGS          record ./prog
@@ -90,7 +96,7 @@ pub enum Command {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &Cli::command())) {
+    let outcome = match Cli::try_parse_from(command_line::complete(std::env::args_os(), &definition())) {
         Ok(cli) => dispatch(&cli.command),
         Err(message) => command_line::answer(&message),
     };
@@ -122,8 +128,8 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Clear(args) => control::clear(args),
         Command::Mark(args) => control::mark(args),
         Command::Snapshot(args) => snapshot::run(args),
-        Command::Completions(args) => completions::run(args, Cli::command()),
-        Command::Man(args) => man::run(args, Cli::command()),
+        Command::Completions(args) => completions::run(args, definition()),
+        Command::Man(args) => man::run(args, definition()),
     }
 }
 
@@ -133,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]

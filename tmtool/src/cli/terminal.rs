@@ -6,7 +6,7 @@ use crate::report::parts::style::Style;
 
 /// Narrower terminals get the texts of this width: a table has no use for less.
 const WIDTH_MIN: usize = 40;
-/// Of a terminal that does not say how wide it is.
+/// The width of a terminal that does not say how wide it is.
 const WIDTH_USUAL: usize = 80;
 
 /// The style for standard output. What is no terminal gets lines of any length, since `grep` and editors want whole

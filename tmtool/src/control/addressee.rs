@@ -1,4 +1,4 @@
-//! Who is asked, so that whoever needs the request's place later can tell whether that process has ended.
+//! The process that a request is for, so that its place can be taken again once that process has ended.
 //!
 //! The pid in a process's record is its own, which elsewhere is somebody else's or nobody's if it runs in a pid namespace of
 //! its own (pid_namespaces(7)). So a request says what the pid was where it was asked: who is in the same namespace would
@@ -28,7 +28,7 @@ impl Addressee {
         Addressee { process, pid, pid_namespace: own_pid_namespace() }
     }
 
-    /// That of a request, which the caller has received.
+    /// The addressee of a request, which the caller has received.
     pub fn of(request: &MappedRequest) -> Addressee {
         Addressee {
             process: ProcessIndex(request.process.load(Relaxed)),

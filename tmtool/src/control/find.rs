@@ -28,7 +28,7 @@ pub struct Found {
     pub process: ProcessIndex,
     /// The recording's path, as the process sees it.
     pub path: String,
-    /// Which file that is.
+    /// The identity of that file.
     pub identity: FileIdentity,
     /// The recording's header.
     pub header: Header,

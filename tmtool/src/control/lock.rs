@@ -1,4 +1,4 @@
-//! The lock on a recording: whoever makes a request holds it. The kernel gives it back for one that dies.
+//! The lock on a recording, held while a request is made. The kernel gives it back for one that dies.
 
 use crate::errors::{Error, Result};
 use std::fs::{File, TryLockError};

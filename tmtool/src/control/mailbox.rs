@@ -30,9 +30,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 pub struct Order<'a> {
     /// What.
     pub kind: CommandKind,
-    /// Of a start, how many frames of each stack are to be kept.
+    /// For a start: the frames of each stack to be kept.
     pub argument: u32,
-    /// Of a mark, its name: 1 to [`NAME_BYTES_MAX`] bytes.
+    /// For a mark: its name, 1 to `NAME_BYTES_MAX` bytes.
     pub name: &'a str,
 }
 
@@ -73,7 +73,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// To the process that was found.
+    /// The mailbox of the process that was found.
     ///
     /// # Errors
     /// Its recording may not be written to.
@@ -135,7 +135,7 @@ fn state(header: &MappedHeader, control: &AtomicU32, process: ProcessIndex) -> S
     }
 }
 
-/// `None` if there is no place. Who calls this holds the lock.
+/// `None` if there is no place. The caller holds the lock.
 fn post(
     header: &MappedHeader,
     control: &AtomicU32,

@@ -67,7 +67,7 @@ impl Shared {
     }
 }
 
-/// A part of a file in memory, shared with whoever else has it.
+/// A part of a file in memory, shared with every other process that maps it.
 #[derive(Debug)]
 struct Mapping {
     /// Where the part starts.

@@ -7,7 +7,7 @@ use cpp_demangle::{DemangleNodeType, DemangleOptions, DemangleWrite, ParseOption
 
 use super::cut::{NAME_BYTES_MAX, cut, mark};
 
-/// Of a name that cannot be read, this many possible ends are tried.
+/// The possible ends that are tried of a name that cannot be read.
 const NAME_ENDS_MAX: usize = 64;
 /// How often the demangler may come by with a part or a piece of text before the name is cut.
 const STEPS_MAX: usize = 1 << 20;

@@ -10,7 +10,7 @@ mod fortran;
 
 /// The readable form of a symbol or linkage name; the name itself if it is not mangled.
 ///
-/// As c++filt has it, but for what cpp_demangle 0.5 does not know: functions with conditions in their types
+/// As c++filt has it, except what cpp_demangle 0.5 does not know: functions with conditions in their types
 /// (`enable_if`, `std::make_shared` among them) are shown without result type and parameters. In place of what is left out
 /// stand a mark and a number that tells the symbol from others.
 ///

@@ -13,7 +13,7 @@ pub const READING: &str = "reading";
 
 /// Measures what recording costs under nothing, a floor, libtm.so and heaptrack, and how fast recordings are read.
 #[derive(Debug, Parser)]
-#[command(name = "scripts/bench")]
+#[command(name = "scripts/bench", after_help = "What single parts cost: scripts/bench --parts [rates|walks]")]
 pub struct Options {
     /// How often each workload runs under each of them; medians are reported
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]

@@ -39,7 +39,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// By wall time.
+    /// Events read in a second of wall time.
     pub fn events_per_second(&self) -> f64 {
         self.n_events as f64 / self.reader.wall_ns * 1e9
     }

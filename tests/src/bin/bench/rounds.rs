@@ -23,7 +23,7 @@ struct Samples {
     wall_ns: Vec<f64>,
     cpu_ns: Vec<f64>,
     file_bytes: Vec<f64>,
-    /// Of a run of its own, which is not timed.
+    /// Anonymous memory in a run of its own, which is not timed.
     anonymous_bytes: f64,
 }
 
@@ -33,7 +33,7 @@ pub struct Measured {
     pub workload: Workload,
     /// As the counting preload saw them.
     pub n_events: u64,
-    /// Of libtm.so's recording.
+    /// Nodes of the stack table in libtm.so's recording.
     pub n_stack_nodes: u64,
     samples: BTreeMap<Variant, Samples>,
     /// What the last round's runs recorded.

@@ -1,6 +1,6 @@
 //! Medians and geometric means.
 
-/// The median of what is a number; of an even number of them the mean of the middle two. Of nothing, not a number.
+/// The median of what is a number; of an even number of them the mean of the middle two. NaN for no number.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);
@@ -11,7 +11,7 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The geometric mean of what is a positive number. Of nothing, not a number.
+/// The geometric mean of what is a positive number. NaN for no number.
 pub fn geometric_mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let logarithms: Vec<f64> =
         values.into_iter().filter(|value| value.is_finite() && *value > 0.0).map(f64::ln).collect();

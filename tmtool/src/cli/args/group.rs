@@ -14,7 +14,7 @@ use crate::report::parts::style::Style;
 use crate::report::stats::Stats;
 use crate::report::{Format, Report};
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::model::{Cumulative, KeyType, Origin, Snapshot, Statistic, Tally};
+use tm_analyzer::model::{Cumulative, KeyType, Origin, Profile, Statistic};
 
 /// `--key`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -55,7 +55,7 @@ pub enum Counting {
     Tracemalloc,
 }
 
-/// Whom to blame for a block: `--plumbing` and `--raw`.
+/// The frame to blame for a block: `--plumbing` and `--raw`.
 #[derive(clap::Args, Debug)]
 pub struct BlameArgs {
     /// Pass over this function too when the one to blame is looked for, as over malloc, operator new, std::vector and
@@ -86,17 +86,9 @@ impl BlameArgs {
         self.plumbing.iter().map(String::as_str).fold(Plumbing::known(), Plumbing::with)
     }
 
-    /// `snapshot` as it is to be looked at.
-    pub fn apply(&self, snapshot: Snapshot) -> Snapshot {
-        let mut blamed = if self.raw { snapshot } else { snapshot.without_plumbing(&self.plumbing()) };
-        let note = blamed.without_lines();
-        blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
-        blamed
-    }
-
-    /// `tally` as it is to be looked at.
-    pub fn apply_to_tally(&self, tally: Tally) -> Tally {
-        let mut blamed = if self.raw { tally } else { tally.without_plumbing(&self.plumbing()) };
+    /// `profile` as it is to be looked at.
+    pub fn apply(&self, profile: Profile) -> Profile {
+        let mut blamed = if self.raw { profile } else { profile.without_plumbing(&self.plumbing()) };
         let note = blamed.without_lines();
         blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
         blamed
@@ -163,7 +155,7 @@ pub struct GroupArgs {
     /// Count a block for its callers too, not only for the line that allocated it.
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "once", value_name = "HOW")]
     cumulative: Option<Counting>,
-    /// Whom to blame.
+    /// The frame to blame.
     #[command(flatten)]
     pub blame: BlameArgs,
     /// What to write.

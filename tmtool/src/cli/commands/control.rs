@@ -1,4 +1,4 @@
-//! `tmtool start`, `stop`, `clear` and `mark`: what a running process is told to do with its traces.
+//! `tmtool start`, `stop`, `clear` and `mark`: commands to a running process about its traces.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -18,7 +18,7 @@ pub struct CommandInfo {
     /// `start`, `stop` or `clear`.
     pub kind: &'static str,
     pub at_ns: u64,
-    /// Of a start, how many frames of each stack are kept from here on.
+    /// For a start: the frames of each stack that are kept from here on.
     pub n_frames: Option<u32>,
     /// Whether another process gave it.
     pub from_outside: bool,

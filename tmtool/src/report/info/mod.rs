@@ -49,15 +49,15 @@ pub struct Info {
     pub frees: u64,
     /// Requested bytes of all processes.
     pub bytes_allocated: u64,
-    /// Of the first process.
+    /// The peak of the first process.
     pub peak_bytes: u64,
-    /// Of the first process, at its peak of bytes.
+    /// Blocks of the first process at its peak of bytes.
     pub peak_blocks: u64,
-    /// Of the first process, since the recording's start.
+    /// The moment of the first process's peak, since the recording's start.
     pub peak_time_ns: u64,
-    /// Of the first process.
+    /// Bytes of the first process that are live at the end.
     pub live_bytes_at_end: u64,
-    /// Of the first process.
+    /// Blocks of the first process that are live at the end.
     pub live_blocks_at_end: u64,
     /// Memory mappings, if there were any.
     pub mappings: Option<MappingInfo>,
@@ -87,7 +87,7 @@ pub struct Info {
     pub recording_bytes: u64,
     /// Stacks that were walked twice.
     pub self_checks: u64,
-    /// Of these, stacks that differed.
+    /// Checked stacks that differed.
     pub self_check_differences: u64,
     /// What is missing or damaged, one sentence each.
     pub problems: Vec<String>,

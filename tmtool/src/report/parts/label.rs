@@ -23,7 +23,7 @@ pub fn function(frame: &Frame, is_full: bool) -> Option<String> {
 }
 
 /// What a group is called: its innermost frame's place and function, in at most `width` characters (`None`: no limit).
-/// Of groups of functions the function comes first; groups by label are called by it. `is_full` shows all, whatever the
+/// In groups of functions the function comes first; groups by label are called by it. `is_full` shows all, whatever the
 /// width.
 pub fn group(
     traceback: &Traceback,

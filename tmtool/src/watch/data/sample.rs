@@ -6,8 +6,8 @@ use super::history::History;
 use super::sums::Figures;
 use crate::report::parts::human::printable;
 use crate::report::parts::label;
-use tm_analyzer::model::{KeyType, Traceback};
-use tm_analyzer::replay::{Account, Amount};
+use tm_analyzer::model::{Amount, KeyType, Traceback};
+use tm_analyzer::replay::MemoryKind;
 
 /// A moment of a process.
 #[derive(Clone, Debug)]
@@ -16,10 +16,10 @@ pub struct Sample {
     pub facts: Facts,
     /// The traced bytes that lived lately.
     pub history: History,
-    /// By what the sites are grouped.
+    /// What the sites are grouped by.
     pub key_type: KeyType,
-    /// Of which memory the rows are.
-    pub account: Account,
+    /// The memory that the rows are of.
+    pub memory_kind: MemoryKind,
     /// The most frames of a stack that were kept.
     pub traceback_limit: u32,
     /// Groups of sites, in no particular order.
@@ -89,7 +89,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// `n` in the interval as so many a second.
+    /// Converts `n` in the interval to a rate by the second.
     pub fn a_second(&self, n: u64) -> u64 {
         if self.ns == 0 { 0 } else { (n as f64 * 1e9 / self.ns as f64).round() as u64 }
     }

@@ -1,5 +1,5 @@
-//! Reads on a thread of its own, so that keys are answered at once, however much there is to read. Of what it has seen only
-//! the latest waits to be shown: a terminal that takes nothing for an hour costs no memory.
+//! Reads on a thread of its own, so that keys are answered at once, however much there is to read. Only the latest of what it
+//! has seen waits to be shown: a terminal that takes nothing for an hour costs no memory.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use tm_analyzer::analysis::Plumbing;
     use tm_analyzer::model::KeyType;
-    use tm_analyzer::replay::Account;
+    use tm_analyzer::replay::MemoryKind;
     use tm_testing::RecordingBuilder;
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
         let file = RecordingBuilder::with_process().file();
         let source = Source::open(file.path(), "a.bin", ProcessIndex(0), None, Plumbing::none()).unwrap();
         let request = |key_type| {
-            let choice = Choice { key_type, account: Account::Traced };
+            let choice = Choice { key_type, memory_kind: MemoryKind::Traced };
             Request { choice, interval: None, at_once: false }
         };
         let worker = Worker::start(source, request(KeyType::Lineno));

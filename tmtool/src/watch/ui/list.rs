@@ -6,10 +6,10 @@ use super::column::Column;
 use crate::watch::data::sample::Row;
 use tm_analyzer::model::KeyType;
 
-/// Which rows, and in which order.
+/// The choice of rows and their order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Order {
-    /// By this column: the largest first, names from A on.
+    /// The column to sort by: the largest first, names from A on.
     pub column: Column,
     /// The other way round.
     pub is_reversed: bool,
@@ -46,7 +46,8 @@ impl Order {
         match self.column {
             Column::Name => Ordering::Equal,
             column => {
-                let key = |row: &Row| (column.value(row), row.figures.live.size, row.figures.allocated.size);
+                let key =
+                    |row: &Row| (column.value(row), row.figures.live.bytes, row.figures.allocated.bytes);
                 key(b).cmp(&key(a))
             }
         }
@@ -80,7 +81,7 @@ impl Cursor {
         self.place = found.unwrap_or(self.place).min(shown.len().saturating_sub(1));
     }
 
-    /// Brings it into the `height` rows that are on the screen, which are filled if there are so many.
+    /// Brings it into the `height` rows that are on the screen, which are filled if there are enough.
     pub fn show_in(&mut self, height: usize, n_shown: usize) {
         let lowest_top = self.place.saturating_sub(height.saturating_sub(1));
         self.top = self.top.clamp(lowest_top, self.place.max(lowest_top)).min(n_shown.saturating_sub(height));

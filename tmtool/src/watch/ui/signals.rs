@@ -16,7 +16,7 @@ extern "C" fn note(signal: libc::c_int) {
     }
 }
 
-/// From here on they are noticed, but for those that whoever started this process has it ignore.
+/// Installs the handlers. Signals that this process inherited as ignored (nohup) stay ignored.
 pub fn notice() {
     for signal in SIGNALS {
         // SAFETY: the handler stores to atomics, which is allowed in a handler.

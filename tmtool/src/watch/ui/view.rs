@@ -6,12 +6,12 @@ use super::column::Column;
 use super::list::{Cursor, Order};
 use crate::watch::data::sample::{LargestStack, Row, Sample};
 use tm_analyzer::model::KeyType;
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 
 /// The intervals that can be chosen, in milliseconds.
 pub const INTERVALS_MS: [u64; 8] = [200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 
-/// Which page is shown.
+/// The page that is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Page {
     /// Sites.
@@ -42,10 +42,10 @@ pub struct View {
     pub page: Page,
     /// The page that Esc leads back to from one that has no table.
     pub table: Page,
-    /// By what sites are grouped.
+    /// What sites are grouped by.
     pub key_type: KeyType,
-    /// Which memory.
-    pub account: Account,
+    /// The memory to show.
+    pub memory_kind: MemoryKind,
     /// The rows of the table.
     pub order: Order,
     /// The cursor in it.
@@ -69,7 +69,7 @@ impl View {
             page: Page::Sites,
             table: Page::Sites,
             key_type,
-            account: Account::Traced,
+            memory_kind: MemoryKind::Traced,
             order: Order { column, ..Order::default() },
             cursor: Cursor::default(),
             is_typing: false,
@@ -103,7 +103,7 @@ impl View {
         self.cursor.show_in(self.height, self.shown.len());
     }
 
-    /// The table has so many rows on the screen.
+    /// Sets how many rows the table has on the screen.
     pub fn set_height(&mut self, height: usize) {
         self.height = height.max(1);
         self.cursor.show_in(self.height, self.shown.len());

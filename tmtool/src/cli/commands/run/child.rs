@@ -28,7 +28,7 @@ static EARLY: AtomicU64 = AtomicU64::new(0);
 pub(super) enum Ending {
     /// With this status, 0 to 255.
     Exited(u8),
-    /// By this signal.
+    /// Killed by this signal.
     Signal(i32),
 }
 

@@ -1,4 +1,4 @@
-//! Which files are recordings of one run: those that the template may have named and whose header has its number.
+//! Finds the recordings of one run: the files that the template may have named and whose header has its number.
 
 use std::fs::File;
 use std::io::Read;

@@ -43,7 +43,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, history: &History) {
         .render(chart, buffer);
 }
 
-/// How long ago so many steps began, in at most eight characters: `← 12 s`, `← 4.5min`.
+/// How long ago `n_steps` steps began, in at most eight characters: `← 12 s`, `← 4.5min`.
 fn time(n_steps: u64) -> String {
     let seconds = n_steps as f64 * STEP_NS as f64 / 1e9;
     if seconds < 100.0 { format!("← {seconds:.0} s") } else { format!("←{:.1}min", seconds / 60.0) }

@@ -4,9 +4,9 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, Space, StackId, Stamp};
 
-use super::*;
-use crate::model::Moment;
+use crate::model::{Amount, Moment};
 use crate::reader::Recording;
+use crate::replay::*;
 use tm_testing::{Random, RecordingBuilder};
 
 const FIRST: ProcessIndex = ProcessIndex(0);
@@ -51,7 +51,7 @@ fn run_all<O: Observer>(recording: &Recording, observer: impl Fn() -> O, mut don
 fn a_reservation_is_larger_than_any_block() {
     let found = recording(&[map(1, 1 << 36, 10), unmap(1 << 20, 1, 20)]);
     let totals = all_totals(&found);
-    assert_eq!(totals.processes[0].1.mapped, Amount { bytes: PAGE * ((1 << 36) - 1), blocks: 2 });
+    assert_eq!(totals.processes[0].1.mapped, Amount { bytes: PAGE * ((1 << 36) - 1), count: 2 });
 }
 
 #[test]
@@ -76,12 +76,16 @@ fn only_the_part_that_is_unmapped_is_churn() {
     let events: Vec<Event> = (0..10).map(|page| unmap(100 + page, 1, 20 + page)).collect();
     let found = recording(&[&[map(100, 20, 10)][..], &events].concat());
     let selection = of(Space::MAPPINGS);
-    run_all(&found, || Churn::new(&selection), |churn| assert_eq!(churn.sums.total().size, 10 * PAGE));
     run_all(
         &found,
-        || Lifetimes::new(&selection, vec![15]),
+        || Churn::new(&selection, FIRST),
+        |churn| assert_eq!(churn.sums.total().bytes, 10 * PAGE),
+    );
+    run_all(
+        &found,
+        || Lifetimes::new(&selection, FIRST, vec![15]),
         |lifetimes| {
-            let pages: Vec<u64> = lifetimes.decades.iter().map(|sums| sums.total().size / PAGE).collect();
+            let pages: Vec<u64> = lifetimes.decades.iter().map(|sums| sums.total().bytes / PAGE).collect();
             assert_eq!(pages, [5, 5]);
         },
     );
@@ -96,7 +100,7 @@ fn a_block_is_temporary_whatever_is_mapped_meanwhile() {
         let selection = of(space);
         run_all(
             &found,
-            || Lifetimes::new(&selection, vec![]),
+            || Lifetimes::new(&selection, FIRST, vec![]),
             |lifetimes| {
                 let stacks: Vec<u64> =
                     lifetimes.temporary.sorted().iter().map(|(site, _)| site.stack.0.into()).collect();
@@ -125,11 +129,11 @@ fn timelines_and_sums_are_of_one_account() {
     ] {
         let new = || Timeline::new(&selection, (Stamp(0), Stamp(3_000)), 50, std::iter::empty());
         run_all(&found, new, |timeline| {
-            assert_eq!(timeline.finish().iter().map(|step| step.most.size).max(), Some(most));
+            assert_eq!(timeline.finish().iter().map(|step| step.most.bytes).max(), Some(most));
         });
         run_all(
             &found,
-            || Allocations::new(&selection),
+            || Allocations::new(&selection, FIRST),
             |allocations| {
                 assert_eq!(allocations.sums.total().count, count);
             },

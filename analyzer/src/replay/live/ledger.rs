@@ -1,22 +1,23 @@
-//! The books of one process: what lives, what it adds up to, and what it was at the peak. Knows no order of events; whoever
-//! does enters them one by one.
+//! The books of one process: what lives, what it adds up to, and what it was at the peak. Knows no order of events; its
+//! caller enters them one by one.
 //!
 //! What the event path calls is inlined whatever it costs: left to itself the compiler makes calls of it, since there are
 //! callers off the path too, and a replay takes 8 % longer.
 
 use tm_common::ids::{Space, Stamp};
 
-use super::observer::Observer;
+use super::live_blocks::{LiveBlocks, MemoryKind};
 use super::peak::Peak;
 use super::ranges::{Change, Ranges};
-use super::tables::{Account, Tables};
-use super::totals::{Amount, Totals};
+use super::totals::Totals;
 use crate::events::{Action, Block, MergedEvent};
+use crate::model::Amount;
+use crate::replay::observer::Observer;
 
 /// What a process has, and what it did.
 #[derive(Debug)]
-pub(super) struct Ledger {
-    live: Tables,
+pub(in crate::replay) struct Ledger {
+    live: LiveBlocks,
     /// The sums so far.
     pub totals: Totals,
     peak: Peak,
@@ -26,16 +27,16 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// At the start of a process at the moment `start`, with the blocks that it has inherited.
-    pub fn new(mut live: Tables, start: Stamp) -> Ledger {
+    pub fn new(mut live: LiveBlocks, start: Stamp) -> Ledger {
         live.reset_generations();
-        let sum = |account| live.iter(account).fold(0u64, |sum, block| sum.wrapping_add(block.size));
-        let (live_bytes, live_blocks) = (sum(Account::Traced), live.n_traced() as u64);
-        let mapped = Amount { bytes: sum(Account::Mappings), blocks: live.mappings.len() as u64 };
+        let [traced, mapped] = [MemoryKind::Traced, MemoryKind::Mappings].map(|memory_kind| {
+            let mut all = Amount::default();
+            live.iter(memory_kind).for_each(|block| all += block.amount());
+            all
+        });
         let totals = Totals {
-            live_bytes,
-            live_blocks,
-            peak_bytes: live_bytes,
-            peak_blocks: live_blocks,
+            live: traced,
+            peak: traced,
             peak_stamp: start,
             mapped,
             mapped_peak: mapped,
@@ -47,20 +48,20 @@ impl Ledger {
 
     /// The blocks that are live now.
     #[inline]
-    pub fn live(&self) -> &Tables {
+    pub fn live(&self) -> &LiveBlocks {
         &self.live
     }
 
     /// The blocks that are live now, of a ledger that is not gone on with.
-    pub fn into_live(self) -> Tables {
+    pub fn into_live(self) -> LiveBlocks {
         self.live
     }
 
-    /// The blocks that were live at the latest peak of an account, in no order.
-    pub fn peak_blocks(&self, account: Account) -> impl Iterator<Item = Block> + '_ {
-        let traced = (account == Account::Traced).then(|| self.peak.blocks(&self.live));
+    /// The blocks that were live at the latest peak of a kind of memory, in no order.
+    pub fn peak_blocks(&self, memory_kind: MemoryKind) -> impl Iterator<Item = Block> + '_ {
+        let traced = (memory_kind == MemoryKind::Traced).then(|| self.peak.blocks(&self.live));
         let mapped = self.mapped_at_peak.as_ref().unwrap_or(&self.live.mappings);
-        let mapped = (account == Account::Mappings).then(|| mapped.iter());
+        let mapped = (memory_kind == MemoryKind::Mappings).then(|| mapped.iter());
         traced.into_iter().flatten().chain(mapped.into_iter().flatten())
     }
 
@@ -75,7 +76,7 @@ impl Ledger {
 
     /// As [`Ledger::apply`], off the event path.
     #[inline(never)]
-    pub fn apply_seldom(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
+    pub fn apply_cold(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
         self.apply(event, observer)
     }
 
@@ -89,14 +90,13 @@ impl Ledger {
         if !table.insert(block, self.peak.next_generation()) {
             return false;
         }
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_add(block.size);
-        self.totals.live_blocks += 1;
+        self.totals.live += block.amount();
         self.note_peak(block.birth);
-        observer.came(block);
+        observer.on_alloc(block);
         true
     }
 
-    /// What the program tells of its own domains, and mappings. Of an address that is tracked already the new one counts;
+    /// What the program tells of its own domains, and mappings. Where an address is tracked already the new one counts;
     /// what was not tracked may go (`PyTraceMalloc_Track`, `PyTraceMalloc_Untrack`).
     #[cold]
     pub fn track(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
@@ -111,7 +111,7 @@ impl Ledger {
             self.totals.tracks += u64::from(event.action == Action::Track);
             self.totals.untracks += u64::from(event.action == Action::Untrack);
         }
-        observer.event(event);
+        observer.on_event(event);
     }
 
     fn map(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
@@ -123,17 +123,15 @@ impl Ledger {
         }
         let mut changed = |change| match change {
             Change::Came(block) => {
-                totals.mapped.bytes = totals.mapped.bytes.wrapping_add(block.size);
-                totals.mapped.blocks += 1;
-                observer.came(&block);
+                totals.mapped += block.amount();
+                observer.on_alloc(&block);
             }
             Change::Went(block) | Change::Cut(block) => {
-                totals.mapped.bytes = totals.mapped.bytes.wrapping_sub(block.size);
-                totals.mapped.blocks -= 1;
+                totals.mapped -= block.amount();
                 if matches!(change, Change::Went(_)) {
-                    observer.went(&block, event);
+                    observer.on_free(&block, event);
                 } else {
-                    observer.forgot(&block, event.stamp);
+                    observer.on_forget(&block, event.stamp);
                 }
             }
         };
@@ -158,9 +156,8 @@ impl Ledger {
             space => self.live.of(space),
         };
         let Some(block) = self.peak.take_out(table, event.address) else { return false };
-        self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-        self.totals.live_blocks -= 1;
-        observer.went(&block, event);
+        self.totals.live -= block.amount();
+        observer.on_free(&block, event);
         true
     }
 
@@ -182,9 +179,8 @@ impl Ledger {
     /// A block came: perhaps this is the peak. A repair that brings a block back counts as well.
     #[inline]
     fn note_peak(&mut self, stamp: Stamp) {
-        if self.totals.live_bytes > self.totals.peak_bytes {
-            self.totals.peak_bytes = self.totals.live_bytes;
-            self.totals.peak_blocks = self.totals.live_blocks;
+        if self.totals.live.bytes > self.totals.peak.bytes {
+            self.totals.peak = self.totals.live;
             self.totals.peak_stamp = stamp;
             self.peak.reached(&mut self.live);
         }
@@ -195,14 +191,14 @@ impl Ledger {
     pub fn settle(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         self.take_out(event, observer);
         if !event.is_release() {
-            self.apply_seldom(event, observer);
+            self.apply_cold(event, observer);
         }
     }
 
-    /// Makes what lives now the peak, in all accounts: tracemalloc's `reset_peak`.
+    /// Makes what lives now the peak, of all kinds of memory: tracemalloc's `reset_peak`.
     pub fn reset_peak(&mut self, stamp: Stamp) {
-        let Totals { live_bytes, live_blocks, mapped, .. } = self.totals;
-        (self.totals.peak_bytes, self.totals.peak_blocks) = (live_bytes, live_blocks);
+        let Totals { live, mapped, .. } = self.totals;
+        self.totals.peak = live;
         (self.totals.peak_stamp, self.totals.mapped_peak_stamp) = (stamp, stamp);
         self.totals.mapped_peak = mapped;
         self.mapped_at_peak = None;
@@ -212,17 +208,15 @@ impl Ledger {
     /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.
     pub fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
         self.live.take_out_until(stamp, &mut self.peak, &mut |block| {
-            self.totals.live_bytes = self.totals.live_bytes.wrapping_sub(block.size);
-            self.totals.live_blocks -= 1;
-            observer.forgot(&block, stamp);
+            self.totals.live -= block.amount();
+            observer.on_forget(&block, stamp);
         });
         if self.mapped_at_peak.is_none() {
             self.mapped_at_peak = Some(self.live.mappings.clone());
         }
         for block in self.live.mappings.take_out_all(|block| block.birth <= stamp) {
-            self.totals.mapped.bytes = self.totals.mapped.bytes.wrapping_sub(block.size);
-            self.totals.mapped.blocks -= 1;
-            observer.forgot(&block, stamp);
+            self.totals.mapped -= block.amount();
+            observer.on_forget(&block, stamp);
         }
     }
 }

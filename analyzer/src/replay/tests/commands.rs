@@ -5,9 +5,9 @@ use tm_common::functions::Function;
 use tm_common::ids::{Address, Domain, ProcessIndex, Space, StackId, Stamp, TagIndex};
 use tm_common::metadata::{CommandKind, NameKind};
 
-use super::*;
-use crate::model::Moment;
+use crate::model::{Amount, Moment, SumsBy};
 use crate::reader::Recording;
+use crate::replay::*;
 use tm_testing::RecordingBuilder;
 
 const FIRST: ProcessIndex = ProcessIndex(0);
@@ -57,7 +57,7 @@ fn a_clearing_forgets_what_is_older_and_its_frees_are_no_mistakes() {
     }
     let recording = open(&builder);
     let found = totals(&recording);
-    assert_eq!((found.live_bytes, found.live_blocks, found.peak_bytes), (7, 1, 55));
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (7, 1, 55));
     assert_eq!((found.unknown_frees, found.forgotten_frees), (0, 2));
     assert_eq!(addresses(&recording, Moment::End, None), [0x30]);
     assert_eq!(addresses(&recording, Moment::Peak, None), [0x10, 0x20]);
@@ -105,7 +105,7 @@ fn domains_of_the_program_are_traced_beside_the_heap() {
     }
     let recording = open(&builder);
     let found = totals(&recording);
-    assert_eq!((found.live_bytes, found.live_blocks, found.peak_bytes), (130, 2, 148));
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (130, 2, 148));
     assert_eq!((found.tracks, found.untracks, found.unknown_frees, found.allocations), (3, 2, 0, 1));
     assert_eq!(addresses(&recording, Moment::End, Some(vec![POOL])), [0x10]);
     assert_eq!(addresses(&recording, Moment::Peak, Some(vec![POOL])), [0x10, 0x18]);
@@ -130,8 +130,8 @@ fn mappings_are_an_account_of_their_own() {
     }
     let recording = open(&builder);
     let found = totals(&recording);
-    assert_eq!((found.live_bytes, found.peak_bytes), (100, 100));
-    assert_eq!((found.mapped, found.maps, found.unmaps), (Amount { bytes: 8 * page, blocks: 3 }, 2, 2));
+    assert_eq!((found.live.bytes, found.peak.bytes), (100, 100));
+    assert_eq!((found.mapped, found.maps, found.unmaps), (Amount { bytes: 8 * page, count: 3 }, 2, 2));
     assert_eq!(found.mapped_peak.bytes, 10 * page);
     let pages = |moment| -> Vec<u64> {
         addresses(&recording, moment, Some(vec![Space::MAPPINGS]))
@@ -161,13 +161,13 @@ fn a_mark_is_a_moment_with_all_events_up_to_its_stamp() {
     // Of a name that another process alone has, that one's time.
     assert_eq!(addresses(&recording, mark("b"), None), [0x10, 0x20, 0x30]);
     let ns =
-        |processes, name| fixed(&recording, processes, &mark(name)).map(|at| at.expect("it is fixed").ns);
+        |processes, name| resolve(&recording, processes, &mark(name)).map(|at| at.expect("it is fixed").ns);
     assert_eq!(ns(Processes::One(child), "a").unwrap(), 5);
     assert_eq!(ns(Processes::All, "a").unwrap(), 20);
     let error = ns(Processes::All, "clear").unwrap_err().to_string();
     let listed = "its 4 marks are a (0.00000002 s), a (0.00000003 s), a (0.000000005 s), b (0.000000025 s)";
     assert!(error.ends_with(&format!("has no mark 'clear'; {listed}")), "{error}");
-    let none = fixed(&open(&RecordingBuilder::with_process()), Processes::All, &mark("a")).unwrap_err();
+    let none = resolve(&open(&RecordingBuilder::with_process()), Processes::All, &mark("a")).unwrap_err();
     assert!(none.to_string().contains("it has none"), "{none}");
 }
 
@@ -182,11 +182,11 @@ fn sums_tell_labels_apart_and_threads_not() {
         }
     }
     let recording = open(&builder);
-    let sums: RawSnapshot<StackSums> =
+    let sums: RawSnapshot<SumsBy<Site>> =
         snapshot(&recording, Processes::One(FIRST), &Moment::End, &Selection::default())
             .expect("it is there");
     let rows: Vec<_> =
-        sums.blocks.sorted().iter().map(|(site, sum)| (site.tag.0, sum.size, sum.count)).collect();
+        sums.blocks.sorted().iter().map(|(site, sum)| (site.tag.0, sum.bytes, sum.count)).collect();
     assert_eq!(rows, [(0, 2, 2), (3, 20, 2)]);
 }
 
@@ -208,11 +208,12 @@ fn labels_hold_until_the_next_one_and_until_the_thread_ends() {
     }
     let recording = open(&builder);
     let mut tags = Vec::new();
-    events(&recording, FIRST, |event| tags.push(recording.origins.tag(event.origin).0)).expect("it is there");
+    events(&recording, FIRST, |event| tags.push(recording.thread_tags.tag(event.thread_tag).0))
+        .expect("it is there");
     assert_eq!(tags, [0, 3, 4, 0]);
     let selection = Selection {
         tags: Some(vec![TagIndex(4)]),
-        origins: std::sync::Arc::clone(&recording.origins),
+        thread_tags: std::sync::Arc::clone(&recording.thread_tags),
         ..Selection::default()
     };
     let found: RawSnapshot =

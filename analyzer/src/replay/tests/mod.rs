@@ -6,10 +6,14 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 
-use super::{Processes, RawSnapshot, Selection, Totals, all_totals, events};
+mod commands;
+mod forks;
+mod mappings;
+
 use crate::events::Block;
-use crate::model::Moment;
+use crate::model::{Amount, Moment};
 use crate::reader::Recording;
+use crate::replay::{Processes, RawSnapshot, Selection, Totals, all_totals, events};
 use tm_testing::{Random, RecordingBuilder};
 
 pub(super) const FIRST: ProcessIndex = ProcessIndex(0);
@@ -76,10 +80,8 @@ fn every_function_is_counted_where_it_belongs() {
         reallocations: 2,
         frees: 2,
         bytes_allocated: 412,
-        live_bytes: 7,
-        live_blocks: 1,
-        peak_bytes: 305,
-        peak_blocks: 2,
+        live: Amount { bytes: 7, count: 1 },
+        peak: Amount { bytes: 305, count: 2 },
         peak_stamp: Stamp(30),
         unknown_frees: 1,
         missed_frees: 1,
@@ -96,7 +98,7 @@ fn moments_are_what_was_live_then() {
     }
     let recording = open(&builder);
     let peak = snapshot(&recording, FIRST, Moment::Peak).expect("the process is there");
-    assert_eq!((peak.moment_ns, peak.totals[0].1.peak_bytes, peak.blocks.len()), (200, 10, 2));
+    assert_eq!((peak.moment_ns, peak.totals[0].1.peak.bytes, peak.blocks.len()), (200, 10, 2));
     assert_eq!(addresses(&recording, 0, Moment::Peak), [0x10, 0x20]);
     assert_eq!(addresses(&recording, 0, Moment::End), [0x10, 0x30]);
     assert_eq!(addresses(&recording, 0, Moment::TimeNs(99)), [0u64; 0]);
@@ -137,7 +139,7 @@ fn the_peak_is_that_of_a_naive_replay() {
         }
         let found = snapshot(&open(&builder), FIRST, Moment::Peak).expect("the process is there");
         assert_eq!(
-            (found.totals[0].1.peak_bytes, found.totals[0].1.peak_blocks),
+            (found.totals[0].1.peak.bytes, found.totals[0].1.peak.count),
             (peak.0, peak.1.len() as u64)
         );
         let blocks: BTreeMap<u64, u64> =
@@ -154,7 +156,7 @@ fn a_ring_names_its_threads() {
     builder.event(FIRST, 0, &malloc(0x20, 1, 30));
     let recording = open(&builder);
     let mut threads = Vec::new();
-    events(&recording, FIRST, |event| threads.push(recording.origins.thread(event.origin).0))
+    events(&recording, FIRST, |event| threads.push(recording.thread_tags.thread(event.thread_tag).0))
         .expect("the process is there");
     assert_eq!(threads, [0, 9]);
 }
@@ -242,7 +244,7 @@ fn histories_come_back_exactly_though_clocks_disagree() {
         let blocks: BTreeMap<u64, u64> =
             found.blocks.iter().map(|&Block { address, size, .. }| (address.0, size)).collect();
         assert_eq!(blocks, history.live);
-        assert_eq!(totals.live_bytes, history.live.values().sum::<u64>());
+        assert_eq!(totals.live.bytes, history.live.values().sum::<u64>());
     }
 }
 
@@ -262,7 +264,7 @@ fn hand_offs(seed: u64, error_ns: u64, burst: u64) {
         assert_eq!((totals.allocations, totals.frees), (history.n_allocations, history.n_frees));
         let live: Vec<u64> = found.blocks.iter().map(|block| block.address.0).collect();
         assert_eq!(live, history.live.keys().copied().collect::<Vec<_>>(), "{what}");
-        assert_eq!(totals.live_bytes, found.blocks.iter().map(|block| block.size).sum::<u64>());
+        assert_eq!(totals.live.bytes, found.blocks.iter().map(|block| block.size).sum::<u64>());
     }
 }
 
@@ -286,36 +288,5 @@ fn what_comes_too_late_is_left_over() {
     builder.event(FIRST, 1, &malloc(0x10, 2, 15_000));
     let recording = open(&builder);
     let totals = totals(&recording, 0);
-    assert_eq!((totals.missed_frees, totals.unknown_frees, totals.live_blocks), (1, 0, 0));
-}
-
-/// `cargo test --release -p tm-analyzer -- --ignored --nocapture replay_rate`
-#[test]
-#[ignore = "a measurement"]
-fn replay_rate() {
-    for n_threads in [1, 4] {
-        let mut random = Random::new(9);
-        let mut builder = RecordingBuilder::with_process();
-        let mut live: Vec<u64> = Vec::new();
-        let (n_events, mut now) = (10_000_000, 100_000);
-        for place in 0..n_events {
-            now += 20 + random.below(60);
-            let ring = (place / 50 % n_threads) as u32;
-            if live.len() > 100_000 || (random.below(2) == 0 && !live.is_empty()) {
-                // Mostly recent blocks, as in programs.
-                let recent = live.len() - 1 - random.below(live.len().min(64) as u64) as usize;
-                builder.event(FIRST, ring, &free(live.swap_remove(recent), now));
-            } else {
-                let address = 0x5555_0000_0000 + 32 * place;
-                live.push(address);
-                builder.event(FIRST, ring, &malloc(address, 16 + random.below(8) * 16, now));
-            }
-        }
-        let recording = open(&builder);
-        let started = std::time::Instant::now();
-        let totals = totals(&recording, 0);
-        let seconds = started.elapsed().as_secs_f64();
-        assert_eq!(totals.allocations + totals.frees, n_events);
-        println!("{n_threads} threads: {:.1} million events/s", n_events as f64 / seconds / 1e6);
-    }
+    assert_eq!((totals.missed_frees, totals.unknown_frees, totals.live.count), (1, 0, 0));
 }

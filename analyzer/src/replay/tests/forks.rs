@@ -1,14 +1,14 @@
 //! Forked processes in recordings that are laid out by hand: what they inherit, what counts for whom, and their ends.
 
-use tm_common::ids::Stamp;
+use tm_common::ids::{ProcessIndex, Stamp};
 
-use super::tests::{FIRST, addresses, free, malloc, open, snapshot};
-use super::{
-    Allocations, Churn, Engine, Lifetimes, Observer, Processes, Selection, StackSums, Sum, all_totals, run,
-};
+use super::{FIRST, addresses, free, malloc, open, snapshot};
 use crate::events::Block;
-use crate::model::Moment;
+use crate::model::{Amount, Moment, SumsBy};
 use crate::reader::Recording;
+use crate::replay::{
+    Allocations, Churn, Engine, Lifetimes, Observer, Processes, Selection, Site, all_totals, run,
+};
 use tm_testing::RecordingBuilder;
 
 #[test]
@@ -34,12 +34,13 @@ fn a_forked_process_starts_with_its_parents_blocks() {
     let message = "process 101 began at 0.00000015 s, after 0.000000149 s";
     assert!(too_early.ends_with(message), "{too_early}");
     let all = all_totals(&recording);
-    let found = all.processes.iter().map(|(_, t)| (t.live_blocks, t.frees, t.allocations));
+    let found = all.processes.iter().map(|(_, t)| (t.live.count, t.frees, t.allocations));
     assert_eq!(found.collect::<Vec<_>>(), [(2, 1, 3), (1, 2, 1), (1, 1, 0)]);
     assert!(all.processes.iter().all(|(_, totals)| totals.unknown_frees + totals.missed_frees == 0));
     // Of all processes, inherited blocks count for the one that allocated them.
     let of_all = |moment| {
-        let found = super::snapshot::<Vec<Block>>(&recording, Processes::All, &moment, &Selection::default());
+        let found =
+            crate::replay::snapshot::<Vec<Block>>(&recording, Processes::All, &moment, &Selection::default());
         found.expect("they are there").blocks.iter().map(|block| block.size).collect::<Vec<_>>()
     };
     assert_eq!(of_all(Moment::End), [50, 2, 4]);
@@ -50,12 +51,13 @@ fn a_forked_process_starts_with_its_parents_blocks() {
 fn sum_of_all<O: Observer>(
     recording: &Recording,
     until: u64,
-    observer: impl Fn() -> O,
-    sums_of: impl Fn(O) -> StackSums,
-) -> Sum {
-    let mut sums = StackSums::default();
+    observer: impl Fn(ProcessIndex) -> O,
+    sums_of: impl Fn(O) -> SumsBy<Site>,
+) -> Amount {
+    let mut sums = SumsBy::default();
     let done = |_: &Engine<'_>, observer| sums.merge(&sums_of(observer));
-    run(recording, Processes::All, Stamp(until), |_| observer(), done).expect("it is valid");
+    run(recording, Processes::All, Stamp(until), |engine| observer(engine.process()), done)
+        .expect("it is valid");
     sums.total()
 }
 
@@ -69,12 +71,13 @@ fn what_an_ended_process_did_counts_and_what_it_had_does_not() {
     }
     let (recording, all) = (open(&builder), Selection::default());
     for (until, sizes) in [(250, vec![100, 1]), (400, vec![1])] {
-        let allocated = sum_of_all(&recording, until, || Allocations::new(&all), |found| found.sums);
-        assert_eq!(allocated, Sum { size: 111, count: 3 });
-        let churn = sum_of_all(&recording, until, || Churn::new(&all), |found| found.sums);
-        assert_eq!(churn, Sum { size: 10, count: 1 });
-        let live = super::snapshot::<Vec<Block>>(&recording, Processes::All, &Moment::TimeNs(until), &all)
-            .expect("it is there");
+        let allocated = sum_of_all(&recording, until, |of| Allocations::new(&all, of), |found| found.sums);
+        assert_eq!(allocated, Amount { bytes: 111, count: 3 });
+        let churn = sum_of_all(&recording, until, |of| Churn::new(&all, of), |found| found.sums);
+        assert_eq!(churn, Amount { bytes: 10, count: 1 });
+        let live =
+            crate::replay::snapshot::<Vec<Block>>(&recording, Processes::All, &Moment::TimeNs(until), &all)
+                .expect("it is there");
         assert_eq!(live.blocks.iter().map(|block| block.size).collect::<Vec<_>>(), sizes);
     }
 }
@@ -94,12 +97,12 @@ fn an_inherited_block_that_each_process_frees_is_freed_once() {
         builder.event(orphan, 2, &event);
     }
     let (recording, all) = (open(&builder), Selection::default());
-    let once = Sum { size: 13, count: 3 };
-    assert_eq!(sum_of_all(&recording, u64::MAX, || Churn::new(&all), |found| found.sums), once);
+    let once = Amount { bytes: 13, count: 3 };
+    assert_eq!(sum_of_all(&recording, u64::MAX, |of| Churn::new(&all, of), |found| found.sums), once);
     let by_lifetime = sum_of_all(
         &recording,
         u64::MAX,
-        || Lifetimes::new(&all, Vec::new()),
+        |of| Lifetimes::new(&all, of, Vec::new()),
         |found| found.decades.into_iter().next().unwrap_or_default(),
     );
     assert_eq!(by_lifetime, once);
@@ -115,8 +118,8 @@ fn ages_end_with_the_process() {
     let recording = open(&builder);
     let sizes = |processes, moment, ages| {
         let selection = Selection { ages, ..Selection::default() };
-        let found =
-            super::snapshot::<Vec<Block>>(&recording, processes, &moment, &selection).expect("it is there");
+        let found = crate::replay::snapshot::<Vec<Block>>(&recording, processes, &moment, &selection)
+            .expect("it is there");
         found.blocks.iter().map(|block| block.size).collect::<Vec<_>>()
     };
     for moment in [Moment::End, Moment::TimeNs(300), Moment::TimeNs(900_000)] {

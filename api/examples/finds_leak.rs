@@ -2,6 +2,8 @@
 //!
 //! Without libtm.so it does the same work, and says that it cannot know. With an argument it dumps a snapshot there.
 
+#![allow(clippy::vec_box, reason = "a session is a block of its own, so that its owner can be asked for")]
+
 struct Session {
     round: u32,
     user: String,
@@ -27,10 +29,15 @@ fn serve(open: &mut Vec<Box<Session>>, round: u32) {
     }
 }
 
-/// Who allocated what a session of an earlier round holds?
+/// Says who allocated what a session of an earlier round holds.
 fn explain(session: &Session) -> tm::Result<()> {
     let traceback = tm::object_traceback(session.buffer.as_ptr())?;
-    println!("{} of round {} still has {} bytes, allocated here:", session.user, session.round, traceback.size());
+    println!(
+        "{} of round {} still has {} bytes, allocated here:",
+        session.user,
+        session.round,
+        traceback.size()
+    );
     print!("{}", traceback.format(Some(12), true)?);
     // Above the program's own are frames of Rust's library.
     let own = traceback.frames().rfind(|frame| frame.filename().ends_with("finds_leak.rs"));

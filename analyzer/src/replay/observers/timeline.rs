@@ -2,16 +2,16 @@
 
 use tm_common::ids::Stamp;
 
-use super::observer::Observer;
-use super::selection::Selection;
-use super::tally::Sum;
 use crate::events::{Block, MergedEvent};
+use crate::model::Amount;
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
 
 /// A stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// The most bytes that were live in it, and the blocks then.
-    pub most: Sum,
+    pub most: Amount,
     /// When that was first so, at the earliest the step's start.
     pub at: Stamp,
 }
@@ -23,7 +23,7 @@ pub struct Timeline<'a> {
     from: Stamp,
     until: Stamp,
     n_steps: usize,
-    now: Sum,
+    now: Amount,
     steps: Vec<Step>,
     /// The last stamp of the latest step.
     step_end: Stamp,
@@ -38,10 +38,10 @@ impl<'a> Timeline<'a> {
         n_steps: usize,
         inherited: impl Iterator<Item = Block>,
     ) -> Timeline<'a> {
-        let (now, steps) = (Sum::default(), Vec::with_capacity(n_steps));
+        let (now, steps) = (Amount::default(), Vec::with_capacity(n_steps));
         let mut timeline = Timeline { selection, from, until, n_steps, now, steps, step_end: from };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
-            timeline.now.add(Sum { size: block.size, count: 1 });
+            timeline.now += block.amount();
         }
         timeline
     }
@@ -78,27 +78,26 @@ impl<'a> Timeline<'a> {
 
 impl Observer for Timeline<'_> {
     #[inline]
-    fn came(&mut self, block: &Block) {
+    fn on_alloc(&mut self, block: &Block) {
         self.go_to(block.birth);
         if !self.selection.admits_newborn(block) {
             return;
         }
-        self.now.add(Sum { size: block.size, count: 1 });
-        if let Some(step) = self.steps.last_mut().filter(|step| step.most.size < self.now.size) {
+        self.now += block.amount();
+        if let Some(step) = self.steps.last_mut().filter(|step| step.most.bytes < self.now.bytes) {
             *step = Step { most: self.now, at: block.birth.max(step.at) };
         }
     }
 
     #[inline]
-    fn went(&mut self, block: &Block, event: &MergedEvent) {
-        self.forgot(block, event.stamp);
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        self.on_forget(block, event.stamp);
     }
 
-    fn forgot(&mut self, block: &Block, stamp: Stamp) {
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         self.go_to(stamp);
         if self.selection.admits_newborn(block) {
-            self.now.size = self.now.size.saturating_sub(block.size);
-            self.now.count = self.now.count.saturating_sub(1);
+            self.now -= block.amount();
         }
     }
 }
@@ -117,9 +116,9 @@ mod tests {
         let inherited = [block(1, 0)];
         let mut timeline = Timeline::new(&selection, (Stamp(10), Stamp(50)), 4, inherited.into_iter());
         for (size, birth) in [(2, 5), (4, 12), (8, 20), (16, 45)] {
-            timeline.came(&block(size, birth));
+            timeline.on_alloc(&block(size, birth));
         }
-        let step = |size, count, at| Step { most: Sum { size, count }, at: Stamp(at) };
+        let step = |bytes, count, at| Step { most: Amount { bytes, count }, at: Stamp(at) };
         let expected = [step(15, 4, 20), step(15, 4, 20), step(15, 4, 30), step(31, 5, 45)];
         assert_eq!(timeline.finish(), expected);
     }
