@@ -75,10 +75,11 @@ fn answer(case: &Value) -> Value {
             if key_type == KeyType::Traceback && cumulative != Cumulative::Off {
                 continue;
             }
-            let stats = |of: &Snapshot| rows(&of.statistics(key_type, cumulative).unwrap());
+            let stats = |of: &Snapshot| rows(&of.profile().statistics(key_type, cumulative).unwrap());
             statistics.push([stats(&old), stats(&new), stats(&filtered)]);
-            let compare =
-                |of: &Snapshot, to: &Snapshot| rows(&of.compare_to(to, key_type, cumulative).unwrap());
+            let compare = |of: &Snapshot, to: &Snapshot| {
+                rows(&of.profile().compare_to(&to.profile(), key_type, cumulative).unwrap())
+            };
             compared.push([compare(&new, &old), compare(&old, &new), compare(&filtered, &new)]);
         }
     }

@@ -128,7 +128,7 @@ fn a_dump_is_a_snapshot_of_now() {
     assert_eq!(snapshot.traces.iter().filter(|trace| trace.domain == POOL_DOMAIN).count(), 1);
     let origin = snapshot.origin.as_ref().unwrap();
     assert_eq!((origin.live_bytes, origin.live_blocks, origin.moment_ns), (traced, 3, program.stamp + 1));
-    let lines = snapshot.statistics(KeyType::Lineno, Cumulative::Off).unwrap();
+    let lines = snapshot.profile().statistics(KeyType::Lineno, Cumulative::Off).unwrap();
     assert_eq!(lines[0].traceback.to_string(), "program+0x2000:0");
 }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Account, Processes, Selection};
+use tm_analyzer::replay::{MemoryKind, Processes, Selection};
 use tm_analyzer::snapshot::take_snapshot;
 use tm_common::ids::{Domain, ProcessIndex};
 use tm_tests::fixtures::{fixture, recording};
@@ -27,7 +27,8 @@ fn unpacked(name: &str) -> (TempDir, PathBuf) {
 
 /// (bytes, blocks) by stack, the most first.
 fn by_stack(snapshot: &Snapshot) -> Vec<(u64, u64)> {
-    let groups = snapshot.statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
+    let groups =
+        snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
     groups.iter().map(|group| (group.size, group.count)).collect()
 }
 
@@ -79,7 +80,7 @@ fn a_snapshot_of_it_has_the_blocks_that_it_had() {
 #[test]
 fn a_snap_file_of_version_1_has_the_lines_that_it_had() {
     let snapshot = Snapshot::load(&fixture("version-1.snap")).expect("version 1 is read for ever");
-    let lines = snapshot.statistics(KeyType::Lineno, Cumulative::Off).expect("lines are a key");
+    let lines = snapshot.profile().statistics(KeyType::Lineno, Cumulative::Off).expect("lines are a key");
     let shown: Vec<String> =
         lines.iter().map(|line| format!("{} {} {}", line.traceback, line.size, line.count)).collect();
     assert_eq!(
@@ -143,16 +144,16 @@ fn a_recording_of_version_2_has_the_figures_that_it_had() {
 }
 
 #[test]
-fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
+fn snapshots_of_it_have_the_tags_domains_and_mappings_that_they_had() {
     let (_folder, path) = unpacked("version-2.bin");
     let recording = Recording::open(&path).expect("version 2 is read for ever");
-    let at = |process, moment, account| {
+    let at = |process, moment, memory_kind| {
         let process = Processes::One(ProcessIndex(process));
-        take_snapshot(&recording, process, &moment, &Selection::of_account(account)).expect("it has them")
+        take_snapshot(&recording, process, &moment, &Selection::of_account(memory_kind)).expect("it has them")
     };
-    let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), Account::Traced);
-    let by_label = |snapshot: &Snapshot| {
-        let groups = snapshot.statistics(KeyType::Tag, Cumulative::Off).expect("labels are a key");
+    let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), MemoryKind::Traced);
+    let by_tag = |snapshot: &Snapshot| {
+        let groups = snapshot.profile().statistics(KeyType::Tag, Cumulative::Off).expect("tags are a key");
         groups
             .iter()
             .map(|group| (group.tag.as_deref().unwrap_or("").to_owned(), group.size, group.count))
@@ -161,18 +162,18 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
     let rows = |rows: &[(&str, u64, u64)]| {
         rows.iter().map(|&(name, size, count)| (name.to_owned(), size, count)).collect::<Vec<_>>()
     };
-    assert_eq!(by_label(&mark(0, "before")), rows(&[("", 3_000, 3)]));
-    let unlabelled = 2_000 + 2 * 8 + 600 + 288;
-    let after = [("", unlabelled, 5), ("worker", 210, 3), ("request", 205, 5), ("query", 30, 1)];
-    assert_eq!(by_label(&mark(0, "after")), rows(&after));
+    assert_eq!(by_tag(&mark(0, "before")), rows(&[("", 3_000, 3)]));
+    let untagged = 2_000 + 2 * 8 + 600 + 288;
+    let after = [("", untagged, 5), ("worker", 210, 3), ("request", 205, 5), ("query", 30, 1)];
+    assert_eq!(by_tag(&mark(0, "after")), rows(&after));
     let child = [
-        ("", unlabelled - 600, 4),
+        ("", untagged - 600, 4),
         ("worker", 210, 3),
         ("request", 155, 4),
         ("query", 30, 1),
         ("child", 11, 1),
     ];
-    assert_eq!(by_label(&mark(1, "child")), rows(&child));
+    assert_eq!(by_tag(&mark(1, "child")), rows(&child));
 
     let sizes = |snapshot: Snapshot, domain| {
         let of_domain = snapshot.traces.iter().filter(|trace| trace.domain == domain);
@@ -180,11 +181,11 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
         sizes.sort_unstable();
         sizes
     };
-    assert_eq!(sizes(at(0, Moment::Peak, Account::Traced), 7), [500, 1_000]);
-    assert_eq!(sizes(at(0, Moment::End, Account::Traced), 7), [600]);
-    assert_eq!(sizes(at(1, Moment::End, Account::Traced), 7), [0u64; 0]);
+    assert_eq!(sizes(at(0, Moment::Peak, MemoryKind::Traced), 7), [500, 1_000]);
+    assert_eq!(sizes(at(0, Moment::End, MemoryKind::Traced), 7), [600]);
+    assert_eq!(sizes(at(1, Moment::End, MemoryKind::Traced), 7), [0u64; 0]);
     let pages = |process| {
-        let snapshot = at(process, Moment::End, Account::Mappings);
+        let snapshot = at(process, Moment::End, MemoryKind::Mappings);
         sizes(snapshot, Domain::MAPPINGS.0).into_iter().map(|bytes| bytes / 4096).collect::<Vec<_>>()
     };
     assert_eq!((pages(0), pages(1)), (vec![2, 4, 4], vec![2, 4]));

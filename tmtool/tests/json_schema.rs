@@ -112,9 +112,10 @@ fn reports_on_events_are_as_documented() {
     write_snapshot(&folder.path().join("a.snap"), 3);
     let snapshot = Snapshot::load(&folder.path().join("a.snap")).unwrap();
     let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
-    let statistics = snapshot.statistics(key_type, cumulative).unwrap();
+    let profile = snapshot.profile();
+    let statistics = profile.statistics(key_type, cumulative).unwrap();
     let stats = || {
-        let snapshot = Summary::of(&snapshot);
+        let snapshot = Summary::of(&profile);
         Stats { snapshot, key_type, cumulative, statistics: &statistics, limit: None }
     };
     let last = Some((7, "1 a".to_owned(), snapshot.traces[0].traceback.clone()));

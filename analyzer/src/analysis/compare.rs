@@ -1,36 +1,20 @@
-//! Differences of two snapshots, group by group.
+//! Differences of two profiles, group by group.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::model::{Cumulative, KeyType, Snapshot, Statistic, StatisticDiff, Tally, Traceback};
+use crate::model::{Cumulative, KeyType, Profile, Statistic, StatisticDiff, Traceback};
 
-impl Snapshot {
-    /// The groups of both snapshots, and by how much those of this one differ from those of `old`. The largest
-    /// difference comes first; groups that did not change come last.
+impl Profile {
+    /// The groups of both profiles, and by how much those of this one differ from those of `old`. The largest difference
+    /// comes first; groups that did not change come last.
     ///
     /// # Errors
     /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`] or [`KeyType::Tag`].
     pub fn compare_to(
         &self,
-        old: &Snapshot,
-        key_type: KeyType,
-        cumulative: Cumulative,
-    ) -> Result<Vec<StatisticDiff>> {
-        let groups = (self.grouped(key_type, cumulative)?, old.grouped(key_type, cumulative)?);
-        Ok(compare(groups.0, groups.1, key_type))
-    }
-}
-
-impl Tally {
-    /// As [`Snapshot::compare_to`].
-    ///
-    /// # Errors
-    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`] or [`KeyType::Tag`].
-    pub fn compare_to(
-        &self,
-        old: &Tally,
+        old: &Profile,
         key_type: KeyType,
         cumulative: Cumulative,
     ) -> Result<Vec<StatisticDiff>> {
@@ -128,7 +112,7 @@ mod tests {
                 count_diff,
             })
             .collect();
-        assert_eq!(new.compare_to(&old, key_type, Cumulative::Off).unwrap(), expected);
+        assert_eq!(new.profile().compare_to(&old.profile(), key_type, Cumulative::Off).unwrap(), expected);
     }
 
     #[test]
@@ -195,7 +179,7 @@ mod tests {
     #[test]
     fn the_text_is_cpythons() {
         let (old, new) = create_snapshots();
-        let diffs = new.compare_to(&old, KeyType::Lineno, Cumulative::Off).unwrap();
+        let diffs = new.profile().compare_to(&old.profile(), KeyType::Lineno, Cumulative::Off).unwrap();
         assert_eq!(
             diffs.first().unwrap().to_string(),
             "a.py:5: size=5002 B (+5000 B), count=2 (+1), average=2501 B"

@@ -1,146 +1,152 @@
-//! Statistics: the traces of a snapshot grouped by file, line, stack, function or module; by label in [`super::by_tag`].
-//!
-//! A snapshot has up to millions of traces and some ten thousand different stacks. Traces are therefore added up by
-//! the address of their shared frames first; only the different stacks are looked into.
+//! Groups of stacks by file, line, function, module, tag or whole stack, whatever is summed in them: statistics here,
+//! rows in the live view.
 
-use std::hash::Hash;
-use std::sync::Arc;
+use std::slice;
+use std::sync::{Arc, LazyLock};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use super::by_tag::by_tag;
 use super::interner::{FrameInterner, FrameKey, module};
 use crate::error::{Error, Result};
-use crate::model::{Cumulative, Frame, KeyType, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::model::{Amount, Cumulative, Frame, KeyType, Profile, ProfileRow, Statistic, SumsBy, Traceback};
 
-impl Snapshot {
-    /// The traces grouped by `key_type`, the largest group first (by size, then count, then traceback).
+impl Profile {
+    /// The rows grouped by `key_type`, the largest group first (by size, then count, then traceback).
     ///
     /// # Errors
     /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`] or [`KeyType::Tag`].
     pub fn statistics(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
         let mut statistics = self.grouped(key_type, cumulative)?;
-        // No two groups compare equal, since their tracebacks or functions differ.
+        // No two groups compare equal, since their tracebacks, functions or tags differ.
         statistics.sort_unstable_by(Statistic::report_order);
         Ok(statistics)
     }
 
-    /// Its traces added up by shared stack and label.
-    #[must_use]
-    pub fn by_stack(&self) -> Tally {
-        let statistic = |sum: Sum<Site<'_>>| Statistic {
-            traceback: sum.what.traceback.clone(),
-            tag: sum.what.tag.cloned(),
-            size: sum.size,
-            count: sum.count,
+    /// The groups in no particular order; no two have equal tracebacks, functions and tags.
+    pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
+        if cumulative != Cumulative::Off && !key_type.has_callers() {
+            return Err(Error::NotCumulative { key: key_type.name() });
+        }
+        let mut groups: Groups<'_, (GroupName, Amount)> = Groups::by(key_type);
+        for ProfileRow { traceback, tag, amount, .. } in &self.rows {
+            let new = |name| (name, Amount::default());
+            if cumulative == Cumulative::Off {
+                groups.of(Some(traceback), tag.as_ref(), new).1 += *amount;
+            } else {
+                let repeats = cumulative == Cumulative::Tracemalloc;
+                groups.of_each_frame(traceback, repeats, new, |group| group.1 += *amount);
+            }
+        }
+        let statistic = |(GroupName { traceback, tag }, amount): (GroupName, Amount)| Statistic {
+            traceback: traceback.unwrap_or_else(|| Traceback::new(Vec::new(), None)),
+            tag,
+            size: amount.bytes,
+            count: amount.count,
         };
-        Tally {
-            stacks: self.stacks().into_iter().map(statistic).collect(),
-            traceback_limit: self.traceback_limit,
-            origin: self.origin.clone(),
-        }
-    }
-
-    /// The groups in no particular order; no two have equal tracebacks, functions and labels.
-    pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
-        grouped(&self.stacks(), key_type, cumulative)
-    }
-
-    /// The traces added up by shared stack and label. Equal ones that are not shared stay apart.
-    fn stacks(&self) -> Vec<Sum<Site<'_>>> {
-        let mut stacks = Sums::default();
-        for Trace { traceback, tag, size, .. } in &self.traces {
-            let tag_address = tag.as_ref().map_or(0, |tag| tag.as_ptr().addr());
-            let site = || Site { traceback, tag: tag.as_ref() };
-            stacks.add((traceback.identity(), tag_address), *size, 1, site);
-        }
-        stacks.sums
+        Ok(groups.into_groups().map(statistic).collect())
     }
 }
 
-impl Tally {
-    /// As [`Snapshot::statistics`].
-    ///
-    /// # Errors
-    /// CPython's, if a cumulative mode is asked for with [`KeyType::Traceback`] or [`KeyType::Tag`].
-    pub fn statistics(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
-        let mut statistics = self.grouped(key_type, cumulative)?;
-        statistics.sort_unstable_by(Statistic::report_order);
-        Ok(statistics)
-    }
-
-    pub(super) fn grouped(&self, key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
-        let stacks = self.stacks.iter().map(|stack| Sum {
-            what: Site { traceback: &stack.traceback, tag: stack.tag.as_ref() },
-            size: stack.size,
-            count: stack.count,
-        });
-        grouped(&stacks.collect::<Vec<_>>(), key_type, cumulative)
-    }
+/// What the stacks of a group have in common.
+#[derive(Clone, Debug)]
+pub struct GroupName {
+    /// A whole traceback, or one frame (by file, with line 0). `None` of a group by tag, and of stacks whose frames are
+    /// not known yet.
+    pub traceback: Option<Traceback>,
+    /// The tag, if groups are by tag.
+    pub tag: Option<Arc<str>>,
 }
 
-/// Where blocks were allocated, and under which label.
-pub(super) struct Site<'a> {
-    traceback: &'a Traceback,
-    pub(super) tag: Option<&'a Arc<str>>,
+/// The frame of a stack that is known to have none.
+static UNKNOWN: LazyLock<Arc<Frame>> = LazyLock::new(|| Frame::unknown().into());
+
+/// Decides which group a stack belongs to.
+#[derive(PartialEq, Eq, Hash)]
+enum GroupKey<'a> {
+    Frame(FrameKey),
+    Stack(Box<[FrameKey]>),
+    /// Two tags of one name are one group.
+    Tag(Option<&'a str>),
+    Unnamed,
 }
 
-fn grouped(stacks: &[Sum<Site<'_>>], key_type: KeyType, cumulative: Cumulative) -> Result<Vec<Statistic>> {
-    if cumulative != Cumulative::Off && !key_type.has_callers() {
-        return Err(Error::NotCumulative { key: key_type.name() });
+/// Groups with what is summed in each.
+pub struct Groups<'a, G> {
+    key_type: KeyType,
+    interner: FrameInterner<'a>,
+    groups: SumsBy<GroupKey<'a>, G>,
+    /// The groups that the present stack was counted in.
+    seen: FxHashSet<FrameKey>,
+}
+
+impl<'a, G> Groups<'a, G> {
+    /// No group yet; stacks are grouped by `key_type`.
+    pub fn by(key_type: KeyType) -> Groups<'a, G> {
+        let (interner, groups) = (FrameInterner::default(), SumsBy::default());
+        Groups { key_type, interner, groups, seen: FxHashSet::default() }
     }
-    Ok(match (key_type, cumulative) {
-        (KeyType::Traceback, _) => by_traceback(stacks),
-        (KeyType::Tag, _) => by_tag(stacks),
-        (_, Cumulative::Off) => by_most_recent(stacks, key_type),
-        (_, Cumulative::Once | Cumulative::Tracemalloc) => by_all_frames(stacks, key_type, cumulative),
-    })
-}
 
-fn by_traceback(stacks: &[Sum<Site<'_>>]) -> Vec<Statistic> {
-    let mut interner = FrameInterner::default();
-    let mut groups: Sums<Box<[FrameKey]>, Traceback> = Sums::default();
-    for stack in stacks {
-        let traceback = stack.what.traceback;
-        let key = traceback.frames().iter().map(|frame| interner.key(frame, KeyType::Traceback)).collect();
-        // As in CPython: stacks of different whole depth may have met in this group.
-        groups.add(key, stack.size, stack.count, || traceback.without_total_nframe());
-    }
-    groups.statistics()
-}
-
-fn by_most_recent(stacks: &[Sum<Site<'_>>], key_type: KeyType) -> Vec<Statistic> {
-    let unknown = Frame::unknown();
-    let mut interner = FrameInterner::default();
-    let mut groups = Sums::default();
-    for stack in stacks {
-        let frame = stack.what.traceback.most_recent().unwrap_or(&unknown);
-        let key = interner.key(frame, key_type);
-        groups.add(key, stack.size, stack.count, || group_traceback(frame, key_type));
-    }
-    groups.statistics()
-}
-
-fn by_all_frames(stacks: &[Sum<Site<'_>>], key_type: KeyType, cumulative: Cumulative) -> Vec<Statistic> {
-    let unknown = [Frame::unknown().into()];
-    let mut interner = FrameInterner::default();
-    let mut groups = Sums::default();
-    let mut seen = FxHashSet::default();
-    for stack in stacks {
-        seen.clear();
-        let frames = stack.what.traceback.frames();
-        for frame in if frames.is_empty() { &unknown } else { frames } {
-            let key = interner.key(frame, key_type);
-            if cumulative == Cumulative::Tracemalloc || seen.insert(key) {
-                groups.add(key, stack.size, stack.count, || group_traceback(frame, key_type));
+    /// The group of a stack under a tag; `new` makes it. Stacks whose frames are not known yet are one group.
+    pub fn of(
+        &mut self,
+        traceback: Option<&'a Traceback>,
+        tag: Option<&'a Arc<str>>,
+        new: impl FnOnce(GroupName) -> G,
+    ) -> &mut G {
+        match (self.key_type, traceback) {
+            (KeyType::Tag, _) => {
+                let name = || GroupName { traceback: None, tag: tag.cloned() };
+                self.groups.of_or(GroupKey::Tag(tag.map(|tag| &**tag)), || new(name()))
+            }
+            (_, None) => {
+                self.groups.of_or(GroupKey::Unnamed, || new(GroupName { traceback: None, tag: None }))
+            }
+            (KeyType::Traceback, Some(traceback)) => {
+                let frames = traceback.frames().iter();
+                let key = frames.map(|frame| self.interner.key(frame, KeyType::Traceback)).collect();
+                // As in CPython: stacks of different whole depth may have met in this group.
+                let name = || GroupName { traceback: Some(traceback.without_total_nframe()), tag: None };
+                self.groups.of_or(GroupKey::Stack(key), || new(name()))
+            }
+            (_, Some(traceback)) => {
+                let frame = traceback.most_recent().unwrap_or(&UNKNOWN);
+                let key = self.interner.key(frame, self.key_type);
+                self.of_frame(key, frame, new)
             }
         }
     }
-    groups.statistics()
+
+    /// Calls `add` with the group of each frame of a stack: once, or again for each time that it `repeats`.
+    pub fn of_each_frame(
+        &mut self,
+        traceback: &'a Traceback,
+        repeats: bool,
+        new: impl Fn(GroupName) -> G,
+        mut add: impl FnMut(&mut G),
+    ) {
+        self.seen.clear();
+        let frames = traceback.frames();
+        for frame in if frames.is_empty() { slice::from_ref(&*UNKNOWN) } else { frames } {
+            let key = self.interner.key(frame, self.key_type);
+            if repeats || self.seen.insert(key) {
+                add(self.of_frame(key, frame, &new));
+            }
+        }
+    }
+
+    fn of_frame(&mut self, key: FrameKey, frame: &Frame, new: impl FnOnce(GroupName) -> G) -> &mut G {
+        let name = || GroupName { traceback: Some(group_traceback(frame, self.key_type)), tag: None };
+        self.groups.of_or(GroupKey::Frame(key), || new(name()))
+    }
+
+    /// All groups, in no particular order.
+    pub fn into_groups(self) -> impl Iterator<Item = G> {
+        self.groups.into_values()
+    }
 }
 
 /// What a group of one frame is shown as: the frame, without what the group does not have in common.
-pub fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
+fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
     // The name is copied only where it is not the frame's own.
     let file = || match frame.file() {
         file if file.len() == frame.filename.len() => frame.filename.clone(),
@@ -160,60 +166,16 @@ pub fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
     )
 }
 
-/// Bytes and blocks of one group.
-pub(super) struct Sum<W> {
-    pub(super) what: W,
-    pub(super) size: u64,
-    pub(super) count: u64,
-}
-
-/// Sums by key, in the order in which the keys came.
-pub(super) struct Sums<K, W> {
-    place_of: FxHashMap<K, usize>,
-    pub(super) sums: Vec<Sum<W>>,
-}
-
-impl<K, W> Default for Sums<K, W> {
-    fn default() -> Sums<K, W> {
-        Sums { place_of: FxHashMap::default(), sums: Vec::new() }
-    }
-}
-
-impl<K: Eq + Hash, W> Sums<K, W> {
-    /// Adds to the group of `key`; `what` makes the group's description when it is new.
-    pub(super) fn add(&mut self, key: K, size: u64, count: u64, what: impl FnOnce() -> W) {
-        let place = *self.place_of.entry(key).or_insert(self.sums.len());
-        match self.sums.get_mut(place) {
-            Some(sum) => {
-                sum.size = sum.size.saturating_add(size);
-                sum.count = sum.count.saturating_add(count);
-            }
-            None => self.sums.push(Sum { what: what(), size, count }),
-        }
-    }
-}
-
-impl<K> Sums<K, Traceback> {
-    fn statistics(self) -> Vec<Statistic> {
-        let statistic = |sum: Sum<Traceback>| Statistic {
-            traceback: sum.what,
-            tag: None,
-            size: sum.size,
-            count: sum.count,
-        };
-        self.sums.into_iter().map(statistic).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::analysis::fixtures::{create_snapshots, random_snapshot, traceback};
+    use crate::model::{Snapshot, Trace};
 
     fn texts(snapshot: &Snapshot, key_type: KeyType, cumulative: Cumulative) -> Vec<(String, u64, u64)> {
-        let stats = snapshot.statistics(key_type, cumulative).unwrap();
+        let stats = snapshot.profile().statistics(key_type, cumulative).unwrap();
         stats.into_iter().map(|stat| (stat.traceback.to_string(), stat.size, stat.count)).collect()
     }
 
@@ -252,7 +214,7 @@ mod tests {
         let (old, new) = create_snapshots();
         let stat = |frames, size, count| Statistic { traceback: traceback(frames), tag: None, size, count };
         assert_eq!(
-            old.statistics(KeyType::Traceback, Cumulative::Off).unwrap(),
+            old.profile().statistics(KeyType::Traceback, Cumulative::Off).unwrap(),
             [
                 stat(&[("b.py", 1)], 66, 1),
                 stat(&[("a.py", 2), ("b.py", 4)], 30, 3),
@@ -261,14 +223,14 @@ mod tests {
             ]
         );
         assert_eq!(
-            new.statistics(KeyType::Traceback, Cumulative::Off).unwrap(),
+            new.profile().statistics(KeyType::Traceback, Cumulative::Off).unwrap(),
             [
                 stat(&[("a.py", 5), ("b.py", 4)], 5002, 2),
                 stat(&[("c.py", 578)], 400, 1),
                 stat(&[("a.py", 2), ("b.py", 4)], 30, 3),
             ]
         );
-        let error = old.statistics(KeyType::Traceback, Cumulative::Tracemalloc).unwrap_err();
+        let error = old.profile().statistics(KeyType::Traceback, Cumulative::Tracemalloc).unwrap_err();
         assert_eq!(error.to_string(), "cumulative mode cannot by used with key type 'traceback'");
     }
 
@@ -366,9 +328,10 @@ mod tests {
                 let frame = stat.traceback.most_recent().unwrap();
                 (frame.to_string(), frame.function.as_deref().unwrap_or("-").to_owned(), stat.count)
             };
-            let statistics = snapshot.statistics(key_type, Cumulative::Off).unwrap();
+            let statistics = snapshot.profile().statistics(key_type, Cumulative::Off).unwrap();
             // What is compared is what is grouped: nothing changed, nothing met in one group.
-            let diffs = snapshot.compare_to(&snapshot, key_type, Cumulative::Off).unwrap();
+            let diffs =
+                snapshot.profile().compare_to(&snapshot.profile(), key_type, Cumulative::Off).unwrap();
             assert!(diffs.len() == statistics.len() && diffs.iter().all(|diff| diff.size_diff == 0));
             statistics.iter().map(row).collect::<Vec<_>>()
         };

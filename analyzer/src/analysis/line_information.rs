@@ -1,29 +1,20 @@
-//! How much of a snapshot was allocated in code of which no source lines are known, and where.
+//! How much of a profile was allocated in code of which no source lines are known, and where.
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{Frame, Snapshot, Tally};
+use crate::model::{Frame, Profile};
 
 /// Less than this part of the bytes is not worth a word: each program has some in the C library.
 const SHARE_PERCENT_MIN: u64 = 20;
 /// How many modules are named.
 const N_NAMED_MAX: usize = 3;
 
-impl Snapshot {
+impl Profile {
     /// A sentence on the modules without line information, if much was allocated in them.
     #[must_use]
     pub fn without_lines(&self) -> Option<String> {
-        let traces = self.traces.iter();
-        sentence(traces.map(|trace| (trace.traceback.most_recent(), trace.size)))
-    }
-}
-
-impl Tally {
-    /// As [`Snapshot::without_lines`].
-    #[must_use]
-    pub fn without_lines(&self) -> Option<String> {
-        let stacks = self.stacks.iter();
-        sentence(stacks.map(|stack| (stack.traceback.most_recent(), stack.size)))
+        let rows = self.rows.iter();
+        sentence(rows.map(|row| (row.traceback.most_recent(), row.amount.bytes)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What can be asked of snapshots: group, compare, filter. Results, orders and messages are CPython tracemalloc's.
 //! Beyond it: keys `function`, `module` and `tag`, and snapshots without the allocation [`Plumbing`].
 //!
-//! The answers are methods of [`Snapshot`](crate::model::Snapshot):
+//! The answers are methods of [`Profile`](crate::model::Profile), and of [`Snapshot`](crate::model::Snapshot) where each block
+//! counts:
 //!
 //! ```
 //! use tm_analyzer::model::{Cumulative, Filter, Frame, KeyType, Snapshot, Trace, Traceback};
@@ -13,17 +14,16 @@
 //! let old = Snapshot::new(vec![trace(10, "a.c")], 2);
 //! let new = Snapshot::new(vec![trace(10, "a.c"), trace(90, "a.c"), trace(7, "b.c")], 2);
 //!
-//! let stats = new.statistics(KeyType::Lineno, Cumulative::Off).unwrap();
+//! let stats = new.profile().statistics(KeyType::Lineno, Cumulative::Off).unwrap();
 //! assert_eq!(stats[0].to_string(), "a.c:5: size=100 B, count=2, average=50 B");
 //!
-//! let diff = new.compare_to(&old, KeyType::Filename, Cumulative::Off).unwrap();
+//! let diff = new.profile().compare_to(&old.profile(), KeyType::Filename, Cumulative::Off).unwrap();
 //! assert_eq!(diff[0].to_string(), "a.c:0: size=100 B (+90 B), count=2 (+1), average=50 B");
 //!
 //! let only_b = new.filter_traces(&[&Filter::new(true, "b.*")]);
 //! assert_eq!(only_b.traces.len(), 1);
 //! ```
 
-mod by_tag;
 mod compare;
 mod filter;
 mod group;
@@ -33,11 +33,13 @@ mod plumbing;
 mod relocate;
 mod runtime;
 
-pub use group::group_traceback;
-pub use interner::{FrameInterner, FrameKey};
+pub use group::{GroupName, Groups};
 pub use plumbing::Cutter;
 pub use plumbing::Plumbing;
 pub use runtime::RuntimeLibraries;
 
 #[cfg(test)]
 mod fixtures;
+
+#[cfg(test)]
+mod tag_tests;

@@ -1,4 +1,4 @@
-//! The allocation plumbing, and snapshots without it: each block is blamed on the innermost frame that is not there to
+//! The allocation plumbing, and profiles without it: each block is blamed on the innermost frame that is not there to
 //! allocate for others.
 
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{BaseFilter, Frame, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::model::{BaseFilter, Frame, Profile, Traceback};
 use crate::text::Pattern;
 use crate::text::function_name::bare;
 
@@ -83,7 +83,7 @@ impl Plumbing {
         self.rules.iter().rev().find(decides).is_some_and(|rule| rule.is_plumbing)
     }
 
-    /// `filter` as it is on the stacks of [`Snapshot::without_plumbing`], for those of the snapshot itself: so that what
+    /// `filter` as it is on the stacks of [`Profile::without_plumbing`], for the whole ones: so that what
     /// passes keeps its whole stack.
     pub fn blind<'a>(&'a self, filter: &'a dyn BaseFilter) -> impl BaseFilter + 'a {
         Blind { plumbing: self, filter }
@@ -116,8 +116,8 @@ impl Rule {
     }
 }
 
-impl Snapshot {
-    /// The same blocks, each traceback without the plumbing at its innermost end: its most recent frame is the one to
+impl Profile {
+    /// The same sums, each traceback without the plumbing at its innermost end: its most recent frame is the one to
     /// blame. A traceback of nothing but plumbing stays as it is.
     ///
     /// ```
@@ -128,40 +128,13 @@ impl Snapshot {
     /// let frames = vec![frame("util.c", "xmalloc"), frame("parse.c", "parse")];
     /// let traceback = Traceback::new(frames, None);
     /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 8, traceback, tag: None }], 16);
-    /// let blamed = snapshot.without_plumbing(&Plumbing::known());
-    /// assert_eq!(blamed.traces[0].traceback.most_recent().unwrap().to_string(), "parse.c:1");
+    /// let blamed = snapshot.profile().without_plumbing(&Plumbing::known());
+    /// assert_eq!(blamed.rows[0].traceback.most_recent().unwrap().to_string(), "parse.c:1");
     /// ```
     #[must_use]
-    pub fn without_plumbing(&self, plumbing: &Plumbing) -> Snapshot {
+    pub fn without_plumbing(self, plumbing: &Plumbing) -> Profile {
         let mut cutter = Cutter::new(plumbing);
-        let trace = |trace: &Trace| Trace {
-            traceback: cutter.cut(&trace.traceback),
-            tag: trace.tag.clone(),
-            ..*trace
-        };
-        Snapshot {
-            traces: self.traces.iter().map(trace).collect(),
-            traceback_limit: self.traceback_limit,
-            origin: self.origin.clone(),
-        }
-    }
-}
-
-impl Tally {
-    /// As [`Snapshot::without_plumbing`].
-    #[must_use]
-    pub fn without_plumbing(&self, plumbing: &Plumbing) -> Tally {
-        let mut cutter = Cutter::new(plumbing);
-        let stack = |stack: &Statistic| Statistic {
-            traceback: cutter.cut(&stack.traceback),
-            tag: stack.tag.clone(),
-            ..*stack
-        };
-        Tally {
-            stacks: self.stacks.iter().map(stack).collect(),
-            traceback_limit: self.traceback_limit,
-            origin: self.origin.clone(),
-        }
+        self.with_tracebacks(|traceback| cutter.cut(traceback))
     }
 }
 
@@ -230,7 +203,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{Cumulative, KeyType};
 
     fn frame(function: &str, file: &str) -> Frame {
         Frame { function: Some(function.into()), ..Frame::new(file, 1) }
@@ -317,46 +289,23 @@ mod tests {
                     Traceback::new(frames, Some(9))
                 })
                 .collect();
-            let tag = Some(Arc::from("a"));
-            let traces = (0..8).map(|_| Trace {
-                domain: 3,
-                size: 5,
-                traceback: stacks[below(4)].clone(),
-                tag: tag.clone(),
-            });
-            let snapshot = Snapshot::new(traces.collect(), 4);
-            let cut = snapshot.without_plumbing(&plumbing);
-            assert_eq!(cut.traces.len(), snapshot.traces.len());
-            for (before, after) in snapshot.traces.iter().zip(&cut.traces) {
-                let mut frames = before.traceback.frames().to_vec();
+            let mut cutter = Cutter::new(&plumbing);
+            for _ in 0..8 {
+                let before = &stacks[below(4)];
+                let after = cutter.cut(before);
+                let mut frames = before.frames().to_vec();
                 while frames.last().is_some_and(|frame| plumbing.is_plumbing(frame)) {
                     frames.pop();
                 }
                 if frames.is_empty() {
-                    frames = before.traceback.frames().to_vec();
+                    frames = before.frames().to_vec();
                 }
                 let functions =
                     |frames: &[Arc<Frame>]| frames.iter().map(|f| f.function.clone()).collect::<Vec<_>>();
-                assert_eq!(functions(after.traceback.frames()), functions(&frames));
-                let n_cut = before.traceback.frames().len() - frames.len();
-                assert_eq!(after.traceback.total_nframe(), Some(9 - n_cut as u32));
-                assert_eq!((after.domain, after.size, &after.tag), (3, 5, &tag));
+                assert_eq!(functions(after.frames()), functions(&frames));
+                let n_cut = before.frames().len() - frames.len();
+                assert_eq!(after.total_nframe(), Some(9 - n_cut as u32));
             }
         }
-    }
-
-    #[test]
-    fn sums_by_stack_are_blamed_as_the_blocks_are() {
-        let frames = vec![frame("xmalloc", "util.c"), frame("parse", "parse.c")];
-        let traceback = Traceback::new(frames, None);
-        let trace = Trace { domain: 0, size: 8, traceback: traceback.clone(), tag: None };
-        let blocks = Snapshot::new(vec![trace; 3], 16).without_plumbing(&Plumbing::known());
-        let stacks = vec![Statistic { traceback, tag: None, size: 24, count: 3 }];
-        let tally = Tally { stacks, traceback_limit: 16, origin: None }.without_plumbing(&Plumbing::known());
-        let (key_type, cumulative) = (KeyType::Traceback, Cumulative::Off);
-        assert_eq!(
-            tally.statistics(key_type, cumulative).unwrap(),
-            blocks.statistics(key_type, cumulative).unwrap()
-        );
     }
 }

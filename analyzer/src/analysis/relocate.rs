@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::model::{Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::model::{Frame, Origin, Profile, Traceback};
 
 /// The most pairs of folders that are kept apart: a program, and what it is linked with.
 const FOLDERS_MAX: usize = 16;
 /// The most files of the other side that may share an end: more say nothing.
 const CANDIDATES_MAX: usize = 64;
 
-/// Where the files of an old snapshot are in a new one.
+/// Where the files of an old profile are in a new one.
 #[derive(Debug, Default)]
 pub struct Relocation {
     /// Folders, the old and the new one.
@@ -30,52 +30,22 @@ pub struct Relocation {
     of_traceback: FxHashMap<usize, Traceback>,
 }
 
-impl Snapshot {
+impl Profile {
     /// The same with its files where those of `new` are, if the program was built in another folder.
     #[must_use]
-    pub fn relocated(&self, new: &Snapshot) -> Snapshot {
+    pub fn relocated(self, new: &Profile) -> Profile {
         if is_one_recording(self.origin.as_ref(), new.origin.as_ref()) {
-            return self.clone();
+            return self;
         }
-        let tracebacks = |snapshot: &Snapshot| {
-            snapshot.traces.iter().map(|trace| trace.traceback.clone()).collect::<Vec<_>>()
-        };
-        let mut relocation = Relocation::between(&tracebacks(self), &tracebacks(new));
-        let trace = |trace: &Trace| Trace {
-            traceback: relocation.apply(&trace.traceback),
-            tag: trace.tag.clone(),
-            ..*trace
-        };
-        let traces = self.traces.iter().map(trace).collect();
+        let mut relocation = Relocation::between(&self, new);
         let origin = relocation.noted(self.origin.clone());
-        Snapshot { traces, traceback_limit: self.traceback_limit, origin }
-    }
-}
-
-impl Tally {
-    /// As [`Snapshot::relocated`].
-    #[must_use]
-    pub fn relocated(&self, new: &Tally) -> Tally {
-        if is_one_recording(self.origin.as_ref(), new.origin.as_ref()) {
-            return self.clone();
-        }
-        let tracebacks =
-            |tally: &Tally| tally.stacks.iter().map(|stack| stack.traceback.clone()).collect::<Vec<_>>();
-        let mut relocation = Relocation::between(&tracebacks(self), &tracebacks(new));
-        let stack = |stack: &Statistic| Statistic {
-            traceback: relocation.apply(&stack.traceback),
-            tag: stack.tag.clone(),
-            ..*stack
-        };
-        let stacks = self.stacks.iter().map(stack).collect();
-        let origin = relocation.noted(self.origin.clone());
-        Tally { stacks, traceback_limit: self.traceback_limit, origin }
+        Profile { origin, ..self.with_tracebacks(|traceback| relocation.apply(traceback)) }
     }
 }
 
 impl Relocation {
     /// What the names in both say.
-    fn between(old: &[Traceback], new: &[Traceback]) -> Relocation {
+    fn between(old: &Profile, new: &Profile) -> Relocation {
         let (old, new) = (names(old), names(new));
         let mut relocation = Relocation::default();
         let mut candidates: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
@@ -165,9 +135,9 @@ fn are_in_one_place((from, to): (&str, &str), stay: &[&Arc<str>]) -> bool {
 }
 
 /// All absolute names of files and modules.
-fn names(tracebacks: &[Traceback]) -> FxHashSet<Arc<str>> {
+fn names(profile: &Profile) -> FxHashSet<Arc<str>> {
     let (mut names, mut seen) = (FxHashSet::default(), FxHashSet::default());
-    let frames = tracebacks.iter().flat_map(|traceback| traceback.frames());
+    let frames = profile.rows.iter().flat_map(|row| row.traceback.frames());
     // Frames are shared, so each is looked at once.
     for frame in frames.filter(|frame| seen.insert(Arc::as_ptr(frame))) {
         let both = [Some(&frame.filename), frame.module.as_ref()];
@@ -208,21 +178,24 @@ fn moved_name(name: &str, from: &str, to: &str, known: &FxHashSet<Arc<str>>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Amount, ProfileRow};
 
-    fn snapshot(files: &[&str]) -> Snapshot {
-        let trace = |(name, line): (&&str, u32)| Trace {
-            domain: 0,
-            size: 1,
+    fn profile(files: &[&str]) -> Profile {
+        let row = |(name, line): (&&str, u32)| ProfileRow {
             traceback: Traceback::new(vec![Frame::new(*name, line)], None),
             tag: None,
+            domain: 0,
+            process: None,
+            amount: Amount::of_block(1),
         };
-        Snapshot::new(files.iter().zip(1..).map(trace).collect(), 1)
+        let rows = files.iter().zip(1..).map(row).collect();
+        Profile { rows, traceback_limit: 1, origin: None }
     }
 
     fn relocated(old: &[&str], new: &[&str]) -> Vec<String> {
-        let relocated = snapshot(old).relocated(&snapshot(new));
-        let name = |trace: &Trace| trace.traceback.frames()[0].filename.to_string();
-        relocated.traces.iter().map(name).collect()
+        let relocated = profile(old).relocated(&profile(new));
+        let name = |row: &ProfileRow| row.traceback.frames()[0].filename.to_string();
+        relocated.rows.iter().map(name).collect()
     }
 
     #[test]

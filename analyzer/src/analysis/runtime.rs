@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::plumbing::{Cutter, Plumbing};
-use crate::model::{Frame, Snapshot, Traceback};
+use crate::model::{Frame, Profile, Traceback};
 
 /// The functions, with their reasons.
 const TABLE: &str = include_str!("runtime.txt");
@@ -51,12 +51,12 @@ impl RuntimeLibraries {
         }
     }
 
-    /// `snapshot` without the libraries' own blocks, and those.
-    pub fn split(&mut self, mut snapshot: Snapshot) -> (Snapshot, Snapshot) {
-        let traces = std::mem::take(&mut snapshot.traces);
-        let (own, others) = traces.into_iter().partition(|trace| self.is_own(&trace.traceback));
-        let libraries = Snapshot { traces: own, ..snapshot.clone() };
-        (Snapshot { traces: others, ..snapshot }, libraries)
+    /// `profile` without the libraries' own blocks, and those.
+    pub fn split(&mut self, mut profile: Profile) -> (Profile, Profile) {
+        let rows = std::mem::take(&mut profile.rows);
+        let (own, others) = rows.into_iter().partition(|row| self.is_own(&row.traceback));
+        let libraries = Profile { rows: own, ..profile.clone() };
+        (Profile { rows: others, ..profile }, libraries)
     }
 
     /// Whether a library allocated the block of this whole stack for itself.
@@ -90,7 +90,7 @@ impl RuntimeLibraries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Trace;
+    use crate::model::{Amount, ProfileRow};
 
     const LIBC: &str = "/usr/lib/x86_64-linux-gnu/libc.so.6";
     const LIBSTDCXX: &str = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6";
@@ -172,14 +172,16 @@ mod tests {
 
     #[test]
     fn a_split_loses_nothing() {
-        let trace = |frames: &[(&str, &str)]| Trace {
-            domain: 0,
-            size: 8,
+        let row = |frames: &[(&str, &str)]| ProfileRow {
             traceback: stack(frames, frames.len()),
             tag: None,
+            domain: 0,
+            process: None,
+            amount: Amount::of_block(8),
         };
-        let traces = vec![trace(&[(PROGRAM, "main")]), trace(&[(PROGRAM, "main"), (LIBC, "puts")])];
-        let (others, own) = RuntimeLibraries::known().split(Snapshot::new(traces.clone(), 16));
-        assert_eq!((others.traces, own.traces), (traces[..1].to_vec(), traces[1..].to_vec()));
+        let rows = vec![row(&[(PROGRAM, "main")]), row(&[(PROGRAM, "main"), (LIBC, "puts")])];
+        let profile = Profile { rows: rows.clone(), traceback_limit: 16, origin: None };
+        let (others, own) = RuntimeLibraries::known().split(profile);
+        assert_eq!((others.rows, own.rows), (rows[..1].to_vec(), rows[1..].to_vec()));
     }
 }

@@ -2,7 +2,8 @@
 
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
-use crate::reader::Origin;
+use crate::model::Amount;
+use crate::reader::ThreadTag;
 
 /// A block, live from its birth on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,11 +15,19 @@ pub struct Block {
     /// The stack that allocated it.
     pub stack: StackId,
     /// The thread that did, and its label.
-    pub origin: Origin,
+    pub thread_tag: ThreadTag,
     /// When it was allocated or, if later, last reallocated. Stamps from 2^56 on (years of uptime) are that.
     pub birth: Stamp,
     /// The address space that it is in.
     pub space: Space,
+}
+
+impl Block {
+    /// Returns how much it adds to a sum.
+    #[inline]
+    pub const fn amount(&self) -> Amount {
+        Amount::of_block(self.size)
+    }
 }
 
 /// The largest block that there can be: more than the address space of a process.

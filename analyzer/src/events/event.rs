@@ -1,10 +1,10 @@
 //! An event as it comes out of the merge: one moment of one address.
 
 use tm_common::functions::{Function, Role};
-use tm_common::ids::{Address, RingIndex, Space, StackId, Stamp};
+use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex};
 
 use super::block::Block;
-use crate::reader::Origin;
+use crate::reader::ThreadTag;
 
 /// What happened to the address. A reallocation is two moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub struct MergedEvent {
     /// The calling stack; [`StackId::NONE`] where a block goes.
     pub stack: StackId,
     /// The thread, and its label.
-    pub origin: Origin,
+    pub thread_tag: ThreadTag,
     /// The ring that it was read from: events of one ring come in the order in which they were written.
-    pub ring: RingIndex,
+    pub ring: StreamIndex,
     /// What happened.
     pub action: Action,
     /// The function that was called; of [`Action::Track`] and [`Action::Untrack`] nothing.
@@ -71,8 +71,8 @@ impl MergedEvent {
     /// The block that comes.
     #[inline]
     pub fn block(&self) -> Block {
-        let &MergedEvent { address, size, stack, origin, stamp: birth, space, .. } = self;
-        Block { address, size, stack, origin, birth, space }
+        let &MergedEvent { address, size, stack, thread_tag, stamp: birth, space, .. } = self;
+        Block { address, size, stack, thread_tag, birth, space }
     }
 
     /// Whether the program tells of it, or it is a mapping: then nothing is known of the order in which an address's

@@ -4,62 +4,45 @@
 //! ```text
 //! events (merged) -> window (what is near) -> engine (live table, totals)
 //!                                      |          \ repair, on a conflict
-//!                                      +-> observers: tally, timeline, ...
+//!                                      +-> observers: allocations, timeline, ...
 //! ```
-
-mod window;
-
-mod repair;
 
 mod live;
 mod observer;
-mod peak;
-mod ranges;
-mod tables;
-mod totals;
+
+mod order;
 
 mod commands;
-mod ledger;
 
 mod engine;
 
 mod moment;
 mod run;
 mod selection;
+mod site;
 
-mod all;
-mod collect;
-mod lifetimes;
+mod sink;
 mod snapshot;
-mod tally;
-mod timeline;
+mod totals;
 
-#[cfg(test)]
-mod command_tests;
-#[cfg(test)]
-mod fork_tests;
-#[cfg(test)]
-mod mapping_tests;
+mod observers;
+
 #[cfg(test)]
 mod tests;
 
 use crate::events::StreamEvents;
 
-pub use all::{AllTotals, all_totals};
-pub use collect::Collect;
 pub use engine::{Replayer, TOLERANCE_NS};
-pub use lifetimes::Lifetimes;
-pub use live::{LiveTable, prefetch};
-pub use moment::{FixedMoment, fixed, stamp_at, stamps_in};
+pub use live::{LiveBlocks, MemoryKind, Ranges, SpaceBlocks, Totals, prefetch};
+pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::Observer;
-pub use ranges::Ranges;
+pub use observers::{Allocations, Churn, Lifetimes, Step, Timeline};
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
+pub use sink::{BlockSink, ByBirth};
+pub use site::Site;
 pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
-pub use tables::{Account, Tables};
-pub use tally::{Allocations, Churn, Site, StackSums, Sum};
-pub use timeline::{Step, Timeline};
-pub use totals::{Amount, Totals};
+pub use totals::{AllTotals, all_totals};
 
 /// A process of a recording being replayed.
 pub type Engine<'a> = Replayer<StreamEvents<'a>>;

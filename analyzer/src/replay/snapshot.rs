@@ -3,14 +3,14 @@
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
 use super::Engine;
-use super::collect::Collect;
-use super::moment::{FixedMoment, fixed};
+use super::live::Totals;
+use super::moment::{ResolvedMoment, resolve};
 use super::run::{Processes, ended_at, own_since, run};
 use super::selection::Selection;
-use super::totals::Totals;
+use super::sink::BlockSink;
 use crate::error::Result;
 use crate::events::{Block, Damage};
-use crate::model::Moment;
+use crate::model::{Amount, Moment};
 use crate::reader::{Problem, Recording};
 
 /// Blocks at one moment; stacks are those of the recording.
@@ -18,10 +18,8 @@ use crate::reader::{Problem, Recording};
 pub struct RawSnapshot<B = Vec<Block>> {
     /// The selected ones.
     pub blocks: B,
-    /// Bytes of all live blocks, selected or not.
-    pub live_bytes: u64,
-    /// Number of all live blocks, selected or not.
-    pub live_blocks: u64,
+    /// All live blocks, selected or not.
+    pub live: Amount,
     /// Nanoseconds from the recording's start to the moment; of all processes' peaks, to the latest.
     pub moment_ns: u64,
     /// The most frames of a stack that were kept then; of several processes the largest number.
@@ -37,44 +35,45 @@ pub struct RawSnapshot<B = Vec<Block>> {
 ///
 /// # Errors
 /// There is no such process or no such moment.
-pub fn snapshot<B: Collect>(
+pub fn snapshot<B: BlockSink + Default>(
     recording: &Recording,
     processes: Processes,
     moment: &Moment,
     selection: &Selection,
 ) -> Result<RawSnapshot<B>> {
-    take(recording, processes, fixed(recording, processes, moment)?, selection)
+    take(recording, processes, resolve(recording, processes, moment)?, selection, B::default())
 }
 
-/// The same at a moment that is found already.
+/// The same at a moment that is found already, added to `blocks`.
 ///
 /// # Errors
 /// There is no such process.
-pub fn snapshot_at<B: Collect>(
+pub fn snapshot_at<B: BlockSink>(
     recording: &Recording,
     processes: Processes,
-    at: FixedMoment,
+    at: ResolvedMoment,
     selection: &Selection,
+    blocks: B,
 ) -> Result<RawSnapshot<B>> {
-    take(recording, processes, Some(at), selection)
+    take(recording, processes, Some(at), selection, blocks)
 }
 
-fn take<B: Collect>(
+fn take<B: BlockSink>(
     recording: &Recording,
     processes: Processes,
-    at: Option<FixedMoment>,
+    at: Option<ResolvedMoment>,
     selection: &Selection,
+    blocks: B,
 ) -> Result<RawSnapshot<B>> {
     let mut raw = RawSnapshot {
-        blocks: B::default(),
-        live_bytes: 0,
-        live_blocks: 0,
+        blocks,
+        live: Amount::default(),
         moment_ns: at.map_or(0, |at| at.ns),
         n_frames_max: 0,
         totals: Vec::new(),
         problems: Vec::new(),
     };
-    let (mut damage, account) = (Damage::default(), selection.account());
+    let (mut damage, memory_kind) = (Damage::default(), selection.memory_kind());
     let end = super::stamp_at(recording, recording.duration_ns());
     let until = at.map_or(Stamp(u64::MAX), |at| at.stamp);
     run(
@@ -91,12 +90,12 @@ fn take<B: Collect>(
                 Some(at) => {
                     let own_end = ended_at(recording, engine.process()).unwrap_or(end);
                     let now = at.stamp.min(own_end).min(end);
-                    raw.add(recording, processes, engine, engine.live().iter(account), now, selection);
+                    raw.add(recording, processes, engine, engine.live().iter(memory_kind), now, selection);
                 }
                 None => {
-                    let (_, peak) = engine.totals().peak(account);
+                    let (_, peak) = engine.totals().peak(memory_kind);
                     raw.moment_ns = raw.moment_ns.max(recording.ns(peak));
-                    raw.add(recording, processes, engine, engine.peak_blocks(account), peak, selection);
+                    raw.add(recording, processes, engine, engine.peak_blocks(memory_kind), peak, selection);
                 }
             }
         },
@@ -110,7 +109,7 @@ fn take<B: Collect>(
     Ok(raw)
 }
 
-impl<B: Collect> RawSnapshot<B> {
+impl<B: BlockSink> RawSnapshot<B> {
     /// Adds what a process has at the moment `now`.
     fn add(
         &mut self,
@@ -124,12 +123,9 @@ impl<B: Collect> RawSnapshot<B> {
         self.n_frames_max = self.n_frames_max.max(recording.n_frames_max_at(engine.process(), now));
         let own_since = own_since(recording, processes, engine.process());
         let own = blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork));
-        let counted = own.inspect(|block| {
-            self.live_bytes = self.live_bytes.wrapping_add(block.size);
-            self.live_blocks += 1;
-        });
+        let counted = own.inspect(|block| self.live += block.amount());
         let selected = counted.filter(|block| selection.admits(block, now));
-        self.blocks.add_process(selected, &recording.origins);
+        self.blocks.add_process(engine.process(), selected, &recording.thread_tags);
         self.totals.push((engine.process(), *engine.totals()));
     }
 }

@@ -7,16 +7,16 @@ mod namer;
 
 pub use namer::Namer;
 
-/// What is not certain of the stacks of `tally`, by bytes: the sentences that [`Namer::origin`] has of one recording.
-pub fn doubt_notes(tally: &Tally) -> Vec<String> {
-    doubts::Doubts::of(tally.stacks.iter().map(|stack| (&stack.traceback, stack.size))).notes()
+/// What is not certain of the stacks of `profile`, by bytes: the sentences that [`Namer::origin`] has of one recording.
+pub fn doubt_notes(profile: &Profile) -> Vec<String> {
+    doubts::Doubts::of(profile.rows.iter().map(|row| (&row.traceback, row.amount.bytes))).notes()
 }
 
 use crate::error::Result;
 use crate::inspect::own_allocator;
-use crate::model::{Moment, Origin, Snapshot, Tally};
+use crate::model::{Moment, Origin, Profile, Snapshot, SumsBy};
 use crate::reader::Recording;
-use crate::replay::{self, Processes, RawSnapshot, Selection, StackSums};
+use crate::replay::{self, Processes, RawSnapshot, Selection, Site};
 
 /// The live blocks of `processes` at `moment` that are in `selection`, with their tracebacks.
 ///
@@ -28,34 +28,30 @@ pub fn take_snapshot(
     moment: &Moment,
     selection: &Selection,
 ) -> Result<Snapshot> {
-    let raw = replay::snapshot(recording, processes, moment, selection)?;
-    Ok(named(recording, processes, moment, &raw))
-}
-
-fn named(recording: &Recording, processes: Processes, moment: &Moment, raw: &RawSnapshot) -> Snapshot {
+    let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
     let mut namer = Namer::new();
     namer.limit_frames(raw.n_frames_max);
     let mut snapshot = namer.snapshot(recording, &raw.blocks);
-    snapshot.origin = Some(origin_at(&namer, recording, processes, moment, raw));
-    snapshot
+    snapshot.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
+    Ok(snapshot)
 }
 
-/// The same by stack: memory is that of the stacks.
+/// The same added up by stack, tag, domain and process: memory is that of the stacks.
 ///
 /// # Errors
 /// If the recording has no such process or moment.
-pub fn take_tally(
+pub fn take_profile(
     recording: &Recording,
     processes: Processes,
     moment: &Moment,
     selection: &Selection,
-) -> Result<Tally> {
-    let raw: RawSnapshot<StackSums> = replay::snapshot(recording, processes, moment, selection)?;
+) -> Result<Profile> {
+    let raw: RawSnapshot<SumsBy<Site>> = replay::snapshot(recording, processes, moment, selection)?;
     let mut namer = Namer::new();
     namer.limit_frames(raw.n_frames_max);
-    let mut tally = namer.tally(recording, &raw.blocks);
-    tally.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
-    Ok(tally)
+    let mut profile = namer.profile(recording, &raw.blocks);
+    profile.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
+    Ok(profile)
 }
 
 fn origin_at<B>(
@@ -70,8 +66,8 @@ fn origin_at<B>(
     Origin {
         moment: moment.to_string(),
         moment_ns: raw.moment_ns,
-        live_bytes: raw.live_bytes,
-        live_blocks: raw.live_blocks,
+        live_bytes: raw.live.bytes,
+        live_blocks: raw.live.count,
         ..origin
     }
 }

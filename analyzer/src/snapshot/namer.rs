@@ -8,9 +8,11 @@ use tm_common::stack::{EndReason, FrameKind};
 
 use super::doubts::Doubts;
 use crate::events::Block;
-use crate::model::{Doubt, DoubtKind, Frame, Origin, Snapshot, Statistic, Tally, Trace, Traceback};
+use crate::model::{
+    Amount, Doubt, DoubtKind, Frame, Origin, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback,
+};
 use crate::reader::{Module, Problem, RawDoubts, Recording, StackFrame};
-use crate::replay::{Processes, Site, StackSums, Sum};
+use crate::replay::{Processes, Site};
 use crate::symbolize::{ModuleImage, Symbolizer, normalize};
 
 /// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.
@@ -84,7 +86,7 @@ impl Namer {
             domain: recording.domain(block.space).0.0,
             size: block.size,
             traceback: self.of(recording, block.stack),
-            tag: self.tag(recording, recording.origins.tag(block.origin)),
+            tag: self.tag(recording, recording.thread_tags.tag(block.thread_tag)),
         };
         let snapshot = Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording));
         self.note_doubts(snapshot.traces.iter().map(|trace| (&trace.traceback, trace.size)));
@@ -92,18 +94,19 @@ impl Namer {
     }
 
     /// `sums` with their tracebacks, without an origin.
-    pub fn tally(&mut self, recording: &Recording, sums: &StackSums) -> Tally {
+    pub fn profile(&mut self, recording: &Recording, sums: &SumsBy<Site>) -> Profile {
         let sums = sums.sorted();
         self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
-        let statistic = |(site, sum): (Site, Sum)| Statistic {
+        let row = |(site, amount): (Site, Amount)| ProfileRow {
             traceback: self.of(recording, site.stack),
             tag: self.tag(recording, site.tag),
-            size: sum.size,
-            count: sum.count,
+            domain: recording.domain(site.space).0.0,
+            process: recording.process(site.process).map(|process| process.pid),
+            amount,
         };
-        let stacks: Vec<Statistic> = sums.into_iter().map(statistic).collect();
-        self.note_doubts(stacks.iter().map(|stack| (&stack.traceback, stack.size)));
-        Tally { stacks, traceback_limit: self.limit(recording), origin: None }
+        let rows: Vec<ProfileRow> = sums.into_iter().map(row).collect();
+        self.note_doubts(rows.iter().map(|row| (&row.traceback, row.amount.bytes)));
+        Profile { rows, traceback_limit: self.limit(recording), origin: None }
     }
 
     fn note_doubts<'a>(&mut self, stacks: impl Iterator<Item = (&'a Traceback, u64)>) {

@@ -7,7 +7,7 @@ use tm_common::functions::Function;
 use super::allocators::call;
 use super::shape::Arguments;
 
-/// `mallctl(name, ...)`.
+/// Tells whether `mallctl(name, ...)` resets an arena.
 pub(super) fn is_reset(_: Function, &[name, ..]: &Arguments) -> bool {
     // SAFETY: the caller's, a C string or null.
     let name = unsafe { (name as *const c_char).as_ref() }.map(|name| unsafe { CStr::from_ptr(name) });
@@ -18,7 +18,8 @@ pub(super) fn is_reset(_: Function, &[name, ..]: &Arguments) -> bool {
     number.is_some_and(|number| !number.contains(&b'.'))
 }
 
-/// `mallctlbymib(numbers, how many, ...)`. What the numbers of names are is asked: they are others in other versions.
+/// Tells whether `mallctlbymib(numbers, how many, ...)` does. The numbers of names are asked for: they are others in
+/// other versions.
 pub(super) fn is_reset_by_mib(function: Function, &[numbers, len, ..]: &Arguments) -> bool {
     if len != 3 || numbers == 0 {
         return false;

@@ -78,7 +78,7 @@ extern "C" fn before_fexecve(arguments: Arguments) -> usize {
     unsafe { before(path, arguments.get(1) as Strings, arguments.get(2) as Strings, false) }
 }
 
-/// `(path, argument..., NULL)`, and an environment behind it if it `has_environment`.
+/// Prepares an execution by `(path, argument..., NULL)`, with an environment behind it if it `has_environment`.
 fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     give_back();
     let path = arguments.get(0);
@@ -90,7 +90,7 @@ fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usi
     0
 }
 
-/// The list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
+/// Returns the list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
 #[inline(never)]
 fn list_without_us(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     let mut list = [core::ptr::null(); ARGUMENTS_MAX + 1];
@@ -120,8 +120,8 @@ fn give_back() {
     finish::give_back(&SESSION);
 }
 
-/// Before the program at `path` is executed, or the one that `execvp` finds if `search`. 0 if the real function is to do it,
-/// else what it has returned.
+/// Prepares the execution of the program at `path`, or of the one that `execvp` finds if `search`. Returns 0 if the
+/// real function is to do it, else what it has returned.
 ///
 /// # Safety
 /// The arguments are those of `execve`.
@@ -191,7 +191,7 @@ fn must_go_without_us(folder: &Folder, program: &CStr, search: bool) -> bool {
     kind == Some(ProgramKind::Foreign)
 }
 
-/// The kind of the program of this name that `execvp` finds in `PATH`; its path goes to `found`. `None` too if a path is too
+/// Returns the kind of the program of this name that `execvp` finds in `PATH`; its path goes to `found`. `None` too if a path is too
 /// long to be looked at.
 fn find_in_path(folder: &Folder, name: &[u8], found: &mut Text<1024>) -> Option<ProgramKind> {
     // SAFETY: the program's environment.
@@ -291,7 +291,7 @@ fn is_ours(entry: &[u8]) -> bool {
     entry.rsplit(|&byte| byte == b'/').next() == Some(b"libtm.so")
 }
 
-/// The hook of the function of this name: it executes in a child, where no hook of ours is called.
+/// Hooks the function of this name: it executes in a child, where no hook of ours is called.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn posix_spawn(
     pid: *mut c_int,
@@ -307,7 +307,7 @@ pub unsafe extern "C" fn posix_spawn(
     unsafe { spawned((path, false), actions, environment, call) }
 }
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn posix_spawnp(
     pid: *mut c_int,
@@ -341,7 +341,7 @@ unsafe fn spawned(
     result.map_or_else(|| call(environment), |result| result as c_int)
 }
 
-/// The same as [`must_go_without_us`], where these actions will have led the child.
+/// Returns the same as [`must_go_without_us`], where these actions will have led the child.
 ///
 /// # Safety
 /// The actions are null or the C library's.

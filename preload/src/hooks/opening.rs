@@ -30,7 +30,7 @@ static N_CALLS: AtomicU32 = AtomicU32::new(0);
 /// A thread that opens something and then does nothing more must not keep the others' calls watched for ever.
 const N_CALLS_MAX: u32 = 100_000;
 
-/// The calling thread is about to open objects, in the call with these arguments.
+/// Notes that the calling thread is about to open objects, in the call with these arguments.
 pub(super) fn begin(arguments: Arguments, deep: bool) {
     redirect::opening(deep);
     if !(deep || real::has_interfaces()) || !SESSION.is_process() {
@@ -60,7 +60,7 @@ fn watch(pc: usize) -> bool {
     !is_of_loader || !is_inside() || look()
 }
 
-/// Whether the call of `dlopen` has not returned: then the calling thread holds the loader's lock.
+/// Tells whether the call of `dlopen` has not returned: then the calling thread holds the loader's lock.
 fn is_inside() -> bool {
     let place = CALLER.load(Ordering::Relaxed) - size_of::<usize>();
     let return_address = RETURN_ADDRESS.load(Ordering::Relaxed);

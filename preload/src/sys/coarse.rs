@@ -10,13 +10,13 @@ type ClockGetTime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;
 /// The vDSO's `clock_gettime`; null where there is none.
 static CLOCK_GETTIME: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
-/// From now on this function is called, [`arch::VDSO_CLOCK_GETTIME`], if it is not 0. Called once, at the start.
+/// Makes this function be called from now on, [`arch::VDSO_CLOCK_GETTIME`], if it is not 0. Called once, at the start.
 pub fn initialise(clock_gettime: usize) {
     // Relaxed: the kernel's code is there as long as the process.
     CLOCK_GETTIME.store(clock_gettime as *mut u8, Ordering::Relaxed);
 }
 
-/// `CLOCK_MONOTONIC_COARSE` in ns.
+/// Reads `CLOCK_MONOTONIC_COARSE`, in ns.
 pub fn monotonic_ns() -> u64 {
     // Relaxed: as in `initialise`.
     let function = CLOCK_GETTIME.load(Ordering::Relaxed);

@@ -40,14 +40,14 @@ struct Table {
 }
 
 impl Table {
-    /// Entry `index`, if it can be read.
+    /// Reads entry `index`, if it can be read.
     fn get<T: Copy>(self, index: usize) -> Option<T> {
         let at = self.start.checked_add(index.checked_mul(size_of::<T>())?)?;
         // SAFETY: in segments that stay mapped as long as the object is loaded. All values are numbers.
         (at.checked_add(size_of::<T>())? <= self.end).then(|| unsafe { (at as *const T).read_unaligned() })
     }
 
-    /// At most `len_max` bytes from `offset` on.
+    /// Reads at most `len_max` bytes from `offset` on.
     fn bytes(self, offset: usize, len_max: usize) -> Option<&'static [u8]> {
         let start = self.start.checked_add(offset).filter(|&start| start < self.end)?;
         // SAFETY: as above.
@@ -72,7 +72,7 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Those of `map`; `None` if it has none that can be read.
+    /// Finds the symbols of `map`; `None` if it has none that can be read.
     pub fn of(map: &'static LinkMap) -> Option<Symbols> {
         let image = link_map::image_of(map)?;
         let mut readable = 0..0;
@@ -91,12 +91,12 @@ impl Symbols {
         Some(Symbols { image, entries, strings, versions, hash })
     }
 
-    /// The segments of the object.
+    /// Returns the segments of the object.
     pub fn image(&self) -> &Image {
         &self.image
     }
 
-    /// The entry of function `name`, if it is defined there.
+    /// Returns the entry of function `name`, if it is defined there.
     pub fn find(&self, name: &CStr) -> Option<*mut Symbol> {
         let index = match self.hash {
             Hash::Gnu(table) => self.search_gnu(table, name),
@@ -106,7 +106,7 @@ impl Symbols {
         Some((self.entries.start as *mut Symbol).wrapping_add(index as usize))
     }
 
-    /// The address of function `name`, if it is defined there; an indirect function is resolved.
+    /// Returns the address of function `name`, if it is defined there; an indirect function is resolved.
     pub fn function(&self, name: &CStr) -> Option<usize> {
         // SAFETY: `find` returns entries of the symbol table, which can be read.
         let symbol = unsafe { self.find(name)?.read() };
@@ -122,18 +122,18 @@ impl Symbols {
         Some(resolver())
     }
 
-    /// The name of the symbol in place `index`, if it is shorter than `len_max` bytes.
+    /// Returns the name of the symbol in place `index`, if it is shorter than `len_max` bytes.
     pub fn name(&self, index: usize, len_max: usize) -> Option<&'static CStr> {
         let symbol: Symbol = self.entries.get(index)?;
         CStr::from_bytes_until_nul(self.strings.bytes(symbol.st_name as usize, len_max)?).ok()
     }
 
-    /// Whether the symbol in place `index` need not be defined by anybody.
+    /// Tells whether the symbol in place `index` need not be defined by anybody.
     pub fn is_weak(&self, index: usize) -> bool {
         self.entries.get::<Symbol>(index).is_none_or(|symbol| symbol.st_info >> 4 == STB_WEAK)
     }
 
-    /// Whether the symbol in place `index` is the definition of function `name`.
+    /// Tells whether the symbol in place `index` is the definition of function `name`.
     fn defines(&self, index: u32, name: &CStr) -> bool {
         let index = index as usize;
         let version = || match self.versions {
@@ -200,7 +200,7 @@ impl Symbols {
     }
 }
 
-/// The addresses of the first function of each name in the order of the list, 0 for none.
+/// Returns the addresses of the first function of each name in the order of the list, 0 for none.
 pub fn first_of<const N: usize>(names: [&CStr; N]) -> [usize; N] {
     let mut found = [0; N];
     for symbols in LinkMap::all().filter_map(Symbols::of) {
@@ -214,13 +214,13 @@ pub fn first_of<const N: usize>(names: [&CStr; N]) -> [usize; N] {
     found
 }
 
-/// The absolute address that entry `tag` gives. The loader has added the bias to it except in the vDSO.
+/// Returns the absolute address that entry `tag` gives. The loader has added the bias to it except in the vDSO.
 pub(super) fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
     let value = dynamic_number(map, tag)?;
     Some(if value < map.bias { map.bias + value } else { value })
 }
 
-/// The number that entry `tag` gives.
+/// Returns the number that entry `tag` gives.
 pub fn dynamic_number(map: &LinkMap, tag: i64) -> Option<usize> {
     let mut entry = map.dynamic();
     if entry.is_null() {
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(first_of([c"malloc", c"no_such_function_anywhere"])[1], 0);
     }
 
-    /// A table as no linker makes it, for the symbols of the C library.
+    /// Returns a table as no linker makes it, for the symbols of the C library.
     fn with_hash(hash: fn(Table) -> Hash, words: &[u32]) -> Symbols {
         let libc = all().find(|symbols| symbols.find(c"posix_memalign").is_some()).expect("it is loaded");
         let start = words.as_ptr() as usize;

@@ -64,14 +64,14 @@ struct FileActions {
     actions: *const Action,
 }
 
-/// A descriptor may come from another action, and that one's folder from a descriptor: so many times at most.
+/// The most steps: a descriptor may come from another action, and that one's folder from a descriptor.
 const DEPTH_MAX: u32 = 8;
 
 impl Folder {
     /// The process's own.
     pub const WORKING: Folder = Folder { fd: libc::AT_FDCWD, is_ours: false };
 
-    /// Where a child of `posix_spawn` is after these `posix_spawn_file_actions_t`, or with none if 0. `None` if it will not
+    /// Returns where a child of `posix_spawn` is after these `posix_spawn_file_actions_t`, or with none if 0. `None` if it will not
     /// get there, or that cannot be told.
     ///
     /// # Safety
@@ -94,12 +94,12 @@ impl Folder {
         syscall::open_at(self.fd, path, flags | libc::O_NONBLOCK)
     }
 
-    /// Whether the process may execute the file at `path`.
+    /// Tells whether the process may execute the file at `path`.
     pub fn has_program(&self, path: &CStr) -> bool {
         self.look_for_program(path).is_ok()
     }
 
-    /// The same; if not, why.
+    /// Returns the same; if not, why.
     pub fn look_for_program(&self, path: &CStr) -> Result<()> {
         syscall::may_execute_at(self.fd, path)?;
         let is_regular = syscall::status_at(self.fd, path)?.is_regular;
@@ -124,7 +124,7 @@ fn folder_after(actions: &[Action], depth: u32) -> Option<Folder> {
     Some(folder)
 }
 
-/// The folder that is open as `fd` after these actions.
+/// Returns the folder that is open as `fd` after these actions.
 fn folder_behind(actions: &[Action], fd: c_int, depth: u32) -> Option<Folder> {
     for (place, action) in actions.iter().enumerate().rev() {
         let before = actions.get(..place)?;
@@ -159,7 +159,7 @@ mod tests {
         ) -> c_int;
     }
 
-    /// Where the C library's actions lead, as this library finds it.
+    /// Returns where the C library's actions lead, as this library finds it.
     fn path_after(add: impl FnOnce(*mut libc::posix_spawn_file_actions_t)) -> Option<String> {
         // SAFETY: the C library fills it, and frees it.
         unsafe {

@@ -39,12 +39,12 @@ pub struct Image {
 }
 
 impl Image {
-    /// Those of `object`.
+    /// Finds the headers of `object`.
     pub fn of(object: &Object) -> Option<Image> {
         Image::in_memory(object).or_else(|| Image::by_mappings(object, &Maps::open()?))
     }
 
-    /// The same, without a question to the kernel: `None` if the program headers are not in memory where they should be.
+    /// Returns the same, without a question to the kernel: `None` if the program headers are not in memory where they should be.
     pub fn in_memory(object: &Object) -> Option<Image> {
         let bias = object.map?.bias;
         let program = object.is_program().then(|| Image::of_program(bias)).flatten();
@@ -52,7 +52,7 @@ impl Image {
         found.or_else(|| Image::behind_file_header(object.start, bias).filter(|image| image.agrees(object)))
     }
 
-    /// The program's, as the kernel told it, or the loader that loaded it. The loader takes each segment of a program with
+    /// Finds the program's headers, as the kernel told it, or the loader that loaded it. The loader takes each segment of a program with
     /// holes between them for itself, so that the file header cannot be found from any.
     fn of_program(bias: usize) -> Option<Image> {
         let stack = InitialStack::current();
@@ -60,14 +60,14 @@ impl Image {
         Some(Image { bias, headers })
     }
 
-    /// Those whose place the file header at `start` tells.
+    /// Finds the headers whose place the file header at `start` tells.
     fn behind_file_header(start: usize, bias: usize) -> Option<Image> {
         let header = file_header_at(start)?;
         let at = start.checked_add(usize::try_from(header.e_phoff).ok()?)?;
         Some(Image { bias, headers: Headers::copied(at, header.e_phnum.into())? })
     }
 
-    /// Whether these are the headers that the loader has used: its dynamic section and its unwind tables are where they
+    /// Tells whether these are the headers that the loader has used: its dynamic section and its unwind tables are where they
     /// say.
     fn agrees(&self, object: &Object) -> bool {
         let is_at = |header: &ProgramHeader, address: usize| {
@@ -87,8 +87,8 @@ impl Image {
         self.headers.all().iter().filter(move |header| header.p_type == wanted)
     }
 
-    /// By what the kernel says is mapped of the object's file. Its path is that of the moment, so it may be another file by
-    /// now, which is not read.
+    /// Finds the image by what the kernel says is mapped of the object's file. Its path is that of the moment, so it
+    /// may be another file by now, which is not read.
     #[cold]
     #[inline(never)]
     pub fn by_mappings(object: &Object, maps: &Maps) -> Option<Image> {
@@ -114,8 +114,8 @@ impl Image {
         found.or_else(|| Image::of_mappings(object, maps, first.file))
     }
 
-    /// As if each mapping of the object were a segment. What else its headers say is not known, but for the unwind tables
-    /// if the loader knows them.
+    /// Makes the image as if each mapping of the object were a segment. Its headers are not known otherwise; the unwind
+    /// tables are if the loader knows them.
     fn of_mappings(object: &Object, maps: &Maps, file: (u64, u64)) -> Option<Image> {
         let bias = object.map?.bias;
         let mut n_mappings = 0;
@@ -142,17 +142,17 @@ impl Image {
         Some(Image { bias, headers })
     }
 
-    /// What is added to virtual addresses.
+    /// Returns what is added to virtual addresses.
     pub fn bias(&self) -> usize {
         self.bias
     }
 
-    /// The loadable segments.
+    /// Returns the loadable segments.
     pub fn loads(&self) -> impl Iterator<Item = &ProgramHeader> {
         self.of_type(libc::PT_LOAD)
     }
 
-    /// Whether a segment with this permission holds `range`.
+    /// Tells whether a segment with this permission holds `range`.
     pub fn segment_with(&self, flag: u32, range: Range<usize>) -> bool {
         self.loads().any(|load| {
             let start = self.bias.wrapping_add(load.p_vaddr as usize);
@@ -160,7 +160,7 @@ impl Image {
         })
     }
 
-    /// From the lowest to the highest address of the loadable segments.
+    /// Returns the range from the lowest to the highest address of the loadable segments.
     pub fn range(&self) -> Range<usize> {
         let starts = self.loads().map(|header| header.p_vaddr);
         let ends = self.loads().map(|header| header.p_vaddr.wrapping_add(header.p_memsz));
@@ -168,7 +168,7 @@ impl Image {
         at(starts.min())..at(ends.max())
     }
 
-    /// What can be read around `address`: the segments from its own on, to both sides, as far as they follow each other
+    /// Returns what can be read around `address`: the segments from its own on, to both sides, as far as they follow each other
     /// without a hole, where nothing is mapped. Empty if it is in none.
     pub fn readable_around(&self, address: usize) -> Range<usize> {
         let mut found = address..address;
@@ -193,7 +193,7 @@ impl Image {
         found
     }
 
-    /// What can be read of the segment that holds `address`. Empty if it is in none.
+    /// Returns what can be read of the segment that holds `address`. Empty if it is in none.
     pub fn readable_segment(&self, address: usize) -> Range<usize> {
         let mut holding = self.readable_loads().filter(|load| self.pages(load).contains(&address));
         holding.next().map_or(0..0, |load| self.readable_pages(load))
@@ -203,7 +203,7 @@ impl Image {
         self.loads().filter(|load| load.p_flags & libc::PF_R != 0)
     }
 
-    /// The pages of a segment, as its header has them. None if they wrap.
+    /// Returns the pages of a segment, as its header has them. None if they wrap.
     fn pages(&self, load: &ProgramHeader) -> Range<usize> {
         let address = self.bias.wrapping_add(load.p_vaddr as usize);
         let start = address / PAGE_BYTES_MIN * PAGE_BYTES_MIN;
@@ -211,7 +211,7 @@ impl Image {
         start..end.and_then(|end| end.checked_next_multiple_of(PAGE_BYTES_MIN)).unwrap_or(start)
     }
 
-    /// Those of them that can be read. A file that is shorter than its header says ends before them: what lies behind its
+    /// Returns the pages of a segment that can be read. A file that is shorter than its header says ends before them: what lies behind its
     /// end is mapped and cannot be read.
     fn readable_pages(&self, load: &ProgramHeader) -> Range<usize> {
         let all = self.pages(load);
@@ -230,7 +230,7 @@ impl Image {
         all.start..page(low)
     }
 
-    /// What the loader has made read-only after it had written there, whole pages as it counts them.
+    /// Returns what the loader has made read-only after it had written there, whole pages as it counts them.
     pub fn protected(&self) -> Range<usize> {
         let Some(header) = self.of_type(PT_GNU_RELRO).next() else { return 0..0 };
         let page_bytes = super::process::page_bytes();
@@ -239,14 +239,14 @@ impl Image {
         start & !(page_bytes - 1)..end & !(page_bytes - 1)
     }
 
-    /// The address of `.eh_frame_hdr`, if it is in a segment that can be read.
+    /// Returns the address of `.eh_frame_hdr`, if it is in a segment that can be read.
     pub fn eh_frame_header(&self) -> Option<usize> {
         let header = self.of_type(PT_GNU_EH_FRAME).next()?;
         let address = self.bias.wrapping_add(header.p_vaddr as usize);
         self.readable_around(address).contains(&address).then_some(address)
     }
 
-    /// Where a part of the file is in memory.
+    /// Returns where a part of the file is in memory.
     fn address_of(&self, offset: u64) -> Option<usize> {
         self.loads().find_map(|load| {
             let before = offset.checked_sub(load.p_offset).filter(|&before| before < load.p_filesz)?;
@@ -277,14 +277,14 @@ impl Part {
     }
 }
 
-/// The mappings of `file` at the object's addresses.
+/// Returns the mappings of `file` at the object's addresses.
 fn each_of(object: &Object, maps: &Maps, file: (u64, u64), visit: &mut dyn FnMut(&Mapping) -> bool) {
     maps.each(object.start, &mut |mapping| {
         mapping.start < object.end && (mapping.file != file || visit(mapping))
     });
 }
 
-/// The program headers as the file has them that is mapped as `first`, if that is still at its path.
+/// Returns the program headers as the file has them that is mapped as `first`, if that is still at its path.
 fn headers_of_file(maps: &Maps, first: &Mapping) -> Option<Headers> {
     let path: *mut [u8; PATH_BYTES] = pages::zeroed(1);
     // SAFETY: fresh memory of ours, or null.
@@ -312,7 +312,7 @@ fn headers_behind(fd: i32) -> Option<Headers> {
     Headers::read(fd, header.e_phoff, header.e_phnum.into())
 }
 
-/// What was added to the addresses of the segment that is mapped as `mapping`.
+/// Returns what was added to the addresses of the segment that is mapped as `mapping`.
 fn bias_of(headers: &[ProgramHeader], mapping: &Mapping) -> Option<usize> {
     let page_of = |number: u64| number & !(PAGE_BYTES_MIN as u64 - 1);
     let load = headers

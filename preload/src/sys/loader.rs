@@ -50,7 +50,7 @@ pub fn remember(working_directory: &[u8], functions: [usize; 3]) {
     folder.push(path.get(..=end).unwrap_or(path));
 }
 
-/// The path of the file `name` beside this library.
+/// Returns the path of the file `name` beside this library.
 pub fn beside(name: &str) -> Text<PATH_BYTES> {
     // SAFETY: not written after the start.
     let mut path = unsafe { &*LOADER.folder.get() }.clone();
@@ -58,8 +58,8 @@ pub fn beside(name: &str) -> Text<PATH_BYTES> {
     path
 }
 
-/// Runs `look` while nobody else changes the loader's list. Takes the loader's lock: only for who is about to call the
-/// loader anyway.
+/// Runs `look` while nobody else changes the loader's list. Takes the loader's lock: only for callers that are about to
+/// call the loader anyway.
 pub fn with_list_locked(look: impl FnOnce()) {
     struct Once<F>(Option<F>);
     unsafe extern "C" fn run<F: FnOnce()>(_: *mut libc::dl_phdr_info, _: usize, once: *mut c_void) -> c_int {
@@ -110,7 +110,7 @@ fn set_cancel_state(state: c_int, before: &mut c_int) {
 pub struct Library(*mut c_void);
 
 impl Library {
-    /// `dlopen` of `path`, with its names hidden from others; `None` if it fails.
+    /// Calls `dlopen` of `path`, with its names hidden from others; `None` if it fails.
     pub fn open(path: &CStr) -> Option<Library> {
         // Relaxed: see `remember`.
         let address = LOADER.dlopen.load(Ordering::Relaxed);
@@ -125,7 +125,7 @@ impl Library {
         (!handle.is_null()).then_some(Library(handle))
     }
 
-    /// `dlsym` of `name`; null if it has none.
+    /// Calls `dlsym` of `name`; null if it has none.
     pub fn symbol(self, name: &CStr) -> *mut c_void {
         // Relaxed: see `remember`.
         let address = LOADER.dlsym.load(Ordering::Relaxed);

@@ -17,7 +17,7 @@ use super::maps::{Mapping, Maps};
 use super::process;
 use super::syscall::{self, Errno, Result};
 
-/// So many mappings in one part of the list.
+/// The number of mappings in one part of the list.
 const IN_PART: usize = 255;
 
 struct Place {
@@ -131,7 +131,7 @@ pub fn unlock(future: bool) {
     ranges().for_each(|range| syscall::munlock(range.start, range.len()));
 }
 
-/// All that is ours, in whole pages.
+/// Returns all that is ours, in whole pages.
 fn ranges() -> impl Iterator<Item = Range<usize>> {
     // Relaxed: as in `add`.
     let seed = SEED.load(Ordering::Relaxed);
@@ -145,7 +145,7 @@ fn ranges() -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What `mlockall` does, where that is refused only because of what is ours: locks the mappings of the process one by one.
+/// Does what `mlockall` does, where that is refused only because of what is ours: locks the mappings of the process one by one.
 /// `false`, and nothing is locked, if they are too much without us.
 #[cold]
 pub fn lock_all_but_ours(flags: c_int) -> bool {
@@ -169,7 +169,7 @@ pub fn lock_all_but_ours(flags: c_int) -> bool {
     true
 }
 
-/// The parts of the process's mappings that are not ours.
+/// Visits the parts of the process's mappings that are not ours.
 fn each_but_ours(maps: &Maps, visit: &mut dyn FnMut(Range<usize>)) {
     maps.each(0, &mut |mapping: &Mapping| {
         // The kernel's own page in the upper half is in no process's account.
@@ -186,14 +186,14 @@ fn each_but_ours(maps: &Maps, visit: &mut dyn FnMut(Range<usize>)) {
     });
 }
 
-/// Whether new mappings of the process are locked.
+/// Tells whether new mappings of the process are locked.
 pub fn is_locked_when_new() -> bool {
     // Relaxed: a flag on its own.
     LOCKS_FUTURE.load(Ordering::Relaxed)
 }
 
-/// `len` bytes of private memory that are not locked, though new memory is: the seed is enlarged by them, which moves it, and
-/// its last page is the next seed. Fails if there is none, or another thread uses it.
+/// Takes `len` bytes of private memory that are not locked, though new memory is: the seed is enlarged by them, which
+/// moves it, and its last page is the next seed. Fails if there is none, or another thread uses it.
 pub fn from_seed(len: usize) -> Result<*mut u8> {
     // Acquire: receives the page from whoever has put it back.
     let seed = SEED.swap(0, Ordering::Acquire);

@@ -54,13 +54,13 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// What stands there.
+    /// Returns what stands there.
     pub fn value(self) -> usize {
         // SAFETY: in a segment that can be written. Relaxed: the address of code that is loaded.
         unsafe { (*self.place).load(Ordering::Relaxed) }
     }
 
-    /// The name of the function.
+    /// Returns the name of the function.
     pub fn name(self) -> &'static CStr {
         self.name
     }
@@ -82,7 +82,7 @@ impl core::fmt::Debug for Relocation {
 }
 
 impl Slots {
-    /// Those of `map`; `None` if it has none that we can read.
+    /// Finds the slots of `map`; `None` if it has none that we can read.
     pub fn of(map: &'static LinkMap) -> Option<Slots> {
         let symbols = Symbols::of(map)?;
         let image = symbols.image();
@@ -108,7 +108,7 @@ impl Slots {
         })
     }
 
-    /// All of them, as far as their names can be ones of hooked functions.
+    /// Returns all of them, as far as their names can be ones of hooked functions.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
         self.tables.iter().flat_map(|table| table.iter()).filter_map(|relocation| {
             let (symbol, kind) = ((relocation.info >> 32) as usize, relocation.info as u32);
@@ -124,17 +124,17 @@ impl Slots {
         })
     }
 
-    /// Whether the loader could write a word at `place`.
+    /// Tells whether the loader could write a word at `place`.
     fn is_writable(&self, place: usize) -> bool {
         self.symbols.image().segment_with(libc::PF_W, place..place.saturating_add(size_of::<usize>()))
     }
 
-    /// Whether the loader has not looked the function of `slot` up yet: it leads to the object's own code.
+    /// Tells whether the loader has not looked the function of `slot` up yet: it leads to the object's own code.
     pub fn is_unbound(&self, slot: Slot) -> bool {
         slot.is_jump && self.symbols.image().range().contains(&slot.value())
     }
 
-    /// Whether the loader has done with the object: it has taken back the permission to write where it will not write any
+    /// Tells whether the loader has done with the object: it has taken back the permission to write where it will not write any
     /// more, or, if there is no such place, has written to each slot.
     pub fn are_relocated(&self, maps: &Maps) -> bool {
         if !self.protected.is_empty() {

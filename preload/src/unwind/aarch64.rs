@@ -24,12 +24,12 @@ pub const SIGNAL_SP: usize = 128 + 176 + 8 + 8 * 31;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 128 + 176 + 8 + 8 * 29;
 
-/// Whether a row of augmentation `S` is that of the kernel's frame: its frame record is the interrupted one's.
+/// Says whether a row of augmentation `S` is that of the kernel's frame: its frame record is the interrupted one's.
 pub fn is_laid_out_by_the_kernel(row: &Row) -> bool {
     matches!(row.cfa, Cfa::Register { register: FRAME_POINTER, offset: 0 })
 }
 
-/// The address in a return address, which may carry a pointer authentication code above bit 47.
+/// Returns the address in a return address, which may carry a pointer authentication code above bit 47.
 #[inline]
 pub fn strip(pc: usize) -> usize {
     pc & ((1 << 48) - 1)

@@ -25,12 +25,12 @@ pub const SIGNAL_SP: usize = 40 + 8 * 15;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 40 + 8 * 10;
 
-/// Whether a row of augmentation `S` is that of the kernel's frame: no call has left the return address below the CFA.
+/// Says whether a row of augmentation `S` is that of the kernel's frame: no call has left the return address below the CFA.
 pub fn is_laid_out_by_the_kernel(row: &Row) -> bool {
     !matches!(row.return_address(), RegisterRule::AtCfa(_))
 }
 
-/// The address in a return address: nothing else is in it.
+/// Returns the address in a return address: nothing else is in it.
 #[inline]
 pub fn strip(pc: usize) -> usize {
     pc

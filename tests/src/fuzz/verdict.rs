@@ -167,11 +167,12 @@ fn moment_of(
 /// # Panics
 /// They do not.
 pub fn assert_statistics(snapshot: &Snapshot, key_type: KeyType) {
-    let groups = snapshot.statistics(key_type, Cumulative::Off).expect("every key groups");
+    let profile = snapshot.profile();
+    let groups = profile.statistics(key_type, Cumulative::Off).expect("every key groups");
     let size = groups.iter().fold(0u64, |sum, group| sum.saturating_add(group.size));
     assert_eq!(size, snapshot.total_size(), "bytes by {key_type}");
     assert_eq!(groups.iter().map(|group| group.count).sum::<u64>(), snapshot.traces.len() as u64);
-    let (summary, cumulative, limit) = (Summary::of(snapshot), Cumulative::Off, Some(20));
+    let (summary, cumulative, limit) = (Summary::of(&profile), Cumulative::Off, Some(20));
     let report = Stats { snapshot: summary, key_type, cumulative, statistics: &groups, limit };
     assert_printable(&report.text(&Style::default(), &mut NoLines));
     let mut json = Vec::new();
@@ -189,9 +190,10 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
         process,
         Stamp(u64::MAX),
         |engine| {
-            let inherited = engine.live().iter(all.account());
+            let inherited = engine.live().iter(all.memory_kind());
             let timeline = Timeline::new(&all, until, 50, inherited);
-            Tallies(Allocations::new(&all), Lifetimes::new(&all, vec![10, 1_000]), timeline)
+            let of = engine.process();
+            Tallies(Allocations::new(&all, of), Lifetimes::new(&all, of, vec![10, 1_000]), timeline)
         },
         |engine, Tallies(allocations, lifetimes, timeline)| {
             let total = allocations.sums.total();
@@ -199,10 +201,9 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
             assert_eq!(total.count, expected, "allocations by stack");
             let gone: u64 = lifetimes.decades.iter().map(|sums| sums.total().count).sum();
             assert!(lifetimes.temporary.total().count <= gone, "more temporary than gone");
-            let most = timeline.finish().iter().map(|step| step.most.size).max().unwrap_or(0);
+            let most = timeline.finish().iter().map(|step| step.most.bytes).max().unwrap_or(0);
             assert!(most <= info.peak_bytes, "{most} in the timeline, {} at the peak", info.peak_bytes);
-            let tally = Namer::new().tally(recording, &allocations.sums);
-            assert_eq!(tally.total_count(), total.count);
+            assert_eq!(Namer::new().profile(recording, &allocations.sums).total(), total);
         },
     );
     assert!(run.is_ok(), "{run:?}");
@@ -211,22 +212,22 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
 struct Tallies<'a>(Allocations<'a>, Lifetimes<'a>, Timeline<'a>);
 
 impl Observer for Tallies<'_> {
-    fn came(&mut self, block: &Block) {
-        self.1.came(block);
-        self.2.came(block);
+    fn on_alloc(&mut self, block: &Block) {
+        self.1.on_alloc(block);
+        self.2.on_alloc(block);
     }
 
-    fn went(&mut self, block: &Block, event: &MergedEvent) {
-        self.1.went(block, event);
-        self.2.went(block, event);
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        self.1.on_free(block, event);
+        self.2.on_free(block, event);
     }
 
-    fn forgot(&mut self, block: &Block, stamp: Stamp) {
-        self.2.forgot(block, stamp);
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
+        self.2.on_forget(block, stamp);
     }
 
-    fn event(&mut self, event: &MergedEvent) {
-        self.0.event(event);
+    fn on_event(&mut self, event: &MergedEvent) {
+        self.0.on_event(event);
     }
 }
 

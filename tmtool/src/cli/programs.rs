@@ -204,9 +204,9 @@ pub fn program(path: &Path, recording: &Recording) -> ProgramInfo {
         reallocations: sum(|totals| totals.reallocations),
         frees: sum(|totals| totals.frees),
         bytes_allocated: sum(|totals| totals.bytes_allocated),
-        peak_bytes: first.peak_bytes,
-        live_bytes_at_end: first.live_bytes,
-        live_blocks_at_end: first.live_blocks,
+        peak_bytes: first.peak.bytes,
+        live_bytes_at_end: first.live.bytes,
+        live_blocks_at_end: first.live.count,
         problems: problems.map(ToString::to_string).collect(),
         ..described(path, recording)
     }

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use crate::errors::{Error, Result};
-use tm_common::ids::Stamp;
+use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::progress;
 use super::selection::{Resolved, SelectionArgs, fixed};
 use tm_analyzer::events::Damage;
 use tm_analyzer::inspect::own_allocator;
-use tm_analyzer::model::{Moment, Origin, Tally};
+use tm_analyzer::model::{Moment, Origin, Profile, SumsBy};
 use tm_analyzer::reader::{Problem, Recording};
 use tm_analyzer::replay::{
-    self, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, StackSums,
+    self, BlockSink, Engine, Observer, Processes, RawSnapshot, ResolvedMoment, Selection, Site,
 };
 use tm_analyzer::snapshot::Namer;
 
@@ -26,9 +26,9 @@ pub struct Recorded {
     /// The blocks.
     pub selection: Selection,
     /// Events later than this.
-    pub from: FixedMoment,
+    pub from: ResolvedMoment,
     /// Events up to this.
-    pub until: FixedMoment,
+    pub until: ResolvedMoment,
     /// What the reports say beside the figures.
     pub notes: Vec<String>,
 }
@@ -50,8 +50,8 @@ impl Recorded {
             (None, moment) => {
                 let moment = moment.unwrap_or(&Moment::End);
                 (
-                    FixedMoment { stamp: Stamp(0), ns: 0 },
-                    fixed(&recording, processes, selection.account(), moment)?,
+                    ResolvedMoment { stamp: Stamp(0), ns: 0 },
+                    fixed(&recording, processes, selection.memory_kind(), moment)?,
                 )
             }
         };
@@ -85,28 +85,28 @@ impl Recorded {
         Ok(damage.problems())
     }
 
-    /// What is live at the end of the time, of the selection; with progress on a terminal.
+    /// What is live at the end of the time, of the selection, added to `blocks`; with progress on a terminal.
     ///
     /// # Errors
     /// There is no such process.
-    pub fn snapshot(&self) -> Result<RawSnapshot> {
+    pub fn live<B: BlockSink>(&self, blocks: B) -> Result<RawSnapshot<B>> {
         let Recorded { recording, processes, selection, until, .. } = self;
-        let take = || replay::snapshot_at(recording, *processes, *until, selection);
+        let take = || replay::snapshot_at(recording, *processes, *until, selection, blocks);
         Ok(progress::during(recording, take)?)
     }
 
     /// The start of the time: of a forked process, the fork at the earliest.
-    pub fn begin(&self) -> FixedMoment {
+    pub fn begin(&self) -> ResolvedMoment {
         let Processes::One(process) = self.processes else { return self.from };
         let fork = replay::forked_at(&self.recording, process).filter(|&fork| fork > self.from.stamp);
-        fork.map_or(self.from, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+        fork.map_or(self.from, |stamp| ResolvedMoment { stamp, ns: self.recording.ns(stamp) })
     }
 
     /// The end of the time: of a process that ended before, its own. Nothing gets older after it.
-    pub fn end(&self) -> FixedMoment {
+    pub fn end(&self) -> ResolvedMoment {
         let Processes::One(process) = self.processes else { return self.until };
         let end = replay::ended_at(&self.recording, process).filter(|&end| end < self.until.stamp);
-        end.map_or(self.until, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+        end.map_or(self.until, |stamp| ResolvedMoment { stamp, ns: self.recording.ns(stamp) })
     }
 
     /// # Errors
@@ -119,21 +119,22 @@ impl Recorded {
         Ok(())
     }
 
-    /// The sums of an observer over all processes, by stack.
+    /// The sums of an observer over all processes.
     ///
     /// # Errors
     /// There is no such process.
-    pub fn tally<O: Observer>(
+    pub fn profile<O: Observer>(
         &self,
-        observer: impl Fn() -> O,
-        sums_of: impl Fn(O) -> StackSums,
-    ) -> Result<Tally> {
-        let mut sums = StackSums::default();
-        let problems = self.run(|_| observer(), |_, observer| sums.merge(&sums_of(observer)))?;
+        observer_of: impl Fn(ProcessIndex) -> O,
+        sums_of: impl Fn(O) -> SumsBy<Site>,
+    ) -> Result<Profile> {
+        let mut sums = SumsBy::default();
+        let observer_of = |engine: &Engine<'_>| observer_of(engine.process());
+        let problems = self.run(observer_of, |_, observer| sums.merge(&sums_of(observer)))?;
         let mut namer = Namer::new();
-        let mut tally = namer.tally(&self.recording, &sums);
-        tally.origin = Some(self.origin(&namer, &problems));
-        Ok(tally)
+        let mut profile = namer.profile(&self.recording, &sums);
+        profile.origin = Some(self.origin(&namer, &problems));
+        Ok(profile)
     }
 
     /// For the blocks that were live at a moment: with as many frames as were kept then.
@@ -173,11 +174,11 @@ impl Recorded {
 mod tests {
     use tm_common::event::Event;
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, ProcessIndex, StackId};
+    use tm_common::ids::{Address, StackId};
 
     use super::*;
     use crate::report::parts::notice;
-    use tm_analyzer::snapshot::take_tally;
+    use tm_analyzer::snapshot::take_profile;
     use tm_testing::RecordingBuilder;
 
     /// Each way to a report has the frees that were not seen: a free of nothing, and a block where one was.
@@ -197,9 +198,9 @@ mod tests {
         let file = builder.file();
         let args = SelectionArgs::default();
         let recorded = Recorded::open(file.path(), None, &args).unwrap();
-        let of_snapshot = recorded.origin(&Namer::new(), &recorded.snapshot().unwrap().problems);
-        let of_events = recorded.tally(|| (), |()| StackSums::default()).unwrap().origin.unwrap();
-        let taken = take_tally(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
+        let of_snapshot = recorded.origin(&Namer::new(), &recorded.live(Vec::new()).unwrap().problems);
+        let of_events = recorded.profile(|_| (), |()| SumsBy::default()).unwrap().origin.unwrap();
+        let taken = take_profile(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
         for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {
             assert_eq!((origin.unknown_frees, origin.missed_frees), (1, 1));
             let notices = notice::of(&origin);
@@ -213,7 +214,7 @@ mod tests {
         let child = builder.process(Some(0), 1_500, Some(2_000));
         let file = builder.file();
         let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
-        let moment = |ns| FixedMoment { stamp: Stamp(ns), ns };
+        let moment = |ns| ResolvedMoment { stamp: Stamp(ns), ns };
         for (processes, (from, until), (begin, end)) in [
             (Processes::One(ProcessIndex(0)), (0, 9_000), (0, 9_000)),
             (Processes::All, (0, 9_000), (0, 9_000)),

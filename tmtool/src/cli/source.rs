@@ -8,10 +8,10 @@ use super::progress;
 use super::recorded::Recorded;
 use super::selection::SelectionArgs;
 use crate::errors::{Error, Result};
-use tm_analyzer::model::{Moment, Origin, Snapshot, Tally, is_snap_file};
+use tm_analyzer::model::{Moment, Origin, Profile, Snapshot, is_snap_file};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Churn, Processes, Selection};
-use tm_analyzer::snapshot::{take_snapshot, take_tally};
+use tm_analyzer::snapshot::{take_profile, take_snapshot};
 
 /// A file and perhaps a moment: `FILE` or `FILE@MOMENT`.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ impl Source {
         Ok(self)
     }
 
-    /// The blocks of `selection`: of a recording, by default those of its peak.
+    /// Each block of `selection`: of a recording, by default those of its peak.
     ///
     /// # Errors
     /// If the file cannot be read or is neither recording nor snapshot, or does not know what is asked for.
@@ -66,14 +66,17 @@ impl Source {
         Ok(Snapshot { origin: noted(selection.noted(snapshot.origin), chosen), ..snapshot })
     }
 
-    /// The same by stack, for which memory is that of the stacks.
+    /// The same added up, or with churn, what was freed in its window.
     ///
     /// # Errors
-    /// As [`Source::snapshot`].
-    pub fn tally(&self, selection: &SelectionArgs) -> Result<Tally> {
+    /// As [`Source::snapshot`]; a `.snap` file has no freed blocks.
+    pub fn profile(&self, selection: &SelectionArgs) -> Result<Profile> {
+        if selection.churn {
+            return self.churn(selection);
+        }
         let chosen = self.choose(selection)?;
-        let tally = self.live(&chosen.path, selection, |snapshot| snapshot.by_stack(), take_tally)?;
-        Ok(Tally { origin: noted(selection.noted(tally.origin), chosen), ..tally })
+        let profile = self.live(&chosen.path, selection, |snapshot| snapshot.profile(), take_profile)?;
+        Ok(Profile { origin: noted(selection.noted(profile.origin), chosen), ..profile })
     }
 
     /// The file: of a folder's programs the one that is asked for.
@@ -111,18 +114,14 @@ impl Source {
         }
     }
 
-    /// The blocks of `selection` that were freed in its window, by stack.
-    ///
-    /// # Errors
-    /// As [`Source::snapshot`]; a `.snap` file has no freed blocks.
-    pub fn churn(&self, selection: &SelectionArgs) -> Result<Tally> {
+    fn churn(&self, selection: &SelectionArgs) -> Result<Profile> {
         let recorded = self.recording(selection)?;
         let select = &recorded.selection;
-        let mut tally = recorded.tally(|| Churn::new(select), |churn| churn.sums)?;
-        if let Some(origin) = &mut tally.origin {
+        let mut profile = recorded.profile(|process| Churn::new(select, process), |churn| churn.sums)?;
+        if let Some(origin) = &mut profile.origin {
             origin.churn_from_ns = Some(recorded.from.ns);
         }
-        Ok(tally)
+        Ok(profile)
     }
 
     /// The recording, for what a snapshot cannot tell.

@@ -233,11 +233,11 @@ fn by_stack(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures::snapshots;
+    use crate::report::fixtures::profiles;
     use tm_analyzer::text::NoLines;
 
     fn report(key_type: KeyType, limit: usize) -> String {
-        let (old, new) = snapshots();
+        let (old, new) = profiles();
         let statistics = new.compare_to(&old, key_type, Cumulative::Off).unwrap();
         let diff = Diff {
             old: Summary::of(&old),

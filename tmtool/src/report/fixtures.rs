@@ -1,6 +1,6 @@
 //! The snapshots that the reports' tests show.
 
-use tm_analyzer::model::{Frame, Origin, Snapshot, Trace, Traceback};
+use tm_analyzer::model::{Frame, Origin, Profile, Snapshot, Trace, Traceback};
 
 /// A recording's origin without anything amiss.
 pub(super) fn origin() -> Origin {
@@ -19,8 +19,8 @@ pub(super) fn origin() -> Origin {
     }
 }
 
-/// An old snapshot without an origin and a new one with one.
-pub(super) fn snapshots() -> (Snapshot, Snapshot) {
+/// An old profile without an origin and a new one with one.
+pub(super) fn profiles() -> (Profile, Profile) {
     let frame = |file: &str, line, function: &str| Frame {
         function: Some(function.into()),
         ..Frame::new(file, line)
@@ -41,5 +41,6 @@ pub(super) fn snapshots() -> (Snapshot, Snapshot) {
     new.extend(vec![trace(80, &table); 26]);
     new.push(trace(1024, &libc));
     let origin = Origin { live_bytes: 67_104, live_blocks: 1_027, ..origin() };
-    (Snapshot::new(old, 16), Snapshot { traces: new, traceback_limit: 16, origin: Some(origin) })
+    let new = Snapshot { traces: new, traceback_limit: 16, origin: Some(origin) };
+    (Snapshot::new(old, 16).profile(), new.profile())
 }

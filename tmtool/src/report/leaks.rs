@@ -106,7 +106,7 @@ struct LeaksObject<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures::{origin, snapshots};
+    use crate::report::fixtures::{origin, profiles};
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
     use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_youngest_stand_apart() {
-        let (young, old) = snapshots();
+        let (young, old) = profiles();
         let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
         let groups = [&old, &young].map(|snapshot| snapshot.statistics(key_type, cumulative).unwrap());
         let origin = origin();
@@ -125,7 +125,7 @@ mod tests {
             statistics,
             limit: Some(1),
         };
-        let libraries = snapshots().0;
+        let libraries = profiles().0;
         let mut leaks = Leaks {
             old: stats(&old, &groups[0]),
             young: stats(&young, &groups[1]),
@@ -153,7 +153,7 @@ Shown: 1 of 3 lines, 12.5 KiB in 200 blocks (86.5%)
 Kept by run-time libraries for themselves: 14.5 KiB in 202 blocks (3 lines; --runtime shows them)
 "
         );
-        let nothing = Snapshot::new(Vec::new(), 16);
+        let nothing = Snapshot::new(Vec::new(), 16).profile();
         leaks.old = stats(&nothing, &groups[0][..0]);
         let text_without = leaks.text(&Style::default(), &mut NoLines);
         assert!(text_without.contains("Allocated up to 11.25 s and not freed: nothing\n\nAllocated after"));

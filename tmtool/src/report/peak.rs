@@ -94,7 +94,7 @@ struct LastObject<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures::snapshots;
+    use crate::report::fixtures::profiles;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
     use tm_analyzer::model::{Cumulative, Frame};
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn it_says_when_and_how() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
         let statistics = new.statistics(key_type, cumulative).unwrap();
         let snapshot = Summary::of(&new);

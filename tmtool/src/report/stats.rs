@@ -199,20 +199,20 @@ fn by_stack(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures::snapshots;
-    use tm_analyzer::model::Snapshot;
+    use crate::report::fixtures::profiles;
+    use tm_analyzer::model::{Profile, Snapshot};
     use tm_analyzer::text::NoLines;
 
     fn report(
-        snapshot: &Snapshot,
+        profile: &Profile,
         key_type: KeyType,
         cumulative: Cumulative,
         limit: usize,
         style: Style,
     ) -> String {
-        let statistics = snapshot.statistics(key_type, cumulative).unwrap();
+        let statistics = profile.statistics(key_type, cumulative).unwrap();
         let stats = Stats {
-            snapshot: Summary::of(snapshot),
+            snapshot: Summary::of(profile),
             key_type,
             cumulative,
             statistics: &statistics,
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn by_line() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         assert_eq!(
             report(&new, KeyType::Lineno, Cumulative::Off, 2, NARROW),
             "\
@@ -242,7 +242,7 @@ Shown: 2 of 3 lines, 64.5 KiB in 1,026 blocks (98.5%)
 
     #[test]
     fn by_file_without_a_limit_to_the_width() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         assert_eq!(
             report(&new, KeyType::Filename, Cumulative::Off, 20, Style::default()),
             "\
@@ -260,7 +260,7 @@ Shown: 3 of 3 files, 65.5 KiB in 1,027 blocks (100.0%)
 
     #[test]
     fn by_stack() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         assert_eq!(
             report(&new, KeyType::Traceback, Cumulative::Off, 1, NARROW),
             "\
@@ -277,9 +277,9 @@ Shown: 1 of 3 stacks, 62.5 KiB in 1,000 blocks (95.4%)
 
     #[test]
     fn by_label() {
-        let (_, mut new) = snapshots();
-        for trace in new.traces.iter_mut().filter(|trace| trace.size == 80) {
-            trace.tag = Some("GET /orders".into());
+        let (_, mut new) = profiles();
+        for row in new.rows.iter_mut().filter(|row| row.amount.bytes == 80 * 26) {
+            row.tag = Some("GET /orders".into());
         }
         assert_eq!(
             report(&new, KeyType::Tag, Cumulative::Off, 20, NARROW),
@@ -297,7 +297,7 @@ Shown: 2 of 2 tags, 65.5 KiB in 1,027 blocks (100.0%)
 
     #[test]
     fn cumulative_says_how_blocks_count() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         let text = report(&new, KeyType::Lineno, Cumulative::Once, 1, NARROW);
         assert!(
             text.contains("Shown: 1 of 4 lines; a block counts once for each line in its stack\n"),
@@ -308,7 +308,7 @@ Shown: 2 of 2 tags, 65.5 KiB in 1,027 blocks (100.0%)
 
     #[test]
     fn an_empty_snapshot_has_no_table() {
-        let text = report(&Snapshot::new(vec![], 1), KeyType::Lineno, Cumulative::Off, 20, NARROW);
+        let text = report(&Snapshot::new(vec![], 1).profile(), KeyType::Lineno, Cumulative::Off, 20, NARROW);
         assert_eq!(
             text,
             "A snapshot of unknown origin: 0 B in 0 blocks\nShown: 0 of 0 lines, 0 B in 0 blocks (-)\n"
@@ -317,7 +317,7 @@ Shown: 2 of 2 tags, 65.5 KiB in 1,027 blocks (100.0%)
 
     #[test]
     fn colour_is_the_heading_alone() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         let style = Style { width: Some(80), colour: true, ..Style::default() };
         let text = report(&new, KeyType::Lineno, Cumulative::Off, 2, style);
         assert_eq!(text.matches('\x1b').count(), 2);

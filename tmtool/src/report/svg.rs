@@ -112,10 +112,10 @@ mod tests {
 
     #[test]
     fn a_picture_is_well_formed_and_marks_the_peak() {
-        let snapshot = Snapshot::new(vec![], 16);
+        let nothing = Snapshot::new(vec![], 16).profile();
         let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
         let stats =
-            Stats { snapshot: Summary::of(&snapshot), key_type, cumulative, statistics: &[], limit: None };
+            Stats { snapshot: Summary::of(&nothing), key_type, cumulative, statistics: &[], limit: None };
         let points = [(0, 10), (40, 100), (80, 50)];
         let points = points.map(|(at_ns, size)| Point { at_ns, size, count: 1 });
         let timeline = Timeline { points: &points, from_ns: 0, until_ns: 120, stats };

@@ -141,7 +141,7 @@ fn limit(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures::snapshots;
+    use crate::report::fixtures::profiles;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
     use tm_analyzer::model::{Cumulative, Frame, Traceback};
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn lifetimes_are_a_histogram() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
         let statistics = new.statistics(key_type, cumulative).unwrap();
         let snapshot = Summary::of(&new);

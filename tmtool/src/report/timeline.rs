@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_chart_has_axes_and_a_marked_peak() {
-        let (points, origin, empty) = (points(), origin(), Snapshot::new(vec![], 16));
+        let (points, origin, empty) = (points(), origin(), Snapshot::new(vec![], 16).profile());
         let stats = Stats {
             snapshot: Summary { origin: Some(&origin), ..Summary::of(&empty) },
             key_type: KeyType::Lineno,

@@ -53,7 +53,7 @@ struct TopObject<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures::snapshots;
+    use crate::report::fixtures::profiles;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
     use tm_analyzer::model::{Cumulative, KeyType};
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn all_allocations_are_counted() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         let statistics = new.statistics(KeyType::Lineno, Cumulative::Off).unwrap();
         let (key_type, cumulative) = (KeyType::Lineno, Cumulative::Off);
         let snapshot = Summary::of(&new);

@@ -5,21 +5,21 @@ use tm_common::ids::Stamp;
 use super::data::history::History;
 use super::data::sample::{Facts, Interval, LargestStack, Name, Row, Sample, State};
 use super::data::sums::Figures;
-use tm_analyzer::model::{Frame, KeyType, Traceback};
-use tm_analyzer::replay::{Account, Amount, Sum};
+use tm_analyzer::model::{Amount, Frame, KeyType, Traceback};
+use tm_analyzer::replay::MemoryKind;
 
 /// A row called `file:line` that holds one byte.
 pub fn named(id: u64, file: &str, line: u32) -> Row {
     let name = Name::Place(Traceback::new(vec![Frame::new(file, line)], None));
-    let live = Sum { size: 1, count: 1 };
+    let live = Amount::of_block(1);
     Row { id, name, figures: Figures { live, ..Figures::default() }, largest: None }
 }
 
 fn row(id: u64, frame: (&str, u32, Option<&str>), live: (u64, u64), allocated: (u64, u64)) -> Row {
     let (file, line, function) = frame;
     let frame = Frame { function: function.map(Into::into), ..Frame::new(file, line) };
-    let sum = |(size, count)| Sum { size, count };
-    let lately = Sum { size: allocated.0 / 10, count: allocated.1 / 10 };
+    let sum = |(bytes, count)| Amount { bytes, count };
+    let lately = Amount { bytes: allocated.0 / 10, count: allocated.1 / 10 };
     let figures = Figures { live: sum(live), allocated: sum(allocated), lately };
     let mut main = Frame::new("src/main.c", 9);
     main.function = Some("main".into());
@@ -46,7 +46,7 @@ fn thread(tid: u32, name: &str, row: Row) -> Row {
 pub fn sample() -> Sample {
     let mut history = History::new(Stamp(0), 10);
     for step in 0..120 {
-        history.came(100_000, Stamp(step * 10));
+        history.on_alloc(100_000, Stamp(step * 10));
     }
     let [first, second, _] = <[Row; 3]>::try_from(rows()).expect("there are three");
     Sample {
@@ -57,11 +57,11 @@ pub fn sample() -> Sample {
             pid: 4321,
             state: State::Running,
             elapsed_ns: 60_000_000_000,
-            live: Amount { bytes: 13_063_024, blocks: 4_335 },
-            peak: Amount { bytes: 14_000_000, blocks: 5_000 },
+            live: Amount { bytes: 13_063_024, count: 4_335 },
+            peak: Amount { bytes: 14_000_000, count: 5_000 },
             peak_ns: 12_300_000_000,
-            mapped: Amount { bytes: 30 << 20, blocks: 41 },
-            mapped_peak: Amount { bytes: 32 << 20, blocks: 44 },
+            mapped: Amount { bytes: 30 << 20, count: 41 },
+            mapped_peak: Amount { bytes: 32 << 20, count: 44 },
             n_lost: 0,
             n_threads: 2,
             lately: Interval { ns: 1_000_000_000, n_events: 61_234, n_bytes: 2_264_000, is_first: false },
@@ -69,7 +69,7 @@ pub fn sample() -> Sample {
         },
         history,
         key_type: KeyType::Lineno,
-        account: Account::Traced,
+        memory_kind: MemoryKind::Traced,
         traceback_limit: 16,
         sites: rows(),
         threads: vec![thread(4321, "server", first), thread(4330, "worker", second)],

@@ -12,7 +12,7 @@ fn add(table: &Table, number: usize) {
     assert!(table.add([number, 10 * number]), "there is memory");
 }
 
-/// The records that are there, each of which must be whole.
+/// Returns the records that are there, each of which must be whole.
 fn read(table: &Table) -> std::vec::Vec<(Key, usize)> {
     let whole = |(key, words): (Key, [usize; 2])| {
         assert_eq!(words[1], 10 * words[0], "a half of a record");

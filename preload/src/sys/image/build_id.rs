@@ -5,7 +5,7 @@ use super::{Image, ProgramHeader};
 const NT_GNU_BUILD_ID: u32 = 3;
 
 impl Image {
-    /// The build id; empty if the object has none. It stays as long as the object is loaded.
+    /// Returns the build id; empty if the object has none. It stays as long as the object is loaded.
     pub fn build_id(&self) -> &'static [u8] {
         let found = self.of_type(libc::PT_NOTE).find_map(|header| {
             let by_address = self.bias.wrapping_add(header.p_vaddr as usize);
@@ -28,7 +28,8 @@ impl Image {
     }
 }
 
-/// Notes: name length, content length, type, then name and content, each padded to `align` (4 or 8).
+/// Finds the build id in notes: name length, content length, type, then name and content, each padded to `align` (4 or
+/// 8).
 fn find_build_id(mut notes: &[u8], align: u64) -> Option<&[u8]> {
     let align = if align == 8 { 8 } else { 4 };
     loop {

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::super::{arch, restrictions};
 use super::{Errno, Result, check, getegid, geteuid};
 
-/// `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`. Not tried, and refused with EPERM, once the process has restricted
+/// Calls `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`. Not tried, and refused with EPERM, once the process has restricted
 /// itself.
 pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
     unless_restricted()?;
@@ -14,14 +14,14 @@ pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
         .map(|fd| fd as i32)
 }
 
-/// The same of a file that is there, in `folder`.
+/// Returns the same of a file that is there, in `folder`.
 pub fn open_at(folder: i32, path: &CStr, flags: i32) -> Result<i32> {
     unless_restricted()?;
     // SAFETY: the path is a C string.
     unsafe { call!(SYS_openat, folder, path.as_ptr(), flags | libc::O_CLOEXEC, 0) }.map(|fd| fd as i32)
 }
 
-/// Whether the file at `path` may be executed, by its permissions and those of its file system: `faccessat2` (Linux 5.8),
+/// Tells whether the file at `path` may be executed, by its permissions and those of its file system: `faccessat2` (Linux 5.8),
 /// before that `faccessat`, which asks for the real user and not the effective one. Refused as in [`open`].
 pub fn may_execute_at(folder: i32, path: &CStr) -> Result<()> {
     unless_restricted()?;
@@ -39,14 +39,14 @@ fn unless_restricted() -> Result<()> {
     if restrictions::have_come() { Err(Errno(libc::EPERM)) } else { Ok(()) }
 }
 
-/// `renameat2(from, to, RENAME_NOREPLACE)`: fails with EEXIST if `to` exists.
+/// Calls `renameat2(from, to, RENAME_NOREPLACE)`: fails with EEXIST if `to` exists.
 pub fn rename_new(from: &CStr, to: &CStr) -> Result<usize> {
     let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
     // SAFETY: the paths are C strings.
     unsafe { call!(SYS_renameat2, here, from.as_ptr(), here, to.as_ptr(), flags) }
 }
 
-/// `linkat`: a second name, which must not exist.
+/// Calls `linkat`: a second name, which must not exist.
 pub fn link(from: &CStr, to: &CStr) -> Result<usize> {
     let here = libc::AT_FDCWD;
     // SAFETY: the paths are C strings.
@@ -58,11 +58,11 @@ pub fn link(from: &CStr, to: &CStr) -> Result<usize> {
 pub struct FileStatus {
     /// `st_dev` and `st_ino`: which file.
     pub identity: (u64, u64),
-    /// Whether it is a regular one.
+    /// Tells whether it is a regular one.
     pub is_regular: bool,
     /// What it takes on the disk.
     pub disk_bytes: u64,
-    /// Whether whoever executes it becomes another user or group.
+    /// Tells whether a user who executes it becomes another user or group.
     pub gains_rights: bool,
 }
 
@@ -77,7 +77,7 @@ impl FileStatus {
     }
 }
 
-/// `fstat`.
+/// Calls `fstat`.
 pub fn status(fd: i32) -> Result<FileStatus> {
     // SAFETY: stat is plain data, all zeros is a value of it.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
@@ -86,7 +86,7 @@ pub fn status(fd: i32) -> Result<FileStatus> {
     Ok(FileStatus::of(&stat))
 }
 
-/// The same of the file at `path` in `folder`.
+/// Returns the same of the file at `path` in `folder`.
 pub fn status_at(folder: i32, path: &CStr) -> Result<FileStatus> {
     // SAFETY: as in `status`.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
@@ -95,19 +95,19 @@ pub fn status_at(folder: i32, path: &CStr) -> Result<FileStatus> {
     Ok(FileStatus::of(&stat))
 }
 
-/// `unlinkat(AT_FDCWD, path, 0)`.
+/// Calls `unlinkat(AT_FDCWD, path, 0)`.
 pub fn unlink(path: &CStr) -> Result<usize> {
     // SAFETY: the path is a C string.
     unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) }
 }
 
-/// `readlinkat`, the length of what was written to `buffer`.
+/// Calls `readlinkat`, the length of what was written to `buffer`.
 pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: the path is a C string, the buffer writable for its length.
     unsafe { call!(SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), buffer.as_mut_ptr(), buffer.len()) }
 }
 
-/// `getcwd`, the length without the NUL.
+/// Calls `getcwd`, the length without the NUL.
 pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: the buffer is writable for its length.
     unsafe { call!(SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) }.map(|len| len.saturating_sub(1))

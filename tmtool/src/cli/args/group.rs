@@ -14,7 +14,7 @@ use crate::report::parts::style::Style;
 use crate::report::stats::Stats;
 use crate::report::{Format, Report};
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::model::{Cumulative, KeyType, Origin, Snapshot, Statistic, Tally};
+use tm_analyzer::model::{Cumulative, KeyType, Origin, Profile, Statistic};
 
 /// `--key`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -86,17 +86,9 @@ impl BlameArgs {
         self.plumbing.iter().map(String::as_str).fold(Plumbing::known(), Plumbing::with)
     }
 
-    /// `snapshot` as it is to be looked at.
-    pub fn apply(&self, snapshot: Snapshot) -> Snapshot {
-        let mut blamed = if self.raw { snapshot } else { snapshot.without_plumbing(&self.plumbing()) };
-        let note = blamed.without_lines();
-        blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
-        blamed
-    }
-
-    /// `tally` as it is to be looked at.
-    pub fn apply_to_tally(&self, tally: Tally) -> Tally {
-        let mut blamed = if self.raw { tally } else { tally.without_plumbing(&self.plumbing()) };
+    /// `profile` as it is to be looked at.
+    pub fn apply(&self, profile: Profile) -> Profile {
+        let mut blamed = if self.raw { profile } else { profile.without_plumbing(&self.plumbing()) };
         let note = blamed.without_lines();
         blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
         blamed

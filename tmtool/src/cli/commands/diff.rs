@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use crate::cli::args::group::GroupArgs;
 use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
-use crate::errors::{Error, Result};
+use crate::errors::Result;
 use crate::report::diff::Diff;
 use crate::report::parts::header::Summary;
-use tm_analyzer::model::StatisticDiff;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,27 +42,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let (old, new) = (Source::parse(&args.old)?, Source::parse(&args.new)?);
-    let blame = &args.group.blame;
-    if args.selection.churn {
-        let tally = |source: &Source| Ok::<_, Error>(blame.apply_to_tally(source.churn(&args.selection)?));
-        let (old, new) = (tally(&old)?, tally(&new)?);
-        let old = old.relocated(&new);
-        let statistics = new.compare_to(&old, key_type, cumulative)?;
-        return show(args, (Summary::of_tally(&old), Summary::of_tally(&new)), &statistics);
-    }
-    let snapshot = |source: &Source| Ok::<_, Error>(blame.apply(source.snapshot(&args.selection)?));
-    let (old, new) = (snapshot(&old)?, snapshot(&new)?);
+    let profile = |source: &Source| source.profile(&args.selection).map(|it| args.group.blame.apply(it));
+    let (old, new) = (profile(&old)?, profile(&new)?);
     let old = old.relocated(&new);
-    let statistics = new.compare_to(&old, key_type, cumulative)?;
-    show(args, (Summary::of(&old), Summary::of(&new)), &statistics)
-}
-
-fn show(
-    args: &Args,
-    (old, new): (Summary<'_>, Summary<'_>),
-    statistics: &[StatisticDiff],
-) -> Result<ExitCode> {
-    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    let report = Diff { old, new, key_type, cumulative, statistics, limit: args.group.limit() };
-    args.group.form.show(&report)
+    let statistics = &new.compare_to(&old, key_type, cumulative)?;
+    let (old, new, limit) = (Summary::of(&old), Summary::of(&new), args.group.limit());
+    args.group.form.show(&Diff { old, new, key_type, cumulative, statistics, limit })
 }

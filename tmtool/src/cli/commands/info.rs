@@ -142,11 +142,11 @@ fn add_totals(recording: &Recording, all: &AllTotals, info: &mut Info) {
         info.tracks += totals.tracks;
         info.untracks += totals.untracks;
         if place == 0 {
-            info.peak_bytes = totals.peak_bytes;
-            info.peak_blocks = totals.peak_blocks;
+            info.peak_bytes = totals.peak.bytes;
+            info.peak_blocks = totals.peak.count;
             info.peak_time_ns = recording.ns(totals.peak_stamp);
-            info.live_bytes_at_end = totals.live_bytes;
-            info.live_blocks_at_end = totals.live_blocks;
+            info.live_bytes_at_end = totals.live.bytes;
+            info.live_blocks_at_end = totals.live.count;
         }
         if let Some(process) = recording.process(*index) {
             info.process_list.push(process_info(recording, process, totals));
@@ -162,9 +162,9 @@ fn add_domains(recording: &Recording, all: &AllTotals, info: &mut Info) {
         maps,
         unmaps,
         bytes_at_end: totals.mapped.bytes,
-        ranges_at_end: totals.mapped.blocks,
+        ranges_at_end: totals.mapped.count,
         peak_bytes: totals.mapped_peak.bytes,
-        peak_ranges: totals.mapped_peak.blocks,
+        peak_ranges: totals.mapped_peak.count,
         peak_time_ns: recording.ns(totals.mapped_peak_stamp),
     });
     for own in recording.own_domains() {
@@ -175,7 +175,7 @@ fn add_domains(recording: &Recording, all: &AllTotals, info: &mut Info) {
         let mut domain = DomainInfo { domain: own.domain.0, name: own.name, ..DomainInfo::default() };
         for (.., amount) in of_first {
             domain.live_bytes_at_end += amount.bytes;
-            domain.live_blocks_at_end += amount.blocks;
+            domain.live_blocks_at_end += amount.count;
         }
         info.domains.push(domain);
     }
@@ -199,11 +199,11 @@ fn process_info(recording: &Recording, process: &Process, totals: &Totals) -> Pr
         reallocations: totals.reallocations,
         frees: totals.frees,
         bytes_allocated: totals.bytes_allocated,
-        peak_bytes: totals.peak_bytes,
-        peak_blocks: totals.peak_blocks,
+        peak_bytes: totals.peak.bytes,
+        peak_blocks: totals.peak.count,
         peak_time_ns: recording.ns(totals.peak_stamp),
-        live_bytes_at_end: totals.live_bytes,
-        live_blocks_at_end: totals.live_blocks,
+        live_bytes_at_end: totals.live.bytes,
+        live_blocks_at_end: totals.live.count,
         unknown_frees: totals.unknown_frees,
         missed_frees: totals.missed_frees,
     }

@@ -6,8 +6,6 @@ use std::process::ExitCode;
 use crate::errors::Result;
 use tm_common::ids::Stamp;
 
-use tm_common::ids::TagIndex;
-
 use crate::cli::args::group::GroupArgs;
 use crate::cli::recorded::Recorded;
 use crate::cli::selection::SelectionArgs;
@@ -16,9 +14,8 @@ use crate::report::leaks::Leaks;
 use crate::report::parts::header::Summary;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
-use tm_analyzer::events::Block;
-use tm_analyzer::model::{Origin, Snapshot};
-use tm_analyzer::replay::{self, StackSums};
+use tm_analyzer::model::{Origin, Profile, SumsBy};
+use tm_analyzer::replay::{self, ByBirth, Site};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,34 +54,33 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     args.selection.without_churn("leaks")?;
     let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
-    let raw = recorded.snapshot()?;
     let young_after_ns = young_after_ns(&recorded);
     let young_after = replay::stamp_at(&recorded.recording, young_after_ns);
-    let (young, old): (Vec<Block>, Vec<Block>) =
-        raw.blocks.iter().partition(|block| block.birth > young_after);
+    let raw = recorded.live(ByBirth::new(young_after))?;
+    let ByBirth { old, young, .. } = raw.blocks;
 
     let mut namer = recorded.namer_at(recorded.end().stamp);
     // All stacks first: what the header says of them is then of all, and not of the old or the young.
-    let mut sums = StackSums::default();
-    raw.blocks.iter().for_each(|block| sums.add(block.stack, TagIndex::NONE, block.size));
-    namer.tally(&recorded.recording, &sums);
+    let mut all = old.clone();
+    all.merge(&young);
+    namer.profile(&recorded.recording, &all);
     let mut libraries = RuntimeLibraries::known();
-    let mut named = |blocks: &[Block]| {
-        let (others, own) = libraries.split(namer.snapshot(&recorded.recording, blocks));
-        [others, own].map(|snapshot| args.group.blame.apply(snapshot))
+    let mut named = |sums: &SumsBy<Site>| {
+        let (others, own) = libraries.split(namer.profile(&recorded.recording, sums));
+        [others, own].map(|profile| args.group.blame.apply(profile))
     };
     let ([mut old, mut runtime], [mut young, young_runtime]) = (named(&old), named(&young));
-    runtime.traces.extend(young_runtime.traces);
+    runtime.rows.extend(young_runtime.rows);
     let origin = Origin {
-        live_bytes: raw.live_bytes,
-        live_blocks: raw.live_blocks,
+        live_bytes: raw.live.bytes,
+        live_blocks: raw.live.count,
         ..recorded.origin(&namer, &raw.problems)
     };
-    for snapshot in [&mut old, &mut young, &mut runtime] {
-        snapshot.origin = Some(origin.clone());
+    for profile in [&mut old, &mut young, &mut runtime] {
+        profile.origin = Some(origin.clone());
     }
 
-    let groups = |snapshot: &Snapshot| snapshot.statistics(key_type, cumulative);
+    let groups = |profile: &Profile| profile.statistics(key_type, cumulative);
     let (old_groups, young_groups, runtime_groups) = (groups(&old)?, groups(&young)?, groups(&runtime)?);
     let n_young = N_YOUNG_GROUPS_MAX.min(args.group.limit().unwrap_or(N_YOUNG_GROUPS_MAX));
     let report = Leaks {
@@ -110,7 +106,7 @@ fn young_after_ns(recorded: &Recorded) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tm_analyzer::replay::FixedMoment;
+    use tm_analyzer::replay::ResolvedMoment;
     use tm_testing::RecordingBuilder;
 
     #[test]
@@ -118,7 +114,7 @@ mod tests {
         let builder = RecordingBuilder::with_process();
         let file = builder.file();
         let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
-        recorded.until = FixedMoment { stamp: Stamp(400), ns: 400 };
+        recorded.until = ResolvedMoment { stamp: Stamp(400), ns: 400 };
         for (min_age, expected) in [(0, 360), (40, 360), (50, 350), (400, 0), (500, 0)] {
             recorded.selection.ages = min_age..=u64::MAX;
             assert_eq!(young_after_ns(&recorded), expected, "{min_age}");

@@ -12,9 +12,11 @@ use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
 use crate::report::parts::header::Summary;
 use crate::report::peak::{Ascent, Peak};
+use tm_analyzer::analysis::Cutter;
 use tm_analyzer::events::Block;
-use tm_analyzer::model::{Moment, Origin, Snapshot};
-use tm_analyzer::replay::{self, Selection, Step, Timeline, Totals};
+use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::{self, BlockSink, Selection, Site, Step, Timeline, Totals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,72 +54,83 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
     recorded.one_process("peak")?;
-    let (snapshot, ascent) = reached(&recorded, &args.group.blame)?;
-    let statistics = snapshot.statistics(key_type, cumulative)?;
-    let report = Peak { stats: args.group.stats(Summary::of(&snapshot), &statistics)?, ascent };
+    let (profile, ascent) = reached(&recorded, &args.group.blame)?;
+    let statistics = profile.statistics(key_type, cumulative)?;
+    let report = Peak { stats: args.group.stats(Summary::of(&profile), &statistics)?, ascent };
     args.group.form.show(&report)
 }
 
-/// The blocks of the peak and the way to it, in one pass.
-fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Snapshot, Ascent)> {
-    let recording = &recorded.recording;
-    let account = recorded.selection.account();
-    let all = Selection::of_account(account);
+/// What the peak was made of and the way to it, in one pass.
+fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Profile, Ascent)> {
+    let (recording, selection) = (&recorded.recording, &recorded.selection);
+    let memory_kind = selection.memory_kind();
+    let all = Selection::of_account(memory_kind);
     let begin = recorded.begin().stamp.max(replay::stamp_at(recording, 0));
     let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
-    let (mut blocks, mut steps, mut totals) = (Vec::new(), Vec::new(), Totals::default());
+    let (mut sums, mut newest, mut steps) = (SumsBy::<Site>::default(), None, Vec::new());
+    let mut totals = Totals::default();
     let problems = recorded.run(
-        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(account)),
+        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(memory_kind)),
         |engine, timeline| {
-            blocks = engine.peak_blocks(account).collect();
+            let (_, peak_stamp) = engine.totals().peak(memory_kind);
+            let selected = engine
+                .peak_blocks(memory_kind)
+                .inspect(|block| newest = newer(newest, *block))
+                .filter(|block| selection.admits(block, peak_stamp));
+            sums.add_process(engine.process(), selected, &recording.thread_tags);
             steps = timeline.finish();
             totals = *engine.totals();
         },
     )?;
-    let (peak, peak_stamp) = totals.peak(account);
+    let (peak, peak_stamp) = totals.peak(memory_kind);
     let mut namer = recorded.namer_at(peak_stamp);
-    let mut named = |blocks: &[Block]| blame.apply(namer.snapshot(recording, blocks));
-    let ascent = ascent(recorded, &mut named, &blocks, &steps, &totals);
-    let selected = |block: &&Block| recorded.selection.admits(block, peak_stamp);
-    let selected: Vec<Block> = blocks.iter().filter(selected).copied().collect();
-    let mut snapshot = named(&selected);
-    snapshot.origin = Some(Origin {
+    let newest = newest.filter(|block| block.birth > Stamp(0)).map(|block| {
+        let traceback = Cutter::of(blame.plumbing()).cut(&namer.traceback(recording, block.stack));
+        (block.amount().bytes, thread(recording, &block), traceback)
+    });
+    let ascent = ascent(recorded, newest, &steps, &totals);
+    let mut profile = blame.apply(namer.profile(recording, &sums));
+    profile.origin = Some(Origin {
         moment: Moment::Peak.to_string(),
         moment_ns: recording.ns(peak_stamp),
         live_bytes: peak.bytes,
-        live_blocks: peak.blocks,
+        live_blocks: peak.count,
         ..recorded.origin(&namer, &problems)
     });
-    Ok((snapshot, ascent))
+    Ok((profile, ascent))
+}
+
+/// The one of two blocks that came later.
+fn newer(newest: Option<Block>, block: Block) -> Option<Block> {
+    let key = |block: &Block| (block.birth, block.size);
+    newest.filter(|newest| key(newest) > key(&block)).or(Some(block))
+}
+
+/// The number and the name of the thread that allocated a block.
+fn thread(recording: &Recording, block: &Block) -> String {
+    let index = recording.thread_tags.thread(block.thread_tag);
+    let thread = recording.threads.iter().find(|thread| thread.index == index);
+    thread.map_or("unknown".to_owned(), |thread| format!("{} {}", thread.tid, thread.name))
 }
 
 fn ascent(
     recorded: &Recorded,
-    named: &mut impl FnMut(&[Block]) -> Snapshot,
-    blocks: &[Block],
+    last: Option<(u64, String, Traceback)>,
     steps: &[Step],
     totals: &Totals,
 ) -> Ascent {
-    let (recording, account) = (&recorded.recording, recorded.selection.account());
-    let (peak, peak_stamp) = totals.peak(account);
+    let (recording, memory_kind) = (&recorded.recording, recorded.selection.memory_kind());
+    let (peak, peak_stamp) = totals.peak(memory_kind);
     let before_peak = || steps.iter().filter(|step| step.at <= peak_stamp);
     // Since the last step that did not have as much.
     let since = |bytes: u64| {
-        let first = before_peak().rev().take_while(|step| step.most.size >= bytes).last();
+        let first = before_peak().rev().take_while(|step| step.most.bytes >= bytes).last();
         recording.ns(first.map_or(peak_stamp, |step| step.at))
     };
-    let newest = blocks.iter().max_by_key(|block| (block.birth, block.size));
-    let newest = newest.filter(|block| block.birth > Stamp(0)).and_then(|block| {
-        let thread =
-            recording.threads.iter().find(|thread| thread.index == recording.origins.thread(block.origin));
-        let thread = thread.map_or("unknown".to_owned(), |thread| format!("{} {}", thread.tid, thread.name));
-        let traceback = named(&[*block]).traces.into_iter().next()?.traceback;
-        Some((block.size, thread, traceback))
-    });
     Ascent {
         half_ns: since(peak.bytes / 2),
         nine_tenths_ns: since(peak.bytes - peak.bytes / 10),
-        last: newest,
-        end_bytes: totals.live(account).bytes,
+        last,
+        end_bytes: totals.live(memory_kind).bytes,
     }
 }

@@ -44,10 +44,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
     let source = Source::parse(&args.file)?.at(args.at.as_ref())?;
-    let tally =
-        if args.selection.churn { source.churn(&args.selection)? } else { source.tally(&args.selection)? };
-    let tally = args.group.blame.apply_to_tally(tally);
-    let statistics = tally.statistics(key_type, cumulative)?;
-    let report = args.group.stats(Summary::of_tally(&tally), &statistics)?;
-    args.group.form.show(&report)
+    let profile = args.group.blame.apply(source.profile(&args.selection)?);
+    let statistics = profile.statistics(key_type, cumulative)?;
+    args.group.form.show(&args.group.stats(Summary::of(&profile), &statistics)?)
 }

@@ -9,8 +9,8 @@ use crate::cli::source::Source;
 use crate::errors::Result;
 use crate::report::parts::header::Summary;
 use crate::report::temporary::{Decade, Temporary};
-use tm_analyzer::model::{Cumulative, KeyType, Tally};
-use tm_analyzer::replay::{self, Lifetimes, StackSums};
+use tm_analyzer::model::{Cumulative, KeyType, Profile, SumsBy};
+use tm_analyzer::replay::{self, Lifetimes, Site};
 use tm_analyzer::snapshot::Namer;
 
 const EXAMPLES: &str = "\
@@ -47,38 +47,37 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.selection.without_churn("temporary")?;
     let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
     let limits = DECADES_NS.map(|ns| replay::stamps_in(&recorded.recording, ns));
-    let mut temporary = StackSums::default();
-    let mut decades = vec![StackSums::default(); limits.len() + 1];
+    let mut temporary = SumsBy::default();
+    let mut decades = vec![SumsBy::default(); limits.len() + 1];
     let problems = recorded.run(
-        |_| Lifetimes::new(&recorded.selection, limits.to_vec()),
+        |engine| Lifetimes::new(&recorded.selection, engine.process(), limits.to_vec()),
         |_, lifetimes| {
             temporary.merge(&lifetimes.temporary);
             decades.iter_mut().zip(&lifetimes.decades).for_each(|(sums, more)| sums.merge(more));
         },
     )?;
     let mut namer = Namer::new();
-    let mut named =
-        |sums: &StackSums| args.group.blame.apply_to_tally(namer.tally(&recorded.recording, sums));
-    let mut tally = named(&temporary);
+    let mut named = |sums: &SumsBy<Site>| args.group.blame.apply(namer.profile(&recorded.recording, sums));
+    let mut profile = named(&temporary);
     let decades = decades_by_key(&mut named, &decades, key_type, cumulative)?;
-    tally.origin = Some(recorded.origin(&namer, &problems));
-    let statistics = tally.statistics(key_type, cumulative)?;
-    let stats = args.group.stats(Summary::of_tally(&tally), &statistics)?;
+    profile.origin = Some(recorded.origin(&namer, &problems));
+    let statistics = profile.statistics(key_type, cumulative)?;
+    let stats = args.group.stats(Summary::of(&profile), &statistics)?;
     let report = Temporary { stats, decades: &decades, from_ns: recorded.from.ns };
     args.group.form.show(&report)
 }
 
 fn decades_by_key(
-    named: &mut impl FnMut(&StackSums) -> Tally,
-    decades: &[StackSums],
+    named: &mut impl FnMut(&SumsBy<Site>) -> Profile,
+    decades: &[SumsBy<Site>],
     key_type: KeyType,
     cumulative: Cumulative,
 ) -> Result<Vec<Decade>> {
     let limits = DECADES_NS.iter().copied().map(Some).chain([None]);
-    let decade = |(sums, below_ns): (&StackSums, Option<u64>)| {
+    let decade = |(sums, below_ns): (&SumsBy<Site>, Option<u64>)| {
         let groups = named(sums).statistics(key_type, cumulative)?;
         let total = sums.total();
-        Ok(Decade { below_ns, size: total.size, count: total.count, most: groups.into_iter().next() })
+        Ok(Decade { below_ns, size: total.bytes, count: total.count, most: groups.into_iter().next() })
     };
     decades.iter().zip(limits).map(decade).collect()
 }

@@ -14,9 +14,9 @@ use crate::errors::{Error, Result};
 use crate::report::parts::header::Summary;
 use crate::report::svg;
 use crate::report::timeline::{Point, Timeline};
-use tm_analyzer::model::Snapshot;
+use tm_analyzer::model::{Profile, SumsBy};
 use tm_analyzer::reader::Problem;
-use tm_analyzer::replay;
+use tm_analyzer::replay::{self, BlockSink, Site};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,13 +57,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // A window is what is looked at; blocks from before it are live in it as well.
     recorded.selection.born_after = None;
     let (points, problems) = points(&recorded)?;
-    let snapshot = args.group.blame.apply(highest(&recorded, &points, &problems)?);
-    let statistics = snapshot.statistics(key_type, cumulative)?;
+    let profile = args.group.blame.apply(highest(&recorded, &points, &problems)?);
+    let statistics = profile.statistics(key_type, cumulative)?;
     let report = Timeline {
         points: &points,
         from_ns: recorded.begin().ns,
         until_ns: recorded.until.ns,
-        stats: args.group.stats(Summary::of(&snapshot), &statistics)?,
+        stats: args.group.stats(Summary::of(&profile), &statistics)?,
     };
     if let Some(path) = &args.svg {
         check_is_another(recorded.recording.file.path(), path)?;
@@ -87,13 +87,13 @@ fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {
                 &recorded.selection,
                 ends,
                 N_STEPS,
-                engine.live().iter(recorded.selection.account()),
+                engine.live().iter(recorded.selection.memory_kind()),
             )
         },
         |_, timeline| {
             let point = |step: replay::Step| Point {
                 at_ns: recording.ns(step.at),
-                size: step.most.size,
+                size: step.most.bytes,
                 count: step.most.count,
             };
             points = timeline.finish().into_iter().map(point).collect();
@@ -103,24 +103,23 @@ fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {
 }
 
 /// What was live at the highest point.
-fn highest(recorded: &Recorded, points: &[Point], problems: &[Problem]) -> Result<Snapshot> {
+fn highest(recorded: &Recorded, points: &[Point], problems: &[Problem]) -> Result<Profile> {
     let highest = points.iter().rev().max_by_key(|point| point.size).copied().unwrap_or_default();
-    let (at, mut blocks) = (replay::stamp_at(&recorded.recording, highest.at_ns), Vec::new());
+    let (at, mut sums) = (replay::stamp_at(&recorded.recording, highest.at_ns), SumsBy::<Site>::default());
+    let Recorded { recording, selection, .. } = recorded;
     replay::run(
-        &recorded.recording,
+        recording,
         recorded.processes,
         at,
         |_| (),
         |engine, ()| {
-            blocks = engine
-                .live()
-                .iter(recorded.selection.account())
-                .filter(|block| recorded.selection.admits_newborn(block))
-                .collect();
+            let live = engine.live().iter(selection.memory_kind());
+            let selected = live.filter(|block| selection.admits_newborn(block));
+            sums.add_process(engine.process(), selected, &recording.thread_tags);
         },
     )?;
     let mut namer = recorded.namer_at(at);
-    let mut snapshot = namer.snapshot(&recorded.recording, &blocks);
-    snapshot.origin = Some(recorded.origin(&namer, problems));
-    Ok(snapshot)
+    let mut profile = namer.profile(recording, &sums);
+    profile.origin = Some(recorded.origin(&namer, problems));
+    Ok(profile)
 }

@@ -13,7 +13,7 @@ use crate::errors::{Error, Result};
 use crate::report::parts::header::Summary;
 use crate::report::parts::human::counted;
 use crate::report::top::Top;
-use tm_analyzer::model::{Origin, Tally};
+use tm_analyzer::model::{Origin, Profile};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Allocations;
 use tm_analyzer::snapshot::doubt_notes;
@@ -62,18 +62,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.selection.without_churn("top")?;
     let source = Source::parse(&args.file)?;
     let is_of_all = args.selection.program.as_deref() == Some(programs::ALL) && source.path.is_dir();
-    let (tally, from_ns) = if is_of_all {
+    let (profile, from_ns) = if is_of_all {
         (of_all(&source, &args.selection)?, 0)
     } else {
-        let (tally, span) = of_one(&source, &args.selection)?;
-        (tally, span.from_ns)
+        let (profile, span) = of_one(&source, &args.selection)?;
+        (profile, span.from_ns)
     };
-    let tally = args.group.blame.apply_to_tally(tally);
-    let mut statistics = tally.statistics(key_type, cumulative)?;
+    let profile = args.group.blame.apply(profile);
+    let mut statistics = profile.statistics(key_type, cumulative)?;
     if args.sort == Sort::Count {
         statistics.sort_by_key(|stat| std::cmp::Reverse(stat.count));
     }
-    let stats = args.group.stats(Summary::of_tally(&tally), &statistics)?;
+    let stats = args.group.stats(Summary::of(&profile), &statistics)?;
     let report = Top { stats, from_ns };
     args.group.form.show(&report)
 }
@@ -87,23 +87,24 @@ struct Span {
 }
 
 /// What the recording's processes allocated, and when.
-fn of_one(source: &Source, args: &SelectionArgs) -> Result<(Tally, Span)> {
+fn of_one(source: &Source, args: &SelectionArgs) -> Result<(Profile, Span)> {
     let recorded = source.recording(args)?;
     let selection = &recorded.selection;
-    let tally = recorded.tally(|| Allocations::new(selection), |allocations| allocations.sums)?;
+    let profile =
+        recorded.profile(|process| Allocations::new(selection, process), |allocations| allocations.sums)?;
     let started_ns = recorded.recording.header.start_realtime_ns;
-    Ok((tally, Span { from_ns: recorded.from.ns, started_ns }))
+    Ok((profile, Span { from_ns: recorded.from.ns, started_ns }))
 }
 
 /// What all programs of a folder allocated.
-fn of_all(source: &Source, args: &SelectionArgs) -> Result<Tally> {
+fn of_all(source: &Source, args: &SelectionArgs) -> Result<Profile> {
     if source.moment.is_some() || args.between.is_some() {
         let message = "a moment counts from the start of each program, so those of all have none in common";
         return Err(Error::Usage(format!("{message}; leave it out, or name one with --program")));
     }
     let mut args = args.clone().of_all_processes();
     args.program = None;
-    let mut all = Tally { stacks: Vec::new(), traceback_limit: 0, origin: None };
+    let mut all = Profile { rows: Vec::new(), traceback_limit: 0, origin: None };
     let paths = programs::recordings(&source.path)?;
     let (mut origins, mut unread) = (Vec::new(), Vec::new());
     for path in paths {
@@ -112,12 +113,12 @@ fn of_all(source: &Source, args: &SelectionArgs) -> Result<Tally> {
             unread.push(error.to_string());
             continue;
         }
-        let (tally, span) = of_one(&Source { path, moment: None }, &args)?;
+        let (profile, span) = of_one(&Source { path, moment: None }, &args)?;
         // Shares of one program's bytes are none of the sum.
-        let shares = doubt_notes(&tally);
-        all.stacks.extend(tally.stacks);
-        all.traceback_limit = all.traceback_limit.max(tally.traceback_limit);
-        origins.extend(tally.origin.map(|mut origin| {
+        let shares = doubt_notes(&profile);
+        all.rows.extend(profile.rows);
+        all.traceback_limit = all.traceback_limit.max(profile.traceback_limit);
+        origins.extend(profile.origin.map(|mut origin| {
             origin.notes.retain(|note| !shares.contains(note));
             (span.started_ns, origin)
         }));

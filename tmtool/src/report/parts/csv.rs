@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::report::csv_of;
     use crate::report::diff::Diff;
-    use crate::report::fixtures::snapshots;
+    use crate::report::fixtures::profiles;
     use crate::report::leaks::Leaks;
     use crate::report::parts::header::Summary;
     use crate::report::stats::Stats;
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn stats_by_stack_have_all_frames() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         let statistics = new.statistics(KeyType::Traceback, Cumulative::Off).unwrap();
         let report = Stats {
             snapshot: Summary::of(&new),
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn diffs_have_signs() {
-        let (old, new) = snapshots();
+        let (old, new) = profiles();
         let statistics = new.compare_to(&old, KeyType::Filename, Cumulative::Off).unwrap();
         let report = Diff {
             old: Summary::of(&new),
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn leaks_are_old_or_young() {
-        let (young, old) = snapshots();
+        let (young, old) = profiles();
         let (key_type, cumulative) = (KeyType::Module, Cumulative::Off);
         let groups = [&old, &young].map(|snapshot| snapshot.statistics(key_type, cumulative).unwrap());
         let stats = |snapshot, statistics| {

@@ -3,39 +3,30 @@
 use super::human::{counted, duration, percent, printable, size};
 use super::notice;
 use super::style::Style;
-use tm_analyzer::model::{Moment, Origin, Snapshot, Tally};
+use tm_analyzer::model::{Moment, Origin, Profile};
 
-/// What the header says of a snapshot.
+/// What the header says of a profile.
 #[derive(Clone, Copy)]
 pub struct Summary<'a> {
     /// Where it comes from, if known.
     pub origin: Option<&'a Origin>,
-    /// Bytes of its traces.
+    /// Bytes of its blocks.
     pub size: u64,
-    /// Number of its traces.
+    /// Number of its blocks.
     pub count: u64,
     /// The most frames that its tracebacks keep.
     pub traceback_limit: u32,
 }
 
 impl<'a> Summary<'a> {
-    /// The summary of `tally`.
-    pub fn of_tally(tally: &'a Tally) -> Summary<'a> {
+    /// The summary of `profile`.
+    pub fn of(profile: &'a Profile) -> Summary<'a> {
+        let total = profile.total();
         Summary {
-            origin: tally.origin.as_ref(),
-            size: tally.total_size(),
-            count: tally.total_count(),
-            traceback_limit: tally.traceback_limit,
-        }
-    }
-
-    /// The summary of `snapshot`.
-    pub fn of(snapshot: &'a Snapshot) -> Summary<'a> {
-        Summary {
-            origin: snapshot.origin.as_ref(),
-            size: snapshot.total_size(),
-            count: snapshot.traces.len() as u64,
-            traceback_limit: snapshot.traceback_limit,
+            origin: profile.origin.as_ref(),
+            size: total.bytes,
+            count: total.count,
+            traceback_limit: profile.traceback_limit,
         }
     }
 }

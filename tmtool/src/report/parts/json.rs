@@ -119,14 +119,14 @@ mod tests {
 
     use super::*;
     use crate::report::diff::Diff;
-    use crate::report::fixtures::snapshots;
+    use crate::report::fixtures::profiles;
     use crate::report::json_of;
     use crate::report::stats::Stats;
     use tm_analyzer::model::KeyType;
 
     #[test]
     fn stats_have_totals_origin_and_frames_oldest_first() {
-        let (_, new) = snapshots();
+        let (_, new) = profiles();
         let statistics = new.statistics(KeyType::Traceback, Cumulative::Off).unwrap();
         let report = Stats {
             snapshot: Summary::of(&new),
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn diffs_have_both_sides() {
-        let (old, new) = snapshots();
+        let (old, new) = profiles();
         let statistics = new.compare_to(&old, KeyType::Filename, Cumulative::Once).unwrap();
         let report = Diff {
             old: Summary::of(&old),

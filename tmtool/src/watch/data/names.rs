@@ -6,9 +6,9 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 use tm_common::ids::{StackId, TagIndex};
 
-use super::sums::Table;
+use super::sums::Running;
 use tm_analyzer::analysis::{Cutter, Plumbing};
-use tm_analyzer::model::Traceback;
+use tm_analyzer::model::{SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Site;
 use tm_analyzer::snapshot::Namer;
@@ -51,7 +51,7 @@ impl Names {
     pub fn look_up(
         &mut self,
         recording: &Recording,
-        sites: &Table<Site>,
+        sites: &SumsBy<Site, Running>,
         deadline: Option<Instant>,
     ) -> usize {
         if self.n_modules != recording.modules.all().len() {
@@ -61,7 +61,7 @@ impl Names {
         let mut wanted: Vec<_> = sites
             .iter()
             .filter(|(site, _)| !self.known.contains_key(&site.stack))
-            .map(|(site, figures)| (figures.live.size, figures.allocated.size, site.stack))
+            .map(|(site, sum)| (sum.figures.live.bytes, sum.figures.allocated.bytes, site.stack))
             .collect();
         wanted.sort_unstable_by(|a, b| b.cmp(a));
         let mut n_done = 0;
@@ -81,13 +81,17 @@ impl Names {
     }
 
     /// The names of the labels of `sites`.
-    pub fn tags(&mut self, recording: &Recording, sites: &Table<Site>) -> FxHashMap<TagIndex, Arc<str>> {
+    pub fn tags(
+        &mut self,
+        recording: &Recording,
+        sites: &SumsBy<Site, Running>,
+    ) -> FxHashMap<TagIndex, Arc<str>> {
         let mut tags = FxHashMap::default();
         for (Site { tag, .. }, _) in sites.iter() {
-            if !tags.contains_key(&tag)
-                && let Some(name) = self.namer.tag(recording, tag)
+            if !tags.contains_key(tag)
+                && let Some(name) = self.namer.tag(recording, *tag)
             {
-                tags.insert(tag, name);
+                tags.insert(*tag, name);
             }
         }
         tags

@@ -6,8 +6,8 @@ use super::history::History;
 use super::sums::Figures;
 use crate::report::parts::human::printable;
 use crate::report::parts::label;
-use tm_analyzer::model::{KeyType, Traceback};
-use tm_analyzer::replay::{Account, Amount};
+use tm_analyzer::model::{Amount, KeyType, Traceback};
+use tm_analyzer::replay::MemoryKind;
 
 /// A moment of a process.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Sample {
     /// What the sites are grouped by.
     pub key_type: KeyType,
     /// The memory that the rows are of.
-    pub account: Account,
+    pub memory_kind: MemoryKind,
     /// The most frames of a stack that were kept.
     pub traceback_limit: u32,
     /// Groups of sites, in no particular order.

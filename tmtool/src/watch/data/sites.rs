@@ -8,76 +8,44 @@ use tm_common::ids::{StackId, TagIndex, ThreadIndex};
 
 use super::names::Named;
 use super::sample::{LargestStack, Name, Row};
-use super::sums::{Figures, Table};
-use tm_analyzer::analysis::{FrameInterner, FrameKey, group_traceback};
-use tm_analyzer::model::{Frame, KeyType, Traceback};
+use super::sums::{Figures, Running};
+use tm_analyzer::analysis::{GroupName, Groups};
+use tm_analyzer::model::{KeyType, SumsBy, Traceback};
 use tm_analyzer::reader::Thread;
 use tm_analyzer::replay::Site;
-
-/// What the sites of a group have in common, within one grouping.
-#[derive(PartialEq, Eq, Hash)]
-enum Key<'a> {
-    Frame(FrameKey),
-    Stack(Box<[FrameKey]>),
-    Tag(Option<&'a str>),
-    Unnamed,
-}
 
 /// The groups of `sites` by `key_type`, in no particular order. `named` gives the names of a stack if they are known; those
 /// of which they are not are a group of their own.
 pub fn by_key<'a>(
-    sites: &Table<Site>,
+    sites: &SumsBy<Site, Running>,
     key_type: KeyType,
     named: impl Fn(StackId) -> Option<&'a Named>,
-    tags: &FxHashMap<TagIndex, Arc<str>>,
+    tags: &'a FxHashMap<TagIndex, Arc<str>>,
 ) -> Vec<Row> {
-    let unknown = Frame::unknown();
-    let mut interner = FrameInterner::default();
-    let mut places: FxHashMap<Key<'_>, usize> = FxHashMap::default();
-    let mut rows: Vec<Row> = Vec::new();
-    for (site, figures) in sites.iter() {
+    let mut groups = Groups::by(key_type);
+    for (site, Running { figures, .. }) in sites.iter() {
         let names = named(site.stack);
-        let tag = tags.get(&site.tag);
-        let key = match (key_type, names) {
-            (KeyType::Tag, _) => Key::Tag(tag.map(|tag| &**tag)),
-            (_, None) => Key::Unnamed,
-            (KeyType::Traceback, Some(names)) => {
-                let frames = names.blamed.frames().iter();
-                Key::Stack(frames.map(|frame| interner.key(frame, key_type)).collect())
-            }
-            (_, Some(names)) => {
-                Key::Frame(interner.key(names.blamed.most_recent().unwrap_or(&unknown), key_type))
-            }
-        };
-        let place = *places.entry(key).or_insert(rows.len());
-        if place == rows.len() {
-            rows.push(new_row(key_type, names, tag));
-        }
-        if let Some(row) = rows.get_mut(place) {
-            add(row, figures, names);
-        }
+        let row =
+            groups.of(names.map(|names| &names.blamed), tags.get(&site.tag), |name| row(key_type, name));
+        add(row, figures, names);
     }
-    rows
+    groups.into_groups().collect()
 }
 
-fn new_row(key_type: KeyType, names: Option<&Named>, tag: Option<&Arc<str>>) -> Row {
-    let name = match (key_type, names) {
-        (KeyType::Tag, _) => Name::Tag(tag.cloned()),
+fn row(key_type: KeyType, GroupName { traceback, tag }: GroupName) -> Row {
+    let name = match (key_type, traceback) {
+        (KeyType::Tag, _) => Name::Tag(tag),
         (_, None) => Name::Unnamed,
-        (KeyType::Traceback, Some(names)) => Name::Place(names.blamed.clone()),
-        (_, Some(Named { blamed, .. })) => {
-            let unknown = Frame::unknown();
-            Name::Place(group_traceback(blamed.most_recent().unwrap_or(&unknown), key_type))
-        }
+        (_, Some(traceback)) => Name::Place(traceback),
     };
     Row { id: id_of(&name), name, figures: Figures::default(), largest: None }
 }
 
 /// Adds a site to its group, whose largest stack it may be.
 fn add(row: &mut Row, figures: &Figures, names: Option<&Named>) {
-    row.figures.add(figures);
+    row.figures += *figures;
     let Some(Named { whole, .. }) = names else { return };
-    let weight = |figures: &Figures| (figures.live.size, figures.allocated.size);
+    let weight = |figures: &Figures| (figures.live.bytes, figures.allocated.bytes);
     match &mut row.largest {
         Some(largest) => {
             largest.n_stacks += 1;
@@ -90,8 +58,8 @@ fn add(row: &mut Row, figures: &Figures, names: Option<&Named>) {
 }
 
 /// The rows of threads, in no particular order. `known` is by number.
-pub fn of_threads(threads: &Table<ThreadIndex>, known: &[Thread]) -> Vec<Row> {
-    let row = |(index, &figures): (ThreadIndex, &Figures)| {
+pub fn of_threads(threads: &SumsBy<ThreadIndex, Running>, known: &[Thread]) -> Vec<Row> {
+    let row = |(&index, &Running { figures, .. }): (&ThreadIndex, &Running)| {
         let place = known.binary_search_by_key(&index, |thread| thread.index).ok();
         let name = match place.and_then(|place| known.get(place)) {
             Some(thread) => Name::Thread { tid: thread.tid, name: thread.name.clone() },
@@ -123,16 +91,15 @@ fn id_of(name: &Name) -> u64 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use tm_common::ids::{Space, Stamp};
+    use tm_common::ids::{ProcessIndex, Space, Stamp};
 
     use super::*;
     use crate::watch::data::history::History;
     use crate::watch::data::sums::Sums;
     use tm_analyzer::events::Block;
-    use tm_analyzer::model::Cumulative;
-    use tm_analyzer::model::{Statistic, Tally};
-    use tm_analyzer::reader::Origins;
-    use tm_analyzer::replay::{Account, Observer, Sum};
+    use tm_analyzer::model::{Amount, Cumulative, Frame, Profile, ProfileRow, Statistic};
+    use tm_analyzer::reader::ThreadTags;
+    use tm_analyzer::replay::{MemoryKind, Observer};
     use tm_testing::Random;
 
     const KEYS: [KeyType; 6] = [
@@ -170,32 +137,28 @@ mod tests {
             .map(|(tag, name)| (TagIndex(tag), name.into()))
             .into_iter()
             .collect();
-        let origins = Arc::new(Origins::default());
-        let mut sums = Sums::new(Arc::clone(&origins), History::new(Stamp(0), 10));
-        let mut statistics = Vec::new();
+        let thread_tags = Arc::new(ThreadTags::default());
+        let mut sums = Sums::new(ProcessIndex(0), Arc::clone(&thread_tags), History::new(Stamp(0), 10));
+        let mut rows = Vec::new();
         for _ in 0..500 {
             let (stack, tag) = (StackId(random.below(30) as u32), TagIndex(random.below(4) as u32));
-            let origin = origins.of(ThreadIndex(0), tag);
+            let thread_tag = thread_tags.of(ThreadIndex(0), tag);
             let block =
-                Block { size: random.below(50), stack, origin, space: Space::HEAP, ..Block::default() };
-            sums.came(&block);
+                Block { size: random.below(50), stack, thread_tag, space: Space::HEAP, ..Block::default() };
+            sums.on_alloc(&block);
             let traceback = names[&stack].blamed.clone();
-            statistics.push(Statistic {
-                traceback,
-                tag: tags.get(&tag).cloned(),
-                size: block.size,
-                count: 1,
-            });
+            let (tag, amount) = (tags.get(&tag).cloned(), block.amount());
+            rows.push(ProfileRow { traceback, tag, domain: 0, process: None, amount });
         }
-        let tally = Tally { stacks: statistics, traceback_limit: 16, origin: None };
-        let sites = &sums.tables(Account::Traced).sites;
+        let profile = Profile { rows, traceback_limit: 16, origin: None };
+        let sites = &sums.tables(MemoryKind::Traced).sites;
         for key_type in KEYS {
-            let expected = tally.statistics(key_type, Cumulative::Off).unwrap();
+            let expected = profile.statistics(key_type, Cumulative::Off).unwrap();
             let text = |stat: &Statistic| format!("{:?} {:?}", stat.traceback, stat.tag);
             let function = |traceback: &Traceback| traceback.most_recent().and_then(|it| it.function.clone());
             let expected: Vec<_> = expected
                 .iter()
-                .map(|it| (text(it), function(&it.traceback), Sum { size: it.size, count: it.count }))
+                .map(|it| (text(it), function(&it.traceback), Amount { bytes: it.size, count: it.count }))
                 .collect();
             let rows = by_key(sites, key_type, |stack| names.get(&stack), &tags);
             let mut found: Vec<_> = rows
@@ -207,7 +170,7 @@ mod tests {
                         other => panic!("{other:?}"),
                     };
                     let sum = row.figures.live;
-                    let stat = Statistic { traceback, tag, size: sum.size, count: sum.count };
+                    let stat = Statistic { traceback, tag, size: sum.bytes, count: sum.count };
                     (text(&stat), function(&stat.traceback), sum)
                 })
                 .collect();
@@ -222,8 +185,9 @@ mod tests {
 
     #[test]
     fn the_largest_stack_is_shown_whole_and_unnamed_ones_are_together() {
-        let mut sums = Sums::new(Arc::default(), History::new(Stamp(0), 10));
-        let mut come = |stack, size| sums.came(&Block { stack: StackId(stack), size, ..Block::default() });
+        let mut sums = Sums::new(ProcessIndex(0), Arc::default(), History::new(Stamp(0), 10));
+        let mut come =
+            |stack, size| sums.on_alloc(&Block { stack: StackId(stack), size, ..Block::default() });
         for (stack, size) in [(0, 5), (1, 7), (1, 1), (2, 6), (8, 3), (9, 4)] {
             come(stack, size);
         }
@@ -239,24 +203,26 @@ mod tests {
             .enumerate()
             .map(|(id, outer)| (StackId(id as u32), named(outer)))
             .collect();
-        let sites = &sums.tables(Account::Traced).sites;
+        let sites = &sums.tables(MemoryKind::Traced).sites;
         let rows = by_key(sites, KeyType::Lineno, |stack| names.get(&stack), &FxHashMap::default());
-        let [place, unnamed] = &rows[..] else { panic!("{rows:?}") };
+        let unnamed = rows.iter().find(|row| row.name == Name::Unnamed).expect("some are");
+        let place = rows.iter().find(|row| row.name != Name::Unnamed).expect("some are not");
+        assert_eq!(rows.len(), 2);
         assert_eq!(place.name.text(KeyType::Lineno, None), "a.c:3");
-        assert_eq!(place.figures.live, Sum { size: 19, count: 4 });
+        assert_eq!(place.figures.live, Amount { bytes: 19, count: 4 });
         let largest = place.largest.as_ref().unwrap();
-        assert_eq!((largest.n_stacks, largest.figures.live.size), (3, 8));
+        assert_eq!((largest.n_stacks, largest.figures.live.bytes), (3, 8));
         assert_eq!(largest.traceback, names[&StackId(1)].whole);
-        assert_eq!((&unnamed.name, unnamed.figures.live.size), (&Name::Unnamed, 7));
+        assert_eq!((&unnamed.name, unnamed.figures.live.bytes), (&Name::Unnamed, 7));
         assert!(unnamed.largest.is_none());
     }
 
     #[test]
     fn threads_are_called_by_their_latest_names() {
-        let mut sums = Sums::new(Arc::default(), History::new(Stamp(0), 10));
-        sums.came(&Block { size: 3, ..Block::default() });
-        let rows = of_threads(&sums.tables(Account::Traced).threads, &[]);
+        let mut sums = Sums::new(ProcessIndex(0), Arc::default(), History::new(Stamp(0), 10));
+        sums.on_alloc(&Block { size: 3, ..Block::default() });
+        let rows = of_threads(&sums.tables(MemoryKind::Traced).threads, &[]);
         assert_eq!(rows[0].name.text(KeyType::Lineno, None), "0 (unknown)");
-        assert_eq!(rows[0].figures.live.size, 3);
+        assert_eq!(rows[0].figures.live.bytes, 3);
     }
 }

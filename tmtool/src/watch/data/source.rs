@@ -20,7 +20,7 @@ use tm_analyzer::host::{Liveness, Target};
 use tm_analyzer::model::KeyType;
 use tm_analyzer::reader::Process;
 use tm_analyzer::reader::file::FileIdentity;
-use tm_analyzer::replay::{self, Account, Totals};
+use tm_analyzer::replay::{self, MemoryKind, Totals};
 
 /// How long names are looked up between two samples.
 const NAMING: Duration = Duration::from_millis(200);
@@ -31,7 +31,7 @@ pub struct Choice {
     /// What sites are grouped by.
     pub key_type: KeyType,
     /// The memory to show.
-    pub account: Account,
+    pub memory_kind: MemoryKind,
 }
 
 /// A process whose recording is followed.
@@ -74,9 +74,9 @@ impl Source {
         let recording = follower.recording();
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
         let history = History::new(start, replay::stamps_in(recording, STEP_NS));
-        let mut sums = Sums::new(Arc::clone(&recording.origins), history);
-        for account in [Account::Traced, Account::Mappings] {
-            follower.live().iter(account).for_each(|block| sums.inherit(&block));
+        let mut sums = Sums::new(process, Arc::clone(&recording.thread_tags), history);
+        for memory_kind in [MemoryKind::Traced, MemoryKind::Mappings] {
+            follower.live().iter(memory_kind).for_each(|block| sums.inherit(&block));
         }
         Ok(Source {
             place: Place::new(name, recording.file.identity()),
@@ -151,7 +151,7 @@ impl Source {
     /// A sample of what was read so far, with names for as much as there is time for; `until_named`: for all.
     pub fn sample(&mut self, choice: Choice, until_named: bool) -> Sample {
         let recording = self.follower.recording();
-        let tables = self.sums.tables(choice.account);
+        let tables = self.sums.tables(choice.memory_kind);
         let deadline = Instant::now() + NAMING;
         self.has_unnamed =
             self.names.look_up(recording, &tables.sites, (!until_named).then_some(deadline)) > 0;
@@ -164,7 +164,7 @@ impl Source {
             facts: self.facts(),
             history: self.sums.history.clone(),
             key_type: choice.key_type,
-            account: choice.account,
+            memory_kind: choice.memory_kind,
             traceback_limit: recording.n_frames_max(),
             sites: sites::by_key(&tables.sites, choice.key_type, |stack| names.get(stack), &tags),
             threads: sites::of_threads(&tables.threads, &recording.threads),
@@ -185,12 +185,12 @@ impl Source {
         let recording = self.follower.recording();
         let totals = self.follower.totals();
         let process = recording.process(self.follower.process());
-        let (peak, peak_stamp) = totals.peak(Account::Traced);
+        let (peak, peak_stamp) = totals.peak(MemoryKind::Traced);
         let program = process.map(|process| match process.command_line.as_slice() {
             [] => process.executable.clone().unwrap_or_default(),
             words => words.join(" "),
         });
-        let n_threads = self.sums.tables(Account::Traced).threads.iter().count();
+        let n_threads = self.sums.tables(MemoryKind::Traced).threads.iter().count();
         Facts {
             recording: self.place.name().to_owned(),
             recording_bytes: recording.segment_counts.bytes(),
@@ -200,11 +200,11 @@ impl Source {
             pid: process.map_or(recording.header.pid, |process| process.pid),
             state: self.state,
             elapsed_ns: self.ns(self.now).saturating_sub(self.ns(self.start)),
-            live: totals.live(Account::Traced),
+            live: totals.live(MemoryKind::Traced),
             peak,
             peak_ns: recording.ns(peak_stamp).saturating_sub(self.ns(self.start)),
-            mapped: totals.live(Account::Mappings),
-            mapped_peak: totals.peak(Account::Mappings).0,
+            mapped: totals.live(MemoryKind::Mappings),
+            mapped_peak: totals.peak(MemoryKind::Mappings).0,
             n_lost: recording.header.lost_events(),
             n_threads: n_threads as u64,
             lately: self.lately,
@@ -247,11 +247,11 @@ mod tests {
     use tm_common::metadata::TextKind;
 
     use super::*;
+    use tm_analyzer::model::Amount;
     use tm_analyzer::reader::file::RecordingFile;
-    use tm_analyzer::replay::{Amount, Sum};
     use tm_testing::RecordingBuilder;
 
-    const LINES: Choice = Choice { key_type: KeyType::Lineno, account: Account::Traced };
+    const LINES: Choice = Choice { key_type: KeyType::Lineno, memory_kind: MemoryKind::Traced };
 
     fn malloc(address: u64, size: u64, stamp: u64) -> Event {
         let (function, address, stamp) = (Function::Malloc, Address(address), Stamp(stamp));
@@ -288,13 +288,13 @@ mod tests {
         );
         assert_eq!(
             (facts.live, facts.peak),
-            (Amount { bytes: 50, blocks: 1 }, Amount { bytes: 150, blocks: 2 })
+            (Amount { bytes: 50, count: 1 }, Amount { bytes: 150, count: 2 })
         );
         assert_eq!((facts.peak_ns, facts.n_threads, facts.notes.len()), (2_000, 1, 0));
         let lately = Interval { ns: 1_000_000, n_events: 3, n_bytes: 150, is_first: true };
         assert_eq!(facts.lately, lately);
-        assert_eq!((sites.len(), sites[0].figures.live), (1, Sum { size: 50, count: 1 }));
-        assert_eq!(threads[0].figures.allocated, Sum { size: 150, count: 2 });
+        assert_eq!((sites.len(), sites[0].figures.live), (1, Amount { bytes: 50, count: 1 }));
+        assert_eq!(threads[0].figures.allocated, Amount { bytes: 150, count: 2 });
         assert_eq!(threads[0].name.text(KeyType::Lineno, None), "100 main");
         assert_eq!(history.columns(3), [150]);
     }
@@ -318,10 +318,10 @@ mod tests {
         builder.event(ProcessIndex(0), 0, &malloc(0x10, 100, 1_000));
         builder.event(child, 1, &malloc(0x20, 7, 8_000));
         let Sample { facts, sites, .. } = look(&builder, 1);
-        assert_eq!((facts.live, facts.peak_ns), (Amount { bytes: 107, blocks: 2 }, 3_000));
+        assert_eq!((facts.live, facts.peak_ns), (Amount { bytes: 107, count: 2 }, 3_000));
         // Nobody of its pid runs here, so its last event was its end.
         assert_eq!((facts.state, facts.elapsed_ns), (State::Ended, 3_000));
-        assert_eq!(sites[0].figures.allocated, Sum { size: 7, count: 1 });
+        assert_eq!(sites[0].figures.allocated, Amount { bytes: 7, count: 1 });
         assert!(facts.notes[0].starts_with("One of 2 processes is shown; "), "{:?}", facts.notes);
     }
 }

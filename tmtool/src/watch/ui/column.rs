@@ -52,11 +52,11 @@ impl Column {
     pub fn value(self, row: &Row) -> u64 {
         let figures = &row.figures;
         match self {
-            Column::Live => figures.live.size,
+            Column::Live => figures.live.bytes,
             Column::Blocks => figures.live.count,
             Column::Allocs => figures.allocated.count,
             Column::AllocsRate => figures.lately.count,
-            Column::BytesRate => figures.lately.size,
+            Column::BytesRate => figures.lately.bytes,
             Column::Name => 0,
         }
     }

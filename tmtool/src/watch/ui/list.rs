@@ -46,7 +46,8 @@ impl Order {
         match self.column {
             Column::Name => Ordering::Equal,
             column => {
-                let key = |row: &Row| (column.value(row), row.figures.live.size, row.figures.allocated.size);
+                let key =
+                    |row: &Row| (column.value(row), row.figures.live.bytes, row.figures.allocated.bytes);
                 key(b).cmp(&key(a))
             }
         }

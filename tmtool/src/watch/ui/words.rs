@@ -38,11 +38,11 @@ pub fn recording(facts: &Facts, width: Option<usize>) -> String {
 
 /// What lives and what happens: a word, and the rest of its line.
 pub fn amounts(facts: &Facts) -> [(&'static str, String); 3] {
-    let live = format!("{} in {}", size(facts.live.bytes), counted(facts.live.blocks, "block"));
-    let peak = format!("{} in {}", size(facts.peak.bytes), count(facts.peak.blocks));
+    let live = format!("{} in {}", size(facts.live.bytes), counted(facts.live.count, "block"));
+    let peak = format!("{} in {}", size(facts.peak.bytes), count(facts.peak.count));
     let live = format!("{live}; peak {peak}, at {}", time(facts.peak_ns));
-    let mapped = format!("{} in {}", size(facts.mapped.bytes), counted(facts.mapped.blocks, "range"));
-    let peak = format!("{} in {}", size(facts.mapped_peak.bytes), count(facts.mapped_peak.blocks));
+    let mapped = format!("{} in {}", size(facts.mapped.bytes), counted(facts.mapped.count, "range"));
+    let peak = format!("{} in {}", size(facts.mapped_peak.bytes), count(facts.mapped_peak.count));
     let mapped = format!("{mapped}; peak {peak}");
     let lately = &facts.lately;
     let (events, bytes) = (lately.a_second(lately.n_events), lately.a_second(lately.n_bytes));

@@ -42,7 +42,7 @@ fn stack_lines(
     source: &mut dyn LineSource,
 ) -> Vec<String> {
     let LargestStack { traceback, figures, n_stacks } = stack;
-    let amount = format!("{} in {}", size(figures.live.size), counted(figures.live.count, "block"));
+    let amount = format!("{} in {}", size(figures.live.bytes), counted(figures.live.count, "block"));
     let allocated = counted(figures.allocated.count, "allocation");
     let which = match n_stacks {
         1 => "the only stack".to_owned(),

@@ -1,0 +1,222 @@
+//! The books of one process: what lives, what it adds up to, and what it was at the peak. Knows no order of events; its
+//! caller enters them one by one.
+//!
+//! What the event path calls is inlined whatever it costs: left to itself the compiler makes calls of it, since there are
+//! callers off the path too, and a replay takes 8 % longer.
+
+use tm_common::ids::{Space, Stamp};
+
+use super::live_blocks::{LiveBlocks, MemoryKind};
+use super::peak::Peak;
+use super::ranges::{Change, Ranges};
+use super::totals::Totals;
+use crate::events::{Action, Block, MergedEvent};
+use crate::model::Amount;
+use crate::replay::observer::Observer;
+
+/// What a process has, and what it did.
+#[derive(Debug)]
+pub(in crate::replay) struct Ledger {
+    live: LiveBlocks,
+    /// The sums so far.
+    pub totals: Totals,
+    peak: Peak,
+    /// The mappings at their latest peak, if they have changed since.
+    mapped_at_peak: Option<Ranges>,
+}
+
+impl Ledger {
+    /// At the start of a process at the moment `start`, with the blocks that it has inherited.
+    pub fn new(mut live: LiveBlocks, start: Stamp) -> Ledger {
+        live.reset_generations();
+        let [traced, mapped] = [MemoryKind::Traced, MemoryKind::Mappings].map(|memory_kind| {
+            let mut all = Amount::default();
+            live.iter(memory_kind).for_each(|block| all += block.amount());
+            all
+        });
+        let totals = Totals {
+            live: traced,
+            peak: traced,
+            peak_stamp: start,
+            mapped,
+            mapped_peak: mapped,
+            mapped_peak_stamp: start,
+            ..Totals::default()
+        };
+        Ledger { live, totals, peak: Peak::default(), mapped_at_peak: None }
+    }
+
+    /// The blocks that are live now.
+    #[inline]
+    pub fn live(&self) -> &LiveBlocks {
+        &self.live
+    }
+
+    /// The blocks that are live now, of a ledger that is not gone on with.
+    pub fn into_live(self) -> LiveBlocks {
+        self.live
+    }
+
+    /// The blocks that were live at the latest peak of a kind of memory, in no order.
+    pub fn peak_blocks(&self, memory_kind: MemoryKind) -> impl Iterator<Item = Block> + '_ {
+        let traced = (memory_kind == MemoryKind::Traced).then(|| self.peak.blocks(&self.live));
+        let mapped = self.mapped_at_peak.as_ref().unwrap_or(&self.live.mappings);
+        let mapped = (memory_kind == MemoryKind::Mappings).then(|| mapped.iter());
+        traced.into_iter().flatten().chain(mapped.into_iter().flatten())
+    }
+
+    /// Changes the table; `false`, and nothing is changed, if the event does not fit.
+    #[inline(always)]
+    pub fn apply(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
+        if event.is_release() {
+            return self.take_out(event, observer);
+        }
+        self.put(&event.block(), observer)
+    }
+
+    /// As [`Ledger::apply`], off the event path.
+    #[inline(never)]
+    pub fn apply_cold(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
+        self.apply(event, observer)
+    }
+
+    /// Puts a block into the table of its space; `false`, and nothing is changed, if there is one at its address.
+    #[inline(always)]
+    fn put(&mut self, block: &Block, observer: &mut impl Observer) -> bool {
+        let table = match block.space {
+            Space::HEAP => self.live.heap_mut(),
+            space => self.live.of(space),
+        };
+        if !table.insert(block, self.peak.next_generation()) {
+            return false;
+        }
+        self.totals.live += block.amount();
+        self.note_peak(block.birth);
+        observer.on_alloc(block);
+        true
+    }
+
+    /// What the program tells of its own domains, and mappings. Where an address is tracked already the new one counts;
+    /// what was not tracked may go (`PyTraceMalloc_Track`, `PyTraceMalloc_Untrack`).
+    #[cold]
+    pub fn track(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        if event.space == Space::MAPPINGS {
+            self.map(event, observer);
+        } else {
+            self.take_out(event, observer);
+            if event.action == Action::Track {
+                // The place is free now.
+                self.put(&event.block(), observer);
+            }
+            self.totals.tracks += u64::from(event.action == Action::Track);
+            self.totals.untracks += u64::from(event.action == Action::Untrack);
+        }
+        observer.on_event(event);
+    }
+
+    fn map(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        let Ledger { live, totals, mapped_at_peak, .. } = self;
+        // A peak that is passed is kept; one that goes on rising is not copied. What replaces others may add nothing.
+        let takes_away = event.action == Action::Untrack || live.mappings.overlap(event.address, event.size);
+        if mapped_at_peak.is_none() && takes_away {
+            *mapped_at_peak = Some(live.mappings.clone());
+        }
+        let mut changed = |change| match change {
+            Change::Came(block) => {
+                totals.mapped += block.amount();
+                observer.on_alloc(&block);
+            }
+            Change::Went(block) | Change::Cut(block) => {
+                totals.mapped -= block.amount();
+                if matches!(change, Change::Went(_)) {
+                    observer.on_free(&block, event);
+                } else {
+                    observer.on_forget(&block, event.stamp);
+                }
+            }
+        };
+        if event.action == Action::Track {
+            live.mappings.insert(event.block(), &mut changed);
+            totals.maps += 1;
+        } else {
+            live.mappings.remove(event.address, event.size, &mut changed);
+            totals.unmaps += 1;
+        }
+        if totals.mapped.bytes > totals.mapped_peak.bytes {
+            (totals.mapped_peak, totals.mapped_peak_stamp) = (totals.mapped, event.stamp);
+            *mapped_at_peak = None;
+        }
+    }
+
+    /// Takes the block at the event's address out of the table; `false` if there is none.
+    #[inline(always)]
+    fn take_out(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
+        let table = match event.space {
+            Space::HEAP => self.live.heap_mut(),
+            space => self.live.of(space),
+        };
+        let Some(block) = self.peak.take_out(table, event.address) else { return false };
+        self.totals.live -= block.amount();
+        observer.on_free(&block, event);
+        true
+    }
+
+    /// Adds an event that has taken effect to the sums.
+    #[inline]
+    pub fn count(&mut self, event: &MergedEvent) {
+        if event.is_release() {
+            self.totals.frees += u64::from(event.action == Action::Free);
+            return;
+        }
+        if event.is_reallocation() {
+            self.totals.reallocations += 1;
+        } else {
+            self.totals.allocations += 1;
+        }
+        self.totals.bytes_allocated = self.totals.bytes_allocated.wrapping_add(event.size);
+    }
+
+    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well.
+    #[inline]
+    fn note_peak(&mut self, stamp: Stamp) {
+        if self.totals.live.bytes > self.totals.peak.bytes {
+            self.totals.peak = self.totals.live;
+            self.totals.peak_stamp = stamp;
+            self.peak.reached(&mut self.live);
+        }
+    }
+
+    /// Makes the table say what `event` left of its address.
+    #[cold]
+    pub fn settle(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        self.take_out(event, observer);
+        if !event.is_release() {
+            self.apply_cold(event, observer);
+        }
+    }
+
+    /// Makes what lives now the peak, of all kinds of memory: tracemalloc's `reset_peak`.
+    pub fn reset_peak(&mut self, stamp: Stamp) {
+        let Totals { live, mapped, .. } = self.totals;
+        self.totals.peak = live;
+        (self.totals.peak_stamp, self.totals.mapped_peak_stamp) = (stamp, stamp);
+        self.totals.mapped_peak = mapped;
+        self.mapped_at_peak = None;
+        self.peak.reached(&mut self.live);
+    }
+
+    /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.
+    pub fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
+        self.live.take_out_until(stamp, &mut self.peak, &mut |block| {
+            self.totals.live -= block.amount();
+            observer.on_forget(&block, stamp);
+        });
+        if self.mapped_at_peak.is_none() {
+            self.mapped_at_peak = Some(self.live.mappings.clone());
+        }
+        for block in self.live.mappings.take_out_all(|block| block.birth <= stamp) {
+            self.totals.mapped -= block.amount();
+            observer.on_forget(&block, stamp);
+        }
+    }
+}

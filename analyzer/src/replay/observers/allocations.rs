@@ -1,0 +1,38 @@
+//! All that was allocated, freed or not, added up by site.
+
+use tm_common::ids::ProcessIndex;
+
+use crate::events::MergedEvent;
+use crate::model::SumsBy;
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
+use crate::replay::site::Site;
+
+/// Counts every allocation later than the selection's birth; reallocations with their new size. Ages have no part.
+#[derive(Debug)]
+pub struct Allocations<'a> {
+    selection: &'a Selection,
+    process: ProcessIndex,
+    /// What was counted.
+    pub sums: SumsBy<Site>,
+}
+
+impl<'a> Allocations<'a> {
+    /// Counts those of `process` in `selection`.
+    pub fn new(selection: &'a Selection, process: ProcessIndex) -> Allocations<'a> {
+        Allocations { selection, process, sums: SumsBy::default() }
+    }
+}
+
+impl Observer for Allocations<'_> {
+    #[inline]
+    fn on_event(&mut self, event: &MergedEvent) {
+        if event.is_release() {
+            return;
+        }
+        let block = event.block();
+        if self.selection.admits_newborn(&block) {
+            self.sums.add(Site::of(&block, self.process, &self.selection.thread_tags), block.amount());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! How long blocks live, and which are temporary.
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::{ProcessIndex, Space, Stamp};
+
+use crate::events::{Action, Block, MergedEvent};
+use crate::model::SumsBy;
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
+use crate::replay::site::Site;
+
+/// Sorts blocks by how long they lived, and finds those that were freed before the next allocation of their thread.
+#[derive(Debug)]
+pub struct Lifetimes<'a> {
+    selection: &'a Selection,
+    process: ProcessIndex,
+    /// For each thread and space: the block that came last, if that is live.
+    latest: FxHashMap<(u32, Space), Latest>,
+    /// The first stamps of all decades but the first.
+    limits: Vec<u64>,
+    /// Blocks that were freed before the next allocation of their thread.
+    pub temporary: SumsBy<Site>,
+    /// All blocks that went, by decade; one more than there are limits.
+    pub decades: Vec<SumsBy<Site>>,
+}
+
+/// Where the latest block is, and since when.
+#[derive(Debug)]
+struct Latest {
+    address: u64,
+    birth: Stamp,
+}
+
+impl<'a> Lifetimes<'a> {
+    /// Counts those of `process` in `selection`. Blocks that lived less than the first of `limits` (ascending, in stamps) are in the
+    /// first decade.
+    pub fn new(selection: &'a Selection, process: ProcessIndex, limits: Vec<u64>) -> Lifetimes<'a> {
+        let decades = vec![SumsBy::default(); limits.len() + 1];
+        let (latest, temporary) = (FxHashMap::default(), SumsBy::default());
+        Lifetimes { selection, process, latest, limits, temporary, decades }
+    }
+
+    /// Mappings and the program's own domains have no part in what is temporary on the heap.
+    #[inline]
+    fn place(&self, block: &Block) -> (u32, Space) {
+        (self.selection.thread_tags.thread(block.thread_tag).0, block.space)
+    }
+}
+
+impl Observer for Lifetimes<'_> {
+    #[inline]
+    fn on_alloc(&mut self, block: &Block) {
+        let new = Latest { address: block.address.0, birth: block.birth };
+        let latest = self.latest.entry(self.place(block)).or_insert(Latest { address: 0, birth: Stamp(0) });
+        // The parts of a mapping that is cut are as old as it was.
+        if new.birth >= latest.birth {
+            *latest = new;
+        }
+    }
+
+    #[inline]
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        // A block that grows by realloc goes on to be used.
+        let place = self.place(block);
+        let is_latest = self.latest.get(&place).is_some_and(|latest| latest.address == block.address.0);
+        if is_latest {
+            self.latest.remove(&place);
+        }
+        if !self.selection.admits(block, event.stamp) {
+            return;
+        }
+        let site = Site::of(block, self.process, &self.selection.thread_tags);
+        if is_latest && matches!(event.action, Action::Free | Action::Untrack) {
+            self.temporary.add(site, block.amount());
+        }
+        let lifetime = event.stamp.0.saturating_sub(block.birth.0);
+        let decade = self.limits.partition_point(|&limit| limit <= lifetime);
+        if let Some(sums) = self.decades.get_mut(decade) {
+            sums.add(site, block.amount());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, StackId, StreamIndex, ThreadIndex};
+
+    use super::*;
+    use crate::events::State;
+    use crate::reader::ThreadTag;
+
+    fn block(address: u64, thread: u32, birth: u64) -> Block {
+        let (thread_tag, birth) = (ThreadTag::of_thread(ThreadIndex(thread)), Stamp(birth));
+        let (stack, size) = (StackId(address as u32), address);
+        Block { address: Address(address), size, stack, thread_tag, birth, space: Space::HEAP }
+    }
+
+    fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
+        let Block { address, thread_tag, space, .. } = *block;
+        let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
+        let (size, stack, ring) = (0, StackId::NONE, StreamIndex(0));
+        MergedEvent { stamp, address, size, stack, thread_tag, ring, action, function, space, state }
+    }
+
+    #[test]
+    fn temporary_is_what_goes_before_the_next_comes() {
+        let selection = Selection::default();
+        let mut lifetimes = Lifetimes::new(&selection, ProcessIndex(0), vec![10, 100]);
+        let (a, b, c, d) = (block(1, 0, 0), block(2, 0, 5), block(3, 1, 7), block(4, 0, 20));
+        for block in [&a, &b, &c] {
+            lifetimes.on_alloc(block);
+        }
+        lifetimes.on_free(&b, &release(&b, 14, Action::Free)); // temporary, 9
+        lifetimes.on_free(&a, &release(&a, 14, Action::Free)); // 14
+        lifetimes.on_alloc(&d);
+        lifetimes.on_free(&c, &release(&c, 207, Action::Free)); // temporary for its own thread, 200
+        lifetimes.on_free(&d, &release(&d, 30, Action::ReallocateBegin)); // grows, 10
+        let stacks =
+            |sums: &SumsBy<Site>| sums.sorted().iter().map(|(site, _)| site.stack.0).collect::<Vec<_>>();
+        assert_eq!(stacks(&lifetimes.temporary), [2, 3]);
+        assert_eq!(lifetimes.decades.iter().map(stacks).collect::<Vec<_>>(), [vec![2], vec![1, 4], vec![3]]);
+    }
+}

@@ -1,0 +1,125 @@
+//! What was live over time, in steps of equal length.
+
+use tm_common::ids::Stamp;
+
+use crate::events::{Block, MergedEvent};
+use crate::model::Amount;
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The most bytes that were live in it, and the blocks then.
+    pub most: Amount,
+    /// When that was first so, at the earliest the step's start.
+    pub at: Stamp,
+}
+
+/// Watches the live bytes.
+#[derive(Debug)]
+pub struct Timeline<'a> {
+    selection: &'a Selection,
+    from: Stamp,
+    until: Stamp,
+    n_steps: usize,
+    now: Amount,
+    steps: Vec<Step>,
+    /// The last stamp of the latest step.
+    step_end: Stamp,
+}
+
+impl<'a> Timeline<'a> {
+    /// From `from`, exclusive, to `until` in `n_steps`, of the blocks in `selection` (ages have no part), `inherited`
+    /// being those at the start.
+    pub fn new(
+        selection: &'a Selection,
+        (from, until): (Stamp, Stamp),
+        n_steps: usize,
+        inherited: impl Iterator<Item = Block>,
+    ) -> Timeline<'a> {
+        let (now, steps) = (Amount::default(), Vec::with_capacity(n_steps));
+        let mut timeline = Timeline { selection, from, until, n_steps, now, steps, step_end: from };
+        for block in inherited.filter(|block| selection.admits_newborn(block)) {
+            timeline.now += block.amount();
+        }
+        timeline
+    }
+
+    /// All steps.
+    pub fn finish(mut self) -> Vec<Step> {
+        while self.steps.len() < self.n_steps {
+            self.begin_step();
+        }
+        self.steps
+    }
+
+    /// Goes on to the step of `stamp`. Repaired events may be older than the latest step, and count there.
+    #[inline]
+    fn go_to(&mut self, stamp: Stamp) {
+        while stamp > self.step_end && self.steps.len() < self.n_steps {
+            self.begin_step();
+        }
+    }
+
+    fn begin_step(&mut self) {
+        let at = self.boundary(self.steps.len());
+        self.step_end = self.boundary(self.steps.len() + 1);
+        self.steps.push(Step { most: self.now, at });
+    }
+
+    /// The stamp at which step number `step` begins.
+    fn boundary(&self, step: usize) -> Stamp {
+        let span = u128::from(self.until.0.saturating_sub(self.from.0));
+        let passed = span * step as u128 / self.n_steps.max(1) as u128;
+        Stamp(self.from.0.saturating_add(passed as u64))
+    }
+}
+
+impl Observer for Timeline<'_> {
+    #[inline]
+    fn on_alloc(&mut self, block: &Block) {
+        self.go_to(block.birth);
+        if !self.selection.admits_newborn(block) {
+            return;
+        }
+        self.now += block.amount();
+        if let Some(step) = self.steps.last_mut().filter(|step| step.most.bytes < self.now.bytes) {
+            *step = Step { most: self.now, at: block.birth.max(step.at) };
+        }
+    }
+
+    #[inline]
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        self.on_forget(block, event.stamp);
+    }
+
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
+        self.go_to(stamp);
+        if self.selection.admits_newborn(block) {
+            self.now -= block.amount();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(size: u64, birth: u64) -> Block {
+        Block { size, birth: Stamp(birth), ..Block::default() }
+    }
+
+    #[test]
+    fn a_step_shows_the_most_of_its_time() {
+        let selection = Selection::default();
+        let inherited = [block(1, 0)];
+        let mut timeline = Timeline::new(&selection, (Stamp(10), Stamp(50)), 4, inherited.into_iter());
+        for (size, birth) in [(2, 5), (4, 12), (8, 20), (16, 45)] {
+            timeline.on_alloc(&block(size, birth));
+        }
+        let step = |bytes, count, at| Step { most: Amount { bytes, count }, at: Stamp(at) };
+        let expected = [step(15, 4, 20), step(15, 4, 20), step(15, 4, 30), step(31, 5, 45)];
+        assert_eq!(timeline.finish(), expected);
+    }
+}

@@ -1,0 +1,166 @@
+//! The events around the present one: those to come, so that a conflict can be solved by what follows, and those just
+//! past, so that it can be seen that an earlier choice was wrong.
+
+use std::collections::VecDeque;
+
+use tm_common::ids::Address;
+
+use super::repair::{ITEMS_MAX, Item};
+use crate::events::{EventStream, Merge, MergedEvent, State};
+
+/// The most events that are looked ahead: more than a machine makes in the time, so that only damage reaches it.
+const AHEAD_MAX: usize = 1 << 16;
+/// How many past events are kept. Conflicts need the latest few, except at addresses that threads hand on and on without
+/// a rest.
+const PAST_EVENTS: usize = 1 << 13;
+/// How many events are taken from the merge at once.
+const BATCH_EVENTS: usize = 64;
+
+/// How far from the present event to look for others, in stamps.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::replay) struct Reach {
+    /// Past ones that may be put elsewhere.
+    pub back: u64,
+    /// Those to come that have to fit as well; further ones may.
+    pub required_ahead: u64,
+}
+
+/// A stretch of the merged stream with the present event in it.
+#[derive(Debug)]
+pub(in crate::replay) struct Window<S> {
+    pub merge: Merge<S>,
+    events: VecDeque<MergedEvent>,
+    /// The place of the present event.
+    present: usize,
+    /// How far to look ahead, in stamps.
+    span: u64,
+    past_events: usize,
+    merge_is_done: bool,
+}
+
+impl<S: EventStream> Window<S> {
+    /// At the start, with `span` to look ahead. With a span of 0 it looks nowhere: the events of a single stream need
+    /// that not, nothing can be swapped.
+    pub fn new(merge: Merge<S>, span: u64) -> Window<S> {
+        let past_events = if span > 0 { PAST_EVENTS } else { 0 };
+        Window { past_events, merge, events: VecDeque::new(), present: 0, span, merge_is_done: false }
+    }
+
+    /// Changes how far to look ahead.
+    pub fn set_span(&mut self, span: u64) {
+        self.span = span;
+    }
+
+    /// Goes on with streams that have more than before; see [`super::Replayer`]. What is still to come goes back to them:
+    /// some of what they have now may come before it.
+    pub fn resume(&mut self, change: impl FnOnce(&mut Vec<S>, &mut dyn Iterator<Item = MergedEvent>)) {
+        change(self.merge.streams_mut(), &mut self.events.drain(self.present..));
+        self.merge.resume();
+        self.merge_is_done = false;
+    }
+
+    /// Whether more has to be taken from the merge before the present event's turn: all that follow it within the span
+    /// have to be known.
+    #[inline]
+    pub fn wants_more(&self) -> bool {
+        let wanted = self.events.get(self.present).map(|event| event.stamp.0.saturating_add(self.span));
+        let known = self.events.back().map_or(0, |event| event.stamp.0);
+        wanted.is_none_or(|wanted| known <= wanted)
+            && !self.merge_is_done
+            && self.events.len() - self.present < AHEAD_MAX
+    }
+
+    /// Takes events from the merge; says the place of the first.
+    pub fn take_more(&mut self) -> usize {
+        let n_known = self.events.len();
+        self.merge_is_done = !self.merge.take(BATCH_EVENTS, &mut self.events);
+        n_known
+    }
+
+    /// The events from a place on.
+    pub fn events_from(&self, place: usize) -> impl Iterator<Item = &MergedEvent> {
+        self.events.range(place..)
+    }
+
+    /// The present event.
+    #[inline]
+    pub fn present(&self) -> Option<MergedEvent> {
+        self.events.get(self.present).copied()
+    }
+
+    /// Marks the present event and goes on to the next.
+    #[inline]
+    pub fn advance(&mut self, state: State) {
+        debug_assert!(self.present < self.events.len(), "there is no present event to go on from");
+        let Some(event) = self.events.get_mut(self.present) else { return };
+        if event.state == State::Pending {
+            event.state = state;
+        }
+        self.present += 1;
+        if self.present > self.past_events {
+            self.events.pop_front();
+            self.present -= 1;
+        }
+    }
+
+    /// The events of the present event's address within `reach`, and their places for
+    /// [`Window::event`]. Past ones only as far as they fitted, and up to a rest of more than `tolerance` between two:
+    /// nothing before it can be swapped with anything after it.
+    pub fn conflict(&self, address: Address, reach: &Reach, tolerance: u64) -> (Vec<usize>, Vec<Item>) {
+        let Some(present) = self.events.get(self.present) else { return Default::default() };
+        let required_until = present.stamp.0.saturating_add(reach.required_ahead);
+        let mut places = Vec::new();
+        if reach.back > 0 {
+            self.look_back(address, present.stamp.0.saturating_sub(reach.back), tolerance, &mut places);
+        }
+        for (place, event) in self.events.iter().enumerate().skip(self.present) {
+            if event.stamp.0 > present.stamp.0.saturating_add(self.span) || places.len() >= ITEMS_MAX {
+                break;
+            }
+            if event.address == address
+                && !event.is_tracking()
+                && (reach.back > 0 || event.state == State::Pending)
+            {
+                places.push(place);
+            }
+        }
+        let item = |&place: &usize| {
+            let event = self.events.get(place)?;
+            let near = place > self.present && event.stamp.0 <= required_until;
+            let required = event.state != State::Pending || place == self.present || near;
+            Some(Item { stamp: event.stamp, ring: event.ring, release: event.is_release(), required })
+        };
+        let items = places.iter().filter_map(item).collect();
+        (places, items)
+    }
+
+    fn look_back(&self, address: Address, first_stamp: u64, tolerance: u64, places: &mut Vec<usize>) {
+        let mut next = self.events.get(self.present).map_or(0, |event| event.stamp.0);
+        for (place, event) in self.events.range(..self.present).enumerate().rev() {
+            let rested = event.stamp.0.saturating_add(tolerance) < next;
+            if rested || event.stamp.0 < first_stamp || places.len() >= ITEMS_MAX / 2 {
+                break;
+            }
+            if event.address != address || event.is_tracking() {
+                continue;
+            }
+            if event.state == State::Leftover {
+                break;
+            }
+            next = event.stamp.0;
+            places.push(place);
+        }
+        places.reverse();
+    }
+
+    /// The present event's place.
+    pub fn present_place(&self) -> usize {
+        self.present
+    }
+
+    /// The event at one of [`Window::conflict`]'s places.
+    pub fn event(&mut self, place: usize) -> Option<&mut MergedEvent> {
+        debug_assert!(place < self.events.len(), "the places of a conflict are in the window");
+        self.events.get_mut(place)
+    }
+}

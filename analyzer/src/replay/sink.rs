@@ -1,0 +1,93 @@
+//! What is kept of the blocks of a moment: each of them, or their sums, which take no memory by block.
+
+use tm_common::ids::{ProcessIndex, StackId, Stamp};
+
+use super::site::Site;
+use crate::events::Block;
+use crate::model::SumsBy;
+use crate::reader::ThreadTags;
+
+/// Takes the blocks of one process after the other.
+pub trait BlockSink {
+    /// Adds those of `process`, of a recording with `thread_tags`.
+    fn add_process(
+        &mut self,
+        process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        thread_tags: &ThreadTags,
+    );
+
+    /// The stacks, some perhaps more than once, and how many blocks each has.
+    fn stacks(&self) -> impl Iterator<Item = (StackId, u64)>;
+}
+
+/// Blocks by process and address.
+impl BlockSink for Vec<Block> {
+    fn add_process(
+        &mut self,
+        _process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        _origins: &ThreadTags,
+    ) {
+        let n_before = self.len();
+        self.extend(blocks);
+        if let Some(added) = self.get_mut(n_before..) {
+            added.sort_unstable_by_key(|block| block.address);
+        }
+    }
+
+    fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
+        self.iter().map(|block| (block.stack, 1))
+    }
+}
+
+impl BlockSink for SumsBy<Site> {
+    fn add_process(
+        &mut self,
+        process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        thread_tags: &ThreadTags,
+    ) {
+        blocks.for_each(|block| self.add(Site::of(&block, process, thread_tags), block.amount()));
+    }
+
+    fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
+        self.iter().map(|(site, amount)| (site.stack, amount.count))
+    }
+}
+
+/// Sums of the blocks up to a birth, and of those that came after it.
+#[derive(Clone, Debug)]
+pub struct ByBirth {
+    /// The last birth of the old ones.
+    pub limit: Stamp,
+    /// What came up to it.
+    pub old: SumsBy<Site>,
+    /// What came after it.
+    pub young: SumsBy<Site>,
+}
+
+impl ByBirth {
+    /// Nothing so far.
+    pub fn new(limit: Stamp) -> ByBirth {
+        ByBirth { limit, old: SumsBy::default(), young: SumsBy::default() }
+    }
+}
+
+impl BlockSink for ByBirth {
+    fn add_process(
+        &mut self,
+        process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        thread_tags: &ThreadTags,
+    ) {
+        for block in blocks {
+            let sums = if block.birth > self.limit { &mut self.young } else { &mut self.old };
+            sums.add(Site::of(&block, process, thread_tags), block.amount());
+        }
+    }
+
+    fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
+        self.old.stacks().chain(self.young.stacks())
+    }
+}

@@ -1,0 +1,222 @@
+//! Commands, domains of the program's own, mappings and labels in a replay.
+
+use tm_common::event::Event;
+use tm_common::functions::Function;
+use tm_common::ids::{Address, Domain, ProcessIndex, Space, StackId, Stamp, TagIndex};
+use tm_common::metadata::{CommandKind, NameKind};
+
+use crate::model::{Amount, Moment, SumsBy};
+use crate::reader::Recording;
+use crate::replay::*;
+use tm_testing::RecordingBuilder;
+
+const FIRST: ProcessIndex = ProcessIndex(0);
+const POOL: Space = Space(2);
+
+fn malloc(address: u64, size: u64, stamp: u64) -> Event {
+    let (function, stack) = (Function::Malloc, StackId::NONE);
+    Event::Allocate { function, address: Address(address), size, stack, stamp: Stamp(stamp) }
+}
+
+fn free(address: u64, stamp: u64) -> Event {
+    Event::Free { function: Function::Free, address: Address(address), stamp: Stamp(stamp) }
+}
+
+fn track(space: Space, address: u64, size: u64, stamp: u64) -> Event {
+    let stack = StackId::NONE;
+    Event::Track { space, address: Address(address), size, stack, stamp: Stamp(stamp) }
+}
+
+fn untrack(space: Space, address: u64, size: u64, stamp: u64) -> Event {
+    Event::Untrack { space, address: Address(address), size, stamp: Stamp(stamp) }
+}
+
+fn open(builder: &RecordingBuilder) -> Recording {
+    Recording::open(builder.file().path()).expect("it is valid")
+}
+
+fn totals(recording: &Recording) -> Totals {
+    all_totals(recording).processes[0].1
+}
+
+fn addresses(recording: &Recording, moment: Moment, spaces: Option<Vec<Space>>) -> Vec<u64> {
+    let selection = Selection { spaces, ..Selection::default() };
+    let found: RawSnapshot =
+        snapshot(recording, Processes::One(FIRST), &moment, &selection).expect("there is such a moment");
+    found.blocks.iter().map(|block| block.address.0).collect()
+}
+
+#[test]
+fn a_clearing_forgets_what_is_older_and_its_frees_are_no_mistakes() {
+    let mut builder = RecordingBuilder::with_process();
+    builder.command(0, CommandKind::Clear, 0, 30, "");
+    for event in
+        [malloc(0x10, 5, 10), malloc(0x20, 50, 30), malloc(0x30, 7, 31), free(0x10, 40), free(0x20, 41)]
+    {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let found = totals(&recording);
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (7, 1, 55));
+    assert_eq!((found.unknown_frees, found.forgotten_frees), (0, 2));
+    assert_eq!(addresses(&recording, Moment::End, None), [0x30]);
+    assert_eq!(addresses(&recording, Moment::Peak, None), [0x10, 0x20]);
+}
+
+#[test]
+fn nothing_counts_between_stop_and_start() {
+    let mut builder = RecordingBuilder::with_process();
+    builder.command(0, CommandKind::Stop, 0, 20, "");
+    builder.command(0, CommandKind::Start, 5, 50, "");
+    let realloc = Event::Reallocate {
+        old: Address(0x10),
+        new: Address(0x50),
+        size: 9,
+        stack: StackId::NONE,
+        begin: Stamp(60),
+        end: Stamp(61),
+    };
+    for event in [malloc(0x10, 5, 10), malloc(0x20, 50, 30), malloc(0x30, 7, 55), realloc] {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    assert_eq!(addresses(&recording, Moment::TimeNs(40), None), [0u64; 0]);
+    // A block from before that is resized is tracked from there on.
+    assert_eq!(addresses(&recording, Moment::End, None), [0x30, 0x50]);
+    assert_eq!(totals(&recording).allocations, 2);
+}
+
+#[test]
+fn domains_of_the_program_are_traced_beside_the_heap() {
+    let mut builder = RecordingBuilder::with_process();
+    builder.name(NameKind::Space, 2, 77, "");
+    builder.name(NameKind::Space, 2, 77, "pool");
+    let events = [
+        malloc(0x10, 100, 10),
+        track(POOL, 0x10, 40, 20),
+        track(POOL, 0x18, 8, 21),
+        // Again, with another size; then one that is not there.
+        track(POOL, 0x10, 30, 22),
+        untrack(POOL, 0x99, 0, 23),
+        untrack(POOL, 0x18, 0, 24),
+    ];
+    for event in events {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let found = totals(&recording);
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (130, 2, 148));
+    assert_eq!((found.tracks, found.untracks, found.unknown_frees, found.allocations), (3, 2, 0, 1));
+    assert_eq!(addresses(&recording, Moment::End, Some(vec![POOL])), [0x10]);
+    assert_eq!(addresses(&recording, Moment::Peak, Some(vec![POOL])), [0x10, 0x18]);
+    assert_eq!(addresses(&recording, Moment::End, Some(vec![Space::HEAP])), [0x10]);
+    assert_eq!(recording.domain(POOL), (Domain(77), "pool"));
+}
+
+#[test]
+fn mappings_are_an_account_of_their_own() {
+    let mut builder = RecordingBuilder::with_process();
+    let page = 4096;
+    let events = [
+        malloc(0x10, 100, 5),
+        track(Space::MAPPINGS, 10 * page, 10 * page, 10),
+        // The middle goes, then its place and more is mapped over.
+        untrack(Space::MAPPINGS, 14 * page, 2 * page, 20),
+        track(Space::MAPPINGS, 13 * page, 4 * page, 30),
+        untrack(Space::MAPPINGS, page, 11 * page, 40),
+    ];
+    for event in events {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let found = totals(&recording);
+    assert_eq!((found.live.bytes, found.peak.bytes), (100, 100));
+    assert_eq!((found.mapped, found.maps, found.unmaps), (Amount { bytes: 8 * page, count: 3 }, 2, 2));
+    assert_eq!(found.mapped_peak.bytes, 10 * page);
+    let pages = |moment| -> Vec<u64> {
+        addresses(&recording, moment, Some(vec![Space::MAPPINGS]))
+            .iter()
+            .map(|address| address / page)
+            .collect()
+    };
+    assert_eq!(pages(Moment::End), [12, 13, 17]);
+    assert_eq!(pages(Moment::TimeNs(25)), [10, 16]);
+    assert_eq!(pages(Moment::Peak), [10]);
+}
+
+#[test]
+fn a_mark_is_a_moment_with_all_events_up_to_its_stamp() {
+    let mut builder = RecordingBuilder::with_process();
+    let child = builder.process(Some(0), 5, None);
+    for (process, stamp, name) in [(0, 20, "a"), (0, 30, "a"), (1, 5, "a"), (1, 25, "b")] {
+        builder.command(process, CommandKind::Mark, 0, stamp, name);
+    }
+    builder.command(0, CommandKind::Clear, 0, 40, "clear");
+    for (address, stamp) in [(0x10, 10), (0x20, 20), (0x30, 21)] {
+        builder.event(FIRST, 0, &malloc(address, 1, stamp));
+    }
+    let recording = open(&builder);
+    let mark = |name: &str| Moment::Mark(name.to_owned());
+    assert_eq!(addresses(&recording, mark("a"), None), [0x10, 0x20]);
+    // Of a name that another process alone has, that one's time.
+    assert_eq!(addresses(&recording, mark("b"), None), [0x10, 0x20, 0x30]);
+    let ns =
+        |processes, name| resolve(&recording, processes, &mark(name)).map(|at| at.expect("it is fixed").ns);
+    assert_eq!(ns(Processes::One(child), "a").unwrap(), 5);
+    assert_eq!(ns(Processes::All, "a").unwrap(), 20);
+    let error = ns(Processes::All, "clear").unwrap_err().to_string();
+    let listed = "its 4 marks are a (0.00000002 s), a (0.00000003 s), a (0.000000005 s), b (0.000000025 s)";
+    assert!(error.ends_with(&format!("has no mark 'clear'; {listed}")), "{error}");
+    let none = resolve(&open(&RecordingBuilder::with_process()), Processes::All, &mark("a")).unwrap_err();
+    assert!(none.to_string().contains("it has none"), "{none}");
+}
+
+#[test]
+fn sums_tell_labels_apart_and_threads_not() {
+    let mut builder = RecordingBuilder::with_process();
+    let tag = |tag, stamp| Event::Tag { tag: TagIndex(tag), stamp: Stamp(stamp) };
+    for (ring, start) in [(0, 0), (1, 100)] {
+        for event in [malloc(start + 16, 1, start + 1), tag(3, start + 2), malloc(start + 32, 10, start + 3)]
+        {
+            builder.event(FIRST, ring, &event);
+        }
+    }
+    let recording = open(&builder);
+    let sums: RawSnapshot<SumsBy<Site>> =
+        snapshot(&recording, Processes::One(FIRST), &Moment::End, &Selection::default())
+            .expect("it is there");
+    let rows: Vec<_> =
+        sums.blocks.sorted().iter().map(|(site, sum)| (site.tag.0, sum.bytes, sum.count)).collect();
+    assert_eq!(rows, [(0, 2, 2), (3, 20, 2)]);
+}
+
+#[test]
+fn labels_hold_until_the_next_one_and_until_the_thread_ends() {
+    let mut builder = RecordingBuilder::with_process();
+    let tag = |tag, stamp| Event::Tag { tag: TagIndex(tag), stamp: Stamp(stamp) };
+    let thread = tm_common::ids::ThreadIndex(9);
+    for event in [
+        malloc(0x10, 1, 10),
+        tag(3, 11),
+        malloc(0x20, 1, 12),
+        tag(4, 13),
+        malloc(0x30, 1, 14),
+        Event::ThreadStart { thread, stamp: Stamp(15) },
+        malloc(0x40, 1, 16),
+    ] {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let mut tags = Vec::new();
+    events(&recording, FIRST, |event| tags.push(recording.thread_tags.tag(event.thread_tag).0))
+        .expect("it is there");
+    assert_eq!(tags, [0, 3, 4, 0]);
+    let selection = Selection {
+        tags: Some(vec![TagIndex(4)]),
+        thread_tags: std::sync::Arc::clone(&recording.thread_tags),
+        ..Selection::default()
+    };
+    let found: RawSnapshot =
+        snapshot(&recording, Processes::One(FIRST), &Moment::End, &selection).expect("it is there");
+    assert_eq!(found.blocks.iter().map(|block| block.address.0).collect::<Vec<_>>(), [0x30]);
+}

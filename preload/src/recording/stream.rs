@@ -1,0 +1,141 @@
+//! A stream: one thread's chain of event segments. The thread alone writes; each record is published by one store.
+
+use core::sync::atomic::Ordering;
+
+use tm_common::event::{Encoder, Event, MAX_BYTES};
+use tm_common::header::{GRAIN_BYTES, Loss};
+use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
+use tm_common::varint::Writer;
+
+use super::Recording;
+use crate::lockfree::room;
+use crate::sys::signals::SignalsBlocked;
+
+/// The sizes of a stream's segments: small for the many threads that allocate little, then 64 KiB.
+const GRAINS: [u16; 3] = [1, 4, GRAINS_MAX];
+
+/// The writing end. All zeros is a stream without a segment.
+#[derive(Debug)]
+pub struct Stream {
+    segment: *mut MappedSegment,
+    /// Where the next record goes.
+    next: *mut u8,
+    /// The last place where a record may start: a whole buffer fits behind it.
+    limit: *mut u8,
+    index: StreamIndex,
+    /// The place of the next segment in the chain; 0 for a stream that has no number yet.
+    sequence: u32,
+    process: ProcessIndex,
+    thread: ThreadIndex,
+    encoder: Encoder,
+}
+
+impl Stream {
+    /// Gives the stream, and the rest of its segment, to another thread of the process.
+    pub fn hand_over(&mut self, recording: &Recording, thread: ThreadIndex) {
+        let was_in_use = !self.segment.is_null() && self.process == recording.process();
+        self.thread = thread;
+        if was_in_use {
+            self.write(recording, Event::ThreadStart { thread, stamp: recording.now() });
+        } else {
+            self.segment = core::ptr::null_mut();
+            self.next = core::ptr::null_mut();
+            self.limit = core::ptr::null_mut();
+            self.sequence = 0;
+        }
+    }
+
+    /// Leaves the rest of the segment unused; the chain goes on in a fresh one.
+    pub fn abandon_segment(&mut self) {
+        self.next = core::ptr::null_mut();
+        self.limit = core::ptr::null_mut();
+    }
+
+    /// Returns the latest stamp that was written.
+    pub fn latest_stamp(&self) -> Stamp {
+        self.encoder.stamp()
+    }
+
+    /// Writes and publishes an event. Counts it as lost, and returns `false`, if the file cannot grow.
+    ///
+    /// Always inlined: the event is never put together in memory.
+    #[inline(always)]
+    pub fn write(&mut self, recording: &Recording, event: Event) -> bool {
+        let is_written = self.try_write(recording, event);
+        if !is_written {
+            recording.lose(Loss::NoSpace);
+        }
+        is_written
+    }
+
+    /// Writes like [`Stream::write`] what is no event of the program's: returns `false`, and writes nothing, if the
+    /// file cannot grow.
+    #[inline(always)]
+    pub fn try_write(&mut self, recording: &Recording, event: Event) -> bool {
+        if self.next >= self.limit && !self.begin_segment(recording, stamp_of(&event)) {
+            return false;
+        }
+        // SAFETY: `next < limit`, behind which a whole buffer fits; the segment is this stream's alone, and what lies behind
+        // its committed length is nothing yet.
+        unsafe {
+            let len = self.encoder.encode(event, &mut *self.next.cast::<[u8; Writer::CAPACITY]>());
+            self.next = self.next.add(len);
+            let start = self.segment.cast::<u8>().add(HEADER_BYTES);
+            let used = self.next.offset_from_unsigned(start) as u32;
+            room::commit(&(*self.segment).used, used);
+        }
+        true
+    }
+
+    /// Takes a fresh segment whose stamps count from the first event's, `stamp`.
+    #[cold]
+    fn begin_segment(&mut self, recording: &Recording, stamp: Stamp) -> bool {
+        let Some(header) = recording.header() else { return false };
+        let wanted = GRAINS.get(self.sequence as usize).copied().unwrap_or(GRAINS_MAX);
+        let Some(room) = recording.claim(1, wanted) else { return false };
+        // A handler that left by siglongjmp would leave a number without a segment: a hole in the chain.
+        let _blocked = SignalsBlocked::now();
+        if self.sequence == 0 {
+            // Relaxed: numbers only have to be distinct.
+            self.index = StreamIndex(header.n_streams.fetch_add(1, Ordering::Relaxed));
+            self.process = recording.process();
+        }
+        let base = stamp.max(if self.sequence == 0 { Stamp(0) } else { self.encoder.stamp() });
+        let header = SegmentHeader {
+            kind: SegmentKind::Events,
+            grains: room.grains,
+            used: 0,
+            process: self.process,
+            stream: self.index,
+            sequence: self.sequence,
+            thread: self.thread,
+            base_stamp: base,
+        };
+        self.encoder.reset(base);
+        self.sequence += 1;
+        self.segment = room.start;
+        // SAFETY: the room is ours alone, `grains` long, and longer than a header and a buffer.
+        unsafe {
+            room.start.write(header.mapped());
+            let start = room.start.cast::<u8>();
+            self.next = start.add(HEADER_BYTES);
+            self.limit = start.add(usize::from(room.grains) * GRAIN_BYTES - Writer::CAPACITY);
+        }
+        true
+    }
+}
+
+const _: () = assert!(MAX_BYTES <= Writer::CAPACITY && HEADER_BYTES + Writer::CAPACITY < GRAIN_BYTES);
+
+fn stamp_of(event: &Event) -> Stamp {
+    match *event {
+        Event::Allocate { stamp, .. }
+        | Event::Free { stamp, .. }
+        | Event::Track { stamp, .. }
+        | Event::Untrack { stamp, .. }
+        | Event::Tag { stamp, .. }
+        | Event::ThreadStart { stamp, .. } => stamp,
+        Event::Reallocate { begin, .. } => begin,
+    }
+}
