@@ -22,7 +22,7 @@ pub struct Selection {
     pub tags: Option<Vec<TagIndex>>,
     /// The address spaces, either that of the mappings alone or any of the others; `None` for all of the others.
     pub spaces: Option<Vec<Space>>,
-    /// What the blocks' thread_tags mean: the recording's.
+    /// What the threads and tags of blocks are: the recording's.
     pub thread_tags: Arc<ThreadTags>,
     /// It was allocated later than this. Blocks that a process inherited are older than the process.
     pub born_after: Option<Stamp>,
