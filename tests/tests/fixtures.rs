@@ -211,7 +211,8 @@ fn a_recording_of_version_3_has_the_figures_and_notes_that_it_had() {
 
 /// What is not certain of each stack, the one with the most bytes first: guessed frames, and in which file.
 fn marks(snapshot: &Snapshot) -> Vec<(u64, usize, Vec<String>)> {
-    let groups = snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
+    let groups =
+        snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
     let marks = groups.iter().map(|group| {
         let guessed = group.traceback.frames().iter().filter(|frame| frame.is_guessed).count();
         let doubts =
