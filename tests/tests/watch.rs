@@ -175,7 +175,7 @@ fn the_terminal_is_as_before_however_it_ends() {
     }
 }
 
-/// By the hang-up, or because it finds the terminal gone before that comes. If it is to ignore the one (`nohup`), by the
+/// Ended by the hang-up, or because it finds the terminal gone before that comes. If it is to ignore the one (`nohup`), by the
 /// other, and says so.
 #[test]
 fn a_terminal_that_is_closed_ends_it() {

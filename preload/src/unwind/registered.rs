@@ -121,7 +121,7 @@ impl Registered {
         self.changing.after_fork();
     }
 
-    /// Room for so many bytes, and how large it is. Under the lock.
+    /// Maps room for `size` bytes or more, and says how large it is. Under the lock.
     fn room(&self, bytes: usize) -> Option<(usize, usize)> {
         let room_bytes = bytes.max(ROOM_BYTES_MIN).next_power_of_two();
         let is_free = |table: Table| table.original == 0 && table.room_bytes == room_bytes;

@@ -268,7 +268,7 @@ impl RecordingBuilder {
         file_of(&self.build())
     }
 
-    /// The bytes of the header of a file of so many grains.
+    /// The bytes of the header of a file of this number of grains.
     pub fn header(&self, file_grains: u64) -> Vec<u8> {
         let mut file = vec![0; GRAIN_BYTES];
         let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
