@@ -3,7 +3,7 @@
 //! Its exported symbols are exactly these (a test holds them against the library), its resolver looks the real ones
 //! up by these names, and the reader names an event's function from it.
 
-/// What a hook does with the call, and what the event says.
+/// The use of a call to its hook, and what the event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Returns a new block.
@@ -16,7 +16,7 @@ pub enum Role {
     Query,
     /// Maps or unmaps memory: an event of a space of its own, which names no function.
     Map,
-    /// May change which module stands at an address; no event.
+    /// Changes, perhaps, which module stands at an address; no event.
     Module,
     /// Ends the process without running destructors; no event.
     Exit,
@@ -28,7 +28,7 @@ pub enum Role {
     Name,
 }
 
-/// Where a function comes from, which decides whether it is recorded.
+/// The origin of a function, which decides whether it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// The C library or whatever replaces its allocator. Always recorded.
@@ -66,7 +66,7 @@ impl Family {
         Family::Collector,
     ];
 
-    /// Of [`Family::INTERFACES`], the function that every library of the family defines.
+    /// Returns the function that every library of the family defines, for one of [`Family::INTERFACES`].
     #[must_use]
     pub const fn key(self) -> Option<Function> {
         match self {
@@ -80,7 +80,7 @@ impl Family {
         }
     }
 
-    /// Whether `libtm.so` exports its functions, so that the loader finds them first.
+    /// Tells whether `libtm.so` exports its functions, so that the loader finds them first.
     #[must_use]
     pub const fn is_exported(self) -> bool {
         self.key().is_none()
@@ -99,31 +99,31 @@ macro_rules! functions {
             /// All of them, in the order of their numbers.
             pub const ALL: &[Function] = &[$(Function::$variant,)*];
 
-            /// The function with number `id`, if there is one.
+            /// Returns the function with number `id`, if there is one.
             #[must_use]
             pub const fn from_id(id: u8) -> Option<Function> {
                 match id { $($id => Some(Function::$variant),)* _ => None }
             }
 
-            /// The symbol that is interposed, as in the dynamic symbol table.
+            /// Returns the symbol that is interposed, as in the dynamic symbol table.
             #[must_use]
             pub const fn symbol(self) -> &'static str {
                 match self { $(Function::$variant => $symbol,)* }
             }
 
-            /// The name that people know it by.
+            /// Returns the name that people know it by.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Function::$variant => $name,)* }
             }
 
-            /// What its hook does.
+            /// Returns what its hook does.
             #[must_use]
             pub const fn role(self) -> Role {
                 match self { $(Function::$variant => Role::$role,)* }
             }
 
-            /// Where it comes from.
+            /// Returns where it comes from.
             #[must_use]
             pub const fn family(self) -> Family {
                 match self { $(Function::$variant => Family::$family,)* }

@@ -18,7 +18,7 @@ pub struct Names {
     locations: FxHashMap<StackId, Arc<CStr>>,
     /// The texts of locations, each once.
     texts: FxHashMap<String, Arc<CStr>>,
-    /// What they were made for: the most frames of a stack, and how many modules were known.
+    /// The state that they were made for: the most frames of a stack, and how many modules were known.
     made_for: (u32, usize),
 }
 
@@ -46,7 +46,7 @@ impl Names {
         }
     }
 
-    /// `file:line` of the frame to blame for what `stack` allocated, outside of the allocation plumbing.
+    /// Returns `file:line` of the frame to blame for what `stack` allocated, outside of the allocation plumbing.
     pub fn location(&mut self, recording: &Recording, stack: StackId) -> Arc<CStr> {
         if let Some(known) = self.locations.get(&stack) {
             return known.clone();
@@ -65,7 +65,7 @@ impl Names {
     }
 }
 
-/// A text for C, which ends at a NUL: there is none in it.
+/// Returns a text for C, which ends at a NUL: there is none in it.
 pub fn c_text(text: &str) -> CString {
     let bytes: Vec<u8> = text.bytes().filter(|&byte| byte != 0).collect();
     CString::new(bytes).unwrap_or_default()

@@ -143,7 +143,7 @@ fn a_recording_of_version_2_has_the_figures_that_it_had() {
 }
 
 #[test]
-fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
+fn snapshots_of_it_have_the_tags_domains_and_mappings_that_they_had() {
     let (_folder, path) = unpacked("version-2.bin");
     let recording = Recording::open(&path).expect("version 2 is read for ever");
     let at = |process, moment, memory_kind| {
@@ -151,8 +151,8 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
         take_snapshot(&recording, process, &moment, &Selection::of_account(memory_kind)).expect("it has them")
     };
     let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), MemoryKind::Traced);
-    let by_label = |snapshot: &Snapshot| {
-        let groups = snapshot.profile().statistics(KeyType::Tag, Cumulative::Off).expect("labels are a key");
+    let by_tag = |snapshot: &Snapshot| {
+        let groups = snapshot.profile().statistics(KeyType::Tag, Cumulative::Off).expect("tags are a key");
         groups
             .iter()
             .map(|group| (group.tag.as_deref().unwrap_or("").to_owned(), group.size, group.count))
@@ -161,18 +161,18 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
     let rows = |rows: &[(&str, u64, u64)]| {
         rows.iter().map(|&(name, size, count)| (name.to_owned(), size, count)).collect::<Vec<_>>()
     };
-    assert_eq!(by_label(&mark(0, "before")), rows(&[("", 3_000, 3)]));
-    let unlabelled = 2_000 + 2 * 8 + 600 + 288;
-    let after = [("", unlabelled, 5), ("worker", 210, 3), ("request", 205, 5), ("query", 30, 1)];
-    assert_eq!(by_label(&mark(0, "after")), rows(&after));
+    assert_eq!(by_tag(&mark(0, "before")), rows(&[("", 3_000, 3)]));
+    let untagged = 2_000 + 2 * 8 + 600 + 288;
+    let after = [("", untagged, 5), ("worker", 210, 3), ("request", 205, 5), ("query", 30, 1)];
+    assert_eq!(by_tag(&mark(0, "after")), rows(&after));
     let child = [
-        ("", unlabelled - 600, 4),
+        ("", untagged - 600, 4),
         ("worker", 210, 3),
         ("request", 155, 4),
         ("query", 30, 1),
         ("child", 11, 1),
     ];
-    assert_eq!(by_label(&mark(1, "child")), rows(&child));
+    assert_eq!(by_tag(&mark(1, "child")), rows(&child));
 
     let sizes = |snapshot: Snapshot, domain| {
         let of_domain = snapshot.traces.iter().filter(|trace| trace.domain == domain);

@@ -35,7 +35,7 @@ impl Recording {
             calibrate(&mut header.clock);
         }
         let (end_grain, expected) = match as_of.moment {
-            None => (Some(header.end_grain), Expected::Whole(header.n_rings)),
+            None => (Some(header.end_grain), Expected::Whole(header.n_streams)),
             Some(moment) => (None, Expected::AsOf(moment)),
         };
         let mut problems = layout.problems(file.len_bytes(), end_grain);

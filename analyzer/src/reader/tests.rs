@@ -185,7 +185,7 @@ fn a_lost_page_of_events_is_said() {
 #[test]
 fn a_ring_that_is_gone_as_a_whole_is_missed() {
     let mut bytes = example().build();
-    bytes[std::mem::offset_of!(MappedHeader, n_rings)] = 3;
+    bytes[std::mem::offset_of!(MappedHeader, n_streams)] = 3;
     let recording = open(&bytes).expect("it is valid");
     assert_eq!(recording.problems, [Problem::MissingSegments { count: 1, rings: 1 }]);
 }

@@ -221,7 +221,7 @@ throwing_hooks! {
     tc_newarray_aligned TcNewarrayAligned by TcNewarrayAlignedNothrow allocate(arg(0));
 }
 
-/// Where calls of `function` are to be led.
+/// Returns where calls of `function` are to be led.
 pub(super) fn hook(function: Function) -> Option<usize> {
     let of = |table: &[(Function, unsafe extern "C" fn())]| {
         table.iter().find(|(known, _)| *known == function).map(|(_, hook)| *hook as usize)
@@ -345,7 +345,7 @@ fn freed_at(function: Function, block: usize, begin: tm_common::ids::Stamp) {
     }
 }
 
-/// The space of the collector's blocks, which has a name from the first on.
+/// Returns the space of the collector's blocks, which has a name from the first on.
 fn collector_space() -> Option<Space> {
     static IS_NAMED: AtomicBool = AtomicBool::new(false);
     if !SESSION.is_recording() {

@@ -75,7 +75,7 @@ extern "C" fn before_fexecve(arguments: Arguments) -> usize {
     unsafe { before(path, arguments.get(1) as Strings, arguments.get(2) as Strings, false) }
 }
 
-/// `(path, argument..., NULL)`, and an environment behind it if it `has_environment`.
+/// Prepares an execution by `(path, argument..., NULL)`, with an environment behind it if it `has_environment`.
 fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     give_back();
     let path = arguments.get(0);
@@ -87,7 +87,7 @@ fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usi
     0
 }
 
-/// The list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
+/// Returns the list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
 #[inline(never)]
 fn list_without_us(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     let mut list = [core::ptr::null(); ARGUMENTS_MAX + 1];
@@ -117,8 +117,8 @@ fn give_back() {
     finish::give_back(&SESSION);
 }
 
-/// Before the program at `path` is executed, or the one that `execvp` finds if `search`. 0 if the real function is to do it,
-/// else what it has returned.
+/// Prepares the execution of the program at `path`, or of the one that `execvp` finds if `search`. Returns 0 if the
+/// real function is to do it, else what it has returned.
 ///
 /// # Safety
 /// The arguments are those of `execve`.
@@ -185,7 +185,7 @@ pub(super) fn must_go_without_us(program: &CStr, search: bool) -> bool {
     kind == Some(ProgramKind::Foreign)
 }
 
-/// The kind of the first program of this name in `PATH`, whose path goes to `found`.
+/// Returns the kind of the first program of this name in `PATH`, whose path goes to `found`.
 fn find_in_path(name: &[u8], found: &mut Text<1024>) -> Option<ProgramKind> {
     // SAFETY: the program's environment.
     let path = unsafe { entries(environ) }.find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
@@ -271,7 +271,7 @@ fn is_ours(entry: &[u8]) -> bool {
     entry.rsplit(|&byte| byte == b'/').next() == Some(b"libtm.so")
 }
 
-/// The hook of the function of this name: it executes in a child, where no hook of ours is called.
+/// Hooks the function of this name: it executes in a child, where no hook of ours is called.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn posix_spawn(
     pid: *mut c_int,
@@ -287,7 +287,7 @@ pub unsafe extern "C" fn posix_spawn(
     unsafe { spawned(path, false, environment, call) }
 }
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn posix_spawnp(
     pid: *mut c_int,

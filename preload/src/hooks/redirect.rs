@@ -13,7 +13,7 @@ use tm_common::functions::{Family, Function};
 use tm_common::metadata::NoteReason;
 
 use super::allocators;
-use crate::real;
+use crate::real::{self, Search};
 use crate::session::SESSION;
 use crate::sys::elf;
 use crate::sys::image::Image;
@@ -28,22 +28,22 @@ const DEEP: u32 = 2;
 static PENDING: AtomicU32 = AtomicU32::new(0);
 /// The thread block of the thread that has opened them: only what it has opened before is known to be whole.
 static OPENER: AtomicUsize = AtomicUsize::new(0);
-/// How many objects were looked at.
+/// The number of objects that were looked at.
 static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
-/// Whether a collector was noted.
+/// Tells whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
-/// Leads the calls of all that is loaded, once it is whole.
+/// Leads the calls of all that is loaded, once it is whole; none if other calls of the program do not reach us either.
 #[cfg_attr(test, allow(dead_code, reason = "called by the constructor, which tests do not have"))]
 pub(super) fn at_start() {
-    if SESSION.is_process() {
+    if SESSION.is_process() && Search::here() == Search::AfterUs {
         loader::with_list_locked(|| {
             look(0, false);
         });
     }
 }
 
-/// The calling thread is about to open objects.
+/// Notes that the calling thread is about to open objects.
 pub(super) fn opening(deep: bool) {
     OPENER.store(tls::current().as_ptr() as usize, Ordering::Relaxed);
     // Relaxed, both: whoever reads them early does less, and the opener itself reads what it wrote.
@@ -85,7 +85,7 @@ pub(super) fn closed() {
     // The loader's lock is taken where there is a reason to: the program may hold locks that others wait for under it.
     if real::has_interfaces() {
         loader::with_list_locked(|| {
-            if real::forget_closed_interfaces() {
+            if real::remove_closed_interfaces() {
                 real::find_interfaces(0);
             }
         });
@@ -111,7 +111,7 @@ fn look(first: usize, deep: bool) -> usize {
     n_objects
 }
 
-/// Whether the object defines `malloc` or an allocator's own functions.
+/// Tells whether the object defines `malloc` or an allocator's own functions.
 fn is_allocator(map: &LinkMap) -> bool {
     let keys = Family::INTERFACES.into_iter().filter_map(Family::key);
     core::iter::once(Function::Malloc)
@@ -138,7 +138,7 @@ fn lead(map: &'static LinkMap, deep: bool) -> bool {
     all_led
 }
 
-/// The hooked function of this name: of all if `deep`, else of those that are not exported.
+/// Returns the hooked function of this name: of all if `deep`, else of those that are not exported.
 fn function_named(name: &CStr, deep: bool) -> Option<Function> {
     let name = name.to_bytes();
     Function::ALL
@@ -147,7 +147,7 @@ fn function_named(name: &CStr, deep: bool) -> Option<Function> {
         .find(|function| (deep || !function.family().is_exported()) && function.symbol().as_bytes() == name)
 }
 
-/// Where the calls of `function` are to be led: its hook, unless that was taken back.
+/// Returns where the calls of `function` are to be led: its hook, unless that was taken back.
 fn hook(function: Function) -> Option<usize> {
     if !function.family().is_exported() {
         return allocators::hook(function);
@@ -156,12 +156,12 @@ fn hook(function: Function) -> Option<usize> {
     elf::lookup(ours, real::symbol(function).as_c_str())
 }
 
-/// Whether a function of this name is hooked, but not exported.
+/// Tells whether a function of this name is hooked, but not exported.
 pub(super) fn is_own(name: &CStr) -> bool {
     function_named(name, false).is_some()
 }
 
-/// The hook of the function of this name at this address, which `dlsym` has found.
+/// Returns the hook of the function of this name at this address, which `dlsym` has found.
 pub(super) fn hook_of_found(name: &CStr, address: usize) -> Option<usize> {
     let function = function_named(name, false)?;
     if address == 0 || real::known(function) as usize != address {
@@ -182,7 +182,7 @@ fn note_collector() {
     }
 }
 
-/// How many different notes a process makes here at most: they are bounded, whatever it loads and executes.
+/// The most different notes that a process makes here: they are bounded, whatever it loads and executes.
 const NOTES_MAX: usize = 64;
 
 /// Notes something, once. The last note that there is room for says that there were more.

@@ -10,7 +10,7 @@ use crate::sys::{own_memory, restrictions};
 /// `PR_SET_SECCOMP` with it takes away all system calls, and the counter too.
 const SECCOMP_MODE_STRICT: usize = 1;
 
-/// The hook of the function of this name, which is variadic: what was not passed is whatever stands in its register, as
+/// Hooks the function of this name, which is variadic: what was not passed is whatever stands in its register, as
 /// for the real one.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn prctl(option: c_int, first: usize, b: usize, c: usize, d: usize) -> c_int {
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn prctl(option: c_int, first: usize, b: usize, c: usize, 
     result
 }
 
-/// The hook of the function of this name. What the process may lock is its own to use up.
+/// Hooks the function of this name. What the process may lock is its own to use up.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn mlockall(flags: c_int) -> c_int {
     own_memory::before_locking();

@@ -13,7 +13,7 @@ use crate::sys::text::Text;
 static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
-/// The symbol of `function` as a C string.
+/// Returns the symbol of `function` as a C string.
 pub(crate) fn symbol(function: Function) -> Text<64> {
     let mut name = Text::EMPTY;
     name.push(function.symbol().as_bytes());
@@ -48,7 +48,7 @@ pub fn find_interfaces(first: usize) -> bool {
 }
 
 /// Forgets the families whose object has gone; whether there were any.
-pub fn forget_closed_interfaces() -> bool {
+pub fn remove_closed_interfaces() -> bool {
     let mut have_gone = false;
     for family in Family::INTERFACES {
         let Some(key) = family.key() else { continue };
@@ -66,19 +66,19 @@ pub fn forget_closed_interfaces() -> bool {
     have_gone
 }
 
-/// Whether the process has any.
+/// Tells whether the process has any.
 #[inline]
 pub fn has_interfaces() -> bool {
     HIGHEST.load(Ordering::Relaxed) != 0
 }
 
-/// Whether `address` may be one of theirs.
+/// Tells whether `address` may be one of theirs.
 pub fn is_interface(address: usize) -> bool {
     (LOWEST.load(Ordering::Relaxed)..=HIGHEST.load(Ordering::Relaxed)).contains(&address)
 }
 
-/// Whether nobody but us and the owner of the real function defines one of its name, so that it is found by whoever looks.
-/// The loader's own is for itself.
+/// Tells whether nobody but us and the owner of the real function defines one of its name, so that every lookup finds
+/// that one. The loader's own is for itself.
 pub fn is_only_definition(function: Function) -> bool {
     let (name, real) = (symbol(function), place(function).load(Ordering::Relaxed) as usize);
     let mut others = LinkMap::all().filter(|map| !map.is_ours() && !is_loader(map));

@@ -25,7 +25,7 @@ pub struct Wanted {
     pub offset: i64,
 }
 
-/// `mmap` or `mmap64`, which are the same where offsets have 64 bits.
+/// Calls `mmap` or `mmap64`, which are the same where offsets have 64 bits.
 #[inline]
 pub fn mmap(function: Function, wanted: Wanted) -> *mut c_void {
     type Mmap = unsafe extern "C" fn(*mut c_void, usize, c_int, c_int, c_int, i64) -> *mut c_void;
@@ -43,7 +43,7 @@ pub fn mmap(function: Function, wanted: Wanted) -> *mut c_void {
     unsafe { real(at, size, protection, flags, fd, offset) }
 }
 
-/// `munmap`.
+/// Calls `munmap`.
 #[inline]
 pub fn munmap(start: *mut c_void, size: usize) -> c_int {
     let real = address(Function::Munmap);
@@ -57,7 +57,7 @@ pub fn munmap(start: *mut c_void, size: usize) -> c_int {
     unsafe { real(start, size) }
 }
 
-/// `mremap`. `new` counts only if `flags` say so; otherwise it is whatever stands in the register of a fifth argument.
+/// Calls `mremap`. `new` counts only if `flags` say so; otherwise it is whatever stands in the register of a fifth argument.
 #[inline]
 pub fn mremap(
     old: *mut c_void,
@@ -82,7 +82,7 @@ pub fn mremap(
     unsafe { real(old, old_size, new_size, flags, new) }
 }
 
-/// `brk`.
+/// Calls `brk`.
 #[inline]
 pub fn brk(wanted: *mut c_void) -> c_int {
     let real = address(Function::Brk);
@@ -95,7 +95,7 @@ pub fn brk(wanted: *mut c_void) -> c_int {
     unsafe { real(wanted) }
 }
 
-/// `sbrk`.
+/// Calls `sbrk`.
 #[inline]
 pub fn sbrk(increment: isize) -> *mut c_void {
     let real = address(Function::Sbrk);
@@ -115,7 +115,7 @@ fn move_break(wanted: usize) -> Result<usize> {
     if granted < wanted { Err(Errno(libc::ENOMEM)) } else { Ok(0) }
 }
 
-/// The break before.
+/// Returns the break before.
 #[cold]
 fn move_break_by(increment: isize) -> Result<usize> {
     // SAFETY: there is no break at 0, so this one only asks.

@@ -27,7 +27,7 @@ pub struct FileIdentity {
     pub path: Text<PATH_BYTES>,
     /// Device and inode number.
     pub identity: (u64, u64),
-    /// How far its length goes ahead of what is claimed.
+    /// The grains that its length goes ahead of what is claimed.
     pub ahead_grains: u64,
 }
 
@@ -43,9 +43,9 @@ const BEGIN_GRAINS: usize = 8;
 pub struct Fresh {
     /// Where its first grains are mapped.
     pub start: *mut u8,
-    /// Its length.
+    /// The length.
     pub file_grains: u64,
-    /// How far that is to be kept ahead.
+    /// The grains that are to be kept ahead.
     pub ahead_grains: u64,
 }
 
@@ -91,7 +91,7 @@ pub fn map_by_descriptor(fd: i32, offset: u64, len: usize) -> Result<*mut u8, Er
     Ok(start)
 }
 
-/// What the system says to allocating a part of the file by its descriptor, after it failed through the mapping.
+/// Returns what the system says to allocating a part of the file by its descriptor, after it failed through the mapping.
 pub fn why_not_allocated(fd: i32, offset: u64, len: usize) -> Errno {
     match syscall::fallocate(fd, offset, len as u64) {
         Ok(_) | Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => Errno(libc::ENOSPC),
@@ -154,8 +154,8 @@ impl Recording {
     }
 }
 
-/// Makes the file at least `grains` long. By a byte at its end, because that never makes a file shorter that another
-/// process has made longer meanwhile; within the file size limit, because beyond it is SIGXFSZ.
+/// Makes the file at least `grains` long. A byte is written at its end, because that never makes a file shorter that
+/// another process has made longer meanwhile; within the file size limit, because beyond it is SIGXFSZ.
 fn lengthen(fd: i32, grains: u64) -> Result<(), Errno> {
     if grains * GRAIN > syscall::file_size_limit() {
         return Err(Errno(libc::EFBIG));

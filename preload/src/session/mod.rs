@@ -6,7 +6,7 @@
 //!                  \---> Never: TM_DISABLE=1, or no file could be made
 //! ```
 //!
-//! A process that is ready records or does not, as it is told by its program or from outside ([`commands`]).
+//! A process that is ready records or does not, by the commands of its program or from outside ([`commands`]).
 
 pub mod commands;
 pub mod control;
@@ -34,17 +34,17 @@ use threads::Threads;
 /// Everything that the hooks share. There is one, [`SESSION`].
 #[derive(Debug)]
 pub struct Session {
-    /// Whether there is anything to do.
+    /// Tells whether there is anything to do.
     pub control: Control,
     /// The file.
     pub recording: Recording,
     /// The stacks in it.
     pub stacks: StackTable,
-    /// How to walk.
+    /// The way stacks are walked.
     pub unwinder: Unwinder,
-    /// Who records.
+    /// The threads that record.
     pub threads: Threads,
-    /// Labels and domains.
+    /// Tags and domains.
     pub names: Names,
     /// `TM_NFRAME`, or what the program has said since.
     pub n_frames_max: AtomicU32,
@@ -53,7 +53,7 @@ pub struct Session {
     phase: AtomicU32,
     pid: AtomicU32,
     process: AtomicPtr<MappedProcess>,
-    /// Whether this process was told to record. A forked child goes by it: the control word may still be its parent's.
+    /// Tells whether this process was told to record. A forked child goes by it: the control word may still be its parent's.
     is_on: AtomicBool,
     commanding: TryLock,
     /// The stamp of the latest command: what a forked child has a copy of tells that it came before the fork.
@@ -96,7 +96,7 @@ enum Phase {
 }
 
 impl Session {
-    /// Whether events are recorded, as far as the control word says. The first call starts the session; requests from
+    /// Tells whether events are recorded, as far as the control word says. The first call starts the session; requests from
     /// outside are obeyed. A forked child's events still have to find out that they are.
     #[inline(always)]
     pub fn is_on(&self) -> bool {
@@ -108,12 +108,12 @@ impl Session {
         }
     }
 
-    /// Whether this process records events now, a forked child as a process of its own.
+    /// Tells whether this process records events now, a forked child as a process of its own.
     pub fn is_recording(&self) -> bool {
         self.is_on() && self.is_process()
     }
 
-    /// Whether this is a process of a recording: a forked child is made one.
+    /// Tells whether this is a process of a recording: a forked child is made one.
     pub fn is_process(&self) -> bool {
         if self.control.state() == State::New {
             self.attend();
@@ -123,13 +123,13 @@ impl Session {
             || !self.control.is_never() && self.is_ready() && fork::continue_in_child(self)
     }
 
-    /// Whether there is a recording; starts none.
+    /// Tells whether there is a recording; starts none.
     fn is_ready(&self) -> bool {
         // Acquire: receives what was set up.
         self.phase.load(Ordering::Acquire) == Phase::Ready as u32
     }
 
-    /// The start, or what the process is asked for; whether it records then.
+    /// Starts the session, or does what the process is asked for. Returns whether it records then.
     #[cold]
     fn attend(&self) -> bool {
         if self.control.state() == State::New {
@@ -156,7 +156,7 @@ impl Session {
         }
     }
 
-    /// The process has its record (null if the recording could not grow): from here on it says whether events are
+    /// Uses the record of the process (null if the recording could not grow): from here on it says whether events are
     /// recorded. A process that begins idle says so as of `start`.
     fn use_process(&self, process: *mut MappedProcess, start: Stamp) {
         // Relaxed: published by the control word.

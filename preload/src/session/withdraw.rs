@@ -29,7 +29,8 @@ pub fn withdraw_cxx_unless_needed() {
         return;
     }
     for symbol in symbols {
-        // SAFETY: an entry of our own symbol table, writable now; the process has one thread yet.
+        // SAFETY: an entry of our own symbol table, writable now. Where there are other threads, as after `dlopen`, a lookup
+        // reads the word as it was or as it is.
         unsafe { (*symbol).st_value = 0 };
     }
     let _ = syscall::mprotect(start, end - start, libc::PROT_READ);

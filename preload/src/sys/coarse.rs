@@ -18,7 +18,7 @@ pub fn initialise() {
     CLOCK_GETTIME.store(found.unwrap_or(0) as *mut u8, Ordering::Relaxed);
 }
 
-/// `CLOCK_MONOTONIC_COARSE` in ns.
+/// Reads `CLOCK_MONOTONIC_COARSE`, in ns.
 pub fn monotonic_ns() -> u64 {
     // Relaxed: as in `initialise`.
     let function = CLOCK_GETTIME.load(Ordering::Relaxed);

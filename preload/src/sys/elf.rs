@@ -27,7 +27,7 @@ const STT_GNU_IFUNC: u8 = 10;
 /// A version that is not the default one: old programs only.
 const VERSION_HIDDEN: u16 = 0x8000;
 
-/// The address of function `name` if `map` defines it; an indirect function is resolved.
+/// Returns the address of function `name` if `map` defines it; an indirect function is resolved.
 pub fn lookup(map: &LinkMap, name: &CStr) -> Option<usize> {
     let symbol = find_symbol(map, name)?;
     // SAFETY: `find_symbol` returns entries of the object's symbol table.
@@ -41,7 +41,7 @@ pub fn lookup(map: &LinkMap, name: &CStr) -> Option<usize> {
     Some(resolver())
 }
 
-/// The entry of function `name` in the dynamic symbol table of `map`, if it is defined there.
+/// Returns the entry of function `name` in the dynamic symbol table of `map`, if it is defined there.
 pub fn find_symbol(map: &LinkMap, name: &CStr) -> Option<*mut Symbol> {
     let symbols = dynamic_value(map, DT_SYMTAB)? as *mut Symbol;
     let strings = dynamic_value(map, DT_STRTAB)?;
@@ -70,13 +70,13 @@ pub fn find_symbol(map: &LinkMap, name: &CStr) -> Option<*mut Symbol> {
     Some(unsafe { symbols.add(index as usize) })
 }
 
-/// The absolute address that entry `tag` gives. The loader has added the bias to it except in the vDSO.
+/// Returns the absolute address that entry `tag` gives. The loader has added the bias to it except in the vDSO.
 pub(super) fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
     let value = dynamic_number(map, tag)?;
     Some(if value < map.bias { map.bias + value } else { value })
 }
 
-/// The number that entry `tag` gives.
+/// Returns the number that entry `tag` gives.
 pub(super) fn dynamic_number(map: &LinkMap, tag: i64) -> Option<usize> {
     let mut entry = map.dynamic();
     if entry.is_null() {

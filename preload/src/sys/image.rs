@@ -39,7 +39,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// Those of `object`.
+    /// Finds the headers of `object`.
     pub fn of(object: &Object) -> Option<Image> {
         let known = object.map.map(|map| map.bias).and_then(|bias| {
             let program = object.is_program().then(|| Image::of_program(bias)).flatten();
@@ -51,7 +51,7 @@ impl Image {
         known.or_else(|| Image::by_mappings(object, &Maps::open()?))
     }
 
-    /// The program's, as the kernel told it, or the loader that loaded it. The loader takes each segment of a program with
+    /// Finds the program's headers, as the kernel told it, or the loader that loaded it. The loader takes each segment of a program with
     /// holes between them for itself, so that the file header cannot be found from any.
     fn of_program(bias: usize) -> Option<Image> {
         let stack = InitialStack::current();
@@ -59,14 +59,14 @@ impl Image {
         Some(Image { bias, headers })
     }
 
-    /// Those whose place the file header at `start` tells.
+    /// Finds the headers whose place the file header at `start` tells.
     fn behind_file_header(start: usize, bias: usize) -> Option<Image> {
         let header = file_header_at(start)?;
         let at = start.checked_add(usize::try_from(header.e_phoff).ok()?)?;
         Some(Image { bias, headers: Headers::copied(at, header.e_phnum.into())? })
     }
 
-    /// Whether these are the headers that the loader has used: its dynamic section and its unwind tables are where they
+    /// Tells whether these are the headers that the loader has used: its dynamic section and its unwind tables are where they
     /// say.
     fn agrees(&self, object: &Object) -> bool {
         let is_at = |header: &ProgramHeader, address: usize| {
@@ -86,8 +86,8 @@ impl Image {
         self.headers.all().iter().filter(move |header| header.p_type == wanted)
     }
 
-    /// By what the kernel says is mapped of the object's file. Its path is that of the moment, so it may be another file by
-    /// now, which is not read.
+    /// Finds the image by what the kernel says is mapped of the object's file. Its path is that of the moment, so it
+    /// may be another file by now, which is not read.
     #[cold]
     #[inline(never)]
     pub fn by_mappings(object: &Object, maps: &Maps) -> Option<Image> {
@@ -113,8 +113,8 @@ impl Image {
         found.or_else(|| Image::of_mappings(object, maps, first.file))
     }
 
-    /// As if each mapping of the object were a segment. What else its headers say is not known, but for the unwind tables
-    /// if the loader knows them.
+    /// Makes the image as if each mapping of the object were a segment. Its headers are not known otherwise; the unwind
+    /// tables are if the loader knows them.
     fn of_mappings(object: &Object, maps: &Maps, file: (u64, u64)) -> Option<Image> {
         let bias = object.map?.bias;
         let mut n_mappings = 0;
@@ -141,17 +141,17 @@ impl Image {
         Some(Image { bias, headers })
     }
 
-    /// What is added to virtual addresses.
+    /// Returns what is added to virtual addresses.
     pub fn bias(&self) -> usize {
         self.bias
     }
 
-    /// The loadable segments.
+    /// Returns the loadable segments.
     pub fn loads(&self) -> impl Iterator<Item = &ProgramHeader> {
         self.of_type(libc::PT_LOAD)
     }
 
-    /// From the lowest to the highest address of the loadable segments.
+    /// Returns the range from the lowest to the highest address of the loadable segments.
     pub fn range(&self) -> Range<usize> {
         let starts = self.loads().map(|header| header.p_vaddr);
         let ends = self.loads().map(|header| header.p_vaddr.wrapping_add(header.p_memsz));
@@ -159,7 +159,7 @@ impl Image {
         at(starts.min())..at(ends.max())
     }
 
-    /// What can be read around `address`: the segments from its own on, to both sides, as far as they follow each other
+    /// Returns what can be read around `address`: the segments from its own on, to both sides, as far as they follow each other
     /// without a hole, where nothing is mapped. Empty if it is in none.
     pub fn readable_around(&self, address: usize) -> Range<usize> {
         let mut found = address..address;
@@ -180,7 +180,7 @@ impl Image {
         found
     }
 
-    /// The pages of a segment. A file that is shorter than its header says ends before them: what lies behind its end is
+    /// Returns the pages of a segment. A file that is shorter than its header says ends before them: what lies behind its end is
     /// mapped and cannot be read.
     fn readable_pages(&self, load: &ProgramHeader) -> Range<usize> {
         let address = self.bias.wrapping_add(load.p_vaddr as usize);
@@ -205,7 +205,7 @@ impl Image {
         start..page(low)
     }
 
-    /// What the loader has made read-only after it had written there, whole pages as it counts them.
+    /// Returns what the loader has made read-only after it had written there, whole pages as it counts them.
     pub fn protected(&self) -> Range<usize> {
         let Some(header) = self.of_type(PT_GNU_RELRO).next() else { return 0..0 };
         let page_bytes = super::process::page_bytes();
@@ -214,14 +214,14 @@ impl Image {
         start & !(page_bytes - 1)..end & !(page_bytes - 1)
     }
 
-    /// The address of `.eh_frame_hdr`, if it is in a segment that can be read.
+    /// Returns the address of `.eh_frame_hdr`, if it is in a segment that can be read.
     pub fn eh_frame_header(&self) -> Option<usize> {
         let header = self.of_type(PT_GNU_EH_FRAME).next()?;
         let address = self.bias.wrapping_add(header.p_vaddr as usize);
         self.readable_around(address).contains(&address).then_some(address)
     }
 
-    /// The build id; empty if the object has none. It stays as long as the object is loaded.
+    /// Returns the build id; empty if the object has none. It stays as long as the object is loaded.
     pub fn build_id(&self) -> &'static [u8] {
         let found = self.of_type(libc::PT_NOTE).find_map(|header| {
             let by_address = self.bias.wrapping_add(header.p_vaddr as usize);
@@ -243,7 +243,7 @@ impl Image {
         find_build_id(bytes, note.p_align)
     }
 
-    /// Where a part of the file is in memory.
+    /// Returns where a part of the file is in memory.
     fn address_of(&self, offset: u64) -> Option<usize> {
         self.loads().find_map(|load| {
             let before = offset.checked_sub(load.p_offset).filter(|&before| before < load.p_filesz)?;
@@ -270,14 +270,14 @@ impl Part {
     }
 }
 
-/// The mappings of `file` at the object's addresses.
+/// Returns the mappings of `file` at the object's addresses.
 fn each_of(object: &Object, maps: &Maps, file: (u64, u64), visit: &mut dyn FnMut(&Mapping) -> bool) {
     maps.each(object.start, &mut |mapping| {
         mapping.start < object.end && (mapping.file != file || visit(mapping))
     });
 }
 
-/// The program headers as the file has them that is mapped as `first`, if that is still at its path.
+/// Returns the program headers as the file has them that is mapped as `first`, if that is still at its path.
 fn headers_of_file(maps: &Maps, first: &Mapping) -> Option<Headers> {
     let path: *mut [u8; PATH_BYTES] = pages::zeroed(1);
     // SAFETY: fresh memory of ours, or null.
@@ -305,7 +305,7 @@ fn headers_behind(fd: i32) -> Option<Headers> {
     Headers::read(fd, header.e_phoff, header.e_phnum.into())
 }
 
-/// What was added to the addresses of the segment that is mapped as `mapping`.
+/// Returns what was added to the addresses of the segment that is mapped as `mapping`.
 fn bias_of(headers: &[ProgramHeader], mapping: &Mapping) -> Option<usize> {
     let page_of = |number: u64| number & !(PAGE_BYTES_MIN as u64 - 1);
     let load = headers
@@ -314,7 +314,8 @@ fn bias_of(headers: &[ProgramHeader], mapping: &Mapping) -> Option<usize> {
     Some(mapping.start.wrapping_sub(page_of(load.p_vaddr) as usize))
 }
 
-/// Notes: name length, content length, type, then name and content, each padded to `align` (4 or 8).
+/// Finds the build id in notes: name length, content length, type, then name and content, each padded to `align` (4 or
+/// 8).
 fn find_build_id(mut notes: &[u8], align: u64) -> Option<&[u8]> {
     let align = if align == 8 { 8 } else { 4 };
     loop {

@@ -36,7 +36,7 @@ unsafe extern "C" {
 }
 
 impl LinkMap {
-    /// The objects in the order in which the loader searches them, the program first.
+    /// Returns the objects in the order in which the loader searches them, the program first.
     pub fn all() -> impl Iterator<Item = &'static LinkMap> {
         // SAFETY: set by the loader before any code of a library runs.
         let first = unsafe { _r_debug.map };
@@ -44,17 +44,12 @@ impl LinkMap {
         core::iter::successors(unsafe { first.as_ref() }, |map| unsafe { map.next.as_ref() })
     }
 
-    /// The objects that the loader searches after this library: what `RTLD_NEXT` means here.
-    pub fn after_us() -> impl Iterator<Item = &'static LinkMap> {
-        LinkMap::all().skip_while(|map| !map.is_ours()).skip(1)
-    }
-
-    /// Whether this is `libtm.so`.
+    /// Tells whether this is `libtm.so`.
     pub fn is_ours(&self) -> bool {
         self.dynamic == &raw const _DYNAMIC
     }
 
-    /// The path as the loader has it; empty for the program itself.
+    /// Returns the path as the loader has it; empty for the program itself.
     pub fn name(&self) -> &CStr {
         if self.name.is_null() {
             return c"";
@@ -63,7 +58,7 @@ impl LinkMap {
         unsafe { CStr::from_ptr(self.name) }
     }
 
-    /// The dynamic section.
+    /// Returns the dynamic section.
     pub fn dynamic(&self) -> *const Dynamic {
         self.dynamic
     }
@@ -98,7 +93,7 @@ pub fn initialise() {
 pub struct Object {
     /// The loader's entry; `None` where only the kernel was asked.
     pub map: Option<&'static LinkMap>,
-    /// Its first mapped address.
+    /// The first mapped address.
     pub start: usize,
     /// The first address behind it.
     pub end: usize,
@@ -110,14 +105,14 @@ pub struct Object {
 }
 
 impl Object {
-    /// Whether it is the program, which has no name in the loader's list.
+    /// Tells whether it is the program, which has no name in the loader's list.
     pub fn is_program(&self) -> bool {
         let program = LinkMap::all().next();
         self.map.is_some_and(|map| program.is_some_and(|program| core::ptr::eq(map, program)))
     }
 }
 
-/// The object whose mapping holds `address`.
+/// Returns the object whose mapping holds `address`.
 pub fn object_at(address: usize) -> Option<Object> {
     match find_object() {
         Some(function) => object_by_loader(function, address),
@@ -125,7 +120,7 @@ pub fn object_at(address: usize) -> Option<Object> {
     }
 }
 
-/// The object of an entry of the list, which cannot be unloaded now.
+/// Returns the object of an entry of the list, which cannot be unloaded now.
 pub fn object_of(map: &'static LinkMap) -> Object {
     let unknown =
         Object { map: None, start: map.bias, end: usize::MAX, eh_frame_header: None, identity: (0, 0) };
@@ -158,7 +153,7 @@ fn object_by_loader(function: FindObject, address: usize) -> Option<Object> {
     })
 }
 
-/// The object at `address` by what the kernel says is mapped: C libraries before glibc 2.35 have no function that may be
+/// Returns the object at `address` by what the kernel says is mapped: C libraries before glibc 2.35 have no function that may be
 /// called here, and their list changes while it is read.
 pub fn object_by_mappings(address: usize) -> Option<Object> {
     let maps = Maps::open()?;
@@ -187,12 +182,12 @@ pub fn object_by_mappings(address: usize) -> Option<Object> {
 pub struct Loaded(Option<Maps>);
 
 impl Loaded {
-    /// As of now.
+    /// Asks as of now.
     pub fn now() -> Loaded {
         Loaded(if find_object().is_some() { None } else { Maps::open() })
     }
 
-    /// Whether the object that begins at `start` is the one of this identity. True if that cannot be known.
+    /// Tells whether the object that begins at `start` is the one of this identity. True if that cannot be known.
     pub fn has(&self, start: usize, identity: (usize, usize)) -> bool {
         match (find_object(), &self.0) {
             (Some(function), _) => {

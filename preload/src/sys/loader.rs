@@ -52,7 +52,7 @@ pub fn remember(working_directory: &[u8]) {
     folder.push(path.get(..=end).unwrap_or(path));
 }
 
-/// The path of the file `name` beside this library.
+/// Returns the path of the file `name` beside this library.
 pub fn beside(name: &str) -> Text<PATH_BYTES> {
     // SAFETY: not written after the start.
     let mut path = unsafe { &*LOADER.folder.get() }.clone();
@@ -60,8 +60,8 @@ pub fn beside(name: &str) -> Text<PATH_BYTES> {
     path
 }
 
-/// Runs `look` while nobody else changes the loader's list. Takes the loader's lock: only for who is about to call the
-/// loader anyway.
+/// Runs `look` while nobody else changes the loader's list. Takes the loader's lock: only for callers that are about to
+/// call the loader anyway.
 pub fn with_list_locked(look: impl FnOnce()) {
     struct Once<F>(Option<F>);
     unsafe extern "C" fn run<F: FnOnce()>(_: *mut libc::dl_phdr_info, _: usize, once: *mut c_void) -> c_int {
@@ -112,7 +112,7 @@ fn set_cancel_state(state: c_int, before: &mut c_int) {
 pub struct Library(*mut c_void);
 
 impl Library {
-    /// `dlopen` of `path`, with its names hidden from others; `None` if it fails.
+    /// Calls `dlopen` of `path`, with its names hidden from others; `None` if it fails.
     pub fn open(path: &CStr) -> Option<Library> {
         // Relaxed: see `remember`.
         let address = LOADER.dlopen.load(Ordering::Relaxed);
@@ -127,7 +127,7 @@ impl Library {
         (!handle.is_null()).then_some(Library(handle))
     }
 
-    /// `dlsym` of `name`; null if it has none.
+    /// Calls `dlsym` of `name`; null if it has none.
     pub fn symbol(self, name: &CStr) -> *mut c_void {
         // Relaxed: see `remember`.
         let address = LOADER.dlsym.load(Ordering::Relaxed);

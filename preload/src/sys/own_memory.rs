@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use super::syscall::{self, Errno, Result};
 
-/// So many mappings in one part of the list.
+/// The number of mappings in one part of the list.
 const IN_PART: usize = 255;
 
 struct Place {
@@ -128,14 +128,14 @@ pub fn unlock(future: bool) {
     }
 }
 
-/// Whether new mappings of the process are locked.
+/// Tells whether new mappings of the process are locked.
 pub fn is_locked_when_new() -> bool {
     // Relaxed: a flag on its own.
     LOCKS_FUTURE.load(Ordering::Relaxed)
 }
 
-/// `len` bytes of private memory that are not locked, though new memory is: the seed is enlarged by them, which moves it, and
-/// its last page is the next seed. Fails if there is none, or another thread uses it.
+/// Takes `len` bytes of private memory that are not locked, though new memory is: the seed is enlarged by them, which
+/// moves it, and its last page is the next seed. Fails if there is none, or another thread uses it.
 pub fn from_seed(len: usize) -> Result<*mut u8> {
     // Acquire: receives the page from whoever has put it back.
     let seed = SEED.swap(0, Ordering::Acquire);

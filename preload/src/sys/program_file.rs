@@ -8,9 +8,9 @@ use super::text::Text;
 /// What becomes of a program when it is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramKind {
-    /// Its loader is glibc's, or nothing speaks against it.
+    /// The loader is glibc's, or nothing speaks against it.
     Preloads,
-    /// No loader: nothing is preloaded, and nothing goes wrong.
+    /// A static program, without loader: nothing is preloaded, and nothing goes wrong.
     Static,
     /// Another C library's loader, which takes `LD_PRELOAD` too and fails with a library made for glibc.
     Foreign,
@@ -18,9 +18,10 @@ pub enum ProgramKind {
     Privileged,
 }
 
-/// How much of a file is read: the header, the program headers, and the loader's name, which linkers put behind them.
+/// The bytes of a file that are read: the header, the program headers, and the loader's name, which linkers put behind
+/// them.
 const HEAD_BYTES: usize = 1024;
-/// How many scripts are followed to their interpreters, as many as the kernel follows.
+/// The number of scripts that are followed to their interpreters, as many as the kernel follows.
 const SCRIPTS_MAX: usize = 4;
 const PT_INTERP: u32 = 3;
 const HEADER_BYTES: usize = 64;
@@ -34,7 +35,7 @@ enum Head<'a> {
     Unknown,
 }
 
-/// The kind of the program at `path`, scripts followed. `None` if there is nothing that can be read.
+/// Returns the kind of the program at `path`, scripts followed. `None` if there is nothing that can be read.
 #[cold]
 pub fn kind_of(path: &CStr) -> Option<ProgramKind> {
     // The kernel takes no longer ones from scripts.
@@ -101,7 +102,7 @@ fn parse<'a>(bytes: &'a [u8], path: &[u8]) -> Head<'a> {
     }
 }
 
-/// Whether a loader of this name is another C library's: musl's, uClibc's, Android's. glibc's has several.
+/// Tells whether a loader of this name is another C library's: musl's, uClibc's, Android's. glibc's has several.
 fn is_foreign(path: &[u8]) -> bool {
     let names: [&[u8]; 5] = [b"ld-musl", b"ld-uClibc", b"ld64-uClibc", b"linker", b"libc.so"];
     names.iter().any(|name| name_of(path).starts_with(name))
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// A header, one program header of kind `kind`, and a text it points to.
+    /// Makes a header, one program header of kind `kind`, and a text it points to.
     fn elf(kind: u32, text: &[u8]) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01".to_vec();
         bytes.resize(120, 0);

@@ -51,13 +51,13 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// What stands there.
+    /// Returns what stands there.
     pub fn value(self) -> usize {
         // SAFETY: the loader has written there. Relaxed: the address of code that is loaded.
         unsafe { (*self.place).load(Ordering::Relaxed) }
     }
 
-    /// The name of the function.
+    /// Returns the name of the function.
     pub fn name(self) -> &'static CStr {
         // SAFETY: a name of the object's string table, which the loader has looked up by it.
         unsafe { CStr::from_ptr(self.name) }
@@ -83,7 +83,7 @@ impl core::fmt::Debug for Relocation {
 }
 
 impl Slots {
-    /// Those of `map`; `None` if it has none that we can read.
+    /// Finds the slots of `map`; `None` if it has none that we can read.
     pub fn of(map: &'static LinkMap) -> Option<Slots> {
         let image = Image::of(&link_map::object_of(map))?;
         let table = |address: i64, size: i64| -> &'static [Relocation] {
@@ -111,7 +111,7 @@ impl Slots {
         })
     }
 
-    /// All of them.
+    /// Returns all slots.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
         self.tables.iter().flat_map(|table| table.iter()).filter_map(|relocation| {
             let (symbol, kind) = ((relocation.info >> 32) as usize, relocation.info as u32);
@@ -131,7 +131,7 @@ impl Slots {
         })
     }
 
-    /// Whether the loader has not looked the function of `slot` up yet: it leads to the object's own code.
+    /// Tells whether the loader has not looked the function of `slot` up yet: it leads to the object's own code.
     pub fn is_unbound(&self, slot: Slot) -> bool {
         slot.is_jump && self.image.range().contains(&slot.value())
     }

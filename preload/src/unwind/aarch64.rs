@@ -22,7 +22,7 @@ pub const SIGNAL_SP: usize = 128 + 176 + 8 + 8 * 31;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 128 + 176 + 8 + 8 * 29;
 
-/// The address in a return address, which may carry a pointer authentication code above bit 47.
+/// Returns the address in a return address, which may carry a pointer authentication code above bit 47.
 #[inline]
 pub fn strip(pc: usize) -> usize {
     pc & ((1 << 48) - 1)

@@ -13,7 +13,7 @@ pub struct Bytes {
 }
 
 impl Bytes {
-    /// A cursor at `range.start`.
+    /// Makes a cursor at `range.start`.
     ///
     /// # Safety
     /// The range is readable for as long as the cursor is used.
@@ -24,12 +24,12 @@ impl Bytes {
     /// A cursor over nothing.
     pub const EMPTY: Bytes = Bytes { start: 0, at: 0, end: 0 };
 
-    /// Where the cursor stands.
+    /// Returns where the cursor stands.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// How many bytes are left.
+    /// Returns how many bytes are left.
     pub fn remaining(&self) -> usize {
         self.end.saturating_sub(self.at)
     }
@@ -49,14 +49,14 @@ impl Bytes {
         Some(part)
     }
 
-    /// The next value, of any alignment.
+    /// Reads the next value, of any alignment.
     pub fn value<T: Plain>(&mut self) -> Option<T> {
         let part = self.split(size_of::<T>())?;
         // SAFETY: readable by the promise of `new`; T is a plain number.
         Some(unsafe { (part.at as *const T).read_unaligned() })
     }
 
-    /// An unsigned LEB128 number; bits beyond 64 are dropped.
+    /// Reads an unsigned LEB128 number; bits beyond 64 are dropped.
     pub fn uleb(&mut self) -> Option<u64> {
         let (mut value, mut shift) = (0u64, 0u32);
         loop {
@@ -69,7 +69,7 @@ impl Bytes {
         }
     }
 
-    /// A signed LEB128 number.
+    /// Reads a signed LEB128 number.
     pub fn sleb(&mut self) -> Option<i64> {
         let (mut value, mut shift) = (0i64, 0u32);
         loop {
@@ -83,7 +83,7 @@ impl Bytes {
         }
     }
 
-    /// A pointer in one of the encodings of `.eh_frame` (LSB, "DWARF Exception Header Encoding"). `data_base` is what
+    /// Reads a pointer in one of the encodings of `.eh_frame` (LSB, "DWARF Exception Header Encoding"). `data_base` is what
     /// data-relative pointers count from.
     pub fn pointer(&mut self, encoding: u8, data_base: usize) -> Option<usize> {
         let at = self.position();

@@ -23,7 +23,7 @@ pub const SIGNAL_SP: usize = 40 + 8 * 15;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 40 + 8 * 10;
 
-/// The address in a return address: nothing else is in it.
+/// Returns the address in a return address: nothing else is in it.
 #[inline]
 pub fn strip(pc: usize) -> usize {
     pc

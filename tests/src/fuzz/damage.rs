@@ -79,7 +79,7 @@ fn damage_segment_header(file: &mut Vec<u8>, random: &mut Random) {
 /// The events segments that have another one of their chain behind them.
 fn inner_segments(file: &[u8]) -> Vec<Part> {
     let events = parts_of(file, SegmentKind::Events);
-    let key = |part: &Part| (part.header.process, part.header.ring);
+    let key = |part: &Part| (part.header.process, part.header.stream);
     let has_next = |part: &&Part| {
         let mut others = events.iter().filter(|other| key(other) == key(part));
         others.any(|other| other.header.sequence > part.header.sequence)
