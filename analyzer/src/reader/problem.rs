@@ -19,12 +19,12 @@ pub enum Problem {
         /// Where the first one is, in bytes from the file's start.
         first: u64,
     },
-    /// Places in rings' chains where no segment was found, and rings without any.
+    /// Places in streams' chains where no segment was found, and streams without any.
     MissingSegments {
         /// How many segments, at least.
         count: u64,
-        /// In how many rings.
-        rings: u64,
+        /// In how many streams.
+        streams: u64,
     },
     /// Segments of which there are two; the first is used.
     DuplicateSegments {
@@ -97,8 +97,8 @@ impl fmt::Display for Problem {
             DamagedHeaders { count, first } => {
                 write!(f, "{count} segment headers are damaged, the first at byte {first}.")
             }
-            MissingSegments { count, rings } => {
-                write!(f, "At least {count} segments of events are missing in {rings} rings.")
+            MissingSegments { count, streams } => {
+                write!(f, "At least {count} segments of events are missing in {streams} streams.")
             }
             DuplicateSegments { count } => write!(f, "{count} segments are there twice; the first is used."),
             CutSegments { count } => write!(f, "{count} segments are cut short."),
