@@ -12,7 +12,9 @@ pub enum Role {
     Reallocate,
     /// Gives a block back.
     Free,
-    /// Handed on as it is: only there so that blocks of our own early arena are understood.
+    /// Frees blocks that it does not name; no event, but a note.
+    FreeMany,
+    /// Handed on as it is: only there so that blocks of our own early arena are understood, or to be asked.
     Query,
     /// Maps or unmaps memory: an event of a space of its own, which names no function.
     Map,
@@ -352,6 +354,13 @@ functions! {
     216 Prctl                        "prctl"                           "prctl"                           Restrict   System;
     217 Mlockall                     "mlockall"                        "mlockall"                        Restrict   System;
     218 PthreadSetnameNp             "pthread_setname_np"              "pthread_setname_np"              Name       System;
+    219 Mallctl                      "mallctl"                         "mallctl"                         FreeMany   Jemalloc;
+    220 Mallctlbymib                 "mallctlbymib"                    "mallctlbymib"                    FreeMany   Jemalloc;
+    221 Mallctlnametomib             "mallctlnametomib"                "mallctlnametomib"                Query      Jemalloc;
+    222 JeMallctl                    "je_mallctl"                      "je_mallctl"                      FreeMany   JemallocPrefixed;
+    223 JeMallctlbymib               "je_mallctlbymib"                 "je_mallctlbymib"                 FreeMany   JemallocPrefixed;
+    224 JeMallctlnametomib           "je_mallctlnametomib"             "je_mallctlnametomib"             Query      JemallocPrefixed;
+    225 MiHeapDestroy                "mi_heap_destroy"                 "mi_heap_destroy"                 FreeMany   Mimalloc;
 }
 
 #[cfg(test)]

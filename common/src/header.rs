@@ -155,6 +155,7 @@ pub struct Header {
     pub start_realtime_ns: u64,
     pub clock: Clock,
     pub end_grain: u64,
+    pub file_grains: u64,
     pub n_stack_segments: u32,
     pub n_processes: u32,
     pub n_threads: u32,
@@ -168,6 +169,9 @@ pub struct Header {
 }
 
 impl Header {
+    /// What a reader needs of it: what stands before the pids of writers.
+    pub const NEEDED_BYTES: usize = offset_of!(MappedHeader, writers);
+
     /// Reads the header from the file's first bytes.
     ///
     /// # Errors
@@ -194,6 +198,7 @@ impl Header {
             start_realtime_ns: u64_of(offset_of!(MappedHeader, start_realtime_ns))?,
             clock: Clock::parse(bytes)?,
             end_grain: u64_of(offset_of!(MappedHeader, end_grain))?,
+            file_grains: u64_of(offset_of!(MappedHeader, file_grains))?,
             n_stack_segments: u32_of(offset_of!(MappedHeader, n_stack_segments))?,
             n_processes: u32_of(offset_of!(MappedHeader, n_processes))?,
             n_threads: u32_of(offset_of!(MappedHeader, n_threads))?,
@@ -210,6 +215,17 @@ impl Header {
     #[must_use]
     pub fn claimed_bytes(&self, file_len: u64) -> u64 {
         self.end_grain.saturating_mul(GRAIN_BYTES as u64).min(file_len)
+    }
+
+    /// Returns the grains that the file had at least while it was written. Fewer than were claimed, if a process ended between its
+    /// claim of room and the file's growth: then nobody wrote there.
+    #[must_use]
+    pub fn grains_written(&self) -> u64 {
+        match self.file_grains {
+            // Recordings of before it was noted.
+            0 => self.end_grain,
+            file_grains => self.end_grain.min(file_grains),
+        }
     }
 
     /// Returns all events that are not in the recording.

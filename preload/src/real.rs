@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use tm_common::functions::{Family, Function};
 
-use crate::sys::elf;
+use crate::sys::elf::Symbols;
 use crate::sys::link_map::LinkMap;
 use crate::sys::syscall;
 
@@ -20,7 +20,8 @@ mod search;
 
 pub(crate) use interfaces::symbol;
 pub use interfaces::{
-    find_interfaces, has_interfaces, is_interface, is_only_definition, remove_closed_interfaces,
+    find_interfaces, has_interfaces, is_allocator, is_interface, is_loader, is_only_definition,
+    remove_closed_interfaces,
 };
 pub use search::Search;
 
@@ -38,25 +39,37 @@ static GET_NEW_HANDLER: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut()
 /// Looks all functions up. Any thread may do so at any time; the result is always the same.
 #[cold]
 pub fn resolve() {
-    let search = Search::here();
-    let mut owner_of_malloc = None;
-    let mut owner_of_new = None;
-    for &function in Function::ALL.iter().filter(|function| function.family().is_exported()) {
-        let name = symbol(function);
-        let found = search.objects().find_map(|map| Some((map, elf::lookup(map, name.as_c_str())?)));
-        let Some((map, address)) = found else { continue };
-        match function {
-            Function::Malloc => owner_of_malloc = Some(core::ptr::from_ref(map)),
-            Function::New => owner_of_new = Some(core::ptr::from_ref(map)),
-            _ => {}
+    let (mut owner_of_malloc, mut owner_of_new) = (None, None);
+    let mut get_new_handler = None;
+    let mut is_found = [false; N_NUMBERS];
+    let mut is_searched = Search::here() == Search::AllOthers;
+    for map in LinkMap::all() {
+        if map.is_ours() {
+            is_searched = true;
+            continue;
         }
-        // Relaxed: an address of code that is loaded for good; nothing else is published with it.
-        place(function).store(address as *mut c_void, Ordering::Relaxed);
+        let Some(symbols) = Symbols::of(map) else { continue };
+        get_new_handler = get_new_handler.or_else(|| symbols.function(c"_ZSt15get_new_handlerv"));
+        let exported = Function::ALL.iter().filter(|function| is_searched && function.family().is_exported());
+        for &function in exported {
+            let is_found = &mut is_found[function as usize];
+            if *is_found {
+                continue;
+            }
+            let Some(address) = symbols.function(symbol(function).as_c_str()) else { continue };
+            *is_found = true;
+            match function {
+                Function::Malloc => owner_of_malloc = Some(core::ptr::from_ref(map)),
+                Function::New => owner_of_new = Some(core::ptr::from_ref(map)),
+                _ => {}
+            }
+            // Relaxed: an address of code that is loaded for good; nothing else is published with it.
+            place(function).store(address as *mut c_void, Ordering::Relaxed);
+        }
     }
     let together = owner_of_malloc.is_some() && owner_of_malloc == owner_of_new;
-    // Relaxed: as above.
+    // Relaxed, both: as above.
     ALLOCATOR_DEFINES_NEW.store(together, Ordering::Relaxed);
-    let get_new_handler = LinkMap::all().find_map(|map| elf::lookup(map, c"_ZSt15get_new_handlerv"));
     GET_NEW_HANDLER.store(get_new_handler.unwrap_or(0) as *mut c_void, Ordering::Relaxed);
 }
 

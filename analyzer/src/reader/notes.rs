@@ -33,6 +33,17 @@ fn lead(reason: NoteReason) -> &'static str {
         NoteReason::DeepBind => {
             "Libraries opened with RTLD_DEEPBIND: some of their calls are not recorded, and blocks may look leaked"
         }
+        NoteReason::FreedAtOnce => {
+            "Functions that free all blocks of a heap or arena at once were called, and these blocks count as live until their \
+             addresses are used again"
+        }
+        NoteReason::ManySegments => {
+            "Modules with more loadable segments than are recorded: addresses in the others have no names"
+        }
+        NoteReason::EarlyConstructors => {
+            "Libraries whose constructors ran before their calls could be recorded, so that what these may have allocated is \
+             missing"
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which blocks, and what that means for a recording or a `.snap` file.
+//! The blocks that are asked for, and what that means for a recording or a `.snap` file.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::text::Pattern;
 /// Properties that a block must have; by default any of the first process's heap and own domains has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocks {
-    /// Of which process.
+    /// The process that they are of.
     pub process: ProcessChoice,
     /// The thread that allocated it: its number, its name, or a pattern that several match.
     pub thread: Option<String>,

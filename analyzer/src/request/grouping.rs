@@ -1,4 +1,4 @@
-//! Whom a block is blamed on, and how blocks are added up.
+//! The frame that a block is blamed on, and how blocks are added up.
 
 use crate::analysis::{Cutter, Plumbing};
 use crate::error::Result;

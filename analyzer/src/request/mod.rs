@@ -44,12 +44,12 @@ pub struct Request {
     pub path: PathBuf,
     /// When.
     pub time: Time,
-    /// Which blocks.
+    /// The blocks that are asked for.
     pub blocks: Blocks,
     /// Whether [`Request::profile`] is of the blocks that were freed in the time, and not of those that are live at its
     /// end.
     pub is_churn: bool,
-    /// Whom to blame, and how to add up.
+    /// The frames to blame, and how to add up.
     pub grouping: Grouping,
     /// Sentences for the answer's notes.
     pub notes: Vec<String>,
@@ -101,7 +101,7 @@ impl Request {
         Recorded::open(self)
     }
 
-    /// Takes each block: of a recording, by default those of its peak. Stacks are whole, whoever is to blame.
+    /// Takes each block: of a recording, by default those of its peak. Stacks are whole: no frame is cut for blame.
     ///
     /// # Errors
     /// If the file cannot be read or is neither recording nor snapshot, or does not know what is asked for.

@@ -13,7 +13,7 @@ use crate::replay::{self, MemoryKind, Processes, ResolvedMoment};
 /// The time that a request is about.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Time {
-    /// That of the answer: the peak for what lives at a moment, else the whole run.
+    /// The time of the answer: the peak for what lives at a moment, else the whole run.
     #[default]
     Usual,
     /// A moment, and of events all up to it.

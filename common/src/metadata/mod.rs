@@ -16,8 +16,8 @@ pub const PENDING: u16 = 0xffff;
 pub const WORD_BYTES: usize = 8;
 /// The longest text that is kept, in bytes: half of the largest segment.
 pub const TEXT_BYTES_MAX: usize = 32 * 1024;
-/// The most loadable segments that are kept of a module. Real modules have 2 to 10.
-pub const PROGRAM_HEADERS_MAX: usize = 32;
+/// The most loadable segments that are kept of a module: half of the largest segment of the file. Real modules have 2 to 10.
+pub const PROGRAM_HEADERS_MAX: usize = 1024;
 /// The longest build id that is kept, in bytes. Linkers write 8, 16 or 20.
 pub const BUILD_ID_BYTES_MAX: usize = 64;
 
@@ -162,17 +162,26 @@ pub enum NoteReason {
     Collector = 5,
     /// The library of this path was opened with `RTLD_DEEPBIND`, and its calls could not be led to us.
     DeepBind = 6,
+    /// This function freed all blocks of a heap at once, and which ones is not known.
+    FreedAtOnce = 7,
+    /// The module of this path has more loadable segments than are recorded.
+    ManySegments = 8,
+    /// The constructors of the library of this path ran before its calls were led to us.
+    EarlyConstructors = 9,
 }
 
 impl NoteReason {
     /// All of them.
-    pub const ALL: [NoteReason; 6] = [
+    pub const ALL: [NoteReason; 9] = [
         NoteReason::ExecutedStatic,
         NoteReason::ExecutedForeign,
         NoteReason::ExecutedPrivileged,
         NoteReason::OwnNamespace,
         NoteReason::Collector,
         NoteReason::DeepBind,
+        NoteReason::FreedAtOnce,
+        NoteReason::ManySegments,
+        NoteReason::EarlyConstructors,
     ];
 
     /// Returns the reason with number `id`.

@@ -6,8 +6,8 @@ use core::ffi::{CStr, c_char, c_int};
 use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
-use super::redirect;
 use super::stub::{Arguments, stub_before};
+use super::{opening, redirect};
 use crate::real;
 use crate::session::SESSION;
 
@@ -25,7 +25,7 @@ const NEXT: usize = usize::MAX;
 extern "C" fn before_dlopen(arguments: Arguments) -> usize {
     real::address(Function::Dlopen);
     redirect::look_at_new();
-    redirect::opening(arguments.get(1) & DEEPBIND != 0);
+    opening::begin(arguments, arguments.get(1) & DEEPBIND != 0);
     0
 }
 
@@ -35,7 +35,7 @@ extern "C" fn before_dlmopen(arguments: Arguments) -> usize {
     redirect::look_at_new();
     let (namespace, file) = (arguments.get(0), arguments.get(1) as *const c_char);
     if namespace == 0 {
-        redirect::opening(arguments.get(2) & DEEPBIND != 0);
+        opening::begin(arguments, arguments.get(2) & DEEPBIND != 0);
     } else if SESSION.is_process() && !file.is_null() {
         // SAFETY: the caller's, a C string.
         redirect::note(NoteReason::OwnNamespace, unsafe { CStr::from_ptr(file) }.to_bytes());

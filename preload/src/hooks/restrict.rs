@@ -5,6 +5,7 @@ use core::ffi::c_int;
 
 use crate::real;
 use crate::session::{SESSION, threads};
+use crate::sys::syscall::{self, Errno};
 use crate::sys::{own_memory, restrictions};
 
 /// `PR_SET_SECCOMP` with it takes away all system calls, and the counter too.
@@ -33,7 +34,8 @@ pub unsafe extern "C" fn prctl(option: c_int, first: usize, b: usize, c: usize, 
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn mlockall(flags: c_int) -> c_int {
     own_memory::before_locking();
-    let result = real::mlockall(flags);
+    let is_refused = syscall::lock_all(flags) == Err(Errno(libc::ENOMEM));
+    let result = if is_refused && own_memory::lock_all_but_ours(flags) { 0 } else { real::mlockall(flags) };
     if result == 0 {
         own_memory::unlock(flags & libc::MCL_FUTURE != 0);
     }

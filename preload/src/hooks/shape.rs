@@ -2,6 +2,8 @@
 
 use core::ffi::CStr;
 
+use tm_common::functions::Function;
+
 /// What a function does with its arguments. All are passed in registers, six at most.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
@@ -17,6 +19,8 @@ pub(super) enum Shape {
     Resize,
     /// Frees the block in this argument.
     Free(usize),
+    /// Frees blocks that it does not name, if the arguments say so; with `true` it returns 0 if it has.
+    FreeMany(fn(Function, &Arguments) -> bool, bool),
 }
 
 /// The number of bytes that are asked for.

@@ -25,18 +25,18 @@ pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn __register_frame(frame: *mut c_void) {
     real::register_frame(Function::RegisterFrame, frame);
-    code_registered();
+    if SESSION.is_process() {
+        SESSION.unwinder.registered.add(frame as usize);
+        SESSION.unwinder.clear_rules();
+    }
 }
 
 /// Hooks the function of this name: code goes, and other code may come to its addresses.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn __deregister_frame(frame: *mut c_void) {
     real::register_frame(Function::DeregisterFrame, frame);
-    code_registered();
-}
-
-fn code_registered() {
     if SESSION.is_process() {
+        SESSION.unwinder.registered.remove(frame as usize);
         SESSION.unwinder.clear_rules();
     }
 }

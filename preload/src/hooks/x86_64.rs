@@ -210,6 +210,13 @@ macro_rules! stub_own_new {
 pub(super) struct Arguments(*const usize);
 
 impl Arguments {
+    /// Returns the caller's stack pointer, and, where it stands in the word below that, the return address.
+    pub fn caller(self) -> (usize, Option<usize>) {
+        let place = self.0.wrapping_add(7);
+        // SAFETY: as in `get`.
+        (place.wrapping_add(1) as usize, Some(unsafe { *place }))
+    }
+
     /// Returns the argument in place `n`, from 0; nothing is said of one that the caller has not passed.
     pub fn get(self, n: usize) -> usize {
         let at = if n < 6 { 6 - n } else { 8 + n - 6 };

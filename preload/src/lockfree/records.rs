@@ -88,6 +88,13 @@ impl<const N: usize> Records<N> {
         (0..n_used).filter_map(|index| self.read(index))
     }
 
+    /// Whether a record that was read is still there, and was while what it names was read.
+    pub fn has(&self, key: Key) -> bool {
+        // Acquire: reads before this are not of a later record.
+        fence(Ordering::Acquire);
+        self.place(key.place).is_some_and(|place| place.state.load(Ordering::Relaxed) == key.state)
+    }
+
     /// Adds a record. Only one thread at a time does. False if there is no memory.
     pub fn add(&self, words: [usize; N]) -> bool {
         // Relaxed: changed by whoever adds alone.

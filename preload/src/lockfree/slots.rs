@@ -20,6 +20,8 @@ const SLOTS_IN_PAGE: usize = 256;
 const PARENTS_IN_PAGE_LOG2: u32 = 7;
 /// ... and searched so far before the rest of the table is.
 const PROBES_NEAR: usize = if cfg!(loom) { PROBES_MAX } else { 16 };
+/// Odd numbers without a pattern in their bits.
+const FACTORS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
 
 /// A slot of the hash table. `key` is claimed by compare-and-swap; `value` follows, with the id in it.
 ///
@@ -116,14 +118,21 @@ impl Key {
         (node.pc >> Self::PC_BITS == 0).then_some(Key { key, tag, epochs: epoch & !Self::EPOCH_MASK })
     }
 
-    /// Returns the upper half of a sum of products: every bit of the address, the parent, the epoch and the kind reaches it.
+    /// Returns a sum of products: every bit of the address, the parent, the epoch and the kind reaches its upper half.
     #[inline(always)]
-    fn hash(self) -> usize {
+    fn sum(self) -> u64 {
         let pc = self.key & ((1 << Self::PC_BITS) - 1);
         let rest = self.key >> Self::PC_BITS | (self.tag & 0xffff_ffff) << 16;
-        let sum =
-            pc.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(rest.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        (sum >> 32) as usize
+        pc.wrapping_mul(FACTORS[0]).wrapping_add(rest.wrapping_mul(FACTORS[1]))
+    }
+
+    /// Returns where the node stands if its page has no room: another place all over the table at each probe. Sums of neighbours
+    /// differ by one number, and so would places that are sums: some nodes then find nothing but full pages, and a table
+    /// with room for eight times what it has is replaced by a larger one. So the sum is multiplied and folded twice.
+    fn far_place(self, probe: usize) -> usize {
+        let sum = self.sum();
+        let folded = (sum ^ sum >> 29).wrapping_mul(FACTORS[0].wrapping_add(2 * probe as u64));
+        ((folded ^ folded >> 32).wrapping_mul(FACTORS[1]) >> 32) as usize
     }
 
     /// Returns where the node may stand, in the order of the search: first near the nodes of its parent's neighbours.
@@ -133,14 +142,13 @@ impl Key {
     /// the processor's caches of memory and of addresses. Parents of many children overflow to anywhere.
     #[inline(always)]
     fn place(self, probe: usize) -> usize {
-        let hash = self.hash();
         if probe < PROBES_NEAR {
+            let hash = (self.sum() >> 32) as usize;
             let parent = self.key >> Self::PC_BITS | self.tag & 0xffff_0000;
             let page = (parent as usize >> PARENTS_IN_PAGE_LOG2) * SLOTS_IN_PAGE;
             page + (hash % SLOTS_IN_PAGE + probe) % SLOTS_IN_PAGE
         } else {
-            // In steps of its own: a full page must not be in the way.
-            (hash >> 8).wrapping_add(probe.wrapping_mul(hash >> 4 | 1))
+            self.far_place(probe)
         }
     }
 }
@@ -309,6 +317,32 @@ fn copy(from: &Table, to: &Table) {
                 to.n_keys.fetch_add(1, Ordering::Relaxed);
                 break;
             }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Each frame has ten callees, so the pages of most parents overflow: nodes go to all of the table before it grows.
+    #[test]
+    fn a_table_grows_because_it_is_full_and_for_nothing_else() {
+        const N_NODES: u32 = 300_000;
+        let slots = Slots::new();
+        let node = |id: u32| StackNode {
+            parent: StackId(id / 10),
+            epoch: Epoch(0),
+            kind: FrameKind::Return,
+            pc: 0x5555_5555_4000 + u64::from(id % 10) * 12,
+        };
+        for id in 1..=N_NODES {
+            assert_eq!(slots.intern(node(id), || StackId(id)), StackId(id), "node {id}");
+        }
+        let n_slots = slots.n_slots();
+        assert!(n_slots <= (N_NODES as usize * 2).next_power_of_two(), "{n_slots} slots for {N_NODES} nodes");
+        for id in 1..=N_NODES {
+            assert_eq!(slots.intern(node(id), || StackId::NONE), StackId(id), "node {id} is found again");
         }
     }
 }

@@ -7,7 +7,6 @@ use tm_common::functions::Function;
 
 use super::address;
 use crate::sys::elf;
-use crate::sys::link_map::LinkMap;
 use crate::sys::syscall::{self, Errno, Result};
 
 /// What these functions return where they fail: `MAP_FAILED`, `(void *)-1`.
@@ -138,7 +137,8 @@ fn status(result: Result<usize>) -> c_int {
 /// Sets `errno`, of whichever C library there is.
 #[cold]
 fn failed<T>(error: Errno, result: T) -> T {
-    if let Some(place) = LinkMap::all().find_map(|map| elf::lookup(map, c"__errno_location")) {
+    let [place] = elf::first_of([c"__errno_location"]);
+    if place != 0 {
         // SAFETY: the address is that function's, whose C signature this is.
         let place: extern "C" fn() -> *mut c_int = unsafe { core::mem::transmute(place) };
         // SAFETY: the calling thread's `errno`.

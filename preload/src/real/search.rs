@@ -1,6 +1,6 @@
 //! Where the functions are looked for that the hooks stand in front of: it depends on how this library came.
 
-use crate::sys::elf;
+use crate::sys::elf::Symbols;
 use crate::sys::link_map::LinkMap;
 
 /// The objects that are searched, by where this library stands among them.
@@ -18,15 +18,10 @@ impl Search {
     /// Finds out where this library stands. The answer is the same as long as the process lives: objects are added at the
     /// end of the loader's list, and the C library stays.
     pub fn here() -> Search {
-        let is_c_library = |map: &LinkMap| elf::find_symbol(map, c"__libc_start_main").is_some();
+        let is_c_library = |map: &'static LinkMap| {
+            Symbols::of(map).is_some_and(|it| it.function(c"__libc_start_main").is_some())
+        };
         let first = LinkMap::all().find(|map| map.is_ours() || is_c_library(map));
         if first.is_some_and(LinkMap::is_ours) { Search::AfterUs } else { Search::AllOthers }
-    }
-
-    /// Returns the objects, in the order in which the loader searches them.
-    pub fn objects(self) -> impl Iterator<Item = &'static LinkMap> {
-        LinkMap::all()
-            .skip_while(move |map| self == Search::AfterUs && !map.is_ours())
-            .filter(|map| !map.is_ours())
     }
 }

@@ -30,7 +30,8 @@ pub fn is_on() -> bool {
 #[inline(always)]
 pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Caller) {
     // SAFETY: the calling thread's own block, read at once.
-    if block.is_null() || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1) || !is_on() {
+    let is_inside = || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1);
+    if block.is_null() || is_inside() || !SESSION.is_on_at(caller.pc) {
         return;
     }
     with_lane(|session, thread, lane| {

@@ -172,7 +172,7 @@ impl Recording {
             return Ok(());
         }
         let said = self.with_file(|fd| {
-            let too_long = offset + len as u64 > syscall::file_size_limit();
+            let too_long = offset + len as u64 > syscall::limit(libc::RLIMIT_FSIZE);
             Ok(if too_long { Errno(libc::EFBIG) } else { why_not_allocated(fd, offset, len) })
         })?;
         // SAFETY: the caller's.

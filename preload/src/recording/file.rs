@@ -52,7 +52,7 @@ pub struct Fresh {
 /// Makes an empty file as long as it is to be, and maps its first `grains`. So much of it is allocated that the recording
 /// can begin.
 pub fn map_fresh(fd: i32, grains: u64) -> Result<Fresh, Errno> {
-    if grains * GRAIN > syscall::file_size_limit() {
+    if grains * GRAIN > syscall::limit(libc::RLIMIT_FSIZE) {
         return Err(Errno(libc::EFBIG));
     }
     syscall::overwrite_in_place(fd);
@@ -75,7 +75,7 @@ fn go_ahead(fd: i32, grains: u64) -> Result<(u64, u64), Errno> {
         return Ok((0, grains));
     }
     let ahead = if syscall::geteuid() == 0 { AHEAD_GRAINS_OF_ROOT } else { AHEAD_GRAINS };
-    let target = (grains + ahead).min(syscall::file_size_limit() / GRAIN);
+    let target = (grains + ahead).min(syscall::limit(libc::RLIMIT_FSIZE) / GRAIN);
     match syscall::ftruncate(fd, target * GRAIN) {
         Ok(_) => Ok((ahead, target)),
         // The file system has a limit of its own.
@@ -144,10 +144,12 @@ impl Recording {
     pub fn cut(&self, header: &MappedHeader) -> Result<(), Errno> {
         self.with_file(|fd| {
             let cut = file_end::cut(&header.end_grain, |end| {
-                syscall::ftruncate(fd, end * GRAIN)?;
-                // Relaxed: as in `reach`.
-                header.file_grains.store(end, Ordering::Relaxed);
-                Ok(())
+                // Noted first: if the process is killed in between, a reader must not miss what was cut off. Relaxed: as
+                // in `reach`.
+                let before = header.file_grains.swap(end, Ordering::Relaxed);
+                syscall::ftruncate(fd, end * GRAIN).map(drop).inspect_err(|_| {
+                    header.file_grains.fetch_max(before, Ordering::Relaxed);
+                })
             });
             cut.unwrap_or(Err(Errno(libc::EBUSY)))
         })
@@ -157,7 +159,7 @@ impl Recording {
 /// Makes the file at least `grains` long. A byte is written at its end, because that never makes a file shorter that
 /// another process has made longer meanwhile; within the file size limit, because beyond it is SIGXFSZ.
 fn lengthen(fd: i32, grains: u64) -> Result<(), Errno> {
-    if grains * GRAIN > syscall::file_size_limit() {
+    if grains * GRAIN > syscall::limit(libc::RLIMIT_FSIZE) {
         return Err(Errno(libc::EFBIG));
     }
     match syscall::pwrite(fd, &[0], grains * GRAIN - 1) {

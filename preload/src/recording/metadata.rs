@@ -215,7 +215,8 @@ impl Recording {
         let range = image.range();
         let build_id = image.build_id();
         let build_id = build_id.get(..BUILD_ID_BYTES_MAX).unwrap_or(build_id);
-        let n_headers = image.loads().count().min(PROGRAM_HEADERS_MAX);
+        let n_loads = image.loads().count();
+        let n_headers = n_loads.min(PROGRAM_HEADERS_MAX);
         let headers_at = size_of::<MappedModule>();
         let build_id_at = headers_at + n_headers * size_of::<MappedProgramHeader>();
         let path_at = build_id_at + build_id.len();
@@ -252,6 +253,9 @@ impl Recording {
             at += part.len();
         }
         draft.commit();
+        if n_headers < n_loads {
+            self.add_note(NoteReason::ManySegments, path.last().copied().unwrap_or(&[]));
+        }
     }
 
     /// Records that the object at `start` is gone since the present epoch.

@@ -121,6 +121,12 @@ impl Control {
         }
     }
 
+    /// Makes the next event of any thread attend to requests, or to what else there is to be done.
+    pub fn ask_for_attention(&self) {
+        // Relaxed: as in `state`.
+        self.word().fetch_or(control::ATTEND, Ordering::Relaxed);
+    }
+
     /// Says that requests are being looked at; later ones say so again.
     pub fn attend(&self) {
         // Acquire: receives the requests that were made before the bit was set.

@@ -44,6 +44,7 @@ pub fn continue_in_child(session: &Session) -> bool {
     let fork_stamp = session.threads.latest_stamp().max(latest_command);
     session.stacks.after_fork();
     session.unwinder.modules.after_fork();
+    session.unwinder.registered.after_fork();
     session.commanding.after_fork();
     let parent = recording.begin_process();
     let parent_epoch = recording.epoch();

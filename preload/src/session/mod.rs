@@ -58,6 +58,8 @@ pub struct Session {
     commanding: TryLock,
     /// The stamp of the latest command: what a forked child has a copy of tells that it came before the fork.
     latest_command: AtomicU64,
+    /// The function that sees calls, a `fn(usize) -> bool`; null for none.
+    watch: AtomicPtr<()>,
 }
 
 /// Where in the session the pointers to the two words of [`control`] stand, for the stubs.
@@ -83,6 +85,7 @@ pub static SESSION: Session = Session {
     is_on: AtomicBool::new(false),
     commanding: TryLock::new(),
     latest_command: AtomicU64::new(0),
+    watch: AtomicPtr::new(core::ptr::null_mut()),
 };
 
 /// Where the session stands.
@@ -100,11 +103,47 @@ impl Session {
     /// outside are obeyed. A forked child's events still have to find out that they are.
     #[inline(always)]
     pub fn is_on(&self) -> bool {
+        self.is_on_at(0)
+    }
+
+    /// Returns the same in a call from `pc`.
+    #[inline(always)]
+    pub fn is_on_at(&self, pc: usize) -> bool {
         match self.control.state() {
             State::On => true,
             // A child whose parent is idle has a word of its own to get.
-            State::Off => self.control.own() == 0 && self.attend(),
-            State::Attend | State::New => self.attend(),
+            State::Off => self.control.own() == 0 && self.attend(pc),
+            State::Attend | State::New => self.attend(pc),
+        }
+    }
+
+    /// Gives `watch` the caller of each call of a hook from now on, 0 if that is not known, until it says that it has
+    /// seen enough.
+    pub fn watch_calls(&self, watch: fn(usize) -> bool) {
+        // Release: publishes what it looks for.
+        self.watch.store(watch as *mut (), Ordering::Release);
+        self.control.ask_for_attention();
+    }
+
+    #[cold]
+    fn tell_watch(&self, pc: usize) {
+        // Acquire: receives what it looks for.
+        let watch = self.watch.load(Ordering::Acquire);
+        if watch.is_null() {
+            return;
+        }
+        // SAFETY: `watch_calls` has stored a function of this type.
+        let see: fn(usize) -> bool = unsafe { core::mem::transmute(watch) };
+        if see(pc) {
+            // Relaxed: nothing is published. Another one may have come meanwhile.
+            let _ = self.watch.compare_exchange(
+                watch,
+                core::ptr::null_mut(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        } else {
+            self.control.ask_for_attention();
         }
     }
 
@@ -116,7 +155,7 @@ impl Session {
     /// Tells whether this is a process of a recording: a forked child is made one.
     pub fn is_process(&self) -> bool {
         if self.control.state() == State::New {
-            self.attend();
+            self.attend(0);
         }
         let own = self.control.own();
         Control::has_number(own)
@@ -131,12 +170,13 @@ impl Session {
 
     /// Starts the session, or does what the process is asked for. Returns whether it records then.
     #[cold]
-    fn attend(&self) -> bool {
+    fn attend(&self, pc: usize) -> bool {
         if self.control.state() == State::New {
             return self.enter();
         }
         if self.is_process() {
             commands::obey(self);
+            self.tell_watch(pc);
         }
         !self.control.is_idle()
     }

@@ -14,11 +14,12 @@ use crate::real::{self, Search};
 use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
 use crate::sys::complaints::Complaints;
+use crate::sys::elf::{self, Symbols};
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::{self, Message};
 use crate::sys::process::{self, InitialStack};
 use crate::sys::text::Text;
-use crate::sys::{coarse, elf, loader, pages, restrictions, syscall};
+use crate::sys::{arch, coarse, loader, pages, restrictions, syscall};
 
 /// Starts the session; whether events are recorded now.
 pub fn start(session: &Session) -> bool {
@@ -72,10 +73,17 @@ impl Program {
 }
 
 fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &mut Complaints) -> bool {
-    link_map::initialise();
-    coarse::initialise();
+    let [find_object, clock, functions @ ..] = elf::first_of([
+        c"_dl_find_object",
+        arch::VDSO_CLOCK_GETTIME,
+        c"dlopen",
+        c"dlsym",
+        c"pthread_setcancelstate",
+    ]);
+    link_map::initialise(find_object);
+    coarse::initialise(clock);
     let program = Program::of_this_process();
-    loader::remember(program.working_directory.as_bytes());
+    loader::remember(program.working_directory.as_bytes(), functions);
     let names = Names {
         program: program.name(),
         pid: syscall::getpid(),
@@ -145,7 +153,7 @@ fn warn_of_calls_to_others(program: &[u8]) {
     }
     let before_us = LinkMap::all().take_while(|map| !map.is_ours());
     for (place, map) in before_us.enumerate() {
-        if elf::find_symbol(map, c"malloc").is_none() {
+        if Symbols::of(map).and_then(|symbols| symbols.find(c"malloc")).is_none() {
             continue;
         }
         let name = if place == 0 { program } else { map.name().to_bytes() };

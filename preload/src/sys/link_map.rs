@@ -81,11 +81,10 @@ type FindObject = unsafe extern "C" fn(usize, *mut DlFindObject) -> i32;
 /// `_dl_find_object`: lock-free and safe in signal handlers. Null where the C library has none.
 static FIND_OBJECT: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Looks `_dl_find_object` up. Called once at start.
-pub fn initialise() {
-    let found = LinkMap::all().find_map(|map| super::elf::lookup(map, c"_dl_find_object"));
+/// Makes the loader be asked by this function from now on, `_dl_find_object`, if it is not 0. Called once at start.
+pub fn initialise(find_object: usize) {
     // Relaxed: the function's code is visible as any library's; nothing else is published.
-    FIND_OBJECT.store(found.unwrap_or(0) as *mut u8, Ordering::Relaxed);
+    FIND_OBJECT.store(find_object as *mut u8, Ordering::Relaxed);
 }
 
 /// A loaded object: what the loader knows of it, or the kernel where that cannot be asked.
@@ -122,10 +121,19 @@ pub fn object_at(address: usize) -> Option<Object> {
 
 /// Returns the object of an entry of the list, which cannot be unloaded now.
 pub fn object_of(map: &'static LinkMap) -> Object {
-    let unknown =
-        Object { map: None, start: map.bias, end: usize::MAX, eh_frame_header: None, identity: (0, 0) };
-    let found = object_at(map.dynamic() as usize).unwrap_or(unknown);
-    Object { map: Some(map), ..found }
+    let found = object_at(map.dynamic() as usize);
+    found.map_or(unknown(map), |found| Object { map: Some(map), ..found })
+}
+
+/// Returns the segments of an entry of the list, which cannot be unloaded now.
+pub fn image_of(map: &'static LinkMap) -> Option<Image> {
+    // The beginning of the file is mostly at the bias, so that nobody needs to be asked where it is.
+    Image::in_memory(&unknown(map)).or_else(|| Image::of(&object_of(map)))
+}
+
+/// Returns what an entry says of its object by itself, if the beginning of its file is at the bias.
+fn unknown(map: &'static LinkMap) -> Object {
+    Object { map: Some(map), start: map.bias, end: usize::MAX, eh_frame_header: None, identity: (0, 0) }
 }
 
 fn find_object() -> Option<FindObject> {

@@ -7,7 +7,6 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use super::elf;
 use super::link_map::LinkMap;
 use super::text::Text;
 
@@ -32,15 +31,14 @@ static LOADER: Loader = Loader {
     set_cancel_state: AtomicPtr::new(core::ptr::null_mut()),
 };
 
-/// Notes this library's folder, `working_directory` being the present one, and the loader's functions. Called once, at
-/// the start.
-pub fn remember(working_directory: &[u8]) {
-    let find = |name: &CStr| LinkMap::all().find_map(|map| elf::lookup(map, name)).unwrap_or(0);
-    // Relaxed: published with the session.
-    LOADER.dlopen.store(find(c"dlopen") as *mut c_void, Ordering::Relaxed);
-    LOADER.dlsym.store(find(c"dlsym") as *mut c_void, Ordering::Relaxed);
-    let set_cancel_state = find(c"pthread_setcancelstate") as *mut c_void;
-    LOADER.set_cancel_state.store(set_cancel_state, Ordering::Relaxed);
+/// Notes this library's folder, `working_directory` being the present one, and where `dlopen`, `dlsym` and
+/// `pthread_setcancelstate` are. Called once, at the start.
+pub fn remember(working_directory: &[u8], functions: [usize; 3]) {
+    let places = [&LOADER.dlopen, &LOADER.dlsym, &LOADER.set_cancel_state];
+    for (place, address) in places.into_iter().zip(functions) {
+        // Relaxed: published with the session.
+        place.store(address as *mut c_void, Ordering::Relaxed);
+    }
     let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
     let path = ours.name().to_bytes();
     let Some(end) = path.iter().rposition(|&byte| byte == b'/') else { return };

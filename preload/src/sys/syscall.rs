@@ -1,7 +1,5 @@
 //! System calls by name. Each returns the kernel's result; `errno` is never touched.
 
-use core::ffi::CStr;
-
 use super::{arch, restrictions};
 
 /// An error number of the kernel, positive.
@@ -33,18 +31,9 @@ fn check(result: isize) -> Result<usize> {
 
 // Behind the macro, which it uses.
 mod memory;
+mod paths;
 pub use memory::*;
-
-/// Calls `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`. Not tried, and refused with EPERM, once the process has restricted
-/// itself.
-pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
-    if restrictions::have_come() {
-        return Err(Errno(libc::EPERM));
-    }
-    // SAFETY: the path is a C string.
-    unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode) }
-        .map(|fd| fd as i32)
-}
+pub use paths::*;
 
 /// Calls `close`. Errors mean nothing to us.
 pub fn close(fd: i32) {
@@ -106,20 +95,6 @@ pub fn is_on_signal_stack() -> bool {
     stack.ss_flags & libc::SS_ONSTACK != 0
 }
 
-/// Calls `renameat2(from, to, RENAME_NOREPLACE)`: fails with EEXIST if `to` exists.
-pub fn rename_new(from: &CStr, to: &CStr) -> Result<usize> {
-    let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
-    // SAFETY: the paths are C strings.
-    unsafe { call!(SYS_renameat2, here, from.as_ptr(), here, to.as_ptr(), flags) }
-}
-
-/// Calls `linkat`: a second name, which must not exist.
-pub fn link(from: &CStr, to: &CStr) -> Result<usize> {
-    let here = libc::AT_FDCWD;
-    // SAFETY: the paths are C strings.
-    unsafe { call!(SYS_linkat, here, from.as_ptr(), here, to.as_ptr(), 0) }
-}
-
 /// Calls `pwrite64`.
 pub fn pwrite(fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
     // SAFETY: the bytes are readable.
@@ -155,51 +130,6 @@ pub fn overwrite_in_place(fd: i32) {
         flags |= FS_NOCOW_FL;
         ioctl(fd, FS_IOC_SETFLAGS, &mut flags).ok();
     }
-}
-
-/// What an open file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileStatus {
-    /// `st_dev` and `st_ino`: which file.
-    pub identity: (u64, u64),
-    /// Tells whether it is a regular one.
-    pub is_regular: bool,
-    /// What it takes on the disk.
-    pub disk_bytes: u64,
-    /// Tells whether a user who executes it becomes another user or group.
-    pub gains_rights: bool,
-}
-
-/// Calls `fstat`.
-pub fn status(fd: i32) -> Result<FileStatus> {
-    // SAFETY: stat is plain data, all zeros is a value of it.
-    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-    // SAFETY: the structure is the kernel's.
-    unsafe { call!(SYS_fstat, fd, &raw mut stat) }?;
-    let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    let disk_bytes = stat.st_blocks as u64 * 512;
-    let is_set = |bits| stat.st_mode & bits == bits;
-    let gains_rights = is_set(libc::S_ISUID) && stat.st_uid != geteuid()
-        || is_set(libc::S_ISGID | libc::S_IXGRP) && stat.st_gid != getegid();
-    Ok(FileStatus { identity: (stat.st_dev, stat.st_ino), is_regular, disk_bytes, gains_rights })
-}
-
-/// Calls `unlinkat(AT_FDCWD, path, 0)`.
-pub fn unlink(path: &CStr) -> Result<usize> {
-    // SAFETY: the path is a C string.
-    unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) }
-}
-
-/// Calls `readlinkat`, the length of what was written to `buffer`.
-pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: the path is a C string, the buffer writable for its length.
-    unsafe { call!(SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), buffer.as_mut_ptr(), buffer.len()) }
-}
-
-/// Calls `getcwd`, the length without the NUL.
-pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: the buffer is writable for its length.
-    unsafe { call!(SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) }.map(|len| len.saturating_sub(1))
 }
 
 /// Calls `mmap` for the target, with its arguments.
@@ -358,11 +288,11 @@ pub fn host_name() -> [u8; 65] {
     names.nodename.map(|c| c as u8)
 }
 
-/// Returns the largest file that the process may write, `RLIMIT_FSIZE`: going beyond it raises SIGXFSZ.
-pub fn file_size_limit() -> u64 {
+/// Returns the process's present limit of a resource, `RLIMIT_...`. A file that grows beyond its one raises SIGXFSZ.
+pub fn limit(resource: u32) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: u64::MAX, rlim_max: u64::MAX };
     // SAFETY: the structure is the kernel's, no new limit is set.
-    let _ = unsafe { call!(SYS_prlimit64, 0, libc::RLIMIT_FSIZE, 0, &raw mut limit) };
+    let _ = unsafe { call!(SYS_prlimit64, 0, resource, 0, &raw mut limit) };
     limit.rlim_cur
 }
 

@@ -10,6 +10,8 @@ pub struct Bytes {
     start: usize,
     at: usize,
     end: usize,
+    /// What is added to an address here to have that of what this is a copy of.
+    displacement: usize,
 }
 
 impl Bytes {
@@ -18,11 +20,21 @@ impl Bytes {
     /// # Safety
     /// The range is readable for as long as the cursor is used.
     pub unsafe fn new(range: Range<usize>) -> Bytes {
-        Bytes { start: range.start, at: range.start, end: range.end }
+        Bytes { start: range.start, at: range.start, end: range.end, displacement: 0 }
+    }
+
+    /// The same over a copy of what stands at `original`: addresses are relative to that.
+    ///
+    /// # Safety
+    /// As for [`Bytes::new`].
+    pub unsafe fn moved(range: Range<usize>, original: usize) -> Bytes {
+        let displacement = original.wrapping_sub(range.start);
+        // SAFETY: the caller's.
+        Bytes { displacement, ..unsafe { Bytes::new(range) } }
     }
 
     /// A cursor over nothing.
-    pub const EMPTY: Bytes = Bytes { start: 0, at: 0, end: 0 };
+    pub const EMPTY: Bytes = Bytes { start: 0, at: 0, end: 0, displacement: 0 };
 
     /// Returns where the cursor stands.
     pub fn position(&self) -> usize {
@@ -44,7 +56,7 @@ impl Bytes {
         if len > self.remaining() {
             return None;
         }
-        let part = Bytes { start: self.at, at: self.at, end: self.at + len };
+        let part = Bytes { start: self.at, end: self.at + len, ..*self };
         self.at += len;
         Some(part)
     }
@@ -101,7 +113,7 @@ impl Bytes {
         };
         let base = match encoding & 0x70 {
             dw::DW_EH_PE_absptr => 0,
-            dw::DW_EH_PE_pcrel => at,
+            dw::DW_EH_PE_pcrel => at.wrapping_add(self.displacement),
             dw::DW_EH_PE_datarel => data_base,
             _ => return None,
         };

@@ -26,6 +26,11 @@ pub enum Cfa {
     Expression(Expression),
 }
 
+impl Cfa {
+    /// The value before an instruction defines it.
+    const UNDEFINED: Cfa = Cfa::Register { register: u16::MAX, offset: 0 };
+}
+
 /// The way the caller's value of a register is found (DWARF 5 section 6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegisterRule {
@@ -54,7 +59,7 @@ pub struct Row {
     pub registers: [RegisterRule; N_TRACKED],
     /// The place of the return address among them.
     pub return_address_column: usize,
-    /// See [`Entry::is_signal_frame`].
+    /// It is the frame that the kernel makes for a signal's handler: what is outward of it was interrupted.
     pub is_signal_frame: bool,
 }
 
@@ -76,14 +81,15 @@ pub fn column(register: u64) -> Option<usize> {
     arch::TRACKED.iter().position(|&tracked| u64::from(tracked) == register)
 }
 
-/// Returns the row at `address`, which the entry covers. `None` for instructions that this evaluator does not know.
+/// Returns the row at `address`, which the entry covers. `None` for instructions that this evaluator does not know, and for an entry
+/// that does not say where the frame is.
 #[inline(never)]
 pub fn evaluate(entry: &Entry, address: usize) -> Option<Row> {
     let fresh = Row {
-        cfa: Cfa::Register { register: arch::STACK_POINTER, offset: 0 },
+        cfa: Cfa::UNDEFINED,
         registers: [RegisterRule::Same; N_TRACKED],
         return_address_column: column(entry.return_address)?,
-        is_signal_frame: entry.is_signal_frame,
+        is_signal_frame: false,
     };
     let mut machine = Machine {
         entry,
@@ -96,6 +102,11 @@ pub fn evaluate(entry: &Entry, address: usize) -> Option<Row> {
     machine.run(entry.common, usize::MAX)?;
     machine.initial = machine.row;
     machine.run(entry.own, address)?;
+    // LuaJIT registers such entries: they tell of a function that handles exceptions, not of frames.
+    if machine.row.cfa == Cfa::UNDEFINED {
+        return None;
+    }
+    machine.row.is_signal_frame = entry.is_signal_frame && arch::is_laid_out_by_the_kernel(&machine.row);
     Some(machine.row)
 }
 

@@ -25,7 +25,8 @@ pub struct Entry {
     pub data_alignment: i64,
     /// The column of the return address.
     pub return_address: u64,
-    /// A handler returns through this code: augmentation `S`.
+    /// Augmentation `S`: a handler returns through this code, or it goes over to another stack and debuggers are not to take
+    /// that for an error (OCaml 5).
     pub is_signal_frame: bool,
     /// The encoding of pointers in the instructions (`set_loc`).
     pub pointer_encoding: u8,
@@ -60,18 +61,24 @@ pub fn find(tables: Range<usize>, header: usize, address: usize) -> Option<Entry
 }
 
 /// Returns the entry that covers `address`, of those from the cursor on, up to the one of length 0 that ends `.eh_frame`.
-fn scan(mut all: Bytes, address: usize) -> Option<Entry> {
-    loop {
-        let mut rest = all;
-        let mut body = parse_length(&mut rest)?;
-        // Of a CIE, 0 stands where an FDE has the distance to its CIE.
-        if body.value::<u32>()? != 0
-            && let Some(entry) = parse_entry(all).filter(|entry| entry.covers(address))
-        {
-            return Some(entry);
+pub fn scan(all: Bytes, address: usize) -> Option<Entry> {
+    entries(all).find(|entry| entry.covers(address))
+}
+
+/// Returns all entries from the cursor on, up to the one of length 0.
+pub fn entries(mut all: Bytes) -> impl Iterator<Item = Entry> {
+    core::iter::from_fn(move || {
+        loop {
+            let (this, mut rest) = (all, all);
+            let mut body = parse_length(&mut rest)?;
+            // Of a CIE, 0 stands where an FDE has the distance to its CIE.
+            let is_common = body.value::<u32>()? == 0;
+            all = rest;
+            if let Some(entry) = parse_entry(this).filter(|_| !is_common) {
+                return Some(entry);
+            }
         }
-        all = rest;
-    }
+    })
 }
 
 /// Returns the address of the last entry that starts at or before `address`, by binary search in the pairs at the cursor.

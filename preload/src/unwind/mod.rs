@@ -16,6 +16,7 @@ pub mod expression;
 pub mod memo;
 pub mod modules;
 pub mod reference;
+pub mod registered;
 pub mod rule;
 pub mod rule_table;
 pub mod stack_cache;

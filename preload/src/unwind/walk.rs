@@ -7,6 +7,7 @@ use tm_common::stack::{EndReason, FrameKind};
 
 use super::cached_frame::Walked;
 use super::modules::Modules;
+use super::registered::Registered;
 use super::rule::Rule;
 use super::rule_table::RuleTable;
 use super::stack_cache::StackCache;
@@ -23,6 +24,8 @@ pub struct Unwinder {
     pub rules: RuleTable,
     /// Found modules.
     pub modules: Modules,
+    /// Tables of code that is in none.
+    pub registered: Registered,
     /// Counts how often rules became void.
     generation: AtomicU32,
     /// `TM_UNWIND=fp`, for programs that keep frame pointers everywhere: one rule for all.
@@ -38,6 +41,7 @@ impl Unwinder {
         Unwinder {
             rules: RuleTable::new(),
             modules: Modules::new(),
+            registered: Registered::new(),
             generation: AtomicU32::new(0),
             frame_pointers_only: AtomicBool::new(false),
         }
@@ -222,7 +226,9 @@ impl Unwinder {
             self.module_closed(recording);
         }
         let module = self.modules.find(recording, address).or_else(|| self.modules.find(recording, pc));
-        let module = module.ok_or(EndReason::NoModule)?;
+        let Some(module) = module else {
+            return self.registered.find(address).ok_or(EndReason::NoModule);
+        };
         if module.eh_frame_header == 0 {
             return Err(EndReason::NoTable);
         }

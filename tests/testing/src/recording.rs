@@ -24,6 +24,8 @@ pub struct RecordingBuilder {
     pub lost: u64,
     /// The grains of the extent that were given back at the exit.
     pub trimmed_grains: u32,
+    /// The grains behind the file's end that were claimed before the process was killed.
+    pub ungrown_grains: u64,
     /// The format's.
     pub version: u8,
     metadata: Vec<u8>,
@@ -54,6 +56,7 @@ impl RecordingBuilder {
             n_frames_max: 16_384,
             lost: 0,
             trimmed_grains: 0,
+            ungrown_grains: 0,
             version: 1,
             metadata: Vec::new(),
             nodes: Vec::new(),
@@ -265,8 +268,8 @@ impl RecordingBuilder {
         file_of(&self.build())
     }
 
-    /// The bytes of the header of a file whose extent ends at `end_grain`.
-    pub fn header(&self, end_grain: u64) -> Vec<u8> {
+    /// The bytes of the header of a file of this number of grains.
+    pub fn header(&self, file_grains: u64) -> Vec<u8> {
         let mut file = vec![0; GRAIN_BYTES];
         let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
@@ -276,7 +279,8 @@ impl RecordingBuilder {
         put(offset_of!(MappedHeader, pid), &100u32.to_le_bytes());
         put(offset_of!(MappedHeader, process_start), &7u64.to_le_bytes());
         put(offset_of!(MappedHeader, n_frames_max), &self.n_frames_max.to_le_bytes());
-        put(offset_of!(MappedHeader, end_grain), &end_grain.to_le_bytes());
+        put(offset_of!(MappedHeader, end_grain), &(file_grains + self.ungrown_grains).to_le_bytes());
+        put(offset_of!(MappedHeader, file_grains), &file_grains.to_le_bytes());
         put(offset_of!(MappedHeader, n_processes), &self.n_processes.to_le_bytes());
         put(offset_of!(MappedHeader, lost), &self.lost.to_le_bytes());
         file

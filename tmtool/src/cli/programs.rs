@@ -23,19 +23,19 @@ pub const ALL: &str = "all";
 pub struct Chosen {
     /// Its file.
     pub path: PathBuf,
-    /// Which it is, if others stand beside it: a clause.
+    /// The clause that says which it is, if others stand beside it: a clause.
     which: Option<String>,
     /// How to take another one, after that clause; and what of the folder cannot be read.
     others: String,
 }
 
 impl Chosen {
-    /// Which one was taken, and how to take another; nothing if there is no other.
+    /// The note that says which one was taken, and how to take another; nothing if there is no other.
     pub fn note(&self) -> Option<String> {
         self.which.as_ref().map(|which| format!("{which}{}", self.others))
     }
 
-    /// Which one was taken, for an answer that will be without the others.
+    /// The note that says which one was taken, for an answer that will be without the others.
     pub fn which(&self) -> Option<String> {
         self.which.as_ref().map(|which| format!("{which}."))
     }
@@ -153,7 +153,7 @@ fn only_program(path: &Path) -> Result<ProgramInfo> {
     Ok(ProgramInfo { program, command_line, pid, ..ProgramInfo::default() })
 }
 
-/// Which of several programs `first` is, and how to take another.
+/// The sentence that says which of several programs `first` is, and how to take another.
 fn among(programs: &Programs, wanted: Option<&str>, first: &ProgramInfo, n_found: usize) -> (String, String) {
     let folder = &programs.recordings;
     let all = match wanted {

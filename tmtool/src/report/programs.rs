@@ -65,7 +65,7 @@ impl ProgramInfo {
 
 /// How a program is called of which the recording has no name.
 const UNKNOWN: &str = "(unknown)";
-/// Of so many programs a line says what is wrong with their recordings.
+/// The programs at most for which a line says what is wrong with their recordings.
 const N_PROBLEMS_MAX: usize = 5;
 /// What is shown of a command line where no terminal sets a limit; JSON has all of it.
 const NAME_WIDTH: usize = 100;

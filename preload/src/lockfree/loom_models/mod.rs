@@ -6,6 +6,7 @@
 mod file_end;
 mod numbers;
 mod places;
+mod records;
 mod room;
 mod slots;
 mod small;

@@ -65,6 +65,29 @@ pub fn enlarge(start: usize, len: usize, new_len: usize) -> Result<*mut u8> {
     unsafe { call!(SYS_mremap, start, len, new_len, libc::MREMAP_MAYMOVE) }.map(|start| start as *mut u8)
 }
 
+/// Calls `mlockall` for the target.
+pub fn lock_all(flags: i32) -> Result<usize> {
+    // SAFETY: changes no content.
+    unsafe { call!(SYS_mlockall, flags) }
+}
+
+/// Calls `munlockall` for the target.
+pub fn unlock_all() {
+    // SAFETY: as above.
+    let _ = unsafe { call!(SYS_munlockall) };
+}
+
+/// Calls `mlock` of a mapping of the target's, or `mlock2` with these flags. It is locked even if not all of it could be brought
+/// into memory, which is an error that `mlockall` does not know.
+pub fn lock(start: usize, len: usize, flags: u32) {
+    let _ = match flags {
+        // SAFETY: as above.
+        0 => unsafe { call!(SYS_mlock, start, len) },
+        // SAFETY: as above.
+        flags => unsafe { call!(SYS_mlock2, start, len, flags) },
+    };
+}
+
 /// Calls `munlock`. What is not mapped any more is an error that means nothing.
 pub fn munlock(start: usize, len: usize) {
     // SAFETY: changes no content.

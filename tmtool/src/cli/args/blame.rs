@@ -1,8 +1,8 @@
-//! Whom to blame: `--plumbing` and `--raw`.
+//! The frames to blame: `--plumbing` and `--raw`.
 
 use tm_analyzer::analysis::Plumbing;
 
-/// Whom to blame for a block: `--plumbing` and `--raw`.
+/// The frames to blame for a block: `--plumbing` and `--raw`.
 #[derive(clap::Args, Debug)]
 pub struct BlameArgs {
     /// Pass over this function too when the one to blame is looked for, as over malloc, operator new, std::vector and

@@ -1,4 +1,4 @@
-//! Which blocks: the options, and what they ask for.
+//! The blocks to report: the options, and what they ask for.
 
 use super::size_range::SizeRange;
 use crate::errors::{Error, Result};
@@ -6,11 +6,11 @@ use crate::report::parts::human::duration;
 use tm_analyzer::model::Moment;
 use tm_analyzer::request::{Between, Blocks, ProcessChoice, Request, Time};
 
-/// Which blocks, of which program, and in which time.
+/// The blocks to report, of which program, and in which time.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which blocks")]
 pub struct SelectionArgs {
-    /// Of the programs of a run (a folder of recordings), this one: by its process id or name; by default the one with
+    /// The program of a run (a folder of recordings) to report, by its process id or name; by default the one with
     /// the highest peak. 'tmtool info FOLDER' lists them. all: what all of them allocated, for 'tmtool top'.
     #[arg(long, value_name = "NAME|PID|all")]
     pub program: Option<String>,
@@ -31,7 +31,7 @@ pub struct SelectionArgs {
     /// Blocks in this domain: heap (malloc and its relatives), mmap (memory mappings, also brk), or one that the program
     /// tracks, by name or number.
     ///
-    /// By default all but mmap: the heap itself lies in mappings.
+    /// All but mmap by default: the heap itself lies in mappings.
     #[arg(long, value_name = "NAME|N")]
     domain: Option<String>,
     /// Blocks that were allocated at least this long before the moment (1s, 250ms). A reallocation starts anew.

@@ -84,7 +84,7 @@ fn literal_name(template: &OsStr) -> Option<OsString> {
     parts(template).into_iter().collect::<Option<Vec<u8>>>().map(OsString::from_vec)
 }
 
-/// Which names may have come of `template`.
+/// The names that may have come of `template`.
 fn pattern(template: &OsStr) -> Pattern {
     let mut pattern = String::new();
     for run in parts(template).chunk_by(|one, other| one.is_some() && other.is_some()) {
