@@ -8,7 +8,7 @@ use crate::ids::{Epoch, StackId};
 pub const NODE_BYTES: usize = 16;
 
 /// How the reader is to take a node's code address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameKind {
     /// A return address: the call is the instruction before it, so look up `pc - 1`.
     Return,
@@ -23,6 +23,20 @@ pub enum FrameKind {
     Incomplete,
     /// A kind of a later version, which is passed over.
     Other = 15,
+}
+
+impl FrameKind {
+    /// Returns the kind of a number, which a later version may have given.
+    pub const fn of_number(number: u32) -> FrameKind {
+        match number {
+            0 => FrameKind::Return,
+            1 => FrameKind::Interrupted,
+            2 => FrameKind::Guessed,
+            3 => FrameKind::Cut,
+            4 => FrameKind::Incomplete,
+            _ => FrameKind::Other,
+        }
+    }
 }
 
 /// Why a stack could not be followed up to its outermost frame.
@@ -90,14 +104,7 @@ impl StackNode {
     /// Reads a node; `None` where none was written (a place that was taken when the process died).
     pub fn decode(bytes: &[u8]) -> Result<Option<StackNode>, DecodeError> {
         let (parent, info, pc) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?, u64_at(bytes, 8)?);
-        let kind = match info & 0xf {
-            0 => FrameKind::Return,
-            1 => FrameKind::Interrupted,
-            2 => FrameKind::Guessed,
-            3 => FrameKind::Cut,
-            4 => FrameKind::Incomplete,
-            _ => FrameKind::Other,
-        };
+        let kind = FrameKind::of_number(info & 0xf);
         let node = StackNode { parent: StackId(parent), epoch: Epoch(info >> 4), kind, pc };
         Ok((pc != 0).then_some(node))
     }

@@ -111,7 +111,7 @@ impl Rule {
         let matches = |pattern: &Pattern, text: Option<&str>| text.is_some_and(|text| pattern.matches(text));
         self.function.as_ref().is_none_or(|pattern| matches(pattern, function))
             && self.file.as_ref().is_none_or(|pattern| {
-                pattern.matches(&frame.filename) || matches(pattern, frame.module.as_deref())
+                pattern.matches(&frame.filename) || matches(pattern, frame.module_path())
             })
     }
 }
@@ -190,7 +190,7 @@ impl<'a> Cutter<'a> {
     pub(crate) fn is_plumbing(&mut self, frame: &Frame) -> bool {
         let address = |text: Option<&str>| text.map_or(0, |text| text.as_ptr().addr());
         let function = frame.function.as_deref();
-        let key = [address(Some(&frame.filename)), address(function), address(frame.module.as_deref())];
+        let key = [address(Some(&frame.filename)), address(function), address(frame.module_path())];
         match self.frames.entry(key) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(place) => *place.insert(self.plumbing.is_plumbing(frame)),
@@ -261,7 +261,10 @@ mod tests {
         assert!(!mine.is_plumbing(&frame("std::string::reserve(unsigned long)", "x")));
         assert!(mine.is_plumbing(&frame("get_node", "src/pool.c")));
         assert!(!mine.is_plumbing(&frame("get_node", "src/other.c")));
-        let in_module = Frame { module: Some("/lib/libpool.so".into()), ..Frame::new("libpool.so+0x10", 0) };
+        let in_module = Frame {
+            module: Some(crate::model::ModuleFile::at("/lib/libpool.so")),
+            ..Frame::new("libpool.so+0x10", 0)
+        };
         assert!(Plumbing::none().with("@*/libpool.so").is_plumbing(&in_module));
         assert!(!Plumbing::none().is_plumbing(&frame("malloc", "x")));
     }

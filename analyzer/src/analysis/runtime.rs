@@ -90,7 +90,7 @@ impl RuntimeLibraries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Amount, ProfileRow};
+    use crate::model::{Amount, ModuleFile, ProfileRow};
 
     const LIBC: &str = "/usr/lib/x86_64-linux-gnu/libc.so.6";
     const LIBSTDCXX: &str = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6";
@@ -102,7 +102,7 @@ mod tests {
         let frame = |&(module, function): &(&str, &str)| {
             let name = module.rsplit('/').next().unwrap_or_default();
             let function = (!function.is_empty()).then(|| function.into());
-            Frame { function, module: Some(module.into()), ..Frame::new(format!("{name}+0x10"), 0) }
+            Frame { function, module: Some(ModuleFile::at(module)), ..Frame::new(format!("{name}+0x10"), 0) }
         };
         let frames: Vec<_> = frames.iter().map(|it| std::sync::Arc::new(frame(it))).collect();
         Traceback::from_oldest_first(frames, Some(n_frames as u32))
@@ -159,7 +159,7 @@ mod tests {
     fn rust_s_own_are_told_by_their_sources() {
         let frame = |function: &str, file: &str| Frame {
             function: Some(function.into()),
-            module: Some(PROGRAM.into()),
+            module: Some(ModuleFile::at(PROGRAM)),
             ..Frame::new(file, 1)
         };
         let start = frame("std::rt::lang_start_internal", "/rustc/5980/library/std/src/rt.rs");
