@@ -8,7 +8,6 @@
 
 pub mod allocator;
 pub mod analysis;
-pub mod blame;
 pub mod error;
 pub mod events;
 pub mod files;

@@ -3,7 +3,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::plumbing::{Cutter, Plumbing};
+use super::blame::Blame;
+use super::plumbing::Plumbing;
 use crate::model::{Frame, Profile, Traceback};
 
 /// The functions, with their reasons.
@@ -31,9 +32,9 @@ const LOADERS: [&str; 2] = ["@*/ld-*.so*", "@*/ld.so*"];
 
 /// Tells the run-time libraries' own blocks from the program's, each shared traceback once.
 pub struct RuntimeLibraries {
-    functions: Cutter<'static>,
-    libraries: Cutter<'static>,
-    loaders: Cutter<'static>,
+    functions: Blame,
+    libraries: Blame,
+    loaders: Blame,
     /// What was asked about, which keeps its address from being another one's.
     known: FxHashMap<usize, (Traceback, bool)>,
 }
@@ -42,9 +43,9 @@ impl RuntimeLibraries {
     /// Those of C, C++ and Rust.
     pub fn known() -> RuntimeLibraries {
         let of =
-            |patterns: &[&str]| Cutter::of(patterns.iter().fold(Plumbing::none(), |all, one| all.with(one)));
+            |patterns: &[&str]| Blame::new(patterns.iter().fold(Plumbing::none(), |all, one| all.with(one)));
         RuntimeLibraries {
-            functions: Cutter::of(Plumbing::of_table(TABLE)),
+            functions: Blame::new(Plumbing::of_table(TABLE)),
             libraries: of(&LIBRARIES),
             loaders: of(&LOADERS),
             known: FxHashMap::default(),

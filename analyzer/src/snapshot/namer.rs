@@ -31,6 +31,8 @@ pub struct Namer {
     of_stack: FxHashMap<StackId, Traceback>,
     /// What the tracebacks in `of_stack` were made for: the most frames, and how many modules were known.
     made_for: (u32, usize),
+    /// Counts the changes of `made_for`.
+    generation: u64,
     /// Frames of code that belongs to a module.
     of_address: FxHashMap<(Epoch, u64, FrameKind), AddressFrames>,
     /// Frames of code that belongs to none, as far as is known.
@@ -64,6 +66,7 @@ impl Namer {
             n_frames_max: None,
             of_stack: FxHashMap::default(),
             made_for: (0, 0),
+            generation: 0,
             of_address: FxHashMap::default(),
             of_anonymous: FxHashMap::default(),
             of_tag: FxHashMap::default(),
@@ -136,7 +139,7 @@ impl Namer {
     }
 
     /// How many frames of a stack are named at most.
-    pub(crate) fn limit(&self, recording: &Recording) -> u32 {
+    fn limit(&self, recording: &Recording) -> u32 {
         self.n_frames_max.unwrap_or_else(|| recording.n_frames_max())
     }
 
@@ -183,15 +186,23 @@ impl Namer {
         }
     }
 
-    /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
-    pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
-        let (limit, n_modules) = (self.limit(recording), recording.modules.all().len());
-        if self.made_for != (limit, n_modules) {
-            // Code that seemed to belong to no file may be that of one which has become known since.
-            self.made_for = (limit, n_modules);
+    /// Returns a number that changes whenever names that were given may not be right any more: as many frames as before
+    /// are no longer asked for, or code that seemed to belong to no file may be that of one which has become known since.
+    pub fn generation(&mut self, recording: &Recording) -> u64 {
+        let made_for = (self.limit(recording), recording.modules.all().len());
+        if self.made_for != made_for {
+            self.made_for = made_for;
+            self.generation += 1;
             self.of_stack.clear();
             self.of_anonymous.clear();
         }
+        self.generation
+    }
+
+    /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
+    pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
+        self.generation(recording);
+        let (limit, _) = self.made_for;
         let (mut seen, mut frames_seen) = (FxHashSet::default(), FxHashSet::default());
         let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
         let mut place_of = FxHashMap::default();
@@ -249,8 +260,18 @@ impl Namer {
         traceback
     }
 
+    /// Returns the frames of a stack from the innermost outward, each looked up as it is asked for.
+    pub fn frames_outward<'a>(
+        &'a mut self,
+        recording: &'a Recording,
+        stack: StackId,
+    ) -> impl Iterator<Item = Arc<Frame>> + 'a {
+        let addresses = recording.stacks.stack(stack, self.limit(recording)).into_iter().flatten();
+        addresses.flat_map(move |address| self.frames_at(recording, address).to_vec())
+    }
+
     /// The frames of one address of a stack.
-    pub(crate) fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> AddressFrames {
+    fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> AddressFrames {
         let (exact, probe) = probe(&frame);
         let key = (frame.epoch, frame.pc, frame.kind);
         if let Some(frames) = self.of_address.get(&key) {

@@ -13,6 +13,7 @@ use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
 use crate::errors::{Error, Result};
 use crate::report::parts::human;
+use tm_analyzer::analysis::Blame;
 use tm_analyzer::model::{BaseFilter, Filter, Moment, Snapshot};
 
 const EXAMPLES: &str = "\
@@ -95,11 +96,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let snapshot = source.at(args.at.as_ref())?.snapshot(&args.selection)?;
     let filters = filters(args);
-    let plumbing = args.blame.plumbing();
+    let bases: Vec<&dyn BaseFilter> = filters.iter().map(|filter| filter as &dyn BaseFilter).collect();
     // The filters see stacks as the reports show them; what is written are the whole ones.
-    let blamed: Vec<_> = filters.iter().map(|filter| plumbing.blind(filter)).collect();
-    let bases: Vec<&dyn BaseFilter> = blamed.iter().map(|filter| filter as &dyn BaseFilter).collect();
-    let mut filtered = snapshot.filter_traces(&bases);
+    let mut blame = Blame::new(args.blame.plumbing());
+    let mut filtered = snapshot.filter_traces_as(&bases, |traceback| blame.cut(traceback));
     if let (Some(origin), false) = (&mut filtered.origin, filters.is_empty()) {
         origin.notes.push(note(args));
     }

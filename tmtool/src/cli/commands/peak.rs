@@ -12,7 +12,7 @@ use crate::cli::selection::SelectionArgs;
 use crate::cli::source::Source;
 use crate::report::parts::header::Summary;
 use crate::report::peak::{Ascent, Peak};
-use tm_analyzer::analysis::Cutter;
+use tm_analyzer::analysis::Blame;
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
@@ -85,7 +85,7 @@ fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Profile, Ascent)> 
     let (peak, peak_stamp) = totals.peak(account);
     let mut namer = recorded.namer_at(peak_stamp);
     let newest = newest.filter(|block| block.birth > Stamp(0)).map(|block| {
-        let traceback = Cutter::of(blame.plumbing()).cut(&namer.traceback(recording, block.stack));
+        let traceback = Blame::new(blame.plumbing()).cut(&namer.traceback(recording, block.stack));
         (block.amount().bytes, thread(recording, &block), traceback)
     });
     let ascent = ascent(recorded, newest, &steps, &totals);
