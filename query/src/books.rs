@@ -1,7 +1,7 @@
 //! What is kept of the live blocks beside the table of them, up to date with every event.
 
 use tm_analyzer::events::{Block, MergedEvent};
-use tm_analyzer::replay::{Account, Observer, Tables};
+use tm_analyzer::replay::{LiveBlocks, MemoryKind, Observer};
 use tm_common::ids::{Space, Stamp};
 
 use crate::index::Index;
@@ -17,14 +17,14 @@ pub struct Books {
 
 impl Books {
     /// Of blocks that were inherited.
-    pub fn of(tables: &Tables) -> Books {
+    pub fn of(tables: &LiveBlocks) -> Books {
         let mut books = Books::default();
-        tables.iter(Account::Traced).for_each(|block| books.sums.add(block.space, block.size));
+        tables.iter(MemoryKind::Traced).for_each(|block| books.sums.add(block.space, block.size));
         books
     }
 
     /// The index of what lives, which is `tables`.
-    pub fn index(&mut self, tables: &Tables) -> &Index {
+    pub fn index(&mut self, tables: &LiveBlocks) -> &Index {
         self.index.get_or_insert_with(|| Index::of(tables))
     }
 
@@ -39,7 +39,7 @@ impl Books {
 
 impl Observer for Books {
     #[inline]
-    fn came(&mut self, block: &Block) {
+    fn on_alloc(&mut self, block: &Block) {
         if block.space != Space::MAPPINGS {
             self.sums.add(block.space, block.size);
             self.index.as_mut().into_iter().for_each(|index| index.insert(block));
@@ -47,15 +47,15 @@ impl Observer for Books {
     }
 
     #[inline]
-    fn went(&mut self, block: &Block, _event: &MergedEvent) {
+    fn on_free(&mut self, block: &Block, _event: &MergedEvent) {
         self.remove(block);
     }
 
     #[inline]
-    fn forgot(&mut self, block: &Block, _stamp: Stamp) {
+    fn on_forget(&mut self, block: &Block, _stamp: Stamp) {
         self.remove(block);
     }
-    fn peak_was_reset(&mut self, _stamp: Stamp) {
+    fn on_peak_reset(&mut self, _stamp: Stamp) {
         self.sums.reset_peak();
     }
 }

@@ -1,7 +1,7 @@
 //! From an address to the live block that holds it.
 
 use tm_analyzer::events::Block;
-use tm_analyzer::replay::Tables;
+use tm_analyzer::replay::LiveBlocks;
 use tm_common::ids::{Address, Space};
 
 use crate::index::{Index, SpaceIndex, holding, holding_from};
@@ -10,13 +10,13 @@ use crate::walk::{Heap, Pointer, Visited};
 /// The live blocks, and their index.
 #[derive(Clone, Copy)]
 pub struct Finder<'a> {
-    tables: &'a Tables,
+    tables: &'a LiveBlocks,
     index: &'a Index,
 }
 
 impl<'a> Finder<'a> {
     /// `index` is that of `tables`.
-    pub fn new(tables: &'a Tables, index: &'a Index) -> Finder<'a> {
+    pub fn new(tables: &'a LiveBlocks, index: &'a Index) -> Finder<'a> {
         Finder { tables, index }
     }
 

@@ -2,7 +2,7 @@
 
 use tm_analyzer::follow::{Follower, Options};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::Tables;
+use tm_analyzer::replay::LiveBlocks;
 
 use crate::books::Books;
 use crate::failure::{Answer, Failure};
@@ -55,7 +55,7 @@ impl State {
 
     /// What is needed to find blocks and to name them.
     pub fn parts(&mut self) -> (Finder<'_>, &Recording, &mut Names) {
-        let tables: &Tables = self.follower.live();
+        let tables: &LiveBlocks = self.follower.live();
         let finder = Finder::new(tables, self.books.index(tables));
         (finder, self.follower.recording(), &mut self.names)
     }

@@ -43,8 +43,9 @@ impl Recorded {
         let threads = &recording.threads;
         let replayed = events(&recording, ProcessIndex(0), |event| {
             if matches!(event.action, Action::Allocate | Action::ReallocateEnd) {
-                let thread =
-                    threads.iter().find(|thread| thread.index == recording.origins.thread(event.origin));
+                let thread = threads
+                    .iter()
+                    .find(|thread| thread.index == recording.thread_tags.thread(event.thread_tag));
                 allocations.push(Allocation {
                     block: event.address.0,
                     function: event.function,

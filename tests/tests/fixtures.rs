@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use tm_analyzer::model::{Cumulative, KeyType, Moment, Snapshot};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Account, Processes, Selection};
+use tm_analyzer::replay::{MemoryKind, Processes, Selection};
 use tm_analyzer::snapshot::take_snapshot;
 use tm_common::ids::{Domain, ProcessIndex};
 use tm_tests::fixtures::{fixture, recording};
@@ -146,11 +146,11 @@ fn a_recording_of_version_2_has_the_figures_that_it_had() {
 fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
     let (_folder, path) = unpacked("version-2.bin");
     let recording = Recording::open(&path).expect("version 2 is read for ever");
-    let at = |process, moment, account| {
+    let at = |process, moment, memory_kind| {
         let process = Processes::One(ProcessIndex(process));
-        take_snapshot(&recording, process, &moment, &Selection::of_account(account)).expect("it has them")
+        take_snapshot(&recording, process, &moment, &Selection::of_account(memory_kind)).expect("it has them")
     };
-    let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), Account::Traced);
+    let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), MemoryKind::Traced);
     let by_label = |snapshot: &Snapshot| {
         let groups = snapshot.profile().statistics(KeyType::Tag, Cumulative::Off).expect("labels are a key");
         groups
@@ -180,11 +180,11 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
         sizes.sort_unstable();
         sizes
     };
-    assert_eq!(sizes(at(0, Moment::Peak, Account::Traced), 7), [500, 1_000]);
-    assert_eq!(sizes(at(0, Moment::End, Account::Traced), 7), [600]);
-    assert_eq!(sizes(at(1, Moment::End, Account::Traced), 7), [0u64; 0]);
+    assert_eq!(sizes(at(0, Moment::Peak, MemoryKind::Traced), 7), [500, 1_000]);
+    assert_eq!(sizes(at(0, Moment::End, MemoryKind::Traced), 7), [600]);
+    assert_eq!(sizes(at(1, Moment::End, MemoryKind::Traced), 7), [0u64; 0]);
     let pages = |process| {
-        let snapshot = at(process, Moment::End, Account::Mappings);
+        let snapshot = at(process, Moment::End, MemoryKind::Mappings);
         sizes(snapshot, Domain::MAPPINGS.0).into_iter().map(|bytes| bytes / 4096).collect::<Vec<_>>()
     };
     assert_eq!((pages(0), pages(1)), (vec![2, 4, 4], vec![2, 4]));

@@ -68,7 +68,7 @@ fn recorded(path: &Path) -> HashMap<u64, (u64, u64)> {
     }
     events(&recording, ProcessIndex(0), |event| {
         let (allocations, frees) =
-            calls.entry(u64::from(tids[&recording.origins.thread(event.origin)])).or_default();
+            calls.entry(u64::from(tids[&recording.thread_tags.thread(event.thread_tag)])).or_default();
         *allocations += u64::from(event.action == Action::Allocate);
         *frees += u64::from(event.action == Action::Free);
     })

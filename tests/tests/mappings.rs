@@ -9,7 +9,9 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Account, FixedMoment, Processes, RawSnapshot, Selection, events, snapshot_at};
+use tm_analyzer::replay::{
+    MemoryKind, Processes, RawSnapshot, ResolvedMoment, Selection, events, snapshot_at,
+};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_tests::counting::assert_counts_and_behaviour;
 use tm_tests::info::{assert_nothing_missing, info, number};
@@ -51,8 +53,8 @@ fn noted(notes: &Path) -> BTreeMap<u64, Ranges> {
 }
 
 fn mappings_at(recording: &Recording, process: ProcessIndex, stamp: Stamp) -> Ranges {
-    let (processes, at) = (Processes::One(process), FixedMoment { stamp, ns: recording.ns(stamp) });
-    let selection = Selection::of_account(Account::Mappings);
+    let (processes, at) = (Processes::One(process), ResolvedMoment { stamp, ns: recording.ns(stamp) });
+    let selection = Selection::of_account(MemoryKind::Mappings);
     let raw: RawSnapshot =
         snapshot_at(recording, processes, at, &selection, Vec::new()).expect("the process is there");
     joined(raw.blocks.iter().map(|block| (block.address.0, block.address.0 + block.size)).collect())

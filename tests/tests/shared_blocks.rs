@@ -39,8 +39,8 @@ fn recorded(outcome: &Outcome) -> History {
     let mut history = History::new();
     let mut first = None;
     events(&recording, ProcessIndex(0), |event| {
-        let first = *first.get_or_insert(event.origin);
-        if matches!(event.action, Action::Allocate | Action::ReallocateEnd) && event.origin != first {
+        let first = *first.get_or_insert(event.thread_tag);
+        if matches!(event.action, Action::Allocate | Action::ReallocateEnd) && event.thread_tag != first {
             history.entry(event.address.0).or_default().push(event.size);
         }
     })

@@ -30,7 +30,7 @@ fn of_size(outcome: &Outcome, size: u64) -> (usize, usize, usize) {
         if event.action == Action::Allocate && event.size == size {
             allocations += 1;
             live.insert(event.address, ());
-            threads.insert(recording.origins.thread(event.origin), ());
+            threads.insert(recording.thread_tags.thread(event.thread_tag), ());
         } else if event.action == Action::Free && live.remove(&event.address).is_some() {
             frees += 1;
         }

@@ -3,7 +3,7 @@
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
 use crate::model::Amount;
-use crate::reader::Origin;
+use crate::reader::ThreadTag;
 
 /// A block, live from its birth on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Block {
     /// The stack that allocated it.
     pub stack: StackId,
     /// The thread that did, and its label.
-    pub origin: Origin,
+    pub thread_tag: ThreadTag,
     /// When it was allocated or, if later, last reallocated. Stamps from 2^56 on (years of uptime) are that.
     pub birth: Stamp,
     /// The address space that it is in.

@@ -4,7 +4,7 @@ use tm_common::functions::{Function, Role};
 use tm_common::ids::{Address, RingIndex, Space, StackId, Stamp};
 
 use super::block::Block;
-use crate::reader::Origin;
+use crate::reader::ThreadTag;
 
 /// What happened to the address. A reallocation is two moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct MergedEvent {
     /// The calling stack; [`StackId::NONE`] where a block goes.
     pub stack: StackId,
     /// The thread, and its label.
-    pub origin: Origin,
+    pub thread_tag: ThreadTag,
     /// The ring that it was read from: events of one ring come in the order in which they were written.
     pub ring: RingIndex,
     /// What happened.
@@ -71,8 +71,8 @@ impl MergedEvent {
     /// The block that comes.
     #[inline]
     pub fn block(&self) -> Block {
-        let &MergedEvent { address, size, stack, origin, stamp: birth, space, .. } = self;
-        Block { address, size, stack, origin, birth, space }
+        let &MergedEvent { address, size, stack, thread_tag, stamp: birth, space, .. } = self;
+        Block { address, size, stack, thread_tag, birth, space }
     }
 
     /// Whether the program tells of it, or it is a mapping: then nothing is known of the order in which an address's

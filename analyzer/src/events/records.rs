@@ -8,7 +8,7 @@ use tm_common::varint::Reader;
 
 use super::block::SIZE_MAX;
 use super::event::{Action, MergedEvent, State};
-use crate::reader::{Origin, Origins};
+use crate::reader::{ThreadTag, ThreadTags};
 
 /// The bytes from here on are not what an encoder writes: the rest of the segment cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,24 +53,24 @@ impl RecordDecoder {
     pub fn decode(
         &mut self,
         bytes: &[u8],
-        origins: &Origins,
+        thread_tags: &ThreadTags,
         n_wanted: usize,
         batch: &mut Vec<MergedEvent>,
     ) -> Result<usize, DamagedFrom> {
         let mut reader = Reader::new(bytes);
-        let origin = origins.of(self.thread, self.tag);
-        let mut out = Out { batch, latest: self.latest, limit: self.limit, ring: self.ring, origin };
+        let thread_tag = thread_tags.of(self.thread, self.tag);
+        let mut out = Out { batch, latest: self.latest, limit: self.limit, ring: self.ring, thread_tag };
         let mut is_damaged = false;
         let mut good = 0;
         while out.batch.len() < n_wanted && !reader.is_at_end() {
             match self.decoder.decode(&mut reader) {
                 Ok(Some(Event::ThreadStart { thread, .. })) => {
                     (self.thread, self.tag) = (thread, TagIndex::NONE);
-                    out.origin = Origin::of_thread(thread);
+                    out.thread_tag = ThreadTag::of_thread(thread);
                 }
                 Ok(Some(Event::Tag { tag, .. })) => {
                     self.tag = tag;
-                    out.origin = origins.of(self.thread, tag);
+                    out.thread_tag = thread_tags.of(self.thread, tag);
                 }
                 Ok(Some(event)) if out.push(event) => {}
                 // No later version writes zeros: a page is lost here.
@@ -92,7 +92,7 @@ struct Out<'a> {
     latest: Stamp,
     limit: Stamp,
     ring: RingIndex,
-    origin: Origin,
+    thread_tag: ThreadTag,
 }
 
 impl Out<'_> {
@@ -179,8 +179,9 @@ impl Out<'_> {
     ) {
         // Only damage makes a stream go back in time; the merge relies on it not to.
         self.latest = self.latest.max(stamp);
-        let (stamp, ring, origin, state) = (self.latest, self.ring, self.origin, State::Pending);
-        let event = MergedEvent { stamp, address, size, stack, origin, ring, action, function, space, state };
+        let (stamp, ring, thread_tag, state) = (self.latest, self.ring, self.thread_tag, State::Pending);
+        let event =
+            MergedEvent { stamp, address, size, stack, thread_tag, ring, action, function, space, state };
         self.batch.push(event);
     }
 }

@@ -7,13 +7,13 @@ use super::event::MergedEvent;
 use super::records::{DamagedFrom, RecordDecoder};
 use crate::reader::file::RecordingFile;
 use crate::reader::streams::Stream;
-use crate::reader::{Origins, Recording};
+use crate::reader::{Recording, ThreadTags};
 
 /// Decodes one stream, batch by batch.
 #[derive(Debug)]
 pub(super) struct StreamDecoder<'a> {
     file: &'a RecordingFile,
-    origins: &'a Origins,
+    thread_tags: &'a ThreadTags,
     stream: &'a Stream,
     next_segment: usize,
     buffer: Vec<u8>,
@@ -31,7 +31,7 @@ impl<'a> StreamDecoder<'a> {
     pub fn new(recording: &'a Recording, stream: &'a Stream, batch_records: usize) -> Box<StreamDecoder<'a>> {
         Box::new(StreamDecoder {
             file: &recording.file,
-            origins: &recording.origins,
+            thread_tags: &recording.thread_tags,
             stream,
             next_segment: 0,
             buffer: Vec::new(),
@@ -77,7 +77,7 @@ impl<'a> StreamDecoder<'a> {
     fn decode_records(&mut self) {
         debug_assert!(self.position <= self.buffer.len(), "the decoder is behind the end of its segment");
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
-        match self.records.decode(bytes, self.origins, self.batch_records, &mut self.batch) {
+        match self.records.decode(bytes, self.thread_tags, self.batch_records, &mut self.batch) {
             Ok(n_bytes) => self.position += n_bytes,
             Err(DamagedFrom(place)) => {
                 self.damage.add_segment(bytes.len() - place);

@@ -36,8 +36,8 @@ fn opened(script: &mut Script, file: &NamedTempFile, at: u64, process: u32, opti
     Follower::open(file.path(), ProcessIndex(process), options).expect("it has begun")
 }
 
-fn sizes(follower: &Follower, account: Account) -> Vec<u64> {
-    known(follower.recording(), follower.live().iter(account))
+fn sizes(follower: &Follower, memory_kind: MemoryKind) -> Vec<u64> {
+    known(follower.recording(), follower.live().iter(memory_kind))
         .into_iter()
         .map(|(_, _, size, ..)| size)
         .collect()
@@ -60,7 +60,7 @@ fn a_block_in_the_place_that_realloc_gives_back_is_not_taken_for_the_old_one() {
     {
         script.play(&file, at);
         follower.catch_up(Stamp(at), &mut ()).expect("it is there");
-        assert_eq!(sizes(&follower, Account::Traced), expected, "at {at}");
+        assert_eq!(sizes(&follower, MemoryKind::Traced), expected, "at {at}");
     }
     let totals = follower.totals();
     assert_eq!((totals.unknown_frees, totals.missed_frees, totals.reallocations), (0, 0, 1));
@@ -82,12 +82,12 @@ fn a_clearing_that_comes_late_forgets_what_is_older_alone() {
     for (at, expected, peak) in [(400, vec![300, 100], 400), (700, vec![300], 300)] {
         script.play(&file, at);
         follower.catch_up(Stamp(at), &mut ()).expect("it is there");
-        let mut found = sizes(&follower, Account::Traced);
+        let mut found = sizes(&follower, MemoryKind::Traced);
         found.sort_by_key(|&size| std::cmp::Reverse(size));
         assert_eq!((found, follower.totals().peak.bytes), (expected, peak), "at {at}");
     }
     follower.reset_peak(Stamp(700));
-    assert_eq!(follower.peak_blocks(Account::Traced).map(|block| block.size).collect::<Vec<_>>(), [300]);
+    assert_eq!(follower.peak_blocks(MemoryKind::Traced).map(|block| block.size).collect::<Vec<_>>(), [300]);
 }
 
 #[test]
@@ -107,13 +107,13 @@ fn a_forked_process_is_followed_from_what_its_parent_had() {
     }
     script.finish();
     let mut follower = opened(&mut script, &file, 5_500, 1, Options::default());
-    assert_eq!(sizes(&follower, Account::Traced), [1, 2]);
-    let tags = known(follower.recording(), follower.live().iter(Account::Traced)).into_iter();
+    assert_eq!(sizes(&follower, MemoryKind::Traced), [1, 2]);
+    let tags = known(follower.recording(), follower.live().iter(MemoryKind::Traced)).into_iter();
     assert_eq!(tags.map(|(.., tag)| tag).collect::<Vec<_>>(), [3, 3]);
     for (at, expected) in [(4_000, vec![1, 2]), (5_500, vec![5_000, 2]), (9_000, vec![5_000, 6_000])] {
         script.play(&file, at);
         follower.catch_up(Stamp(at), &mut ()).expect("it is there");
-        assert_eq!(sizes(&follower, Account::Traced), expected, "at {at}");
+        assert_eq!(sizes(&follower, MemoryKind::Traced), expected, "at {at}");
     }
     let missing = Follower::open(file.path(), ProcessIndex(7), Options::default()).expect_err("it has two");
     assert!(missing.to_string().contains("has no process 7"), "{missing}");

@@ -51,7 +51,9 @@ use crate::events::{Block, Merge};
 use crate::host::clock::{calibrate, is_ours, now};
 use crate::reader::file::{FileIdentity, RecordingFile};
 use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
-use crate::replay::{Account, Beginning, Observer, Replayer, Tables, Totals, inherited_here, tolerance};
+use crate::replay::{
+    Beginning, LiveBlocks, MemoryKind, Observer, Replayer, Totals, inherited_here, tolerance,
+};
 use metadata::MetadataReader;
 use ring::Ring;
 use ring_events::RingEvents;
@@ -183,13 +185,13 @@ impl Follower {
     }
 
     /// The blocks that are live.
-    pub fn live(&self) -> &Tables {
+    pub fn live(&self) -> &LiveBlocks {
         self.engine.live()
     }
 
-    /// The blocks that were live at the latest peak of an account, in no order.
-    pub fn peak_blocks(&self, account: Account) -> impl Iterator<Item = Block> + '_ {
-        self.engine.peak_blocks(account)
+    /// The blocks that were live at the latest peak of a kind of memory, in no order.
+    pub fn peak_blocks(&self, memory_kind: MemoryKind) -> impl Iterator<Item = Block> + '_ {
+        self.engine.peak_blocks(memory_kind)
     }
 
     /// Whether the process's events are recorded.
@@ -197,7 +199,7 @@ impl Follower {
         self.engine.is_tracing()
     }
 
-    /// Makes what is live the peak, in all accounts; `at` is when that was asked for.
+    /// Makes what is live the peak, of all kinds of memory; `at` is when that was asked for.
     pub fn reset_peak(&mut self, at: Stamp) {
         self.engine.reset_peak(at);
     }
@@ -250,7 +252,7 @@ impl Follower {
             streams.first_mut().into_iter().for_each(|first| first.put_before(given_back));
             for (found, look) in sources.events.drain(..) {
                 let place = *rings.entry(found.header.ring).or_insert_with(|| {
-                    let ring = Ring::new(found.header.ring, Arc::clone(&recording.origins));
+                    let ring = Ring::new(found.header.ring, Arc::clone(&recording.thread_tags));
                     streams.push(RingEvents::of(ring));
                     streams.len() - 1
                 });
@@ -321,7 +323,7 @@ fn line(recording: &Recording, process: ProcessIndex) -> Vec<ProcessIndex> {
 }
 
 /// The blocks that `process` starts with. What its parents did is read to its end by now, and once.
-fn inherited(recording: &mut Recording, process: ProcessIndex) -> Result<Tables> {
+fn inherited(recording: &mut Recording, process: ProcessIndex) -> Result<LiveBlocks> {
     if recording.process(process).is_none_or(|process| process.parent.is_none()) {
         return inherited_here(recording, process);
     }
@@ -330,7 +332,7 @@ fn inherited(recording: &mut Recording, process: ProcessIndex) -> Result<Tables>
         return Err(Error::Replaced { path: recording.file.path().to_owned() });
     }
     let live = inherited_here(&whole, process)?;
-    // The blocks' origins are numbers of these.
-    recording.origins = whole.origins;
+    // The blocks' thread_tags are numbers of these.
+    recording.thread_tags = whole.thread_tags;
     Ok(live)
 }

@@ -16,7 +16,7 @@ use tm_common::ids::{RingIndex, Stamp, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
 use crate::events::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
-use crate::reader::{FoundSegment, Headers, OpenFile, Origins};
+use crate::reader::{FoundSegment, Headers, OpenFile, ThreadTags};
 
 /// A segment that is not left behind.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Place {
 pub(super) struct Ring {
     /// Only while it may be read.
     file: Option<OpenFile>,
-    origins: Arc<Origins>,
+    thread_tags: Arc<ThreadTags>,
     /// The segments by place in the chain.
     segments: BTreeMap<u32, Segment>,
     current: Option<Place>,
@@ -69,10 +69,10 @@ pub(super) struct Ring {
 
 impl Ring {
     /// A ring of which nothing was read.
-    pub fn new(ring: RingIndex, origins: Arc<Origins>) -> Ring {
+    pub fn new(ring: RingIndex, thread_tags: Arc<ThreadTags>) -> Ring {
         Ring {
             file: None,
-            origins,
+            thread_tags,
             segments: BTreeMap::new(),
             current: None,
             next_sequence: 0,
@@ -150,7 +150,7 @@ impl Ring {
             }
             debug_assert!(self.position <= self.buffer.len(), "the decoder is behind what was read");
             let bytes = self.buffer.get(self.position..).unwrap_or_default();
-            match self.records.decode(bytes, &self.origins, n_wanted, batch) {
+            match self.records.decode(bytes, &self.thread_tags, n_wanted, batch) {
                 Ok(n_bytes) => self.position += n_bytes,
                 Err(DamagedFrom(place)) => {
                     self.damage.add_segment(bytes.len() - place);

@@ -184,12 +184,13 @@ impl Program {
     }
 }
 
-/// A block, with what its origin means.
+/// A block, with what its thread and tag are.
 pub(super) type Known = (Space, u64, u64, u64, u32, u32, u32);
 
 pub(super) fn known(recording: &Recording, blocks: impl Iterator<Item = Block>) -> Vec<Known> {
     let known = |block: Block| {
-        let (thread, tag) = (recording.origins.thread(block.origin), recording.origins.tag(block.origin));
+        let (thread, tag) =
+            (recording.thread_tags.thread(block.thread_tag), recording.thread_tags.tag(block.thread_tag));
         (block.space, block.address.0, block.size, block.birth.0, block.stack.0, thread.0, tag.0)
     };
     let mut known: Vec<Known> = blocks.map(known).collect();
@@ -197,18 +198,22 @@ pub(super) fn known(recording: &Recording, blocks: impl Iterator<Item = Block>) 
     known
 }
 
-const ACCOUNTS: [Account; 2] = [Account::Traced, Account::Mappings];
+const ACCOUNTS: [MemoryKind; 2] = [MemoryKind::Traced, MemoryKind::Mappings];
 
 /// What the finished recording says of `until`, against what was found while it grew.
 fn assert_same(finished: &Recording, follower: &Follower, until: Stamp, what: &str) {
     let followed = follower.recording();
     let done = |engine: &crate::replay::Engine<'_>, ()| {
-        for account in ACCOUNTS {
-            let found = known(followed, follower.live().iter(account));
-            let expected = known(finished, engine.live().iter(account));
-            assert_eq!(found, expected, "{what}: live, {account:?}");
-            let found = known(followed, follower.peak_blocks(account));
-            assert_eq!(found, known(finished, engine.peak_blocks(account)), "{what}: peak, {account:?}");
+        for memory_kind in ACCOUNTS {
+            let found = known(followed, follower.live().iter(memory_kind));
+            let expected = known(finished, engine.live().iter(memory_kind));
+            assert_eq!(found, expected, "{what}: live, {memory_kind:?}");
+            let found = known(followed, follower.peak_blocks(memory_kind));
+            assert_eq!(
+                found,
+                known(finished, engine.peak_blocks(memory_kind)),
+                "{what}: peak, {memory_kind:?}"
+            );
         }
         assert_eq!(follower.totals(), engine.totals(), "{what}");
         assert_eq!(follower.is_tracing(), engine.is_tracing(), "{what}");
@@ -219,7 +224,7 @@ fn assert_same(finished: &Recording, follower: &Follower, until: Stamp, what: &s
 
 /// The stacks of all live blocks are there, whole.
 fn assert_same_stacks(finished: &Recording, follower: &Follower, what: &str) {
-    for block in follower.live().iter(Account::Traced).filter(|block| block.stack != StackId::NONE) {
+    for block in follower.live().iter(MemoryKind::Traced).filter(|block| block.stack != StackId::NONE) {
         let frames = |recording: &Recording| {
             let stack = recording.stack(block.stack).unwrap_or_else(|| panic!("{what}: {:?}", block.stack));
             (stack.total_depth(), stack.collect::<Vec<_>>())
@@ -284,7 +289,7 @@ fn at_each_moment_it_is_what_the_finished_recording_says() {
         let habits = Habits { n_threads: 1 + seed % 6, n_addresses: 3 + 7 * seed, ..HABITS };
         let (follower, made) = follow(seed, habits, 200_000, assert_same);
         let live: BTreeMap<u64, u64> =
-            follower.live().iter(Account::Traced).map(|block| (block.address.0, block.size)).collect();
+            follower.live().iter(MemoryKind::Traced).map(|block| (block.address.0, block.size)).collect();
         assert_eq!(live, made.live);
     }
 }
@@ -308,7 +313,7 @@ fn hand_offs_within_the_clocks_error_lose_and_invent_nothing() {
             let totals = follower.totals();
             assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "{what}");
         });
-        let live: Vec<u64> = known(follower.recording(), follower.live().iter(Account::Traced))
+        let live: Vec<u64> = known(follower.recording(), follower.live().iter(MemoryKind::Traced))
             .into_iter()
             .map(|(_, address, ..)| address)
             .collect();
@@ -325,7 +330,7 @@ fn events_that_are_written_late_are_replayed_late() {
         assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "seed {seed}");
         assert_eq!(totals.live.bytes, made.live.values().sum::<u64>());
         let live: BTreeMap<u64, u64> =
-            follower.live().iter(Account::Traced).map(|block| (block.address.0, block.size)).collect();
+            follower.live().iter(MemoryKind::Traced).map(|block| (block.address.0, block.size)).collect();
         assert_eq!(live, made.live, "seed {seed}");
     }
 }
@@ -350,7 +355,7 @@ fn damage_while_it_is_followed_is_never_fatal() {
                 file.as_file().set_len(len.max(GRAIN_BYTES as u64)).expect("it is shorter");
             }
             follower.catch_up(Stamp(40_000 + step * 100_000), &mut ()).expect("the header is good");
-            let _ = (follower.problems(), follower.peak_blocks(Account::Traced).count());
+            let _ = (follower.problems(), follower.peak_blocks(MemoryKind::Traced).count());
             follower.recording().stacks.n_nodes();
         }
     }

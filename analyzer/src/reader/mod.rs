@@ -17,11 +17,11 @@ pub mod metadata;
 pub mod modules;
 pub mod notes;
 mod open;
-pub mod origins;
 pub mod problem;
 pub mod scan;
 pub mod stacks;
 pub mod streams;
+pub mod thread_tags;
 
 #[cfg(test)]
 mod tests;
@@ -37,12 +37,12 @@ pub use metadata::{Process, Thread};
 pub use modules::Module;
 use modules::Modules;
 pub use notes::Note;
-pub use origins::{Origin, Origins};
 pub use problem::Problem;
 use scan::SegmentCounts;
 pub(crate) use stacks::{NodePlace, StackTable};
 pub use stacks::{RawDoubts, Stack, StackFrame};
 use streams::Stream;
+pub use thread_tags::{ThreadTag, ThreadTags};
 
 /// An open recording.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ pub struct Recording {
     pub spaces: Vec<(Space, Domain, String)>,
     /// What the recorder noticed that every report must say, by reason.
     pub notes: Vec<Note>,
-    /// The origins of events; filled as they are decoded.
-    pub origins: Arc<Origins>,
+    /// Who made events, and under which tags; filled as they are decoded.
+    pub thread_tags: Arc<ThreadTags>,
     /// The events, by process and ring.
     pub streams: Vec<Stream>,
     /// What is missing or damaged, except what only shows when events are decoded.
@@ -101,7 +101,7 @@ impl Recording {
             tags: Vec::new(),
             spaces: Vec::new(),
             notes: Vec::new(),
-            origins: Arc::default(),
+            thread_tags: Arc::default(),
             streams: Vec::new(),
             problems: Vec::new(),
             latest: None,

@@ -7,13 +7,13 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::CommandKind;
 
 use super::commands::Commands;
-use super::ledger::Ledger;
+use super::live::Ledger;
+use super::live::Totals;
+use super::live::{LiveBlocks, MemoryKind};
 use super::moment::ns_per_stamp;
 use super::observer::Observer;
-use super::repair::solve;
-use super::tables::{Account, Tables};
-use super::totals::Totals;
-use super::window::{Reach, Window};
+use super::order::solve;
+use super::order::{Reach, Window};
 use crate::events::{Action, Block, Damage, EventStream, Merge, MergedEvent, State};
 use crate::reader::{Command, Recording};
 
@@ -42,7 +42,7 @@ pub struct Replayer<S> {
 /// What a [`Replayer`] begins with.
 pub(crate) struct Beginning {
     /// The blocks that the process has inherited.
-    pub live: Tables,
+    pub live: LiveBlocks,
     /// Whether there may be events of several threads, so that stamps may be swapped.
     pub may_swap: bool,
     /// Whether a clearing makes the peak 0 too.
@@ -144,17 +144,17 @@ impl<S: EventStream> Replayer<S> {
             } else if event.state == State::Pending && has_gone {
                 let missed_frees = &mut self.ledger.totals.missed_frees;
                 *missed_frees = missed_frees.saturating_sub(1);
-                observer.event(&event);
+                observer.on_event(&event);
                 self.window.advance(State::Applied);
             } else {
-                self.step_seldom(&event, observer);
+                self.step_cold(&event, observer);
             }
         }
     }
 
     /// As [`Replayer::step`], off the event path.
     #[inline(never)]
-    fn step_seldom(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+    fn step_cold(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         self.step(event, observer);
     }
 
@@ -171,12 +171,12 @@ impl<S: EventStream> Replayer<S> {
             self.ledger.forget(until, observer);
             if self.commands.resets_peak {
                 self.ledger.reset_peak(command.stamp);
-                observer.peak_was_reset(command.stamp);
+                observer.on_peak_reset(command.stamp);
             }
         }
     }
 
-    /// Makes what lives now the peak, in all accounts: tracemalloc's `reset_peak`.
+    /// Makes what lives now the peak, of all kinds of memory: tracemalloc's `reset_peak`.
     pub fn reset_peak(&mut self, stamp: Stamp) {
         self.ledger.reset_peak(stamp);
     }
@@ -209,12 +209,12 @@ impl<S: EventStream> Replayer<S> {
     }
 
     /// The blocks that are live now.
-    pub fn live(&self) -> &Tables {
+    pub fn live(&self) -> &LiveBlocks {
         self.ledger.live()
     }
 
     /// The blocks that are live now, of a replay that is not gone on with.
-    pub fn into_live(self) -> Tables {
+    pub fn into_live(self) -> LiveBlocks {
         self.ledger.into_live()
     }
 
@@ -223,9 +223,9 @@ impl<S: EventStream> Replayer<S> {
         &self.ledger.totals
     }
 
-    /// The blocks that were live at the latest peak of an account, in no order.
-    pub fn peak_blocks(&self, account: Account) -> impl Iterator<Item = Block> + '_ {
-        self.ledger.peak_blocks(account)
+    /// The blocks that were live at the latest peak of a kind of memory, in no order.
+    pub fn peak_blocks(&self, memory_kind: MemoryKind) -> impl Iterator<Item = Block> + '_ {
+        self.ledger.peak_blocks(memory_kind)
     }
 
     /// What is missing so far.
@@ -243,7 +243,7 @@ impl<S: EventStream> Replayer<S> {
             self.window.advance(State::Applied);
         } else if self.ledger.apply(event, observer) {
             self.ledger.count(event);
-            observer.event(event);
+            observer.on_event(event);
             self.window.advance(State::Applied);
         } else {
             self.conflict(event, observer);
@@ -301,7 +301,7 @@ impl<S: EventStream> Replayer<S> {
             let event = *event;
             if index + 1 == n_passed {
                 self.ledger.settle(&event, observer);
-            } else if index >= n_passed && !self.ledger.apply_seldom(&event, observer) {
+            } else if index >= n_passed && !self.ledger.apply_cold(&event, observer) {
                 if event.is_release() {
                     self.unknown_free();
                 } else {
@@ -310,7 +310,7 @@ impl<S: EventStream> Replayer<S> {
             }
             if !was_applied {
                 self.ledger.count(&event);
-                observer.event(&event);
+                observer.on_event(&event);
             }
         }
     }
@@ -333,6 +333,6 @@ impl<S: EventStream> Replayer<S> {
             self.ledger.settle(event, observer);
         }
         self.ledger.count(event);
-        observer.event(event);
+        observer.on_event(event);
     }
 }

@@ -7,19 +7,12 @@
 //!                                      +-> observers: allocations, timeline, ...
 //! ```
 
-mod window;
-
-mod repair;
-
 mod live;
 mod observer;
-mod peak;
-mod ranges;
-mod tables;
-mod totals;
+
+mod order;
 
 mod commands;
-mod ledger;
 
 mod engine;
 
@@ -28,42 +21,28 @@ mod run;
 mod selection;
 mod site;
 
-mod all;
-mod allocations;
-mod churn;
-mod collect;
-mod lifetimes;
+mod sink;
 mod snapshot;
-mod timeline;
+mod totals;
 
-#[cfg(test)]
-mod command_tests;
-#[cfg(test)]
-mod fork_tests;
-#[cfg(test)]
-mod mapping_tests;
+mod observers;
+
 #[cfg(test)]
 mod tests;
 
 use crate::events::StreamEvents;
 
-pub use all::{AllTotals, all_totals};
-pub use allocations::Allocations;
-pub use churn::Churn;
-pub use collect::{ByBirth, Collect};
 pub use engine::{Replayer, TOLERANCE_NS};
-pub use lifetimes::Lifetimes;
-pub use live::{LiveTable, prefetch};
-pub use moment::{FixedMoment, fixed, stamp_at, stamps_in};
+pub use live::{LiveBlocks, MemoryKind, Ranges, SpaceBlocks, Totals, prefetch};
+pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::Observer;
-pub use ranges::Ranges;
+pub use observers::{Allocations, Churn, Lifetimes, Step, Timeline};
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
+pub use sink::{BlockSink, ByBirth};
 pub use site::Site;
 pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
-pub use tables::{Account, Tables};
-pub use timeline::{Step, Timeline};
-pub use totals::Totals;
+pub use totals::{AllTotals, all_totals};
 
 /// A process of a recording being replayed.
 pub type Engine<'a> = Replayer<StreamEvents<'a>>;

@@ -10,7 +10,7 @@ use crate::reader::{Command, Recording};
 
 /// A moment of a recording whose events need not be looked at to find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FixedMoment {
+pub struct ResolvedMoment {
     /// The last stamp that belongs to it.
     pub stamp: Stamp,
     /// Nanoseconds since the recording's start.
@@ -22,10 +22,14 @@ pub struct FixedMoment {
 ///
 /// # Errors
 /// The recording has no such mark, or ends before the moment.
-pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Result<Option<FixedMoment>> {
+pub fn resolve(
+    recording: &Recording,
+    processes: Processes,
+    moment: &Moment,
+) -> Result<Option<ResolvedMoment>> {
     if let Moment::Mark(name) = moment {
         let stamp = mark(recording, processes, name)?.stamp;
-        return Ok(Some(FixedMoment { stamp, ns: recording.ns(stamp) }));
+        return Ok(Some(ResolvedMoment { stamp, ns: recording.ns(stamp) }));
     }
     let duration_ns = recording.duration_ns();
     if let Some(ns) = moment.time_ns(duration_ns).filter(|&ns| ns > duration_ns) {
@@ -34,7 +38,7 @@ pub fn fixed(recording: &Recording, processes: Processes, moment: &Moment) -> Re
     }
     let fixed = moment.time_ns(duration_ns).map(|ns| {
         let stamp = if *moment == Moment::End { Stamp(u64::MAX) } else { stamp_at(recording, ns) };
-        FixedMoment { stamp, ns }
+        ResolvedMoment { stamp, ns }
     });
     Ok(fixed)
 }

@@ -9,25 +9,25 @@ use crate::events::{Block, MergedEvent};
 pub trait Observer {
     /// A block is live from here on.
     #[inline]
-    fn came(&mut self, _block: &Block) {}
+    fn on_alloc(&mut self, _block: &Block) {}
 
     /// A block is no longer live: `event` released it or, where its free is not in the recording, took its address.
     #[inline]
-    fn went(&mut self, _block: &Block, _event: &MergedEvent) {}
+    fn on_free(&mut self, _block: &Block, _event: &MergedEvent) {}
 
     /// A block is no longer looked at: the program said so at `stamp`, and it may live on; or it is a mapping that is cut
     /// into parts, which come next.
     #[inline]
-    fn forgot(&mut self, _block: &Block, _stamp: Stamp) {}
+    fn on_forget(&mut self, _block: &Block, _stamp: Stamp) {}
 
     /// What lives has been made the peak, because the program forgot what lived before.
     #[inline]
-    fn peak_was_reset(&mut self, _stamp: Stamp) {}
+    fn on_peak_reset(&mut self, _stamp: Stamp) {}
 
     /// An event has taken effect. One of which it shows only later that it came before others of its address comes
     /// after them, and changes no block.
     #[inline]
-    fn event(&mut self, _event: &MergedEvent) {}
+    fn on_event(&mut self, _event: &MergedEvent) {}
 }
 
 /// Nobody.

@@ -5,8 +5,8 @@ use tm_common::metadata::Ending;
 
 use super::Engine;
 use super::engine::Beginning;
+use super::live::LiveBlocks;
 use super::observer::Observer;
-use super::tables::Tables;
 use crate::error::{Error, Result};
 use crate::events::{Block, Decoders, Merge, MergedEvent};
 use crate::reader::{Process, Recording};
@@ -73,7 +73,7 @@ struct Call<F>(F);
 
 impl<F: FnMut(&MergedEvent)> Observer for Call<F> {
     #[inline]
-    fn event(&mut self, event: &MergedEvent) {
+    fn on_event(&mut self, event: &MergedEvent) {
         (self.0)(event);
     }
 }
@@ -120,29 +120,29 @@ struct Own<O> {
 
 impl<O: Observer> Observer for Own<O> {
     #[inline]
-    fn came(&mut self, block: &Block) {
+    fn on_alloc(&mut self, block: &Block) {
         if self.since.is_none_or(|fork| block.birth > fork) {
-            self.observer.came(block);
+            self.observer.on_alloc(block);
         }
     }
 
     #[inline]
-    fn went(&mut self, block: &Block, event: &MergedEvent) {
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         if self.since.is_none_or(|fork| block.birth > fork) {
-            self.observer.went(block, event);
+            self.observer.on_free(block, event);
         }
     }
 
     #[inline]
-    fn forgot(&mut self, block: &Block, stamp: Stamp) {
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         if self.since.is_none_or(|fork| block.birth > fork) {
-            self.observer.forgot(block, stamp);
+            self.observer.on_forget(block, stamp);
         }
     }
 
     #[inline]
-    fn event(&mut self, event: &MergedEvent) {
-        self.observer.event(event);
+    fn on_event(&mut self, event: &MergedEvent) {
+        self.observer.on_event(event);
     }
 }
 
@@ -163,7 +163,7 @@ fn family<'a, O: Observer>(
     observer_of: &mut impl FnMut(&Engine<'_>) -> O,
     done: &mut impl FnMut(&Engine<'_>, O),
 ) {
-    let mut start = |index: ProcessIndex, live: Tables| {
+    let mut start = |index: ProcessIndex, live: LiveBlocks| {
         let children = recording.processes.iter().filter(|process| process.parent == Some(index));
         let children = children.filter(|child| child.start <= until);
         let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
@@ -173,7 +173,7 @@ fn family<'a, O: Observer>(
         let observer = Own { observer: observer_of(&engine), since };
         Member { engine, observer, forks }
     };
-    let mut line = vec![start(root, Tables::default())];
+    let mut line = vec![start(root, LiveBlocks::default())];
     while let Some(mut member) = line.pop() {
         if let Some((fork, child)) = member.forks.pop() {
             member.engine.run(fork, &mut member.observer);
@@ -190,7 +190,7 @@ fn family<'a, O: Observer>(
 fn engine<'a>(
     recording: &'a Recording,
     process: ProcessIndex,
-    live: Tables,
+    live: LiveBlocks,
     decoders: &Decoders<'a>,
 ) -> Engine<'a> {
     let merge = Merge::new(recording, process, decoders);
@@ -202,12 +202,16 @@ fn engine<'a>(
 ///
 /// # Errors
 /// There is no such process.
-pub(crate) fn inherited_here(recording: &Recording, process: ProcessIndex) -> Result<Tables> {
+pub(crate) fn inherited_here(recording: &Recording, process: ProcessIndex) -> Result<LiveBlocks> {
     Decoders::without_threads(|decoders| inherited(recording, process, decoders))
 }
 
 /// The blocks that a process starts with: those that its parent had when it was forked.
-fn inherited<'a>(recording: &'a Recording, process: ProcessIndex, decoders: &Decoders<'a>) -> Result<Tables> {
+fn inherited<'a>(
+    recording: &'a Recording,
+    process: ProcessIndex,
+    decoders: &Decoders<'a>,
+) -> Result<LiveBlocks> {
     // From the process out to the first one, then back.
     let mut ancestors = Vec::new();
     let mut next = Some(process);
@@ -220,7 +224,7 @@ fn inherited<'a>(recording: &'a Recording, process: ProcessIndex, decoders: &Dec
         let (path, known) = (recording.file.path().to_owned(), recording.processes.len());
         return Err(Error::NoSuchProcess { path, process, known });
     }
-    let mut live = Tables::default();
+    let mut live = LiveBlocks::default();
     for pair in ancestors.windows(2).rev() {
         if let [(_, fork), (parent, _)] = *pair {
             let mut engine = engine(recording, parent, live, decoders);

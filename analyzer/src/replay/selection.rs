@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
-use super::tables::Account;
+use super::live::MemoryKind;
 use crate::events::Block;
-use crate::reader::Origins;
+use crate::reader::ThreadTags;
 
 /// Properties that a block must have; by default any block has them.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub struct Selection {
     pub tags: Option<Vec<TagIndex>>,
     /// The address spaces, either that of the mappings alone or any of the others; `None` for all of the others.
     pub spaces: Option<Vec<Space>>,
-    /// What the blocks' origins mean: the recording's.
-    pub origins: Arc<Origins>,
+    /// What the threads and tags of blocks are: the recording's.
+    pub thread_tags: Arc<ThreadTags>,
     /// It was allocated later than this. Blocks that a process inherited are older than the process.
     pub born_after: Option<Stamp>,
 }
@@ -36,16 +36,16 @@ impl Default for Selection {
             sizes: 0..=u64::MAX,
             ages: 0..=u64::MAX,
             spaces: None,
-            origins: Arc::default(),
+            thread_tags: Arc::default(),
             born_after: None,
         }
     }
 }
 
 impl Selection {
-    /// All of an account.
-    pub fn of_account(account: Account) -> Selection {
-        let spaces = (account == Account::Mappings).then(|| vec![Space::MAPPINGS]);
+    /// All of a kind of memory.
+    pub fn of_account(memory_kind: MemoryKind) -> Selection {
+        let spaces = (memory_kind == MemoryKind::Mappings).then(|| vec![Space::MAPPINGS]);
         Selection { spaces, ..Selection::default() }
     }
 
@@ -56,10 +56,10 @@ impl Selection {
     }
 
     /// Where the blocks are.
-    pub fn account(&self) -> Account {
+    pub fn memory_kind(&self) -> MemoryKind {
         match &self.spaces {
-            Some(spaces) if spaces.contains(&Space::MAPPINGS) => Account::Mappings,
-            _ => Account::Traced,
+            Some(spaces) if spaces.contains(&Space::MAPPINGS) => MemoryKind::Mappings,
+            _ => MemoryKind::Traced,
         }
     }
 
@@ -75,8 +75,8 @@ impl Selection {
             && self
                 .threads
                 .as_ref()
-                .is_none_or(|threads| threads.contains(&self.origins.thread(block.origin)))
-            && self.tags.as_ref().is_none_or(|tags| tags.contains(&self.origins.tag(block.origin)))
+                .is_none_or(|threads| threads.contains(&self.thread_tags.thread(block.thread_tag)))
+            && self.tags.as_ref().is_none_or(|tags| tags.contains(&self.thread_tags.tag(block.thread_tag)))
     }
 }
 
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn each_property_is_looked_at() {
-        let origins = Arc::new(Origins::default());
-        let origin = origins.of(ThreadIndex(3), TagIndex(2));
-        let block = Block { size: 10, birth: Stamp(100), origin, ..Block::default() };
-        let all = Selection { origins, ..Selection::default() };
+        let thread_tags = Arc::new(ThreadTags::default());
+        let thread_tag = thread_tags.of(ThreadIndex(3), TagIndex(2));
+        let block = Block { size: 10, birth: Stamp(100), thread_tag, ..Block::default() };
+        let all = Selection { thread_tags, ..Selection::default() };
         assert!(all.admits(&block, Stamp(50)) && all.admits(&block, Stamp(5_000)));
         let admits = |selection: Selection| selection.admits(&block, Stamp(150));
         assert!(admits(Selection { sizes: 10..=10, ..all.clone() }));
@@ -105,7 +105,7 @@ mod tests {
         assert!(!admits(Selection { tags: Some(vec![TagIndex::NONE]), ..all.clone() }));
         assert!(admits(Selection { spaces: Some(vec![Space::HEAP]), ..all.clone() }));
         let mappings = Selection { spaces: Some(vec![Space::MAPPINGS]), ..all.clone() };
-        assert_eq!((all.account(), mappings.account()), (Account::Traced, Account::Mappings));
+        assert_eq!((all.memory_kind(), mappings.memory_kind()), (MemoryKind::Traced, MemoryKind::Mappings));
         let mapping = Block { space: Space::MAPPINGS, ..block };
         assert!(!all.admits_newborn(&mapping) && mappings.admits_newborn(&mapping));
         assert!(!admits(mappings));

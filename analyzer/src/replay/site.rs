@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use tm_common::ids::{ProcessIndex, Space, StackId, TagIndex};
 
 use crate::events::Block;
-use crate::reader::Origins;
+use crate::reader::ThreadTags;
 
 /// All that a profile tells of a block but its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,10 +21,10 @@ pub struct Site {
 }
 
 impl Site {
-    /// The site of a block of `process`, in a recording with `origins`.
+    /// The site of a block of `process`, in a recording with `thread_tags`.
     #[inline]
-    pub fn of(block: &Block, process: ProcessIndex, origins: &Origins) -> Site {
-        Site { stack: block.stack, tag: origins.tag(block.origin), space: block.space, process }
+    pub fn of(block: &Block, process: ProcessIndex, thread_tags: &ThreadTags) -> Site {
+        Site { stack: block.stack, tag: thread_tags.tag(block.thread_tag), space: block.space, process }
     }
 }
 

@@ -3,11 +3,11 @@
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
 use super::Engine;
-use super::collect::Collect;
-use super::moment::{FixedMoment, fixed};
+use super::live::Totals;
+use super::moment::{ResolvedMoment, resolve};
 use super::run::{Processes, ended_at, own_since, run};
 use super::selection::Selection;
-use super::totals::Totals;
+use super::sink::BlockSink;
 use crate::error::Result;
 use crate::events::{Block, Damage};
 use crate::model::{Amount, Moment};
@@ -35,33 +35,33 @@ pub struct RawSnapshot<B = Vec<Block>> {
 ///
 /// # Errors
 /// There is no such process or no such moment.
-pub fn snapshot<B: Collect + Default>(
+pub fn snapshot<B: BlockSink + Default>(
     recording: &Recording,
     processes: Processes,
     moment: &Moment,
     selection: &Selection,
 ) -> Result<RawSnapshot<B>> {
-    take(recording, processes, fixed(recording, processes, moment)?, selection, B::default())
+    take(recording, processes, resolve(recording, processes, moment)?, selection, B::default())
 }
 
 /// The same at a moment that is found already, added to `blocks`.
 ///
 /// # Errors
 /// There is no such process.
-pub fn snapshot_at<B: Collect>(
+pub fn snapshot_at<B: BlockSink>(
     recording: &Recording,
     processes: Processes,
-    at: FixedMoment,
+    at: ResolvedMoment,
     selection: &Selection,
     blocks: B,
 ) -> Result<RawSnapshot<B>> {
     take(recording, processes, Some(at), selection, blocks)
 }
 
-fn take<B: Collect>(
+fn take<B: BlockSink>(
     recording: &Recording,
     processes: Processes,
-    at: Option<FixedMoment>,
+    at: Option<ResolvedMoment>,
     selection: &Selection,
     blocks: B,
 ) -> Result<RawSnapshot<B>> {
@@ -73,7 +73,7 @@ fn take<B: Collect>(
         totals: Vec::new(),
         problems: Vec::new(),
     };
-    let (mut damage, account) = (Damage::default(), selection.account());
+    let (mut damage, memory_kind) = (Damage::default(), selection.memory_kind());
     let end = super::stamp_at(recording, recording.duration_ns());
     let until = at.map_or(Stamp(u64::MAX), |at| at.stamp);
     run(
@@ -90,12 +90,12 @@ fn take<B: Collect>(
                 Some(at) => {
                     let own_end = ended_at(recording, engine.process()).unwrap_or(end);
                     let now = at.stamp.min(own_end).min(end);
-                    raw.add(recording, processes, engine, engine.live().iter(account), now, selection);
+                    raw.add(recording, processes, engine, engine.live().iter(memory_kind), now, selection);
                 }
                 None => {
-                    let (_, peak) = engine.totals().peak(account);
+                    let (_, peak) = engine.totals().peak(memory_kind);
                     raw.moment_ns = raw.moment_ns.max(recording.ns(peak));
-                    raw.add(recording, processes, engine, engine.peak_blocks(account), peak, selection);
+                    raw.add(recording, processes, engine, engine.peak_blocks(memory_kind), peak, selection);
                 }
             }
         },
@@ -109,7 +109,7 @@ fn take<B: Collect>(
     Ok(raw)
 }
 
-impl<B: Collect> RawSnapshot<B> {
+impl<B: BlockSink> RawSnapshot<B> {
     /// Adds what a process has at the moment `now`.
     fn add(
         &mut self,
@@ -125,7 +125,7 @@ impl<B: Collect> RawSnapshot<B> {
         let own = blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork));
         let counted = own.inspect(|block| self.live += block.amount());
         let selected = counted.filter(|block| selection.admits(block, now));
-        self.blocks.add_process(engine.process(), selected, &recording.origins);
+        self.blocks.add_process(engine.process(), selected, &recording.thread_tags);
         self.totals.push((engine.process(), *engine.totals()));
     }
 }

@@ -1,63 +1,57 @@
-//! The sums over one process's events.
+//! The totals of all processes in one go.
 
-use tm_common::ids::Stamp;
+use rustc_hash::FxHashMap;
+use tm_common::ids::{ProcessIndex, Space, Stamp};
 
-use super::tables::Account;
+use super::live::MemoryKind;
+use super::live::Totals;
+use super::run::{Processes, run};
+use super::snapshot::unknown_stacks;
+use crate::events::Damage;
 use crate::model::Amount;
+use crate::reader::{Problem, Recording};
 
-/// What a process did, and what was live when.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Successful calls of allocating functions other than `realloc` and `reallocarray`.
-    pub allocations: u64,
-    /// Successful calls of `realloc` and `reallocarray` that returned a block.
-    pub reallocations: u64,
-    /// Blocks given back, those by `realloc(p, 0)` with them.
-    pub frees: u64,
-    /// Requested bytes of all allocations and reallocations.
-    pub bytes_allocated: u64,
-    /// What is live now.
-    pub live: Amount,
-    /// What was live when that was the most bytes.
-    pub peak: Amount,
-    /// When that was first so.
-    pub peak_stamp: Stamp,
-    /// Frees and reallocations of blocks that were never allocated.
-    pub unknown_frees: u64,
-    /// Allocations where a block was live: its free is not in the recording.
-    pub missed_frees: u64,
-    /// Frees and reallocations of blocks from before the tracing began or was cleared.
-    pub forgotten_frees: u64,
-    /// Blocks that the program told of, and those it told were gone.
-    pub tracks: u64,
-    /// See `tracks`.
-    pub untracks: u64,
-    /// Memory mappings: bytes and pieces now, ...
-    pub mapped: Amount,
-    /// ... and when they were the most.
-    pub mapped_peak: Amount,
-    /// When that was first so.
-    pub mapped_peak_stamp: Stamp,
-    /// Mappings made, moved or made longer, and those taken away in whole or in part.
-    pub maps: u64,
-    /// See `maps`.
-    pub unmaps: u64,
+/// What all processes did.
+#[derive(Clone, Debug, Default)]
+pub struct AllTotals {
+    /// The totals by process.
+    pub processes: Vec<(ProcessIndex, Totals)>,
+    /// What lives at the end in each process's own domains, by process and space.
+    pub own_spaces: Vec<(ProcessIndex, Space, Amount)>,
+    /// What is missing or damaged, beside [`Recording::problems`].
+    pub problems: Vec<Problem>,
 }
 
-impl Totals {
-    /// What lives now.
-    pub fn live(&self, account: Account) -> Amount {
-        match account {
-            Account::Traced => self.live,
-            Account::Mappings => self.mapped,
-        }
-    }
-
-    /// The most that lived, and when that was first so.
-    pub fn peak(&self, account: Account) -> (Amount, Stamp) {
-        match account {
-            Account::Traced => (self.peak, self.peak_stamp),
-            Account::Mappings => (self.mapped_peak, self.mapped_peak_stamp),
-        }
-    }
+/// Replays every process of the recording.
+pub fn all_totals(recording: &Recording) -> AllTotals {
+    let (mut processes, mut damage, mut unknown) = (Vec::new(), Damage::default(), 0);
+    let mut own: FxHashMap<(ProcessIndex, Space), Amount> = FxHashMap::default();
+    // There is no process that could be missing from all.
+    let _ = run(
+        recording,
+        Processes::All,
+        Stamp(u64::MAX),
+        |_| (),
+        |engine, ()| {
+            processes.push((engine.process(), *engine.totals()));
+            damage.add(&engine.damage());
+            let live = |memory_kind| engine.live().iter(memory_kind);
+            for block in live(MemoryKind::Traced).filter(|block| block.space >= Space::FIRST_OWN) {
+                let amount = own.entry((engine.process(), block.space)).or_default();
+                *amount += block.amount();
+            }
+            let blocks = live(MemoryKind::Traced).chain(live(MemoryKind::Mappings));
+            let stacks = blocks.map(|block| (block.stack, 1));
+            if let Some(Problem::UnknownStacks { count }) = unknown_stacks(recording, stacks) {
+                unknown += count;
+            }
+        },
+    );
+    processes.sort_by_key(|(process, _)| *process);
+    let mut problems = damage.problems();
+    problems.extend((unknown > 0).then_some(Problem::UnknownStacks { count: unknown }));
+    let mut own_spaces: Vec<_> =
+        own.into_iter().map(|((process, space), amount)| (process, space, amount)).collect();
+    own_spaces.sort_by_key(|(process, space, _)| (*process, *space));
+    AllTotals { processes, own_spaces, problems }
 }

@@ -87,7 +87,7 @@ impl Namer {
             domain: recording.domain(block.space).0.0,
             size: block.size,
             traceback: self.of(recording, block.stack),
-            tag: self.tag(recording, recording.origins.tag(block.origin)),
+            tag: self.tag(recording, recording.thread_tags.tag(block.thread_tag)),
         };
         let snapshot = Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording));
         self.note_doubts(snapshot.traces.iter().map(|trace| (&trace.traceback, trace.size)));

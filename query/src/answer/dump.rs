@@ -6,7 +6,7 @@ use std::path::Path;
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Snapshot};
 use tm_analyzer::reader::file::identity;
-use tm_analyzer::replay::{Account, Processes};
+use tm_analyzer::replay::{MemoryKind, Processes};
 use tm_common::ids::Stamp;
 
 use crate::failure::{Answer, Failure};
@@ -26,12 +26,12 @@ pub fn dump(state: &mut State, now: Stamp, path: &Path) -> Answer<()> {
 }
 
 fn snapshot(state: &mut State, now: Stamp) -> Snapshot {
-    let mut blocks: Vec<Block> = state.follower.live().iter(Account::Traced).collect();
+    let mut blocks: Vec<Block> = state.follower.live().iter(MemoryKind::Traced).collect();
     blocks.sort_unstable_by_key(|block| (block.space, block.address));
     let recording = state.follower.recording();
     let mut snapshot = state.names.namer.snapshot(recording, &blocks);
     let totals = state.follower.totals();
-    let live = totals.live(Account::Traced);
+    let live = totals.live(MemoryKind::Traced);
     let moment_ns = recording.ns(now);
     let process = Processes::One(state.follower.process());
     snapshot.origin = Some(Origin {

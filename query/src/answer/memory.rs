@@ -1,6 +1,6 @@
 //! How much lives, and how much did at most.
 
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 use tm_common::ids::{Domain, Space, Stamp};
 
 use crate::state::State;
@@ -8,14 +8,14 @@ use crate::state::State;
 /// Bytes now and at most, of the traced memory.
 pub fn traced(state: &State) -> (u64, u64) {
     let totals = state.follower.totals();
-    (totals.live(Account::Traced).bytes, totals.peak(Account::Traced).0.bytes)
+    (totals.live(MemoryKind::Traced).bytes, totals.peak(MemoryKind::Traced).0.bytes)
 }
 
 /// The same of a domain; the peak is that of the traced memory, or that of the mappings.
 pub fn of_domain(state: &State, domain: Domain) -> (u64, u64) {
     let (totals, recording) = (state.follower.totals(), state.recording());
     if domain == Domain::MAPPINGS {
-        return (totals.live(Account::Mappings).bytes, totals.peak(Account::Mappings).0.bytes);
+        return (totals.live(MemoryKind::Mappings).bytes, totals.peak(MemoryKind::Mappings).0.bytes);
     }
     let spaces = (0..=u8::MAX).map(Space).filter(|space| *space != Space::MAPPINGS);
     let of_domain = spaces.filter(|space| recording.domain(*space).0 == domain);

@@ -12,7 +12,7 @@ pub use granules::Granules;
 pub use space_index::SpaceIndex;
 
 use tm_analyzer::events::Block;
-use tm_analyzer::replay::{Account, Tables};
+use tm_analyzer::replay::{LiveBlocks, MemoryKind};
 use tm_common::ids::{Address, Space};
 
 /// The starts of all traced blocks, by space: spaces may overlap.
@@ -25,9 +25,9 @@ pub struct Index {
 
 impl Index {
     /// Of what lives.
-    pub fn of(tables: &Tables) -> Index {
+    pub fn of(tables: &LiveBlocks) -> Index {
         let mut index = Index { heap: SpaceIndex::default(), own: Vec::new() };
-        tables.iter(Account::Traced).for_each(|block| index.insert(&block));
+        tables.iter(MemoryKind::Traced).for_each(|block| index.insert(&block));
         index
     }
 
@@ -74,14 +74,14 @@ impl Index {
 
 /// The block of `space`, with its index, that holds `address`. A block of no bytes holds its start.
 #[inline]
-pub fn holding(tables: &Tables, space: Space, index: &SpaceIndex, address: u64) -> Option<Block> {
+pub fn holding(tables: &LiveBlocks, space: Space, index: &SpaceIndex, address: u64) -> Option<Block> {
     let small = index.small_start(address).and_then(|start| holding_from(tables, space, start, address));
     small.or_else(|| holding_from(tables, space, index.other_start(address)?, address))
 }
 
 /// The block of `space` that starts at `start`, if it holds `address`.
 #[inline]
-pub fn holding_from(tables: &Tables, space: Space, start: u64, address: u64) -> Option<Block> {
+pub fn holding_from(tables: &LiveBlocks, space: Space, start: u64, address: u64) -> Option<Block> {
     tables.get(space, Address(start)).filter(|block| holds(block, address))
 }
 

@@ -190,7 +190,7 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
         process,
         Stamp(u64::MAX),
         |engine| {
-            let inherited = engine.live().iter(all.account());
+            let inherited = engine.live().iter(all.memory_kind());
             let timeline = Timeline::new(&all, until, 50, inherited);
             let of = engine.process();
             Tallies(Allocations::new(&all, of), Lifetimes::new(&all, of, vec![10, 1_000]), timeline)
@@ -212,22 +212,22 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
 struct Tallies<'a>(Allocations<'a>, Lifetimes<'a>, Timeline<'a>);
 
 impl Observer for Tallies<'_> {
-    fn came(&mut self, block: &Block) {
-        self.1.came(block);
-        self.2.came(block);
+    fn on_alloc(&mut self, block: &Block) {
+        self.1.on_alloc(block);
+        self.2.on_alloc(block);
     }
 
-    fn went(&mut self, block: &Block, event: &MergedEvent) {
-        self.1.went(block, event);
-        self.2.went(block, event);
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        self.1.on_free(block, event);
+        self.2.on_free(block, event);
     }
 
-    fn forgot(&mut self, block: &Block, stamp: Stamp) {
-        self.2.forgot(block, stamp);
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
+        self.2.on_forget(block, stamp);
     }
 
-    fn event(&mut self, event: &MergedEvent) {
-        self.0.event(event);
+    fn on_event(&mut self, event: &MergedEvent) {
+        self.0.on_event(event);
     }
 }
 

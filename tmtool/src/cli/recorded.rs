@@ -12,7 +12,7 @@ use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy};
 use tm_analyzer::reader::{Problem, Recording};
 use tm_analyzer::replay::{
-    self, Collect, Engine, FixedMoment, Observer, Processes, RawSnapshot, Selection, Site,
+    self, BlockSink, Engine, Observer, Processes, RawSnapshot, ResolvedMoment, Selection, Site,
 };
 use tm_analyzer::snapshot::Namer;
 
@@ -26,9 +26,9 @@ pub struct Recorded {
     /// The blocks.
     pub selection: Selection,
     /// Events later than this.
-    pub from: FixedMoment,
+    pub from: ResolvedMoment,
     /// Events up to this.
-    pub until: FixedMoment,
+    pub until: ResolvedMoment,
     /// What the reports say beside the figures.
     pub notes: Vec<String>,
 }
@@ -50,8 +50,8 @@ impl Recorded {
             (None, moment) => {
                 let moment = moment.unwrap_or(&Moment::End);
                 (
-                    FixedMoment { stamp: Stamp(0), ns: 0 },
-                    fixed(&recording, processes, selection.account(), moment)?,
+                    ResolvedMoment { stamp: Stamp(0), ns: 0 },
+                    fixed(&recording, processes, selection.memory_kind(), moment)?,
                 )
             }
         };
@@ -89,24 +89,24 @@ impl Recorded {
     ///
     /// # Errors
     /// There is no such process.
-    pub fn live<B: Collect>(&self, blocks: B) -> Result<RawSnapshot<B>> {
+    pub fn live<B: BlockSink>(&self, blocks: B) -> Result<RawSnapshot<B>> {
         let Recorded { recording, processes, selection, until, .. } = self;
         let take = || replay::snapshot_at(recording, *processes, *until, selection, blocks);
         Ok(progress::during(recording, take)?)
     }
 
     /// The start of the time: of a forked process, the fork at the earliest.
-    pub fn begin(&self) -> FixedMoment {
+    pub fn begin(&self) -> ResolvedMoment {
         let Processes::One(process) = self.processes else { return self.from };
         let fork = replay::forked_at(&self.recording, process).filter(|&fork| fork > self.from.stamp);
-        fork.map_or(self.from, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+        fork.map_or(self.from, |stamp| ResolvedMoment { stamp, ns: self.recording.ns(stamp) })
     }
 
     /// The end of the time: of a process that ended before, its own. Nothing gets older after it.
-    pub fn end(&self) -> FixedMoment {
+    pub fn end(&self) -> ResolvedMoment {
         let Processes::One(process) = self.processes else { return self.until };
         let end = replay::ended_at(&self.recording, process).filter(|&end| end < self.until.stamp);
-        end.map_or(self.until, |stamp| FixedMoment { stamp, ns: self.recording.ns(stamp) })
+        end.map_or(self.until, |stamp| ResolvedMoment { stamp, ns: self.recording.ns(stamp) })
     }
 
     /// # Errors
@@ -214,7 +214,7 @@ mod tests {
         let child = builder.process(Some(0), 1_500, Some(2_000));
         let file = builder.file();
         let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
-        let moment = |ns| FixedMoment { stamp: Stamp(ns), ns };
+        let moment = |ns| ResolvedMoment { stamp: Stamp(ns), ns };
         for (processes, (from, until), (begin, end)) in [
             (Processes::One(ProcessIndex(0)), (0, 9_000), (0, 9_000)),
             (Processes::All, (0, 9_000), (0, 9_000)),

@@ -12,7 +12,7 @@ use super::domain;
 use super::tags;
 use tm_analyzer::model::{DomainFilter, Moment, Origin, Snapshot};
 use tm_analyzer::reader::{Recording, Thread};
-use tm_analyzer::replay::{self, Account, FixedMoment, Processes, Selection};
+use tm_analyzer::replay::{self, MemoryKind, Processes, ResolvedMoment, Selection};
 use tm_analyzer::text::Pattern;
 
 /// The options.
@@ -133,7 +133,7 @@ pub struct Resolved {
     /// The blocks; with a window, those that were born in it.
     pub selection: Selection,
     /// The window, if one was asked for.
-    pub window: Option<(FixedMoment, FixedMoment)>,
+    pub window: Option<(ResolvedMoment, ResolvedMoment)>,
 }
 
 impl SelectionArgs {
@@ -161,11 +161,11 @@ impl SelectionArgs {
             ages: stamps(self.min_age).unwrap_or(0)..=stamps(self.max_age).unwrap_or(u64::MAX),
             tags: self.tag.as_deref().map(|tag| tags::of_recording(recording, tag)).transpose()?,
             spaces: self.domain.as_deref().map(|domain| domain::spaces(recording, domain)).transpose()?,
-            origins: Arc::clone(&recording.origins),
+            thread_tags: Arc::clone(&recording.thread_tags),
             born_after: None,
         };
         let window = match &self.between {
-            Some(between) => Some(between.resolve(recording, processes, selection.account())?),
+            Some(between) => Some(between.resolve(recording, processes, selection.memory_kind())?),
             None => None,
         };
         // Without a window nothing is excluded: inherited blocks may be older than any stamp.
@@ -254,9 +254,9 @@ impl Between {
         &self,
         recording: &Recording,
         processes: Processes,
-        account: Account,
-    ) -> Result<(FixedMoment, FixedMoment)> {
-        let fixed = |moment| fixed(recording, processes, account, moment);
+        memory_kind: MemoryKind,
+    ) -> Result<(ResolvedMoment, ResolvedMoment)> {
+        let fixed = |moment| fixed(recording, processes, memory_kind, moment);
         let (from, until) = (fixed(&self.from)?, fixed(&self.until)?);
         if from.stamp >= until.stamp {
             let message =
@@ -267,17 +267,17 @@ impl Between {
     }
 }
 
-/// When `moment` is; the peak, which is that of `account`, takes a pass over the recording.
+/// When `moment` is; the peak, which is that of one kind of memory, takes a pass over the recording.
 ///
 /// # Errors
 /// There is no such moment, or each of several processes has its own.
 pub fn fixed(
     recording: &Recording,
     processes: Processes,
-    account: Account,
+    memory_kind: MemoryKind,
     moment: &Moment,
-) -> Result<FixedMoment> {
-    if let Some(moment) = replay::fixed(recording, processes, moment)? {
+) -> Result<ResolvedMoment> {
+    if let Some(moment) = replay::resolve(recording, processes, moment)? {
         return Ok(moment);
     }
     if processes == Processes::All {
@@ -290,9 +290,9 @@ pub fn fixed(
         processes,
         until,
         |_| (),
-        |engine, ()| (_, stamp) = engine.totals().peak(account),
+        |engine, ()| (_, stamp) = engine.totals().peak(memory_kind),
     )?;
-    Ok(FixedMoment { stamp, ns: recording.ns(stamp) })
+    Ok(ResolvedMoment { stamp, ns: recording.ns(stamp) })
 }
 
 /// The process with this pid.

@@ -6,7 +6,7 @@ use super::data::history::History;
 use super::data::sample::{Facts, Interval, LargestStack, Name, Row, Sample, State};
 use super::data::sums::Figures;
 use tm_analyzer::model::{Amount, Frame, KeyType, Traceback};
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 
 /// A row called `file:line` that holds one byte.
 pub fn named(id: u64, file: &str, line: u32) -> Row {
@@ -46,7 +46,7 @@ fn thread(tid: u32, name: &str, row: Row) -> Row {
 pub fn sample() -> Sample {
     let mut history = History::new(Stamp(0), 10);
     for step in 0..120 {
-        history.came(100_000, Stamp(step * 10));
+        history.on_alloc(100_000, Stamp(step * 10));
     }
     let [first, second, _] = <[Row; 3]>::try_from(rows()).expect("there are three");
     Sample {
@@ -69,7 +69,7 @@ pub fn sample() -> Sample {
         },
         history,
         key_type: KeyType::Lineno,
-        account: Account::Traced,
+        memory_kind: MemoryKind::Traced,
         traceback_limit: 16,
         sites: rows(),
         threads: vec![thread(4321, "server", first), thread(4330, "worker", second)],

@@ -12,7 +12,7 @@ use super::prefetch::prefetch;
 
 /// Numbers of blocks by hash.
 #[derive(Clone, Debug)]
-pub(super) struct Index {
+pub(in crate::replay) struct Index {
     /// A power of two of slots, at most four fifths of them taken.
     slots: Vec<u64>,
     len: usize,
@@ -41,7 +41,7 @@ fn hash(slot: u64) -> u32 {
 
 /// The upper half of a product, which all bits reach.
 #[inline]
-pub(super) fn hash_of(address: u64) -> u32 {
+pub(in crate::replay) fn hash_of(address: u64) -> u32 {
     (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 

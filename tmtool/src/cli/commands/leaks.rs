@@ -106,7 +106,7 @@ fn young_after_ns(recorded: &Recorded) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tm_analyzer::replay::FixedMoment;
+    use tm_analyzer::replay::ResolvedMoment;
     use tm_testing::RecordingBuilder;
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
         let builder = RecordingBuilder::with_process();
         let file = builder.file();
         let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
-        recorded.until = FixedMoment { stamp: Stamp(400), ns: 400 };
+        recorded.until = ResolvedMoment { stamp: Stamp(400), ns: 400 };
         for (min_age, expected) in [(0, 360), (40, 360), (50, 350), (400, 0), (500, 0)] {
             recorded.selection.ages = min_age..=u64::MAX;
             assert_eq!(young_after_ns(&recorded), expected, "{min_age}");

@@ -16,7 +16,7 @@ use tm_analyzer::analysis::Blame;
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{self, Collect, Selection, Site, Step, Timeline, Totals};
+use tm_analyzer::replay::{self, BlockSink, Selection, Site, Step, Timeline, Totals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,26 +63,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// What the peak was made of and the way to it, in one pass.
 fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Profile, Ascent)> {
     let (recording, selection) = (&recorded.recording, &recorded.selection);
-    let account = selection.account();
-    let all = Selection::of_account(account);
+    let memory_kind = selection.memory_kind();
+    let all = Selection::of_account(memory_kind);
     let begin = recorded.begin().stamp.max(replay::stamp_at(recording, 0));
     let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
     let (mut sums, mut newest, mut steps) = (SumsBy::<Site>::default(), None, Vec::new());
     let mut totals = Totals::default();
     let problems = recorded.run(
-        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(account)),
+        |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(memory_kind)),
         |engine, timeline| {
-            let (_, peak_stamp) = engine.totals().peak(account);
+            let (_, peak_stamp) = engine.totals().peak(memory_kind);
             let selected = engine
-                .peak_blocks(account)
+                .peak_blocks(memory_kind)
                 .inspect(|block| newest = newer(newest, *block))
                 .filter(|block| selection.admits(block, peak_stamp));
-            sums.add_process(engine.process(), selected, &recording.origins);
+            sums.add_process(engine.process(), selected, &recording.thread_tags);
             steps = timeline.finish();
             totals = *engine.totals();
         },
     )?;
-    let (peak, peak_stamp) = totals.peak(account);
+    let (peak, peak_stamp) = totals.peak(memory_kind);
     let mut namer = recorded.namer_at(peak_stamp);
     let newest = newest.filter(|block| block.birth > Stamp(0)).map(|block| {
         let traceback = Blame::new(blame.plumbing()).cut(&namer.traceback(recording, block.stack));
@@ -108,7 +108,7 @@ fn newer(newest: Option<Block>, block: Block) -> Option<Block> {
 
 /// The number and the name of the thread that allocated a block.
 fn thread(recording: &Recording, block: &Block) -> String {
-    let index = recording.origins.thread(block.origin);
+    let index = recording.thread_tags.thread(block.thread_tag);
     let thread = recording.threads.iter().find(|thread| thread.index == index);
     thread.map_or("unknown".to_owned(), |thread| format!("{} {}", thread.tid, thread.name))
 }
@@ -119,8 +119,8 @@ fn ascent(
     steps: &[Step],
     totals: &Totals,
 ) -> Ascent {
-    let (recording, account) = (&recorded.recording, recorded.selection.account());
-    let (peak, peak_stamp) = totals.peak(account);
+    let (recording, memory_kind) = (&recorded.recording, recorded.selection.memory_kind());
+    let (peak, peak_stamp) = totals.peak(memory_kind);
     let before_peak = || steps.iter().filter(|step| step.at <= peak_stamp);
     // Since the last step that did not have as much.
     let since = |bytes: u64| {
@@ -131,6 +131,6 @@ fn ascent(
         half_ns: since(peak.bytes / 2),
         nine_tenths_ns: since(peak.bytes - peak.bytes / 10),
         last,
-        end_bytes: totals.live(account).bytes,
+        end_bytes: totals.live(memory_kind).bytes,
     }
 }

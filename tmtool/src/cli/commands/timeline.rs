@@ -16,7 +16,7 @@ use crate::report::svg;
 use crate::report::timeline::{Point, Timeline};
 use tm_analyzer::model::{Profile, SumsBy};
 use tm_analyzer::reader::Problem;
-use tm_analyzer::replay::{self, Collect, Site};
+use tm_analyzer::replay::{self, BlockSink, Site};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,7 +87,7 @@ fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {
                 &recorded.selection,
                 ends,
                 N_STEPS,
-                engine.live().iter(recorded.selection.account()),
+                engine.live().iter(recorded.selection.memory_kind()),
             )
         },
         |_, timeline| {
@@ -113,9 +113,9 @@ fn highest(recorded: &Recorded, points: &[Point], problems: &[Problem]) -> Resul
         at,
         |_| (),
         |engine, ()| {
-            let live = engine.live().iter(selection.account());
+            let live = engine.live().iter(selection.memory_kind());
             let selected = live.filter(|block| selection.admits_newborn(block));
-            sums.add_process(engine.process(), selected, &recording.origins);
+            sums.add_process(engine.process(), selected, &recording.thread_tags);
         },
     )?;
     let mut namer = recorded.namer_at(at);

@@ -19,7 +19,7 @@ use crate::watch::ui::list::Order;
 use crate::watch::ui::view::View;
 use tm_analyzer::model::is_snap_file;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut source = open(args)?;
     progress::in_steps(source.ahead(), |until| source.read_until(until))?;
     source.advance()?;
-    let choice = Choice { key_type: args.key.into(), account: Account::Traced };
+    let choice = Choice { key_type: args.key.into(), memory_kind: MemoryKind::Traced };
     if args.once || !io::stdout().is_terminal() {
         let sample = source.sample(choice, true);
         let order = Order { column: args.sort, ..Order::default() };

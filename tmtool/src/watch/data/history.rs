@@ -43,14 +43,14 @@ impl History {
 
     /// A block of `size` bytes has come.
     #[inline]
-    pub fn came(&mut self, size: u64, stamp: Stamp) {
+    pub fn on_alloc(&mut self, size: u64, stamp: Stamp) {
         self.happened(stamp);
         self.inherit(size);
     }
 
     /// A block of `size` bytes has gone.
     #[inline]
-    pub fn went(&mut self, size: u64, stamp: Stamp) {
+    pub fn on_free(&mut self, size: u64, stamp: Stamp) {
         self.happened(stamp);
         self.live = self.live.saturating_sub(size);
     }
@@ -132,12 +132,12 @@ mod tests {
     #[test]
     fn a_step_has_the_most_that_lived_in_it() {
         let mut history = History::new(Stamp(100), 10);
-        history.came(5, Stamp(101));
-        history.came(7, Stamp(102));
-        history.went(7, Stamp(103));
+        history.on_alloc(5, Stamp(101));
+        history.on_alloc(7, Stamp(102));
+        history.on_free(7, Stamp(103));
         // The steps from 110 and from 120 are quiet.
-        history.came(1, Stamp(130));
-        history.went(6, Stamp(139));
+        history.on_alloc(1, Stamp(130));
+        history.on_free(6, Stamp(139));
         history.pass(Stamp(140));
         assert_eq!(history.columns(10), [12, 5, 5, 6, 0]);
         assert_eq!(history.length_ns(), 5 * STEP_NS);
@@ -147,7 +147,7 @@ mod tests {
     fn a_column_has_the_most_of_its_steps_and_keeps_them() {
         let mut history = History::new(Stamp(0), 10);
         for step in 0..100 {
-            history.came(1, Stamp(step * 10));
+            history.on_alloc(1, Stamp(step * 10));
             let columns = history.columns(12);
             let n_steps = history.steps_a_column(12);
             // Step `s` has `s + 1` live bytes; columns begin at multiples of their length.
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn memory_and_time_are_bounded_however_long_nothing_happens() {
         let mut history = History::new(Stamp(0), 10);
-        history.came(3, Stamp(1));
+        history.on_alloc(3, Stamp(1));
         history.pass(Stamp(u64::MAX - 1));
         assert_eq!(history.columns(1_000_000), vec![3; N_STEPS_MAX + 1]);
         let late = History::new(Stamp(u64::MAX), 10);

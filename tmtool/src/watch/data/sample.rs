@@ -7,7 +7,7 @@ use super::sums::Figures;
 use crate::report::parts::human::printable;
 use crate::report::parts::label;
 use tm_analyzer::model::{Amount, KeyType, Traceback};
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 
 /// A moment of a process.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Sample {
     /// What the sites are grouped by.
     pub key_type: KeyType,
     /// The memory that the rows are of.
-    pub account: Account,
+    pub memory_kind: MemoryKind,
     /// The most frames of a stack that were kept.
     pub traceback_limit: u32,
     /// Groups of sites, in no particular order.

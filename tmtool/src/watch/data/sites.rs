@@ -98,8 +98,8 @@ mod tests {
     use crate::watch::data::sums::Sums;
     use tm_analyzer::events::Block;
     use tm_analyzer::model::{Amount, Cumulative, Frame, ModuleFile, Profile, ProfileRow, Statistic};
-    use tm_analyzer::reader::Origins;
-    use tm_analyzer::replay::{Account, Observer};
+    use tm_analyzer::reader::ThreadTags;
+    use tm_analyzer::replay::{MemoryKind, Observer};
     use tm_testing::Random;
 
     const KEYS: [KeyType; 6] = [
@@ -137,21 +137,21 @@ mod tests {
             .map(|(tag, name)| (TagIndex(tag), name.into()))
             .into_iter()
             .collect();
-        let origins = Arc::new(Origins::default());
-        let mut sums = Sums::new(ProcessIndex(0), Arc::clone(&origins), History::new(Stamp(0), 10));
+        let thread_tags = Arc::new(ThreadTags::default());
+        let mut sums = Sums::new(ProcessIndex(0), Arc::clone(&thread_tags), History::new(Stamp(0), 10));
         let mut rows = Vec::new();
         for _ in 0..500 {
             let (stack, tag) = (StackId(random.below(30) as u32), TagIndex(random.below(4) as u32));
-            let origin = origins.of(ThreadIndex(0), tag);
+            let thread_tag = thread_tags.of(ThreadIndex(0), tag);
             let block =
-                Block { size: random.below(50), stack, origin, space: Space::HEAP, ..Block::default() };
-            sums.came(&block);
+                Block { size: random.below(50), stack, thread_tag, space: Space::HEAP, ..Block::default() };
+            sums.on_alloc(&block);
             let traceback = names[&stack].blamed.clone();
             let (tag, amount) = (tags.get(&tag).cloned(), block.amount());
             rows.push(ProfileRow { traceback, tag, domain: 0, process: None, amount });
         }
         let profile = Profile { rows, traceback_limit: 16, origin: None };
-        let sites = &sums.tables(Account::Traced).sites;
+        let sites = &sums.tables(MemoryKind::Traced).sites;
         for key_type in KEYS {
             let expected = profile.statistics(key_type, Cumulative::Off).unwrap();
             let text = |stat: &Statistic| format!("{:?} {:?}", stat.traceback, stat.tag);
@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn the_largest_stack_is_shown_whole_and_unnamed_ones_are_together() {
         let mut sums = Sums::new(ProcessIndex(0), Arc::default(), History::new(Stamp(0), 10));
-        let mut come = |stack, size| sums.came(&Block { stack: StackId(stack), size, ..Block::default() });
+        let mut come =
+            |stack, size| sums.on_alloc(&Block { stack: StackId(stack), size, ..Block::default() });
         for (stack, size) in [(0, 5), (1, 7), (1, 1), (2, 6), (8, 3), (9, 4)] {
             come(stack, size);
         }
@@ -202,7 +203,7 @@ mod tests {
             .enumerate()
             .map(|(id, outer)| (StackId(id as u32), named(outer)))
             .collect();
-        let sites = &sums.tables(Account::Traced).sites;
+        let sites = &sums.tables(MemoryKind::Traced).sites;
         let rows = by_key(sites, KeyType::Lineno, |stack| names.get(&stack), &FxHashMap::default());
         let unnamed = rows.iter().find(|row| row.name == Name::Unnamed).expect("some are");
         let place = rows.iter().find(|row| row.name != Name::Unnamed).expect("some are not");
@@ -219,8 +220,8 @@ mod tests {
     #[test]
     fn threads_are_called_by_their_latest_names() {
         let mut sums = Sums::new(ProcessIndex(0), Arc::default(), History::new(Stamp(0), 10));
-        sums.came(&Block { size: 3, ..Block::default() });
-        let rows = of_threads(&sums.tables(Account::Traced).threads, &[]);
+        sums.on_alloc(&Block { size: 3, ..Block::default() });
+        let rows = of_threads(&sums.tables(MemoryKind::Traced).threads, &[]);
         assert_eq!(rows[0].name.text(KeyType::Lineno, None), "0 (unknown)");
         assert_eq!(rows[0].figures.live.bytes, 3);
     }

@@ -20,7 +20,7 @@ use tm_analyzer::host::{Liveness, Target};
 use tm_analyzer::model::KeyType;
 use tm_analyzer::reader::Process;
 use tm_analyzer::reader::file::FileIdentity;
-use tm_analyzer::replay::{self, Account, Totals};
+use tm_analyzer::replay::{self, MemoryKind, Totals};
 
 /// How long names are looked up between two samples.
 const NAMING: Duration = Duration::from_millis(200);
@@ -31,7 +31,7 @@ pub struct Choice {
     /// What sites are grouped by.
     pub key_type: KeyType,
     /// The memory to show.
-    pub account: Account,
+    pub memory_kind: MemoryKind,
 }
 
 /// A process whose recording is followed.
@@ -74,9 +74,9 @@ impl Source {
         let recording = follower.recording();
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
         let history = History::new(start, replay::stamps_in(recording, STEP_NS));
-        let mut sums = Sums::new(process, Arc::clone(&recording.origins), history);
-        for account in [Account::Traced, Account::Mappings] {
-            follower.live().iter(account).for_each(|block| sums.inherit(&block));
+        let mut sums = Sums::new(process, Arc::clone(&recording.thread_tags), history);
+        for memory_kind in [MemoryKind::Traced, MemoryKind::Mappings] {
+            follower.live().iter(memory_kind).for_each(|block| sums.inherit(&block));
         }
         Ok(Source {
             place: Place::new(name, recording.file.identity()),
@@ -151,7 +151,7 @@ impl Source {
     /// A sample of what was read so far, with names for as much as there is time for; `until_named`: for all.
     pub fn sample(&mut self, choice: Choice, until_named: bool) -> Sample {
         let recording = self.follower.recording();
-        let tables = self.sums.tables(choice.account);
+        let tables = self.sums.tables(choice.memory_kind);
         let deadline = Instant::now() + NAMING;
         self.has_unnamed =
             self.names.look_up(recording, &tables.sites, (!until_named).then_some(deadline)) > 0;
@@ -164,7 +164,7 @@ impl Source {
             facts: self.facts(),
             history: self.sums.history.clone(),
             key_type: choice.key_type,
-            account: choice.account,
+            memory_kind: choice.memory_kind,
             traceback_limit: recording.n_frames_max(),
             sites: sites::by_key(&tables.sites, choice.key_type, |stack| names.get(stack), &tags),
             threads: sites::of_threads(&tables.threads, &recording.threads),
@@ -185,12 +185,12 @@ impl Source {
         let recording = self.follower.recording();
         let totals = self.follower.totals();
         let process = recording.process(self.follower.process());
-        let (peak, peak_stamp) = totals.peak(Account::Traced);
+        let (peak, peak_stamp) = totals.peak(MemoryKind::Traced);
         let program = process.map(|process| match process.command_line.as_slice() {
             [] => process.executable.clone().unwrap_or_default(),
             words => words.join(" "),
         });
-        let n_threads = self.sums.tables(Account::Traced).threads.iter().count();
+        let n_threads = self.sums.tables(MemoryKind::Traced).threads.iter().count();
         Facts {
             recording: self.place.name().to_owned(),
             recording_bytes: recording.segment_counts.bytes(),
@@ -200,11 +200,11 @@ impl Source {
             pid: process.map_or(recording.header.pid, |process| process.pid),
             state: self.state,
             elapsed_ns: self.ns(self.now).saturating_sub(self.ns(self.start)),
-            live: totals.live(Account::Traced),
+            live: totals.live(MemoryKind::Traced),
             peak,
             peak_ns: recording.ns(peak_stamp).saturating_sub(self.ns(self.start)),
-            mapped: totals.live(Account::Mappings),
-            mapped_peak: totals.peak(Account::Mappings).0,
+            mapped: totals.live(MemoryKind::Mappings),
+            mapped_peak: totals.peak(MemoryKind::Mappings).0,
             n_lost: recording.header.lost_events(),
             n_threads: n_threads as u64,
             lately: self.lately,
@@ -251,7 +251,7 @@ mod tests {
     use tm_analyzer::reader::file::RecordingFile;
     use tm_testing::RecordingBuilder;
 
-    const LINES: Choice = Choice { key_type: KeyType::Lineno, account: Account::Traced };
+    const LINES: Choice = Choice { key_type: KeyType::Lineno, memory_kind: MemoryKind::Traced };
 
     fn malloc(address: u64, size: u64, stamp: u64) -> Event {
         let (function, address, stamp) = (Function::Malloc, Address(address), Stamp(stamp));

@@ -9,8 +9,8 @@ use tm_common::ids::{ProcessIndex, Space, Stamp, ThreadIndex};
 use super::history::History;
 use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::{Amount, SumsBy};
-use tm_analyzer::reader::Origins;
-use tm_analyzer::replay::{Account, Observer, Site};
+use tm_analyzer::reader::ThreadTags;
+use tm_analyzer::replay::{MemoryKind, Observer, Site};
 
 /// The figures of a site, a group of sites or a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Running {
 
 impl Running {
     #[inline]
-    fn came(&mut self, block: Amount) {
+    fn on_alloc(&mut self, block: Amount) {
         self.figures.live += block;
         self.figures.allocated += block;
     }
@@ -55,7 +55,7 @@ impl Running {
     }
 }
 
-/// The sums of an account.
+/// The sums of a kind of memory.
 #[derive(Debug, Default)]
 pub struct Tables {
     /// The sums by site.
@@ -68,7 +68,7 @@ pub struct Tables {
 #[derive(Debug)]
 pub struct Sums {
     process: ProcessIndex,
-    origins: Arc<Origins>,
+    thread_tags: Arc<ThreadTags>,
     traced: Tables,
     mapped: Tables,
     /// The traced bytes that lived lately.
@@ -77,8 +77,8 @@ pub struct Sums {
 
 impl Sums {
     /// The sums of `process` at its start; `history` is that of no block.
-    pub fn new(process: ProcessIndex, origins: Arc<Origins>, history: History) -> Sums {
-        Sums { process, origins, traced: Tables::default(), mapped: Tables::default(), history }
+    pub fn new(process: ProcessIndex, thread_tags: Arc<ThreadTags>, history: History) -> Sums {
+        Sums { process, thread_tags, traced: Tables::default(), mapped: Tables::default(), history }
     }
 
     /// Adds a block that the process has inherited: it lives, but was not allocated here.
@@ -92,11 +92,11 @@ impl Sums {
         }
     }
 
-    /// The figures of an account.
-    pub fn tables(&self, account: Account) -> &Tables {
-        match account {
-            Account::Traced => &self.traced,
-            Account::Mappings => &self.mapped,
+    /// The figures of a kind of memory.
+    pub fn tables(&self, memory_kind: MemoryKind) -> &Tables {
+        match memory_kind {
+            MemoryKind::Traced => &self.traced,
+            MemoryKind::Mappings => &self.mapped,
         }
     }
 
@@ -111,7 +111,7 @@ impl Sums {
 
     #[inline]
     fn keys(&self, block: &Block) -> (Site, ThreadIndex) {
-        (Site::of(block, self.process, &self.origins), self.origins.thread(block.origin))
+        (Site::of(block, self.process, &self.thread_tags), self.thread_tags.thread(block.thread_tag))
     }
 
     #[inline]
@@ -126,29 +126,29 @@ impl Sums {
         tables.sites.of(site).figures.live -= block.amount();
         tables.threads.of(thread).figures.live -= block.amount();
         if block.space != Space::MAPPINGS {
-            self.history.went(block.amount().bytes, stamp);
+            self.history.on_free(block.amount().bytes, stamp);
         }
     }
 }
 
 impl Observer for Sums {
     #[inline]
-    fn came(&mut self, block: &Block) {
+    fn on_alloc(&mut self, block: &Block) {
         let (site, thread) = self.keys(block);
         let tables = self.tables_of(block);
-        tables.sites.of(site).came(block.amount());
-        tables.threads.of(thread).came(block.amount());
+        tables.sites.of(site).on_alloc(block.amount());
+        tables.threads.of(thread).on_alloc(block.amount());
         if block.space != Space::MAPPINGS {
-            self.history.came(block.amount().bytes, block.birth);
+            self.history.on_alloc(block.amount().bytes, block.birth);
         }
     }
 
     #[inline]
-    fn went(&mut self, block: &Block, event: &MergedEvent) {
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         self.leave(block, event.stamp);
     }
 
-    fn forgot(&mut self, block: &Block, stamp: Stamp) {
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         self.leave(block, stamp);
     }
 }
@@ -160,14 +160,14 @@ mod tests {
     use tm_common::ids::{StackId, TagIndex};
 
     use super::*;
-    use tm_analyzer::reader::Origin;
+    use tm_analyzer::reader::ThreadTag;
     use tm_testing::Random;
 
     #[test]
     fn figures_equal_naive_sums_over_all_blocks() {
         let mut random = Random::new(3);
-        let origins = Arc::new(Origins::default());
-        let mut sums = Sums::new(ProcessIndex(0), Arc::clone(&origins), History::new(Stamp(0), 10));
+        let thread_tags = Arc::new(ThreadTags::default());
+        let mut sums = Sums::new(ProcessIndex(0), Arc::clone(&thread_tags), History::new(Stamp(0), 10));
         // All blocks that ever came: whether they live, and in which interval they came.
         let mut blocks: Vec<(Block, bool, u32)> = Vec::new();
         for interval in 0..5 {
@@ -177,24 +177,24 @@ mod tests {
                 let block = Block {
                     size: random.below(100),
                     stack: StackId(random.below(7) as u32),
-                    origin: origins.of(thread, tag),
+                    thread_tag: thread_tags.of(thread, tag),
                     birth: stamp,
                     space: Space(random.below(3) as u8),
                     ..Block::default()
                 };
                 if random.below(2) == 0 {
-                    sums.came(&block);
+                    sums.on_alloc(&block);
                     blocks.push((block, true, interval));
                     continue;
                 }
                 let any = random.below(blocks.len() as u64 + 1) as usize;
                 if let Some((block, lives @ true, _)) = blocks.get_mut(any) {
-                    sums.forgot(block, stamp);
+                    sums.on_forget(block, stamp);
                     *lives = false;
                 }
             }
             sums.end_interval(Stamp(u64::from(interval) * 1_000 + 999));
-            for (account, is_mapped) in [(Account::Traced, false), (Account::Mappings, true)] {
+            for (memory_kind, is_mapped) in [(MemoryKind::Traced, false), (MemoryKind::Mappings, true)] {
                 let ours = blocks.iter().filter(|(block, ..)| (block.space == Space::MAPPINGS) == is_mapped);
                 let (mut sites, mut threads) = (BTreeMap::new(), BTreeMap::new());
                 for (block, lives, came_in) in ours {
@@ -202,11 +202,12 @@ mod tests {
                     let when = |is: bool| if is { one } else { Amount::default() };
                     let figures =
                         Figures { live: when(*lives), allocated: one, lately: when(*came_in == interval) };
-                    let (thread, tag) = (origins.thread(block.origin), origins.tag(block.origin));
+                    let (thread, tag) =
+                        (thread_tags.thread(block.thread_tag), thread_tags.tag(block.thread_tag));
                     *sites.entry((block.stack, block.space, tag)).or_insert_with(Figures::default) += figures;
                     *threads.entry(thread).or_insert_with(Figures::default) += figures;
                 }
-                let tables = sums.tables(account);
+                let tables = sums.tables(memory_kind);
                 let found =
                     tables.sites.iter().map(|(site, sum)| ((site.stack, site.space, site.tag), sum.figures));
                 assert_eq!(found.collect::<BTreeMap<_, _>>(), sites);
@@ -221,11 +222,11 @@ mod tests {
     #[test]
     fn what_was_inherited_lives_and_was_not_allocated() {
         let mut sums = Sums::new(ProcessIndex(0), Arc::default(), History::new(Stamp(0), 10));
-        let block = Block { size: 9, origin: Origin::of_thread(ThreadIndex(4)), ..Block::default() };
+        let block = Block { size: 9, thread_tag: ThreadTag::of_thread(ThreadIndex(4)), ..Block::default() };
         sums.inherit(&block);
-        let figures = sums.tables(Account::Traced).threads.iter().next().unwrap().1.figures;
+        let figures = sums.tables(MemoryKind::Traced).threads.iter().next().unwrap().1.figures;
         assert_eq!(figures, Figures { live: Amount::of_block(9), ..Figures::default() });
-        sums.forgot(&block, Stamp(5));
+        sums.on_forget(&block, Stamp(5));
         assert_eq!(sums.history.columns(4), [9]);
     }
 }

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use tm_analyzer::analysis::Plumbing;
     use tm_analyzer::model::KeyType;
-    use tm_analyzer::replay::Account;
+    use tm_analyzer::replay::MemoryKind;
     use tm_testing::RecordingBuilder;
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
         let file = RecordingBuilder::with_process().file();
         let source = Source::open(file.path(), "a.bin", ProcessIndex(0), None, Plumbing::none()).unwrap();
         let request = |key_type| {
-            let choice = Choice { key_type, account: Account::Traced };
+            let choice = Choice { key_type, memory_kind: MemoryKind::Traced };
             Request { choice, interval: None, at_once: false }
         };
         let worker = Worker::start(source, request(KeyType::Lineno));

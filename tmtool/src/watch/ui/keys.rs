@@ -7,7 +7,7 @@ use super::list::Cursor;
 use super::view::{Page, View};
 use crate::watch::data::sample::Sample;
 use tm_analyzer::model::KeyType;
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 
 /// The groupings in the order of `g`, which are also `1`, `2` and so on.
 const GROUPINGS: [KeyType; 6] = [
@@ -96,9 +96,9 @@ impl View {
                 self.group_by(digit.to_digit(10).and_then(|it| GROUPINGS.get(it as usize - 1)));
             }
             KeyCode::Char('m') => {
-                self.account = match self.account {
-                    Account::Traced => Account::Mappings,
-                    Account::Mappings => Account::Traced,
+                self.memory_kind = match self.memory_kind {
+                    MemoryKind::Traced => MemoryKind::Mappings,
+                    MemoryKind::Mappings => MemoryKind::Traced,
                 };
                 self.start_table();
             }
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!((view.is_paused, action), (true, Action::Ask));
         let (view, action) = after(&characters("++-"));
         assert_eq!((view.interval, action), (Duration::from_secs(2), Action::Ask));
-        assert_eq!(after(&characters("m")).0.account, Account::Mappings);
+        assert_eq!(after(&characters("m")).0.memory_kind, MemoryKind::Mappings);
         assert_eq!(after(&[KeyCode::F(5)]).1, Action::Refresh);
         assert_eq!(after(&characters("x")).1, Action::Nothing);
     }

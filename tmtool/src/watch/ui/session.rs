@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 impl View {
     fn request(&self, at_once: bool) -> Request {
-        let choice = Choice { key_type: self.key_type, account: self.account };
+        let choice = Choice { key_type: self.key_type, memory_kind: self.memory_kind };
         Request { choice, interval: (!self.is_paused).then_some(self.interval), at_once }
     }
 }

@@ -6,7 +6,7 @@ use super::column::Column;
 use super::list::{Cursor, Order};
 use crate::watch::data::sample::{LargestStack, Row, Sample};
 use tm_analyzer::model::KeyType;
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 
 /// The intervals that can be chosen, in milliseconds.
 pub const INTERVALS_MS: [u64; 8] = [200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
@@ -45,7 +45,7 @@ pub struct View {
     /// What sites are grouped by.
     pub key_type: KeyType,
     /// The memory to show.
-    pub account: Account,
+    pub memory_kind: MemoryKind,
     /// The rows of the table.
     pub order: Order,
     /// The cursor in it.
@@ -69,7 +69,7 @@ impl View {
             page: Page::Sites,
             table: Page::Sites,
             key_type,
-            account: Account::Traced,
+            memory_kind: MemoryKind::Traced,
             order: Order { column, ..Order::default() },
             cursor: Cursor::default(),
             is_typing: false,

@@ -6,7 +6,7 @@ use ratatui::style::{Modifier, Style};
 
 use crate::report::parts::human::printable;
 use crate::watch::ui::view::{Page, View};
-use tm_analyzer::replay::Account;
+use tm_analyzer::replay::MemoryKind;
 
 /// Draws it.
 pub fn draw(buffer: &mut Buffer, area: Rect, view: &View) {
@@ -25,7 +25,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, view: &View) {
         Page::Stack { .. } | Page::Help { .. } => "q quit  Esc back  Up Down PgUp PgDn scroll",
     };
     let mut text = String::new();
-    if view.account == Account::Mappings {
+    if view.memory_kind == MemoryKind::Mappings {
         text += "[mappings]  ";
     }
     if !view.order.filter.is_empty() {

@@ -11,7 +11,7 @@ use tm_common::ids::{RingIndex, Stamp};
 
 /// One event of the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(in crate::replay) struct Item {
     pub stamp: Stamp,
     pub ring: RingIndex,
     /// Whether the block goes (or comes).
@@ -23,11 +23,16 @@ pub(super) struct Item {
 /// The most steps of the search for one conflict. Real ones take a few.
 const TRIES_MAX: u64 = 100_000;
 /// The most events of one address that are looked at for one conflict.
-pub(super) const ITEMS_MAX: usize = 1024;
+pub(in crate::replay) const ITEMS_MAX: usize = 1024;
 
 /// An order of `items` (ascending in stamps, at most [`ITEMS_MAX`]) as places in it, which starts with a block if
 /// `live`; `None` if there is none, or none was found in `tries` steps, which are counted down.
-pub(super) fn solve(items: &[Item], live: bool, tolerance: u64, tries: &mut u64) -> Option<Vec<usize>> {
+pub(in crate::replay) fn solve(
+    items: &[Item],
+    live: bool,
+    tolerance: u64,
+    tries: &mut u64,
+) -> Option<Vec<usize>> {
     let n_required = items.iter().filter(|item| item.required).count();
     let mut search = Search {
         items,

@@ -4,9 +4,9 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, Space, StackId, Stamp};
 
-use super::*;
 use crate::model::{Amount, Moment};
 use crate::reader::Recording;
+use crate::replay::*;
 use tm_testing::{Random, RecordingBuilder};
 
 const FIRST: ProcessIndex = ProcessIndex(0);

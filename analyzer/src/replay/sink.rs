@@ -5,24 +5,29 @@ use tm_common::ids::{ProcessIndex, StackId, Stamp};
 use super::site::Site;
 use crate::events::Block;
 use crate::model::SumsBy;
-use crate::reader::Origins;
+use crate::reader::ThreadTags;
 
 /// Takes the blocks of one process after the other.
-pub trait Collect {
-    /// Adds those of `process`, of a recording with `origins`.
-    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins);
+pub trait BlockSink {
+    /// Adds those of `process`, of a recording with `thread_tags`.
+    fn add_process(
+        &mut self,
+        process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        thread_tags: &ThreadTags,
+    );
 
     /// The stacks, some perhaps more than once, and how many blocks each has.
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)>;
 }
 
 /// Blocks by process and address.
-impl Collect for Vec<Block> {
+impl BlockSink for Vec<Block> {
     fn add_process(
         &mut self,
         _process: ProcessIndex,
         blocks: impl Iterator<Item = Block>,
-        _origins: &Origins,
+        _origins: &ThreadTags,
     ) {
         let n_before = self.len();
         self.extend(blocks);
@@ -36,9 +41,14 @@ impl Collect for Vec<Block> {
     }
 }
 
-impl Collect for SumsBy<Site> {
-    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins) {
-        blocks.for_each(|block| self.add(Site::of(&block, process, origins), block.amount()));
+impl BlockSink for SumsBy<Site> {
+    fn add_process(
+        &mut self,
+        process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        thread_tags: &ThreadTags,
+    ) {
+        blocks.for_each(|block| self.add(Site::of(&block, process, thread_tags), block.amount()));
     }
 
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
@@ -64,11 +74,16 @@ impl ByBirth {
     }
 }
 
-impl Collect for ByBirth {
-    fn add_process(&mut self, process: ProcessIndex, blocks: impl Iterator<Item = Block>, origins: &Origins) {
+impl BlockSink for ByBirth {
+    fn add_process(
+        &mut self,
+        process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        thread_tags: &ThreadTags,
+    ) {
         for block in blocks {
             let sums = if block.birth > self.limit { &mut self.young } else { &mut self.old };
-            sums.add(Site::of(&block, process, origins), block.amount());
+            sums.add(Site::of(&block, process, thread_tags), block.amount());
         }
     }
 

@@ -2,11 +2,11 @@
 
 use tm_common::ids::ProcessIndex;
 
-use super::observer::Observer;
-use super::selection::Selection;
-use super::site::Site;
 use crate::events::MergedEvent;
 use crate::model::SumsBy;
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
+use crate::replay::site::Site;
 
 /// Counts every allocation later than the selection's birth; reallocations with their new size. Ages have no part.
 #[derive(Debug)]
@@ -26,13 +26,13 @@ impl<'a> Allocations<'a> {
 
 impl Observer for Allocations<'_> {
     #[inline]
-    fn event(&mut self, event: &MergedEvent) {
+    fn on_event(&mut self, event: &MergedEvent) {
         if event.is_release() {
             return;
         }
         let block = event.block();
         if self.selection.admits_newborn(&block) {
-            self.sums.add(Site::of(&block, self.process, &self.selection.origins), block.amount());
+            self.sums.add(Site::of(&block, self.process, &self.selection.thread_tags), block.amount());
         }
     }
 }

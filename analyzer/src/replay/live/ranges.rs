@@ -15,7 +15,7 @@ pub struct Ranges {
 
 /// What changes. Only the unmapped part of a piece goes: first it is cut, and its parts come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::replay) enum Change {
     Went(Block),
     Came(Block),
     Cut(Block),
@@ -44,14 +44,14 @@ impl Ranges {
     }
 
     /// Whether any piece has a part in `size` bytes from `address`.
-    pub(super) fn overlap(&self, address: Address, size: u64) -> bool {
+    pub(in crate::replay) fn overlap(&self, address: Address, size: u64) -> bool {
         let end = address.0.saturating_add(size);
         let last = self.by_start.range(..end).next_back();
         last.is_some_and(|(_, block)| block.address.0 + block.size > address.0) && size > 0
     }
 
     /// Puts `block` in the place of whatever parts of others lie in it, and tells `changed` what goes and comes.
-    pub(super) fn insert(&mut self, block: Block, changed: &mut impl FnMut(Change)) {
+    pub(in crate::replay) fn insert(&mut self, block: Block, changed: &mut impl FnMut(Change)) {
         self.remove(block.address, block.size, changed);
         let size = block.size.min(u64::MAX - block.address.0);
         if size > 0 {
@@ -62,7 +62,12 @@ impl Ranges {
     }
 
     /// Takes out what lies in `size` bytes from `address`. A range that reaches beyond keeps its other parts.
-    pub(super) fn remove(&mut self, address: Address, size: u64, changed: &mut impl FnMut(Change)) {
+    pub(in crate::replay) fn remove(
+        &mut self,
+        address: Address,
+        size: u64,
+        changed: &mut impl FnMut(Change),
+    ) {
         let (start, end) = (address.0, address.0.saturating_add(size));
         if start == end {
             return;
@@ -94,7 +99,7 @@ impl Ranges {
     }
 
     /// Takes out all that `is_meant`.
-    pub(super) fn take_out_all(&mut self, is_meant: impl Fn(&Block) -> bool) -> Vec<Block> {
+    pub(in crate::replay) fn take_out_all(&mut self, is_meant: impl Fn(&Block) -> bool) -> Vec<Block> {
         let gone: Vec<Block> = self.iter().filter(is_meant).collect();
         for block in &gone {
             self.by_start.remove(&block.address.0);

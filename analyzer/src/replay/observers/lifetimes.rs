@@ -3,11 +3,11 @@
 use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, Space, Stamp};
 
-use super::observer::Observer;
-use super::selection::Selection;
-use super::site::Site;
 use crate::events::{Action, Block, MergedEvent};
 use crate::model::SumsBy;
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
+use crate::replay::site::Site;
 
 /// Sorts blocks by how long they lived, and finds those that were freed before the next allocation of their thread.
 #[derive(Debug)]
@@ -43,13 +43,13 @@ impl<'a> Lifetimes<'a> {
     /// Mappings and the program's own domains have no part in what is temporary on the heap.
     #[inline]
     fn place(&self, block: &Block) -> (u32, Space) {
-        (self.selection.origins.thread(block.origin).0, block.space)
+        (self.selection.thread_tags.thread(block.thread_tag).0, block.space)
     }
 }
 
 impl Observer for Lifetimes<'_> {
     #[inline]
-    fn came(&mut self, block: &Block) {
+    fn on_alloc(&mut self, block: &Block) {
         let new = Latest { address: block.address.0, birth: block.birth };
         let latest = self.latest.entry(self.place(block)).or_insert(Latest { address: 0, birth: Stamp(0) });
         // The parts of a mapping that is cut are as old as it was.
@@ -59,7 +59,7 @@ impl Observer for Lifetimes<'_> {
     }
 
     #[inline]
-    fn went(&mut self, block: &Block, event: &MergedEvent) {
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         // A block that grows by realloc goes on to be used.
         let place = self.place(block);
         let is_latest = self.latest.get(&place).is_some_and(|latest| latest.address == block.address.0);
@@ -69,7 +69,7 @@ impl Observer for Lifetimes<'_> {
         if !self.selection.admits(block, event.stamp) {
             return;
         }
-        let site = Site::of(block, self.process, &self.selection.origins);
+        let site = Site::of(block, self.process, &self.selection.thread_tags);
         if is_latest && matches!(event.action, Action::Free | Action::Untrack) {
             self.temporary.add(site, block.amount());
         }
@@ -88,19 +88,19 @@ mod tests {
 
     use super::*;
     use crate::events::State;
-    use crate::reader::Origin;
+    use crate::reader::ThreadTag;
 
     fn block(address: u64, thread: u32, birth: u64) -> Block {
-        let (origin, birth) = (Origin::of_thread(ThreadIndex(thread)), Stamp(birth));
+        let (thread_tag, birth) = (ThreadTag::of_thread(ThreadIndex(thread)), Stamp(birth));
         let (stack, size) = (StackId(address as u32), address);
-        Block { address: Address(address), size, stack, origin, birth, space: Space::HEAP }
+        Block { address: Address(address), size, stack, thread_tag, birth, space: Space::HEAP }
     }
 
     fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
-        let Block { address, origin, space, .. } = *block;
+        let Block { address, thread_tag, space, .. } = *block;
         let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
         let (size, stack, ring) = (0, StackId::NONE, RingIndex(0));
-        MergedEvent { stamp, address, size, stack, origin, ring, action, function, space, state }
+        MergedEvent { stamp, address, size, stack, thread_tag, ring, action, function, space, state }
     }
 
     #[test]
@@ -109,13 +109,13 @@ mod tests {
         let mut lifetimes = Lifetimes::new(&selection, ProcessIndex(0), vec![10, 100]);
         let (a, b, c, d) = (block(1, 0, 0), block(2, 0, 5), block(3, 1, 7), block(4, 0, 20));
         for block in [&a, &b, &c] {
-            lifetimes.came(block);
+            lifetimes.on_alloc(block);
         }
-        lifetimes.went(&b, &release(&b, 14, Action::Free)); // temporary, 9
-        lifetimes.went(&a, &release(&a, 14, Action::Free)); // 14
-        lifetimes.came(&d);
-        lifetimes.went(&c, &release(&c, 207, Action::Free)); // temporary for its own thread, 200
-        lifetimes.went(&d, &release(&d, 30, Action::ReallocateBegin)); // grows, 10
+        lifetimes.on_free(&b, &release(&b, 14, Action::Free)); // temporary, 9
+        lifetimes.on_free(&a, &release(&a, 14, Action::Free)); // 14
+        lifetimes.on_alloc(&d);
+        lifetimes.on_free(&c, &release(&c, 207, Action::Free)); // temporary for its own thread, 200
+        lifetimes.on_free(&d, &release(&d, 30, Action::ReallocateBegin)); // grows, 10
         let stacks =
             |sums: &SumsBy<Site>| sums.sorted().iter().map(|(site, _)| site.stack.0).collect::<Vec<_>>();
         assert_eq!(stacks(&lifetimes.temporary), [2, 3]);

@@ -2,11 +2,11 @@
 
 use tm_common::ids::ProcessIndex;
 
-use super::observer::Observer;
-use super::selection::Selection;
-use super::site::Site;
 use crate::events::{Block, MergedEvent};
 use crate::model::SumsBy;
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
+use crate::replay::site::Site;
 
 /// Counts blocks as they go: those of the selection, whose ages are lifetimes here.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ impl<'a> Churn<'a> {
 
 impl Observer for Churn<'_> {
     #[inline]
-    fn went(&mut self, block: &Block, event: &MergedEvent) {
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         if self.selection.admits(block, event.stamp) {
-            self.sums.add(Site::of(block, self.process, &self.selection.origins), block.amount());
+            self.sums.add(Site::of(block, self.process, &self.selection.thread_tags), block.amount());
         }
     }
 }

@@ -18,7 +18,7 @@ const BATCH_EVENTS: usize = 64;
 
 /// How far from the present event to look for others, in stamps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
+pub(in crate::replay) struct Reach {
     /// Past ones that may be put elsewhere.
     pub back: u64,
     /// Those to come that have to fit as well; further ones may.
@@ -27,7 +27,7 @@ pub(super) struct Reach {
 
 /// A stretch of the merged stream with the present event in it.
 #[derive(Debug)]
-pub(super) struct Window<S> {
+pub(in crate::replay) struct Window<S> {
     pub merge: Merge<S>,
     events: VecDeque<MergedEvent>,
     /// The place of the present event.

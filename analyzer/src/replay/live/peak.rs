@@ -10,13 +10,13 @@
 
 use tm_common::ids::{Address, Space, Stamp};
 
-use super::live::{GENERATION_MAX, Kept, LiveTable};
-use super::tables::Tables;
+use super::live_blocks::LiveBlocks;
+use super::space_blocks::{GENERATION_MAX, Kept, SpaceBlocks};
 use crate::events::Block;
 
 /// What the latest peak was made of. The first, number 0, is that of the blocks that a process starts with.
 #[derive(Debug, Default)]
-pub(super) struct Peak {
+pub(in crate::replay) struct Peak {
     /// The number of the latest peak.
     number: u32,
     /// Blocks that were live at it and have gone since.
@@ -32,7 +32,7 @@ impl Peak {
 
     /// Takes the block at `address` out of `live`, but remembers it if it was live at the peak.
     #[inline(always)]
-    pub fn take_out(&mut self, live: &mut LiveTable, address: Address) -> Option<Block> {
+    pub fn take_out(&mut self, live: &mut SpaceBlocks, address: Address) -> Option<Block> {
         let (block, kept) = live.remove(address, self.number)?;
         if let Some(kept) = kept {
             self.gone.push((live.space(), kept));
@@ -41,7 +41,7 @@ impl Peak {
     }
 
     /// Takes all blocks out of `live` that were born up to `birth`, as [`Peak::take_out`] does, and tells `gone` of each.
-    pub fn take_out_until(&mut self, live: &mut LiveTable, birth: Stamp, gone: &mut impl FnMut(Block)) {
+    pub fn take_out_until(&mut self, live: &mut SpaceBlocks, birth: Stamp, gone: &mut impl FnMut(Block)) {
         let space = live.space();
         live.remove_until(birth, self.number, &mut |block, kept| {
             self.gone.extend(kept.map(|kept| (space, kept)));
@@ -51,7 +51,7 @@ impl Peak {
 
     /// This moment is the peak.
     #[inline]
-    pub fn reached(&mut self, live: &mut Tables) {
+    pub fn reached(&mut self, live: &mut LiveBlocks) {
         for (space, kept) in self.gone.drain(..) {
             live.of(space).forget(kept);
         }
@@ -64,7 +64,7 @@ impl Peak {
     }
 
     /// The blocks of the latest peak, in no order.
-    pub fn blocks<'a>(&self, live: &'a Tables) -> impl Iterator<Item = Block> + 'a {
+    pub fn blocks<'a>(&self, live: &'a LiveBlocks) -> impl Iterator<Item = Block> + 'a {
         live.iter_generations(self.number)
     }
 }
@@ -79,7 +79,7 @@ mod tests {
     /// Against copies of all that is live.
     fn compare_with_copies(first_number: u32) {
         let mut random = Random::new(11);
-        let (mut live, mut peak) = (Tables::default(), Peak { number: first_number, gone: Vec::new() });
+        let (mut live, mut peak) = (LiveBlocks::default(), Peak { number: first_number, gone: Vec::new() });
         let mut oracle: BTreeMap<u64, Block> = BTreeMap::new();
         let (mut at_peak, mut n_peaks) = (oracle.clone(), 0);
         for round in 0..20_000 {

@@ -6,18 +6,18 @@
 
 use tm_common::ids::{Space, Stamp};
 
-use super::observer::Observer;
+use super::live_blocks::{LiveBlocks, MemoryKind};
 use super::peak::Peak;
 use super::ranges::{Change, Ranges};
-use super::tables::{Account, Tables};
 use super::totals::Totals;
 use crate::events::{Action, Block, MergedEvent};
 use crate::model::Amount;
+use crate::replay::observer::Observer;
 
 /// What a process has, and what it did.
 #[derive(Debug)]
-pub(super) struct Ledger {
-    live: Tables,
+pub(in crate::replay) struct Ledger {
+    live: LiveBlocks,
     /// The sums so far.
     pub totals: Totals,
     peak: Peak,
@@ -27,11 +27,11 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// At the start of a process at the moment `start`, with the blocks that it has inherited.
-    pub fn new(mut live: Tables, start: Stamp) -> Ledger {
+    pub fn new(mut live: LiveBlocks, start: Stamp) -> Ledger {
         live.reset_generations();
-        let [traced, mapped] = [Account::Traced, Account::Mappings].map(|account| {
+        let [traced, mapped] = [MemoryKind::Traced, MemoryKind::Mappings].map(|memory_kind| {
             let mut all = Amount::default();
-            live.iter(account).for_each(|block| all += block.amount());
+            live.iter(memory_kind).for_each(|block| all += block.amount());
             all
         });
         let totals = Totals {
@@ -48,20 +48,20 @@ impl Ledger {
 
     /// The blocks that are live now.
     #[inline]
-    pub fn live(&self) -> &Tables {
+    pub fn live(&self) -> &LiveBlocks {
         &self.live
     }
 
     /// The blocks that are live now, of a ledger that is not gone on with.
-    pub fn into_live(self) -> Tables {
+    pub fn into_live(self) -> LiveBlocks {
         self.live
     }
 
-    /// The blocks that were live at the latest peak of an account, in no order.
-    pub fn peak_blocks(&self, account: Account) -> impl Iterator<Item = Block> + '_ {
-        let traced = (account == Account::Traced).then(|| self.peak.blocks(&self.live));
+    /// The blocks that were live at the latest peak of a kind of memory, in no order.
+    pub fn peak_blocks(&self, memory_kind: MemoryKind) -> impl Iterator<Item = Block> + '_ {
+        let traced = (memory_kind == MemoryKind::Traced).then(|| self.peak.blocks(&self.live));
         let mapped = self.mapped_at_peak.as_ref().unwrap_or(&self.live.mappings);
-        let mapped = (account == Account::Mappings).then(|| mapped.iter());
+        let mapped = (memory_kind == MemoryKind::Mappings).then(|| mapped.iter());
         traced.into_iter().flatten().chain(mapped.into_iter().flatten())
     }
 
@@ -76,7 +76,7 @@ impl Ledger {
 
     /// As [`Ledger::apply`], off the event path.
     #[inline(never)]
-    pub fn apply_seldom(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
+    pub fn apply_cold(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
         self.apply(event, observer)
     }
 
@@ -92,7 +92,7 @@ impl Ledger {
         }
         self.totals.live += block.amount();
         self.note_peak(block.birth);
-        observer.came(block);
+        observer.on_alloc(block);
         true
     }
 
@@ -111,7 +111,7 @@ impl Ledger {
             self.totals.tracks += u64::from(event.action == Action::Track);
             self.totals.untracks += u64::from(event.action == Action::Untrack);
         }
-        observer.event(event);
+        observer.on_event(event);
     }
 
     fn map(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
@@ -124,14 +124,14 @@ impl Ledger {
         let mut changed = |change| match change {
             Change::Came(block) => {
                 totals.mapped += block.amount();
-                observer.came(&block);
+                observer.on_alloc(&block);
             }
             Change::Went(block) | Change::Cut(block) => {
                 totals.mapped -= block.amount();
                 if matches!(change, Change::Went(_)) {
-                    observer.went(&block, event);
+                    observer.on_free(&block, event);
                 } else {
-                    observer.forgot(&block, event.stamp);
+                    observer.on_forget(&block, event.stamp);
                 }
             }
         };
@@ -157,7 +157,7 @@ impl Ledger {
         };
         let Some(block) = self.peak.take_out(table, event.address) else { return false };
         self.totals.live -= block.amount();
-        observer.went(&block, event);
+        observer.on_free(&block, event);
         true
     }
 
@@ -191,11 +191,11 @@ impl Ledger {
     pub fn settle(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         self.take_out(event, observer);
         if !event.is_release() {
-            self.apply_seldom(event, observer);
+            self.apply_cold(event, observer);
         }
     }
 
-    /// Makes what lives now the peak, in all accounts: tracemalloc's `reset_peak`.
+    /// Makes what lives now the peak, of all kinds of memory: tracemalloc's `reset_peak`.
     pub fn reset_peak(&mut self, stamp: Stamp) {
         let Totals { live, mapped, .. } = self.totals;
         self.totals.peak = live;
@@ -209,14 +209,14 @@ impl Ledger {
     pub fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
         self.live.take_out_until(stamp, &mut self.peak, &mut |block| {
             self.totals.live -= block.amount();
-            observer.forgot(&block, stamp);
+            observer.on_forget(&block, stamp);
         });
         if self.mapped_at_peak.is_none() {
             self.mapped_at_peak = Some(self.live.mappings.clone());
         }
         for block in self.live.mappings.take_out_all(|block| block.birth <= stamp) {
             self.totals.mapped -= block.amount();
-            observer.forgot(&block, stamp);
+            observer.on_forget(&block, stamp);
         }
     }
 }

@@ -5,9 +5,9 @@ use tm_common::functions::Function;
 use tm_common::ids::{Address, Domain, ProcessIndex, Space, StackId, Stamp, TagIndex};
 use tm_common::metadata::{CommandKind, NameKind};
 
-use super::*;
 use crate::model::{Amount, Moment, SumsBy};
 use crate::reader::Recording;
+use crate::replay::*;
 use tm_testing::RecordingBuilder;
 
 const FIRST: ProcessIndex = ProcessIndex(0);
@@ -161,13 +161,13 @@ fn a_mark_is_a_moment_with_all_events_up_to_its_stamp() {
     // Of a name that another process alone has, that one's time.
     assert_eq!(addresses(&recording, mark("b"), None), [0x10, 0x20, 0x30]);
     let ns =
-        |processes, name| fixed(&recording, processes, &mark(name)).map(|at| at.expect("it is fixed").ns);
+        |processes, name| resolve(&recording, processes, &mark(name)).map(|at| at.expect("it is fixed").ns);
     assert_eq!(ns(Processes::One(child), "a").unwrap(), 5);
     assert_eq!(ns(Processes::All, "a").unwrap(), 20);
     let error = ns(Processes::All, "clear").unwrap_err().to_string();
     let listed = "its 4 marks are a (0.00000002 s), a (0.00000003 s), a (0.000000005 s), b (0.000000025 s)";
     assert!(error.ends_with(&format!("has no mark 'clear'; {listed}")), "{error}");
-    let none = fixed(&open(&RecordingBuilder::with_process()), Processes::All, &mark("a")).unwrap_err();
+    let none = resolve(&open(&RecordingBuilder::with_process()), Processes::All, &mark("a")).unwrap_err();
     assert!(none.to_string().contains("it has none"), "{none}");
 }
 
@@ -208,11 +208,12 @@ fn labels_hold_until_the_next_one_and_until_the_thread_ends() {
     }
     let recording = open(&builder);
     let mut tags = Vec::new();
-    events(&recording, FIRST, |event| tags.push(recording.origins.tag(event.origin).0)).expect("it is there");
+    events(&recording, FIRST, |event| tags.push(recording.thread_tags.tag(event.thread_tag).0))
+        .expect("it is there");
     assert_eq!(tags, [0, 3, 4, 0]);
     let selection = Selection {
         tags: Some(vec![TagIndex(4)]),
-        origins: std::sync::Arc::clone(&recording.origins),
+        thread_tags: std::sync::Arc::clone(&recording.thread_tags),
         ..Selection::default()
     };
     let found: RawSnapshot =

@@ -3,14 +3,14 @@
 
 use tm_common::ids::{Address, Space, Stamp};
 
-use super::live::LiveTable;
 use super::peak::Peak;
 use super::ranges::Ranges;
+use super::space_blocks::SpaceBlocks;
 use crate::events::Block;
 
 /// What is added up: never both, since the heap lies in mappings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Account {
+pub enum MemoryKind {
     /// Blocks of the C allocator and of the domains that the program tracks: tracemalloc's traced memory.
     #[default]
     Traced,
@@ -20,41 +20,41 @@ pub enum Account {
 
 /// All that lives.
 #[derive(Clone, Debug, Default)]
-pub struct Tables {
-    heap: LiveTable,
+pub struct LiveBlocks {
+    heap: SpaceBlocks,
     /// Those of the program's own domains, in the order of their first use: mostly none, seldom more than a few.
-    own: Vec<LiveTable>,
+    own: Vec<SpaceBlocks>,
     /// The mappings.
     pub mappings: Ranges,
 }
 
-impl Tables {
+impl LiveBlocks {
     /// The C allocator's blocks.
     #[inline]
-    pub(super) fn heap(&self) -> &LiveTable {
+    pub(in crate::replay) fn heap(&self) -> &SpaceBlocks {
         &self.heap
     }
 
     /// The C allocator's blocks.
     #[inline]
-    pub(super) fn heap_mut(&mut self) -> &mut LiveTable {
+    pub(in crate::replay) fn heap_mut(&mut self) -> &mut SpaceBlocks {
         &mut self.heap
     }
 
     /// The blocks of a space that is not that of the mappings.
-    pub(super) fn of(&mut self, space: Space) -> &mut LiveTable {
+    pub(in crate::replay) fn of(&mut self, space: Space) -> &mut SpaceBlocks {
         if space == Space::HEAP {
             return &mut self.heap;
         }
         let place = self.own.iter().position(|table| table.space() == space).unwrap_or_else(|| {
-            self.own.push(LiveTable::of_space(space));
+            self.own.push(SpaceBlocks::of_space(space));
             self.own.len() - 1
         });
         debug_assert!(place < self.own.len(), "a block of {space:?} would be counted in the heap");
         self.own.get_mut(place).unwrap_or(&mut self.heap)
     }
 
-    fn traced_tables(&self) -> impl Iterator<Item = &LiveTable> {
+    fn traced_tables(&self) -> impl Iterator<Item = &SpaceBlocks> {
         std::iter::once(&self.heap).chain(&self.own)
     }
 
@@ -80,29 +80,34 @@ impl Tables {
 
     /// How many blocks are traced.
     pub fn n_traced(&self) -> usize {
-        self.traced_tables().map(LiveTable::len).sum()
+        self.traced_tables().map(SpaceBlocks::len).sum()
     }
 
-    /// All of an account, in no order.
-    pub fn iter(&self, account: Account) -> impl Iterator<Item = Block> + '_ {
-        let traced = self.traced_tables().filter(move |_| account == Account::Traced);
-        let mappings = self.mappings.iter().filter(move |_| account == Account::Mappings);
-        traced.flat_map(LiveTable::iter).chain(mappings)
+    /// All of a kind of memory, in no order.
+    pub fn iter(&self, memory_kind: MemoryKind) -> impl Iterator<Item = Block> + '_ {
+        let traced = self.traced_tables().filter(move |_| memory_kind == MemoryKind::Traced);
+        let mappings = self.mappings.iter().filter(move |_| memory_kind == MemoryKind::Mappings);
+        traced.flat_map(SpaceBlocks::iter).chain(mappings)
     }
 
     /// The traced blocks of generations up to `until`, in no order.
-    pub(super) fn iter_generations(&self, until: u32) -> impl Iterator<Item = Block> + '_ {
+    pub(in crate::replay) fn iter_generations(&self, until: u32) -> impl Iterator<Item = Block> + '_ {
         self.traced_tables().flat_map(move |table| table.iter_generations(until))
     }
 
     /// Makes the generation of each block 0.
-    pub(super) fn reset_generations(&mut self) {
+    pub(in crate::replay) fn reset_generations(&mut self) {
         self.heap.reset_generations();
-        self.own.iter_mut().for_each(LiveTable::reset_generations);
+        self.own.iter_mut().for_each(SpaceBlocks::reset_generations);
     }
 
     /// Takes out all traced blocks up to a birth, and tells `gone` of each; they stay known as those of the peak.
-    pub(super) fn take_out_until(&mut self, birth: Stamp, peak: &mut Peak, gone: &mut impl FnMut(Block)) {
+    pub(in crate::replay) fn take_out_until(
+        &mut self,
+        birth: Stamp,
+        peak: &mut Peak,
+        gone: &mut impl FnMut(Block),
+    ) {
         for table in std::iter::once(&mut self.heap).chain(&mut self.own) {
             peak.take_out_until(table, birth, gone);
         }

@@ -6,10 +6,14 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 
-use super::{Processes, RawSnapshot, Selection, Totals, all_totals, events};
+mod commands;
+mod forks;
+mod mappings;
+
 use crate::events::Block;
 use crate::model::{Amount, Moment};
 use crate::reader::Recording;
+use crate::replay::{Processes, RawSnapshot, Selection, Totals, all_totals, events};
 use tm_testing::{Random, RecordingBuilder};
 
 pub(super) const FIRST: ProcessIndex = ProcessIndex(0);
@@ -152,7 +156,7 @@ fn a_ring_names_its_threads() {
     builder.event(FIRST, 0, &malloc(0x20, 1, 30));
     let recording = open(&builder);
     let mut threads = Vec::new();
-    events(&recording, FIRST, |event| threads.push(recording.origins.thread(event.origin).0))
+    events(&recording, FIRST, |event| threads.push(recording.thread_tags.thread(event.thread_tag).0))
         .expect("the process is there");
     assert_eq!(threads, [0, 9]);
 }

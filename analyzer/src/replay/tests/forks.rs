@@ -2,11 +2,13 @@
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
-use super::tests::{FIRST, addresses, free, malloc, open, snapshot};
-use super::{Allocations, Churn, Engine, Lifetimes, Observer, Processes, Selection, Site, all_totals, run};
+use super::{FIRST, addresses, free, malloc, open, snapshot};
 use crate::events::Block;
 use crate::model::{Amount, Moment, SumsBy};
 use crate::reader::Recording;
+use crate::replay::{
+    Allocations, Churn, Engine, Lifetimes, Observer, Processes, Selection, Site, all_totals, run,
+};
 use tm_testing::RecordingBuilder;
 
 #[test]
@@ -37,7 +39,8 @@ fn a_forked_process_starts_with_its_parents_blocks() {
     assert!(all.processes.iter().all(|(_, totals)| totals.unknown_frees + totals.missed_frees == 0));
     // Of all processes, inherited blocks count for the one that allocated them.
     let of_all = |moment| {
-        let found = super::snapshot::<Vec<Block>>(&recording, Processes::All, &moment, &Selection::default());
+        let found =
+            crate::replay::snapshot::<Vec<Block>>(&recording, Processes::All, &moment, &Selection::default());
         found.expect("they are there").blocks.iter().map(|block| block.size).collect::<Vec<_>>()
     };
     assert_eq!(of_all(Moment::End), [50, 2, 4]);
@@ -72,8 +75,9 @@ fn what_an_ended_process_did_counts_and_what_it_had_does_not() {
         assert_eq!(allocated, Amount { bytes: 111, count: 3 });
         let churn = sum_of_all(&recording, until, |of| Churn::new(&all, of), |found| found.sums);
         assert_eq!(churn, Amount { bytes: 10, count: 1 });
-        let live = super::snapshot::<Vec<Block>>(&recording, Processes::All, &Moment::TimeNs(until), &all)
-            .expect("it is there");
+        let live =
+            crate::replay::snapshot::<Vec<Block>>(&recording, Processes::All, &Moment::TimeNs(until), &all)
+                .expect("it is there");
         assert_eq!(live.blocks.iter().map(|block| block.size).collect::<Vec<_>>(), sizes);
     }
 }
@@ -114,8 +118,8 @@ fn ages_end_with_the_process() {
     let recording = open(&builder);
     let sizes = |processes, moment, ages| {
         let selection = Selection { ages, ..Selection::default() };
-        let found =
-            super::snapshot::<Vec<Block>>(&recording, processes, &moment, &selection).expect("it is there");
+        let found = crate::replay::snapshot::<Vec<Block>>(&recording, processes, &moment, &selection)
+            .expect("it is there");
         found.blocks.iter().map(|block| block.size).collect::<Vec<_>>()
     };
     for moment in [Moment::End, Moment::TimeNs(300), Moment::TimeNs(900_000)] {

@@ -2,10 +2,10 @@
 
 use tm_common::ids::Stamp;
 
-use super::observer::Observer;
-use super::selection::Selection;
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
 
 /// A stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl<'a> Timeline<'a> {
 
 impl Observer for Timeline<'_> {
     #[inline]
-    fn came(&mut self, block: &Block) {
+    fn on_alloc(&mut self, block: &Block) {
         self.go_to(block.birth);
         if !self.selection.admits_newborn(block) {
             return;
@@ -90,11 +90,11 @@ impl Observer for Timeline<'_> {
     }
 
     #[inline]
-    fn went(&mut self, block: &Block, event: &MergedEvent) {
-        self.forgot(block, event.stamp);
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        self.on_forget(block, event.stamp);
     }
 
-    fn forgot(&mut self, block: &Block, stamp: Stamp) {
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         self.go_to(stamp);
         if self.selection.admits_newborn(block) {
             self.now -= block.amount();
@@ -116,7 +116,7 @@ mod tests {
         let inherited = [block(1, 0)];
         let mut timeline = Timeline::new(&selection, (Stamp(10), Stamp(50)), 4, inherited.into_iter());
         for (size, birth) in [(2, 5), (4, 12), (8, 20), (16, 45)] {
-            timeline.came(&block(size, birth));
+            timeline.on_alloc(&block(size, birth));
         }
         let step = |bytes, count, at| Step { most: Amount { bytes, count }, at: Stamp(at) };
         let expected = [step(15, 4, 20), step(15, 4, 20), step(15, 4, 30), step(31, 5, 45)];

@@ -1,0 +1,63 @@
+//! The sums over one process's events.
+
+use tm_common::ids::Stamp;
+
+use super::live_blocks::MemoryKind;
+use crate::model::Amount;
+
+/// What a process did, and what was live when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Successful calls of allocating functions other than `realloc` and `reallocarray`.
+    pub allocations: u64,
+    /// Successful calls of `realloc` and `reallocarray` that returned a block.
+    pub reallocations: u64,
+    /// Blocks given back, those by `realloc(p, 0)` with them.
+    pub frees: u64,
+    /// Requested bytes of all allocations and reallocations.
+    pub bytes_allocated: u64,
+    /// What is live now.
+    pub live: Amount,
+    /// What was live when that was the most bytes.
+    pub peak: Amount,
+    /// When that was first so.
+    pub peak_stamp: Stamp,
+    /// Frees and reallocations of blocks that were never allocated.
+    pub unknown_frees: u64,
+    /// Allocations where a block was live: its free is not in the recording.
+    pub missed_frees: u64,
+    /// Frees and reallocations of blocks from before the tracing began or was cleared.
+    pub forgotten_frees: u64,
+    /// Blocks that the program told of, and those it told were gone.
+    pub tracks: u64,
+    /// See `tracks`.
+    pub untracks: u64,
+    /// Memory mappings: bytes and pieces now, ...
+    pub mapped: Amount,
+    /// ... and when they were the most.
+    pub mapped_peak: Amount,
+    /// When that was first so.
+    pub mapped_peak_stamp: Stamp,
+    /// Mappings made, moved or made longer, and those taken away in whole or in part.
+    pub maps: u64,
+    /// See `maps`.
+    pub unmaps: u64,
+}
+
+impl Totals {
+    /// What lives now.
+    pub fn live(&self, memory_kind: MemoryKind) -> Amount {
+        match memory_kind {
+            MemoryKind::Traced => self.live,
+            MemoryKind::Mappings => self.mapped,
+        }
+    }
+
+    /// The most that lived, and when that was first so.
+    pub fn peak(&self, memory_kind: MemoryKind) -> (Amount, Stamp) {
+        match memory_kind {
+            MemoryKind::Traced => (self.peak, self.peak_stamp),
+            MemoryKind::Mappings => (self.mapped_peak, self.mapped_peak_stamp),
+        }
+    }
+}

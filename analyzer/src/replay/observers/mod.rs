@@ -1,0 +1,11 @@
+//! What is added up while a process is replayed.
+
+mod allocations;
+mod churn;
+mod lifetimes;
+mod timeline;
+
+pub use allocations::Allocations;
+pub use churn::Churn;
+pub use lifetimes::Lifetimes;
+pub use timeline::{Step, Timeline};
