@@ -46,6 +46,7 @@ pub mod follow;
 pub mod model;
 pub mod reader;
 pub mod replay;
+pub mod request;
 pub mod snapshot;
 pub mod symbolize;
 

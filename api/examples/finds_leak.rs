@@ -29,7 +29,7 @@ fn serve(open: &mut Vec<Box<Session>>, round: u32) {
     }
 }
 
-/// Who allocated what a session of an earlier round holds?
+/// Says who allocated what a session of an earlier round holds.
 fn explain(session: &Session) -> tm::Result<()> {
     let traceback = tm::object_traceback(session.buffer.as_ptr())?;
     println!(

@@ -131,9 +131,9 @@ typedef struct tm_total_size_result {
     int is_cut; /* not 0 if depth_max or blocks_max left blocks out */
 } tm_total_size_result;
 
-/* A label that is in force for the calling thread. */
+/* A tag that is in force for the calling thread. */
 typedef struct tm_tag_scope {
-    uint32_t outer; /* the label before it */
+    uint32_t outer; /* the tag before it */
 } tm_tag_scope;
 
 /* The functions of libtm.so in the order of this header; do not call through it, but by the functions below. */
@@ -351,9 +351,9 @@ TM_INLINE_ void tm_total_size_free(tm_total_size_result *result) {
         api->total_size_free(result);
 }
 
-/* ---- Labels ------------------------------------------------------------------------------------------------------ */
+/* ---- Tags -------------------------------------------------------------------------------------------------------- */
 
-/* From here on the calling thread's events carry the label `name` (a request, a phase, a tenant), until tm_tag_end with
+/* From here on the calling thread's events carry the tag `name` (a request, a phase, a tenant), until tm_tag_end with
    what this returned; NULL: none. `tmtool stats --key tag` groups by it, `--tag NAME` selects it.
        tm_tag_scope scope = tm_tag("request");
        ...
@@ -365,7 +365,7 @@ TM_INLINE_ tm_tag_scope tm_tag(const char *name) {
     return scope;
 }
 
-/* Puts the label back that was in force before. */
+/* Puts the tag back that was in force before. */
 TM_INLINE_ void tm_tag_end(tm_tag_scope scope) {
     const struct tm_api *api = tm_loaded_api();
     if (TM_HAS_(api, restore_tag))
@@ -375,7 +375,7 @@ TM_INLINE_ void tm_tag_end(tm_tag_scope scope) {
 #ifdef __cplusplus
 } /* extern "C" */
 
-/* A label for the rest of a block: `tm_tag_guard tag("request");`. Not in a namespace: tm's would be <time.h>'s struct. */
+/* A tag for the rest of a block: `tm_tag_guard tag("request");`. Not in a namespace: tm's would be <time.h>'s struct. */
 class tm_tag_guard {
   public:
     explicit tm_tag_guard(const char *name) : scope_(tm_tag(name)) {}

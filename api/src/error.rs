@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::fmt;
 
-/// What a call has not done, `enum tm_result`.
+/// The reasons why a call has not done its work, `enum tm_result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,17 +17,17 @@ pub enum Error {
     Invalid,
     /// There is no such traced block.
     NotFound,
-    /// Called from a handler or visitor, or while a call of this thread is interrupted.
+    /// The call was made in a handler or visitor, or while a call of this thread is interrupted.
     Busy,
     /// The question could not be answered; one line on standard error says why, the first time.
     Failed,
 }
 
-/// What calls return.
+/// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// What a result of C's says; `Ok` of numbers that are not negative.
+    /// Returns what a result of C's says; `Ok` of numbers that are not negative.
     pub(crate) fn check(result: c_int) -> Result<c_int> {
         match result {
             0.. => Ok(result),

@@ -38,9 +38,9 @@ pub struct Walk {
     _opaque: [u8; 0],
 }
 
-/// Of `tm_total_size_options`: returns an `enum tm_follow`.
+/// The handler of `tm_total_size_options`: returns an `enum tm_follow`.
 pub type Handler = unsafe extern "C" fn(*mut c_void, *const Block, *mut Walk) -> c_int;
-/// Of `tm_total_size_options`.
+/// The visitor of `tm_total_size_options`.
 pub type Visit = unsafe extern "C" fn(*mut c_void, *const Block);
 
 /// `tm_total_size_options`.

@@ -45,7 +45,7 @@ fn types_are_laid_out_as_the_header_says() {
     assert_eq!(compiled_and_run(&program), expected);
 }
 
-/// What a C program prints that is compiled with the header at hand.
+/// Returns what a C program prints that is compiled with the header at hand.
 fn compiled_and_run(program: &str) -> String {
     let folder = std::env::temp_dir().join(format!("tm-api-layout-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("the temporary folder can be written");

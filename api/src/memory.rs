@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::table::function;
 use crate::tracking::Domain;
 
-/// (bytes now, bytes at most): of all live traced blocks in all domains but [`Domain::MMAP`], and the most that they were
-/// since the start, the latest clearing or [`reset_peak`]. Exact for everything that this thread knows to have happened.
-/// Both are 0 while it is not tracing.
+/// Returns (bytes now, bytes at most): of all live traced blocks in all domains but [`Domain::MMAP`], and the most that
+/// they were since the start, the latest clear or [`reset_peak`]. Exact for everything that this thread knows to have
+/// happened. Both are 0 while it is not tracing.
 ///
 /// # Errors
 /// [`Error::Busy`], [`Error::Failed`], [`Error::NotLoaded`].
@@ -18,8 +18,8 @@ pub fn traced_memory() -> Result<(u64, u64)> {
     pair(|current, peak| unsafe { traced_memory(current, peak) })
 }
 
-/// The same of one domain, [`Domain::MMAP`] too. The peak is that of [`Domain::MMAP`] for that domain; for all others it
-/// is what the domain had when the traced memory was at its peak.
+/// Returns the figures of [`traced_memory`] for one domain, [`Domain::MMAP`] too. The peak is that of [`Domain::MMAP`]
+/// for that domain; for all others it is what the domain had when the traced memory was at its peak.
 ///
 /// # Errors
 /// As [`traced_memory`].

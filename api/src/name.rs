@@ -9,8 +9,8 @@ const BYTES_MAX: usize = 255;
 pub struct Name([u8; BYTES_MAX + 1]);
 
 impl Name {
-    /// `text` up to its first NUL or to its longest allowed length, whichever comes first; never in the middle of a
-    /// character.
+    /// Takes `text` up to its first NUL or to its longest allowed length, whichever comes first; never in the middle of
+    /// a character.
     pub fn new(text: &str) -> Name {
         let text = text.split('\0').next().unwrap_or_default();
         let text = &text[..text.floor_char_boundary(BYTES_MAX)];
@@ -19,7 +19,7 @@ impl Name {
         Name(bytes)
     }
 
-    /// For the call; lives as long as the name.
+    /// Returns the name for a call; the pointer lives as long as the name.
     pub fn as_ptr(&self) -> *const c_char {
         self.0.as_ptr().cast()
     }

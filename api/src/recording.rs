@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::table::{function, loaded};
 
-/// Whether `libtm.so` is in this process.
+/// Tells whether `libtm.so` is in this process.
 #[inline(always)]
 pub fn is_loaded() -> bool {
     loaded().is_some()
@@ -34,13 +34,13 @@ pub fn stop() -> Result<()> {
     Error::check(unsafe { stop() }).map(|_| ())
 }
 
-/// Whether events are recorded now; not without `libtm.so`. For signal handlers too.
+/// Tells whether events are recorded now; not without `libtm.so`. For signal handlers too.
 pub fn is_tracing() -> bool {
     // SAFETY: may be called at any time.
     function!(is_tracing).is_some_and(|is_tracing| unsafe { is_tracing() } == 1)
 }
 
-/// How many frames of a stack are kept, or were when it was tracing; 0 without `libtm.so`. For signal handlers too.
+/// Returns how many frames of a stack are kept, or were when it was tracing; 0 without `libtm.so`. For signal handlers too.
 pub fn traceback_limit() -> u32 {
     // SAFETY: may be called at any time.
     function!(get_traceback_limit).map_or(0, |limit| unsafe { limit() })

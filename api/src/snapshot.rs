@@ -9,7 +9,7 @@ use crate::name::Name;
 use crate::table::function;
 
 /// Marks this moment in the recording: `tmtool stats FILE --at mark:NAME` shows what was live, `tmtool diff FILE@mark:A
-/// FILE@mark:B` what grew between two. Of several marks of one name the first is meant. For signal handlers too.
+/// FILE@mark:B` what grew between two. If several marks have the name, the first is meant. For signal handlers too.
 ///
 /// # Errors
 /// [`Error::Invalid`] (an empty name), [`Error::NotTracing`], [`Error::NoMemory`], [`Error::NotLoaded`].

@@ -6,7 +6,7 @@
 
 use crate::layout::Table;
 
-/// The table of `libtm.so`; `None` where it is not loaded.
+/// Returns the table of `libtm.so`; `None` where it is not loaded.
 #[inline(always)]
 pub fn loaded() -> Option<&'static Table> {
     let table: *const Table;
@@ -55,7 +55,7 @@ macro_rules! function {
 }
 pub(crate) use function;
 
-/// Whether the loaded library's table has a function at `offset`.
+/// Tells whether the loaded library's table has a function at `offset`.
 #[inline(always)]
 pub fn has(table: &Table, offset: usize) -> bool {
     offset + size_of::<usize>() <= table.size

@@ -10,7 +10,7 @@ use crate::layout;
 use crate::table::function;
 use crate::tracking::Domain;
 
-/// Where the traced block that holds `pointer` was allocated; it may point into the block's middle. Blocks of malloc are
+/// Returns where the traced block that holds `pointer` was allocated; it may point into the block's middle. Blocks of malloc are
 /// looked for first, then those of other domains, mappings last. Inlined functions are frames of their own, and the
 /// allocation plumbing is not left out.
 ///
@@ -39,34 +39,34 @@ impl Traceback {
         unsafe { self.0.as_ref() }
     }
 
-    /// The frames, oldest first as in tracemalloc: the last one is the most recent.
+    /// Returns the frames, oldest first as in tracemalloc: the last one is the most recent.
     pub fn frames(&self) -> impl DoubleEndedIterator<Item = Frame<'_>> + ExactSizeIterator {
         let traceback = self.get();
         // SAFETY: `frames` are so many, and live as long as the traceback.
         unsafe { slice(traceback.frames, traceback.n_frames) }.iter().map(Frame)
     }
 
-    /// How many frames the stack had before it was cut to the limit, if that is known.
+    /// Returns how many frames the stack had before it was cut to the limit, if that is known.
     pub fn total_nframe(&self) -> Option<usize> {
         Some(self.get().total_nframe).filter(|number| *number > 0)
     }
 
-    /// The block's start.
+    /// Returns the block's start.
     pub fn address(&self) -> usize {
         self.get().address
     }
 
-    /// The bytes that were asked for.
+    /// Returns the bytes that were asked for.
     pub fn size(&self) -> usize {
         self.get().size
     }
 
-    /// The block's domain.
+    /// Returns the block's domain.
     pub fn domain(&self) -> Domain {
         Domain(self.get().domain)
     }
 
-    /// The lines of tracemalloc's `Traceback.format`, each ended by a line end: `  File "NAME", line N` and, if the source
+    /// Returns the lines of tracemalloc's `Traceback.format`, each ended by a line end: `  File "NAME", line N` and, if the source
     /// can be read, `    SOURCE`. `limit` above 0: the most recent frames, below: the oldest, `None`: all.
     ///
     /// # Errors
@@ -117,24 +117,24 @@ impl fmt::Debug for Traceback {
 pub struct Frame<'a>(&'a layout::Frame);
 
 impl<'a> Frame<'a> {
-    /// The source file; without line information `module+0xoffset`.
+    /// Returns the source file; without line information `module+0xoffset`.
     pub fn filename(&self) -> Cow<'a, str> {
         // SAFETY: lives as long as the frame.
         unsafe { text(self.0.filename) }.unwrap_or_default()
     }
 
-    /// The line, if it is known.
+    /// Returns the line, if it is known.
     pub fn lineno(&self) -> Option<u32> {
         Some(self.0.lineno).filter(|line| *line > 0)
     }
 
-    /// The function, if it is known.
+    /// Returns the function, if it is known.
     pub fn function(&self) -> Option<Cow<'a, str>> {
         // SAFETY: lives as long as the frame.
         unsafe { text(self.0.function) }
     }
 
-    /// The return address; none for frames of inlined functions.
+    /// Returns the return address; none for frames of inlined functions.
     pub fn address(&self) -> Option<usize> {
         Some(self.0.address).filter(|address| *address > 0)
     }
@@ -152,7 +152,7 @@ impl fmt::Debug for Frame<'_> {
     }
 }
 
-/// A text of C's; allocates only if it is not UTF-8.
+/// Returns a text of C's; allocates only if it is not UTF-8.
 ///
 /// # Safety
 /// NULL, or a C string that lives as long as the answer.
@@ -161,7 +161,7 @@ pub unsafe fn text<'a>(text: *const c_char) -> Option<Cow<'a, str>> {
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy())
 }
 
-/// An array of C's, which may be NULL if it is empty.
+/// Returns an array of C's, which may be NULL if it is empty.
 ///
 /// # Safety
 /// So many elements, which live as long as the answer.

@@ -1,9 +1,11 @@
-//! The types of `api/include/tm.h` that questions are asked and answered with, as C lays them out. The header says what
-//! they mean; a test of `query` holds the layouts against it.
+//! The types of `api/include/tm.h` as C lays them out, and the table of functions that `libtm.so` exports. The header says
+//! what they mean; a test holds the layouts against it.
+//!
+//! The crate `tm` has them once more, since it uses none of our crates.
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
-/// What calls return: `enum tm_result`.
+/// The codes that calls return: `enum tm_result`.
 pub mod result {
     use core::ffi::c_int;
 
@@ -19,13 +21,13 @@ pub mod result {
     pub const INVALID: c_int = -4;
     /// There is no such traced block.
     pub const NOT_FOUND: c_int = -5;
-    /// Called from a callback, or while a call of this thread is interrupted.
+    /// The call was made in a callback, or while a call of this thread is interrupted.
     pub const BUSY: c_int = -6;
     /// The question could not be answered.
     pub const FAILED: c_int = -7;
 }
 
-/// What a handler wants done with a block: `enum tm_follow`.
+/// The answers of a handler: `enum tm_follow`.
 pub mod follow {
     use core::ffi::c_int;
 
@@ -33,7 +35,7 @@ pub mod follow {
     pub const FOLLOW: c_int = 0;
     /// Count it, but follow only what the handler has named.
     pub const STOP: c_int = 1;
-    /// Neither count nor follow it.
+    /// Skip it: neither count nor follow it.
     pub const SKIP: c_int = 2;
 }
 
@@ -51,15 +53,15 @@ pub struct Frame {
     pub address: usize,
 }
 
-/// Where a block was allocated: `tm_traceback`.
+/// The place where a block was allocated: `tm_traceback`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Traceback {
     /// Oldest first.
     pub frames: *const Frame,
-    /// How many they are.
+    /// The number of them.
     pub n_frames: usize,
-    /// How many there were before the stack was cut to the limit; 0 if that is not known.
+    /// The number of frames before the stack was cut to the limit; 0 if that is not known.
     pub total_nframe: usize,
     /// The block's start.
     pub address: usize,
@@ -73,15 +75,15 @@ pub struct Traceback {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Block {
-    /// Its start.
+    /// The start.
     pub address: usize,
     /// The bytes that were asked for.
     pub size: usize,
-    /// Its domain.
+    /// The domain.
     pub domain: c_uint,
-    /// How many steps it is away.
+    /// The number of steps that it is away.
     pub depth: c_uint,
-    /// Who allocated it, `file:line`.
+    /// The line that allocated it, `file:line`.
     pub location: *const c_char,
 }
 
@@ -97,21 +99,21 @@ pub type Handler = unsafe extern "C" fn(context: *mut c_void, block: *const Bloc
 /// Is told of a block that is counted.
 pub type Visit = unsafe extern "C" fn(context: *mut c_void, block: *const Block);
 
-/// How a walk goes: `tm_total_size_options`.
+/// The way a walk goes: `tm_total_size_options`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct TotalSizeOptions {
     /// Blocks further away are not reached; 0 and `usize::MAX`: no limit.
     pub depth_max: usize,
-    /// Stop after so many blocks; 0: no limit.
+    /// The most blocks that are counted; 0: no limit.
     pub blocks_max: usize,
-    /// Called once for each block that is reached.
+    /// Decides about each block that is reached, once.
     pub handler: Option<Handler>,
-    /// Called once for each block that is counted.
+    /// Sees each block that is counted, once.
     pub visit: Option<Visit>,
     /// Passed to both.
     pub context: *mut c_void,
-    /// Not 0: a line on standard error for each counted block.
+    /// Writes a line on standard error for each counted block, if not 0.
     pub verbose: c_int,
 }
 
@@ -135,16 +137,62 @@ pub struct SizeGroup {
 pub struct TotalSizeResult {
     /// Bytes of all counted blocks.
     pub size: usize,
-    /// How many they are.
+    /// The number of them.
     pub count: usize,
     /// Ascending.
     pub by_depth: *const SizeGroup,
-    /// How many groups by depth there are.
+    /// The number of groups by depth.
     pub n_depths: usize,
     /// The largest first.
     pub by_line: *const SizeGroup,
-    /// How many groups by line there are.
+    /// The number of groups by line.
     pub n_lines: usize,
-    /// Not 0 if a limit left blocks out.
+    /// Tells by another number than 0 that a limit left blocks out.
     pub is_cut: c_int,
+}
+
+/// Tells of a block of a domain: `tm_track`.
+pub type Track = unsafe extern "C" fn(domain: c_uint, ptr: usize, size: usize) -> c_int;
+
+/// The functions of `libtm.so` that programs call, in the order of the header: `struct tm_api`. Later versions have more
+/// at the end.
+#[repr(C)]
+#[allow(missing_docs, reason = "the fields are the header's functions")]
+#[derive(Debug)]
+pub struct Api {
+    /// The bytes of this structure.
+    pub size: usize,
+    pub start: unsafe extern "C" fn(nframe: c_uint) -> c_int,
+    pub stop: unsafe extern "C" fn() -> c_int,
+    pub is_tracing: unsafe extern "C" fn() -> c_int,
+    pub get_traceback_limit: unsafe extern "C" fn() -> c_uint,
+    pub clear_traces: unsafe extern "C" fn() -> c_int,
+    pub get_traced_memory: unsafe extern "C" fn(current: *mut u64, peak: *mut u64) -> c_int,
+    pub reset_peak: unsafe extern "C" fn() -> c_int,
+    pub get_tracemalloc_memory: unsafe extern "C" fn() -> usize,
+    pub take_snapshot: unsafe extern "C" fn(name: *const c_char) -> c_int,
+    pub dump_snapshot: unsafe extern "C" fn(path: *const c_char) -> c_int,
+    pub get_object_traceback:
+        unsafe extern "C" fn(ptr: *const c_void, traceback: *mut *mut Traceback) -> c_int,
+    pub traceback_format: unsafe extern "C" fn(
+        traceback: *const Traceback,
+        limit: c_int,
+        most_recent_first: c_int,
+        buffer: *mut c_char,
+        size: usize,
+    ) -> c_int,
+    pub traceback_free: unsafe extern "C" fn(traceback: *mut Traceback),
+    pub track: Track,
+    pub untrack: unsafe extern "C" fn(domain: c_uint, ptr: usize) -> c_int,
+    pub name_domain: unsafe extern "C" fn(domain: c_uint, name: *const c_char) -> c_int,
+    pub get_domain_memory: unsafe extern "C" fn(domain: c_uint, current: *mut u64, peak: *mut u64) -> c_int,
+    pub total_size: unsafe extern "C" fn(
+        ptr: *const c_void,
+        options: *const TotalSizeOptions,
+        result: *mut *mut TotalSizeResult,
+    ) -> c_int,
+    pub follow: unsafe extern "C" fn(walk: *mut Walk, ptr: *const c_void) -> c_int,
+    pub total_size_free: unsafe extern "C" fn(result: *mut TotalSizeResult),
+    pub tag: unsafe extern "C" fn(name: *const c_char) -> u32,
+    pub restore_tag: unsafe extern "C" fn(tag: u32) -> u32,
 }

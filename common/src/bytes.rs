@@ -2,7 +2,7 @@
 
 use crate::error::DecodeError;
 
-/// The `N` bytes at `offset`.
+/// Returns the `N` bytes at `offset`.
 pub(crate) fn array<const N: usize>(bytes: &[u8], offset: usize) -> Result<[u8; N], DecodeError> {
     let end = offset.checked_add(N).ok_or(DecodeError::Truncated)?;
     let slice = bytes.get(offset..end).ok_or(DecodeError::Truncated)?;

@@ -20,7 +20,7 @@ pub enum DecodeError {
     Invalid {
         /// The name of the field, as in `docs/format.md`.
         field: &'static str,
-        /// What stood there.
+        /// The value that stood there.
         found: u64,
     },
 }

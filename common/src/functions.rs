@@ -3,7 +3,7 @@
 //! Its exported symbols are exactly these (a test holds them against the library), its resolver looks the real ones
 //! up by these names, and the reader names an event's function from it.
 
-/// What a hook does with the call, and what the event says.
+/// The use of a call to its hook, and what the event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Returns a new block.
@@ -12,11 +12,13 @@ pub enum Role {
     Reallocate,
     /// Gives a block back.
     Free,
-    /// Handed on as it is: only there so that blocks of our own early arena are understood.
+    /// Frees blocks that it does not name; no event, but a note.
+    FreeMany,
+    /// Handed on as it is: only there so that blocks of our own early arena are understood, or to be asked.
     Query,
     /// Maps or unmaps memory: an event of a space of its own, which names no function.
     Map,
-    /// May change which module stands at an address; no event.
+    /// Changes, perhaps, which module stands at an address; no event.
     Module,
     /// Ends the process without running destructors; no event.
     Exit,
@@ -28,7 +30,7 @@ pub enum Role {
     Name,
 }
 
-/// Where a function comes from, which decides whether it is recorded.
+/// The origin of a function, which decides whether it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// The C library or whatever replaces its allocator. Always recorded.
@@ -66,7 +68,7 @@ impl Family {
         Family::Collector,
     ];
 
-    /// Of [`Family::INTERFACES`], the function that every library of the family defines.
+    /// Returns the function that every library of the family defines, for one of [`Family::INTERFACES`].
     #[must_use]
     pub const fn key(self) -> Option<Function> {
         match self {
@@ -80,7 +82,7 @@ impl Family {
         }
     }
 
-    /// Whether `libtm.so` exports its functions, so that the loader finds them first.
+    /// Tells whether `libtm.so` exports its functions, so that the loader finds them first.
     #[must_use]
     pub const fn is_exported(self) -> bool {
         self.key().is_none()
@@ -99,31 +101,31 @@ macro_rules! functions {
             /// All of them, in the order of their numbers.
             pub const ALL: &[Function] = &[$(Function::$variant,)*];
 
-            /// The function with number `id`, if there is one.
+            /// Returns the function with number `id`, if there is one.
             #[must_use]
             pub const fn from_id(id: u8) -> Option<Function> {
                 match id { $($id => Some(Function::$variant),)* _ => None }
             }
 
-            /// The symbol that is interposed, as in the dynamic symbol table.
+            /// Returns the symbol that is interposed, as in the dynamic symbol table.
             #[must_use]
             pub const fn symbol(self) -> &'static str {
                 match self { $(Function::$variant => $symbol,)* }
             }
 
-            /// The name that people know it by.
+            /// Returns the name that people know it by.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Function::$variant => $name,)* }
             }
 
-            /// What its hook does.
+            /// Returns what its hook does.
             #[must_use]
             pub const fn role(self) -> Role {
                 match self { $(Function::$variant => Role::$role,)* }
             }
 
-            /// Where it comes from.
+            /// Returns where it comes from.
             #[must_use]
             pub const fn family(self) -> Family {
                 match self { $(Function::$variant => Family::$family,)* }
@@ -352,6 +354,13 @@ functions! {
     216 Prctl                        "prctl"                           "prctl"                           Restrict   System;
     217 Mlockall                     "mlockall"                        "mlockall"                        Restrict   System;
     218 PthreadSetnameNp             "pthread_setname_np"              "pthread_setname_np"              Name       System;
+    219 Mallctl                      "mallctl"                         "mallctl"                         FreeMany   Jemalloc;
+    220 Mallctlbymib                 "mallctlbymib"                    "mallctlbymib"                    FreeMany   Jemalloc;
+    221 Mallctlnametomib             "mallctlnametomib"                "mallctlnametomib"                Query      Jemalloc;
+    222 JeMallctl                    "je_mallctl"                      "je_mallctl"                      FreeMany   JemallocPrefixed;
+    223 JeMallctlbymib               "je_mallctlbymib"                 "je_mallctlbymib"                 FreeMany   JemallocPrefixed;
+    224 JeMallctlnametomib           "je_mallctlnametomib"             "je_mallctlnametomib"             Query      JemallocPrefixed;
+    225 MiHeapDestroy                "mi_heap_destroy"                 "mi_heap_destroy"                 FreeMany   Mimalloc;
 }
 
 #[cfg(test)]

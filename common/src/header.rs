@@ -37,7 +37,7 @@ impl Loss {
     /// All of them, in the order of their numbers.
     pub const ALL: [Loss; 4] = [Loss::NotReady, Loss::Nested, Loss::NoSpace, Loss::NoMemory];
 
-    /// What happened, as a clause for reports.
+    /// Returns what happened, as a clause for reports.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Loss {
     }
 }
 
-/// What the stamps count.
+/// The unit and origin of the stamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ClockKind {
@@ -81,7 +81,7 @@ pub struct MappedHeader {
     pub page_bytes: u32,
     /// The pid of the process that began the recording.
     pub pid: u32,
-    /// When that process started, in clock ticks since boot (`/proc/PID/stat` field 22): with the pid its identity.
+    /// The start of that process, in clock ticks since boot (`/proc/PID/stat` field 22): with the pid its identity.
     pub process_start: u64,
     /// `TM_RUN`, 0 if not set.
     pub run: u64,
@@ -101,7 +101,7 @@ pub struct MappedHeader {
     pub latest_counter: AtomicU64,
     /// `CLOCK_MONOTONIC` at the latest calibration.
     pub latest_monotonic_ns: AtomicU64,
-    /// Where the room ends that was claimed, in grains: a process that needs room adds to it.
+    /// The end of the room that was claimed, in grains: a process that needs room adds to it.
     pub end_grain: AtomicU64,
     /// The number of stack segments so far.
     pub n_stack_segments: AtomicU32,
@@ -109,8 +109,8 @@ pub struct MappedHeader {
     pub n_processes: AtomicU32,
     /// The number of threads so far.
     pub n_threads: AtomicU32,
-    /// The number of rings so far.
-    pub n_rings: AtomicU32,
+    /// The number of streams so far.
+    pub n_streams: AtomicU32,
     /// The number of epochs so far.
     pub n_epochs: AtomicU32,
     /// `TM_SELF_CHECK`.
@@ -129,11 +129,11 @@ pub struct MappedHeader {
     pub n_tags: AtomicU32,
     /// See `n_tags`.
     pub n_spaces: AtomicU32,
-    /// What processes are asked to do from outside.
+    /// The requests to processes from outside.
     pub requests: [MappedRequest; REQUESTS_MAX],
 }
 
-/// How many processes find a place in [`MappedHeader::writers`].
+/// The number of processes that find a place in [`MappedHeader::writers`].
 pub const WRITERS_MAX: usize = 64;
 
 const _: () = assert!(size_of::<MappedHeader>() <= GRAIN_BYTES);
@@ -155,19 +155,23 @@ pub struct Header {
     pub start_realtime_ns: u64,
     pub clock: Clock,
     pub end_grain: u64,
+    pub file_grains: u64,
     pub n_stack_segments: u32,
     pub n_processes: u32,
     pub n_threads: u32,
-    pub n_rings: u32,
+    pub n_streams: u32,
     pub self_check_interval: u32,
     pub self_checks: u64,
     pub self_check_differences: u64,
     pub lost: [u64; 8],
-    /// Those that are ready.
+    /// The requests that are ready.
     pub requests: [Option<Request>; REQUESTS_MAX],
 }
 
 impl Header {
+    /// What a reader needs of it: what stands before the pids of writers.
+    pub const NEEDED_BYTES: usize = offset_of!(MappedHeader, writers);
+
     /// Reads the header from the file's first bytes.
     ///
     /// # Errors
@@ -194,10 +198,11 @@ impl Header {
             start_realtime_ns: u64_of(offset_of!(MappedHeader, start_realtime_ns))?,
             clock: Clock::parse(bytes)?,
             end_grain: u64_of(offset_of!(MappedHeader, end_grain))?,
+            file_grains: u64_of(offset_of!(MappedHeader, file_grains))?,
             n_stack_segments: u32_of(offset_of!(MappedHeader, n_stack_segments))?,
             n_processes: u32_of(offset_of!(MappedHeader, n_processes))?,
             n_threads: u32_of(offset_of!(MappedHeader, n_threads))?,
-            n_rings: u32_of(offset_of!(MappedHeader, n_rings))?,
+            n_streams: u32_of(offset_of!(MappedHeader, n_streams))?,
             self_check_interval: u32_of(offset_of!(MappedHeader, self_check_interval))?,
             self_checks: u64_of(offset_of!(MappedHeader, self_checks))?,
             self_check_differences: u64_of(offset_of!(MappedHeader, self_check_differences))?,
@@ -206,13 +211,24 @@ impl Header {
         })
     }
 
-    /// The part of a file of `file_len` bytes that was claimed: without the hole behind it, which a killed program leaves.
+    /// Returns the part of a file of `file_len` bytes that was claimed: without the hole behind it, which a killed program leaves.
     #[must_use]
     pub fn claimed_bytes(&self, file_len: u64) -> u64 {
         self.end_grain.saturating_mul(GRAIN_BYTES as u64).min(file_len)
     }
 
-    /// All events that are not in the recording.
+    /// Returns the grains that the file had at least while it was written. Fewer than were claimed, if a process ended between its
+    /// claim of room and the file's growth: then nobody wrote there.
+    #[must_use]
+    pub fn grains_written(&self) -> u64 {
+        match self.file_grains {
+            // Recordings of before it was noted.
+            0 => self.end_grain,
+            file_grains => self.end_grain.min(file_grains),
+        }
+    }
+
+    /// Returns all events that are not in the recording.
     #[must_use]
     pub fn lost_events(&self) -> u64 {
         self.lost.iter().fold(0, |sum, &n| sum.saturating_add(n))
@@ -227,7 +243,7 @@ fn parse_lost(bytes: &[u8]) -> Result<[u64; 8], DecodeError> {
     Ok(lost)
 }
 
-/// How stamps become nanoseconds since the recording's start.
+/// The way from stamps to nanoseconds since the recording's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     /// The counter's kind; `None` for one that this version does not know.

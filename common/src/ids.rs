@@ -25,11 +25,11 @@ id! {
     ThreadIndex(u32)
 }
 id! {
-    /// A ring: one writer's chain of event segments, numbered from 0 over all processes.
-    RingIndex(u32)
+    /// A stream: one writer's chain of event segments, numbered from 0 over all processes.
+    StreamIndex(u32)
 }
 id! {
-    /// A label that threads put on their events, numbered from 1 over all processes; 0 is none.
+    /// A tag that threads put on their events, numbered from 1 over all processes; 0 is none.
     TagIndex(u32)
 }
 id! {
@@ -66,14 +66,15 @@ impl Space {
     pub const MAPPINGS: Space = Space(1);
     /// The first of those that the program names.
     pub const FIRST_OWN: Space = Space(2);
-    /// How many there can be: events have a byte for them, and tables by them stay small.
+    /// The most that there can be: events have a byte for them, and tables by them stay small.
     pub const COUNT_MAX: usize = 256;
 }
 
 impl Domain {
-    /// Of [`Space::HEAP`]: tracemalloc's own domain has number 0 too.
+    /// The domain of [`Space::HEAP`]: tracemalloc's own domain has number 0 too.
     pub const HEAP: Domain = Domain(0);
-    /// Of [`Space::MAPPINGS`]: "mmap" as a number. Programs number their domains from 1 or take some such constant.
+    /// The domain of [`Space::MAPPINGS`]: "mmap" as a number. Programs number their domains from 1 or take some such
+    /// constant.
     pub const MAPPINGS: Domain = Domain(0x6d6d_6170);
     /// Blocks of Boehm's garbage collector, "coll" as a number: what it frees itself is not seen.
     pub const COLLECTOR: Domain = Domain(0x636f_6c6c);
@@ -84,19 +85,19 @@ impl StackId {
     pub const NONE: StackId = StackId(0);
     const SLOT_BITS: u32 = 12;
 
-    /// The node in place `slot` of the stack segment number `segment`.
+    /// Makes the node in place `slot` of the stack segment number `segment`.
     #[must_use]
     pub const fn new(segment: u32, slot: u32) -> StackId {
         StackId(segment << Self::SLOT_BITS | slot & ((1 << Self::SLOT_BITS) - 1))
     }
 
-    /// The number of the stack segment that holds the node.
+    /// Returns the number of the stack segment that holds the node.
     #[must_use]
     pub const fn segment(self) -> u32 {
         self.0 >> Self::SLOT_BITS
     }
 
-    /// The node's place in its segment, in units of 16 bytes from the segment's start.
+    /// Returns the node's place in its segment, in units of 16 bytes from the segment's start.
     #[must_use]
     pub const fn slot(self) -> u32 {
         self.0 & ((1 << Self::SLOT_BITS) - 1)

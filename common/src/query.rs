@@ -17,11 +17,11 @@ pub const FILE_NAME: &str = "libtm_query.so";
 /// The symbol of its [`QueryApi`].
 pub const SYMBOL: &CStr = c"tm_query_api";
 
-/// What `libtm.so` tells of itself with each question; it need not outlive the question.
+/// The host of a question: what `libtm.so` tells of itself; it need not outlive the question.
 #[repr(C)]
 #[derive(Debug)]
 pub struct QueryHost {
-    /// Of this structure.
+    /// The bytes of this structure.
     pub size: usize,
     /// The recording's absolute path.
     pub path: *const c_char,
@@ -40,12 +40,12 @@ pub struct QueryHost {
     pub mute: extern "C" fn(),
 }
 
-/// What the query library answers: functions of `tm.h` with the host before their arguments. All but `memory_bytes` are to
-/// be called muted, and none twice at a time on one thread, `follow` excepted.
+/// The answers of the query library: functions of `tm.h` with the host before their arguments. All but `memory_bytes`
+/// are to be called muted, and none twice at a time on one thread, `follow` excepted.
 #[repr(C)]
 #[derive(Debug)]
 pub struct QueryApi {
-    /// Of this structure.
+    /// The bytes of this structure.
     pub size: usize,
     /// `tm_get_traced_memory`: bytes now and at most.
     pub get_traced_memory:

@@ -6,20 +6,20 @@ use core::sync::atomic::AtomicU32;
 use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::error::DecodeError;
 use crate::header::GRAIN_BYTES;
-use crate::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+use crate::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 
 /// The first bytes of a segment: "TMSG".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"TMSG");
 /// The size of the header.
 pub const HEADER_BYTES: usize = 64;
-/// The largest segment: 64 KiB, the steady size of a ring's and of the stack table's segments.
+/// The largest segment: 64 KiB, the steady size of a stream's and of the stack table's segments.
 pub const GRAINS_MAX: u16 = 16;
 
-/// What a segment holds.
+/// The kinds of segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum SegmentKind {
-    /// Events of one ring, see [`crate::event`].
+    /// Events of one stream, see [`crate::event`].
     Events = 1,
     /// Nodes of the stack table, see [`crate::stack`].
     Stacks = 2,
@@ -34,7 +34,7 @@ pub enum SegmentKind {
 /// ```text
 ///  byte 0         4       6         8            12         16
 ///       | magic   | kind  | grains  | used       | process  |
-///    16 | ring    | sequence        | thread     | check    |
+///    16 | stream  | sequence        | thread     | check    |
 ///    32 | base stamp                | reserved              |
 /// ```
 #[repr(C)]
@@ -46,15 +46,15 @@ pub struct MappedSegment {
     pub kind: u16,
     /// The segment's size in grains of 4,096 bytes, with this header.
     pub grains: u16,
-    /// Bytes in use after the header. Events: committed by the ring's thread after each record. Stacks and metadata:
-    /// claimed by whoever writes, so that the last ones may not be written yet; may exceed the segment. Extents: the
+    /// Bytes in use after the header. Events: committed by the stream's thread after each record. Stacks and metadata:
+    /// claimed by each writer, so that the last ones may not be written yet; may exceed the segment. Extents: the
     /// grains that were taken from it, with this one.
     pub used: AtomicU32,
     /// The process that took the segment.
     pub process: u32,
-    /// Events: the ring. Stacks: 0.
-    pub ring: u32,
-    /// Events: the place in the ring's chain, from 0. Stacks: the segment's number in [`crate::ids::StackId`]s.
+    /// Events: the stream. Stacks: 0.
+    pub stream: u32,
+    /// Events: the place in the stream's chain, from 0. Stacks: the segment's number in [`crate::ids::StackId`]s.
     /// Extents: its size in grains.
     pub sequence: u32,
     /// Events: the thread of the first event.
@@ -77,14 +77,14 @@ pub struct SegmentHeader {
     pub grains: u16,
     pub used: u32,
     pub process: ProcessIndex,
-    pub ring: RingIndex,
+    pub stream: StreamIndex,
     pub sequence: u32,
     pub thread: ThreadIndex,
     pub base_stamp: Stamp,
 }
 
 impl SegmentHeader {
-    /// A segment with nothing in it yet.
+    /// Makes a segment with nothing in it yet.
     #[must_use]
     pub fn mapped(self) -> MappedSegment {
         let kind = self.kind as u16;
@@ -94,7 +94,7 @@ impl SegmentHeader {
             grains: self.grains,
             used: AtomicU32::new(self.used),
             process: self.process.0,
-            ring: self.ring.0,
+            stream: self.stream.0,
             sequence: self.sequence,
             thread: self.thread.0,
             check: check(&self),
@@ -123,7 +123,7 @@ impl SegmentHeader {
             grains: u16_at(bytes, offset_of!(MappedSegment, grains))?,
             used: u32_at(bytes, offset_of!(MappedSegment, used))?,
             process: ProcessIndex(u32_at(bytes, offset_of!(MappedSegment, process))?),
-            ring: RingIndex(u32_at(bytes, offset_of!(MappedSegment, ring))?),
+            stream: StreamIndex(u32_at(bytes, offset_of!(MappedSegment, stream))?),
             sequence: u32_at(bytes, offset_of!(MappedSegment, sequence))?,
             thread: ThreadIndex(u32_at(bytes, offset_of!(MappedSegment, thread))?),
             base_stamp: Stamp(u64_at(bytes, offset_of!(MappedSegment, base_stamp))?),
@@ -135,19 +135,19 @@ impl SegmentHeader {
         Ok(Some(header))
     }
 
-    /// The segment's size in bytes, with its header.
+    /// Returns the segment's size in bytes, with its header.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
         usize::from(self.grains) * GRAIN_BYTES
     }
 }
 
-/// FNV-1a, 32 bits, over the fields that never change: what tells a header from bytes that look like one.
+/// Computes FNV-1a, 32 bits, over the fields that never change: it tells a header from bytes that look like one.
 fn check(header: &SegmentHeader) -> u32 {
     let words = [
         u64::from(MAGIC),
         header.kind as u64 | u64::from(header.grains) << 16 | u64::from(header.process.0) << 32,
-        u64::from(header.ring.0) | u64::from(header.sequence) << 32,
+        u64::from(header.stream.0) | u64::from(header.sequence) << 32,
         u64::from(header.thread.0),
         header.base_stamp.0,
     ];
@@ -165,7 +165,7 @@ mod tests {
             grains: 16,
             used: 0,
             process: ProcessIndex(1),
-            ring: RingIndex(2),
+            stream: StreamIndex(2),
             sequence: 3,
             thread: ThreadIndex(4),
             base_stamp: Stamp(5),

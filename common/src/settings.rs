@@ -5,13 +5,13 @@
 /// One environment variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it is when not set, as one would write it.
+    /// The value when not set, as one would write it.
     pub default: &'static str,
     /// The values it takes.
     pub values: &'static str,
-    /// What it does, one sentence.
+    /// The meaning, one sentence.
     pub meaning: &'static str,
 }
 
@@ -22,7 +22,7 @@ pub const OUT: Setting = Setting {
     values: "a path; %p pid, %e program name, %h host, %t start time (Unix seconds), %% a percent sign",
     meaning: "where the recording goes; relative to the working directory",
 };
-/// How many frames of a stack are kept.
+/// The most frames of a stack that are kept.
 pub const NFRAME: Setting = Setting {
     name: "TM_NFRAME",
     default: "16384",
@@ -30,7 +30,7 @@ pub const NFRAME: Setting = Setting {
     meaning: "how many frames of each stack are kept, from the innermost; the total depth is known all the same, \
               except with 1, which walks no stack at all",
 };
-/// How stacks are walked.
+/// The way stacks are walked.
 pub const UNWIND: Setting = Setting {
     name: "TM_UNWIND",
     default: "auto",
@@ -45,14 +45,14 @@ pub const DISABLE: Setting = Setting {
     values: "0, 1",
     meaning: "1 loads the library but records nothing and writes no file",
 };
-/// Loaded and ready, but recording only once it is told to.
+/// Begins to record at once; else the library is loaded and ready, and waits for a start.
 pub const START: Setting = Setting {
     name: "TM_START",
     default: "1",
     values: "0, 1",
     meaning: "0 records nothing until the program calls tm_start() or somebody says `tmtool start PID`",
 };
-/// Whether exec'd programs are recorded.
+/// Has executed programs recorded.
 pub const FOLLOW: Setting = Setting {
     name: "TM_FOLLOW",
     default: "1",
@@ -67,7 +67,7 @@ pub const SELF_CHECK: Setting = Setting {
     values: "0, or N",
     meaning: "walks every N-th stack of a thread a second time, slowly, without any cache, and counts differences",
 };
-/// Which run a recording belongs to; set by `tmtool run`.
+/// The run that a recording belongs to; set by `tmtool run`.
 pub const RUN: Setting = Setting {
     name: "TM_RUN",
     default: "0",

@@ -7,7 +7,7 @@ use crate::ids::{Epoch, StackId};
 /// The bytes of a node in the file.
 pub const NODE_BYTES: usize = 16;
 
-/// How the reader is to take a node's code address.
+/// The kinds of nodes: how a reader is to take a node's code address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameKind {
     /// A return address: the call is the instruction before it, so look up `pc - 1`.
@@ -17,25 +17,34 @@ pub enum FrameKind {
     /// A return address that was found by frame pointers because its callee has no unwind table: this frame and its
     /// callers may be wrong.
     Guessed,
-    /// Not a frame: the stack was cut here, and `pc` is the number of outer frames left out.
+    /// No frame: the stack was cut here, and `pc` is the number of outer frames left out.
     Cut,
-    /// Not a frame: the stack goes on and could not be followed further, and `pc` is why, an [`EndReason`].
+    /// No frame: the stack goes on and could not be followed further, and `pc` is why, an [`EndReason`].
     Incomplete,
     /// A kind of a later version, which is passed over.
     Other = 15,
 }
 
 impl FrameKind {
-    /// Returns the kind of a number, which a later version may have given.
-    pub const fn of_number(number: u32) -> FrameKind {
-        match number {
-            0 => FrameKind::Return,
-            1 => FrameKind::Interrupted,
-            2 => FrameKind::Guessed,
-            3 => FrameKind::Cut,
-            4 => FrameKind::Incomplete,
-            _ => FrameKind::Other,
+    /// The bits that a kind takes, here and wherever it is packed.
+    pub const BITS: u32 = 4;
+    /// The kinds by their numbers.
+    const BY_NUMBER: [FrameKind; 1 << Self::BITS] = {
+        let mut kinds = [FrameKind::Other; 1 << Self::BITS];
+        let known = [Self::Return, Self::Interrupted, Self::Guessed, Self::Cut, Self::Incomplete];
+        let mut place = 0;
+        while place < known.len() {
+            kinds[known[place] as usize] = known[place];
+            place += 1;
         }
+        kinds
+    };
+
+    /// Returns the kind whose number is in the lowest bits of `packed`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn in_low_bits(packed: u32) -> FrameKind {
+        Self::BY_NUMBER[packed as usize % (1 << Self::BITS)]
     }
 }
 
@@ -52,14 +61,14 @@ pub enum EndReason {
     Unreadable = 4,
     /// The frames lead in a circle, or there are too many of them.
     Endless = 5,
-    /// Only frame pointers are followed (`TM_UNWIND=fp`), and that of the last frame leads nowhere.
+    /// Frame pointers alone are followed (`TM_UNWIND=fp`), and that of the last frame leads nowhere.
     FramePointer = 6,
     /// A reason of a later version.
     Other = 15,
 }
 
 impl EndReason {
-    /// The reason of this number.
+    /// Returns the reason of this number.
     #[must_use]
     pub const fn of_number(number: u64) -> EndReason {
         match number {
@@ -84,28 +93,28 @@ impl EndReason {
 pub struct StackNode {
     /// The caller's node, [`StackId::NONE`] at the outermost frame.
     pub parent: StackId,
-    /// When the address was seen: which module it belongs to.
+    /// The epoch when the address was seen: it says which module it belongs to.
     pub epoch: Epoch,
-    /// What `pc` is.
+    /// The meaning of `pc`.
     pub kind: FrameKind,
     /// The code address.
     pub pc: u64,
 }
 
 impl StackNode {
-    /// The two words of the node as the file holds them. The second is never 0.
+    /// Returns the two words of the node as the file holds them. The second is never 0.
     #[inline]
     #[must_use]
     pub const fn encode(self) -> [u64; 2] {
-        let info = (self.epoch.0 << 4) | self.kind as u32;
+        let info = (self.epoch.0 << FrameKind::BITS) | self.kind as u32;
         [self.parent.0 as u64 | (info as u64) << 32, self.pc]
     }
 
     /// Reads a node; `None` where none was written (a place that was taken when the process died).
     pub fn decode(bytes: &[u8]) -> Result<Option<StackNode>, DecodeError> {
         let (parent, info, pc) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?, u64_at(bytes, 8)?);
-        let kind = FrameKind::of_number(info & 0xf);
-        let node = StackNode { parent: StackId(parent), epoch: Epoch(info >> 4), kind, pc };
+        let (epoch, kind) = (Epoch(info >> FrameKind::BITS), FrameKind::in_low_bits(info));
+        let node = StackNode { parent: StackId(parent), epoch, kind, pc };
         Ok((pc != 0).then_some(node))
     }
 }

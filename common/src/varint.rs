@@ -9,7 +9,7 @@ pub const MAX_BYTES: usize = 10;
 /// The bytes of a number, least significant first, and how many they are.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoded {
-    /// At most 8 bytes; those behind `len` mean nothing.
+    /// The bytes, at most 8; those behind `len` mean nothing.
     pub bytes: u64,
     /// 1 to 8.
     pub len: usize,
@@ -19,14 +19,14 @@ impl Encoded {
     /// Numbers below this have an encoding without branches.
     const SHORT_END: u64 = 1 << 28;
 
-    /// One byte as it is.
+    /// Encodes a byte as it is.
     #[inline(always)]
     #[must_use]
     pub fn raw(byte: u8) -> Encoded {
         Encoded { bytes: byte.into(), len: 1 }
     }
 
-    /// `None` if `value` needs more than 28 bits.
+    /// Encodes `value`; `None` if it needs more than 28 bits.
     ///
     /// ```text
     ///  ....ddddddd ccccccc bbbbbbb aaaaaaa
@@ -66,14 +66,14 @@ impl<'a> Writer<'a> {
         Writer { buffer, len: 0 }
     }
 
-    /// The bytes written so far.
+    /// Returns the bytes written so far.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing was written.
+    /// Tells whether nothing was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -119,7 +119,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// 0, -1, 1, -2, ... as 0, 1, 2, 3, ...
+/// Folds signed numbers: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
 #[inline(always)]
 #[must_use]
 pub fn fold(value: i64) -> u64 {
@@ -140,13 +140,13 @@ impl<'a> Reader<'a> {
         Reader { bytes, position: 0 }
     }
 
-    /// How many bytes have been read.
+    /// Returns how many bytes have been read.
     #[must_use]
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// Whether all bytes have been read.
+    /// Tells whether all bytes have been read.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.position >= self.bytes.len()

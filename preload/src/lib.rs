@@ -7,7 +7,7 @@
 //! | [`sys`] | the kernel, the processor, loaded objects | |
 //! | [`lockfree`] | what threads and processes share without waiting | |
 //! | [`config`], [`real`] | the settings; the functions that the hooks stand in front of | at start |
-//! | [`recording`] | the mapped file: extents, rings, stack table, metadata | events; growth is cold |
+//! | [`recording`] | the mapped file: extents, streams, stack table, metadata | events; growth is cold |
 //! | [`unwind`] | where the caller came from | events; rules are found once |
 //! | [`session`] | start, threads, fork, end | cold |
 //! | [`recorder`] | what hooks tell | every event |
@@ -44,7 +44,7 @@ pub mod unwind;
 #[link(name = "c")]
 unsafe extern "C" {}
 
-/// A panic cannot be reported from inside the target's `malloc`; code that could panic is a bug, so stop at once.
+/// Stops at once: a panic cannot be reported from inside the target's `malloc`, and code that could panic is a bug.
 #[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

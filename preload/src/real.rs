@@ -1,7 +1,7 @@
 //! The functions that the hooks stand in front of, and an arena that serves before they are known.
 //!
-//! They are what `dlsym(RTLD_NEXT)` would find, looked up in the loader's list without its lock: `dlsym` itself may
-//! allocate and lock.
+//! They are looked up in the loader's list without its lock, since `dlsym` may allocate and lock: in which part of it says
+//! [`Search`].
 
 #![allow(clippy::not_unsafe_ptr_arg_deref, reason = "blocks are handed on as the target gave them")]
 
@@ -10,17 +10,20 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use tm_common::functions::{Family, Function};
 
-use crate::sys::elf;
+use crate::sys::elf::Symbols;
 use crate::sys::link_map::LinkMap;
 use crate::sys::syscall;
 
 mod interfaces;
 pub mod mappings;
+mod search;
 
 pub(crate) use interfaces::symbol;
 pub use interfaces::{
-    find_interfaces, forget_closed_interfaces, has_interfaces, is_interface, is_only_definition,
+    find_interfaces, has_interfaces, is_allocator, is_interface, is_loader, is_only_definition,
+    remove_closed_interfaces,
 };
+pub use search::Search;
 
 /// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.
 pub static ADDRESSES: [AtomicPtr<c_void>; N_NUMBERS] =
@@ -36,35 +39,48 @@ static GET_NEW_HANDLER: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut()
 /// Looks all functions up. Any thread may do so at any time; the result is always the same.
 #[cold]
 pub fn resolve() {
-    let mut owner_of_malloc = None;
-    let mut owner_of_new = None;
-    for &function in Function::ALL.iter().filter(|function| function.family().is_exported()) {
-        let name = symbol(function);
-        let found = LinkMap::after_us().find_map(|map| Some((map, elf::lookup(map, name.as_c_str())?)));
-        let Some((map, address)) = found else { continue };
-        match function {
-            Function::Malloc => owner_of_malloc = Some(core::ptr::from_ref(map)),
-            Function::New => owner_of_new = Some(core::ptr::from_ref(map)),
-            _ => {}
+    let (mut owner_of_malloc, mut owner_of_new) = (None, None);
+    let mut get_new_handler = None;
+    let mut is_found = [false; N_NUMBERS];
+    let mut is_searched = Search::here() == Search::AllOthers;
+    for map in LinkMap::all() {
+        if map.is_ours() {
+            is_searched = true;
+            continue;
         }
-        // Relaxed: an address of code that is loaded for good; nothing else is published with it.
-        place(function).store(address as *mut c_void, Ordering::Relaxed);
+        let Some(symbols) = Symbols::of(map) else { continue };
+        get_new_handler = get_new_handler.or_else(|| symbols.function(c"_ZSt15get_new_handlerv"));
+        let exported = Function::ALL.iter().filter(|function| is_searched && function.family().is_exported());
+        for &function in exported {
+            let is_found = &mut is_found[function as usize];
+            if *is_found {
+                continue;
+            }
+            let Some(address) = symbols.function(symbol(function).as_c_str()) else { continue };
+            *is_found = true;
+            match function {
+                Function::Malloc => owner_of_malloc = Some(core::ptr::from_ref(map)),
+                Function::New => owner_of_new = Some(core::ptr::from_ref(map)),
+                _ => {}
+            }
+            // Relaxed: an address of code that is loaded for good; nothing else is published with it.
+            place(function).store(address as *mut c_void, Ordering::Relaxed);
+        }
     }
     let together = owner_of_malloc.is_some() && owner_of_malloc == owner_of_new;
-    // Relaxed: as above.
+    // Relaxed, both: as above.
     ALLOCATOR_DEFINES_NEW.store(together, Ordering::Relaxed);
-    let get_new_handler = LinkMap::all().find_map(|map| elf::lookup(map, c"_ZSt15get_new_handlerv"));
     GET_NEW_HANDLER.store(get_new_handler.unwrap_or(0) as *mut c_void, Ordering::Relaxed);
 }
 
-/// Whether `operator new` must be recorded because the allocator defines it beside `malloc` and does not call that.
+/// Tells whether `operator new` must be recorded because the allocator defines it beside `malloc` and does not call that.
 #[inline]
 pub fn allocator_defines_new() -> bool {
     // Relaxed: see `resolve`.
     ALLOCATOR_DEFINES_NEW.load(Ordering::Relaxed)
 }
 
-/// Whether the program has installed a `std::new_handler`, which every failing `operator new` runs.
+/// Tells whether the program has installed a `std::new_handler`, which every failing `operator new` runs.
 #[inline]
 pub fn has_new_handler() -> bool {
     // Relaxed: see `resolve`.
@@ -83,7 +99,7 @@ fn place(function: Function) -> &'static AtomicPtr<c_void> {
     &ADDRESSES[function as usize]
 }
 
-/// The address of the real function; null if the process has none.
+/// Returns the address of the real function; null if the process has none.
 #[inline]
 pub fn address(function: Function) -> *mut c_void {
     // Relaxed: see `resolve`.
@@ -94,7 +110,7 @@ pub fn address(function: Function) -> *mut c_void {
     resolve_late(function)
 }
 
-/// The same, as far as it is known.
+/// Returns the address of the real function as far as it is known; null if it is not.
 pub fn known(function: Function) -> *mut c_void {
     // Relaxed: see `resolve`.
     place(function).load(Ordering::Relaxed)
@@ -128,20 +144,20 @@ macro_rules! call_real {
     }};
 }
 
-/// `malloc`.
+/// Calls `malloc`.
 #[inline]
 pub fn malloc(size: usize) -> *mut c_void {
     call_real!(Malloc as fn(size: usize) -> *mut c_void, or early_allocate(size, MIN_ALIGN))
 }
 
-/// `calloc`.
+/// Calls `calloc`.
 #[inline]
 pub fn calloc(count: usize, size: usize) -> *mut c_void {
     call_real!(Calloc as fn(count: usize, size: usize) -> *mut c_void,
         or count.checked_mul(size).map_or(core::ptr::null_mut(), |bytes| early_allocate(bytes, MIN_ALIGN)))
 }
 
-/// `realloc`. A block of the early arena is copied out of it.
+/// Calls `realloc`. A block of the early arena is copied out of it.
 #[inline]
 pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     if is_early(block) {
@@ -150,13 +166,13 @@ pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     call_real!(Realloc as fn(block: *mut c_void, size: usize) -> *mut c_void, or core::ptr::null_mut())
 }
 
-/// `reallocarray`, for a product that overflows: then it does not call `realloc`, which would be recorded.
+/// Calls `reallocarray`, for a product that overflows: then it does not call `realloc`, which would be recorded.
 #[cold]
 pub fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
     call_real!(Reallocarray as fn(block: *mut c_void, count: usize, size: usize) -> *mut c_void, or core::ptr::null_mut())
 }
 
-/// `free`. A block of the early arena stays where it is.
+/// Calls `free`. A block of the early arena stays where it is.
 #[inline]
 pub fn free(block: *mut c_void) {
     if !is_early(block) {
@@ -164,8 +180,8 @@ pub fn free(block: *mut c_void) {
     }
 }
 
-/// A function `(block, ...)` that frees, by its number; `free` where the process has none. The further arguments are
-/// sizes and alignments.
+/// Calls a function `(block, ...)` that frees, by its number; `free` where the process has none. The further arguments
+/// are sizes and alignments.
 #[inline]
 pub fn free_by(function: Function, block: *mut c_void, second: usize, third: usize) {
     if is_early(block) {
@@ -182,7 +198,7 @@ pub fn free_by(function: Function, block: *mut c_void, second: usize, third: usi
     unsafe { function(block, second, third) }
 }
 
-/// A function `(size, ...)` or `(alignment, size)` that allocates, by its number. Null where the process has none.
+/// Calls a function `(size, ...)` or `(alignment, size)` that allocates, by its number. Returns null where the process has none.
 #[inline]
 pub fn allocate_by(function: Function, first: usize, second: usize, third: usize) -> *mut c_void {
     let address = address(function);
@@ -196,13 +212,13 @@ pub fn allocate_by(function: Function, first: usize, second: usize, third: usize
     unsafe { function(first, second, third) }
 }
 
-/// `posix_memalign`.
+/// Calls `posix_memalign`.
 #[inline]
 pub fn posix_memalign(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
     call_real!(PosixMemalign as fn(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int, or libc::ENOMEM)
 }
 
-/// `malloc_usable_size`.
+/// Calls `malloc_usable_size`.
 pub fn malloc_usable_size(block: *mut c_void) -> usize {
     if is_early(block) {
         return early_size(block);
@@ -210,33 +226,33 @@ pub fn malloc_usable_size(block: *mut c_void) -> usize {
     call_real!(MallocUsableSize as fn(block: *mut c_void) -> usize, or 0)
 }
 
-/// `dlclose`.
+/// Calls `dlclose`.
 pub fn dlclose(handle: *mut c_void) -> c_int {
     call_real!(Dlclose as fn(handle: *mut c_void) -> c_int, or - 1)
 }
 
-/// `prctl`.
+/// Calls `prctl`.
 pub fn prctl(option: c_int, [first, b, c, d]: [usize; 4]) -> c_int {
     call_real!(Prctl as fn(option: c_int, first: usize, b: usize, c: usize, d: usize) -> c_int, or - 1)
 }
 
-/// `mlockall`.
+/// Calls `mlockall`.
 pub fn mlockall(flags: c_int) -> c_int {
     call_real!(Mlockall as fn(flags: c_int) -> c_int, or - 1)
 }
 
-/// `pthread_setname_np`; ENOSYS where the C library has it in another library that is not loaded.
+/// Calls `pthread_setname_np`; ENOSYS where the C library has it in another library that is not loaded.
 pub fn pthread_setname_np(thread: libc::pthread_t, name: *const core::ffi::c_char) -> c_int {
     call_real!(PthreadSetnameNp as fn(thread: libc::pthread_t, name: *const core::ffi::c_char) -> c_int, or libc::ENOSYS)
 }
 
-/// `quick_exit`. Whoever calls it has a C library with it; if not, the process ends all the same.
+/// Calls `quick_exit`. A program that calls it has a C library with it; if not, the process ends all the same.
 pub fn quick_exit(status: c_int) -> ! {
     call_real!(QuickExit as fn(status: c_int) -> (), or());
     syscall::exit_group(status)
 }
 
-/// `__register_frame` and `__deregister_frame`; nothing where the process has no registry.
+/// Calls `__register_frame` and `__deregister_frame`; nothing where the process has no registry.
 pub fn register_frame(function: Function, frame: *mut c_void) {
     let address = address(function);
     if !address.is_null() {
@@ -260,13 +276,13 @@ unsafe impl Sync for Early {}
 static EARLY: Early = Early(core::cell::UnsafeCell::new([0; EARLY_BYTES]));
 static EARLY_USED: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a block comes from the arena of before our functions were known. Such blocks are no events.
+/// Tells whether a block comes from the arena of before our functions were known. Such blocks are no events.
 #[inline]
 pub fn is_early(block: *mut c_void) -> bool {
     (block as usize).wrapping_sub(EARLY.0.get() as usize) < EARLY_BYTES
 }
 
-/// A zeroed block, its size in the word before it; null when the arena is used up.
+/// Returns a zeroed block, its size in the word before it; null when the arena is used up.
 #[cold]
 fn early_allocate(size: usize, align: usize) -> *mut c_void {
     let Some(needed) = size.checked_next_multiple_of(align).and_then(|rounded| rounded.checked_add(align))

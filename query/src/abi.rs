@@ -1,4 +1,6 @@
 //! The functions that `libtm.so` calls: each checks what it is given, asks, and writes the answer where it is wanted.
+//!
+//! Every host, pointer and place is the caller's, which keeps the contract of the function in `tm.h`.
 
 use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -11,12 +13,12 @@ use tm_common::query::{QueryApi, QueryHost};
 
 use crate::allocator::held_bytes;
 use crate::answer::{self, dump, format, memory, total_size, traceback};
-use crate::failure::Answer;
+use crate::failure::{Answer, code};
 use crate::host::Host;
-use crate::state::State;
-use crate::states::with_present;
+use crate::process::Process;
+use crate::processes::with_present;
 
-/// What [`tm_common::query::SYMBOL`] names.
+/// The table that [`tm_common::query::SYMBOL`] names.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
 pub static tm_query_api: QueryApi = QueryApi {
@@ -34,7 +36,7 @@ pub static tm_query_api: QueryApi = QueryApi {
     memory_bytes: held_bytes_of_library,
 };
 
-/// How a walk goes unless the program says more.
+/// The options of a walk that the program gives none for.
 const NO_OPTIONS: TotalSizeOptions = TotalSizeOptions {
     depth_max: 0,
     blocks_max: 0,
@@ -44,17 +46,10 @@ const NO_OPTIONS: TotalSizeOptions = TotalSizeOptions {
     verbose: 0,
 };
 
-/// Asks the present state; returns a result code.
-///
-/// # Safety
-/// As [`Host::new`].
-unsafe fn ask(host: *const QueryHost, ask: impl FnOnce(&Host<'_>, &mut State) -> Answer<()>) -> c_int {
-    // SAFETY: the caller's.
-    let host = unsafe { Host::new(host) };
-    match host.and_then(|host| with_present(&host, |state| ask(&host, state))) {
-        Ok(()) => result::OK,
-        Err(failure) => failure.code(),
-    }
+/// Asks the process that `host` speaks for, as it is now.
+fn ask<T>(host: Answer<Host<'_>>, question: impl FnOnce(&Host<'_>, &mut Process) -> Answer<T>) -> Answer<T> {
+    let host = host?;
+    with_present(&host, |process| question(&host, process))
 }
 
 /// Writes a value where it is wanted, if it is.
@@ -68,16 +63,23 @@ unsafe fn put<T>(value: T, place: *mut T) {
     }
 }
 
+/// Writes bytes now and at most where they are wanted.
+///
+/// # Safety
+/// `current` and `peak` are as in [`put`].
+unsafe fn put_figures((now, most): (u64, u64), current: *mut u64, peak: *mut u64) {
+    // SAFETY: the caller's.
+    unsafe { put(now, current) };
+    // SAFETY: the caller's.
+    unsafe { put(most, peak) };
+}
+
 unsafe extern "C" fn get_traced_memory(host: *const QueryHost, current: *mut u64, peak: *mut u64) -> c_int {
     // SAFETY: the host is the caller's.
-    unsafe {
-        ask(host, |_, state| {
-            let (now, most) = memory::traced(state);
-            put(now, current);
-            put(most, peak);
-            Ok(())
-        })
-    }
+    let host = unsafe { Host::new(host) };
+    let figures = ask(host, |_, process| Ok(memory::traced(process)));
+    // SAFETY: the places are the caller's.
+    code(figures.map(|figures| unsafe { put_figures(figures, current, peak) }))
 }
 
 unsafe extern "C" fn get_domain_memory(
@@ -86,36 +88,31 @@ unsafe extern "C" fn get_domain_memory(
     current: *mut u64,
     peak: *mut u64,
 ) -> c_int {
-    // SAFETY: the host and the places are the caller's.
-    unsafe {
-        ask(host, |_, state| {
-            let (now, most) = memory::of_domain(state, Domain(domain));
-            put(now, current);
-            put(most, peak);
-            Ok(())
-        })
-    }
+    // SAFETY: the host is the caller's.
+    let host = unsafe { Host::new(host) };
+    let figures = ask(host, |_, process| Ok(memory::of_domain(process, Domain(domain))));
+    // SAFETY: the places are the caller's.
+    code(figures.map(|figures| unsafe { put_figures(figures, current, peak) }))
 }
 
 unsafe extern "C" fn reset_peak(host: *const QueryHost) -> c_int {
     // SAFETY: the host is the caller's.
-    unsafe {
-        ask(host, |host, state| {
-            memory::reset_peak(state, host.now());
-            Ok(())
-        })
-    }
+    let host = unsafe { Host::new(host) };
+    code(ask(host, |host, process| {
+        memory::reset_peak(process, host.now());
+        Ok(())
+    }))
 }
 
 unsafe extern "C" fn dump_snapshot(host: *const QueryHost, path: *const c_char) -> c_int {
     if path.is_null() {
         return result::INVALID;
     }
-    // SAFETY: the path is the caller's.
-    let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes()));
-    let dump = |host: &Host<'_>, state: &mut State| dump::dump(state, host.now(), path);
     // SAFETY: the host is the caller's.
-    unsafe { ask(host, dump) }
+    let host = unsafe { Host::new(host) };
+    // SAFETY: the path is the caller's, a C string.
+    let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes()));
+    code(ask(host, |host, process| dump::dump(process, host.now(), path)))
 }
 
 unsafe extern "C" fn get_object_traceback(
@@ -123,15 +120,13 @@ unsafe extern "C" fn get_object_traceback(
     ptr: *const c_void,
     traceback: *mut *mut Traceback,
 ) -> c_int {
-    // SAFETY: the host and the place are the caller's.
-    unsafe {
-        put(ptr::null_mut(), traceback);
-        ask(host, |_, state| {
-            let found = traceback::of_object(state, ptr.addr() as u64)?;
-            put(found.into_raw(), traceback);
-            Ok(())
-        })
-    }
+    // SAFETY: the place is the caller's.
+    unsafe { put(ptr::null_mut(), traceback) };
+    // SAFETY: the host is the caller's.
+    let host = unsafe { Host::new(host) };
+    let found = ask(host, |_, process| traceback::of_object(process, ptr.addr() as u64));
+    // SAFETY: the place is the caller's.
+    code(found.map(|found| unsafe { put(found.into_raw(), traceback) }))
 }
 
 unsafe extern "C" fn traceback_format(
@@ -141,11 +136,12 @@ unsafe extern "C" fn traceback_format(
     buffer: *mut c_char,
     size: usize,
 ) -> c_int {
-    // SAFETY: the traceback and the buffer are the caller's.
-    unsafe {
-        let Some(traceback) = traceback.as_ref() else { return result::INVALID };
-        format::put(&format::text(traceback, limit, most_recent_first != 0), buffer, size)
-    }
+    // SAFETY: the traceback is the caller's, NULL or one that was handed out.
+    let Some(traceback) = (unsafe { traceback.as_ref() }) else { return result::INVALID };
+    // SAFETY: as above.
+    let text = unsafe { format::text(traceback, limit, most_recent_first != 0) };
+    // SAFETY: the buffer is the caller's.
+    unsafe { format::put(&text, buffer, size) }
 }
 
 unsafe extern "C" fn traceback_free(traceback: *mut Traceback) {
@@ -159,16 +155,15 @@ unsafe extern "C" fn get_total_size(
     options: *const TotalSizeOptions,
     result: *mut *mut TotalSizeResult,
 ) -> c_int {
-    // SAFETY: the host, the options and the place are the caller's.
-    unsafe {
-        put(ptr::null_mut(), result);
-        let options = options.as_ref().copied().unwrap_or(NO_OPTIONS);
-        ask(host, |host, state| {
-            let found = total_size::of_pointer(state, host, ptr.addr() as u64, &options)?;
-            put(found.into_raw(), result);
-            Ok(())
-        })
-    }
+    // SAFETY: the place is the caller's.
+    unsafe { put(ptr::null_mut(), result) };
+    // SAFETY: the host is the caller's.
+    let host = unsafe { Host::new(host) };
+    // SAFETY: the options are the caller's, or NULL.
+    let options = unsafe { options.as_ref() }.copied().unwrap_or(NO_OPTIONS);
+    let found = ask(host, |host, process| total_size::of_pointer(process, host, ptr.addr() as u64, &options));
+    // SAFETY: the place is the caller's.
+    code(found.map(|found| unsafe { put(found.into_raw(), result) }))
 }
 
 unsafe extern "C" fn follow(walk: *mut Walk, ptr: *const c_void) -> c_int {

@@ -19,20 +19,19 @@ pub enum Failure {
     Failed(String),
 }
 
-impl Failure {
-    /// As C has it. What failed is said the first time in a process's life.
-    pub fn code(&self) -> c_int {
-        static SAID: AtomicBool = AtomicBool::new(false);
-        match self {
-            Failure::NotFound => result::NOT_FOUND,
-            Failure::NotTracing => result::NOT_TRACING,
-            Failure::Failed(why) => {
-                // Relaxed: decides who speaks.
-                if !SAID.swap(true, Relaxed) {
-                    say(why);
-                }
-                result::FAILED
+/// Returns the result code of an outcome. The first [`Failure::Failed`] in a process's life is said.
+pub fn code(outcome: Answer<()>) -> c_int {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    match outcome {
+        Ok(()) => result::OK,
+        Err(Failure::NotFound) => result::NOT_FOUND,
+        Err(Failure::NotTracing) => result::NOT_TRACING,
+        Err(Failure::Failed(why)) => {
+            // Relaxed: decides who speaks.
+            if !SAID.swap(true, Relaxed) {
+                say(&why);
             }
+            result::FAILED
         }
     }
 }

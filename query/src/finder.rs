@@ -15,12 +15,12 @@ pub struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    /// `index` is that of `tables`.
+    /// Makes the finder of the blocks in `tables`, whose index is `index`.
     pub fn new(tables: &'a LiveBlocks, index: &'a Index) -> Finder<'a> {
         Finder { tables, index }
     }
 
-    /// The first of all spaces: the heap's block, else that of a domain, else the mapping.
+    /// Finds the first of all spaces: the heap's block, else that of a domain, else the mapping.
     pub fn first(&self, address: u64) -> Option<Block> {
         let traced = self.spaces().find_map(|(space, index)| {
             self.exact(space, address).or_else(|| holding(self.tables, space, index, address))
@@ -28,7 +28,7 @@ impl<'a> Finder<'a> {
         traced.or_else(|| self.tables.get(Space::MAPPINGS, Address(address)))
     }
 
-    /// The smallest, not counting mappings: of a pool that is itself a block of the heap, the part.
+    /// Finds the smallest, not counting mappings: of a pool that is itself a block of the heap, the part.
     #[inline]
     pub fn smallest(&self, address: u64) -> Option<Block> {
         let in_heap = holding(self.tables, Space::HEAP, self.index.heap(), address);

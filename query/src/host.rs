@@ -16,7 +16,7 @@ pub struct Host<'a> {
     path: &'a CStr,
 }
 
-/// Which process of which recording it is: a forked child has another number than its parent.
+/// The identity of a process: a number in a recording. A forked child has another number than its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The recording's file: device and inode number.
@@ -44,17 +44,17 @@ impl<'a> Host<'a> {
         Ok(Host { host, path: unsafe { CStr::from_ptr(host.path) } })
     }
 
-    /// Which process asks.
+    /// Returns which process asks.
     pub fn identity(&self) -> Identity {
         Identity { file: (self.host.device, self.host.inode), process: ProcessIndex(self.host.process) }
     }
 
-    /// The recording.
+    /// Returns the recording.
     pub fn path(&self) -> &'a Path {
         Path::new(OsStr::from_bytes(self.path.to_bytes()))
     }
 
-    /// The present moment.
+    /// Returns the present moment.
     pub fn now(&self) -> Stamp {
         Stamp((self.host.now)())
     }

@@ -23,7 +23,7 @@ fn n_blocks() -> u64 {
     if std::env::var_os("TM_SOAK").is_some_and(|value| value == "1") { 10_000_000 } else { 20_000 }
 }
 
-/// What malloc makes of 24 to 40 bytes.
+/// The bytes that malloc makes of 24 to 40.
 const STRIDE: u64 = 48;
 const SIZE: u64 = 40;
 const WORDS: usize = (STRIDE / 8) as usize;
@@ -115,7 +115,7 @@ impl ProcessorTime {
     }
 }
 
-/// The order in which blocks of a shuffled structure were made.
+/// Returns the order in which blocks of a shuffled structure were made.
 fn shuffled() -> Vec<u64> {
     let (mut order, mut random): (Vec<u64>, _) = ((0..n_blocks()).collect(), Random::new(5));
     for last in (1..order.len()).rev() {

@@ -4,7 +4,7 @@
 //! follows the recording of its own process, as any reader of the file would, so nothing of it is on the event path.
 //!
 //! ```text
-//! abi -> answer -> states (by process) -> state: follower, books (sums, index), names
+//! abi -> answer -> processes (forks copy locks) -> process: follower, live_index (sums, index), names
 //!              \-> finder -> walk -> memory
 //! ```
 //!
@@ -20,15 +20,15 @@ mod memory;
 mod index;
 mod sums;
 
-mod books;
+mod live_index;
 
 mod walk;
 
 mod finder;
 
 mod names;
-mod state;
-mod states;
+mod process;
+mod processes;
 
 mod answer;
 

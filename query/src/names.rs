@@ -44,7 +44,7 @@ impl Names {
         }
     }
 
-    /// `file:line` of the frame to blame for what `stack` allocated, outside of the allocation plumbing.
+    /// Returns `file:line` of the frame to blame for what `stack` allocated, outside of the allocation plumbing.
     pub fn location(&mut self, recording: &Recording, stack: StackId) -> Arc<CStr> {
         if let Some(known) = self.locations.get(&stack) {
             return known.clone();
@@ -63,7 +63,7 @@ impl Names {
     }
 }
 
-/// A text for C, which ends at a NUL: there is none in it.
+/// Returns a text for C, which ends at a NUL: there is none in it.
 pub fn c_text(text: &str) -> CString {
     let bytes: Vec<u8> = text.bytes().filter(|&byte| byte != 0).collect();
     CString::new(bytes).unwrap_or_default()

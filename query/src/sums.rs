@@ -6,7 +6,7 @@ use tm_common::ids::Space;
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     live: u64,
-    /// What it was at the peak of this number; at later ones it was what it is now.
+    /// The live bytes at the peak number `peak`; at later ones they were what they are now.
     at_peak: u64,
     peak: u64,
 }
@@ -14,11 +14,11 @@ struct Sum {
 /// The bytes of all spaces but that of the mappings.
 #[derive(Debug)]
 pub struct Sums {
-    /// By number.
+    /// The sums by number.
     spaces: Box<[Sum]>,
     live: u64,
     peak_bytes: u64,
-    /// Counts the peaks.
+    /// The number of peaks so far.
     peak: u64,
 }
 
@@ -29,7 +29,7 @@ impl Default for Sums {
 }
 
 impl Sums {
-    /// A block comes.
+    /// Adds a block that comes.
     #[inline]
     pub fn add(&mut self, space: Space, size: u64) {
         self.change(space, size);
@@ -38,7 +38,7 @@ impl Sums {
         }
     }
 
-    /// A block goes.
+    /// Subtracts a block that goes.
     #[inline]
     pub fn subtract(&mut self, space: Space, size: u64) {
         self.change(space, size.wrapping_neg());
@@ -46,7 +46,9 @@ impl Sums {
 
     #[inline]
     fn change(&mut self, space: Space, difference: u64) {
-        let Some(sum) = self.spaces.get_mut(usize::from(space.0)) else { return };
+        let Some(sum) = self.spaces.get_mut(usize::from(space.0)) else {
+            return debug_assert!(false, "there is a sum for every number of a space");
+        };
         if sum.peak != self.peak {
             (sum.at_peak, sum.peak) = (sum.live, self.peak);
         }
@@ -61,7 +63,7 @@ impl Sums {
         self.peak += 1;
     }
 
-    /// What lives in a space, and what lived there at the peak of all.
+    /// Returns what lives in a space, and what lived there at the peak of all.
     pub fn of(&self, space: Space) -> (u64, u64) {
         let sum = self.spaces.get(usize::from(space.0)).copied().unwrap_or_default();
         (sum.live, if sum.peak == self.peak { sum.at_peak } else { sum.live })

@@ -8,6 +8,14 @@
 #include <string.h>
 
 #ifdef LIBRARY
+static void *volatile made[40];
+/* Runs before dlopen returns. */
+static __attribute__((constructor)) void construct(void) {
+    for (int i = 0; i < 40; i++)
+        made[i] = malloc(7010);
+    for (int i = 0; i < 30; i++)
+        free(made[i]);
+}
 void *grab(size_t size) { return malloc(size); }
 void drop(void *block) { free(block); }
 /* The C library allocates, and is not the one that frees. */

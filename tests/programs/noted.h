@@ -41,7 +41,8 @@ static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *dat
     return _URC_NO_REASON;
 }
 
-__attribute__((noinline, unused)) static void take_note(const char *name, void *block) {
+// noipa: debuggers stop here for the two arguments.
+__attribute__((noinline, noipa, unused)) static void take_note(const char *name, void *block) {
     while (__atomic_exchange_n(&notes_lock, 1, __ATOMIC_ACQUIRE))
         ;
     if (n_notes < NOTES_MAX) {

@@ -1,5 +1,6 @@
 /* opens LIBRARY [TIMES [OTHER]]: loads it so often and goes away from its folder; its function allocates 64 bytes each time,
-   then that of the other library 1000 times 40. */
+   then that of the other library 1000 times 40. With DEEP in the environment it has a scope of its own. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ int main(int argc, char **argv)
 {
     int times = argc > 2 ? atoi(argv[2]) : 1;
     for (int i = 0; i < times; i++) {
-        void *library = dlopen(argv[1], RTLD_NOW);
+        void *library = dlopen(argv[1], RTLD_NOW | (getenv("DEEP") ? RTLD_DEEPBIND : 0));
         free(find(library)(64));
         if (argc > 3)
             dlclose(library);

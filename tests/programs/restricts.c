@@ -1,5 +1,5 @@
 /* restricts WHAT: forbids itself the processor's counter, all system calls but three, or locks its memory, and allocates.
-   For "locked" a second argument is the limit in KiB. */
+   For "locked" a second argument is the limit in KiB, and a third how many threads it starts then. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,10 +11,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void *volatile block;
-
 static void allocate(int times)
 {
+    void *volatile block;
     for (int i = 0; i < times; i++) {
         block = malloc(50 + i % 100);
         free(block);
@@ -53,7 +52,7 @@ static int strict(void)
     return 1;
 }
 
-static int locked(long kib)
+static int locked(long kib, int n_wanted)
 {
     struct rlimit limit = {kib << 10, kib << 10};
     if (setrlimit(RLIMIT_MEMLOCK, &limit) || (!getuid() && (setgid(65534) || setuid(65534))))
@@ -65,7 +64,7 @@ static int locked(long kib)
     pthread_attr_setstacksize(&attributes, 65536);
     pthread_t threads[6];
     int n = 0;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < n_wanted; i++)
         n += !pthread_create(threads + n, &attributes, in_a_thread, 0);
     for (int i = 0; i < n; i++)
         pthread_join(threads[i], 0);
@@ -76,6 +75,6 @@ static int locked(long kib)
 int main(int argc, char **argv)
 {
     if (argc > 2)
-        return locked(atol(argv[2]));
+        return locked(atol(argv[2]), argc > 3 ? atoi(argv[3]) : 6);
     return argc > 1 && !strcmp(argv[1], "strict") ? strict() : counter();
 }

@@ -1,5 +1,5 @@
 // Code that goes on to another stack, as Rust's stacker, split stacks, coroutines in assembly and OCaml 5 do: the caller's
-// stack pointer is kept in rbp, in rbx, at the start of the new stack, or in a control block on the heap. To stacks at
+// stack pointer is kept in rbp, in rbx, on the new stack, or in a control block on the heap. To stacks at
 // lower and higher addresses, on the heap and on the old stack; one from another, in circles; and to stacks that have
 // been unmapped and are mapped anew, with another length. argv[1] is where the notes go.
 #include "noted.h"
@@ -9,9 +9,10 @@ typedef void run(void *argument);
 typedef void on_stack(run *function, void *argument, void *top, void *block);
 
 // The registers of a call are rdi function, rsi argument, rdx top, rcx block.
-#define FUNCTION(name, body)                                                                                           \
-    __asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n.cfi_startproc\n" body                       \
+#define FUNCTION_OF_KIND(kind, name, body)                                                                             \
+    __asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n.cfi_startproc\n" kind body                  \
             "ret\n.cfi_endproc\n.size " name ",.-" name "\n");
+#define FUNCTION(name, body) FUNCTION_OF_KIND("", name, body)
 #define CALL_IT "mov %rdi,%rax\n mov %rsi,%rdi\n call *%rax\n"
 FUNCTION("by_rbp", "push %rbp\n .cfi_def_cfa %rsp,16\n .cfi_offset %rbp,-16\n mov %rsp,%rbp\n"
                    ".cfi_def_cfa_register %rbp\n mov %rdx,%rsp\n" CALL_IT
@@ -26,9 +27,13 @@ FUNCTION("by_expression", "lea -16(%rdx),%rdx\n mov %rsp,(%rdx)\n mov %rdx,%rsp\
 FUNCTION("by_block", "push %r12\n .cfi_def_cfa %rsp,16\n .cfi_offset %r12,-16\n mov %rcx,%r12\n mov %rsp,16(%r12)\n"
                      "mov %rdx,%rsp\n .cfi_escape 0x0f,5,0x7c,16,0x06,0x23,16\n" CALL_IT
                      "mov 16(%r12),%rsp\n .cfi_def_cfa %rsp,16\n pop %r12\n .cfi_def_cfa %rsp,8\n")
-on_stack by_rbp, by_rbx, by_expression, by_block;
-static on_stack *const ways[] = {by_rbp, by_rbx, by_expression, by_block};
-enum { N_WAYS = 4, STACK_BYTES = 64 << 10, DEPTH = 5 };
+// As by_expression, marked as a signal's frame: OCaml 5 does so. cfa = *(rsp + 8) + 8
+FUNCTION_OF_KIND(".cfi_signal_frame\n", "by_marked",
+                 "lea -16(%rdx),%rdx\n mov %rsp,8(%rdx)\n mov %rdx,%rsp\n"
+                 ".cfi_escape 0x0f,5,0x77,8,0x06,0x23,8\n" CALL_IT "mov 8(%rsp),%rsp\n .cfi_def_cfa %rsp,8\n")
+on_stack by_rbp, by_rbx, by_expression, by_block, by_marked;
+static on_stack *const ways[] = {by_rbp, by_rbx, by_expression, by_block, by_marked};
+enum { N_WAYS = 5, STACK_BYTES = 64 << 10, DEPTH = 5 };
 
 static __thread char *stacks[DEPTH];
 static __thread void *blocks[DEPTH];

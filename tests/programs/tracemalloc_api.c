@@ -163,7 +163,7 @@ static void test_snapshot(void) {
     EXPECT(tm_dump_snapshot("after.snap") == TM_NOT_TRACING);
 }
 
-// A program's own attributes of a snapshot are in Python's pickle. Here it gives a snapshot its name, and blocks a label;
+// A program's own attributes of a snapshot are in Python's pickle. Here it gives a snapshot its name, and blocks a tag;
 // the driver finds both.
 static void test_snapshot_save_attr(void) {
     struct stack stack;

@@ -1,4 +1,4 @@
-//! Shared libraries with headers as no linker writes them: moved, false, cut.
+//! Shared libraries with headers and tables as no linker writes them: moved, false, cut.
 
 use crate::fuzz::random::Random;
 
@@ -24,6 +24,17 @@ const PT_DYNAMIC: u32 = 2;
 pub const PT_NOTE: u32 = 4;
 /// `PT_GNU_EH_FRAME`.
 pub const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+
+const DT_JMPREL: u64 = 23;
+/// The tables that dynamic entries name, by their tags.
+const TABLES: [(&str, u64); 6] = [
+    ("DT_HASH", 4),
+    ("DT_STRTAB", 5),
+    ("DT_SYMTAB", 6),
+    ("DT_JMPREL", DT_JMPREL),
+    ("DT_GNU_HASH", 0x6fff_fef5),
+    ("DT_VERSYM", 0x6fff_fff0),
+];
 
 impl Library {
     fn u64_at(&self, at: usize) -> u64 {
@@ -51,6 +62,72 @@ impl Library {
         for at in self.headers(kind) {
             let at = at + field as usize;
             self.put(at, self.u64_at(at).wrapping_add(distance));
+        }
+    }
+
+    /// Where address `address` stands in the file.
+    fn offset_of(&self, address: u64) -> Option<usize> {
+        self.headers(PT_LOAD).into_iter().find_map(|at| {
+            let field = |field: Field| self.u64_at(at + field as usize);
+            let inside = address.checked_sub(field(Field::VirtualAddress))?;
+            (inside < field(Field::FileBytes)).then(|| field(Field::Offset).saturating_add(inside) as usize)
+        })
+    }
+
+    /// The places of the dynamic section's entries, each a tag and a value.
+    fn dynamic_entries(&self) -> Vec<usize> {
+        let Some(&header) = self.headers(PT_DYNAMIC).first() else { return Vec::new() };
+        let first = self.u64_at(header + Field::Offset as usize) as usize;
+        let all = (0..64).map(|n| first.saturating_add(16 * n));
+        let inside = all.take_while(|at| at.checked_add(16).is_some_and(|end| end <= self.0.len()));
+        inside.take_while(|&at| self.u64_at(at) != 0).collect()
+    }
+
+    /// Where the table that entry `tag` of the dynamic section names stands in the file.
+    fn table(&self, tag: u64) -> Option<usize> {
+        let at = self.dynamic_entries().into_iter().find(|&at| self.u64_at(at) == tag)?;
+        self.offset_of(self.u64_at(at + 8)).filter(|&offset| offset.saturating_add(8) < self.0.len())
+    }
+
+    /// Damages what the loader and we look symbols up by.
+    fn damage_tables(&mut self, random: &mut Random) -> String {
+        let (name, tag) = *random.of(&TABLES);
+        let Some(table) = self.table(tag) else { return format!("no {name}") };
+        // In words of 4 bytes: the heads of hash tables, whole small tables, and some far behind. Of a relocation only what it
+        // is and of which symbol: written elsewhere, it might hit what is not the library's.
+        let word = match tag {
+            DT_JMPREL => 6 * random.below(8) + 2 + random.below(2),
+            _ if random.once_in(4) => random.below(4_096),
+            _ => random.below(48),
+        };
+        let at = table.saturating_add(4 * word);
+        let value = if random.below(3) == 0 { random.any() as u32 } else { random.awkward() as u32 };
+        let Some(bytes) = self.0.get_mut(at..at.saturating_add(4)) else {
+            return format!("nothing of {name}");
+        };
+        bytes.copy_from_slice(&value.to_le_bytes());
+        format!("word {word} of {name}: {value:#x}")
+    }
+
+    /// Makes an entry of the dynamic section name another place in the library.
+    fn damage_dynamic(&mut self, random: &mut Random) -> String {
+        let (name, tag) = *random.of(&TABLES);
+        let distance = *random.of(&[1, 4, 8, 0x40, 0x400, 0x1000, u64::MAX - 7]);
+        let entry = self.dynamic_entries().into_iter().find(|&at| self.u64_at(at) == tag);
+        let Some(at) = entry else { return format!("no {name}") };
+        self.put(at + 8, self.u64_at(at + 8).wrapping_add(distance));
+        format!("{name} by {distance:#x}")
+    }
+
+    /// How many segments are loaded.
+    pub fn n_segments(&self) -> usize {
+        self.headers(PT_LOAD).len()
+    }
+
+    /// Adds `n` segments of a page each, behind all others, with the headers at the end of the file.
+    pub fn add_segments(&mut self, n: u64) {
+        for _ in 0..n {
+            self.move_headers_to_end(Some(0));
         }
     }
 
@@ -85,7 +162,7 @@ impl Library {
         if [PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_GNU_EH_FRAME].iter().any(|&kind| self.headers(kind).is_empty()) {
             return "nothing".to_owned();
         }
-        match random.below(7) {
+        match random.below(11) {
             0 => {
                 let hole = *random.of(&[None, Some(0), Some(1 << 20), Some(0x1000)]);
                 self.move_headers_to_end(hole);
@@ -120,6 +197,8 @@ impl Library {
                 self.put(32, value);
                 format!("e_phoff {value:#x}")
             }
+            6..9 => self.damage_tables(random),
+            9 => self.damage_dynamic(random),
             5 => {
                 let len = self.0.len();
                 let keep = len - random.below(len / 2);

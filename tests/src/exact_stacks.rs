@@ -1,10 +1,14 @@
 //! Recorded stacks against those that a program has noted of itself (`programs/noted.h`).
 
+use std::cell::Cell;
+use std::cmp::Ordering;
 use std::path::Path;
 use std::process::Command;
 
+use tm_common::stack::FrameKind;
+
 use crate::notes::{Note, Notes};
-use crate::recorded::{Recorded, hexadecimal};
+use crate::recorded::{Allocation, Recorded, hexadecimal};
 use crate::run::Run;
 
 /// Runs `program` with a file for its notes and `arguments`, under libtm.so.
@@ -57,24 +61,114 @@ impl Functions {
 /// It is not so.
 pub fn assert_stacks_are_the_noted_ones(program: &Path, recorded: &Recorded, notes: &Notes) {
     let functions = Functions::of(program);
-    let mut wrong = Vec::new();
-    for note in &notes.list {
+    assert_each(notes, |note| {
         let mut addresses = recorded.exact_addresses(recorded.last_of(note.block));
-        // libstdc++'s operator new calls malloc: its frame is the innermost one.
-        if note.name == "operator_new" {
-            let own = addresses
-                .iter()
-                .take_while(|&&pc| !functions.hold_both(pc - notes.bias, note.frames[0] - notes.bias));
-            addresses.drain(..own.count().min(2));
-        }
+        addresses.drain(..n_of_allocator(&functions, notes, note, &addresses));
         let same = functions.hold_both(addresses[0] - notes.bias, note.frames[0] - notes.bias);
-        if !same || addresses[1..] != note.frames[1..] {
-            wrong.push(difference(note, &addresses));
-        }
-    }
+        (!same || addresses[1..] != note.frames[1..]).then_some(addresses)
+    });
+}
+
+/// How many of the innermost frames are the language's own: libstdc++'s `operator new` calls malloc, and so does what a Rust
+/// program calls for a box.
+fn n_of_allocator(functions: &Functions, notes: &Notes, note: &Note, addresses: &[u64]) -> usize {
+    let n_max = match note.name.as_str() {
+        "operator_new" => 2,
+        "box" => 4,
+        _ => 0,
+    };
+    let is_noted = |&pc: &u64| functions.hold_both(pc - notes.bias, note.frames[0] - notes.bias);
+    addresses.iter().take_while(|pc| !is_noted(pc)).count().min(n_max)
+}
+
+/// Asserts that `recorded` returns no stack, which it does where the recorded one is wrong, for any note.
+fn assert_each(notes: &Notes, recorded: impl Fn(&Note) -> Option<Vec<u64>>) {
+    let wrong = notes.list.iter().filter_map(|note| Some(difference(note, &recorded(note)?)));
+    let mut wrong: Vec<String> = wrong.collect();
     let (n_wrong, n) = (wrong.len(), notes.list.len());
     wrong.truncate(5);
     assert!(n_wrong == 0, "{n_wrong} of {n} stacks differ:\n{}", wrong.join("\n"));
+}
+
+/// What came of a comparison with another unwinder, which knows more than we of some stacks and less of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agreement {
+    /// Stacks that are equal, to the outermost frame that either knows.
+    pub whole: usize,
+    /// Those that the other one knows further, and which are marked.
+    pub marked: usize,
+    /// Those that we know further, and of which the other one says so.
+    pub beyond: usize,
+}
+
+/// Each noted allocation has the noted stack: up to the first frame that is marked as a guess or as the last one that is
+/// known; a stack without such a mark is whole. `of` finds the allocation of a note, and how many frames, innermost first, of
+/// both stacks are not to be compared.
+///
+/// # Panics
+/// It is not so.
+pub fn compare(
+    recorded: &Recorded,
+    notes: &Notes,
+    of: impl Fn(&Note) -> (Allocation, usize, usize),
+) -> Agreement {
+    let agreement = Cell::new(Agreement::default());
+    assert_each(notes, |note| {
+        let (allocation, n_ours, n_noted) = of(note);
+        let known = note.frames.strip_suffix(&[0]);
+        let (gave_up, known) = (known.is_some(), known.unwrap_or(&note.frames));
+        let frames = recorded.frames(allocation);
+        let exact = frames.iter().take_while(|frame| frame.kind != FrameKind::Guessed);
+        let exact: Vec<u64> = exact.map(|frame| frame.pc).skip(n_ours).collect();
+        let known = &known[n_noted.min(known.len())..];
+        let doubts = recorded.recording.stacks.doubts(allocation.stack);
+        let is_marked = doubts.guessed_beyond.is_some() || doubts.end.is_some();
+        let n = exact.len().min(known.len());
+        let is_right = exact[..n] == known[..n]
+            && (exact.len() >= known.len() || is_marked)
+            && (exact.len() <= known.len() || gave_up);
+        let mut sum = agreement.get();
+        match exact.len().cmp(&known.len()) {
+            Ordering::Equal => sum.whole += 1,
+            Ordering::Less => sum.marked += 1,
+            Ordering::Greater => sum.beyond += 1,
+        }
+        agreement.set(sum);
+        (!is_right).then(|| frames.iter().map(|frame| frame.pc).collect())
+    });
+    agreement.get()
+}
+
+/// The same of a program's own notes: what is compared begins outward of the frame that has allocated.
+///
+/// # Panics
+/// As [`compare`], and where the innermost frames are not of one function.
+pub fn compare_program(program: &Path, recorded: &Recorded, notes: &Notes) -> Agreement {
+    let functions = Functions::of(program);
+    compare(recorded, notes, |note| {
+        let allocation = recorded.last_of(note.block);
+        let addresses: Vec<u64> = recorded.frames(allocation).iter().map(|frame| frame.pc).collect();
+        let n_own = n_of_allocator(&functions, notes, note, &addresses);
+        let same = functions.hold_both(addresses[n_own] - notes.bias, note.frames[0] - notes.bias);
+        assert!(same, "the innermost frame is another one: {}", difference(note, &addresses));
+        (allocation, n_own + 1, 1)
+    })
+}
+
+/// The same of notes that `programs/oracle/unwind_preload.c` or a debugger in it has made, of which `n_of_oracle` innermost
+/// frames are its own.
+///
+/// # Panics
+/// As [`compare`], and where a note's allocation is another one.
+pub fn compare_numbered(recorded: &Recorded, notes: &Notes, n_of_oracle: usize) -> Agreement {
+    let by_thread = recorded.counted_by_thread();
+    compare(recorded, notes, |note| {
+        let (tid, number) = note.tid_and_number();
+        let allocation = by_thread[&tid][number];
+        assert_eq!(allocation.block, note.block, "allocation {number} of thread {tid}");
+        // Ours begins in the oracle's `malloc`.
+        (allocation, 1, n_of_oracle)
+    })
 }
 
 fn difference(note: &Note, recorded: &[u64]) -> String {

@@ -15,7 +15,9 @@ pub mod soak;
 pub mod source_tree;
 pub mod wait;
 
+pub mod roots;
 pub mod run;
+pub mod terminal;
 
 pub mod info;
 
@@ -25,5 +27,6 @@ pub mod fixtures;
 pub mod fuzz;
 
 pub mod exact_stacks;
+pub mod gdb;
 pub mod notes;
 pub mod recorded;

@@ -46,34 +46,32 @@ fn hexadecimal(text: &str) -> u64 {
     u64::from_str_radix(text, 16).unwrap_or_else(|_| panic!("'{text}' is no hexadecimal number"))
 }
 
-/// A stack that the preloaded oracle has noted.
-#[derive(Clone, Debug)]
-pub struct PreloadNote {
-    /// The kernel's number of the thread.
-    pub tid: u32,
-    /// The allocation's number in its thread, from 0.
-    pub number: u64,
-    /// The block.
-    pub block: u64,
-    /// Return addresses, innermost first, from the caller of the oracle's `malloc` on.
-    pub frames: Vec<u64>,
+impl Note {
+    /// The thread and which of its allocations it is, from 0: the name of a note of `programs/oracle/unwind_preload.c`.
+    ///
+    /// # Panics
+    /// It is another one.
+    pub fn tid_and_number(&self) -> (u32, usize) {
+        let (tid, number) = self.name.split_once('.').expect("two numbers name it");
+        (tid.parse().expect("a number"), number.parse().expect("a number"))
+    }
 }
 
-/// What `unwind_preload.c` has written to `path`.
+/// What `unwind_preload.c` has written to `path`: frames from the caller of the oracle's `malloc` on.
 ///
 /// # Panics
 /// The file is missing or is something else.
-pub fn read_preload_notes(path: &Path) -> Vec<PreloadNote> {
+pub fn read_preload_notes(path: &Path) -> Notes {
     let bytes = std::fs::read(path);
     let bytes = bytes.unwrap_or_else(|error| panic!("no notes in {}: {error}", path.display()));
     let (words, []) = bytes.as_chunks::<8>() else { panic!("{} is no list of numbers", path.display()) };
     let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
-    let mut notes = Vec::new();
+    let mut list = Vec::new();
     while let Some(tid) = words.next() {
         let mut word = || words.next().expect("a note is whole");
         let (number, block, n_frames) = (word(), word(), word());
         let frames = (0..n_frames).map(|_| word()).collect();
-        notes.push(PreloadNote { tid: tid as u32, number, block, frames });
+        list.push(Note { name: format!("{tid}.{number}"), block, frames });
     }
-    notes
+    Notes { bias: 0, list }
 }

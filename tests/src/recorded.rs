@@ -1,5 +1,6 @@
 //! The allocations of a recording one by one, with their stacks: what is compared with notes.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use tm_analyzer::events::Action;
@@ -56,6 +57,17 @@ impl Recorded {
         });
         replayed.unwrap_or_else(|error| panic!("{error}"));
         Recorded { recording, allocations }
+    }
+
+    /// The allocations of each thread that `programs/oracle/unwind_preload.c` counts.
+    pub fn counted_by_thread(&self) -> HashMap<u32, Vec<Allocation>> {
+        let counted = [Function::Malloc, Function::Calloc, Function::Realloc];
+        let mut by_thread: HashMap<u32, Vec<Allocation>> = HashMap::new();
+        for allocation in self.allocations.iter().filter(|allocation| counted.contains(&allocation.function))
+        {
+            by_thread.entry(allocation.tid).or_default().push(*allocation);
+        }
+        by_thread
     }
 
     /// The last allocation that returned `block`.

@@ -5,14 +5,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tm_analyzer::events::Action;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::events;
 use tm_common::ids::ProcessIndex;
 use tm_tests::info::{assert_nothing_missing, info};
+use tm_tests::products::products;
 use tm_tests::programs::{compile, installed_library};
 use tm_tests::run::{Outcome, Run};
+use tm_tests::soak;
 
 const JEMALLOC: &str = "libjemalloc.so.2";
 const TCMALLOC: &str = "libtcmalloc_minimal.so.4";
@@ -288,12 +291,98 @@ fn a_library_with_a_scope_of_its_own_is_recorded() {
                 ((7008, "free"), 1000),
                 ((7009, "malloc"), 300),
                 ((7009, "free"), 300),
+                ((7010, "malloc"), 40),
+                ((7010, "free"), 30),
             ]
             .map(|((size, name), n)| ((size, name.to_owned()), n))
             .into();
-            assert_eq!(calls(&outcome, |size| size == 7008 || size == 7009), expected, "{binding}");
+            assert_eq!(calls(&outcome, |size| (7008..=7010).contains(&size)), expected, "{binding}");
             let copied = calls(&outcome, |size| size == 32);
             assert_eq!(copied.get(&(32, "free".to_owned())), Some(&200), "{copied:?}");
         }
+    }
+}
+
+/// The loader relocates what it opens on one thread, and expects that the pages stay as it has made them, while the other one
+/// goes through the hooks that look for what was opened.
+#[test]
+fn libraries_with_scopes_of_their_own_are_opened_while_others_look_symbols_up() {
+    let rounds = u64::from(soak::times(200, 5_000));
+    for binding in ["-Wl,-z,now", "-Wl,-z,lazy"] {
+        let library = compile("deepbind.c", &["-O0", "-shared", "-fPIC", "-DLIBRARY", binding]);
+        let program = compile("opens_meanwhile.c", &["-O1", "-pthread"]);
+        let rounds = rounds.to_string();
+        let run = Run::new(program).args([library.as_os_str(), rounds.as_ref()]);
+        let outcome = alike(&run);
+        assert_eq!(outcome.stdout, "done\n");
+        let rounds: u64 = rounds.parse().expect("a number");
+        let expected: Calls = [
+            ((7008, "malloc"), rounds),
+            ((7008, "free"), rounds),
+            ((7010, "malloc"), 40 * rounds),
+            ((7010, "free"), 30 * rounds),
+        ]
+        .map(|((size, name), n)| ((size, name.to_owned()), n))
+        .into();
+        assert_eq!(calls(&outcome, |size| (7008..=7010).contains(&size)), expected, "{binding}");
+    }
+}
+
+/// A library that brings an allocator along, and whose constructor calls that. Opened plainly it is not looked at before its
+/// constructors: nobody can know that there is something to be seen.
+#[test]
+fn constructors_that_came_too_early_are_named() {
+    let allocator = installed_library(MIMALLOC).to_string_lossy().into_owned();
+    let flags = ["-O0", "-shared", "-fPIC", "-DLIBRARY", "-Dmalloc=mi_malloc", "-Dfree=mi_free"];
+    let flags = [&flags[..], &["-Wl,--no-as-needed", &allocator]].concat();
+    let library = compile("deepbind.c", &flags);
+    let run = Run::new(compile("opens_meanwhile.c", &["-O1", "-pthread"])).args([&library]);
+    let blocks = |(n, n_constructed): (u64, u64)| -> Calls {
+        let names = ["mi_malloc", "mi_free"].map(str::to_owned);
+        let [allocate, free] = names;
+        let all = [
+            ((7008, allocate.clone()), n),
+            ((7008, free.clone()), n),
+            ((7010, allocate), n_constructed * 40),
+            ((7010, free), n_constructed * 30),
+        ];
+        all.into_iter().filter(|(_, n)| *n > 0).collect()
+    };
+    for (arguments, expected) in [(&["1"][..], (1, 1)), (&["1", "plain"], (1, 0))] {
+        let outcome = alike(&run.clone().args(arguments));
+        assert_eq!(outcome.stdout, "done\n");
+        assert_eq!(calls(&outcome, |size| [7008, 7010].contains(&size)), blocks(expected), "{arguments:?}");
+        let notes = info(outcome.recording())["notes"].to_string();
+        let named = notes.contains("constructors ran") && notes.contains(&*library.to_string_lossy());
+        assert_eq!(named, expected.1 == 0, "{notes}");
+    }
+}
+
+/// What these free is not seen, and every report says so; a heap whose blocks stay is no reason to say anything.
+#[test]
+fn functions_that_free_a_heap_at_once_are_named() {
+    let runs: [(&str, &[&str], Option<&str>); 5] = [
+        (MIMALLOC, &["-DMIMALLOC", "-DEND=mi_heap_destroy"], Some("mi_heap_destroy")),
+        (MIMALLOC, &["-DMIMALLOC", "-DEND=mi_heap_delete"], None),
+        (JEMALLOC, &["-DNAME=\"reset\""], Some("mallctl")),
+        (JEMALLOC, &["-DNAME=\"destroy\"", "-DBY_NUMBERS"], Some("mallctlbymib")),
+        (JEMALLOC, &["-DNAME=\"purge\"", "-DBY_NUMBERS"], None),
+    ];
+    for (library, flags, named) in runs {
+        let library = installed_library(library).to_string_lossy().into_owned();
+        let flags = [&["-O1", "-Wl,--no-as-needed", &library], flags].concat();
+        let outcome = alike(&Run::new(compile("frees_at_once.c", &flags)));
+        assert_eq!(outcome.stdout, "done\n");
+        let notes = info(outcome.recording())["notes"].as_array().cloned().expect("a list");
+        let notes: Vec<&str> = notes.iter().map(|note| note.as_str().expect("a sentence")).collect();
+        let Some(named) = named else {
+            assert_eq!(notes, Vec::<&str>::new(), "{flags:?}");
+            continue;
+        };
+        let [note] = notes[..] else { panic!("one note of {notes:?}") };
+        assert!(note.contains("free all blocks") && note.ends_with(&format!(": {named}.")), "{note}");
+        let mut command = Command::new(&products().tmtool);
+        let output = command.arg("leaks").arg(outcome.recording()).output().expect("it starts");
+        assert!(String::from_utf8_lossy(&output.stdout).contains(note), "{output:?}");
     }
 }

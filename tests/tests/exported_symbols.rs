@@ -35,7 +35,7 @@ fn the_exported_symbols_are_the_hooks_and_what_programs_may_call() {
     let called: BTreeSet<String> =
         called.filter_map(|declared| Some(declared.split([' ', '*']).next_back()?.to_owned())).collect();
     assert!(called.len() > 20, "{called:?}");
-    // What a scope ends with is the label itself outside of C.
+    // What a scope ends with is the tag itself outside of C.
     expected.extend(called.into_iter().filter(|name| name != "tm_tag_end"));
     expected.extend(["tm_api", "tm_restore_tag"].map(str::to_owned));
     assert_eq!(symbols("--defined-only"), expected);

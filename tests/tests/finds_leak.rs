@@ -53,7 +53,7 @@ fn a_program_names_the_line_of_its_leak() {
     }
 }
 
-/// The marks and the label are in the recording.
+/// The marks and the tag are in the recording.
 fn assert_recorded(source: &str, recording: &Path) {
     let recording = Recording::open(recording).unwrap_or_else(|error| panic!("{error}"));
     let commands = recording.commands.iter().filter(|command| command.kind == CommandKind::Mark);

@@ -1,8 +1,9 @@
 //! Recordings and snapshots of every format version stay readable, with the figures that they had.
 //!
 //! `fixtures/version-1.bin` is `programs/sample.c` recorded on another day, `fixtures/version-2.bin` is
-//! `programs/sample_2.c`; the figures are counted by hand from these programs, except the 288 bytes that the C library
-//! allocates for a thread. Files of snapshots are of version 1 to this day.
+//! `programs/sample_2.c`, `fixtures/version-3.bin` is `programs/sample_3.c`; the figures are counted by hand from these
+//! programs, except the 288 bytes that the C library allocates for a thread. Files of snapshots are of version 1 to this
+//! day; `fixtures/version-3.snap` has what came with recordings of version 3.
 
 use std::fs;
 use std::path::PathBuf;
@@ -143,7 +144,7 @@ fn a_recording_of_version_2_has_the_figures_that_it_had() {
 }
 
 #[test]
-fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
+fn snapshots_of_it_have_the_tags_domains_and_mappings_that_they_had() {
     let (_folder, path) = unpacked("version-2.bin");
     let recording = Recording::open(&path).expect("version 2 is read for ever");
     let at = |process, moment, memory_kind| {
@@ -151,8 +152,8 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
         take_snapshot(&recording, process, &moment, &Selection::of_account(memory_kind)).expect("it has them")
     };
     let mark = |process, name: &str| at(process, Moment::Mark(name.to_owned()), MemoryKind::Traced);
-    let by_label = |snapshot: &Snapshot| {
-        let groups = snapshot.profile().statistics(KeyType::Tag, Cumulative::Off).expect("labels are a key");
+    let by_tag = |snapshot: &Snapshot| {
+        let groups = snapshot.profile().statistics(KeyType::Tag, Cumulative::Off).expect("tags are a key");
         groups
             .iter()
             .map(|group| (group.tag.as_deref().unwrap_or("").to_owned(), group.size, group.count))
@@ -161,18 +162,18 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
     let rows = |rows: &[(&str, u64, u64)]| {
         rows.iter().map(|&(name, size, count)| (name.to_owned(), size, count)).collect::<Vec<_>>()
     };
-    assert_eq!(by_label(&mark(0, "before")), rows(&[("", 3_000, 3)]));
-    let unlabelled = 2_000 + 2 * 8 + 600 + 288;
-    let after = [("", unlabelled, 5), ("worker", 210, 3), ("request", 205, 5), ("query", 30, 1)];
-    assert_eq!(by_label(&mark(0, "after")), rows(&after));
+    assert_eq!(by_tag(&mark(0, "before")), rows(&[("", 3_000, 3)]));
+    let untagged = 2_000 + 2 * 8 + 600 + 288;
+    let after = [("", untagged, 5), ("worker", 210, 3), ("request", 205, 5), ("query", 30, 1)];
+    assert_eq!(by_tag(&mark(0, "after")), rows(&after));
     let child = [
-        ("", unlabelled - 600, 4),
+        ("", untagged - 600, 4),
         ("worker", 210, 3),
         ("request", 155, 4),
         ("query", 30, 1),
         ("child", 11, 1),
     ];
-    assert_eq!(by_label(&mark(1, "child")), rows(&child));
+    assert_eq!(by_tag(&mark(1, "child")), rows(&child));
 
     let sizes = |snapshot: Snapshot, domain| {
         let of_domain = snapshot.traces.iter().filter(|trace| trace.domain == domain);
@@ -188,4 +189,84 @@ fn snapshots_of_it_have_the_labels_domains_and_mappings_that_they_had() {
         sizes(snapshot, Domain::MAPPINGS.0).into_iter().map(|bytes| bytes / 4096).collect::<Vec<_>>()
     };
     assert_eq!((pages(0), pages(1)), (vec![2, 4, 4], vec![2, 4]));
+}
+
+#[test]
+fn a_recording_of_version_3_has_the_figures_and_notes_that_it_had() {
+    let (_folder, path) = unpacked("version-3.bin");
+    let info = gather(&path).expect("version 3 is read for ever");
+    assert!(info.complete, "{:?} {:?}", info.incomplete_because, info.problems);
+    assert_eq!((info.program.as_str(), info.host.as_str()), ("/opt/example/sample_3", "example"));
+    assert_eq!((info.processes, info.threads, info.stacks), (2, 1, 16));
+    let figures = info.process_list.iter().map(|process| {
+        let live = (process.live_bytes_at_end, process.live_blocks_at_end);
+        (process.ending, process.allocations, process.bytes_allocated, live)
+    });
+    assert_eq!(
+        figures.collect::<Vec<_>>(),
+        [("exit", 15, 2_900, (2_900, 15)), ("unknown", 0, 0, (2_900, 15))]
+    );
+    assert_eq!(info.notes, ["Executed programs that are static cannot be recorded: /opt/example/static."]);
+}
+
+/// What is not certain of each stack, the one with the most bytes first: guessed frames, and in which file.
+fn marks(snapshot: &Snapshot) -> Vec<(u64, usize, Vec<String>)> {
+    let groups =
+        snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
+    let marks = groups.iter().map(|group| {
+        let guessed = group.traceback.frames().iter().filter(|frame| frame.is_guessed()).count();
+        let doubts =
+            group.traceback.doubts().iter().map(|doubt| {
+                format!("{} {}", doubt.kind.name(), doubt.module.as_deref().unwrap_or_default())
+            });
+        (group.size, guessed, doubts.collect())
+    });
+    marks.collect()
+}
+
+#[test]
+fn stacks_of_it_have_the_marks_that_they_had() {
+    let (_folder, path) = unpacked("version-3.bin");
+    let recording = Recording::open(&path).expect("version 3 is read for ever");
+    let process = Processes::One(ProcessIndex(0));
+    let snapshot =
+        take_snapshot(&recording, process, &Moment::End, &Selection::default()).expect("it has one");
+    let of = |kind: &str| vec![format!("{kind} /opt/example/sample_3")];
+    // The first loop was unrolled, and lines are not known without the program.
+    let expected =
+        [(1_000, 0, vec![]), (1_000, 0, vec![]), (600, 0, of("no_entry")), (300, 5, of("guessed"))];
+    assert_eq!(marks(&snapshot), expected);
+}
+
+#[test]
+fn a_snap_file_with_marks_has_those_that_it_had() {
+    let snapshot = Snapshot::load(&fixture("version-3.snap")).expect("version 1 is read for ever");
+    let of = |kind: &str| vec![format!("{kind} /opt/example/sample_3")];
+    let expected = [(2_000, 0, vec![]), (600, 0, of("no_entry")), (300, 5, of("guessed"))];
+    assert_eq!(marks(&snapshot), expected);
+    let guessed = snapshot.traces.iter().find(|trace| trace.size == 30).expect("there are ten");
+    let frames = guessed.traceback.frames().iter().map(|frame| {
+        let mark = if frame.is_guessed() { " (guessed)" } else { "" };
+        format!("{}:{} {}{mark}", frame.filename, frame.lineno, frame.function.as_deref().unwrap_or_default())
+    });
+    assert_eq!(
+        frames.collect::<Vec<_>>(),
+        [
+            "sample_3+0x10b0:0 _start (guessed)",
+            "csu/libc-start.c:360 __libc_start_main_impl (guessed)",
+            "sysdeps/nptl/libc_start_call_main.h:58 __libc_start_call_main (guessed)",
+            "/opt/example/sample_3.c:44 main (guessed)",
+            "/opt/example/sample_3.c:35 outer (guessed)",
+            "sample_3+0x1181:0 frameless",
+            "/opt/example/sample_3.c:16 allocates",
+        ]
+    );
+    let notes = snapshot.origin.expect("it was made from a recording").notes;
+    let expected = [
+        "Executed programs that are static cannot be recorded: /opt/example/static.",
+        "Of 2 processes the first is shown; --process takes another's PID, or all.",
+        "20.7% of the bytes have stacks that end in sample_3, whose unwind table does not tell of that code.",
+        "10.3% of the bytes have stacks that are guessed beyond sample_3, for want of an unwind table.",
+    ];
+    assert_eq!(notes, expected);
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tm_analyzer::model::{Cumulative, Filter, KeyType, Snapshot};
+use tm_common::header::Header;
 use tm_tests::fixtures;
 use tm_tests::fuzz::base;
 use tm_tests::fuzz::damage::{Trace, damage};
@@ -69,7 +70,7 @@ fn a_recording_cut_at_every_byte_yields_what_is_left() {
         case.what = format!("cut at {end} of {}", whole.len());
         write(&path, &whole[..end]);
         let Some(reading) = read(&path, &mut case.random) else {
-            return assert!(end < 208, "the header is there");
+            return assert!(end < Header::NEEDED_BYTES, "the header is there");
         };
         assert!(reading.is_doubtful, "it does not say so");
         let now = reading.figures.processes.iter().map(|figures| figures[0]).sum();

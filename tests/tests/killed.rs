@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::NamedTempFile;
 use tm_analyzer::events::Action;
-use tm_analyzer::reader::{Problem, Recording};
+use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::events;
 use tm_common::ids::ProcessIndex;
 use tm_tests::info::{info, number};
@@ -56,10 +56,7 @@ fn counted(file: &NamedTempFile) -> Vec<Counted> {
 /// Allocations and frees by the kernel's number of the thread.
 fn recorded(path: &Path) -> HashMap<u64, (u64, u64)> {
     let recording = Recording::open(path).expect("it is a recording");
-    // The process may end between a thread's claim of room and the file's growth: what was claimed then was never used. What
-    // was done before is counted below.
-    let is_cut = |problem: &&Problem| matches!(problem, Problem::Cut { .. });
-    assert_eq!(recording.problems.iter().find(|problem| !is_cut(problem)), None);
+    assert_eq!(recording.problems, []);
     let tids: HashMap<_, _> = recording.threads.iter().map(|thread| (thread.index, thread.tid)).collect();
     let mut calls = HashMap::new();
     if recording.processes.is_empty() {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use tm_tests::info::{info, number};
-use tm_tests::programs::compile;
+use tm_tests::programs::{compile, installed};
 use tm_tests::run::{Outcome, Run};
 
 /// Runs `programs/restricts.c` as it is and under libtm.so.
@@ -42,15 +42,41 @@ fn a_program_in_strict_mode_is_recorded_as_far_as_there_was_room() {
     assert_eq!(number(&info, "unknown_frees"), 0);
 }
 
-/// Limits at which the program alone can start all of its threads, and ours beside them would not fit.
+/// Limits at which the program alone can lock its memory and start all of its threads, and ours beside it would not fit.
 #[test]
 fn what_a_program_may_lock_is_its_own() {
-    for kib in ["6000", "4500"] {
+    for kib in ["6000", "4500", "3500"] {
         let outcome = like_bare(&["locked", kib]);
-        assert!(outcome.stdout.starts_with("locked\n"), "{kib}: {}", outcome.stdout);
         assert_eq!(outcome.stdout, "locked\n6 threads\n", "{kib}");
         let info = info(outcome.recording());
         assert_eq!(number(&info, "lost_events"), 0, "{}", outcome.stderr);
         assert!(number(&info, "allocations") >= 6_000);
+    }
+}
+
+/// The first limit at which the program alone is not refused any more, to the page. Its addresses are the same in each run,
+/// for how much is mapped depends on them.
+#[test]
+fn a_program_is_refused_to_lock_its_memory_where_it_is_without_us() {
+    let program = compile("restricts.c", &["-O1", "-pthread"]);
+    let run = |kib: u32| {
+        let arguments = ["locked".to_owned(), kib.to_string(), "0".to_owned()];
+        Run::new(&program).args(arguments).through(&installed("setarch"), &["-R".as_ref()])
+    };
+    let is_refused = |outcome: &Outcome| match outcome.stdout.as_str() {
+        "locked\n0 threads\n" => false,
+        "Cannot allocate memory\n0 threads\n" => true,
+        other => panic!("{other}: {}", outcome.stderr),
+    };
+    let (mut refused, mut granted) = (100, 8_000);
+    assert!(is_refused(&run(refused).bare()) && !is_refused(&run(granted).bare()));
+    while granted - refused > 4 {
+        let middle = (refused + granted) / 8 * 4;
+        if is_refused(&run(middle).bare()) { refused = middle } else { granted = middle }
+    }
+    for (kib, expected) in [(refused - 400, true), (refused, true), (granted, false), (granted + 400, false)]
+    {
+        let outcome = run(kib).recorded();
+        assert_eq!(is_refused(&outcome), expected, "{kib}, granted from {granted} on: {}", outcome.stderr);
     }
 }

@@ -14,7 +14,7 @@ const FIRST: [&str; 10] =
 const NOWHERE: [&str; 5] = ["but for", "so many", "is told", "are told", "whoever"];
 
 /// Crates that are not held to it yet. One that has become clean is a failure too.
-const NOT_YET: [&str; 4] = ["api", "common", "preload", "query"];
+const NOT_YET: [&str; 0] = [];
 
 /// The documentation comments of a file, without code: each with the number of its first line, and joined to one line.
 fn comments(text: &str) -> Vec<(usize, String)> {

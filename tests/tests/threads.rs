@@ -40,18 +40,18 @@ fn of_size(outcome: &Outcome, size: u64) -> (usize, usize, usize) {
 }
 
 #[test]
-fn ten_thousand_short_threads_share_few_rings_and_lose_nothing() {
+fn ten_thousand_short_threads_share_few_streams_and_lose_nothing() {
     let outcome = threads("short");
     assert_eq!(of_size(&outcome, 48), (50_000, 40_000, 10_000));
     let recording = Recording::open(outcome.recording()).expect("it is a recording");
     // Two for each thread that exists at one time.
     let at_most = 2 * (1 + 4);
-    assert!(recording.header.n_rings <= at_most, "{} rings", recording.header.n_rings);
+    assert!(recording.header.n_streams <= at_most, "{} streams", recording.header.n_streams);
     assert_eq!(number(&info(outcome.recording()), "threads"), 10_001);
 }
 
 #[test]
-fn five_hundred_threads_that_live_at_once_have_a_ring_each() {
+fn five_hundred_threads_that_live_at_once_have_a_stream_each() {
     let outcome = threads("live");
     assert_eq!(of_size(&outcome, 49), (10_000, 10_000, 500));
     assert_eq!(number(&info(outcome.recording()), "threads"), 501);

@@ -1,15 +1,16 @@
 //! What cannot be recorded is said and never fails because of us: programs that a recorded one executes, libraries in a
 //! namespace of their own, allocators inside of a file.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tm_tests::info::info;
 use tm_tests::products::products;
-use tm_tests::programs::{compile, compile_by, installed};
+use tm_tests::programs::{compile, compile_by, copy, installed};
 use tm_tests::run::Run;
 
-const WAYS: [&str; 13] = [
+const WAYS: [&str; 16] = [
     "execve",
     "execv",
     "execvp",
@@ -23,6 +24,9 @@ const WAYS: [&str; 13] = [
     "vfork execvp",
     "posix_spawn",
     "posix_spawnp",
+    "handler execl",
+    "handler execve",
+    "handler execvp",
 ];
 
 fn notes(recording: &Path) -> Vec<String> {
@@ -69,6 +73,77 @@ fn a_static_child_is_named() {
 fn a_child_that_is_recorded_is_not_named() {
     let program = compile("counts_arguments.c", &["-O1"]);
     assert!(executed(&program).iter().all(Vec::is_empty));
+}
+
+/// Two folders with a program of the same name in each, put there by `make`.
+fn two_programs(make: [&dyn Fn(&Path); 2]) -> (tempfile::TempDir, [PathBuf; 2]) {
+    let root = tempfile::tempdir().expect("a folder");
+    let folders = ["one", "other"].map(|name| root.path().join(name));
+    for (folder, make) in folders.iter().zip(make) {
+        std::fs::create_dir(folder).expect("a fresh folder can be written");
+        make(&folder.join("program"));
+    }
+    (root, folders)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("it is ours");
+}
+
+/// Programs of either C library, each with the words that a note of it has.
+fn of_either_library() -> [(PathBuf, Option<&'static str>); 2] {
+    let musl = compile_by("musl-gcc", "counts_arguments.c", &["-O1"]);
+    [(compile("counts_arguments.c", &["-O1"]), None), (musl, Some("another C library"))]
+}
+
+/// Runs it as without us; there is a note with these words, or none at all.
+fn assert_executed(run: &Run, words: Option<&str>) {
+    let (outcome, bare) = (run.recorded(), run.bare());
+    assert_eq!(bare.stdout, "status 8, bare here\n", "{run:?}");
+    assert_eq!(outcome.stdout, "status 8, preloaded here\n", "{run:?}: {}", outcome.stderr);
+    let notes: Vec<String> = outcome.recordings.iter().flat_map(|recording| notes(recording)).collect();
+    assert_eq!(notes.len(), usize::from(words.is_some()), "{run:?}: {notes:?}");
+    assert!(notes.iter().all(|note| words.is_some_and(|words| note.contains(words))), "{run:?}: {notes:?}");
+}
+
+/// File actions of `posix_spawn` lead the child to another folder, where a program of the same name is another one.
+#[test]
+fn a_child_s_program_is_looked_at_where_the_child_will_be() {
+    let [(one, _), (other, _)] = of_either_library();
+    for swapped in [false, true] {
+        let (from, to) = if swapped { (&other, &one) } else { (&one, &other) };
+        let words = (!swapped).then_some("another C library");
+        let (_root, folders) = two_programs([&|path| copy(from, path), &|path| copy(to, path)]);
+        for way in ["posix_spawn chdir", "posix_spawn fchdir", "posix_spawnp chdir"] {
+            let executes = compile("executes.c", &["-O1"]);
+            let arguments = [Path::new(way), Path::new("./program"), &folders[1]];
+            assert_executed(&Run::new(executes).folder(&folders[0]).args(arguments), words);
+        }
+    }
+}
+
+/// What `execvp` passes over is not looked at: files that may not be executed, folders, scripts without an interpreter.
+#[test]
+fn a_program_that_the_search_passes_over_is_none() {
+    let not_executable = |path: &Path| {
+        copy(&of_either_library()[1].0, path);
+        set_mode(path, 0o644);
+    };
+    let folder = |path: &Path| std::fs::create_dir(path).expect("a fresh folder can be written");
+    let script = |path: &Path| {
+        std::fs::write(path, "#!/no/such/interpreter\n").expect("as above");
+        set_mode(path, 0o755);
+    };
+    for (program, words) in of_either_library() {
+        for passed_over in [&not_executable as &dyn Fn(&Path), &folder, &script] {
+            let (_root, folders) = two_programs([passed_over, &|path| copy(&program, path)]);
+            let path = std::env::join_paths(&folders).expect("no colon in it");
+            for way in ["execvp", "execlp", "execvpe", "posix_spawnp", "vfork execvp"] {
+                let run = Run::new(compile("executes.c", &["-O1"])).args([way, "program"]);
+                assert_executed(&run.env("PATH", &path), words);
+            }
+        }
+    }
 }
 
 fn tmtool_run(arguments: &[&Path]) -> (String, PathBuf, tempfile::TempDir) {

@@ -1,13 +1,14 @@
 //! `tmtool watch` of running programs: the figures are theirs, and the terminal is given back however it ends.
 
-use std::fs::File;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use tm_tests::products::products;
 use tm_tests::programs::compile;
 use tm_tests::run::{Run, Running};
+use tm_tests::terminal::Terminal;
 use tm_tests::wait;
 
 /// A program that allocates on demand, and nothing else.
@@ -106,9 +107,29 @@ fn what_cannot_be_watched_is_said_in_a_sentence() {
 
 const TAKEN: &str = "\x1b[?1049h";
 const GIVEN_BACK: &str = "\x1b[?1049l";
-/// With every drawing: the pseudo-terminal of a test has no size, so there is no text to be seen.
+/// With every drawing.
 const CURSOR_HIDDEN: &str = "\x1b[?25l";
 const CURSOR_SHOWN: &str = "\x1b[?25h";
+/// A line of the table: where the program allocates.
+const LOCATION: &str = "on_demand.c:";
+
+/// `tmtool watch` of `file`.
+fn watching(file: &str) -> Command {
+    let mut command = Command::new(&products().tmtool);
+    command.args(["watch", file]);
+    command
+}
+
+/// A terminal in which `command` has drawn its first screen.
+fn on_a_terminal(command: Command) -> Terminal {
+    let mut terminal = Terminal::start(command);
+    wait::until("the first screen", || {
+        let shown = terminal.shown();
+        let drawn = shown.split_once(TAKEN).and_then(|(_, after)| after.split_once(LOCATION));
+        drawn.is_some_and(|(_, after)| after.contains(CURSOR_HIDDEN))
+    });
+    terminal
+}
 
 /// What a user does.
 enum Act {
@@ -117,39 +138,17 @@ enum Act {
     Terminate,
 }
 
-/// What a terminal is sent by `tmtool watch`, run by `wrapper`, when `acts` are done in it, each once the one before is
-/// answered on the screen.
-fn on_a_terminal(wrapper: &str, file: &str, acts: &[Act]) -> (Option<i32>, String) {
-    let folder = tempfile::tempdir().expect("the temporary folder can be written");
-    let (screen, pid) = (folder.path().join("screen"), folder.path().join("pid"));
-    let tmtool =
-        format!("sh -c 'echo $$ > {}; exec \"$@\"' sh {}", pid.display(), products().tmtool.display());
-    let command = format!("{wrapper} {tmtool} watch {file}");
-    let mut script = Command::new("script");
-    script.args(["-q", "-e", "-c", &command, "/dev/null"]).env("TERM", "xterm");
-    let script = script.stdin(Stdio::piped()).stdout(File::create(&screen).expect("as above"));
-    let mut script = script.spawn().expect("util-linux is everywhere");
-    let mut input = script.stdin.take().expect("it is piped");
-    let shown = || String::from_utf8_lossy(&std::fs::read(&screen).expect("as above")).into_owned();
-    wait::until("the first screen", || {
-        shown().split_once(TAKEN).is_some_and(|(_, after)| after.contains(CURSOR_HIDDEN))
-    });
-    for act in acts {
-        let before = shown().len();
-        match act {
-            Act::Press(key) => input.write_all(key.as_bytes()).expect("it reads"),
-            Act::Terminate => {
-                let pid = std::fs::read_to_string(&pid).expect("the shell has written it");
-                // SAFETY: it takes numbers.
-                let result = unsafe { libc::kill(pid.trim().parse().expect("it is a pid"), libc::SIGTERM) };
-                assert_eq!(result, 0, "it runs");
-            }
+fn act(terminal: &mut Terminal, act: &Act) {
+    let before = terminal.shown().len();
+    match act {
+        Act::Press(keys) => terminal.press(keys),
+        Act::Terminate => {
+            // SAFETY: it takes numbers.
+            let result = unsafe { libc::kill(terminal.child.id() as i32, libc::SIGTERM) };
+            assert_eq!(result, 0, "it runs");
         }
-        wait::until("an answer on the screen", || shown().len() > before);
     }
-    let status = wait::for_some("the end of tmtool watch", || script.try_wait().expect("it is our child"));
-    drop(input);
-    (status.code(), shown())
+    wait::until("an answer on the screen", || terminal.shown().len() > before);
 }
 
 #[test]
@@ -158,18 +157,44 @@ fn the_terminal_is_as_before_however_it_ends() {
     wait_for(&program, 1);
     tell(&mut program, "1000 1000", 2);
     let file = recording(&program).display().to_string();
-    for (acts, code) in [
-        ([" ", "t", "?", "q"].map(Act::Press).as_slice(), 0),
-        (&["/on_demand", "\x03"].map(Act::Press), 0),
-        (&[Act::Press("/x"), Act::Terminate], 128 + 15),
+    for (acts, code, signal) in [
+        ([" ", "t", "?", "q"].map(Act::Press).as_slice(), Some(0), None),
+        (&["/on_demand", "\x03"].map(Act::Press), Some(0), None),
+        (&[Act::Press("/x"), Act::Terminate], None, Some(libc::SIGTERM)),
     ] {
-        let (found, text) = on_a_terminal("", &file, acts);
-        assert_eq!(found, Some(code), "{text:?}");
-        let (taken, given) = (text.find(TAKEN), text.rfind(GIVEN_BACK));
-        assert!(taken.is_some() && taken < given, "{text:?}");
-        assert!(text.rfind("on_demand.c") < given && given < text.rfind(CURSOR_SHOWN), "{text:?}");
-        assert!(text.rfind(CURSOR_HIDDEN) < text.rfind(CURSOR_SHOWN), "{text:?}");
+        let mut terminal = on_a_terminal(watching(&file));
+        for one in acts {
+            act(&mut terminal, one);
+        }
+        let (status, text) = terminal.end();
+        assert_eq!((status.code(), status.signal()), (code, signal), "{text:?}");
+        let last = |what: &str| text.rfind(what).unwrap_or_else(|| panic!("no {what:?} in {text:?}"));
+        assert!(text.find(TAKEN).expect("it was awaited") < last(GIVEN_BACK), "{text:?}");
+        assert!(last(LOCATION) < last(GIVEN_BACK) && last(GIVEN_BACK) < last(CURSOR_SHOWN), "{text:?}");
+        assert!(last(CURSOR_HIDDEN) < last(CURSOR_SHOWN), "{text:?}");
     }
+}
+
+/// Ended by the hang-up, or because it finds the terminal gone before that comes. If it is to ignore the one (`nohup`), by the
+/// other, and says so.
+#[test]
+fn a_terminal_that_is_closed_ends_it() {
+    let mut program = on_demand();
+    wait_for(&program, 1);
+    tell(&mut program, "1000 1000", 2);
+    let file = recording(&program).display().to_string();
+    let status = on_a_terminal(watching(&file)).close();
+    assert!(status.signal() == Some(libc::SIGHUP) || status.code() == Some(1), "{status:?}");
+
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let said = folder.path().join("said");
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\" 2>\"$0\""]).arg(&said);
+    command.arg(&products().tmtool).args(["watch", &file]);
+    let status = on_a_terminal(command).close();
+    let said = std::fs::read_to_string(&said).expect("as above");
+    assert_eq!((status.code(), said.lines().count()), (Some(1), 1), "{status:?} {said}");
+    assert!(said.starts_with("tmtool: cannot use the terminal: "), "{said}");
 }
 
 /// Runs its arguments as a job, stops that by a signal once it has taken the terminal, says how the terminal is then, and
@@ -196,9 +221,10 @@ fn a_signal_from_elsewhere_stops_it_as_the_keyboard_does() {
     let folder = tempfile::tempdir().expect("the temporary folder can be written");
     let shell = folder.path().join("stop.sh");
     std::fs::write(&shell, STOPPING_SHELL).expect("as above");
-    let file = recording(&program).display().to_string();
-    let (code, text) = on_a_terminal(&format!("bash {}", shell.display()), &file, &[]);
-    assert_eq!(code, Some(128 + 15), "{text:?}");
+    let mut command = Command::new("bash");
+    command.arg(&shell).arg(&products().tmtool).arg("watch").arg(recording(&program));
+    let (status, text) = on_a_terminal(command).end();
+    assert_eq!(status.code(), Some(128 + 15), "{text:?}");
     let mut rest = text.as_str();
     // In this order: it has given back the terminal before it stopped, and does again before it ends.
     for expected in [TAKEN, GIVEN_BACK, "stopped: icanon", TAKEN, GIVEN_BACK, CURSOR_SHOWN] {

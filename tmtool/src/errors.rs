@@ -6,8 +6,7 @@ use std::io;
 use std::path::Path;
 
 pub use tm_analyzer::error::Error as Cause;
-use tm_analyzer::error::FileKind;
-use tm_analyzer::error::STANDARD_INPUT;
+use tm_analyzer::error::{FileKind, Refusal, STANDARD_INPUT};
 use tm_common::error::DecodeError;
 
 const EXIT_FAILED: u8 = 1;
@@ -42,9 +41,11 @@ impl Error {
     /// The exit code of a tmtool that fails so: 2 for a command line that makes no sense, 1 for all else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::Cause(Cause::NotAMoment { .. } | Cause::NotCumulative { .. }) => {
-                EXIT_USAGE
-            }
+            Error::Cause(Cause::Refused { why, .. }) if why.is_of_request() => EXIT_USAGE,
+            Error::Cause(
+                Cause::NotAMoment { .. } | Cause::NotAWindow { .. } | Cause::NotCumulative { .. },
+            )
+            | Error::Usage(_) => EXIT_USAGE,
             Error::Cause(_) | Error::Message(_) => EXIT_FAILED,
         }
     }
@@ -119,6 +120,9 @@ fn advice(cause: &Cause) -> String {
         Cause::BeganLater { .. } => "choose a later moment",
         Cause::NoSuchMark { known, .. } if known.is_empty() => {
             return " (tm_take_snapshot and 'tmtool mark' set them)".to_owned();
+        }
+        Cause::Refused { why: Refusal::OtherProcess { pid, .. }, .. } => {
+            return format!("; add --process {pid}");
         }
         Cause::NoSuchPid { .. } => "give the pid of one that runs",
         Cause::HasEnded { .. } => "what it recorded is in its recording, which 'tmtool stats' reads",

@@ -6,4 +6,5 @@ pub mod cli;
 pub mod control;
 pub mod errors;
 pub mod report;
+mod signals;
 pub mod watch;

@@ -178,7 +178,7 @@ fn labels_group_and_select() {
     let (code, text) = failure(folder.path(), &["stats", "new.snap", "--tag", "x"]);
     assert_eq!(
         (code, text.as_str()),
-        (1, "tmtool: new.snap has no tag 'x'; its 2 tags are read, parse, render\n")
+        (1, "tmtool: new.snap has no tag 'x'; its 2 tags are read, parse and render\n")
     );
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use snapshots::{failure, folder, stdout};
-use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
+use tm_analyzer::model::{Frame, Origin, Snapshot, Trace, Traceback};
 
 /// `script` by the shell, with `$TM` for tmtool: (exit code, stdout, stderr).
 fn shell(folder: &Path, script: &str) -> (i32, String, String) {
@@ -96,4 +96,34 @@ fn tabs_of_source_lines_are_spaces() {
     fs::write(folder.path().join("main.c"), "1\n2\n3\n\tp\t= make();\t/* \u{202e} */\n").unwrap();
     let text = stdout(folder.path(), &["stats", "new.snap", "--key", "traceback", "--limit", "1"]);
     assert!(text.contains("    p   = make();   /* \\u{202e} */\n"), "{text}");
+}
+
+#[test]
+fn a_filtered_snapshot_goes_to_standard_output_where_that_is_no_terminal() {
+    let folder = folder();
+    let (code, _, message) = shell(folder.path(), "$TM filter new.snap -o - > out.snap");
+    assert_eq!((code, &*message), (0, ""));
+    assert!(!folder.path().join("-").exists());
+    let shown = |name: &str| stdout(folder.path(), &["stats", name]);
+    assert_eq!(shown("out.snap"), shown("new.snap"));
+}
+
+#[test]
+fn a_program_of_a_snapshot_is_the_one_that_it_is_of() {
+    let folder = folder();
+    let mut snapshot = Snapshot::load(&folder.path().join("new.snap")).unwrap();
+    snapshot.origin = Some(Origin { program: "/bin/cc1".to_owned(), pid: 7, ..Origin::default() });
+    snapshot.dump(&folder.path().join("cc1.snap")).unwrap();
+    for name in ["cc1", "7"] {
+        stdout(folder.path(), &["stats", "cc1.snap", "--program", name]);
+    }
+    let none = "tmtool: cc1.snap has no program 'as'; it has cc1\n".to_owned();
+    assert_eq!(failure(folder.path(), &["stats", "cc1.snap", "--program", "as"]), (1, none));
+}
+
+#[test]
+fn a_folder_is_not_watched() {
+    let folder = folder();
+    let (code, message) = failure(folder.path(), &["watch", "."]);
+    assert!(code == 2 && message.contains("one recording is watched at a time"), "{message}");
 }

@@ -3,11 +3,10 @@
 use rustc_hash::FxHashMap;
 
 use crate::model::{Frame, Profile};
+use crate::text::words::{named, percent};
 
 /// Less than this part of the bytes is not worth a word: each program has some in the C library.
 const SHARE_PERCENT_MIN: u64 = 20;
-/// How many modules are named.
-const N_NAMED_MAX: usize = 3;
 
 impl Profile {
     /// A sentence on the modules without line information, if much was allocated in them.
@@ -29,23 +28,18 @@ fn sentence<'a>(blocks: impl Iterator<Item = (Option<&'a Frame>, u64)>) -> Optio
             *sum = sum.saturating_add(size);
         }
     }
-    let percent = |size: u64| (u128::from(size) * 100 / u128::from(all.max(1))) as u64;
-    if without == 0 || percent(without) < SHARE_PERCENT_MIN {
+    let is_much = u128::from(without) * 100 >= u128::from(all) * u128::from(SHARE_PERCENT_MIN);
+    if without == 0 || !is_much {
         return None;
     }
     let mut modules: Vec<(&str, u64)> = of_module.into_iter().collect();
     modules.sort_by_key(|&(module, size)| (std::cmp::Reverse(size), module));
     let name = |module: &str| module.rsplit('/').next().unwrap_or(module).to_owned();
-    let named = modules.iter().take(N_NAMED_MAX).map(|&(module, _)| name(module)).collect::<Vec<_>>();
-    let more = match modules.len().saturating_sub(N_NAMED_MAX) {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
+    let names: Vec<String> = modules.iter().map(|&(module, _)| name(module)).collect();
     Some(format!(
-        "{} % of the bytes are of code without line information (in {}{more}): build it with -g, or install its \
-         debug symbols.",
-        percent(without),
-        named.join(", ")
+        "{} of the bytes are of code without line information (in {}): build it with -g, or install its debug symbols.",
+        percent(without, all),
+        named(&names)
     ))
 }
 
@@ -63,7 +57,7 @@ mod tests {
         let say =
             |sizes: [u64; 3]| sentence([Some(&known), Some(&stripped), Some(&other)].into_iter().zip(sizes));
         assert_eq!(say([81, 10, 9]), None);
-        let expected = "20 % of the bytes are of code without line information (in b.so, c.so): build it with -g, \
+        let expected = "20.0% of the bytes are of code without line information (in b.so and c.so): build it with -g, \
                         or install its debug symbols.";
         assert_eq!(say([80, 12, 8]).as_deref(), Some(expected));
         assert_eq!(say([0, 0, 0]), None);

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use tm_common::error::DecodeError;
 use tm_common::ids::ProcessIndex;
 
+mod refusal;
 mod sentence;
+
+pub use refusal::Refusal;
 
 /// What can go wrong outside of the analysis itself.
 #[derive(Debug)]
@@ -115,6 +118,18 @@ pub enum Error {
         duration_ns: u64,
         /// Whether it is still being written, so that the moment is to come.
         is_unfinished: bool,
+    },
+    /// A file cannot answer a request.
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: Refusal,
+    },
+    /// A text is no window of time.
+    NotAWindow {
+        /// The text.
+        text: String,
     },
     /// No process of this machine has the pid.
     NoSuchPid {

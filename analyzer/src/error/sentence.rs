@@ -56,6 +56,10 @@ impl fmt::Display for Error {
                 let (path, ns, length) = (path.display(), Seconds(*ns), Seconds(*duration_ns));
                 write!(f, "{path} lasts {length}; {ns} is after its end")
             }
+            Error::Refused { path, why } => write!(f, "{} {why}", path.display()),
+            Error::NotAWindow { text } => {
+                write!(f, "'{text}' is no time; write two moments as 10s..20s, or one as 50%.. or ..10s")
+            }
             Error::NoSuchPid { pid } => write!(f, "there is no process {pid}"),
             Error::HasEnded { pid } => write!(f, "process {pid} has ended"),
             Error::MayNotBeLookedAt { pid } => write!(f, "process {pid} may not be looked at"),

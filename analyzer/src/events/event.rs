@@ -1,7 +1,7 @@
 //! An event as it comes out of the merge: one moment of one address.
 
 use tm_common::functions::{Function, Role};
-use tm_common::ids::{Address, RingIndex, Space, StackId, Stamp};
+use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex};
 
 use super::block::Block;
 use crate::reader::ThreadTag;
@@ -37,7 +37,7 @@ pub struct MergedEvent {
     /// The thread, and its label.
     pub thread_tag: ThreadTag,
     /// The ring that it was read from: events of one ring come in the order in which they were written.
-    pub ring: RingIndex,
+    pub ring: StreamIndex,
     /// What happened.
     pub action: Action,
     /// The function that was called; of [`Action::Track`] and [`Action::Untrack`] nothing.

@@ -3,7 +3,7 @@
 
 use tm_common::event::{Decoder, Event};
 use tm_common::functions::Function;
-use tm_common::ids::{Address, RingIndex, Space, StackId, Stamp, TagIndex, ThreadIndex};
+use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex, TagIndex, ThreadIndex};
 use tm_common::varint::Reader;
 
 use super::block::SIZE_MAX;
@@ -17,7 +17,7 @@ pub(crate) struct DamagedFrom(pub usize);
 /// What is known of a ring's earlier records.
 #[derive(Debug)]
 pub(crate) struct RecordDecoder {
-    ring: RingIndex,
+    ring: StreamIndex,
     decoder: Decoder,
     thread: ThreadIndex,
     tag: TagIndex,
@@ -27,7 +27,7 @@ pub(crate) struct RecordDecoder {
 
 impl RecordDecoder {
     /// Before the first segment of `ring`.
-    pub fn new(ring: RingIndex) -> RecordDecoder {
+    pub fn new(ring: StreamIndex) -> RecordDecoder {
         RecordDecoder {
             ring,
             decoder: Decoder::new(Stamp(0)),
@@ -91,7 +91,7 @@ struct Out<'a> {
     batch: &'a mut Vec<MergedEvent>,
     latest: Stamp,
     limit: Stamp,
-    ring: RingIndex,
+    ring: StreamIndex,
     thread_tag: ThreadTag,
 }
 

@@ -43,7 +43,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tm_common::ids::{ProcessIndex, RingIndex, Stamp};
+use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
 use tm_common::segment::SegmentKind;
 
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ pub struct Follower {
     clock_is_ours: bool,
     engine: Replayer<RingEvents>,
     /// For each ring of the process, its place among the engine's streams. The first of these is what it gave back.
-    rings: FxHashMap<RingIndex, usize>,
+    rings: FxHashMap<StreamIndex, usize>,
     sources: Sources,
 }
 
@@ -251,8 +251,8 @@ impl Follower {
         engine.resume(|streams, given_back| {
             streams.first_mut().into_iter().for_each(|first| first.put_before(given_back));
             for (found, look) in sources.events.drain(..) {
-                let place = *rings.entry(found.header.ring).or_insert_with(|| {
-                    let ring = Ring::new(found.header.ring, Arc::clone(&recording.thread_tags));
+                let place = *rings.entry(found.header.stream).or_insert_with(|| {
+                    let ring = Ring::new(found.header.stream, Arc::clone(&recording.thread_tags));
                     streams.push(RingEvents::of(ring));
                     streams.len() - 1
                 });

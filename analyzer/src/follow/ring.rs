@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{RingIndex, Stamp, ThreadIndex};
+use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
 use crate::events::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
@@ -69,7 +69,7 @@ pub(super) struct Ring {
 
 impl Ring {
     /// A ring of which nothing was read.
-    pub fn new(ring: RingIndex, thread_tags: Arc<ThreadTags>) -> Ring {
+    pub fn new(ring: StreamIndex, thread_tags: Arc<ThreadTags>) -> Ring {
         Ring {
             file: None,
             thread_tags,

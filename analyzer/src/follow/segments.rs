@@ -104,7 +104,7 @@ mod tests {
 
     use tempfile::NamedTempFile;
     use tm_common::header::MappedHeader;
-    use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+    use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
     use tm_common::segment::SegmentHeader;
 
     use super::*;
@@ -130,9 +130,9 @@ mod tests {
         }
 
         fn put(&self, grain: u64, kind: SegmentKind, grains: u16, sequence: u32, used: u32) {
-            let (process, ring, thread) = (ProcessIndex(0), RingIndex(0), ThreadIndex(0));
+            let (process, stream, thread) = (ProcessIndex(0), StreamIndex(0), ThreadIndex(0));
             let base_stamp = Stamp(grain);
-            let header = SegmentHeader { kind, grains, used, process, ring, sequence, thread, base_stamp };
+            let header = SegmentHeader { kind, grains, used, process, stream, sequence, thread, base_stamp };
             self.file.as_file().write_all_at(&header_bytes(&header), grain * GRAIN).expect("room for it");
         }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use tempfile::NamedTempFile;
 use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
-use tm_common::ids::{Epoch, ProcessIndex, RingIndex, StackId, Stamp, ThreadIndex};
+use tm_common::ids::{Epoch, ProcessIndex, StackId, Stamp, StreamIndex, ThreadIndex};
 use tm_common::metadata::{PENDING, WORD_BYTES};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
@@ -194,7 +194,7 @@ impl Script {
                 encoder.reset(base);
                 let header = SegmentHeader {
                     process,
-                    ring: RingIndex(ring),
+                    stream: StreamIndex(ring),
                     sequence,
                     thread: ThreadIndex(ring),
                     base_stamp: base,
@@ -253,7 +253,7 @@ fn segment(kind: SegmentKind, grains: u16, sequence: u32, base: u64) -> SegmentH
         grains,
         used: 0,
         process: ProcessIndex(0),
-        ring: RingIndex(0),
+        stream: StreamIndex(0),
         sequence,
         thread: ThreadIndex(0),
         base_stamp: Stamp(base),

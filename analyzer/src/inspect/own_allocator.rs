@@ -11,8 +11,8 @@ use memchr::memmem;
 use object::read::{Object, ObjectSection, ObjectSymbol, ReadCache};
 use rustc_hash::FxHashMap;
 
-use crate::reader::{Recording, notes};
-use crate::text::raw_text;
+use crate::reader::Recording;
+use crate::text::{raw_text, words};
 
 /// What gives an allocator away.
 struct Mark {
@@ -112,7 +112,7 @@ pub fn sentence(recording: &Recording) -> Option<String> {
     (!named.is_empty()).then(|| {
         format!(
             "Files with an allocator of their own inside, what that allocates is not recorded: {}.",
-            notes::named(&named)
+            words::named(&named)
         )
     })
 }

@@ -69,7 +69,7 @@ pub struct Recording {
     pub spaces: Vec<(Space, Domain, String)>,
     /// What the recorder noticed that every report must say, by reason.
     pub notes: Vec<Note>,
-    /// Who made events, and under which tags; filled as they are decoded.
+    /// The makers of events, and their tags; filled as they are decoded.
     pub thread_tags: Arc<ThreadTags>,
     /// The events, by process and ring.
     pub streams: Vec<Stream>,

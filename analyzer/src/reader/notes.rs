@@ -4,6 +4,7 @@ use tm_common::ids::ProcessIndex;
 use tm_common::metadata::NoteReason;
 
 use super::Recording;
+use crate::text::words::named;
 
 /// One thing that was noticed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,9 +16,6 @@ pub struct Note {
     /// What it is about, mostly a path.
     pub text: String,
 }
-
-/// How many things a sentence names.
-const N_NAMED_MAX: usize = 3;
 
 /// What a sentence says before it names what it is about.
 fn lead(reason: NoteReason) -> &'static str {
@@ -34,6 +32,17 @@ fn lead(reason: NoteReason) -> &'static str {
         }
         NoteReason::DeepBind => {
             "Libraries opened with RTLD_DEEPBIND: some of their calls are not recorded, and blocks may look leaked"
+        }
+        NoteReason::FreedAtOnce => {
+            "Functions that free all blocks of a heap or arena at once were called, and these blocks count as live until their \
+             addresses are used again"
+        }
+        NoteReason::ManySegments => {
+            "Modules with more loadable segments than are recorded: addresses in the others have no names"
+        }
+        NoteReason::EarlyConstructors => {
+            "Libraries whose constructors ran before their calls could be recorded, so that what these may have allocated is \
+             missing"
         }
     }
 }
@@ -62,16 +71,6 @@ fn sentence(notes: &[Note]) -> String {
         |reason| lead(reason).to_owned(),
     );
     format!("{lead}: {}.", named(&texts))
-}
-
-/// The first few by name, and how many more there are.
-pub(crate) fn named(texts: &[impl AsRef<str>]) -> String {
-    let first: Vec<&str> = texts.iter().take(N_NAMED_MAX).map(AsRef::as_ref).collect();
-    let more = match texts.len().saturating_sub(N_NAMED_MAX) {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    first.join(", ") + &more
 }
 
 #[cfg(test)]

@@ -34,11 +34,11 @@ impl Recording {
         if as_of.moment.is_some() {
             calibrate(&mut header.clock);
         }
-        let (end_grain, expected) = match as_of.moment {
-            None => (Some(header.end_grain), Expected::Whole(header.n_rings)),
+        let (written, expected) = match as_of.moment {
+            None => (Some(header.grains_written()), Expected::Whole(header.n_streams)),
             Some(moment) => (None, Expected::AsOf(moment)),
         };
-        let mut problems = layout.problems(file.len_bytes(), end_grain);
+        let mut problems = layout.problems(file.len_bytes(), written);
         let mut streams = streams(&layout.segments, file.len_bytes(), expected, &mut problems);
         let mut contents = Contents::default();
         for found in &layout.segments {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::words::{counted, verb};
+
 /// Something that is missing or damaged. Everything else was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -90,38 +92,58 @@ pub enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Problem::*;
+        let are = |n: &u64| verb(*n, "is", "are");
+        let were = |n: &u64| verb(*n, "was", "were");
+        let some = |n: &u64, noun: &str| counted(*n, noun);
         match self {
             Cut { found, expected } => {
                 write!(f, "The file is cut: it has {found} bytes and had at least {expected}.")
             }
-            DamagedHeaders { count, first } => {
-                write!(f, "{count} segment headers are damaged, the first at byte {first}.")
+            DamagedHeaders { count: n, first } => {
+                write!(f, "{} {} damaged, the first at byte {first}.", some(n, "segment header"), are(n))
             }
-            MissingSegments { count, rings } => {
-                write!(f, "At least {count} segments of events are missing in {rings} rings.")
+            MissingSegments { count: n, rings } => {
+                let (segments, rings) = (some(n, "segment"), some(rings, "ring"));
+                write!(f, "At least {segments} of events {} missing in {rings}.", are(n))
             }
-            DuplicateSegments { count } => write!(f, "{count} segments are there twice; the first is used."),
-            CutSegments { count } => write!(f, "{count} segments are cut short."),
-            Unreadable { count, reason } => {
-                write!(f, "{count} parts of the file could not be read: {reason}.")
+            DuplicateSegments { count: n } => {
+                write!(f, "{} {} there twice; the first is used.", some(n, "segment"), are(n))
+            }
+            CutSegments { count: n } => write!(f, "{} {} cut short.", some(n, "segment"), are(n)),
+            Unreadable { count: n, reason } => {
+                write!(f, "{} of the file could not be read: {reason}.", some(n, "part"))
             }
             UndecodableEvents { segments, bytes } => {
-                write!(f, "The events of {segments} segments are damaged, {bytes} bytes were passed over.")
+                let (segments, passed) = (some(segments, "segment"), some(bytes, "byte"));
+                write!(f, "The events of {segments} are damaged, {passed} {} passed over.", were(bytes))
             }
-            DamagedStacks { count } => {
-                write!(f, "{count} frames of stacks are damaged; the stacks end there.")
+            DamagedStacks { count: n } => {
+                let end = verb(*n, "the stack ends", "the stacks end");
+                write!(f, "{} of stacks {} damaged; {end} there.", some(n, "frame"), are(n))
             }
-            NewerStacks { count } => {
-                write!(
-                    f,
-                    "{count} entries of stacks are of kinds that only a newer tmtool knows; they are left out."
-                )
+            NewerStacks { count: n } => {
+                let left = verb(*n, "it is left out", "they are left out");
+                let kinds = "of kinds that only a newer tmtool knows";
+                write!(f, "{} of stacks {} {kinds}; {left}.", some(n, "entry"), are(n))
             }
-            UnknownStacks { count } => write!(f, "The stacks of {count} blocks are not in the recording."),
-            DamagedMetadata { count } => write!(f, "{count} metadata records are damaged."),
-            UnknownFrees { count } => write!(f, "{count} frees of memory whose allocation was not seen."),
-            MissedFrees { count } => write!(f, "{count} frees were not seen."),
-            UnknownProcesses { count } => write!(f, "{count} processes have events and no description."),
+            UnknownStacks { count: n } => {
+                write!(f, "The stacks of {} are not in the recording.", some(n, "block"))
+            }
+            DamagedMetadata { count: n } => write!(f, "{} {} damaged.", some(n, "metadata record"), are(n)),
+            UnknownFrees { count: n } => write!(
+                f,
+                "{} of memory whose allocation was not seen; that memory is not in the figures.",
+                some(n, "free")
+            ),
+            MissedFrees { count: n } => {
+                let address = verb(*n, "its address was", "their addresses were");
+                let again = format!("{address} allocated again while still in use");
+                let others = "Other memory that was freed unseen counts as live";
+                write!(f, "{} {} not seen: {again}. {others}.", some(n, "free"), were(n))
+            }
+            UnknownProcesses { count: n } => {
+                write!(f, "{} {} events and no description.", some(n, "process"), verb(*n, "has", "have"))
+            }
         }
     }
 }

@@ -94,15 +94,16 @@ impl Layout {
         }
     }
 
-    /// What is missing or damaged. `end_grain` is what the header says of a file that nobody writes to; of another, `None`.
-    pub fn problems(&self, file_len: u64, end_grain: Option<u64>) -> Vec<Problem> {
+    /// What is missing or damaged. `written` is how many grains a file had at least that nobody writes to any more, by its
+    /// header; of another, `None`.
+    pub fn problems(&self, file_len: u64, written: Option<u64>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        // A normal exit gives back the room of the last extent that was not handed out, and says so in `end_grain`.
+        // A normal exit gives back the room of the last extent that was not handed out, and says so in the header.
         // Whoever died before that may have left it to a copy to drop it.
         let (extents_end, handed_out_end) = self.last_extent;
-        let expected_grains = end_grain.map_or(0, |end_grain| {
-            let untrimmed = extents_end == end_grain;
-            if untrimmed { handed_out_end.min(end_grain) } else { end_grain }
+        let expected_grains = written.map_or(0, |written| {
+            let untrimmed = extents_end == written;
+            if untrimmed { handed_out_end.min(written) } else { written }
         });
         let expected = expected_grains.saturating_mul(GRAIN);
         if file_len < expected {

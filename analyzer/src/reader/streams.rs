@@ -1,7 +1,7 @@
 //! Sorts the event segments into streams: one ring's chain each. Does not decode them.
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
 use super::headers::FoundSegment;
@@ -28,7 +28,7 @@ pub struct Stream {
     /// Whose events these are.
     pub process: ProcessIndex,
     /// The ring.
-    pub ring: RingIndex,
+    pub ring: StreamIndex,
     /// Its chain, without what is missing.
     pub segments: Vec<StreamSegment>,
 }
@@ -53,7 +53,7 @@ pub fn streams(
 ) -> Vec<Stream> {
     let mut events: Vec<&FoundSegment> =
         segments.iter().filter(|found| found.header.kind == SegmentKind::Events).collect();
-    events.sort_by_key(|found| (found.header.process, found.header.ring, found.header.sequence));
+    events.sort_by_key(|found| (found.header.process, found.header.stream, found.header.sequence));
     let (mut missing, mut rings_with_gaps, mut duplicates) = (0, 0, 0);
     let mut streams = Vec::new();
     for chain in events.chunk_by(|a, b| ring_of(a) == ring_of(b)) {
@@ -115,6 +115,6 @@ fn limit_by_followers(segments: &mut [StreamSegment]) {
     }
 }
 
-fn ring_of(found: &FoundSegment) -> (ProcessIndex, RingIndex) {
-    (found.header.process, found.header.ring)
+fn ring_of(found: &FoundSegment) -> (ProcessIndex, StreamIndex) {
+    (found.header.process, found.header.stream)
 }

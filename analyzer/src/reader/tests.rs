@@ -1,10 +1,11 @@
 //! Files as they are found in the field: whole, cut, damaged, and not recordings at all.
 
+use std::mem::offset_of;
 use std::path::Path;
 
 use tm_common::event::Event;
 use tm_common::functions::Function;
-use tm_common::header::{GRAIN_BYTES, MappedHeader};
+use tm_common::header::{GRAIN_BYTES, Header, MappedHeader};
 use tm_common::ids::{Address, Epoch, ProcessIndex, StackId, Stamp};
 use tm_common::metadata::{Ending, TextKind};
 
@@ -73,6 +74,28 @@ fn room_that_was_given_back_is_not_missed() {
 }
 
 #[test]
+fn room_that_was_claimed_and_never_made_is_not_missed_but_what_is_cut_is() {
+    let mut builder = example();
+    builder.ungrown_grains = 40;
+    let bytes = builder.build();
+    assert_eq!(open(&bytes).expect("it is valid").problems, []);
+    let (found, expected) = (bytes.len() as u64 - 1, bytes.len() as u64);
+    let cut = open(&bytes[..bytes.len() - 1]).expect("the rest is valid");
+    assert_eq!(cut.problems.first(), Some(&Problem::Cut { found, expected }));
+}
+
+/// Recordings of before the file's length stood in the header.
+#[test]
+fn without_the_length_what_was_claimed_is_missed() {
+    let mut bytes = example().build();
+    let at = offset_of!(MappedHeader, file_grains);
+    bytes[at..at + 8].fill(0);
+    assert_eq!(open(&bytes).expect("it is valid").problems, []);
+    let cut = open(&bytes[..bytes.len() - 1]).expect("the rest is valid");
+    assert!(matches!(cut.problems.first(), Some(Problem::Cut { .. })), "{:?}", cut.problems);
+}
+
+#[test]
 fn what_is_not_a_recording_has_one_clear_error() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let said = |path: &Path| Recording::open(path).map(|_| ()).expect_err("not a recording").to_string();
@@ -91,7 +114,8 @@ fn a_recording_cut_anywhere_yields_what_is_left() {
     let bytes = example().build();
     let mut random = Random::new(1);
     let grains = (1..bytes.len() / GRAIN_BYTES).map(|grain| grain * GRAIN_BYTES);
-    let anywhere = (0..100).map(|_| 208 + random.below(bytes.len() as u64 - 209) as usize);
+    let anywhere = (0..100)
+        .map(|_| Header::NEEDED_BYTES + random.below((bytes.len() - Header::NEEDED_BYTES) as u64) as usize);
     let mut ends: Vec<usize> = grains.chain(anywhere).collect();
     ends.sort_unstable();
     let mut before = 0;
@@ -185,7 +209,7 @@ fn a_lost_page_of_events_is_said() {
 #[test]
 fn a_ring_that_is_gone_as_a_whole_is_missed() {
     let mut bytes = example().build();
-    bytes[std::mem::offset_of!(MappedHeader, n_rings)] = 3;
+    bytes[std::mem::offset_of!(MappedHeader, n_streams)] = 3;
     let recording = open(&bytes).expect("it is valid");
     assert_eq!(recording.problems, [Problem::MissingSegments { count: 1, rings: 1 }]);
 }

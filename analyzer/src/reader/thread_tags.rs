@@ -1,4 +1,4 @@
-//! Who made an event: its thread, and the tag that the thread had put on what it does.
+//! The maker of an event: its thread, and the tag that the thread had put on what it does.
 
 use std::sync::{PoisonError, RwLock};
 

@@ -22,6 +22,18 @@ pub struct AllTotals {
     pub problems: Vec<Problem>,
 }
 
+impl AllTotals {
+    /// A figure summed over all processes.
+    pub fn sum(&self, figure: fn(&Totals) -> u64) -> u64 {
+        self.processes.iter().map(|(_, totals)| figure(totals)).fold(0, u64::saturating_add)
+    }
+
+    /// The totals of the first process.
+    pub fn first(&self) -> Totals {
+        self.processes.first().map(|(_, totals)| *totals).unwrap_or_default()
+    }
+}
+
 /// Replays every process of the recording.
 pub fn all_totals(recording: &Recording) -> AllTotals {
     let (mut processes, mut damage, mut unknown) = (Vec::new(), Damage::default(), 0);

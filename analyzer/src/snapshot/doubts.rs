@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::model::{Doubt, Traceback};
+use crate::text::words::percent;
 
 /// How many lines there are at most; what is less is one more line.
 const LINES_MAX: usize = 3;
@@ -56,11 +57,10 @@ impl Doubts {
     }
 
     fn share(&self, size: u64) -> String {
-        let percent = if self.whole == 0 { 0.0 } else { size as f64 * 100.0 / self.whole as f64 };
-        match percent {
-            p if p > 0.0 && p < 0.1 => "Less than 0.1% of the bytes".to_owned(),
-            p => format!("{p:.1}% of the bytes"),
+        if size > 0 && u128::from(size) * 1_000 < u128::from(self.whole) {
+            return "Less than 0.1% of the bytes".to_owned();
         }
+        format!("{} of the bytes", percent(size, self.whole))
     }
 }
 

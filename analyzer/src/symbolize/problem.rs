@@ -1,5 +1,7 @@
 //! What stands in the way of names: one line for each reason, however many modules have it.
 
+use crate::text::words::named;
+
 /// Why some names are missing or doubtful.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -31,9 +33,6 @@ pub(super) struct Problem {
     pub detail: String,
 }
 
-/// How many files are named in a line.
-const N_NAMED_MAX: usize = 3;
-
 /// A sentence for each reason, in the order in which they came.
 pub(super) fn sentences(problems: &[Problem]) -> Vec<String> {
     let mut reasons: Vec<Reason> = Vec::new();
@@ -47,7 +46,8 @@ pub(super) fn sentences(problems: &[Problem]) -> Vec<String> {
 }
 
 fn sentence(reason: Reason, problems: &[&Problem]) -> String {
-    let (files, is_one) = (named(problems), problems.len() == 1);
+    let names: Vec<&str> = problems.iter().map(|problem| problem.file.as_str()).collect();
+    let (files, is_one) = (named(&names), problems.len() == 1);
     let detail = match problems {
         [one] if !one.detail.is_empty() => format!(" ({})", one.detail),
         _ => String::new(),
@@ -80,17 +80,6 @@ fn sentence(reason: Reason, problems: &[&Problem]) -> String {
     }
 }
 
-/// The first files, and how many more.
-fn named(problems: &[&Problem]) -> String {
-    let named: Vec<&str> = problems.iter().take(N_NAMED_MAX).map(|problem| problem.file.as_str()).collect();
-    match (named.as_slice(), problems.len().saturating_sub(N_NAMED_MAX)) {
-        ([one], _) => (*one).to_owned(),
-        ([rest @ .., last], 0) => format!("{} and {last}", rest.join(", ")),
-        (all, 1) => format!("{} and 1 other", all.join(", ")),
-        (all, n) => format!("{} and {n} others", all.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,7 +99,7 @@ mod tests {
         problems.extend(["/c", "/d", "/e", "/f"].map(|file| problem(Reason::Changed, file)));
         assert_eq!(
             sentences(&problems)[1],
-            "/b.so, /c, /d and 2 others have changed since the recording: their functions are shown as offsets"
+            "/b.so, /c, /d and 2 more have changed since the recording: their functions are shown as offsets"
         );
         assert_eq!(sentences(&[]), [""; 0]);
     }

@@ -42,6 +42,19 @@ impl Pattern {
         Pattern { tokens }
     }
 
+    /// The pattern that matches `text` alone.
+    #[must_use]
+    pub fn escaped(text: &str) -> String {
+        let mut pattern = String::with_capacity(text.len());
+        for character in text.chars() {
+            match character {
+                '*' | '?' | '[' => pattern.extend(['[', character, ']']),
+                other => pattern.push(other),
+            }
+        }
+        pattern
+    }
+
     /// Whether the whole of `text` matches. Takes at most pattern times text steps.
     pub fn matches(&self, text: &str) -> bool {
         let mut tokens = self.tokens.as_slice();

@@ -1,4 +1,4 @@
-//! Texts: names as they are written and shown, patterns they are matched by, and lines of source files. Knows nothing of
+//! Texts: names as they are written and shown, patterns they are matched by, words of sentences, and lines of source files. Knows nothing of
 //! recordings or snapshots.
 
 mod fnmatch;
@@ -6,6 +6,7 @@ pub mod function_name;
 mod printable;
 pub mod raw_text;
 mod source_lines;
+pub mod words;
 
 pub use fnmatch::Pattern;
 pub use printable::printable;

@@ -12,7 +12,7 @@ use crate::layout;
 pub struct Callbacks<'a> {
     pub handler: Option<&'a mut HandlerFn<'a>>,
     pub visit: Option<&'a mut VisitFn<'a>>,
-    /// What one of them panicked with.
+    /// The payload that one of them panicked with.
     pub panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -29,7 +29,7 @@ impl Callbacks<'_> {
     }
 }
 
-/// The handler, as `tm_total_size_options` has it.
+/// Calls the handler, as `tm_total_size_options` has it.
 pub unsafe extern "C" fn call_handler(
     context: *mut c_void,
     block: *const layout::Block,
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn call_handler(
     }
 }
 
-/// The visitor, as `tm_total_size_options` has it.
+/// Calls the visitor, as `tm_total_size_options` has it.
 pub unsafe extern "C" fn call_visit(context: *mut c_void, block: *const layout::Block) {
     // SAFETY: as above.
     let (callbacks, block) = unsafe { (&mut *context.cast::<Callbacks<'_>>(), Block(&*block)) };

@@ -19,7 +19,7 @@ use crate::layout;
 use crate::table::function;
 use callbacks::{Callbacks, call_handler, call_visit};
 
-/// The bytes of the traced block that holds `pointer` and of every traced block that can be reached from it, each counted
+/// Returns the bytes of the traced block that holds `pointer` and of every traced block that can be reached from it, each counted
 /// once.
 ///
 /// Every aligned word of a block that points into a traced block, its middle included, is taken for a pointer, so a number

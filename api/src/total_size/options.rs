@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::walk::{Block, Follow, Walk};
 
-/// How [`total_size`](fn@crate::total_size) walks.
+/// The way [`total_size`](fn@crate::total_size) walks.
 #[derive(Default)]
 pub struct Options<'a> {
     pub(super) depth_max: Option<usize>,
@@ -24,14 +24,14 @@ impl<'a> Options<'a> {
         Options::default()
     }
 
-    /// Does not reach blocks that are more than so many steps (at least 1) away.
+    /// Does not reach blocks that are more than `steps` (at least 1) away.
     #[must_use]
     pub fn depth_max(mut self, steps: usize) -> Self {
         self.depth_max = Some(steps.max(1));
         self
     }
 
-    /// Stops after so many blocks (at least 1).
+    /// Stops after `number` blocks (at least 1).
     #[must_use]
     pub fn blocks_max(mut self, number: usize) -> Self {
         self.blocks_max = number.max(1);

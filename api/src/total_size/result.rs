@@ -20,7 +20,7 @@ unsafe impl Sync for TotalSize {}
 /// Bytes and blocks of one depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeByDepth {
-    /// How many steps away.
+    /// The number of steps that its blocks are away.
     pub depth: usize,
     /// Bytes.
     pub size: usize,
@@ -50,12 +50,12 @@ impl TotalSize {
         self.get().size
     }
 
-    /// How many blocks were counted.
+    /// Returns how many blocks were counted.
     pub fn count(&self) -> usize {
         self.get().count
     }
 
-    /// By depth, ascending.
+    /// Returns the sums by depth, ascending.
     pub fn by_depth(&self) -> impl ExactSizeIterator<Item = SizeByDepth> {
         let result = self.get();
         // SAFETY: so many, which live as long as the result.
@@ -63,7 +63,7 @@ impl TotalSize {
         groups.iter().map(|group| SizeByDepth { depth: group.depth, size: group.size, count: group.count })
     }
 
-    /// By the line that allocated, the largest first.
+    /// Returns the sums by the line that allocated, the largest first.
     pub fn by_line(&self) -> impl ExactSizeIterator<Item = SizeByLine<'_>> {
         let result = self.get();
         // SAFETY: as above, their texts too.
@@ -76,7 +76,7 @@ impl TotalSize {
         })
     }
 
-    /// Whether a limit left blocks out.
+    /// Tells whether a limit left blocks out.
     pub fn is_cut(&self) -> bool {
         self.get().is_cut != 0
     }

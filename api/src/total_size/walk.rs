@@ -26,27 +26,27 @@ pub enum Follow {
 pub struct Block<'a>(pub(super) &'a layout::Block);
 
 impl<'a> Block<'a> {
-    /// Its start.
+    /// Returns its start.
     pub fn address(&self) -> usize {
         self.0.address
     }
 
-    /// The bytes that were asked for.
+    /// Returns the bytes that were asked for.
     pub fn size(&self) -> usize {
         self.0.size
     }
 
-    /// Its domain.
+    /// Returns its domain.
     pub fn domain(&self) -> Domain {
         Domain(self.0.domain)
     }
 
-    /// 0 for the block that holds the pointer asked for, 1 for those that it points to, ...
+    /// Returns the depth: 0 for the block that holds the pointer asked for, 1 for those that it points to, ...
     pub fn depth(&self) -> usize {
         self.0.depth as usize
     }
 
-    /// `file:line` that allocated it, blamed outside of the allocation plumbing.
+    /// Returns the `file:line` that allocated it, blamed outside of the allocation plumbing.
     pub fn location(&self) -> Cow<'a, str> {
         // SAFETY: lives as long as the block.
         unsafe { text(self.0.location) }.unwrap_or_default()
@@ -59,11 +59,11 @@ impl fmt::Debug for Block<'_> {
     }
 }
 
-/// What a handler names further pointers of its block to.
+/// A walk as a handler sees it, which names further pointers of its block to it.
 #[derive(Debug)]
 pub struct Walk<'a> {
     walk: *mut layout::Walk,
-    /// Only during the handler's call.
+    /// Ends it with the handler's call.
     call: PhantomData<&'a ()>,
 }
 
@@ -72,7 +72,7 @@ impl Walk<'_> {
         Walk { walk, call: PhantomData }
     }
 
-    /// The block points into the one that holds `pointer`, at which no word of it may say so.
+    /// Follows `pointer` from the block, in which no word may say where it leads.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the pointer is in no traced block.

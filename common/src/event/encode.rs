@@ -45,7 +45,7 @@ impl Encoder {
         self.context.reset(base);
     }
 
-    /// The latest stamp that was written.
+    /// Returns the latest stamp that was written.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         self.context.stamp()
@@ -141,7 +141,7 @@ impl Encoder {
         }
     }
 
-    /// Without a branch, which nobody could predict.
+    /// Writes an address, without a branch, which nobody could predict.
     #[inline(always)]
     fn address(&mut self, writer: &mut Writer<'_>, address: Found<u64>) {
         let folded = fold(fold_difference(address.value, self.context.address));
@@ -168,7 +168,7 @@ impl Encoder {
         }
     }
 
-    /// A record that says a time and a number.
+    /// Writes a record that says a time and a number.
     fn extended(&mut self, writer: &mut Writer<'_>, extended: u8, number: u32, stamp: Stamp) {
         let difference = stamp.0.saturating_sub(self.context.stamp);
         self.context.stamp += difference;

@@ -1,4 +1,4 @@
-//! Event records: what one allocation call leaves in a ring, `docs/format.md` section "Events".
+//! Event records: what one allocation call leaves in a stream, `docs/format.md` section "Events".
 //!
 //! Both sides keep the same [`Context`]; a record says only what differs from what the context lets one expect. Writing
 //! ([`Encoder`]) and reading ([`Decoder`]) stand in two files with the same steps in the same order.
@@ -15,7 +15,7 @@ use crate::functions::Function;
 use crate::ids::{Address, Space, StackId, Stamp, TagIndex, ThreadIndex};
 use crate::varint::Writer;
 
-/// The most bytes that a record takes: see [`Encoder::encode`]. A ring starts a new segment when fewer are left.
+/// The most bytes that a record takes: see [`Encoder::encode`]. A stream starts a new segment when fewer are left.
 pub const MAX_BYTES: usize = 1 + 10 + 10 + 1 + 10 + 10 + 10 + 5;
 const _: () = assert!(MAX_BYTES <= Writer::LEN_MAX, "the writer wraps there");
 
@@ -30,7 +30,7 @@ pub enum Event {
         address: Address,
         /// Requested bytes.
         size: u64,
-        /// Who called.
+        /// The stack of the caller.
         stack: StackId,
         /// A moment between the real function's return and the hook's.
         stamp: Stamp,
@@ -53,7 +53,7 @@ pub enum Event {
         new: Address,
         /// Requested bytes.
         size: u64,
-        /// Who called.
+        /// The stack of the caller.
         stack: StackId,
         /// A moment before the real function was called.
         begin: Stamp,
@@ -69,14 +69,14 @@ pub enum Event {
         address: Address,
         /// Bytes.
         size: u64,
-        /// Who called.
+        /// The stack of the caller.
         stack: StackId,
         /// A moment at which it was there and the caller had not got it yet.
         stamp: Stamp,
     },
-    /// What [`Event::Track`] told of is gone.
+    /// The end of a block of which [`Event::Track`] told.
     Untrack {
-        /// Where.
+        /// The place.
         space: Space,
         /// The start.
         address: Address,
@@ -85,23 +85,23 @@ pub enum Event {
         /// A moment before it went.
         stamp: Stamp,
     },
-    /// The thread's events belong to this label from here on.
+    /// The thread's events belong to this tag from here on.
     Tag {
-        /// The label; none from the start of a thread.
+        /// The tag; none from the start of a thread.
         tag: TagIndex,
-        /// When.
+        /// The moment.
         stamp: Stamp,
     },
-    /// From here on the ring belongs to another thread, which has no label.
+    /// The stream belongs to another thread from here on, which has no tag.
     ThreadStart {
         /// The thread.
         thread: ThreadIndex,
-        /// When it took the ring over.
+        /// The moment when it took the stream over.
         stamp: Stamp,
     },
 }
 
-/// What a record is. The numbers are bits 0 to 2 of a record's first byte.
+/// The kinds of records. The numbers are bits 0 to 2 of a record's first byte.
 mod kind {
     pub const EXTENDED: u8 = 0;
     pub const MALLOC: u8 = 1;
@@ -161,14 +161,14 @@ impl Context {
         self.sites.fill(Site::default());
     }
 
-    /// The latest stamp.
+    /// Returns the latest stamp.
     #[inline]
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         Stamp(self.stamp)
     }
 
-    /// The slot of an address: bits that differ between neighbouring 16-byte blocks.
+    /// Returns the slot of an address: bits that differ between neighbouring 16-byte blocks.
     #[inline]
     fn address_slot(address: u64) -> usize {
         ((address >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
@@ -187,7 +187,7 @@ impl Context {
     }
 }
 
-/// The difference of two addresses: twice its sixteenth where it is a multiple of 16, else twice itself plus one.
+/// Returns the difference of two addresses: twice its sixteenth where it is a multiple of 16, else twice itself plus one.
 #[inline]
 fn fold_difference(address: u64, base: u64) -> i64 {
     let difference = address.wrapping_sub(base) as i64;

@@ -8,7 +8,7 @@ use crate::bytes::{array, u32_at, u64_at};
 use crate::ids::{ProcessIndex, Stamp};
 use crate::metadata::CommandKind;
 
-/// How many requests may wait.
+/// The number of requests that may wait.
 pub const REQUESTS_MAX: usize = 24;
 /// The room for a request's name with its NUL.
 pub const REQUEST_NAME_BYTES: usize = 104;
@@ -31,9 +31,9 @@ pub struct MappedRequest {
     pub kind: AtomicU32,
     /// See [`crate::metadata::CommandKind`].
     pub argument: AtomicU32,
-    /// When.
+    /// The moment.
     pub stamp: AtomicU64,
-    /// Its name, ended by a NUL; as words, that it may be read while it changes.
+    /// The name, ended by a NUL; as words, that it may be read while it changes.
     pub name: [AtomicU64; REQUEST_NAME_BYTES / 8],
     /// The process's pid where it was asked: another than its own if it is in a namespace of its own.
     pub pid: AtomicU32,
@@ -42,7 +42,7 @@ pub struct MappedRequest {
 }
 
 impl MappedRequest {
-    /// Nobody's.
+    /// Makes a place that nobody has.
     #[must_use]
     pub const fn free() -> MappedRequest {
         MappedRequest {
@@ -57,8 +57,8 @@ impl MappedRequest {
         }
     }
 
-    /// Whether it stands there for `process`. Whoever makes another request of it says so by a release fence between
-    /// [`FREE`] and the rest.
+    /// Tells whether it stands there for `process`. A thread that makes another request of it says so by a release
+    /// fence between [`FREE`] and the rest.
     #[must_use]
     pub fn is_ready_for(&self, process: ProcessIndex) -> bool {
         let is_ready = || self.state.load(Ordering::Acquire) == READY;
@@ -83,7 +83,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The one at `place` of a header, if it is ready.
+    /// Returns the one at `place` of a header, if it is ready.
     pub(super) fn parse(header: &[u8], place: usize) -> Option<Request> {
         let at = offset_of!(MappedHeader, requests) + place * size_of::<MappedRequest>();
         let u32_of = |offset| u32_at(header, at + offset).ok();

@@ -1,8 +1,8 @@
 //! Metadata records: what the events refer to, `docs/format.md` section "Metadata".
 //!
 //! A record is a multiple of 8 bytes that starts with a word: its length in bytes, with this word, in the low half and
-//! its kind in the high half. Whoever appends claims the room, writes the word with [`PENDING`], the body, and last the
-//! word with the kind.
+//! its kind in the high half. A writer claims the room, writes the word with [`PENDING`], the body, and last the word
+//! with the kind.
 
 mod read;
 
@@ -16,12 +16,12 @@ pub const PENDING: u16 = 0xffff;
 pub const WORD_BYTES: usize = 8;
 /// The longest text that is kept, in bytes: half of the largest segment.
 pub const TEXT_BYTES_MAX: usize = 32 * 1024;
-/// The most loadable segments that are kept of a module. Real modules have 2 to 10.
-pub const PROGRAM_HEADERS_MAX: usize = 32;
+/// The most loadable segments that are kept of a module: half of the largest segment of the file. Real modules have 2 to 10.
+pub const PROGRAM_HEADERS_MAX: usize = 1024;
 /// The longest build id that is kept, in bytes. Linkers write 8, 16 or 20.
 pub const BUILD_ID_BYTES_MAX: usize = 64;
 
-/// What a record is.
+/// The kinds of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 #[allow(missing_docs, reason = "see the structures of the same names")]
@@ -37,13 +37,13 @@ pub enum MetadataKind {
     Note = 9,
 }
 
-/// What a text says of its process.
+/// The meaning of a text for its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum TextKind {
     /// The absolute path of the program.
     Executable = 1,
-    /// Its arguments, each ended by a NUL.
+    /// The arguments, each ended by a NUL.
     CommandLine = 2,
     /// The host's name.
     Host = 3,
@@ -51,7 +51,7 @@ pub enum TextKind {
     WorkingDirectory = 4,
 }
 
-/// How a process ended.
+/// The way a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Ending {
@@ -63,7 +63,7 @@ pub enum Ending {
     ImmediateExit = 2,
 }
 
-/// The first word of a record of `len` bytes.
+/// Returns the first word of a record of `len` bytes.
 #[must_use]
 pub const fn word(len: usize, kind: u16) -> u64 {
     len as u64 | (kind as u64) << 32
@@ -75,7 +75,7 @@ pub const fn word(len: usize, kind: u16) -> u64 {
 pub struct MappedProcess {
     /// See [`word`].
     pub word: AtomicU64,
-    /// Its number.
+    /// The number.
     pub process: u32,
     /// The process that forked it, `u32::MAX` for the first.
     pub parent: u32,
@@ -83,15 +83,15 @@ pub struct MappedProcess {
     pub pid: u32,
     /// The kernel's number of its parent.
     pub ppid: u32,
-    /// Its first epoch.
+    /// The first epoch.
     pub epoch: u32,
-    /// Its parent's epoch when it was forked.
+    /// The parent's epoch when it was forked.
     pub parent_epoch: u32,
-    /// When it began to record.
+    /// The moment when it began to record.
     pub start_stamp: u64,
     /// `/proc/PID/stat` field 22.
     pub process_start: u64,
-    /// When it ended, if `ended` is not 0.
+    /// The moment when it ended, if `ended` is not 0.
     pub end_stamp: AtomicU64,
     /// An [`Ending`].
     pub ended: AtomicU32,
@@ -99,7 +99,7 @@ pub struct MappedProcess {
     pub control: AtomicU32,
 }
 
-/// Bits of [`MappedProcess::control`]. Whoever holds the mapped file may change it.
+/// Bits of [`MappedProcess::control`]. Everybody who has the file mapped may change it.
 pub mod control {
     /// Nothing is recorded.
     pub const IDLE: u32 = 1;
@@ -107,7 +107,7 @@ pub mod control {
     pub const ATTEND: u32 = 2;
 }
 
-/// What a process was told to do with its traces, by its program or from outside.
+/// The commands to a process about its traces, by its program or from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum CommandKind {
@@ -122,7 +122,7 @@ pub enum CommandKind {
 }
 
 impl CommandKind {
-    /// The kind with number `id`.
+    /// Returns the kind with number `id`.
     #[must_use]
     pub const fn from_id(id: u32) -> Option<CommandKind> {
         match id {
@@ -135,7 +135,7 @@ impl CommandKind {
     }
 }
 
-/// What a name belongs to.
+/// The things that have names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum NameKind {
@@ -145,7 +145,8 @@ pub enum NameKind {
     Space = 2,
 }
 
-/// What a recorder has noticed that every report must say. Of a number that a reader does not know, it says the text.
+/// The reasons of notes: what a recorder has noticed that every report must say. A reader that does not know the number
+/// shows the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum NoteReason {
@@ -161,20 +162,29 @@ pub enum NoteReason {
     Collector = 5,
     /// The library of this path was opened with `RTLD_DEEPBIND`, and its calls could not be led to us.
     DeepBind = 6,
+    /// This function freed all blocks of a heap at once, and which ones is not known.
+    FreedAtOnce = 7,
+    /// The module of this path has more loadable segments than are recorded.
+    ManySegments = 8,
+    /// The constructors of the library of this path ran before its calls were led to us.
+    EarlyConstructors = 9,
 }
 
 impl NoteReason {
     /// All of them.
-    pub const ALL: [NoteReason; 6] = [
+    pub const ALL: [NoteReason; 9] = [
         NoteReason::ExecutedStatic,
         NoteReason::ExecutedForeign,
         NoteReason::ExecutedPrivileged,
         NoteReason::OwnNamespace,
         NoteReason::Collector,
         NoteReason::DeepBind,
+        NoteReason::FreedAtOnce,
+        NoteReason::ManySegments,
+        NoteReason::EarlyConstructors,
     ];
 
-    /// The reason with number `id`.
+    /// Returns the reason with number `id`.
     #[must_use]
     pub fn from_id(id: u32) -> Option<NoteReason> {
         NoteReason::ALL.into_iter().find(|&reason| reason as u32 == id)
@@ -197,15 +207,15 @@ pub struct MappedThread {
     pub word: AtomicU64,
     /// Whose it is.
     pub process: u32,
-    /// Its number. A later record with the same number gives a later name.
+    /// The number. A later record with the same number gives a later name.
     pub thread: u32,
     /// The kernel's number.
     pub tid: u32,
     /// 0.
     pub reserved: u32,
-    /// When it began to record.
+    /// The moment when it began to record.
     pub stamp: u64,
-    /// Its name, ended by a NUL unless it is 16 bytes long (`prctl(2)` PR_GET_NAME).
+    /// The name, ended by a NUL unless it is 16 bytes long (`prctl(2)` PR_GET_NAME).
     pub name: [u8; 16],
 }
 
@@ -219,7 +229,7 @@ pub struct MappedText {
     pub process: u32,
     /// A [`TextKind`].
     pub kind: u32,
-    /// How many bytes follow.
+    /// The number of bytes that follow.
     pub len: u32,
     /// 0.
     pub reserved: u32,
@@ -231,17 +241,17 @@ pub struct MappedText {
 pub struct MappedModule {
     /// See [`word`].
     pub word: AtomicU64,
-    /// Where it is loaded.
+    /// The place where it is loaded.
     pub process: u32,
     /// The epoch in which it was first seen.
     pub epoch: u32,
-    /// What is added to the file's virtual addresses.
+    /// The number that is added to the file's virtual addresses.
     pub bias: u64,
     /// The first address of its lowest loadable segment.
     pub start: u64,
     /// The first address after its highest loadable segment.
     pub end: u64,
-    /// When it was first seen.
+    /// The moment when it was first seen.
     pub stamp: u64,
     /// The length of the path in bytes.
     pub path_len: u32,
@@ -271,18 +281,17 @@ pub struct MappedProgramHeader {
 pub struct MappedModuleGone {
     /// See [`word`].
     pub word: AtomicU64,
-    /// Where it was loaded.
+    /// The place where it was loaded.
     pub process: u32,
     /// The first epoch without it.
     pub epoch: u32,
     /// [`MappedModule::start`].
     pub start: u64,
-    /// When that was noticed.
+    /// The moment when that was noticed.
     pub stamp: u64,
 }
 
-/// What happened to all traces of a process at a moment: events up to and including the stamp come before it. Its name
-/// follows.
+/// A command about all traces of a process: events up to and including the stamp come before it. Its name follows.
 #[repr(C)]
 #[derive(Debug)]
 pub struct MappedCommand {
@@ -296,7 +305,7 @@ pub struct MappedCommand {
     pub kind: u32,
     /// See [`CommandKind`].
     pub argument: u32,
-    /// When.
+    /// The moment.
     pub stamp: u64,
     /// The length of the name in bytes.
     pub len: u32,
@@ -310,11 +319,11 @@ pub struct MappedCommand {
 pub struct MappedName {
     /// See [`word`].
     pub word: AtomicU64,
-    /// Who gave it.
+    /// The process that gave it.
     pub process: u32,
     /// A [`NameKind`].
     pub kind: u32,
-    /// What it is the name of.
+    /// The number of what it names.
     pub number: u32,
     /// See [`NameKind`].
     pub value: u32,
@@ -330,7 +339,7 @@ pub struct MappedName {
 pub struct MappedNote {
     /// See [`word`].
     pub word: AtomicU64,
-    /// Who noticed it.
+    /// The process that noticed it.
     pub process: u32,
     /// A [`NoteReason`].
     pub reason: u32,
@@ -340,7 +349,7 @@ pub struct MappedNote {
     pub reserved: u32,
 }
 
-/// From here on addresses may mean something else.
+/// An epoch: addresses may mean something else from here on.
 #[repr(C)]
 #[derive(Debug)]
 pub struct MappedEpoch {
@@ -354,7 +363,7 @@ pub struct MappedEpoch {
     pub previous: u32,
     /// 0.
     pub reserved: u32,
-    /// When.
+    /// The moment.
     pub stamp: u64,
 }
 

@@ -36,7 +36,7 @@ pub enum Metadata<'a> {
     },
     Text {
         process: ProcessIndex,
-        /// `None` for a kind that a later version added.
+        /// The kind; `None` for one that a later version added.
         kind: Option<TextKind>,
         text: &'a [u8],
     },
@@ -55,9 +55,9 @@ pub enum Metadata<'a> {
     },
     Command {
         process: ProcessIndex,
-        /// `None` from outside of the process.
+        /// The thread; `None` from outside of the process.
         thread: Option<ThreadIndex>,
-        /// `None` for a kind that a later version added.
+        /// The kind; `None` for one that a later version added.
         kind: Option<CommandKind>,
         argument: u32,
         stamp: Stamp,
@@ -65,7 +65,7 @@ pub enum Metadata<'a> {
     },
     Name {
         process: ProcessIndex,
-        /// `None` for a kind that a later version added.
+        /// The kind; `None` for one that a later version added.
         kind: Option<NameKind>,
         number: u32,
         value: u32,
@@ -96,7 +96,7 @@ pub struct Module<'a> {
 }
 
 impl Module<'_> {
-    /// The loadable segments in the file's order.
+    /// Returns the loadable segments in the file's order.
     pub fn program_headers(&self) -> impl Iterator<Item = MappedProgramHeader> + '_ {
         let chunks = self.program_headers.chunks_exact(size_of::<MappedProgramHeader>());
         chunks.filter_map(|bytes| {
@@ -115,33 +115,33 @@ impl Module<'_> {
 /// Yields an error for each record that cannot be read and goes on behind it; ends where the rest is not records.
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
-    /// What is not read yet.
+    /// The bytes that are not read yet.
     bytes: &'a [u8],
-    /// How many bytes there were at first.
+    /// The number of bytes at first.
     len: usize,
     has_unfinished: bool,
 }
 
 impl<'a> Records<'a> {
-    /// The records in `bytes`: a segment without its header, up to what is in use.
+    /// Makes the records in `bytes`: a segment without its header, up to what is in use.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Records { bytes, len: bytes.len(), has_unfinished: false }
     }
 
-    /// Where the latest record ends, counted from where the bytes begin.
+    /// Returns where the latest record ends, counted from where the bytes begin.
     #[must_use]
     pub fn position(&self) -> usize {
         self.len - self.bytes.len()
     }
 
-    /// Whether room was passed over in which there is no record yet: its writer is at it, or has died.
+    /// Tells whether room was passed over in which there is no record yet: its writer is at it, or has died.
     #[must_use]
     pub fn has_unfinished(&self) -> bool {
         self.has_unfinished
     }
 
-    /// The next record and where it starts, in bytes from the start of what was given.
+    /// Returns the next record and where it starts, in bytes from the start of what was given.
     pub fn next_with_place(&mut self) -> Option<(usize, Result<Metadata<'a>, DecodeError>)> {
         loop {
             let place = self.len - self.bytes.len();

@@ -9,25 +9,25 @@ use super::{code, library, name};
 use crate::session::{SESSION, commands};
 use crate::sys::syscall;
 
-/// `tm_start`.
+/// Implements `tm_start`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_start(nframe: c_uint) -> c_int {
     code(commands::start(&SESSION, nframe))
 }
 
-/// `tm_stop`.
+/// Implements `tm_stop`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_stop() -> c_int {
     code(commands::stop(&SESSION))
 }
 
-/// `tm_is_tracing`.
+/// Implements `tm_is_tracing`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_is_tracing() -> c_int {
     c_int::from(SESSION.is_recording())
 }
 
-/// `tm_get_traceback_limit`.
+/// Implements `tm_get_traceback_limit`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_get_traceback_limit() -> c_uint {
     // Also reads the settings, should this be the first call of all.
@@ -36,13 +36,13 @@ pub unsafe extern "C" fn tm_get_traceback_limit() -> c_uint {
     SESSION.n_frames_max.load(Ordering::Relaxed)
 }
 
-/// `tm_clear_traces`.
+/// Implements `tm_clear_traces`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_clear_traces() -> c_int {
     code(commands::clear(&SESSION))
 }
 
-/// `tm_take_snapshot`.
+/// Implements `tm_take_snapshot`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_take_snapshot(text: *const c_char) -> c_int {
     // SAFETY: the caller's.
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn tm_take_snapshot(text: *const c_char) -> c_int {
     code(commands::mark(&SESSION, name))
 }
 
-/// `tm_get_tracemalloc_memory`.
+/// Implements `tm_get_tracemalloc_memory`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_get_tracemalloc_memory() -> usize {
     syscall::mapped_bytes() + library::memory_bytes()

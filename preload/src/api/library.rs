@@ -10,7 +10,7 @@ use crate::sys::message::Message;
 static API: AtomicPtr<QueryApi> = AtomicPtr::new(core::ptr::null_mut());
 static SAID: AtomicBool = AtomicBool::new(false);
 
-/// Its functions. `None`, said once, if it cannot be loaded or is another version's.
+/// Returns the functions of the query library, which is loaded for them. `None`, said once, if it cannot be loaded or is another version's.
 ///
 /// Two threads may load it at once, which is one load to the loader. Called muted.
 pub fn api() -> Option<&'static QueryApi> {
@@ -44,7 +44,7 @@ fn known() -> Option<&'static QueryApi> {
     unsafe { API.load(Ordering::Acquire).as_ref() }
 }
 
-/// What it has allocated, if it was ever loaded.
+/// Returns the bytes that the query library has allocated, if it was ever loaded.
 pub fn memory_bytes() -> usize {
     known().map_or(0, |api| (api.memory_bytes)())
 }

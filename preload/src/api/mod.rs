@@ -9,55 +9,23 @@
 )]
 
 mod commands;
-mod labels;
 mod library;
 mod questions;
+mod tags;
 mod tracking;
 
 pub use commands::*;
-pub use labels::*;
 pub use questions::*;
+pub use tags::*;
 pub use tracking::*;
 
-use core::ffi::{c_char, c_int, c_uint, c_void};
+use core::ffi::{c_char, c_int};
 
-use tm_common::api::{TotalSizeOptions, TotalSizeResult, Traceback, Walk, result};
+use tm_common::api::{Api, Track, result};
 
 use crate::session::commands::Refused;
 
-/// `struct tm_api`.
-#[repr(C)]
-#[allow(missing_docs, reason = "the fields are the header's functions")]
-#[derive(Debug)]
-pub struct Api {
-    pub size: usize,
-    pub start: unsafe extern "C" fn(c_uint) -> c_int,
-    pub stop: unsafe extern "C" fn() -> c_int,
-    pub is_tracing: unsafe extern "C" fn() -> c_int,
-    pub get_traceback_limit: unsafe extern "C" fn() -> c_uint,
-    pub clear_traces: unsafe extern "C" fn() -> c_int,
-    pub get_traced_memory: unsafe extern "C" fn(*mut u64, *mut u64) -> c_int,
-    pub reset_peak: unsafe extern "C" fn() -> c_int,
-    pub get_tracemalloc_memory: unsafe extern "C" fn() -> usize,
-    pub take_snapshot: unsafe extern "C" fn(*const c_char) -> c_int,
-    pub dump_snapshot: unsafe extern "C" fn(*const c_char) -> c_int,
-    pub get_object_traceback: unsafe extern "C" fn(*const c_void, *mut *mut Traceback) -> c_int,
-    pub traceback_format: unsafe extern "C" fn(*const Traceback, c_int, c_int, *mut c_char, usize) -> c_int,
-    pub traceback_free: unsafe extern "C" fn(*mut Traceback),
-    /// A stub: it takes (domain, ptr, size) and returns an int.
-    pub track: unsafe extern "C" fn(),
-    pub untrack: unsafe extern "C" fn(c_uint, usize) -> c_int,
-    pub name_domain: unsafe extern "C" fn(c_uint, *const c_char) -> c_int,
-    pub get_domain_memory: unsafe extern "C" fn(c_uint, *mut u64, *mut u64) -> c_int,
-    pub total_size:
-        unsafe extern "C" fn(*const c_void, *const TotalSizeOptions, *mut *mut TotalSizeResult) -> c_int,
-    pub follow: unsafe extern "C" fn(*mut Walk, *const c_void) -> c_int,
-    pub total_size_free: unsafe extern "C" fn(*mut TotalSizeResult),
-    pub tag: unsafe extern "C" fn(*const c_char) -> u32,
-    pub restore_tag: unsafe extern "C" fn(u32) -> u32,
-}
-
-/// The table.
+/// The table of the functions that programs call.
 #[allow(non_upper_case_globals, reason = "the name is the symbol")]
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub static tm_api: Api = Api {
@@ -75,7 +43,8 @@ pub static tm_api: Api = Api {
     get_object_traceback: tm_get_object_traceback,
     traceback_format: tm_traceback_format,
     traceback_free: tm_traceback_free,
-    track: tm_track,
+    // SAFETY: the stub is a function of these arguments, which jumps to one of them and three more.
+    track: unsafe { core::mem::transmute::<unsafe extern "C" fn(), Track>(tm_track) },
     untrack: tm_untrack,
     name_domain: tm_name_domain,
     get_domain_memory: tm_get_domain_memory,
@@ -86,7 +55,7 @@ pub static tm_api: Api = Api {
     restore_tag: tm_restore_tag,
 };
 
-/// The result of a command, as the header says it.
+/// Returns the result of a command, as the header says it.
 fn code(outcome: Result<(), Refused>) -> c_int {
     match outcome {
         Ok(()) => result::OK,
@@ -98,7 +67,7 @@ fn code(outcome: Result<(), Refused>) -> c_int {
     }
 }
 
-/// The bytes of a name; empty for NULL.
+/// Returns the bytes of a name; empty for NULL.
 ///
 /// # Safety
 /// NULL, or a C string that lives as long as the call.

@@ -11,7 +11,7 @@ use crate::sys::tls::{self, MUTED};
 use crate::sys::{loader, syscall};
 
 unsafe extern "C" {
-    /// `errno`'s place, `<errno.h>`.
+    /// Returns `errno`'s place, `<errno.h>`.
     fn __errno_location() -> *mut c_int;
 }
 
@@ -24,7 +24,8 @@ struct Asking {
 }
 
 impl Asking {
-    /// `None` if the thread is asking already, or is in the middle of an event, or of another command.
+    /// Begins a question. `None` if the thread is asking already, or is in the middle of an event, or of another
+    /// command.
     fn begin() -> Option<Asking> {
         // SAFETY: the calling thread's own block.
         let block = unsafe { tls::current().as_mut() };
@@ -72,7 +73,7 @@ fn ask(question: impl FnOnce(&QueryApi, &QueryHost) -> c_int) -> c_int {
     question(api, &host)
 }
 
-/// As [`ask`], of what is traced: `otherwise` while nothing is.
+/// Has a question about what is traced answered, like [`ask`]; returns `otherwise` while nothing is traced.
 fn ask_traced(otherwise: c_int, question: impl FnOnce(&QueryApi, &QueryHost) -> c_int) -> c_int {
     if SESSION.is_recording() { ask(question) } else { otherwise }
 }
@@ -111,7 +112,7 @@ unsafe fn clear(places: [*mut u64; 2]) {
     }
 }
 
-/// `tm_get_traced_memory`.
+/// Implements `tm_get_traced_memory`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_get_traced_memory(current: *mut u64, peak: *mut u64) -> c_int {
     // SAFETY: the caller's places.
@@ -120,7 +121,7 @@ pub unsafe extern "C" fn tm_get_traced_memory(current: *mut u64, peak: *mut u64)
     ask_traced(result::OK, |api, host| unsafe { (api.get_traced_memory)(host, current, peak) })
 }
 
-/// `tm_get_domain_memory`.
+/// Implements `tm_get_domain_memory`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_get_domain_memory(domain: c_uint, current: *mut u64, peak: *mut u64) -> c_int {
     // SAFETY: the caller's places.
@@ -129,14 +130,14 @@ pub unsafe extern "C" fn tm_get_domain_memory(domain: c_uint, current: *mut u64,
     ask_traced(result::OK, |api, host| unsafe { (api.get_domain_memory)(host, domain, current, peak) })
 }
 
-/// `tm_reset_peak`.
+/// Implements `tm_reset_peak`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_reset_peak() -> c_int {
     // SAFETY: the library's function.
     ask_traced(result::OK, |api, host| unsafe { (api.reset_peak)(host) })
 }
 
-/// `tm_dump_snapshot`.
+/// Implements `tm_dump_snapshot`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_dump_snapshot(path: *const c_char) -> c_int {
     if path.is_null() {
@@ -146,7 +147,7 @@ pub unsafe extern "C" fn tm_dump_snapshot(path: *const c_char) -> c_int {
     ask_traced(result::NOT_TRACING, |api, host| unsafe { (api.dump_snapshot)(host, path) })
 }
 
-/// `tm_get_object_traceback`.
+/// Implements `tm_get_object_traceback`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_get_object_traceback(
     ptr: *const c_void,
@@ -159,7 +160,7 @@ pub unsafe extern "C" fn tm_get_object_traceback(
     ask_traced(result::NOT_TRACING, |api, host| unsafe { (api.get_object_traceback)(host, ptr, traceback) })
 }
 
-/// `tm_traceback_format`.
+/// Implements `tm_traceback_format`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_traceback_format(
     traceback: *const Traceback,
@@ -175,7 +176,7 @@ pub unsafe extern "C" fn tm_traceback_format(
     ask(|api, _| unsafe { (api.traceback_format)(traceback, limit, most_recent_first, buffer, size) })
 }
 
-/// `tm_traceback_free`.
+/// Implements `tm_traceback_free`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_traceback_free(traceback: *mut Traceback) {
     if !traceback.is_null() {
@@ -184,7 +185,7 @@ pub unsafe extern "C" fn tm_traceback_free(traceback: *mut Traceback) {
     }
 }
 
-/// `tm_total_size`.
+/// Implements `tm_total_size`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_total_size(
     ptr: *const c_void,
@@ -198,7 +199,7 @@ pub unsafe extern "C" fn tm_total_size(
     ask_traced(result::NOT_TRACING, |api, host| unsafe { (api.total_size)(host, ptr, options, size) })
 }
 
-/// `tm_follow`: part of a question that is under way.
+/// Implements `tm_follow`: part of a question that is under way.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_follow(walk: *mut Walk, ptr: *const c_void) -> c_int {
     // SAFETY: the calling thread's own block, read at once.
@@ -211,7 +212,7 @@ pub unsafe extern "C" fn tm_follow(walk: *mut Walk, ptr: *const c_void) -> c_int
     outcome
 }
 
-/// `tm_total_size_free`.
+/// Implements `tm_total_size_free`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_total_size_free(size: *mut TotalSizeResult) {
     if !size.is_null() {

@@ -28,7 +28,7 @@ extern "C" fn on_track(domain: usize, ptr: usize, size: usize, pc: usize, sp: us
     recorded(recorder::tracked(space, ptr, size, caller!(pc, sp, fp)))
 }
 
-/// `tm_untrack`.
+/// Implements `tm_untrack`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_untrack(domain: c_uint, ptr: usize) -> c_int {
     let domain = Domain(domain);
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn tm_untrack(domain: c_uint, ptr: usize) -> c_int {
     space.map_or(result::OK, |space| recorded(recorder::untracked(space, ptr)))
 }
 
-/// What the program is told; an event that is lost is counted besides.
+/// Returns the result code of a record; an event that is lost is counted besides.
 fn recorded(is_recorded: bool) -> c_int {
     match is_recorded {
         true => result::OK,
@@ -53,7 +53,7 @@ fn recorded(is_recorded: bool) -> c_int {
     }
 }
 
-/// `tm_name_domain`.
+/// Implements `tm_name_domain`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_name_domain(domain: c_uint, text: *const c_char) -> c_int {
     // SAFETY: the caller's.

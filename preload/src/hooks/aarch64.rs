@@ -8,7 +8,7 @@
 /// for functions that take blocks, which may be of the early arena.
 macro_rules! stub {
     ($name:ident or $function:ident, $n:tt, $target:path) => {
-        /// The hook of the C function of this name.
+        /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
@@ -56,7 +56,7 @@ macro_rules! stub {
     (@second 3) => { "mov x4, sp" };
     (@third 3) => { "mov x5, x29" };
     ($name:ident, $n:tt, $target:path) => {
-        /// The hook of the C function of this name.
+        /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
@@ -122,7 +122,7 @@ macro_rules! stub_wide {
 /// sp, fp); if that returns null, jumps to the real one too, which fails as it should.
 macro_rules! stub_new {
     ($name:ident, $function:ident, $target:path) => {
-        /// The hook of the C++ operator of this name.
+        /// Hooks the C++ operator of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
@@ -173,7 +173,7 @@ macro_rules! stub_new {
 /// arguments, pc, sp, fp); if that returns 0, jumps to the real one.
 macro_rules! stub_own_new {
     ($name:ident, $function:ident, $target:path) => {
-        /// The hook of the function.
+        /// Hooks the function.
         #[unsafe(naked)]
         pub unsafe extern "C" fn $name() {
             core::arch::naked_asm!(
@@ -216,7 +216,12 @@ macro_rules! stub_own_new {
 pub(super) struct Arguments(*const usize);
 
 impl Arguments {
-    /// The argument in place `n`, from 0; nothing is said of one that the caller has not passed.
+    /// Returns the caller's stack pointer, and, where it stands in the word below that, the return address: here in a register.
+    pub fn caller(self) -> (usize, Option<usize>) {
+        (self.0.wrapping_add(10) as usize, None)
+    }
+
+    /// Returns the argument in place `n`, from 0; nothing is said of one that the caller has not passed.
     pub fn get(self, n: usize) -> usize {
         let at = if n < 8 { n } else { 10 + n - 8 };
         // SAFETY: the stack holds ten words of the stub's, and the caller's frame.
@@ -228,7 +233,7 @@ impl Arguments {
 /// it is 0, jumps to the real function. 0 if the process has none.
 macro_rules! stub_before {
     ($name:ident, $function:ident, $target:path) => {
-        /// The hook of the C function of this name.
+        /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {

@@ -8,12 +8,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use tm_common::functions::{Family, Function};
 use tm_common::ids::{Domain, Space};
+use tm_common::metadata::NoteReason;
 
 use super::shape::{
     Arguments, Shape, Size, allocate, allocate_unless, arg, free, product, reallocate, reallocate_or_free,
     store,
 };
 use super::stub::{stub_own_new, stub_wide};
+use super::{arenas, redirect};
 use crate::session::SESSION;
 use crate::unwind::Caller;
 use crate::{real, recorder};
@@ -63,6 +65,8 @@ hooks! {
     mallocx Mallocx allocate(arg(0));
     rallocx Rallocx reallocate(0, arg(1));
     xallocx Xallocx Shape::Resize;
+    mallctl Mallctl Shape::FreeMany(arenas::is_reset, true);
+    mallctlbymib Mallctlbymib Shape::FreeMany(arenas::is_reset_by_mib, true);
     dallocx Dallocx free(0);
     sdallocx Sdallocx free(0);
     je_malloc JeMalloc allocate(arg(0));
@@ -76,6 +80,8 @@ hooks! {
     je_mallocx JeMallocx allocate(arg(0));
     je_rallocx JeRallocx reallocate(0, arg(1));
     je_xallocx JeXallocx Shape::Resize;
+    je_mallctl JeMallctl Shape::FreeMany(arenas::is_reset, true);
+    je_mallctlbymib JeMallctlbymib Shape::FreeMany(arenas::is_reset_by_mib, true);
     je_dallocx JeDallocx free(0);
     je_sdallocx JeSdallocx free(0);
     mi_malloc MiMalloc allocate(arg(0));
@@ -121,6 +127,7 @@ hooks! {
     mi_free_size MiFreeSize free(0);
     mi_free_size_aligned MiFreeSizeAligned free(0);
     mi_free_aligned MiFreeAligned free(0);
+    mi_heap_destroy MiHeapDestroy Shape::FreeMany(|_, &[heap, ..]| heap != 0, false);
     mi_heap_malloc MiHeapMalloc allocate(arg(1));
     mi_heap_malloc_small MiHeapMallocSmall allocate(arg(1));
     mi_heap_zalloc MiHeapZalloc allocate(arg(1));
@@ -221,7 +228,7 @@ throwing_hooks! {
     tc_newarray_aligned TcNewarrayAligned by TcNewarrayAlignedNothrow allocate(arg(0));
 }
 
-/// Where calls of `function` are to be led.
+/// Returns where calls of `function` are to be led.
 pub(super) fn hook(function: Function) -> Option<usize> {
     let of = |table: &[(Function, unsafe extern "C" fn())]| {
         table.iter().find(|(known, _)| *known == function).map(|(_, hook)| *hook as usize)
@@ -229,7 +236,7 @@ pub(super) fn hook(function: Function) -> Option<usize> {
     of(HOOKS).or_else(|| of(THROWING))
 }
 
-fn call(function: Function, [a, b, c, d, e, f]: Arguments) -> usize {
+pub(super) fn call(function: Function, [a, b, c, d, e, f]: Arguments) -> usize {
     let address = real::address(function);
     if address.is_null() {
         return 0;
@@ -290,6 +297,14 @@ fn called(function: Function, shape: Shape, arguments: &Arguments, caller: Calle
             freeing(function, block);
             call(function, *arguments)
         }
+        Shape::FreeMany(frees, has_status) => {
+            let frees = frees(function, arguments);
+            let result = call(function, *arguments);
+            if frees && !(has_status && result as i32 != 0) {
+                redirect::note(NoteReason::FreedAtOnce, function.name().as_bytes());
+            }
+            result
+        }
     }
 }
 
@@ -345,7 +360,7 @@ fn freed_at(function: Function, block: usize, begin: tm_common::ids::Stamp) {
     }
 }
 
-/// The space of the collector's blocks, which has a name from the first on.
+/// Returns the space of the collector's blocks, which has a name from the first on.
 fn collector_space() -> Option<Space> {
     static IS_NAMED: AtomicBool = AtomicBool::new(false);
     if !SESSION.is_recording() {

@@ -18,9 +18,9 @@ static NOTHROW: u8 = 0;
 /// Defines what the stub of a throwing operator calls: the allocator's operator that does not throw, so that no
 /// exception crosses a frame of ours. Null on failure and where nothing is recorded.
 ///
-/// That operator runs a `std::new_handler`, and the throwing one would run it again; so where there is one, the
-/// allocator's `malloc` is asked, which has none. A block that the throwing operator gets after all, because the handler
-/// has freed something, is not recorded: its free shows as an unknown one.
+/// The nothrow operator runs a `std::new_handler`, and the throwing one would run it again; so where there is one, the
+/// allocator's `malloc` is asked, which has none. A block that the throwing operator gets after all, because the
+/// handler has freed something, is not recorded: its free shows as an unknown one.
 macro_rules! new_hooks {
     ($($name:ident $function:ident by $nothrow:ident ($($argument:ident),*) $target:ident;)*) => { $(
         stub_new!($name, $function, $target);
@@ -71,7 +71,7 @@ new_hooks! {
 /// Operators that free. Not recorded, they are `free_by` alone: the real operator, which calls `free`.
 macro_rules! delete_hooks {
     ($($name:ident $function:ident;)*) => { $(
-        /// The hook of the C++ operator of this name.
+        /// Hooks the C++ operator of this name.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(block: *mut c_void, second: usize, third: usize) {
             let free_it = || real::free_by(Function::$function, block, second, third);

@@ -13,7 +13,10 @@ use super::redirect;
 use super::stub::{Arguments, stub_before};
 use crate::real;
 use crate::session::{SESSION, finish};
+use crate::sys::folder::Folder;
 use crate::sys::program_file::{self, ProgramKind};
+use crate::sys::signals::SignalsBlocked;
+use crate::sys::syscall::Errno;
 use crate::sys::text::Text;
 
 stub_before!(execve, Execve, before_execve);
@@ -75,19 +78,19 @@ extern "C" fn before_fexecve(arguments: Arguments) -> usize {
     unsafe { before(path, arguments.get(1) as Strings, arguments.get(2) as Strings, false) }
 }
 
-/// `(path, argument..., NULL)`, and an environment behind it if it `has_environment`.
+/// Prepares an execution by `(path, argument..., NULL)`, with an environment behind it if it `has_environment`.
 fn before_list(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     give_back();
     let path = arguments.get(0);
     // SAFETY: a C string or null.
     let program = unsafe { (path as *const c_char).as_ref() }.map(|path| unsafe { CStr::from_ptr(path) });
-    if program.is_some_and(|program| must_go_without_us(program, search)) {
+    if program.is_some_and(|program| must_go_without_us(&Folder::WORKING, program, search)) {
         return list_without_us(arguments, search, has_environment);
     }
     0
 }
 
-/// The list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
+/// Returns the list as an array. Not inlined: the callers' handlers may have small stacks, and mostly it is not needed.
 #[inline(never)]
 fn list_without_us(arguments: Arguments, search: bool, has_environment: bool) -> usize {
     let mut list = [core::ptr::null(); ARGUMENTS_MAX + 1];
@@ -117,8 +120,8 @@ fn give_back() {
     finish::give_back(&SESSION);
 }
 
-/// Before the program at `path` is executed, or the one that `execvp` finds if `search`. 0 if the real function is to do it,
-/// else what it has returned.
+/// Prepares the execution of the program at `path`, or of the one that `execvp` finds if `search`. Returns 0 if the
+/// real function is to do it, else what it has returned.
 ///
 /// # Safety
 /// The arguments are those of `execve`.
@@ -130,7 +133,7 @@ unsafe fn before(path: usize, arguments: Strings, environment: Strings, search: 
     else {
         return 0;
     };
-    if !must_go_without_us(program, search) {
+    if !must_go_without_us(&Folder::WORKING, program, search) {
         return 0;
     }
     // SAFETY: the caller's.
@@ -162,17 +165,20 @@ unsafe fn execute_without_us(
     unsafe { without_us(environment, run) }.unwrap_or(0)
 }
 
-/// Notes a program that cannot be recorded; whether it would fail with us.
+/// Notes a program that cannot be recorded; whether it would fail with us. A relative path begins in `folder`.
 #[cold]
 #[inline(never)]
-pub(super) fn must_go_without_us(program: &CStr, search: bool) -> bool {
+fn must_go_without_us(folder: &Folder, program: &CStr, search: bool) -> bool {
     let mut found = Text::<1024>::EMPTY;
+    // A handler that leaves by `siglongjmp` would leave a file open.
+    let blocked = SignalsBlocked::now();
     let kind = if search && !program.to_bytes().contains(&b'/') {
-        find_in_path(program.to_bytes(), &mut found)
+        find_in_path(folder, program.to_bytes(), &mut found)
     } else {
         found.push(program.to_bytes());
-        program_file::kind_of(found.as_c_str())
+        program_file::kind_of(folder, program)
     };
+    drop(blocked);
     let reason = match kind {
         None | Some(ProgramKind::Preloads) => return false,
         Some(ProgramKind::Static) => NoteReason::ExecutedStatic,
@@ -185,21 +191,35 @@ pub(super) fn must_go_without_us(program: &CStr, search: bool) -> bool {
     kind == Some(ProgramKind::Foreign)
 }
 
-/// The kind of the first program of this name in `PATH`, whose path goes to `found`.
-fn find_in_path(name: &[u8], found: &mut Text<1024>) -> Option<ProgramKind> {
+/// Returns the kind of the program of this name that `execvp` finds in `PATH`; its path goes to `found`. `None` too if a path is too
+/// long to be looked at.
+fn find_in_path(folder: &Folder, name: &[u8], found: &mut Text<1024>) -> Option<ProgramKind> {
     // SAFETY: the program's environment.
     let path = unsafe { entries(environ) }.find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
-    for folder in path.unwrap_or(b"/bin:/usr/bin").split(|&byte| byte == b':') {
+    for entry in path.unwrap_or(b"/bin:/usr/bin").split(|&byte| byte == b':') {
         *found = Text::EMPTY;
-        found.push(if folder.is_empty() { b"." } else { folder }).push(b"/").push(name);
-        if !found.is_cut()
-            && let Some(kind) = program_file::kind_of(found.as_c_str())
-        {
-            return Some(kind);
+        found.push(if entry.is_empty() { b"." } else { entry }).push(b"/").push(name);
+        if found.is_cut() {
+            return None;
+        }
+        match folder.look_for_program(found.as_c_str()) {
+            Ok(()) => {
+                let kind = program_file::kind_of(folder, found.as_c_str());
+                // Without its interpreter or loader it is passed over.
+                if kind.is_some() {
+                    return kind;
+                }
+            }
+            Err(Errno(error)) if PASSED_OVER.contains(&error) => {}
+            Err(_) => return None,
         }
     }
     None
 }
+
+/// Errors of `execve` after which glibc's `execvp` looks further.
+const PASSED_OVER: [c_int; 6] =
+    [libc::EACCES, libc::ENOENT, libc::ESTALE, libc::ENOTDIR, libc::ENODEV, libc::ETIMEDOUT];
 
 /// # Safety
 /// The array is one of C strings, or null.
@@ -271,7 +291,7 @@ fn is_ours(entry: &[u8]) -> bool {
     entry.rsplit(|&byte| byte == b'/').next() == Some(b"libtm.so")
 }
 
-/// The hook of the function of this name: it executes in a child, where no hook of ours is called.
+/// Hooks the function of this name: it executes in a child, where no hook of ours is called.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn posix_spawn(
     pid: *mut c_int,
@@ -284,10 +304,10 @@ pub unsafe extern "C" fn posix_spawn(
     let call =
         |environment| spawn(Function::PosixSpawn, (pid, path), (actions, attributes), arguments, environment);
     // SAFETY: the arguments are the caller's.
-    unsafe { spawned(path, false, environment, call) }
+    unsafe { spawned((path, false), actions, environment, call) }
 }
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn posix_spawnp(
     pid: *mut c_int,
@@ -301,24 +321,37 @@ pub unsafe extern "C" fn posix_spawnp(
         spawn(Function::PosixSpawnp, (pid, file), (actions, attributes), arguments, environment)
     };
     // SAFETY: the arguments are the caller's.
-    unsafe { spawned(file, true, environment, call) }
+    unsafe { spawned((file, true), actions, environment, call) }
 }
 
 /// # Safety
-/// The path is a C string, and the array an environment.
+/// The path is a C string, the actions are null or the C library's, and the array is an environment.
 unsafe fn spawned(
-    path: *const c_char,
-    search: bool,
+    (path, search): (*const c_char, bool),
+    actions: usize,
     environment: Strings,
     call: impl Fn(Strings) -> c_int,
 ) -> c_int {
     // SAFETY: the caller's.
-    if path.is_null() || !must_go_without_us(unsafe { CStr::from_ptr(path) }, search) {
+    if path.is_null() || !unsafe { child_must_go_without_us(CStr::from_ptr(path), search, actions) } {
         return call(environment);
     }
     // SAFETY: the caller's.
     let result = unsafe { without_us(environment, |environment| call(environment) as usize) };
     result.map_or_else(|| call(environment), |result| result as c_int)
+}
+
+/// Returns the same as [`must_go_without_us`], where these actions will have led the child.
+///
+/// # Safety
+/// The actions are null or the C library's.
+unsafe fn child_must_go_without_us(program: &CStr, search: bool, actions: usize) -> bool {
+    let blocked = SignalsBlocked::now();
+    // SAFETY: the caller's.
+    let folder = unsafe { Folder::after_actions(actions) };
+    let found = folder.is_some_and(|folder| must_go_without_us(&folder, program, search));
+    drop(blocked);
+    found
 }
 
 fn spawn(

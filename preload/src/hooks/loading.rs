@@ -6,8 +6,8 @@ use core::ffi::{CStr, c_char, c_int};
 use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
-use super::redirect;
 use super::stub::{Arguments, stub_before};
+use super::{opening, redirect};
 use crate::real;
 use crate::session::SESSION;
 
@@ -21,21 +21,21 @@ const DEEPBIND: usize = 8;
 /// `RTLD_NEXT`, `<dlfcn.h>`.
 const NEXT: usize = usize::MAX;
 
-/// `dlopen(file, mode)`.
+/// Prepares `dlopen(file, mode)`.
 extern "C" fn before_dlopen(arguments: Arguments) -> usize {
     real::address(Function::Dlopen);
     redirect::look_at_new();
-    redirect::opening(arguments.get(1) & DEEPBIND != 0);
+    opening::begin(arguments, arguments.get(1) & DEEPBIND != 0);
     0
 }
 
-/// `dlmopen(namespace, file, mode)`: in another namespace there is another C library, and we are not in it.
+/// Prepares `dlmopen(namespace, file, mode)`: in another namespace there is another C library, and we are not in it.
 extern "C" fn before_dlmopen(arguments: Arguments) -> usize {
     real::address(Function::Dlmopen);
     redirect::look_at_new();
     let (namespace, file) = (arguments.get(0), arguments.get(1) as *const c_char);
     if namespace == 0 {
-        redirect::opening(arguments.get(2) & DEEPBIND != 0);
+        opening::begin(arguments, arguments.get(2) & DEEPBIND != 0);
     } else if SESSION.is_process() && !file.is_null() {
         // SAFETY: the caller's, a C string.
         redirect::note(NoteReason::OwnNamespace, unsafe { CStr::from_ptr(file) }.to_bytes());
@@ -43,7 +43,7 @@ extern "C" fn before_dlmopen(arguments: Arguments) -> usize {
     0
 }
 
-/// `dlsym(handle, name)`. Functions that we do not export are found here in place of the allocator's.
+/// Prepares `dlsym(handle, name)`. Functions that we do not export are found here in place of the allocator's.
 extern "C" fn before_dlsym(arguments: Arguments) -> usize {
     let dlsym = real::address(Function::Dlsym);
     redirect::look_at_new();
@@ -63,14 +63,14 @@ extern "C" fn before_dlsym(arguments: Arguments) -> usize {
     redirect::hook_of_found(symbol, found).unwrap_or(0)
 }
 
-/// `dlvsym(handle, name, version)`.
+/// Prepares `dlvsym(handle, name, version)`.
 extern "C" fn before_dlvsym(_: Arguments) -> usize {
     real::address(Function::Dlvsym);
     redirect::look_at_new();
     0
 }
 
-/// The real `dlclose`, between what has to be done before and after it.
+/// Calls the real `dlclose`, between what has to be done before and after it.
 pub(super) fn dlclose(handle: *mut core::ffi::c_void) -> c_int {
     redirect::look_at_new();
     let result = real::dlclose(handle);

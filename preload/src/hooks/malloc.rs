@@ -30,7 +30,7 @@ extern "C" fn on_realloc(old: *mut c_void, size: usize, pc: usize, sp: usize, fp
     reallocate(Function::Realloc, old, size, caller!(pc, sp, fp))
 }
 
-/// glibc's own `reallocarray` calls `realloc` through its symbol, which would be recorded too: so it is done here.
+/// Does the work of glibc's own `reallocarray`, which calls `realloc` through its symbol: that would be recorded too.
 extern "C" fn on_reallocarray(
     old: *mut c_void,
     count: usize,
@@ -75,7 +75,7 @@ fn reallocate(
 
 macro_rules! free_hook {
     ($name:ident($($argument:ident),*), $function:ident) => {
-        /// The hook of the function of this name.
+        /// Hooks the function of this name.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(block: *mut c_void, $($argument: usize),*) {
             if !real::is_early(block) {
@@ -95,7 +95,7 @@ free_hook!(cfree(), Cfree);
 free_hook!(free_sized(size), FreeSized);
 free_hook!(free_aligned_sized(alignment, size), FreeAlignedSized);
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     real::malloc_usable_size(block)

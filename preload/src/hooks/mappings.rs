@@ -47,7 +47,7 @@ macro_rules! mmap_hook {
 mmap_hook!(on_mmap, Mmap);
 mmap_hook!(on_mmap64, Mmap64);
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn munmap(start: *mut c_void, size: usize) -> c_int {
     let begin = begin();
@@ -58,8 +58,8 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, size: usize) -> c_int {
     result
 }
 
-/// An old size of 0 maps the pages of a shared mapping once more; MREMAP_DONTUNMAP takes the pages alone away. Both
-/// leave the old range mapped.
+/// Records the ends and beginnings of mappings. An old size of 0 maps the pages of a shared mapping once more;
+/// MREMAP_DONTUNMAP takes the pages alone away. Both leave the old range mapped.
 extern "C" fn on_mremap(
     old: *mut c_void,
     old_size: usize,
@@ -104,8 +104,8 @@ extern "C" fn on_sbrk(increment: isize, pc: usize, sp: usize, fp: usize) -> *mut
     before
 }
 
-/// The break was at `before` when the call began. Where it is now is asked: success may also mean that the kernel has left
-/// it where it was. The C library knows without a system call.
+/// Records a break that was at `before` when the call began. It is asked for anew: success may also mean that the
+/// kernel has left it where it was. The C library knows without a system call.
 fn break_moved(before: usize, begin: Option<Stamp>, caller: Caller) {
     let now = real::sbrk(0) as usize;
     if now > before {
@@ -115,7 +115,7 @@ fn break_moved(before: usize, begin: Option<Stamp>, caller: Caller) {
     }
 }
 
-/// The moment before a call that may unmap; none while nothing is recorded.
+/// Returns the moment before a call that may unmap; none while nothing is recorded.
 fn begin() -> Option<Stamp> {
     recorder::is_on().then(recorder::begin_release)
 }
@@ -126,7 +126,7 @@ fn unmapped(start: usize, size: usize, begin: Option<Stamp>) {
     }
 }
 
-/// What the kernel maps for `size` bytes. The upper bits of the flags say the size of huge pages by its logarithm; 0 is
+/// Returns what the kernel maps for `size` bytes. The upper bits of the flags say the size of huge pages by its logarithm; 0 is
 /// the default, mostly as much as a table of pages covers.
 fn mapped_bytes(size: usize, flags: c_int) -> usize {
     let page = page_bytes();
@@ -140,7 +140,7 @@ fn mapped_bytes(size: usize, flags: c_int) -> usize {
     rounded_up(size, huge)
 }
 
-/// A call that succeeded had no size so large that this wraps.
+/// Rounds `size` up to a multiple of `unit`. A call that succeeded had no size so large that this wraps.
 fn rounded_up(size: usize, unit: usize) -> usize {
     size.wrapping_add(unit - 1) & !(unit - 1)
 }

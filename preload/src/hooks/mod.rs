@@ -13,11 +13,13 @@
 
 pub mod aligned;
 pub mod allocators;
+mod arenas;
 pub mod cxx;
 pub mod exec;
 pub mod loading;
 pub mod malloc;
 pub mod mappings;
+mod opening;
 pub mod redirect;
 pub mod restrict;
 mod shape;

@@ -2,48 +2,56 @@
 //!
 //! Needed for the functions that we do not export ([`super::allocators`]), and for all in objects that were opened with
 //! `RTLD_DEEPBIND`, which find the C library before us. Done for what is loaded at the start, and for what `dlopen` brings
-//! when the program next calls the loader: that is the earliest moment at which it is known to be whole.
+//! before its constructors run, if the loader allocates between ([`super::opening`]), else when the program next calls the
+//! loader.
 //!
 //! An object that is an allocator itself is left alone: what it calls of its own is its own business.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use tm_common::functions::{Family, Function};
+use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
 use super::allocators;
-use crate::real;
+use crate::real::{self, Search};
 use crate::session::SESSION;
-use crate::sys::elf;
-use crate::sys::image::Image;
+use crate::sys::elf::{self, Symbols};
 use crate::sys::link_map::{self, LinkMap};
+use crate::sys::maps::Maps;
 use crate::sys::slots::Slots;
 use crate::sys::{loader, tls};
 
 /// Objects may have come since [`look_at_new`]; [`DEEP`] with a scope of their own.
 const NEW: u32 = 1;
 const DEEP: u32 = 2;
+/// The size of an array of one constructor: the compiler's own, which every library has.
+const OWN_CONSTRUCTORS_BYTES: usize = 8;
 
 static PENDING: AtomicU32 = AtomicU32::new(0);
 /// The thread block of the thread that has opened them: only what it has opened before is known to be whole.
 static OPENER: AtomicUsize = AtomicUsize::new(0);
-/// How many objects were looked at.
+/// The number of objects that were looked at.
 static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
-/// Whether a collector was noted.
+/// Tells whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
-/// Leads the calls of all that is loaded, once it is whole.
+/// Leads the calls of all that is loaded, once it is whole; none if other calls of the program do not reach us either.
 #[cfg_attr(test, allow(dead_code, reason = "called by the constructor, which tests do not have"))]
 pub(super) fn at_start() {
-    if SESSION.is_process() {
+    if SESSION.is_process() && Search::here() == Search::AfterUs {
         loader::with_list_locked(|| {
-            look(0, false);
+            look(0, false, Moment::Start);
         });
     }
 }
 
-/// The calling thread is about to open objects.
+/// Tells whether the calling thread is the last one that has begun to open objects.
+pub(super) fn is_opener() -> bool {
+    OPENER.load(Ordering::Relaxed) == tls::current().as_ptr() as usize
+}
+
+/// Notes that the calling thread is about to open objects.
 pub(super) fn opening(deep: bool) {
     OPENER.store(tls::current().as_ptr() as usize, Ordering::Relaxed);
     // Relaxed, both: whoever reads them early does less, and the opener itself reads what it wrote.
@@ -66,16 +74,45 @@ fn look_at_pending() {
     }
     // Nobody else: the loader may still be relocating, on the opener's thread, what stands in its list, and expects pages that
     // it has made writable to stay so.
-    if OPENER.load(Ordering::Relaxed) != tls::current().as_ptr() as usize {
+    if !is_opener() {
         return;
     }
     let pending = PENDING.load(Ordering::Relaxed);
     loader::with_list_locked(|| {
-        let n_objects = look(N_KNOWN.load(Ordering::Relaxed), pending & DEEP != 0);
-        // Relaxed: as above.
-        N_KNOWN.store(n_objects, Ordering::Relaxed);
-        PENDING.fetch_and(!pending, Ordering::Relaxed);
+        if look(N_KNOWN.load(Ordering::Relaxed), pending & DEEP != 0, Moment::Late) {
+            // Relaxed: as above.
+            N_KNOWN.store(LinkMap::all().count(), Ordering::Relaxed);
+            PENDING.fetch_and(!pending, Ordering::Relaxed);
+        }
     });
+}
+
+/// Leads the calls of the objects from place `first` on, whose constructors have not run yet. `false` if there are none, or
+/// the loader has not relocated them all.
+pub(super) fn look_at_opened(first: usize, deep: bool) -> bool {
+    // The one that is opened is the first in the list and the last to be relocated.
+    let opened = LinkMap::all().nth(first);
+    let maps = Maps::open();
+    let is_whole =
+        opened.is_some_and(|map| Slots::of(map).is_none_or(|slots| is_whole(&slots, maps.as_ref())));
+    drop(maps);
+    is_whole && look(first, deep, Moment::Opening)
+}
+
+/// The moments when objects are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// Before the program, when all are whole.
+    Start,
+    /// Before their constructors.
+    Opening,
+    /// After these, or in a function that is called while others are relocated.
+    Late,
+}
+
+/// Tells whether the loader has done with the object. Without `/proc` that cannot be told.
+fn is_whole(slots: &Slots, maps: Option<&Maps>) -> bool {
+    maps.is_none_or(|maps| slots.are_relocated(maps))
 }
 
 /// Objects have gone, so those that are left have other places in the list.
@@ -85,44 +122,61 @@ pub(super) fn closed() {
     // The loader's lock is taken where there is a reason to: the program may hold locks that others wait for under it.
     if real::has_interfaces() {
         loader::with_list_locked(|| {
-            if real::forget_closed_interfaces() {
+            if real::remove_closed_interfaces() {
                 real::find_interfaces(0);
             }
         });
     }
 }
 
-/// Leads the calls of the objects from place `first` on; returns how many objects there are. Nobody changes the list.
-fn look(first: usize, deep: bool) -> usize {
+/// Leads the calls of the objects from place `first` on. `false` if some are not whole yet. Nobody changes the list.
+fn look(first: usize, deep: bool, moment: Moment) -> bool {
     let is_new = real::find_interfaces(first);
     note_collector();
-    // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
-    let first = if is_new { 0 } else { first };
+    let mut all_whole = true;
     if deep || real::has_interfaces() {
-        for map in LinkMap::all().skip(first).filter(|map| !map.is_ours() && !is_allocator(map)) {
-            if !lead(map, deep) {
+        let maps = (moment != Moment::Start).then(Maps::open).flatten();
+        // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
+        let skipped = if is_new { 0 } else { first };
+        let objects = LinkMap::all().enumerate().skip(skipped);
+        for (place, map) in objects.filter(|(_, map)| !map.is_ours() && !real::is_allocator(map)) {
+            let Some(slots) = Slots::of(map) else { continue };
+            if !is_whole(&slots, maps.as_ref()) {
+                all_whole = false;
+                continue;
+            }
+            let led = lead(&slots, deep);
+            if !led.all {
                 note(NoteReason::DeepBind, map.name().to_bytes());
+            }
+            if led.some && moment == Moment::Late && place >= first && has_constructors(map) {
+                note(NoteReason::EarlyConstructors, map.name().to_bytes());
             }
         }
     }
-    let n_objects = LinkMap::all().count();
-    // Relaxed: see `opening`.
-    N_KNOWN.fetch_max(n_objects, Ordering::Relaxed);
-    n_objects
+    if all_whole {
+        // Relaxed: see `opening`.
+        N_KNOWN.fetch_max(LinkMap::all().count(), Ordering::Relaxed);
+    }
+    all_whole
 }
 
-/// Whether the object defines `malloc` or an allocator's own functions.
-fn is_allocator(map: &LinkMap) -> bool {
-    let keys = Family::INTERFACES.into_iter().filter_map(Family::key);
-    core::iter::once(Function::Malloc)
-        .chain(keys)
-        .any(|function| elf::find_symbol(map, real::symbol(function).as_c_str()).is_some())
+/// Tells whether the library has constructors of its own.
+fn has_constructors(map: &LinkMap) -> bool {
+    elf::dynamic_number(map, elf::DT_INIT_ARRAYSZ).is_some_and(|bytes| bytes > OWN_CONSTRUCTORS_BYTES)
 }
 
-/// Leads the calls of `map`. `false` if some cannot be led.
-fn lead(map: &'static LinkMap, deep: bool) -> bool {
-    let Some(slots) = Slots::of(map) else { return true };
-    let mut all_led = true;
+/// What became of an object's calls.
+struct Led {
+    /// All that should be led are.
+    all: bool,
+    /// Some were not before.
+    some: bool,
+}
+
+/// Leads the calls of an object.
+fn lead(slots: &Slots, deep: bool) -> Led {
+    let mut led = Led { all: true, some: false };
     for slot in slots.iter() {
         let value = slot.value();
         let unbound = slots.is_unbound(slot);
@@ -132,13 +186,15 @@ fn lead(map: &'static LinkMap, deep: bool) -> bool {
         let Some(function) = function_named(slot.name(), deep) else { continue };
         let is_real = value == real::known(function) as usize && value != 0;
         if is_real || unbound && real::is_only_definition(function) {
-            all_led &= hook(function).is_none_or(|hook| hook == value || slots.set(slot, hook));
+            let Some(hook) = hook(function).filter(|hook| *hook != value) else { continue };
+            let is_set = slots.set(slot, hook);
+            led = Led { all: led.all && is_set, some: led.some || is_set };
         }
     }
-    all_led
+    led
 }
 
-/// The hooked function of this name: of all if `deep`, else of those that are not exported.
+/// Returns the hooked function of this name: of all if `deep`, else of those that are not exported.
 fn function_named(name: &CStr, deep: bool) -> Option<Function> {
     let name = name.to_bytes();
     Function::ALL
@@ -147,21 +203,21 @@ fn function_named(name: &CStr, deep: bool) -> Option<Function> {
         .find(|function| (deep || !function.family().is_exported()) && function.symbol().as_bytes() == name)
 }
 
-/// Where the calls of `function` are to be led: its hook, unless that was taken back.
+/// Returns where the calls of `function` are to be led: its hook, unless that was taken back.
 fn hook(function: Function) -> Option<usize> {
     if !function.family().is_exported() {
         return allocators::hook(function);
     }
     let ours = LinkMap::all().find(|map| map.is_ours())?;
-    elf::lookup(ours, real::symbol(function).as_c_str())
+    Symbols::of(ours)?.function(real::symbol(function).as_c_str())
 }
 
-/// Whether a function of this name is hooked, but not exported.
+/// Tells whether a function of this name is hooked, but not exported.
 pub(super) fn is_own(name: &CStr) -> bool {
     function_named(name, false).is_some()
 }
 
-/// The hook of the function of this name at this address, which `dlsym` has found.
+/// Returns the hook of the function of this name at this address, which `dlsym` has found.
 pub(super) fn hook_of_found(name: &CStr, address: usize) -> Option<usize> {
     let function = function_named(name, false)?;
     if address == 0 || real::known(function) as usize != address {
@@ -175,14 +231,14 @@ fn note_collector() {
     // Relaxed: once is enough.
     if is_here && !HAS_COLLECTOR.swap(true, Ordering::Relaxed) {
         let owner = LinkMap::all().find(|map| {
-            Image::of(&link_map::object_of(map))
+            link_map::image_of(map)
                 .is_some_and(|image| image.range().contains(&(real::known(Function::GCMalloc) as usize)))
         });
         note(NoteReason::Collector, owner.map_or(b"GC_malloc", |map| map.name().to_bytes()));
     }
 }
 
-/// How many different notes a process makes here at most: they are bounded, whatever it loads and executes.
+/// The most different notes that a process makes here: they are bounded, whatever it loads and executes.
 const NOTES_MAX: usize = 64;
 
 /// Notes something, once. The last note that there is room for says that there were more.

@@ -5,12 +5,13 @@ use core::ffi::c_int;
 
 use crate::real;
 use crate::session::{SESSION, threads};
+use crate::sys::syscall::{self, Errno};
 use crate::sys::{own_memory, restrictions};
 
 /// `PR_SET_SECCOMP` with it takes away all system calls, and the counter too.
 const SECCOMP_MODE_STRICT: usize = 1;
 
-/// The hook of the function of this name, which is variadic: what was not passed is whatever stands in its register, as
+/// Hooks the function of this name, which is variadic: what was not passed is whatever stands in its register, as
 /// for the real one.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn prctl(option: c_int, first: usize, b: usize, c: usize, d: usize) -> c_int {
@@ -29,11 +30,12 @@ pub unsafe extern "C" fn prctl(option: c_int, first: usize, b: usize, c: usize, 
     result
 }
 
-/// The hook of the function of this name. What the process may lock is its own to use up.
+/// Hooks the function of this name. What the process may lock is its own to use up.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn mlockall(flags: c_int) -> c_int {
     own_memory::before_locking();
-    let result = real::mlockall(flags);
+    let is_refused = syscall::lock_all(flags) == Err(Errno(libc::ENOMEM));
+    let result = if is_refused && own_memory::lock_all_but_ours(flags) { 0 } else { real::mlockall(flags) };
     if result == 0 {
         own_memory::unlock(flags & libc::MCL_FUTURE != 0);
     }

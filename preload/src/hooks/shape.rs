@@ -2,6 +2,8 @@
 
 use core::ffi::CStr;
 
+use tm_common::functions::Function;
+
 /// What a function does with its arguments. All are passed in registers, six at most.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
@@ -17,14 +19,16 @@ pub(super) enum Shape {
     Resize,
     /// Frees the block in this argument.
     Free(usize),
+    /// Frees blocks that it does not name, if the arguments say so; with `true` it returns 0 if it has.
+    FreeMany(fn(Function, &Arguments) -> bool, bool),
 }
 
-/// How many bytes are asked for.
+/// The number of bytes that are asked for.
 #[derive(Clone, Copy)]
 pub(super) enum Size {
     Argument(usize),
     Product(usize, usize),
-    /// Those of the string that is returned.
+    /// The bytes of the string that is returned.
     Text,
 }
 
@@ -64,7 +68,7 @@ pub(super) const fn free(block: usize) -> Shape {
 pub(super) type Arguments = [usize; 6];
 
 impl Size {
-    /// How many that is of a call that has returned `block`.
+    /// Returns how many that is of a call that has returned `block`.
     pub fn bytes(self, arguments: &Arguments, block: usize) -> usize {
         let argument = |place: usize| arguments.get(place).copied().unwrap_or(0);
         match self {

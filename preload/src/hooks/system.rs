@@ -10,7 +10,7 @@ use crate::real;
 use crate::session::{SESSION, finish};
 use crate::sys::syscall;
 
-/// The hook of the function of this name: afterwards, other code may stand at the library's addresses.
+/// Hooks the function of this name: afterwards, other code may stand at the library's addresses.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     let result = super::loading::dlclose(handle);
@@ -21,41 +21,41 @@ pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     result
 }
 
-/// The hook of the function of this name: code has got an unwind table.
+/// Hooks the function of this name: code has got an unwind table.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn __register_frame(frame: *mut c_void) {
     real::register_frame(Function::RegisterFrame, frame);
-    code_registered();
-}
-
-/// The hook of the function of this name: code goes, and other code may come to its addresses.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn __deregister_frame(frame: *mut c_void) {
-    real::register_frame(Function::DeregisterFrame, frame);
-    code_registered();
-}
-
-fn code_registered() {
     if SESSION.is_process() {
-        SESSION.unwinder.forget_rules();
+        SESSION.unwinder.registered.add(frame as usize);
+        SESSION.unwinder.clear_rules();
     }
 }
 
-/// The hook of the function of this name.
+/// Hooks the function of this name: code goes, and other code may come to its addresses.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __deregister_frame(frame: *mut c_void) {
+    real::register_frame(Function::DeregisterFrame, frame);
+    if SESSION.is_process() {
+        SESSION.unwinder.registered.remove(frame as usize);
+        SESSION.unwinder.clear_rules();
+    }
+}
+
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn _exit(status: c_int) -> ! {
     finish::finish(&SESSION, Ending::ImmediateExit);
     syscall::exit_group(status)
 }
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn _Exit(status: c_int) -> ! {
     finish::finish(&SESSION, Ending::ImmediateExit);
     syscall::exit_group(status)
 }
 
-/// The hook of the function of this name. What its handlers allocate is recorded after the ending, as with `exit`.
+/// Hooks the function of this name. What its handlers allocate is recorded after the ending, as with `exit`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn quick_exit(status: c_int) -> ! {
     finish::finish(&SESSION, Ending::ImmediateExit);

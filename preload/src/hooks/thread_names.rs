@@ -11,7 +11,7 @@ unsafe extern "C" {
     safe fn pthread_self() -> libc::pthread_t;
 }
 
-/// The hook of the function of this name.
+/// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn pthread_setname_np(thread: libc::pthread_t, name: *const c_char) -> c_int {
     let result = real::pthread_setname_np(thread, name);

@@ -8,7 +8,7 @@
 /// for functions that take blocks, which may be of the early arena.
 macro_rules! stub {
     ($name:ident or $function:ident, $n:tt, $target:path) => {
-        /// The hook of the C function of this name.
+        /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
@@ -52,7 +52,7 @@ macro_rules! stub {
     (@second 3) => { "lea r8, [rsp + 8]" };
     (@third 3) => { "mov r9, rbp" };
     ($name:ident, $n:tt, $target:path) => {
-        /// The hook of the C function of this name.
+        /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
@@ -118,7 +118,7 @@ macro_rules! stub_wide {
 /// sp, fp); if that returns null, jumps to the real one too, which fails as it should.
 macro_rules! stub_new {
     ($name:ident, $function:ident, $target:path) => {
-        /// The hook of the C++ operator of this name.
+        /// Hooks the C++ operator of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
@@ -167,7 +167,7 @@ macro_rules! stub_new {
 /// arguments, pc, sp, fp); if that returns 0, jumps to the real one.
 macro_rules! stub_own_new {
     ($name:ident, $function:ident, $target:path) => {
-        /// The hook of the function.
+        /// Hooks the function.
         #[unsafe(naked)]
         pub unsafe extern "C" fn $name() {
             core::arch::naked_asm!(
@@ -210,7 +210,14 @@ macro_rules! stub_own_new {
 pub(super) struct Arguments(*const usize);
 
 impl Arguments {
-    /// The argument in place `n`, from 0; nothing is said of one that the caller has not passed.
+    /// Returns the caller's stack pointer, and, where it stands in the word below that, the return address.
+    pub fn caller(self) -> (usize, Option<usize>) {
+        let place = self.0.wrapping_add(7);
+        // SAFETY: as in `get`.
+        (place.wrapping_add(1) as usize, Some(unsafe { *place }))
+    }
+
+    /// Returns the argument in place `n`, from 0; nothing is said of one that the caller has not passed.
     pub fn get(self, n: usize) -> usize {
         let at = if n < 6 { 6 - n } else { 8 + n - 6 };
         // SAFETY: the stack holds seven words of the stub's, the return address, and the caller's frame.
@@ -222,7 +229,7 @@ impl Arguments {
 /// it is 0, jumps to the real function. 0 if the process has none.
 macro_rules! stub_before {
     ($name:ident, $function:ident, $target:path) => {
-        /// The hook of the C function of this name.
+        /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {

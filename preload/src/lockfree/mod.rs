@@ -1,9 +1,9 @@
 //! Layer 2: what threads and processes share without waiting for each other, each protocol alone: no file, no recording.
 //!
-//! Here stand the atomics whose order matters between two parties. Who uses them brings the memory, the system calls and
+//! Here stand the atomics whose order matters between two parties. Their users bring the memory, the system calls and
 //! the content. So the same code is checked by [loom](https://docs.rs/loom) (`scripts/models`): it runs each model in
-//! `loom_models` with every interleaving of its threads and every value that the orderings let a load see. In such a build
-//! (`cfg(loom)`) this folder and `sys` are all there is.
+//! `loom_models` with every interleaving of its threads and every value that the orderings let a load see. In such a
+//! build (`cfg(loom)`) this folder and `sys` are all there is.
 
 pub mod file_end;
 pub mod numbers;
@@ -37,7 +37,7 @@ macro_rules! const_fn {
 }
 use const_fn;
 
-/// Memory of its own for `count` values, each of them all zeros, which is its default; null if there is none. Its
+/// Takes memory of its own for `count` values, each of them all zeros, which is its default; null if there is none. Its
 /// addresses are never given back.
 #[cfg(not(loom))]
 fn fresh<T: Default>(count: usize) -> *mut T {
@@ -52,12 +52,12 @@ fn fresh<T: Default>(count: usize) -> *mut T {
 
 /// Gives the memory of values back that [`fresh`] made: they are all zeros from now on, if that is seen at all.
 #[cfg(not(loom))]
-fn forget<T>(values: *const T, count: usize) {
-    crate::sys::pages::forget(values.cast_mut(), count);
+fn discard<T>(values: *const T, count: usize) {
+    crate::sys::pages::discard(values.cast_mut(), count);
 }
 
 #[cfg(loom)]
-fn forget<T>(_: *const T, _: usize) {}
+fn discard<T>(_: *const T, _: usize) {}
 
 /// Puts a value where it stays for good; `None` if there is no memory.
 #[cfg(not(loom))]

@@ -1,11 +1,11 @@
-//! Small numbers for keys that are met again and again: labels, domains. Entries are only added.
+//! Small numbers for keys that are met again and again: tags, domains. Entries are only added.
 //!
 //! ```text
 //!  index    | place + 1 | 0 | place + 1 | ...     by the key's hash, the next free one if that is taken
 //!  entries  | key, number | key, number | ...     in the order in which they were claimed
 //! ```
 //!
-//! An entry is written before its place stands in the index, so whoever finds a place finds the entry whole.
+//! An entry is written before its place stands in the index, so a thread that finds a place finds the entry whole.
 
 use super::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use super::{const_fn, fresh};
@@ -30,7 +30,7 @@ impl<const N: usize> Numbers<N> {
     const SLOTS: usize = (2 * N).next_power_of_two();
 
     const_fn! {
-        /// Without memory: finds nothing.
+        /// Makes numbers without memory: nothing is found.
         pub fn new() -> Numbers<N> {
             Numbers {
                 index: AtomicPtr::new(core::ptr::null_mut()),
@@ -40,7 +40,7 @@ impl<const N: usize> Numbers<N> {
         }
     }
 
-    /// The number of `key`.
+    /// Returns the number of `key`.
     pub fn find(&self, key: u64) -> Option<u32> {
         // Acquire: receives the memory, which another thread may have just taken.
         let index = self.index.load(Ordering::Acquire);
@@ -86,7 +86,7 @@ impl<const N: usize> Numbers<N> {
         }
     }
 
-    /// The number of `key`, or the slot where its search ended.
+    /// Returns the number of `key`, or the slot where its search ended.
     fn look(&self, key: u64) -> Result<u32, usize> {
         let mut place = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (Self::SLOTS - 1);
         loop {

@@ -8,15 +8,16 @@ use super::const_fn;
 #[derive(Debug)]
 pub struct Place<T> {
     next: *const Place<T>,
-    /// How many threads had the place before, and the tid of the one that has it: `n_before:32 | tid:32`. The kernel uses a
-    /// tid again, so a tid alone would not tell whether the place has gone through other hands since it was looked at.
+    /// The number of threads that had the place before, and the tid of the one that has it: `n_before:32 | tid:32`. The
+    /// kernel uses a tid again, so a tid alone would not tell whether the place has gone through other hands since it
+    /// was looked at.
     owner: AtomicU64,
     content: T,
 }
 
 #[cfg(loom)]
 impl<T> Place<T> {
-    /// One that nobody has.
+    /// Makes a place that nobody has.
     pub fn new(content: T) -> Place<T> {
         Place { next: core::ptr::null(), owner: AtomicU64::new(0), content }
     }
@@ -35,7 +36,7 @@ unsafe impl<T: Sync> Sync for Place<T> {}
 
 impl<T> Places<T> {
     const_fn! {
-        /// None.
+        /// Makes an empty list of places.
         pub fn new() -> Places<T> {
             Places {
                 first: AtomicPtr::new(core::ptr::null_mut()),
@@ -44,7 +45,7 @@ impl<T> Places<T> {
         }
     }
 
-    /// What stands in all places.
+    /// Returns what stands in all places.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.from(&self.first).map(|place| &place.content)
     }

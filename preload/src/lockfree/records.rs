@@ -11,7 +11,7 @@ use super::{const_fn, fresh};
 
 /// The first part of the table; each further part is as large as all before it.
 const FIRST: usize = if cfg!(loom) { 1 } else { 64 };
-/// So many parts are more than addresses.
+/// The number of parts: more than there are addresses.
 const PARTS: usize = if cfg!(loom) { 2 } else { 32 };
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Records<const N: usize> {
     n_used: AtomicUsize,
 }
 
-/// Which record, as it was read: it names nothing any more once the record has gone.
+/// The name of a record, as it was read: it names nothing any more once the record has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     place: usize,
@@ -43,13 +43,13 @@ pub struct Key {
 
 impl<const N: usize> Records<N> {
     const_fn! {
-        /// Empty, without memory.
+        /// Makes a list without records or memory.
         pub fn new() -> Records<N> {
             Records { parts: no_parts(), n_used: AtomicUsize::new(0) }
         }
     }
 
-    /// The part that holds place `index`, and which of its places that is.
+    /// Returns the part that holds place `index`, and which of its places that is.
     fn part_of(index: usize) -> (usize, usize) {
         if index < FIRST {
             return (0, index);
@@ -66,7 +66,7 @@ impl<const N: usize> Records<N> {
         (!places.is_null()).then(|| unsafe { &*places.add(at) })
     }
 
-    /// The record at `index`, if there is one.
+    /// Returns the record at `index`, if there is one.
     fn read(&self, index: usize) -> Option<(Key, [usize; N])> {
         let place = self.place(index)?;
         // Acquire: receives the words of a record that is present.
@@ -81,11 +81,18 @@ impl<const N: usize> Records<N> {
         (place.state.load(Ordering::Relaxed) == state).then_some((Key { place: index, state }, words))
     }
 
-    /// The records that are there.
+    /// Returns the records that are there.
     pub fn all(&self) -> impl Iterator<Item = (Key, [usize; N])> {
         // Acquire: receives the parts up to there.
         let n_used = self.n_used.load(Ordering::Acquire);
         (0..n_used).filter_map(|index| self.read(index))
+    }
+
+    /// Whether a record that was read is still there, and was while what it names was read.
+    pub fn has(&self, key: Key) -> bool {
+        // Acquire: reads before this are not of a later record.
+        fence(Ordering::Acquire);
+        self.place(key.place).is_some_and(|place| place.state.load(Ordering::Relaxed) == key.state)
     }
 
     /// Adds a record. Only one thread at a time does. False if there is no memory.

@@ -8,11 +8,11 @@ use tm_common::stack::{FrameKind, StackNode};
 
 use super::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use super::try_lock::TryLock;
-use super::{const_fn, forget, fresh, keep};
+use super::{const_fn, discard, fresh, keep};
 
 /// Slots of the first table: 1 MiB, of which only touched pages cost memory.
 const SLOTS_MIN: usize = if cfg!(loom) { 4 } else { 64 * 1024 };
-/// How far a key may stand from its slot; a table that needs more is too full.
+/// The farthest that a key may stand from its slot; a table that needs more is too full.
 const PROBES_MAX: usize = if cfg!(loom) { 2 } else { 48 };
 /// A page of slots, ...
 const SLOTS_IN_PAGE: usize = 256;
@@ -20,6 +20,8 @@ const SLOTS_IN_PAGE: usize = 256;
 const PARENTS_IN_PAGE_LOG2: u32 = 7;
 /// ... and searched so far before the rest of the table is.
 const PROBES_NEAR: usize = if cfg!(loom) { PROBES_MAX } else { 16 };
+/// Odd numbers without a pattern in their bits.
+const FACTORS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
 
 /// A slot of the hash table. `key` is claimed by compare-and-swap; `value` follows, with the id in it.
 ///
@@ -40,7 +42,7 @@ struct Table {
     epochs: u32,
     n_keys: AtomicU32,
     slots: *const Slot,
-    /// That which this one replaced, null for none.
+    /// The table that this one replaced; null for the first.
     before: *const Table,
 }
 
@@ -59,7 +61,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The id of a node; `None` if it has to be [interned](Slots::intern).
+    /// Returns the id of a node; `None` if it has to be [interned](Slots::intern).
     #[inline(always)]
     pub fn find(self, parent: StackId, pc: u64, kind: FrameKind) -> Option<StackId> {
         let key = Key::of(&StackNode { parent, epoch: self.epoch, kind, pc })?;
@@ -72,7 +74,7 @@ impl Reader {
 // SAFETY: the slots are atomic, and stay where they are for good.
 unsafe impl Sync for Table {}
 
-/// In which nothing is found.
+/// Returns the table before the first one, in which nothing is found.
 #[cfg(not(loom))]
 #[inline(always)]
 fn empty() -> &'static Table {
@@ -105,7 +107,8 @@ impl Key {
     const PC_BITS: u32 = 48;
     const EPOCH_MASK: u32 = 0xfff;
 
-    /// `None` for code addresses of more than 48 bits, which no kernel gives a program that has not asked for them.
+    /// Makes the key of a node; `None` for code addresses of more than 48 bits, which no kernel gives a program that
+    /// has not asked for them.
     #[inline]
     fn of(node: &StackNode) -> Option<Key> {
         let parent = u64::from(node.parent.0);
@@ -115,37 +118,43 @@ impl Key {
         (node.pc >> Self::PC_BITS == 0).then_some(Key { key, tag, epochs: epoch & !Self::EPOCH_MASK })
     }
 
-    /// The upper half of a sum of products: every bit of the address, the parent, the epoch and the kind reaches it.
+    /// Returns a sum of products: every bit of the address, the parent, the epoch and the kind reaches its upper half.
     #[inline(always)]
-    fn hash(self) -> usize {
+    fn sum(self) -> u64 {
         let pc = self.key & ((1 << Self::PC_BITS) - 1);
         let rest = self.key >> Self::PC_BITS | (self.tag & 0xffff_ffff) << 16;
-        let sum =
-            pc.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(rest.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        (sum >> 32) as usize
+        pc.wrapping_mul(FACTORS[0]).wrapping_add(rest.wrapping_mul(FACTORS[1]))
     }
 
-    /// Where the node may stand, in the order of the search: first near the nodes of its parent's neighbours.
+    /// Returns where the node stands if its page has no room: another place all over the table at each probe. Sums of neighbours
+    /// differ by one number, and so would places that are sums: some nodes then find nothing but full pages, and a table
+    /// with room for eight times what it has is replaced by a larger one. So the sum is multiplied and folded twice.
+    fn far_place(self, probe: usize) -> usize {
+        let sum = self.sum();
+        let folded = (sum ^ sum >> 29).wrapping_mul(FACTORS[0].wrapping_add(2 * probe as u64));
+        ((folded ^ folded >> 32).wrapping_mul(FACTORS[1]) >> 32) as usize
+    }
+
+    /// Returns where the node may stand, in the order of the search: first near the nodes of its parent's neighbours.
     ///
     /// Nodes are numbered as they come, so a program that meets new stacks is in one part of the numbers for a while. A
     /// page of slots for 128 of them keeps it in a few pages of the table, where all over a large one each frame misses
     /// the processor's caches of memory and of addresses. Parents of many children overflow to anywhere.
     #[inline(always)]
     fn place(self, probe: usize) -> usize {
-        let hash = self.hash();
         if probe < PROBES_NEAR {
+            let hash = (self.sum() >> 32) as usize;
             let parent = self.key >> Self::PC_BITS | self.tag & 0xffff_0000;
             let page = (parent as usize >> PARENTS_IN_PAGE_LOG2) * SLOTS_IN_PAGE;
             page + (hash % SLOTS_IN_PAGE + probe) % SLOTS_IN_PAGE
         } else {
-            // In steps of its own: a full page must not be in the way.
-            (hash >> 8).wrapping_add(probe.wrapping_mul(hash >> 4 | 1))
+            self.far_place(probe)
         }
     }
 }
 
 impl Slot {
-    /// The id of the node of `key`, if it stands here.
+    /// Returns the id of the node of `key`, if it stands here.
     #[inline(always)]
     fn id_of(&self, key: Key) -> Option<StackId> {
         // Relaxed: the key carries nothing with it. Acquire: receives the node, which another thread wrote.
@@ -157,13 +166,13 @@ impl Slot {
 
 impl Slots {
     const_fn! {
-        /// Empty.
+        /// Makes slots without a table.
         pub fn new() -> Slots {
             Slots { table: AtomicPtr::new(core::ptr::null_mut()), growing: TryLock::new() }
         }
     }
 
-    /// For nodes of one epoch.
+    /// Returns what finds nodes of one epoch.
     #[inline(always)]
     pub fn reader(&self, epoch: Epoch) -> Reader {
         // Acquire: receives the table's content from `replace`.
@@ -173,7 +182,7 @@ impl Slots {
         Reader { table: usable.unwrap_or_else(empty), epoch }
     }
 
-    /// The id of `node`; that which `write` gives it, if it is new. [`StackId::NONE`] if that is what `write` says.
+    /// Returns the id of `node`; that which `write` gives it, if it is new. [`StackId::NONE`] if that is what `write` says.
     #[inline(always)]
     pub fn intern(&self, node: StackNode, write: impl Fn() -> StackId) -> StackId {
         let Some(key) = Key::of(&node) else { return write() };
@@ -246,20 +255,20 @@ impl Slots {
             // the first one's. The one before it has been out of use since the last replacement.
             // SAFETY: tables are never unmapped.
             if let Some(before) = old.and_then(|old| unsafe { old.before.as_ref() }) {
-                forget(before.slots, before.mask + 1);
+                discard(before.slots, before.mask + 1);
             }
         }
         new.is_some() || !unchanged
     }
 
-    /// The size of the table.
+    /// Returns the size of the table.
     #[cfg(test)]
     pub fn n_slots(&self) -> usize {
         // SAFETY: tables are never unmapped.
         unsafe { self.table.load(Ordering::Acquire).as_ref() }.map_or(0, |table| table.mask + 1)
     }
 
-    /// Where a table of `n_slots` has the node, if nobody else is there.
+    /// Returns where a table of `n_slots` has the node, if nobody else is there.
     #[cfg(loom)]
     pub fn first_place(node: &StackNode, n_slots: usize) -> usize {
         Key::of(node).map_or(0, |key| key.place(0)) & (n_slots - 1)
@@ -272,7 +281,7 @@ impl Slots {
 }
 
 impl Table {
-    /// Whether an eighth of the slots is taken.
+    /// Tells whether an eighth of the slots is taken.
     fn has_many(&self) -> bool {
         // Relaxed: as in `insert`.
         self.n_keys.load(Ordering::Relaxed) as usize > self.mask / 8
@@ -308,6 +317,32 @@ fn copy(from: &Table, to: &Table) {
                 to.n_keys.fetch_add(1, Ordering::Relaxed);
                 break;
             }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Each frame has ten callees, so the pages of most parents overflow: nodes go to all of the table before it grows.
+    #[test]
+    fn a_table_grows_because_it_is_full_and_for_nothing_else() {
+        const N_NODES: u32 = 300_000;
+        let slots = Slots::new();
+        let node = |id: u32| StackNode {
+            parent: StackId(id / 10),
+            epoch: Epoch(0),
+            kind: FrameKind::Return,
+            pc: 0x5555_5555_4000 + u64::from(id % 10) * 12,
+        };
+        for id in 1..=N_NODES {
+            assert_eq!(slots.intern(node(id), || StackId(id)), StackId(id), "node {id}");
+        }
+        let n_slots = slots.n_slots();
+        assert!(n_slots <= (N_NODES as usize * 2).next_power_of_two(), "{n_slots} slots for {N_NODES} nodes");
+        for id in 1..=N_NODES {
+            assert_eq!(slots.intern(node(id), || StackId::NONE), StackId(id), "node {id} is found again");
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Held<'a> {
 
 impl TryLock {
     const_fn! {
-        /// Unlocked.
+        /// Makes a lock that nobody holds.
         pub fn new() -> TryLock {
             TryLock(AtomicBool::new(false))
         }

@@ -7,11 +7,11 @@ use super::{const_fn, fresh};
 
 /// Entries: 1 MiB of address space, of which only touched pages cost memory. Large programs use some 20,000.
 const ENTRIES: usize = if cfg!(loom) { 2 } else { 128 * 1024 };
-/// How far an entry may stand from its place.
+/// The farthest that an entry may stand from its place.
 const PROBES_MAX: usize = if cfg!(loom) { 2 } else { 8 };
 /// Different words: modules have 55 to 784 rules each, mostly the same ones.
 const WORDS: usize = if cfg!(loom) { 2 } else { 8 * 1024 };
-/// How far a word may stand from its place.
+/// The farthest that a word may stand from its place.
 const WORD_PROBES_MAX: u64 = if cfg!(loom) { 2 } else { 64 };
 const ADDRESS_SHIFT: u32 = 16;
 
@@ -24,7 +24,7 @@ pub struct Words {
 
 impl Words {
     const_fn! {
-        /// Without memory: finds nothing.
+        /// Makes words without memory: nothing is found.
         pub fn new() -> Words {
             Words {
                 entries: AtomicPtr::new(core::ptr::null_mut()),
@@ -45,7 +45,7 @@ impl Words {
         true
     }
 
-    /// Only called when there is memory.
+    /// Returns the entry at the `probe`-th place of `address`. There must be memory.
     #[inline(always)]
     fn entry(&self, address: usize, probe: usize) -> &AtomicU64 {
         let place = ((address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize + probe;
@@ -61,7 +61,7 @@ impl Words {
         unsafe { &*self.words.load(Ordering::Relaxed).add(place as usize & (WORDS - 1)) }
     }
 
-    /// The word of `address`.
+    /// Returns the word of `address`.
     #[inline(always)]
     pub fn find(&self, address: usize) -> Option<u64> {
         // Relaxed: whether there is memory.
@@ -76,7 +76,7 @@ impl Words {
         Some(self.word_at(entry & 0xffff).load(Ordering::Relaxed))
     }
 
-    /// The entry of `address`, which is not in its first place.
+    /// Returns the entry of `address`, which is not in its first place.
     #[inline(never)]
     fn find_further(&self, address: usize) -> Option<u64> {
         for probe in 1..PROBES_MAX {
@@ -110,7 +110,7 @@ impl Words {
         free.unwrap_or_else(|| self.entry(address, 0)).store(new, Ordering::Release);
     }
 
-    /// The place of an equal word, or a fresh one. `None` if there are too many different words.
+    /// Returns the place of an equal word, or a fresh one. `None` if there are too many different words.
     fn place_of(&self, word: u64) -> Option<u64> {
         let start = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
         (0..WORD_PROBES_MAX).map(|probe| (start + probe) & (WORDS as u64 - 1)).find(|&place| {
@@ -120,7 +120,7 @@ impl Words {
         })
     }
 
-    /// Forgets all addresses: they mean something else now.
+    /// Removes all addresses: they mean something else now.
     #[cold]
     pub fn clear(&self) {
         let entries = self.entries.load(Ordering::Relaxed);

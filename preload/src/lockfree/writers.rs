@@ -1,6 +1,7 @@
-//! Which processes may still write: the last one that ends cuts the file.
+//! The processes that may still write: the last one that ends cuts the file.
 //!
-//! A place holds a pid, or 0. That of a process that was killed is free as soon as the kernel does not know the pid.
+//! A place holds a pid, or 0. The place of a process that was killed is free as soon as the kernel does not know the
+//! pid.
 
 use super::atomic::{AtomicU32, Ordering, fence};
 

@@ -4,8 +4,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use tm_common::functions::{Family, Function};
 
-use super::place;
-use crate::sys::elf;
+use super::{known, place};
+use crate::sys::elf::Symbols;
 use crate::sys::link_map::LinkMap;
 use crate::sys::text::Text;
 
@@ -13,7 +13,7 @@ use crate::sys::text::Text;
 static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
-/// The symbol of `function` as a C string.
+/// Returns the symbol of `function` as a C string.
 pub(crate) fn symbol(function: Function) -> Text<64> {
     let mut name = Text::EMPTY;
     name.push(function.symbol().as_bytes());
@@ -25,37 +25,48 @@ pub(crate) fn symbol(function: Function) -> Text<64> {
 #[cold]
 pub fn find_interfaces(first: usize) -> bool {
     let mut is_new = false;
-    for family in Family::INTERFACES {
-        let Some(key) = family.key() else { continue };
-        // Relaxed, here and below: addresses of code that is loaded.
-        if !place(key).load(Ordering::Relaxed).is_null() {
-            continue;
+    for map in LinkMap::all().skip(first).filter(|map| !map.is_ours()) {
+        let unknown = |family: &Family| family.key().is_some_and(|key| known(key).is_null());
+        let mut missing = Family::INTERFACES.into_iter().filter(unknown).peekable();
+        if missing.peek().is_none() {
+            break;
         }
-        let key = symbol(key);
-        let mut objects = LinkMap::all().skip(first).filter(|map| !map.is_ours());
-        let Some(owner) = objects.find(|map| elf::find_symbol(map, key.as_c_str()).is_some()) else {
-            continue;
-        };
-        is_new = true;
-        for &function in Function::ALL.iter().filter(|function| function.family() == family) {
-            let Some(address) = elf::lookup(owner, symbol(function).as_c_str()) else { continue };
-            place(function).store(address as *mut _, Ordering::Relaxed);
-            LOWEST.fetch_min(address, Ordering::Relaxed);
-            HIGHEST.fetch_max(address, Ordering::Relaxed);
+        let Some(symbols) = Symbols::of(map) else { continue };
+        for family in missing.filter(|family| defines_key(&symbols, *family)) {
+            is_new = true;
+            for &function in Function::ALL.iter().filter(|function| function.family() == family) {
+                let Some(address) = symbols.function(symbol(function).as_c_str()) else { continue };
+                // Relaxed, here and below: addresses of code that is loaded.
+                place(function).store(address as *mut _, Ordering::Relaxed);
+                LOWEST.fetch_min(address, Ordering::Relaxed);
+                HIGHEST.fetch_max(address, Ordering::Relaxed);
+            }
         }
     }
     is_new
 }
 
+fn defines_key(symbols: &Symbols, family: Family) -> bool {
+    family.key().is_some_and(|key| symbols.find(symbol(key).as_c_str()).is_some())
+}
+
+/// Tells whether the object defines `malloc` or an allocator's own functions.
+pub fn is_allocator(map: &'static LinkMap) -> bool {
+    Symbols::of(map).is_some_and(|symbols| {
+        symbols.find(symbol(Function::Malloc).as_c_str()).is_some()
+            || Family::INTERFACES.into_iter().any(|family| defines_key(&symbols, family))
+    })
+}
+
 /// Forgets the families whose object has gone; whether there were any.
-pub fn forget_closed_interfaces() -> bool {
+pub fn remove_closed_interfaces() -> bool {
     let mut have_gone = false;
     for family in Family::INTERFACES {
         let Some(key) = family.key() else { continue };
-        let address = place(key).load(Ordering::Relaxed) as usize;
+        let address = known(key) as usize;
         let name = symbol(key);
-        let is_here = || LinkMap::all().any(|map| elf::lookup(map, name.as_c_str()) == Some(address));
-        if address == 0 || is_here() {
+        let is_it = |symbols: Symbols| symbols.function(name.as_c_str()) == Some(address);
+        if address == 0 || LinkMap::all().filter_map(Symbols::of).any(is_it) {
             continue;
         }
         have_gone = true;
@@ -66,26 +77,28 @@ pub fn forget_closed_interfaces() -> bool {
     have_gone
 }
 
-/// Whether the process has any.
+/// Tells whether the process has any.
 #[inline]
 pub fn has_interfaces() -> bool {
     HIGHEST.load(Ordering::Relaxed) != 0
 }
 
-/// Whether `address` may be one of theirs.
+/// Tells whether `address` may be one of theirs.
 pub fn is_interface(address: usize) -> bool {
     (LOWEST.load(Ordering::Relaxed)..=HIGHEST.load(Ordering::Relaxed)).contains(&address)
 }
 
-/// Whether nobody but us and the owner of the real function defines one of its name, so that it is found by whoever looks.
-/// The loader's own is for itself.
+/// Tells whether nobody but us and the owner of the real function defines one of its name, so that every lookup finds
+/// that one. The loader's own is for itself.
 pub fn is_only_definition(function: Function) -> bool {
-    let (name, real) = (symbol(function), place(function).load(Ordering::Relaxed) as usize);
-    let mut others = LinkMap::all().filter(|map| !map.is_ours() && !is_loader(map));
-    real != 0 && others.all(|map| elf::lookup(map, name.as_c_str()).is_none_or(|address| address == real))
+    let (name, real) = (symbol(function), known(function) as usize);
+    let others = LinkMap::all().filter(|map| !map.is_ours() && !is_loader(map));
+    let mut found = others.filter_map(Symbols::of).filter_map(|symbols| symbols.function(name.as_c_str()));
+    real != 0 && found.all(|address| address == real)
 }
 
-fn is_loader(map: &LinkMap) -> bool {
+/// Tells whether this is the loader.
+pub fn is_loader(map: &LinkMap) -> bool {
     map.name()
         .to_bytes()
         .rsplit(|&byte| byte == b'/')

@@ -7,7 +7,6 @@ use tm_common::functions::Function;
 
 use super::address;
 use crate::sys::elf;
-use crate::sys::link_map::LinkMap;
 use crate::sys::syscall::{self, Errno, Result};
 
 /// What these functions return where they fail: `MAP_FAILED`, `(void *)-1`.
@@ -25,7 +24,7 @@ pub struct Wanted {
     pub offset: i64,
 }
 
-/// `mmap` or `mmap64`, which are the same where offsets have 64 bits.
+/// Calls `mmap` or `mmap64`, which are the same where offsets have 64 bits.
 #[inline]
 pub fn mmap(function: Function, wanted: Wanted) -> *mut c_void {
     type Mmap = unsafe extern "C" fn(*mut c_void, usize, c_int, c_int, c_int, i64) -> *mut c_void;
@@ -43,7 +42,7 @@ pub fn mmap(function: Function, wanted: Wanted) -> *mut c_void {
     unsafe { real(at, size, protection, flags, fd, offset) }
 }
 
-/// `munmap`.
+/// Calls `munmap`.
 #[inline]
 pub fn munmap(start: *mut c_void, size: usize) -> c_int {
     let real = address(Function::Munmap);
@@ -57,7 +56,7 @@ pub fn munmap(start: *mut c_void, size: usize) -> c_int {
     unsafe { real(start, size) }
 }
 
-/// `mremap`. `new` counts only if `flags` say so; otherwise it is whatever stands in the register of a fifth argument.
+/// Calls `mremap`. `new` counts only if `flags` say so; otherwise it is whatever stands in the register of a fifth argument.
 #[inline]
 pub fn mremap(
     old: *mut c_void,
@@ -82,7 +81,7 @@ pub fn mremap(
     unsafe { real(old, old_size, new_size, flags, new) }
 }
 
-/// `brk`.
+/// Calls `brk`.
 #[inline]
 pub fn brk(wanted: *mut c_void) -> c_int {
     let real = address(Function::Brk);
@@ -95,7 +94,7 @@ pub fn brk(wanted: *mut c_void) -> c_int {
     unsafe { real(wanted) }
 }
 
-/// `sbrk`.
+/// Calls `sbrk`.
 #[inline]
 pub fn sbrk(increment: isize) -> *mut c_void {
     let real = address(Function::Sbrk);
@@ -115,7 +114,7 @@ fn move_break(wanted: usize) -> Result<usize> {
     if granted < wanted { Err(Errno(libc::ENOMEM)) } else { Ok(0) }
 }
 
-/// The break before.
+/// Returns the break before.
 #[cold]
 fn move_break_by(increment: isize) -> Result<usize> {
     // SAFETY: there is no break at 0, so this one only asks.
@@ -138,7 +137,8 @@ fn status(result: Result<usize>) -> c_int {
 /// Sets `errno`, of whichever C library there is.
 #[cold]
 fn failed<T>(error: Errno, result: T) -> T {
-    if let Some(place) = LinkMap::all().find_map(|map| elf::lookup(map, c"__errno_location")) {
+    let [place] = elf::first_of([c"__errno_location"]);
+    if place != 0 {
         // SAFETY: the address is that function's, whose C signature this is.
         let place: extern "C" fn() -> *mut c_int = unsafe { core::mem::transmute(place) };
         // SAFETY: the calling thread's `errno`.

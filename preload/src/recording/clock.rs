@@ -9,21 +9,23 @@ use super::Recording;
 use crate::lockfree::pair;
 use crate::sys::{arch, coarse, syscall};
 
-/// How long a calibration is good: 1 ms at 2 to 4 GHz, so that a process which dies early still has a second one.
+/// The time that a calibration is good for: 1 ms at 2 to 4 GHz, so that a process which dies early still has a second
+/// one.
 const RECALIBRATE_TICKS: u64 = 3_000_000;
 
-/// What goes on where the counter may not be read any more: a process may forbid itself to (`PR_SET_TSC`), with SIGSEGV for
-/// whoever tries. From there the coarse clock, for which neither the counter nor the kernel is asked, is put on the
-/// counter's scale; in between its ticks of some ms, each reading is one stamp later than the last one of any thread.
+/// The readings where the counter may not be read any more: a process may forbid itself to (`PR_SET_TSC`), and a thread
+/// that tries gets SIGSEGV. From there the coarse clock, for which neither the counter nor the kernel is asked, is put
+/// on the counter's scale; in between its ticks of some ms, each reading is one stamp later than the last one of any
+/// thread.
 #[derive(Debug)]
 pub struct Withheld {
     /// The counter at the switch.
     counter: AtomicU64,
     /// The coarse clock then; 0 if the counter may be read.
     coarse_ns: AtomicU64,
-    /// So many counts took ...
+    /// The counts that took ...
     counts: AtomicU64,
-    /// ... so many ns.
+    /// ... this number of ns.
     ns: AtomicU64,
     /// The last reading.
     latest: AtomicU64,
@@ -33,7 +35,7 @@ pub struct Withheld {
 const RATE_NS_MIN: u64 = 1_000_000;
 
 impl Withheld {
-    /// The counter may be read.
+    /// Makes one of a counter that may be read.
     pub const fn no() -> Withheld {
         Withheld {
             counter: AtomicU64::new(0),
@@ -59,7 +61,7 @@ impl Withheld {
         self.coarse_ns.store(coarse::monotonic_ns().max(1), Ordering::Release);
     }
 
-    /// Where the counter would be at `coarse_ns`.
+    /// Returns where the counter would be at `coarse_ns`.
     fn at(&self, coarse_ns: u64) -> u64 {
         // Relaxed: constant since `begin`, whose end the caller has seen.
         let [counter, begin_ns, counts, ns] = [&self.counter, &self.coarse_ns, &self.counts, &self.ns]
@@ -68,7 +70,7 @@ impl Withheld {
         counter.wrapping_add((elapsed / u128::from(ns.max(1))) as u64)
     }
 
-    /// The next reading, at least `step` after the last one.
+    /// Returns the next reading, at least `step` after the last one.
     fn next(&self, step: u64) -> u64 {
         let now = self.at(coarse::monotonic_ns());
         // Relaxed: one place, whose readings have one order for all.
@@ -99,7 +101,7 @@ impl Recording {
         (kind, shift)
     }
 
-    /// The moment, as the counter counts it.
+    /// Returns the moment, as the counter counts it.
     #[inline]
     pub fn counter(&self) -> u64 {
         // Relaxed: the thread that forbids itself to read the counter has changed it before.
@@ -115,8 +117,8 @@ impl Recording {
         syscall::clock_ns(libc::CLOCK_MONOTONIC)
     }
 
-    /// The calling thread, and those that it starts from now on, will not be able to read the counter, or to ask the kernel
-    /// for the time. No thread does any more.
+    /// Notes that the calling thread, and those that it starts from now on, will not be able to read the counter, or to
+    /// ask the kernel for the time. No thread does any more.
     #[cold]
     pub fn withhold_counter(&self) {
         let Some(header) = self.header() else { return };
@@ -136,7 +138,7 @@ impl Recording {
         self.clock_is_counter.store(false, Ordering::Relaxed);
     }
 
-    /// The moment, as a stamp.
+    /// Returns the moment, as a stamp.
     #[inline]
     pub fn now(&self) -> Stamp {
         // Relaxed: constant since the start.
@@ -156,7 +158,7 @@ impl Recording {
         self.calibrate_now();
     }
 
-    /// As [`Recording::calibrate`], always.
+    /// Calibrates like [`Recording::calibrate`], always.
     #[cold]
     pub fn calibrate_now(&self) {
         let Some(header) = self.header() else { return };

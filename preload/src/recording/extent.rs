@@ -1,15 +1,15 @@
 //! Room in the file: extents are claimed, mapped and handed out as segments.
 //!
-//! A thread that needs room never waits: whoever finds another one growing the recording maps a small extent of its
+//! A thread that needs room never waits: if it finds another one growing the recording, it maps a small extent of its
 //! own. The cursor of an extent stands in the file, so a forked child goes on in its parent's extent.
 //!
 //! An extent is addresses, not room: the blocks on the disk are allocated segment by segment, through the mapping, by
-//! whoever takes one. A full disk is seen there, and never as SIGBUS later.
+//! the thread that takes one. A full disk is seen there, and never as SIGBUS later.
 
 use core::sync::atomic::Ordering;
 
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
-use tm_common::ids::{RingIndex, Stamp, ThreadIndex};
+use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
@@ -28,9 +28,9 @@ const GRAINS_IN_EXTENT_MAX: u32 = 16 * 1024;
 /// What a thread maps that finds another one at it: one segment of the largest size.
 const SMALL_GRAINS: u32 = 1 + GRAINS_MAX as u32;
 
-/// After the file could not grow, so many claims are refused before another attempt is made: each is an event that is
-/// lost. Twice as many after each failure, up to the second number, because file systems that are full take long to say
-/// so.
+/// The number of claims that are refused after the file could not grow, before another attempt is made: each is an
+/// event that is lost. Twice as many after each failure, up to the second number, because file systems that are full
+/// take long to say so.
 const ATTEMPTS_APART: (u32, u32) = (1 << 10, 1 << 16);
 
 /// Where a segment is and how large it came out.
@@ -38,12 +38,12 @@ const ATTEMPTS_APART: (u32, u32) = (1 << 10, 1 << 16);
 pub struct Room {
     /// The segment's header, not yet written.
     pub start: *mut MappedSegment,
-    /// In grains; at least what was needed.
+    /// The size in grains; at least what was needed.
     pub grains: u16,
 }
 
 impl Recording {
-    /// Room for a segment of `wanted` grains, of fewer if an extent ends and `needed` are still to be had there.
+    /// Claims room for a segment of `wanted` grains, of fewer if an extent ends and `needed` are still to be had there.
     /// `None` if the file cannot grow.
     #[cold]
     pub fn claim(&self, needed: u16, wanted: u16) -> Option<Room> {
@@ -64,7 +64,7 @@ impl Recording {
         room.ok()
     }
 
-    /// Whether the file could not grow a moment ago: the system is asked again only now and then.
+    /// Tells whether the file could not grow a moment ago: the system is asked again only now and then.
     fn is_resting(&self) -> bool {
         // Relaxed: a few attempts too many or too few are harmless.
         let n_failures = self.n_failures.load(Ordering::Relaxed);
@@ -172,7 +172,7 @@ impl Recording {
             return Ok(());
         }
         let said = self.with_file(|fd| {
-            let too_long = offset + len as u64 > syscall::file_size_limit();
+            let too_long = offset + len as u64 > syscall::limit(libc::RLIMIT_FSIZE);
             Ok(if too_long { Errno(libc::EFBIG) } else { why_not_allocated(fd, offset, len) })
         })?;
         // SAFETY: the caller's.
@@ -238,7 +238,7 @@ fn begin_extent(
         grains: 1,
         used: 1,
         process: recording.process(),
-        ring: RingIndex(0),
+        stream: StreamIndex(0),
         sequence: grains,
         thread: ThreadIndex(0),
         base_stamp: Stamp(first_grain),

@@ -27,7 +27,7 @@ pub struct FileIdentity {
     pub path: Text<PATH_BYTES>,
     /// Device and inode number.
     pub identity: (u64, u64),
-    /// How far its length goes ahead of what is claimed.
+    /// The grains that its length goes ahead of what is claimed.
     pub ahead_grains: u64,
 }
 
@@ -43,16 +43,16 @@ const BEGIN_GRAINS: usize = 8;
 pub struct Fresh {
     /// Where its first grains are mapped.
     pub start: *mut u8,
-    /// Its length.
+    /// The length.
     pub file_grains: u64,
-    /// How far that is to be kept ahead.
+    /// The grains that are to be kept ahead.
     pub ahead_grains: u64,
 }
 
 /// Makes an empty file as long as it is to be, and maps its first `grains`. So much of it is allocated that the recording
 /// can begin.
 pub fn map_fresh(fd: i32, grains: u64) -> Result<Fresh, Errno> {
-    if grains * GRAIN > syscall::file_size_limit() {
+    if grains * GRAIN > syscall::limit(libc::RLIMIT_FSIZE) {
         return Err(Errno(libc::EFBIG));
     }
     syscall::overwrite_in_place(fd);
@@ -75,7 +75,7 @@ fn go_ahead(fd: i32, grains: u64) -> Result<(u64, u64), Errno> {
         return Ok((0, grains));
     }
     let ahead = if syscall::geteuid() == 0 { AHEAD_GRAINS_OF_ROOT } else { AHEAD_GRAINS };
-    let target = (grains + ahead).min(syscall::file_size_limit() / GRAIN);
+    let target = (grains + ahead).min(syscall::limit(libc::RLIMIT_FSIZE) / GRAIN);
     match syscall::ftruncate(fd, target * GRAIN) {
         Ok(_) => Ok((ahead, target)),
         // The file system has a limit of its own.
@@ -91,7 +91,7 @@ pub fn map_by_descriptor(fd: i32, offset: u64, len: usize) -> Result<*mut u8, Er
     Ok(start)
 }
 
-/// What the system says to allocating a part of the file by its descriptor, after it failed through the mapping.
+/// Returns what the system says to allocating a part of the file by its descriptor, after it failed through the mapping.
 pub fn why_not_allocated(fd: i32, offset: u64, len: usize) -> Errno {
     match syscall::fallocate(fd, offset, len as u64) {
         Ok(_) | Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => Errno(libc::ENOSPC),
@@ -144,20 +144,22 @@ impl Recording {
     pub fn cut(&self, header: &MappedHeader) -> Result<(), Errno> {
         self.with_file(|fd| {
             let cut = file_end::cut(&header.end_grain, |end| {
-                syscall::ftruncate(fd, end * GRAIN)?;
-                // Relaxed: as in `reach`.
-                header.file_grains.store(end, Ordering::Relaxed);
-                Ok(())
+                // Noted first: if the process is killed in between, a reader must not miss what was cut off. Relaxed: as
+                // in `reach`.
+                let before = header.file_grains.swap(end, Ordering::Relaxed);
+                syscall::ftruncate(fd, end * GRAIN).map(drop).inspect_err(|_| {
+                    header.file_grains.fetch_max(before, Ordering::Relaxed);
+                })
             });
             cut.unwrap_or(Err(Errno(libc::EBUSY)))
         })
     }
 }
 
-/// Makes the file at least `grains` long. By a byte at its end, because that never makes a file shorter that another
-/// process has made longer meanwhile; within the file size limit, because beyond it is SIGXFSZ.
+/// Makes the file at least `grains` long. A byte is written at its end, because that never makes a file shorter that
+/// another process has made longer meanwhile; within the file size limit, because beyond it is SIGXFSZ.
 fn lengthen(fd: i32, grains: u64) -> Result<(), Errno> {
-    if grains * GRAIN > syscall::file_size_limit() {
+    if grains * GRAIN > syscall::limit(libc::RLIMIT_FSIZE) {
         return Err(Errno(libc::EFBIG));
     }
     match syscall::pwrite(fd, &[0], grains * GRAIN - 1) {

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{Epoch, ProcessIndex, RingIndex, Stamp, ThreadIndex};
+use tm_common::ids::{Epoch, ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::metadata::{
     BUILD_ID_BYTES_MAX, CommandKind, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName,
     MappedNote, MappedProcess, MappedProgramHeader, MappedText, MappedThread, MetadataKind, NAME_BYTES_MAX,
@@ -42,7 +42,7 @@ impl Draft {
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
     }
 
-    /// Whether a part of the body lies in the record, as it always does: the length was computed from the same values.
+    /// Tells whether a part of the body lies in the record, as it always does: the length was computed from the same values.
     fn holds(&self, offset: usize, len: usize) -> bool {
         debug_assert!(offset + len <= self.len, "a metadata body fits its record");
         offset + len <= self.len
@@ -61,7 +61,7 @@ impl Draft {
 }
 
 impl Recording {
-    /// Room for a record of `len` bytes, rounded up. `None` if the file cannot grow.
+    /// Takes room for a record of `len` bytes, rounded up. `None` if the file cannot grow.
     fn draft(&self, kind: MetadataKind, len: usize) -> Option<Draft> {
         let len = len.next_multiple_of(WORD_BYTES);
         loop {
@@ -87,7 +87,7 @@ impl Recording {
             grains: room.grains,
             used: 0,
             process: self.process(),
-            ring: RingIndex(0),
+            stream: StreamIndex(0),
             sequence: 0,
             thread: ThreadIndex(0),
             base_stamp: Stamp(0),
@@ -169,7 +169,7 @@ impl Recording {
         Some(())
     }
 
-    /// Records the name of a label or a space, at most [`NAME_BYTES_MAX`] long. `None` if the file cannot grow.
+    /// Records the name of a tag or a space, at most [`NAME_BYTES_MAX`] long. `None` if the file cannot grow.
     pub fn add_name(&self, kind: NameKind, number: u32, value: u32, name: &[u8]) -> Option<()> {
         let header_len = size_of::<MappedName>();
         let draft = self.draft(MetadataKind::Name, header_len + name.len())?;
@@ -215,7 +215,8 @@ impl Recording {
         let range = image.range();
         let build_id = image.build_id();
         let build_id = build_id.get(..BUILD_ID_BYTES_MAX).unwrap_or(build_id);
-        let n_headers = image.loads().count().min(PROGRAM_HEADERS_MAX);
+        let n_loads = image.loads().count();
+        let n_headers = n_loads.min(PROGRAM_HEADERS_MAX);
         let headers_at = size_of::<MappedModule>();
         let build_id_at = headers_at + n_headers * size_of::<MappedProgramHeader>();
         let path_at = build_id_at + build_id.len();
@@ -252,6 +253,9 @@ impl Recording {
             at += part.len();
         }
         draft.commit();
+        if n_headers < n_loads {
+            self.add_note(NoteReason::ManySegments, path.last().copied().unwrap_or(&[]));
+        }
     }
 
     /// Records that the object at `start` is gone since the present epoch.
@@ -273,7 +277,7 @@ impl Recording {
     }
 }
 
-/// `len` bytes of a metadata segment that were not taken yet.
+/// Takes `len` bytes of a metadata segment that were not taken yet.
 fn take(segment: &MappedSegment, len: usize) -> Option<*mut u8> {
     let capacity = usize::from(segment.grains) * GRAIN_BYTES - HEADER_BYTES;
     let at = room::take_bytes(&segment.used, len, capacity)?;

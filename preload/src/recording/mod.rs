@@ -1,6 +1,6 @@
 //! Layer 3: the recording, a file that every thread writes through one shared mapping.
 //!
-//! Contract of everything that an event calls (`ring`, `stack_table`, `clock`): no allocation, lock, system call or
+//! Contract of everything that an event calls (`stream`, `stack_table`, `clock`): no allocation, lock, system call or
 //! panic. Growth is `#[cold]`: it makes system calls and takes try-locks, on which nobody
 //! waits; only while the file is being cut at a process's end is a claim of room tried again for a while.
 
@@ -9,8 +9,8 @@ pub mod extent;
 pub mod file;
 pub mod metadata;
 pub mod output;
-pub mod ring;
 pub mod stack_table;
+pub mod stream;
 
 #[cfg(test)]
 mod tests;
@@ -50,7 +50,7 @@ pub struct Recording {
     withheld: clock::Withheld,
     clock_shift: AtomicU32,
     last_calibration: AtomicU64,
-    /// How often in a row the file could not grow, ...
+    /// The number of times in a row that the file could not grow, ...
     n_failures: AtomicU32,
     /// ... and how many claims were refused since the last time without a try.
     n_refused: AtomicU32,
@@ -63,7 +63,7 @@ pub struct Recording {
 unsafe impl Sync for Recording {}
 
 impl Recording {
-    /// Not begun.
+    /// Makes a recording that has not begun.
     pub const fn new() -> Recording {
         Recording {
             header: AtomicPtr::new(core::ptr::null_mut()),
@@ -87,7 +87,7 @@ impl Recording {
         }
     }
 
-    /// The mapped header; `None` before the file exists.
+    /// Returns the mapped header; `None` before the file exists.
     #[inline]
     pub fn header(&self) -> Option<&MappedHeader> {
         // Acquire: receives the header's content and `file` from `output::create`.
@@ -95,20 +95,20 @@ impl Recording {
         unsafe { self.header.load(Ordering::Acquire).as_ref() }
     }
 
-    /// The file; meaningful once there is a header.
+    /// Returns the file; meaningful once there is a header.
     pub fn file(&self) -> &FileIdentity {
         // SAFETY: not written after the header was published, see the field.
         unsafe { &*self.file.get() }
     }
 
-    /// The number of the calling process.
+    /// Returns the number of the calling process.
     #[inline]
     pub fn process(&self) -> ProcessIndex {
         // Relaxed: changed only while the process has one thread (start and fork).
         ProcessIndex(self.process.load(Ordering::Relaxed))
     }
 
-    /// The process's epoch.
+    /// Returns the process's epoch.
     #[inline]
     pub fn epoch(&self) -> Epoch {
         // Relaxed: an epoch changes when a module has gone, whose addresses nobody can be executing.
@@ -125,14 +125,14 @@ impl Recording {
         Epoch(self.epoch.swap(next, Ordering::Relaxed))
     }
 
-    /// Called before something is loaded. A forked child shares its parent's epoch, and with it the parent's stack
-    /// nodes, until it loads something of its own.
+    /// Gives the process an epoch of its own, before something is loaded. A forked child shares its parent's epoch, and
+    /// with it the parent's stack nodes, until it loads something of its own.
     pub fn use_own_epoch(&self) {
         // Relaxed: see `epoch`.
         self.epoch.store(self.own_epoch.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// The epoch that the process has or will have for itself.
+    /// Returns the epoch that the process has or will have for itself.
     pub fn own_epoch(&self) -> Epoch {
         // Relaxed: see `epoch`.
         Epoch(self.own_epoch.load(Ordering::Relaxed))

@@ -42,7 +42,7 @@ pub struct Names<'a> {
     pub start_s: u64,
 }
 
-/// The absolute path that `template` means.
+/// Returns the absolute path that `template` means.
 pub fn expand(template: &CStr, working_directory: &[u8], names: Names<'_>) -> Path {
     let mut path = Path::EMPTY;
     let template = template.to_bytes();
@@ -160,7 +160,7 @@ impl Recording {
             n_stack_segments: AtomicU32::new(0),
             n_processes: AtomicU32::new(1),
             n_threads: AtomicU32::new(0),
-            n_rings: AtomicU32::new(0),
+            n_streams: AtomicU32::new(0),
             n_epochs: AtomicU32::new(1),
             self_check_interval: config.self_check_interval,
             self_checks: AtomicU64::new(0),
@@ -197,10 +197,10 @@ fn open_new(path: &Path, config: &Config) -> Result<i32, CreateRefused> {
     }
 }
 
-/// How many names are tried: each program of one name that a process becomes by `exec` takes another one.
+/// The number of names that are tried: each program of one name that a process becomes by `exec` takes another one.
 const NAMES_TRIED: u64 = 1000;
 
-/// The `n`-th name for the file: that of the template; then with the pid, unless the template has it in it; then with
+/// Returns the `n`-th name for the file: that of the template; then with the pid, unless the template has it in it; then with
 /// `.2`, `.3` and so on.
 fn nth_name(first: &Path, n: u64, has_pid: bool) -> Path {
     let mut name = first.clone();
@@ -215,7 +215,7 @@ fn nth_name(first: &Path, n: u64, has_pid: bool) -> Path {
     name
 }
 
-/// Whether names by `template` differ from process to process.
+/// Tells whether names by `template` differ from process to process.
 fn has_pid(template: &CStr) -> bool {
     let mut bytes = template.to_bytes().iter();
     while let Some(byte) = bytes.next() {
@@ -226,7 +226,7 @@ fn has_pid(template: &CStr) -> bool {
     false
 }
 
-/// A name in the same folder that no other process uses.
+/// Returns a name in the same folder that no other process uses.
 fn beside(path: &Path, suffix: &[u8]) -> Path {
     let mut name = path.clone();
     name.push(b".").push_number(u64::from(syscall::getpid())).push(suffix);
@@ -295,7 +295,7 @@ enum Standing {
     Gone,
     /// Empty, or the recording of a program that has ended.
     Replaceable {
-        /// Which file that was.
+        /// The file that was there: device and inode number.
         identity: (u64, u64),
     },
     /// The recording of a program of the same run: one that still runs, that this process was before `exec`, or that
@@ -303,7 +303,7 @@ enum Standing {
     OfThisRun,
     /// Zeros: under a name that only we give, of a process that was killed before it had written the header.
     Blank,
-    /// No recording.
+    /// The file there is no recording.
     NotOurs,
     Unreadable(Errno),
 }

@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{Epoch, RingIndex, StackId, Stamp, ThreadIndex};
+use tm_common::ids::{Epoch, StackId, Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::stack::{NODE_BYTES, StackNode};
 
@@ -25,18 +25,18 @@ pub struct StackTable {
 }
 
 impl StackTable {
-    /// Empty.
+    /// Makes an empty table.
     pub const fn new() -> StackTable {
         StackTable { segment: AtomicPtr::new(core::ptr::null_mut()), slots: Slots::new() }
     }
 
-    /// For nodes of one epoch.
+    /// Returns what finds nodes of one epoch.
     #[inline(always)]
     pub fn reader(&self, epoch: Epoch) -> Reader {
         self.slots.reader(epoch)
     }
 
-    /// The id of `node`, which is written if it is new. [`StackId::NONE`] if the file cannot grow.
+    /// Returns the id of `node`, which is written if it is new. [`StackId::NONE`] if the file cannot grow.
     #[inline(never)]
     pub fn intern(&self, recording: &Recording, node: StackNode) -> StackId {
         self.slots.intern(node, || self.append(recording, node))
@@ -77,7 +77,7 @@ impl StackTable {
             grains: room.grains,
             used: 0,
             process: recording.process(),
-            ring: RingIndex(0),
+            stream: StreamIndex(0),
             // Relaxed: numbers only have to be distinct.
             sequence: header.n_stack_segments.fetch_add(1, Ordering::Relaxed),
             thread: ThreadIndex(0),
@@ -90,7 +90,7 @@ impl StackTable {
         true
     }
 
-    /// The size of the hash table.
+    /// Returns the size of the hash table.
     #[cfg(test)]
     pub fn n_slots(&self) -> usize {
         self.slots.n_slots()

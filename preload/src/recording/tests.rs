@@ -16,8 +16,8 @@ use tm_common::varint::Reader;
 
 use super::Recording;
 use super::output::{CreateRefused, Path};
-use super::ring::Ring;
 use super::stack_table::StackTable;
+use super::stream::Stream;
 use crate::config::Config;
 
 /// A file of its own for each test, gone at its end.
@@ -63,12 +63,12 @@ impl Drop for Scratch {
     }
 }
 
-fn new_ring() -> std::boxed::Box<Ring> {
-    // SAFETY: all zeros is a ring without a segment.
+fn new_stream() -> std::boxed::Box<Stream> {
+    // SAFETY: all zeros is a stream without a segment.
     std::boxed::Box::new(unsafe { core::mem::zeroed() })
 }
 
-/// The k-th event of a thread.
+/// Makes the k-th event of a thread.
 fn event(thread: u32, k: u64) -> Event {
     let address = Address(0x1000_0000 * u64::from(thread + 1) + 16 * (k % 5000));
     if k.is_multiple_of(3) {
@@ -86,22 +86,22 @@ fn event(thread: u32, k: u64) -> Event {
 }
 
 #[test]
-fn what_threads_write_into_their_rings_is_what_is_read() {
+fn what_threads_write_into_their_streams_is_what_is_read() {
     const THREADS: u32 = 4;
     const EVENTS: u64 = 120_000;
-    let scratch = Scratch::new("rings");
+    let scratch = Scratch::new("streams");
     let recording = scratch.create().expect("the scratch folder is writable");
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             scope.spawn(move || {
-                let mut ring = new_ring();
-                ring.hand_over(recording, ThreadIndex(thread));
-                assert!((0..EVENTS).all(|k| ring.write(recording, event(thread, k))));
+                let mut stream = new_stream();
+                stream.hand_over(recording, ThreadIndex(thread));
+                assert!((0..EVENTS).all(|k| stream.write(recording, event(thread, k))));
             });
         }
     });
     let (header, segments) = scratch.segments();
-    assert_eq!((header.n_rings, header.lost_events()), (THREADS, 0));
+    assert_eq!((header.n_streams, header.lost_events()), (THREADS, 0));
     let mut chains: HashMap<u32, Vec<_>> = HashMap::new();
     for (segment, bytes) in segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Events) {
         chains.entry(segment.thread.0).or_default().push((segment, bytes));
@@ -224,13 +224,13 @@ fn metadata_of_many_threads_is_whole() {
 fn a_trimmed_recording_ends_with_its_last_segment_and_grows_again() {
     let scratch = Scratch::new("trim");
     let recording = scratch.create().expect("the scratch folder is writable");
-    let mut ring = new_ring();
-    ring.hand_over(recording, ThreadIndex(0));
-    ring.write(recording, event(0, 1));
+    let mut stream = new_stream();
+    stream.hand_over(recording, ThreadIndex(0));
+    stream.write(recording, event(0, 1));
     recording.trim();
     let len = std::fs::metadata(&scratch.0).expect("it exists").len();
     assert_eq!(len, 3 * GRAIN_BYTES as u64, "header, extent, one grain of events");
-    assert!((0..100_000).all(|k| ring.write(recording, event(0, k))));
+    assert!((0..100_000).all(|k| stream.write(recording, event(0, k))));
     let (header, segments) = scratch.segments();
     let used: usize =
         segments.iter().filter(|(s, _)| s.kind == SegmentKind::Events).map(|(_, b)| b.len()).sum();

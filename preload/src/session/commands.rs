@@ -1,7 +1,7 @@
-//! What a process is told to do with its traces: by its program, or from outside through the recording's header.
+//! The commands to a process about its traces: by its program, or from outside through the recording's header.
 //!
-//! A command is a record with a stamp: events up to and including the stamp come before it. So whoever gives one waits,
-//! some ns at most, until the clock has gone on: then what its thread does next comes after it.
+//! A command is a record with a stamp: events up to and including the stamp come before it. So a thread that gives one
+//! waits, some ns at most, until the clock has gone on: then what it does next comes after it.
 
 use core::sync::atomic::Ordering;
 
@@ -29,7 +29,7 @@ pub enum Refused {
     NotTracing,
 }
 
-/// How often a command waits for another thread's, and how long each time: 0.1 s in all.
+/// The number of times that a command waits for another thread's, and the ns of each: 0.1 s in all.
 const WAITS: (u32, i64) = (1_000, 100_000);
 
 /// Begins to record, with at most `n_frames` frames of each stack. Does nothing if it records already.
@@ -67,7 +67,7 @@ pub fn clear(session: &Session) -> Result<(), Refused> {
     Command { kind: CommandKind::Clear, ..Command::now(session) }.record_and_wait(session, b"")
 }
 
-/// Gives the moment a name. No lock, no system call: what else is told at this moment stands before or after it.
+/// Gives the moment a name. No lock, no system call: other commands of this moment stand before or after it.
 pub fn mark(session: &Session, name: &[u8]) -> Result<(), Refused> {
     if !session.is_recording() {
         return Err(if session.is_process() { Refused::NotTracing } else { Refused::NoRecording });
@@ -120,7 +120,7 @@ fn obey_requests(session: &Session) {
     session.control.set_on(session.is_on.load(Ordering::Relaxed));
 }
 
-/// The earliest request to this process.
+/// Returns the earliest request to this process.
 fn earliest<'a>(session: &Session, requests: &'a [MappedRequest]) -> Option<&'a MappedRequest> {
     let process = session.recording.process();
     let ready = requests.iter().filter(|request| request.is_ready_for(process));
@@ -167,7 +167,7 @@ struct Command {
 }
 
 impl Command {
-    /// Of the calling thread.
+    /// Makes a command of the calling thread, as of now.
     fn now(session: &Session) -> Command {
         // SAFETY: the calling thread's own block.
         let block = unsafe { tls::current().as_mut() };

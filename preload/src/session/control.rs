@@ -37,7 +37,7 @@ pub enum State {
     On,
     /// They are not.
     Off,
-    /// There is something to be done first.
+    /// Something is to be done first.
     Attend,
     /// The recording has not begun.
     New,
@@ -48,7 +48,7 @@ impl Control {
     pub const OFFSETS: (usize, usize) =
         (core::mem::offset_of!(Control, control), core::mem::offset_of!(Control, own));
 
-    /// Before the start.
+    /// Makes the control as it is before the start.
     pub const fn new() -> Control {
         Control {
             control: AtomicPtr::new((&raw const BEFORE_START).cast_mut()),
@@ -62,7 +62,7 @@ impl Control {
         unsafe { &*self.control.load(Ordering::Acquire) }
     }
 
-    /// What the control word says.
+    /// Returns what the control word says.
     #[inline(always)]
     pub fn state(&self) -> State {
         // Relaxed: commands take effect by their stamps, and what the start has set up came with the pointer.
@@ -74,13 +74,13 @@ impl Control {
         }
     }
 
-    /// What a control word says first.
+    /// Returns the first content of a control word.
     pub fn first_word(is_on: bool) -> u32 {
         if is_on { 0 } else { control::IDLE }
     }
 
-    /// From now on hooks read `word`, of a process's record, which says what it should; null if it has none. Somebody
-    /// outside may have changed it already.
+    /// Makes hooks read `word`, of a process's record, which says what it should; null if it has none. Somebody outside
+    /// may have changed it already.
     pub fn use_word(&self, word: *const AtomicU32, is_on: bool) {
         let is_recorded = !word.is_null();
         let word = if is_recorded { word } else { &raw const WITHOUT_RECORD };
@@ -92,7 +92,7 @@ impl Control {
         self.control.store(word.cast_mut(), Ordering::Release);
     }
 
-    /// Nothing is ever recorded, in forked children neither.
+    /// Makes nothing ever be recorded, in forked children neither.
     pub fn never(&self) {
         // Relaxed: a static.
         self.own.store((&raw const NO_CHILD).cast_mut(), Ordering::Relaxed);
@@ -100,12 +100,12 @@ impl Control {
         self.control.store((&raw const NEVER).cast_mut(), Ordering::Release);
     }
 
-    /// Whether there can be something to record at all.
+    /// Tells whether there can be something to record at all.
     pub fn is_never(&self) -> bool {
         core::ptr::eq(self.word(), &raw const NEVER)
     }
 
-    /// Whether [`control::IDLE`] is set.
+    /// Tells whether [`control::IDLE`] is set.
     pub fn is_idle(&self) -> bool {
         // Relaxed: as in `state`.
         self.word().load(Ordering::Relaxed) & control::IDLE != 0
@@ -121,13 +121,19 @@ impl Control {
         }
     }
 
+    /// Makes the next event of any thread attend to requests, or to what else there is to be done.
+    pub fn ask_for_attention(&self) {
+        // Relaxed: as in `state`.
+        self.word().fetch_or(control::ATTEND, Ordering::Relaxed);
+    }
+
     /// Says that requests are being looked at; later ones say so again.
     pub fn attend(&self) {
         // Acquire: receives the requests that were made before the bit was set.
         self.word().fetch_and(!control::ATTEND, Ordering::Acquire);
     }
 
-    /// One more than the number of this process; 0 in a child that has none yet.
+    /// Returns one more than the number of this process; 0 in a child that has none yet.
     #[inline(always)]
     pub fn own(&self) -> u32 {
         // Acquire: receives what the fork has set up. The pointer is set before there are other threads.
@@ -135,12 +141,12 @@ impl Control {
         unsafe { (*self.own.load(Ordering::Relaxed)).load(Ordering::Acquire) }
     }
 
-    /// Whether [`Control::own`] is the number of a process.
+    /// Tells whether [`Control::own`] is the number of a process.
     pub fn has_number(own: u32) -> bool {
         own != 0 && own != FORKED
     }
 
-    /// From now on hooks read `word`, which the kernel wipes in a child.
+    /// Makes hooks read `word`, which the kernel wipes in a child.
     pub fn use_own(&self, word: &'static AtomicU32, number: u32) {
         // Release: publishes what was set up.
         word.store(number, Ordering::Release);

@@ -7,7 +7,8 @@ use tm_common::metadata::Ending;
 use super::{Session, threads};
 use crate::sys::syscall;
 
-/// Called by the library's destructor and by the functions that run none: `_exit`, `_Exit`, `quick_exit`.
+/// Writes down the end of the process. The library's destructor calls it, and the functions that run none: `_exit`,
+/// `_Exit`, `quick_exit`.
 #[cold]
 pub fn finish(session: &Session, ending: Ending) {
     if !is_own(session) {
@@ -23,7 +24,7 @@ pub fn finish(session: &Session, ending: Ending) {
     give_back(session);
 }
 
-/// Called before the process becomes another program, too.
+/// Gives back the unused tail of the file; before the process becomes another program, too.
 #[cold]
 pub fn give_back(session: &Session) {
     if is_own(session) {
@@ -32,7 +33,7 @@ pub fn give_back(session: &Session) {
     }
 }
 
-/// A child of vfork runs in its parent's memory; its end is not the parent's.
+/// Tells whether this is the process that records: a child of vfork runs in its parent's memory, and its end is not the parent's.
 fn is_own(session: &Session) -> bool {
     // Relaxed: constant between forks.
     session.is_ready() && syscall::getpid() == session.pid.load(Ordering::Relaxed)

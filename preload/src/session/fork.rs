@@ -4,11 +4,11 @@
 //! |---|---|
 //! | own word | wiped by the kernel, which is how the first event notices |
 //! | control word | the parent's until then, of its own afterwards; it records if the parent did at the fork |
-//! | labels, domains | their numbers are a copy, new ones are the recording's next |
+//! | tags, domains | their numbers are a copy, new ones are the recording's next |
 //! | file, extents, stack and metadata segments | shared with the parent, both append |
 //! | hash tables, rules, modules | a copy that stays right: the child has the same code at the same addresses |
 //! | epoch | the parent's, until the child loads something: then one of its own, for the two may load different things at one address |
-//! | rings | the parent's; each thread of the child sees that its place is of another process, and takes a fresh one |
+//! | streams | the parent's; each thread of the child sees that its place is of another process, and takes a fresh one |
 //! | try-locks | released: their holders do not exist here |
 
 use core::sync::atomic::Ordering;
@@ -44,6 +44,7 @@ pub fn continue_in_child(session: &Session) -> bool {
     let fork_stamp = session.threads.latest_stamp().max(latest_command);
     session.stacks.after_fork();
     session.unwinder.modules.after_fork();
+    session.unwinder.registered.after_fork();
     session.commanding.after_fork();
     let parent = recording.begin_process();
     let parent_epoch = recording.epoch();

@@ -6,7 +6,7 @@
 //!                  \---> Never: TM_DISABLE=1, or no file could be made
 //! ```
 //!
-//! A process that is ready records or does not, as it is told by its program or from outside ([`commands`]).
+//! A process that is ready records or does not, by the commands of its program or from outside ([`commands`]).
 
 pub mod commands;
 pub mod control;
@@ -34,17 +34,17 @@ use threads::Threads;
 /// Everything that the hooks share. There is one, [`SESSION`].
 #[derive(Debug)]
 pub struct Session {
-    /// Whether there is anything to do.
+    /// Tells whether there is anything to do.
     pub control: Control,
     /// The file.
     pub recording: Recording,
     /// The stacks in it.
     pub stacks: StackTable,
-    /// How to walk.
+    /// The way stacks are walked.
     pub unwinder: Unwinder,
-    /// Who records.
+    /// The threads that record.
     pub threads: Threads,
-    /// Labels and domains.
+    /// Tags and domains.
     pub names: Names,
     /// `TM_NFRAME`, or what the program has said since.
     pub n_frames_max: AtomicU32,
@@ -53,11 +53,13 @@ pub struct Session {
     phase: AtomicU32,
     pid: AtomicU32,
     process: AtomicPtr<MappedProcess>,
-    /// Whether this process was told to record. A forked child goes by it: the control word may still be its parent's.
+    /// Tells whether this process was told to record. A forked child goes by it: the control word may still be its parent's.
     is_on: AtomicBool,
     commanding: TryLock,
     /// The stamp of the latest command: what a forked child has a copy of tells that it came before the fork.
     latest_command: AtomicU64,
+    /// The function that sees calls, a `fn(usize) -> bool`; null for none.
+    watch: AtomicPtr<()>,
 }
 
 /// Where in the session the pointers to the two words of [`control`] stand, for the stubs.
@@ -83,6 +85,7 @@ pub static SESSION: Session = Session {
     is_on: AtomicBool::new(false),
     commanding: TryLock::new(),
     latest_command: AtomicU64::new(0),
+    watch: AtomicPtr::new(core::ptr::null_mut()),
 };
 
 /// Where the session stands.
@@ -96,47 +99,84 @@ enum Phase {
 }
 
 impl Session {
-    /// Whether events are recorded, as far as the control word says. The first call starts the session; requests from
+    /// Tells whether events are recorded, as far as the control word says. The first call starts the session; requests from
     /// outside are obeyed. A forked child's events still have to find out that they are.
     #[inline(always)]
     pub fn is_on(&self) -> bool {
+        self.is_on_at(0)
+    }
+
+    /// Returns the same in a call from `pc`.
+    #[inline(always)]
+    pub fn is_on_at(&self, pc: usize) -> bool {
         match self.control.state() {
             State::On => true,
             // A child whose parent is idle has a word of its own to get.
-            State::Off => self.control.own() == 0 && self.attend(),
-            State::Attend | State::New => self.attend(),
+            State::Off => self.control.own() == 0 && self.attend(pc),
+            State::Attend | State::New => self.attend(pc),
         }
     }
 
-    /// Whether this process records events now, a forked child as a process of its own.
+    /// Gives `watch` the caller of each call of a hook from now on, 0 if that is not known, until it says that it has
+    /// seen enough.
+    pub fn watch_calls(&self, watch: fn(usize) -> bool) {
+        // Release: publishes what it looks for.
+        self.watch.store(watch as *mut (), Ordering::Release);
+        self.control.ask_for_attention();
+    }
+
+    #[cold]
+    fn tell_watch(&self, pc: usize) {
+        // Acquire: receives what it looks for.
+        let watch = self.watch.load(Ordering::Acquire);
+        if watch.is_null() {
+            return;
+        }
+        // SAFETY: `watch_calls` has stored a function of this type.
+        let see: fn(usize) -> bool = unsafe { core::mem::transmute(watch) };
+        if see(pc) {
+            // Relaxed: nothing is published. Another one may have come meanwhile.
+            let _ = self.watch.compare_exchange(
+                watch,
+                core::ptr::null_mut(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        } else {
+            self.control.ask_for_attention();
+        }
+    }
+
+    /// Tells whether this process records events now, a forked child as a process of its own.
     pub fn is_recording(&self) -> bool {
         self.is_on() && self.is_process()
     }
 
-    /// Whether this is a process of a recording: a forked child is made one.
+    /// Tells whether this is a process of a recording: a forked child is made one.
     pub fn is_process(&self) -> bool {
         if self.control.state() == State::New {
-            self.attend();
+            self.attend(0);
         }
         let own = self.control.own();
         Control::has_number(own)
             || !self.control.is_never() && self.is_ready() && fork::continue_in_child(self)
     }
 
-    /// Whether there is a recording; starts none.
+    /// Tells whether there is a recording; starts none.
     fn is_ready(&self) -> bool {
         // Acquire: receives what was set up.
         self.phase.load(Ordering::Acquire) == Phase::Ready as u32
     }
 
-    /// The start, or what the process is asked for; whether it records then.
+    /// Starts the session, or does what the process is asked for. Returns whether it records then.
     #[cold]
-    fn attend(&self) -> bool {
+    fn attend(&self, pc: usize) -> bool {
         if self.control.state() == State::New {
             return self.enter();
         }
         if self.is_process() {
             commands::obey(self);
+            self.tell_watch(pc);
         }
         !self.control.is_idle()
     }
@@ -156,7 +196,7 @@ impl Session {
         }
     }
 
-    /// The process has its record (null if the recording could not grow): from here on it says whether events are
+    /// Uses the record of the process (null if the recording could not grow): from here on it says whether events are
     /// recorded. A process that begins idle says so as of `start`.
     fn use_process(&self, process: *mut MappedProcess, start: Stamp) {
         // Relaxed: published by the control word.

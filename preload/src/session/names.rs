@@ -1,4 +1,4 @@
-//! Labels and domains: numbers of the recording for what the program names.
+//! Tags and domains: numbers of the recording for what the program names.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,13 +8,13 @@ use tm_common::metadata::{NAME_BYTES_MAX, NameKind};
 use super::Session;
 use crate::lockfree::numbers::Numbers;
 
-/// How many labels a process may have; the table's memory is only touched as it fills.
+/// The most tags of a process; the table's memory is only touched as it fills.
 const TAGS_MAX: usize = 32 * 1024;
-/// How many domains: an event has a byte for them.
+/// The most domains: an event has a byte for them.
 const DOMAINS_MAX: usize = 250;
 const _: () = assert!(Space::FIRST_OWN.0 as usize + DOMAINS_MAX <= Space::COUNT_MAX);
 
-/// The labels' numbers by the hash of their names, and the domains' by theirs.
+/// The tags' numbers by the hash of their names, and the domains' by theirs.
 #[derive(Debug)]
 pub struct Names {
     tags: Numbers<TAGS_MAX>,
@@ -22,12 +22,12 @@ pub struct Names {
 }
 
 impl Names {
-    /// None.
+    /// Makes an empty table.
     pub const fn new() -> Names {
         Names { tags: Numbers::new(), spaces: Numbers::new() }
     }
 
-    /// The number of the label `name`; none if there are too many, or the recording cannot grow.
+    /// Returns the number of the tag `name`; none if there are too many, or the recording cannot grow.
     pub fn tag(&self, session: &Session, name: &[u8]) -> TagIndex {
         let name = name.get(..NAME_BYTES_MAX).unwrap_or(name);
         let key = hash(name);
@@ -41,7 +41,7 @@ impl Names {
         TagIndex(number.unwrap_or(0))
     }
 
-    /// The space of a domain; `None` if there are too many, or the recording cannot grow.
+    /// Returns the space of a domain; `None` if there are too many, or the recording cannot grow.
     pub fn space(&self, session: &Session, domain: Domain) -> Option<Space> {
         if domain == Domain::HEAP {
             return Some(Space::HEAP);
@@ -60,7 +60,7 @@ impl Names {
         number.map(|number| Space(number as u8))
     }
 
-    /// The space of a domain that was used before.
+    /// Returns the space of a domain that was used before.
     pub fn known_space(&self, domain: Domain) -> Option<Space> {
         if domain == Domain::HEAP {
             return Some(Space::HEAP);
@@ -81,7 +81,7 @@ fn next(counter: &AtomicU32) -> u32 {
     counter.fetch_add(1, Ordering::Relaxed)
 }
 
-/// FNV-1a, 64 bits: of 32,768 names two have the same with a probability of 1 in 30 thousand million.
+/// Computes FNV-1a, 64 bits: of 32,768 names two have the same with a probability of 1 in 30 thousand million.
 fn hash(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

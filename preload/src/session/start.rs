@@ -10,15 +10,16 @@ use tm_common::metadata::TextKind;
 use super::control::Control;
 use super::{Phase, Session, withdraw};
 use crate::config::Config;
-use crate::real;
+use crate::real::{self, Search};
 use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
 use crate::sys::complaints::Complaints;
+use crate::sys::elf::{self, Symbols};
 use crate::sys::link_map::{self, LinkMap};
 use crate::sys::message::{self, Message};
 use crate::sys::process::{self, InitialStack};
 use crate::sys::text::Text;
-use crate::sys::{coarse, elf, loader, pages, restrictions, syscall};
+use crate::sys::{arch, coarse, loader, pages, restrictions, syscall};
 
 /// Starts the session; whether events are recorded now.
 pub fn start(session: &Session) -> bool {
@@ -61,7 +62,7 @@ impl Program {
         CStr::from_bytes_until_nul(&self.host).map_or(&[], CStr::to_bytes)
     }
 
-    /// The last part of the path.
+    /// Returns the last part of the path.
     fn name(&self) -> &[u8] {
         let path = match self.executable.as_bytes() {
             b"" => b"unknown",
@@ -72,10 +73,17 @@ impl Program {
 }
 
 fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &mut Complaints) -> bool {
-    link_map::initialise();
-    coarse::initialise();
+    let [find_object, clock, functions @ ..] = elf::first_of([
+        c"_dl_find_object",
+        arch::VDSO_CLOCK_GETTIME,
+        c"dlopen",
+        c"dlsym",
+        c"pthread_setcancelstate",
+    ]);
+    link_map::initialise(find_object);
+    coarse::initialise(clock);
     let program = Program::of_this_process();
-    loader::remember(program.working_directory.as_bytes());
+    loader::remember(program.working_directory.as_bytes(), functions);
     let names = Names {
         program: program.name(),
         pid: syscall::getpid(),
@@ -101,12 +109,12 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     session.unwinder.rules.initialise();
     session.is_on.store(config.start, Ordering::Relaxed);
     session.control.use_own(word, session.recording.process().0 + 1);
-    warn_of_own_malloc(names.program);
+    warn_of_calls_to_others(names.program);
     describe(session, stack, &program);
     true
 }
 
-/// A word in a page of its own that is 0 in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
+/// Returns a word in a page of its own that is 0 in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
 fn wiped_on_fork() -> Option<&'static AtomicU32> {
     let page: *mut AtomicU32 = pages::zeroed(1);
     // SAFETY: fresh zeroed memory, or null.
@@ -135,12 +143,17 @@ fn describe(session: &Session, stack: InitialStack, program: &Program) {
     session.use_process(process, start);
 }
 
-/// A program that defines `malloc` itself is found before us by every caller, and so is a library that is preloaded
-/// before us.
-fn warn_of_own_malloc(program: &[u8]) {
+/// Says whose `malloc` the program's calls reach if it is not ours: that of a program that defines it, of a library that is
+/// preloaded before us, or of the C library if we came after it.
+fn warn_of_calls_to_others(program: &[u8]) {
+    if Search::here() == Search::AllOthers {
+        let message =
+            Message::start("libtm.so stands behind the C library, as after dlopen: only calls of its own");
+        return message.text(" functions are recorded; name it in LD_PRELOAD to record all").say();
+    }
     let before_us = LinkMap::all().take_while(|map| !map.is_ours());
     for (place, map) in before_us.enumerate() {
-        if elf::find_symbol(map, c"malloc").is_none() {
+        if Symbols::of(map).and_then(|symbols| symbols.find(c"malloc")).is_none() {
             continue;
         }
         let name = if place == 0 { program } else { map.name().to_bytes() };
@@ -168,7 +181,7 @@ fn explain(path: &[u8], error: &CreateRefused) -> Message {
     }
 }
 
-/// `TM_FOLLOW=0`: takes this library out of the LD_PRELOAD that executed programs inherit.
+/// Takes this library out of the LD_PRELOAD that executed programs inherit, for `TM_FOLLOW=0`.
 ///
 /// The entry is overwritten with separators in the environment block itself: pointers to it stay valid, and neither
 /// the length nor the order of the environment changes.
@@ -178,7 +191,8 @@ fn leave_executed_programs_alone(stack: InitialStack) {
     for entry in value.to_bytes().split(|&byte| byte == b':' || byte == b' ') {
         let name = entry.rsplit(|&byte| byte == b'/').next().unwrap_or(entry);
         if name == b"libtm.so" {
-            // SAFETY: the initial environment block is writable memory of the process, and no other thread runs yet.
+            // SAFETY: the initial environment block is writable memory of the process. No other thread runs yet unless this
+            // library is loaded by `dlopen`; then a reader sees the entry or separators, byte by byte.
             unsafe {
                 core::ptr::write_bytes(value.as_ptr().cast_mut().cast::<u8>().add(at), b':', entry.len())
             };

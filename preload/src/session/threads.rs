@@ -1,7 +1,7 @@
-//! The threads that record: their rings and their room for stacks, kept after them for the next thread.
+//! The threads that record: their streams and their room for stacks, kept after them for the next thread.
 //!
-//! Nothing is run when a thread ends: its last frees come after all destructors. Whoever needs a place looks for one
-//! whose thread the kernel no longer knows.
+//! Nothing is run when a thread ends: its last frees come after all destructors. A thread that needs a place looks for
+//! one whose thread the kernel no longer knows.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use tm_common::ids::{Stamp, TagIndex, ThreadIndex};
 
 use super::Session;
 use crate::lockfree::places::{Place, Places};
-use crate::recording::ring::Ring;
+use crate::recording::stream::Stream;
 use crate::sys::signals::SignalsBlocked;
 use crate::sys::tls::{self, ThreadBlock};
 use crate::sys::{pages, restrictions, syscall};
@@ -20,29 +20,31 @@ use crate::unwind::Frames;
 use crate::unwind::stack_cache::StackCache;
 use crate::unwind::stack_memory::StackMemory;
 
-/// How many events of one thread may be under way: its own, and that of a signal handler that interrupted it there.
+/// The number of events of one thread that may be under way: its own, and that of a signal handler that interrupted it
+/// there.
 pub const LANES: usize = 2;
 const _: () = assert!(size_of::<[usize; LANES]>() == 16, "ThreadBlock::entries has one for each");
-/// How many places a new thread asks the kernel about before it makes another one.
+/// The number of places that a new thread asks the kernel about before it makes another one.
 const PROBES_MAX: usize = 16;
-/// After so many stacks, and again after as many more as fit a name change's pace, the thread's name is looked at.
+/// The number of stacks after which a thread's name is looked at, and again after as many more as fit a name change's
+/// pace.
 const NAME_CHECKS: (u32, u32) = (64, 1 << 14);
 
-/// So many new names of a thread are all recorded; of more only every so manieth, besides what is found now and then: a
-/// thread that is named after each of its tasks must not fill the file.
+/// The number of new names of a thread that are all recorded, and the number of further ones of which one is, besides
+/// what is found now and then: a thread that is named after each of its tasks must not fill the file.
 const RENAMES: (u32, u32) = (256, 64);
 /// The longest name of a thread, and the byte that ends it.
 pub const NAME_BYTES: usize = 16;
 
-/// No label has this number.
+/// The number of no tag.
 const TAG_UNKNOWN: u32 = u32::MAX;
 
 /// What one event under way uses alone. All zeros is a fresh one.
 #[derive(Debug)]
 pub struct Lane {
     /// Where its events go.
-    pub ring: Ring,
-    /// Its last stack.
+    pub stream: Stream,
+    /// The last stack.
     pub cache: StackCache,
     /// The frames of a stack that the cache cannot hold.
     pub frames: Frames,
@@ -50,7 +52,7 @@ pub struct Lane {
     pub memory: StackMemory,
     /// Stacks walked so far.
     pub n_stacks: u32,
-    /// The label that its latest events carry; [`TAG_UNKNOWN`] if that may not be written.
+    /// The tag that its latest events carry; [`TAG_UNKNOWN`] if that may not be written.
     pub tag: u32,
 }
 
@@ -62,7 +64,7 @@ pub struct Thread {
     lanes: [UnsafeCell<Lane>; LANES],
     n_renames: AtomicU32,
     tid: AtomicU32,
-    /// Its `pthread_t`, by which others name it.
+    /// The `pthread_t`, by which others name it.
     handle: AtomicUsize,
 }
 
@@ -75,26 +77,26 @@ impl Lane {
     /// stays, the rest of it does not agree with the encoder any more.
     #[cold]
     pub fn recover(&mut self) {
-        self.ring.abandon_segment();
+        self.stream.abandon_segment();
         self.cache.clear();
         self.tag = TAG_UNKNOWN;
     }
 
-    /// Writes the thread's label, which is another than that of the lane's latest events, before an event of `stamp`.
+    /// Writes the thread's tag, which is another than that of the lane's latest events, before an event of `stamp`.
     #[cold]
     pub fn begin_tag(&mut self, session: &Session, tag: u32, stamp: Stamp) {
-        let written = self.ring.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });
+        let written = self.stream.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });
         self.tag = if written { tag } else { TAG_UNKNOWN };
     }
 }
 
 impl Thread {
-    /// A lane of the calling thread.
+    /// Returns a lane of the calling thread.
     pub fn lane(&self, depth: usize) -> *mut Lane {
         self.lanes.get(depth).map_or(core::ptr::null_mut(), UnsafeCell::get)
     }
 
-    /// Its number in the recording.
+    /// Returns its number in the recording.
     pub fn index(&self) -> ThreadIndex {
         // Relaxed: only changed by the thread that owns the place.
         ThreadIndex(self.index.load(Ordering::Relaxed))
@@ -109,7 +111,7 @@ impl Thread {
         }
     }
 
-    /// Whether one more new name is to be recorded.
+    /// Tells whether one more new name is to be recorded.
     fn may_be_renamed(&self) -> bool {
         let (all, interval) = RENAMES;
         // Relaxed: only counts.
@@ -133,8 +135,8 @@ impl Thread {
     }
 }
 
-/// Called by a thread that has named itself: by the hooks of the functions that do it, and at the end of the process. A
-/// thread that has not recorded yet is known by its name when it does.
+/// Records the name of a thread that has named itself. The hooks of the functions that do it call this, and the end of
+/// the process does. A thread that has not recorded yet is known by its name when it does.
 #[cold]
 pub fn renamed(session: &Session) {
     // SAFETY: the calling thread's own.
@@ -150,7 +152,7 @@ pub fn renamed(session: &Session) {
     }
 }
 
-/// Called by a thread that has given the thread `handle` a name.
+/// Records the name that the calling thread has given the thread `handle`.
 #[cold]
 pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: [u8; NAME_BYTES]) {
     if session.is_process() {
@@ -163,22 +165,22 @@ pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: [u8; NAME
 pub struct Threads(Places<Thread>);
 
 impl Threads {
-    /// None.
+    /// Makes an empty list.
     pub const fn new() -> Threads {
         Threads(Places::new())
     }
 
-    /// The latest stamp that any thread has written.
+    /// Returns the latest stamp that any thread has written.
     ///
     /// In a forked child: what stands in its copy of the parent's memory was written before the fork, and what the
     /// parent writes later has later stamps; so this is the moment of the fork.
     pub fn latest_stamp(&self) -> Stamp {
         let lanes = self.0.iter().flat_map(|thread| thread.lanes.iter());
         // SAFETY: the process has one thread now.
-        lanes.map(|lane| unsafe { (*lane.get()).ring.latest_stamp() }).max().unwrap_or(Stamp(0))
+        lanes.map(|lane| unsafe { (*lane.get()).stream.latest_stamp() }).max().unwrap_or(Stamp(0))
     }
 
-    /// The calling thread's place, by its block; it is given one if it has none in this process. `None` if there can be none.
+    /// Returns the calling thread's place, by its block; it is given one if it has none in this process. `None` if there can be none.
     #[inline(always)]
     pub fn of_caller(&self, session: &Session, block: &mut ThreadBlock) -> Option<&Thread> {
         let mut thread = block.thread.cast::<Thread>().cast_const();
@@ -234,7 +236,7 @@ impl Threads {
             lane.memory.clear();
             lane.cache.clear();
             lane.n_stacks = 0;
-            lane.ring.hand_over(&session.recording, index);
+            lane.stream.hand_over(&session.recording, index);
             lane.tag = 0;
         }
         block.thread = core::ptr::from_ref(place).cast_mut().cast();
@@ -243,7 +245,7 @@ impl Threads {
     }
 
     /// Records the name of the thread with this handle, if it has a place. A handle is given to another thread when one
-    /// has ended, so whoever has it must live.
+    /// has ended, so the thread that has it must live.
     fn rename(&self, session: &Session, handle: libc::pthread_t, name: [u8; NAME_BYTES]) {
         // Relaxed: constant between forks.
         let pid = session.pid.load(Ordering::Relaxed);

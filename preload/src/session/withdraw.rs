@@ -3,9 +3,10 @@
 use tm_common::functions::{Family, Function};
 
 use crate::real;
+use crate::sys::elf::Symbols;
 use crate::sys::link_map::LinkMap;
 use crate::sys::text::Text;
-use crate::sys::{elf, process, syscall};
+use crate::sys::{process, syscall};
 
 /// Takes the C++ operators out of this library's dynamic symbol table if they are not to be recorded. The loader passes
 /// over symbols without a value.
@@ -13,12 +14,12 @@ pub fn withdraw_cxx_unless_needed() {
     if real::allocator_defines_new() {
         return;
     }
-    let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
+    let Some(ours) = LinkMap::all().find(|map| map.is_ours()).and_then(Symbols::of) else { return };
     let symbols =
         Function::ALL.iter().filter(|function| function.family() == Family::Cxx).filter_map(|function| {
             let mut name = Text::<64>::EMPTY;
             name.push(function.symbol().as_bytes());
-            elf::find_symbol(ours, name.as_c_str())
+            ours.find(name.as_c_str())
         });
     // All of them stand in one table of a few pages, which is made writable once.
     let ends = symbols.clone().map(|symbol| (symbol as usize, symbol.wrapping_add(1) as usize));
@@ -29,7 +30,8 @@ pub fn withdraw_cxx_unless_needed() {
         return;
     }
     for symbol in symbols {
-        // SAFETY: an entry of our own symbol table, writable now; the process has one thread yet.
+        // SAFETY: an entry of our own symbol table, writable now. Where there are other threads, as after `dlopen`, a lookup
+        // reads the word as it was or as it is.
         unsafe { (*symbol).st_value = 0 };
     }
     let _ = syscall::mprotect(start, end - start, libc::PROT_READ);

@@ -19,7 +19,7 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
-/// The address of the calling thread's `tm_tls`.
+/// Returns the address of the calling thread's `tm_tls`.
 #[inline]
 pub fn thread_block() -> *mut u8 {
     let address;
@@ -31,7 +31,7 @@ pub fn thread_block() -> *mut u8 {
     address
 }
 
-/// The stack pointer.
+/// Returns the stack pointer.
 #[inline(always)]
 pub fn stack_pointer() -> usize {
     let address;
@@ -40,7 +40,7 @@ pub fn stack_pointer() -> usize {
     address
 }
 
-/// The virtual counter.
+/// Returns the virtual counter.
 #[inline]
 pub fn counter() -> u64 {
     let value;
@@ -49,7 +49,7 @@ pub fn counter() -> u64 {
     value
 }
 
-/// The counter's kind and the shift that makes a stamp of it: about 10 ns, nothing at 24 to 100 MHz.
+/// Returns the counter's kind and the shift that makes a stamp of it: about 10 ns, nothing at 24 to 100 MHz.
 pub fn counter_kind() -> Option<(ClockKind, u8)> {
     let frequency: u64;
     // SAFETY: Linux lets user space read CNTFRQ_EL0.

@@ -3,22 +3,20 @@
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use super::link_map::LinkMap;
-use super::{arch, elf, syscall};
+use super::syscall;
 
 type ClockGetTime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;
 
 /// The vDSO's `clock_gettime`; null where there is none.
 static CLOCK_GETTIME: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Looks for it. Called once, at the start.
-pub fn initialise() {
-    let found = LinkMap::all().find_map(|map| elf::lookup(map, arch::VDSO_CLOCK_GETTIME));
+/// Makes this function be called from now on, [`arch::VDSO_CLOCK_GETTIME`], if it is not 0. Called once, at the start.
+pub fn initialise(clock_gettime: usize) {
     // Relaxed: the kernel's code is there as long as the process.
-    CLOCK_GETTIME.store(found.unwrap_or(0) as *mut u8, Ordering::Relaxed);
+    CLOCK_GETTIME.store(clock_gettime as *mut u8, Ordering::Relaxed);
 }
 
-/// `CLOCK_MONOTONIC_COARSE` in ns.
+/// Reads `CLOCK_MONOTONIC_COARSE`, in ns.
 pub fn monotonic_ns() -> u64 {
     // Relaxed: as in `initialise`.
     let function = CLOCK_GETTIME.load(Ordering::Relaxed);
@@ -39,7 +37,8 @@ mod tests {
 
     #[test]
     fn it_is_the_kernels_clock() {
-        initialise();
+        let [found] = crate::sys::elf::first_of([crate::sys::arch::VDSO_CLOCK_GETTIME]);
+        initialise(found);
         assert!(!CLOCK_GETTIME.load(Ordering::Relaxed).is_null());
         let before = syscall::clock_ns(libc::CLOCK_MONOTONIC_COARSE);
         let now = monotonic_ns();

@@ -1,9 +1,9 @@
 //! What is wrong with the settings is said by the first program that finds it, and not again by each program that this
 //! one executes.
 //!
-//! Who has said something marks the environment, which executed programs inherit, by separators behind the last library
-//! of `LD_PRELOAD`: the loader passes over them, and neither the number nor the order of the variables changes. Where the
-//! library is linked and not preloaded there is no mark, and each program speaks for itself.
+//! A program that has said something marks the environment, which executed programs inherit, by separators behind the
+//! last library of `LD_PRELOAD`: the loader passes over them, and neither the number nor the order of the variables
+//! changes. Where the library is linked and not preloaded there is no mark, and each program speaks for itself.
 
 use core::ffi::CStr;
 
@@ -13,7 +13,7 @@ use super::process::InitialStack;
 use super::text::Text;
 
 const VARIABLE: &str = "LD_PRELOAD";
-/// Nobody writes this; a single separator at the end is often left by scripts.
+/// The mark. Nobody writes this; a single separator at the end is often left by scripts.
 const MARK: &[u8] = b": : :";
 /// The longest entry that gets a mark.
 type Entry = Text<8192>;
@@ -22,12 +22,12 @@ type Entry = Text<8192>;
 #[derive(Debug)]
 pub struct Complaints {
     stack: InitialStack,
-    /// By a program that executed this one.
+    /// Tells whether a program that executed this one has said them.
     were_said: bool,
 }
 
 impl Complaints {
-    /// Those of the program with this environment.
+    /// Makes the complaints of the program with this environment.
     pub fn of(stack: InitialStack) -> Complaints {
         Complaints { stack, were_said: stack.variable(VARIABLE).is_some_and(is_marked) }
     }

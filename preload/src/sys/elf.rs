@@ -1,11 +1,13 @@
 //! Symbols of loaded ELF objects, by their hash tables.
 //!
-//! Reads only what the loader reads itself when it looks for a symbol; files are never opened. Where an object's segments
-//! are says [`super::image`].
+//! Reads what the loader reads itself when it looks for a symbol; files are never opened. But the loader looks for other
+//! names than this, so it may never have come to a damaged part: every number is held against the loadable segments, whose
+//! place says [`super::image`].
 
 use core::ffi::CStr;
 
-use super::link_map::LinkMap;
+use super::image::Image;
+use super::link_map::{self, LinkMap};
 
 /// An entry of a dynamic section.
 #[repr(C)]
@@ -20,70 +22,212 @@ type Symbol = libc::Elf64_Sym;
 const DT_HASH: i64 = 4;
 const DT_STRTAB: i64 = 5;
 const DT_SYMTAB: i64 = 6;
+/// The size of the array of constructors.
+pub const DT_INIT_ARRAYSZ: i64 = 27;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
 const DT_VERSYM: i64 = 0x6fff_fff0;
+const STB_WEAK: u8 = 2;
 const STT_FUNC: u8 = 2;
 const STT_GNU_IFUNC: u8 = 10;
 /// A version that is not the default one: old programs only.
 const VERSION_HIDDEN: u16 = 0x8000;
 
-/// The address of function `name` if `map` defines it; an indirect function is resolved.
-pub fn lookup(map: &LinkMap, name: &CStr) -> Option<usize> {
-    let symbol = find_symbol(map, name)?;
-    // SAFETY: `find_symbol` returns entries of the object's symbol table.
-    let symbol = unsafe { &*symbol };
-    let address = map.bias + symbol.st_value as usize;
-    if symbol.st_info & 0xf != STT_GNU_IFUNC {
-        return Some(address);
+/// Bytes that can be read, from the beginning of a table on. Where the table ends is said nowhere.
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    start: usize,
+    end: usize,
+}
+
+impl Table {
+    /// Reads entry `index`, if it can be read.
+    fn get<T: Copy>(self, index: usize) -> Option<T> {
+        let at = self.start.checked_add(index.checked_mul(size_of::<T>())?)?;
+        // SAFETY: in segments that stay mapped as long as the object is loaded. All values are numbers.
+        (at.checked_add(size_of::<T>())? <= self.end).then(|| unsafe { (at as *const T).read_unaligned() })
     }
-    // SAFETY: an indirect function's value is its resolver, which takes no arguments on x86_64 that matter to it.
-    let resolver: extern "C" fn() -> usize = unsafe { core::mem::transmute(address) };
-    Some(resolver())
-}
 
-/// The entry of function `name` in the dynamic symbol table of `map`, if it is defined there.
-pub fn find_symbol(map: &LinkMap, name: &CStr) -> Option<*mut Symbol> {
-    let symbols = dynamic_value(map, DT_SYMTAB)? as *mut Symbol;
-    let strings = dynamic_value(map, DT_STRTAB)?;
-    let versions = dynamic_value(map, DT_VERSYM).map(|table| table as *const u16);
-    let matches = |index: u32| {
-        // SAFETY: the hash tables hold indices of the symbol table, which has a name and a version for each.
-        unsafe {
-            let symbol = &*symbols.add(index as usize);
-            let visible = versions.is_none_or(|table| *table.add(index as usize) & VERSION_HIDDEN == 0);
-            let function = matches!(symbol.st_info & 0xf, STT_FUNC | STT_GNU_IFUNC);
-            let defined = symbol.st_shndx != 0 && symbol.st_value != 0;
-            visible
-                && function
-                && defined
-                && CStr::from_ptr((strings + symbol.st_name as usize) as *const _) == name
-        }
-    };
-    let index = match (dynamic_value(map, DT_GNU_HASH), dynamic_value(map, DT_HASH)) {
-        // SAFETY: the table is the loaded object's own.
-        (Some(table), _) => unsafe { search_gnu_hash(table as *const u32, name, matches) },
+    /// Reads at most `len_max` bytes from `offset` on.
+    fn bytes(self, offset: usize, len_max: usize) -> Option<&'static [u8]> {
+        let start = self.start.checked_add(offset).filter(|&start| start < self.end)?;
         // SAFETY: as above.
-        (None, Some(table)) => unsafe { search_sysv_hash(table as *const u32, matches) },
-        (None, None) => None,
-    }?;
-    // SAFETY: `matches` has read this entry.
-    Some(unsafe { symbols.add(index as usize) })
+        Some(unsafe { core::slice::from_raw_parts(start as *const u8, len_max.min(self.end - start)) })
+    }
 }
 
-/// The absolute address that entry `tag` gives. The loader has added the bias to it except in the vDSO.
+#[derive(Clone, Copy, Debug)]
+enum Hash {
+    Gnu(Table),
+    SystemV(Table),
+}
+
+/// The dynamic symbols of a loaded object.
+#[derive(Debug)]
+pub struct Symbols {
+    image: Image,
+    entries: Table,
+    strings: Table,
+    versions: Option<Table>,
+    hash: Hash,
+}
+
+impl Symbols {
+    /// Finds the symbols of `map`; `None` if it has none that can be read.
+    pub fn of(map: &'static LinkMap) -> Option<Symbols> {
+        let image = link_map::image_of(map)?;
+        let mut readable = 0..0;
+        let mut table = |tag| {
+            let start = dynamic_value(map, tag)?;
+            if !readable.contains(&start) {
+                readable = image.readable_segment(start);
+            }
+            readable.contains(&start).then_some(Table { start, end: readable.end })
+        };
+        let (entries, strings, versions) = (table(DT_SYMTAB)?, table(DT_STRTAB)?, table(DT_VERSYM));
+        let hash = match table(DT_GNU_HASH) {
+            Some(table) => Hash::Gnu(table),
+            None => Hash::SystemV(table(DT_HASH)?),
+        };
+        Some(Symbols { image, entries, strings, versions, hash })
+    }
+
+    /// Returns the segments of the object.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Returns the entry of function `name`, if it is defined there.
+    pub fn find(&self, name: &CStr) -> Option<*mut Symbol> {
+        let index = match self.hash {
+            Hash::Gnu(table) => self.search_gnu(table, name),
+            Hash::SystemV(table) => self.search_system_v(table, name),
+        }?;
+        // `defines` has read this entry.
+        Some((self.entries.start as *mut Symbol).wrapping_add(index as usize))
+    }
+
+    /// Returns the address of function `name`, if it is defined there; an indirect function is resolved.
+    pub fn function(&self, name: &CStr) -> Option<usize> {
+        // SAFETY: `find` returns entries of the symbol table, which can be read.
+        let symbol = unsafe { self.find(name)?.read() };
+        let address = self.image.bias().wrapping_add(symbol.st_value as usize);
+        if !self.image.segment_with(libc::PF_X, address..address.saturating_add(1)) {
+            return None;
+        }
+        if symbol.st_info & 0xf != STT_GNU_IFUNC {
+            return Some(address);
+        }
+        // SAFETY: an indirect function's value is its resolver, which takes no arguments on x86_64 that matter to it.
+        let resolver: extern "C" fn() -> usize = unsafe { core::mem::transmute(address) };
+        Some(resolver())
+    }
+
+    /// Returns the name of the symbol in place `index`, if it is shorter than `len_max` bytes.
+    pub fn name(&self, index: usize, len_max: usize) -> Option<&'static CStr> {
+        let symbol: Symbol = self.entries.get(index)?;
+        CStr::from_bytes_until_nul(self.strings.bytes(symbol.st_name as usize, len_max)?).ok()
+    }
+
+    /// Tells whether the symbol in place `index` need not be defined by anybody.
+    pub fn is_weak(&self, index: usize) -> bool {
+        self.entries.get::<Symbol>(index).is_none_or(|symbol| symbol.st_info >> 4 == STB_WEAK)
+    }
+
+    /// Tells whether the symbol in place `index` is the definition of function `name`.
+    fn defines(&self, index: u32, name: &CStr) -> bool {
+        let index = index as usize;
+        let version = || match self.versions {
+            Some(table) => table.get::<u16>(index),
+            None => Some(0),
+        };
+        let Some((symbol, version)) = self.entries.get::<Symbol>(index).zip(version()) else { return false };
+        let is_function = matches!(symbol.st_info & 0xf, STT_FUNC | STT_GNU_IFUNC);
+        let is_defined = symbol.st_shndx != 0 && symbol.st_value != 0;
+        let name = name.to_bytes_with_nul();
+        version & VERSION_HIDDEN == 0
+            && is_function
+            && is_defined
+            && self.strings.bytes(symbol.st_name as usize, name.len()) == Some(name)
+    }
+
+    /// Goes along the chain of `name` in a GNU hash table: header, bloom filter, buckets, chains; a chain's last hash is odd.
+    fn search_gnu(&self, table: Table, name: &CStr) -> Option<u32> {
+        let step = |hash: u32, &byte: &u8| hash.wrapping_mul(33).wrapping_add(byte.into());
+        let hash = name.to_bytes().iter().fold(5381, step);
+        let word = |at: usize| table.get::<u32>(at);
+        let (n_buckets, first, bloom_words, shift) = (word(0)?, word(1)?, word(2)? as usize, word(3)?);
+        let filter = table.get::<u64>(2 + ((hash / 64) as usize & bloom_words.checked_sub(1)?))?;
+        if filter >> (hash % 64) & filter >> (hash.wrapping_shr(shift) % 64) & 1 == 0 {
+            return None;
+        }
+        let buckets = 4 + 2 * bloom_words;
+        let mut index = word(buckets + hash.checked_rem(n_buckets)? as usize)?;
+        // The table's end, if not the chain's, ends this.
+        loop {
+            let chained = word(buckets + n_buckets as usize + index.checked_sub(first)? as usize)?;
+            if chained | 1 == hash | 1 && self.defines(index, name) {
+                return Some(index);
+            }
+            if chained & 1 != 0 {
+                return None;
+            }
+            index = index.checked_add(1)?;
+        }
+    }
+
+    /// Goes along the chain of `name` in a System V hash table: the numbers of buckets and of symbols, buckets, and for each
+    /// symbol the next one of its chain; 0 ends it.
+    fn search_system_v(&self, table: Table, name: &CStr) -> Option<u32> {
+        let step = |hash: u32, &byte: &u8| {
+            let hash = (hash << 4).wrapping_add(byte.into());
+            (hash ^ (hash >> 24 & 0xf0)) & 0x0fff_ffff
+        };
+        let hash = name.to_bytes().iter().fold(0, step);
+        let word = |at: usize| table.get::<u32>(at);
+        let (n_buckets, n_symbols) = (word(0)?, word(1)?);
+        let mut index = word(2 + hash.checked_rem(n_buckets)? as usize)?;
+        // A chain has no more steps than there are symbols, and these no more than the table has words.
+        for _ in 0..n_symbols.min(((table.end - table.start) / size_of::<u32>()) as u32) {
+            if index == 0 {
+                return None;
+            }
+            if self.defines(index, name) {
+                return Some(index);
+            }
+            index = word(2 + n_buckets as usize + index as usize)?;
+        }
+        None
+    }
+}
+
+/// Returns the addresses of the first function of each name in the order of the list, 0 for none.
+pub fn first_of<const N: usize>(names: [&CStr; N]) -> [usize; N] {
+    let mut found = [0; N];
+    for symbols in LinkMap::all().filter_map(Symbols::of) {
+        for (address, name) in found.iter_mut().zip(names).filter(|(address, _)| **address == 0) {
+            *address = symbols.function(name).unwrap_or(0);
+        }
+        if !found.contains(&0) {
+            break;
+        }
+    }
+    found
+}
+
+/// Returns the absolute address that entry `tag` gives. The loader has added the bias to it except in the vDSO.
 pub(super) fn dynamic_value(map: &LinkMap, tag: i64) -> Option<usize> {
     let value = dynamic_number(map, tag)?;
     Some(if value < map.bias { map.bias + value } else { value })
 }
 
-/// The number that entry `tag` gives.
-pub(super) fn dynamic_number(map: &LinkMap, tag: i64) -> Option<usize> {
+/// Returns the number that entry `tag` gives.
+pub fn dynamic_number(map: &LinkMap, tag: i64) -> Option<usize> {
     let mut entry = map.dynamic();
     if entry.is_null() {
         return None;
     }
     loop {
-        // SAFETY: the section ends with an entry of tag 0.
+        // SAFETY: the section ends with an entry of tag 0: the loader has read it up to there.
         let found = unsafe { *entry };
         match found.tag {
             0 => return None,
@@ -94,60 +238,53 @@ pub(super) fn dynamic_number(map: &LinkMap, tag: i64) -> Option<usize> {
     }
 }
 
-/// Walks the chain of `name` in a GNU hash table: header, bloom filter, buckets, chains; a chain's last hash is odd.
-///
-/// # Safety
-/// `table` is a well-formed GNU hash table.
-unsafe fn search_gnu_hash(table: *const u32, name: &CStr, matches: impl Fn(u32) -> bool) -> Option<u32> {
-    let hash =
-        name.to_bytes().iter().fold(5381u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(byte.into()));
-    // SAFETY: the caller's; indices stay within what the header gives.
-    unsafe {
-        let (n_buckets, first, bloom_words) = (*table, *table.add(1), *table.add(2));
-        let buckets = table.add(4 + 2 * bloom_words as usize);
-        let chains = buckets.add(n_buckets as usize);
-        if n_buckets == 0 {
-            return None;
-        }
-        let mut index = *buckets.add((hash % n_buckets) as usize);
-        if index < first {
-            return None;
-        }
-        loop {
-            let chained = *chains.add((index - first) as usize);
-            if chained | 1 == hash | 1 && matches(index) {
-                return Some(index);
-            }
-            if chained & 1 != 0 {
-                return None;
-            }
-            index += 1;
-        }
-    }
-}
-
-/// Tries all symbols of an object that has only the old hash table, whose second word is their number.
-///
-/// # Safety
-/// `table` is a well-formed System V hash table.
-unsafe fn search_sysv_hash(table: *const u32, matches: impl Fn(u32) -> bool) -> Option<u32> {
-    // SAFETY: the caller's.
-    let n_symbols = unsafe { *table.add(1) };
-    (1..n_symbols).find(|&index| matches(index))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all() -> impl Iterator<Item = Symbols> {
+        LinkMap::all().filter_map(Symbols::of)
+    }
+
     #[test]
     fn functions_of_libc_are_found_where_dlsym_finds_them() {
-        for name in [c"malloc", c"free", c"memcpy", c"posix_memalign"] {
-            // SAFETY: dlsym takes any name.
-            let expected = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) } as usize;
-            let found = LinkMap::all().find_map(|map| lookup(map, name));
-            assert_eq!(found, Some(expected), "{name:?}");
+        let names = [c"malloc", c"free", c"memcpy", c"posix_memalign"];
+        // SAFETY: dlsym takes any name.
+        let expected = names.map(|name| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) } as usize);
+        assert_eq!(first_of(names), expected);
+        assert_eq!(first_of([c"malloc", c"no_such_function_anywhere"])[1], 0);
+    }
+
+    /// Returns a table as no linker makes it, for the symbols of the C library.
+    fn with_hash(hash: fn(Table) -> Hash, words: &[u32]) -> Symbols {
+        let libc = all().find(|symbols| symbols.find(c"posix_memalign").is_some()).expect("it is loaded");
+        let start = words.as_ptr() as usize;
+        Symbols { hash: hash(Table { start, end: start + size_of_val(words) }), ..libc }
+    }
+
+    #[test]
+    fn chains_without_an_end_end() {
+        const ALL: u32 = u32::MAX;
+        // Bucket 0 leads to symbol 1; the chain goes on as far as there are words.
+        for words in [&[1, 1, 1, 0, ALL, ALL, 1, 2, 2, 2, 2][..], &[1, 0, 1, 0, ALL, ALL, ALL]] {
+            assert_eq!(with_hash(Hash::Gnu, words).find(c"malloc"), None);
         }
-        assert_eq!(LinkMap::all().find_map(|map| lookup(map, c"no_such_function_anywhere")), None);
+        for words in [&[0, 0, 0, 0][..], &[1, 1, 0, 0, 0], &[1, 0, 1 << 31, 0], &[ALL; 9], &[1], &[]] {
+            assert_eq!(with_hash(Hash::Gnu, words).find(c"malloc"), None, "{words:?}");
+            assert_eq!(with_hash(Hash::SystemV, words).find(c"malloc"), None, "{words:?}");
+        }
+        // Symbol 1 is followed by symbol 1.
+        assert_eq!(with_hash(Hash::SystemV, &[1, ALL, 1, 0, 1]).find(c"malloc"), None);
+    }
+
+    #[test]
+    fn both_kinds_of_tables_lead_to_a_symbol() {
+        let gnu = all().find(|symbols| symbols.find(c"posix_memalign").is_some()).expect("it is loaded");
+        let wanted = gnu.find(c"posix_memalign").expect("it is there");
+        let index = (wanted as usize - gnu.entries.start) / size_of::<Symbol>();
+        let words = [1, u32::MAX, index as u32];
+        assert_eq!(with_hash(Hash::SystemV, &words).find(c"posix_memalign"), Some(wanted));
+        assert_eq!(gnu.name(index, 64), Some(c"posix_memalign"));
+        assert_eq!((gnu.name(index, 8), gnu.name(usize::MAX / 8, 64)), (None, None));
     }
 }

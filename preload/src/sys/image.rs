@@ -24,10 +24,10 @@ const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 /// The smallest page that there is.
 const PAGE_BYTES_MIN: usize = 4096;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
-const NT_GNU_BUILD_ID: u32 = 3;
 /// `PATH_MAX`.
 const PATH_BYTES: usize = 4096;
 
+mod build_id;
 mod headers;
 use headers::{Headers, checked, file_header_at, page_can_be_read};
 
@@ -39,19 +39,20 @@ pub struct Image {
 }
 
 impl Image {
-    /// Those of `object`.
+    /// Finds the headers of `object`.
     pub fn of(object: &Object) -> Option<Image> {
-        let known = object.map.map(|map| map.bias).and_then(|bias| {
-            let program = object.is_program().then(|| Image::of_program(bias)).flatten();
-            let found = program.filter(|image| image.agrees(object));
-            found.or_else(|| {
-                Image::behind_file_header(object.start, bias).filter(|image| image.agrees(object))
-            })
-        });
-        known.or_else(|| Image::by_mappings(object, &Maps::open()?))
+        Image::in_memory(object).or_else(|| Image::by_mappings(object, &Maps::open()?))
     }
 
-    /// The program's, as the kernel told it, or the loader that loaded it. The loader takes each segment of a program with
+    /// Returns the same, without a question to the kernel: `None` if the program headers are not in memory where they should be.
+    pub fn in_memory(object: &Object) -> Option<Image> {
+        let bias = object.map?.bias;
+        let program = object.is_program().then(|| Image::of_program(bias)).flatten();
+        let found = program.filter(|image| image.agrees(object));
+        found.or_else(|| Image::behind_file_header(object.start, bias).filter(|image| image.agrees(object)))
+    }
+
+    /// Finds the program's headers, as the kernel told it, or the loader that loaded it. The loader takes each segment of a program with
     /// holes between them for itself, so that the file header cannot be found from any.
     fn of_program(bias: usize) -> Option<Image> {
         let stack = InitialStack::current();
@@ -59,14 +60,14 @@ impl Image {
         Some(Image { bias, headers })
     }
 
-    /// Those whose place the file header at `start` tells.
+    /// Finds the headers whose place the file header at `start` tells.
     fn behind_file_header(start: usize, bias: usize) -> Option<Image> {
         let header = file_header_at(start)?;
         let at = start.checked_add(usize::try_from(header.e_phoff).ok()?)?;
         Some(Image { bias, headers: Headers::copied(at, header.e_phnum.into())? })
     }
 
-    /// Whether these are the headers that the loader has used: its dynamic section and its unwind tables are where they
+    /// Tells whether these are the headers that the loader has used: its dynamic section and its unwind tables are where they
     /// say.
     fn agrees(&self, object: &Object) -> bool {
         let is_at = |header: &ProgramHeader, address: usize| {
@@ -86,8 +87,8 @@ impl Image {
         self.headers.all().iter().filter(move |header| header.p_type == wanted)
     }
 
-    /// By what the kernel says is mapped of the object's file. Its path is that of the moment, so it may be another file by
-    /// now, which is not read.
+    /// Finds the image by what the kernel says is mapped of the object's file. Its path is that of the moment, so it
+    /// may be another file by now, which is not read.
     #[cold]
     #[inline(never)]
     pub fn by_mappings(object: &Object, maps: &Maps) -> Option<Image> {
@@ -113,8 +114,8 @@ impl Image {
         found.or_else(|| Image::of_mappings(object, maps, first.file))
     }
 
-    /// As if each mapping of the object were a segment. What else its headers say is not known, but for the unwind tables
-    /// if the loader knows them.
+    /// Makes the image as if each mapping of the object were a segment. Its headers are not known otherwise; the unwind
+    /// tables are if the loader knows them.
     fn of_mappings(object: &Object, maps: &Maps, file: (u64, u64)) -> Option<Image> {
         let bias = object.map?.bias;
         let mut n_mappings = 0;
@@ -141,17 +142,25 @@ impl Image {
         Some(Image { bias, headers })
     }
 
-    /// What is added to virtual addresses.
+    /// Returns what is added to virtual addresses.
     pub fn bias(&self) -> usize {
         self.bias
     }
 
-    /// The loadable segments.
+    /// Returns the loadable segments.
     pub fn loads(&self) -> impl Iterator<Item = &ProgramHeader> {
         self.of_type(libc::PT_LOAD)
     }
 
-    /// From the lowest to the highest address of the loadable segments.
+    /// Tells whether a segment with this permission holds `range`.
+    pub fn segment_with(&self, flag: u32, range: Range<usize>) -> bool {
+        self.loads().any(|load| {
+            let start = self.bias.wrapping_add(load.p_vaddr as usize);
+            load.p_flags & flag != 0 && within(&range, &(start..start.saturating_add(load.p_memsz as usize)))
+        })
+    }
+
+    /// Returns the range from the lowest to the highest address of the loadable segments.
     pub fn range(&self) -> Range<usize> {
         let starts = self.loads().map(|header| header.p_vaddr);
         let ends = self.loads().map(|header| header.p_vaddr.wrapping_add(header.p_memsz));
@@ -159,17 +168,21 @@ impl Image {
         at(starts.min())..at(ends.max())
     }
 
-    /// What can be read around `address`: the segments from its own on, to both sides, as far as they follow each other
+    /// Returns what can be read around `address`: the segments from its own on, to both sides, as far as they follow each other
     /// without a hole, where nothing is mapped. Empty if it is in none.
     pub fn readable_around(&self, address: usize) -> Range<usize> {
         let mut found = address..address;
         // Segments are in the order of their addresses: one pass goes on upward, and one a segment downward.
         for _ in 0..self.headers.len {
             let mut grown = found.clone();
-            for load in self.loads().filter(|load| load.p_flags & libc::PF_R != 0) {
-                let segment = self.readable_pages(load);
-                if segment.start <= grown.end && grown.start <= segment.end && !segment.is_empty() {
-                    grown = grown.start.min(segment.start)..grown.end.max(segment.end);
+            for load in self.readable_loads() {
+                let pages = self.pages(load);
+                if pages.start > grown.end || grown.start > pages.end || within(&pages, &grown) {
+                    continue;
+                }
+                let pages = self.readable_pages(load);
+                if pages.start <= grown.end && grown.start <= pages.end && !pages.is_empty() {
+                    grown = grown.start.min(pages.start)..grown.end.max(pages.end);
                 }
             }
             if grown == found {
@@ -180,21 +193,33 @@ impl Image {
         found
     }
 
-    /// The pages of a segment. A file that is shorter than its header says ends before them: what lies behind its end is
-    /// mapped and cannot be read.
-    fn readable_pages(&self, load: &ProgramHeader) -> Range<usize> {
+    /// Returns what can be read of the segment that holds `address`. Empty if it is in none.
+    pub fn readable_segment(&self, address: usize) -> Range<usize> {
+        let mut holding = self.readable_loads().filter(|load| self.pages(load).contains(&address));
+        holding.next().map_or(0..0, |load| self.readable_pages(load))
+    }
+
+    fn readable_loads(&self) -> impl Iterator<Item = &ProgramHeader> {
+        self.loads().filter(|load| load.p_flags & libc::PF_R != 0)
+    }
+
+    /// Returns the pages of a segment, as its header has them. None if they wrap.
+    fn pages(&self, load: &ProgramHeader) -> Range<usize> {
         let address = self.bias.wrapping_add(load.p_vaddr as usize);
         let start = address / PAGE_BYTES_MIN * PAGE_BYTES_MIN;
-        let end_of = |size: u64| {
-            let end = address
-                .checked_add(size as usize)
-                .and_then(|end| end.checked_next_multiple_of(PAGE_BYTES_MIN));
-            end.unwrap_or(start)
-        };
-        let page = |index: usize| start + index * PAGE_BYTES_MIN;
-        let n_of_file = end_of(load.p_filesz.min(load.p_memsz)).saturating_sub(start) / PAGE_BYTES_MIN;
+        let end = address.checked_add(load.p_memsz as usize);
+        start..end.and_then(|end| end.checked_next_multiple_of(PAGE_BYTES_MIN)).unwrap_or(start)
+    }
+
+    /// Returns the pages of a segment that can be read. A file that is shorter than its header says ends before them: what lies behind its
+    /// end is mapped and cannot be read.
+    fn readable_pages(&self, load: &ProgramHeader) -> Range<usize> {
+        let all = self.pages(load);
+        let of_file = self.pages(&ProgramHeader { p_memsz: load.p_filesz.min(load.p_memsz), ..*load });
+        let page = |index: usize| all.start + index * PAGE_BYTES_MIN;
+        let n_of_file = of_file.len() / PAGE_BYTES_MIN;
         if n_of_file == 0 || page_can_be_read(page(n_of_file - 1)) {
-            return start..end_of(load.p_memsz);
+            return all;
         }
         // The first page that cannot be read, by binary search: from the end of the file on there is none that can.
         let (mut low, mut high) = (0, n_of_file - 1);
@@ -202,10 +227,10 @@ impl Image {
             let middle = low + (high - low) / 2;
             if page_can_be_read(page(middle)) { low = middle + 1 } else { high = middle }
         }
-        start..page(low)
+        all.start..page(low)
     }
 
-    /// What the loader has made read-only after it had written there, whole pages as it counts them.
+    /// Returns what the loader has made read-only after it had written there, whole pages as it counts them.
     pub fn protected(&self) -> Range<usize> {
         let Some(header) = self.of_type(PT_GNU_RELRO).next() else { return 0..0 };
         let page_bytes = super::process::page_bytes();
@@ -214,42 +239,24 @@ impl Image {
         start & !(page_bytes - 1)..end & !(page_bytes - 1)
     }
 
-    /// The address of `.eh_frame_hdr`, if it is in a segment that can be read.
+    /// Returns the address of `.eh_frame_hdr`, if it is in a segment that can be read.
     pub fn eh_frame_header(&self) -> Option<usize> {
         let header = self.of_type(PT_GNU_EH_FRAME).next()?;
         let address = self.bias.wrapping_add(header.p_vaddr as usize);
         self.readable_around(address).contains(&address).then_some(address)
     }
 
-    /// The build id; empty if the object has none. It stays as long as the object is loaded.
-    pub fn build_id(&self) -> &'static [u8] {
-        let found = self.of_type(libc::PT_NOTE).find_map(|header| {
-            let by_address = self.bias.wrapping_add(header.p_vaddr as usize);
-            // Where its part of the file is mapped, should its address be none.
-            let places = [Some(by_address), self.address_of(header.p_offset)];
-            places.into_iter().flatten().find_map(|at| self.build_id_at(at, header))
-        });
-        found.unwrap_or(&[])
-    }
-
-    fn build_id_at(&self, start: usize, note: &ProgramHeader) -> Option<&'static [u8]> {
-        let readable = self.readable_around(start);
-        let end = start.checked_add(note.p_memsz as usize)?;
-        if !readable.contains(&start) || end > readable.end {
-            return None;
-        }
-        // SAFETY: in segments that are mapped as long as the object is loaded, as far as they can be read.
-        let bytes = unsafe { core::slice::from_raw_parts(start as *const u8, note.p_memsz as usize) };
-        find_build_id(bytes, note.p_align)
-    }
-
-    /// Where a part of the file is in memory.
+    /// Returns where a part of the file is in memory.
     fn address_of(&self, offset: u64) -> Option<usize> {
         self.loads().find_map(|load| {
             let before = offset.checked_sub(load.p_offset).filter(|&before| before < load.p_filesz)?;
             Some(self.bias.wrapping_add(load.p_vaddr.wrapping_add(before) as usize))
         })
     }
+}
+
+fn within(inner: &Range<usize>, outer: &Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// A part of an object's file that is mapped.
@@ -270,14 +277,14 @@ impl Part {
     }
 }
 
-/// The mappings of `file` at the object's addresses.
+/// Returns the mappings of `file` at the object's addresses.
 fn each_of(object: &Object, maps: &Maps, file: (u64, u64), visit: &mut dyn FnMut(&Mapping) -> bool) {
     maps.each(object.start, &mut |mapping| {
         mapping.start < object.end && (mapping.file != file || visit(mapping))
     });
 }
 
-/// The program headers as the file has them that is mapped as `first`, if that is still at its path.
+/// Returns the program headers as the file has them that is mapped as `first`, if that is still at its path.
 fn headers_of_file(maps: &Maps, first: &Mapping) -> Option<Headers> {
     let path: *mut [u8; PATH_BYTES] = pages::zeroed(1);
     // SAFETY: fresh memory of ours, or null.
@@ -305,7 +312,7 @@ fn headers_behind(fd: i32) -> Option<Headers> {
     Headers::read(fd, header.e_phoff, header.e_phnum.into())
 }
 
-/// What was added to the addresses of the segment that is mapped as `mapping`.
+/// Returns what was added to the addresses of the segment that is mapped as `mapping`.
 fn bias_of(headers: &[ProgramHeader], mapping: &Mapping) -> Option<usize> {
     let page_of = |number: u64| number & !(PAGE_BYTES_MIN as u64 - 1);
     let load = headers
@@ -314,53 +321,21 @@ fn bias_of(headers: &[ProgramHeader], mapping: &Mapping) -> Option<usize> {
     Some(mapping.start.wrapping_sub(page_of(load.p_vaddr) as usize))
 }
 
-/// Notes: name length, content length, type, then name and content, each padded to `align` (4 or 8).
-fn find_build_id(mut notes: &[u8], align: u64) -> Option<&[u8]> {
-    let align = if align == 8 { 8 } else { 4 };
-    loop {
-        let word = |place: usize| {
-            let bytes = notes.get(place * 4..place * 4 + 4)?;
-            Some(u32::from_le_bytes(bytes.try_into().ok()?))
-        };
-        let (name_len, content_len, kind) = (word(0)? as usize, word(1)? as usize, word(2)?);
-        let content_at = (12 + name_len).next_multiple_of(align);
-        let content = notes.get(content_at..content_at + content_len)?;
-        if kind == NT_GNU_BUILD_ID && notes.get(12..12 + name_len)? == b"GNU\0" {
-            return Some(content);
-        }
-        notes = notes.get((content_at + content_len).next_multiple_of(align)..)?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::link_map;
     use super::*;
 
-    #[test]
-    fn a_build_id_is_found_behind_another_note() {
-        let mut notes = std::vec::Vec::new();
-        for (name, kind, content) in [(b"GNU\0", 1u32, &[1u8, 2, 3, 4][..]), (b"GNU\0", 3, &[9, 8, 7, 6][..])]
-        {
-            notes.extend(4u32.to_le_bytes());
-            notes.extend((content.len() as u32).to_le_bytes());
-            notes.extend(kind.to_le_bytes());
-            notes.extend(name);
-            notes.extend(content);
-        }
-        assert_eq!(find_build_id(&notes, 4), Some(&[9, 8, 7, 6][..]));
-        assert_eq!(find_build_id(&notes[..24], 4), None);
-    }
-
     fn own_object() -> Object {
-        link_map::initialise();
-        link_map::object_at(find_build_id as *const () as usize).expect("our own code")
+        let [find_object] = super::super::elf::first_of([c"_dl_find_object"]);
+        link_map::initialise(find_object);
+        link_map::object_at(Image::of as *const () as usize).expect("our own code")
     }
 
     #[test]
     fn addresses_of_code_belong_to_an_image_with_unwind_tables() {
         let image = Image::of(&own_object()).expect("an ELF image");
-        assert!(image.range().contains(&(find_build_id as *const () as usize)));
+        assert!(image.range().contains(&(Image::of as *const () as usize)));
         assert!(image.eh_frame_header().is_some());
     }
 
@@ -370,7 +345,7 @@ mod tests {
         let (object, maps) = (own_object(), Maps::open().expect("/proc is mounted"));
         let by_loader = Image::of(&object).expect("an ELF image");
         let by_mappings = Image::by_mappings(&object, &maps).expect("it is mapped");
-        let address = find_build_id as *const () as usize;
+        let address = Image::of as *const () as usize;
         let alone = link_map::object_by_mappings(address).expect("it is mapped");
         let alone = Image::of(&alone).expect("an ELF image");
         for image in [by_mappings, alone] {

@@ -36,7 +36,7 @@ unsafe extern "C" {
 }
 
 impl LinkMap {
-    /// The objects in the order in which the loader searches them, the program first.
+    /// Returns the objects in the order in which the loader searches them, the program first.
     pub fn all() -> impl Iterator<Item = &'static LinkMap> {
         // SAFETY: set by the loader before any code of a library runs.
         let first = unsafe { _r_debug.map };
@@ -44,17 +44,12 @@ impl LinkMap {
         core::iter::successors(unsafe { first.as_ref() }, |map| unsafe { map.next.as_ref() })
     }
 
-    /// The objects that the loader searches after this library: what `RTLD_NEXT` means here.
-    pub fn after_us() -> impl Iterator<Item = &'static LinkMap> {
-        LinkMap::all().skip_while(|map| !map.is_ours()).skip(1)
-    }
-
-    /// Whether this is `libtm.so`.
+    /// Tells whether this is `libtm.so`.
     pub fn is_ours(&self) -> bool {
         self.dynamic == &raw const _DYNAMIC
     }
 
-    /// The path as the loader has it; empty for the program itself.
+    /// Returns the path as the loader has it; empty for the program itself.
     pub fn name(&self) -> &CStr {
         if self.name.is_null() {
             return c"";
@@ -63,7 +58,7 @@ impl LinkMap {
         unsafe { CStr::from_ptr(self.name) }
     }
 
-    /// The dynamic section.
+    /// Returns the dynamic section.
     pub fn dynamic(&self) -> *const Dynamic {
         self.dynamic
     }
@@ -86,11 +81,10 @@ type FindObject = unsafe extern "C" fn(usize, *mut DlFindObject) -> i32;
 /// `_dl_find_object`: lock-free and safe in signal handlers. Null where the C library has none.
 static FIND_OBJECT: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Looks `_dl_find_object` up. Called once at start.
-pub fn initialise() {
-    let found = LinkMap::all().find_map(|map| super::elf::lookup(map, c"_dl_find_object"));
+/// Makes the loader be asked by this function from now on, `_dl_find_object`, if it is not 0. Called once at start.
+pub fn initialise(find_object: usize) {
     // Relaxed: the function's code is visible as any library's; nothing else is published.
-    FIND_OBJECT.store(found.unwrap_or(0) as *mut u8, Ordering::Relaxed);
+    FIND_OBJECT.store(find_object as *mut u8, Ordering::Relaxed);
 }
 
 /// A loaded object: what the loader knows of it, or the kernel where that cannot be asked.
@@ -98,7 +92,7 @@ pub fn initialise() {
 pub struct Object {
     /// The loader's entry; `None` where only the kernel was asked.
     pub map: Option<&'static LinkMap>,
-    /// Its first mapped address.
+    /// The first mapped address.
     pub start: usize,
     /// The first address behind it.
     pub end: usize,
@@ -110,14 +104,14 @@ pub struct Object {
 }
 
 impl Object {
-    /// Whether it is the program, which has no name in the loader's list.
+    /// Tells whether it is the program, which has no name in the loader's list.
     pub fn is_program(&self) -> bool {
         let program = LinkMap::all().next();
         self.map.is_some_and(|map| program.is_some_and(|program| core::ptr::eq(map, program)))
     }
 }
 
-/// The object whose mapping holds `address`.
+/// Returns the object whose mapping holds `address`.
 pub fn object_at(address: usize) -> Option<Object> {
     match find_object() {
         Some(function) => object_by_loader(function, address),
@@ -125,12 +119,21 @@ pub fn object_at(address: usize) -> Option<Object> {
     }
 }
 
-/// The object of an entry of the list, which cannot be unloaded now.
+/// Returns the object of an entry of the list, which cannot be unloaded now.
 pub fn object_of(map: &'static LinkMap) -> Object {
-    let unknown =
-        Object { map: None, start: map.bias, end: usize::MAX, eh_frame_header: None, identity: (0, 0) };
-    let found = object_at(map.dynamic() as usize).unwrap_or(unknown);
-    Object { map: Some(map), ..found }
+    let found = object_at(map.dynamic() as usize);
+    found.map_or(unknown(map), |found| Object { map: Some(map), ..found })
+}
+
+/// Returns the segments of an entry of the list, which cannot be unloaded now.
+pub fn image_of(map: &'static LinkMap) -> Option<Image> {
+    // The beginning of the file is mostly at the bias, so that nobody needs to be asked where it is.
+    Image::in_memory(&unknown(map)).or_else(|| Image::of(&object_of(map)))
+}
+
+/// Returns what an entry says of its object by itself, if the beginning of its file is at the bias.
+fn unknown(map: &'static LinkMap) -> Object {
+    Object { map: Some(map), start: map.bias, end: usize::MAX, eh_frame_header: None, identity: (0, 0) }
 }
 
 fn find_object() -> Option<FindObject> {
@@ -158,7 +161,7 @@ fn object_by_loader(function: FindObject, address: usize) -> Option<Object> {
     })
 }
 
-/// The object at `address` by what the kernel says is mapped: C libraries before glibc 2.35 have no function that may be
+/// Returns the object at `address` by what the kernel says is mapped: C libraries before glibc 2.35 have no function that may be
 /// called here, and their list changes while it is read.
 pub fn object_by_mappings(address: usize) -> Option<Object> {
     let maps = Maps::open()?;
@@ -187,12 +190,12 @@ pub fn object_by_mappings(address: usize) -> Option<Object> {
 pub struct Loaded(Option<Maps>);
 
 impl Loaded {
-    /// As of now.
+    /// Asks as of now.
     pub fn now() -> Loaded {
         Loaded(if find_object().is_some() { None } else { Maps::open() })
     }
 
-    /// Whether the object that begins at `start` is the one of this identity. True if that cannot be known.
+    /// Tells whether the object that begins at `start` is the one of this identity. True if that cannot be known.
     pub fn has(&self, start: usize, identity: (usize, usize)) -> bool {
         match (find_object(), &self.0) {
             (Some(function), _) => {

@@ -7,7 +7,6 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use super::elf;
 use super::link_map::LinkMap;
 use super::text::Text;
 
@@ -32,15 +31,14 @@ static LOADER: Loader = Loader {
     set_cancel_state: AtomicPtr::new(core::ptr::null_mut()),
 };
 
-/// Notes this library's folder, `working_directory` being the present one, and the loader's functions. Called once, at
-/// the start.
-pub fn remember(working_directory: &[u8]) {
-    let find = |name: &CStr| LinkMap::all().find_map(|map| elf::lookup(map, name)).unwrap_or(0);
-    // Relaxed: published with the session.
-    LOADER.dlopen.store(find(c"dlopen") as *mut c_void, Ordering::Relaxed);
-    LOADER.dlsym.store(find(c"dlsym") as *mut c_void, Ordering::Relaxed);
-    let set_cancel_state = find(c"pthread_setcancelstate") as *mut c_void;
-    LOADER.set_cancel_state.store(set_cancel_state, Ordering::Relaxed);
+/// Notes this library's folder, `working_directory` being the present one, and where `dlopen`, `dlsym` and
+/// `pthread_setcancelstate` are. Called once, at the start.
+pub fn remember(working_directory: &[u8], functions: [usize; 3]) {
+    let places = [&LOADER.dlopen, &LOADER.dlsym, &LOADER.set_cancel_state];
+    for (place, address) in places.into_iter().zip(functions) {
+        // Relaxed: published with the session.
+        place.store(address as *mut c_void, Ordering::Relaxed);
+    }
     let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
     let path = ours.name().to_bytes();
     let Some(end) = path.iter().rposition(|&byte| byte == b'/') else { return };
@@ -52,7 +50,7 @@ pub fn remember(working_directory: &[u8]) {
     folder.push(path.get(..=end).unwrap_or(path));
 }
 
-/// The path of the file `name` beside this library.
+/// Returns the path of the file `name` beside this library.
 pub fn beside(name: &str) -> Text<PATH_BYTES> {
     // SAFETY: not written after the start.
     let mut path = unsafe { &*LOADER.folder.get() }.clone();
@@ -60,8 +58,8 @@ pub fn beside(name: &str) -> Text<PATH_BYTES> {
     path
 }
 
-/// Runs `look` while nobody else changes the loader's list. Takes the loader's lock: only for who is about to call the
-/// loader anyway.
+/// Runs `look` while nobody else changes the loader's list. Takes the loader's lock: only for callers that are about to
+/// call the loader anyway.
 pub fn with_list_locked(look: impl FnOnce()) {
     struct Once<F>(Option<F>);
     unsafe extern "C" fn run<F: FnOnce()>(_: *mut libc::dl_phdr_info, _: usize, once: *mut c_void) -> c_int {
@@ -112,7 +110,7 @@ fn set_cancel_state(state: c_int, before: &mut c_int) {
 pub struct Library(*mut c_void);
 
 impl Library {
-    /// `dlopen` of `path`, with its names hidden from others; `None` if it fails.
+    /// Calls `dlopen` of `path`, with its names hidden from others; `None` if it fails.
     pub fn open(path: &CStr) -> Option<Library> {
         // Relaxed: see `remember`.
         let address = LOADER.dlopen.load(Ordering::Relaxed);
@@ -127,7 +125,7 @@ impl Library {
         (!handle.is_null()).then_some(Library(handle))
     }
 
-    /// `dlsym` of `name`; null if it has none.
+    /// Calls `dlsym` of `name`; null if it has none.
     pub fn symbol(self, name: &CStr) -> *mut c_void {
         // Relaxed: see `remember`.
         let address = LOADER.dlsym.load(Ordering::Relaxed);

@@ -36,7 +36,7 @@ const PROCMAP_QUERY_COVERING_OR_NEXT_VMA: u64 = 0x10;
 /// A mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mapping {
-    /// Its first address.
+    /// The first address.
     pub start: usize,
     /// The first address behind it.
     pub end: usize,
@@ -44,12 +44,12 @@ pub struct Mapping {
     pub flags: u32,
     /// Where in the file it begins.
     pub offset: u64,
-    /// Which file: device and inode number, both 0 if there is none.
+    /// The file: device and inode number, both 0 if there is none.
     pub file: (u64, u64),
 }
 
 impl Mapping {
-    /// Its addresses.
+    /// Returns its range of addresses.
     pub fn range(&self) -> Range<usize> {
         self.start..self.end
     }
@@ -70,7 +70,7 @@ impl Drop for Maps {
 }
 
 impl Maps {
-    /// `None` if `/proc` is missing, or nothing may be opened.
+    /// Opens the list; `None` if `/proc` is missing, or nothing may be opened.
     #[cold]
     pub fn open() -> Option<Maps> {
         let blocked = SignalsBlocked::now();
@@ -78,7 +78,7 @@ impl Maps {
         Some(Maps { fd, _blocked: blocked })
     }
 
-    /// The mappings that end behind `from`, in the order of their addresses, until `visit` says false.
+    /// Visits the mappings that end behind `from`, in the order of their addresses, until `visit` says false.
     pub fn each(&self, from: usize, visit: &mut dyn FnMut(&Mapping) -> bool) {
         let mut next = from;
         loop {
@@ -92,7 +92,7 @@ impl Maps {
         }
     }
 
-    /// The mapping that holds `address`.
+    /// Returns the mapping that holds `address`.
     pub fn at(&self, address: usize) -> Option<Mapping> {
         let mut found = None;
         self.each(address, &mut |mapping| {
@@ -102,7 +102,7 @@ impl Maps {
         found.filter(|mapping| mapping.range().contains(&address))
     }
 
-    /// The path of the file that is mapped at `address`, as far as it fits into `buffer`; empty if there is none.
+    /// Returns the path of the file that is mapped at `address`, as far as it fits into `buffer`; empty if there is none.
     pub fn path_at<'a>(&self, address: usize, buffer: &'a mut [u8]) -> &'a [u8] {
         let mut len = 0;
         match self.ask(address, buffer) {
@@ -129,7 +129,7 @@ impl Maps {
         if path.first() == Some(&b'/') { path } else { &[] }
     }
 
-    /// The mapping that holds `address` or the next one, with its name.
+    /// Returns the mapping that holds `address` or the next one, with its name.
     fn ask(&self, address: usize, name: &mut [u8]) -> syscall::Result<Mapping> {
         let mut query = ProcmapQuery { size: size_of::<ProcmapQuery>() as u64, ..Default::default() };
         query.query_addr = address as u64;
@@ -149,8 +149,8 @@ impl Maps {
         })
     }
 
-    /// [`Maps::each`] by the text: `start-end perms offset major:minor inode    path`. Where `visit` says false, `path`
-    /// gets the line's.
+    /// Does the work of [`Maps::each`] by the text: `start-end perms offset major:minor inode    path`. Where `visit`
+    /// says false, `path` gets the line's.
     #[inline(never)]
     fn read_each(&self, from: usize, visit: &mut dyn FnMut(&Mapping) -> bool, path: &mut dyn FnMut(u8)) {
         let (mut line, mut at) = (Line::START, 0);
@@ -234,7 +234,7 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
     Some(Mapping { start: start as usize, end: end as usize, flags, offset, file })
 }
 
-/// The readable mapping that holds `address`; `None` if there is none or `/proc` is missing.
+/// Returns the readable mapping that holds `address`; `None` if there is none or `/proc` is missing.
 #[cold]
 pub fn mapping_of(address: usize) -> Option<Range<usize>> {
     let mapping = Maps::open()?.at(address)?;

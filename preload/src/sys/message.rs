@@ -27,7 +27,7 @@ fn is_standard_error_still() -> bool {
 pub struct Message(Text<512>);
 
 impl Message {
-    /// A line `tm: text`.
+    /// Begins a line `tm: text`.
     pub fn start(text: &str) -> Message {
         let mut line = Text::EMPTY;
         line.push(b"tm: ").push(text.as_bytes());

@@ -6,6 +6,7 @@ pub mod coarse;
 pub mod complaints;
 pub mod elf;
 pub mod files;
+pub mod folder;
 pub mod image;
 pub mod link_map;
 pub mod loader;

@@ -2,16 +2,22 @@
 //! (`mlockall`), and how much it may lock is limited. What is ours must not use that up.
 //!
 //! ```text
-//!  mlockall           all that is listed here is unlocked again
+//!  mlockall           all that is listed here is unlocked again; where only with it the limit would be passed, the
+//!                     mappings of the process are locked one by one
 //!  MCL_FUTURE         new mappings would be locked as they come: so private memory is made by enlarging a page that is not
 //!                     locked (the seed), and the recording is mapped again from a part of it that is not
 //! ```
 
+use core::ffi::c_int;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
+use super::link_map::{self, LinkMap};
+use super::maps::{Mapping, Maps};
+use super::process;
 use super::syscall::{self, Errno, Result};
 
-/// So many mappings in one part of the list.
+/// The number of mappings in one part of the list.
 const IN_PART: usize = 255;
 
 struct Place {
@@ -95,6 +101,7 @@ pub fn remove(start: *mut u8, len: usize) {
 /// Called before the process locks its memory: afterwards there may be no room for another page.
 #[cold]
 pub fn before_locking() {
+    add_library();
     // Relaxed: whether there is one.
     if SEED.load(Ordering::Relaxed) == 0
         && let Ok(seed) = syscall::mmap_unlisted(PAGE_BYTES)
@@ -105,37 +112,88 @@ pub fn before_locking() {
     }
 }
 
-/// Unlocks what is ours, which the process has locked with the rest of its memory; and what comes later, if it locks that.
-#[cold]
-pub fn unlock(future: bool) {
-    LOCKS_FUTURE.store(future, Ordering::Relaxed);
-    // Relaxed: as in `add`.
-    let seed = SEED.load(Ordering::Relaxed);
-    if seed != 0 {
-        syscall::munlock(seed, PAGE_BYTES);
-    }
-    for part in parts() {
-        syscall::munlock(
-            core::ptr::from_ref(part) as usize,
-            if core::ptr::eq(part, &FIRST) { 0 } else { size_of::<Part>() },
-        );
-    }
-    for place in places() {
-        let start = place.start.load(Ordering::Relaxed);
-        if start != 0 {
-            syscall::munlock(start, place.len.load(Ordering::Relaxed));
-        }
+/// Notes the library itself, which the loader has mapped.
+fn add_library() {
+    static IS_NOTED: AtomicBool = AtomicBool::new(false);
+    let image = LinkMap::all().find(|map| map.is_ours()).and_then(link_map::image_of);
+    // Relaxed: it is to be there once.
+    if let Some(image) = image.filter(|_| !IS_NOTED.swap(true, Ordering::Relaxed)) {
+        let range = image.range();
+        add(range.start as *mut u8, range.len());
     }
 }
 
-/// Whether new mappings of the process are locked.
+/// Unlocks what is ours, which the process has locked with the rest of its memory; and what comes later, if it locks that.
+#[cold]
+pub fn unlock(future: bool) {
+    // Relaxed: a flag on its own.
+    LOCKS_FUTURE.store(future, Ordering::Relaxed);
+    ranges().for_each(|range| syscall::munlock(range.start, range.len()));
+}
+
+/// Returns all that is ours, in whole pages.
+fn ranges() -> impl Iterator<Item = Range<usize>> {
+    // Relaxed: as in `add`.
+    let seed = SEED.load(Ordering::Relaxed);
+    let further = parts().skip(1).map(|part| (core::ptr::from_ref(part) as usize, size_of::<Part>()));
+    let listed =
+        places().map(|place| (place.start.load(Ordering::Relaxed), place.len.load(Ordering::Relaxed)));
+    let all = core::iter::once((seed, PAGE_BYTES)).chain(further).chain(listed);
+    let page_bytes = process::page_bytes();
+    all.filter(|&(start, _)| start != 0).map(move |(start, len)| {
+        start & !(page_bytes - 1)..start.saturating_add(len).next_multiple_of(page_bytes)
+    })
+}
+
+/// Does what `mlockall` does, where that is refused only because of what is ours: locks the mappings of the process one by one.
+/// `false`, and nothing is locked, if they are too much without us.
+#[cold]
+pub fn lock_all_but_ours(flags: c_int) -> bool {
+    let Some(maps) = Maps::open().filter(|_| flags & libc::MCL_CURRENT != 0) else { return false };
+    let mut n_bytes = 0u64;
+    each_but_ours(&maps, &mut |range| n_bytes += range.len() as u64);
+    if n_bytes > syscall::limit(libc::RLIMIT_MEMLOCK) {
+        return false;
+    }
+    if flags & libc::MCL_FUTURE != 0 {
+        if syscall::lock_all(flags & !libc::MCL_CURRENT).is_err() {
+            return false;
+        }
+    } else if is_locked_when_new() {
+        // It ends with a call that does not ask for it, and there is no other way to end it.
+        syscall::unlock_all();
+    }
+    let on_fault = flags & libc::MCL_ONFAULT != 0;
+    let flags = if on_fault { libc::MLOCK_ONFAULT } else { 0 };
+    each_but_ours(&maps, &mut |range| syscall::lock(range.start, range.len(), flags));
+    true
+}
+
+/// Visits the parts of the process's mappings that are not ours.
+fn each_but_ours(maps: &Maps, visit: &mut dyn FnMut(Range<usize>)) {
+    maps.each(0, &mut |mapping: &Mapping| {
+        // The kernel's own page in the upper half is in no process's account.
+        let mut rest = mapping.range();
+        while !rest.is_empty() && rest.end <= isize::MAX as usize {
+            let ours = ranges().filter(|range| range.end > rest.start).min_by_key(|range| range.start);
+            let ours = ours.filter(|ours| ours.start < rest.end).unwrap_or(rest.end..rest.end);
+            if ours.start > rest.start {
+                visit(rest.start..ours.start);
+            }
+            rest.start = ours.end;
+        }
+        true
+    });
+}
+
+/// Tells whether new mappings of the process are locked.
 pub fn is_locked_when_new() -> bool {
     // Relaxed: a flag on its own.
     LOCKS_FUTURE.load(Ordering::Relaxed)
 }
 
-/// `len` bytes of private memory that are not locked, though new memory is: the seed is enlarged by them, which moves it, and
-/// its last page is the next seed. Fails if there is none, or another thread uses it.
+/// Takes `len` bytes of private memory that are not locked, though new memory is: the seed is enlarged by them, which
+/// moves it, and its last page is the next seed. Fails if there is none, or another thread uses it.
 pub fn from_seed(len: usize) -> Result<*mut u8> {
     // Acquire: receives the page from whoever has put it back.
     let seed = SEED.swap(0, Ordering::Acquire);

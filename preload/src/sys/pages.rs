@@ -3,7 +3,7 @@
 
 use super::syscall::{self, Errno, Result};
 
-/// Room for `count` values of `T`, all bytes zero; null if the process has no memory left.
+/// Maps room for `count` values of `T`, all bytes zero; null if the process has no memory left.
 ///
 /// The pages cost nothing until they are touched.
 pub fn zeroed<T>(count: usize) -> *mut T {
@@ -12,15 +12,15 @@ pub fn zeroed<T>(count: usize) -> *mut T {
 }
 
 /// Gives the memory of `count` values back, which [`zeroed`] made: they read as zeros from now on, and stay usable.
-pub fn forget<T>(start: *mut T, count: usize) {
+pub fn discard<T>(start: *mut T, count: usize) {
     let _ = syscall::madvise(start.cast(), count * size_of::<T>(), libc::MADV_DONTNEED);
 }
 
 /// The unit in which the file behind a shared mapping is allocated here; pages are as large or larger.
 const PAGE_BYTES: usize = 4096;
 
-/// Has the file system allocate the part of a file that is mapped at `start`. A full disk, a quota or the end of the file
-/// is EFAULT here, and would be SIGBUS for whoever touched the pages.
+/// Has the file system allocate the part of a file that is mapped at `start`. A full disk, a quota or the end of the
+/// file is EFAULT here, and would be SIGBUS for a thread that touched the pages.
 ///
 /// # Safety
 /// The range is mapped for writing, holds zeros and is nobody else's.
@@ -34,7 +34,7 @@ pub unsafe fn allocate(start: *mut u8, len: usize) -> Result<()> {
     }
 }
 
-/// As [`allocate`], page by page.
+/// Does the work of [`allocate`] page by page.
 ///
 /// # Safety
 /// As for [`allocate`].

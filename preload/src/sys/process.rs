@@ -20,7 +20,7 @@ pub struct InitialStack {
 }
 
 impl InitialStack {
-    /// The process's own.
+    /// Returns the initial stack of this process.
     pub fn current() -> InitialStack {
         // SAFETY: the loader sets it before it runs any code of a library, and the block lives as long as the process.
         let stack = unsafe { __libc_stack_end };
@@ -28,26 +28,26 @@ impl InitialStack {
         unsafe { InitialStack { argc: *stack, argv: stack.add(1).cast() } }
     }
 
-    /// Where it is: an address in the mapping that the kernel made for the stack of the first thread.
+    /// Returns where the initial stack is: an address in the mapping that the kernel made for the stack of the first thread.
     #[inline]
     pub fn address() -> usize {
         // SAFETY: as in `current`.
         unsafe { __libc_stack_end as usize }
     }
 
-    /// The arguments. They end early if the program has shortened its own.
+    /// Returns the arguments. They end early if the program has shortened its own.
     pub fn arguments(self) -> impl Iterator<Item = &'static CStr> + Clone {
         // SAFETY: argv has argc entries before its NULL.
         (0..self.argc).map_while(move |place| unsafe { c_string(*self.argv.add(place)) })
     }
 
-    /// The environment, `NAME=value`.
+    /// Returns the environment, `NAME=value`.
     pub fn environment(self) -> impl Iterator<Item = &'static CStr> + Clone {
         // SAFETY: envp follows the NULL of argv and ends with a NULL itself.
         (self.argc + 1..).map_while(move |place| unsafe { c_string(*self.argv.add(place)) })
     }
 
-    /// The value of an environment variable.
+    /// Returns the value of an environment variable.
     pub fn variable(self, name: &str) -> Option<&'static CStr> {
         self.environment().find_map(|entry| {
             let value_at = entry.to_bytes().strip_prefix(name.as_bytes())?;
@@ -72,7 +72,7 @@ impl InitialStack {
         true
     }
 
-    /// A value of the auxiliary vector, see getauxval(3).
+    /// Returns a value of the auxiliary vector, see getauxval(3).
     pub fn auxiliary(self, key: u64) -> Option<usize> {
         let n_variables = self.environment().count();
         // SAFETY: the auxiliary vector follows the environment's NULL and ends with an AT_NULL entry.
@@ -90,7 +90,7 @@ impl InitialStack {
     }
 }
 
-/// The kernel's unit of memory in bytes, a power of two. Looked up once: a program may write over its environment later.
+/// Returns the kernel's unit of memory in bytes, a power of two. Looked up once: a program may write over its environment later.
 #[inline]
 pub fn page_bytes() -> usize {
     static FOUND: AtomicUsize = AtomicUsize::new(0);
@@ -111,10 +111,10 @@ unsafe fn c_string(pointer: *const c_char) -> Option<&'static CStr> {
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
 }
 
-/// The path of the program; where `/proc` is missing, as `execve` was given it, from the working directory.
+/// Returns the path of the program; where `/proc` is missing, as `execve` was given it, from the working directory.
 ///
-/// Of `ld.so ./prog` the kernel has started the loader and needed no other (`AT_BASE` is 0): the program is the file that its
-/// headers are mapped from.
+/// For `ld.so ./prog` the kernel has started the loader and needed no other (`AT_BASE` is 0): the program is the file
+/// that its headers are mapped from.
 pub fn executable<const N: usize>() -> Text<N> {
     let mut bytes = [0; N];
     let mut path = Text::EMPTY;
@@ -141,14 +141,14 @@ pub fn executable<const N: usize>() -> Text<N> {
     path
 }
 
-/// When process `pid` started, in clock ticks since boot (`/proc/PID/stat` field 22); 0 if it cannot be known.
+/// Returns when process `pid` started, in clock ticks since boot (`/proc/PID/stat` field 22); 0 if it cannot be known.
 pub fn start_ticks(pid: u32) -> u64 {
     let mut path = Text::<32>::EMPTY;
     path.push(b"/proc/").push_number(u64::from(pid)).push(b"/stat");
     start_in(path.as_c_str())
 }
 
-/// When this process started. In a pid namespace whose `/proc` is still that of another one, its pid is somebody else
+/// Returns when this process started. In a pid namespace whose `/proc` is still that of another one, its pid is somebody else
 /// there.
 pub fn own_start_ticks() -> u64 {
     start_in(c"/proc/self/stat")

@@ -2,15 +2,16 @@
 
 use core::ffi::CStr;
 
+use super::folder::Folder;
 use super::syscall;
 use super::text::Text;
 
 /// What becomes of a program when it is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramKind {
-    /// Its loader is glibc's, or nothing speaks against it.
+    /// The loader is glibc's, or nothing speaks against it.
     Preloads,
-    /// No loader: nothing is preloaded, and nothing goes wrong.
+    /// A static program, without loader: nothing is preloaded, and nothing goes wrong.
     Static,
     /// Another C library's loader, which takes `LD_PRELOAD` too and fails with a library made for glibc.
     Foreign,
@@ -18,9 +19,10 @@ pub enum ProgramKind {
     Privileged,
 }
 
-/// How much of a file is read: the header, the program headers, and the loader's name, which linkers put behind them.
+/// The bytes of a file that are read: the header, the program headers, and the loader's name, which linkers put behind
+/// them.
 const HEAD_BYTES: usize = 1024;
-/// How many scripts are followed to their interpreters, as many as the kernel follows.
+/// The number of scripts that are followed to their interpreters, as many as the kernel follows.
 const SCRIPTS_MAX: usize = 4;
 const PT_INTERP: u32 = 3;
 const HEADER_BYTES: usize = 64;
@@ -29,14 +31,15 @@ const PROGRAM_HEADER_BYTES: usize = 56;
 /// What the file's first bytes say.
 #[derive(Debug, PartialEq, Eq)]
 enum Head<'a> {
-    Elf(ProgramKind),
+    /// With the path of its loader, if it has one.
+    Elf(ProgramKind, Option<&'a CStr>),
     Script(&'a [u8]),
     Unknown,
 }
 
-/// The kind of the program at `path`, scripts followed. `None` if there is nothing that can be read.
+/// Returns the kind of the program at `path`, scripts followed. `None` if it cannot be executed.
 #[cold]
-pub fn kind_of(path: &CStr) -> Option<ProgramKind> {
+pub fn kind_of(folder: &Folder, path: &CStr) -> Option<ProgramKind> {
     // The kernel takes no longer ones from scripts.
     let mut interpreter = Text::<256>::EMPTY;
     for n in 0..=SCRIPTS_MAX {
@@ -44,16 +47,20 @@ pub fn kind_of(path: &CStr) -> Option<ProgramKind> {
             return None;
         }
         let path = if n == 0 { path } else { interpreter.as_c_str() };
+        if !folder.has_program(path) {
+            return None;
+        }
         let mut bytes = [0; HEAD_BYTES];
-        // A FIFO must not be waited for.
-        let fd = syscall::open(path, libc::O_RDONLY | libc::O_NONBLOCK, 0).ok()?;
+        // A program that may be executed and not read is no script, and nothing speaks against it.
+        let Ok(fd) = folder.open(path, libc::O_RDONLY) else { return Some(ProgramKind::Preloads) };
         let (status, len) = (syscall::status(fd), syscall::read(fd, &mut bytes));
         syscall::close(fd);
         match parse(bytes.get(..len.ok()?)?, path.to_bytes()) {
-            Head::Elf(_) if status.is_ok_and(|status| status.gains_rights) => {
+            Head::Elf(_, Some(loader)) if !folder.has_program(loader) => return None,
+            Head::Elf(..) if status.is_ok_and(|status| status.gains_rights) => {
                 return Some(ProgramKind::Privileged);
             }
-            Head::Elf(kind) => return Some(kind),
+            Head::Elf(kind, _) => return Some(kind),
             Head::Unknown => return Some(ProgramKind::Preloads),
             Head::Script(named) => {
                 interpreter = Text::EMPTY;
@@ -93,15 +100,17 @@ fn parse<'a>(bytes: &'a [u8], path: &[u8]) -> Head<'a> {
         Some(None)
     };
     let is_glibc = |path: &[u8]| name_of(path).starts_with(b"ld-") && !is_foreign(path);
-    match find() {
-        Some(Some(loader)) if is_foreign(loader) => Head::Elf(ProgramKind::Foreign),
+    let found = find();
+    let loader = found.flatten().and_then(|loader| CStr::from_bytes_until_nul(loader).ok());
+    match (found, loader) {
+        (_, Some(loader)) if is_foreign(loader.to_bytes()) => Head::Elf(ProgramKind::Foreign, Some(loader)),
         // glibc's loader itself has none and loads what it is told to.
-        Some(None) if !is_glibc(path) => Head::Elf(ProgramKind::Static),
-        _ => Head::Elf(ProgramKind::Preloads),
+        (Some(None), _) if !is_glibc(path) => Head::Elf(ProgramKind::Static, None),
+        _ => Head::Elf(ProgramKind::Preloads, loader),
     }
 }
 
-/// Whether a loader of this name is another C library's: musl's, uClibc's, Android's. glibc's has several.
+/// Tells whether a loader of this name is another C library's: musl's, uClibc's, Android's. glibc's has several.
 fn is_foreign(path: &[u8]) -> bool {
     let names: [&[u8]; 5] = [b"ld-musl", b"ld-uClibc", b"ld64-uClibc", b"linker", b"libc.so"];
     names.iter().any(|name| name_of(path).starts_with(name))
@@ -116,7 +125,7 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// A header, one program header of kind `kind`, and a text it points to.
+    /// Makes a header, one program header of kind `kind`, and a text it points to.
     fn elf(kind: u32, text: &[u8]) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01".to_vec();
         bytes.resize(120, 0);
@@ -128,39 +137,53 @@ mod tests {
         bytes
     }
 
+    fn kind(bytes: &[u8], path: &[u8]) -> Option<ProgramKind> {
+        match parse(bytes, path) {
+            Head::Elf(kind, _) => Some(kind),
+            Head::Script(_) | Head::Unknown => None,
+        }
+    }
+
     #[test]
     fn the_loader_decides() {
-        let of = |kind, text: &[u8]| parse(&elf(kind, text), b"/bin/it") == Head::Elf(ProgramKind::Preloads);
-        assert!(of(PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0"));
-        assert!(of(PT_INTERP, b"/lib/ld-linux-aarch64.so.1\0"));
-        assert!(of(PT_INTERP, b"/opt/glibc/ld-2.36.so\0"));
-        for loader in [&b"/lib/ld-musl-x86_64.so.1\0"[..], b"/system/bin/linker64\0"] {
-            assert_eq!(parse(&elf(PT_INTERP, loader), b"it"), Head::Elf(ProgramKind::Foreign));
+        let of = |text: &[u8]| kind(&elf(PT_INTERP, text), b"/bin/it");
+        for loader in [
+            &b"/lib64/ld-linux-x86-64.so.2\0"[..],
+            b"/lib/ld-linux-aarch64.so.1\0",
+            b"/opt/glibc/ld-2.36.so\0",
+        ] {
+            assert_eq!(of(loader), Some(ProgramKind::Preloads));
         }
-        assert_eq!(parse(&elf(1, b""), b"/bin/busybox"), Head::Elf(ProgramKind::Static));
-        let own = b"/lib64/ld-linux-x86-64.so.2";
-        assert_eq!(parse(&elf(1, b""), own), Head::Elf(ProgramKind::Preloads));
+        for loader in [&b"/lib/ld-musl-x86_64.so.1\0"[..], b"/system/bin/linker64\0"] {
+            assert_eq!(of(loader), Some(ProgramKind::Foreign));
+            let loader = CStr::from_bytes_with_nul(loader).expect("it has one");
+            let program = elf(PT_INTERP, loader.to_bytes_with_nul());
+            assert_eq!(parse(&program, b"it"), Head::Elf(ProgramKind::Foreign, Some(loader)));
+        }
+        assert_eq!(kind(&elf(1, b""), b"/bin/busybox"), Some(ProgramKind::Static));
+        assert_eq!(kind(&elf(1, b""), b"/lib64/ld-linux-x86-64.so.2"), Some(ProgramKind::Preloads));
     }
 
     #[test]
     fn what_cannot_be_understood_is_left_alone() {
         let whole = elf(PT_INTERP, b"/lib/ld-musl-x86_64.so.1\0");
         for len in 0..whole.len() {
-            let head = parse(&whole[..len], b"it");
-            assert!(matches!(head, Head::Unknown | Head::Elf(ProgramKind::Preloads)), "{len}: {head:?}");
+            assert!(matches!(kind(&whole[..len], b"it"), None | Some(ProgramKind::Preloads)), "{len}");
         }
         let mut hostile = whole;
         hostile[72..80].fill(0xff);
-        assert_eq!(parse(&hostile, b"it"), Head::Elf(ProgramKind::Preloads));
+        assert_eq!(kind(&hostile, b"it"), Some(ProgramKind::Preloads));
         hostile[32..40].fill(0xff);
-        assert_eq!(parse(&hostile, b"it"), Head::Elf(ProgramKind::Preloads));
+        assert_eq!(kind(&hostile, b"it"), Some(ProgramKind::Preloads));
     }
 
     #[test]
     fn a_script_leads_to_its_interpreter() {
         assert_eq!(parse(b"#! /bin/sh -e\necho", b"it"), Head::Script(b"/bin/sh"));
         assert_eq!(parse(b"#!\n", b"it"), Head::Unknown);
+        let kind_of = |path| kind_of(&Folder::WORKING, path);
         assert_eq!(kind_of(c"/bin/sh"), Some(ProgramKind::Preloads));
-        assert_eq!(kind_of(c"/no/such/program"), None);
+        // Missing, a folder, and a file that may not be executed.
+        assert_eq!([c"/no/such/program", c"/bin", c"/etc/passwd"].map(kind_of), [None; 3]);
     }
 }

@@ -17,7 +17,7 @@ pub fn become_total() {
     TOTAL.store(true, Ordering::Relaxed);
 }
 
-/// Whether no system call may be made.
+/// Tells whether no system call may be made.
 #[inline]
 pub fn are_total() -> bool {
     // Relaxed: as above.
@@ -30,15 +30,15 @@ pub fn remember() {
     AT_START.store(in_force(), Ordering::Relaxed);
 }
 
-/// Whether more is in force than at the start.
+/// Tells whether more is in force than at the start.
 pub fn have_come() -> bool {
     // Relaxed: constant since the start.
     let at_start = AT_START.load(Ordering::Relaxed);
     at_start != UNKNOWN && ![0, at_start].contains(&in_force())
 }
 
-/// 0 without a filter. A process without privileges must give up gaining any before it may set one; a container, which
-/// has a filter from the start, seldom has: so its own is told from that.
+/// Returns what is in force; 0 without a filter. A process without privileges must give up gaining any before it may
+/// set one; a container, which has a filter from the start, seldom has: so its own differs from that.
 fn in_force() -> u32 {
     match syscall::restrictions() {
         (0, _) => 0,

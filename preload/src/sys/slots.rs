@@ -12,14 +12,12 @@ use core::ffi::CStr;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::elf;
-use super::image::Image;
-use super::link_map::{self, LinkMap};
+use super::elf::{self, Symbols};
+use super::link_map::LinkMap;
+use super::maps::Maps;
 use super::{process, syscall};
 
 const DT_PLTRELSZ: i64 = 2;
-const DT_STRTAB: i64 = 5;
-const DT_SYMTAB: i64 = 6;
 const DT_RELA: i64 = 7;
 const DT_RELASZ: i64 = 8;
 const DT_JMPREL: i64 = 23;
@@ -32,6 +30,9 @@ const OTHER_SLOTS: [u32; 2] = [6, 1];
 const JUMP_SLOT: u32 = 1026;
 #[cfg(target_arch = "aarch64")]
 const OTHER_SLOTS: [u32; 2] = [1025, 257];
+
+/// No hooked function has a longer name.
+const NAME_BYTES_MAX: usize = 64;
 
 /// An entry of a relocation table, `Elf64_Rela`.
 #[repr(C)]
@@ -46,21 +47,22 @@ struct Relocation {
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     place: *const AtomicUsize,
-    name: *const core::ffi::c_char,
+    name: &'static CStr,
     is_jump: bool,
+    /// Stays 0 if nobody defines the function.
+    is_weak: bool,
 }
 
 impl Slot {
-    /// What stands there.
+    /// Returns what stands there.
     pub fn value(self) -> usize {
-        // SAFETY: the loader has written there. Relaxed: the address of code that is loaded.
+        // SAFETY: in a segment that can be written. Relaxed: the address of code that is loaded.
         unsafe { (*self.place).load(Ordering::Relaxed) }
     }
 
-    /// The name of the function.
+    /// Returns the name of the function.
     pub fn name(self) -> &'static CStr {
-        // SAFETY: a name of the object's string table, which the loader has looked up by it.
-        unsafe { CStr::from_ptr(self.name) }
+        self.name
     }
 }
 
@@ -68,12 +70,9 @@ impl Slot {
 #[derive(Debug)]
 pub struct Slots {
     tables: [&'static [Relocation]; 2],
-    symbols: *const libc::Elf64_Sym,
-    strings: usize,
-    bias: usize,
+    symbols: Symbols,
     /// Made read-only by the loader after it had written there.
     protected: Range<usize>,
-    image: Image,
 }
 
 impl core::fmt::Debug for Relocation {
@@ -83,9 +82,10 @@ impl core::fmt::Debug for Relocation {
 }
 
 impl Slots {
-    /// Those of `map`; `None` if it has none that we can read.
+    /// Finds the slots of `map`; `None` if it has none that we can read.
     pub fn of(map: &'static LinkMap) -> Option<Slots> {
-        let image = Image::of(&link_map::object_of(map))?;
+        let symbols = Symbols::of(map)?;
+        let image = symbols.image();
         let table = |address: i64, size: i64| -> &'static [Relocation] {
             let (Some(at), Some(bytes)) = (elf::dynamic_value(map, address), elf::dynamic_number(map, size))
             else {
@@ -103,15 +103,12 @@ impl Slots {
         };
         Some(Slots {
             tables: [table(DT_JMPREL, DT_PLTRELSZ), table(DT_RELA, DT_RELASZ)],
-            symbols: elf::dynamic_value(map, DT_SYMTAB)? as *const libc::Elf64_Sym,
-            strings: elf::dynamic_value(map, DT_STRTAB)?,
-            bias: map.bias,
             protected: image.protected(),
-            image,
+            symbols,
         })
     }
 
-    /// All of them.
+    /// Returns all of them, as far as their names can be ones of hooked functions.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
         self.tables.iter().flat_map(|table| table.iter()).filter_map(|relocation| {
             let (symbol, kind) = ((relocation.info >> 32) as usize, relocation.info as u32);
@@ -119,21 +116,35 @@ impl Slots {
             if symbol == 0 || relocation.addend != 0 || !(is_jump || OTHER_SLOTS.contains(&kind)) {
                 return None;
             }
-            // SAFETY: an index of the object's symbol table, which the loader has used.
-            let symbol = unsafe { &*self.symbols.add(symbol) };
-            let place = self.bias.wrapping_add(relocation.offset as usize);
-            let name = (self.strings + symbol.st_name as usize) as *const core::ffi::c_char;
-            place.is_multiple_of(align_of::<usize>()).then_some(Slot {
-                place: place as *const AtomicUsize,
-                name,
-                is_jump,
-            })
+            let name = self.symbols.name(symbol, NAME_BYTES_MAX)?;
+            let is_weak = self.symbols.is_weak(symbol);
+            let place = self.symbols.image().bias().wrapping_add(relocation.offset as usize);
+            let is_word = place.is_multiple_of(align_of::<usize>()) && self.is_writable(place);
+            is_word.then_some(Slot { place: place as *const AtomicUsize, name, is_jump, is_weak })
         })
     }
 
-    /// Whether the loader has not looked the function of `slot` up yet: it leads to the object's own code.
+    /// Tells whether the loader could write a word at `place`.
+    fn is_writable(&self, place: usize) -> bool {
+        self.symbols.image().segment_with(libc::PF_W, place..place.saturating_add(size_of::<usize>()))
+    }
+
+    /// Tells whether the loader has not looked the function of `slot` up yet: it leads to the object's own code.
     pub fn is_unbound(&self, slot: Slot) -> bool {
-        slot.is_jump && self.image.range().contains(&slot.value())
+        slot.is_jump && self.symbols.image().range().contains(&slot.value())
+    }
+
+    /// Tells whether the loader has done with the object: it has taken back the permission to write where it will not write any
+    /// more, or, if there is no such place, has written to each slot.
+    pub fn are_relocated(&self, maps: &Maps) -> bool {
+        if !self.protected.is_empty() {
+            return maps.at(self.protected.start).is_some_and(|mapping| mapping.flags & libc::PF_W == 0);
+        }
+        let start = self.symbols.image().range().start;
+        self.iter().filter(|slot| !slot.is_weak).all(|slot| {
+            // Before, a jump slot has an address as the file has it.
+            slot.value() != 0 && (!slot.is_jump || slot.value() >= start)
+        })
     }
 
     /// Makes `slot` hold `address`. `false` if its page cannot be written.
@@ -149,15 +160,8 @@ impl Slots {
             let _ = syscall::mprotect(page, page_bytes, libc::PROT_READ);
             return true;
         }
-        let is_writable = self.image.loads().any(|load| {
-            let start = self.bias.wrapping_add(load.p_vaddr as usize);
-            load.p_flags & libc::PF_W != 0
-                && (start..start.wrapping_add(load.p_memsz as usize)).contains(&place)
-        });
-        if is_writable {
-            store(slot, address);
-        }
-        is_writable
+        store(slot, address);
+        true
     }
 }
 

@@ -1,7 +1,5 @@
 //! System calls by name. Each returns the kernel's result; `errno` is never touched.
 
-use core::ffi::CStr;
-
 use super::{arch, restrictions};
 
 /// An error number of the kernel, positive.
@@ -33,38 +31,29 @@ fn check(result: isize) -> Result<usize> {
 
 // Behind the macro, which it uses.
 mod memory;
+mod paths;
 pub use memory::*;
+pub use paths::*;
 
-/// `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`. Not tried, and refused with EPERM, once the process has restricted
-/// itself.
-pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<i32> {
-    if restrictions::have_come() {
-        return Err(Errno(libc::EPERM));
-    }
-    // SAFETY: the path is a C string.
-    unsafe { call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode) }
-        .map(|fd| fd as i32)
-}
-
-/// `close`. Errors mean nothing to us.
+/// Calls `close`. Errors mean nothing to us.
 pub fn close(fd: i32) {
     // SAFETY: the descriptor is the caller's own.
     let _ = unsafe { call!(SYS_close, fd) };
 }
 
-/// `read`, at most `buffer.len()` bytes.
+/// Calls `read`, at most `buffer.len()` bytes.
 pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: the buffer is writable for its length.
     unsafe { call!(SYS_read, fd, buffer.as_mut_ptr(), buffer.len()) }
 }
 
-/// `write`.
+/// Calls `write`.
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     // SAFETY: the bytes are readable.
     unsafe { call!(SYS_write, fd, bytes.as_ptr(), bytes.len()) }
 }
 
-/// `write` of a message, which must not raise SIGPIPE where nobody reads: the signal is held back meanwhile, and taken
+/// Calls `write` of a message, which must not raise SIGPIPE where nobody reads: the signal is held back meanwhile, and taken
 /// off the thread if it came.
 pub fn write_quietly(fd: i32, bytes: &[u8]) {
     let pipe_signal = 1u64 << (libc::SIGPIPE - 1);
@@ -88,7 +77,7 @@ pub fn set_signal_mask(mask: u64) -> u64 {
     before
 }
 
-/// `rt_sigprocmask` that changes nothing and writes the thread's 8 bytes of signal mask to `place`: the kernel's own
+/// Calls `rt_sigprocmask` that changes nothing and writes the thread's 8 bytes of signal mask to `place`: the kernel's own
 /// store, which fails with EFAULT where the thread's would raise SIGBUS.
 ///
 /// # Safety
@@ -98,7 +87,7 @@ pub unsafe fn signal_mask_to(place: *mut u64) -> Result<usize> {
     unsafe { call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, place, 8) }
 }
 
-/// Whether the calling thread runs on its alternate signal stack, sigaltstack(2).
+/// Tells whether the calling thread runs on its alternate signal stack, sigaltstack(2).
 pub fn is_on_signal_stack() -> bool {
     let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     // SAFETY: the structure is the kernel's; no new stack is set.
@@ -106,39 +95,25 @@ pub fn is_on_signal_stack() -> bool {
     stack.ss_flags & libc::SS_ONSTACK != 0
 }
 
-/// `renameat2(from, to, RENAME_NOREPLACE)`: fails with EEXIST if `to` exists.
-pub fn rename_new(from: &CStr, to: &CStr) -> Result<usize> {
-    let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
-    // SAFETY: the paths are C strings.
-    unsafe { call!(SYS_renameat2, here, from.as_ptr(), here, to.as_ptr(), flags) }
-}
-
-/// `linkat`: a second name, which must not exist.
-pub fn link(from: &CStr, to: &CStr) -> Result<usize> {
-    let here = libc::AT_FDCWD;
-    // SAFETY: the paths are C strings.
-    unsafe { call!(SYS_linkat, here, from.as_ptr(), here, to.as_ptr(), 0) }
-}
-
-/// `pwrite64`.
+/// Calls `pwrite64`.
 pub fn pwrite(fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
     // SAFETY: the bytes are readable.
     unsafe { call!(SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), offset) }
 }
 
-/// `pread64`, at most `buffer.len()` bytes.
+/// Calls `pread64`, at most `buffer.len()` bytes.
 pub fn pread(fd: i32, buffer: &mut [u8], offset: u64) -> Result<usize> {
     // SAFETY: the buffer is writable for its length.
     unsafe { call!(SYS_pread64, fd, buffer.as_mut_ptr(), buffer.len(), offset) }
 }
 
-/// `fallocate` of mode 0: allocates the range's blocks and makes the file at least that long.
+/// Calls `fallocate` of mode 0: allocates the range's blocks and makes the file at least that long.
 pub fn fallocate(fd: i32, offset: u64, len: u64) -> Result<usize> {
     // SAFETY: no memory is involved.
     unsafe { call!(SYS_fallocate, fd, 0, offset, len) }
 }
 
-/// `ftruncate`.
+/// Calls `ftruncate`.
 pub fn ftruncate(fd: i32, len: u64) -> Result<usize> {
     // SAFETY: whoever maps the part that goes must not touch it any more; see `Recording::cut`.
     unsafe { call!(SYS_ftruncate, fd, len) }
@@ -157,52 +132,7 @@ pub fn overwrite_in_place(fd: i32) {
     }
 }
 
-/// What an open file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileStatus {
-    /// `st_dev` and `st_ino`: which file.
-    pub identity: (u64, u64),
-    /// Whether it is a regular one.
-    pub is_regular: bool,
-    /// What it takes on the disk.
-    pub disk_bytes: u64,
-    /// Whether whoever executes it becomes another user or group.
-    pub gains_rights: bool,
-}
-
-/// `fstat`.
-pub fn status(fd: i32) -> Result<FileStatus> {
-    // SAFETY: stat is plain data, all zeros is a value of it.
-    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-    // SAFETY: the structure is the kernel's.
-    unsafe { call!(SYS_fstat, fd, &raw mut stat) }?;
-    let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    let disk_bytes = stat.st_blocks as u64 * 512;
-    let is_set = |bits| stat.st_mode & bits == bits;
-    let gains_rights = is_set(libc::S_ISUID) && stat.st_uid != geteuid()
-        || is_set(libc::S_ISGID | libc::S_IXGRP) && stat.st_gid != getegid();
-    Ok(FileStatus { identity: (stat.st_dev, stat.st_ino), is_regular, disk_bytes, gains_rights })
-}
-
-/// `unlinkat(AT_FDCWD, path, 0)`.
-pub fn unlink(path: &CStr) -> Result<usize> {
-    // SAFETY: the path is a C string.
-    unsafe { call!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0) }
-}
-
-/// `readlinkat`, the length of what was written to `buffer`.
-pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: the path is a C string, the buffer writable for its length.
-    unsafe { call!(SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), buffer.as_mut_ptr(), buffer.len()) }
-}
-
-/// `getcwd`, the length without the NUL.
-pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: the buffer is writable for its length.
-    unsafe { call!(SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) }.map(|len| len.saturating_sub(1))
-}
-
-/// `mmap` for the target, with its arguments.
+/// Calls `mmap` for the target, with its arguments.
 ///
 /// # Safety
 /// As the target's call: MAP_FIXED replaces what is there.
@@ -212,7 +142,7 @@ pub unsafe fn mmap_for_target(arguments: [usize; 6]) -> Result<usize> {
     unsafe { call!(SYS_mmap, address, size, protection, flags, fd, offset) }
 }
 
-/// `munmap` for the target.
+/// Calls `munmap` for the target.
 ///
 /// # Safety
 /// As the target's call.
@@ -221,7 +151,7 @@ pub unsafe fn munmap_for_target(address: usize, size: usize) -> Result<usize> {
     unsafe { call!(SYS_munmap, address, size) }
 }
 
-/// `mremap` for the target.
+/// Calls `mremap` for the target.
 ///
 /// # Safety
 /// As the target's call.
@@ -231,7 +161,7 @@ pub unsafe fn mremap_for_target(arguments: [usize; 5]) -> Result<usize> {
     unsafe { call!(SYS_mremap, old, old_size, new_size, flags, new) }
 }
 
-/// `brk`: the break, which is `wanted` if the kernel has granted it.
+/// Calls `brk`: the break, which is `wanted` if the kernel has granted it.
 ///
 /// # Safety
 /// As the target's call: what lies behind a lower break is gone.
@@ -240,20 +170,20 @@ pub unsafe fn brk(wanted: usize) -> usize {
     unsafe { call!(SYS_brk, wanted) }.unwrap_or(0)
 }
 
-/// `madvise`.
+/// Calls `madvise`.
 pub fn madvise(address: *mut u8, len: usize, advice: i32) -> Result<usize> {
     // SAFETY: only used on pages of this library, whose content may go where the advice says so.
     unsafe { call!(SYS_madvise, address, len, advice) }
 }
 
-/// `mprotect`.
+/// Calls `mprotect`.
 pub fn mprotect(address: usize, len: usize, protection: i32) -> Result<usize> {
     // SAFETY: only used on pages of this library.
     unsafe { call!(SYS_mprotect, address, len, protection) }
 }
 
-/// Whether the word at `address` can be read: a call of `rt_sigprocmask` that must fail, but for another reason if the
-/// kernel could read its signal set there.
+/// Tells whether the word at `address` can be read, by a call of `rt_sigprocmask` that must fail: for another reason if
+/// the kernel could read its signal set there.
 pub fn is_readable(address: usize) -> bool {
     const NO_SUCH_WAY: usize = usize::MAX;
     // SAFETY: the kernel reads 8 bytes or refuses, and changes nothing for a way that does not exist.
@@ -261,57 +191,57 @@ pub fn is_readable(address: usize) -> bool {
     result == Err(Errno(libc::EINVAL))
 }
 
-/// `ioctl` with a structure.
+/// Calls `ioctl` with a structure.
 pub fn ioctl<T>(fd: i32, request: usize, argument: &mut T) -> Result<usize> {
     // SAFETY: the structure is the one that the request takes, which the callers ensure.
     unsafe { call!(SYS_ioctl, fd, request, core::ptr::from_mut(argument)) }
 }
 
-/// `getpid`, not cached.
+/// Calls `getpid`, not cached.
 pub fn getpid() -> u32 {
     // SAFETY: no preconditions, always succeeds.
     unsafe { call!(SYS_getpid) }.unwrap_or(0) as u32
 }
 
-/// `getppid`.
+/// Calls `getppid`.
 pub fn getppid() -> u32 {
     // SAFETY: no preconditions, always succeeds.
     unsafe { call!(SYS_getppid) }.unwrap_or(0) as u32
 }
 
-/// `geteuid`.
+/// Calls `geteuid`.
 pub fn geteuid() -> u32 {
     // SAFETY: no preconditions, always succeeds.
     unsafe { call!(SYS_geteuid) }.unwrap_or(0) as u32
 }
 
-/// `getegid`.
+/// Calls `getegid`.
 pub fn getegid() -> u32 {
     // SAFETY: no preconditions, always succeeds.
     unsafe { call!(SYS_getegid) }.unwrap_or(0) as u32
 }
 
-/// `gettid`.
+/// Calls `gettid`.
 pub fn gettid() -> u32 {
     // SAFETY: no preconditions, always succeeds.
     unsafe { call!(SYS_gettid) }.unwrap_or(0) as u32
 }
 
-/// Whether thread `tid` of process `pid` exists (`tgkill` with signal 0).
+/// Tells whether thread `tid` of process `pid` exists (`tgkill` with signal 0).
 pub fn thread_exists(pid: u32, tid: u32) -> bool {
     // SAFETY: signal 0 is not delivered.
     let result = unsafe { call!(SYS_tgkill, pid, tid, 0) };
     result != Err(Errno(libc::ESRCH))
 }
 
-/// Whether process `pid` exists, as far as we may know (`kill` with signal 0).
+/// Tells whether process `pid` exists, as far as we may know (`kill` with signal 0).
 pub fn process_exists(pid: u32) -> bool {
     // SAFETY: signal 0 is not delivered.
     let result = unsafe { call!(SYS_kill, pid, 0) };
     result != Err(Errno(libc::ESRCH))
 }
 
-/// The calling thread's name, `PR_GET_NAME`.
+/// Returns the calling thread's name, `PR_GET_NAME`.
 pub fn thread_name() -> [u8; 16] {
     let mut name = [0; 16];
     // SAFETY: the kernel writes 16 bytes.
@@ -319,14 +249,14 @@ pub fn thread_name() -> [u8; 16] {
     name
 }
 
-/// (`PR_GET_SECCOMP`, `PR_GET_NO_NEW_PRIVS`): what a process has put on to give up rights by.
+/// Returns (`PR_GET_SECCOMP`, `PR_GET_NO_NEW_PRIVS`): what a process has put on to give up rights by.
 pub fn restrictions() -> (usize, usize) {
     // SAFETY: no memory is involved.
     let get = |option| unsafe { call!(SYS_prctl, option, 0, 0, 0, 0) }.unwrap_or(0);
     (get(libc::PR_GET_SECCOMP), get(libc::PR_GET_NO_NEW_PRIVS))
 }
 
-/// Whether the calling thread gets SIGSEGV for reading the processor's counter (`PR_GET_TSC`): it may have been born so.
+/// Tells whether the calling thread gets SIGSEGV for reading the processor's counter (`PR_GET_TSC`): it may have been born so.
 pub fn counter_is_withheld() -> bool {
     let mut state = 0i32;
     // SAFETY: the kernel writes a number, or knows no such option.
@@ -334,7 +264,7 @@ pub fn counter_is_withheld() -> bool {
     result.is_ok() && state == libc::PR_TSC_SIGSEGV
 }
 
-/// A clock in nanoseconds, 0 if it does not exist.
+/// Returns a clock in nanoseconds, 0 if it does not exist.
 pub fn clock_ns(clock: i32) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the structure is the kernel's.
@@ -342,14 +272,14 @@ pub fn clock_ns(clock: i32) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// `nanosleep`, which a signal may cut short.
+/// Calls `nanosleep`, which a signal may cut short.
 pub fn pause_ns(ns: i64) {
     let time = libc::timespec { tv_sec: 0, tv_nsec: ns };
     // SAFETY: the structure is the kernel's; the rest is not asked for.
     let _ = unsafe { call!(SYS_nanosleep, &raw const time, 0) };
 }
 
-/// The host's name, ended by a NUL.
+/// Returns the host's name, ended by a NUL.
 pub fn host_name() -> [u8; 65] {
     // SAFETY: utsname is plain data, all zeros is a value of it.
     let mut names: libc::utsname = unsafe { core::mem::zeroed() };
@@ -358,15 +288,15 @@ pub fn host_name() -> [u8; 65] {
     names.nodename.map(|c| c as u8)
 }
 
-/// The largest file that the process may write, `RLIMIT_FSIZE`: going beyond it raises SIGXFSZ.
-pub fn file_size_limit() -> u64 {
+/// Returns the process's present limit of a resource, `RLIMIT_...`. A file that grows beyond its one raises SIGXFSZ.
+pub fn limit(resource: u32) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: u64::MAX, rlim_max: u64::MAX };
     // SAFETY: the structure is the kernel's, no new limit is set.
-    let _ = unsafe { call!(SYS_prlimit64, 0, libc::RLIMIT_FSIZE, 0, &raw mut limit) };
+    let _ = unsafe { call!(SYS_prlimit64, 0, resource, 0, &raw mut limit) };
     limit.rlim_cur
 }
 
-/// `exit_group`.
+/// Calls `exit_group`.
 pub fn exit_group(status: i32) -> ! {
     loop {
         // SAFETY: ends the process, also one that is killed for the call.

@@ -11,20 +11,20 @@ pub struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
-    /// Nothing.
+    /// The empty text.
     pub const EMPTY: Text<N> = Text { bytes: [0; N], len: 0, cut: false };
 
-    /// The bytes so far.
+    /// Returns the bytes so far.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    /// The bytes as a C string; up to the first NUL among them.
+    /// Returns the bytes as a C string; up to the first NUL among them.
     pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
     }
 
-    /// Whether something did not fit.
+    /// Tells whether something did not fit.
     pub fn is_cut(&self) -> bool {
         self.cut
     }

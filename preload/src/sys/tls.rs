@@ -25,8 +25,8 @@ global_asm!(
 pub struct ThreadBlock {
     /// The thread's recorder state, null before its first event. Typed by `session::threads`.
     pub thread: *mut u8,
-    /// How many recorder calls are under way: 1 while an event is recorded, 2 while a signal handler that interrupted
-    /// it records one. With [`MUTED`], nothing of the thread's is recorded.
+    /// The number of recorder calls that are under way: 1 while an event is recorded, 2 while a signal handler that
+    /// interrupted it records one. With [`MUTED`], nothing of the thread's is recorded.
     pub depth: u32,
     /// One more than the number of the process that `thread` belongs to: a forked child's threads start anew.
     pub process: u32,
@@ -36,7 +36,7 @@ pub struct ThreadBlock {
     pub allocating: usize,
     /// Where each recorder call that is under way has its frame, see `recorder::recover`.
     pub entries: [usize; 2],
-    /// The label that the thread's events carry, 0 for none.
+    /// The tag that the thread's events carry, 0 for none.
     pub tag: u32,
     /// 1 while the thread has a question answered.
     pub asking: u32,
@@ -49,7 +49,7 @@ pub const MUTED: u32 = 1 << 31;
 
 const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");
 
-/// The calling thread's block. Valid until the thread ends; only the thread itself may use it.
+/// Returns the calling thread's block. Valid until the thread ends; only the thread itself may use it.
 #[inline]
 pub fn current() -> NonNull<ThreadBlock> {
     let block = arch::thread_block().cast::<ThreadBlock>();

@@ -20,7 +20,7 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
-/// The address of the calling thread's `tm_tls`.
+/// Returns the address of the calling thread's `tm_tls`.
 #[inline]
 pub fn thread_block() -> *mut u8 {
     let address;
@@ -32,7 +32,7 @@ pub fn thread_block() -> *mut u8 {
     address
 }
 
-/// The stack pointer.
+/// Returns the stack pointer.
 #[inline(always)]
 pub fn stack_pointer() -> usize {
     let address;
@@ -41,14 +41,14 @@ pub fn stack_pointer() -> usize {
     address
 }
 
-/// The time stamp counter.
+/// Returns the time stamp counter.
 #[inline]
 pub fn counter() -> u64 {
     // SAFETY: rdtsc has no preconditions; where the process forbids it, see `recording::clock::Withheld`.
     unsafe { x86_64::_rdtsc() }
 }
 
-/// The counter's kind and the shift that makes a stamp of it: 32 ticks are 6 to 16 ns at 2 to 5 GHz. `None` if it
+/// Returns the counter's kind and the shift that makes a stamp of it: 32 ticks are 6 to 16 ns at 2 to 5 GHz. `None` if it
 /// does not run at a constant rate.
 pub fn counter_kind() -> Option<(ClockKind, u8)> {
     let highest = x86_64::__cpuid(0x8000_0000).eax;

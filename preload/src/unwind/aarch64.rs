@@ -2,6 +2,8 @@
 
 use core::arch::naked_asm;
 
+use super::cfi::{Cfa, Row};
+
 /// The registers that a callee preserves, the link register and the stack pointer, by their DWARF numbers
 /// (AADWARF64, table "Mapping of DWARF register numbers").
 pub const TRACKED: [u16; 13] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31];
@@ -22,7 +24,12 @@ pub const SIGNAL_SP: usize = 128 + 176 + 8 + 8 * 31;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 128 + 176 + 8 + 8 * 29;
 
-/// The address in a return address, which may carry a pointer authentication code above bit 47.
+/// Says whether a row of augmentation `S` is that of the kernel's frame: its frame record is the interrupted one's.
+pub fn is_laid_out_by_the_kernel(row: &Row) -> bool {
+    matches!(row.cfa, Cfa::Register { register: FRAME_POINTER, offset: 0 })
+}
+
+/// Returns the address in a return address, which may carry a pointer authentication code above bit 47.
 #[inline]
 pub fn strip(pc: usize) -> usize {
     pc & ((1 << 48) - 1)

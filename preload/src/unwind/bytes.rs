@@ -10,26 +10,38 @@ pub struct Bytes {
     start: usize,
     at: usize,
     end: usize,
+    /// What is added to an address here to have that of what this is a copy of.
+    displacement: usize,
 }
 
 impl Bytes {
-    /// A cursor at `range.start`.
+    /// Makes a cursor at `range.start`.
     ///
     /// # Safety
     /// The range is readable for as long as the cursor is used.
     pub unsafe fn new(range: Range<usize>) -> Bytes {
-        Bytes { start: range.start, at: range.start, end: range.end }
+        Bytes { start: range.start, at: range.start, end: range.end, displacement: 0 }
+    }
+
+    /// The same over a copy of what stands at `original`: addresses are relative to that.
+    ///
+    /// # Safety
+    /// As for [`Bytes::new`].
+    pub unsafe fn moved(range: Range<usize>, original: usize) -> Bytes {
+        let displacement = original.wrapping_sub(range.start);
+        // SAFETY: the caller's.
+        Bytes { displacement, ..unsafe { Bytes::new(range) } }
     }
 
     /// A cursor over nothing.
-    pub const EMPTY: Bytes = Bytes { start: 0, at: 0, end: 0 };
+    pub const EMPTY: Bytes = Bytes { start: 0, at: 0, end: 0, displacement: 0 };
 
-    /// Where the cursor stands.
+    /// Returns where the cursor stands.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// How many bytes are left.
+    /// Returns how many bytes are left.
     pub fn remaining(&self) -> usize {
         self.end.saturating_sub(self.at)
     }
@@ -44,19 +56,19 @@ impl Bytes {
         if len > self.remaining() {
             return None;
         }
-        let part = Bytes { start: self.at, at: self.at, end: self.at + len };
+        let part = Bytes { start: self.at, end: self.at + len, ..*self };
         self.at += len;
         Some(part)
     }
 
-    /// The next value, of any alignment.
+    /// Reads the next value, of any alignment.
     pub fn value<T: Plain>(&mut self) -> Option<T> {
         let part = self.split(size_of::<T>())?;
         // SAFETY: readable by the promise of `new`; T is a plain number.
         Some(unsafe { (part.at as *const T).read_unaligned() })
     }
 
-    /// An unsigned LEB128 number; bits beyond 64 are dropped.
+    /// Reads an unsigned LEB128 number; bits beyond 64 are dropped.
     pub fn uleb(&mut self) -> Option<u64> {
         let (mut value, mut shift) = (0u64, 0u32);
         loop {
@@ -69,7 +81,7 @@ impl Bytes {
         }
     }
 
-    /// A signed LEB128 number.
+    /// Reads a signed LEB128 number.
     pub fn sleb(&mut self) -> Option<i64> {
         let (mut value, mut shift) = (0i64, 0u32);
         loop {
@@ -83,7 +95,7 @@ impl Bytes {
         }
     }
 
-    /// A pointer in one of the encodings of `.eh_frame` (LSB, "DWARF Exception Header Encoding"). `data_base` is what
+    /// Reads a pointer in one of the encodings of `.eh_frame` (LSB, "DWARF Exception Header Encoding"). `data_base` is what
     /// data-relative pointers count from.
     pub fn pointer(&mut self, encoding: u8, data_base: usize) -> Option<usize> {
         let at = self.position();
@@ -101,7 +113,7 @@ impl Bytes {
         };
         let base = match encoding & 0x70 {
             dw::DW_EH_PE_absptr => 0,
-            dw::DW_EH_PE_pcrel => at,
+            dw::DW_EH_PE_pcrel => at.wrapping_add(self.displacement),
             dw::DW_EH_PE_datarel => data_base,
             _ => return None,
         };

@@ -9,39 +9,44 @@ use super::expression::Expression;
 /// Registers whose rules are kept; those of others do not matter to anyone.
 pub const N_TRACKED: usize = arch::TRACKED.len();
 
-/// How deep `remember_state` may nest. Compilers nest it once.
+/// The depth that `remember_state` may nest to. Compilers nest it once.
 const REMEMBERED_MAX: usize = 2;
 
-/// How the canonical frame address is found.
+/// The way the canonical frame address is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cfa {
     /// A register plus an offset in bytes.
     Register {
         /// The DWARF number.
         register: u16,
-        /// In bytes.
+        /// The offset in bytes.
         offset: i64,
     },
     /// Whatever the expression yields.
     Expression(Expression),
 }
 
-/// How the caller's value of a register is found (DWARF 5 section 6.4.1).
+impl Cfa {
+    /// The value before an instruction defines it.
+    const UNDEFINED: Cfa = Cfa::Register { register: u16::MAX, offset: 0 };
+}
+
+/// The way the caller's value of a register is found (DWARF 5 section 6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegisterRule {
     /// It is still in the register.
     Same,
     /// It is lost; of the return address: there is no caller.
     Undefined,
-    /// In memory, so many bytes from the CFA.
+    /// It is in memory, this number of bytes from the CFA.
     AtCfa(i64),
-    /// It is the CFA plus so many bytes.
+    /// It is the CFA plus this number of bytes.
     Value(i64),
-    /// In another register.
+    /// It is in another register.
     Register(u16),
-    /// In memory at what the expression yields.
+    /// It is in memory at what the expression yields.
     Expression(Expression),
-    /// What the expression yields.
+    /// It is what the expression yields.
     ValueExpression(Expression),
 }
 
@@ -54,36 +59,37 @@ pub struct Row {
     pub registers: [RegisterRule; N_TRACKED],
     /// The place of the return address among them.
     pub return_address_column: usize,
-    /// See [`Entry::is_signal_frame`].
+    /// It is the frame that the kernel makes for a signal's handler: what is outward of it was interrupted.
     pub is_signal_frame: bool,
 }
 
 impl Row {
-    /// The return address's rule.
+    /// Returns the return address's rule.
     pub fn return_address(&self) -> RegisterRule {
         self.registers.get(self.return_address_column).copied().unwrap_or(RegisterRule::Undefined)
     }
 
-    /// The frame pointer's rule.
+    /// Returns the frame pointer's rule.
     pub fn frame_pointer(&self) -> RegisterRule {
         let place = column(u64::from(arch::FRAME_POINTER)).unwrap_or(0);
         self.registers.get(place).copied().unwrap_or(RegisterRule::Same)
     }
 }
 
-/// The place of a register among the tracked ones.
+/// Returns the place of a register among the tracked ones.
 pub fn column(register: u64) -> Option<usize> {
     arch::TRACKED.iter().position(|&tracked| u64::from(tracked) == register)
 }
 
-/// The row at `address`, which the entry covers. `None` for instructions that this evaluator does not know.
+/// Returns the row at `address`, which the entry covers. `None` for instructions that this evaluator does not know, and for an entry
+/// that does not say where the frame is.
 #[inline(never)]
 pub fn evaluate(entry: &Entry, address: usize) -> Option<Row> {
     let fresh = Row {
-        cfa: Cfa::Register { register: arch::STACK_POINTER, offset: 0 },
+        cfa: Cfa::UNDEFINED,
         registers: [RegisterRule::Same; N_TRACKED],
         return_address_column: column(entry.return_address)?,
-        is_signal_frame: entry.is_signal_frame,
+        is_signal_frame: false,
     };
     let mut machine = Machine {
         entry,
@@ -96,6 +102,11 @@ pub fn evaluate(entry: &Entry, address: usize) -> Option<Row> {
     machine.run(entry.common, usize::MAX)?;
     machine.initial = machine.row;
     machine.run(entry.own, address)?;
+    // LuaJIT registers such entries: they tell of a function that handles exceptions, not of frames.
+    if machine.row.cfa == Cfa::UNDEFINED {
+        return None;
+    }
+    machine.row.is_signal_frame = entry.is_signal_frame && arch::is_laid_out_by_the_kernel(&machine.row);
     Some(machine.row)
 }
 
@@ -150,7 +161,7 @@ impl Machine<'_> {
         Some(())
     }
 
-    /// The instructions of DWARF 5 section 6.4.2.2.
+    /// Executes an instruction of DWARF 5 section 6.4.2.2.
     fn define_cfa(&mut self, opcode: u8, code: &mut Bytes) -> Option<()> {
         let (mut register, mut offset) = match self.row.cfa {
             Cfa::Register { register, offset } => (u64::from(register), offset),
@@ -175,7 +186,7 @@ impl Machine<'_> {
         Some(())
     }
 
-    /// The instructions of DWARF 5 section 6.4.2.3 that have a byte of their own.
+    /// Executes an instruction of DWARF 5 section 6.4.2.3 that has a byte of its own.
     fn define_register(&mut self, opcode: u8, code: &mut Bytes) -> Option<()> {
         let register = code.uleb()?;
         let rule = match opcode {

@@ -13,7 +13,7 @@ use super::dwarf as dw;
 pub struct Entry {
     /// The first address that the entry covers.
     pub start: usize,
-    /// How many bytes it covers.
+    /// The number of bytes that it covers.
     pub len: usize,
     /// Instructions for all entries of the CIE, ...
     pub common: Bytes,
@@ -25,9 +25,10 @@ pub struct Entry {
     pub data_alignment: i64,
     /// The column of the return address.
     pub return_address: u64,
-    /// A handler returns through this code: augmentation `S`.
+    /// Augmentation `S`: a handler returns through this code, or it goes over to another stack and debuggers are not to take
+    /// that for an error (OCaml 5).
     pub is_signal_frame: bool,
-    /// How pointers in the instructions (`set_loc`) are coded.
+    /// The encoding of pointers in the instructions (`set_loc`).
     pub pointer_encoding: u8,
 }
 
@@ -37,7 +38,7 @@ impl Entry {
     }
 }
 
-/// The entry that covers `address`, by the `.eh_frame_hdr` at `header`, around which `tables` can be read.
+/// Returns the entry that covers `address`, by the `.eh_frame_hdr` at `header`, around which `tables` can be read.
 #[inline(never)]
 pub fn find(tables: Range<usize>, header: usize, address: usize) -> Option<Entry> {
     // SAFETY: the module's segments are mapped while a frame of it is on the stack.
@@ -59,22 +60,28 @@ pub fn find(tables: Range<usize>, header: usize, address: usize) -> Option<Entry
     parse_entry(all).filter(|entry| entry.covers(address))
 }
 
-/// The entry that covers `address`, of those from the cursor on, up to the one of length 0 that ends `.eh_frame`.
-fn scan(mut all: Bytes, address: usize) -> Option<Entry> {
-    loop {
-        let mut rest = all;
-        let mut body = parse_length(&mut rest)?;
-        // Of a CIE, 0 stands where an FDE has the distance to its CIE.
-        if body.value::<u32>()? != 0
-            && let Some(entry) = parse_entry(all).filter(|entry| entry.covers(address))
-        {
-            return Some(entry);
-        }
-        all = rest;
-    }
+/// Returns the entry that covers `address`, of those from the cursor on, up to the one of length 0 that ends `.eh_frame`.
+pub fn scan(all: Bytes, address: usize) -> Option<Entry> {
+    entries(all).find(|entry| entry.covers(address))
 }
 
-/// The address of the last entry that starts at or before `address`, by binary search in the pairs at the cursor.
+/// Returns all entries from the cursor on, up to the one of length 0.
+pub fn entries(mut all: Bytes) -> impl Iterator<Item = Entry> {
+    core::iter::from_fn(move || {
+        loop {
+            let (this, mut rest) = (all, all);
+            let mut body = parse_length(&mut rest)?;
+            // Of a CIE, 0 stands where an FDE has the distance to its CIE.
+            let is_common = body.value::<u32>()? == 0;
+            all = rest;
+            if let Some(entry) = parse_entry(this).filter(|_| !is_common) {
+                return Some(entry);
+            }
+        }
+    })
+}
+
+/// Returns the address of the last entry that starts at or before `address`, by binary search in the pairs at the cursor.
 fn search(table: Bytes, n_entries: usize, header: usize, address: usize) -> Option<usize> {
     let first = table.position();
     let pair = |index: usize| {
@@ -91,7 +98,7 @@ fn search(table: Bytes, n_entries: usize, header: usize, address: usize) -> Opti
     Some(pair(low.checked_sub(1)?)?.1)
 }
 
-/// The length word and, for an FDE, where its CIE is.
+/// Returns the length word and, for an FDE, where its CIE is.
 fn parse_length(bytes: &mut Bytes) -> Option<Bytes> {
     let len = match bytes.value::<u32>()? {
         u32::MAX => usize::try_from(bytes.value::<u64>()?).ok()?,
@@ -126,7 +133,7 @@ fn parse_entry(all: Bytes) -> Option<Entry> {
     })
 }
 
-/// The same mapping, from an earlier address on: a CIE precedes its FDEs.
+/// Returns the same mapping, from an earlier address on: a CIE precedes its FDEs.
 fn all_before(mut all: Bytes, at: usize) -> Option<Bytes> {
     (at <= all.position()).then(|| all.seek(at))??;
     Some(all)

@@ -13,9 +13,9 @@ pub struct Expression {
 
 /// What an expression can ask of the frame.
 pub trait Context {
-    /// The value of a register by its DWARF number.
+    /// Returns the value of a register by its DWARF number.
     fn register(&self, register: u64) -> Option<usize>;
-    /// A word of the stack.
+    /// Returns a word of the stack.
     fn memory(&self, address: usize) -> Option<usize>;
 }
 
@@ -35,7 +35,7 @@ impl Expression {
         unsafe { Bytes::new(self.start..self.start + self.len as usize) }
     }
 
-    /// `n` if the expression is `*(fp + n)`.
+    /// Returns `n` if the expression is `*(fp + n)`.
     pub fn dereferenced_frame_pointer(self) -> Option<i64> {
         let mut code = self.code();
         let offset = frame_pointer_plus(&mut code)?;
@@ -43,14 +43,14 @@ impl Expression {
         (deref && code.remaining() == 0).then_some(offset)
     }
 
-    /// `n` if the expression is `fp + n`.
+    /// Returns `n` if the expression is `fp + n`.
     pub fn frame_pointer_offset(self) -> Option<i64> {
         let mut code = self.code();
         let offset = frame_pointer_plus(&mut code)?;
         (code.remaining() == 0).then_some(offset)
     }
 
-    /// The value of the expression. `initial` is what is on the stack before it starts (the CFA, for registers).
+    /// Returns the value of the expression. `initial` is what is on the stack before it starts (the CFA, for registers).
     pub fn evaluate(self, context: &impl Context, initial: Option<usize>) -> Option<usize> {
         let mut stack = Stack { values: [0; DEPTH_MAX], len: 0 };
         if let Some(value) = initial {
@@ -127,7 +127,7 @@ fn step(op: u8, code: &mut Bytes, stack: &mut Stack, context: &impl Context) -> 
     stack.push(value)
 }
 
-/// `right` was on top of the stack.
+/// Computes an operation of two values, of which `right` was on top of the stack.
 fn binary(op: u8, right: usize, left: usize) -> Option<usize> {
     let (signed_left, signed_right) = (left as isize, right as isize);
     let shift = u32::try_from(right).unwrap_or(u32::MAX);

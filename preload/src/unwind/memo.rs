@@ -11,10 +11,10 @@ use super::rule::Rule;
 /// 16 KiB: more frames than change often.
 const SLOTS: usize = 512;
 
-/// Of one frame.
+/// What is remembered about one frame.
 #[derive(Debug)]
 pub struct Remembered {
-    /// Its return address; 0 for none.
+    /// The return address; 0 for none.
     pc: usize,
     /// The rule there.
     rule: Rule,
@@ -22,12 +22,12 @@ pub struct Remembered {
     parent: StackId,
     /// ... and its own under that; [`StackId::NONE`] if that is not known.
     node: StackId,
-    /// Where it was in the cached stack.
+    /// The place where it was in the cached stack.
     pub place: u32,
 }
 
 impl Remembered {
-    /// The rule of `pc`, which `find` finds if it is not remembered.
+    /// Returns the rule of `pc`, which `find` finds if it is not remembered.
     #[inline(always)]
     pub fn rule(&mut self, pc: usize, find: impl FnOnce() -> Rule) -> Rule {
         if self.pc != pc {
@@ -37,7 +37,7 @@ impl Remembered {
         self.rule
     }
 
-    /// The node of return address `pc` under `parent`.
+    /// Returns the node of return address `pc` under `parent`.
     #[inline(always)]
     pub fn node(&self, pc: usize, parent: StackId, kind: FrameKind) -> Option<StackId> {
         let same = self.pc == pc && self.parent == parent && self.node != StackId::NONE;
@@ -59,13 +59,13 @@ impl Remembered {
 pub struct Memo([Remembered; SLOTS]);
 
 impl Memo {
-    /// Where a frame is remembered: the same return address at another depth of a recursion is elsewhere.
+    /// Returns where a frame is remembered: the same return address at another depth of a recursion is elsewhere.
     #[inline(always)]
     pub fn of(&mut self, pc: usize, sp: usize) -> &mut Remembered {
         &mut self.0[(pc ^ pc >> 9 ^ sp >> 4) % SLOTS]
     }
 
-    /// Forgets all.
+    /// Empties the table.
     pub fn clear(&mut self) {
         for remembered in &mut self.0 {
             remembered.pc = 0;

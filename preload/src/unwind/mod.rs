@@ -16,6 +16,7 @@ pub mod expression;
 pub mod memo;
 pub mod modules;
 pub mod reference;
+pub mod registered;
 pub mod rule;
 pub mod rule_table;
 pub mod stack_cache;
@@ -47,35 +48,30 @@ pub struct Caller {
 pub struct Frame(u64);
 
 impl Frame {
-    const KIND_SHIFT: u32 = 60;
-    /// The kinds by their numbers.
-    pub const KINDS: [FrameKind; 8] = {
-        use FrameKind::{Cut, Guessed, Incomplete, Interrupted, Other, Return};
-        [Return, Interrupted, Guessed, Cut, Incomplete, Other, Other, Other]
-    };
+    const KIND_SHIFT: u32 = u64::BITS - FrameKind::BITS;
 
-    /// A frame at `pc`, an address below 2^60.
+    /// Makes a frame at `pc`, an address below 2^60.
     #[inline]
     pub fn new(pc: usize, kind: FrameKind) -> Frame {
         Frame(pc as u64 & ((1 << Self::KIND_SHIFT) - 1) | (kind as u64) << Self::KIND_SHIFT)
     }
 
-    /// The code address.
+    /// Returns the code address.
     #[inline]
     pub fn pc(self) -> u64 {
         self.0 & ((1 << Self::KIND_SHIFT) - 1)
     }
 
-    /// Not a frame, but that and why the stack could not be followed further.
+    /// Makes what is no frame: the end of a stack that could not be followed further, and why.
     #[inline]
     pub fn incomplete(reason: EndReason) -> Frame {
         Frame::new(reason as usize, FrameKind::Incomplete)
     }
 
-    /// How it is to be taken.
+    /// Returns the frame's kind.
     #[inline]
     pub fn kind(self) -> FrameKind {
-        Self::KINDS[(self.0 >> Self::KIND_SHIFT) as usize & 7]
+        FrameKind::in_low_bits((self.0 >> Self::KIND_SHIFT) as u32)
     }
 }
 
@@ -91,7 +87,7 @@ impl Frames {
     /// Frames that fit without asking for memory: 16 KiB, enough for all but recursions.
     pub const CAPACITY_MIN: usize = 2048;
 
-    /// Forgets the frames of the last walk.
+    /// Removes the frames of the last walk.
     #[inline]
     pub fn clear(&mut self) {
         self.depth = 0;
@@ -107,13 +103,13 @@ impl Frames {
         self.depth += 1;
     }
 
-    /// How many frames the stack has.
+    /// Returns how many frames the stack has.
     #[inline]
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// The innermost frames, as many as were kept.
+    /// Returns the innermost frames, as many as were kept.
     #[inline]
     pub fn kept(&self) -> &[Frame] {
         if self.first.is_null() {

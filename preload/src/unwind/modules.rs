@@ -13,7 +13,7 @@ use crate::sys::{pages, process, syscall};
 /// Where a module is and where its unwind tables are.
 #[derive(Clone, Copy, Debug)]
 pub struct Module {
-    /// Its first mapped address.
+    /// The first mapped address.
     pub start: usize,
     /// The first address behind it.
     pub end: usize,
@@ -37,17 +37,17 @@ impl Module {
         Module { start, end, eh_frame_header, tables: (first, last), identity: (one, other) }
     }
 
-    /// Whether it is what is loaded at its addresses now. The loader may use a `LinkMap` again.
+    /// Tells whether it is what is loaded at its addresses now. The loader may use a `LinkMap` again.
     fn is_among(&self, loaded: &Loaded) -> bool {
         loaded.has(self.start, self.identity)
     }
 
-    /// Where its unwind tables may be read.
+    /// Returns where its unwind tables may be read.
     pub fn tables(&self) -> Range<usize> {
         self.tables.0..self.tables.1
     }
 
-    /// Its addresses.
+    /// Returns its range of addresses.
     pub fn range(&self) -> Range<usize> {
         self.start..self.end
     }
@@ -61,7 +61,7 @@ pub struct Modules {
 }
 
 impl Modules {
-    /// None known.
+    /// Makes an empty list.
     pub const fn new() -> Modules {
         Modules { known: Records::new(), adding: TryLock::new() }
     }
@@ -70,13 +70,13 @@ impl Modules {
         self.known.all().map(|(_, words)| Module::from_words(words))
     }
 
-    /// Whether `address` is in a module that is not loaded any more: the C library unloads some without `dlclose`.
+    /// Tells whether `address` is in a module that is not loaded any more: the C library unloads some without `dlclose`.
     #[cold]
     pub fn is_stale(&self, address: usize) -> bool {
         self.known().any(|module| module.range().contains(&address) && !module.is_among(&Loaded::now()))
     }
 
-    /// The module that holds `address`, which must be code that is on the stack or else cannot be unloaded now.
+    /// Returns the module that holds `address`, which must be code that is on the stack or else cannot be unloaded now.
     #[cold]
     #[inline(never)]
     pub fn find(&self, recording: &Recording, address: usize) -> Option<Module> {
@@ -114,7 +114,7 @@ impl Modules {
     /// returned: rules that were found for their addresses are void.
     #[cold]
     #[inline(never)]
-    pub fn forget_unloaded(&self, recording: &Recording) -> bool {
+    pub fn remove_unloaded(&self, recording: &Recording) -> bool {
         let mut begun = false;
         let loaded = Loaded::now();
         for (key, words) in self.known.all() {
@@ -168,7 +168,8 @@ fn record(recording: &Recording, image: &Image, object: &Object) {
     }
 }
 
-/// Apart, so that its buffer is on the stack at the start only: later modules may be met on a small signal stack.
+/// Records the program. Not inlined, so that its buffer is on the stack at the start only: later modules may be met on
+/// a small signal stack.
 #[cold]
 #[inline(never)]
 fn record_program(recording: &Recording, image: &Image) {

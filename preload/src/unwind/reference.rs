@@ -120,7 +120,7 @@ fn step(
     }
 }
 
-/// The caller's registers by `row`. Not inlined: a handler's small stack has no room for this beside the search for a row.
+/// Returns the caller's registers by `row`. Not inlined: a handler's small stack has no room for this beside the search for a row.
 #[inline(never)]
 fn apply(
     row: &Row,
@@ -176,7 +176,7 @@ fn value_of(rule: RegisterRule, place: usize, cfa: usize, view: &View<'_>) -> Op
     }
 }
 
-/// `reason` is why there is no row.
+/// Guesses the caller by the frame pointer, since there is no row for `reason`.
 fn guess(registers: &Registers, stack: Readable, reason: EndReason) -> Step {
     let place = |register: u16| column(u64::from(register)).unwrap_or(0);
     let (sp_at, fp_at) = (place(arch::STACK_POINTER), place(arch::FRAME_POINTER));

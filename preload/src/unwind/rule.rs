@@ -5,7 +5,7 @@ use tm_common::stack::EndReason;
 use super::arch;
 use super::cfi::{Cfa, RegisterRule, Row};
 
-/// How the caller's stack pointer (the CFA, canonical frame address, DWARF section 6.4) is found.
+/// The ways the caller's stack pointer (the CFA, canonical frame address, DWARF section 6.4) is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -21,7 +21,8 @@ pub enum Kind {
     End = 5,
     /// Needs more registers than this walk knows.
     Complex = 6,
-    /// No unwind table: `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, as far as that makes sense.
+    /// Guess by frame pointer, without unwind table: `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, as far as that makes
+    /// sense.
     Guess = 7,
 }
 
@@ -38,42 +39,42 @@ impl Rule {
     /// See [`Rule::fp_slot`].
     pub const FP_SAME: i16 = i16::MIN;
 
-    /// A rule of these parts.
+    /// Makes a rule of these parts.
     pub const fn new(kind: Kind, ra_slot: i8, fp_slot: i16, cfa_offset: i32) -> Rule {
         let (ra_slot, fp_slot, cfa_offset) =
             (ra_slot as u8 as u64, fp_slot as u16 as u64, cfa_offset as u32 as u64);
         Rule(kind as u64 | ra_slot << 8 | fp_slot << 16 | cfa_offset << 32)
     }
 
-    /// A rule that is all kind.
+    /// Makes a rule that is nothing but its kind.
     pub const fn of_kind(kind: Kind) -> Rule {
         Rule::new(kind, -1, Self::FP_SAME, 0)
     }
 
-    /// The rule of code without unwind table. Where the guess leads nowhere, the stack ends for `reason`.
+    /// Makes the rule of code without unwind table. Where the guess leads nowhere, the stack ends for `reason`.
     pub const fn guess(reason: EndReason) -> Rule {
         Rule::new(Kind::Guess, -1, Self::FP_SAME, reason as i32)
     }
 
-    /// What [`Rule::guess`] was given.
+    /// Returns what [`Rule::guess`] was given.
     #[inline]
     pub fn reason(self) -> EndReason {
         EndReason::of_number(self.cfa_offset() as u64)
     }
 
-    /// As a word; never 0.
+    /// Returns the rule as a word; never 0.
     #[inline(always)]
     pub fn word(self) -> u64 {
         self.0
     }
 
-    /// From a word that [`Rule::word`] gave.
+    /// Makes the rule of a word that [`Rule::word`] gave.
     #[inline(always)]
     pub fn of_word(word: u64) -> Rule {
         Rule(word)
     }
 
-    /// Where the CFA is.
+    /// Returns where the CFA is.
     #[inline(always)]
     pub fn kind(self) -> Kind {
         match self.0 as u8 {
@@ -87,25 +88,25 @@ impl Rule {
         }
     }
 
-    /// The return address stands at `cfa + 8 * ra_slot`.
+    /// Returns the slot of the return address, which stands at `cfa + 8 * ra_slot`.
     #[inline(always)]
     pub fn ra_slot(self) -> i8 {
         (self.0 >> 8) as i8
     }
 
-    /// The caller's frame pointer stands at `cfa + 8 * fp_slot`; [`Rule::FP_SAME`] if the register still has it.
+    /// Returns the slot of the caller's frame pointer, which stands at `cfa + 8 * fp_slot`; [`Rule::FP_SAME`] if the register still has it.
     #[inline(always)]
     pub fn fp_slot(self) -> i16 {
         (self.0 >> 16) as i16
     }
 
-    /// In bytes.
+    /// Returns the CFA's distance from the base, in bytes.
     #[inline(always)]
     pub fn cfa_offset(self) -> isize {
         ((self.0 as i64) >> 32) as isize
     }
 
-    /// The rule of a row of an unwind table; [`Kind::Complex`] if it does not fit.
+    /// Makes the rule of a row of an unwind table; [`Kind::Complex`] if it does not fit.
     pub fn of_row(row: &Row) -> Rule {
         if row.is_signal_frame {
             return Rule::of_kind(Kind::Signal);
@@ -142,7 +143,7 @@ impl Rule {
     }
 }
 
-/// A byte offset in words, if it is whole and fits.
+/// Returns a byte offset in words, if it is whole and fits.
 fn to_slot(offset: i64) -> Option<i16> {
     if offset % 8 != 0 {
         return None;

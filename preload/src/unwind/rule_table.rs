@@ -8,7 +8,7 @@ use crate::lockfree::words::Words;
 pub struct RuleTable(Words);
 
 impl RuleTable {
-    /// Without memory: finds nothing.
+    /// Makes a table without memory: nothing is found.
     pub const fn new() -> RuleTable {
         RuleTable(Words::new())
     }
@@ -18,7 +18,7 @@ impl RuleTable {
         self.0.initialise()
     }
 
-    /// The rule of return address `address`.
+    /// Returns the rule of return address `address`.
     #[inline(always)]
     pub fn find(&self, address: usize) -> Option<Rule> {
         self.0.find(address).map(Rule::of_word)
@@ -30,7 +30,7 @@ impl RuleTable {
         self.0.insert(address, rule.word());
     }
 
-    /// Forgets all rules. Whoever still finds one of a module that is gone has a frame of it on its stack.
+    /// Empties the table. A thread that still finds a rule of a module that is gone has a frame of it on its stack.
     #[cold]
     pub fn clear(&self) {
         self.0.clear();

@@ -32,7 +32,9 @@ const CAPACITY_MIN: usize = 512;
 pub const DEPTH_MAX: usize = 128 * 1024;
 /// The most words that a step reads, see [`super::step::Step`].
 const WORDS_MAX: usize = 2;
-/// Words are compared so many at a time, ...
+const _: () =
+    assert!(WORDS_START + WORDS_MAX * DEPTH_MAX <= Marks::WORDS_END_MAX, "marks hold the end of all words");
+/// The number of words that are compared at a time, ...
 const WORDS_AT_ONCE: usize = 8;
 /// ... so there are as many in front that never change.
 const WORDS_START: usize = WORDS_AT_ONCE;
@@ -53,13 +55,13 @@ pub struct StackCache {
     /// The frames of the walk under way, innermost first.
     walked: *mut Walked,
     words: *mut Word,
-    /// Room for so many frames, for as many walked ones, and for [`WORDS_MAX`] times as many words.
+    /// The number of frames that there is room for, for as many walked ones, and for [`WORDS_MAX`] times as many words.
     capacity: usize,
     len: usize,
     n_walked: usize,
     /// One more than the place of the innermost barrier.
     barrier_end: usize,
-    /// No step reads at or above this address, if it is no barrier.
+    /// The address at or above which no step reads, if it is no barrier.
     top: usize,
     /// Outer frames that were cut from the stack that the nodes are of.
     pub n_cut: usize,
@@ -71,7 +73,7 @@ pub struct StackCache {
 /// Where a walk stands beside the cached stack. In registers.
 #[derive(Debug)]
 pub struct Cursor {
-    /// Only cached frames in front of this place are looked at.
+    /// The place that ends the cached frames that are looked at.
     pub end: usize,
     next: *mut Walked,
     limit: *mut Walked,
@@ -85,7 +87,7 @@ const fn room_bytes(capacity: usize) -> usize {
 }
 
 impl StackCache {
-    /// The frames, outermost first.
+    /// Returns the frames, outermost first.
     #[inline]
     pub fn frames(&self) -> &[CachedFrame] {
         if self.frames.is_null() {
@@ -95,7 +97,7 @@ impl StackCache {
         unsafe { core::slice::from_raw_parts(self.frames, self.len) }
     }
 
-    /// The same, to enter nodes.
+    /// Returns the frames, outermost first, to enter nodes.
     pub fn frames_mut(&mut self) -> &mut [CachedFrame] {
         if self.frames.is_null() {
             return &mut [];
@@ -104,7 +106,7 @@ impl StackCache {
         unsafe { core::slice::from_raw_parts_mut(self.frames, self.len) }
     }
 
-    /// The frame at `place`, which must be less than the number of frames.
+    /// Returns the frame at `place`, which must be less than the number of frames.
     #[inline(always)]
     pub fn frame(&self, place: usize) -> &CachedFrame {
         debug_assert!(place < self.len);
@@ -112,20 +114,20 @@ impl StackCache {
         unsafe { &*self.frames.add(place) }
     }
 
-    /// How deep the stack will be when the walk under way is finished with `n_kept`.
+    /// Returns how deep the stack will be when the walk under way is finished with `n_kept`.
     #[inline(always)]
     pub fn depth(&self, n_kept: usize) -> usize {
         n_kept + self.n_walked
     }
 
-    /// Forgets the stack.
+    /// Empties the cache.
     pub fn clear(&mut self) {
         (self.len, self.n_cut, self.barrier_end) = (0, 0, 0);
     }
 
-    /// Forgets the stack and what was remembered of frames.
+    /// Empties the cache and the memo.
     #[cold]
-    fn forget(&mut self) {
+    fn clear_all(&mut self) {
         self.clear();
         // SAFETY: null, or the cache's own.
         if let Some(memo) = unsafe { self.memo.as_mut() } {
@@ -133,11 +135,11 @@ impl StackCache {
         }
     }
 
-    /// Starts a walk by the rules of `generation`. Forgets the stack if it was walked by other rules or in another epoch.
+    /// Starts a walk by the rules of `generation`. Empties the cache if it was walked by other rules or in another epoch.
     #[inline(always)]
     pub fn begin(&mut self, generation: u32, epoch: Epoch) -> Result<Cursor, NotCached> {
         if self.generation != generation || self.epoch != epoch {
-            self.forget();
+            self.clear_all();
             (self.generation, self.epoch) = (generation, epoch);
         }
         if self.frames.is_null() && !self.grow(0) {
@@ -148,14 +150,14 @@ impl StackCache {
         Ok(Cursor { end: self.len, next: self.walked, limit })
     }
 
-    /// What is remembered of the frame in `state`.
+    /// Returns what is remembered of the frame in `state`.
     #[inline(always)]
     pub fn remembered(&mut self, state: State) -> &mut Remembered {
         // SAFETY: there is a memo, since `begin`.
         unsafe { (*self.memo).of(state.pc, state.sp) }
     }
 
-    /// Whether the frame at `place` is in `state`.
+    /// Tells whether the frame at `place` is in `state`.
     #[inline(always)]
     pub fn is_at(&self, place: usize, state: State, cursor: &Cursor) -> bool {
         // SAFETY: places in front of `end` have frames.
@@ -187,7 +189,7 @@ impl StackCache {
         Ok(())
     }
 
-    /// Whether the frame that was walked last has been walked before: damaged frames lead in a circle.
+    /// Tells whether the frame that was walked last has been walked before: damaged frames lead in a circle.
     #[cold]
     fn is_circle(&self, n_walked: usize) -> bool {
         // SAFETY: so many were pushed.
@@ -235,7 +237,7 @@ impl StackCache {
         true
     }
 
-    /// The walk has reached the cached stack or its end: so many frames were pushed.
+    /// Ends a walk that has reached the cached stack or its own end: notes how many frames were pushed.
     #[inline(always)]
     pub fn end_walk(&mut self, cursor: &Cursor) {
         // SAFETY: in or right behind the same room.
@@ -243,8 +245,8 @@ impl StackCache {
     }
 
     /// Ends a walk: the outermost `n_kept` frames stay, and the walked ones are put inside of them. Each is given the
-    /// node that `enter` makes of its caller's, its pc and its kind. That of the innermost; [`StackId::NONE`] if `enter`
-    /// failed.
+    /// node that `enter` makes of its caller's, its pc and its kind. Returns the innermost one's; [`StackId::NONE`] if
+    /// `enter` failed.
     #[inline(always)]
     pub fn finish(
         &mut self,
@@ -357,7 +359,7 @@ impl StackCache {
         }
     }
 
-    /// Of the words from `first` to `end`, the last one that has changed. Eight at a time without branches: the loads
+    /// Finds the last of the words from `first` to `end` that has changed. Eight at a time without branches: the loads
     /// do not wait for each other.
     ///
     /// # Safety
@@ -377,7 +379,7 @@ impl StackCache {
         (first..end).rev().find(|&place| difference(place) != 0)
     }
 
-    /// The first of the frames up to `place` that have no barrier among them; `place + 1` if it is one itself.
+    /// Returns the first of the frames up to `place` that have no barrier among them; `place + 1` if it is one itself.
     #[inline]
     fn run_start(&self, place: usize) -> usize {
         if self.barrier_end <= place + 1 { self.barrier_end } else { self.barrier_end_before(place + 1) }

@@ -5,13 +5,14 @@ use core::ops::Range;
 use crate::sys::process::InitialStack;
 use crate::sys::{maps, syscall, tls};
 
-/// How many stacks a thread may switch between without its mappings being asked for again: its own, a signal stack
-/// and a few fibers.
+/// The number of stacks that a thread may switch between without its mappings being asked for again: its own, a signal
+/// stack and a few fibers.
 const RANGES: usize = 4;
 
 /// The smallest page that there is; larger ones are asked about more than once.
 const PROBED_PAGE_BYTES: usize = 4096;
-/// How far outward a new stack is probed: 256 system calls, some 50 µs. Few stacks are deeper when first seen.
+/// The distance outward that a new stack is probed: 256 system calls, some 50 µs. Few stacks are deeper when first
+/// seen.
 const PROBED_BYTES_MAX: usize = 1 << 20;
 
 /// The mappings in which this thread has had a stack pointer.
@@ -22,26 +23,26 @@ pub struct StackMemory {
 }
 
 impl StackMemory {
-    /// Forgets all: the memory may belong to somebody else now.
+    /// Empties the list: the memory may belong to somebody else now.
     pub fn clear(&mut self) {
         self.ranges.fill(Readable { start: 0, end: 0 });
     }
 
-    /// The mapping that holds `sp`. `None` if it is not mapped.
+    /// Returns the mapping that holds `sp`. `None` if it is not mapped.
     #[inline(always)]
     pub fn around(&mut self, sp: usize) -> Option<Readable> {
         let [latest, ..] = self.ranges;
         if latest.holds_byte(sp) { Some(latest) } else { self.look_up(sp) }
     }
 
-    /// The mapping of another stack, which the word at `at` is in. The stack may have gone since it was looked up, and
+    /// Returns the mapping of another stack, which the word at `at` is in. The stack may have gone since it was looked up, and
     /// where a damaged frame points to may be anything: so the kernel is asked, unless that cannot be.
     #[cold]
     pub fn other_stack(&mut self, at: usize) -> Option<Readable> {
         self.is_readable_now(at).then(|| self.around(at)).flatten()
     }
 
-    /// The word at `at`, wherever that is.
+    /// Returns the word at `at`, wherever that is.
     #[cold]
     pub fn word_elsewhere(&self, at: usize) -> Option<usize> {
         // SAFETY: the kernel has just read it, or it is in a stack that stays.
@@ -72,7 +73,7 @@ impl StackMemory {
         Some(found)
     }
 
-    /// The readable pages from `sp`'s outward, for a process that cannot open `/proc/self/maps`: it is not mounted, or
+    /// Returns the readable pages from `sp`'s outward, for a process that cannot open `/proc/self/maps`: it is not mounted, or
     /// the process has changed its root or used up its descriptors. Each page is asked about once: where a known range
     /// begins, its end is taken.
     fn probe(&self, sp: usize) -> Option<Range<usize>> {
@@ -105,33 +106,33 @@ impl Readable {
         address.wrapping_sub(self.start) < self.end.wrapping_sub(self.start)
     }
 
-    /// Whether the word at `address` can be read.
+    /// Tells whether the word at `address` can be read.
     #[inline]
     pub fn holds(&self, address: usize) -> bool {
         address >= self.start && address.is_multiple_of(8) && address < self.end && self.end - address >= 8
     }
 
-    /// Whether it is the stack that the kernel made for the process: nothing else is in its mapping, and outward of a
+    /// Tells whether it is the stack that the kernel made for the process: nothing else is in its mapping, and outward of a
     /// stack pointer all of it stays. Other stacks may be part of a mapping of which another part goes.
     #[inline]
     pub fn is_initial(&self) -> bool {
         self.holds_byte(InitialStack::address())
     }
 
-    /// Whether the word at `address` is in the stack that the calling thread was started on: it stays as long as the thread.
+    /// Tells whether the word at `address` is in the stack that the calling thread was started on: it stays as long as the thread.
     /// The C library keeps a thread's variables at the upper end of its stack.
     fn stays_at(&self, address: usize) -> bool {
         let variables = tls::current().as_ptr() as usize;
         self.holds(address) && (self.is_initial() || self.holds_byte(variables) && address < variables)
     }
 
-    /// Whether the mapping reaches up to `address`.
+    /// Tells whether the mapping reaches up to `address`.
     #[inline(always)]
     pub fn ends_at_or_above(&self, address: usize) -> bool {
         address <= self.end
     }
 
-    /// The word at `address`, if it lies in the stack.
+    /// Returns the word at `address`, if it lies in the stack.
     #[inline]
     pub fn word(&self, address: usize) -> Option<usize> {
         // SAFETY: inside a readable mapping of the thread's own stack.

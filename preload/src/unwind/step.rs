@@ -16,24 +16,24 @@ pub struct State {
     pub sp: usize,
     /// The frame pointer register then.
     pub fp: usize,
-    /// How the frame was found. [`FrameKind::Incomplete`] is none: there the walk has failed, and `pc` says why.
+    /// The way the frame was found. [`FrameKind::Incomplete`] is none: there the walk has failed, and `pc` says why.
     pub kind: FrameKind,
 }
 
 impl State {
-    /// The hook's caller.
+    /// Makes the state of the hook's caller.
     #[inline]
     pub fn of(caller: Caller) -> State {
         State { pc: caller.pc, sp: caller.sp, fp: caller.fp, kind: FrameKind::Return }
     }
 
-    /// What stands outward of a frame at `sp` whose caller is not found.
+    /// Makes the state outward of a frame at `sp` whose caller is not found.
     #[inline]
     pub fn incomplete(reason: EndReason, sp: usize) -> State {
         State { pc: reason as usize, sp, fp: 0, kind: FrameKind::Incomplete }
     }
 
-    /// Whether there is no frame, and nothing further out is known.
+    /// Tells whether there is no frame, and nothing further out is known.
     #[inline(always)]
     pub fn is_incomplete(&self) -> bool {
         matches!(self.kind, FrameKind::Incomplete)
@@ -69,7 +69,7 @@ type Taken = (Step, Option<State>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotCached;
 
-/// The step of nearly all frames: everything it reads lies between `sp` and the CFA. `None` for other frames, which are
+/// Returns the step of nearly all frames: everything it reads lies between `sp` and the CFA. `None` for other frames, which are
 /// for [`odd`].
 ///
 /// ```text
@@ -117,8 +117,8 @@ fn inherited(kind: FrameKind) -> FrameKind {
     if matches!(kind, FrameKind::Guessed) { FrameKind::Guessed } else { FrameKind::Return }
 }
 
-/// The step of any frame: all kinds of rules, and what is wrong with the ordinary ones. Also where its caller is: in
-/// `stack`, but for signal frames and those that were called on another stack.
+/// Takes the step of any frame: all kinds of rules, and what is wrong with the ordinary ones. Also returns where its
+/// caller is: in `stack`, except for signal frames and those that were called on another stack.
 #[inline(never)]
 pub fn odd(
     rule: Rule,
@@ -161,7 +161,7 @@ pub fn odd(
     })
 }
 
-/// The stack that a caller is on whose stack pointer is `cfa` and whose return address stands at `ra_at`: that of its
+/// Returns the stack that a caller is on whose stack pointer is `cfa` and whose return address stands at `ra_at`: that of its
 /// callee at `sp`, or where its unwind table says so another, in whatever direction. Then no stack pointer is what the
 /// CFA was found by.
 pub fn stack_of_caller(
@@ -178,12 +178,12 @@ pub fn stack_of_caller(
     }
 }
 
-/// The word at `at`, in `stack` or elsewhere.
+/// Returns the word at `at`, in `stack` or elsewhere.
 pub fn word(at: usize, stack: Readable, memory: &StackMemory) -> Option<usize> {
     stack.word(at).or_else(|| memory.word_elsewhere(at))
 }
 
-/// A step to `cfa` that may read anywhere. A barrier unless it ends the stack with a return address of 0, which it does as
+/// Returns a step to `cfa` that may read anywhere. A barrier unless it ends the stack with a return address of 0, which it does as
 /// long as that is there.
 fn general(
     rule: Rule,
@@ -217,7 +217,7 @@ fn general(
 /// The smallest page that there is: what is mapped at one of its addresses is mapped at all of them.
 const PAGE_BYTES_MIN: usize = 4096;
 
-/// Whether the words at `fp` can be read as long as the frame at `sp` is there: they are in the page of the last return
+/// Tells whether the words at `fp` can be read as long as the frame at `sp` is there: they are in the page of the last return
 /// address, which is in use, or in the first stack of the process.
 #[inline]
 fn stays_readable(sp: usize, fp: usize, stack: Readable) -> bool {
@@ -229,13 +229,13 @@ fn page(address: usize) -> usize {
     address / PAGE_BYTES_MIN
 }
 
-/// Whether the kernel can read the two words at `fp` now.
+/// Tells whether the kernel can read the two words at `fp` now.
 fn is_readable_now(fp: usize) -> bool {
     let second = fp.wrapping_add(8);
     syscall::is_readable(fp) && (page(second) == page(fp) || syscall::is_readable(second))
 }
 
-/// `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, if `fp` is a place on the stack.
+/// Takes the step `(fp, pc, sp) = (*fp, *(fp + 8), fp + 16)`, if `fp` is a place on the stack.
 ///
 /// Nothing says that `fp` is in the part of the stack that is in use, and what lies beyond may have been unmapped since
 /// the mapping was looked up: so the kernel is asked, unless that cannot be.
@@ -249,7 +249,7 @@ pub fn frame_pointer_step(sp: usize, fp: usize, stack: Readable) -> Option<(usiz
     Some((next_fp, pc, fp + 16))
 }
 
-/// Whether a frame pointer of 0 is that of the outermost frame, as the ABI has it: not if nothing says so far that the code
+/// Tells whether a frame pointer of 0 is that of the outermost frame, as the ABI has it: not if nothing says so far that the code
 /// keeps frame pointers.
 #[inline]
 pub fn ends_by_frame_pointer(kind: FrameKind, fp: usize) -> bool {
@@ -268,7 +268,7 @@ fn guess(rule: Rule, state: &State, stack: Readable) -> Taken {
     (step, (pc != 0).then_some(State { pc, sp: next_sp, fp: next_fp, kind: FrameKind::Guessed }))
 }
 
-/// The state that a signal interrupted.
+/// Returns the state that a signal interrupted.
 #[cold]
 fn interrupted(state: &State, stack: Readable) -> Option<State> {
     let word = |offset| stack.word(state.sp + offset);

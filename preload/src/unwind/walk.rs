@@ -7,6 +7,7 @@ use tm_common::stack::{EndReason, FrameKind};
 
 use super::cached_frame::Walked;
 use super::modules::Modules;
+use super::registered::Registered;
 use super::rule::Rule;
 use super::rule_table::RuleTable;
 use super::stack_cache::StackCache;
@@ -23,6 +24,8 @@ pub struct Unwinder {
     pub rules: RuleTable,
     /// Found modules.
     pub modules: Modules,
+    /// Tables of code that is in none.
+    pub registered: Registered,
     /// Counts how often rules became void.
     generation: AtomicU32,
     /// `TM_UNWIND=fp`, for programs that keep frame pointers everywhere: one rule for all.
@@ -38,6 +41,7 @@ impl Unwinder {
         Unwinder {
             rules: RuleTable::new(),
             modules: Modules::new(),
+            registered: Registered::new(),
             generation: AtomicU32::new(0),
             frame_pointers_only: AtomicBool::new(false),
         }
@@ -91,7 +95,7 @@ impl Unwinder {
         Ok(n_kept)
     }
 
-    /// The innermost frame from `place` outward, where the live stack is, whose step does not lead where the cache has it.
+    /// Returns the innermost frame from `place` outward, where the live stack is, whose step does not lead where the cache has it.
     fn changed(
         &self,
         recording: &Recording,
@@ -154,7 +158,7 @@ impl Unwinder {
         Ok(())
     }
 
-    /// The caller's state, and where its stack is; `None` at the outermost frame.
+    /// Returns the caller's state, and where its stack is; `None` at the outermost frame.
     fn step(
         &self,
         recording: &Recording,
@@ -167,7 +171,7 @@ impl Unwinder {
         Ok((next, above))
     }
 
-    /// The rule at `pc`.
+    /// Returns the rule at `pc`.
     #[inline(never)]
     fn rule(&self, recording: &Recording, pc: usize, kind: FrameKind) -> Rule {
         match self.rules.find(pc) {
@@ -176,7 +180,7 @@ impl Unwinder {
         }
     }
 
-    /// An interrupted frame's rule is not cached: the same address may also be returned to, where the rule of the call
+    /// Finds a rule that is not in the table. An interrupted frame's is not put there: the same address may also be returned to, where the rule of the call
     /// before it holds.
     #[cold]
     fn uncached_rule(&self, recording: &Recording, pc: usize, kind: FrameKind) -> Rule {
@@ -202,7 +206,7 @@ impl Unwinder {
         }
     }
 
-    /// The row at `address`, the call that returns to `pc` or `pc` itself. Where there is none, why.
+    /// Returns the row at `address`, the call that returns to `pc` or `pc` itself. Where there is none, why.
     #[cold]
     #[inline(never)]
     pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Result<cfi::Row, EndReason> {
@@ -214,7 +218,7 @@ impl Unwinder {
         }
     }
 
-    /// The table's entry for it. Not inlined, and nor is what it calls: a handler's small stack has room for the parts one
+    /// Returns the table's entry for it. Not inlined, and nor is what it calls: a handler's small stack has room for the parts one
     /// after the other.
     #[inline(never)]
     fn entry(&self, recording: &Recording, pc: usize, address: usize) -> Result<eh_frame::Entry, EndReason> {
@@ -222,24 +226,26 @@ impl Unwinder {
             self.module_closed(recording);
         }
         let module = self.modules.find(recording, address).or_else(|| self.modules.find(recording, pc));
-        let module = module.ok_or(EndReason::NoModule)?;
+        let Some(module) = module else {
+            return self.registered.find(address).ok_or(EndReason::NoModule);
+        };
         if module.eh_frame_header == 0 {
             return Err(EndReason::NoTable);
         }
         eh_frame::find(module.tables(), module.eh_frame_header, address).ok_or(EndReason::NoEntry)
     }
 
-    /// A module may have gone: what was found in it is forgotten.
+    /// Forgets what was found in modules that have gone, since one may have.
     #[cold]
     pub fn module_closed(&self, recording: &Recording) {
-        if self.modules.forget_unloaded(recording) {
-            self.forget_rules();
+        if self.modules.remove_unloaded(recording) {
+            self.clear_rules();
         }
     }
 
     /// Forgets what was found: a module has gone, or code without one, whose addresses no epoch is about, has come or gone.
     #[cold]
-    pub fn forget_rules(&self) {
+    pub fn clear_rules(&self) {
         self.rules.clear();
         // Relaxed: see `walk_to_cache`.
         self.generation.fetch_add(1, Ordering::Relaxed);

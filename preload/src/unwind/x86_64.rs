@@ -2,6 +2,8 @@
 
 use core::arch::naked_asm;
 
+use super::cfi::{RegisterRule, Row};
+
 /// All general registers and the return address, by their DWARF numbers (System V ABI for AMD64, figure 3.36). Those
 /// that a callee need not preserve are only known of a frame that a signal interrupted, and only needed there: a
 /// function that aligns its stack finds its frame by r10 in its first and last instructions.
@@ -23,7 +25,12 @@ pub const SIGNAL_SP: usize = 40 + 8 * 15;
 /// See [`SIGNAL_PC`].
 pub const SIGNAL_FP: usize = 40 + 8 * 10;
 
-/// The address in a return address: nothing else is in it.
+/// Says whether a row of augmentation `S` is that of the kernel's frame: no call has left the return address below the CFA.
+pub fn is_laid_out_by_the_kernel(row: &Row) -> bool {
+    !matches!(row.return_address(), RegisterRule::AtCfa(_))
+}
+
+/// Returns the address in a return address: nothing else is in it.
 #[inline]
 pub fn strip(pc: usize) -> usize {
     pc

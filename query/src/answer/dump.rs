@@ -10,30 +10,30 @@ use tm_analyzer::replay::{MemoryKind, Processes};
 use tm_common::ids::Stamp;
 
 use crate::failure::{Answer, Failure};
-use crate::state::State;
+use crate::process::Process;
 
 /// Dumps what lives at `now` to `path`.
 ///
 /// # Errors
 /// Nothing is traced, or the file cannot be written or is the recording.
-pub fn dump(state: &mut State, now: Stamp, path: &Path) -> Answer<()> {
-    state.check_is_tracing()?;
+pub fn dump(process: &mut Process, now: Stamp, path: &Path) -> Answer<()> {
+    process.check_is_tracing()?;
     let there = fs::metadata(path).map(|status| identity(&status));
-    if there.is_ok_and(|there| there == state.recording().file.identity()) {
+    if there.is_ok_and(|there| there == process.recording().file.identity()) {
         return Err(Failure::Failed(format!("{} is the recording; dump to another file", path.display())));
     }
-    Ok(snapshot(state, now).dump(path)?)
+    Ok(snapshot(process, now).dump(path)?)
 }
 
-fn snapshot(state: &mut State, now: Stamp) -> Snapshot {
-    let mut blocks: Vec<Block> = state.follower.live().iter(MemoryKind::Traced).collect();
+fn snapshot(process: &mut Process, now: Stamp) -> Snapshot {
+    let mut blocks: Vec<Block> = process.follower.live().iter(MemoryKind::Traced).collect();
     blocks.sort_unstable_by_key(|block| (block.space, block.address));
-    let recording = state.follower.recording();
-    let mut snapshot = state.names.namer.snapshot(recording, &blocks);
-    let totals = state.follower.totals();
+    let recording = process.follower.recording();
+    let mut snapshot = process.names.namer.snapshot(recording, &blocks);
+    let totals = process.follower.totals();
     let live = totals.live(MemoryKind::Traced);
     let moment_ns = recording.ns(now);
-    let process = Processes::One(state.follower.process());
+    let asking = Processes::One(process.follower.process());
     snapshot.origin = Some(Origin {
         moment: Moment::TimeNs(moment_ns).to_string(),
         moment_ns,
@@ -41,7 +41,7 @@ fn snapshot(state: &mut State, now: Stamp) -> Snapshot {
         live_blocks: live.count,
         unknown_frees: totals.unknown_frees,
         duration_ns: moment_ns,
-        ..state.names.namer.origin(recording, process, &state.follower.problems())
+        ..process.names.namer.origin(recording, asking, &process.follower.problems())
     });
     snapshot
 }

@@ -8,7 +8,7 @@ use tm_analyzer::model::{Frame, Traceback};
 use tm_analyzer::text::{LineSource, SourceFiles};
 use tm_common::api;
 
-/// The lines of `traceback`, each with its end.
+/// Returns the lines of `traceback`, each with its end.
 ///
 /// # Safety
 /// `traceback` and what it points to are as C sees them.

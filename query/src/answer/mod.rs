@@ -1,4 +1,4 @@
-//! The answers, a file each: from the state of the process to what C is given.
+//! The answers, a file each: from what is known of the process to what C is given.
 
 pub mod dump;
 pub mod format;

@@ -15,13 +15,13 @@ use crate::failure::{Answer, Failure};
 use crate::host::Host;
 use crate::memory::OwnMemory;
 use crate::names::Names;
-use crate::state::State;
+use crate::process::Process;
 use crate::walk::{Found, Limits, walk};
 
 /// A result with all that it points to.
 #[repr(C)]
 pub struct OwnedResult {
-    /// What the program sees; the pointer to it is the pointer to all.
+    /// The part that the program sees; the pointer to it is the pointer to all.
     seen: TotalSizeResult,
     by_depth: Vec<SizeGroup>,
     by_line: Vec<SizeGroup>,
@@ -33,13 +33,13 @@ pub struct OwnedResult {
 /// # Errors
 /// There is no such block, nothing is traced, or the process's memory cannot be read.
 pub fn of_pointer(
-    state: &mut State,
+    process: &mut Process,
     host: &Host<'_>,
     address: u64,
     options: &TotalSizeOptions,
 ) -> Answer<Box<OwnedResult>> {
-    state.check_is_tracing()?;
-    let (finder, recording, names) = state.parts();
+    process.check_is_tracing()?;
+    let (finder, recording, names) = process.parts();
     let root = finder.smallest(address).ok_or(Failure::NotFound)?;
     let limits = limits(options);
     let memory = OwnMemory::by_call();
@@ -98,7 +98,7 @@ impl OwnedResult {
     }
 }
 
-/// The groups by line, the largest first, and the texts that they point to.
+/// Returns the groups by line, the largest first, and the texts that they point to.
 fn by_line(
     by_stack: &FxHashMap<StackId, (u64, u64)>,
     recording: &Recording,

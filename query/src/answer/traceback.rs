@@ -12,29 +12,29 @@ use tm_common::ids::{Address, Space};
 
 use crate::failure::{Answer, Failure};
 use crate::names::c_text;
-use crate::state::State;
+use crate::process::Process;
 
 /// A traceback with all that it points to.
 #[repr(C)]
 pub struct OwnedTraceback {
-    /// What the program sees; the pointer to it is the pointer to all.
+    /// The part that the program sees; the pointer to it is the pointer to all.
     seen: api::Traceback,
     frames: Vec<api::Frame>,
     texts: Vec<CString>,
 }
 
-/// The traceback of the block that holds `address`.
+/// Returns the traceback of the block that holds `address`.
 ///
 /// # Errors
 /// There is no such block, or nothing is traced.
-pub fn of_object(state: &mut State, address: u64) -> Answer<Box<OwnedTraceback>> {
-    state.check_is_tracing()?;
+pub fn of_object(process: &mut Process, address: u64) -> Answer<Box<OwnedTraceback>> {
+    process.check_is_tracing()?;
     // Most ask for a block's start, for which no index is needed.
-    let exact = state.follower.live().get(Space::HEAP, Address(address));
+    let exact = process.follower.live().get(Space::HEAP, Address(address));
     let (block, recording, names) = match exact {
-        Some(block) => (Some(block), state.follower.recording(), &mut state.names),
+        Some(block) => (Some(block), process.follower.recording(), &mut process.names),
         None => {
-            let (finder, recording, names) = state.parts();
+            let (finder, recording, names) = process.parts();
             (finder.first(address), recording, names)
         }
     };

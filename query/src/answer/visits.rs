@@ -22,14 +22,14 @@ pub struct Visits<'a> {
     pub options: &'a TotalSizeOptions,
 }
 
-/// What a handler's `tm_walk` is, while the handler runs.
+/// The `tm_walk` of a handler, while the handler runs.
 struct Handled<'a> {
     finder: Finder<'a>,
     named: &'a mut Vec<Block>,
 }
 
 impl Visits<'_> {
-    /// A block as C sees it, whose location is kept with the names.
+    /// Returns a block as C sees it, whose location is kept with the names.
     fn seen(&mut self, block: &Block, depth: usize) -> api::Block {
         api::Block {
             address: block.address.0 as usize,

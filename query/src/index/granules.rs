@@ -1,5 +1,6 @@
-//! A set of addresses that are multiples of 8: a bit for each, by region of 128 KiB. Where blocks are small that is about a
-//! byte a block; it is never more than a 64th of the memory that they lie in. To find a bit costs one cache miss.
+//! A set of addresses that are multiples of 8: a bit for each, by region of 128 KiB. Where blocks are small that is
+//! about a byte a block; it is never more than a 64th of the memory that they lie in. A look at a bit costs one cache
+//! miss.
 
 use rustc_hash::FxHashMap;
 use tm_analyzer::replay::prefetch;
@@ -13,7 +14,7 @@ const WORDS: usize = 1 << (REGION_BITS - GRANULE_BITS - WORD_BITS);
 /// The set.
 #[derive(Debug, Default)]
 pub struct Granules {
-    /// None is empty.
+    /// The regions by number; none is empty.
     regions: FxHashMap<u64, Box<Region>>,
 }
 
@@ -23,7 +24,7 @@ struct Region {
     words: [u64; WORDS],
 }
 
-/// The region, the word in it, and the bit in that.
+/// Finds the region of an address, the word in it, and the bit in that.
 #[inline]
 fn place(address: u64) -> (u64, usize, u64) {
     let granule = address >> GRANULE_BITS;
@@ -32,7 +33,7 @@ fn place(address: u64) -> (u64, usize, u64) {
 }
 
 impl Granules {
-    /// Whether an address can be in such a set.
+    /// Tells whether an address can be in such a set.
     #[inline]
     pub fn admits(address: u64) -> bool {
         address.is_multiple_of(1 << GRANULE_BITS)
@@ -49,12 +50,16 @@ impl Granules {
         }
     }
 
-    /// Takes an address out.
+    /// Removes an address, which is there.
     #[inline]
     pub fn remove(&mut self, address: u64) {
         let (number, word, bit) = place(address);
-        let Some(region) = self.regions.get_mut(&number) else { return };
-        let Some(bits) = region.words.get_mut(word).filter(|bits| **bits & bit != 0) else { return };
+        let Some(region) = self.regions.get_mut(&number) else {
+            return debug_assert!(false, "{address:#x} is taken out of a region without any");
+        };
+        let Some(bits) = region.words.get_mut(word).filter(|bits| **bits & bit != 0) else {
+            return debug_assert!(false, "{address:#x} is taken out and not there");
+        };
         *bits &= !bit;
         region.n -= 1;
         if region.n == 0 {
@@ -62,14 +67,14 @@ impl Granules {
         }
     }
 
-    /// Whether an address is there.
+    /// Tells whether an address is there.
     #[inline]
     pub fn contains(&self, address: u64) -> bool {
         let (region, word, bit) = place(address);
         self.word(region, word) & bit != 0
     }
 
-    /// The last address up to `address` that is there, if it is at most `WINDOW_WORDS` words of bits away.
+    /// Finds the last address up to `address` that is there, if it is at most `WINDOW_WORDS` words of bits away.
     #[inline]
     pub fn last_until<const WINDOW_WORDS: usize>(&self, address: u64) -> Option<u64> {
         let (mut region, mut word, bit) = place(address);

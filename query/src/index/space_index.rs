@@ -7,7 +7,7 @@ use super::Granules;
 /// The largest block whose start is a bit: small enough that few bits are to be looked at, and large enough that most blocks
 /// are.
 const SMALL_BYTES_MAX: u64 = 1024;
-/// The words of bits in which the start of a small block is, beside the word of the address.
+/// The number of words of bits before that of an address that can have the start of the small block that holds it.
 const WINDOW_WORDS: usize = (SMALL_BYTES_MAX as usize / 8).div_ceil(64);
 
 /// The starts.
@@ -45,17 +45,18 @@ impl SpaceIndex {
         }
     }
 
-    /// Takes a block out, of the size that it came with.
+    /// Removes a block, of the size that it came with.
     #[inline]
     pub fn remove(&mut self, start: u64, size: u64) {
         if is_small(start, size) {
             self.small.remove(start);
         } else {
-            self.others.remove(&start);
+            let was_there = self.others.remove(&start);
+            debug_assert!(was_there, "{start:#x} is taken out and not there");
         }
     }
 
-    /// Whether there was ever a block near `address`: mostly not, of any word of memory.
+    /// Tells whether there was ever a block near `address`. For most words of memory there was none.
     #[inline]
     pub fn is_near(&self, address: u64) -> bool {
         (self.lowest..=self.highest).contains(&address)
@@ -67,13 +68,13 @@ impl SpaceIndex {
         self.small.prefetch(address);
     }
 
-    /// Where the small block that holds `address` starts, if there is one and blocks do not overlap.
+    /// Finds where the small block starts that holds `address`, if there is one and blocks do not overlap.
     #[inline]
     pub fn small_start(&self, address: u64) -> Option<u64> {
         if self.is_near(address) { self.small.last_until::<WINDOW_WORDS>(address) } else { None }
     }
 
-    /// The same of other blocks.
+    /// Like [`SpaceIndex::small_start`], for other blocks.
     #[inline]
     pub fn other_start(&self, address: u64) -> Option<u64> {
         let is_near = !self.others.is_empty() && self.is_near(address);

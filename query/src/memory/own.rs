@@ -20,12 +20,12 @@ pub struct OwnMemory {
 }
 
 impl OwnMemory {
-    /// By system calls.
+    /// Reads by system calls.
     pub fn by_call() -> OwnMemory {
         OwnMemory { pid: std::process::id().cast_signed(), file: None }
     }
 
-    /// By the file alone, as where the call is forbidden.
+    /// Reads by the file alone, as where the call is forbidden.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -36,11 +36,19 @@ impl OwnMemory {
 
 impl Memory for OwnMemory {
     fn read(&mut self, numbers: &[u64], pages: &mut [Page], readable: &mut [bool]) -> Result<(), Forbidden> {
+        debug_assert!(
+            numbers.len() == pages.len() && numbers.len() == readable.len(),
+            "a place for each page"
+        );
         if self.file.is_none() {
             let Err(error) = read_by_call(self.pid, numbers, pages, readable) else { return Ok(()) };
             *self = OwnMemory::by_file().map_err(|_| Forbidden(error))?;
         }
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &self.file else {
+            debug_assert!(false, "it is open, or was opened just now");
+            readable.fill(false);
+            return Ok(());
+        };
         for ((number, page), is_readable) in numbers.iter().zip(pages).zip(readable) {
             // SAFETY: any bytes are words.
             let (_, bytes, _) = unsafe { page.align_to_mut::<u8>() };
@@ -80,7 +88,7 @@ fn read_by_call(
     Ok(())
 }
 
-/// How many of the first `ranges`, a page each, were read into `pages`.
+/// Returns how many of the first `ranges`, a page each, were read into `pages`.
 fn read_ranges(pid: libc::pid_t, ranges: &[libc::iovec], pages: &mut [Page]) -> io::Result<usize> {
     let len = ranges.len().min(pages.len()) * PAGE_BYTES as usize;
     let into = libc::iovec { iov_base: pages.as_mut_ptr().cast(), iov_len: len };

@@ -18,12 +18,12 @@ pub struct Pages<M> {
     /// The numbers of those that are there or wanted, by slot.
     numbers: Vec<u64>,
     slots: FxHashMap<u64, Slot>,
-    /// How many of the slots have been read.
+    /// The number of slots that have been read.
     n_read: usize,
     ahead: Ahead,
 }
 
-/// Where a page is, until the next [`Pages::begin`].
+/// The place of a page, until the next [`Pages::begin`].
 #[derive(Clone, Copy, Debug)]
 pub struct Slot(u16);
 
@@ -33,12 +33,12 @@ pub struct Slot(u16);
 struct Ahead {
     /// The last page that was wanted alone.
     last: u64,
-    /// How many beyond it were read.
+    /// The number of pages beyond it that were read.
     n_pages: u64,
 }
 
 impl Ahead {
-    /// The pages to read together with `number`, which is the only one that is wanted.
+    /// Returns the pages to read together with `number`, which is the only one that is wanted.
     fn beside(&mut self, number: u64) -> impl Iterator<Item = u64> + use<> {
         let is_next = |distance: u64| (1..=self.n_pages + 1).contains(&distance);
         let (up, down) = (number.wrapping_sub(self.last), self.last.wrapping_sub(number));
@@ -51,7 +51,7 @@ impl Ahead {
 }
 
 impl<M: Memory> Pages<M> {
-    /// None yet.
+    /// Makes an empty set of pages of `memory`.
     pub fn new(memory: M) -> Pages<M> {
         Pages {
             memory,
@@ -64,7 +64,7 @@ impl<M: Memory> Pages<M> {
         }
     }
 
-    /// Before pages are wanted: makes room for many.
+    /// Makes room for many pages, before they are wanted.
     pub fn begin(&mut self) {
         if self.numbers.len() > PAGES_MAX / 2 {
             self.numbers.clear();
@@ -73,7 +73,7 @@ impl<M: Memory> Pages<M> {
         }
     }
 
-    /// The slot that the page with `number` will be in after [`Pages::load`]; `None` if there is no room.
+    /// Returns the slot that the page with `number` will be in after [`Pages::load`]; `None` if there is no room.
     #[inline]
     pub fn want(&mut self, number: u64) -> Option<Slot> {
         if let Some(slot) = self.slots.get(&number) {
@@ -103,6 +103,7 @@ impl<M: Memory> Pages<M> {
             }
         }
         let new = self.n_read..self.numbers.len();
+        debug_assert!(new.start <= new.end && new.end <= PAGES_MAX, "there is room for {new:?}");
         let numbers = self.numbers.get(new.clone()).unwrap_or_default();
         let pages = self.pages.get_mut(new.clone()).unwrap_or_default();
         let readable = self.readable.get_mut(new).unwrap_or_default();
@@ -110,10 +111,11 @@ impl<M: Memory> Pages<M> {
         self.memory.read(numbers, pages, readable)
     }
 
-    /// The page in a slot; `None` if it cannot be read.
+    /// Returns the page in a slot; `None` if it cannot be read.
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&Page> {
         let place = usize::from(slot.0);
+        debug_assert!(place < self.n_read, "a page that was wanted and not loaded");
         let is_readable = self.readable.get(place).copied().unwrap_or_default();
         self.pages.get(place).filter(|_| is_readable)
     }

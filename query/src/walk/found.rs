@@ -14,11 +14,11 @@ pub struct Found {
     pub size: u64,
     /// Blocks.
     pub count: u64,
-    /// By depth, as the answer has them: a list has as many depths as blocks.
+    /// The sums by depth, as the answer has them: a list has as many depths as blocks.
     pub by_depth: Vec<SizeGroup>,
     /// Bytes and blocks by who allocated them.
     pub by_stack: FxHashMap<StackId, (u64, u64)>,
-    /// Whether a limit left blocks out.
+    /// Tells whether a limit left blocks out.
     pub is_cut: bool,
 }
 

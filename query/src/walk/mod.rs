@@ -25,12 +25,12 @@ use tm_analyzer::events::Block;
 use crate::memory::{Forbidden, Memory, Pages};
 use pieces::{Pieces, Span};
 
-/// What is live.
+/// The live blocks.
 pub trait Heap {
-    /// Whether `word` may point to a block, at a glance.
+    /// Tells whether `word` may point to a block, at a glance.
     fn is_near(&self, word: u64) -> bool;
 
-    /// Adds the blocks that `pointers` point into to `found`, in their order, but for those that have been visited. One
+    /// Adds the blocks that `pointers` point into to `found`, in their order, without those that have been visited. One
     /// may be found several times.
     fn find(&self, pointers: &mut [Pointer], visited: &Visited, found: &mut Vec<Block>);
 }
@@ -40,26 +40,26 @@ pub trait Heap {
 pub struct Pointer {
     /// The word.
     pub word: u64,
-    /// Where the block may start that holds it.
+    /// The start of the block that may hold it.
     pub start: u64,
-    /// Whether nothing new is there.
+    /// Tells whether nothing new is there.
     pub is_known: bool,
 }
 
-/// How many pointers are looked up together: what is fetched for them stays in the processor's cache.
+/// The number of pointers that are looked up together: what is fetched for them stays in the processor's cache.
 const POINTERS_MAX: usize = 512;
 
-/// Where a walk ends.
+/// The limits that end a walk.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Blocks of a greater depth are not reached.
     pub depth_max: usize,
-    /// No more blocks are counted.
+    /// The most blocks that are counted.
     pub blocks_max: u64,
 }
 
 impl Limits {
-    /// None.
+    /// No limits.
     pub const NONE: Limits = Limits { depth_max: usize::MAX, blocks_max: u64::MAX };
 }
 
@@ -101,11 +101,11 @@ struct Walker<'a, H, V> {
     visitor: &'a mut V,
     limits: Limits,
     visited: Visited,
-    /// Of the blocks that are reached now.
+    /// The depth of the blocks that are reached now.
     depth: usize,
     /// The blocks of that depth whose words are to be followed.
     next: Vec<Span>,
-    /// What a visitor has named of blocks of that depth.
+    /// The blocks of that depth that a visitor has named.
     named: Vec<Block>,
     /// What is being looked at: words, ...
     pointers: Vec<Pointer>,
@@ -160,7 +160,7 @@ impl<H: Heap, V: Visitor> Walker<'_, H, V> {
         if self.visited.contains(block.space, block.address.0) { Continue(()) } else { self.reach(block) }
     }
 
-    /// A block that is new.
+    /// Reaches a block that is new.
     #[inline]
     fn reach(&mut self, block: Block) -> ControlFlow<()> {
         if self.depth > self.limits.depth_max || self.found.count >= self.limits.blocks_max {

@@ -31,10 +31,10 @@ pub struct Pieces {
     spans: Vec<Span>,
     /// The first that is not yet begun.
     next: usize,
-    /// What is left of the one that is.
+    /// The rest of the one that is.
     rest: Option<Span>,
     pieces: Vec<Piece>,
-    /// How many of the pieces are of the block that was begun last.
+    /// The number of pieces that are of the block that was begun last.
     n_of_last: usize,
 }
 
@@ -83,7 +83,7 @@ impl Pieces {
         Ok(!self.pieces.is_empty())
     }
 
-    /// The words of the pieces that can be read.
+    /// Returns the words of the pieces that can be read.
     pub fn words<'a, M: Memory>(&'a self, pages: &'a Pages<M>) -> impl Iterator<Item = &'a [u64]> {
         let words = |piece: &Piece| pages.get(piece.slot)?.get(piece.from.into()..piece.until.into());
         self.pieces.iter().filter_map(words)
@@ -102,7 +102,7 @@ impl Pieces {
 }
 
 impl Span {
-    /// From the first multiple of a word's size on, up to the end of the address space.
+    /// Cuts the span to begin at a multiple of a word's size, and to end with the address space.
     fn aligned(self) -> Span {
         let n_skipped = self.start.wrapping_neg() % WORD_BYTES;
         let start = self.start.wrapping_add(n_skipped);
@@ -110,7 +110,7 @@ impl Span {
         Span { start, size: size.min(start.wrapping_neg().wrapping_sub(1)) }
     }
 
-    /// It, if a word is in it.
+    /// Returns the span if a word is in it.
     fn if_any(self) -> Option<Span> {
         (self.size >= WORD_BYTES).then_some(self)
     }

@@ -21,7 +21,7 @@ impl Graph {
         Graph { next: 0x5000_0000, ..Graph::default() }
     }
 
-    /// A block of `words`; returns its start.
+    /// Returns a block of `words`; returns its start.
     fn block(&mut self, words: Vec<u64>) -> u64 {
         let start = self.next;
         self.next += 16 + 8 * words.len() as u64;
@@ -86,7 +86,7 @@ fn sums(found: &Found) -> Sums {
     (found.size, found.count, by_depth, found.is_cut)
 }
 
-/// The same as words say it: distances first, then the sums.
+/// Does the same as words say it: distances first, then the sums.
 fn naive(graph: &Graph, root: u64, depth_max: usize) -> Sums {
     let mut depths = HashMap::from([(root, 0)]);
     let mut queue = vec![root];

@@ -1,4 +1,4 @@
-//! Which blocks a walk has reached.
+//! The set of blocks that a walk has reached.
 
 use rustc_hash::FxHashSet;
 use tm_analyzer::events::Block;
@@ -32,7 +32,7 @@ impl Visited {
         self.heap.prefetch(start);
     }
 
-    /// Whether the block of `space` that starts at `start` is there.
+    /// Tells whether the block of `space` that starts at `start` is there.
     #[inline]
     pub fn contains(&self, space: Space, start: u64) -> bool {
         if is_bit(space, start) { self.heap.contains(start) } else { self.others.contains(&(space, start)) }

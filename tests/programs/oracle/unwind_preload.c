@@ -2,9 +2,9 @@
 //
 //   NOTES  the file that gets the notes       EVERY  the first of each EVERY allocations is noted
 //
-// It counts the successful calls of malloc, calloc and realloc, by thread. A note is an array of 64-bit numbers: thread
-// id, the allocation's number in its thread from 0, the block, how many frames follow, and those, innermost first,
-// without its own. It allocates nothing, and its own code is one frame of the stack that libtm.so sees.
+// It counts the successful calls of malloc, calloc and realloc, by thread; those of forked children are not noted. A note is an
+// array of 64-bit numbers: thread id, the allocation's number in its thread from 0, the block, how many frames follow, and
+// those, innermost first, without its own. It allocates nothing, and its own code is one frame of the stack that libtm.so sees.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -28,6 +28,7 @@ static void *(*real_malloc)(size_t);
 static void *(*real_calloc)(size_t, size_t);
 static void *(*real_realloc)(void *, size_t);
 static int file = -1;
+static pid_t process;
 static uint64_t every;
 
 static void resolve(void) {
@@ -41,6 +42,7 @@ static void resolve(void) {
     file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (file < 0 || every == 0)
         abort();
+    process = getpid();
 }
 
 static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *data) {
@@ -51,9 +53,21 @@ static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *dat
     return _URC_NO_REASON;
 }
 
+// Debuggers stop here for the two arguments.
+__attribute__((noipa)) static void note_stack(uint64_t *note, void *block) {
+    note[2] = (uintptr_t)block;
+    note[3] = 0;
+    _Unwind_Backtrace(note_frame, note);
+    // The first three frames are this one, take_note and the function below that called it.
+    enum { OWN = 3 };
+    for (uint64_t i = OWN; i < note[3]; i++)
+        note[HEAD + i - OWN] = note[HEAD + i];
+    note[3] -= OWN;
+}
+
 __attribute__((noinline)) static void take_note(void *block) {
     uint64_t number = state.n_allocations++;
-    if (number % every != 0 || state.is_inside)
+    if (number % every != 0 || state.is_inside || getpid() != process)
         return;
     state.is_inside = 1;
     size_t bytes = (HEAD + FRAMES_MAX) * sizeof(uint64_t);
@@ -64,13 +78,7 @@ __attribute__((noinline)) static void take_note(void *block) {
     uint64_t *note = state.note;
     note[0] = (uint64_t)syscall(SYS_gettid);
     note[1] = number;
-    note[2] = (uintptr_t)block;
-    note[3] = 0;
-    _Unwind_Backtrace(note_frame, note);
-    // The first two frames are take_note and the function below that called it.
-    for (uint64_t i = 2; i < note[3]; i++)
-        note[HEAD + i - 2] = note[HEAD + i];
-    note[3] -= 2;
+    note_stack(note, block);
     size_t used = (HEAD + note[3]) * sizeof(uint64_t);
     if (write(file, note, used) != (ssize_t)used)
         abort();

@@ -4,7 +4,7 @@
 
 use std::mem::offset_of;
 
-use tm_common::header::{ClockKind, GRAIN_BYTES, MappedHeader, MappedRequest, REQUESTS_MAX, request};
+use tm_common::header::{ClockKind, GRAIN_BYTES, Header, MappedHeader, MappedRequest, REQUESTS_MAX, request};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 use tm_common::stack::NODE_BYTES;
 
@@ -79,7 +79,7 @@ fn damage_segment_header(file: &mut Vec<u8>, random: &mut Random) {
 /// The events segments that have another one of their chain behind them.
 fn inner_segments(file: &[u8]) -> Vec<Part> {
     let events = parts_of(file, SegmentKind::Events);
-    let key = |part: &Part| (part.header.process, part.header.ring);
+    let key = |part: &Part| (part.header.process, part.header.stream);
     let has_next = |part: &&Part| {
         let mut others = events.iter().filter(|other| key(other) == key(part));
         others.any(|other| other.header.sequence > part.header.sequence)
@@ -142,9 +142,6 @@ fn flip_bits(file: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// What stands before the file's length and the pids of writers, which readers pass over.
-const READ_HEADER_BYTES: usize = 208;
-
 fn requests(file: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..1 + random.below(4) {
         let at = offset_of!(MappedHeader, requests) + random.below(REQUESTS_MAX) * size_of::<MappedRequest>();
@@ -161,7 +158,7 @@ fn file_header(file: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..1 + random.below(3) {
         // The magic and the version only now and then: they end the case.
         let first = if random.once_in(10) { 0 } else { 12 };
-        let (width, at) = (*random.of(&[1, 2, 4, 8]), first + random.below(READ_HEADER_BYTES - first));
+        let (width, at) = (*random.of(&[1, 2, 4, 8]), first + random.below(Header::NEEDED_BYTES - first));
         put(file, at / width * width, width, random.awkward());
     }
 }

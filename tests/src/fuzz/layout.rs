@@ -3,7 +3,7 @@
 use std::mem::offset_of;
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
 /// A segment of a file.
@@ -56,7 +56,7 @@ pub const SEGMENT_FIELDS: [(usize, usize); 8] = [
     (offset_of!(MappedSegment, grains), 2),
     (offset_of!(MappedSegment, used), 4),
     (offset_of!(MappedSegment, process), 4),
-    (offset_of!(MappedSegment, ring), 4),
+    (offset_of!(MappedSegment, stream), 4),
     (offset_of!(MappedSegment, sequence), 4),
     (offset_of!(MappedSegment, thread), 4),
     (offset_of!(MappedSegment, base_stamp), 8),
@@ -74,7 +74,7 @@ pub fn seal(file: &mut [u8], start: usize) {
         grains: grains as u16,
         used: 0,
         process: ProcessIndex(word(offset_of!(MappedSegment, process))),
-        ring: RingIndex(word(offset_of!(MappedSegment, ring))),
+        stream: StreamIndex(word(offset_of!(MappedSegment, stream))),
         sequence: word(offset_of!(MappedSegment, sequence)),
         thread: ThreadIndex(word(offset_of!(MappedSegment, thread))),
         base_stamp: Stamp(u64::from(word(base)) | u64::from(word(base + 4)) << 32),

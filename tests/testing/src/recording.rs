@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tempfile::NamedTempFile;
 use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, MAGIC, MappedHeader};
-use tm_common::ids::{Epoch, ProcessIndex, RingIndex, StackId, Stamp, ThreadIndex};
+use tm_common::ids::{Epoch, ProcessIndex, StackId, Stamp, StreamIndex, ThreadIndex};
 use tm_common::metadata::{CommandKind, MetadataKind, NameKind, TextKind, WORD_BYTES, word};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 use tm_common::stack::{FrameKind, StackNode};
@@ -24,15 +24,17 @@ pub struct RecordingBuilder {
     pub lost: u64,
     /// The grains of the extent that were given back at the exit.
     pub trimmed_grains: u32,
+    /// The grains behind the file's end that were claimed before the process was killed.
+    pub ungrown_grains: u64,
     /// The format's.
     pub version: u8,
     metadata: Vec<u8>,
     nodes: Vec<u8>,
-    rings: BTreeMap<(u32, u32), Ring>,
+    streams: BTreeMap<(u32, u32), Stream>,
     n_processes: u32,
 }
 
-struct Ring {
+struct Stream {
     encoder: Encoder,
     thread: u32,
     latest: u64,
@@ -54,10 +56,11 @@ impl RecordingBuilder {
             n_frames_max: 16_384,
             lost: 0,
             trimmed_grains: 0,
+            ungrown_grains: 0,
             version: 1,
             metadata: Vec::new(),
             nodes: Vec::new(),
-            rings: BTreeMap::new(),
+            streams: BTreeMap::new(),
             n_processes: 0,
         }
     }
@@ -185,23 +188,23 @@ impl RecordingBuilder {
     }
 
     /// Appends an event to a stream.
-    pub fn event(&mut self, process: ProcessIndex, ring: u32, event: &Event) {
+    pub fn event(&mut self, process: ProcessIndex, stream: u32, event: &Event) {
         let room = usize::from(self.grains) * GRAIN_BYTES - HEADER_BYTES;
-        let ring = self.rings.entry((process.0, ring)).or_insert_with(|| Ring {
+        let stream = self.streams.entry((process.0, stream)).or_insert_with(|| Stream {
             encoder: Encoder::NEW,
-            thread: ring,
+            thread: stream,
             latest: 0,
             segments: Vec::new(),
         });
-        if ring.segments.last().is_none_or(|(_, _, bytes)| bytes.len() + MAX_BYTES > room) {
-            ring.encoder.reset(Stamp(ring.latest));
-            ring.segments.push((ring.latest, ring.thread, Vec::new()));
+        if stream.segments.last().is_none_or(|(_, _, bytes)| bytes.len() + MAX_BYTES > room) {
+            stream.encoder.reset(Stamp(stream.latest));
+            stream.segments.push((stream.latest, stream.thread, Vec::new()));
         }
         let mut buffer = [0; Writer::CAPACITY];
-        let len = ring.encoder.encode(*event, &mut buffer);
-        let (_, _, bytes) = ring.segments.last_mut().expect("there is one");
+        let len = stream.encoder.encode(*event, &mut buffer);
+        let (_, _, bytes) = stream.segments.last_mut().expect("there is one");
         bytes.extend_from_slice(&buffer[..len]);
-        ring.latest = match *event {
+        stream.latest = match *event {
             Event::Reallocate { end, .. } => end.0,
             Event::Allocate { stamp, .. }
             | Event::Free { stamp, .. }
@@ -209,16 +212,16 @@ impl RecordingBuilder {
             | Event::Untrack { stamp, .. }
             | Event::Tag { stamp, .. } => stamp.0,
             Event::ThreadStart { thread, stamp } => {
-                ring.thread = thread.0;
+                stream.thread = thread.0;
                 stamp.0
             }
         };
     }
 
-    /// Bytes that no encoder writes, behind the events of a ring.
-    pub fn garbage(&mut self, process: ProcessIndex, ring: u32, bytes: &[u8]) {
+    /// Bytes that no encoder writes, behind the events of a stream.
+    pub fn garbage(&mut self, process: ProcessIndex, stream: u32, bytes: &[u8]) {
         if let Some((_, _, events)) =
-            self.rings.get_mut(&(process.0, ring)).and_then(|ring| ring.segments.last_mut())
+            self.streams.get_mut(&(process.0, stream)).and_then(|stream| stream.segments.last_mut())
         {
             events.extend_from_slice(bytes);
         }
@@ -231,11 +234,11 @@ impl RecordingBuilder {
             let grains = (HEADER_BYTES + bytes.len()).div_ceil(GRAIN_BYTES) as u16;
             segments.push((segment(kind, grains, bytes.len()), bytes.clone()));
         }
-        for (&(process, ring), chain) in &self.rings {
+        for (&(process, stream), chain) in &self.streams {
             for (place, (base, thread, bytes)) in chain.segments.iter().enumerate() {
                 let header = SegmentHeader {
                     process: ProcessIndex(process),
-                    ring: RingIndex(ring),
+                    stream: StreamIndex(stream),
                     sequence: place as u32,
                     thread: ThreadIndex(*thread),
                     base_stamp: Stamp(*base),
@@ -265,8 +268,8 @@ impl RecordingBuilder {
         file_of(&self.build())
     }
 
-    /// The bytes of the header of a file whose extent ends at `end_grain`.
-    pub fn header(&self, end_grain: u64) -> Vec<u8> {
+    /// The bytes of the header of a file of this number of grains.
+    pub fn header(&self, file_grains: u64) -> Vec<u8> {
         let mut file = vec![0; GRAIN_BYTES];
         let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
@@ -276,7 +279,8 @@ impl RecordingBuilder {
         put(offset_of!(MappedHeader, pid), &100u32.to_le_bytes());
         put(offset_of!(MappedHeader, process_start), &7u64.to_le_bytes());
         put(offset_of!(MappedHeader, n_frames_max), &self.n_frames_max.to_le_bytes());
-        put(offset_of!(MappedHeader, end_grain), &end_grain.to_le_bytes());
+        put(offset_of!(MappedHeader, end_grain), &(file_grains + self.ungrown_grains).to_le_bytes());
+        put(offset_of!(MappedHeader, file_grains), &file_grains.to_le_bytes());
         put(offset_of!(MappedHeader, n_processes), &self.n_processes.to_le_bytes());
         put(offset_of!(MappedHeader, lost), &self.lost.to_le_bytes());
         file
@@ -296,7 +300,7 @@ fn segment(kind: SegmentKind, grains: u16, used: usize) -> SegmentHeader {
         grains: grains.max(1),
         used: used as u32,
         process: ProcessIndex(0),
-        ring: RingIndex(0),
+        stream: StreamIndex(0),
         sequence: 0,
         thread: ThreadIndex(0),
         base_stamp: Stamp(0),
@@ -310,7 +314,14 @@ pub fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
     bytes.extend(mapped.kind.to_le_bytes());
     bytes.extend(mapped.grains.to_le_bytes());
     let used = mapped.used.load(Relaxed);
-    bytes.extend(words32(&[used, mapped.process, mapped.ring, mapped.sequence, mapped.thread, mapped.check]));
+    bytes.extend(words32(&[
+        used,
+        mapped.process,
+        mapped.stream,
+        mapped.sequence,
+        mapped.thread,
+        mapped.check,
+    ]));
     bytes.extend(words64(&[mapped.base_stamp, 0, 0, 0]));
     bytes
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 
 use super::print;
-use super::source::Source;
 use crate::errors::{EXIT_USAGE, Result};
+use tm_analyzer::request::Request;
 
 /// What is left out where a file's name stands in the command's place.
 const USUAL_COMMAND: &str = "stats";
@@ -31,7 +31,7 @@ fn is_file(word: &OsStr) -> bool {
     if text.starts_with('-') {
         return false;
     }
-    let is_there = || Source::parse(word).is_ok_and(|source| source.path.exists());
+    let is_there = || Request::parse(word).is_ok_and(|request| request.path.exists());
     text.contains(['/', '.', '@']) || is_there()
 }
 

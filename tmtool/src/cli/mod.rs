@@ -7,15 +7,10 @@ mod command_line;
 
 pub mod args;
 pub mod commands;
-pub mod domain;
 pub mod output_file;
 pub mod print;
 pub mod programs;
 pub mod progress;
-pub mod recorded;
-pub mod selection;
-pub mod source;
-pub mod tags;
 pub mod terminal;
 
 use crate::errors::Result;
@@ -175,6 +170,10 @@ mod tests {
         assert!(parse("tmtool watch 1234 --interval 0.5 --sort bytes-rate --key function"));
         assert!(parse("tmtool watch a.bin --once --limit 3 --process 7 --raw"));
         assert!(!parse("tmtool watch a.bin --interval 0"));
+        assert!(
+            parse("tmtool stats -@50%") && parse("tmtool diff -@10% a.bin") && parse("tmtool top - --json")
+        );
+        assert!(!parse("tmtool stats --jsn a.bin") && !parse("tmtool stats -x"));
         assert!(!parse("tmtool stats a.bin --churn"));
         assert!(!parse("tmtool filter a.bin"));
         assert!(!parse("tmtool stats a.bin --at never"));

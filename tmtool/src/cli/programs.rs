@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use crate::errors::{Error, Result};
 use tm_common::header::MAGIC;
 
-use crate::report::parts::human::counted;
+use crate::report::parts::human::{counted, first};
 use crate::report::programs::{ProgramInfo, Programs};
 use tm_analyzer::inspect::own_allocator;
+use tm_analyzer::model::{Origin, Snapshot, is_snap_file};
 use tm_analyzer::reader::{Recording, notes};
-use tm_analyzer::replay::{Totals, all_totals};
+use tm_analyzer::replay::all_totals;
 
 /// `--program all`.
 pub const ALL: &str = "all";
@@ -22,8 +23,26 @@ pub const ALL: &str = "all";
 pub struct Chosen {
     /// Its file.
     pub path: PathBuf,
-    /// If others stand beside it: which was taken and how to take another one.
-    pub note: Option<String>,
+    /// The clause that says which it is, if others stand beside it: a clause.
+    which: Option<String>,
+    /// How to take another one, after that clause; and what of the folder cannot be read.
+    others: String,
+}
+
+impl Chosen {
+    /// The note that says which one was taken, and how to take another; nothing if there is no other.
+    pub fn note(&self) -> Option<String> {
+        self.which.as_ref().map(|which| format!("{which}{}", self.others))
+    }
+
+    /// The note that says which one was taken, for an answer that will be without the others.
+    pub fn which(&self) -> Option<String> {
+        self.which.as_ref().map(|which| format!("{which}."))
+    }
+
+    fn only(path: &Path) -> Chosen {
+        Chosen { path: path.to_owned(), which: None, others: String::new() }
+    }
 }
 
 /// The programs of the recordings in `folder`.
@@ -91,13 +110,12 @@ pub fn is_recording(path: &Path) -> bool {
 pub fn choose(path: &Path, wanted: Option<&str>) -> Result<Chosen> {
     if !path.is_dir() {
         if let Some(wanted) = wanted {
-            let recording = Recording::open(path)?;
-            let only = [described(path, &recording)];
+            let only = [only_program(path)?];
             if !only.iter().any(|program| is_wanted(program, wanted)) {
                 return Err(no_such_program(path, wanted, &only));
             }
         }
-        return Ok(Chosen { path: path.to_owned(), note: None });
+        return Ok(Chosen::only(path));
     }
     if wanted == Some(ALL) {
         let message =
@@ -117,12 +135,26 @@ pub fn choose(path: &Path, wanted: Option<&str>) -> Result<Chosen> {
             _ => no_such_program(path, wanted.unwrap_or_default(), list),
         });
     };
-    let note = (found.len() > 1 || !programs.problems.is_empty())
-        .then(|| note(&programs, wanted, first, found.len()));
-    Ok(Chosen { path: PathBuf::from(&first.recording), note })
+    let path = PathBuf::from(&first.recording);
+    if found.len() == 1 && programs.problems.is_empty() {
+        return Ok(Chosen::only(&path));
+    }
+    let (which, others) = among(&programs, wanted, first, found.len());
+    Ok(Chosen { path, which: Some(which), others })
 }
 
-fn note(programs: &Programs, wanted: Option<&str>, first: &ProgramInfo, n_found: usize) -> String {
+/// The program of a recording or a snapshot.
+fn only_program(path: &Path) -> Result<ProgramInfo> {
+    if !is_snap_file(path)? {
+        return Ok(described(path, &Recording::open(path)?));
+    }
+    let origin = Snapshot::load(path)?.origin.unwrap_or_default();
+    let Origin { program, command_line, pid, .. } = origin;
+    Ok(ProgramInfo { program, command_line, pid, ..ProgramInfo::default() })
+}
+
+/// The sentence that says which of several programs `first` is, and how to take another.
+fn among(programs: &Programs, wanted: Option<&str>, first: &ProgramInfo, n_found: usize) -> (String, String) {
     let folder = &programs.recordings;
     let all = match wanted {
         None => format!("{} of the run in {folder}", counted(n_found as u64, "program")),
@@ -132,12 +164,9 @@ fn note(programs: &Programs, wanted: Option<&str>, first: &ProgramInfo, n_found:
         0 => String::new(),
         n => format!(" {} there cannot be read.", counted(n, "recording")),
     };
-    format!(
-        "Of {all} this is {}, pid {}, whose peak is the highest; --program NAME or PID shows another (tmtool info \
-         {folder} lists them).{unread}",
-        first.name(),
-        first.pid
-    )
+    let which = format!("Of {all} this is {}, pid {}, whose peak is the highest", first.name(), first.pid);
+    let how = format!("; --program NAME or PID shows another (tmtool info {folder} lists them).{unread}");
+    (which, how)
 }
 
 fn is_wanted(program: &ProgramInfo, wanted: &str) -> bool {
@@ -145,18 +174,18 @@ fn is_wanted(program: &ProgramInfo, wanted: &str) -> bool {
     wanted == program.pid.to_string() || wanted == program.name() || Some(wanted) == file_name
 }
 
+/// How many programs an error names.
+const N_NAMED_MAX: usize = 10;
+
 fn no_such_program(path: &Path, wanted: &str, list: &[ProgramInfo]) -> Error {
-    const N_NAMED_MAX: usize = 10;
     let mut names: Vec<&str> = Vec::new();
     for program in list {
         if !names.contains(&program.name()) {
             names.push(program.name());
         }
     }
-    let rest = if names.len() > N_NAMED_MAX { ", ..." } else { "" };
-    names.truncate(N_NAMED_MAX);
-    let names = names.join(", ");
-    Error::Message(format!("{} has no program '{wanted}'; it has {names}{rest}", path.display()))
+    let names = first(&names, N_NAMED_MAX);
+    Error::Message(format!("{} has no program '{wanted}'; it has {names}", path.display()))
 }
 
 /// The highest peak first, of equals the one with most allocations, then the earliest. A process that became another
@@ -193,17 +222,14 @@ fn described(path: &Path, recording: &Recording) -> ProgramInfo {
 /// The recording at `path` with its totals: calls are counted over all its processes, bytes are the first process's.
 pub fn program(path: &Path, recording: &Recording) -> ProgramInfo {
     let all = all_totals(recording);
-    let sum = |count: fn(&Totals) -> u64| {
-        all.processes.iter().map(|(_, totals)| count(totals)).fold(0, u64::saturating_add)
-    };
-    let first = all.processes.first().map(|(_, totals)| *totals).unwrap_or_default();
+    let first = all.first();
     let problems = recording.problems.iter().chain(&all.problems);
     ProgramInfo {
         duration_ns: recording.duration_ns(),
-        allocations: sum(|totals| totals.allocations),
-        reallocations: sum(|totals| totals.reallocations),
-        frees: sum(|totals| totals.frees),
-        bytes_allocated: sum(|totals| totals.bytes_allocated),
+        allocations: all.sum(|totals| totals.allocations),
+        reallocations: all.sum(|totals| totals.reallocations),
+        frees: all.sum(|totals| totals.frees),
+        bytes_allocated: all.sum(|totals| totals.bytes_allocated),
         peak_bytes: first.peak.bytes,
         live_bytes_at_end: first.live.bytes,
         live_blocks_at_end: first.live.count,
@@ -245,7 +271,7 @@ mod tests {
         assert_eq!((peaks, programs.problems.len()), (vec![30, 10], 1));
         let chosen = choose(folder.path(), None).unwrap();
         assert_eq!(chosen.path, folder.path().join("b.bin"));
-        let note = chosen.note.unwrap();
+        let note = chosen.note().unwrap();
         assert!(
             note.starts_with("Of 2 programs of the run in ")
                 && note.ends_with("1 recording there cannot be read."),
@@ -265,7 +291,7 @@ mod tests {
         put(folder.path(), "a.bin", 10);
         let error = choose(folder.path(), Some("cc1")).unwrap_err().to_string();
         assert!(error.contains("has no program 'cc1'"), "{error}");
-        assert_eq!(choose(folder.path(), None).unwrap().note, None, "there is no other one");
+        assert_eq!(choose(folder.path(), None).unwrap().note(), None, "there is no other one");
         let file = folder.path().join("a.bin");
         assert!(choose(&file, Some("cc1")).is_err());
         assert_eq!(choose(&file, None).unwrap().path, file);

@@ -20,18 +20,17 @@ const STEPS_TEMPLATE: &str = "{wide_bar} {percent} %, {eta} to go";
 const TEMPLATE: &str = "{wide_bar} {bytes} of {total_bytes}, {eta} to go";
 
 /// Does `work`, which reads `recording`.
-pub fn during<T>(recording: &Recording, work: impl FnOnce() -> T) -> T {
+pub fn during(recording: &Recording, work: &mut dyn FnMut()) {
     if !io::stderr().is_terminal() {
         return work();
     }
     let (done, is_done) = mpsc::channel::<()>();
     thread::scope(|scope| {
         scope.spawn(move || show(recording, &is_done));
-        let result = work();
+        work();
         // The thread ends when this end of the channel is gone, in a panic too.
         drop(done);
-        result
-    })
+    });
 }
 
 /// Does `read` up to one moment after the other, of all the time from the first stamp to the second; or nothing, if that

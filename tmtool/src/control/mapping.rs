@@ -1,13 +1,11 @@
 //! The two places of a recording that a process and tmtool share: its header, and the process's record.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
 use crate::errors::{Error, Result};
+use memmap2::{MmapOptions, MmapRaw};
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::metadata::MappedProcess;
 
@@ -19,8 +17,8 @@ use super::lock::Lock;
 pub struct Shared {
     path: PathBuf,
     file: File,
-    header: Mapping,
-    record: Mapping,
+    header: MmapRaw,
+    record: MmapRaw,
 }
 
 impl Shared {
@@ -36,8 +34,9 @@ impl Shared {
             let what = format!("{} has been cut, so process {} sees nothing", found.path, found.target.pid);
             return Err(Error::Message(format!("{what} that is written to it; start it anew")));
         }
-        let header = Mapping::new(&file, 0, GRAIN_BYTES).map_err(failed)?;
-        let record = Mapping::new(&file, found.record_at, size_of::<MappedProcess>()).map_err(failed)?;
+        let map = |offset, len| MmapOptions::new().offset(offset).len(len).map_raw(&file).map_err(failed);
+        let header = map(0, GRAIN_BYTES)?;
+        let record = map(found.record_at, size_of::<MappedProcess>())?;
         Ok(Shared { path: PathBuf::from(&found.path), file, header, record })
     }
 
@@ -57,49 +56,12 @@ impl Shared {
     /// The header.
     pub fn header(&self) -> &MappedHeader {
         // SAFETY: the mapping has a grain, which holds a header; what changes in it are atomics.
-        unsafe { self.header.start.cast::<MappedHeader>().as_ref() }
+        unsafe { &*self.header.as_ptr().cast::<MappedHeader>() }
     }
 
     /// The process's control word.
     pub fn control(&self) -> &AtomicU32 {
         // SAFETY: the mapping has a record of this size at a multiple of 8 bytes; what changes in it are atomics.
-        unsafe { &self.record.start.cast::<MappedProcess>().as_ref().control }
-    }
-}
-
-/// A part of a file in memory, shared with every other process that maps it.
-#[derive(Debug)]
-struct Mapping {
-    /// Where the part starts.
-    start: NonNull<u8>,
-    /// Where its first page starts, and how much is mapped from there.
-    page: (NonNull<u8>, usize),
-}
-
-impl Mapping {
-    fn new(file: &File, offset: u64, len: usize) -> io::Result<Mapping> {
-        // SAFETY: asks for a number.
-        let page_bytes = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096).max(1);
-        let before = (offset % page_bytes) as usize;
-        let first = i64::try_from(offset - before as u64).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let (access, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
-        // SAFETY: a mapping at an address that the kernel chooses; the descriptor is open.
-        let page = unsafe {
-            libc::mmap(std::ptr::null_mut(), before + len, access, shared, file.as_raw_fd(), first)
-        };
-        if page == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let page = NonNull::new(page.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: within the mapping.
-        Ok(Mapping { start: unsafe { page.add(before) }, page: (page, before + len) })
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        let (page, len) = self.page;
-        // SAFETY: what was mapped, and nobody has a reference into it: those are bound to `Shared`.
-        unsafe { libc::munmap(page.as_ptr().cast(), len) };
+        unsafe { &(*self.record.as_ptr().cast::<MappedProcess>()).control }
     }
 }

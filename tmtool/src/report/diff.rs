@@ -8,6 +8,7 @@ use super::Report;
 use super::stats::{group_noun, label_heading};
 use crate::report::parts::header::{self, Summary};
 use crate::report::parts::json::{FrameObject, SnapshotObject};
+use crate::report::parts::notice::{self, Notice};
 use crate::report::parts::style::Style;
 use crate::report::parts::{csv, human, json, label, stacks, table};
 use tm_analyzer::model::{Cumulative, KeyType, Origin, StatisticDiff};
@@ -47,6 +48,14 @@ impl<'a> Diff<'a> {
         (is_of_lines && !is_one_run && self.is_mostly_one_sided()).then_some(LINES_MOVED)
     }
 
+    /// What is to be known of both sides alike, and is said once.
+    fn common_notes(&self) -> Vec<Notice> {
+        let notices = |summary: &Summary<'a>| summary.origin.map(notice::of).unwrap_or_default();
+        let (old, mut new) = (notices(&self.old), notices(&self.new));
+        new.retain(|notice| !notice.is_warning() && old.contains(notice));
+        new
+    }
+
     /// Whether of both sides more than half of the bytes are in groups that the other one does not have.
     fn is_mostly_one_sided(&self) -> bool {
         let (mut of_old, mut of_new, mut only_old, mut only_new) = (0_u128, 0_u128, 0_u128, 0_u128);
@@ -73,8 +82,10 @@ impl Report for Diff<'_> {
     }
 
     fn text(&self, style: &Style, source: &mut dyn LineSource) -> String {
-        let mut text = headed("Old: ", &header::text(&self.old, style));
-        text += &headed("New: ", &header::text(&self.new, style));
+        let common = self.common_notes();
+        let without = |summary: &Summary<'_>| header::without(summary, &common, style);
+        let mut text = headed("Old: ", &without(&self.old)) + &headed("New: ", &without(&self.new));
+        text += &notice::lines(&common, style);
         text += &difference_line(self);
         text += &shown_line(self);
         if let Some(hint) = self.hint() {
@@ -170,7 +181,7 @@ fn difference_line(diff: &Diff<'_>) -> String {
     };
     let size = human::signed_size(difference(diff.new.size, diff.old.size));
     let count = difference(diff.new.count, diff.old.count);
-    let noun = if count.unsigned_abs() == 1 { "block" } else { "blocks" };
+    let noun = human::nouns(count.unsigned_abs(), "block");
     format!("Difference: {size}, {} {noun}\n", human::signed_count(count))
 }
 
@@ -266,6 +277,28 @@ SIZE DIFF      SIZE  COUNT DIFF  COUNT  LOCATION
   +1104 B    2080 B         +25     26  src/table.c:57  table_grow
 "
         );
+    }
+
+    #[test]
+    fn what_is_true_of_both_sides_is_said_once() {
+        let (_, mut new) = profiles();
+        let mut old = new.clone();
+        let notes = |own: &str| vec!["Of both.".to_owned(), own.to_owned()];
+        old.origin.as_mut().unwrap().notes = notes("Of the old.");
+        new.origin.as_mut().unwrap().notes = notes("Of the new.");
+        let statistics = &new.compare_to(&old, KeyType::Lineno, Cumulative::Off).unwrap();
+        let (old, new) = (Summary::of(&old), Summary::of(&new));
+        let diff = Diff {
+            old,
+            new,
+            key_type: KeyType::Lineno,
+            cumulative: Cumulative::Off,
+            statistics,
+            limit: None,
+        };
+        let text = diff.text(&Style::default(), &mut NoLines);
+        let notes: Vec<&str> = text.lines().filter(|line| line.contains("Note")).collect();
+        assert_eq!(notes, ["     Note: Of the old.", "     Note: Of the new.", "Note: Of both."], "{text}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Report;
 use super::stats::{self, Stats, StatsObject};
-use crate::report::parts::human::{duration, percent, printable, size};
+use crate::report::parts::human::{duration, percent, printable, size, width};
 use crate::report::parts::json::{FrameObject, frames};
 use crate::report::parts::style::Style;
 use crate::report::parts::{header, json, label};
@@ -51,7 +51,7 @@ impl Report for Peak<'_> {
         text += &format!("Live at the end: {}\n", size(*end_bytes));
         if let Some((bytes, thread, traceback)) = last {
             let start = format!("Reached by {} of thread {}, ", size(*bytes), printable(thread));
-            let room = style.width.map(|width| width.saturating_sub(start.chars().count()).max(20));
+            let room = style.width.map(|columns| columns.saturating_sub(width(&start)).max(20));
             text +=
                 &format!("{start}{}\n", label::group(traceback, None, KeyType::Lineno, room, style.is_full));
         }

@@ -51,16 +51,22 @@ impl ProgramInfo {
     /// What it was called by, without folders; the file name of the program where that is not known.
     pub fn name(&self) -> &str {
         let called = self.command_line.first().filter(|name| !name.is_empty()).unwrap_or(&self.program);
-        called.rsplit('/').next().unwrap_or(called)
+        let name = called.rsplit('/').next().unwrap_or(called);
+        if name.is_empty() { UNKNOWN } else { name }
     }
 
     /// The command line, or the program where that is not known.
     fn shown(&self) -> String {
         let words = self.command_line.join(" ");
-        printable(if words.is_empty() { &self.program } else { &words })
+        let known = [&*words, &*self.program].into_iter().find(|text| !text.is_empty());
+        printable(known.unwrap_or(UNKNOWN))
     }
 }
 
+/// How a program is called of which the recording has no name.
+const UNKNOWN: &str = "(unknown)";
+/// The programs at most for which a line says what is wrong with their recordings.
+const N_PROBLEMS_MAX: usize = 5;
 /// What is shown of a command line where no terminal sets a limit; JSON has all of it.
 const NAME_WIDTH: usize = 100;
 /// Programs whose peak is less than this part of the highest are short ones.
@@ -102,10 +108,32 @@ pub fn table(programs: &Programs, limit: Option<usize>, style: &Style) -> String
     for note in &programs.notes {
         text += &format!("{}\n", style.warning(&format!("Note: {}", printable(note))));
     }
-    for problem in &programs.problems {
-        text += &format!("{}\n", style.warning(&format!("Warning: {}", printable(problem))));
+    for problem in problems(programs) {
+        text += &format!("{}\n", style.warning(&format!("Warning: {}", printable(&problem))));
     }
     text
+}
+
+/// What cannot be read, and what is wrong with those that can, each with its program's name.
+fn problems(programs: &Programs) -> Vec<String> {
+    let of_program = |program: &ProgramInfo| {
+        let ProgramInfo { pid, problems, .. } = program;
+        let first = problems.first()?;
+        let more = match problems.len() - 1 {
+            0 => String::new(),
+            n => format!(" ({} more: tmtool info {})", count(n as u64), program.recording),
+        };
+        Some(format!("{}, pid {pid}: {first}{more}", program.name()))
+    };
+    let mut problems: Vec<String> = programs.program_list.iter().filter_map(of_program).collect();
+    let n_more = problems.len().saturating_sub(N_PROBLEMS_MAX);
+    problems.truncate(N_PROBLEMS_MAX);
+    problems.extend(
+        (n_more > 0).then(|| {
+            format!("{} have problems too (--json has all).", counted(n_more as u64, "other program"))
+        }),
+    );
+    programs.problems.iter().cloned().chain(problems).collect()
 }
 
 fn n_shown(list: &[ProgramInfo], limit: Option<usize>) -> usize {
@@ -219,5 +247,23 @@ and 40 others with peaks up to 2000 B, 40,000 allocations together: 10 sed, 30 s
         list[1].lost_events = 3;
         let text = text(&programs(list), Some(5), &Style::default());
         assert!(text.contains("3 events LOST") && text.ends_with("b -x\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_recording_is_said_and_no_name_is_empty() {
+        let mut list = vec![program("a", 1, 1 << 20), ProgramInfo { pid: 2, ..ProgramInfo::default() }];
+        list[1].problems = vec!["The file is cut.".to_owned(), "1 segment is cut short.".to_owned()];
+        list[1].recording = "x.bin".to_owned();
+        let shown = text(&programs(list), None, &Style::default());
+        let expected =
+            "   2  (unknown)\nWarning: (unknown), pid 2: The file is cut. (1 more: tmtool info x.bin)\n";
+        assert!(shown.ends_with(expected), "{shown}");
+        let mut many: Vec<ProgramInfo> = (0..9).map(|n| program("cc1", n, 100)).collect();
+        many.iter_mut().for_each(|program| program.problems = vec!["The file is cut.".to_owned()]);
+        let shown = text(&programs(many), None, &Style::default());
+        assert!(
+            shown.ends_with("Warning: 4 other programs have problems too (--json has all).\n"),
+            "{shown}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Report;
 use super::stats::{self, Stats, StatsObject};
-use crate::report::parts::human::{count, counted, percent, size};
+use crate::report::parts::human::{count, counted, percent, size, whole_duration};
 use crate::report::parts::json::StatisticObject;
 use crate::report::parts::style::Style;
 use crate::report::parts::{header, json, label, table};
@@ -110,8 +110,8 @@ fn histogram(decades: &[Decade], key_type: KeyType, style: &Style) -> String {
     let mut rows = Vec::new();
     for decade in decades {
         let lifetime = match decade.below_ns {
-            Some(below) => format!("< {}", limit(below)),
-            None => format!(">= {}", limit(previous_ns)),
+            Some(below) => format!("< {}", whole_duration(below)),
+            None => format!(">= {}", whole_duration(previous_ns)),
         };
         previous_ns = decade.below_ns.unwrap_or(previous_ns);
         let n_marks = (u128::from(decade.count) * u128::from(BAR_WIDTH)).div_ceil(u128::from(longest));
@@ -127,15 +127,6 @@ fn histogram(decades: &[Decade], key_type: KeyType, style: &Style) -> String {
         })
     };
     table::text(&headings, &rows, style, label).lines().map(|line| format!("{}\n", line.trim_end())).collect()
-}
-
-/// A decade's limit: `10 us`.
-fn limit(ns: u64) -> String {
-    match ns {
-        1_000_000_000.. => format!("{} s", ns / 1_000_000_000),
-        1_000_000.. => format!("{} ms", ns / 1_000_000),
-        _ => format!("{} us", ns / 1_000),
-    }
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ struct TimelineObject<'a> {
 fn chart(timeline: &Timeline<'_>, width: usize) -> String {
     let (peak_place, peak) = timeline.peak();
     let top = size(peak.size);
-    let axis_width = top.chars().count().max(3);
+    let axis_width = top.len().max(3);
     let n_columns = width.saturating_sub(axis_width + 2).clamp(10, timeline.points.len().max(10));
     let columns = columns(timeline.points, n_columns);
     let peak_column = peak_place * n_columns / timeline.points.len().max(1);
@@ -123,7 +123,7 @@ fn chart(timeline: &Timeline<'_>, width: usize) -> String {
         text += &format!("{label:>axis_width$} |{}\n", line.trim_end());
     }
     let (from, until) = (duration(timeline.from_ns), duration(timeline.until_ns));
-    let gap = n_columns.saturating_sub(from.chars().count());
+    let gap = n_columns.saturating_sub(from.len());
     text + &format!(
         "{:axis_width$} +{}\n{:axis_width$}  {from}{until:>gap$}\n",
         "",

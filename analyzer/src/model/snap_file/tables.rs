@@ -94,7 +94,7 @@ impl Tables {
         let mut files: FxHashMap<(u32, u32), Arc<ModuleFile>> = FxHashMap::default();
         for (place, StoredCode(kind, address, file)) in self.code {
             let frame = get_mut(&mut frames, place, "frame")?;
-            (frame.kind, frame.address) = (FrameKind::of_number(kind), address);
+            (frame.kind, frame.address) = (frame_kind(kind), address);
             if let (Some((path, build_id)), Some(_)) = (file, &frame.module) {
                 let (path_text, build_id_bytes) =
                     (string(path)?, get(&self.build_ids, build_id, "build-id")?);
@@ -139,6 +139,11 @@ impl Tables {
         }
         Ok(Snapshot { traces, traceback_limit: self.traceback_limit, origin: self.origin })
     }
+}
+
+/// The kind of a number that a snapshot file has, of this version or a later one.
+fn frame_kind(number: u32) -> FrameKind {
+    if number >> FrameKind::BITS == 0 { FrameKind::in_low_bits(number) } else { FrameKind::Other }
 }
 
 fn get_mut<'a, T>(table: &'a mut [T], place: u32, what: &str) -> std::result::Result<&'a mut T, String> {

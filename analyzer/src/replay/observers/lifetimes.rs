@@ -84,7 +84,7 @@ impl Observer for Lifetimes<'_> {
 #[cfg(test)]
 mod tests {
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, RingIndex, StackId, ThreadIndex};
+    use tm_common::ids::{Address, StackId, StreamIndex, ThreadIndex};
 
     use super::*;
     use crate::events::State;
@@ -99,7 +99,7 @@ mod tests {
     fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
         let Block { address, thread_tag, space, .. } = *block;
         let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
-        let (size, stack, ring) = (0, StackId::NONE, RingIndex(0));
+        let (size, stack, ring) = (0, StackId::NONE, StreamIndex(0));
         MergedEvent { stamp, address, size, stack, thread_tag, ring, action, function, space, state }
     }
 

@@ -7,13 +7,13 @@
 //! address fit as well in either order, it leaves them as their stamps say.
 
 use rustc_hash::FxHashSet;
-use tm_common::ids::{RingIndex, Stamp};
+use tm_common::ids::{Stamp, StreamIndex};
 
 /// One event of the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::replay) struct Item {
     pub stamp: Stamp,
-    pub ring: RingIndex,
+    pub ring: StreamIndex,
     /// Whether the block goes (or comes).
     pub release: bool,
     /// Whether the order has to contain it; others may be left for later.
@@ -77,7 +77,7 @@ impl Search<'_> {
         let Some(n_passed) = rest.iter().position(|placed| !placed) else { return false };
         let earliest = earliest + n_passed;
         let limit = self.items.get(earliest).map_or(0, |item| item.stamp.0.saturating_add(self.tolerance));
-        let mut rings_passed: Vec<RingIndex> = Vec::new();
+        let mut rings_passed: Vec<StreamIndex> = Vec::new();
         for place in earliest..self.items.len() {
             let Some(&item) = self.items.get(place).filter(|item| item.stamp.0 <= limit) else { break };
             if self.placed.get(place) != Some(&false) || rings_passed.contains(&item.ring) {
@@ -122,7 +122,7 @@ mod tests {
     /// "0a5" is an allocation of ring 0 at stamp 5, "1f6" a free of ring 1 at 6.
     fn order(text: &str, live: bool) -> Option<Vec<usize>> {
         let item = |word: &str| Item {
-            ring: RingIndex(word[..1].parse().unwrap_or(0)),
+            ring: StreamIndex(word[..1].parse().unwrap_or(0)),
             release: &word[1..2] == "f",
             stamp: Stamp(word[2..].parse().unwrap_or(0)),
             required: true,

@@ -33,7 +33,7 @@ impl File {
         succeeds.then_some(start)
     }
 
-    /// What `ftruncate` does to the grains behind the cut.
+    /// Cuts the file: an `ftruncate` makes the grains behind the cut zeros.
     fn cut(&self) -> Option<()> {
         cut(&self.end, |end| self.grains[end as usize..].iter().for_each(|grain| write(grain, 0)))
     }

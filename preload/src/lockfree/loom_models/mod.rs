@@ -6,6 +6,7 @@
 mod file_end;
 mod numbers;
 mod places;
+mod records;
 mod room;
 mod slots;
 mod small;
@@ -36,7 +37,7 @@ fn check(preemptions: usize, model: impl Fn(Order) + Send + Sync + 'static) {
     }
 }
 
-/// In which order threads begin.
+/// The order in which threads begin.
 #[derive(Clone, Copy)]
 enum Order {
     Given,
@@ -62,13 +63,13 @@ impl Order {
     }
 }
 
-/// A thread that does `work` with what it shares with others.
+/// Starts a thread that does `work` with what it shares with others.
 fn thread<S: 'static, T>(shared: &Arc<S>, work: impl FnOnce(&S) -> T + 'static) -> Thread<T> {
     let shared = shared.clone();
     Box::new(move || work(&shared))
 }
 
-/// `count` cells of plain memory that hold 0.
+/// Makes `count` cells of plain memory that hold 0.
 fn cells(count: usize) -> Vec<UnsafeCell<u64>> {
     (0..count).map(|_| UnsafeCell::new(0)).collect()
 }

@@ -6,7 +6,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use super::{check, thread};
 use crate::lockfree::numbers::Numbers;
 
-/// Whoever asks for a key gets the same number, and nobody finds a number of another key.
+/// Each thread that asks for a key gets the same number, and none finds a number of another key.
 #[test]
 fn a_key_has_one_number_whoever_was_faster() {
     check(2, |order| {

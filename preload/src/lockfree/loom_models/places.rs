@@ -21,7 +21,7 @@ impl Process {
         Arc::new(Process { places: Places::new(), alive })
     }
 
-    /// A thread begins: the number that it found in its place, and the place.
+    /// Begins a thread: returns the number that it found in its place, and the place.
     fn begin(&self, tid: u32) -> (u64, &UnsafeCell<u64>) {
         self.alive[tid as usize].store(true, Ordering::Relaxed);
         // Acquire: the kernel does not say that a thread is gone before what it did can be seen.

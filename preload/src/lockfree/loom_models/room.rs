@@ -1,4 +1,4 @@
-//! Rings' segments, and room that is divided.
+//! Streams' segments, and room that is divided.
 
 use std::vec::Vec;
 
@@ -17,16 +17,16 @@ fn new_room(size: usize) -> Arc<Room> {
 }
 
 #[test]
-fn a_reader_that_sees_n_bytes_of_a_ring_sees_n_whole_bytes() {
+fn a_reader_that_sees_n_bytes_of_a_stream_sees_n_whole_bytes() {
     check(4, |order| {
-        let ring = new_room(6);
-        let writer = thread(&ring, |(used, bytes)| {
+        let stream = new_room(6);
+        let writer = thread(&stream, |(used, bytes)| {
             for end in [2, 4, 6] {
                 (end - 2..end).for_each(|at| write(&bytes[at], 1 + at as u64));
                 commit(used, end as u32);
             }
         });
-        let reader = thread(&ring, |(used, bytes)| {
+        let reader = thread(&stream, |(used, bytes)| {
             for _ in 0..2 {
                 // Acquire: as a reader of the file must.
                 let len = used.load(Ordering::Acquire) as usize;

@@ -24,7 +24,7 @@ fn node(pc: u64) -> StackNode {
     StackNode { parent: StackId::NONE, epoch: EPOCH, kind: FrameKind::Return, pc }
 }
 
-/// The first addresses from `pc` on that a table of `n_slots` has in `place`.
+/// Returns the first addresses from `pc` on that a table of `n_slots` has in `place`.
 fn addresses_at(place: usize, n_slots: usize, pc: u64) -> impl Iterator<Item = u64> {
     (pc..).filter(move |&pc| Slots::first_place(&node(pc), n_slots) == place)
 }

@@ -49,7 +49,7 @@ fn a_reader_tells_pairs_that_belong_together() {
     });
 }
 
-/// The word of an address: two different ones.
+/// Makes the word of an address: two different ones.
 fn word_of(address: usize) -> u64 {
     100 + address as u64 % 2
 }

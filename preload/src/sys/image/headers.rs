@@ -18,13 +18,13 @@ impl Drop for Headers {
 }
 
 impl Headers {
-    /// `len` headers of zeros; none of them is of a known type.
+    /// Makes `len` headers of zeros; none of them is of a known type.
     pub(super) fn new(len: usize) -> Option<Headers> {
         let first: *mut ProgramHeader = pages::zeroed(len);
         (len > 0 && !first.is_null()).then_some(Headers { first, len })
     }
 
-    /// Those that stand at `address`, if all of them can be read.
+    /// Copies the headers that stand at `address`, if all of them can be read.
     pub(super) fn copied(address: usize, len: usize) -> Option<Headers> {
         let size = len.checked_mul(size_of::<ProgramHeader>())?;
         if !can_be_read(address, size) {
@@ -36,7 +36,7 @@ impl Headers {
         Some(headers)
     }
 
-    /// Those at `offset` of a file.
+    /// Reads the headers at `offset` of a file.
     pub(super) fn read(fd: i32, offset: u64, len: usize) -> Option<Headers> {
         let mut headers = Headers::new(len)?;
         let bytes = size_of_val(headers.all());
@@ -57,7 +57,7 @@ impl Headers {
     }
 }
 
-/// Whether the kernel could read `size` bytes at `address`.
+/// Tells whether the kernel could read `size` bytes at `address`.
 fn can_be_read(address: usize, size: usize) -> bool {
     let Some(end) = address.checked_add(size) else { return false };
     let first_page = address / PAGE_BYTES_MIN * PAGE_BYTES_MIN;
@@ -68,7 +68,7 @@ pub(super) fn page_can_be_read(page: usize) -> bool {
     syscall::is_readable(page)
 }
 
-/// The file header at `address`, if one stands there.
+/// Returns the file header at `address`, if one stands there.
 pub(super) fn file_header_at(address: usize) -> Option<FileHeader> {
     if !can_be_read(address, size_of::<FileHeader>()) {
         return None;

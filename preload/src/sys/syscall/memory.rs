@@ -14,7 +14,7 @@ pub fn mapped_bytes() -> usize {
     MAPPED_BYTES.load(Ordering::Relaxed)
 }
 
-/// `mmap` of `len` bytes at any address: of a file (`MAP_SHARED`, read and write) or of fresh private memory. Not locked,
+/// Calls `mmap` of `len` bytes at any address: of a file (`MAP_SHARED`, read and write) or of fresh private memory. Not locked,
 /// whatever the process does with its own.
 pub fn mmap(len: usize, file: Option<(i32, u64)>) -> Result<*mut u8> {
     let locks = own_memory::is_locked_when_new();
@@ -29,7 +29,7 @@ pub fn mmap(len: usize, file: Option<(i32, u64)>) -> Result<*mut u8> {
     listed(start, len)
 }
 
-/// `mmap` of private memory that is not to be found in the list of [`own_memory`].
+/// Calls `mmap` of private memory that is not to be found in the list of [`own_memory`].
 pub fn mmap_unlisted(len: usize) -> Result<*mut u8> {
     map(len, None)
 }
@@ -51,7 +51,7 @@ fn listed(start: *mut u8, len: usize) -> Result<*mut u8> {
     Ok(start)
 }
 
-/// `mremap` of size 0: `len` bytes of the file behind a shared mapping, from where the mapping begins and beyond its
+/// Calls `mremap` of size 0: `len` bytes of the file behind a shared mapping, from where the mapping begins and beyond its
 /// end, mapped once more. Needs neither the file's name nor a descriptor.
 pub fn map_again(mapping: *const u8, len: usize) -> Result<*mut u8> {
     // SAFETY: an old size of 0 leaves the old mapping as it is, and without MREMAP_FIXED nothing is replaced.
@@ -59,19 +59,42 @@ pub fn map_again(mapping: *const u8, len: usize) -> Result<*mut u8> {
     listed(start as *mut u8, len)
 }
 
-/// `mremap`: a private mapping of ours made larger, wherever there is room. It is as much locked as it was.
+/// Calls `mremap`: a private mapping of ours made larger, wherever there is room. It is as much locked as it was.
 pub fn enlarge(start: usize, len: usize, new_len: usize) -> Result<*mut u8> {
     // SAFETY: the mapping is its owner's, who uses it by the new address.
     unsafe { call!(SYS_mremap, start, len, new_len, libc::MREMAP_MAYMOVE) }.map(|start| start as *mut u8)
 }
 
-/// `munlock`. What is not mapped any more is an error that means nothing.
+/// Calls `mlockall` for the target.
+pub fn lock_all(flags: i32) -> Result<usize> {
+    // SAFETY: changes no content.
+    unsafe { call!(SYS_mlockall, flags) }
+}
+
+/// Calls `munlockall` for the target.
+pub fn unlock_all() {
+    // SAFETY: as above.
+    let _ = unsafe { call!(SYS_munlockall) };
+}
+
+/// Calls `mlock` of a mapping of the target's, or `mlock2` with these flags. It is locked even if not all of it could be brought
+/// into memory, which is an error that `mlockall` does not know.
+pub fn lock(start: usize, len: usize, flags: u32) {
+    let _ = match flags {
+        // SAFETY: as above.
+        0 => unsafe { call!(SYS_mlock, start, len) },
+        // SAFETY: as above.
+        flags => unsafe { call!(SYS_mlock2, start, len, flags) },
+    };
+}
+
+/// Calls `munlock`. What is not mapped any more is an error that means nothing.
 pub fn munlock(start: usize, len: usize) {
     // SAFETY: changes no content.
     let _ = unsafe { call!(SYS_munlock, start, len) };
 }
 
-/// `munmap`.
+/// Calls `munmap`.
 ///
 /// # Safety
 /// Nobody uses the range any more.
@@ -84,7 +107,7 @@ pub unsafe fn munmap(address: *mut u8, len: usize) {
     }
 }
 
-/// `munmap` of what [`mmap_unlisted`] has mapped.
+/// Calls `munmap` of what [`mmap_unlisted`] has mapped.
 ///
 /// # Safety
 /// As for [`munmap`].

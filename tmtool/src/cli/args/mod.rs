@@ -1,4 +1,10 @@
-//! Options that several commands share: what is written, and nothing of what it means for a recording.
+//! Options that several commands share. What they ask for is a [`tm_analyzer::request::Request`], which is all that is
+//! left of them after this room.
 
+pub mod blame;
+pub mod file;
+pub mod form;
 pub mod group;
+pub mod report;
+pub mod selection;
 pub mod size_range;

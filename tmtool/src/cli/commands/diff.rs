@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::args::group::GroupArgs;
-use crate::cli::selection::SelectionArgs;
-use crate::cli::source::Source;
+use crate::cli::args::file;
+use crate::cli::args::report::ReportArgs;
 use crate::errors::Result;
 use crate::report::diff::Diff;
 use crate::report::parts::header::Summary;
+use tm_analyzer::request::Grouping;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,15 +24,13 @@ One program that was built in two folders is compared by the places of its files
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The old side: a recording or a .snap file. FILE@MOMENT takes a moment of a recording, by default its peak.
-    #[arg(value_name = "OLD")]
+    #[arg(value_name = "OLD", allow_hyphen_values = true, value_parser = file::name())]
     old: OsString,
     /// The new side, likewise.
-    #[arg(value_name = "NEW")]
+    #[arg(value_name = "NEW", allow_hyphen_values = true, value_parser = file::name())]
     new: OsString,
     #[command(flatten)]
-    group: GroupArgs,
-    #[command(flatten)]
-    selection: SelectionArgs,
+    report: ReportArgs,
 }
 
 /// Runs the command.
@@ -40,12 +38,12 @@ pub struct Args {
 /// # Errors
 /// If a file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    let (old, new) = (Source::parse(&args.old)?, Source::parse(&args.new)?);
-    let profile = |source: &Source| source.profile(&args.selection).map(|it| args.group.blame.apply(it));
-    let (old, new) = (profile(&old)?, profile(&new)?);
+    let (old, new) = (args.report.request(&args.old)?, args.report.request(&args.new)?);
+    let grouping = new.grouping.clone();
+    let (old, new) = (old.profile()?, new.profile()?);
     let old = old.relocated(&new);
-    let statistics = &new.compare_to(&old, key_type, cumulative)?;
-    let (old, new, limit) = (Summary::of(&old), Summary::of(&new), args.group.limit());
-    args.group.form.show(&Diff { old, new, key_type, cumulative, statistics, limit })
+    let statistics = &grouping.differences(&new, &old)?;
+    let Grouping { key_type, cumulative, .. } = grouping;
+    let (old, new, limit) = (Summary::of(&old), Summary::of(&new), args.report.group.limit());
+    args.report.show(&Diff { old, new, key_type, cumulative, statistics, limit })
 }

@@ -2,19 +2,22 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use crate::cli::args::group::BlameArgs;
+use crate::cli::args::blame::BlameArgs;
+use crate::cli::args::file;
+use crate::cli::args::selection::SelectionArgs;
 use crate::cli::output_file::{check_is_another, check_is_snapshot};
-use crate::cli::print;
-use crate::cli::selection::SelectionArgs;
-use crate::cli::source::Source;
+use crate::cli::print::print;
+use crate::cli::{programs, progress};
 use crate::errors::{Error, Result};
 use crate::report::parts::human;
-use tm_analyzer::analysis::Blame;
+use tm_analyzer::analysis::{Blame, Plumbing};
 use tm_analyzer::model::{BaseFilter, Filter, Moment, Snapshot};
+use tm_analyzer::request::Request;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +34,7 @@ tmtool stats blames for the block; with --raw, the innermost one of all. OUT.sna
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A recording or a .snap file. FILE@MOMENT takes a moment, as --at does.
+    #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
     /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), a part of the run (50%), or a
     /// mark of the program (mark:NAME).
@@ -47,7 +51,7 @@ pub struct Args {
     all_frames: bool,
     #[command(flatten)]
     blame: BlameArgs,
-    /// The .snap file to write.
+    /// The .snap file to write; - for standard output.
     #[arg(short, long, value_name = "OUT.snap")]
     output: PathBuf,
     /// Overwrite OUT.snap even if it is no snapshot.
@@ -89,22 +93,37 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             "a .snap file holds live blocks; what was freed is shown by stats and diff with --churn";
         return Err(Error::Usage(message.to_owned()));
     }
-    let source = Source::parse(&args.file)?;
-    check_is_another(&source.path, &args.output)?;
-    if !args.force {
+    let request = args.selection.select(Request::parse(&args.file)?, args.at.as_ref())?;
+    let chosen = programs::choose(&request.path, args.selection.program.as_deref())?;
+    let which = chosen.which();
+    let mut request = Request { path: chosen.path, during: progress::during, ..request };
+    request.notes.extend(which);
+    let is_to_stdout = args.output == Path::new("-");
+    if is_to_stdout && io::stdout().is_terminal() {
+        let message =
+            "a .snap file is nothing for a terminal; name a file, or send standard output somewhere";
+        return Err(Error::Usage(message.to_owned()));
+    }
+    check_is_another(&request.path, &args.output)?;
+    if !args.force && !is_to_stdout {
         check_is_snapshot(&args.output)?;
     }
-    let snapshot = source.at(args.at.as_ref())?.snapshot(&args.selection)?;
+    let snapshot = request.snapshot()?;
     let filters = filters(args);
     let bases: Vec<&dyn BaseFilter> = filters.iter().map(|filter| filter as &dyn BaseFilter).collect();
     // The filters see stacks as the reports show them; what is written are the whole ones.
-    let mut blame = Blame::new(args.blame.plumbing());
+    let mut blame = Blame::new(args.blame.plumbing().unwrap_or_else(Plumbing::none));
     let mut filtered = snapshot.filter_traces_as(&bases, |traceback| blame.cut(traceback));
     if let (Some(origin), false) = (&mut filtered.origin, filters.is_empty()) {
         origin.notes.push(note(args));
     }
-    filtered.dump(&args.output)?;
-    print(&summary(args, &snapshot, &filtered))?;
+    if is_to_stdout {
+        // What is written is all that the reader of a pipe wants.
+        filtered.dump(Path::new("/dev/stdout"))?;
+    } else {
+        filtered.dump(&args.output)?;
+        print(&summary(args, &snapshot, &filtered))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

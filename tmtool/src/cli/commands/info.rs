@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::errors::Result;
 use tm_common::header::Loss;
+use tm_common::ids::ProcessIndex;
 use tm_common::metadata::{CommandKind, Ending};
 
 use crate::cli::print::show;
@@ -131,32 +132,29 @@ fn describe_program(recording: &Recording, info: &mut Info) {
 }
 
 fn add_totals(recording: &Recording, all: &AllTotals, info: &mut Info) {
-    for (place, (index, totals)) in all.processes.iter().enumerate() {
-        info.allocations += totals.allocations;
-        info.reallocations += totals.reallocations;
-        info.frees += totals.frees;
-        info.bytes_allocated = info.bytes_allocated.saturating_add(totals.bytes_allocated);
-        info.unknown_frees += totals.unknown_frees;
-        info.missed_frees += totals.missed_frees;
-        info.forgotten_frees += totals.forgotten_frees;
-        info.tracks += totals.tracks;
-        info.untracks += totals.untracks;
-        if place == 0 {
-            info.peak_bytes = totals.peak.bytes;
-            info.peak_blocks = totals.peak.count;
-            info.peak_time_ns = recording.ns(totals.peak_stamp);
-            info.live_bytes_at_end = totals.live.bytes;
-            info.live_blocks_at_end = totals.live.count;
-        }
-        if let Some(process) = recording.process(*index) {
-            info.process_list.push(process_info(recording, process, totals));
-        }
-    }
+    info.allocations = all.sum(|totals| totals.allocations);
+    info.reallocations = all.sum(|totals| totals.reallocations);
+    info.frees = all.sum(|totals| totals.frees);
+    info.bytes_allocated = all.sum(|totals| totals.bytes_allocated);
+    info.unknown_frees = all.sum(|totals| totals.unknown_frees);
+    info.missed_frees = all.sum(|totals| totals.missed_frees);
+    info.forgotten_frees = all.sum(|totals| totals.forgotten_frees);
+    info.tracks = all.sum(|totals| totals.tracks);
+    info.untracks = all.sum(|totals| totals.untracks);
+    let first = all.first();
+    info.peak_bytes = first.peak.bytes;
+    info.peak_blocks = first.peak.count;
+    info.peak_time_ns = recording.ns(first.peak_stamp);
+    info.live_bytes_at_end = first.live.bytes;
+    info.live_blocks_at_end = first.live.count;
+    let described = |(index, totals): &(ProcessIndex, Totals)| {
+        Some(process_info(recording, recording.process(*index)?, totals))
+    };
+    info.process_list = all.processes.iter().filter_map(described).collect();
 }
 
 fn add_domains(recording: &Recording, all: &AllTotals, info: &mut Info) {
-    let sum = |of: fn(&Totals) -> u64| all.processes.iter().map(|(_, totals)| of(totals)).sum::<u64>();
-    let (maps, unmaps) = (sum(|totals| totals.maps), sum(|totals| totals.unmaps));
+    let (maps, unmaps) = (all.sum(|totals| totals.maps), all.sum(|totals| totals.unmaps));
     let Some((first, totals)) = all.processes.first() else { return };
     info.mappings = (maps > 0).then(|| MappingInfo {
         maps,

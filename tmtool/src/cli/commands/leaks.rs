@@ -6,16 +6,14 @@ use std::process::ExitCode;
 use crate::errors::Result;
 use tm_common::ids::Stamp;
 
-use crate::cli::args::group::GroupArgs;
-use crate::cli::recorded::Recorded;
-use crate::cli::selection::SelectionArgs;
-use crate::cli::source::Source;
+use crate::cli::args::file;
+use crate::cli::args::report::ReportArgs;
 use crate::report::leaks::Leaks;
-use crate::report::parts::header::Summary;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
 use tm_analyzer::model::{Origin, Profile, SumsBy};
 use tm_analyzer::replay::{self, ByBirth, Site};
+use tm_analyzer::request::Recorded;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,15 +33,14 @@ const N_YOUNG_GROUPS_MAX: usize = 5;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A recording; FILE@MOMENT takes what is live at that moment, instead of at the end.
+    #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
     /// Show what run-time libraries keep for themselves, too: their pools, buffers of standard streams, locales, the
     /// loader's lists.
     #[arg(long)]
     runtime: bool,
     #[command(flatten)]
-    group: GroupArgs,
-    #[command(flatten)]
-    selection: SelectionArgs,
+    report: ReportArgs,
 }
 
 /// Runs the command.
@@ -51,9 +48,9 @@ pub struct Args {
 /// # Errors
 /// If the file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    args.selection.without_churn("leaks")?;
-    let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
+    args.report.selection.without_churn("leaks")?;
+    let request = args.report.request(&args.file)?;
+    let (recorded, grouping) = (request.open()?, &request.grouping);
     let young_after_ns = young_after_ns(&recorded);
     let young_after = replay::stamp_at(&recorded.recording, young_after_ns);
     let raw = recorded.live(ByBirth::new(young_after))?;
@@ -63,34 +60,35 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // All stacks first: what the header says of them is then of all, and not of the old or the young.
     let mut all = old.clone();
     all.merge(&young);
-    namer.profile(&recorded.recording, &all);
+    let lines_note = grouping.cut(namer.profile(&recorded.recording, &all)).without_lines();
     let mut libraries = RuntimeLibraries::known();
     let mut named = |sums: &SumsBy<Site>| {
         let (others, own) = libraries.split(namer.profile(&recorded.recording, sums));
-        [others, own].map(|profile| args.group.blame.apply(profile))
+        [others, own].map(|profile| grouping.cut(profile))
     };
     let ([mut old, mut runtime], [mut young, young_runtime]) = (named(&old), named(&young));
     runtime.rows.extend(young_runtime.rows);
-    let origin = Origin {
+    let mut origin = Origin {
         live_bytes: raw.live.bytes,
         live_blocks: raw.live.count,
         ..recorded.origin(&namer, &raw.problems)
     };
+    origin.notes.extend(lines_note);
     for profile in [&mut old, &mut young, &mut runtime] {
         profile.origin = Some(origin.clone());
     }
 
-    let groups = |profile: &Profile| profile.statistics(key_type, cumulative);
+    let groups = |profile: &Profile| grouping.statistics(profile);
     let (old_groups, young_groups, runtime_groups) = (groups(&old)?, groups(&young)?, groups(&runtime)?);
-    let n_young = N_YOUNG_GROUPS_MAX.min(args.group.limit().unwrap_or(N_YOUNG_GROUPS_MAX));
+    let n_young = N_YOUNG_GROUPS_MAX.min(args.report.group.limit().unwrap_or(N_YOUNG_GROUPS_MAX));
     let report = Leaks {
-        old: args.group.stats(Summary::of(&old), &old_groups)?,
-        young: Stats { limit: Some(n_young), ..args.group.stats(Summary::of(&young), &young_groups)? },
-        runtime: Stats { limit: None, ..args.group.stats(Summary::of(&runtime), &runtime_groups)? },
+        old: args.report.stats(grouping, &old, &old_groups),
+        young: Stats { limit: Some(n_young), ..args.report.stats(grouping, &young, &young_groups) },
+        runtime: Stats { limit: None, ..args.report.stats(grouping, &runtime, &runtime_groups) },
         shows_runtime: args.runtime,
         young_after_ns,
     };
-    args.group.form.show(&report)
+    args.report.show(&report)
 }
 
 /// The last tenth of the time, but no block counts as old that `--min-age` leaves out.
@@ -107,13 +105,14 @@ fn young_after_ns(recorded: &Recorded) -> u64 {
 mod tests {
     use super::*;
     use tm_analyzer::replay::ResolvedMoment;
+    use tm_analyzer::request::Request;
     use tm_testing::RecordingBuilder;
 
     #[test]
     fn no_block_is_old_that_is_not_asked_for() {
         let builder = RecordingBuilder::with_process();
         let file = builder.file();
-        let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
+        let mut recorded = Request::of(file.path()).open().unwrap();
         recorded.until = ResolvedMoment { stamp: Stamp(400), ns: 400 };
         for (min_age, expected) in [(0, 360), (40, 360), (50, 350), (400, 0), (500, 0)] {
             recorded.selection.ages = min_age..=u64::MAX;

@@ -6,17 +6,14 @@ use std::process::ExitCode;
 use crate::errors::{Error, Result};
 use tm_common::ids::Stamp;
 
-use crate::cli::args::group::{BlameArgs, GroupArgs};
-use crate::cli::recorded::Recorded;
-use crate::cli::selection::SelectionArgs;
-use crate::cli::source::Source;
-use crate::report::parts::header::Summary;
+use crate::cli::args::file;
+use crate::cli::args::report::ReportArgs;
 use crate::report::peak::{Ascent, Peak};
-use tm_analyzer::analysis::Blame;
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{self, BlockSink, Selection, Site, Step, Timeline, Totals};
+use tm_analyzer::request::{Grouping, Recorded};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,11 +31,10 @@ const N_STEPS: usize = 1_000;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A recording.
+    #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
     #[command(flatten)]
-    group: GroupArgs,
-    #[command(flatten)]
-    selection: SelectionArgs,
+    report: ReportArgs,
 }
 
 /// Runs the command.
@@ -46,22 +42,22 @@ pub struct Args {
 /// # Errors
 /// If the file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    if args.selection.between.is_some() {
+    if args.report.selection.between.is_some() {
         let message =
             "peak looks at the whole run; 'tmtool timeline --between' finds the highest point of a part";
         return Err(Error::Usage(message.to_owned()));
     }
-    let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
-    recorded.one_process("peak")?;
-    let (profile, ascent) = reached(&recorded, &args.group.blame)?;
-    let statistics = profile.statistics(key_type, cumulative)?;
-    let report = Peak { stats: args.group.stats(Summary::of(&profile), &statistics)?, ascent };
-    args.group.form.show(&report)
+    let request = args.report.request(&args.file)?;
+    let (recorded, grouping) = (request.open()?, &request.grouping);
+    recorded.one_process("a peak")?;
+    let (profile, ascent) = reached(&recorded, grouping)?;
+    let statistics = grouping.statistics(&profile)?;
+    let report = Peak { stats: args.report.stats(grouping, &profile, &statistics), ascent };
+    args.report.show(&report)
 }
 
 /// What the peak was made of and the way to it, in one pass.
-fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Profile, Ascent)> {
+fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)> {
     let (recording, selection) = (&recorded.recording, &recorded.selection);
     let memory_kind = selection.memory_kind();
     let all = Selection::of_account(memory_kind);
@@ -85,11 +81,11 @@ fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Profile, Ascent)> 
     let (peak, peak_stamp) = totals.peak(memory_kind);
     let mut namer = recorded.namer_at(peak_stamp);
     let newest = newest.filter(|block| block.birth > Stamp(0)).map(|block| {
-        let traceback = Blame::new(blame.plumbing()).cut(&namer.traceback(recording, block.stack));
+        let traceback = grouping.traceback(namer.traceback(recording, block.stack));
         (block.amount().bytes, thread(recording, &block), traceback)
     });
     let ascent = ascent(recorded, newest, &steps, &totals);
-    let mut profile = blame.apply(namer.profile(recording, &sums));
+    let mut profile = namer.profile(recording, &sums);
     profile.origin = Some(Origin {
         moment: Moment::Peak.to_string(),
         moment_ns: recording.ns(peak_stamp),
@@ -97,7 +93,7 @@ fn reached(recorded: &Recorded, blame: &BlameArgs) -> Result<(Profile, Ascent)> 
         live_blocks: peak.count,
         ..recorded.origin(&namer, &problems)
     });
-    Ok((profile, ascent))
+    Ok((grouping.blamed(profile), ascent))
 }
 
 /// The one of two blocks that came later.

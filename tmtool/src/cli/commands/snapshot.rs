@@ -12,6 +12,7 @@ use crate::report::parts::human;
 use tm_analyzer::model::Moment;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Processes, Selection};
+use tm_analyzer::request::reading;
 use tm_analyzer::snapshot::take_snapshot;
 
 const EXAMPLES: &str = "\
@@ -52,7 +53,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let now = Moment::TimeNs(recording.duration_ns());
     let processes = Processes::One(found.process);
     let all = Selection::default();
-    let mut snapshot = progress::during(&recording, || take_snapshot(&recording, processes, &now, &all))?;
+    let mut snapshot =
+        reading(progress::during, &recording, || take_snapshot(&recording, processes, &now, &all))?;
     let program = recording.process(found.process).and_then(|process| process.executable.as_deref());
     let output = args.output.clone().unwrap_or_else(|| default_name(program, pid));
     check_is_another(&found.path_to_open(), &output)?;

@@ -3,11 +3,9 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::args::group::GroupArgs;
-use crate::cli::selection::SelectionArgs;
-use crate::cli::source::Source;
+use crate::cli::args::file;
+use crate::cli::args::report::ReportArgs;
 use crate::errors::Result;
-use crate::report::parts::header::Summary;
 use tm_analyzer::model::Moment;
 
 const EXAMPLES: &str = "\
@@ -26,15 +24,14 @@ for others (malloc, operator new, std::vector, Rust's Vec, xmalloc, g_malloc, Py
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A recording or a .snap file. FILE@MOMENT takes a moment, as --at does.
+    #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
     /// The moment: peak (the default), end, a time since the start (12.5s, 300ms), a part of the run (50%), or a
     /// mark of the program (mark:NAME).
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     #[command(flatten)]
-    group: GroupArgs,
-    #[command(flatten)]
-    selection: SelectionArgs,
+    report: ReportArgs,
 }
 
 /// Runs the command.
@@ -42,9 +39,8 @@ pub struct Args {
 /// # Errors
 /// If the file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    let source = Source::parse(&args.file)?.at(args.at.as_ref())?;
-    let profile = args.group.blame.apply(source.profile(&args.selection)?);
-    let statistics = profile.statistics(key_type, cumulative)?;
-    args.group.form.show(&args.group.stats(Summary::of(&profile), &statistics)?)
+    let request = args.report.request_at(&args.file, args.at.as_ref())?;
+    let profile = request.profile()?;
+    let statistics = request.grouping.statistics(&profile)?;
+    args.report.show(&args.report.stats(&request.grouping, &profile, &statistics))
 }

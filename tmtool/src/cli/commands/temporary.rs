@@ -3,14 +3,13 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::args::group::GroupArgs;
-use crate::cli::selection::SelectionArgs;
-use crate::cli::source::Source;
+use crate::cli::args::file;
+use crate::cli::args::report::ReportArgs;
 use crate::errors::Result;
-use crate::report::parts::header::Summary;
 use crate::report::temporary::{Decade, Temporary};
-use tm_analyzer::model::{Cumulative, KeyType, Profile, SumsBy};
+use tm_analyzer::model::{Profile, SumsBy};
 use tm_analyzer::replay::{self, Lifetimes, Site};
+use tm_analyzer::request::Grouping;
 use tm_analyzer::snapshot::Namer;
 
 const EXAMPLES: &str = "\
@@ -31,11 +30,10 @@ const DECADES_NS: [u64; 8] =
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A recording; FILE@MOMENT counts what was allocated and freed up to the moment.
+    #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
     #[command(flatten)]
-    group: GroupArgs,
-    #[command(flatten)]
-    selection: SelectionArgs,
+    report: ReportArgs,
 }
 
 /// Runs the command.
@@ -43,9 +41,9 @@ pub struct Args {
 /// # Errors
 /// If the file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    args.selection.without_churn("temporary")?;
-    let recorded = Source::parse(&args.file)?.recording(&args.selection)?;
+    args.report.selection.without_churn("temporary")?;
+    let request = args.report.request(&args.file)?;
+    let (recorded, grouping) = (request.open()?, &request.grouping);
     let limits = DECADES_NS.map(|ns| replay::stamps_in(&recorded.recording, ns));
     let mut temporary = SumsBy::default();
     let mut decades = vec![SumsBy::default(); limits.len() + 1];
@@ -57,25 +55,25 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         },
     )?;
     let mut namer = Namer::new();
-    let mut named = |sums: &SumsBy<Site>| args.group.blame.apply(namer.profile(&recorded.recording, sums));
+    let mut named = |sums: &SumsBy<Site>| namer.profile(&recorded.recording, sums);
     let mut profile = named(&temporary);
-    let decades = decades_by_key(&mut named, &decades, key_type, cumulative)?;
+    let decades = decades_by_key(&mut named, &decades, grouping)?;
     profile.origin = Some(recorded.origin(&namer, &problems));
-    let statistics = profile.statistics(key_type, cumulative)?;
-    let stats = args.group.stats(Summary::of(&profile), &statistics)?;
+    let profile = grouping.blamed(profile);
+    let statistics = grouping.statistics(&profile)?;
+    let stats = args.report.stats(grouping, &profile, &statistics);
     let report = Temporary { stats, decades: &decades, from_ns: recorded.from.ns };
-    args.group.form.show(&report)
+    args.report.show(&report)
 }
 
 fn decades_by_key(
     named: &mut impl FnMut(&SumsBy<Site>) -> Profile,
     decades: &[SumsBy<Site>],
-    key_type: KeyType,
-    cumulative: Cumulative,
+    grouping: &Grouping,
 ) -> Result<Vec<Decade>> {
     let limits = DECADES_NS.iter().copied().map(Some).chain([None]);
     let decade = |(sums, below_ns): (&SumsBy<Site>, Option<u64>)| {
-        let groups = named(sums).statistics(key_type, cumulative)?;
+        let groups = grouping.statistics(&grouping.cut(named(sums)))?;
         let total = sums.total();
         Ok(Decade { below_ns, size: total.bytes, count: total.count, most: groups.into_iter().next() })
     };

@@ -5,18 +5,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::args::group::GroupArgs;
+use crate::cli::args::file;
+use crate::cli::args::report::ReportArgs;
 use crate::cli::output_file::{check_is_another, check_is_picture};
-use crate::cli::recorded::Recorded;
-use crate::cli::selection::SelectionArgs;
-use crate::cli::source::Source;
 use crate::errors::{Error, Result};
-use crate::report::parts::header::Summary;
 use crate::report::svg;
 use crate::report::timeline::{Point, Timeline};
 use tm_analyzer::model::{Profile, SumsBy};
 use tm_analyzer::reader::Problem;
 use tm_analyzer::replay::{self, BlockSink, Site};
+use tm_analyzer::request::Recorded;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,14 +32,13 @@ const N_STEPS: usize = 1_000;
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A recording; FILE@MOMENT shows it up to the moment.
+    #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
     /// Write a picture as well.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(flatten)]
-    group: GroupArgs,
-    #[command(flatten)]
-    selection: SelectionArgs,
+    report: ReportArgs,
 }
 
 /// Runs the command.
@@ -49,21 +46,21 @@ pub struct Args {
 /// # Errors
 /// If the file cannot be read, the picture cannot be written, or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    args.selection.without_churn("timeline")?;
-    args.selection.without_ages("timeline")?;
-    let mut recorded = Source::parse(&args.file)?.recording(&args.selection)?;
-    recorded.one_process("timeline")?;
+    args.report.selection.without_churn("timeline")?;
+    args.report.selection.without_ages("timeline")?;
+    let request = args.report.request(&args.file)?;
+    let (mut recorded, grouping) = (request.open()?, &request.grouping);
+    recorded.one_process("a timeline")?;
     // A window is what is looked at; blocks from before it are live in it as well.
     recorded.selection.born_after = None;
     let (points, problems) = points(&recorded)?;
-    let profile = args.group.blame.apply(highest(&recorded, &points, &problems)?);
-    let statistics = profile.statistics(key_type, cumulative)?;
+    let profile = grouping.blamed(highest(&recorded, &points, &problems)?);
+    let statistics = grouping.statistics(&profile)?;
     let report = Timeline {
         points: &points,
         from_ns: recorded.begin().ns,
         until_ns: recorded.until.ns,
-        stats: args.group.stats(Summary::of(&profile), &statistics)?,
+        stats: args.report.stats(grouping, &profile, &statistics),
     };
     if let Some(path) = &args.svg {
         check_is_another(recorded.recording.file.path(), path)?;
@@ -71,7 +68,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let title = format!("{}: live bytes", recorded.recording.file.path().display());
         fs::write(path, svg::timeline(&report, &title)).map_err(|error| Error::io("write", path, error))?;
     }
-    args.group.form.show(&report)
+    args.report.show(&report)
 }
 
 fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {

@@ -1,21 +1,20 @@
 //! `tmtool top`: who allocated most over the whole run.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::cli::args::group::GroupArgs;
+use crate::cli::args::file;
+use crate::cli::args::report::ReportArgs;
 use crate::cli::programs;
-use crate::cli::selection::SelectionArgs;
-use crate::cli::source::Source;
-use crate::errors::{Error, Result};
-use crate::report::parts::header::Summary;
+use crate::errors::{Cause, Error, Result};
 use crate::report::parts::human::counted;
 use crate::report::top::Top;
 use tm_analyzer::model::{Origin, Profile};
-use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Allocations;
+use tm_analyzer::request::Request;
 use tm_analyzer::snapshot::doubt_notes;
 
 const EXAMPLES: &str = "\
@@ -33,14 +32,13 @@ alone is shown by 'tmtool stats --between T1..T2 --churn'.";
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A recording; FILE@MOMENT counts up to the moment.
+    #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
     /// What the first groups have most of.
     #[arg(long, value_enum, default_value_t = Sort::Size)]
     sort: Sort,
     #[command(flatten)]
-    group: GroupArgs,
-    #[command(flatten)]
-    selection: SelectionArgs,
+    report: ReportArgs,
 }
 
 /// `--sort`.
@@ -57,25 +55,25 @@ enum Sort {
 /// # Errors
 /// If the file cannot be read or the options contradict each other.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let (key_type, cumulative) = (args.group.key_type(), args.group.cumulative()?);
-    args.selection.without_ages("top")?;
-    args.selection.without_churn("top")?;
-    let source = Source::parse(&args.file)?;
-    let is_of_all = args.selection.program.as_deref() == Some(programs::ALL) && source.path.is_dir();
-    let (profile, from_ns) = if is_of_all {
-        (of_all(&source, &args.selection)?, 0)
+    args.report.selection.without_ages("top")?;
+    args.report.selection.without_churn("top")?;
+    let whole = Request::parse(&args.file)?;
+    let is_of_all = args.report.selection.program.as_deref() == Some(programs::ALL) && whole.path.is_dir();
+    let (profile, grouping, from_ns) = if is_of_all {
+        let request = args.report.request_of_all(whole)?;
+        (of_all(&request)?, request.grouping, 0)
     } else {
-        let (profile, span) = of_one(&source, &args.selection)?;
-        (profile, span.from_ns)
+        let request = args.report.request(&args.file)?;
+        let (profile, span) = of_one(&request)?;
+        (profile, request.grouping, span.from_ns)
     };
-    let profile = args.group.blame.apply(profile);
-    let mut statistics = profile.statistics(key_type, cumulative)?;
+    let profile = grouping.blamed(profile);
+    let mut statistics = grouping.statistics(&profile)?;
     if args.sort == Sort::Count {
         statistics.sort_by_key(|stat| std::cmp::Reverse(stat.count));
     }
-    let stats = args.group.stats(Summary::of(&profile), &statistics)?;
-    let report = Top { stats, from_ns };
-    args.group.form.show(&report)
+    let stats = args.report.stats(&grouping, &profile, &statistics);
+    args.report.show(&Top { stats, from_ns })
 }
 
 /// The time that the figures are of.
@@ -87,8 +85,8 @@ struct Span {
 }
 
 /// What the recording's processes allocated, and when.
-fn of_one(source: &Source, args: &SelectionArgs) -> Result<(Profile, Span)> {
-    let recorded = source.recording(args)?;
+fn of_one(request: &Request) -> Result<(Profile, Span)> {
+    let recorded = request.open()?;
     let selection = &recorded.selection;
     let profile =
         recorded.profile(|process| Allocations::new(selection, process), |allocations| allocations.sums)?;
@@ -96,24 +94,23 @@ fn of_one(source: &Source, args: &SelectionArgs) -> Result<(Profile, Span)> {
     Ok((profile, Span { from_ns: recorded.from.ns, started_ns }))
 }
 
-/// What all programs of a folder allocated.
-fn of_all(source: &Source, args: &SelectionArgs) -> Result<Profile> {
-    if source.moment.is_some() || args.between.is_some() {
-        let message = "a moment counts from the start of each program, so those of all have none in common";
-        return Err(Error::Usage(format!("{message}; leave it out, or name one with --program")));
-    }
-    let mut args = args.clone().of_all_processes();
-    args.program = None;
+/// What all programs of a folder allocated. Those that do not have what is asked for (a thread, a tag) have none of it,
+/// unless no program has it; what cannot be read is said.
+fn of_all(request: &Request) -> Result<Profile> {
     let mut all = Profile { rows: Vec::new(), traceback_limit: 0, origin: None };
-    let paths = programs::recordings(&source.path)?;
-    let (mut origins, mut unread) = (Vec::new(), Vec::new());
-    for path in paths {
-        // What is no recording after all is left out, and said; what was asked for in vain is an error.
-        if let Err(error) = Recording::open(&path) {
-            unread.push(error.to_string());
-            continue;
-        }
-        let (profile, span) = of_one(&Source { path, moment: None }, &args)?;
+    let (mut origins, mut unread, mut refused) = (Vec::new(), Vec::new(), None);
+    for path in programs::recordings(&request.path)? {
+        let (profile, span) = match of_one(&Request { path, ..request.clone() }) {
+            Ok(answer) => answer,
+            Err(error @ Error::Cause(Cause::Refused { .. })) => {
+                refused.get_or_insert(error);
+                continue;
+            }
+            Err(error) => {
+                unread.push(error.to_string());
+                continue;
+            }
+        };
         // Shares of one program's bytes are none of the sum.
         let shares = doubt_notes(&profile);
         all.rows.extend(profile.rows);
@@ -123,24 +120,27 @@ fn of_all(source: &Source, args: &SelectionArgs) -> Result<Profile> {
             (span.started_ns, origin)
         }));
     }
-    let mut origin = origin_of_all(source, origins, unread)?;
+    if let (true, Some(refused)) = (origins.is_empty(), refused) {
+        return Err(refused);
+    }
+    let mut origin = origin_of_all(&request.path, origins, unread)?;
     origin.notes.extend(doubt_notes(&all));
     all.origin = Some(origin);
     Ok(all)
 }
 
 /// The origin of the program that started first, which mostly started the others, with what is true of all.
-fn origin_of_all(source: &Source, mut origins: Vec<(u64, Origin)>, unread: Vec<String>) -> Result<Origin> {
+fn origin_of_all(folder: &Path, mut origins: Vec<(u64, Origin)>, unread: Vec<String>) -> Result<Origin> {
     origins.sort_by_key(|(start_ns, _)| *start_ns);
     let n = counted(origins.len() as u64, "program");
     let end_ns = origins.iter().map(|(start_ns, origin)| start_ns.saturating_add(origin.duration_ns)).max();
     let Some((start_ns, mut first)) = origins.first().cloned() else {
         return Err(Error::Message(match unread.into_iter().next() {
             Some(problem) => problem,
-            None => format!("{} is a directory without recordings", source.path.display()),
+            None => format!("{} is a directory without recordings", folder.display()),
         }));
     };
-    first.recording = source.path.display().to_string();
+    first.recording = folder.display().to_string();
     first.command_line.insert(0, format!("{n}, the first is"));
     first.duration_ns = end_ns.unwrap_or(start_ns).saturating_sub(start_ns);
     first.moment_ns = first.duration_ns;

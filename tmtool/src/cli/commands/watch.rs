@@ -9,17 +9,20 @@ use std::time::Duration;
 use crate::errors::{Error, Result};
 use tm_common::ids::ProcessIndex;
 
-use crate::cli::args::group::{BlameArgs, Key};
-use crate::cli::{print, progress, selection, terminal};
+use crate::cli::args::blame::BlameArgs;
+use crate::cli::args::group::Key;
+use crate::cli::{print, progress, terminal};
 use crate::control;
 use crate::watch;
 use crate::watch::data::source::{Choice, Source};
 use crate::watch::ui::column::Column;
 use crate::watch::ui::list::Order;
 use crate::watch::ui::view::View;
+use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::model::is_snap_file;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::MemoryKind;
+use tm_analyzer::request;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,13 +96,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn open(args: &Args) -> Result<Source> {
     let path = Path::new(&args.what);
     let pid = args.what.to_str().and_then(|text| text.parse::<u32>().ok()).filter(|_| !path.exists());
+    if pid.is_none() && path.is_dir() {
+        let what = format!("{} is a directory, and one recording is watched at a time", path.display());
+        let next = format!("name one of those that tmtool info {} --json lists, or a PID", path.display());
+        return Err(Error::Usage(format!("{what}; {next}")));
+    }
     if pid.is_none() && is_snap_file(path)? {
         let what = format!("{} is a snapshot of one moment, so there is nothing to watch", path.display());
         return Err(Error::Usage(format!("{what}; give the recording")));
     }
     match (pid, args.process) {
         (None, None) => open_file(path, ProcessIndex(0), args),
-        (None, Some(pid)) => open_file(path, selection::process(&Recording::open(path)?, pid)?, args),
+        (None, Some(pid)) => open_file(path, request::process(&Recording::open(path)?, pid)?, args),
         (Some(pid), None) => open_process(pid, args),
         (Some(pid), Some(_)) => {
             let what = format!("{pid} is a process, and --process chooses one of a recording");
@@ -109,13 +117,25 @@ fn open(args: &Args) -> Result<Source> {
 }
 
 fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> {
-    Source::open(path, &path.display().to_string(), process, None, args.blame.plumbing())
+    Source::open(
+        path,
+        &path.display().to_string(),
+        process,
+        None,
+        args.blame.plumbing().unwrap_or_else(Plumbing::none),
+    )
 }
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
     let (path, identity) = (found.path_to_open(), Some(found.identity));
-    let mut source = Source::open(&path, &found.path, found.process, identity, args.blame.plumbing())?;
+    let mut source = Source::open(
+        &path,
+        &found.path,
+        found.process,
+        identity,
+        args.blame.plumbing().unwrap_or_else(Plumbing::none),
+    )?;
     source.set_target(found.target);
     Ok(source)
 }

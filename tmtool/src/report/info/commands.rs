@@ -4,11 +4,13 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
-use super::seconds;
-use crate::report::parts::human::{count, printable};
+use crate::report::parts::human::{count, duration, pad_end, printable};
 
 /// How many of each the text shows.
 const N_SHOWN_MAX: usize = 20;
+
+/// The room for a name at the start of a line.
+pub(super) const NAME_WIDTH: usize = 16;
 
 /// A start, stop or clear.
 #[derive(Clone, Debug, Serialize)]
@@ -51,12 +53,13 @@ pub(super) fn write(lists: &CommandLists, out: &mut String) -> fmt::Result {
         let CommandInfo { process, kind, at_ns, n_frames, from_outside } = command;
         let frames = n_frames.map(|n| format!(", {n} frames of each stack")).unwrap_or_default();
         let outside = outside(*from_outside);
-        format!("{kind:<16} at {}, process {process}{outside}{frames}", seconds(*at_ns))
+        format!("{kind:<NAME_WIDTH$} at {}, process {process}{outside}{frames}", duration(*at_ns))
     });
     section(out, "commands", commands)?;
     let marks = lists.mark_list.iter().map(|mark| {
-        let (name, at, outside) = (printable(&mark.name), seconds(mark.at_ns), outside(mark.from_outside));
-        format!("{name:<16} at {at}, process {}{outside}", mark.process)
+        let name = pad_end(&printable(&mark.name), NAME_WIDTH);
+        let (at, outside) = (duration(mark.at_ns), outside(mark.from_outside));
+        format!("{name} at {at}, process {}{outside}", mark.process)
     });
     section(out, "marks", marks)?;
     section(out, "tags", lists.tag_list.iter().map(|tag| printable(tag)))
@@ -118,13 +121,13 @@ mod tests {
             [
                 "",
                 "commands",
-                "  stop             at 0.000 s, process 0",
-                "  start            at 0.005 s, process 1 from outside, 9 frames of each stack",
+                "  stop             at 0 ns, process 0",
+                "  start            at 5.0 ms, process 1 from outside, 9 frames of each stack",
                 "",
                 "marks",
             ]
         );
-        assert!(lines[6].ends_with(" at 0.000 s, process 0 from outside"), "{}", lines[6]);
+        assert!(lines[6].ends_with(" at 0 ns, process 0 from outside"), "{}", lines[6]);
         assert_eq!((lines.len(), lines[26]), (27, "  and 1,005 more (--json has all)"));
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::commands::section;
-use super::{Info, ModuleInfo, ThreadInfo, seconds};
-use crate::report::parts::human::{count, printable};
+use super::commands::{NAME_WIDTH, section};
+use super::{Info, ModuleInfo, ThreadInfo};
+use crate::report::parts::human::{count, duration, pad_end, printable};
 
 /// So many threads have a line each; of more, those of one name share one.
 const N_SINGLE_MAX: usize = 20;
@@ -38,16 +38,16 @@ fn gathered<T, K: std::hash::Hash + Eq>(items: &[T], key: impl Fn(&T) -> K) -> V
 
 fn thread_line(threads: &[&ThreadInfo]) -> String {
     let (Some(first), Some(last)) = (threads.first(), threads.last()) else { return String::new() };
-    let (name, start) = (printable(&first.name), seconds(first.start_ns));
+    let (name, start) = (pad_end(&printable(&first.name), NAME_WIDTH), duration(first.start_ns));
     match threads.len() {
-        1 => format!("{name:<16} tid {} at {start}", first.tid),
+        1 => format!("{name} tid {} at {start}", first.tid),
         n => {
             let n = count(n as u64);
             format!(
-                "{name:<16} {n} threads, tid {} at {start} to tid {} at {}",
+                "{name} {n} threads, tid {} at {start} to tid {} at {}",
                 first.tid,
                 last.tid,
-                seconds(last.start_ns)
+                duration(last.start_ns)
             )
         }
     }
@@ -93,8 +93,8 @@ mod tests {
             [
                 "",
                 "threads",
-                "  main             tid 1 at 0.001 s",
-                "  worker           20,000 threads, tid 2 at 0.002 s to tid 20001 at 20.001 s",
+                "  main             tid 1 at 1.0 ms",
+                "  worker           20,000 threads, tid 2 at 2.0 ms to tid 20001 at 20.00 s",
                 "",
                 "modules",
                 "  0x000000001000 /bin/prog (ab)",

@@ -10,7 +10,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::report::Report;
-use crate::report::parts::human::printable;
+use crate::report::parts::human::{count, counted, duration, printable, size, verb};
 use crate::report::parts::json;
 use crate::report::parts::style::Style;
 use commands::CommandLists;
@@ -225,7 +225,8 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
         writeln!(out, "  {}", printable(reason))?;
     }
     for lost in &info.lost_by_reason {
-        writeln!(out, "  {} events are lost because {}.", lost.events, lost.reason)?;
+        let (events, are) = (counted(lost.events, "event"), verb(lost.events, "is", "are"));
+        writeln!(out, "  {events} {are} lost because {}.", lost.reason)?;
     }
     for note in &info.notes {
         writeln!(out, "  Note: {}", printable(note))?;
@@ -234,32 +235,33 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     writeln!(out, "program        {}", printable(&info.program))?;
     writeln!(out, "command line   {}", printable(&info.command_line.join(" ")))?;
     writeln!(out, "host           {}, pid {}", printable(&info.host), info.pid)?;
-    writeln!(out, "started        {}, recorded for {}", info.start, seconds(info.duration_ns))?;
+    writeln!(out, "started        {}, recorded for {}", info.start, duration(info.duration_ns))?;
     let SegmentInfo { events, stacks, metadata, extents } = info.segments;
-    let bytes = info.recording_bytes;
     writeln!(
         out,
-        "recording      {bytes} bytes; segments: {events} events, {stacks} stacks, {metadata} metadata, {extents} extents"
+        "recording      {} in {} (events {events}, stacks {stacks}, metadata {metadata}, extents {extents})",
+        size(info.recording_bytes),
+        counted(events + stacks + metadata + extents, "segment")
     )?;
-    let (processes, threads, stacks) = (info.processes, info.threads, info.stacks);
-    writeln!(out, "processes      {processes}, threads {threads}, stack nodes {stacks}")?;
+    let (processes, threads) = (counted(info.processes, "process"), counted(info.threads, "thread"));
+    writeln!(out, "processes      {processes}, {threads}, {}", counted(info.stacks, "stack node"))?;
     if info.self_checks > 0 {
-        let differences = info.self_check_differences;
-        writeln!(out, "self checks    {}, of which {differences} stacks differed", info.self_checks)?;
+        let differences = counted(info.self_check_differences, "stack");
+        writeln!(out, "self checks    {}, of which {differences} differed", count(info.self_checks))?;
     }
     writeln!(out)?;
-    writeln!(out, "allocations    {}", info.allocations)?;
-    writeln!(out, "reallocations  {}", info.reallocations)?;
-    writeln!(out, "frees          {}", info.frees)?;
-    writeln!(out, "allocated      {} bytes", info.bytes_allocated)?;
-    let peak_at = seconds(info.peak_time_ns);
-    let blocks = |n| if n == 1 { "1 block".to_owned() } else { format!("{n} blocks") };
-    writeln!(out, "peak           {} bytes in {} at {peak_at}", info.peak_bytes, blocks(info.peak_blocks))?;
-    let (bytes, live) = (info.live_bytes_at_end, blocks(info.live_blocks_at_end));
-    writeln!(out, "live at end    {bytes} bytes in {live}")?;
+    writeln!(out, "allocations    {}", count(info.allocations))?;
+    writeln!(out, "reallocations  {}", count(info.reallocations))?;
+    writeln!(out, "frees          {}", count(info.frees))?;
+    writeln!(out, "allocated      {}", size(info.bytes_allocated))?;
+    let (peak, blocks) = (size(info.peak_bytes), counted(info.peak_blocks, "block"));
+    writeln!(out, "peak           {peak} in {blocks} at {}", duration(info.peak_time_ns))?;
+    let (live, blocks) = (size(info.live_bytes_at_end), counted(info.live_blocks_at_end, "block"));
+    writeln!(out, "live at end    {live} in {blocks}")?;
     if info.unknown_frees + info.missed_frees > 0 {
-        let (unknown, missed) = (info.unknown_frees, info.missed_frees);
-        writeln!(out, "unmatched      {unknown} frees of unknown blocks, {missed} frees not seen")?;
+        let unknown = counted(info.unknown_frees, "free");
+        let missed = counted(info.missed_frees, "free");
+        writeln!(out, "unmatched      {unknown} of unknown blocks, {missed} not seen")?;
     }
     write_domains(info, out)?;
     write_lists(info, out)
@@ -268,27 +270,27 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
 /// What is beside the heap, and what was not to be looked at.
 fn write_domains(info: &Info, out: &mut String) -> std::fmt::Result {
     if info.forgotten_frees > 0 {
-        let n = info.forgotten_frees;
-        writeln!(out, "forgotten      {n} frees of blocks from before the tracing was started or cleared")?;
+        let frees = counted(info.forgotten_frees, "free");
+        writeln!(out, "forgotten      {frees} of blocks from before the tracing was started or cleared")?;
     }
     if let Some(mappings) = &info.mappings {
-        let MappingInfo { bytes_at_end, ranges_at_end, peak_bytes, peak_ranges, .. } = mappings;
-        let (maps, unmaps, peak_at) = (mappings.maps, mappings.unmaps, seconds(mappings.peak_time_ns));
-        write!(out, "mapped         {bytes_at_end} bytes in {ranges_at_end} ranges at end; ")?;
-        write!(out, "peak {peak_bytes} bytes in {peak_ranges} ranges at {peak_at}; ")?;
-        writeln!(out, "mapped {maps} times, unmapped {unmaps} times")?;
+        let (live, peak) = (size(mappings.bytes_at_end), size(mappings.peak_bytes));
+        let (ranges, of_peak) =
+            (counted(mappings.ranges_at_end, "range"), counted(mappings.peak_ranges, "range"));
+        let at = duration(mappings.peak_time_ns);
+        write!(out, "mapped         {live} in {ranges} at end; peak {peak} in {of_peak} at {at}; ")?;
+        let (maps, unmaps) = (counted(mappings.maps, "time"), counted(mappings.unmaps, "time"));
+        writeln!(out, "mapped {maps}, unmapped {unmaps}")?;
     }
     for domain in &info.domains {
         let DomainInfo { domain: number, name, live_bytes_at_end, live_blocks_at_end } = domain;
         let name = if name.is_empty() { String::new() } else { format!("{} ", printable(name)) };
-        writeln!(
-            out,
-            "domain         {name}({number}): {live_bytes_at_end} bytes in {live_blocks_at_end} blocks at end"
-        )?;
+        let (live, blocks) = (size(*live_bytes_at_end), counted(*live_blocks_at_end, "block"));
+        writeln!(out, "domain         {name}({number}): {live} in {blocks} at end")?;
     }
     if info.tracks + info.untracks > 0 {
-        let (tracks, untracks) = (info.tracks, info.untracks);
-        writeln!(out, "tracked        {tracks} blocks by the program itself; {untracks} untracked")?;
+        let (blocks, untracks) = (counted(info.tracks, "block"), count(info.untracks));
+        writeln!(out, "tracked        {blocks} by the program itself; {untracks} untracked")?;
     }
     Ok(())
 }
@@ -296,21 +298,18 @@ fn write_domains(info: &Info, out: &mut String) -> std::fmt::Result {
 fn write_lists(info: &Info, out: &mut String) -> std::fmt::Result {
     if info.process_list.len() > 1 {
         let lines = info.process_list.iter().map(|process| {
-            let ProcessInfo { pid, ending, allocations, frees, .. } = process;
-            let (peak, live) = (process.peak_bytes, process.live_bytes_at_end);
+            let ProcessInfo { pid, ending, .. } = process;
+            let (allocations, frees) = (count(process.allocations), count(process.frees));
+            let (peak, live) = (size(process.peak_bytes), size(process.live_bytes_at_end));
             format!(
-                "pid {pid:<8} {ending:<8} {allocations:>10} allocations {frees:>10} frees, peak {peak} bytes, \
-                 live at end {live} bytes"
+                "pid {pid:<8} {ending:<8} {allocations:>10} allocations {frees:>10} frees, peak {peak}, \
+                 live at end {live}"
             )
         });
         commands::section(out, "processes (peak and live above are those of the first)", lines)?;
     }
     commands::write(&info.commands, out)?;
     lists::write(info, out)
-}
-
-pub(super) fn seconds(ns: u64) -> String {
-    format!("{:.3} s", ns as f64 / 1e9)
 }
 
 #[cfg(test)]
@@ -358,10 +357,10 @@ mod tests {
             new,
             [
                 "forgotten      6 frees of blocks from before the tracing was started or cleared",
-                "mapped         0 bytes in 0 ranges at end; peak 8192 bytes in 2 ranges at 0.000 s; \
+                "mapped         0 B in 0 ranges at end; peak 8192 B in 2 ranges at 0 ns; \
                  mapped 3 times, unmapped 2 times",
-                "domain         pool (77): 0 bytes in 0 blocks at end",
-                "domain         (5): 0 bytes in 0 blocks at end",
+                "domain         pool (77): 0 B in 0 blocks at end",
+                "domain         (5): 0 B in 0 blocks at end",
                 "tracked        4 blocks by the program itself; 0 untracked",
             ]
         );

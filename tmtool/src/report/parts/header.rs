@@ -1,7 +1,7 @@
 //! The first lines of every report: which recording, which moment, how much was live, and what is not known.
 
 use super::human::{counted, duration, percent, printable, size};
-use super::notice;
+use super::notice::{self, Notice};
 use super::style::Style;
 use tm_analyzer::model::{Moment, Origin, Profile};
 
@@ -31,8 +31,18 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// The lines on the snapshot itself: recording, moment, live bytes; a filtered one's share of them.
+/// The lines on the snapshot itself: recording, moment, live bytes; a filtered one's share of them; what is not known.
 pub fn text(summary: &Summary<'_>, style: &Style) -> String {
+    without(summary, &[], style)
+}
+
+/// As [`text`], without the notices `said`, which stand elsewhere.
+pub fn without(summary: &Summary<'_>, said: &[Notice], style: &Style) -> String {
+    let notices = |origin: &Origin| {
+        let mut notices = notice::of(origin);
+        notices.retain(|notice| !said.contains(notice));
+        notice::lines(&notices, style)
+    };
     let blocks = counted(summary.count, "block");
     let Some(origin) = summary.origin else {
         return format!("A snapshot of unknown origin: {} in {blocks}\n", size(summary.size));
@@ -41,14 +51,14 @@ pub fn text(summary: &Summary<'_>, style: &Style) -> String {
     if let Some(from_ns) = origin.churn_from_ns {
         let churn = format!("{} allocated and freed in {blocks}", size(summary.size));
         text += &format!("{}: {churn}\n", span(from_ns, origin));
-        return text + &notice::text(origin, style);
+        return text + &notices(origin);
     }
     text += &format!("{}\n", live_line(origin));
     if (summary.size, summary.count) != (origin.live_bytes, origin.live_blocks) {
         let share = percent(summary.size, origin.live_bytes);
         text += &format!("Selected: {} in {blocks} ({share})\n", size(summary.size));
     }
-    text + &notice::text(origin, style)
+    text + &notices(origin)
 }
 
 /// What was live at the moment, selected or not.
@@ -130,7 +140,7 @@ mod tests {
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
              At 3.21 s of 12.50 s: 12.3 MiB live in 45,678 blocks\n\
              Selected: 1260 KiB in 5 blocks (10.0%)\n\
-             Warning: 1,234 events were lost; what they allocated or freed is not in the figures.\n\
+             Warning: 1,234 events were lost; totals may be off by their sizes.\n\
              Warning: 1 free of memory whose allocation was not seen; that memory is not in the figures.\n\
              Note: The recording ends in the middle of a segment.\n"
         );

@@ -1,6 +1,9 @@
 //! Numbers and names as people read them.
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 pub use tm_analyzer::text::printable;
+pub use tm_analyzer::text::words::{count, counted, first, named, nouns, percent, verb};
 
 use tm_analyzer::model::format_size;
 
@@ -17,19 +20,6 @@ pub fn signed_size(bytes: i64) -> String {
 /// `part` bytes in `n` blocks, on average: `2501 B`; `-` if there is no block.
 pub fn average(part: u64, n: u64) -> String {
     if n == 0 { "-".to_owned() } else { format_size(part as f64 / n as f64, false) }
-}
-
-/// A number with its thousands apart: `45,678`.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A number in at most six characters: `12,345`, then `123k`, `1.23M`, `12.3G`.
@@ -52,16 +42,6 @@ pub fn signed_count(n: i64) -> String {
     format!("{}{}", if n < 0 { '-' } else { '+' }, count(n.unsigned_abs()))
 }
 
-/// A number of things: `1 block`, `2 blocks`.
-pub fn counted(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
-}
-
-/// `part` of `whole` in per cent with one decimal: `81.3%`; of nothing, `-`.
-pub fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 { "-".to_owned() } else { format!("{:.1}%", part as f64 * 100.0 / whole as f64) }
-}
-
 /// `part` of `whole`, of nothing 0.
 pub fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
@@ -81,13 +61,34 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
+/// A time that a process has run: `12.50 s`, `3 min 07 s`, `2 h 05 min`.
+pub fn long_duration(ns: u64) -> String {
+    match ns / 1_000_000_000 {
+        0..60 => duration(ns),
+        seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// A time without decimals: `10 us`.
+pub fn whole_duration(ns: u64) -> String {
+    match ns {
+        1_000_000_000.. => format!("{} s", ns / 1_000_000_000),
+        1_000_000.. => format!("{} ms", ns / 1_000_000),
+        _ => format!("{} us", ns / 1_000),
+    }
+}
+
 /// A line of source with its tabs expanded to columns of four.
 pub fn source_line(line: &str) -> String {
     const TAB_WIDTH: usize = 4;
     let mut expanded = String::with_capacity(line.len());
     let mut column = 0;
     for character in line.trim().chars() {
-        let width = if character == '\t' { TAB_WIDTH - column % TAB_WIDTH } else { 1 };
+        let width = match character {
+            '\t' => TAB_WIDTH - column % TAB_WIDTH,
+            _ => character.width().unwrap_or(0),
+        };
         match character {
             '\t' => expanded.extend(std::iter::repeat_n(' ', width)),
             _ => expanded.push(character),
@@ -112,27 +113,45 @@ pub fn ascii(text: &str) -> String {
     ascii
 }
 
-/// The end of `text` in at most `width` characters, with `...` for what is cut: paths differ at their ends.
-pub fn keep_end(text: &str, width: usize) -> String {
-    let excess = text.chars().count().saturating_sub(width);
-    if excess == 0 {
-        return text.to_owned();
-    }
-    if width <= CUT.len() {
-        return text.chars().skip(excess).collect();
-    }
-    CUT.chars().chain(text.chars().skip(excess + CUT.len())).collect()
+/// How many columns `text` takes on a terminal: letters of Chinese, Japanese and Korean take two.
+pub fn width(text: &str) -> usize {
+    text.width()
 }
 
-/// The start of `text` in at most `width` characters, with `...` for what is cut.
-pub fn keep_start(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+/// `text` with spaces behind it, up to `width` columns.
+pub fn pad_end(text: &str, width: usize) -> String {
+    format!("{text}{:1$}", "", width.saturating_sub(text.width()))
+}
+
+/// `text` with spaces before it, up to `width` columns.
+pub fn pad_start(text: &str, width: usize) -> String {
+    format!("{:1$}{text}", "", width.saturating_sub(text.width()))
+}
+
+/// The end of `text` in at most `width` columns, with `...` for what is cut: paths differ at their ends.
+pub fn keep_end(text: &str, width: usize) -> String {
+    if text.width() <= width {
         return text.to_owned();
     }
-    if width <= CUT.len() {
-        return text.chars().take(width).collect();
+    let cut = if width <= CUT.len() { "" } else { CUT };
+    let room = width - cut.len();
+    let places = text.char_indices().map(|(place, _)| text.get(place..).unwrap_or_default());
+    cut.to_owned() + places.into_iter().find(|kept| kept.width() <= room).unwrap_or_default()
+}
+
+/// The start of `text` in at most `width` columns, with `...` for what is cut.
+pub fn keep_start(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
     }
-    text.chars().take(width - CUT.len()).chain(CUT.chars()).collect()
+    let cut = if width <= CUT.len() { "" } else { CUT };
+    let mut room = width - cut.len();
+    let fits = |character: &char| {
+        let left = room.checked_sub(character.width().unwrap_or(0));
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    text.chars().take_while(fits).collect::<String>() + cut
 }
 
 const CUT: &str = "...";
@@ -143,10 +162,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1000), "1,000");
-        assert_eq!(count(1234567), "1,234,567");
         assert_eq!(signed_count(-1234), "-1,234");
         assert_eq!([0, 99_999, 100_000, 999_499].map(brief_count), ["0", "99,999", "100k", "999k"]);
         assert_eq!(
@@ -154,13 +169,15 @@ mod tests {
             ["1.00M", "9.99M", "10.0M", "100M"]
         );
         assert_eq!(signed_count(i64::MIN), "-9,223,372,036,854,775,808");
-        assert_eq!(counted(1, "block"), "1 block");
-        assert_eq!(percent(1, 3), "33.3%");
-        assert_eq!(percent(1, 0), "-");
         assert_eq!(average(5, 0), "-");
         assert_eq!(duration(3_214_000_000), "3.21 s");
         assert_eq!(duration(12_500_000), "12.5 ms");
         assert_eq!(duration(7), "7 ns");
+        assert_eq!(
+            [1_500_000_000, 187_900_000_000, 7_530_000_000_000].map(long_duration),
+            ["1.50 s", "3 min 07 s", "2 h 05 min"]
+        );
+        assert_eq!([1_000, 10_000_000, 1_000_000_000].map(whole_duration), ["1 us", "10 ms", "1 s"]);
     }
 
     #[test]
@@ -171,6 +188,9 @@ mod tests {
         assert_eq!(keep_start("abcdefgh", 6), "abc...");
         assert_eq!(keep_start("abcdefgh", 8), "abcdefgh");
         assert_eq!(keep_start("äöüäöü", 5), "äö...");
+        assert_eq!([keep_start("內存分配", 8), keep_start("內存分配", 7)], ["內存分配", "內存..."]);
+        assert_eq!([keep_end("內存分配.c", 8), keep_start("內存", 1)], ["...配.c", ""].map(str::to_owned));
+        assert_eq!([pad_end("內存", 6) + "|", pad_start("é", 3)], ["內存  |", "  é"].map(str::to_owned));
     }
 
     #[test]

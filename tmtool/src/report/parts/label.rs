@@ -6,23 +6,21 @@
 //! .../node.cpp:12  std::vector<Node>::res...                                        half for each
 //! ```
 
-use super::human::{keep_end, keep_start, printable};
+use super::human::{self, keep_end, keep_start, printable};
 use tm_analyzer::model::{Frame, KeyType, Traceback};
+use tm_analyzer::request::NO_TAG;
 use tm_analyzer::text::function_name::{short, without_parameters};
 
-/// Below this many characters a function's name says nothing.
+/// Below this many columns a function's name says nothing.
 const FUNCTION_WIDTH_MIN: usize = 12;
 const GAP: &str = "  ";
-/// What the blocks without a label are called.
-pub const NO_TAG: &str = "(no tag)";
-
 /// The function of a frame as it is shown, if known: shortened unless `is_full`.
 pub fn function(frame: &Frame, is_full: bool) -> Option<String> {
     let name = printable(frame.function.as_deref()?);
     Some(if is_full { name } else { short(&name) })
 }
 
-/// What a group is called: its innermost frame's place and function, in at most `width` characters (`None`: no limit).
+/// What a group is called: its innermost frame's place and function, in at most `width` columns (`None`: no limit).
 /// In groups of functions the function comes first; groups by label are called by it. `is_full` shows all, whatever the
 /// width.
 pub fn group(
@@ -55,7 +53,7 @@ pub fn group(
 
 /// Both texts so that they fit `width` with a gap between them; no function where it would say nothing.
 fn fitted(location: &str, function: &str, key_type: KeyType, width: usize) -> (String, String) {
-    let length = |text: &str| text.chars().count();
+    let length = human::width;
     let room = width.saturating_sub(GAP.len());
     let brief = without_parameters(function);
     if length(location) + length(function) <= room {
@@ -77,7 +75,7 @@ fn fitted(location: &str, function: &str, key_type: KeyType, width: usize) -> (S
     (location, function)
 }
 
-/// The end of a path in at most `width` characters, cut before a folder's name where there is one: `.../src/a.c:12`.
+/// The end of a path in at most `width` columns, cut before a folder's name where there is one: `.../src/a.c:12`.
 fn keep_path_end(path: &str, width: usize) -> String {
     let cut = keep_end(path, width);
     match cut.strip_prefix("...").and_then(|kept| kept.split_once('/')) {
@@ -135,7 +133,7 @@ mod tests {
                 Some(width),
                 false,
             );
-            assert!(text.chars().count() <= width, "{width}: {text}");
+            assert!(human::width(&text) <= width, "{width}: {text}");
             assert!(width < 15 || text.contains("file.cpp:12"), "{text}");
         }
     }

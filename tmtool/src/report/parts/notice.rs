@@ -6,9 +6,10 @@
 
 use serde::Serialize;
 
-use super::human::{count, counted, printable};
+use super::human::{counted, printable, verb};
 use super::style::Style;
 use tm_analyzer::model::Origin;
+use tm_analyzer::reader::Problem;
 
 /// A header with more lines hides the figures below it; JSON has all.
 const N_SHOWN_MAX: usize = 12;
@@ -53,8 +54,8 @@ impl Notice {
 pub fn of(origin: &Origin) -> Vec<Notice> {
     let counters = [
         (Kind::LostEvents, origin.lost_events, lost_events as fn(u64) -> String),
-        (Kind::UnknownFrees, origin.unknown_frees, unknown_frees),
-        (Kind::MissedFrees, origin.missed_frees, missed_frees),
+        (Kind::UnknownFrees, origin.unknown_frees, |count| Problem::UnknownFrees { count }.to_string()),
+        (Kind::MissedFrees, origin.missed_frees, |count| Problem::MissedFrees { count }.to_string()),
     ];
     let counted = counters.into_iter().filter(|&(_, n, _)| n > 0);
     let counted = counted.map(|(kind, n, sentence)| Notice { kind, text: sentence(n) });
@@ -64,7 +65,11 @@ pub fn of(origin: &Origin) -> Vec<Notice> {
 
 /// The lines below a report's header.
 pub fn text(origin: &Origin, style: &Style) -> String {
-    let notices = of(origin);
+    lines(&of(origin), style)
+}
+
+/// A line for each of the first of `notices`, and one for the others.
+pub fn lines(notices: &[Notice], style: &Style) -> String {
     let shown = notices.iter().take(N_SHOWN_MAX).map(Notice::line);
     let n_more = notices.len().saturating_sub(N_SHOWN_MAX);
     let more = (n_more > 0)
@@ -78,23 +83,9 @@ pub fn warnings(origin: &Origin) -> Vec<String> {
 }
 
 fn lost_events(n: u64) -> String {
-    let were = if n == 1 { "event was" } else { "events were" };
-    let them = if n == 1 { "it" } else { "they" };
-    format!("{} {were} lost; what {them} allocated or freed is not in the figures.", count(n))
-}
-
-fn unknown_frees(n: u64) -> String {
-    format!(
-        "{} of memory whose allocation was not seen; that memory is not in the figures.",
-        counted(n, "free")
-    )
-}
-
-fn missed_frees(n: u64) -> String {
-    let (were, was) =
-        if n == 1 { ("free was", "its address was") } else { ("frees were", "their addresses were") };
-    let found = format!("{} {were} not seen: {was} allocated again while still in use.", count(n));
-    format!("{found} Other memory that was freed unseen counts as live.")
+    let were = verb(n, "was", "were");
+    let its = verb(n, "its size", "their sizes");
+    format!("{} {were} lost; totals may be off by {its}.", counted(n, "event"))
 }
 
 #[cfg(test)]
@@ -112,7 +103,7 @@ mod tests {
         assert_eq!(
             lines[..4],
             [
-                "Warning: 1 event was lost; what it allocated or freed is not in the figures.",
+                "Warning: 1 event was lost; totals may be off by its size.",
                 "Warning: 2 frees of memory whose allocation was not seen; that memory is not in the figures.",
                 "Warning: 1,999 frees were not seen: their addresses were allocated again while still in use. \
                  Other memory that was freed unseen counts as live.",

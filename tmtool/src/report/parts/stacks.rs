@@ -1,6 +1,6 @@
 //! Printed tracebacks: tracemalloc's lines, with function names, and recursion told in one line.
 
-use super::human::{printable, source_line};
+use super::human::{printable, source_line, width};
 use super::label;
 use super::style::Style;
 use tm_analyzer::model::{DoubtKind, Frame, Traceback};
@@ -51,10 +51,10 @@ fn frame_text(frame: &Frame, style: &Style, source: &mut dyn LineSource) -> Stri
         place += &format!(", line {}", frame.lineno);
     }
     let function = label::function(frame, style.is_full);
-    let room = style.width.map(|width| width.saturating_sub(place.chars().count() + IN.len()));
+    let room = style.width.map(|columns| columns.saturating_sub(width(&place) + IN.len()));
     let mut text = place;
     if let Some(function) = function {
-        let fits = style.is_full || room.is_none_or(|room| function.chars().count() <= room);
+        let fits = style.is_full || room.is_none_or(|room| width(&function) <= room);
         text += &format!("{IN}{}", if fits { function } else { without_parameters(&function) });
     }
     text += if frame.is_guessed() { " (guessed)\n" } else { "\n" };

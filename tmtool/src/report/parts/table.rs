@@ -1,5 +1,6 @@
 //! Tables of right-aligned columns, the last of which is a label as long as the width allows.
 
+use super::human::{pad_start, width};
 use super::style::Style;
 
 /// Between two columns.
@@ -20,8 +21,8 @@ pub fn text<T>(
         return String::new();
     };
     let width_of = |(column, heading): (usize, &&str)| {
-        let cells = rows.iter().filter_map(|(cells, _)| Some(cells.get(column)?.chars().count()));
-        cells.max().unwrap_or(0).max(heading.chars().count())
+        let cells = rows.iter().filter_map(|(cells, _)| Some(width(cells.get(column)?)));
+        cells.max().unwrap_or(0).max(width(heading))
     };
     let mut widths: Vec<usize> = number_headings.iter().enumerate().map(width_of).collect();
     let mut numbers_width: usize = widths.iter().map(|width| width + GAP.len()).sum();
@@ -43,7 +44,7 @@ pub fn text<T>(
 }
 
 fn line<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize], label: &str) -> String {
-    let aligned = cells.zip(widths).map(|(cell, &width)| format!("{cell:>width$}{GAP}"));
+    let aligned = cells.zip(widths).map(|(cell, &width)| pad_start(cell, width) + GAP);
     aligned.collect::<String>() + label
 }
 

@@ -3,7 +3,7 @@
 use super::column::{Column, name_heading};
 use super::list::Order;
 use super::words::{self, WORD_WIDTH};
-use crate::report::parts::human::{count, printable};
+use crate::report::parts::human::{count, long_duration, printable};
 use crate::report::parts::style::Style;
 use crate::report::parts::table;
 use crate::watch::data::sample::{Row, Sample};
@@ -11,7 +11,7 @@ use crate::watch::data::sample::{Row, Sample};
 /// The sample with the first `limit` rows in `order` (`None`: all of them).
 pub fn text(sample: &Sample, order: &Order, limit: Option<usize>, style: &Style) -> String {
     let facts = &sample.facts;
-    let (state, elapsed) = (words::state(facts.state), words::time(facts.elapsed_ns));
+    let (state, elapsed) = (words::state(facts.state), long_duration(facts.elapsed_ns));
     let mut text = format!("{}  pid {}  {state} {elapsed}\n", printable(&facts.program), facts.pid);
     text += &format!("{}\n", words::recording(facts, None));
     for (word, rest) in words::amounts(facts) {

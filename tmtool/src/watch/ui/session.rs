@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratatui::crossterm::event::Event;
 
 use super::keys::Action;
-use super::signals;
+use super::signals::{Signals, obey};
 use super::terminal::Terminal;
 use super::view::View;
 use crate::errors::Result;
@@ -28,12 +28,12 @@ impl View {
 /// # Errors
 /// The recording cannot be read any more, or the terminal cannot be used; it is as it was before.
 pub fn run(source: Source, mut sample: Sample, mut view: View) -> Result<()> {
-    signals::notice();
+    let signals = Signals::notice();
     let mut terminal = Terminal::open()?;
     let worker = Worker::start(source, view.request(false));
     view.update(&sample);
     let mut is_new = true;
-    while signals::caught().is_none() {
+    while signals.caught().is_none() {
         if is_new {
             terminal.draw(&mut view, &sample)?;
         }
@@ -41,7 +41,7 @@ pub fn run(source: Source, mut sample: Sample, mut view: View) -> Result<()> {
         is_new = event.is_some();
         let action = match event {
             Some(Event::Key(key)) => view.press(key, &sample),
-            _ if signals::is_to_stop() => Action::Suspend,
+            _ if signals.is_to_stop() => Action::Suspend,
             // It has another size.
             _ => Action::Nothing,
         };
@@ -62,8 +62,8 @@ pub fn run(source: Source, mut sample: Sample, mut view: View) -> Result<()> {
         }
     }
     drop(terminal);
-    if let Some(signal) = signals::caught() {
-        signals::obey(signal);
+    if let Some(signal) = signals.caught() {
+        obey(signal);
     }
     Ok(())
 }

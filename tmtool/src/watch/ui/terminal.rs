@@ -1,6 +1,7 @@
 //! The terminal: taken over, and given back as it was, however the program ends.
 
 use std::io::{self, stdout};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use tm_analyzer::text::SourceFiles;
 
 /// A terminal that is taken over as long as this lives.
 pub struct Terminal {
-    inner: DefaultTerminal,
+    /// Its own drop would tell a closed terminal that it is closed, and panic. `give_back` does what is needed.
+    inner: ManuallyDrop<DefaultTerminal>,
     source: SourceFiles,
 }
 
@@ -33,7 +35,7 @@ impl Terminal {
             give_back();
             error(source)
         })?;
-        Ok(Terminal { inner, source: SourceFiles::default() })
+        Ok(Terminal { inner: ManuallyDrop::new(inner), source: SourceFiles::default() })
     }
 
     /// Draws the screen.
@@ -74,7 +76,7 @@ impl Terminal {
     pub fn suspend(&mut self) -> Result<()> {
         give_back();
         signals::stop();
-        self.inner = ratatui::try_init().map_err(error)?;
+        self.inner = ManuallyDrop::new(ratatui::try_init().map_err(error)?);
         // Terminals that have no other screen show the shell's lines still. ratatui's own clearing asks for the cursor.
         execute!(stdout(), Clear(ClearType::All)).map_err(error)
     }

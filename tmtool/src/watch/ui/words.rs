@@ -1,6 +1,6 @@
 //! What is said above the table, the same on a screen and as plain text.
 
-use crate::report::parts::human::{count, counted, duration, keep_end, printable, size};
+use crate::report::parts::human::{count, counted, keep_end, long_duration, printable, size};
 use crate::watch::data::sample::{Facts, State};
 
 /// The room for the first words of [`amounts`].
@@ -12,15 +12,6 @@ pub fn state(state: State) -> &'static str {
         State::Running => "running",
         State::Idle => "not recording",
         State::Ended => "ended after",
-    }
-}
-
-/// A time that a process has run: `12.50 s`, `3 min 07 s`, `2 h 05 min`.
-pub fn time(ns: u64) -> String {
-    match ns / 1_000_000_000 {
-        0..60 => duration(ns),
-        seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        seconds => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
     }
 }
 
@@ -40,7 +31,7 @@ pub fn recording(facts: &Facts, width: Option<usize>) -> String {
 pub fn amounts(facts: &Facts) -> [(&'static str, String); 3] {
     let live = format!("{} in {}", size(facts.live.bytes), counted(facts.live.count, "block"));
     let peak = format!("{} in {}", size(facts.peak.bytes), count(facts.peak.count));
-    let live = format!("{live}; peak {peak}, at {}", time(facts.peak_ns));
+    let live = format!("{live}; peak {peak}, at {}", long_duration(facts.peak_ns));
     let mapped = format!("{} in {}", size(facts.mapped.bytes), counted(facts.mapped.count, "range"));
     let peak = format!("{} in {}", size(facts.mapped_peak.bytes), count(facts.mapped_peak.count));
     let mapped = format!("{mapped}; peak {peak}");
@@ -49,16 +40,4 @@ pub fn amounts(facts: &Facts) -> [(&'static str, String); 3] {
     let so_far = if lately.is_first { ", on average so far" } else { "" };
     let rate = format!("{} events/s, {}/s allocated{so_far}", count(events), size(bytes));
     [("Live", live), ("Mapped", mapped), ("Rate", rate)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_as_long_as_they_must_be() {
-        assert_eq!(time(1_500_000_000), "1.50 s");
-        assert_eq!(time(187_900_000_000), "3 min 07 s");
-        assert_eq!(time(7_530_000_000_000), "2 h 05 min");
-    }
 }

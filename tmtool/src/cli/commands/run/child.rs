@@ -7,11 +7,15 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::{io, mem, ptr};
 
+use signal_hook::{flag, low_level};
+
 use super::environment::Environment;
 use crate::errors::{Error, Result};
+use crate::signals;
 use tm_analyzer::inspect::Program;
 
 /// Sent by the terminal to the whole process group.
@@ -114,41 +118,22 @@ fn wait_without_reaping(pid: libc::pid_t) {
     }
 }
 
+/// Handlers rather than SIG_IGN: the program would inherit the latter.
 fn handle_signals() {
-    for signal in FROM_TERMINAL {
-        handle(signal, survive);
-    }
-    for signal in PASSED_ON {
-        handle(signal, pass_on);
-    }
+    signals::handle(FROM_TERMINAL, |signal| flag::register(signal, Arc::default()));
+    // SAFETY: the action does only what signal handlers may do.
+    signals::handle(PASSED_ON, |signal| unsafe { low_level::register(signal, move || pass_on(signal)) });
 }
 
-/// A handler rather than SIG_IGN: the program would inherit the latter.
-fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) {
-    // SAFETY: sigaction is plain data, for which zeros are valid (no flags, empty mask).
-    let (mut before, mut action): (libc::sigaction, libc::sigaction) = unsafe { mem::zeroed() };
-    action.sa_sigaction = handler as *const () as libc::sighandler_t;
-    action.sa_flags = libc::SA_RESTART;
-    // SAFETY: `before` is ours to be written to; without a new action nothing changes.
-    let is_known = unsafe { libc::sigaction(signal, ptr::null(), &mut before) } == 0;
-    if is_known && before.sa_sigaction != libc::SIG_IGN {
-        // SAFETY: `handler` does only what signal handlers may do.
-        unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
-    }
-}
-
-extern "C" fn survive(_: libc::c_int) {}
-
-extern "C" fn pass_on(signal: libc::c_int) {
+/// What a handler does: `errno` is kept for it by [`signal_hook`].
+fn pass_on(signal: libc::c_int) {
     match CHILD.load(Ordering::Relaxed) {
         0 => {
             EARLY.fetch_or(1 << signal, Ordering::Relaxed);
         }
-        // SAFETY: kill may be called in a signal handler; it may change errno, whose users here retry on EINTR only.
+        // SAFETY: kill may be called in a signal handler.
         pid => unsafe {
-            let errno = *libc::__errno_location();
             libc::kill(pid, signal);
-            *libc::__errno_location() = errno;
         },
     }
 }

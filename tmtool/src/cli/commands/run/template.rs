@@ -2,10 +2,12 @@
 //!
 //! The values that the recorder fills in are not known here, so each stands for any text.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
+
+use tm_analyzer::text::{Pattern, raw_text};
 
 /// `path` as a template that means just that path.
 pub(super) fn escape(path: &Path) -> PathBuf {
@@ -16,20 +18,19 @@ pub(super) fn escape(path: &Path) -> PathBuf {
             escaped.push(byte);
         }
     }
-    PathBuf::from(std::ffi::OsString::from_vec(escaped))
+    PathBuf::from(OsString::from_vec(escaped))
 }
 
 /// The one path of the template's files, if no part of it is unknown.
 pub(super) fn literal(template: &Path) -> Option<PathBuf> {
-    let name = Pattern::of(template.file_name()?).literal()?;
-    Some(fixed_folder(template)?.join(OsStr::from_bytes(&name)))
+    Some(fixed_folder(template)?.join(literal_name(template.file_name()?)?))
 }
 
 /// The folder of the template's files if that is one and the same for all of them.
 pub(super) fn fixed_folder(template: &Path) -> Option<PathBuf> {
     let mut folder = PathBuf::new();
     for component in template.parent()?.components() {
-        folder.push(OsStr::from_bytes(&Pattern::of(component.as_os_str()).literal()?));
+        folder.push(literal_name(component.as_os_str())?);
     }
     Some(folder)
 }
@@ -41,81 +42,58 @@ pub(super) fn candidates(template: &Path) -> Vec<PathBuf> {
     let Some(Component::Normal(file_name)) = components.next_back() else { return Vec::new() };
     let mut folders = vec![PathBuf::new()];
     for component in components {
-        let pattern = Pattern::of(component.as_os_str());
-        match pattern.literal() {
-            Some(name) => folders.iter_mut().for_each(|folder| folder.push(OsStr::from_bytes(&name))),
-            None => folders = folders.iter().flat_map(|folder| matching(folder, &pattern)).collect(),
+        let name = component.as_os_str();
+        match literal_name(name) {
+            Some(name) => folders.iter_mut().for_each(|folder| folder.push(&name)),
+            None => folders = folders.iter().flat_map(|folder| matching(folder, name)).collect(),
         }
     }
-    let mut pattern = Pattern::of(file_name);
-    pattern.0.push(Part::Anything);
-    let mut found: Vec<PathBuf> = folders.iter().flat_map(|folder| matching(folder, &pattern)).collect();
+    let mut longer = file_name.to_owned();
+    longer.push("%p");
+    let mut found: Vec<PathBuf> = folders.iter().flat_map(|folder| matching(folder, &longer)).collect();
     found.sort();
     found
 }
 
-fn matching(folder: &Path, pattern: &Pattern) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| pattern.matches(entry.file_name().as_bytes())).map(|entry| entry.path()).collect()
+fn matching(folder: &Path, template: &OsStr) -> Vec<PathBuf> {
+    let (pattern, entries) = (pattern(template), fs::read_dir(folder).into_iter().flatten().flatten());
+    let fits = |name: OsString| pattern.matches(&raw_text::of_bytes(name.as_bytes()));
+    entries.filter(|entry| fits(entry.file_name())).map(|entry| entry.path()).collect()
 }
 
-/// A name with unknown parts.
-struct Pattern(Vec<Part>);
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Byte(u8),
-    Anything,
-}
-
-impl Pattern {
-    fn of(template: &OsStr) -> Pattern {
-        let mut parts = Vec::new();
-        let mut bytes = template.as_bytes().iter();
-        while let Some(&byte) = bytes.next() {
-            parts.push(match (byte, bytes.as_slice().first()) {
-                (b'%', Some(b'p' | b'e' | b'h' | b't')) => Part::Anything,
-                (b'%', Some(b'%')) => Part::Byte(b'%'),
-                _ => {
-                    parts.push(Part::Byte(byte));
-                    continue;
-                }
-            });
-            bytes.next();
-        }
-        Pattern(parts)
-    }
-
-    /// The name, if no part is unknown.
-    fn literal(&self) -> Option<Vec<u8>> {
-        self.0.iter().map(|part| if let Part::Byte(byte) = part { Some(*byte) } else { None }).collect()
-    }
-
-    /// Whether `name` is of this form: by going back to the latest unknown part, which suffices.
-    fn matches(&self, name: &[u8]) -> bool {
-        let (mut part, mut place) = (0, 0);
-        let mut retry: Option<(usize, usize)> = None;
-        loop {
-            match (self.0.get(part), name.get(place)) {
-                (None, None) => return true,
-                (Some(Part::Anything), _) => {
-                    retry = Some((part + 1, place));
-                    part += 1;
-                }
-                (Some(Part::Byte(expected)), Some(found)) if expected == found => {
-                    part += 1;
-                    place += 1;
-                }
-                _ => {
-                    let Some((after, start)) = retry.filter(|(_, start)| *start < name.len()) else {
-                        return false;
-                    };
-                    retry = Some((after, start + 1));
-                    (part, place) = (after, start + 1);
-                }
+/// The parts of a name: a byte, or `None` for a value that the recorder fills in.
+fn parts(template: &OsStr) -> Vec<Option<u8>> {
+    let mut parts = Vec::new();
+    let mut bytes = template.as_bytes().iter();
+    while let Some(&byte) = bytes.next() {
+        parts.push(match (byte, bytes.as_slice().first()) {
+            (b'%', Some(b'p' | b'e' | b'h' | b't')) => None,
+            (b'%', Some(b'%')) => Some(b'%'),
+            _ => {
+                parts.push(Some(byte));
+                continue;
             }
+        });
+        bytes.next();
+    }
+    parts
+}
+
+/// The name, if no part is unknown.
+fn literal_name(template: &OsStr) -> Option<OsString> {
+    parts(template).into_iter().collect::<Option<Vec<u8>>>().map(OsString::from_vec)
+}
+
+/// The names that may have come of `template`.
+fn pattern(template: &OsStr) -> Pattern {
+    let mut pattern = String::new();
+    for run in parts(template).chunk_by(|one, other| one.is_some() && other.is_some()) {
+        match run.iter().copied().collect::<Option<Vec<u8>>>() {
+            Some(name) => pattern += &Pattern::escaped(&raw_text::of_bytes(&name)),
+            None => pattern.push('*'),
         }
     }
+    Pattern::new(&pattern)
 }
 
 #[cfg(test)]
@@ -123,27 +101,31 @@ mod tests {
     use super::*;
 
     /// Tries every length of each unknown part.
-    fn naive(parts: &[Part], name: &[u8]) -> bool {
+    fn naive(parts: &[Option<u8>], name: &[u8]) -> bool {
         match parts.split_first() {
             None => name.is_empty(),
-            Some((Part::Byte(byte), rest)) => name.first() == Some(byte) && naive(rest, &name[1..]),
-            Some((Part::Anything, rest)) => (0..=name.len()).any(|skipped| naive(rest, &name[skipped..])),
+            Some((Some(byte), rest)) => name.first() == Some(byte) && naive(rest, &name[1..]),
+            Some((None, rest)) => (0..=name.len()).any(|skipped| naive(rest, &name[skipped..])),
         }
     }
 
     #[test]
     fn matching_is_as_trying_everything() {
-        let templates = ["", "a", "%p", "a%p", "%pa", "a%pb", "%p.%e", "a%pab%ea", "%p%e", "%%", "a%", "%x"];
+        let templates = [
+            "", "a", "%p", "a%p", "%pa", "a%pb", "%p.%e", "a%pab%ea", "%p%e", "%%", "a%", "%x", "*", "[a]%p",
+            "?",
+        ];
         let mut names = vec![Vec::new()];
         for _ in 0..5 {
             let longer = names.iter().flat_map(|name: &Vec<u8>| {
-                b"ab.%".iter().map(|&byte| [&name[..], &[byte]].concat()).collect::<Vec<_>>()
+                b"ab*%".iter().map(|&byte| [&name[..], &[byte]].concat()).collect::<Vec<_>>()
             });
             let longer: Vec<Vec<u8>> = longer.collect();
             for template in templates {
-                let pattern = Pattern::of(OsStr::new(template));
+                let (pattern, parts) = (pattern(OsStr::new(template)), parts(OsStr::new(template)));
                 for name in &longer {
-                    assert_eq!(pattern.matches(name), naive(&pattern.0, name), "{template} {name:?}");
+                    let matches = pattern.matches(std::str::from_utf8(name).unwrap());
+                    assert_eq!(matches, naive(&parts, name), "{template} {name:?}");
                 }
             }
             names = longer;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use crate::report::parts::human::{keep_start, printable};
+use crate::report::parts::human::{self, keep_start, long_duration, printable};
 use crate::watch::data::sample::{Facts, State};
 use crate::watch::ui::view::View;
 use crate::watch::ui::words::{self, WORD_WIDTH};
@@ -37,11 +37,11 @@ fn program(view: &View, facts: &Facts, width: usize) -> Line<'static> {
     let state = words::state(facts.state);
     let pace = if view.is_paused { "paused".to_owned() } else { format!("every {}", pace(view)) };
     let facts_text = format!("  pid {}  ", facts.pid);
-    let elapsed = format!(" {}", words::time(facts.elapsed_ns));
+    let elapsed = format!(" {}", long_duration(facts.elapsed_ns));
     let others = facts_text.len() + state.len() + elapsed.len() + 2 + pace.len();
     let room = width.saturating_sub(others).max(PROGRAM_WIDTH_MIN);
     let program = keep_start(&printable(&facts.program), room);
-    let gap = (width + 2).saturating_sub(program.chars().count() + others).max(2);
+    let gap = (width + 2).saturating_sub(human::width(&program) + others).max(2);
     Line::from(vec![
         Span::styled(program, Modifier::BOLD),
         Span::raw(facts_text),

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use crate::report::parts::human::keep_start;
+use crate::report::parts::human::{self, keep_start};
 use crate::watch::data::sample::{Row, Sample};
 use crate::watch::ui::column::{Column, name_heading};
 use crate::watch::ui::view::View;
@@ -62,6 +62,6 @@ fn line(row: &Row, sample: &Sample, width: usize) -> String {
         .map(|(column, width)| format!("{:>width$}{GAP}", column.text(row, &sample.facts.lately)))
         .collect();
     text += GAP;
-    let room = width.saturating_sub(text.chars().count());
+    let room = width.saturating_sub(human::width(&text));
     text + &keep_start(&row.name.text(sample.key_type, Some(room)), room)
 }

@@ -1,4 +1,4 @@
-//! What is kept of the live blocks beside the table of them, up to date with every event.
+//! What is kept beside the table of live blocks, up to date with every event: sums, and the index of starts.
 
 use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::replay::{LiveBlocks, MemoryKind, Observer};
@@ -7,23 +7,23 @@ use tm_common::ids::{Space, Stamp};
 use crate::index::Index;
 use crate::sums::Sums;
 
-/// The sums by space, and the index from its first use on.
+/// The sums by space from the start, and the index of starts from its first use.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct LiveIndex {
     /// Bytes by space.
     pub sums: Sums,
     index: Option<Index>,
 }
 
-impl Books {
-    /// Of blocks that were inherited.
-    pub fn of(tables: &LiveBlocks) -> Books {
-        let mut books = Books::default();
-        tables.iter(MemoryKind::Traced).for_each(|block| books.sums.add(block.space, block.size));
-        books
+impl LiveIndex {
+    /// Adds up the blocks in `tables`, which were inherited from the parent process.
+    pub fn of(tables: &LiveBlocks) -> LiveIndex {
+        let mut made = LiveIndex::default();
+        tables.iter(MemoryKind::Traced).for_each(|block| made.sums.add(block.space, block.size));
+        made
     }
 
-    /// The index of what lives, which is `tables`.
+    /// Returns the index of the live blocks, which are those in `tables`.
     pub fn index(&mut self, tables: &LiveBlocks) -> &Index {
         self.index.get_or_insert_with(|| Index::of(tables))
     }
@@ -37,7 +37,7 @@ impl Books {
     }
 }
 
-impl Observer for Books {
+impl Observer for LiveIndex {
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
         if block.space != Space::MAPPINGS {
@@ -55,6 +55,7 @@ impl Observer for Books {
     fn on_forget(&mut self, block: &Block, _stamp: Stamp) {
         self.remove(block);
     }
+
     fn on_peak_reset(&mut self, _stamp: Stamp) {
         self.sums.reset_peak();
     }

@@ -1,4 +1,4 @@
-//! Labels of the calling thread. They are written with the next event that brings a block, not here.
+//! Tags of the calling thread. They are written with the next event that brings a block, not here.
 
 use core::ffi::c_char;
 
@@ -6,17 +6,17 @@ use super::name;
 use crate::session::SESSION;
 use crate::sys::tls;
 
-/// `tm_tag`: the label before it.
+/// Implements `tm_tag`: the tag before it.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_tag(text: *const c_char) -> u32 {
     // SAFETY: the caller's.
     let name = unsafe { name(text) };
-    let is_label = !name.is_empty() && SESSION.is_process();
-    let tag = if is_label { SESSION.names.tag(&SESSION, name).0 } else { 0 };
+    let is_tag = !name.is_empty() && SESSION.is_process();
+    let tag = if is_tag { SESSION.names.tag(&SESSION, name).0 } else { 0 };
     put(tag)
 }
 
-/// `tm_tag_end`: the label before it.
+/// Implements `tm_tag_end`: the tag before it.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_restore_tag(tag: u32) -> u32 {
     put(tag)

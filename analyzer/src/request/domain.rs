@@ -1,11 +1,12 @@
-//! `--domain`: address spaces by the name or the number of their domain.
+//! Address spaces by the name or the number of their domain.
 
-use crate::errors::{Error, Result};
+use std::path::Path;
+
 use tm_common::ids::{Domain, Space};
 
-use super::selection::listed;
-use tm_analyzer::model::Snapshot;
-use tm_analyzer::reader::{OwnDomain, Recording};
+use crate::error::{Refusal, Result};
+use crate::model::Snapshot;
+use crate::reader::{OwnDomain, Recording};
 
 /// Those that each recording knows, and snapshots too. A program's own may have such a name, and is asked for by number.
 const BUILT_IN: [(&str, Domain, Space); 2] =
@@ -15,7 +16,7 @@ const BUILT_IN: [(&str, Domain, Space); 2] =
 ///
 /// # Errors
 /// There is none; the message lists those that there are.
-pub fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
+pub(super) fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
     if let Some((.., space)) = built_in(text) {
         return Ok(vec![*space]);
     }
@@ -36,9 +37,9 @@ pub fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
                     if name.is_empty() { number.to_string() } else { format!("{name} ({number})") }
                 },
             );
-        let file = recording.file.path().display();
-        let there = listed("domains", built_in.chain(own).collect());
-        return Err(Error::Message(format!("{file} has no domain '{text}'; {there}")));
+        let known = built_in.chain(own).collect();
+        let refusal = Refusal::NoDomain { text: text.to_owned(), known, has_names: true };
+        return Err(refusal.of(recording.file.path()));
     }
     Ok(found)
 }
@@ -47,7 +48,7 @@ pub fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
 ///
 /// # Errors
 /// There is none; the message lists those that there are.
-pub fn number(snapshot: &Snapshot, file: &str, text: &str) -> Result<u32> {
+pub(super) fn number(snapshot: &Snapshot, path: &Path, text: &str) -> Result<u32> {
     if let Some((_, domain, _)) = built_in(text) {
         return Ok(domain.0);
     }
@@ -61,10 +62,7 @@ pub fn number(snapshot: &Snapshot, file: &str, text: &str) -> Result<u32> {
         let number = number.to_string();
         built_in(&number).map_or(number, |(name, ..)| (*name).to_owned())
     });
-    let what = format!(
-        "{file} has no domain '{text}', which names none of the program's own domains: give its number"
-    );
-    Err(Error::Message(format!("{what}; {}", listed("domains", there.collect()))))
+    Err(Refusal::NoDomain { text: text.to_owned(), known: there.collect(), has_names: false }.of(path))
 }
 
 fn built_in(text: &str) -> Option<&'static (&'static str, Domain, Space)> {
@@ -76,7 +74,7 @@ mod tests {
     use tm_common::metadata::NameKind;
 
     use super::*;
-    use tm_analyzer::model::{Frame, Trace, Traceback};
+    use crate::model::{Frame, Trace, Traceback};
     use tm_testing::RecordingBuilder;
 
     #[test]
@@ -103,7 +101,7 @@ mod tests {
             assert_eq!(found, expected, "{text}");
         }
         let error = found("gpu").unwrap_err().to_string();
-        let there = "its 7 domains are heap, mmap, pool (77), 5, 77 (9), heap (8), pool (6)";
+        let there = "its 7 domains are heap, mmap, pool (77), 5, 77 (9), heap (8) and pool (6)";
         assert!(error.ends_with(&format!("has no domain 'gpu'; {there}")), "{error}");
     }
 
@@ -112,12 +110,12 @@ mod tests {
         let traceback = Traceback::new(vec![Frame::unknown()], None);
         let trace = |domain| Trace { domain, size: 1, traceback: traceback.clone(), tag: None };
         let snapshot = Snapshot::new(vec![trace(77), trace(0), trace(77)], 16);
-        let found = |text| number(&snapshot, "a.snap", text);
+        let found = |text| number(&snapshot, Path::new("a.snap"), text);
         for (text, expected) in [("heap", 0), ("77", 77), ("mmap", 0x6d6d_6170)] {
             assert_eq!(found(text).unwrap(), expected);
         }
         let error = found("pool").unwrap_err().to_string();
-        assert!(error.ends_with("; its 2 domains are heap, 77"), "{error}");
+        assert!(error.ends_with("by number only); its 2 domains are heap and 77"), "{error}");
         assert!(found("78").is_err());
     }
 }

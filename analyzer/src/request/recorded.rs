@@ -1,20 +1,21 @@
-//! A recording with what is asked of it, for the commands that look at events and not at one moment alone.
+//! A recording with what is asked of it, for answers on events and not on one moment alone.
 
-use std::path::Path;
+use std::io;
 
-use crate::errors::{Error, Result};
 use tm_common::ids::{ProcessIndex, Stamp};
 
-use super::progress;
-use super::selection::{Resolved, SelectionArgs, fixed};
-use tm_analyzer::events::Damage;
-use tm_analyzer::inspect::own_allocator;
-use tm_analyzer::model::{Moment, Origin, Profile, SumsBy};
-use tm_analyzer::reader::{Problem, Recording};
-use tm_analyzer::replay::{
+use super::Request;
+use super::blocks::Resolved;
+use super::time::fixed;
+use crate::error::{Error, Refusal, Result};
+use crate::events::Damage;
+use crate::inspect::own_allocator;
+use crate::model::{Moment, Origin, Profile, SumsBy};
+use crate::reader::{Problem, Recording};
+use crate::replay::{
     self, BlockSink, Engine, Observer, Processes, RawSnapshot, ResolvedMoment, Selection, Site,
 };
-use tm_analyzer::snapshot::Namer;
+use crate::snapshot::Namer;
 
 /// A recording and the part of it that a report is about.
 #[derive(Debug)]
@@ -29,43 +30,53 @@ pub struct Recorded {
     pub from: ResolvedMoment,
     /// Events up to this.
     pub until: ResolvedMoment,
-    /// What the reports say beside the figures.
+    /// Sentences for the answer's notes.
     pub notes: Vec<String>,
+    /// Does the reading.
+    during: During,
+}
+
+/// Does the reading of a recording, which may take long.
+pub type During = fn(&Recording, &mut dyn FnMut());
+
+/// Does `read` within `during`.
+///
+/// # Errors
+/// Those of `read`.
+pub fn reading<T>(during: During, recording: &Recording, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (mut read, mut done) = (Some(read), None);
+    during(recording, &mut || {
+        if let Some(read) = read.take() {
+            done = Some(read());
+        }
+    });
+    let interrupted = || Error::io("read", recording.file.path(), io::ErrorKind::Interrupted.into());
+    done.unwrap_or_else(|| Err(interrupted()))
 }
 
 impl Recorded {
-    /// Opens the recording at `path`. Without a window the report is about the whole run, or all up to `moment`.
+    /// Opens the recording that `request` asks of.
     ///
     /// # Errors
     /// If it cannot be read, or does not know what is asked for.
-    pub fn open(path: &Path, moment: Option<&Moment>, args: &SelectionArgs) -> Result<Recorded> {
-        let recording = Recording::open(path)?;
-        let Resolved { processes, selection, window } = args.resolve(&recording)?;
-        let (from, until) = match (window, moment) {
-            (Some(window), None) => window,
-            (Some(_), Some(moment)) => {
-                let message = format!("--between has its own end, so leave the moment '{moment}' out");
-                return Err(Error::Usage(message));
-            }
-            (None, moment) => {
-                let moment = moment.unwrap_or(&Moment::End);
-                (
-                    ResolvedMoment { stamp: Stamp(0), ns: 0 },
-                    fixed(&recording, processes, selection.memory_kind(), moment)?,
-                )
+    pub(super) fn open(request: &Request) -> Result<Recorded> {
+        let recording = Recording::open(&request.path)?;
+        let resolved =
+            reading(request.during, &recording, || request.blocks.resolve(&recording, &request.time));
+        let Resolved { processes, selection, window } = resolved?;
+        let (from, until) = match window {
+            Some(window) => window,
+            None => {
+                let end = request.time.moment().unwrap_or(&Moment::End);
+                let start = ResolvedMoment { stamp: Stamp(0), ns: 0 };
+                (start, fixed(&recording, processes, selection.memory_kind(), end)?)
             }
         };
-        Ok(Recorded {
-            recording,
-            processes,
-            selection,
-            from,
-            until,
-            notes: args.note().into_iter().collect(),
-        })
+        let (notes, during) = (request.notes.clone(), request.during);
+        Ok(Recorded { recording, processes, selection, from, until, notes, during })
     }
 
-    /// Replays it; `done` gets each process's observer back. With progress on a terminal.
+    /// Replays it; `done` gets each process's observer back.
     ///
     /// # Errors
     /// There is no such process.
@@ -79,20 +90,21 @@ impl Recorded {
             damage.add(&engine.damage());
             done(engine, observer);
         };
-        progress::during(&self.recording, || {
+        reading(self.during, &self.recording, || {
             replay::run(&self.recording, self.processes, self.until.stamp, observer_of, done)
         })?;
         Ok(damage.problems())
     }
 
-    /// What is live at the end of the time, of the selection, added to `blocks`; with progress on a terminal.
+    /// What is live at the end of the time, of the selection, added to `blocks`.
     ///
     /// # Errors
     /// There is no such process.
     pub fn live<B: BlockSink>(&self, blocks: B) -> Result<RawSnapshot<B>> {
         let Recorded { recording, processes, selection, until, .. } = self;
-        let take = || replay::snapshot_at(recording, *processes, *until, selection, blocks);
-        Ok(progress::during(recording, take)?)
+        reading(self.during, recording, || {
+            replay::snapshot_at(recording, *processes, *until, selection, blocks)
+        })
     }
 
     /// The start of the time: of a forked process, the fork at the earliest.
@@ -109,14 +121,15 @@ impl Recorded {
         end.map_or(self.until, |stamp| ResolvedMoment { stamp, ns: self.recording.ns(stamp) })
     }
 
+    /// Asks whether this is of one process alone: `what`, as "a peak", each has of its own.
+    ///
     /// # Errors
-    /// If all processes are asked for: each has a time and a peak of its own, which `report` shows.
-    pub fn one_process(&self, report: &str) -> Result<()> {
-        if self.processes == Processes::All {
-            let message = format!("{report} is of one process; give its PID (tmtool info lists them)");
-            return Err(Error::Usage(message));
+    /// If all processes are asked for.
+    pub fn one_process(&self, what: &'static str) -> Result<()> {
+        match self.processes {
+            Processes::All => Err(Refusal::OneProcess { what }.of(self.recording.file.path())),
+            Processes::One(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// The sums of an observer over all processes.
@@ -177,8 +190,7 @@ mod tests {
     use tm_common::ids::{Address, StackId};
 
     use super::*;
-    use crate::report::parts::notice;
-    use tm_analyzer::snapshot::take_profile;
+    use crate::snapshot::take_profile;
     use tm_testing::RecordingBuilder;
 
     /// Each way to a report has the frees that were not seen: a free of nothing, and a block where one was.
@@ -196,15 +208,12 @@ mod tests {
             &Event::Free { function, address: Address(0x90), stamp: Stamp(950_000) },
         );
         let file = builder.file();
-        let args = SelectionArgs::default();
-        let recorded = Recorded::open(file.path(), None, &args).unwrap();
+        let recorded = Request::of(file.path()).open().unwrap();
         let of_snapshot = recorded.origin(&Namer::new(), &recorded.live(Vec::new()).unwrap().problems);
         let of_events = recorded.profile(|_| (), |()| SumsBy::default()).unwrap().origin.unwrap();
         let taken = take_profile(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
         for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {
             assert_eq!((origin.unknown_frees, origin.missed_frees), (1, 1));
-            let notices = notice::of(&origin);
-            assert_eq!(notices.iter().filter(|notice| notice.is_warning()).count(), 2, "{notices:?}");
         }
     }
 
@@ -213,7 +222,7 @@ mod tests {
         let mut builder = RecordingBuilder::with_process();
         let child = builder.process(Some(0), 1_500, Some(2_000));
         let file = builder.file();
-        let mut recorded = Recorded::open(file.path(), None, &SelectionArgs::default()).unwrap();
+        let mut recorded = Request::of(file.path()).open().unwrap();
         let moment = |ns| ResolvedMoment { stamp: Stamp(ns), ns };
         for (processes, (from, until), (begin, end)) in [
             (Processes::One(ProcessIndex(0)), (0, 9_000), (0, 9_000)),

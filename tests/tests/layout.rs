@@ -1,11 +1,16 @@
-//! The structures of `api/include/tm.h` are those of `tm_common::api`: gcc says where each field is.
+//! The structures of `api/include/tm.h` are those of `tm_common::api`, and the table that libtm.so exports has each function
+//! in its place: gcc says where each field is.
 
 use std::fmt::Write;
 use std::mem::offset_of;
-use std::path::Path;
 use std::process::Command;
 
-use tm_common::api::{Block, Frame, SizeGroup, TotalSizeOptions, TotalSizeResult, Traceback, follow, result};
+use tm_common::api::{
+    Api, Block, Frame, SizeGroup, TotalSizeOptions, TotalSizeResult, Traceback, follow, result,
+};
+use tm_tests::products::workspace;
+use tm_tests::programs::compile;
+use tm_tests::run::Run;
 
 /// Adds the sizes and offsets that Rust has to `expected`, and the C code that prints gcc's to `program`.
 macro_rules! structure {
@@ -44,6 +49,13 @@ fn structures_and_codes_are_those_of_the_header() {
         "tm_total_size_result",
         TotalSizeResult { size, count, by_depth, n_depths, by_line, n_lines, is_cut }
     );
+    #[rustfmt::skip]
+    structure!(program, expected, "struct tm_api", Api {
+        size, start, stop, is_tracing, get_traceback_limit, clear_traces, get_traced_memory, reset_peak,
+        get_tracemalloc_memory, take_snapshot, dump_snapshot, get_object_traceback, traceback_format,
+        traceback_free, track, untrack, name_domain, get_domain_memory, total_size, follow, total_size_free, tag,
+        restore_tag
+    });
     for (name, code) in [
         ("TM_OK", result::OK),
         ("TM_NO_MEMORY", result::NO_MEMORY),
@@ -63,6 +75,26 @@ fn structures_and_codes_are_those_of_the_header() {
     assert_eq!(output_of(&program), expected);
 }
 
+/// The functions of the header's `struct tm_api`, by its text: `    int (*start)(unsigned nframe);`.
+fn functions_of_the_header() -> Vec<String> {
+    let header = std::fs::read_to_string(workspace().join("api/include/tm.h")).expect("it is there");
+    let table = header.split("struct tm_api {").nth(1).and_then(|rest| rest.split("};").next());
+    let lines = table.expect("the header has the table").lines();
+    lines.filter_map(|line| Some(line.split("(*").nth(1)?.split(')').next()?.to_owned())).collect()
+}
+
+#[test]
+fn the_exported_table_has_each_function_where_the_header_says() {
+    let functions = functions_of_the_header();
+    assert!(functions.len() > 20, "{functions:?}");
+    let all: String = functions.iter().map(|name| format!("F({name})")).collect();
+    let program = compile("table.c", &["-Wall", "-Werror", &format!("-DFUNCTIONS={all}"), "-ldl"]);
+    let outcome = Run::new(program).recorded();
+    let (bytes, n) = (size_of::<Api>(), functions.len());
+    assert_eq!(outcome.stdout, format!("{bytes} bytes of {bytes}, {n} functions, 0 wrong\n"));
+    assert!(outcome.status.success());
+}
+
 /// What a C program with these statements prints.
 fn output_of(statements: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -71,7 +103,7 @@ fn output_of(statements: &str) -> String {
         "#include <stdio.h>\n#include \"tm.h\"\n#define P printf\nint main(void) {{\n{statements}return 0;\n}}\n"
     );
     std::fs::write(&source, text).unwrap();
-    let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/include");
+    let include = workspace().join("api/include");
     let mut gcc = Command::new("gcc");
     gcc.args(["-Wall", "-Werror", "-I"]).arg(include).arg(&source).arg("-o").arg(&program);
     assert!(gcc.status().expect("gcc starts").success());

@@ -1,10 +1,10 @@
-//! A ring: one thread's chain of event segments. The thread alone writes; each record is published by one store.
+//! A stream: one thread's chain of event segments. The thread alone writes; each record is published by one store.
 
 use core::sync::atomic::Ordering;
 
 use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, Loss};
-use tm_common::ids::{ProcessIndex, RingIndex, Stamp, ThreadIndex};
+use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::varint::Writer;
 
@@ -12,27 +12,27 @@ use super::Recording;
 use crate::lockfree::room;
 use crate::sys::signals::SignalsBlocked;
 
-/// How large a ring's segments are: small for the many threads that allocate little, then 64 KiB.
+/// The sizes of a stream's segments: small for the many threads that allocate little, then 64 KiB.
 const GRAINS: [u16; 3] = [1, 4, GRAINS_MAX];
 
-/// The writing end. All zeros is a ring without a segment.
+/// The writing end. All zeros is a stream without a segment.
 #[derive(Debug)]
-pub struct Ring {
+pub struct Stream {
     segment: *mut MappedSegment,
     /// Where the next record goes.
     next: *mut u8,
     /// The last place where a record may start: a whole buffer fits behind it.
     limit: *mut u8,
-    index: RingIndex,
-    /// The place of the next segment in the chain; 0 for a ring that has no number yet.
+    index: StreamIndex,
+    /// The place of the next segment in the chain; 0 for a stream that has no number yet.
     sequence: u32,
     process: ProcessIndex,
     thread: ThreadIndex,
     encoder: Encoder,
 }
 
-impl Ring {
-    /// Gives the ring, and the rest of its segment, to another thread of the process.
+impl Stream {
+    /// Gives the stream, and the rest of its segment, to another thread of the process.
     pub fn hand_over(&mut self, recording: &Recording, thread: ThreadIndex) {
         let was_in_use = !self.segment.is_null() && self.process == recording.process();
         self.thread = thread;
@@ -52,7 +52,7 @@ impl Ring {
         self.limit = core::ptr::null_mut();
     }
 
-    /// The latest stamp that was written.
+    /// Returns the latest stamp that was written.
     pub fn latest_stamp(&self) -> Stamp {
         self.encoder.stamp()
     }
@@ -69,13 +69,14 @@ impl Ring {
         is_written
     }
 
-    /// As [`Ring::write`], of what is no event of the program's: `false`, and nothing is written, if the file cannot grow.
+    /// Writes like [`Stream::write`] what is no event of the program's: returns `false`, and writes nothing, if the
+    /// file cannot grow.
     #[inline(always)]
     pub fn try_write(&mut self, recording: &Recording, event: Event) -> bool {
         if self.next >= self.limit && !self.begin_segment(recording, stamp_of(&event)) {
             return false;
         }
-        // SAFETY: `next < limit`, behind which a whole buffer fits; the segment is this ring's alone, and what lies behind
+        // SAFETY: `next < limit`, behind which a whole buffer fits; the segment is this stream's alone, and what lies behind
         // its committed length is nothing yet.
         unsafe {
             let len = self.encoder.encode(event, &mut *self.next.cast::<[u8; Writer::CAPACITY]>());
@@ -97,7 +98,7 @@ impl Ring {
         let _blocked = SignalsBlocked::now();
         if self.sequence == 0 {
             // Relaxed: numbers only have to be distinct.
-            self.index = RingIndex(header.n_rings.fetch_add(1, Ordering::Relaxed));
+            self.index = StreamIndex(header.n_streams.fetch_add(1, Ordering::Relaxed));
             self.process = recording.process();
         }
         let base = stamp.max(if self.sequence == 0 { Stamp(0) } else { self.encoder.stamp() });
@@ -106,7 +107,7 @@ impl Ring {
             grains: room.grains,
             used: 0,
             process: self.process,
-            ring: self.index,
+            stream: self.index,
             sequence: self.sequence,
             thread: self.thread,
             base_stamp: base,

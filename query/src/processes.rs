@@ -1,7 +1,7 @@
 //! What is known of each process, kept from question to question.
 //!
 //! A forked child has all that its parent had known when it was forked, with locks that other threads of the parent may
-//! have held: nobody is left to release them. So each process has a state of its own in a list that only grows; a child
+//! have held: nobody is left to release them. So each process has a node of its own in a list that only grows; a child
 //! passes over its parent's and never touches it.
 
 use std::ptr;
@@ -10,35 +10,35 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::failure::Answer;
 use crate::host::{Host, Identity};
-use crate::state::State;
+use crate::process::Process;
 
-/// The latest first.
+/// The list, the latest node first.
 static FIRST: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
 
-/// A process's. It lives for ever.
+/// The place of a process, which lives for ever.
 struct Node {
     identity: Identity,
     /// `None` before the first question.
-    state: Mutex<Option<State>>,
+    process: Mutex<Option<Process>>,
     next: *const Node,
 }
 
-/// Asks the state of this process as it is now. Of several threads one asks after the other.
+/// Asks this process as it is now. Threads ask one after the other.
 ///
 /// # Errors
 /// The recording cannot be read, or those of `ask`.
-pub fn with_present<T>(host: &Host<'_>, ask: impl FnOnce(&mut State) -> Answer<T>) -> Answer<T> {
-    let mut place = node(host.identity()).state.lock().unwrap_or_else(PoisonError::into_inner);
-    let state = match place.take() {
-        Some(state) => state,
-        None => State::open(host)?,
+pub fn with_present<T>(host: &Host<'_>, ask: impl FnOnce(&mut Process) -> Answer<T>) -> Answer<T> {
+    let mut place = node(host.identity()).process.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = match place.take() {
+        Some(process) => process,
+        None => Process::open(host)?,
     };
-    let state = place.insert(state);
-    state.catch_up(host)?;
-    ask(state)
+    let process = place.insert(process);
+    process.catch_up(host)?;
+    ask(process)
 }
 
-/// The node of a process, made if there is none.
+/// Finds the node of a process, or makes it.
 fn node(identity: Identity) -> &'static Node {
     let mut made = None;
     loop {
@@ -49,7 +49,7 @@ fn node(identity: Identity) -> &'static Node {
         }
         let mut node = made
             .take()
-            .unwrap_or_else(|| Box::new(Node { identity, state: Mutex::new(None), next: ptr::null() }));
+            .unwrap_or_else(|| Box::new(Node { identity, process: Mutex::new(None), next: ptr::null() }));
         node.next = first;
         let node = Box::into_raw(node);
         // Release: publishes the node. Acquire is not needed to try again, which loads.
@@ -68,10 +68,10 @@ fn nodes(first: *const Node) -> impl Iterator<Item = &'static Node> {
     std::iter::successors(node(first), move |current| node(current.next))
 }
 
-/// Threads pass it on to each other.
+/// A process is passed on from thread to thread.
 const _: fn() = || {
     fn is_sent<T: Send>() {}
-    is_sent::<State>();
+    is_sent::<Process>();
 };
 
 #[cfg(test)]

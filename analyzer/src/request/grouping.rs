@@ -1,0 +1,64 @@
+//! The frame that a block is blamed on, and how blocks are added up.
+
+use crate::analysis::{Blame, Plumbing};
+use crate::error::Result;
+use crate::model::{Cumulative, KeyType, Profile, Statistic, StatisticDiff, Traceback};
+
+/// The choice.
+#[derive(Clone, Debug)]
+pub struct Grouping {
+    /// What to group by.
+    pub key_type: KeyType,
+    /// Whether to count for callers.
+    pub cumulative: Cumulative,
+    /// The functions that are not to blame; `None` to blame the innermost one, and to keep stacks whole.
+    pub plumbing: Option<Plumbing>,
+}
+
+impl Default for Grouping {
+    fn default() -> Grouping {
+        Grouping { key_type: KeyType::Lineno, cumulative: Cumulative::Off, plumbing: Some(Plumbing::known()) }
+    }
+}
+
+impl Grouping {
+    /// Ends the stacks of `profile` at the functions to blame, and notes how much is of code without line information.
+    pub fn blamed(&self, profile: Profile) -> Profile {
+        let mut blamed = self.cut(profile);
+        let note = blamed.without_lines();
+        blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
+        blamed
+    }
+
+    /// Ends the stacks of `profile` at the functions to blame.
+    pub fn cut(&self, profile: Profile) -> Profile {
+        match &self.plumbing {
+            Some(plumbing) => profile.without_plumbing(plumbing),
+            None => profile,
+        }
+    }
+
+    /// Ends one stack at the function to blame.
+    pub fn traceback(&self, whole: Traceback) -> Traceback {
+        match &self.plumbing {
+            Some(plumbing) => Blame::new(plumbing.clone()).cut(&whole),
+            None => whole,
+        }
+    }
+
+    /// Adds up `profile`, the largest group first.
+    ///
+    /// # Errors
+    /// If whole stacks or tags, which have no callers left out, are to be counted for callers.
+    pub fn statistics(&self, profile: &Profile) -> Result<Vec<Statistic>> {
+        profile.statistics(self.key_type, self.cumulative)
+    }
+
+    /// Adds up what is different in `new` from `old`, the largest difference first.
+    ///
+    /// # Errors
+    /// As [`Grouping::statistics`].
+    pub fn differences(&self, new: &Profile, old: &Profile) -> Result<Vec<StatisticDiff>> {
+        new.compare_to(old, self.key_type, self.cumulative)
+    }
+}
