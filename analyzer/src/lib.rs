@@ -54,7 +54,6 @@ pub mod symbolize;
 #[doc(hidden)]
 pub mod allocator;
 #[doc(hidden)]
-pub mod blame;
 #[doc(hidden)]
 pub mod files;
 #[doc(hidden)]

@@ -8,7 +8,7 @@ use crate::ids::{Epoch, StackId};
 pub const NODE_BYTES: usize = 16;
 
 /// The kinds of nodes: how a reader is to take a node's code address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameKind {
     /// A return address: the call is the instruction before it, so look up `pc - 1`.
     Return,

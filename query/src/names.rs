@@ -4,8 +4,7 @@ use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::blame::Blame;
+use tm_analyzer::analysis::{Blame, Plumbing};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::snapshot::Namer;
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
@@ -18,8 +17,8 @@ pub struct Names {
     locations: FxHashMap<StackId, Arc<CStr>>,
     /// The texts of locations, each once.
     texts: FxHashMap<String, Arc<CStr>>,
-    /// The state that they were made for: the most frames of a stack, and how many modules were known.
-    made_for: (u32, usize),
+    /// The namer's generation that they are of.
+    generation: u64,
 }
 
 impl Default for Names {
@@ -29,7 +28,7 @@ impl Default for Names {
             blame: Blame::new(Plumbing::known()),
             locations: FxHashMap::default(),
             texts: FxHashMap::default(),
-            made_for: (0, 0),
+            generation: 0,
         }
     }
 }
@@ -37,11 +36,10 @@ impl Default for Names {
 impl Names {
     /// Makes the names those of `process` as it is at `now`.
     pub fn refresh(&mut self, recording: &Recording, process: ProcessIndex, now: Stamp) {
-        let n_frames_max = recording.n_frames_max_at(process, now);
-        let made_for = (n_frames_max, recording.modules.all().len());
-        if self.made_for != made_for {
-            self.made_for = made_for;
-            self.namer.limit_frames(n_frames_max);
+        self.namer.limit_frames(recording.n_frames_max_at(process, now));
+        let generation = self.namer.generation(recording);
+        if self.generation != generation {
+            self.generation = generation;
             self.locations.clear();
         }
     }
@@ -51,7 +49,7 @@ impl Names {
         if let Some(known) = self.locations.get(&stack) {
             return known.clone();
         }
-        let text = self.blame.frame(&mut self.namer, recording, stack).location();
+        let text = self.blame.frame(self.namer.frames_outward(recording, stack)).location();
         let text = match self.texts.get(&text) {
             Some(known) => known.clone(),
             None => {

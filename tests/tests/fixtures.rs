@@ -214,7 +214,7 @@ fn marks(snapshot: &Snapshot) -> Vec<(u64, usize, Vec<String>)> {
     let groups =
         snapshot.profile().statistics(KeyType::Traceback, Cumulative::Off).expect("stacks have no callers");
     let marks = groups.iter().map(|group| {
-        let guessed = group.traceback.frames().iter().filter(|frame| frame.is_guessed).count();
+        let guessed = group.traceback.frames().iter().filter(|frame| frame.is_guessed()).count();
         let doubts =
             group.traceback.doubts().iter().map(|doubt| {
                 format!("{} {}", doubt.kind.name(), doubt.module.as_deref().unwrap_or_default())
@@ -246,7 +246,7 @@ fn a_snap_file_with_marks_has_those_that_it_had() {
     assert_eq!(marks(&snapshot), expected);
     let guessed = snapshot.traces.iter().find(|trace| trace.size == 30).expect("there are ten");
     let frames = guessed.traceback.frames().iter().map(|frame| {
-        let mark = if frame.is_guessed { " (guessed)" } else { "" };
+        let mark = if frame.is_guessed() { " (guessed)" } else { "" };
         format!("{}:{} {}{mark}", frame.filename, frame.lineno, frame.function.as_deref().unwrap_or_default())
     });
     assert_eq!(

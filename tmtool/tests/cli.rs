@@ -65,7 +65,7 @@ fn cpp_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let frame = |file: &str, line, function: &str| Frame {
         function: Some(function.into()),
-        module: Some("/opt/app/bin/app".into()),
+        module: Some(tm_analyzer::model::ModuleFile::at("/opt/app/bin/app")),
         ..Frame::new(file, line)
     };
     let main = frame("src/main.cc", 5, "main");

@@ -80,7 +80,7 @@ fn check(schema: &Schema, value: &Value, kind: &str, place: &str) {
 fn write_snapshot(path: &Path, n_blocks: usize) {
     let mut frame = Frame::new("a.c", 3);
     frame.function = Some("f".into());
-    frame.module = Some("/bin/a".into());
+    frame.module = Some(tm_analyzer::model::ModuleFile::at("/bin/a"));
     let traceback = Traceback::new(vec![frame, Frame::new("main.c", 9)], Some(2));
     let mut snapshot =
         Snapshot::new(vec![Trace { domain: 0, size: 7, traceback, tag: Some("a".into()) }; n_blocks], 16);

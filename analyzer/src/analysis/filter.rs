@@ -2,15 +2,25 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{BaseFilter, Snapshot, Trace};
+use crate::model::{BaseFilter, Snapshot, Trace, Traceback};
 
 impl Snapshot {
     /// The traces that match at least one of the inclusive `filters` (if there are any) and none of the exclusive
     /// ones, in their order. Without filters, a copy.
     pub fn filter_traces(&self, filters: &[&dyn BaseFilter]) -> Snapshot {
+        self.filter_traces_as(filters, Traceback::clone)
+    }
+
+    /// The same, with filters that look at `seen` of each traceback; what is kept keeps its own.
+    pub fn filter_traces_as(
+        &self,
+        filters: &[&dyn BaseFilter],
+        mut seen: impl FnMut(&Traceback) -> Traceback,
+    ) -> Snapshot {
         let (include, exclude): (Vec<_>, Vec<_>) = filters.iter().partition(|filter| filter.inclusive());
-        let passes = |trace: &Trace| {
-            let passes = |filter: &&dyn BaseFilter| filter.passes(trace.domain, &trace.traceback);
+        let mut passes = |trace: &Trace| {
+            let traceback = seen(&trace.traceback);
+            let passes = |filter: &&dyn BaseFilter| filter.passes(trace.domain, &traceback);
             (include.is_empty() || include.iter().any(passes)) && exclude.iter().all(passes)
         };
         // Filters look at domain and traceback alone, so one look at each shared traceback is enough.

@@ -161,7 +161,7 @@ fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
         KeyType::Module => (module(frame).into(), 0, None),
     };
     Traceback::new(
-        vec![Frame { filename, lineno, function, module: frame.module.clone(), is_guessed: false }],
+        vec![Frame { lineno, function, module: frame.module.clone(), ..Frame::new(filename, 0) }],
         None,
     )
 }
@@ -172,7 +172,7 @@ mod tests {
 
     use super::*;
     use crate::analysis::fixtures::{create_snapshots, random_snapshot, traceback};
-    use crate::model::{Snapshot, Trace};
+    use crate::model::{ModuleFile, Snapshot, Trace};
 
     fn texts(snapshot: &Snapshot, key_type: KeyType, cumulative: Cumulative) -> Vec<(String, u64, u64)> {
         let stats = snapshot.profile().statistics(key_type, cumulative).unwrap();
@@ -302,11 +302,9 @@ mod tests {
     #[test]
     fn functions_and_modules_group_what_lines_and_files_do_not() {
         let frame = |filename: &str, lineno, function: Option<&str>, module: &str| Frame {
-            is_guessed: false,
-            filename: filename.into(),
-            lineno,
             function: function.map(Into::into),
-            module: Some(module.into()),
+            module: Some(ModuleFile::at(module)),
+            ..Frame::new(filename, lineno)
         };
         let frames = [
             frame("a.c", 1, Some("f"), "/lib/a.so"),

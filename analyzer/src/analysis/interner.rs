@@ -48,5 +48,5 @@ impl<'a> FrameInterner<'a> {
 
 /// The module of `frame`, tracemalloc's `<unknown>` if it has none.
 pub(super) fn module(frame: &Frame) -> &str {
-    frame.module.as_deref().unwrap_or("<unknown>")
+    frame.module_path().unwrap_or("<unknown>")
 }

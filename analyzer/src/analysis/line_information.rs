@@ -22,7 +22,7 @@ fn sentence<'a>(blocks: impl Iterator<Item = (Option<&'a Frame>, u64)>) -> Optio
     for (frame, size) in blocks {
         all = all.saturating_add(size);
         let Some(frame) = frame.filter(|frame| frame.lineno == 0) else { continue };
-        if let Some(module) = frame.module.as_deref().filter(|module| module.contains('/')) {
+        if let Some(module) = frame.module_path().filter(|module| module.contains('/')) {
             without = without.saturating_add(size);
             let sum = of_module.entry(module).or_default();
             *sum = sum.saturating_add(size);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn frame(lineno: u32, module: &str) -> Frame {
-        Frame { module: Some(module.into()), ..Frame::new("f", lineno) }
+        Frame { module: Some(crate::model::ModuleFile::at(module)), ..Frame::new("f", lineno) }
     }
 
     #[test]

@@ -24,6 +24,7 @@
 //! assert_eq!(only_b.traces.len(), 1);
 //! ```
 
+mod blame;
 mod compare;
 mod filter;
 mod group;
@@ -33,8 +34,8 @@ mod plumbing;
 mod relocate;
 mod runtime;
 
+pub use blame::Blame;
 pub use group::{GroupName, Groups};
-pub use plumbing::Cutter;
 pub use plumbing::Plumbing;
 pub use runtime::RuntimeLibraries;
 

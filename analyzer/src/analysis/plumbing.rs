@@ -1,12 +1,7 @@
 //! The allocation plumbing, and profiles without it: each block is blamed on the innermost frame that is not there to
 //! allocate for others.
 
-use std::borrow::Cow;
-use std::collections::hash_map::Entry;
-
-use rustc_hash::FxHashMap;
-
-use crate::model::{BaseFilter, Frame, Profile, Traceback};
+use crate::model::Frame;
 use crate::text::Pattern;
 use crate::text::function_name::bare;
 
@@ -82,28 +77,6 @@ impl Plumbing {
         let decides = |rule: &&Rule| rule.matches(frame, function.as_deref());
         self.rules.iter().rev().find(decides).is_some_and(|rule| rule.is_plumbing)
     }
-
-    /// `filter` as it is on the stacks of [`Profile::without_plumbing`], for the whole ones: so that what
-    /// passes keeps its whole stack.
-    pub fn blind<'a>(&'a self, filter: &'a dyn BaseFilter) -> impl BaseFilter + 'a {
-        Blind { plumbing: self, filter }
-    }
-}
-
-/// A filter that does not see plumbing.
-struct Blind<'a> {
-    plumbing: &'a Plumbing,
-    filter: &'a dyn BaseFilter,
-}
-
-impl BaseFilter for Blind<'_> {
-    fn inclusive(&self) -> bool {
-        self.filter.inclusive()
-    }
-
-    fn passes(&self, domain: u32, traceback: &Traceback) -> bool {
-        self.filter.passes(domain, &cut(traceback, |frame| self.plumbing.is_plumbing(frame)))
-    }
 }
 
 impl Rule {
@@ -111,96 +84,13 @@ impl Rule {
         let matches = |pattern: &Pattern, text: Option<&str>| text.is_some_and(|text| pattern.matches(text));
         self.function.as_ref().is_none_or(|pattern| matches(pattern, function))
             && self.file.as_ref().is_none_or(|pattern| {
-                pattern.matches(&frame.filename) || matches(pattern, frame.module.as_deref())
+                pattern.matches(&frame.filename) || matches(pattern, frame.module_path())
             })
-    }
-}
-
-impl Profile {
-    /// The same sums, each traceback without the plumbing at its innermost end: its most recent frame is the one to
-    /// blame. A traceback of nothing but plumbing stays as it is.
-    ///
-    /// ```
-    /// use tm_analyzer::analysis::Plumbing;
-    /// use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
-    ///
-    /// let frame = |file: &str, function: &str| Frame { function: Some(function.into()), ..Frame::new(file, 1) };
-    /// let frames = vec![frame("util.c", "xmalloc"), frame("parse.c", "parse")];
-    /// let traceback = Traceback::new(frames, None);
-    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 8, traceback, tag: None }], 16);
-    /// let blamed = snapshot.profile().without_plumbing(&Plumbing::known());
-    /// assert_eq!(blamed.rows[0].traceback.most_recent().unwrap().to_string(), "parse.c:1");
-    /// ```
-    #[must_use]
-    pub fn without_plumbing(self, plumbing: &Plumbing) -> Profile {
-        let mut cutter = Cutter::new(plumbing);
-        self.with_tracebacks(|traceback| cutter.cut(traceback))
-    }
-}
-
-/// `traceback` without the plumbing at its innermost end, or as it is if it has nothing else.
-fn cut(traceback: &Traceback, mut is_plumbing: impl FnMut(&Frame) -> bool) -> Traceback {
-    let frames = traceback.frames();
-    let n_cut = frames.iter().rev().take_while(|frame| is_plumbing(frame)).count();
-    match frames.get(..frames.len() - n_cut) {
-        Some(kept) if n_cut > 0 && !kept.is_empty() => {
-            let total_nframe = traceback.total_nframe();
-            let total_nframe = total_nframe.map(|total| total.saturating_sub(n_cut as u32));
-            traceback.with_frames(kept, total_nframe)
-        }
-        _ => traceback.clone(),
-    }
-}
-
-/// Cuts each shared traceback once, and asks the patterns about each different frame once.
-pub struct Cutter<'a> {
-    plumbing: Cow<'a, Plumbing>,
-    /// Answers by the addresses of what is looked at: function, file and module are shared texts.
-    frames: FxHashMap<[usize; 3], bool>,
-    /// What was cut, which keeps its address from being another one's, and what was left.
-    tracebacks: FxHashMap<usize, [Traceback; 2]>,
-}
-
-impl<'a> Cutter<'a> {
-    /// Nothing is cut yet.
-    pub(crate) fn new(plumbing: &'a Plumbing) -> Cutter<'a> {
-        Cutter::with(Cow::Borrowed(plumbing))
-    }
-
-    /// The same with a plumbing of its own.
-    pub fn of(plumbing: Plumbing) -> Cutter<'static> {
-        Cutter::with(Cow::Owned(plumbing))
-    }
-
-    fn with(plumbing: Cow<'a, Plumbing>) -> Cutter<'a> {
-        Cutter { plumbing, frames: FxHashMap::default(), tracebacks: FxHashMap::default() }
-    }
-
-    /// `traceback` without the plumbing at its innermost end.
-    pub fn cut(&mut self, traceback: &Traceback) -> Traceback {
-        if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
-            return known.clone();
-        }
-        let cut = cut(traceback, |frame| self.is_plumbing(frame));
-        self.tracebacks.insert(traceback.identity(), [traceback.clone(), cut.clone()]);
-        cut
-    }
-
-    /// Whether `frame` is there to allocate for others.
-    pub(crate) fn is_plumbing(&mut self, frame: &Frame) -> bool {
-        let address = |text: Option<&str>| text.map_or(0, |text| text.as_ptr().addr());
-        let function = frame.function.as_deref();
-        let key = [address(Some(&frame.filename)), address(function), address(frame.module.as_deref())];
-        match self.frames.entry(key) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(place) => *place.insert(self.plumbing.is_plumbing(frame)),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
 
@@ -261,7 +151,10 @@ mod tests {
         assert!(!mine.is_plumbing(&frame("std::string::reserve(unsigned long)", "x")));
         assert!(mine.is_plumbing(&frame("get_node", "src/pool.c")));
         assert!(!mine.is_plumbing(&frame("get_node", "src/other.c")));
-        let in_module = Frame { module: Some("/lib/libpool.so".into()), ..Frame::new("libpool.so+0x10", 0) };
+        let in_module = Frame {
+            module: Some(crate::model::ModuleFile::at("/lib/libpool.so")),
+            ..Frame::new("libpool.so+0x10", 0)
+        };
         assert!(Plumbing::none().with("@*/libpool.so").is_plumbing(&in_module));
         assert!(!Plumbing::none().is_plumbing(&frame("malloc", "x")));
     }
@@ -273,39 +166,5 @@ mod tests {
         let different: std::collections::HashSet<_> = lines.iter().collect();
         assert_eq!(different.len(), lines.len());
         assert!(lines.iter().all(|line| line.trim() == *line && *line != "*"));
-    }
-
-    #[test]
-    fn cutting_equals_a_naive_loop_over_each_trace() {
-        let pool = ["malloc", "std::f()", "main", "app::g", "alloc::vec::Vec<T>::push", "xmalloc"];
-        let mut random = tm_testing::Random::new(7);
-        let mut below = |limit: usize| random.below(limit as u64) as usize;
-        let plumbing = Plumbing::known();
-        for _ in 0..500 {
-            let stacks: Vec<Traceback> = (0..4)
-                .map(|_| {
-                    let frames: Vec<Frame> =
-                        (0..below(5)).map(|_| frame(pool[below(pool.len())], "a.c")).collect();
-                    Traceback::new(frames, Some(9))
-                })
-                .collect();
-            let mut cutter = Cutter::new(&plumbing);
-            for _ in 0..8 {
-                let before = &stacks[below(4)];
-                let after = cutter.cut(before);
-                let mut frames = before.frames().to_vec();
-                while frames.last().is_some_and(|frame| plumbing.is_plumbing(frame)) {
-                    frames.pop();
-                }
-                if frames.is_empty() {
-                    frames = before.frames().to_vec();
-                }
-                let functions =
-                    |frames: &[Arc<Frame>]| frames.iter().map(|f| f.function.clone()).collect::<Vec<_>>();
-                assert_eq!(functions(after.frames()), functions(&frames));
-                let n_cut = before.frames().len() - frames.len();
-                assert_eq!(after.total_nframe(), Some(9 - n_cut as u32));
-            }
-        }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::model::{Frame, Origin, Profile, Traceback};
+use crate::model::{Frame, ModuleFile, Origin, Profile, Traceback};
 
 /// The most pairs of folders that are kept apart: a program, and what it is linked with.
 const FOLDERS_MAX: usize = 16;
@@ -88,7 +88,14 @@ impl Relocation {
 
     fn frame(&mut self, frame: &Arc<Frame>) -> Arc<Frame> {
         let filename = self.name(&frame.filename);
-        let module = frame.module.as_ref().map(|module| self.name(module));
+        let moved = |module: &Arc<ModuleFile>| {
+            let path = self.name(&module.path);
+            if path == module.path {
+                return Arc::clone(module);
+            }
+            Arc::new(ModuleFile { path, build_id: Arc::clone(&module.build_id) })
+        };
+        let module = frame.module.as_ref().map(moved);
         if filename == frame.filename && module == frame.module {
             return Arc::clone(frame);
         }
@@ -140,7 +147,7 @@ fn names(profile: &Profile) -> FxHashSet<Arc<str>> {
     let frames = profile.rows.iter().flat_map(|row| row.traceback.frames());
     // Frames are shared, so each is looked at once.
     for frame in frames.filter(|frame| seen.insert(Arc::as_ptr(frame))) {
-        let both = [Some(&frame.filename), frame.module.as_ref()];
+        let both = [Some(&frame.filename), frame.module.as_ref().map(|module| &module.path)];
         names.extend(both.into_iter().flatten().filter(|name| name.starts_with('/')).cloned());
     }
     names

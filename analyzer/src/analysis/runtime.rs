@@ -3,7 +3,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::plumbing::{Cutter, Plumbing};
+use super::blame::Blame;
+use super::plumbing::Plumbing;
 use crate::model::{Frame, Profile, Traceback};
 
 /// The functions, with their reasons.
@@ -31,9 +32,9 @@ const LOADERS: [&str; 2] = ["@*/ld-*.so*", "@*/ld.so*"];
 
 /// Tells the run-time libraries' own blocks from the program's, each shared traceback once.
 pub struct RuntimeLibraries {
-    functions: Cutter<'static>,
-    libraries: Cutter<'static>,
-    loaders: Cutter<'static>,
+    functions: Blame,
+    libraries: Blame,
+    loaders: Blame,
     /// What was asked about, which keeps its address from being another one's.
     known: FxHashMap<usize, (Traceback, bool)>,
 }
@@ -42,9 +43,9 @@ impl RuntimeLibraries {
     /// Those of C, C++ and Rust.
     pub fn known() -> RuntimeLibraries {
         let of =
-            |patterns: &[&str]| Cutter::of(patterns.iter().fold(Plumbing::none(), |all, one| all.with(one)));
+            |patterns: &[&str]| Blame::new(patterns.iter().fold(Plumbing::none(), |all, one| all.with(one)));
         RuntimeLibraries {
-            functions: Cutter::of(Plumbing::of_table(TABLE)),
+            functions: Blame::new(Plumbing::of_table(TABLE)),
             libraries: of(&LIBRARIES),
             loaders: of(&LOADERS),
             known: FxHashMap::default(),
@@ -90,7 +91,7 @@ impl RuntimeLibraries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Amount, ProfileRow};
+    use crate::model::{Amount, ModuleFile, ProfileRow};
 
     const LIBC: &str = "/usr/lib/x86_64-linux-gnu/libc.so.6";
     const LIBSTDCXX: &str = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6";
@@ -102,7 +103,7 @@ mod tests {
         let frame = |&(module, function): &(&str, &str)| {
             let name = module.rsplit('/').next().unwrap_or_default();
             let function = (!function.is_empty()).then(|| function.into());
-            Frame { function, module: Some(module.into()), ..Frame::new(format!("{name}+0x10"), 0) }
+            Frame { function, module: Some(ModuleFile::at(module)), ..Frame::new(format!("{name}+0x10"), 0) }
         };
         let frames: Vec<_> = frames.iter().map(|it| std::sync::Arc::new(frame(it))).collect();
         Traceback::from_oldest_first(frames, Some(n_frames as u32))
@@ -159,7 +160,7 @@ mod tests {
     fn rust_s_own_are_told_by_their_sources() {
         let frame = |function: &str, file: &str| Frame {
             function: Some(function.into()),
-            module: Some(PROGRAM.into()),
+            module: Some(ModuleFile::at(PROGRAM)),
             ..Frame::new(file, 1)
         };
         let start = frame("std::rt::lang_start_internal", "/rustc/5980/library/std/src/rt.rs");

@@ -11,7 +11,7 @@ pub struct Damage {
     pub bytes: u64,
     /// Segments that the system could not read, and what it said the last time.
     pub unreadable: (u64, String),
-    /// Segments that were missing when their turn came, and in how many rings. `reader` says that of a whole recording.
+    /// Segments that were missing when their turn came, and in how many streams. `reader` says that of a whole recording.
     pub missing: (u64, u64),
     /// Frees of blocks that were never allocated.
     pub unknown_frees: u64,
@@ -31,7 +31,7 @@ impl Damage {
         self.unreadable = (self.unreadable.0 + 1, error.to_string());
     }
 
-    /// Notes that `n_segments` of a ring were missing in one place.
+    /// Notes that `n_segments` of a stream were missing in one place.
     pub(crate) fn add_gap(&mut self, n_segments: u32) {
         self.missing.0 += u64::from(n_segments);
         self.missing.1 = u64::from(self.missing.0 > 0);
@@ -54,9 +54,9 @@ impl Damage {
     /// The same as sentences.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let (count, rings) = self.missing;
+        let (count, streams) = self.missing;
         if count > 0 {
-            problems.push(Problem::MissingSegments { count, rings });
+            problems.push(Problem::MissingSegments { count, streams });
         }
         if self.segments > 0 {
             problems.push(Problem::UndecodableEvents { segments: self.segments, bytes: self.bytes });

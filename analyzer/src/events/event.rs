@@ -36,8 +36,8 @@ pub struct MergedEvent {
     pub stack: StackId,
     /// The thread, and its label.
     pub thread_tag: ThreadTag,
-    /// The ring that it was read from: events of one ring come in the order in which they were written.
-    pub ring: StreamIndex,
+    /// The stream that it was read from: events of one stream come in the order in which they were written.
+    pub stream: StreamIndex,
     /// What happened.
     pub action: Action,
     /// The function that was called; of [`Action::Track`] and [`Action::Untrack`] nothing.

@@ -1,9 +1,9 @@
-//! What can be merged: the events of one ring.
+//! What can be merged: the events of one stream.
 
 use super::damage::Damage;
 use super::event::MergedEvent;
 
-/// The events of one ring, one after the other.
+/// The events of one stream, one after the other.
 pub trait EventStream {
     /// The next events, some of them; none at the end. More may come after that, see [`super::Merge::resume`].
     fn rest(&mut self) -> &[MergedEvent];

@@ -14,10 +14,10 @@ use crate::reader::{ThreadTag, ThreadTags};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DamagedFrom(pub usize);
 
-/// What is known of a ring's earlier records.
+/// What is known of a stream's earlier records.
 #[derive(Debug)]
 pub(crate) struct RecordDecoder {
-    ring: StreamIndex,
+    stream: StreamIndex,
     decoder: Decoder,
     thread: ThreadIndex,
     tag: TagIndex,
@@ -26,10 +26,10 @@ pub(crate) struct RecordDecoder {
 }
 
 impl RecordDecoder {
-    /// Before the first segment of `ring`.
-    pub fn new(ring: StreamIndex) -> RecordDecoder {
+    /// Before the first segment of `stream`.
+    pub fn new(stream: StreamIndex) -> RecordDecoder {
         RecordDecoder {
-            ring,
+            stream,
             decoder: Decoder::new(Stamp(0)),
             thread: ThreadIndex(0),
             tag: TagIndex::NONE,
@@ -59,7 +59,7 @@ impl RecordDecoder {
     ) -> Result<usize, DamagedFrom> {
         let mut reader = Reader::new(bytes);
         let thread_tag = thread_tags.of(self.thread, self.tag);
-        let mut out = Out { batch, latest: self.latest, limit: self.limit, ring: self.ring, thread_tag };
+        let mut out = Out { batch, latest: self.latest, limit: self.limit, stream: self.stream, thread_tag };
         let mut is_damaged = false;
         let mut good = 0;
         while out.batch.len() < n_wanted && !reader.is_at_end() {
@@ -91,7 +91,7 @@ struct Out<'a> {
     batch: &'a mut Vec<MergedEvent>,
     latest: Stamp,
     limit: Stamp,
-    ring: StreamIndex,
+    stream: StreamIndex,
     thread_tag: ThreadTag,
 }
 
@@ -179,9 +179,9 @@ impl Out<'_> {
     ) {
         // Only damage makes a stream go back in time; the merge relies on it not to.
         self.latest = self.latest.max(stamp);
-        let (stamp, ring, thread_tag, state) = (self.latest, self.ring, self.thread_tag, State::Pending);
+        let (stamp, stream, thread_tag, state) = (self.latest, self.stream, self.thread_tag, State::Pending);
         let event =
-            MergedEvent { stamp, address, size, stack, thread_tag, ring, action, function, space, state };
+            MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state };
         self.batch.push(event);
     }
 }

@@ -36,7 +36,7 @@ impl<'a> StreamDecoder<'a> {
             next_segment: 0,
             buffer: Vec::new(),
             position: 0,
-            records: RecordDecoder::new(stream.ring),
+            records: RecordDecoder::new(stream.index),
             batch_records,
             batch: Vec::new(),
             damage: Damage::default(),
@@ -91,7 +91,7 @@ impl<'a> StreamDecoder<'a> {
 pub(super) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
     stream.segments.iter().rev().find_map(|&segment| {
         // Alone: of a stream of which nothing can be decoded, each is to be looked at once.
-        let alone = Stream { process: stream.process, ring: stream.ring, segments: vec![segment] };
+        let alone = Stream { process: stream.process, index: stream.index, segments: vec![segment] };
         let mut decoder = StreamDecoder::new(recording, &alone, LAST_RECORDS);
         let mut latest = None;
         loop {

@@ -122,7 +122,7 @@ fn a_forked_process_is_followed_from_what_its_parent_had() {
 /// Enough for several segments.
 const N_EVENTS: u64 = 15_000;
 
-/// A recording of one ring with several segments, and where their headers are.
+/// A recording of one stream with several segments, and where their headers are.
 fn many_segments() -> (Script, NamedTempFile, Vec<u64>) {
     let (mut script, file) = begun();
     let (stack, _) = script.node(10, StackId::NONE, 0x1000);
@@ -140,7 +140,7 @@ fn many_segments() -> (Script, NamedTempFile, Vec<u64>) {
 #[test]
 fn a_damaged_header_loses_its_segment_alone_and_is_named_as_long_as_it_is_damaged() {
     let (script, file, headers) = many_segments();
-    // The first byte of its ring's number, which is 0.
+    // The first byte of its stream's number, which is 0.
     let set = |byte| script.damage(&file, headers[1] + 16, byte);
     let events_of = |follower: &Follower| follower.totals().allocations;
 
@@ -155,7 +155,7 @@ fn a_damaged_header_loses_its_segment_alone_and_is_named_as_long_as_it_is_damage
     let damaged = Recording::open(file.path()).expect("the rest is valid");
     let expected = [
         Problem::DamagedHeaders { count: 1, first: headers[1] },
-        Problem::MissingSegments { count: 1, rings: 1 },
+        Problem::MissingSegments { count: 1, streams: 1 },
     ];
     assert_eq!(damaged.problems, expected);
     let mut follower = Follower::open(file.path(), FIRST, Options::default()).expect("it is one");
@@ -198,9 +198,9 @@ fn rings_at_rest_hold_no_events() {
     let mut builder = RecordingBuilder::with_process();
     builder.grains = 4;
     for place in 0..N_EVENTS {
-        for ring in 0..N_RINGS {
-            let address = 0x1_0000 * (1 + ring) + 16 * (place * 7 % 4_096);
-            builder.event(FIRST, ring as u32, &malloc(address, place, 1_000 * place + ring));
+        for stream in 0..N_RINGS {
+            let address = 0x1_0000 * (1 + stream) + 16 * (place * 7 % 4_096);
+            builder.event(FIRST, stream as u32, &malloc(address, place, 1_000 * place + stream));
         }
     }
     let file = builder.file();
@@ -209,7 +209,7 @@ fn rings_at_rest_hold_no_events() {
         let mut follower = Follower::open(file.path(), FIRST, options).expect("it is one");
         let mut caught_up = |until| {
             follower.catch_up(Stamp(until), &mut ()).expect("it is there");
-            let held = follower.engine.streams_mut().iter().map(RingEvents::held_bytes).sum::<usize>();
+            let held = follower.engine.streams_mut().iter().map(GrowingEvents::held_bytes).sum::<usize>();
             (follower.totals().allocations, held)
         };
         // What was read beyond the moment is kept, and no more than that.

@@ -3,12 +3,12 @@
 //! serve inside of the recorded process itself.
 //!
 //! ```text
-//! segments (which there are) -> ring (events, as they come) -> merge -> window -> engine    replay's own, made to go on
+//! segments (which there are) -> growing stream (its events) -> merge -> window -> engine    replay's own, made to go on
 //!                            -> stacks, metadata -> Recording, which grows in place
 //! ```
 //!
 //! **What is exact.** The caller asks for the moment C, a stamp of the recording's clock that was read before the call.
-//! [`Follower::catch_up`] waits until the clock is 20 µs past C, looks at how far the rings have been written, and replays
+//! [`Follower::catch_up`] waits until the clock is 20 µs past C, looks at how far the streams have been written, and replays
 //! what has stamps up to C.
 //!
 //! - What happened before C was written, or is being written, when C came: an allocation's stamp is read and its record
@@ -25,9 +25,9 @@
 //!   forgets the blocks up to its own stamp.
 
 mod grains;
+mod growing_events;
+mod growing_stream;
 mod metadata;
-mod ring;
-mod ring_events;
 mod segments;
 mod stacks;
 
@@ -54,9 +54,9 @@ use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_he
 use crate::replay::{
     Beginning, LiveBlocks, MemoryKind, Observer, Replayer, Totals, inherited_here, tolerance,
 };
+use growing_events::GrowingEvents;
+use growing_stream::GrowingStream;
 use metadata::MetadataReader;
-use ring::Ring;
-use ring_events::RingEvents;
 use segments::Segments;
 use stacks::StackReader;
 
@@ -78,9 +78,9 @@ pub struct Follower {
     process: ProcessIndex,
     options: Options,
     clock_is_ours: bool,
-    engine: Replayer<RingEvents>,
-    /// For each ring of the process, its place among the engine's streams. The first of these is what it gave back.
-    rings: FxHashMap<StreamIndex, usize>,
+    engine: Replayer<GrowingEvents>,
+    /// For each stream of the process, its place in the engine. The first of these is what it gave back.
+    places: FxHashMap<StreamIndex, usize>,
     sources: Sources,
 }
 
@@ -93,7 +93,7 @@ struct Sources {
     damaged_before: BTreeSet<u64>,
     metadata: MetadataReader,
     stacks: StackReader,
-    /// Segments of events of the process that are not with their rings yet, and the look that found each.
+    /// Segments of events of the process that are not with their streams yet, and the look that found each.
     events: Vec<(FoundSegment, u64)>,
     /// How often it was looked.
     n_looks: u64,
@@ -136,10 +136,10 @@ impl Follower {
             calibrate(&mut recording.header.clock);
         }
         let beginning = Beginning { live, may_swap: true, resets_peak: options.resets_peak };
-        let merge = Merge::of(vec![RingEvents::default()]);
+        let merge = Merge::of(vec![GrowingEvents::default()]);
         let engine = Replayer::new(&recording, process, merge, beginning);
-        let rings = FxHashMap::default();
-        let mut follower = Follower { recording, process, options, clock_is_ours, engine, rings, sources };
+        let places = FxHashMap::default();
+        let mut follower = Follower { recording, process, options, clock_is_ours, engine, places, sources };
         follower.pause();
         Ok(follower)
     }
@@ -238,7 +238,7 @@ impl Follower {
     /// Finds out what is new. Events are looked at before what they refer to.
     fn read(&mut self) -> Result<()> {
         let file = self.recording.file.reopen()?;
-        let Follower { recording, process, engine, rings, sources, .. } = self;
+        let Follower { recording, process, engine, places, sources, .. } = self;
         let clock = recording.header.clock;
         recording.header = read_header(&file, recording.file.path())?;
         if self.clock_is_ours {
@@ -251,17 +251,17 @@ impl Follower {
         engine.resume(|streams, given_back| {
             streams.first_mut().into_iter().for_each(|first| first.put_before(given_back));
             for (found, look) in sources.events.drain(..) {
-                let place = *rings.entry(found.header.stream).or_insert_with(|| {
-                    let ring = Ring::new(found.header.stream, Arc::clone(&recording.thread_tags));
-                    streams.push(RingEvents::of(ring));
+                let place = *places.entry(found.header.stream).or_insert_with(|| {
+                    let stream = GrowingStream::new(found.header.stream, Arc::clone(&recording.thread_tags));
+                    streams.push(GrowingEvents::of(stream));
                     streams.len() - 1
                 });
-                let ring = streams.get_mut(place).and_then(RingEvents::ring_mut);
-                let is_new = ring.is_some_and(|ring| ring.add(&found, look));
+                let stream = streams.get_mut(place).and_then(GrowingEvents::stream_mut);
+                let is_new = stream.is_some_and(|stream| stream.add(&found, look));
                 sources.n_duplicates += u64::from(!is_new);
             }
-            let rings = streams.iter_mut().filter_map(RingEvents::ring_mut);
-            rings.for_each(|ring| ring.look(&file, &mut sources.headers, sources.n_looks));
+            let growing = streams.iter_mut().filter_map(GrowingEvents::stream_mut);
+            growing.for_each(|stream| stream.look(&file, &mut sources.headers, sources.n_looks));
         });
         let line = line(recording, *process);
         let Sources { stacks, metadata, headers, .. } = sources;
@@ -277,7 +277,7 @@ impl Follower {
     /// Gives back what is not needed until the next time.
     fn pause(&mut self) {
         let keep_open = self.options.keep_open;
-        self.engine.streams_mut().iter_mut().for_each(|ring| ring.pause(keep_open));
+        self.engine.streams_mut().iter_mut().for_each(|stream| stream.pause(keep_open));
         if !keep_open {
             self.recording.file.close();
         }

@@ -31,7 +31,7 @@ struct Open {
     number: u32,
 }
 
-struct Ring {
+struct Stream {
     segment: Open,
     sequence: u32,
     encoder: Encoder,
@@ -53,7 +53,7 @@ pub(super) struct Script {
     metadata: Option<Open>,
     nodes: Option<Open>,
     n_stack_segments: u32,
-    rings: BTreeMap<(u32, u32), Ring>,
+    streams: BTreeMap<(u32, u32), Stream>,
     /// How long the steps of a writer may take, in ns each.
     pub step_ns: u64,
 }
@@ -73,7 +73,7 @@ impl Script {
             metadata: None,
             nodes: None,
             n_stack_segments: 0,
-            rings: BTreeMap::new(),
+            streams: BTreeMap::new(),
             step_ns: 100,
         }
     }
@@ -179,12 +179,12 @@ impl Script {
         (id, at)
     }
 
-    /// Writes an event of a ring at `at` or, if the ring's writer is not so far, later; when it is there.
-    pub fn event(&mut self, at: u64, process: ProcessIndex, ring: u32, event: &Event) -> u64 {
-        let found = self.rings.remove(&(process.0, ring));
-        let mut at = found.as_ref().map_or(at, |ring| at.max(ring.written));
+    /// Writes an event of a stream at `at` or, if the stream's writer is not so far, later; when it is there.
+    pub fn event(&mut self, at: u64, process: ProcessIndex, stream: u32, event: &Event) -> u64 {
+        let found = self.streams.remove(&(process.0, stream));
+        let mut at = found.as_ref().map_or(at, |stream| at.max(stream.written));
         let grains = if self.random.below(4) == 0 { 4 } else { 1 };
-        let full = |ring: &Ring| ring.segment.used + MAX_BYTES > ring.segment.capacity;
+        let full = |stream: &Stream| stream.segment.used + MAX_BYTES > stream.segment.capacity;
         let mut state = match found {
             Some(state) if !full(&state) => state,
             found => {
@@ -194,15 +194,15 @@ impl Script {
                 encoder.reset(base);
                 let header = SegmentHeader {
                     process,
-                    stream: StreamIndex(ring),
+                    stream: StreamIndex(stream),
                     sequence,
-                    thread: ThreadIndex(ring),
+                    thread: ThreadIndex(stream),
                     base_stamp: base,
                     ..segment_of(SegmentKind::Events, grains)
                 };
                 let (segment, then) = self.begin(at, &header);
                 at = then;
-                Ring { segment, sequence, encoder, written: at }
+                Stream { segment, sequence, encoder, written: at }
             }
         };
         let mut buffer = [0; Writer::CAPACITY];
@@ -214,7 +214,7 @@ impl Script {
         at += self.step();
         self.write(at, state.segment.offset + 8, &(state.segment.used as u32).to_le_bytes());
         state.written = at;
-        self.rings.insert((process.0, ring), state);
+        self.streams.insert((process.0, stream), state);
         at
     }
 

@@ -5,6 +5,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use tm_common::stack::FrameKind;
+
+use super::ModuleFile;
 use super::repr::repr_str;
 use crate::text::printable;
 
@@ -29,16 +32,26 @@ pub struct Frame {
     pub lineno: u32,
     /// The demangled function, if known.
     pub function: Option<Arc<str>>,
-    /// The path of the program or library that the code is in, if known.
-    pub module: Option<Arc<str>>,
-    /// It was guessed, by a frame pointer, and may not have been there.
-    pub is_guessed: bool,
+    /// The program or library that the code is in, if known.
+    pub module: Option<Arc<ModuleFile>>,
+    /// How its address was found.
+    pub kind: FrameKind,
+    /// The address in the module's own addresses, as the kind says: a return address is that after the call. Inlined
+    /// functions have that of the function that they are in.
+    pub address: Option<u64>,
 }
 
 impl Frame {
     /// A frame of which only file and line are known.
     pub fn new(filename: impl Into<Arc<str>>, lineno: u32) -> Frame {
-        Frame { filename: filename.into(), lineno, function: None, module: None, is_guessed: false }
+        Frame {
+            filename: filename.into(),
+            lineno,
+            function: None,
+            module: None,
+            kind: FrameKind::Return,
+            address: None,
+        }
     }
 
     /// The file name of a frame without line information: the module's file and an offset in it, `libc.so.6+0x1234`.
@@ -46,19 +59,29 @@ impl Frame {
         format!("{}{OFFSET_MARK}{offset:x}", module_name(module))
     }
 
+    /// Returns the path of the module, if known.
+    pub fn module_path(&self) -> Option<&str> {
+        self.module.as_ref().map(|module| &*module.path)
+    }
+
+    /// Whether it was guessed, by a frame pointer, and may not have been there.
+    pub fn is_guessed(&self) -> bool {
+        self.kind == FrameKind::Guessed
+    }
+
     /// What key `filename` groups by: the source file. Without line information it is the file of the module, so that
     /// the addresses of a library without debug information are one group and not hundreds.
     ///
     /// ```
-    /// use tm_analyzer::model::Frame;
+    /// use tm_analyzer::model::{Frame, ModuleFile};
     ///
     /// let mut frame = Frame::new("libc.so.6+0x1234", 0);
     /// assert_eq!(frame.file(), "libc.so.6+0x1234");
-    /// frame.module = Some("/usr/lib/libc.so.6".into());
+    /// frame.module = Some(ModuleFile::at("/usr/lib/libc.so.6"));
     /// assert_eq!(frame.file(), "libc.so.6");
     /// ```
     pub fn file(&self) -> &str {
-        let name = self.module.as_deref().map(module_name).filter(|_| self.lineno == 0);
+        let name = self.module_path().map(module_name).filter(|_| self.lineno == 0);
         let offset = name.and_then(|name| self.filename.strip_prefix(name));
         match (name, offset) {
             (Some(name), Some(offset)) if offset.starts_with(OFFSET_MARK) => name,
@@ -144,7 +167,7 @@ mod tests {
     #[test]
     fn a_frame_without_a_line_is_in_the_file_of_its_module() {
         let frame = |filename: &str, lineno, module: &str| Frame {
-            module: Some(module.into()),
+            module: Some(ModuleFile::at(module)),
             ..Frame::new(filename, lineno)
         };
         let made = frame(&Frame::name_in_module("/lib/a.so", 255), 0, "/lib/a.so");

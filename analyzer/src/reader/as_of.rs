@@ -1,10 +1,10 @@
 //! The moment as of which a recording is read that somebody may still be writing to.
 //!
 //! ```text
-//! records (who there is) -> do they run here? -> C, the clock now -> wait -> how far each ring was written
+//! records (who there is) -> do they run here? -> C, the clock now -> wait -> how far each stream was written
 //! ```
 //!
-//! What happened up to C is in the rings once the wait is over, for the reasons that `follow` gives; what is later is left
+//! What happened up to C is in the streams once the wait is over, for the reasons that `follow` gives; what is later is left
 //! out. Nobody who looks at what a process says of its end, or at whether it runs, after he has looked at its events can
 //! know that he has seen them all; so all of that comes first.
 

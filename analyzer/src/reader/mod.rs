@@ -71,7 +71,7 @@ pub struct Recording {
     pub notes: Vec<Note>,
     /// The makers of events, and their tags; filled as they are decoded.
     pub thread_tags: Arc<ThreadTags>,
-    /// The events, by process and ring.
+    /// The events, by process and number.
     pub streams: Vec<Stream>,
     /// What is missing or damaged, except what only shows when events are decoded.
     pub problems: Vec<Problem>,

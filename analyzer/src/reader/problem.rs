@@ -21,12 +21,12 @@ pub enum Problem {
         /// Where the first one is, in bytes from the file's start.
         first: u64,
     },
-    /// Places in rings' chains where no segment was found, and rings without any.
+    /// Places in streams' chains where no segment was found, and streams without any.
     MissingSegments {
         /// How many segments, at least.
         count: u64,
-        /// In how many rings.
-        rings: u64,
+        /// In how many streams.
+        streams: u64,
     },
     /// Segments of which there are two; the first is used.
     DuplicateSegments {
@@ -102,9 +102,9 @@ impl fmt::Display for Problem {
             DamagedHeaders { count: n, first } => {
                 write!(f, "{} {} damaged, the first at byte {first}.", some(n, "segment header"), are(n))
             }
-            MissingSegments { count: n, rings } => {
-                let (segments, rings) = (some(n, "segment"), some(rings, "ring"));
-                write!(f, "At least {segments} of events {} missing in {rings}.", are(n))
+            MissingSegments { count: n, streams } => {
+                let (segments, streams) = (some(n, "segment"), some(streams, "stream"));
+                write!(f, "At least {segments} of events {} missing in {streams}.", are(n))
             }
             DuplicateSegments { count: n } => {
                 write!(f, "{} {} there twice; the first is used.", some(n, "segment"), are(n))

@@ -1,4 +1,4 @@
-//! Sorts the event segments into streams: one ring's chain each. Does not decode them.
+//! Sorts the event segments into streams, a chain each. Does not decode them.
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
@@ -22,13 +22,13 @@ pub struct StreamSegment {
     pub thread: ThreadIndex,
 }
 
-/// The segments of one ring in their order: stamps never decrease along it.
+/// The segments of one stream in their order: stamps never decrease along it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// Whose events these are.
     pub process: ProcessIndex,
-    /// The ring.
-    pub ring: StreamIndex,
+    /// Its number among those of the process.
+    pub index: StreamIndex,
     /// Its chain, without what is missing.
     pub segments: Vec<StreamSegment>,
 }
@@ -36,15 +36,15 @@ pub struct Stream {
 /// What a chain of segments can be expected to be.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
-    /// Whole. The number is how many rings the file's header counts: of a ring whose only segment is lost nothing else
+    /// Whole. The number is how many streams the file's header counts: of a stream whose only segment is lost nothing else
     /// tells.
     Whole(u32),
     /// Whole up to this moment: the file is being written. The later one of two segments that were begun since may have
-    /// been found alone; and a ring may be counted that has no segment yet.
+    /// been found alone; and a stream may be counted that has no segment yet.
     AsOf(Stamp),
 }
 
-/// The streams of all processes, by process and ring.
+/// The streams of all processes, by process and number.
 pub fn streams(
     segments: &[FoundSegment],
     file_len: u64,
@@ -54,12 +54,12 @@ pub fn streams(
     let mut events: Vec<&FoundSegment> =
         segments.iter().filter(|found| found.header.kind == SegmentKind::Events).collect();
     events.sort_by_key(|found| (found.header.process, found.header.stream, found.header.sequence));
-    let (mut missing, mut rings_with_gaps, mut duplicates) = (0, 0, 0);
+    let (mut missing, mut streams_with_gaps, mut duplicates) = (0, 0, 0);
     let mut streams = Vec::new();
-    for chain in events.chunk_by(|a, b| ring_of(a) == ring_of(b)) {
+    for chain in events.chunk_by(|a, b| stream_of(a) == stream_of(b)) {
         let Some(first) = chain.first() else { continue };
-        let (process, ring) = ring_of(first);
-        let mut stream = Stream { process, ring, segments: Vec::with_capacity(chain.len()) };
+        let (process, index) = stream_of(first);
+        let mut stream = Stream { process, index, segments: Vec::with_capacity(chain.len()) };
         let (mut next, mut missing_here) = (0, 0);
         for found in chain {
             let place = u64::from(found.header.sequence);
@@ -86,19 +86,21 @@ pub fn streams(
         }
         limit_by_followers(&mut stream.segments);
         missing += missing_here;
-        rings_with_gaps += u64::from(missing_here > 0);
+        streams_with_gaps += u64::from(missing_here > 0);
         streams.push(stream);
     }
     // Each takes a grain at least: a greater number is damage of its own, or the file is cut, which is said.
-    let n_rings = match expected {
-        Expected::Whole(n_rings) => Some(u64::from(n_rings)).filter(|&n| n <= file_len / GRAIN_BYTES as u64),
+    let n_streams = match expected {
+        Expected::Whole(n_streams) => {
+            Some(u64::from(n_streams)).filter(|&n| n <= file_len / GRAIN_BYTES as u64)
+        }
         Expected::AsOf(_) => None,
     };
-    let lost_rings = n_rings.unwrap_or(0).saturating_sub(streams.len() as u64);
-    missing += lost_rings;
-    rings_with_gaps += lost_rings;
+    let lost_streams = n_streams.unwrap_or(0).saturating_sub(streams.len() as u64);
+    missing += lost_streams;
+    streams_with_gaps += lost_streams;
     if missing > 0 {
-        problems.push(Problem::MissingSegments { count: missing, rings: rings_with_gaps });
+        problems.push(Problem::MissingSegments { count: missing, streams: streams_with_gaps });
     }
     if duplicates > 0 {
         problems.push(Problem::DuplicateSegments { count: duplicates });
@@ -115,6 +117,6 @@ fn limit_by_followers(segments: &mut [StreamSegment]) {
     }
 }
 
-fn ring_of(found: &FoundSegment) -> (ProcessIndex, StreamIndex) {
+fn stream_of(found: &FoundSegment) -> (ProcessIndex, StreamIndex) {
     (found.header.process, found.header.stream)
 }

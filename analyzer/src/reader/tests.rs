@@ -25,7 +25,7 @@ fn malloc(address: u64, stack: StackId, stamp: u64) -> Event {
     }
 }
 
-/// Two rings of several segments of one grain each.
+/// Two streams of several segments of one grain each.
 fn example() -> RecordingBuilder {
     let mut builder = RecordingBuilder::with_process();
     builder.grains = 1;
@@ -144,7 +144,7 @@ fn a_damaged_header_loses_one_segment_only() {
         recording.problems,
         [
             Problem::DamagedHeaders { count: 1, first: at as u64 },
-            Problem::MissingSegments { count: 1, rings: 1 }
+            Problem::MissingSegments { count: 1, streams: 1 }
         ]
     );
     assert!((2_000..3_000).contains(&n_allocations(&recording)));
@@ -211,7 +211,7 @@ fn a_ring_that_is_gone_as_a_whole_is_missed() {
     let mut bytes = example().build();
     bytes[std::mem::offset_of!(MappedHeader, n_streams)] = 3;
     let recording = open(&bytes).expect("it is valid");
-    assert_eq!(recording.problems, [Problem::MissingSegments { count: 1, rings: 1 }]);
+    assert_eq!(recording.problems, [Problem::MissingSegments { count: 1, streams: 1 }]);
 }
 
 #[test]

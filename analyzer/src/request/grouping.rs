@@ -1,6 +1,6 @@
 //! The frame that a block is blamed on, and how blocks are added up.
 
-use crate::analysis::{Cutter, Plumbing};
+use crate::analysis::{Blame, Plumbing};
 use crate::error::Result;
 use crate::model::{Cumulative, KeyType, Profile, Statistic, StatisticDiff, Traceback};
 
@@ -41,7 +41,7 @@ impl Grouping {
     /// Ends one stack at the function to blame.
     pub fn traceback(&self, whole: Traceback) -> Traceback {
         match &self.plumbing {
-            Some(plumbing) => Cutter::of(plumbing.clone()).cut(&whole),
+            Some(plumbing) => Blame::new(plumbing.clone()).cut(&whole),
             None => whole,
         }
     }

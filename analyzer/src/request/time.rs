@@ -94,7 +94,7 @@ impl Between {
     }
 }
 
-/// When `moment` is; the peak, which is that of `account`, takes a pass over the recording.
+/// When `moment` is; the peak, which is that of `memory_kind`, takes a pass over the recording.
 ///
 /// # Errors
 /// There is no such moment, or each of several processes has its own.

@@ -78,6 +78,7 @@ mod tests {
     use tm_common::functions::Function;
     use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
     use tm_common::metadata::CommandKind;
+    use tm_common::stack::FrameKind;
 
     use super::*;
     use tm_testing::RecordingBuilder;
@@ -132,5 +133,21 @@ mod tests {
             assert_eq!(namer.traceback(&recording, stack).frames().len(), n_frames);
         }
         assert_eq!(namer.traceback(&recording, StackId::NONE).total_nframe(), None);
+    }
+
+    /// A frame says where its code is in its file, for tools that have the file.
+    #[test]
+    fn frames_keep_their_address_and_their_file() {
+        let mut builder = RecordingBuilder::with_process();
+        builder.module(0, 0, (0x1000, 0x9000), "/nowhere/program");
+        let main = builder.node(StackId::NONE, 0x1234);
+        let stack = builder.node(main, 0xf_0000);
+        let recording = Recording::open(builder.file().path()).expect("it is valid");
+        let traceback = Namer::new().traceback(&recording, stack);
+        let [main, generated] = traceback.frames() else { panic!("{traceback:?}") };
+        let file = main.module.as_ref().expect("it is in a file");
+        assert_eq!((&*file.path, &*file.build_id), ("/nowhere/program", &[0xde, 0xad, 0xbe, 0xef][..]));
+        assert_eq!((main.address, main.kind), (Some(0x234), FrameKind::Return));
+        assert_eq!((generated.address, generated.module_path()), (Some(0xf_0000), Some("[anonymous code]")));
     }
 }

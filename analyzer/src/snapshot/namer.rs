@@ -9,7 +9,8 @@ use tm_common::stack::{EndReason, FrameKind};
 use super::doubts::Doubts;
 use crate::events::Block;
 use crate::model::{
-    Amount, Doubt, DoubtKind, Frame, Origin, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback,
+    Amount, Doubt, DoubtKind, Frame, ModuleFile, Origin, Profile, ProfileRow, Snapshot, SumsBy, Trace,
+    Traceback,
 };
 use crate::reader::{Module, Problem, RawDoubts, Recording, StackFrame};
 use crate::replay::{Processes, Site};
@@ -30,16 +31,16 @@ pub struct Namer {
     of_stack: FxHashMap<StackId, Traceback>,
     /// What the tracebacks in `of_stack` were made for: the most frames, and how many modules were known.
     made_for: (u32, usize),
+    /// Counts the changes of `made_for`.
+    generation: u64,
     /// Frames of code that belongs to a module.
-    of_address: FxHashMap<(Epoch, u64, bool), AddressFrames>,
+    of_address: FxHashMap<(Epoch, u64, FrameKind), AddressFrames>,
     /// Frames of code that belongs to none, as far as is known.
-    of_anonymous: FxHashMap<u64, AddressFrames>,
+    of_anonymous: FxHashMap<(u64, FrameKind), AddressFrames>,
     of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
     /// The doubts about what was named last.
     doubts: Doubts,
-    /// Frames as guesses by the addresses of what they are of, which are kept so that they stay theirs.
-    guesses: FxHashMap<usize, [Arc<Frame>; 2]>,
 }
 
 impl Default for Namer {
@@ -65,12 +66,12 @@ impl Namer {
             n_frames_max: None,
             of_stack: FxHashMap::default(),
             made_for: (0, 0),
+            generation: 0,
             of_address: FxHashMap::default(),
             of_anonymous: FxHashMap::default(),
             of_tag: FxHashMap::default(),
             unknown: Traceback::new(vec![Frame::unknown()], None),
             doubts: Doubts::default(),
-            guesses: FxHashMap::default(),
         }
     }
 
@@ -138,7 +139,7 @@ impl Namer {
     }
 
     /// How many frames of a stack are named at most.
-    pub(crate) fn limit(&self, recording: &Recording) -> u32 {
+    fn limit(&self, recording: &Recording) -> u32 {
         self.n_frames_max.unwrap_or_else(|| recording.n_frames_max())
     }
 
@@ -185,15 +186,23 @@ impl Namer {
         }
     }
 
-    /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
-    pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
-        let (limit, n_modules) = (self.limit(recording), recording.modules.all().len());
-        if self.made_for != (limit, n_modules) {
-            // Code that seemed to belong to no file may be that of one which has become known since.
-            self.made_for = (limit, n_modules);
+    /// Returns a number that changes whenever names that were given may not be right any more: as many frames as before
+    /// are no longer asked for, or code that seemed to belong to no file may be that of one which has become known since.
+    pub fn generation(&mut self, recording: &Recording) -> u64 {
+        let made_for = (self.limit(recording), recording.modules.all().len());
+        if self.made_for != made_for {
+            self.made_for = made_for;
+            self.generation += 1;
             self.of_stack.clear();
             self.of_anonymous.clear();
         }
+        self.generation
+    }
+
+    /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
+    pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
+        self.generation(recording);
+        let (limit, _) = self.made_for;
         let (mut seen, mut frames_seen) = (FxHashSet::default(), FxHashSet::default());
         let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
         let mut place_of = FxHashMap::default();
@@ -239,10 +248,7 @@ impl Namer {
         let (mut frames, mut n_physical) = (Vec::new(), 0);
         for frame in stack {
             let named = self.frames_at(recording, frame);
-            match frame.kind {
-                FrameKind::Guessed => frames.extend(named.iter().map(|frame| self.guess(frame))),
-                _ => frames.extend_from_slice(&named),
-            }
+            frames.extend_from_slice(&named);
             n_physical += 1;
         }
         let n_inlined = (frames.len() - n_physical) as u32;
@@ -254,27 +260,31 @@ impl Namer {
         traceback
     }
 
-    /// `frame` as a guess; the same for all stacks.
-    fn guess(&mut self, frame: &Arc<Frame>) -> Arc<Frame> {
-        let made = || Arc::new(Frame { is_guessed: true, ..Frame::clone(frame) });
-        let [_, guess] =
-            self.guesses.entry(Arc::as_ptr(frame).addr()).or_insert_with(|| [frame.clone(), made()]);
-        guess.clone()
+    /// Returns the frames of a stack from the innermost outward, each looked up as it is asked for.
+    pub fn frames_outward<'a>(
+        &'a mut self,
+        recording: &'a Recording,
+        stack: StackId,
+    ) -> impl Iterator<Item = Arc<Frame>> + 'a {
+        let addresses = recording.stacks.stack(stack, self.limit(recording)).into_iter().flatten();
+        addresses.flat_map(move |address| self.frames_at(recording, address).to_vec())
     }
 
     /// The frames of one address of a stack.
-    pub(crate) fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> AddressFrames {
+    fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> AddressFrames {
         let (exact, probe) = probe(&frame);
-        let key = (frame.epoch, frame.pc, exact);
+        let key = (frame.epoch, frame.pc, frame.kind);
         if let Some(frames) = self.of_address.get(&key) {
             return frames.clone();
         }
         let Some(module) = recording.module_at(frame.epoch, probe) else {
-            let made = || [anonymous(frame.pc).into()].into();
-            return self.of_anonymous.entry(frame.pc).or_insert_with(made).clone();
+            let made = || [anonymous(frame.pc, frame.kind).into()].into();
+            return self.of_anonymous.entry((frame.pc, frame.kind)).or_insert_with(made).clone();
         };
         let frames = self.symbolizer.frames(&image(recording, module), frame.pc, exact);
-        let frames: AddressFrames = frames.into_iter().map(Arc::new).collect();
+        let address = Some(frame.pc.wrapping_sub(module.bias));
+        let placed = |named| Arc::new(Frame { address, kind: frame.kind, ..named });
+        let frames: AddressFrames = frames.into_iter().map(placed).collect();
         self.of_address.insert(key, frames.clone());
         frames
     }
@@ -352,9 +362,10 @@ fn absolute(path: &str, working_directory: Option<&str>) -> String {
     }
 }
 
-fn anonymous(pc: u64) -> Frame {
+fn anonymous(pc: u64, kind: FrameKind) -> Frame {
     let mut frame = Frame::new(ANONYMOUS, 0);
     frame.function = Some(format!("{pc:#x}").into());
-    frame.module = Some(frame.filename.clone());
+    frame.module = Some(ModuleFile::at(frame.filename.clone()));
+    (frame.address, frame.kind) = (Some(pc), kind);
     frame
 }

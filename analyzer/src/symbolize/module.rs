@@ -6,7 +6,7 @@ use std::sync::Arc;
 use addr2line::Loader;
 use rustc_hash::FxHashMap;
 
-use crate::model::Frame;
+use crate::model::{Frame, ModuleFile};
 use crate::text::function_name;
 
 use super::ModuleImage;
@@ -24,8 +24,8 @@ const CALL_OPERATOR: &str = "operator()";
 /// A module whose files have been looked for and opened.
 pub(super) struct Module {
     image: ModuleImage,
-    /// The path, as frames carry it.
-    path: Arc<str>,
+    /// The file, as frames carry it.
+    file: Arc<ModuleFile>,
     /// The file with DWARF.
     debug: Option<Loader>,
     /// Its path.
@@ -65,7 +65,10 @@ impl Module {
         }
         Module {
             image: image.clone(),
-            path: names.share(&image.path),
+            file: Arc::new(ModuleFile {
+                path: names.share(&image.path),
+                build_id: image.build_id.as_slice().into(),
+            }),
             debug,
             debug_path: sources.debug,
             binary,
@@ -179,14 +182,12 @@ impl Module {
     ) -> Frame {
         let (filename, lineno) = match line {
             Some((file, lineno)) => (normalize(file), lineno),
-            None => (Frame::name_in_module(&self.path, offset), 0),
+            None => (Frame::name_in_module(&self.file.path, offset), 0),
         };
         Frame {
-            filename: names.share(&filename),
-            lineno,
             function: function.map(|function| names.share(&function)),
-            module: Some(Arc::clone(&self.path)),
-            is_guessed: false,
+            module: Some(Arc::clone(&self.file)),
+            ..Frame::new(names.share(&filename), lineno)
         }
     }
 }

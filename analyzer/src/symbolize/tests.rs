@@ -176,7 +176,7 @@ fn without_line_information_the_symbol_is_named() {
     let [frame] = &frames[..] else { panic!("{frames:?}") };
     assert_eq!((&*frame.filename, frame.lineno), (&*format!("program+{address:#x}"), 0));
     assert_eq!(frame.function.as_deref(), Some("outer"));
-    assert_eq!(frame.module.as_deref(), Some(&*image.path));
+    assert_eq!(frame.module_path(), Some(&*image.path));
 }
 
 #[test]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use tm_common::stack::FrameKind;
 
 use crate::error::{Error, Result};
 use crate::model::doubt::StoredDoubt;
-use crate::model::{Doubt, DoubtKind, Frame, Origin, Snapshot, Trace, Traceback};
+use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Snapshot, Trace, Traceback};
 
 /// What is written: tables that refer to each other by place.
 #[derive(Serialize, Deserialize)]
@@ -30,6 +31,13 @@ pub(super) struct Tables {
     /// The places of guessed frames. Left out if there is none, as in files of versions that knew none; so are `doubts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     guessed: Vec<u32>,
+    /// (place in `frames`, where its code is), of frames of which more is known than their names. Left out if of none
+    /// is, as in files of versions that kept names alone; so are `build_ids`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    code: Vec<(u32, StoredCode)>,
+    /// Build-ids of modules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    build_ids: Vec<Vec<u8>>,
     /// (place in `tracebacks`, what is not certain of it)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     doubts: Vec<(u32, StoredDoubt)>,
@@ -53,7 +61,7 @@ impl Tables {
                 tags.push(place.map_or(0, |place| place.saturating_add(1)));
             }
         }
-        let (guessed, doubts) = (interner.guessed(), interner.doubts());
+        let (guessed, code, doubts) = (interner.guessed(), interner.code(), interner.doubts());
         Ok(Tables {
             traceback_limit: snapshot.traceback_limit,
             origin: snapshot.origin.clone(),
@@ -63,6 +71,8 @@ impl Tables {
             traces,
             tags,
             guessed,
+            code,
+            build_ids: interner.build_ids.items,
             doubts,
         })
     }
@@ -75,10 +85,23 @@ impl Tables {
         for (filename, lineno, function, module) in self.frames {
             let function = function.map(string).transpose()?;
             let module = module.map(string).transpose()?;
-            frames.push(Frame { filename: string(filename)?, lineno, function, module, is_guessed: false });
+            let module = module.map(ModuleFile::at);
+            frames.push(Frame { function, module, ..Frame::new(string(filename)?, lineno) });
         }
         for place in self.guessed {
-            get_mut(&mut frames, place, "frame")?.is_guessed = true;
+            get_mut(&mut frames, place, "frame")?.kind = FrameKind::Guessed;
+        }
+        let mut files: FxHashMap<(u32, u32), Arc<ModuleFile>> = FxHashMap::default();
+        for (place, StoredCode(kind, address, file)) in self.code {
+            let frame = get_mut(&mut frames, place, "frame")?;
+            (frame.kind, frame.address) = (frame_kind(kind), address);
+            if let (Some((path, build_id)), Some(_)) = (file, &frame.module) {
+                let (path_text, build_id_bytes) =
+                    (string(path)?, get(&self.build_ids, build_id, "build-id")?);
+                let made = || ModuleFile { path: path_text, build_id: build_id_bytes.as_slice().into() };
+                let file = files.entry((path, build_id)).or_insert_with(|| made().into());
+                frame.module = Some(Arc::clone(file));
+            }
         }
         let frames: Vec<Arc<Frame>> = frames.into_iter().map(Arc::new).collect();
         let mut tracebacks = Vec::with_capacity(self.tracebacks.len());
@@ -118,6 +141,11 @@ impl Tables {
     }
 }
 
+/// The kind of a number that a snapshot file has, of this version or a later one.
+fn frame_kind(number: u32) -> FrameKind {
+    if number >> FrameKind::BITS == 0 { FrameKind::in_low_bits(number) } else { FrameKind::Other }
+}
+
 fn get_mut<'a, T>(table: &'a mut [T], place: u32, what: &str) -> std::result::Result<&'a mut T, String> {
     let len = table.len();
     table.get_mut(place as usize).ok_or_else(|| format!("it refers to {what} {place} of {len}"))
@@ -130,8 +158,18 @@ fn get<'a, T>(table: &'a [T], place: u32, what: &str) -> std::result::Result<&'a
         .ok_or_else(|| format!("it refers to {what} {place} of {}", table.len()))
 }
 
-/// A frame as it is written, and whether it is a guess.
-type StoredFrame = ((u32, u32, Option<u32>, Option<u32>), bool);
+/// Where a frame's code is: its kind's number, its address in the module, and the places of the module's path among the
+/// strings and of its build-id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct StoredCode(u32, Option<u64>, Option<(u32, u32)>);
+
+impl StoredCode {
+    /// Nothing is known.
+    const NONE: StoredCode = StoredCode(FrameKind::Return as u32, None, None);
+}
+
+/// A frame as it is written, and where its code is.
+type StoredFrame = ((u32, u32, Option<u32>, Option<u32>), StoredCode);
 /// A traceback as it is written, and what is not certain of it.
 type StoredTraceback = ((Arc<[u32]>, Option<u32>), Vec<StoredDoubt>);
 
@@ -141,6 +179,7 @@ struct Interner {
     strings: Table<Arc<str>>,
     string_of_address: FxHashMap<(usize, usize), u32>,
     frames: Table<StoredFrame>,
+    build_ids: Table<Vec<u8>>,
     tracebacks: Table<StoredTraceback>,
     traceback_of_address: FxHashMap<(usize, Option<u32>), u32>,
 }
@@ -168,14 +207,28 @@ impl Interner {
     fn frame(&mut self, frame: &Frame) -> Result<u32> {
         let filename = self.string(&frame.filename)?;
         let function = frame.function.as_ref().map(|text| self.string(text)).transpose()?;
-        let module = frame.module.as_ref().map(|text| self.string(text)).transpose()?;
-        self.frames.place(((filename, frame.lineno, function, module), frame.is_guessed))
+        let module = frame.module.as_ref().map(|module| self.string(&module.path)).transpose()?;
+        let build_id = frame.module.as_ref().map(|module| module.build_id.to_vec());
+        let build_id = build_id.filter(|build_id| !build_id.is_empty());
+        let build_id = build_id.map(|build_id| self.build_ids.place(build_id)).transpose()?;
+        let code = StoredCode(frame.kind as u32, frame.address, module.zip(build_id));
+        self.frames.place(((filename, frame.lineno, function, module), code))
     }
 
     /// The places of guessed frames.
     fn guessed(&self) -> Vec<u32> {
         let places = (0..).zip(&self.frames.items);
-        places.filter(|(_, (_, is_guessed))| *is_guessed).map(|(place, _)| place).collect()
+        let guessed = FrameKind::Guessed as u32;
+        places.filter(|(_, (_, code))| code.0 == guessed).map(|(place, _)| place).collect()
+    }
+
+    /// Where the code of frames is, by their places.
+    fn code(&self) -> Vec<(u32, StoredCode)> {
+        let places = (0..).zip(&self.frames.items);
+        places
+            .filter(|(_, (_, code))| *code != StoredCode::NONE)
+            .map(|(place, (_, code))| (place, *code))
+            .collect()
     }
 
     /// What is not certain of tracebacks, by their places.

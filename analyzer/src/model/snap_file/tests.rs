@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::model::{Frame, Origin, Trace, Traceback};
+use crate::model::{Frame, ModuleFile, Origin, Trace, Traceback};
+use tm_common::stack::FrameKind;
 
 fn trace(domain: u32, size: u64, traceback: Traceback) -> Trace {
     Trace { domain, size, traceback, tag: None }
@@ -13,7 +14,7 @@ fn trace(domain: u32, size: u64, traceback: Traceback) -> Trace {
 fn snapshot() -> Snapshot {
     let mut frame = Frame::new("src/a.c", 3);
     frame.function = Some("main".into());
-    frame.module = Some("/bin/a".into());
+    frame.module = Some(crate::model::ModuleFile::at("/bin/a"));
     let shared = Traceback::new(vec![Frame::new("lib.c", 7), frame], Some(9));
     let traces = vec![
         trace(0, 10, shared.clone()),
@@ -39,7 +40,7 @@ fn what_is_dumped_is_loaded_with_functions_and_shared_tracebacks() {
         assert_eq!(loaded, snapshot());
         assert_eq!(loaded.traces[0].traceback.identity(), loaded.traces[1].traceback.identity());
         let oldest = &loaded.traces[0].traceback.frames()[0];
-        assert_eq!((oldest.function.as_deref(), oldest.module.as_deref()), (Some("main"), Some("/bin/a")));
+        assert_eq!((oldest.function.as_deref(), oldest.module_path()), (Some("main"), Some("/bin/a")));
     });
 }
 
@@ -57,6 +58,36 @@ fn labels_are_kept_and_files_without_any_are_as_they_were() {
         let loaded = Snapshot::load(&path).unwrap();
         assert_eq!(loaded, tagged);
         assert_ne!(loaded, snapshot());
+    });
+}
+
+#[test]
+fn where_code_is_is_kept_and_files_that_do_not_say_it_are_as_they_were() {
+    in_folder(|path| {
+        snapshot().dump(&path).unwrap();
+        let body = fs::read(&path).unwrap()[HEADER_BYTES..].to_vec();
+        assert!(!body.windows(4).any(|bytes| bytes == b"code"));
+        let file = |build_id: &[u8]| ModuleFile { path: "/bin/a".into(), build_id: build_id.into() };
+        let frame = |kind, address, build_id| Frame {
+            kind,
+            address,
+            module: Some(file(build_id).into()),
+            ..Frame::new("a.c", 3)
+        };
+        // Two builds of one path, and frames that differ in their addresses alone.
+        let frames = vec![
+            frame(FrameKind::Interrupted, Some(0x10), &[1, 2]),
+            frame(FrameKind::Guessed, Some(u64::MAX), &[3]),
+            frame(FrameKind::Return, Some(0x10), &[1, 2]),
+            frame(FrameKind::Return, None, &[]),
+        ];
+        let known = |frame: &Frame| (frame.kind, frame.address, frame.module.clone());
+        let expected: Vec<_> = frames.iter().rev().map(known).collect();
+        let traces = vec![trace(0, 1, Traceback::new(frames, None))];
+        Snapshot::new(traces, 16).dump(&path).unwrap();
+        let loaded = Snapshot::load(&path).unwrap();
+        let found: Vec<_> = loaded.traces[0].traceback.frames().iter().map(|frame| known(frame)).collect();
+        assert_eq!(found, expected);
     });
 }
 

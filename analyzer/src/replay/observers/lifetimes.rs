@@ -99,8 +99,8 @@ mod tests {
     fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
         let Block { address, thread_tag, space, .. } = *block;
         let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
-        let (size, stack, ring) = (0, StackId::NONE, StreamIndex(0));
-        MergedEvent { stamp, address, size, stack, thread_tag, ring, action, function, space, state }
+        let (size, stack, stream) = (0, StackId::NONE, StreamIndex(0));
+        MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Finds the order in which one address's events can have happened, when the order of their stamps cannot be it.
 //!
 //! Two processors' clocks differ a little, so that the stamps of an allocation and the free before it may be swapped.
-//! What is certain: an address's allocations and frees alternate, a ring's events are in order, and no event happened
+//! What is certain: an address's allocations and frees alternate, a stream's events are in order, and no event happened
 //! before another one whose stamp is more than the tolerance smaller. This is a search for an order with these three
 //! properties, which prefers that of the stamps. It knows only one address and a short time; where two blocks at one
 //! address fit as well in either order, it leaves them as their stamps say.
@@ -13,7 +13,7 @@ use tm_common::ids::{Stamp, StreamIndex};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::replay) struct Item {
     pub stamp: Stamp,
-    pub ring: StreamIndex,
+    pub stream: StreamIndex,
     /// Whether the block goes (or comes).
     pub release: bool,
     /// Whether the order has to contain it; others may be left for later.
@@ -77,13 +77,13 @@ impl Search<'_> {
         let Some(n_passed) = rest.iter().position(|placed| !placed) else { return false };
         let earliest = earliest + n_passed;
         let limit = self.items.get(earliest).map_or(0, |item| item.stamp.0.saturating_add(self.tolerance));
-        let mut rings_passed: Vec<StreamIndex> = Vec::new();
+        let mut streams_passed: Vec<StreamIndex> = Vec::new();
         for place in earliest..self.items.len() {
             let Some(&item) = self.items.get(place).filter(|item| item.stamp.0 <= limit) else { break };
-            if self.placed.get(place) != Some(&false) || rings_passed.contains(&item.ring) {
+            if self.placed.get(place) != Some(&false) || streams_passed.contains(&item.stream) {
                 continue;
             }
-            rings_passed.push(item.ring);
+            streams_passed.push(item.stream);
             if item.release != live {
                 continue;
             }
@@ -119,10 +119,10 @@ impl Search<'_> {
 mod tests {
     use super::*;
 
-    /// "0a5" is an allocation of ring 0 at stamp 5, "1f6" a free of ring 1 at 6.
+    /// "0a5" is an allocation of stream 0 at stamp 5, "1f6" a free of stream 1 at 6.
     fn order(text: &str, live: bool) -> Option<Vec<usize>> {
         let item = |word: &str| Item {
-            ring: StreamIndex(word[..1].parse().unwrap_or(0)),
+            stream: StreamIndex(word[..1].parse().unwrap_or(0)),
             release: &word[1..2] == "f",
             stamp: Stamp(word[2..].parse().unwrap_or(0)),
             required: true,

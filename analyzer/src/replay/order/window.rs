@@ -128,7 +128,7 @@ impl<S: EventStream> Window<S> {
             let event = self.events.get(place)?;
             let near = place > self.present && event.stamp.0 <= required_until;
             let required = event.state != State::Pending || place == self.present || near;
-            Some(Item { stamp: event.stamp, ring: event.ring, release: event.is_release(), required })
+            Some(Item { stamp: event.stamp, stream: event.stream, release: event.is_release(), required })
         };
         let items = places.iter().filter_map(item).collect();
         (places, items)

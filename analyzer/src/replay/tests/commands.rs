@@ -175,10 +175,10 @@ fn a_mark_is_a_moment_with_all_events_up_to_its_stamp() {
 fn sums_tell_labels_apart_and_threads_not() {
     let mut builder = RecordingBuilder::with_process();
     let tag = |tag, stamp| Event::Tag { tag: TagIndex(tag), stamp: Stamp(stamp) };
-    for (ring, start) in [(0, 0), (1, 100)] {
+    for (stream, start) in [(0, 0), (1, 100)] {
         for event in [malloc(start + 16, 1, start + 1), tag(3, start + 2), malloc(start + 32, 10, start + 3)]
         {
-            builder.event(FIRST, ring, &event);
+            builder.event(FIRST, stream, &event);
         }
     }
     let recording = open(&builder);

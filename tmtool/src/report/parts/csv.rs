@@ -39,7 +39,7 @@ fn place(traceback: &Traceback, tag: Option<&str>, key_type: KeyType) -> String 
     let unknown = Frame::unknown();
     let frame = traceback.most_recent().unwrap_or(&unknown);
     let function = frame.function.as_deref().unwrap_or_default();
-    let module = frame.module.as_deref().unwrap_or_default();
+    let module = frame.module_path().unwrap_or_default();
     let mut text =
         format!(",{},{},{},{}", quoted(&frame.filename), frame.lineno, quoted(function), quoted(module));
     if key_type == KeyType::Traceback {

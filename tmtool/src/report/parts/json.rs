@@ -92,8 +92,8 @@ pub(in crate::report) fn frames(traceback: &Traceback) -> Vec<FrameObject<'_>> {
         filename: &frame.filename,
         lineno: frame.lineno,
         function: frame.function.as_deref(),
-        module: frame.module.as_deref(),
-        guessed: frame.is_guessed,
+        module: frame.module_path(),
+        guessed: frame.is_guessed(),
     });
     object.collect()
 }

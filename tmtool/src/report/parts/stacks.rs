@@ -31,7 +31,8 @@ pub fn text(
     for doubt in traceback.doubts().iter().filter(|doubt| matches!(doubt.kind, DoubtKind::Ended(_))) {
         text += &format!("  (this is not the outermost frame: such stacks {})\n", printable(&doubt.clause()));
     }
-    for run in frames.chunk_by(|a, b| a == b && a.function == b.function && a.is_guessed == b.is_guessed) {
+    for run in frames.chunk_by(|a, b| a == b && a.function == b.function && a.is_guessed() == b.is_guessed())
+    {
         for frame in run.iter().take(REPEATS_SHOWN) {
             text += &frame_text(frame, style, source);
         }
@@ -56,7 +57,7 @@ fn frame_text(frame: &Frame, style: &Style, source: &mut dyn LineSource) -> Stri
         let fits = style.is_full || room.is_none_or(|room| width(&function) <= room);
         text += &format!("{IN}{}", if fits { function } else { without_parameters(&function) });
     }
-    text += if frame.is_guessed { " (guessed)\n" } else { "\n" };
+    text += if frame.is_guessed() { " (guessed)\n" } else { "\n" };
     let line = source.line(&frame.filename, frame.lineno).unwrap_or_default();
     if !line.trim().is_empty() {
         text += &format!("    {}\n", source_line(&line));
@@ -67,7 +68,7 @@ fn frame_text(frame: &Frame, style: &Style, source: &mut dyn LineSource) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tm_common::stack::EndReason;
+    use tm_common::stack::{EndReason, FrameKind};
 
     use tm_analyzer::model::Doubt;
     use tm_analyzer::text::NoLines;
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn guesses_and_ends_are_marked() {
-        let guessed = Frame { is_guessed: true, ..frame("a.c", 7, "main") };
+        let guessed = Frame { kind: FrameKind::Guessed, ..frame("a.c", 7, "main") };
         let end = Doubt { kind: DoubtKind::Ended(EndReason::NoTable), module: Some("/x/liba.so".into()) };
         let traceback = Traceback::new(vec![frame("a.c", 9, "leaf"), guessed], None).with_doubts(vec![end]);
         assert_eq!(

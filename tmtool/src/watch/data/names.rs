@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::{StackId, TagIndex};
 
 use super::sums::Running;
-use tm_analyzer::analysis::{Cutter, Plumbing};
+use tm_analyzer::analysis::{Blame, Plumbing};
 use tm_analyzer::model::{SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Site;
@@ -28,17 +28,17 @@ pub struct Named {
 /// The stacks whose names are known.
 pub struct Names {
     namer: Namer,
-    cutter: Cutter<'static>,
+    blame: Blame,
     known: FxHashMap<StackId, Named>,
-    /// How many loaded files were known then: code that seemed to be of none may be of a later one.
-    n_modules: usize,
+    /// The namer's generation that they are of.
+    generation: u64,
 }
 
 impl Names {
     /// None is known. `plumbing` is not to blame.
     pub fn new(plumbing: Plumbing) -> Names {
-        let cutter = Cutter::of(plumbing);
-        Names { namer: Namer::new(), cutter, known: FxHashMap::default(), n_modules: 0 }
+        let blame = Blame::new(plumbing);
+        Names { namer: Namer::new(), blame, known: FxHashMap::default(), generation: 0 }
     }
 
     /// The names of a stack, if they are known.
@@ -54,8 +54,9 @@ impl Names {
         sites: &SumsBy<Site, Running>,
         deadline: Option<Instant>,
     ) -> usize {
-        if self.n_modules != recording.modules.all().len() {
-            self.n_modules = recording.modules.all().len();
+        let generation = self.namer.generation(recording);
+        if self.generation != generation {
+            self.generation = generation;
             self.known.clear();
         }
         let mut wanted: Vec<_> = sites
@@ -72,7 +73,7 @@ impl Names {
             self.namer.prepare(recording, batch.iter().map(|(.., stack)| *stack));
             for &(.., stack) in batch {
                 let whole = self.namer.traceback(recording, stack);
-                let blamed = self.cutter.cut(&whole);
+                let blamed = self.blame.cut(&whole);
                 self.known.insert(stack, Named { whole, blamed });
             }
             n_done += batch.len();

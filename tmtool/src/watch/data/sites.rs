@@ -97,7 +97,7 @@ mod tests {
     use crate::watch::data::history::History;
     use crate::watch::data::sums::Sums;
     use tm_analyzer::events::Block;
-    use tm_analyzer::model::{Amount, Cumulative, Frame, Profile, ProfileRow, Statistic};
+    use tm_analyzer::model::{Amount, Cumulative, Frame, ModuleFile, Profile, ProfileRow, Statistic};
     use tm_analyzer::reader::ThreadTags;
     use tm_analyzer::replay::{MemoryKind, Observer};
     use tm_testing::Random;
@@ -116,7 +116,7 @@ mod tests {
         let mut frame = || {
             let mut frame = Frame::new(["a.c", "b.c"][random.below(2) as usize], random.below(3) as u32 + 1);
             frame.function = Some(["f", "g"][random.below(2) as usize].into());
-            frame.module = Some(["/bin/x", "/lib/y"][random.below(2) as usize].into());
+            frame.module = Some(ModuleFile::at(["/bin/x", "/lib/y"][random.below(2) as usize]));
             frame
         };
         (0..n)

@@ -1,11 +1,11 @@
-//! The events of one ring, read as they are written.
+//! The events of one stream, read as they are written.
 //!
 //! ```text
 //!  segments of the chain    | left behind | whole       | whole | growing        | begun, nothing in it
 //!                                           ^ read up to here     ^ `used` when it was looked at
 //! ```
 //!
-//! A ring's thread never writes to a segment again once it has written to the next one. The first record there is published
+//! A stream's thread never writes to a segment again once it has written to the next one. The first record there is published
 //! by a store that publishes all before it, so a reader that has seen it finds the segment before whole.
 
 use std::collections::BTreeMap;
@@ -46,9 +46,9 @@ struct Place {
     is_done: bool,
 }
 
-/// The reading end of a ring.
+/// The reading end of a stream.
 #[derive(Debug)]
-pub(super) struct Ring {
+pub(super) struct GrowingStream {
     /// Only while it may be read.
     file: Option<OpenFile>,
     thread_tags: Arc<ThreadTags>,
@@ -67,17 +67,17 @@ pub(super) struct Ring {
     pub damage: Damage,
 }
 
-impl Ring {
-    /// A ring of which nothing was read.
-    pub fn new(ring: StreamIndex, thread_tags: Arc<ThreadTags>) -> Ring {
-        Ring {
+impl GrowingStream {
+    /// A stream of which nothing was read.
+    pub fn new(stream: StreamIndex, thread_tags: Arc<ThreadTags>) -> GrowingStream {
+        GrowingStream {
             file: None,
             thread_tags,
             segments: BTreeMap::new(),
             current: None,
             next_sequence: 0,
             growing: None,
-            records: RecordDecoder::new(ring),
+            records: RecordDecoder::new(stream),
             buffer: Vec::new(),
             position: 0,
             damage: Damage::default(),

@@ -1,29 +1,29 @@
-//! What the merge takes events from: a ring, or those that it gave back.
+//! What the merge takes events from: a stream, or those that it gave back.
 
-use super::ring::{Ring, keep_rest};
+use super::growing_stream::{GrowingStream, keep_rest};
 use crate::events::{Damage, EventStream, MergedEvent};
 
-/// How many records of one ring are decoded at once.
+/// How many records of one stream are decoded at once.
 const BATCH_RECORDS: usize = 2048;
 
 /// Events in the order of their stamps.
 #[derive(Debug, Default)]
-pub struct RingEvents {
-    ring: Option<Ring>,
+pub struct GrowingEvents {
+    stream: Option<GrowingStream>,
     batch: Vec<MergedEvent>,
     next_in_batch: usize,
     none: Damage,
 }
 
-impl RingEvents {
-    /// Those of a ring.
-    pub(super) fn of(ring: Ring) -> RingEvents {
-        RingEvents { ring: Some(ring), ..RingEvents::default() }
+impl GrowingEvents {
+    /// Those of a stream.
+    pub(super) fn of(stream: GrowingStream) -> GrowingEvents {
+        GrowingEvents { stream: Some(stream), ..GrowingEvents::default() }
     }
 
-    /// The ring, if it is one's.
-    pub(super) fn ring_mut(&mut self) -> Option<&mut Ring> {
-        self.ring.as_mut()
+    /// The stream, if it is one's.
+    pub(super) fn stream_mut(&mut self) -> Option<&mut GrowingStream> {
+        self.stream.as_mut()
     }
 
     /// Puts `events` before those that are here already.
@@ -38,26 +38,26 @@ impl RingEvents {
     /// Until the next look: keeps what is still to be read alone, and the file if it is to stay open.
     pub(super) fn pause(&mut self, keep_open: bool) {
         keep_rest(&mut self.batch, &mut self.next_in_batch);
-        self.ring.iter_mut().for_each(|ring| ring.pause(keep_open));
+        self.stream.iter_mut().for_each(|stream| stream.pause(keep_open));
     }
 
     /// The memory that events take, in bytes.
     #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
-        let buffered = self.ring.as_ref().map_or(0, Ring::buffered_bytes);
+        let buffered = self.stream.as_ref().map_or(0, GrowingStream::buffered_bytes);
         self.batch.capacity() * size_of::<MergedEvent>() + buffered
     }
 }
 
-impl EventStream for RingEvents {
+impl EventStream for GrowingEvents {
     #[inline]
     fn rest(&mut self) -> &[MergedEvent] {
         if self.next_in_batch >= self.batch.len()
-            && let Some(ring) = &mut self.ring
+            && let Some(stream) = &mut self.stream
         {
             self.batch.clear();
             self.next_in_batch = 0;
-            ring.decode(BATCH_RECORDS, &mut self.batch);
+            stream.decode(BATCH_RECORDS, &mut self.batch);
         }
         self.batch.get(self.next_in_batch..).unwrap_or_default()
     }
@@ -68,6 +68,6 @@ impl EventStream for RingEvents {
     }
 
     fn damage(&self) -> &Damage {
-        self.ring.as_ref().map_or(&self.none, |ring| &ring.damage)
+        self.stream.as_ref().map_or(&self.none, |stream| &stream.damage)
     }
 }
