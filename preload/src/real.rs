@@ -10,8 +10,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use tm_common::functions::{Family, Function};
 
-use crate::sys::elf::Symbols;
-use crate::sys::link_map::LinkMap;
+use crate::sys::objects::elf::Symbols;
+use crate::sys::objects::link_map::LinkMap;
 use crate::sys::syscall;
 
 mod interfaces;

@@ -4,8 +4,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use tm_common::query::{FILE_NAME, QueryApi, SYMBOL};
 
-use crate::sys::loader::{self, Library};
 use crate::sys::message::Message;
+use crate::sys::objects::loader::{self, Library};
 
 static API: AtomicPtr<QueryApi> = AtomicPtr::new(core::ptr::null_mut());
 static SAID: AtomicBool = AtomicBool::new(false);

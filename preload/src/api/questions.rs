@@ -7,8 +7,9 @@ use tm_common::query::{QueryApi, QueryHost};
 
 use super::library;
 use crate::session::SESSION;
+use crate::sys::objects::loader;
+use crate::sys::syscall;
 use crate::sys::tls::{self, MUTED};
-use crate::sys::{loader, syscall};
 
 unsafe extern "C" {
     /// Returns `errno`'s place, `<errno.h>`.

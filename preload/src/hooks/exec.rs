@@ -13,9 +13,9 @@ use super::redirect;
 use super::stub::{Arguments, stub_before};
 use crate::real;
 use crate::session::{SESSION, finish};
-use crate::sys::folder::Folder;
-use crate::sys::program_file::{self, ProgramKind};
-use crate::sys::signals::SignalsBlocked;
+use crate::sys::objects::program_file::{self, ProgramKind};
+use crate::sys::process::folder::Folder;
+use crate::sys::process::signals::SignalsBlocked;
 use crate::sys::syscall::Errno;
 use crate::sys::text::Text;
 

@@ -15,8 +15,9 @@ use super::redirect;
 use super::stub::Arguments;
 use crate::real;
 use crate::session::SESSION;
-use crate::sys::link_map::{self, LinkMap};
-use crate::sys::{arch, loader, syscall};
+use crate::sys::objects::link_map::{self, LinkMap};
+use crate::sys::objects::loader;
+use crate::sys::{arch, syscall};
 
 /// The stack pointer of the caller of `dlopen`, and the return address in the word below it, 0 if that is in no such place: as
 /// long as it stands there, and the stack reaches further inward, the call has not returned.

@@ -16,11 +16,12 @@ use tm_common::metadata::NoteReason;
 use super::allocators;
 use crate::real::{self, Search};
 use crate::session::SESSION;
-use crate::sys::elf::{self, Symbols};
-use crate::sys::link_map::{self, LinkMap};
-use crate::sys::maps::Maps;
-use crate::sys::slots::Slots;
-use crate::sys::{loader, tls};
+use crate::sys::memory::maps::Maps;
+use crate::sys::objects::elf::{self, Symbols};
+use crate::sys::objects::link_map::{self, LinkMap};
+use crate::sys::objects::loader;
+use crate::sys::objects::slots::Slots;
+use crate::sys::tls;
 
 /// Objects may have come since [`look_at_new`]; [`DEEP`] with a scope of their own.
 const NEW: u32 = 1;

@@ -5,8 +5,9 @@ use core::ffi::c_int;
 
 use crate::real;
 use crate::session::{SESSION, threads};
+use crate::sys::memory::own_memory;
+use crate::sys::process::restrictions;
 use crate::sys::syscall::{self, Errno};
-use crate::sys::{own_memory, restrictions};
 
 /// `PR_SET_SECCOMP` with it takes away all system calls, and the counter too.
 const SECCOMP_MODE_STRICT: usize = 1;

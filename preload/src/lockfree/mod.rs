@@ -41,7 +41,7 @@ use const_fn;
 /// addresses are never given back.
 #[cfg(not(loom))]
 fn fresh<T: Default>(count: usize) -> *mut T {
-    crate::sys::pages::zeroed(count)
+    crate::sys::memory::pages::zeroed(count)
 }
 
 #[cfg(loom)]
@@ -53,7 +53,7 @@ fn fresh<T: Default>(count: usize) -> *mut T {
 /// Gives the memory of values back that [`fresh`] made: they are all zeros from now on, if that is seen at all.
 #[cfg(not(loom))]
 fn discard<T>(values: *const T, count: usize) {
-    crate::sys::pages::discard(values.cast_mut(), count);
+    crate::sys::memory::pages::discard(values.cast_mut(), count);
 }
 
 #[cfg(loom)]
@@ -62,7 +62,7 @@ fn discard<T>(_: *const T, _: usize) {}
 /// Puts a value where it stays for good; `None` if there is no memory.
 #[cfg(not(loom))]
 fn keep<T>(value: T) -> Option<&'static T> {
-    let place: *mut T = crate::sys::pages::zeroed(1);
+    let place: *mut T = crate::sys::memory::pages::zeroed(1);
     // SAFETY: fresh memory of the right size that is never unmapped, or null.
     unsafe {
         let place = place.cast::<core::mem::MaybeUninit<T>>().as_mut()?;

@@ -5,7 +5,7 @@
 
 use super::atomic::{AtomicBool, Ordering};
 use super::const_fn;
-use crate::sys::signals::SignalsBlocked;
+use crate::sys::process::signals::SignalsBlocked;
 
 /// The lock.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use tm_common::functions::{Family, Function};
 
 use super::{known, place};
-use crate::sys::elf::Symbols;
-use crate::sys::link_map::LinkMap;
+use crate::sys::objects::elf::Symbols;
+use crate::sys::objects::link_map::LinkMap;
 use crate::sys::text::Text;
 
 /// The lowest address of any, and the highest. The first is the larger one while there are none.

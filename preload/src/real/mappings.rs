@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_void};
 use tm_common::functions::Function;
 
 use super::address;
-use crate::sys::elf;
+use crate::sys::objects::elf;
 use crate::sys::syscall::{self, Errno, Result};
 
 /// What these functions return where they fail: `MAP_FAILED`, `(void *)-1`.

@@ -1,7 +1,7 @@
 //! Where the functions are looked for that the hooks stand in front of: it depends on how this library came.
 
-use crate::sys::elf::Symbols;
-use crate::sys::link_map::LinkMap;
+use crate::sys::objects::elf::Symbols;
+use crate::sys::objects::link_map::LinkMap;
 
 /// The objects that are searched, by where this library stands among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use tm_common::ids::Stamp;
 
 use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
-use crate::sys::{arch, maps, syscall, tls};
+use crate::sys::memory::maps;
+use crate::sys::{arch, syscall, tls};
 
 /// Runs `record` with what the calling thread records through, if it has or gets a place and is not muted. Called while
 /// [`super::is_on`].

@@ -15,8 +15,9 @@ use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 use super::Recording;
 use super::file::{map_by_descriptor, why_not_allocated};
 use crate::lockfree::{file_end, room, writers};
+use crate::sys::memory::pages;
+use crate::sys::process::restrictions;
 use crate::sys::syscall::{self, Errno};
-use crate::sys::{pages, restrictions};
 
 /// The first extent: 252 KiB, with the file's header 256. A process that does next to nothing needs no other.
 pub const FIRST_GRAINS: u32 = 63;

@@ -15,8 +15,8 @@ use tm_common::header::{GRAIN_BYTES, MappedHeader};
 
 use super::{PATH_BYTES, Recording};
 use crate::lockfree::file_end;
-use crate::sys::pages;
-use crate::sys::signals::SignalsBlocked;
+use crate::sys::memory::pages;
+use crate::sys::process::signals::SignalsBlocked;
 use crate::sys::syscall::{self, Errno};
 use crate::sys::text::Text;
 

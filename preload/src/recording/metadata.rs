@@ -14,7 +14,7 @@ use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader,
 
 use super::Recording;
 use crate::lockfree::room;
-use crate::sys::image::Image;
+use crate::sys::objects::image::Image;
 use crate::sys::syscall;
 
 /// A record under construction; [`Draft::commit`] makes it one.

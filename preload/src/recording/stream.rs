@@ -10,7 +10,7 @@ use tm_common::varint::Writer;
 
 use super::Recording;
 use crate::lockfree::room;
-use crate::sys::signals::SignalsBlocked;
+use crate::sys::process::signals::SignalsBlocked;
 
 /// The sizes of a stream's segments: small for the many threads that allocate little, then 64 KiB.
 const GRAINS: [u16; 3] = [1, 4, GRAINS_MAX];

@@ -18,7 +18,7 @@ use tm_common::ids::Stamp;
 
 use super::Session;
 use super::control::Control;
-use crate::sys::signals::SignalsBlocked;
+use crate::sys::process::signals::SignalsBlocked;
 use crate::sys::syscall;
 
 /// Makes the calling process a process of its own in the recording; whether it is one now.

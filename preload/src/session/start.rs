@@ -14,12 +14,14 @@ use crate::real::{self, Search};
 use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
 use crate::sys::complaints::Complaints;
-use crate::sys::elf::{self, Symbols};
-use crate::sys::link_map::{self, LinkMap};
+use crate::sys::memory::pages;
 use crate::sys::message::{self, Message};
-use crate::sys::process::{self, InitialStack};
+use crate::sys::objects::elf::{self, Symbols};
+use crate::sys::objects::link_map::{self, LinkMap};
+use crate::sys::objects::loader;
+use crate::sys::process::{self, InitialStack, restrictions};
 use crate::sys::text::Text;
-use crate::sys::{arch, coarse, loader, pages, restrictions, syscall};
+use crate::sys::{arch, coarse, syscall};
 
 /// Starts the session; whether events are recorded now.
 pub fn start(session: &Session) -> bool {

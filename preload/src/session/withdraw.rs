@@ -3,8 +3,8 @@
 use tm_common::functions::{Family, Function};
 
 use crate::real;
-use crate::sys::elf::Symbols;
-use crate::sys::link_map::LinkMap;
+use crate::sys::objects::elf::Symbols;
+use crate::sys::objects::link_map::LinkMap;
 use crate::sys::text::Text;
 use crate::sys::{process, syscall};
 

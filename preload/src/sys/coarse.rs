@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn it_is_the_kernels_clock() {
-        let [found] = crate::sys::elf::first_of([crate::sys::arch::VDSO_CLOCK_GETTIME]);
+        let [found] = crate::sys::objects::elf::first_of([crate::sys::arch::VDSO_CLOCK_GETTIME]);
         initialise(found);
         assert!(!CLOCK_GETTIME.load(Ordering::Relaxed).is_null());
         let before = syscall::clock_ns(libc::CLOCK_MONOTONIC_COARSE);

@@ -7,8 +7,8 @@
 
 use core::ffi::CStr;
 
+use super::memory::pages;
 use super::message::Message;
-use super::pages;
 use super::process::InitialStack;
 use super::text::Text;
 

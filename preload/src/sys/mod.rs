@@ -4,21 +4,9 @@
 
 pub mod coarse;
 pub mod complaints;
-pub mod elf;
 pub mod files;
-pub mod folder;
-pub mod image;
-pub mod link_map;
-pub mod loader;
-pub mod maps;
 pub mod message;
-pub mod own_memory;
-pub mod pages;
 pub mod process;
-pub mod program_file;
-pub mod restrictions;
-pub mod signals;
-pub mod slots;
 pub mod syscall;
 pub mod text;
 pub mod tls;
@@ -26,3 +14,5 @@ pub mod tls;
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 pub mod arch;
+pub mod memory;
+pub mod objects;

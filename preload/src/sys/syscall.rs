@@ -1,6 +1,7 @@
 //! System calls by name. Each returns the kernel's result; `errno` is never touched.
 
-use super::{arch, restrictions};
+use super::arch;
+use super::process::restrictions;
 
 /// An error number of the kernel, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

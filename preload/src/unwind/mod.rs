@@ -128,8 +128,8 @@ impl Frames {
             return false;
         }
         // As in `StackCache::grow`.
-        let _blocked = crate::sys::signals::SignalsBlocked::now();
-        let fresh: *mut Frame = crate::sys::pages::zeroed(wanted);
+        let _blocked = crate::sys::process::signals::SignalsBlocked::now();
+        let fresh: *mut Frame = crate::sys::memory::pages::zeroed(wanted);
         if fresh.is_null() {
             return false;
         }

@@ -5,10 +5,11 @@ use core::ops::Range;
 use crate::lockfree::records::Records;
 use crate::lockfree::try_lock::TryLock;
 use crate::recording::{PATH_BYTES, Recording};
-use crate::sys::image::Image;
-use crate::sys::link_map::{self, LinkMap, Loaded, Object};
-use crate::sys::maps::Maps;
-use crate::sys::{pages, process, syscall};
+use crate::sys::memory::maps::Maps;
+use crate::sys::memory::pages;
+use crate::sys::objects::image::Image;
+use crate::sys::objects::link_map::{self, LinkMap, Loaded, Object};
+use crate::sys::{process, syscall};
 
 /// Where a module is and where its unwind tables are.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,8 @@ use super::bytes::Bytes;
 use super::eh_frame::{self, Entry};
 use crate::lockfree::records::Records;
 use crate::lockfree::try_lock::TryLock;
-use crate::sys::{pages, syscall};
+use crate::sys::memory::pages;
+use crate::sys::syscall;
 
 /// A table that is longer is not believed to be one: LLVM's of a million functions is shorter.
 const TABLE_BYTES_MAX: usize = 64 << 20;

@@ -23,8 +23,9 @@ use super::cached_frame::{CachedFrame, Marks, Walked};
 use super::memo::{Memo, Remembered};
 use super::stack_memory::Readable;
 use super::step::{NotCached, State};
-use crate::sys::signals::SignalsBlocked;
-use crate::sys::{pages, syscall};
+use crate::sys::memory::pages;
+use crate::sys::process::signals::SignalsBlocked;
+use crate::sys::syscall;
 
 /// Frames that fit without asking for more: 56 KiB, of which only touched pages cost memory.
 const CAPACITY_MIN: usize = 512;

@@ -2,8 +2,9 @@
 
 use core::ops::Range;
 
+use crate::sys::memory::maps;
 use crate::sys::process::InitialStack;
-use crate::sys::{maps, syscall, tls};
+use crate::sys::{syscall, tls};
 
 /// The number of stacks that a thread may switch between without its mappings being asked for again: its own, a signal
 /// stack and a few fibers.
@@ -143,7 +144,7 @@ impl Readable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::pages;
+    use crate::sys::memory::pages;
 
     #[test]
     fn only_the_first_thread_s_stack_is_the_initial_one() {

@@ -2,8 +2,10 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::{arch, own_memory, restrictions};
+use super::super::arch;
 use super::{Errno, Result, check};
+use crate::sys::memory::own_memory;
+use crate::sys::process::restrictions;
 
 /// Bytes that [`mmap`] and [`map_again`] have mapped and [`munmap`] has not given back. Relaxed: a counter.
 static MAPPED_BYTES: AtomicUsize = AtomicUsize::new(0);

@@ -2,8 +2,9 @@
 
 use core::ffi::CStr;
 
-use super::super::{arch, restrictions};
+use super::super::arch;
 use super::{Errno, Result, check, getegid, geteuid};
+use crate::sys::process::restrictions;
 
 /// Calls `openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)`. Not tried, and refused with EPERM, once the process has restricted
 /// itself.

@@ -1,6 +1,6 @@
 //! The calling thread's signals, blocked for a while.
 
-use super::syscall;
+use crate::sys::syscall;
 
 /// All signals of the thread, blocked until this is dropped.
 #[derive(Debug)]

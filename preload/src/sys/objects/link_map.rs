@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::elf::Dynamic;
 use super::image::Image;
-use super::maps::Maps;
+use crate::sys::memory::maps::Maps;
 
 /// One loaded object: the public head of the loader's `struct link_map`, `<link.h>`.
 #[repr(C)]

@@ -2,9 +2,9 @@
 
 use core::ops::Range;
 
-use super::signals::SignalsBlocked;
-use super::syscall;
-use super::text::{parse_hex, parse_number};
+use crate::sys::process::signals::SignalsBlocked;
+use crate::sys::syscall;
+use crate::sys::text::{parse_hex, parse_number};
 
 /// `PROCMAP_QUERY` of `/proc/PID/maps` (Linux 6.11), `include/uapi/linux/fs.h`.
 #[repr(C)]

@@ -8,7 +8,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::link_map::LinkMap;
-use super::text::Text;
+use crate::sys::text::Text;
 
 /// The longest path that the kernel takes, `PATH_MAX`.
 const PATH_BYTES: usize = 4096;

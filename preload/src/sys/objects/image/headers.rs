@@ -1,7 +1,8 @@
 //! Program headers of an object, copied out of memory or a file.
 
-use super::super::{pages, syscall};
 use super::{FileHeader, PAGE_BYTES_MIN, ProgramHeader};
+use crate::sys::memory::pages;
+use crate::sys::syscall;
 
 /// Program headers, copied: where they stood may be writable, or nowhere at all. The memory goes with them.
 #[derive(Debug)]

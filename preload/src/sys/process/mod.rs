@@ -1,11 +1,15 @@
-//! What the process was started with, found without libc: it may not be initialised when the first hook runs.
+//! This process. What it was started with is found without libc, which may not be initialised when the first hook runs.
 
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::maps::Maps;
+use super::memory::maps::Maps;
 use super::text::{Text, parse_number};
 use super::{files, syscall};
+
+pub mod folder;
+pub mod restrictions;
+pub mod signals;
 
 unsafe extern "C" {
     /// The loader's record of the initial stack: `argc, argv..., NULL, envp..., NULL, auxv...`.

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::syscall;
+use crate::sys::syscall;
 
 /// What was in force at the start, as [`in_force`] says it.
 static AT_START: AtomicU32 = AtomicU32::new(UNKNOWN);

@@ -12,10 +12,10 @@ use core::ffi::c_int;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
-use super::link_map::{self, LinkMap};
 use super::maps::{Mapping, Maps};
-use super::process;
-use super::syscall::{self, Errno, Result};
+use crate::sys::objects::link_map::{self, LinkMap};
+use crate::sys::process;
+use crate::sys::syscall::{self, Errno, Result};
 
 /// The number of mappings in one part of the list.
 const IN_PART: usize = 255;

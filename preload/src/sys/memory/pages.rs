@@ -1,7 +1,7 @@
 //! Memory straight from the kernel: private zeroed pages, never the target's heap; and the pages of a
 //! shared file mapping, allocated before they are touched.
 
-use super::syscall::{self, Errno, Result};
+use crate::sys::syscall::{self, Errno, Result};
 
 /// Maps room for `count` values of `T`, all bytes zero; null if the process has no memory left.
 ///

@@ -14,8 +14,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::elf::{self, Symbols};
 use super::link_map::LinkMap;
-use super::maps::Maps;
-use super::{process, syscall};
+use crate::sys::memory::maps::Maps;
+use crate::sys::{process, syscall};
 
 const DT_PLTRELSZ: i64 = 2;
 const DT_RELA: i64 = 7;

@@ -13,9 +13,10 @@
 use core::ops::Range;
 
 use super::link_map::Object;
-use super::maps::{Mapping, Maps};
-use super::process::InitialStack;
-use super::{pages, syscall};
+use crate::sys::memory::maps::{Mapping, Maps};
+use crate::sys::memory::pages;
+use crate::sys::process::InitialStack;
+use crate::sys::syscall;
 
 type ProgramHeader = libc::Elf64_Phdr;
 type FileHeader = libc::Elf64_Ehdr;
@@ -233,7 +234,7 @@ impl Image {
     /// Returns what the loader has made read-only after it had written there, whole pages as it counts them.
     pub fn protected(&self) -> Range<usize> {
         let Some(header) = self.of_type(PT_GNU_RELRO).next() else { return 0..0 };
-        let page_bytes = super::process::page_bytes();
+        let page_bytes = crate::sys::process::page_bytes();
         let start = self.bias.wrapping_add(header.p_vaddr as usize);
         let end = start.wrapping_add(header.p_memsz as usize);
         start & !(page_bytes - 1)..end & !(page_bytes - 1)
@@ -323,11 +324,11 @@ fn bias_of(headers: &[ProgramHeader], mapping: &Mapping) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::link_map;
     use super::*;
+    use crate::sys::objects::link_map;
 
     fn own_object() -> Object {
-        let [find_object] = super::super::elf::first_of([c"_dl_find_object"]);
+        let [find_object] = crate::sys::objects::elf::first_of([c"_dl_find_object"]);
         link_map::initialise(find_object);
         link_map::object_at(Image::of as *const () as usize).expect("our own code")
     }

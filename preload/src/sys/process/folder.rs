@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
-use super::syscall::{self, Errno, Result};
+use crate::sys::syscall::{self, Errno, Result};
 
 /// A folder. Open as long as this lives, if it is not the process's own.
 #[derive(Debug)]

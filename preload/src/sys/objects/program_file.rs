@@ -2,9 +2,9 @@
 
 use core::ffi::CStr;
 
-use super::folder::Folder;
-use super::syscall;
-use super::text::Text;
+use crate::sys::process::folder::Folder;
+use crate::sys::syscall;
+use crate::sys::text::Text;
 
 /// What becomes of a program when it is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
