@@ -82,6 +82,10 @@ fn look_at_pending() {
     }
     let pending = PENDING.load(Ordering::Relaxed);
     let is_opener = is_opener();
+    // What one thread alone opens is its own to look at: it does so before the constructors run, if anybody can.
+    if !is_opener && pending & SHARED == 0 {
+        return;
+    }
     // Another thread may be relocating what stands in the list.
     let moment = if is_opener { Moment::Late } else { Moment::Meanwhile };
     loader::with_list_locked(|now| {
