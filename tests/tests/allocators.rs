@@ -328,6 +328,20 @@ fn libraries_with_scopes_of_their_own_are_opened_while_others_look_symbols_up() 
     }
 }
 
+/// The thread that opens the library is not the last that opens something, and never calls the loader again.
+#[test]
+fn a_library_with_a_scope_of_its_own_is_recorded_whoever_else_opens_something() {
+    let waits = compile("opens_at_once.c", &["-O1", "-shared", "-fPIC", "-DLIBRARY"]);
+    for binding in ["-Wl,-z,now", "-Wl,-z,lazy", "-Wl,-z,norelro"] {
+        let library = compile("deepbind.c", &["-O0", "-shared", "-fPIC", "-DLIBRARY", binding]);
+        let program = compile("opens_at_once.c", &["-O1", "-pthread", "-rdynamic"]);
+        let outcome = alike(&Run::new(program).args([&waits, &library]));
+        assert_eq!(outcome.stdout, "done\n");
+        let expected: Calls = [((7008, "malloc".to_owned()), 100), ((7008, "free".to_owned()), 100)].into();
+        assert_eq!(calls(&outcome, |size| size == 7008), expected, "{binding}");
+    }
+}
+
 /// A library that brings an allocator along, and whose constructor calls that. Opened plainly it is not looked at before its
 /// constructors: nobody can know that there is something to be seen.
 #[test]

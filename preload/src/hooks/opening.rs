@@ -37,7 +37,7 @@ pub(super) fn begin(arguments: Arguments, deep: bool) {
     if !(deep || real::has_interfaces()) || !SESSION.is_process() {
         return;
     }
-    loader::with_list_locked(|| N_BEFORE.store(LinkMap::all().count(), Ordering::Relaxed));
+    loader::with_list_locked(|_| N_BEFORE.store(LinkMap::all().count(), Ordering::Relaxed));
     let (stack_pointer, return_address) = arguments.caller();
     // Relaxed, all: published with the watch, and only the thread that has opened goes by them.
     CALLER.store(stack_pointer, Ordering::Relaxed);

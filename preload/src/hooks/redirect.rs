@@ -19,21 +19,26 @@ use crate::session::SESSION;
 use crate::sys::memory::maps::Maps;
 use crate::sys::objects::elf::{self, Symbols};
 use crate::sys::objects::link_map::{self, LinkMap};
-use crate::sys::objects::loader;
+use crate::sys::objects::loader::{self, Changes};
 use crate::sys::objects::slots::Slots;
 use crate::sys::tls;
 
-/// Objects may have come since [`look_at_new`]; [`DEEP`] with a scope of their own.
+/// Objects may have come since [`look_at_new`]; [`DEEP`] with a scope of their own. [`SHARED`]: several threads open objects,
+/// so no look of one of them is known to be the last that is needed.
 const NEW: u32 = 1;
 const DEEP: u32 = 2;
+const SHARED: u32 = 4;
 /// The size of an array of one constructor: the compiler's own, which every library has.
 const OWN_CONSTRUCTORS_BYTES: usize = 8;
 
 static PENDING: AtomicU32 = AtomicU32::new(0);
-/// The thread block of the thread that has opened them: only what it has opened before is known to be whole.
+/// The thread block of the thread that has opened them last: what it has opened before is whole.
 static OPENER: AtomicUsize = AtomicUsize::new(0);
-/// The number of objects that were looked at.
+/// The number of objects that were looked at, from the first of the list on, and the [`Changes`] of that moment. All change
+/// under the loader's lock.
 static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
+static N_COME: AtomicUsize = AtomicUsize::new(0);
+static N_GONE: AtomicUsize = AtomicUsize::new(0);
 /// Tells whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
@@ -41,8 +46,8 @@ static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 #[cfg_attr(test, allow(dead_code, reason = "called by the constructor, which tests do not have"))]
 pub(super) fn at_start() {
     if SESSION.is_process() && Search::here() == Search::AfterUs {
-        loader::with_list_locked(|| {
-            look(0, false, Moment::Start);
+        loader::with_list_locked(|now| {
+            look(0, false, Moment::Start, now);
         });
     }
 }
@@ -54,9 +59,11 @@ pub(super) fn is_opener() -> bool {
 
 /// Notes that the calling thread is about to open objects.
 pub(super) fn opening(deep: bool) {
+    // Relaxed, all: whoever reads them early does less, and the opener itself reads what it wrote.
+    let is_shared = PENDING.load(Ordering::Relaxed) != 0 && !is_opener();
     OPENER.store(tls::current().as_ptr() as usize, Ordering::Relaxed);
-    // Relaxed, both: whoever reads them early does less, and the opener itself reads what it wrote.
-    PENDING.fetch_or(if deep { DEEP } else { NEW }, Ordering::Relaxed);
+    let pending = if deep { DEEP } else { NEW } | if is_shared { SHARED } else { 0 };
+    PENDING.fetch_or(pending, Ordering::Relaxed);
 }
 
 /// Leads the calls of objects that have come. Called where the loader is about to be called, so its lock may be taken.
@@ -73,19 +80,30 @@ fn look_at_pending() {
     if !SESSION.is_process() {
         return;
     }
-    // Nobody else: the loader may still be relocating, on the opener's thread, what stands in its list, and expects pages that
-    // it has made writable to stay so.
-    if !is_opener() {
+    let pending = PENDING.load(Ordering::Relaxed);
+    let is_opener = is_opener();
+    // What one thread alone opens is its own to look at: it does so before the constructors run, if anybody can.
+    if !is_opener && pending & SHARED == 0 {
         return;
     }
-    let pending = PENDING.load(Ordering::Relaxed);
-    loader::with_list_locked(|| {
-        if look(N_KNOWN.load(Ordering::Relaxed), pending & DEEP != 0, Moment::Late) {
+    // Another thread may be relocating what stands in the list.
+    let moment = if is_opener { Moment::Late } else { Moment::Meanwhile };
+    loader::with_list_locked(|now| {
+        let is_known = now.n_come == N_COME.load(Ordering::Relaxed);
+        let all_whole = is_known || look(first_unknown(now), pending & DEEP != 0, moment, now);
+        // What another thread opens may not have come yet.
+        if all_whole && is_opener && pending & SHARED == 0 {
             // Relaxed: as above.
-            N_KNOWN.store(LinkMap::all().count(), Ordering::Relaxed);
             PENDING.fetch_and(!pending, Ordering::Relaxed);
         }
     });
+}
+
+/// Returns the first place of the list that may have an object which was not looked at: each that goes moves others forward by one.
+fn first_unknown(now: Changes) -> usize {
+    // Relaxed, both: under the loader's lock.
+    let n_gone = now.n_gone.wrapping_sub(N_GONE.load(Ordering::Relaxed));
+    N_KNOWN.load(Ordering::Relaxed).saturating_sub(n_gone)
 }
 
 /// Leads the calls of the objects from place `first` on, whose constructors have not run yet. `false` if there are none, or
@@ -97,7 +115,11 @@ pub(super) fn look_at_opened(first: usize, deep: bool) -> bool {
     let is_whole =
         opened.is_some_and(|map| Slots::of(map).is_none_or(|slots| is_whole(&slots, maps.as_ref())));
     drop(maps);
-    is_whole && look(first, deep, Moment::Opening)
+    let mut all_whole = false;
+    if is_whole {
+        loader::with_list_locked(|now| all_whole = look(first, deep, Moment::Opening, now));
+    }
+    all_whole
 }
 
 /// The moments when objects are looked at.
@@ -109,6 +131,8 @@ enum Moment {
     Opening,
     /// After these, or in a function that is called while others are relocated.
     Late,
+    /// While another thread may be relocating some.
+    Meanwhile,
 }
 
 /// Tells whether the loader has done with the object. Without `/proc` that cannot be told.
@@ -116,13 +140,11 @@ fn is_whole(slots: &Slots, maps: Option<&Maps>) -> bool {
     maps.is_none_or(|maps| slots.are_relocated(maps))
 }
 
-/// Objects have gone, so those that are left have other places in the list.
+/// Objects have gone.
 pub(super) fn closed() {
-    // Relaxed: see `opening`. All are looked at again when some have come.
-    N_KNOWN.store(0, Ordering::Relaxed);
     // The loader's lock is taken where there is a reason to: the program may hold locks that others wait for under it.
     if real::has_interfaces() {
-        loader::with_list_locked(|| {
+        loader::with_list_locked(|_| {
             if real::remove_closed_interfaces() {
                 real::find_interfaces(0);
             }
@@ -131,12 +153,16 @@ pub(super) fn closed() {
 }
 
 /// Leads the calls of the objects from place `first` on. `false` if some are not whole yet. Nobody changes the list.
-fn look(first: usize, deep: bool, moment: Moment) -> bool {
+fn look(first: usize, deep: bool, moment: Moment, now: Changes) -> bool {
     let is_new = real::find_interfaces(first);
     note_collector();
     let mut all_whole = true;
     if deep || real::has_interfaces() {
         let maps = (moment != Moment::Start).then(Maps::open).flatten();
+        // The loader expects pages that it has made writable to stay so.
+        if moment == Moment::Meanwhile && maps.is_none() {
+            return false;
+        }
         // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
         let skipped = if is_new { 0 } else { first };
         let objects = LinkMap::all().enumerate().skip(skipped);
@@ -150,14 +176,20 @@ fn look(first: usize, deep: bool, moment: Moment) -> bool {
             if !led.all {
                 note(NoteReason::DeepBind, map.name().to_bytes());
             }
-            if led.some && moment == Moment::Late && place >= first && has_constructors(map) {
+            if led.some
+                && matches!(moment, Moment::Late | Moment::Meanwhile)
+                && place >= first
+                && has_constructors(map)
+            {
                 note(NoteReason::EarlyConstructors, map.name().to_bytes());
             }
         }
     }
-    if all_whole {
-        // Relaxed: see `opening`.
-        N_KNOWN.fetch_max(LinkMap::all().count(), Ordering::Relaxed);
+    if all_whole && first <= first_unknown(now) {
+        // Relaxed, all: under the loader's lock.
+        N_KNOWN.store(LinkMap::all().count(), Ordering::Relaxed);
+        N_COME.store(now.n_come, Ordering::Relaxed);
+        N_GONE.store(now.n_gone, Ordering::Relaxed);
     }
     all_whole
 }

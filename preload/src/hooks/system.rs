@@ -27,7 +27,7 @@ pub unsafe extern "C" fn __register_frame(frame: *mut c_void) {
     real::register_frame(Function::RegisterFrame, frame);
     if SESSION.is_process() {
         SESSION.unwinder.registered.add(frame as usize);
-        SESSION.unwinder.clear_rules();
+        SESSION.unwinder.code_changed();
     }
 }
 
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn __deregister_frame(frame: *mut c_void) {
     real::register_frame(Function::DeregisterFrame, frame);
     if SESSION.is_process() {
         SESSION.unwinder.registered.remove(frame as usize);
-        SESSION.unwinder.clear_rules();
+        SESSION.unwinder.code_changed();
     }
 }
 

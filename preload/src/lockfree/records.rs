@@ -32,6 +32,8 @@ pub struct Records<const N: usize> {
     parts: [AtomicPtr<Place<N>>; PARTS],
     /// Places below it were used at some time.
     n_used: AtomicUsize,
+    /// No place below it is free, but one that was given back while another was being looked for.
+    first_free: AtomicUsize,
 }
 
 /// The name of a record, as it was read: it names nothing any more once the record has gone.
@@ -45,7 +47,7 @@ impl<const N: usize> Records<N> {
     const_fn! {
         /// Makes a list without records or memory.
         pub fn new() -> Records<N> {
-            Records { parts: no_parts(), n_used: AtomicUsize::new(0) }
+            Records { parts: no_parts(), n_used: AtomicUsize::new(0), first_free: AtomicUsize::new(0) }
         }
     }
 
@@ -103,7 +105,9 @@ impl<const N: usize> Records<N> {
             // Relaxed: who made it free does nothing more to it.
             self.place(*index).is_some_and(|place| place.state.load(Ordering::Relaxed).is_multiple_of(4))
         };
-        let index = (0..n_used).find(is_free).unwrap_or(n_used);
+        // Relaxed, here and below: a place to begin at.
+        let first = self.first_free.load(Ordering::Relaxed);
+        let index = (first..n_used).find(is_free).unwrap_or(n_used);
         let Some(place) = self.place(index).or_else(|| self.enlarge(index)) else { return false };
         let state = place.state.load(Ordering::Relaxed);
         place.state.store(state.wrapping_add(1), Ordering::Relaxed);
@@ -118,6 +122,8 @@ impl<const N: usize> Records<N> {
             // Release: publishes the part.
             self.n_used.store(n_used + 1, Ordering::Release);
         }
+        // Unless one before it has become free meanwhile.
+        let _ = self.first_free.compare_exchange(first, index + 1, Ordering::Relaxed, Ordering::Relaxed);
         true
     }
 
@@ -135,7 +141,12 @@ impl<const N: usize> Records<N> {
         let Some(place) = self.place(key.place) else { return false };
         let free = key.state.wrapping_add(2);
         // Release: whoever sees the place free sees what was done before.
-        place.state.compare_exchange(key.state, free, Ordering::Release, Ordering::Relaxed).is_ok()
+        let is_removed =
+            place.state.compare_exchange(key.state, free, Ordering::Release, Ordering::Relaxed).is_ok();
+        if is_removed {
+            self.first_free.fetch_min(key.place, Ordering::Relaxed);
+        }
+        is_removed
     }
 }
 

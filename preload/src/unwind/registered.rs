@@ -21,27 +21,26 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The smallest page that there is.
 const PAGE_BYTES: usize = 4096;
 
-/// A registered table, or a room without one.
-#[derive(Clone, Copy, Debug, Default)]
+/// A registered table.
+#[derive(Clone, Copy, Debug)]
 struct Table {
-    /// Where the program has it; 0 for none.
+    /// Where the program has it.
     original: usize,
     copy: usize,
     bytes: usize,
-    room_bytes: usize,
     /// The addresses of its code, with gaps.
     code: (usize, usize),
 }
 
-const WORDS: usize = 6;
+const WORDS: usize = 5;
 
 impl Table {
     fn to_words(self) -> [usize; WORDS] {
-        [self.original, self.copy, self.bytes, self.room_bytes, self.code.0, self.code.1]
+        [self.original, self.copy, self.bytes, self.code.0, self.code.1]
     }
 
-    fn from_words([original, copy, bytes, room_bytes, first, last]: [usize; WORDS]) -> Table {
-        Table { original, copy, bytes, room_bytes, code: (first, last) }
+    fn from_words([original, copy, bytes, first, last]: [usize; WORDS]) -> Table {
+        Table { original, copy, bytes, code: (first, last) }
     }
 
     fn entries(&self) -> Bytes {
@@ -55,11 +54,11 @@ impl Table {
 pub struct Registered {
     known: Records<WORDS>,
     changing: TryLock,
-    /// What is left of the last chunk; changed under the lock alone.
-    chunk: core::cell::UnsafeCell<Range<usize>>,
+    /// Changed under the lock alone.
+    rooms: core::cell::UnsafeCell<Rooms>,
 }
 
-// SAFETY: `chunk` is used under the lock alone.
+// SAFETY: `rooms` is used under the lock alone.
 unsafe impl Sync for Registered {}
 
 impl Registered {
@@ -68,7 +67,7 @@ impl Registered {
         Registered {
             known: Records::new(),
             changing: TryLock::new(),
-            chunk: core::cell::UnsafeCell::new(0..0),
+            rooms: core::cell::UnsafeCell::new(Rooms { chunk: 0..0, free: [0; N_ROOM_SIZES] }),
         }
     }
 
@@ -93,10 +92,11 @@ impl Registered {
     pub fn add(&self, original: usize) {
         let Some(bytes) = table_bytes(original) else { return };
         let Some(_held) = self.changing.take() else { return };
-        let Some((copy, room_bytes)) = self.room(bytes) else { return };
+        // SAFETY: under the lock.
+        let Some(copy) = unsafe { &mut *self.rooms.get() }.take(bytes) else { return };
         // SAFETY: the table can be read, and the room is nobody's.
         unsafe { core::ptr::copy_nonoverlapping(original as *const u8, copy as *mut u8, bytes) };
-        let mut table = Table { original, copy, bytes, room_bytes, code: (usize::MAX, 0) };
+        let mut table = Table { original, copy, bytes, code: (usize::MAX, 0) };
         for entry in eh_frame::entries(table.entries()) {
             let end = entry.start.saturating_add(entry.len);
             table.code = (table.code.0.min(entry.start), table.code.1.max(end));
@@ -104,16 +104,18 @@ impl Registered {
         self.known.add(table.to_words());
     }
 
-    /// Forgets the table at `original`.
+    /// Forgets the table at `original`, whatever other threads do meanwhile: other code may come to where its code was. Its room
+    /// is lost if another thread has the lock.
     #[cold]
     #[inline(never)]
     pub fn remove(&self, original: usize) {
-        let Some(_held) = self.changing.take() else { return };
-        let is_it = |words: [usize; WORDS]| Table::from_words(words).original == original && original != 0;
-        if let Some((key, words)) = self.known.all().find(|(_, words)| is_it(*words)) {
-            let Table { copy, room_bytes, .. } = Table::from_words(words);
-            self.known.remove(key);
-            self.known.add(Table { copy, room_bytes, ..Table::default() }.to_words());
+        let tables = || self.known.all().map(|(key, words)| (key, Table::from_words(words)));
+        let Some((key, table)) = tables().find(|(_, table)| table.original == original) else { return };
+        if self.known.remove(key)
+            && let Some(_held) = self.changing.take()
+        {
+            // SAFETY: under the lock.
+            unsafe { &mut *self.rooms.get() }.give_back(table.copy, table.bytes);
         }
     }
 
@@ -121,31 +123,61 @@ impl Registered {
     pub fn after_fork(&self) {
         self.changing.after_fork();
     }
+}
 
-    /// Maps room for `size` bytes or more, and says how large it is. Under the lock.
-    fn room(&self, bytes: usize) -> Option<(usize, usize)> {
+/// How many sizes of rooms there are: powers of two.
+const N_ROOM_SIZES: usize = (TABLE_BYTES_MAX / ROOM_BYTES_MIN).ilog2() as usize + 1;
+
+/// The memory for copies.
+#[derive(Debug)]
+struct Rooms {
+    /// What is left of the last chunk.
+    chunk: Range<usize>,
+    /// The first free room of each size, 0 for none; a free room begins with the next one.
+    free: [usize; N_ROOM_SIZES],
+}
+
+impl Rooms {
+    /// Returns the size of a room for so many bytes, and which one in the order of sizes it is.
+    fn size(bytes: usize) -> (usize, usize) {
         let room_bytes = bytes.max(ROOM_BYTES_MIN).next_power_of_two();
-        let is_free = |table: Table| table.original == 0 && table.room_bytes == room_bytes;
-        if let Some((key, words)) = self.known.all().find(|(_, words)| is_free(Table::from_words(*words))) {
-            self.known.remove(key);
-            return Some((Table::from_words(words).copy, room_bytes));
+        (room_bytes, (room_bytes / ROOM_BYTES_MIN).ilog2() as usize)
+    }
+
+    /// Returns room for `bytes` bytes.
+    fn take(&mut self, bytes: usize) -> Option<usize> {
+        let (room_bytes, size) = Rooms::size(bytes);
+        let free = self.free.get_mut(size)?;
+        if *free != 0 {
+            let room = *free;
+            // SAFETY: the room is nobody's, and `give_back` has written there.
+            *free = unsafe { (room as *const usize).read() };
+            return Some(room);
         }
-        // SAFETY: under the lock.
-        let chunk = unsafe { &mut *self.chunk.get() };
         if room_bytes > CHUNK_BYTES / 2 {
             let pages: *mut u8 = pages::zeroed(room_bytes);
-            return (!pages.is_null()).then_some((pages as usize, room_bytes));
+            return (!pages.is_null()).then_some(pages as usize);
         }
-        if chunk.len() < room_bytes {
+        if self.chunk.len() < room_bytes {
             let pages: *mut u8 = pages::zeroed(CHUNK_BYTES);
             if pages.is_null() {
                 return None;
             }
-            *chunk = pages as usize..pages as usize + CHUNK_BYTES;
+            self.chunk = pages as usize..pages as usize + CHUNK_BYTES;
         }
-        let start = chunk.start;
-        chunk.start += room_bytes;
-        Some((start, room_bytes))
+        let start = self.chunk.start;
+        self.chunk.start += room_bytes;
+        Some(start)
+    }
+
+    /// Takes back the room of so many bytes.
+    fn give_back(&mut self, room: usize, bytes: usize) {
+        let (_, size) = Rooms::size(bytes);
+        if let Some(free) = self.free.get_mut(size) {
+            // SAFETY: the room is nobody's any more; all are aligned and longer than a word.
+            unsafe { (room as *mut usize).write(*free) };
+            *free = room;
+        }
     }
 }
 
@@ -224,8 +256,25 @@ mod tests {
             }
             assert!((0..200).all(|n| registered.find(code(n)).is_none()));
         }
-        let rooms = registered.known.all().count();
-        assert_eq!(rooms, 100, "rooms are used again");
+        // SAFETY: nobody else has it.
+        let rooms = unsafe { &*registered.rooms.get() };
+        assert_eq!(rooms.chunk.len(), CHUNK_BYTES - 100 * ROOM_BYTES_MIN, "rooms are used again");
+    }
+
+    #[test]
+    fn a_table_is_forgotten_while_another_thread_changes_others() {
+        let registered = Registered::new();
+        let place: *mut [u8; 128] = pages::zeroed(1);
+        let code = place as usize + (1 << 20);
+        let bytes = table(code, 500, place as usize);
+        // SAFETY: within the place, which is this test's.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), place.cast(), bytes.len()) };
+        registered.add(place as usize);
+        assert!(registered.find(code).is_some());
+        let held = registered.changing.take();
+        registered.remove(place as usize);
+        drop(held);
+        assert!(registered.find(code).is_none());
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Unwinder {
     pub registered: Registered,
     /// Counts how often rules became void.
     generation: AtomicU32,
+    /// A rule of code without a module may have been found since they did.
+    has_rules_outside: AtomicBool,
     /// `TM_UNWIND=fp`, for programs that keep frame pointers everywhere: one rule for all.
     pub frame_pointers_only: AtomicBool,
 }
@@ -43,6 +45,7 @@ impl Unwinder {
             modules: Modules::new(),
             registered: Registered::new(),
             generation: AtomicU32::new(0),
+            has_rules_outside: AtomicBool::new(false),
             frame_pointers_only: AtomicBool::new(false),
         }
     }
@@ -227,6 +230,8 @@ impl Unwinder {
         }
         let module = self.modules.find(recording, address).or_else(|| self.modules.find(recording, pc));
         let Some(module) = module else {
+            // Relaxed: whoever makes or ends code does so before it is called or after it has returned.
+            self.has_rules_outside.store(true, Ordering::Relaxed);
             return self.registered.find(address).ok_or(EndReason::NoModule);
         };
         if module.eh_frame_header == 0 {
@@ -243,9 +248,19 @@ impl Unwinder {
         }
     }
 
-    /// Forgets what was found: a module has gone, or code without one, whose addresses no epoch is about, has come or gone.
+    /// Forgets what was found of code without a module, whose addresses no epoch is about: some has come or gone. Compilers
+    /// at run time tell of each function, mostly with none of the code on any stack in between.
     #[cold]
-    pub fn clear_rules(&self) {
+    pub fn code_changed(&self) {
+        // Relaxed: see `entry`.
+        if self.has_rules_outside.swap(false, Ordering::Relaxed) {
+            self.clear_rules();
+        }
+    }
+
+    /// Forgets what was found: something has gone, or has come where there was nothing known.
+    #[cold]
+    fn clear_rules(&self) {
         self.rules.clear();
         // Relaxed: see `walk_to_cache`.
         self.generation.fetch_add(1, Ordering::Relaxed);

@@ -58,18 +58,34 @@ pub fn beside(name: &str) -> Text<PATH_BYTES> {
     path
 }
 
+/// How many objects have come to the loader's list, and have gone from it, since the program began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Those that have come.
+    pub n_come: usize,
+    /// Those that have gone.
+    pub n_gone: usize,
+}
+
 /// Runs `look` while nobody else changes the loader's list. Takes the loader's lock: only for callers that are about to
-/// call the loader anyway.
-pub fn with_list_locked(look: impl FnOnce()) {
+/// call the loader anyway, or are called by it.
+pub fn with_list_locked(look: impl FnOnce(Changes)) {
     struct Once<F>(Option<F>);
-    unsafe extern "C" fn run<F: FnOnce()>(_: *mut libc::dl_phdr_info, _: usize, once: *mut c_void) -> c_int {
+    unsafe extern "C" fn run<F: FnOnce(Changes)>(
+        info: *mut libc::dl_phdr_info,
+        _: usize,
+        once: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the loader's; glibc has had the numbers since 2.4.
+        let info = unsafe { &*info };
+        let changes = Changes { n_come: info.dlpi_adds as usize, n_gone: info.dlpi_subs as usize };
         // SAFETY: what was passed below, and nobody else has it.
         if let Some(look) = unsafe { &mut *once.cast::<Once<F>>() }.0.take() {
-            look();
+            look(changes);
         }
         1
     }
-    fn callback<F: FnOnce()>(
+    fn callback<F: FnOnce(Changes)>(
         _: &Once<F>,
     ) -> unsafe extern "C" fn(*mut libc::dl_phdr_info, usize, *mut c_void) -> c_int {
         run::<F>
