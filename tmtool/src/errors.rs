@@ -78,7 +78,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// What tmtool says instead of the library where its own version is what is at fault.
+/// What tmtool says instead of the library where its own version, or the command line alone, is what is at fault.
 fn own_sentence(cause: &Cause) -> Option<String> {
     match cause {
         Cause::Format { path, source: DecodeError::NewerVersion { found, readable } } => Some(format!(
@@ -93,6 +93,9 @@ fn own_sentence(cause: &Cause) -> Option<String> {
             let what = "counts time by a clock that this tmtool cannot read";
             let next = "use the tmtool that came with the libtm.so of its process";
             Some(format!("{} {what}; {next}", path.display()))
+        }
+        Cause::Refused { why: Refusal::EmptyWindow { window }, .. } => {
+            Some(format!("--between {window}: the first is not before the second"))
         }
         _ => None,
     }
@@ -124,6 +127,10 @@ fn advice(cause: &Cause) -> String {
         Cause::Refused { why: Refusal::OtherProcess { pid, .. }, .. } => {
             return format!("; add --process {pid}");
         }
+        Cause::Refused { why: Refusal::OneProcess { .. }, .. } => {
+            return " with --process (tmtool info lists them)".to_owned();
+        }
+        Cause::Refused { why: Refusal::NoDomain { has_names: false, .. }, .. } => "give its number",
         Cause::NoSuchPid { .. } => "give the pid of one that runs",
         Cause::HasEnded { .. } => "what it recorded is in its recording, which 'tmtool stats' reads",
         Cause::MayNotBeLookedAt { .. } => "run tmtool as its user, or as root",
@@ -166,6 +173,16 @@ mod tests {
                 Cause::format(&path(), DecodeError::NewerVersion { found: 9_000, readable: 3 }),
                 1,
                 "cannot read a.bin: it has format version 9000, this tmtool reads up to 3; use a newer tmtool",
+            ),
+            (
+                Cause::Refused { path: path(), why: Refusal::EmptyWindow { window: "2 s..1 s".to_owned() } },
+                2,
+                "--between 2 s..1 s: the first is not before the second",
+            ),
+            (
+                Cause::Refused { path: path(), why: Refusal::OneProcess { what: "a timeline" } },
+                2,
+                "a.bin has a timeline for each process; choose one with --process (tmtool info lists them)",
             ),
             (Cause::NoSuchPid { pid: 7 }, 1, "there is no process 7; give the pid of one that runs"),
             (Cause::NotCumulative { key: "tag" }, 2, "cumulative mode cannot by used with key type 'tag'"),
