@@ -7,7 +7,7 @@ use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
 use super::live::MemoryKind;
 use crate::events::Block;
-use crate::reader::ThreadTags;
+use crate::reader::{Recording, ThreadTags};
 
 /// Properties that a block must have; by default any block has them.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Selection {
     pub tags: Option<Vec<TagIndex>>,
     /// The address spaces, either that of the mappings alone or any of the others; `None` for all of the others.
     pub spaces: Option<Vec<Space>>,
-    /// What the threads and tags of blocks are: the recording's.
+    /// What the threads and tags of blocks are: the recording's ([`Selection::in_recording`]).
     pub thread_tags: Arc<ThreadTags>,
     /// It was allocated later than this. Blocks that a process inherited are older than the process.
     pub born_after: Option<Stamp>,
@@ -47,6 +47,13 @@ impl Selection {
     pub fn of_account(memory_kind: MemoryKind) -> Selection {
         let spaces = (memory_kind == MemoryKind::Mappings).then(|| vec![Space::MAPPINGS]);
         Selection { spaces, ..Selection::default() }
+    }
+
+    /// Takes the threads and tags of `recording`: a block has its own by a number that only its recording explains.
+    /// Snapshots and profiles do this themselves; what observes a replay by [`super::run`] needs it.
+    #[must_use]
+    pub fn in_recording(self, recording: &Recording) -> Selection {
+        Selection { thread_tags: Arc::clone(&recording.thread_tags), ..self }
     }
 
     /// Whether `block` is asked for at the moment `now`.

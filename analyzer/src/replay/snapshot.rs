@@ -73,6 +73,8 @@ fn take<B: BlockSink>(
         totals: Vec::new(),
         problems: Vec::new(),
     };
+    // One that the caller made from the default knows no thread and no tag.
+    let selection = &selection.clone().in_recording(recording);
     let (mut damage, memory_kind) = (Damage::default(), selection.memory_kind());
     let end = super::stamp_at(recording, recording.duration_ns());
     let until = at.map_or(Stamp(u64::MAX), |at| at.stamp);

@@ -183,7 +183,7 @@ pub fn assert_statistics(snapshot: &Snapshot, key_type: KeyType) {
 
 /// What `top`, `temporary` and `timeline` count.
 fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo) {
-    let all = Selection::default();
+    let all = Selection::default().in_recording(recording);
     let until = (Stamp(0), replay::stamp_at(recording, recording.duration_ns()));
     let run = replay::run(
         recording,

@@ -211,12 +211,12 @@ fn labels_hold_until_the_next_one_and_until_the_thread_ends() {
     events(&recording, FIRST, |event| tags.push(recording.thread_tags.tag(event.thread_tag).0))
         .expect("it is there");
     assert_eq!(tags, [0, 3, 4, 0]);
-    let selection = Selection {
-        tags: Some(vec![TagIndex(4)]),
-        thread_tags: std::sync::Arc::clone(&recording.thread_tags),
-        ..Selection::default()
+    let addresses = |selection: Selection| -> Vec<u64> {
+        let found: RawSnapshot =
+            snapshot(&recording, Processes::One(FIRST), &Moment::End, &selection).expect("it is there");
+        found.blocks.iter().map(|block| block.address.0).collect()
     };
-    let found: RawSnapshot =
-        snapshot(&recording, Processes::One(FIRST), &Moment::End, &selection).expect("it is there");
-    assert_eq!(found.blocks.iter().map(|block| block.address.0).collect::<Vec<_>>(), [0x30]);
+    assert_eq!(addresses(Selection { tags: Some(vec![TagIndex(4)]), ..Selection::default() }), [0x30]);
+    let of_thread = Selection { threads: Some(vec![thread]), ..Selection::default() };
+    assert_eq!(addresses(of_thread), [0x40]);
 }
