@@ -62,6 +62,15 @@ impl Selection {
         self.ages.contains(&now.0.saturating_sub(block.birth.0)) && self.admits_newborn(block)
     }
 
+    /// Says whether all blocks of the kind of memory are asked for, so that a process's own peak is that of the selection.
+    pub fn is_whole(&self) -> bool {
+        let any_size = *self.sizes.start() == 0 && *self.sizes.end() == u64::MAX;
+        let any_age = *self.ages.start() == 0 && *self.ages.end() == u64::MAX;
+        let any_space = self.spaces.as_ref().is_none_or(|spaces| spaces[..] == [Space::MAPPINGS]);
+        let any_owner = self.threads.is_none() && self.tags.is_none();
+        any_size && any_age && any_space && any_owner && self.born_after.is_none()
+    }
+
     /// Where the blocks are.
     pub fn memory_kind(&self) -> MemoryKind {
         match &self.spaces {
@@ -115,6 +124,16 @@ mod tests {
         assert_eq!((all.memory_kind(), mappings.memory_kind()), (MemoryKind::Traced, MemoryKind::Mappings));
         let mapping = Block { space: Space::MAPPINGS, ..block };
         assert!(!all.admits_newborn(&mapping) && mappings.admits_newborn(&mapping));
+        assert!(all.is_whole() && mappings.is_whole());
+        let parts = [
+            Selection { sizes: 1..=u64::MAX, ..all.clone() },
+            Selection { ages: 0..=49, ..all.clone() },
+            Selection { threads: Some(vec![ThreadIndex(1)]), ..all.clone() },
+            Selection { tags: Some(vec![TagIndex(2)]), ..all.clone() },
+            Selection { spaces: Some(vec![Space::HEAP]), ..all.clone() },
+            Selection { born_after: Some(Stamp(0)), ..all },
+        ];
+        assert!(parts.iter().all(|part| !part.is_whole()));
         assert!(!admits(mappings));
     }
 }

@@ -11,9 +11,10 @@ use crate::cli::output_file::{check_is_another, check_is_picture};
 use crate::errors::{Error, Result};
 use crate::report::svg;
 use crate::report::timeline::{Point, Timeline};
+use tm_analyzer::ids::Stamp;
 use tm_analyzer::model::{Profile, SumsBy};
 use tm_analyzer::reader::Problem;
-use tm_analyzer::replay::{self, BlockSink, Site};
+use tm_analyzer::replay::{self, BlockSink, Engine, Site};
 use tm_analyzer::request::Recorded;
 
 const EXAMPLES: &str = "\
@@ -53,8 +54,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     recorded.one_process("a timeline")?;
     // A window is what is looked at; blocks from before it are live in it as well.
     recorded.selection.born_after = None;
-    let (points, problems) = points(&recorded)?;
-    let profile = grouping.blamed(highest(&recorded, &points, &problems)?);
+    let Course { points, highest, problems } = course(&recorded)?;
+    let profile = grouping.blamed(profile(&recorded, highest, &problems)?);
     let statistics = grouping.statistics(&profile)?;
     let report = Timeline {
         points: &points,
@@ -71,50 +72,79 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.report.show(&report)
 }
 
-fn points(recorded: &Recorded) -> Result<(Vec<Point>, Vec<Problem>)> {
-    let mut points = Vec::new();
-    let recording = &recorded.recording;
+/// What one replay shows of the time.
+#[derive(Default)]
+struct Course {
+    points: Vec<Point>,
+    highest: Highest,
+    problems: Vec<Problem>,
+}
+
+/// The highest point.
+#[derive(Default)]
+struct Highest {
+    at: Stamp,
+    /// What was live there, where it is the process's own peak, whose blocks the replay has kept.
+    sums: Option<SumsBy<Site>>,
+}
+
+fn course(recorded: &Recorded) -> Result<Course> {
+    let Recorded { recording, selection, .. } = recorded;
+    let mut course = Course::default();
     let ends = (
         recorded.begin().stamp.max(replay::stamp_at(recording, 0)),
         recorded.until.stamp.min(replay::stamp_at(recording, recorded.until.ns)),
     );
-    let problems = recorded.run(
+    course.problems = recorded.run(
         |engine| {
-            replay::Timeline::new(
-                &recorded.selection,
-                ends,
-                N_STEPS,
-                engine.live().iter(recorded.selection.memory_kind()),
-            )
+            let live = engine.live().iter(selection.memory_kind());
+            replay::Timeline::new(selection, ends, N_STEPS, live)
         },
-        |_, timeline| {
+        |engine, timeline| {
+            let steps = timeline.finish();
+            course.highest = highest(recorded, engine, &steps);
             let point = |step: replay::Step| Point {
                 at_ns: recording.ns(step.at),
                 size: step.most.bytes,
                 count: step.most.count,
             };
-            points = timeline.finish().into_iter().map(point).collect();
+            course.points = steps.into_iter().map(point).collect();
         },
     )?;
-    Ok((points, problems))
+    Ok(course)
 }
 
-/// What was live at the highest point.
-fn highest(recorded: &Recorded, points: &[Point], problems: &[Problem]) -> Result<Profile> {
-    let highest = points.iter().rev().max_by_key(|point| point.size).copied().unwrap_or_default();
-    let (at, mut sums) = (replay::stamp_at(&recorded.recording, highest.at_ns), SumsBy::<Site>::default());
+fn highest(recorded: &Recorded, engine: &Engine<'_>, steps: &[replay::Step]) -> Highest {
     let Recorded { recording, selection, .. } = recorded;
-    replay::run(
-        recording,
-        recorded.processes,
-        at,
-        |_| (),
-        |engine, ()| {
-            let live = engine.live().iter(selection.memory_kind());
-            let selected = live.filter(|block| selection.admits_newborn(block));
-            sums.add_process(engine.process(), selected, &recording.thread_tags);
-        },
-    )?;
+    let highest = steps.iter().rev().max_by_key(|step| step.most.bytes).copied().unwrap_or_default();
+    let (peak, peak_at) = engine.totals().peak(selection.memory_kind());
+    let is_peak = selection.is_whole() && (peak.bytes, peak_at) == (highest.most.bytes, highest.at);
+    let sums = is_peak.then(|| {
+        let mut sums = SumsBy::default();
+        let blocks = engine.peak_blocks(selection.memory_kind());
+        sums.add_process(engine.process(), blocks, &recording.thread_tags);
+        sums
+    });
+    Highest { at: highest.at, sums }
+}
+
+/// What was live at the highest point; replayed again up to there if it is not known yet.
+fn profile(recorded: &Recorded, highest: Highest, problems: &[Problem]) -> Result<Profile> {
+    let Recorded { recording, selection, .. } = recorded;
+    let at = replay::stamp_at(recording, recording.ns(highest.at));
+    let sums = match highest.sums {
+        Some(sums) => sums,
+        None => {
+            let mut sums = SumsBy::<Site>::default();
+            let mut add = |engine: &Engine<'_>, ()| {
+                let live = engine.live().iter(selection.memory_kind());
+                let selected = live.filter(|block| selection.admits_newborn(block));
+                sums.add_process(engine.process(), selected, &recording.thread_tags);
+            };
+            replay::run(recording, recorded.processes, at, |_| (), &mut add)?;
+            sums
+        }
+    };
     let mut namer = recorded.namer_at(at);
     let mut profile = namer.profile(recording, &sums);
     profile.origin = Some(recorded.origin(&namer, problems));
