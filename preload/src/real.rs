@@ -25,7 +25,7 @@ pub use interfaces::{
 };
 pub use search::Search;
 
-/// The real functions by their numbers; the stubs of [`crate::hooks::cxx`] jump through it.
+/// The real functions by their numbers; the stubs of [`crate::hooks::allocation::cxx`] jump through it.
 pub static ADDRESSES: [AtomicPtr<c_void>; N_NUMBERS] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; N_NUMBERS];
 /// A function's number is a byte.

@@ -83,7 +83,8 @@ impl MetadataReader {
         });
         self.segments = segments;
         self.read_own_record(file);
-        crate::reader::commands::waiting(&recording.header).for_each(|command| self.records.command(command));
+        crate::reader::metadata::commands::waiting(&recording.header)
+            .for_each(|command| self.records.command(command));
         self.records.place_modules();
         self.records.exchange(recording);
         self.records.take_new_commands()

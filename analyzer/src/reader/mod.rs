@@ -9,40 +9,35 @@ use tm_common::header::Header;
 use tm_common::ids::{Domain, Epoch, ProcessIndex, Space, StackId, Stamp, TagIndex};
 
 mod as_of;
-pub mod commands;
-pub mod domains;
 pub mod file;
 pub mod headers;
 pub mod metadata;
-pub mod modules;
-pub mod notes;
 mod open;
 pub mod problem;
 pub mod scan;
 pub mod stacks;
 pub mod streams;
-pub mod thread_tags;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use as_of::read_header;
-pub use commands::Command;
-pub use domains::OwnDomain;
 pub(crate) use file::OpenFile;
 use file::RecordingFile;
 pub(crate) use headers::{FoundSegment, GRAIN, Headers};
 pub(crate) use metadata::TablesBuilder;
+pub use metadata::commands::Command;
+pub use metadata::domains::OwnDomain;
+pub use metadata::modules::Module;
+use metadata::modules::Modules;
+pub use metadata::notes::Note;
+pub use metadata::thread_tags::{ThreadTag, ThreadTags};
 pub use metadata::{Process, Thread};
-pub use modules::Module;
-use modules::Modules;
-pub use notes::Note;
 pub use problem::Problem;
 use scan::SegmentCounts;
 pub(crate) use stacks::{NodePlace, StackTable};
 pub use stacks::{RawDoubts, Stack, StackFrame};
 use streams::Stream;
-pub use thread_tags::{ThreadTag, ThreadTags};
 
 /// An open recording.
 #[derive(Debug)]

@@ -10,10 +10,9 @@ use tm_common::segment::SegmentKind;
 
 use super::Recording;
 use super::as_of::{AsOf, writers};
-use super::commands;
 use super::file::RecordingFile;
 use super::headers::FoundSegment;
-use super::metadata::TablesBuilder;
+use super::metadata::{TablesBuilder, commands};
 use super::problem::Problem;
 use super::scan::{Layout, scan};
 use super::stacks::StackTable;

@@ -11,20 +11,9 @@
     reason = "whoever calls these keeps the contract of the C function of the name"
 )]
 
-pub mod aligned;
-pub mod allocators;
-mod arenas;
-pub mod cxx;
-pub mod exec;
-pub mod loading;
-pub mod malloc;
-pub mod mappings;
-mod opening;
-pub mod redirect;
-pub mod restrict;
-mod shape;
-pub mod system;
-pub mod thread_names;
+pub mod allocation;
+pub mod objects;
+pub mod process;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::cfi::{Cfa, Row};
+use super::tables::cfi::{Cfa, Row};
 
 /// The registers that a callee preserves, the link register and the stack pointer, by their DWARF numbers
 /// (AADWARF64, table "Mapping of DWARF register numbers").

@@ -6,7 +6,7 @@
 use tm_common::ids::StackId;
 use tm_common::stack::FrameKind;
 
-use super::rule::Rule;
+use super::tables::rule::Rule;
 
 /// 16 KiB: more frames than change often.
 const SLOTS: usize = 512;

@@ -1,24 +1,15 @@
 //! Layer 4: who called. Exact, by the unwind tables that compilers write for exceptions.
 //!
-//! A walk goes from frame to frame by a [`rule::Rule`], one per return address, found once and cached. A rule knows
+//! A walk goes from frame to frame by a [`tables::rule::Rule`], one per return address, found once and cached. A rule knows
 //! the stack pointer and the frame pointer, which is all that ordinary code needs; the rare frame that needs other
 //! registers sends the walk through [`reference`], which tracks all of them and caches nothing.
 //!
 //! Contract of [`walk`]: no allocation, lock, system call or panic; memory is read only inside the mappings of the stacks
 //! that the frames are on. Finding a rule or a mapping is `#[cold]`, and so is going over to another stack.
 
-pub mod bytes;
 pub mod cached_frame;
-pub mod cfi;
-pub mod dwarf;
-pub mod eh_frame;
-pub mod expression;
 pub mod memo;
-pub mod modules;
 pub mod reference;
-pub mod registered;
-pub mod rule;
-pub mod rule_table;
 pub mod stack_cache;
 pub mod stack_memory;
 pub mod step;
@@ -28,6 +19,7 @@ pub mod walk;
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 pub mod arch;
+pub mod tables;
 
 use tm_common::stack::{EndReason, FrameKind};
 

@@ -5,10 +5,10 @@
 
 use tm_common::stack::{EndReason, FrameKind};
 
-use super::cfi::{Cfa, N_TRACKED, RegisterRule, Row, column};
-use super::expression::Context;
 use super::stack_memory::{Readable, StackMemory};
 use super::step::{ends_by_frame_pointer, frame_pointer_step, stack_of_caller, word};
+use super::tables::cfi::{Cfa, N_TRACKED, RegisterRule, Row, column};
+use super::tables::expression::Context;
 use super::turns::Turns;
 use super::walk::{N_FRAMES_WALKED_MAX, Unwinder};
 use super::{Caller, Frame, Frames, arch};

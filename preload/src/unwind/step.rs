@@ -2,8 +2,8 @@
 
 use tm_common::stack::{EndReason, FrameKind};
 
-use super::rule::{Kind, Rule};
 use super::stack_memory::{Readable, StackMemory};
+use super::tables::rule::{Kind, Rule};
 use super::{Caller, arch};
 use crate::sys::syscall;
 

@@ -6,15 +6,16 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tm_common::stack::{EndReason, FrameKind};
 
 use super::cached_frame::Walked;
-use super::modules::Modules;
-use super::registered::Registered;
-use super::rule::Rule;
-use super::rule_table::RuleTable;
 use super::stack_cache::StackCache;
 use super::stack_memory::{Readable, StackMemory};
 use super::step::{NotCached, State, Step};
+use super::tables::modules::Modules;
+use super::tables::registered::Registered;
+use super::tables::rule::Rule;
+use super::tables::rule_table::RuleTable;
+use super::tables::{cfi, eh_frame};
 use super::turns::Turns;
-use super::{Caller, Frame, Frames, arch, cfi, eh_frame, reference, step};
+use super::{Caller, Frame, Frames, arch, reference, step};
 use crate::recording::Recording;
 
 /// What unwinding knows of the process.

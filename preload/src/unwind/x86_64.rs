@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::cfi::{RegisterRule, Row};
+use super::tables::cfi::{RegisterRule, Row};
 
 /// All general registers and the return address, by their DWARF numbers (System V ABI for AMD64, figure 3.36). Those
 /// that a callee need not preserve are only known of a frame that a signal interrupted, and only needed there: a

@@ -12,7 +12,8 @@ use crate::report::parts::human::{counted, first};
 use crate::report::programs::{ProgramInfo, Programs};
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Origin, Snapshot, is_snap_file};
-use tm_analyzer::reader::{Recording, notes};
+use tm_analyzer::reader::Recording;
+use tm_analyzer::reader::metadata::notes;
 use tm_analyzer::replay::all_totals;
 
 /// `--program all`.

@@ -8,8 +8,8 @@ use core::ffi::c_void;
 
 use tm_common::functions::Function;
 
-use super::caller;
-use super::stub::stub_new;
+use crate::hooks::caller;
+use crate::hooks::stub::stub_new;
 use crate::{real, recorder};
 
 /// An object to pass as `std::nothrow`, which is only a tag.

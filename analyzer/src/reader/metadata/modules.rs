@@ -85,7 +85,12 @@ impl Modules {
     }
 
     /// The module that `process` itself loaded at `pc` in `epoch`; the latest one if there are two.
-    pub(super) fn of_process(&self, process: ProcessIndex, epoch: Epoch, pc: u64) -> Option<&Module> {
+    pub(in crate::reader) fn of_process(
+        &self,
+        process: ProcessIndex,
+        epoch: Epoch,
+        pc: u64,
+    ) -> Option<&Module> {
         let first = self.list.partition_point(|module| module.process < process);
         let end = self.list.partition_point(|module| (module.process, module.epoch) <= (process, epoch));
         self.list.get(first..end)?.iter().rev().find(|module| module.holds(epoch, pc))

@@ -1,10 +1,10 @@
 //! Runs call frame instructions (DWARF 5 section 6.4.2) up to an address: the row of the unwind table that holds there.
 
-use super::arch;
 use super::bytes::Bytes;
 use super::dwarf as dw;
 use super::eh_frame::Entry;
 use super::expression::Expression;
+use crate::unwind::arch;
 
 /// Registers whose rules are kept; those of others do not matter to anyone.
 pub const N_TRACKED: usize = arch::TRACKED.len();

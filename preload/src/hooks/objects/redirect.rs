@@ -1,9 +1,9 @@
 //! Leads calls to us that symbols do not: it puts the hooks' addresses where loaded objects keep those of the functions.
 //!
-//! Needed for the functions that we do not export ([`super::allocators`]), and for all in objects that were opened with
-//! `RTLD_DEEPBIND`, which find the C library before us. Done for what is loaded at the start, and for what `dlopen` brings
-//! before its constructors run, if the loader allocates between ([`super::opening`]), else when the program next calls the
-//! loader.
+//! Needed for the functions that we do not export ([`crate::hooks::allocation::allocators`]), and for all in objects that
+//! were opened with `RTLD_DEEPBIND`, which find the C library before us. Done for what is loaded at the start, and for what
+//! `dlopen` brings before its constructors run, if the loader allocates between ([`super::opening`]), else when the program
+//! next calls the loader.
 //!
 //! An object that is an allocator itself is left alone: what it calls of its own is its own business.
 
@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering
 use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
-use super::allocators;
+use crate::hooks::allocation::allocators;
 use crate::real::{self, Search};
 use crate::session::SESSION;
 use crate::sys::memory::maps::Maps;
@@ -44,7 +44,7 @@ static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
 /// Leads the calls of all that is loaded, once it is whole; none if other calls of the program do not reach us either.
 #[cfg_attr(test, allow(dead_code, reason = "called by the constructor, which tests do not have"))]
-pub(super) fn at_start() {
+pub(in crate::hooks) fn at_start() {
     if SESSION.is_process() && Search::here() == Search::AfterUs {
         loader::with_list_locked(|now| {
             look(0, false, Moment::Start, now);

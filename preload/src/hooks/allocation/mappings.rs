@@ -9,8 +9,8 @@ use core::ffi::{c_int, c_void};
 use tm_common::functions::Function;
 use tm_common::ids::Stamp;
 
-use super::caller;
-use super::stub::{stub, stub_wide};
+use crate::hooks::caller;
+use crate::hooks::stub::{stub, stub_wide};
 use crate::real::mappings::{self as real, FAILED, Wanted};
 use crate::sys::process::page_bytes;
 use crate::{recorder, unwind::Caller};

@@ -1,8 +1,8 @@
 //! DWARF expressions (DWARF 5 section 2.5), as far as unwind tables use them.
 
-use super::arch;
 use super::bytes::Bytes;
 use super::dwarf as dw;
+use crate::unwind::arch;
 
 /// The bytes of an expression, in its module's memory. Small: a row has room for one a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use core::ffi::{CStr, c_char, c_int};
 use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
-use super::stub::{Arguments, stub_before};
 use super::{opening, redirect};
+use crate::hooks::stub::{Arguments, stub_before};
 use crate::real;
 use crate::session::SESSION;
 
@@ -71,7 +71,7 @@ extern "C" fn before_dlvsym(_: Arguments) -> usize {
 }
 
 /// Calls the real `dlclose`, between what has to be done before and after it.
-pub(super) fn dlclose(handle: *mut core::ffi::c_void) -> c_int {
+pub(in crate::hooks) fn dlclose(handle: *mut core::ffi::c_void) -> c_int {
     redirect::look_at_new();
     let result = real::dlclose(handle);
     if SESSION.is_process() {

@@ -2,8 +2,8 @@
 
 use tm_common::stack::EndReason;
 
-use super::arch;
 use super::cfi::{Cfa, RegisterRule, Row};
+use crate::unwind::arch;
 
 /// The ways the caller's stack pointer (the CFA, canonical frame address, DWARF section 6.4) is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Functions that allocators have beside `malloc`: jemalloc's, mimalloc's, tcmalloc's, oneTBB's, Boehm's collector's.
 //!
-//! Not exported: a program that looks whether such an allocator is there must not find us. [`super::redirect`] leads the
-//! calls here. What an allocator calls of its own goes past us, so each call is one event.
+//! Not exported: a program that looks whether such an allocator is there must not find us.
+//! [`crate::hooks::objects::redirect`] leads the calls here. What an allocator calls of its own goes past us, so each call
+//! is one event.
 
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +11,13 @@ use tm_common::functions::{Family, Function};
 use tm_common::ids::{Domain, Space};
 use tm_common::metadata::NoteReason;
 
+use super::arenas;
 use super::shape::{
     Arguments, Shape, Size, allocate, allocate_unless, arg, free, product, reallocate, reallocate_or_free,
     store,
 };
-use super::stub::{stub_own_new, stub_wide};
-use super::{arenas, redirect};
+use crate::hooks::objects::redirect;
+use crate::hooks::stub::{stub_own_new, stub_wide};
 use crate::session::SESSION;
 use crate::unwind::Caller;
 use crate::{real, recorder};
@@ -229,7 +231,7 @@ throwing_hooks! {
 }
 
 /// Returns where calls of `function` are to be led.
-pub(super) fn hook(function: Function) -> Option<usize> {
+pub(in crate::hooks) fn hook(function: Function) -> Option<usize> {
     let of = |table: &[(Function, unsafe extern "C" fn())]| {
         table.iter().find(|(known, _)| *known == function).map(|(_, hook)| *hook as usize)
     };

@@ -4,8 +4,8 @@ use core::ffi::c_void;
 
 use tm_common::functions::Function;
 
-use super::caller;
-use super::stub::stub;
+use crate::hooks::caller;
+use crate::hooks::stub::stub;
 use crate::{real, recorder};
 
 stub!(malloc or Malloc, 1, on_malloc);

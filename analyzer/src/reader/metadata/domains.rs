@@ -3,7 +3,7 @@
 
 use tm_common::ids::{Domain, Space};
 
-use super::Recording;
+use crate::reader::Recording;
 
 /// A domain of the program's own.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::redirect;
-use super::stub::Arguments;
+use crate::hooks::stub::Arguments;
 use crate::real;
 use crate::session::SESSION;
 use crate::sys::objects::link_map::{self, LinkMap};

@@ -4,8 +4,8 @@ use core::ffi::{c_int, c_void};
 
 use tm_common::functions::Function;
 
-use super::caller;
-use super::stub::stub;
+use crate::hooks::caller;
+use crate::hooks::stub::stub;
 use crate::{real, recorder};
 
 stub!(posix_memalign or PosixMemalign, 3, on_posix_memalign);

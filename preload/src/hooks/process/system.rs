@@ -6,6 +6,7 @@ use core::ffi::{c_int, c_void};
 use tm_common::functions::Function;
 use tm_common::metadata::Ending;
 
+use crate::hooks::objects::loading;
 use crate::real;
 use crate::session::{SESSION, finish};
 use crate::sys::syscall;
@@ -13,7 +14,7 @@ use crate::sys::syscall;
 /// Hooks the function of this name: afterwards, other code may stand at the library's addresses.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
-    let result = super::loading::dlclose(handle);
+    let result = loading::dlclose(handle);
     // While nothing is recorded too: later stacks must not take what is there then for what was.
     if SESSION.is_process() {
         SESSION.unwinder.module_closed(&SESSION.recording);
@@ -66,7 +67,7 @@ pub unsafe extern "C" fn quick_exit(status: c_int) -> ! {
 #[cfg(not(test))]
 extern "C" fn constructor() {
     SESSION.is_recording();
-    super::redirect::at_start();
+    crate::hooks::objects::redirect::at_start();
 }
 
 /// Runs with the destructors, early among them.

@@ -9,8 +9,8 @@ use core::ffi::{CStr, c_char, c_int};
 use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
-use super::redirect;
-use super::stub::{Arguments, stub_before};
+use crate::hooks::objects::redirect;
+use crate::hooks::stub::{Arguments, stub_before};
 use crate::real;
 use crate::session::{SESSION, finish};
 use crate::sys::objects::program_file::{self, ProgramKind};

@@ -1,4 +1,4 @@
-//! Processes, threads, modules and epochs, from the metadata segments.
+//! What the metadata segments say: processes, threads, modules and epochs here, the rest in a file each.
 
 use std::collections::BTreeSet;
 use std::mem::swap;
@@ -8,11 +8,18 @@ use tm_common::ids::{Address, Domain, Epoch, ProcessIndex, Space, Stamp, TagInde
 use tm_common::metadata::{Ending, Metadata, NameKind, Records, TextKind};
 
 use super::Recording;
-use super::commands::{self, Command};
-use super::modules::{Module, Modules};
-use super::notes::Note;
 use crate::host::Liveness;
 use crate::text::raw_text;
+
+pub mod commands;
+pub mod domains;
+pub mod modules;
+pub mod notes;
+pub mod thread_tags;
+
+use commands::Command;
+use modules::{Module, Modules};
+use notes::Note;
 
 /// A process of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use tm_common::ids::ProcessIndex;
 use tm_common::metadata::NoteReason;
 
-use super::Recording;
+use crate::reader::Recording;
 use crate::text::words::named;
 
 /// One thing that was noticed.

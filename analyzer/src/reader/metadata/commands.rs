@@ -4,7 +4,7 @@ use tm_common::header::Header;
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 use tm_common::metadata::CommandKind;
 
-use super::Recording;
+use crate::reader::Recording;
 
 /// A command, which comes after all events up to and including its stamp.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,5 @@
+//! Hooks of the functions that load objects, and how the calls of loaded objects are led to us.
+
+pub mod loading;
+mod opening;
+pub mod redirect;
