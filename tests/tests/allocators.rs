@@ -312,8 +312,7 @@ fn libraries_with_scopes_of_their_own_are_opened_while_others_look_symbols_up() 
         let library = compile("deepbind.c", &["-O0", "-shared", "-fPIC", "-DLIBRARY", binding]);
         let program = compile("opens_meanwhile.c", &["-O1", "-pthread"]);
         let rounds = rounds.to_string();
-        let run = Run::new(program).args([library.as_os_str(), rounds.as_ref()]);
-        let outcome = alike(&run);
+        let outcome = alike(&Run::new(program).args([library.as_os_str(), rounds.as_ref()]));
         assert_eq!(outcome.stdout, "done\n");
         let rounds: u64 = rounds.parse().expect("a number");
         let expected: Calls = [
@@ -334,9 +333,8 @@ fn a_library_with_a_scope_of_its_own_is_recorded_whoever_else_opens_something() 
     let waits = compile("opens_at_once.c", &["-O1", "-shared", "-fPIC", "-DLIBRARY"]);
     for binding in ["-Wl,-z,now", "-Wl,-z,lazy", "-Wl,-z,norelro"] {
         let library = compile("deepbind.c", &["-O0", "-shared", "-fPIC", "-DLIBRARY", binding]);
-        let program = compile("opens_at_once.c", &["-O1", "-pthread", "-rdynamic"]);
-        let outcome = alike(&Run::new(program).args([&waits, &library]));
-        assert_eq!(outcome.stdout, "done\n");
+        let run = Run::new(compile("opens_at_once.c", &["-O1", "-pthread", "-rdynamic"]));
+        let outcome = alike(&run.args([&waits, &library]));
         let expected: Calls = [((7008, "malloc".to_owned()), 100), ((7008, "free".to_owned()), 100)].into();
         assert_eq!(calls(&outcome, |size| size == 7008), expected, "{binding}");
     }

@@ -96,6 +96,6 @@ mod tests {
         assert_eq!(listed("thread", &all[..1]), "its only thread is a");
         assert_eq!(listed("process", &all[..2]), "its 2 processes are a and b");
         assert_eq!(listed("tag", &all[..0]), "it has no tags");
-        assert!(listed("tag", &vec!["x"; 12]).ends_with("x and 2 more"));
+        assert!(listed("tag", &["x"; 12]).ends_with("x and 2 more"));
     }
 }

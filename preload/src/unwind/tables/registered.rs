@@ -138,7 +138,7 @@ struct Rooms {
 }
 
 impl Rooms {
-    /// Returns the size of a room for so many bytes, and which one in the order of sizes it is.
+    /// Returns the size of the room that holds this number of bytes, and which one in the order of sizes it is.
     fn size(bytes: usize) -> (usize, usize) {
         let room_bytes = bytes.max(ROOM_BYTES_MIN).next_power_of_two();
         (room_bytes, (room_bytes / ROOM_BYTES_MIN).ilog2() as usize)
@@ -170,7 +170,7 @@ impl Rooms {
         Some(start)
     }
 
-    /// Takes back the room of so many bytes.
+    /// Takes back the room of this number of bytes.
     fn give_back(&mut self, room: usize, bytes: usize) {
         let (_, size) = Rooms::size(bytes);
         if let Some(free) = self.free.get_mut(size) {
