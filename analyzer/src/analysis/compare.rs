@@ -54,7 +54,7 @@ fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: Key
         traceback: old.traceback,
         tag: old.tag,
     }));
-    // No two groups compare equal, since their tracebacks, functions or labels differ.
+    // No two groups compare equal, since their tracebacks, functions or tags differ.
     diffs.sort_unstable_by(StatisticDiff::report_order);
     diffs
 }

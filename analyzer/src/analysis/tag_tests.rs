@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::analysis::fixtures::random_snapshot;
 use crate::model::{Cumulative, KeyType, Snapshot, Statistic};
 
-/// Each trace under one of three labels or none; equal labels are not shared.
+/// Each trace under one of three tags or none; equal tags are not shared.
 fn tagged(seed: u64) -> Snapshot {
     let mut snapshot = random_snapshot(seed);
     for (place, trace) in snapshot.traces.iter_mut().enumerate() {

@@ -14,7 +14,7 @@ pub struct Block {
     pub size: u64,
     /// The stack that allocated it.
     pub stack: StackId,
-    /// The thread that did, and its label.
+    /// The thread that did, and its tag.
     pub thread_tag: ThreadTag,
     /// When it was allocated or, if later, last reallocated. Stamps from 2^56 on (years of uptime) are that.
     pub birth: Stamp,

@@ -34,7 +34,7 @@ pub struct MergedEvent {
     pub size: u64,
     /// The calling stack; [`StackId::NONE`] where a block goes.
     pub stack: StackId,
-    /// The thread, and its label.
+    /// The thread, and its tag.
     pub thread_tag: ThreadTag,
     /// The stream that it was read from: events of one stream come in the order in which they were written.
     pub stream: StreamIndex,

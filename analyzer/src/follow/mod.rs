@@ -167,7 +167,7 @@ impl Follower {
         now(&self.recording.header.clock).filter(|_| self.clock_is_ours)
     }
 
-    /// What is recorded besides events, as of the latest [`Follower::catch_up`]: modules, stacks, threads, labels, address
+    /// What is recorded besides events, as of the latest [`Follower::catch_up`]: modules, stacks, threads, tags, address
     /// spaces, commands. What is new of other processes than this and those that it was forked from may be missing. It has
     /// no streams.
     pub fn recording(&self) -> &Recording {

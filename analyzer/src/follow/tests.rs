@@ -32,7 +32,7 @@ struct Habits {
     error_ns: u64,
     /// How many of 1,000 events are written late.
     late: u64,
-    /// With commands, mappings, a domain of the program's own and labels.
+    /// With commands, mappings, a domain of the program's own and tags.
     all_kinds: bool,
 }
 

@@ -58,7 +58,7 @@ pub struct Recording {
     pub stacks: StackTable,
     /// What the processes were told to do with their traces, and marks, by process and stamp.
     pub commands: Vec<Command>,
-    /// The labels that threads put on events, by number from 1; none twice.
+    /// The tags that threads put on events, by number from 1; none twice.
     pub tags: Vec<(TagIndex, String)>,
     /// The address spaces that the program named or numbered, by number.
     pub spaces: Vec<(Space, Domain, String)>,
@@ -155,7 +155,7 @@ impl Recording {
         }
     }
 
-    /// The name of a label; `None` for no label, and for one whose name was not recorded.
+    /// The name of a tag; `None` for no tag, and for one whose name was not recorded.
     pub fn tag_name(&self, tag: TagIndex) -> Option<&str> {
         let place = self.tags.binary_search_by_key(&tag, |(known, _)| *known).ok()?;
         self.tags.get(place).map(|(_, name)| name.as_str())

@@ -18,7 +18,7 @@ pub struct Selection {
     pub sizes: RangeInclusive<u64>,
     /// How long it has lived at the moment, or lived in all, in stamps.
     pub ages: RangeInclusive<u64>,
-    /// The labels that they were allocated under; `None` for all.
+    /// The tags that they were allocated under; `None` for all.
     pub tags: Option<Vec<TagIndex>>,
     /// The address spaces, either that of the mappings alone or any of the others; `None` for all of the others.
     pub spaces: Option<Vec<Space>>,

@@ -12,11 +12,11 @@ use crate::reader::Recording;
 /// What the blocks without a tag are called.
 pub const NO_TAG: &str = "(no tag)";
 
-/// The numbers of the label `name`, which the threads of a program may have given it each for itself. What reports call
-/// blocks without a label means these, unless a label is called so.
+/// The numbers of the tag `name`, which the threads of a program may have given it each for itself. What reports call
+/// blocks without a tag means these, unless a tag is called so.
 ///
 /// # Errors
-/// There is no such label.
+/// There is no such tag.
 pub(super) fn of_recording(recording: &Recording, name: &str) -> Result<Vec<TagIndex>> {
     let found: Vec<TagIndex> =
         recording.tags.iter().filter(|(_, known)| known == name).map(|(tag, _)| *tag).collect();
@@ -30,7 +30,7 @@ pub(super) fn of_recording(recording: &Recording, name: &str) -> Result<Vec<TagI
     Err(unknown(recording.file.path(), name, known))
 }
 
-/// Keeps the blocks of `snapshot`, from the file at `path`, that have the label `name`.
+/// Keeps the blocks of `snapshot`, from the file at `path`, that have the tag `name`.
 ///
 /// # Errors
 /// No block has it.

@@ -223,7 +223,7 @@ impl Namer {
         self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));
     }
 
-    /// The name of a label, which all its blocks share; its number if the name was not recorded.
+    /// The name of a tag, which all its blocks share; its number if the name was not recorded.
     pub fn tag(&mut self, recording: &Recording, tag: TagIndex) -> Option<Arc<str>> {
         if tag == TagIndex::NONE {
             return None;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tm_common::stack::FrameKind;
 
 use crate::error::{Error, Result};
-use crate::model::doubt::StoredDoubt;
+use crate::model::traces::StoredDoubt;
 use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Snapshot, Trace, Traceback};
 
 /// What is written: tables that refer to each other by place.
@@ -24,7 +24,7 @@ pub(super) struct Tables {
     tracebacks: Vec<(Arc<[u32]>, Option<u32>)>,
     /// (domain, bytes, place in `tracebacks`)
     traces: Vec<(u32, u64, u32)>,
-    /// The label of each trace: 0 for none, else one more than its place in `strings`. Left out if no trace has one, as
+    /// The tag of each trace: 0 for none, else one more than its place in `strings`. Left out if no trace has one, as
     /// in files of versions that knew none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<u32>,

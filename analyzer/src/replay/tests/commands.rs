@@ -1,4 +1,4 @@
-//! Commands, domains of the program's own, mappings and labels in a replay.
+//! Commands, domains of the program's own, mappings and tags in a replay.
 
 use tm_common::event::Event;
 use tm_common::functions::Function;

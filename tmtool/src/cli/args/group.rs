@@ -20,7 +20,7 @@ pub enum Key {
     Module,
     /// The whole stack.
     Traceback,
-    /// The label that the program had put on what it did (tm_tag).
+    /// The tag that the program had put on what it did (tm_tag).
     Tag,
 }
 

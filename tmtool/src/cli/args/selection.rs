@@ -25,7 +25,7 @@ pub struct SelectionArgs {
     /// Blocks that this thread allocated, or all threads whose names match a pattern with * and ?.
     #[arg(long, value_name = "TID|NAME|PATTERN")]
     thread: Option<String>,
-    /// Blocks that were allocated under this label (tm_tag); '(no tag)': under none.
+    /// Blocks that were allocated under this tag (tm_tag); '(no tag)': under none.
     #[arg(long, value_name = "NAME")]
     tag: Option<String>,
     /// Blocks in this domain: heap (malloc and its relatives), mmap (memory mappings, also brk), or one that the program

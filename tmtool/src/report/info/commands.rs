@@ -1,4 +1,4 @@
-//! What `tmtool info` says of commands, marks and labels.
+//! What `tmtool info` says of commands, marks and tags.
 
 use std::fmt::{self, Write};
 

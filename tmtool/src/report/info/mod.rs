@@ -99,7 +99,7 @@ pub struct Info {
     pub thread_list: Vec<ThreadInfo>,
     /// The loaded files by process and time.
     pub module_list: Vec<ModuleInfo>,
-    /// What the processes were told, marks, and labels.
+    /// What the processes were told, marks, and tags.
     #[serde(flatten)]
     pub commands: CommandLists,
     /// The segments by kind.

@@ -31,7 +31,7 @@ pub(in crate::report) fn row(
 }
 
 /// The columns of the innermost frame; of a group of whole stacks, one more with all frames, oldest first. A group by
-/// label has its name alone, nothing for blocks without one.
+/// tag has its name alone, nothing for blocks without one.
 fn place(traceback: &Traceback, tag: Option<&str>, key_type: KeyType) -> String {
     if key_type == KeyType::Tag {
         return format!(",{}\n", quoted(tag.unwrap_or_default()));

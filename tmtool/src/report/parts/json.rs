@@ -41,7 +41,7 @@ pub(in crate::report) struct StatisticObject<'a> {
     average: f64,
     /// The share of the snapshot's bytes, 0 to 1; more only in cumulative statistics of recursion.
     share: f64,
-    /// The label, in groups by label.
+    /// The tag, in groups by tag.
     tag: Option<&'a str>,
     traceback: Vec<FrameObject<'a>>,
     doubts: Vec<DoubtObject<'a>>,

@@ -81,7 +81,7 @@ impl Names {
         wanted.len() - n_done
     }
 
-    /// The names of the labels of `sites`.
+    /// The names of the tags of `sites`.
     pub fn tags(
         &mut self,
         recording: &Recording,

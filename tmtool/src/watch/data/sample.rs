@@ -124,7 +124,7 @@ pub struct LargestStack {
 pub enum Name {
     /// A place in the program: the one frame that is to blame.
     Place(Traceback),
-    /// A label of the program's; `None` for what has none.
+    /// A tag of the program's; `None` for what has none.
     Tag(Option<Arc<str>>),
     /// A thread.
     Thread {

@@ -1,4 +1,4 @@
-//! What lives and what was allocated, by stack and label and by thread: added up event by event, so that a look at it
+//! What lives and what was allocated, by stack and tag and by thread: added up event by event, so that a look at it
 //! costs as much as there are stacks and threads, however many events there were.
 
 use std::ops::AddAssign;

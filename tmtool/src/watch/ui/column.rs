@@ -20,7 +20,7 @@ pub enum Column {
     AllocsRate,
     /// Bytes allocated a second.
     BytesRate,
-    /// The place, label or thread.
+    /// The place, tag or thread.
     Name,
 }
 

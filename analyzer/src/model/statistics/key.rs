@@ -18,7 +18,7 @@ pub enum KeyType {
     Function,
     /// The program or library of the most recent frame: not tracemalloc's.
     Module,
-    /// The label that the program had put on what it did: not tracemalloc's. Blocks without one are a group too.
+    /// The tag that the program had put on what it did: not tracemalloc's. Blocks without one are a group too.
     Tag,
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tm_common::stack::FrameKind;
 
-use super::ModuleFile;
-use super::repr::repr_str;
+use crate::model::ModuleFile;
+use crate::model::repr::repr_str;
 use crate::text::printable;
 
 /// A frame of a traceback.

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
-use super::Amount;
+use crate::model::Amount;
 
 /// One sum a key, in the order in which the keys came: what is named after the first of several is the same from look to
 /// look.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::{Doubt, Frame};
+use crate::model::{Doubt, Frame};
 use crate::text::LineSource;
 
 /// The frames of one stack, cheap to clone. Stacks share their frames, so that one costs a pointer for each: a program

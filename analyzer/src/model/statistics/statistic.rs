@@ -4,14 +4,14 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Traceback, format_size};
+use crate::model::{Traceback, format_size};
 
 /// The blocks of one group.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Statistic {
-    /// What the group has in common: a whole traceback, or one frame (by file, with line 0). Nothing of a group by label.
+    /// What the group has in common: a whole traceback, or one frame (by file, with line 0). Nothing of a group by tag.
     pub traceback: Traceback,
-    /// The label, in groups by label; `None` for blocks without one and in other groups.
+    /// The tag, in groups by tag; `None` for blocks without one and in other groups.
     pub tag: Option<Arc<str>>,
     /// Bytes of all blocks; a sum past 2^64 stays there.
     pub size: u64,
@@ -21,7 +21,7 @@ pub struct Statistic {
 
 impl Statistic {
     /// The order of reports: by size, count and traceback, the largest first; groups of one file by their functions, groups
-    /// by label by the labels.
+    /// by tag by the tags.
     pub fn report_order(&self, other: &Statistic) -> Ordering {
         let key = |stat: &Statistic| (stat.size, stat.count);
         let order = key(other).cmp(&key(self)).then_with(|| other.traceback.cmp(&self.traceback));
@@ -64,7 +64,7 @@ pub struct StatisticDiff {
 
 impl StatisticDiff {
     /// The order of reports: the largest difference in size first, whichever its sign; then by size, difference in
-    /// count, count and traceback; groups of one file by their functions, groups by label by the labels.
+    /// count, count and traceback; groups of one file by their functions, groups by tag by the tags.
     pub fn report_order(&self, other: &StatisticDiff) -> Ordering {
         let key = |diff: &StatisticDiff| {
             (diff.size_diff.unsigned_abs(), diff.size, diff.count_diff.unsigned_abs(), diff.count)

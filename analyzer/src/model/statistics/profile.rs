@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback};
+use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback};
 
 /// How much was allocated where: what is live at a moment, or whatever else a report is about. It is grouped, compared
 /// and blamed by [`crate::analysis`], as tracemalloc's snapshots are.

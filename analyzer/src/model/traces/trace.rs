@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Traceback, format_size};
+use crate::model::{Traceback, format_size};
 
 /// A block of memory that was allocated and not freed at the snapshot's moment.
 ///
@@ -22,7 +22,7 @@ pub struct Trace {
     pub size: u64,
     /// Where it was allocated.
     pub traceback: Traceback,
-    /// The label that it was allocated under: not tracemalloc's.
+    /// The tag that it was allocated under: not tracemalloc's.
     pub tag: Option<Arc<str>>,
 }
 
