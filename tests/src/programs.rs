@@ -39,6 +39,10 @@ pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
     let bindings = (compiler == "rustc").then(bindings);
     let stem = path.file_stem().expect("a source has a name").to_string_lossy().into_owned();
     let mut command = Command::new(compiler);
+    if compiler == "gfortran" {
+        // Where it puts the modules of the source: else in the folder that the tests run in.
+        command.arg("-J").arg(target_folder());
+    }
     // Libraries in `flags` stand after the source, where the linker wants them.
     command.arg(&path).args(flags);
     match &bindings {

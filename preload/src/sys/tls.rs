@@ -34,7 +34,7 @@ pub struct ThreadBlock {
     pub deleting: *mut u8,
     /// One more than the bytes that a recorded `operator new` asks for right now, 0 outside of one.
     pub allocating: usize,
-    /// Where each recorder call that is under way has its frame, see `recorder::recover`.
+    /// Where each recorder call that is under way has its frame, see `recorder::lane::recover`.
     pub entries: [usize; 2],
     /// The tag that the thread's events carry, 0 for none.
     pub tag: u32,
