@@ -154,6 +154,15 @@ pub struct TotalSizeResult {
 /// Tells of a block of a domain: `tm_track`.
 pub type Track = unsafe extern "C" fn(domain: c_uint, ptr: usize, size: usize) -> c_int;
 
+/// Writes the text of a traceback: `tm_traceback_format`, for programs and in the query library's table.
+pub type TracebackFormat = unsafe extern "C" fn(
+    traceback: *const Traceback,
+    limit: c_int,
+    most_recent_first: c_int,
+    buffer: *mut c_char,
+    size: usize,
+) -> c_int;
+
 /// The functions of `libtm.so` that programs call, in the order of the header: `struct tm_api`. Later versions have more
 /// at the end.
 #[repr(C)]
@@ -174,13 +183,7 @@ pub struct Api {
     pub dump_snapshot: unsafe extern "C" fn(path: *const c_char) -> c_int,
     pub get_object_traceback:
         unsafe extern "C" fn(ptr: *const c_void, traceback: *mut *mut Traceback) -> c_int,
-    pub traceback_format: unsafe extern "C" fn(
-        traceback: *const Traceback,
-        limit: c_int,
-        most_recent_first: c_int,
-        buffer: *mut c_char,
-        size: usize,
-    ) -> c_int,
+    pub traceback_format: TracebackFormat,
     pub traceback_free: unsafe extern "C" fn(traceback: *mut Traceback),
     pub track: Track,
     pub untrack: unsafe extern "C" fn(domain: c_uint, ptr: usize) -> c_int,

@@ -10,7 +10,7 @@
 
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
-use crate::api::{TotalSizeOptions, TotalSizeResult, Traceback, Walk};
+use crate::api::{TotalSizeOptions, TotalSizeResult, Traceback, TracebackFormat, Walk};
 
 /// The file name of the query library, which stands beside `libtm.so`.
 pub const FILE_NAME: &str = "libtm_query.so";
@@ -68,13 +68,7 @@ pub struct QueryApi {
         traceback: *mut *mut Traceback,
     ) -> c_int,
     /// `tm_traceback_format`.
-    pub traceback_format: unsafe extern "C" fn(
-        traceback: *const Traceback,
-        limit: c_int,
-        most_recent_first: c_int,
-        buffer: *mut c_char,
-        size: usize,
-    ) -> c_int,
+    pub traceback_format: TracebackFormat,
     /// `tm_traceback_free`.
     pub traceback_free: unsafe extern "C" fn(traceback: *mut Traceback),
     /// `tm_total_size`.
