@@ -131,6 +131,10 @@ pub struct MappedHeader {
     pub n_spaces: AtomicU32,
     /// The requests to processes from outside.
     pub requests: [MappedRequest; REQUESTS_MAX],
+    /// The number of Python code objects so far, from 1.
+    pub n_codes: AtomicU32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// The number of processes that find a place in [`MappedHeader::writers`].
@@ -138,7 +142,7 @@ pub const WRITERS_MAX: usize = 64;
 
 const _: () = assert!(size_of::<MappedHeader>() <= GRAIN_BYTES);
 const _: () =
-    assert!(size_of::<MappedHeader>() == 480 + 24 * 136, "the layout is the format: see docs/format.md");
+    assert!(size_of::<MappedHeader>() == 480 + 24 * 136 + 8, "the layout is the format: see docs/format.md");
 const _: () = assert!(cfg!(target_endian = "little"), "the mapped structures are little-endian");
 
 /// The header as read from a file.

@@ -46,6 +46,10 @@ id! {
     Epoch(u32)
 }
 id! {
+    /// A code object of a Python interpreter, numbered from 1 over all processes. Never reused.
+    CodeIndex(u32)
+}
+id! {
     /// An address in the address space of a recorded process.
     Address(u64)
 }
@@ -76,6 +80,8 @@ impl Domain {
     /// The domain of [`Space::MAPPINGS`]: "mmap" as a number. Programs number their domains from 1 or take some such
     /// constant.
     pub const MAPPINGS: Domain = Domain(0x6d6d_6170);
+    /// Blocks of CPython's own allocators, "pyob" as a number. tracemalloc, which sees no others, has them in domain 0.
+    pub const PYTHON: Domain = Domain(0x7079_6f62);
     /// Blocks of Boehm's garbage collector, "coll" as a number: what it frees itself is not seen.
     pub const COLLECTOR: Domain = Domain(0x636f_6c6c);
 }

@@ -15,6 +15,7 @@ pub mod functions;
 pub mod header;
 pub mod ids;
 pub mod metadata;
+pub mod python;
 pub mod query;
 pub mod segment;
 pub mod settings;

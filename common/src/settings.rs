@@ -67,6 +67,21 @@ pub const SELF_CHECK: Setting = Setting {
     values: "0, or N",
     meaning: "walks every N-th stack of a thread a second time, slowly, without any cache, and counts differences",
 };
+/// Read the frames of CPython interpreters.
+pub const PYTHON_FRAMES: Setting = Setting {
+    name: "TM_PYTHON_FRAMES",
+    default: "1",
+    values: "0, 1",
+    meaning: "0 records no Python frames: stacks of Python programs are those of the interpreter's own C functions",
+};
+/// Record the blocks of CPython's allocators.
+pub const PYTHON_OBJECTS: Setting = Setting {
+    name: "TM_PYTHON_OBJECTS",
+    default: "0",
+    values: "0, 1",
+    meaning: "1 records each block that Python's own allocators hand out, as tracemalloc does: objects of up to 512 bytes \
+              come from arenas, which malloc does not see",
+};
 /// The run that a recording belongs to; set by `tmtool run`.
 pub const RUN: Setting = Setting {
     name: "TM_RUN",
@@ -76,7 +91,8 @@ pub const RUN: Setting = Setting {
 };
 
 /// All of them, in the order of the documentation.
-pub const ALL: &[Setting] = &[OUT, NFRAME, UNWIND, START, DISABLE, FOLLOW, SELF_CHECK, RUN];
+pub const ALL: &[Setting] =
+    &[OUT, NFRAME, UNWIND, PYTHON_FRAMES, PYTHON_OBJECTS, START, DISABLE, FOLLOW, SELF_CHECK, RUN];
 
 /// The most frames that are kept of a stack: a recursion deeper than this is cut, and the cut is recorded.
 pub const N_FRAMES_MAX: u32 = 16_384;

@@ -21,6 +21,12 @@ pub enum FrameKind {
     Cut,
     /// No frame: the stack goes on and could not be followed further, and `pc` is why, an [`EndReason`].
     Incomplete,
+    /// A frame of a Python interpreter: `pc` is a [`crate::python::PythonFrame`], the parent the Python frame that called it.
+    /// The outermost has none.
+    Python,
+    /// No frame: a thread's stack and its Python frames at that moment. The parent is the innermost frame of the former, and
+    /// `pc` the [`StackId`] of the innermost of the latter.
+    Joined,
     /// A kind of a later version, which is passed over.
     Other = 15,
 }
@@ -31,7 +37,15 @@ impl FrameKind {
     /// The kinds by their numbers.
     const BY_NUMBER: [FrameKind; 1 << Self::BITS] = {
         let mut kinds = [FrameKind::Other; 1 << Self::BITS];
-        let known = [Self::Return, Self::Interrupted, Self::Guessed, Self::Cut, Self::Incomplete];
+        let known = [
+            Self::Return,
+            Self::Interrupted,
+            Self::Guessed,
+            Self::Cut,
+            Self::Incomplete,
+            Self::Python,
+            Self::Joined,
+        ];
         let mut place = 0;
         while place < known.len() {
             kinds[known[place] as usize] = known[place];
@@ -63,6 +77,8 @@ pub enum EndReason {
     Endless = 5,
     /// Frame pointers alone are followed (`TM_UNWIND=fp`), and that of the last frame leads nowhere.
     FramePointer = 6,
+    /// The next Python frame could not be read.
+    PythonFrame = 7,
     /// A reason of a later version.
     Other = 15,
 }
@@ -78,6 +94,7 @@ impl EndReason {
             4 => EndReason::Unreadable,
             5 => EndReason::Endless,
             6 => EndReason::FramePointer,
+            7 => EndReason::PythonFrame,
             _ => EndReason::Other,
         }
     }
@@ -126,8 +143,8 @@ mod tests {
 
     #[test]
     fn nodes_come_back() {
-        use FrameKind::{Cut, Guessed, Incomplete, Interrupted, Other, Return};
-        for kind in [Return, Interrupted, Guessed, Cut, Incomplete, Other] {
+        use FrameKind::{Cut, Guessed, Incomplete, Interrupted, Joined, Other, Python, Return};
+        for kind in [Return, Interrupted, Guessed, Cut, Incomplete, Python, Joined, Other] {
             let node =
                 StackNode { parent: StackId(0x1234_5678), epoch: Epoch(0x0abc_def0), kind, pc: 0x7fff_1234 };
             let bytes: Vec<u8> = node.encode().iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -140,10 +157,10 @@ mod tests {
     #[test]
     fn kinds_and_reasons_of_later_versions_are_no_errors() {
         let mut bytes = [1; NODE_BYTES];
-        bytes[4] = 7;
+        bytes[4] = 9;
         let kind = StackNode::decode(&bytes).map(|node| node.map(|node| node.kind));
         assert_eq!(kind, Ok(Some(FrameKind::Other)));
-        for number in 1..7 {
+        for number in 1..8 {
             assert_eq!(EndReason::of_number(number) as u64, number);
         }
         assert_eq!(EndReason::of_number(0), EndReason::Other);

@@ -18,6 +18,10 @@ pub struct Config {
     pub n_frames_max: u32,
     /// `TM_UNWIND=fp`.
     pub frame_pointers_only: bool,
+    /// `TM_PYTHON_FRAMES=1`.
+    pub python_frames: bool,
+    /// `TM_PYTHON_OBJECTS=1`.
+    pub python_objects: bool,
     /// `TM_START=1`.
     pub start: bool,
     /// `TM_DISABLE=1`.
@@ -36,6 +40,8 @@ impl Config {
         out: DEFAULT_OUT,
         n_frames_max: settings::N_FRAMES_MAX,
         frame_pointers_only: false,
+        python_frames: true,
+        python_objects: false,
         start: true,
         disabled: false,
         follow: true,
@@ -85,6 +91,10 @@ impl Config {
                 b"fp" => self.frame_pointers_only = true,
                 _ => return false,
             },
+            name if name == settings::PYTHON_FRAMES.name => return read_flag(text, &mut self.python_frames),
+            name if name == settings::PYTHON_OBJECTS.name => {
+                return read_flag(text, &mut self.python_objects);
+            }
             name if name == settings::START.name => return read_flag(text, &mut self.start),
             name if name == settings::DISABLE.name => return read_flag(text, &mut self.disabled),
             name if name == settings::FOLLOW.name => return read_flag(text, &mut self.follow),

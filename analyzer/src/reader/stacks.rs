@@ -40,7 +40,7 @@ impl Iterator for Stack<'_> {
             let node = self.table.node(self.next)?;
             self.next = node.parent;
             match node.kind {
-                FrameKind::Other => {}
+                FrameKind::Other | FrameKind::Python | FrameKind::Joined => {}
                 FrameKind::Cut | FrameKind::Incomplete => return None,
                 _ => return Some(StackFrame::of(node)),
             }
@@ -271,7 +271,9 @@ impl StackTable {
             }
         };
         while let Some(inner) = path.pop() {
-            let is_frame = self.node_at(inner).is_some_and(|node| node.kind != FrameKind::Other);
+            let is_frame = self
+                .node_at(inner)
+                .is_some_and(|node| !matches!(node.kind, FrameKind::Other | FrameKind::Joined));
             depth = (depth + u32::from(is_frame)).min(VISITING - 1);
             self.set_depth(inner, depth);
             self.n_stacks += 1;
@@ -303,7 +305,7 @@ impl StackTable {
             let Some(node) = self.node(next) else { break };
             next = node.parent;
             match node.kind {
-                FrameKind::Other => continue,
+                FrameKind::Other | FrameKind::Python | FrameKind::Joined => continue,
                 FrameKind::Incomplete => {
                     doubts.end = Some((EndReason::of_number(node.pc), inner));
                     break;

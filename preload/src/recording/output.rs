@@ -172,6 +172,8 @@ impl Recording {
             n_tags: AtomicU32::new(1),
             n_spaces: AtomicU32::new(Space::FIRST_OWN.0.into()),
             requests: [const { MappedRequest::free() }; REQUESTS_MAX],
+            n_codes: AtomicU32::new(1),
+            reserved: 0,
         }
     }
 }

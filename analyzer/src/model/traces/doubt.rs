@@ -58,6 +58,7 @@ impl DoubtKind {
             DoubtKind::Ended(EndReason::Unreadable) => "unreadable",
             DoubtKind::Ended(EndReason::Endless) => "endless",
             DoubtKind::Ended(EndReason::FramePointer) => "no_frame_pointer",
+            DoubtKind::Ended(EndReason::PythonFrame) => "no_python_frame",
             DoubtKind::Ended(EndReason::Other) => "other",
         }
     }
@@ -81,6 +82,7 @@ impl Doubt {
             EndReason::Unreadable => "whose caller would be in memory that cannot be read",
             EndReason::Endless => "where they lead in a circle",
             EndReason::FramePointer => "which keeps no frame pointers",
+            EndReason::PythonFrame => "whose caller's Python frame could not be read",
             EndReason::Other => "for a reason that only a newer tmtool knows",
         };
         format!("end in {place}, {why}")
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn kinds_come_back_from_their_numbers() {
-        let reasons = (1..7).map(|number| DoubtKind::Ended(EndReason::of_number(number)));
+        let reasons = (1..8).map(|number| DoubtKind::Ended(EndReason::of_number(number)));
         for kind in reasons.chain([DoubtKind::Guessed, DoubtKind::FramePointers]) {
             assert_eq!(DoubtKind::of_number(kind.number()), kind);
         }

@@ -171,6 +171,7 @@ impl TablesBuilder {
             }
             Metadata::Command { kind: None, .. } => {}
             Metadata::Name { kind, number, value, name, .. } => self.name(kind, number, value, name),
+            Metadata::Interpreter(_) | Metadata::Code(_) | Metadata::LineTable { .. } => {}
             Metadata::Note { process, reason, text } => {
                 let note = Note { reason, process, text: String::from_utf8_lossy(text).into_owned() };
                 if let Err(place) = self.tables.notes.binary_search(&note) {
