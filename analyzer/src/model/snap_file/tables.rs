@@ -98,7 +98,11 @@ impl Tables {
             if let (Some((path, build_id)), Some(_)) = (file, &frame.module) {
                 let (path_text, build_id_bytes) =
                     (string(path)?, get(&self.build_ids, build_id, "build-id")?);
-                let made = || ModuleFile { path: path_text, build_id: build_id_bytes.as_slice().into() };
+                let made = || ModuleFile {
+                    path: path_text,
+                    build_id: build_id_bytes.as_slice().into(),
+                    is_interpreter: false,
+                };
                 let file = files.entry((path, build_id)).or_insert_with(|| made().into());
                 frame.module = Some(Arc::clone(file));
             }

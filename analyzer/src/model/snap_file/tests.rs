@@ -67,7 +67,8 @@ fn where_code_is_is_kept_and_files_that_do_not_say_it_are_as_they_were() {
         snapshot().dump(&path).unwrap();
         let body = fs::read(&path).unwrap()[HEADER_BYTES..].to_vec();
         assert!(!body.windows(4).any(|bytes| bytes == b"code"));
-        let file = |build_id: &[u8]| ModuleFile { path: "/bin/a".into(), build_id: build_id.into() };
+        let file =
+            |build_id: &[u8]| ModuleFile { build_id: build_id.into(), ..(*ModuleFile::at("/bin/a")).clone() };
         let frame = |kind, address, build_id| Frame {
             kind,
             address,

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::{Address, CodeIndex, Epoch, ProcessIndex};
 use tm_common::metadata::{self, InterpreterState, LineTableKind, MappedRange};
 
-use crate::reader::Recording;
+use crate::reader::{Module, Recording};
 use crate::text::raw_text;
 
 /// An interpreter that was found in a process.
@@ -134,14 +134,21 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl Recording {
-    /// The interpreter whose module begins at `start` for `process`, itself or as it was forked.
-    pub fn interpreter_at(&self, process: ProcessIndex, start: Address) -> Option<&Interpreter> {
-        let mut line = std::iter::successors(Some(process), |&process| self.process(process)?.parent);
-        let of = |process| {
-            let mut latest = self.python.interpreters.iter().rev();
-            latest.find(|interpreter| interpreter.process == process && interpreter.start == start)
+    /// The interpreter that is `module`, as the process of `epoch` has found it, itself or before it was forked.
+    pub fn interpreter_of(&self, epoch: Epoch, module: &Module) -> Option<&Interpreter> {
+        if self.python.interpreters.is_empty() {
+            return None;
+        }
+        let first = self.process_of_epoch(epoch);
+        let mut line = std::iter::successors(first, |&process| self.process(process)?.parent);
+        let is_it = |interpreter: &&Interpreter, process| {
+            // Another file may have been at this place before, or since.
+            let while_loaded = interpreter.process != module.process
+                || module.epoch <= interpreter.epoch
+                    && module.gone.is_none_or(|gone| interpreter.epoch < gone);
+            interpreter.process == process && interpreter.start == module.start && while_loaded
         };
-        line.find_map(of)
+        line.find_map(|process| self.python.interpreters.iter().rev().find(|one| is_it(one, process)))
     }
 }
 
