@@ -84,3 +84,6 @@ impl Merged {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -275,3 +275,6 @@ struct WholeStack {
     total_depth: Option<u32>,
     doubts: RawDoubts,
 }
+
+#[cfg(test)]
+mod tests;
