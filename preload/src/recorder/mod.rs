@@ -5,6 +5,7 @@
 //! stamped after the real function has returned, a free before it is called.
 
 mod lane;
+mod python;
 mod self_check;
 mod stack;
 

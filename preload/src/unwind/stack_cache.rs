@@ -115,6 +115,18 @@ impl StackCache {
         unsafe { &*self.frames.add(place) }
     }
 
+    /// Tells whether a signal has interrupted the program in one of the frames.
+    #[inline(always)]
+    pub fn is_interrupted(&self) -> bool {
+        // The step outward of the kernel's frame is a barrier.
+        self.barrier_end != 0 && self.has_interrupted()
+    }
+
+    #[cold]
+    fn has_interrupted(&self) -> bool {
+        self.frames().iter().any(|frame| matches!(frame.marks.kind(), FrameKind::Interrupted))
+    }
+
     /// Returns how deep the stack will be when the walk under way is finished with `n_kept`.
     #[inline(always)]
     pub fn depth(&self, n_kept: usize) -> usize {
