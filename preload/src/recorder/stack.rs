@@ -15,18 +15,18 @@ use crate::unwind::stack_cache::StackCache;
 use crate::unwind::step::State;
 use crate::unwind::{Caller, Frame, arch};
 
-/// Returns the id of the caller's stack. Not a [`Caller`], which would be passed in memory.
-#[inline(never)]
-pub(super) fn stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
-    let stack = native_stack_of(thread, lane, pc, sp, fp);
+/// Returns the id of the caller's stack, with the Python frames that the thread has, if any.
+#[inline(always)]
+pub(super) fn stack_of(thread: &Thread, lane: &mut Lane, caller: Caller) -> StackId {
+    let stack = native_stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
     match PYTHON.interpreter() {
         None => stack,
         Some(interpreter) => python::join(interpreter, lane, stack),
     }
 }
 
-/// Returns the id of the stack of return addresses.
-#[inline(always)]
+/// Returns the id of the stack of return addresses. Not of a [`Caller`], which would be passed in memory.
+#[inline(never)]
 fn native_stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
     let (session, caller) = (&SESSION, Caller { pc, sp, fp });
     // Relaxed: a number on its own.
