@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::objects::{self, Dealloc, GetThreadState, word};
 use crate::sys::objects::elf::Symbols;
 use crate::sys::objects::image::Image;
-use crate::sys::objects::link_map::LinkMap;
+use crate::sys::objects::link_map::{self, LinkMap};
 
 /// An interpreter whose frames can be read.
 #[derive(Debug)]
@@ -157,6 +157,12 @@ unsafe extern "C" {
 }
 
 impl Interpreter {
+    /// Tells whether its module is still loaded.
+    pub fn is_loaded(&self) -> bool {
+        let object = link_map::object_at(self.start);
+        object.and_then(|object| object.map).is_some_and(|map| core::ptr::eq(map, self.map))
+    }
+
     /// Returns the address of the function of this name that it exports.
     pub fn function(&self, name: &CStr) -> Option<usize> {
         Symbols::of(self.map)?.function(name)

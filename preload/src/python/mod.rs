@@ -182,6 +182,24 @@ impl Python {
             && self.interpreter.compare_exchange(present, none, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// Leaves an interpreter that the library about to be closed may be, or have brought: none of it is called or read until
+    /// [`Python::resume`] is given what this returns.
+    #[cold]
+    pub fn suspend(&self) -> Option<&'static Interpreter> {
+        let present = self.interpreter().filter(|interpreter| interpreter.stay == Stay::Unknown)?;
+        self.leave(present.start).then_some(present)
+    }
+
+    /// Goes on with an interpreter that is still loaded.
+    #[cold]
+    pub fn resume(&self, interpreter: &'static Interpreter) {
+        if interpreter.is_loaded() {
+            let (none, present) = (core::ptr::null_mut(), core::ptr::from_ref(interpreter).cast_mut());
+            // Release: as in `look_at`. Another one may have come meanwhile.
+            let _ = self.interpreter.compare_exchange(none, present, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+
     /// Releases the try-locks that a forked child may have inherited locked.
     pub fn after_fork(&self) {
         self.codes.after_fork();
