@@ -9,6 +9,7 @@
 pub mod chain;
 mod check;
 pub mod codes;
+mod frame;
 pub mod interpreter;
 mod layout;
 mod objects;
@@ -225,7 +226,7 @@ pub struct Reader<'a, E> {
     pub enter: E,
 }
 
-impl<E: Fn(StackId, u64, FrameKind) -> StackId> chain::Nodes for Reader<'_, E> {
+impl<E: Fn(StackId, u64, FrameKind) -> StackId> frame::Nodes for Reader<'_, E> {
     #[inline(always)]
     fn enter(&self, parent: StackId, pc: u64, kind: FrameKind) -> StackId {
         (self.enter)(parent, pc, kind)
@@ -257,7 +258,7 @@ impl<E: Fn(StackId, u64, FrameKind) -> StackId> Reader<'_, E> {
             ($($shape:literal),*) => {
                 match (self.interpreter.layout.shape, limit) {
                     $(
-                        ($shape, 1) => chain::innermost_node::<$shape>(innermost, self),
+                        ($shape, 1) => frame::innermost_node::<$shape>(innermost, self),
                         ($shape, _) => {
                             chain.node_of::<$shape>(innermost, PYTHON.codes.generation(), limit, self)
                         }

@@ -10,6 +10,7 @@ use crate::python::{Interpreter, PYTHON, Reader};
 use crate::session::SESSION;
 use crate::session::threads::Lane;
 use crate::sys::tls;
+use crate::unwind::stack_cache::StackCache;
 
 /// Returns `stack`, joined with the Python frames that the calling thread has at this moment, if it has any.
 #[inline(never)]
@@ -27,7 +28,7 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
         return stack;
     }
     let nodes = Nodes::of(session);
-    let python = if lane.cache.is_interrupted() {
+    let python = if is_interrupted(&lane.cache) {
         // A signal may have come while the interpreter was changing its frames.
         nodes.enter(StackId::NONE, EndReason::PythonFrame as usize, FrameKind::Incomplete)
     } else {
@@ -50,4 +51,16 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
     }
     lane.python.joined = (stack, python, joined);
     joined
+}
+
+/// Tells whether a signal has interrupted the program in one of the frames.
+#[inline(always)]
+fn is_interrupted(cache: &StackCache) -> bool {
+    // The step outward of the kernel's frame is a barrier.
+    cache.barrier_end != 0 && has_interrupted(cache)
+}
+
+#[cold]
+fn has_interrupted(cache: &StackCache) -> bool {
+    cache.frames().iter().any(|frame| frame.state().kind == FrameKind::Interrupted)
 }

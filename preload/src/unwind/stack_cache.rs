@@ -60,8 +60,8 @@ pub struct StackCache {
     capacity: usize,
     len: usize,
     n_walked: usize,
-    /// One more than the place of the innermost barrier.
-    barrier_end: usize,
+    /// One more than the place of the innermost barrier, 0 for none.
+    pub barrier_end: usize,
     /// The address at or above which no step reads, if it is no barrier.
     top: usize,
     /// Outer frames that were cut from the stack that the nodes are of.
@@ -113,18 +113,6 @@ impl StackCache {
         debug_assert!(place < self.len);
         // SAFETY: `len` frames were written.
         unsafe { &*self.frames.add(place) }
-    }
-
-    /// Tells whether a signal has interrupted the program in one of the frames.
-    #[inline(always)]
-    pub fn is_interrupted(&self) -> bool {
-        // The step outward of the kernel's frame is a barrier.
-        self.barrier_end != 0 && self.has_interrupted()
-    }
-
-    #[cold]
-    fn has_interrupted(&self) -> bool {
-        self.frames().iter().any(|frame| matches!(frame.marks.kind(), FrameKind::Interrupted))
     }
 
     /// Returns how deep the stack will be when the walk under way is finished with `n_kept`.
