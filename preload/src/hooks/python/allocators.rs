@@ -2,12 +2,14 @@
 
 use core::ffi::c_int;
 
+use tm_common::header::Loss;
 use tm_common::ids::Domain;
 
 use super::wrappers::{self, Allocator, N_DOMAINS};
 use crate::lockfree::try_lock::TryLock;
+use crate::python::{self, PYTHON};
 use crate::session::SESSION;
-use crate::sys::objects::elf;
+use crate::sys::objects::{elf, loader};
 
 /// Why Python's blocks are not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +29,26 @@ static CHANGING: TryLock = TryLock::new();
 
 /// The functions of `<cpython/pymem.h>` that read and set an allocator.
 #[derive(Clone, Copy)]
-struct Interpreter {
+struct Functions {
     get: unsafe extern "C" fn(c_int, *mut Allocator),
     set: unsafe extern "C" fn(c_int, *const Allocator),
 }
 
-impl Interpreter {
-    fn find() -> Option<Interpreter> {
-        let [get, set] = elf::first_of([c"PyMem_GetAllocator", c"PyMem_SetAllocator"]);
+impl Functions {
+    /// Finds them in `module`, or in what is loaded.
+    fn find(module: Option<&python::Interpreter>) -> Option<Functions> {
+        let names = [c"PyMem_GetAllocator", c"PyMem_SetAllocator"];
+        let mut found = [0; 2];
+        match module {
+            Some(module) => found = names.map(|name| module.function(name).unwrap_or(0)),
+            None => loader::with_list_locked(|_| found = elf::first_of(names)),
+        }
+        let [get, set] = found;
         if get == 0 || set == 0 {
             return None;
         }
         // SAFETY: the addresses are those functions'.
-        Some(unsafe { Interpreter { get: core::mem::transmute(get), set: core::mem::transmute(set) } })
+        Some(unsafe { Functions { get: core::mem::transmute(get), set: core::mem::transmute(set) } })
     }
 
     fn allocator(self, domain: usize) -> Allocator {
@@ -58,11 +67,23 @@ impl Interpreter {
 /// Begins to record the blocks of CPython's allocators. Called where no other thread changes them: by one that has the
 /// interpreter's lock.
 pub fn begin() -> Result<(), Refused> {
+    begin_in(PYTHON.interpreter())
+}
+
+/// Begins with the first Python code of the process, of `interpreter`.
+#[cfg_attr(test, allow(dead_code, reason = "given away by the constructor, which tests do not have"))]
+pub(in crate::hooks) fn see_first_frame(interpreter: &'static python::Interpreter) {
+    if begin_in(Some(interpreter)).is_err() {
+        SESSION.recording.lose(Loss::NoSpace);
+    }
+}
+
+fn begin_in(module: Option<&python::Interpreter>) -> Result<(), Refused> {
     if !SESSION.is_process() {
         return Err(Refused::NoRecording);
     }
     let _held = CHANGING.take().ok_or(Refused::Busy)?;
-    let interpreter = Interpreter::find().ok_or(Refused::NoInterpreter)?;
+    let functions = Functions::find(module).ok_or(Refused::NoInterpreter)?;
     if wrappers::is_on() {
         return Ok(());
     }
@@ -70,10 +91,10 @@ pub fn begin() -> Result<(), Refused> {
     names.name_space(&SESSION, Domain::PYTHON, b"python").ok_or(Refused::NoSpace)?;
     let space = names.space(&SESSION, Domain::PYTHON).ok_or(Refused::NoSpace)?;
     for domain in 0..N_DOMAINS {
-        let allocator = interpreter.allocator(domain);
+        let allocator = functions.allocator(domain);
         if wrappers::unwrap(domain, allocator).is_none() {
             let wrapper = wrappers::wrap(domain, allocator).ok_or(Refused::NoSpace)?;
-            interpreter.set_allocator(domain, &wrapper);
+            functions.set_allocator(domain, &wrapper);
         }
     }
     wrappers::begin(space);
@@ -87,10 +108,10 @@ pub fn end() -> Result<(), Refused> {
         return Err(Refused::NoRecording);
     }
     let _held = CHANGING.take().ok_or(Refused::Busy)?;
-    let interpreter = Interpreter::find().ok_or(Refused::NoInterpreter)?;
+    let functions = Functions::find(PYTHON.interpreter()).ok_or(Refused::NoInterpreter)?;
     for domain in 0..N_DOMAINS {
-        if let Some(wrapped) = wrappers::unwrap(domain, interpreter.allocator(domain)) {
-            interpreter.set_allocator(domain, &wrapped);
+        if let Some(wrapped) = wrappers::unwrap(domain, functions.allocator(domain)) {
+            functions.set_allocator(domain, &wrapped);
         }
     }
     wrappers::end();
