@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use tm_common::ids::StackId;
 use tm_common::stack::{EndReason, FrameKind};
 
+use super::self_check;
 use super::stack::Nodes;
 use crate::python::{Interpreter, PYTHON, Reader};
 use crate::session::SESSION;
@@ -36,7 +37,11 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
         let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
         let enter = |parent, pc: u64, kind| nodes.enter(parent, pc as usize, kind);
         let reader = Reader { interpreter, recording: &session.recording, enter };
-        reader.node_of(innermost, &mut lane.python, limit)
+        let node = reader.node_of(innermost, &mut lane.python, limit);
+        if limit > 1 {
+            self_check::python_now_and_then(session, lane, interpreter, innermost);
+        }
+        node
     };
     if python == StackId::NONE {
         return stack;
