@@ -57,6 +57,8 @@ enum tm_result {
 /* The domain of mmap, mremap and brk: "mmap" as a number. Kept apart: it is not part of the traced memory, because the
    heap lies in it. It cannot be tracked by hand. */
 #define TM_DOMAIN_MMAP 0x6d6d6170u
+/* The domain of the blocks of CPython's own allocators: "pyob" as a number. */
+#define TM_DOMAIN_PYTHON 0x70796f62u
 /* The most frames that are kept of a stack. */
 #define TM_NFRAME_MAX 16384u
 /* The longest name of a mark, tag or domain, in bytes; what is longer is cut. */
@@ -161,6 +163,7 @@ struct tm_api {
     void (*total_size_free)(tm_total_size_result *result);
     uint32_t (*tag)(const char *name);
     uint32_t (*restore_tag)(uint32_t tag);
+    int (*python_objects)(int on);
 };
 
 /* NULL without libtm.so. The symbol is weak, and looked up through the global offset table in position-dependent
@@ -371,6 +374,12 @@ TM_INLINE_ void tm_tag_end(tm_tag_scope scope) {
     if (TM_HAS_(api, restore_tag))
         (void)api->restore_tag(scope.outer);
 }
+
+/* ---- Python ------------------------------------------------------------------------------------------------------ */
+/* Begins (on is not 0) or ends to record the blocks of CPython's own allocators, each once, as tracemalloc does; the end
+   forgets all. Only with the interpreter's lock held; of two who wrap the allocators the one who began last ends first.
+   Returns TM_OK, TM_NOT_FOUND (no CPython), or as tm_start. */
+TM_INLINE_ int tm_python_objects(int on) { return TM_CALL_(python_objects, (on), TM_NOT_LOADED); }
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -102,4 +102,5 @@ pub struct Table {
     pub total_size_free: unsafe extern "C" fn(*mut TotalSizeResult),
     pub tag: unsafe extern "C" fn(*const c_char) -> u32,
     pub restore_tag: unsafe extern "C" fn(u32) -> u32,
+    pub python_objects: unsafe extern "C" fn(c_int) -> c_int,
 }

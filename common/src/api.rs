@@ -198,4 +198,5 @@ pub struct Api {
     pub total_size_free: unsafe extern "C" fn(result: *mut TotalSizeResult),
     pub tag: unsafe extern "C" fn(name: *const c_char) -> u32,
     pub restore_tag: unsafe extern "C" fn(tag: u32) -> u32,
+    pub python_objects: unsafe extern "C" fn(on: c_int) -> c_int,
 }

@@ -68,6 +68,8 @@ pub struct Python {
     interpreter: AtomicPtr<Interpreter>,
     /// `TM_PYTHON_FRAMES=1`.
     reads_frames: AtomicBool,
+    /// `TM_PYTHON_OBJECTS=1`: the first frame is looked for in any case.
+    waits_for_frame: AtomicBool,
     /// A [`SeeFirstFrame`]; null for none.
     see_first_frame: AtomicPtr<()>,
     /// The code objects that were met.
@@ -80,22 +82,27 @@ pub struct Python {
 pub static PYTHON: Python = Python {
     interpreter: AtomicPtr::new(core::ptr::null_mut()),
     reads_frames: AtomicBool::new(false),
+    waits_for_frame: AtomicBool::new(false),
     see_first_frame: AtomicPtr::new(core::ptr::null_mut()),
     codes: Codes::new(),
     dealloc: AtomicUsize::new(0),
 };
 
 impl Python {
-    /// Has frames read, or not. Called once at the start, before modules are looked at.
-    pub fn initialise(&self, reads_frames: bool) {
-        // Relaxed: published with the session.
+    /// Has frames read, or not, and the first one looked for. Called once at the start, before modules are looked at.
+    pub fn initialise(&self, reads_frames: bool, waits_for_frame: bool) {
+        // Relaxed, both: published with the session.
         self.reads_frames.store(reads_frames, Ordering::Relaxed);
+        self.waits_for_frame.store(waits_for_frame, Ordering::Relaxed);
     }
 
-    /// Has `see` called once, when the first frame of a Python program is met, in the event that meets it. Called before modules are looked at.
+    /// Has `see` called once, when the first frame of a Python program is met, in the event that meets it, if that was asked for.
+    /// Called before the program runs.
     pub fn on_first_frame(&self, see: SeeFirstFrame) {
-        // Relaxed: published with the session.
-        self.see_first_frame.store(see as *mut (), Ordering::Relaxed);
+        // Relaxed, both: constant since the start, and the program's threads come later.
+        if self.waits_for_frame.load(Ordering::Relaxed) {
+            self.see_first_frame.store(see as *mut (), Ordering::Relaxed);
+        }
     }
 
     /// Looks whether a module that has just become known is an interpreter. `function_at` tells how far the function at an address
@@ -110,7 +117,7 @@ impl Python {
         function_at: impl FnOnce(usize) -> Option<Range<usize>>,
     ) {
         let reads_frames = self.reads_frames.load(Ordering::Relaxed);
-        if !reads_frames && self.see_first_frame.load(Ordering::Relaxed).is_null() {
+        if !reads_frames && !self.waits_for_frame.load(Ordering::Relaxed) {
             return;
         }
         let Some(found) = interpreter::find(map, image, stay, function_at) else { return };

@@ -110,7 +110,7 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     session.unwinder.frame_pointers_only.store(config.frame_pointers_only, Ordering::Relaxed);
     session.pid.store(names.pid, Ordering::Relaxed);
     session.unwinder.rules.initialise();
-    PYTHON.initialise(config.python_frames);
+    PYTHON.initialise(config.python_frames, config.python_objects);
     session.is_on.store(config.start, Ordering::Relaxed);
     session.control.use_own(word, session.recording.process().0 + 1);
     warn_of_calls_to_others(names.program);

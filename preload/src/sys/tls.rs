@@ -26,13 +26,14 @@ pub struct ThreadBlock {
     /// The thread's recorder state, null before its first event. Typed by `session::threads`.
     pub thread: *mut u8,
     /// The number of recorder calls that are under way: 1 while an event is recorded, 2 while a signal handler that
-    /// interrupted it records one. With [`MUTED`], nothing of the thread's is recorded.
+    /// interrupted it records one. With [`MUTED`], nothing of the thread's is recorded; with [`COVERED`], no block of the heap.
     pub depth: u32,
     /// One more than the number of the process that `thread` belongs to: a forked child's threads start anew.
     pub process: u32,
     /// The block that a recorded `operator delete` gives back right now, null outside of one.
     pub deleting: *mut u8,
-    /// One more than the bytes that a recorded `operator new` asks for right now, 0 outside of one.
+    /// One more than the bytes that a recorded `operator new` asks for right now, 0 outside of one. With [`COVERED`], the
+    /// stack pointer of the call that covers others.
     pub allocating: usize,
     /// Where each recorder call that is under way has its frame, see `recorder::lane::recover`.
     pub entries: [usize; 2],
@@ -46,6 +47,9 @@ pub struct ThreadBlock {
 
 /// Added to [`ThreadBlock::depth`] while tm itself works in the thread.
 pub const MUTED: u32 = 1 << 31;
+/// Added to [`ThreadBlock::depth`] while an allocator that has the heap's blocks for its own is called: what it hands out is
+/// recorded as its own, once.
+pub const COVERED: u32 = 1 << 30;
 
 const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");
 
