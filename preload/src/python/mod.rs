@@ -14,6 +14,9 @@ pub mod interpreter;
 mod layout;
 mod objects;
 
+#[cfg(test)]
+mod tests;
+
 use core::ffi::c_void;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -34,6 +37,20 @@ use objects::Dealloc;
 
 /// What is done with the first frame of a process.
 pub type SeeFirstFrame = fn(&'static Interpreter);
+
+/// Does what a macro says for the shape of an interpreter's frames: each is read by code of its own.
+macro_rules! by_shape {
+    ($interpreter:expr, $do:ident, $otherwise:expr) => {
+        match $interpreter.layout.shape {
+            0 => $do!(0),
+            1 => $do!(1),
+            2 => $do!(2),
+            3 => $do!(3),
+            4 => $do!(4),
+            _ => $otherwise,
+        }
+    };
+}
 
 /// How long a module stays loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,6 +240,17 @@ unsafe extern "C" fn code_goes(code: *mut c_void) {
     unsafe { core::mem::transmute::<usize, Dealloc>(address)(code) };
 }
 
+/// Tells whether `chain` is what the frames from `innermost` on are, read again.
+#[cold]
+pub fn is_chain_of(interpreter: &Interpreter, chain: &Chain, innermost: usize) -> bool {
+    macro_rules! is_chain_of {
+        ($shape:literal) => {
+            chain.is_chain_of::<$shape>(innermost)
+        };
+    }
+    by_shape!(interpreter, is_chain_of, true)
+}
+
 /// Makes a chain's nodes of the frames of an interpreter.
 pub struct Reader<'a, E> {
     /// The interpreter.
@@ -261,19 +289,15 @@ impl<E: Fn(StackId, u64, FrameKind) -> StackId> Reader<'_, E> {
     /// Returns the node of the frames from `innermost` on, of which `limit` are kept at least.
     #[inline(always)]
     pub fn node_of(&self, innermost: usize, chain: &mut Chain, limit: usize) -> StackId {
-        macro_rules! by_shape {
-            ($($shape:literal),*) => {
-                match (self.interpreter.layout.shape, limit) {
-                    $(
-                        ($shape, 1) => frame::innermost_node::<$shape>(innermost, self),
-                        ($shape, _) => {
-                            chain.node_of::<$shape>(innermost, PYTHON.codes.generation(), limit, self)
-                        }
-                    )*
-                    _ => StackId::NONE,
+        macro_rules! node_of {
+            ($shape:literal) => {
+                if limit == 1 {
+                    frame::innermost_node::<$shape>(innermost, self)
+                } else {
+                    chain.node_of::<$shape>(innermost, PYTHON.codes.generation(), limit, self)
                 }
             };
         }
-        by_shape!(0, 1, 2, 3, 4)
+        by_shape!(self.interpreter, node_of, StackId::NONE)
     }
 }
