@@ -107,6 +107,7 @@ fn begin_in(module: Option<&python::Interpreter>) -> Result<(), Refused> {
         }
     }
     wrappers::begin(space);
+    SESSION.is_called_otherwise();
     // Elsewhere calls are not led to us in any way.
     if Search::here() == Search::AfterUs && tracks::begin(|name| function(module, name)) {
         redirect::look_again();
