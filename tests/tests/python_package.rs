@@ -98,13 +98,14 @@ fn cpython_3_13_passes_its_own_tests_too() {
     }
     let packages = ["python3", "python3-pytest", "python3-numpy", "libpython3.13-testsuite"];
     let root = Root::of("trixie", "TM_NEW_ROOT", &packages);
+    root.succeed("rm -rf package site tmheap-*.whl");
     let folder = root.folder();
     let copy = copy_of_the_package(&folder);
     let mut wheel = pip(Path::new(PYTHON), "wheel", &copy);
     wheel.arg("--wheel-dir").arg(&folder).env("TMHEAP_PRODUCTS", folder_of_products());
     succeed(&mut wheel);
     root.succeed(
-        "rm -rf site; python3 -m zipfile -e tmheap-*.whl site; chmod +x site/tmheap/products/*
+        "python3 -m zipfile -e tmheap-*.whl site; chmod +x site/tmheap/products/*
         export PYTHONPATH=/tm-test/site PYTHONDONTWRITEBYTECODE=1
         cd package/tests
         python3 -m pytest -q -p no:cacheprovider test_cpython_suite.py test_tracemalloc.py test_total_size.py >/tm-test/told || {
