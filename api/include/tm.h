@@ -133,6 +133,9 @@ typedef struct tm_total_size_result {
     int is_cut; /* not 0 if depth_max or blocks_max left blocks out */
 } tm_total_size_result;
 
+/* What tm_get_python_traces of tm_python.h finds. */
+typedef struct tm_python_traces tm_python_traces;
+
 /* A tag that is in force for the calling thread. */
 typedef struct tm_tag_scope {
     uint32_t outer; /* the tag before it */
@@ -164,6 +167,9 @@ struct tm_api {
     uint32_t (*tag)(const char *name);
     uint32_t (*restore_tag)(uint32_t tag);
     int (*python_objects)(int on);
+    int (*python_hide)(int hide);
+    int (*get_python_traces)(const void *ptr, unsigned nframe, tm_python_traces **traces);
+    void (*python_traces_free)(tm_python_traces *traces);
 };
 
 /* NULL without libtm.so. The symbol is weak, and looked up through the global offset table in position-dependent
@@ -374,12 +380,6 @@ TM_INLINE_ void tm_tag_end(tm_tag_scope scope) {
     if (TM_HAS_(api, restore_tag))
         (void)api->restore_tag(scope.outer);
 }
-
-/* ---- Python ------------------------------------------------------------------------------------------------------ */
-/* Begins (on is not 0) or ends to record the blocks of CPython's own allocators, each once, as tracemalloc does; the end
-   forgets all. Only with the interpreter's lock held; of two who wrap the allocators the one who began last ends first.
-   Returns TM_OK, TM_NOT_FOUND (no CPython), or as tm_start. */
-TM_INLINE_ int tm_python_objects(int on) { return TM_CALL_(python_objects, (on), TM_NOT_LOADED); }
 
 #ifdef __cplusplus
 } /* extern "C" */

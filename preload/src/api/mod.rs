@@ -56,6 +56,9 @@ pub static tm_api: Api = Api {
     tag: tm_tag,
     restore_tag: tm_restore_tag,
     python_objects: tm_python_objects,
+    python_hide: tm_python_hide,
+    get_python_traces: tm_get_python_traces,
+    python_traces_free: tm_python_traces_free,
 };
 
 /// Returns the result of a command, as the header says it.

@@ -5,6 +5,7 @@ use core::ffi::c_int;
 use tm_common::api::result;
 
 use crate::hooks::python::allocators::{self, Refused};
+use crate::sys::tls;
 
 /// Implements `tm_python_objects`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -17,4 +18,12 @@ pub unsafe extern "C" fn tm_python_objects(on: c_int) -> c_int {
         Err(Refused::NoSpace) => result::NO_MEMORY,
         Err(Refused::Busy) => result::BUSY,
     }
+}
+
+/// Implements `tm_python_hide`: whether it was so before.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn tm_python_hide(hide: c_int) -> c_int {
+    // SAFETY: the calling thread's own block.
+    let block = unsafe { tls::current().as_mut() };
+    core::mem::replace(&mut block.is_hiding, u16::from(hide != 0)).into()
 }

@@ -40,7 +40,9 @@ pub struct ThreadBlock {
     /// The tag that the thread's events carry, 0 for none.
     pub tag: u32,
     /// 1 while the thread has a question answered.
-    pub asking: u32,
+    pub asking: u16,
+    /// 1 while blocks of CPython's allocators that come are left out; those that go are not.
+    pub is_hiding: u16,
     /// The thread's signal mask outside of the question.
     pub signal_mask: u64,
 }

@@ -98,6 +98,7 @@ fn begin_in(module: Option<&python::Interpreter>) -> Result<(), Refused> {
         }
     }
     wrappers::begin(space);
+    SESSION.is_called_otherwise();
     Ok(())
 }
 

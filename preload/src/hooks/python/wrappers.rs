@@ -16,6 +16,7 @@ use tm_common::ids::Space;
 use crate::hooks::caller;
 use crate::hooks::stub::stub;
 use crate::recorder;
+use crate::sys::tls;
 use crate::unwind::Caller;
 
 /// `PyMemAllocatorEx`, `<cpython/pymem.h>`: the same in every version.
@@ -183,6 +184,13 @@ pub(super) fn unwrap(domain: usize, allocator: Allocator) -> Option<Allocator> {
     is_ours.then(|| *WRAPPED[domain].of(allocator.context))
 }
 
+/// Tells whether the calling thread's new blocks are its own affair.
+#[inline(always)]
+fn is_hiding() -> bool {
+    // SAFETY: the calling thread's own block, read at once.
+    unsafe { tls::current().as_ref() }.is_hiding != 0
+}
+
 #[inline(always)]
 fn allocated(
     size: usize,
@@ -193,7 +201,7 @@ fn allocated(
 ) -> *mut c_void {
     let Some(space) = recording() else { return allocate() };
     let (block, is_outermost) = recorder::covering(allocate);
-    if is_outermost && !block.is_null() {
+    if is_outermost && !block.is_null() && !is_hiding() {
         recorder::tracked(space, block as usize, size, caller!(pc, sp, fp));
     }
     block
@@ -213,7 +221,10 @@ fn reallocated(
         if !old.is_null() && new != old {
             recorder::end_at(space, old as usize, begin);
         }
-        recorder::tracked(space, new as usize, size, caller);
+        match is_hiding() {
+            false => recorder::tracked(space, new as usize, size, caller),
+            true => recorder::end_at(space, new as usize, begin),
+        };
     }
     new
 }
