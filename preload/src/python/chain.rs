@@ -64,6 +64,8 @@ pub struct Chain {
     n_cut: usize,
     /// What [`super::codes::Codes::generation`] was.
     generation: u32,
+    /// The address of the interpreter that has been seen to run in the thread; see [`super::interpreter::States::InLateLibrary`].
+    pub at_home: usize,
     /// The latest joined node, and what it joins.
     pub joined: (StackId, StackId, StackId),
 }

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use tm_common::metadata::{InterpreterState, MappedRange};
 
@@ -12,16 +12,21 @@ use super::layout::Layout;
 use super::objects::{self, Dealloc, GetThreadState, word};
 use crate::sys::objects::elf::Symbols;
 use crate::sys::objects::image::Image;
-use crate::sys::objects::link_map::{self, LinkMap};
+use crate::sys::objects::link_map::LinkMap;
+use crate::sys::objects::loader;
 
 /// An interpreter whose frames can be read.
 #[derive(Debug)]
 pub struct Interpreter {
     map: &'static LinkMap,
-    /// How long it stays loaded.
-    pub stay: Stay,
-    /// The first address of its module.
+    stay: Stay,
+    is_kept: AtomicBool,
+    /// The first address of its module, ...
     pub start: usize,
+    /// ... and the first behind it.
+    end: usize,
+    /// Where it keeps a thread's state.
+    pub states: States,
     /// `PY_VERSION_HEX`.
     pub version: u32,
     /// Where its function that runs Python code is.
@@ -45,6 +50,29 @@ pub struct Found {
     pub evaluation: MappedRange,
     /// The interpreter, or why its frames are not read.
     pub interpreter: Result<Interpreter, InterpreterState>,
+}
+
+/// Where an interpreter keeps its threads' states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum States {
+    /// Where a look at one needs nothing: in keys of the C library's, up to 3.14; in variables of the program's.
+    AtHand,
+    /// In thread-local variables of a library, since 3.15: the loader may have to allocate before they can be looked at.
+    InLibrary,
+    /// In those of a library that came late: the loader has to, when a thread first looks, and takes its lock.
+    InLateLibrary,
+}
+
+impl States {
+    fn of(map: &LinkMap, stay: Stay, version: u32) -> States {
+        const FIRST_WITH_VARIABLES: u32 = 0x030f_0000;
+        let is_program = LinkMap::all().next().is_some_and(|program| core::ptr::eq(program, map));
+        match stay {
+            _ if version < FIRST_WITH_VARIABLES || is_program => States::AtHand,
+            Stay::ForGood => States::InLibrary,
+            Stay::Unknown => States::InLateLibrary,
+        }
+    }
 }
 
 /// Where an interpreter stands.
@@ -86,7 +114,10 @@ pub fn find(
         Ok(Interpreter {
             map,
             stay,
+            is_kept: AtomicBool::new(false),
             start: image.range().start,
+            end: image.range().end,
+            states: States::of(map, stay, version),
             version,
             evaluation: MappedRange { start: range.start as u64, end: range.end as u64 },
             layout,
@@ -157,10 +188,13 @@ unsafe extern "C" {
 }
 
 impl Interpreter {
-    /// Tells whether its module is still loaded.
-    pub fn is_loaded(&self) -> bool {
-        let object = link_map::object_at(self.start);
-        object.and_then(|object| object.map).is_some_and(|map| core::ptr::eq(map, self.map))
+    /// Tells whether its module stays loaded, whoever closes it: it is made to, if it does not of itself.
+    pub fn stays(&self) -> bool {
+        // Relaxed: once is enough.
+        if self.stay == Stay::Unknown && !self.is_kept.load(Ordering::Relaxed) {
+            self.is_kept.store(loader::keep(self.map.name()), Ordering::Relaxed);
+        }
+        self.stay == Stay::ForGood || self.is_kept.load(Ordering::Relaxed)
     }
 
     /// Returns the address of the function of this name that it exports.
@@ -191,6 +225,11 @@ impl Interpreter {
                 _ => first,
             }
         })
+    }
+
+    /// Tells whether the code at `pc` is its own.
+    pub fn has_code(&self, pc: usize) -> bool {
+        (self.start..self.end).contains(&pc)
     }
 
     /// Returns where it stands.

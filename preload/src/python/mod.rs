@@ -31,8 +31,8 @@ use crate::sys::objects::image::Image;
 use crate::sys::objects::link_map::LinkMap;
 use chain::Chain;
 use codes::Codes;
-pub use interpreter::Interpreter;
 use interpreter::Phase;
+pub use interpreter::{Interpreter, States};
 use objects::Dealloc;
 
 /// What is done with the first frame of a process.
@@ -207,21 +207,14 @@ impl Python {
             && self.interpreter.compare_exchange(present, none, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Leaves an interpreter that the library about to be closed may be, or have brought: none of it is called or read until
-    /// [`Python::resume`] is given what this returns.
+    /// Has an interpreter stay that the library about to be closed may be, or have brought: another thread may be on the way of looking
+    /// at its state there. Called where the loader is about to be called.
     #[cold]
-    pub fn suspend(&self) -> Option<&'static Interpreter> {
-        let present = self.interpreter().filter(|interpreter| interpreter.stay == Stay::Unknown)?;
-        self.leave(present.start).then_some(present)
-    }
-
-    /// Goes on with an interpreter that is still loaded.
-    #[cold]
-    pub fn resume(&self, interpreter: &'static Interpreter) {
-        if interpreter.is_loaded() {
-            let (none, present) = (core::ptr::null_mut(), core::ptr::from_ref(interpreter).cast_mut());
-            // Release: as in `look_at`. Another one may have come meanwhile.
-            let _ = self.interpreter.compare_exchange(none, present, Ordering::Release, Ordering::Relaxed);
+    pub fn keep(&self) {
+        if let Some(interpreter) = self.interpreter()
+            && !interpreter.stays()
+        {
+            self.leave(interpreter.start);
         }
     }
 

@@ -242,6 +242,7 @@ impl Threads {
             lane.memory.clear();
             lane.cache.clear();
             lane.python.clear();
+            lane.python.at_home = 0;
             lane.n_stacks = 0;
             lane.stream.hand_over(&session.recording, index);
             lane.tag = 0;
