@@ -262,11 +262,11 @@ impl<E: Fn(StackId, u64, FrameKind) -> StackId> frame::Nodes for Reader<'_, E> {
 
     #[inline(always)]
     fn code(&self, address: usize) -> Option<CodeIndex> {
-        let Interpreter { layout, .. } = *self.interpreter;
-        // SAFETY: a frame runs it, so it lives, if it is one.
-        self.interpreter
-            .is_code(address)
-            .then(|| unsafe { PYTHON.codes.number(self.recording, layout, address) })?
+        if !self.interpreter.is_code(address) {
+            return None;
+        }
+        // SAFETY: a frame runs it, so it lives.
+        unsafe { PYTHON.codes.number(self.recording, self.interpreter.layout, address) }
     }
 
     #[inline(always)]

@@ -1,13 +1,16 @@
 //! Puts wrappers in front of CPython's allocators, and takes them away.
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 
 use tm_common::header::Loss;
 use tm_common::ids::Domain;
 
+use super::tracks;
 use super::wrappers::{self, Allocator, N_DOMAINS};
+use crate::hooks::objects::redirect;
 use crate::lockfree::try_lock::TryLock;
 use crate::python::{self, PYTHON};
+use crate::real::Search;
 use crate::session::SESSION;
 use crate::sys::objects::{elf, loader};
 
@@ -35,15 +38,8 @@ struct Functions {
 }
 
 impl Functions {
-    /// Finds them in `module`, or in what is loaded.
     fn find(module: Option<&python::Interpreter>) -> Option<Functions> {
-        let names = [c"PyMem_GetAllocator", c"PyMem_SetAllocator"];
-        let mut found = [0; 2];
-        match module {
-            Some(module) => found = names.map(|name| module.function(name).unwrap_or(0)),
-            None => loader::with_list_locked(|_| found = elf::first_of(names)),
-        }
-        let [get, set] = found;
+        let [get, set] = [c"PyMem_GetAllocator", c"PyMem_SetAllocator"].map(|name| function(module, name));
         if get == 0 || set == 0 {
             return None;
         }
@@ -64,10 +60,23 @@ impl Functions {
     }
 }
 
+/// Returns the address of the function of this name in `module`, or else in what is loaded; 0 for none.
+fn function(module: Option<&python::Interpreter>, name: &CStr) -> usize {
+    let mut found = [0];
+    match module {
+        Some(module) => found = [module.function(name).unwrap_or(0)],
+        None => loader::with_list_locked(|_| found = elf::first_of([name])),
+    }
+    let [address] = found;
+    address
+}
+
 /// Begins to record the blocks of CPython's allocators. Called where no other thread changes them: by one that has the
 /// interpreter's lock.
 pub fn begin() -> Result<(), Refused> {
-    begin_in(PYTHON.interpreter())
+    begin_in(PYTHON.interpreter())?;
+    redirect::look_at_new();
+    Ok(())
 }
 
 /// Begins with the first Python code of the process, of `interpreter`.
@@ -99,6 +108,10 @@ fn begin_in(module: Option<&python::Interpreter>) -> Result<(), Refused> {
     }
     wrappers::begin(space);
     SESSION.is_called_otherwise();
+    // Elsewhere calls are not led to us in any way.
+    if Search::here() == Search::AfterUs && tracks::begin(|name| function(module, name)) {
+        redirect::look_again();
+    }
     Ok(())
 }
 
@@ -116,5 +129,6 @@ pub fn end() -> Result<(), Refused> {
         }
     }
     wrappers::end();
+    tracks::end();
     Ok(())
 }
