@@ -103,6 +103,9 @@ if order == "tm_first":
 tracemalloc.start(25)
 if order == "tracemalloc_first":
     assert begin(1) == 0
+keep.append(bytearray(100_000))
+# It has begun, behind tracemalloc's wrappers too: nothing is forgotten.
+assert begin(1) == 0 and domain_memory()[0] > 100_000
 {"all": work, "by_line": work_by_line}[sys.argv[2]]()
 mark(name)
 traced = tracemalloc.get_traced_memory()
@@ -115,9 +118,14 @@ for _, size, frames, *_ in traces:
     sums[1] += 1
 largest = sorted(lines.items(), key=lambda line: line[1], reverse=True)[:5]
 if order == "tracemalloc_first":
-    begin(0)
-    assert domain_memory()[0] == 0
+    # It puts back what was there before ours: what ended since is not known, so all is forgotten, and ours begins anew.
     tracemalloc.stop()
+    assert begin(1) == 0
+    assert domain_memory()[0] < 100_000
+    keep.append(bytearray(200_000))
+    assert domain_memory()[0] > 200_000
+    assert begin(0) == 0
+    assert domain_memory()[0] == 0
 else:
     tracemalloc.stop()
     # Nobody has taken the wrappers away.

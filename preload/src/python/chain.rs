@@ -66,14 +66,12 @@ pub struct Chain {
     generation: u32,
     /// The address of the interpreter that has been seen to run in the thread; see [`super::interpreter::States::InLateLibrary`].
     pub at_home: usize,
-    /// The latest joined node, and what it joins.
-    pub joined: (StackId, StackId, StackId),
 }
 
 impl Chain {
     /// Empties the cache.
     pub fn clear(&mut self) {
-        (self.len, self.n_cut, self.joined) = (0, 0, (StackId::NONE, StackId::NONE, StackId::NONE));
+        (self.len, self.n_cut) = (0, 0);
     }
 
     /// Returns the node of the chain whose innermost frame is at `innermost`, of frames that are cut beyond `limit`.

@@ -13,6 +13,7 @@ mod frame;
 pub mod interpreter;
 mod layout;
 mod objects;
+pub mod recent;
 
 #[cfg(test)]
 mod tests;
@@ -157,8 +158,12 @@ impl Python {
     /// Returns the innermost Python frame of the calling thread, 0 if there is none to be read.
     #[inline(always)]
     pub fn innermost(&self, recording: &Recording, interpreter: &'static Interpreter) -> usize {
+        let phase = interpreter.phase();
+        if phase == Phase::Left as u32 {
+            return 0;
+        }
         let innermost = interpreter.innermost();
-        if innermost == 0 || interpreter.phase() == Phase::Read as u32 {
+        if innermost == 0 || phase == Phase::Read as u32 {
             return innermost;
         }
         if self.begin(recording, interpreter) { innermost } else { 0 }

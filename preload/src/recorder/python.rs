@@ -36,7 +36,11 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
         // A signal may have come while the interpreter was changing its frames.
         nodes.enter(StackId::NONE, EndReason::PythonFrame as usize, FrameKind::Incomplete)
     } else {
-        let enter = |parent, pc: u64, kind| nodes.enter(parent, pc as usize, kind);
+        let recent = lane.recent.ready();
+        let enter = |parent, pc: u64, kind| match kind {
+            FrameKind::Python => recent.node(parent, pc, || nodes.enter(parent, pc as usize, kind)),
+            _ => nodes.enter(parent, pc as usize, kind),
+        };
         let reader = Reader { interpreter, recording: &session.recording, enter };
         let node = reader.node_of(innermost, &mut lane.python, limit);
         if limit > 1 {
@@ -47,16 +51,9 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
     if python == StackId::NONE {
         return stack;
     }
-    let (known_stack, known_python, known) = lane.python.joined;
-    if (known_stack, known_python) == (stack, python) {
-        return known;
-    }
-    let joined = nodes.enter(stack, python.0 as usize, FrameKind::Joined);
-    if joined == StackId::NONE {
-        return stack;
-    }
-    lane.python.joined = (stack, python, joined);
-    joined
+    let pc = u64::from(python.0);
+    let joined = lane.recent.ready().node(stack, pc, || nodes.enter(stack, pc as usize, FrameKind::Joined));
+    if joined == StackId::NONE { stack } else { joined }
 }
 
 /// Returns the innermost frame of an interpreter whose thread-local variables the loader may have to make first. What it allocates for
