@@ -14,8 +14,10 @@ use tm_common::ids::{ProcessIndex, StackId};
 use tm_common::stack::FrameKind;
 
 /// The first size, and how far the sizes are apart: those of `programs/python`.
-const SIZE_FIRST: u64 = 200_000;
+const SIZE_FIRST: u64 = 200_003;
 const SIZE_STEP: u64 = 80;
+/// What objects add: none, `bytearray`, `bytes`, and `str` since 3.12 and before. Other sizes are those of other allocations.
+const HEADERS: [u64; 5] = [0, 1, 33, 41, 49];
 
 /// A frame as Python shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -121,7 +123,8 @@ fn stacks_by_number(recording: &Recording, count: u64) -> HashMap<u64, Vec<Stack
         let is_allocation = matches!(event.action, Action::Allocate | Action::ReallocateEnd);
         if is_allocation && of_malloc.contains(&event.function) && event.size >= SIZE_FIRST {
             let number = (event.size - SIZE_FIRST) / SIZE_STEP;
-            if number < count {
+            let header = (event.size - SIZE_FIRST) % SIZE_STEP;
+            if number < count && HEADERS.contains(&header) {
                 stacks.entry(number).or_default().push(event.stack);
             }
         }

@@ -63,8 +63,12 @@ def leaf_bytearray(size):
     taker.mark(size); bytearray(size)
 
 
-def leaf_list(size):
-    taker.mark(size); [None] * (size // 8)
+def leaf_bytes(size):
+    taker.mark(size); bytes(size)
+
+
+def leaf_text(size):
+    taker.mark(size); "x" * size
 
 
 def leaf_ctypes(size):
@@ -83,7 +87,7 @@ def leaf_of_many_lines(size):
     )
 
 
-LEAVES = [leaf_take, leaf_take, leaf_take_fast, leaf_partial, leaf_map, leaf_bytearray, leaf_list, leaf_ctypes, leaf_of_many_lines]
+LEAVES = [leaf_take, leaf_take, leaf_take_fast, leaf_partial, leaf_map, leaf_bytearray, leaf_bytes, leaf_text, leaf_ctypes, leaf_of_many_lines]
 
 # Calls.
 

@@ -1,7 +1,7 @@
 """Allocates N times from random places: `stacks.py SEED N NOTES`. The extension `taker` writes down where, as the interpreter says.
 
 Each place is a chain of contexts (`contexts.py`, and `newer.py` for what not every version knows), each of which has the next one
-called by other means: through C, in a generator, when something dies. Sizes tell the allocations apart: 200,000 + 80 i, to which
+called by other means: through C, in a generator, when something dies. Sizes tell the allocations apart: 200,003 + 80 i, to which
 objects add a header of less than 80 bytes.
 """
 
@@ -12,7 +12,7 @@ import contexts
 import newer
 import taker
 
-BASE = 200_000
+BASE = 200_003
 STEP = 80
 
 

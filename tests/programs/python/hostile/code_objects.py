@@ -9,7 +9,7 @@ def main():
     count = int(sys.argv[1])
     taker.open(sys.argv[2])
     for i in range(count):
-        size = 200_000 + 80 * i
+        size = 200_003 + 80 * i
         source = "\n" * (i * 7 % 1000) + f"def made_{i % 613}(size):\n" + "\n" * (i % 3) + "  taker.take(size)\n"
         names = {"taker": taker}
         exec(compile(source, f"<made {i % 401}>", "exec"), names)

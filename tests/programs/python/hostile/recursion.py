@@ -10,15 +10,15 @@ def down(n):
     if n:
         down(n - 1)
     else:
-        taker.take(200_000)
-        taker.take(200_080)
+        taker.take(200_003)
+        taker.take(200_083)
 
 
 def through_c(n):
     if n:
         taker.call(lambda: through_c(n - 1))
     else:
-        taker.take(200_160)
+        taker.take(200_163)
 
 
 def too_deep():
