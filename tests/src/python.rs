@@ -83,3 +83,22 @@ pub fn built(version: &str) -> Vec<PathBuf> {
     let folders = versions.map(|versions| files(&versions)).unwrap_or_default().into_iter().filter(is_it);
     folders.map(|folder| folder.join("bin").join(format!("python{version}"))).collect()
 }
+
+/// The interpreter of a virtual environment with pandas, numpy and servers from their wheels: that which `TM_PYTHON_ENVIRONMENT`
+/// names, or else one in the temporary folder, which is kept for the next time.
+///
+/// # Panics
+/// It cannot be made.
+pub fn environment() -> PathBuf {
+    let given = std::env::var_os("TM_PYTHON_ENVIRONMENT").map(PathBuf::from);
+    let folder = given.unwrap_or_else(|| std::env::temp_dir().join("tm-python-environment"));
+    let pip = folder.join("bin/pip");
+    if !pip.exists() {
+        let status = Command::new(DEBIAN).args(["-m", "venv"]).arg(&folder).status();
+        assert!(status.expect("python3 starts").success(), "scripts/setup --programs installs python3-venv");
+    }
+    let packages = ["pandas", "numpy", "gunicorn", "uvicorn", "coverage"];
+    let status = Command::new(pip).args(["install", "-q"]).args(packages).status();
+    assert!(status.expect("pip starts").success(), "the packages cannot be installed");
+    folder.join("bin/python3")
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tm_tests::info::{all, number};
-use tm_tests::python::{DEBIAN, Python, built};
+use tm_tests::python::{DEBIAN, Python, built, environment};
 use tm_tests::python_notes::compare;
 use tm_tests::run::{Outcome, Run};
 use tm_tests::soak::{is_long, times};
@@ -111,6 +111,18 @@ fn traced_and_watched() {
 #[test]
 fn processes_by_all_methods() {
     assert_all_unharmed("processes.py", &[], Some(0));
+}
+
+#[test]
+fn servers_with_workers_and_coverage() {
+    if !is_long() {
+        return;
+    }
+    let python = Python::at(&environment());
+    for arguments in [&["serves.py", "gunicorn"][..], &["serves.py", "uvicorn"], &["traced.py"]] {
+        let outcome = assert_unharmed(&python.run(arguments[0], &arguments[1..]));
+        assert_eq!(outcome.status.code(), (arguments.len() > 1).then_some(0), "{}", outcome.stderr);
+    }
 }
 
 /// Compiles `embeds.c`, with what `python3-config` says if it is to be linked with Python.

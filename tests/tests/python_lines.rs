@@ -1,12 +1,12 @@
 //! What reports say of Python programs: the lines of Python that allocate, also where C code between them does it.
 #![cfg(target_arch = "x86_64")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 use tm_tests::products::products;
-use tm_tests::python::{DEBIAN, Python};
+use tm_tests::python::{DEBIAN, Python, environment};
 use tm_tests::soak::is_long;
 
 /// The groups that `tmtool stats` shows, largest first.
@@ -19,15 +19,16 @@ fn statistics(recording: &Path, arguments: &[&str]) -> Vec<Value> {
     report["statistics"].as_array().expect("a list").clone()
 }
 
+/// A text, or none where there is none.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 /// The frames of a group, oldest first.
 fn frames(group: &Value) -> Vec<(&str, u64, &str)> {
     let frames = group["traceback"].as_array().expect("a list").iter();
-    let text = |value: &'_ Value| -> &str { value.as_str().unwrap_or_default() };
-    frames
-        .map(|frame| {
-            (text(&frame["filename"]), frame["lineno"].as_u64().expect("a number"), text(&frame["function"]))
-        })
-        .collect()
+    let line = |frame: &Value| frame["lineno"].as_u64().expect("a number");
+    frames.map(|frame| (text(&frame["filename"]), line(frame), text(&frame["function"]))).collect()
 }
 
 /// The number of the line that ends with the comment.
@@ -79,26 +80,12 @@ fn frames_are_chosen() {
     assert!(native.iter().all(|(is_python, _)| !is_python), "{native:?}");
 }
 
-/// A virtual environment with pandas and numpy from their wheels: that which `TM_PANDAS` names, or else one in the temporary
-/// folder, which is kept for the next time.
-fn environment() -> PathBuf {
-    let given = std::env::var_os("TM_PANDAS").map(PathBuf::from);
-    let folder = given.unwrap_or_else(|| std::env::temp_dir().join("tm-venv-pandas"));
-    if !folder.join("bin/pip").exists() {
-        let status = Command::new(DEBIAN).args(["-m", "venv"]).arg(&folder).status();
-        assert!(status.expect("python3 starts").success(), "scripts/setup --programs installs python3-venv");
-    }
-    let status = Command::new(folder.join("bin/pip")).args(["install", "-q", "pandas", "numpy"]).status();
-    assert!(status.expect("pip starts").success());
-    folder
-}
-
 #[test]
 fn lines_of_pandas_are_to_blame() {
     if !is_long() {
         return;
     }
-    let python = Python::at(&environment().join("bin/python3"));
+    let python = Python::at(&environment());
     let outcome = python.run("data_frames.py", &[]).recorded();
     assert_eq!(outcome.stdout, "800000 800000 500\n", "{}", outcome.stderr);
     for group in statistics(outcome.recording(), &["--limit", "5"]) {
