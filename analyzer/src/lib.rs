@@ -61,6 +61,8 @@ pub mod host;
 #[doc(hidden)]
 pub mod inspect;
 #[doc(hidden)]
+pub mod python;
+#[doc(hidden)]
 pub mod text;
 
 pub use tm_common::ids;

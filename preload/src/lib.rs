@@ -8,6 +8,7 @@
 //! | [`lockfree`] | what threads and processes share without waiting | |
 //! | [`config`], [`real`] | the settings; the functions that the hooks stand in front of | at start |
 //! | [`recording`] | the mapped file: extents, streams, stack table, metadata | events; growth is cold |
+//! | [`python`] | interpreters of Python, and their frames | events; code objects are met once |
 //! | [`unwind`] | where the caller came from | events; rules are found once |
 //! | [`session`] | start, threads, fork, end | cold |
 //! | [`recorder`] | what hooks tell | every event |
@@ -29,6 +30,8 @@ pub mod api;
 pub mod config;
 #[cfg(not(loom))]
 pub mod hooks;
+#[cfg(not(loom))]
+pub mod python;
 #[cfg(not(loom))]
 pub mod real;
 #[cfg(not(loom))]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tm_analyzer::analysis::{Blame, Plumbing};
+use tm_analyzer::model::Frame;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::snapshot::Namer;
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
@@ -49,7 +50,12 @@ impl Names {
         if let Some(known) = self.locations.get(&stack) {
             return known.clone();
         }
-        let text = self.blame.frame(self.namer.frames_outward(recording, stack)).location();
+        let text = if recording.stacks.has_python(stack) {
+            let blamed = self.blame.cut(&self.namer.traceback(recording, stack));
+            blamed.most_recent().unwrap_or(&Frame::unknown()).location()
+        } else {
+            self.blame.frame(self.namer.frames_outward(recording, stack)).location()
+        };
         let text = match self.texts.get(&text) {
             Some(known) => known.clone(),
             None => {

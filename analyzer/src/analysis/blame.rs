@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::frames::Frames;
 use super::plumbing::Plumbing;
 use crate::model::{Frame, Profile, Traceback};
 
 impl Profile {
     /// The same sums, each traceback without the plumbing at its innermost end: its most recent frame is the one to
-    /// blame. A traceback of nothing but plumbing stays as it is.
+    /// blame. A traceback of nothing but plumbing stays as it is; one with Python frames ends at the innermost of these.
     ///
     /// ```
     /// use tm_analyzer::analysis::Plumbing;
@@ -25,14 +26,25 @@ impl Profile {
     /// ```
     #[must_use]
     pub fn without_plumbing(self, plumbing: &Plumbing) -> Profile {
-        let mut blame = Blame::new(plumbing.clone());
+        self.blamed(&mut Blame::new(plumbing.clone()))
+    }
+
+    /// The same sums, each traceback as `blame` cuts it.
+    #[must_use]
+    pub fn blamed(self, blame: &mut Blame) -> Profile {
         self.with_tracebacks(|traceback| blame.cut(traceback))
     }
 }
 
 /// Cuts each shared traceback once, and asks the patterns about each different frame once.
+///
+/// Where Python code runs it is to blame, and whatever native code it has called is plumbing.
 pub struct Blame {
     plumbing: Plumbing,
+    /// The frames that are looked at, and shown.
+    seen: Frames,
+    /// Whether native code is no plumbing where Python code has called it.
+    keeps_native: bool,
     /// Answers by the addresses of what is looked at: function, file and module are shared texts.
     frames: FxHashMap<[usize; 3], bool>,
     /// Tracebacks that were cut, which so keep their addresses from being another one's, and what was left.
@@ -43,30 +55,55 @@ impl Blame {
     /// Blames by `plumbing`.
     #[must_use]
     pub fn new(plumbing: Plumbing) -> Blame {
-        Blame { plumbing, frames: FxHashMap::default(), tracebacks: FxHashMap::default() }
+        let (frames, tracebacks) = (FxHashMap::default(), FxHashMap::default());
+        Blame { plumbing, seen: Frames::All, keeps_native: false, frames, tracebacks }
     }
 
-    /// Returns `traceback` without the plumbing at its innermost end, or as it is if it has nothing else.
+    /// The same, looking at these frames alone.
+    #[must_use]
+    pub fn seeing(self, seen: Frames) -> Blame {
+        Blame { seen, ..self }
+    }
+
+    /// The same for stacks that are shown whole: what Python code has called is a part of them unless the patterns say that it
+    /// is plumbing.
+    #[must_use]
+    pub fn keeping_native(self) -> Blame {
+        Blame { keeps_native: true, ..self }
+    }
+
+    /// Returns `traceback` without the plumbing at its innermost end, or as it is if it has nothing else; of the frames that
+    /// are looked at.
     pub fn cut(&mut self, traceback: &Traceback) -> Traceback {
         if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
         }
-        let frames = traceback.frames();
-        let n_cut = frames.iter().rev().take_while(|frame| self.is_plumbing(frame)).count();
+        let seen = self.seen.of(traceback);
+        let (frames, n_cut) = (seen.frames(), self.n_plumbing(&seen));
         let cut = match frames.get(..frames.len() - n_cut) {
             Some(kept) if n_cut > 0 && !kept.is_empty() => {
-                let total_nframe = traceback.total_nframe();
+                let total_nframe = seen.total_nframe();
                 let total_nframe = total_nframe.map(|total| total.saturating_sub(n_cut as u32));
-                traceback.with_frames(kept, total_nframe)
+                seen.with_frames(kept, total_nframe)
             }
-            _ => traceback.clone(),
+            _ => seen,
         };
         self.tracebacks.insert(traceback.identity(), [traceback.clone(), cut.clone()]);
         cut
     }
 
-    /// Returns the frame that [`Blame::cut`] leaves as the most recent one of `outward`, the frames of a stack from the
-    /// innermost on. No more of them are asked for than are needed, so that a million stacks that end at a hundred lines
+    /// How many of the innermost frames are plumbing.
+    fn n_plumbing(&mut self, traceback: &Traceback) -> usize {
+        let inward = || traceback.frames().iter().rev();
+        if self.keeps_native || !traceback.has_python() {
+            return inward().take_while(|frame| self.is_plumbing(frame)).count();
+        }
+        let to_blame = inward().position(|frame| frame.is_python() && !self.is_plumbing(frame));
+        to_blame.or_else(|| inward().position(|frame| frame.is_python())).unwrap_or(0)
+    }
+
+    /// Returns the frame that [`Blame::cut`] leaves as the most recent one of `outward`, the frames of a stack without Python
+    /// frames, from the innermost on. No more of them are asked for than are needed, so that a million stacks that end at a hundred lines
     /// take the names of the hundred.
     pub fn frame(&mut self, outward: impl Iterator<Item = Arc<Frame>>) -> Arc<Frame> {
         let mut innermost = None;
@@ -83,7 +120,8 @@ impl Blame {
     pub(super) fn is_plumbing(&mut self, frame: &Frame) -> bool {
         let address = |text: Option<&str>| text.map_or(0, |text| text.as_ptr().addr());
         let function = frame.function.as_deref();
-        let key = [address(Some(&frame.filename)), address(function), address(frame.module_path())];
+        let module = frame.module_path();
+        let key = [address(Some(&frame.filename)), address(function), address(module)];
         match self.frames.entry(key) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(place) => *place.insert(self.plumbing.is_plumbing(frame)),
@@ -97,6 +135,31 @@ mod tests {
 
     fn frame(function: &str, file: &str) -> Frame {
         Frame { function: Some(function.into()), ..Frame::new(file, 1) }
+    }
+
+    #[test]
+    fn python_code_is_to_blame_and_what_it_has_called_is_shown_in_whole_stacks() {
+        let stack = crate::analysis::fixtures::python_stack();
+        let ends = |blame: Blame| {
+            let mut blame = blame;
+            let cut = blame.cut(&stack);
+            let frame = cut.most_recent().expect("it has frames");
+            (frame.to_string(), cut.total_nframe())
+        };
+        let known = || Blame::new(Plumbing::known());
+        let with = |pattern: &str| Blame::new(Plumbing::known().with(pattern));
+        assert_eq!(ends(known()), ("lib.py:7".to_owned(), Some(104)));
+        assert_eq!(ends(known().seeing(Frames::Python)), ("lib.py:7".to_owned(), Some(102)));
+        assert_eq!(ends(known().keeping_native()), ("ext.c:1".to_owned(), Some(105)));
+        assert_eq!(ends(known().seeing(Frames::Native)), ("ext.c:1".to_owned(), Some(106)));
+        let raw = || Blame::new(Plumbing::none()).keeping_native();
+        assert_eq!(ends(raw().seeing(Frames::Native)), ("python:1".to_owned(), Some(107)));
+        // Patterns of the user's are for Python code too, up to the last frame of it, and so is what that has called.
+        for pattern in ["@lib.py", "helper.<locals>.f", "helper.*", "*@lib.py"] {
+            assert_eq!(ends(with(pattern)), ("main.py:3".to_owned(), Some(102)), "{pattern}");
+        }
+        assert_eq!(ends(with("@*.py")), ("lib.py:7".to_owned(), Some(104)));
+        assert_eq!(ends(with("make").keeping_native()), ("lib.py:7".to_owned(), Some(104)));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Snapshots for tests: those of CPython's `test_tracemalloc.py`, and random ones.
 
-use crate::model::{Frame, Snapshot, Trace, Traceback};
+use tm_common::stack::FrameKind;
+
+use crate::model::{Frame, ModuleFile, Snapshot, Trace, Traceback};
 
 /// A traceback of frames, most recent first.
 pub(super) fn traceback(frames: &[(&str, u32)]) -> Traceback {
@@ -45,4 +47,34 @@ pub(super) fn random_snapshot(seed: u64) -> Snapshot {
         Trace { domain: below(3) as u32, size: below(5), traceback, tag: None }
     });
     Snapshot::new(traces.collect(), 7)
+}
+
+/// A stack of a Python program: an extension called back into Python, and its code called the extension again, which made an
+/// object. 9 frames are kept of 109.
+pub(super) fn python_stack() -> Traceback {
+    let interpreter = ModuleFile { is_interpreter: true, ..(*ModuleFile::at("/usr/bin/python3")).clone() };
+    let native = |file: &str, function: &str, module: ModuleFile| Frame {
+        function: Some(function.into()),
+        module: Some(module.into()),
+        ..Frame::new(file, 1)
+    };
+    let of_python = |function: &str| native("python", function, interpreter.clone());
+    let of_ext = |function: &str| native("ext.c", function, (*ModuleFile::at("/lib/ext.so")).clone());
+    let python = |file: &str, function: &str, lineno| Frame {
+        function: Some(function.into()),
+        kind: FrameKind::Python,
+        ..Frame::new(file, lineno)
+    };
+    let frames = vec![
+        of_python("PyObject_Malloc"),
+        of_ext("make"),
+        python("lib.py", "helper.<locals>.f", 7),
+        of_python("_PyEval_EvalFrameDefault"),
+        of_ext("call_back"),
+        python("main.py", "<module>", 3),
+        of_python("_PyEval_EvalFrameDefault"),
+        of_python("main"),
+        native("libc", "__libc_start_main", (*ModuleFile::at("/lib/libc.so.6")).clone()),
+    ];
+    Traceback::new(frames, Some(109))
 }

@@ -46,7 +46,10 @@ impl<'a> FrameInterner<'a> {
     }
 }
 
-/// The module of `frame`, tracemalloc's `<unknown>` if it has none.
+/// The module of `frame`, tracemalloc's `<unknown>` if it has none. Python's modules are files.
 pub(super) fn module(frame: &Frame) -> &str {
+    if frame.is_python() {
+        return &frame.filename;
+    }
     frame.module_path().unwrap_or("<unknown>")
 }

@@ -27,6 +27,7 @@
 mod blame;
 mod compare;
 mod filter;
+mod frames;
 mod group;
 mod interner;
 mod line_information;
@@ -35,6 +36,7 @@ mod relocate;
 mod runtime;
 
 pub use blame::Blame;
+pub use frames::Frames;
 pub use group::{GroupName, Groups};
 pub use plumbing::Plumbing;
 pub use runtime::RuntimeLibraries;

@@ -27,10 +27,21 @@ pub struct Plumbing {
 #[derive(Clone, Debug)]
 struct Rule {
     /// `None` for any function, named or not.
-    function: Option<Pattern>,
+    function: Option<FunctionPattern>,
     /// For the source file or the module's path; `None` for any.
     file: Option<Pattern>,
     is_plumbing: bool,
+    /// Whether it is for native code alone: names of Python functions are anybody's.
+    is_native: bool,
+}
+
+/// The names of functions.
+#[derive(Clone, Debug)]
+struct FunctionPattern {
+    /// For a native function's name without parameters and template arguments.
+    bare: Pattern,
+    /// For the qualified name of a Python function, in which `<` stands for itself.
+    python: Pattern,
 }
 
 impl Plumbing {
@@ -50,13 +61,18 @@ impl Plumbing {
     pub(super) fn of_table(table: &str) -> Plumbing {
         let lines = table.lines().map(str::trim);
         let patterns = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        patterns.fold(Plumbing::none(), Plumbing::with)
+        patterns.fold(Plumbing::none(), |all, pattern| all.with_rule(pattern, true))
     }
 
     /// The same and one more pattern: `FUNCTION`, `FUNCTION@FILE` or `@FILE`, with a `!` before it to take functions out.
-    /// Parameters and template arguments in FUNCTION are ignored, as they are in names.
+    /// Parameters and template arguments in FUNCTION are ignored, as they are in names; a Python function's name is the qualified
+    /// one (`Table.read.<locals>.parse`).
     #[must_use]
-    pub fn with(mut self, pattern: &str) -> Plumbing {
+    pub fn with(self, pattern: &str) -> Plumbing {
+        self.with_rule(pattern, false)
+    }
+
+    fn with_rule(mut self, pattern: &str, is_native: bool) -> Plumbing {
         let (pattern, is_plumbing) = match pattern.strip_prefix('!') {
             Some(pattern) => (pattern, false),
             None => (pattern, true),
@@ -65,15 +81,17 @@ impl Plumbing {
             Some((function, file)) => (function, Some(Pattern::new(file))),
             None => (pattern, None),
         };
-        let function = (file.is_none() || !function.is_empty()).then(|| Pattern::new(&bare(function)));
-        self.rules.push(Rule { function, file, is_plumbing });
+        let function = (file.is_none() || !function.is_empty())
+            .then(|| FunctionPattern { bare: Pattern::new(&bare(function)), python: Pattern::new(function) });
+        self.rules.push(Rule { function, file, is_plumbing, is_native });
         self
     }
 
     /// Whether `frame` allocates for others.
     #[must_use]
     pub fn is_plumbing(&self, frame: &Frame) -> bool {
-        let function = frame.function.as_deref().map(bare);
+        let function = frame.function.as_deref();
+        let function = function.map(|name| if frame.is_python() { name.to_owned() } else { bare(name) });
         let decides = |rule: &&Rule| rule.matches(frame, function.as_deref());
         self.rules.iter().rev().find(decides).is_some_and(|rule| rule.is_plumbing)
     }
@@ -82,7 +100,12 @@ impl Plumbing {
 impl Rule {
     fn matches(&self, frame: &Frame, function: Option<&str>) -> bool {
         let matches = |pattern: &Pattern, text: Option<&str>| text.is_some_and(|text| pattern.matches(text));
-        self.function.as_ref().is_none_or(|pattern| matches(pattern, function))
+        let matches_function = |pattern: &FunctionPattern| match frame.is_python() {
+            true => matches(&pattern.python, function),
+            false => matches(&pattern.bare, function),
+        };
+        !(self.is_native && frame.is_python())
+            && self.function.as_ref().is_none_or(matches_function)
             && self.file.as_ref().is_none_or(|pattern| {
                 pattern.matches(&frame.filename) || matches(pattern, frame.module_path())
             })
@@ -141,6 +164,19 @@ mod tests {
         assert!(known.is_plumbing(&frame("anything", "/usr/include/c++/12/bits/alloc_traits.h")));
         assert!(known.is_plumbing(&frame("tm_track", "/usr/local/include/tm.h")));
         assert!(!known.is_plumbing(&Frame::new("libc.so.6+0x1234", 0)));
+    }
+
+    /// What natives allocate for others says nothing of Python functions that happen to have their names.
+    #[test]
+    fn known_plumbing_is_native() {
+        let mut getline = frame("getline", "/usr/lib/python3.11/linecache.py");
+        assert!(Plumbing::known().is_plumbing(&getline));
+        getline.kind = tm_common::stack::FrameKind::Python;
+        assert!(!Plumbing::known().is_plumbing(&getline));
+        assert!(Plumbing::known().with("getline").is_plumbing(&getline));
+        let lambda = Frame { function: Some("main.<locals>.<lambda>".into()), ..getline };
+        assert!(Plumbing::none().with("*<lambda>").is_plumbing(&lambda));
+        assert!(!Plumbing::none().with("main.").is_plumbing(&lambda));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Relocation {
             if path == module.path {
                 return Arc::clone(module);
             }
-            Arc::new(ModuleFile { path, build_id: Arc::clone(&module.build_id) })
+            Arc::new(ModuleFile { path, ..(**module).clone() })
         };
         let module = frame.module.as_ref().map(moved);
         if filename == frame.filename && module == frame.module {

@@ -31,12 +31,13 @@ pub use metadata::domains::OwnDomain;
 pub use metadata::modules::Module;
 use metadata::modules::Modules;
 pub use metadata::notes::Note;
+pub use metadata::python::{Code, Interpreter, PythonTables};
 pub use metadata::thread_tags::{ThreadTag, ThreadTags};
 pub use metadata::{Process, Thread};
 pub use problem::Problem;
 use scan::SegmentCounts;
 pub(crate) use stacks::{NodePlace, StackTable};
-pub use stacks::{RawDoubts, Stack, StackFrame};
+pub use stacks::{PythonStack, RawDoubts, Stack, StackFrame};
 use streams::Stream;
 
 /// An open recording.
@@ -64,6 +65,8 @@ pub struct Recording {
     pub spaces: Vec<(Space, Domain, String)>,
     /// What the recorder noticed that every report must say, by reason.
     pub notes: Vec<Note>,
+    /// The Python interpreters of all processes, and the code objects that they ran.
+    pub python: PythonTables,
     /// The makers of events, and their tags; filled as they are decoded.
     pub thread_tags: Arc<ThreadTags>,
     /// The events, by process and number.
@@ -96,6 +99,7 @@ impl Recording {
             tags: Vec::new(),
             spaces: Vec::new(),
             notes: Vec::new(),
+            python: PythonTables::default(),
             thread_tags: Arc::default(),
             streams: Vec::new(),
             problems: Vec::new(),
@@ -161,7 +165,7 @@ impl Recording {
         self.tags.get(place).map(|(_, name)| name.as_str())
     }
 
-    /// The stack `id`, with as many frames as were ever asked for at most; `None` if there is none, or it is not in the
+    /// The native frames of the stack `id`, with as many frames as were ever asked for at most; `None` if there is none, or it is not in the
     /// recording.
     pub fn stack(&self, id: StackId) -> Option<Stack<'_>> {
         self.stacks.stack(id, self.n_frames_max())

@@ -142,7 +142,7 @@ pub(super) fn unknown_stacks(
     recording: &Recording,
     stacks: impl Iterator<Item = (StackId, u64)>,
 ) -> Option<Problem> {
-    let unknown = |stack: StackId| stack != StackId::NONE && recording.stack(stack).is_none();
+    let unknown = |stack: StackId| stack != StackId::NONE && !recording.stacks.has(stack);
     let count = stacks.filter(|&(stack, _)| unknown(stack)).map(|(_, count)| count).sum();
     (count > 0).then_some(Problem::UnknownStacks { count })
 }

@@ -1,6 +1,6 @@
 //! The frame that a block is blamed on, and how blocks are added up.
 
-use crate::analysis::{Blame, Plumbing};
+use crate::analysis::{Blame, Frames, Plumbing};
 use crate::error::Result;
 use crate::model::{Cumulative, KeyType, Profile, Statistic, StatisticDiff, Traceback};
 
@@ -13,11 +13,18 @@ pub struct Grouping {
     pub cumulative: Cumulative,
     /// The functions that are not to blame; `None` to blame the innermost one, and to keep stacks whole.
     pub plumbing: Option<Plumbing>,
+    /// The frames of Python programs that are looked at.
+    pub frames: Frames,
 }
 
 impl Default for Grouping {
     fn default() -> Grouping {
-        Grouping { key_type: KeyType::Lineno, cumulative: Cumulative::Off, plumbing: Some(Plumbing::known()) }
+        Grouping {
+            key_type: KeyType::Lineno,
+            cumulative: Cumulative::Off,
+            plumbing: Some(Plumbing::known()),
+            frames: Frames::All,
+        }
     }
 }
 
@@ -32,18 +39,28 @@ impl Grouping {
 
     /// Ends the stacks of `profile` at the functions to blame.
     pub fn cut(&self, profile: Profile) -> Profile {
-        match &self.plumbing {
-            Some(plumbing) => profile.without_plumbing(plumbing),
-            None => profile,
+        profile.blamed(&mut self.blame())
+    }
+
+    /// Ends one stack, which is to be shown whole, at the function to blame.
+    pub fn traceback(&self, whole: &Traceback) -> Traceback {
+        self.blame_of_stacks().cut(whole)
+    }
+
+    /// Who is to blame, as groups are made.
+    pub fn blame(&self) -> Blame {
+        match (&self.plumbing, self.key_type) {
+            (Some(plumbing), key_type) if key_type != KeyType::Traceback => {
+                Blame::new(plumbing.clone()).seeing(self.frames)
+            }
+            _ => self.blame_of_stacks(),
         }
     }
 
-    /// Ends one stack at the function to blame.
-    pub fn traceback(&self, whole: Traceback) -> Traceback {
-        match &self.plumbing {
-            Some(plumbing) => Blame::new(plumbing.clone()).cut(&whole),
-            None => whole,
-        }
+    /// Who is to blame, as stacks are shown.
+    pub fn blame_of_stacks(&self) -> Blame {
+        let plumbing = self.plumbing.clone().unwrap_or_else(Plumbing::none);
+        Blame::new(plumbing).seeing(self.frames).keeping_native()
     }
 
     /// Adds up `profile`, the largest group first.

@@ -1,8 +1,13 @@
 //! What is not certain of the stacks of a snapshot, by bytes: the lines of a report's header.
 
-use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
-use crate::model::{Doubt, Traceback};
+use rustc_hash::FxHashMap;
+use tm_common::stack::EndReason;
+
+use super::addresses::probe;
+use crate::model::{Doubt, DoubtKind, Traceback};
+use crate::reader::{RawDoubts, Recording, StackFrame};
 use crate::text::words::percent;
 
 /// How many lines there are at most; what is less is one more line.
@@ -64,12 +69,35 @@ impl Doubts {
     }
 }
 
+/// `raw` with the files that the frames belong to; `differs` says that native and Python frames do not match.
+pub(super) fn doubts_of(recording: &Recording, raw: RawDoubts, differs: bool) -> Vec<Doubt> {
+    let module = |frame: StackFrame| {
+        let (_, probe) = probe(&frame);
+        recording.module_at(frame.epoch, probe).map(|module| Arc::from(module.path.as_str()))
+    };
+    let guessed = raw.guessed_beyond.map(|frame| match recording.header.unwind {
+        0 => Doubt { kind: DoubtKind::Guessed, module: module(frame) },
+        _ => Doubt { kind: DoubtKind::FramePointers, module: None },
+    });
+    let end =
+        raw.end.map(|(reason, last)| Doubt { kind: DoubtKind::Ended(reason), module: last.and_then(module) });
+    let end = end.filter(|end| !is_start_of_program(end));
+    let python_end = raw.python_end.map(|reason| Doubt { kind: DoubtKind::Ended(reason), module: None });
+    let place = differs.then_some(Doubt { kind: DoubtKind::PythonPlace, module: None });
+    guessed.into_iter().chain(end).chain(python_end).chain(place).collect()
+}
+
+/// Whether a stack ends where the kernel has begun the program: in the loader, whose `_dl_start_user` is in no unwind table.
+/// All else of it is.
+fn is_start_of_program(end: &Doubt) -> bool {
+    let name = end.module.as_deref().and_then(|path| path.rsplit('/').next());
+    end.kind == DoubtKind::Ended(EndReason::NoEntry) && name.is_some_and(|name| name.starts_with("ld-"))
+}
+
 #[cfg(test)]
 mod tests {
-    use tm_common::stack::EndReason;
-
     use super::*;
-    use crate::model::{DoubtKind, Frame};
+    use crate::model::Frame;
 
     fn stack(line: u32, modules: &[&str]) -> Traceback {
         let doubt = |module: &&str| Doubt {

@@ -2,8 +2,12 @@
 //!
 //! The one place where the reader's numbers and the model's names meet.
 
+mod addresses;
 mod doubts;
+mod merge;
 mod namer;
+mod origin;
+mod python_names;
 
 pub use namer::Namer;
 

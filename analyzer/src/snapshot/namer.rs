@@ -1,46 +1,47 @@
-//! Names for stacks: addresses become frames with functions, files and lines.
+//! Names for stacks: addresses and Python frames become frames with functions, files and lines, each stack one traceback.
 
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tm_common::ids::{Epoch, StackId, TagIndex};
-use tm_common::stack::{EndReason, FrameKind};
+use tm_common::ids::{StackId, TagIndex};
 
-use super::doubts::Doubts;
+use super::addresses::{Addresses, Evaluation};
+use super::doubts::{Doubts, doubts_of};
+use super::merge::{Merged, MergedFrame, Part, merge};
+use super::python_names::PythonNames;
 use crate::events::Block;
-use crate::model::{
-    Amount, Doubt, DoubtKind, Frame, ModuleFile, Origin, Profile, ProfileRow, Snapshot, SumsBy, Trace,
-    Traceback,
-};
-use crate::reader::{Module, Problem, RawDoubts, Recording, StackFrame};
-use crate::replay::{Processes, Site};
-use crate::symbolize::{ModuleImage, Symbolizer, normalize};
-
-/// The frames of one address of a stack, the innermost first: inlined functions are frames of their own.
-type AddressFrames = Arc<[Arc<Frame>]>;
-
-/// The file name of frames in code that belongs to no file: generated at run time.
-const ANONYMOUS: &str = "[anonymous code]";
+use crate::model::{Amount, Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
+use crate::reader::{RawDoubts, Recording, StackFrame};
+use crate::replay::Site;
+use crate::symbolize::Symbolizer;
 
 /// Gives stacks their names, each once: all its blocks share a traceback. It goes on to be right while the recording
 /// grows; it is of one recording.
 pub struct Namer {
-    symbolizer: Symbolizer,
+    addresses: Addresses,
+    python: PythonNames,
     /// The most frames of a stack; `None` for as many as the recording ever kept.
     n_frames_max: Option<u32>,
     of_stack: FxHashMap<StackId, Traceback>,
-    /// What the tracebacks in `of_stack` were made for: the most frames, and how many modules were known.
-    made_for: (u32, usize),
+    /// What the tracebacks in `of_stack` were made for.
+    made_for: MadeFor,
     /// Counts the changes of `made_for`.
     generation: u64,
-    /// Frames of code that belongs to a module.
-    of_address: FxHashMap<(Epoch, u64, FrameKind), AddressFrames>,
-    /// Frames of code that belongs to none, as far as is known.
-    of_anonymous: FxHashMap<(u64, FrameKind), AddressFrames>,
     of_tag: FxHashMap<TagIndex, Arc<str>>,
     unknown: Traceback,
     /// The doubts about what was named last.
-    doubts: Doubts,
+    pub(super) doubts: Doubts,
+}
+
+/// What the names of a stack depend on beside the stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct MadeFor {
+    /// The most frames.
+    limit: u32,
+    /// How many modules were known.
+    n_modules: usize,
+    /// How many interpreters were known.
+    n_interpreters: usize,
 }
 
 impl Default for Namer {
@@ -62,13 +63,12 @@ impl Namer {
 
     fn with(symbolizer: Symbolizer) -> Namer {
         Namer {
-            symbolizer,
+            addresses: Addresses::new(symbolizer),
+            python: PythonNames::default(),
             n_frames_max: None,
             of_stack: FxHashMap::default(),
-            made_for: (0, 0),
+            made_for: MadeFor::default(),
             generation: 0,
-            of_address: FxHashMap::default(),
-            of_anonymous: FxHashMap::default(),
             of_tag: FxHashMap::default(),
             unknown: Traceback::new(vec![Frame::unknown()], None),
             doubts: Doubts::default(),
@@ -120,14 +120,19 @@ impl Namer {
         self.of(recording, stack)
     }
 
-    /// The return address of each frame of [`Namer::traceback`]; 0 for inlined functions.
+    /// The return address of each frame of [`Namer::traceback`]; 0 for inlined functions and Python's.
     pub fn addresses(&mut self, recording: &Recording, stack: StackId) -> Vec<u64> {
         let mut addresses = Vec::new();
-        for frame in recording.stacks.stack(stack, self.limit(recording)).into_iter().flatten() {
-            // The most inlined function comes first; the last is the one that was called.
-            let n_inlined = self.frames_at(recording, frame).len().saturating_sub(1);
-            addresses.extend(std::iter::repeat_n(0, n_inlined));
-            addresses.push(frame.pc);
+        for frame in self.merged(recording, stack, self.limit(recording)).merged.frames {
+            match frame {
+                MergedFrame::Native(frame) => {
+                    // The most inlined function comes first; the last is the one that was called.
+                    let n_inlined = self.addresses.at(recording, frame).frames.len().saturating_sub(1);
+                    addresses.extend(std::iter::repeat_n(0, n_inlined));
+                    addresses.push(frame.pc);
+                }
+                MergedFrame::Python(_) => addresses.push(0),
+            }
         }
         addresses.reverse();
         addresses
@@ -135,7 +140,7 @@ impl Namer {
 
     /// What kept names from being found so far, a sentence each.
     pub fn problems(&self) -> Vec<String> {
-        self.symbolizer.problems()
+        self.addresses.problems().into_iter().chain(self.python.problem()).collect()
     }
 
     /// How many frames of a stack are named at most.
@@ -143,58 +148,19 @@ impl Namer {
         self.n_frames_max.unwrap_or_else(|| recording.n_frames_max())
     }
 
-    /// What is to be said of `processes`, without a moment. `problems` are those of the replay; those with the names
-    /// so far are added.
-    pub fn origin(&self, recording: &Recording, processes: Processes, problems: &[Problem]) -> Origin {
-        let first = recording.first_process();
-        let process = match processes {
-            Processes::One(index) => recording.process(index),
-            Processes::All => first,
-        };
-        let described = process.filter(|process| process.executable.is_some()).or(first);
-        let (mut unknown_frees, mut missed_frees, mut notes) = (0, 0, Vec::new());
-        for problem in recording.problems.iter().chain(problems) {
-            match problem {
-                Problem::UnknownFrees { count } => unknown_frees += count,
-                Problem::MissedFrees { count } => missed_frees += count,
-                other => notes.push(other.to_string()),
-            }
-        }
-        let symbol_problems = self.doubts.notes().into_iter().chain(self.symbolizer.problems());
-        Origin {
-            recording: recording.file.path().display().to_string(),
-            program: described.and_then(|process| process.executable.clone()).unwrap_or_default(),
-            command_line: described.map(|process| process.command_line.clone()).unwrap_or_default(),
-            host: first.and_then(|process| process.host.clone()).unwrap_or_default(),
-            pid: process.map_or(recording.header.pid, |process| process.pid),
-            recorded_ns: recording.header.start_realtime_ns,
-            duration_ns: recording.duration_ns(),
-            still_running: match processes {
-                Processes::One(process) => recording.is_running(process),
-                Processes::All => recording.is_unfinished(),
-            },
-            lost_events: recording.header.lost_events(),
-            unknown_frees,
-            missed_frees,
-            notes: notes
-                .into_iter()
-                .chain(recording.note_sentences())
-                .chain(processes_note(recording, processes))
-                .chain(symbol_problems)
-                .collect(),
-            ..Origin::default()
-        }
-    }
-
     /// Returns a number that changes whenever names that were given may not be right any more: as many frames as before
     /// are no longer asked for, or code that seemed to belong to no file may be that of one which has become known since.
     pub fn generation(&mut self, recording: &Recording) -> u64 {
-        let made_for = (self.limit(recording), recording.modules.all().len());
+        let made_for = MadeFor {
+            limit: self.limit(recording),
+            n_modules: recording.modules.all().len(),
+            n_interpreters: recording.python.interpreters.len(),
+        };
         if self.made_for != made_for {
+            self.addresses.forget(self.made_for.n_interpreters != made_for.n_interpreters);
             self.made_for = made_for;
             self.generation += 1;
             self.of_stack.clear();
-            self.of_anonymous.clear();
         }
         self.generation
     }
@@ -202,25 +168,11 @@ impl Namer {
     /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
     pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
         self.generation(recording);
-        let (limit, _) = self.made_for;
-        let (mut seen, mut frames_seen) = (FxHashSet::default(), FxHashSet::default());
-        let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
-        let mut place_of = FxHashMap::default();
-        let new = stacks.filter(|&id| seen.insert(id) && !self.of_stack.contains_key(&id));
-        for frame in new.filter_map(|id| recording.stacks.stack(id, limit)).flatten() {
-            let (exact, probe) = probe(&frame);
-            if !frames_seen.insert((frame.epoch, frame.pc, exact)) {
-                continue;
-            }
-            let Some(module) = recording.module_at(frame.epoch, probe) else { continue };
-            let place = *place_of.entry((module.process, module.epoch, module.start)).or_insert_with(|| {
-                wanted.push((image(recording, module), Vec::new()));
-                wanted.len() - 1
-            });
-            debug_assert!(place < wanted.len(), "no module has place {place}");
-            wanted.get_mut(place).into_iter().for_each(|(_, addresses)| addresses.push((frame.pc, exact)));
-        }
-        self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));
+        let (limit, of_stack) = (self.made_for.limit, &self.of_stack);
+        let mut seen = FxHashSet::default();
+        let new = stacks.filter(|&id| seen.insert(id) && !of_stack.contains_key(&id));
+        let frames = new.filter_map(|id| recording.stacks.stack(id, limit)).flatten();
+        self.addresses.prepare(recording, frames);
     }
 
     /// The name of a tag, which all its blocks share; its number if the name was not recorded.
@@ -240,24 +192,60 @@ impl Namer {
         if let Some(traceback) = self.of_stack.get(&id) {
             return traceback.clone();
         }
-        let (limit, _) = self.made_for;
-        let Some(stack) = recording.stacks.stack(id, limit) else {
+        if !recording.stacks.has(id) {
             return self.unknown.clone();
-        };
-        let total_depth = stack.total_depth();
-        let (mut frames, mut n_physical) = (Vec::new(), 0);
-        for frame in stack {
-            let named = self.frames_at(recording, frame);
-            frames.extend_from_slice(&named);
-            n_physical += 1;
         }
-        let n_inlined = (frames.len() - n_physical) as u32;
+        let WholeStack { merged, total_depth, doubts } = self.merged(recording, id, self.made_for.limit);
+        let mut frames = Vec::with_capacity(merged.frames.len());
+        for &frame in &merged.frames {
+            self.extend(recording, frame, &mut frames);
+        }
+        let n_inlined = (frames.len() - merged.frames.len()) as u32;
         frames.reverse();
         let total_depth = total_depth.map(|depth| depth.saturating_add(n_inlined));
-        let doubts = doubts_of(recording, recording.stacks.doubts(id));
+        let doubts = doubts_of(recording, doubts, merged.differs);
         let traceback = Traceback::from_oldest_first(frames, total_depth).with_doubts(doubts);
         self.of_stack.insert(id, traceback.clone());
         traceback
+    }
+
+    /// Appends the frames that one of a stack is shown as.
+    fn extend(&mut self, recording: &Recording, frame: MergedFrame, frames: &mut Vec<Arc<Frame>>) {
+        match frame {
+            MergedFrame::Native(frame) => {
+                frames.extend_from_slice(&self.addresses.at(recording, frame).frames);
+            }
+            MergedFrame::Python(frame) => frames.push(self.python.frame(recording, frame)),
+        }
+    }
+
+    /// All frames of a stack, at most `limit` of each kind.
+    fn merged(&mut self, recording: &Recording, id: StackId, limit: u32) -> WholeStack {
+        let stacks = &recording.stacks;
+        let (native, python) = (stacks.stack(id, limit), stacks.python(id, limit));
+        let native_depth = native.as_ref().map_or(Some(0), |stack| stack.total_depth());
+        let python_depth = python.as_ref().map_or(Some(0), |stack| stack.total_depth());
+        let doubts = stacks.doubts(id);
+        let Some(python) = python else {
+            let frames = native.into_iter().flatten().map(MergedFrame::Native).collect();
+            let merged = Merged { frames, ..Merged::default() };
+            return WholeStack { merged, total_depth: native_depth, doubts };
+        };
+        let native: Vec<(StackFrame, Evaluation)> = native
+            .into_iter()
+            .flatten()
+            .map(|frame| (frame, self.addresses.at(recording, frame).evaluation))
+            .collect();
+        let native_is_whole = native_depth == Some(native.len() as u32) && doubts.end.is_none();
+        let python_is_whole =
+            python_depth == Some(python.clone().count() as u32) && doubts.python_end.is_none();
+        let merged = merge(
+            Part { frames: &native, is_whole: native_is_whole },
+            Part { frames: python, is_whole: python_is_whole },
+        );
+        let whole = native_depth.zip(python_depth).map(|(native, python)| native.saturating_add(python));
+        let total_depth = whole.map(|whole| whole.saturating_sub(merged.n_incomplete));
+        WholeStack { merged, total_depth, doubts }
     }
 
     /// Returns the frames of a stack from the innermost outward, each looked up as it is asked for.
@@ -266,106 +254,27 @@ impl Namer {
         recording: &'a Recording,
         stack: StackId,
     ) -> impl Iterator<Item = Arc<Frame>> + 'a {
-        let addresses = recording.stacks.stack(stack, self.limit(recording)).into_iter().flatten();
-        addresses.flat_map(move |address| self.frames_at(recording, address).to_vec())
-    }
-
-    /// The frames of one address of a stack.
-    fn frames_at(&mut self, recording: &Recording, frame: StackFrame) -> AddressFrames {
-        let (exact, probe) = probe(&frame);
-        let key = (frame.epoch, frame.pc, frame.kind);
-        if let Some(frames) = self.of_address.get(&key) {
-            return frames.clone();
-        }
-        let Some(module) = recording.module_at(frame.epoch, probe) else {
-            let made = || [anonymous(frame.pc, frame.kind).into()].into();
-            return self.of_anonymous.entry((frame.pc, frame.kind)).or_insert_with(made).clone();
+        let limit = self.limit(recording);
+        let (native, merged) = match recording.stacks.has_python(stack) {
+            true => (None, self.merged(recording, stack, limit).merged.frames),
+            false => (recording.stacks.stack(stack, limit), Vec::new()),
         };
-        let frames = self.symbolizer.frames(&image(recording, module), frame.pc, exact);
-        let address = Some(frame.pc.wrapping_sub(module.bias));
-        let placed = |named| Arc::new(Frame { address, kind: frame.kind, ..named });
-        let frames: AddressFrames = frames.into_iter().map(placed).collect();
-        self.of_address.insert(key, frames.clone());
-        frames
+        let native = native.into_iter().flatten().map(MergedFrame::Native);
+        native.chain(merged).flat_map(move |frame| {
+            let mut frames = Vec::new();
+            self.extend(recording, frame, &mut frames);
+            frames
+        })
     }
 }
 
-/// `raw` with the files that the frames belong to.
-fn doubts_of(recording: &Recording, raw: RawDoubts) -> Vec<Doubt> {
-    let module = |frame: StackFrame| {
-        let (_, probe) = probe(&frame);
-        recording.module_at(frame.epoch, probe).map(|module| Arc::from(module.path.as_str()))
-    };
-    let guessed = raw.guessed_beyond.map(|frame| match recording.header.unwind {
-        0 => Doubt { kind: DoubtKind::Guessed, module: module(frame) },
-        _ => Doubt { kind: DoubtKind::FramePointers, module: None },
-    });
-    let end =
-        raw.end.map(|(reason, last)| Doubt { kind: DoubtKind::Ended(reason), module: last.and_then(module) });
-    guessed.into_iter().chain(end.filter(|end| !is_start_of_program(end))).collect()
+/// A stack whose frames have no names yet.
+struct WholeStack {
+    merged: Merged,
+    /// How many frames it had of all that are shown, with those that are not in the recording.
+    total_depth: Option<u32>,
+    doubts: RawDoubts,
 }
 
-/// Whether a stack ends where the kernel has begun the program: in the loader, whose `_dl_start_user` is in no unwind table.
-/// All else of it is.
-fn is_start_of_program(end: &Doubt) -> bool {
-    let name = end.module.as_deref().and_then(|path| path.rsplit('/').next());
-    end.kind == DoubtKind::Ended(EndReason::NoEntry) && name.is_some_and(|name| name.starts_with("ld-"))
-}
-
-/// The note on which processes of several are shown.
-fn processes_note(recording: &Recording, processes: Processes) -> Option<String> {
-    let n = recording.processes.len();
-    match processes {
-        _ if n < 2 => None,
-        Processes::All => Some(format!(
-            "All {n} processes are added up; what a child inherited counts for its parent alone."
-        )),
-        Processes::One(shown) => {
-            let is_first = recording.first_process().is_some_and(|first| first.index == shown);
-            let which = if is_first { "the first is shown" } else { "one is shown, with what it inherited" };
-            Some(format!("Of {n} processes {which}; --process takes another's PID, or all."))
-        }
-    }
-}
-
-/// Whether the address of `frame` is exact, and the instruction that is looked up. It decides the module: a call may
-/// be the last of its file.
-fn probe(frame: &StackFrame) -> (bool, u64) {
-    let exact = frame.kind == FrameKind::Interrupted;
-    (exact, if exact { frame.pc } else { frame.pc.saturating_sub(1) })
-}
-
-fn image(recording: &Recording, module: &Module) -> ModuleImage {
-    let working_directory =
-        recording.process(module.process).and_then(|process| process.working_directory.as_deref());
-    let segments = module.program_headers.iter();
-    ModuleImage {
-        path: absolute(&module.path, working_directory),
-        build_id: module.build_id.clone(),
-        bias: module.bias,
-        start: module.start.0,
-        end: module.end.0,
-        segments: segments
-            .map(|segment| (segment.virtual_address, segment.memory_bytes, segment.file_offset))
-            .collect(),
-        recorded_ns: recording.header.start_realtime_ns,
-    }
-}
-
-/// A path that was opened as `./plugins/x.so`, seen from where the process was. Names that are no paths stay.
-fn absolute(path: &str, working_directory: Option<&str>) -> String {
-    match working_directory {
-        Some(folder) if path.contains('/') && !path.starts_with('/') && folder.starts_with('/') => {
-            normalize(&format!("{folder}/{path}"))
-        }
-        _ => path.to_owned(),
-    }
-}
-
-fn anonymous(pc: u64, kind: FrameKind) -> Frame {
-    let mut frame = Frame::new(ANONYMOUS, 0);
-    frame.function = Some(format!("{pc:#x}").into());
-    frame.module = Some(ModuleFile::at(frame.filename.clone()));
-    (frame.address, frame.kind) = (Some(pc), kind);
-    frame
-}
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,7 @@ impl Module {
             file: Arc::new(ModuleFile {
                 path: names.share(&image.path),
                 build_id: image.build_id.as_slice().into(),
+                is_interpreter: false,
             }),
             debug,
             debug_path: sources.debug,

@@ -4,11 +4,16 @@
 //! its kind in the high half. A writer claims the room, writes the word with [`PENDING`], the body, and last the word
 //! with the kind.
 
+mod python;
 mod read;
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-pub use read::{Code, Interpreter, Metadata, Module, Records};
+pub use python::{
+    Code, Interpreter, InterpreterState, LineTableKind, MappedCode, MappedInterpreter, MappedLineTable,
+    MappedRange,
+};
+pub use read::{Metadata, Module, Records};
 
 /// The kind of a record that is being written; it stays so if the process dies meanwhile.
 pub const PENDING: u16 = 0xffff;
@@ -352,140 +357,6 @@ pub struct MappedNote {
     pub reserved: u32,
 }
 
-/// A Python interpreter that was found in a process; the [`MappedRange`]s of its evaluation function follow, which runs
-/// Python code.
-#[repr(C)]
-#[derive(Debug)]
-pub struct MappedInterpreter {
-    /// See [`word`].
-    pub word: AtomicU64,
-    /// The process that it runs in.
-    pub process: u32,
-    /// The epoch in which it was found.
-    pub epoch: u32,
-    /// The first address of the module that it is, [`MappedModule::start`].
-    pub start: u64,
-    /// `PY_VERSION_HEX`; 0 if that is not known.
-    pub version: u32,
-    /// An [`InterpreterState`].
-    pub state: u32,
-    /// The number of ranges.
-    pub n_ranges: u32,
-    /// 0.
-    pub reserved: u32,
-}
-
-/// A range of addresses.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MappedRange {
-    /// The first address.
-    pub start: u64,
-    /// The first address after it.
-    pub end: u64,
-}
-
-/// Whether the frames of an interpreter are read, and if not, why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u32)]
-pub enum InterpreterState {
-    /// They are.
-    Read = 0,
-    /// Its version is none whose frames are known.
-    UnknownVersion = 1,
-    /// It is built without the global lock, and so are its frames.
-    FreeThreaded = 2,
-    /// What stands in its memory is not what its version should have there.
-    UnexpectedLayout = 3,
-    /// A second interpreter library in the same process: the frames of the first one are read.
-    Second = 4,
-    /// A reason of a later version.
-    Other = 15,
-}
-
-impl InterpreterState {
-    /// Returns the state with number `id`.
-    #[must_use]
-    pub const fn from_id(id: u32) -> InterpreterState {
-        match id {
-            0 => InterpreterState::Read,
-            1 => InterpreterState::UnknownVersion,
-            2 => InterpreterState::FreeThreaded,
-            3 => InterpreterState::UnexpectedLayout,
-            4 => InterpreterState::Second,
-            _ => InterpreterState::Other,
-        }
-    }
-}
-
-/// A Python code object; its file name and its qualified name follow, in UTF-8, in which what is no character (a lone surrogate, by which Python keeps
-/// a byte of a file name) is as Python's `surrogatepass` writes it. Its line table comes in [`MappedLineTable`]s.
-#[repr(C)]
-#[derive(Debug)]
-pub struct MappedCode {
-    /// See [`word`].
-    pub word: AtomicU64,
-    /// The process that met it first.
-    pub process: u32,
-    /// Its [`crate::ids::CodeIndex`].
-    pub code: u32,
-    /// `co_firstlineno`.
-    pub first_line: i32,
-    /// A [`LineTableKind`].
-    pub line_table_kind: u32,
-    /// The length of the whole line table in bytes.
-    pub line_table_len: u32,
-    /// The length of the file name in bytes.
-    pub file_len: u32,
-    /// The length of the qualified name in bytes (3.9 and 3.10: the name).
-    pub name_len: u32,
-    /// 0.
-    pub reserved: u32,
-}
-
-/// A part of a code object's line table; the bytes follow. A table has as many parts as it needs.
-#[repr(C)]
-#[derive(Debug)]
-pub struct MappedLineTable {
-    /// See [`word`].
-    pub word: AtomicU64,
-    /// Its [`crate::ids::CodeIndex`].
-    pub code: u32,
-    /// Where in the table the part begins, in bytes.
-    pub offset: u32,
-    /// The number of bytes that follow.
-    pub len: u32,
-    /// 0.
-    pub reserved: u32,
-}
-
-/// How a line table is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u32)]
-pub enum LineTableKind {
-    /// `co_lnotab` of 3.9 (CPython's Objects/lnotab_notes.txt). Instructions are counted in code units of 2 bytes all the same.
-    Lnotab = 1,
-    /// `co_linetable` of 3.10 (PEP 626).
-    Pairs = 2,
-    /// `co_linetable` since 3.11 (PEP 657; CPython's Objects/locations.md).
-    Locations = 3,
-    /// One of a later version.
-    Other = 15,
-}
-
-impl LineTableKind {
-    /// Returns the kind with number `id`.
-    #[must_use]
-    pub const fn from_id(id: u32) -> LineTableKind {
-        match id {
-            1 => LineTableKind::Lnotab,
-            2 => LineTableKind::Pairs,
-            3 => LineTableKind::Locations,
-            _ => LineTableKind::Other,
-        }
-    }
-}
-
 /// An epoch: addresses may mean something else from here on.
 #[repr(C)]
 #[derive(Debug)]
@@ -514,7 +385,3 @@ const _: () = assert!(size_of::<MappedEpoch>() == 32);
 const _: () = assert!(size_of::<MappedCommand>() == 40);
 const _: () = assert!(size_of::<MappedName>() == 32);
 const _: () = assert!(size_of::<MappedNote>() == 24);
-const _: () = assert!(size_of::<MappedInterpreter>() == 40);
-const _: () = assert!(size_of::<MappedRange>() == 16);
-const _: () = assert!(size_of::<MappedCode>() == 40);
-const _: () = assert!(size_of::<MappedLineTable>() == 24);

@@ -3,10 +3,9 @@
 use core::mem::offset_of;
 
 use super::{
-    CommandKind, Ending, InterpreterState, LineTableKind, MappedCode, MappedCommand, MappedEpoch,
-    MappedInterpreter, MappedLineTable, MappedModule, MappedModuleGone, MappedName, MappedNote,
-    MappedProcess, MappedProgramHeader, MappedRange, MappedText, MappedThread, NameKind, OUTSIDE, PENDING,
-    TextKind, WORD_BYTES,
+    CommandKind, Ending, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName, MappedNote,
+    MappedProcess, MappedProgramHeader, MappedText, MappedThread, NameKind, OUTSIDE, PENDING, TextKind,
+    WORD_BYTES, python,
 };
 use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::error::DecodeError;
@@ -78,49 +77,13 @@ pub enum Metadata<'a> {
         reason: u32,
         text: &'a [u8],
     },
-    Interpreter(Interpreter<'a>),
-    Code(Code<'a>),
+    Interpreter(python::Interpreter<'a>),
+    Code(python::Code<'a>),
     LineTable {
         code: CodeIndex,
         offset: u32,
         bytes: &'a [u8],
     },
-}
-
-/// A Python interpreter as read from a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are those of MappedInterpreter")]
-pub struct Interpreter<'a> {
-    pub process: ProcessIndex,
-    pub epoch: Epoch,
-    pub start: Address,
-    pub version: u32,
-    pub state: InterpreterState,
-    /// [`MappedRange`]s, see [`Interpreter::ranges`].
-    ranges: &'a [u8],
-}
-
-impl Interpreter<'_> {
-    /// Returns where its evaluation function is.
-    pub fn ranges(&self) -> impl Iterator<Item = MappedRange> + '_ {
-        let chunks = self.ranges.chunks_exact(size_of::<MappedRange>());
-        chunks.filter_map(|bytes| {
-            Some(MappedRange { start: u64_at(bytes, 0).ok()?, end: u64_at(bytes, 8).ok()? })
-        })
-    }
-}
-
-/// A Python code object as read from a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are those of MappedCode")]
-pub struct Code<'a> {
-    pub process: ProcessIndex,
-    pub code: CodeIndex,
-    pub first_line: i32,
-    pub line_table_kind: LineTableKind,
-    pub line_table_len: u32,
-    pub file: &'a [u8],
-    pub name: &'a [u8],
 }
 
 /// A module as read from a file.
@@ -250,9 +213,9 @@ fn parse(kind: u16, record: &[u8]) -> Result<Option<Metadata<'_>>, DecodeError> 
         7 => parse_command(record)?,
         8 => parse_name(record)?,
         9 => parse_note(record)?,
-        10 => Metadata::Interpreter(parse_interpreter(record)?),
-        11 => Metadata::Code(parse_code(record)?),
-        12 => parse_line_table(record)?,
+        10 => Metadata::Interpreter(python::parse_interpreter(record)?),
+        11 => Metadata::Code(python::parse_code(record)?),
+        12 => python::parse_line_table(record)?,
         _ => return Ok(None),
     }))
 }
@@ -332,44 +295,6 @@ fn parse_note(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
     })
 }
 
-fn parse_interpreter(record: &[u8]) -> Result<Interpreter<'_>, DecodeError> {
-    let n_ranges = u32_at(record, offset_of!(MappedInterpreter, n_ranges))? as usize;
-    let ranges_len = n_ranges.checked_mul(size_of::<MappedRange>()).ok_or(DecodeError::Truncated)?;
-    Ok(Interpreter {
-        process: ProcessIndex(u32_at(record, offset_of!(MappedInterpreter, process))?),
-        epoch: Epoch(u32_at(record, offset_of!(MappedInterpreter, epoch))?),
-        start: Address(u64_at(record, offset_of!(MappedInterpreter, start))?),
-        version: u32_at(record, offset_of!(MappedInterpreter, version))?,
-        state: InterpreterState::from_id(u32_at(record, offset_of!(MappedInterpreter, state))?),
-        ranges: slice(record, size_of::<MappedInterpreter>(), ranges_len)?,
-    })
-}
-
-fn parse_code(record: &[u8]) -> Result<Code<'_>, DecodeError> {
-    let file_len = u32_at(record, offset_of!(MappedCode, file_len))? as usize;
-    let name_len = u32_at(record, offset_of!(MappedCode, name_len))? as usize;
-    let names = size_of::<MappedCode>();
-    let file = slice(record, names, file_len)?;
-    Ok(Code {
-        process: ProcessIndex(u32_at(record, offset_of!(MappedCode, process))?),
-        code: CodeIndex(u32_at(record, offset_of!(MappedCode, code))?),
-        first_line: u32_at(record, offset_of!(MappedCode, first_line))?.cast_signed(),
-        line_table_kind: LineTableKind::from_id(u32_at(record, offset_of!(MappedCode, line_table_kind))?),
-        line_table_len: u32_at(record, offset_of!(MappedCode, line_table_len))?,
-        file,
-        name: slice(record, names + file_len, name_len)?,
-    })
-}
-
-fn parse_line_table(record: &[u8]) -> Result<Metadata<'_>, DecodeError> {
-    let len = u32_at(record, offset_of!(MappedLineTable, len))? as usize;
-    Ok(Metadata::LineTable {
-        code: CodeIndex(u32_at(record, offset_of!(MappedLineTable, code))?),
-        offset: u32_at(record, offset_of!(MappedLineTable, offset))?,
-        bytes: slice(record, size_of::<MappedLineTable>(), len)?,
-    })
-}
-
 fn parse_module(record: &[u8]) -> Result<Module<'_>, DecodeError> {
     let n_headers = usize::from(u16_at(record, offset_of!(MappedModule, n_program_headers))?);
     let build_id_len = usize::from(u16_at(record, offset_of!(MappedModule, build_id_len))?);
@@ -389,7 +314,7 @@ fn parse_module(record: &[u8]) -> Result<Module<'_>, DecodeError> {
     })
 }
 
-fn slice(bytes: &[u8], offset: usize, len: usize) -> Result<&[u8], DecodeError> {
+pub(super) fn slice(bytes: &[u8], offset: usize, len: usize) -> Result<&[u8], DecodeError> {
     let end = offset.checked_add(len).ok_or(DecodeError::Truncated)?;
     bytes.get(offset..end).ok_or(DecodeError::Truncated)
 }

@@ -5,6 +5,7 @@
 //! `loom_models` with every interleaving of its threads and every value that the orderings let a load see. In such a
 //! build (`cfg(loom)`) this folder and `sys` are all there is.
 
+pub mod addresses;
 pub mod file_end;
 pub mod numbers;
 pub mod pair;

@@ -5,6 +5,7 @@
 //! stamped after the real function has returned, a free before it is called.
 
 mod lane;
+mod python;
 mod self_check;
 mod stack;
 
@@ -36,7 +37,7 @@ pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Ca
     }
     with_lane(|session, thread, lane| {
         tag_next(session, lane, None);
-        let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
+        let stack = stack_of(thread, lane, caller);
         let (address, size) = (Address(block as u64), size as u64);
         let stamp = session.recording.now();
         lane.stream.write(&session.recording, Event::Allocate { function, address, size, stack, stamp });
@@ -112,7 +113,7 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
     }
     with_lane(|session, thread, lane| {
         tag_next(session, lane, Some(begin));
-        let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
+        let stack = stack_of(thread, lane, caller);
         let (old, new) = (Address(old as u64), Address(new as u64));
         let (size, end) = (size as u64, session.recording.now());
         lane.stream.write(&session.recording, Event::Reallocate { old, new, size, stack, begin, end });
@@ -127,7 +128,7 @@ pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> boo
     }
     let is_recorded = with_lane(|session, thread, lane| {
         tag_next(session, lane, None);
-        let stack = stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
+        let stack = stack_of(thread, lane, caller);
         let (address, size) = (Address(address as u64), size as u64);
         let stamp = session.recording.now();
         lane.stream.write(&session.recording, Event::Track { space, address, size, stack, stamp })

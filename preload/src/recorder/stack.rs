@@ -5,8 +5,9 @@ use core::sync::atomic::Ordering;
 use tm_common::ids::StackId;
 use tm_common::stack::{FrameKind, StackNode};
 
-use super::self_check;
+use super::{python, self_check};
 use crate::lockfree::slots::Reader;
+use crate::python::PYTHON;
 use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
 use crate::unwind::cached_frame::CachedFrame;
@@ -14,9 +15,19 @@ use crate::unwind::stack_cache::StackCache;
 use crate::unwind::step::State;
 use crate::unwind::{Caller, Frame, arch};
 
-/// Returns the id of the caller's stack. Not a [`Caller`], which would be passed in memory.
+/// Returns the id of the caller's stack, with the Python frames that the thread has, if any.
+#[inline(always)]
+pub(super) fn stack_of(thread: &Thread, lane: &mut Lane, caller: Caller) -> StackId {
+    let stack = native_stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
+    match PYTHON.interpreter() {
+        None => stack,
+        Some(interpreter) => python::join(interpreter, lane, stack),
+    }
+}
+
+/// Returns the id of the stack of return addresses. Not of a [`Caller`], which would be passed in memory.
 #[inline(never)]
-pub(super) fn stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
+fn native_stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
     let (session, caller) = (&SESSION, Caller { pc, sp, fp });
     // Relaxed: a number on its own.
     let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
@@ -49,18 +60,19 @@ pub(super) fn stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, f
 /// those of frames that were not walked again ([`crate::unwind::stack_cache`]): what depends on more than the caller's
 /// node, the address and the kind has to be a barrier there, and not to be remembered.
 #[derive(Clone, Copy)]
-struct Nodes(Reader);
+pub(super) struct Nodes(Reader);
 
 impl Nodes {
+    /// Makes those of the present epoch.
     #[inline(always)]
-    fn of(session: &Session) -> Nodes {
+    pub(super) fn of(session: &Session) -> Nodes {
         Nodes(session.stacks.reader(session.recording.epoch()))
     }
 
     /// Enters a frame at `pc` under the node of its caller, [`StackId::NONE`] for the outermost frame. Returns its node,
     /// or [`StackId::NONE`] if the file cannot grow.
     #[inline(always)]
-    fn enter(self, caller: StackId, pc: usize, kind: FrameKind) -> StackId {
+    pub(super) fn enter(self, caller: StackId, pc: usize, kind: FrameKind) -> StackId {
         self.0.find(caller, pc as u64, kind).unwrap_or_else(|| intern(caller, Frame::new(pc, kind)))
     }
 

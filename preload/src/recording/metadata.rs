@@ -3,10 +3,11 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{Epoch, ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use tm_common::ids::{CodeIndex, Epoch, ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::metadata::{
-    BUILD_ID_BYTES_MAX, CommandKind, MappedCommand, MappedEpoch, MappedModule, MappedModuleGone, MappedName,
-    MappedNote, MappedProcess, MappedProgramHeader, MappedText, MappedThread, MetadataKind, NAME_BYTES_MAX,
+    BUILD_ID_BYTES_MAX, CommandKind, InterpreterState, LineTableKind, MappedCode, MappedCommand, MappedEpoch,
+    MappedInterpreter, MappedLineTable, MappedModule, MappedModuleGone, MappedName, MappedNote,
+    MappedProcess, MappedProgramHeader, MappedRange, MappedText, MappedThread, MetadataKind, NAME_BYTES_MAX,
     NOTE_BYTES_MAX, NameKind, NoteReason, PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind, WORD_BYTES,
     word,
 };
@@ -16,6 +17,26 @@ use super::Recording;
 use crate::lockfree::room;
 use crate::sys::objects::image::Image;
 use crate::sys::syscall;
+
+/// The characters of a name, in UTF-8, each with how many of its bytes it takes.
+pub trait Characters: Iterator<Item = ([u8; 4], usize)> + Clone {}
+
+impl<T: Iterator<Item = ([u8; 4], usize)> + Clone> Characters for T {}
+
+/// A Python code object, as it is recorded.
+#[derive(Debug)]
+pub struct NewCode<'a, File, Name> {
+    /// The characters of its file's name, ...
+    pub file: File,
+    /// ... and of its own.
+    pub name: Name,
+    /// The number of its first line.
+    pub first_line: i32,
+    /// The way its line table is written.
+    pub line_table_kind: LineTableKind,
+    /// Its line table.
+    pub line_table: &'a [u8],
+}
 
 /// A record under construction; [`Draft::commit`] makes it one.
 struct Draft {
@@ -40,6 +61,15 @@ impl Draft {
         }
         // SAFETY: inside the record, which is this draft's alone.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
+    }
+
+    /// Writes characters, each with how many of its bytes it takes.
+    fn put_characters(&self, offset: usize, characters: impl Characters) {
+        let mut at = offset;
+        for (bytes, len) in characters {
+            self.put_bytes(at, bytes.get(..len).unwrap_or(&bytes));
+            at += len;
+        }
     }
 
     /// Tells whether a part of the body lies in the record, as it always does: the length was computed from the same values.
@@ -256,6 +286,79 @@ impl Recording {
         if n_headers < n_loads {
             self.add_note(NoteReason::ManySegments, path.last().copied().unwrap_or(&[]));
         }
+    }
+
+    /// Records an interpreter, the module at `start`, with where its evaluation function is.
+    pub fn add_interpreter(
+        &self,
+        start: usize,
+        version: u32,
+        state: InterpreterState,
+        ranges: &[MappedRange],
+    ) {
+        let ranges_at = size_of::<MappedInterpreter>();
+        let len = ranges_at + size_of_val(ranges);
+        let Some(draft) = self.draft(MetadataKind::Interpreter, len) else { return };
+        let interpreter = MappedInterpreter {
+            word: draft.pending(),
+            process: self.process().0,
+            epoch: self.epoch().0,
+            start: start as u64,
+            version,
+            state: state as u32,
+            n_ranges: ranges.len() as u32,
+            reserved: 0,
+        };
+        draft.put(0, interpreter);
+        for (place, &range) in ranges.iter().enumerate() {
+            draft.put(ranges_at + place * size_of::<MappedRange>(), range);
+        }
+        draft.commit();
+    }
+
+    /// Records a Python code object, and its line table behind it. `None` if the file cannot grow.
+    pub fn add_code(
+        &self,
+        number: CodeIndex,
+        code: &NewCode<'_, impl Characters, impl Characters>,
+    ) -> Option<()> {
+        let len_of = |bytes: usize| bytes as u32;
+        let file_at = size_of::<MappedCode>();
+        let file_len = code.file.clone().map(|(_, len)| len).sum::<usize>();
+        let name_len = code.name.clone().map(|(_, len)| len).sum::<usize>();
+        let draft = self.draft(MetadataKind::Code, file_at + file_len + name_len)?;
+        let mapped = MappedCode {
+            word: draft.pending(),
+            process: self.process().0,
+            code: number.0,
+            first_line: code.first_line,
+            line_table_kind: code.line_table_kind as u32,
+            line_table_len: len_of(code.line_table.len()),
+            file_len: len_of(file_len),
+            name_len: len_of(name_len),
+            reserved: 0,
+        };
+        draft.put(0, mapped);
+        draft.put_characters(file_at, code.file.clone());
+        draft.put_characters(file_at + file_len, code.name.clone());
+        draft.commit();
+        let mut offset = 0;
+        for part in code.line_table.chunks(TEXT_BYTES_MAX) {
+            self.add_line_table(number, offset, part)?;
+            offset += len_of(part.len());
+        }
+        Some(())
+    }
+
+    /// Records the part of a code object's line table that begins at `offset`.
+    fn add_line_table(&self, code: CodeIndex, offset: u32, part: &[u8]) -> Option<()> {
+        let header_len = size_of::<MappedLineTable>();
+        let draft = self.draft(MetadataKind::LineTable, header_len + part.len())?;
+        let (code, len) = (code.0, part.len() as u32);
+        draft.put(0, MappedLineTable { word: draft.pending(), code, offset, len, reserved: 0 });
+        draft.put_bytes(header_len, part);
+        draft.commit();
+        Some(())
     }
 
     /// Records that the object at `start` is gone since the present epoch.

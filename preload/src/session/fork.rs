@@ -18,6 +18,7 @@ use tm_common::ids::Stamp;
 
 use super::Session;
 use super::control::Control;
+use crate::python::PYTHON;
 use crate::sys::process::signals::SignalsBlocked;
 use crate::sys::syscall;
 
@@ -45,6 +46,7 @@ pub fn continue_in_child(session: &Session) -> bool {
     session.stacks.after_fork();
     session.unwinder.modules.after_fork();
     session.unwinder.registered.after_fork();
+    PYTHON.after_fork();
     session.commanding.after_fork();
     let parent = recording.begin_process();
     let parent_epoch = recording.epoch();

@@ -10,6 +10,7 @@ use tm_common::metadata::TextKind;
 use super::control::Control;
 use super::{Phase, Session, withdraw};
 use crate::config::Config;
+use crate::python::PYTHON;
 use crate::real::{self, Search};
 use crate::recording::PATH_BYTES;
 use crate::recording::output::{self, CreateRefused, Names};
@@ -109,6 +110,7 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     session.unwinder.frame_pointers_only.store(config.frame_pointers_only, Ordering::Relaxed);
     session.pid.store(names.pid, Ordering::Relaxed);
     session.unwinder.rules.initialise();
+    PYTHON.initialise(config.python_frames);
     session.is_on.store(config.start, Ordering::Relaxed);
     session.control.use_own(word, session.recording.process().0 + 1);
     warn_of_calls_to_others(names.program);

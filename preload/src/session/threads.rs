@@ -12,6 +12,7 @@ use tm_common::ids::{Stamp, TagIndex, ThreadIndex};
 
 use super::Session;
 use crate::lockfree::places::{Place, Places};
+use crate::python::chain::Chain;
 use crate::recording::stream::Stream;
 use crate::sys::memory::pages;
 use crate::sys::process::restrictions;
@@ -50,6 +51,8 @@ pub struct Lane {
     pub cache: StackCache,
     /// The frames of a stack that the cache cannot hold.
     pub frames: Frames,
+    /// The last Python frames.
+    pub python: Chain,
     /// The thread's stacks.
     pub memory: StackMemory,
     /// Stacks walked so far.
@@ -81,6 +84,7 @@ impl Lane {
     pub fn recover(&mut self) {
         self.stream.abandon_segment();
         self.cache.clear();
+        self.python.clear();
         self.tag = TAG_UNKNOWN;
     }
 
@@ -237,6 +241,7 @@ impl Threads {
             let lane = unsafe { &mut *lane.get() };
             lane.memory.clear();
             lane.cache.clear();
+            lane.python.clear();
             lane.n_stacks = 0;
             lane.stream.hand_over(&session.recording, index);
             lane.tag = 0;

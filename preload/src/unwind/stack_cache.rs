@@ -60,8 +60,8 @@ pub struct StackCache {
     capacity: usize,
     len: usize,
     n_walked: usize,
-    /// One more than the place of the innermost barrier.
-    barrier_end: usize,
+    /// One more than the place of the innermost barrier, 0 for none.
+    pub barrier_end: usize,
     /// The address at or above which no step reads, if it is no barrier.
     top: usize,
     /// Outer frames that were cut from the stack that the nodes are of.

@@ -180,9 +180,47 @@ impl RecordingBuilder {
         self.metadata.resize(end, 0);
     }
 
+    /// Adds a Python interpreter that was found in an epoch, whose module begins at `start`, with the ranges of its evaluation function.
+    pub fn interpreter(
+        &mut self,
+        (process, epoch): (u32, u32),
+        start: u64,
+        (version, state): (u32, u32),
+        ranges: &[(u64, u64)],
+    ) {
+        let mut body = words32(&[process, epoch]);
+        body.extend(words64(&[start]));
+        body.extend(words32(&[version, state, ranges.len() as u32, 0]));
+        ranges.iter().for_each(|&(start, end)| body.extend(words64(&[start, end])));
+        self.record(MetadataKind::Interpreter, &body);
+    }
+
+    /// Adds a Python code object with its line table, of `kind`.
+    pub fn code(
+        &mut self,
+        code: u32,
+        (file, name): (&str, &str),
+        first_line: u32,
+        (kind, table): (u32, &[u8]),
+    ) {
+        let lens = [table.len(), file.len(), name.len()].map(|len| len as u32);
+        let mut body = words32(&[0, code, first_line, kind, lens[0], lens[1], lens[2], 0]);
+        body.extend_from_slice(file.as_bytes());
+        body.extend_from_slice(name.as_bytes());
+        self.record(MetadataKind::Code, &body);
+        let mut body = words32(&[code, 0, lens[0], 0]);
+        body.extend_from_slice(table);
+        self.record(MetadataKind::LineTable, &body);
+    }
+
     /// A node of the stack table, which has one segment.
     pub fn node(&mut self, parent: StackId, pc: u64) -> StackId {
-        let node = StackNode { parent, epoch: Epoch(0), kind: FrameKind::Return, pc };
+        self.node_of(FrameKind::Return, parent, pc)
+    }
+
+    /// A node of any kind.
+    pub fn node_of(&mut self, kind: FrameKind, parent: StackId, pc: u64) -> StackId {
+        let node = StackNode { parent, epoch: Epoch(0), kind, pc };
         self.nodes.extend(words64(&node.encode()));
         StackId::new(0, 3 + (self.nodes.len() / 16) as u32)
     }

@@ -41,6 +41,9 @@ pub(super) struct Tables {
     /// (place in `tracebacks`, what is not certain of it)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     doubts: Vec<(u32, StoredDoubt)>,
+    /// The places in `frames` of those of Python interpreters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    interpreters: Vec<u32>,
 }
 
 impl Tables {
@@ -62,11 +65,12 @@ impl Tables {
             }
         }
         let (guessed, code, doubts) = (interner.guessed(), interner.code(), interner.doubts());
+        let interpreters = interner.interpreters();
         Ok(Tables {
             traceback_limit: snapshot.traceback_limit,
             origin: snapshot.origin.clone(),
             strings: interner.strings.items.iter().map(|text| text.to_string()).collect(),
-            frames: interner.frames.items.into_iter().map(|(frame, _)| frame).collect(),
+            frames: interner.frames.items.into_iter().map(|(frame, ..)| frame).collect(),
             tracebacks: interner.tracebacks.items.into_iter().map(|(stack, _)| stack).collect(),
             traces,
             tags,
@@ -74,6 +78,7 @@ impl Tables {
             code,
             build_ids: interner.build_ids.items,
             doubts,
+            interpreters,
         })
     }
 
@@ -98,10 +103,22 @@ impl Tables {
             if let (Some((path, build_id)), Some(_)) = (file, &frame.module) {
                 let (path_text, build_id_bytes) =
                     (string(path)?, get(&self.build_ids, build_id, "build-id")?);
-                let made = || ModuleFile { path: path_text, build_id: build_id_bytes.as_slice().into() };
+                let made = || ModuleFile {
+                    path: path_text,
+                    build_id: build_id_bytes.as_slice().into(),
+                    is_interpreter: false,
+                };
                 let file = files.entry((path, build_id)).or_insert_with(|| made().into());
                 frame.module = Some(Arc::clone(file));
             }
+        }
+        let mut marked: FxHashMap<usize, [Arc<ModuleFile>; 2]> = FxHashMap::default();
+        for place in self.interpreters {
+            let Some(module) = &mut get_mut(&mut frames, place, "frame")?.module else { continue };
+            let made = || Arc::new(ModuleFile { is_interpreter: true, ..(**module).clone() });
+            let key = Arc::as_ptr(module).addr();
+            let [_, file] = marked.entry(key).or_insert_with(|| [Arc::clone(module), made()]);
+            *module = Arc::clone(file);
         }
         let frames: Vec<Arc<Frame>> = frames.into_iter().map(Arc::new).collect();
         let mut tracebacks = Vec::with_capacity(self.tracebacks.len());
@@ -168,8 +185,8 @@ impl StoredCode {
     const NONE: StoredCode = StoredCode(FrameKind::Return as u32, None, None);
 }
 
-/// A frame as it is written, and where its code is.
-type StoredFrame = ((u32, u32, Option<u32>, Option<u32>), StoredCode);
+/// A frame as it is written, where its code is, and whether that is an interpreter's own.
+type StoredFrame = ((u32, u32, Option<u32>, Option<u32>), StoredCode, bool);
 /// A traceback as it is written, and what is not certain of it.
 type StoredTraceback = ((Arc<[u32]>, Option<u32>), Vec<StoredDoubt>);
 
@@ -212,23 +229,29 @@ impl Interner {
         let build_id = build_id.filter(|build_id| !build_id.is_empty());
         let build_id = build_id.map(|build_id| self.build_ids.place(build_id)).transpose()?;
         let code = StoredCode(frame.kind as u32, frame.address, module.zip(build_id));
-        self.frames.place(((filename, frame.lineno, function, module), code))
+        self.frames.place(((filename, frame.lineno, function, module), code, frame.is_interpreter()))
     }
 
     /// The places of guessed frames.
     fn guessed(&self) -> Vec<u32> {
         let places = (0..).zip(&self.frames.items);
         let guessed = FrameKind::Guessed as u32;
-        places.filter(|(_, (_, code))| code.0 == guessed).map(|(place, _)| place).collect()
+        places.filter(|(_, (_, code, _))| code.0 == guessed).map(|(place, _)| place).collect()
     }
 
     /// Where the code of frames is, by their places.
     fn code(&self) -> Vec<(u32, StoredCode)> {
         let places = (0..).zip(&self.frames.items);
         places
-            .filter(|(_, (_, code))| *code != StoredCode::NONE)
-            .map(|(place, (_, code))| (place, *code))
+            .filter(|(_, (_, code, _))| *code != StoredCode::NONE)
+            .map(|(place, (_, code, _))| (place, *code))
             .collect()
+    }
+
+    /// The places of interpreters' frames.
+    fn interpreters(&self) -> Vec<u32> {
+        let places = (0..).zip(&self.frames.items);
+        places.filter(|(_, (.., is_interpreter))| *is_interpreter).map(|(place, _)| place).collect()
     }
 
     /// What is not certain of tracebacks, by their places.

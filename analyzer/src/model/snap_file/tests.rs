@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::model::{Frame, ModuleFile, Origin, Trace, Traceback};
+use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Trace, Traceback};
 use tm_common::stack::FrameKind;
 
 fn trace(domain: u32, size: u64, traceback: Traceback) -> Trace {
@@ -67,7 +67,8 @@ fn where_code_is_is_kept_and_files_that_do_not_say_it_are_as_they_were() {
         snapshot().dump(&path).unwrap();
         let body = fs::read(&path).unwrap()[HEADER_BYTES..].to_vec();
         assert!(!body.windows(4).any(|bytes| bytes == b"code"));
-        let file = |build_id: &[u8]| ModuleFile { path: "/bin/a".into(), build_id: build_id.into() };
+        let file =
+            |build_id: &[u8]| ModuleFile { build_id: build_id.into(), ..(*ModuleFile::at("/bin/a")).clone() };
         let frame = |kind, address, build_id| Frame {
             kind,
             address,
@@ -88,6 +89,36 @@ fn where_code_is_is_kept_and_files_that_do_not_say_it_are_as_they_were() {
         let loaded = Snapshot::load(&path).unwrap();
         let found: Vec<_> = loaded.traces[0].traceback.frames().iter().map(|frame| known(frame)).collect();
         assert_eq!(found, expected);
+    });
+}
+
+#[test]
+fn python_frames_and_interpreters_are_kept() {
+    in_folder(|path| {
+        snapshot().dump(&path).unwrap();
+        let body = fs::read(&path).unwrap()[HEADER_BYTES..].to_vec();
+        assert!(!body.windows(12).any(|bytes| bytes == b"interpreters"));
+        let file = |is_interpreter| ModuleFile { is_interpreter, ..(*ModuleFile::at("/bin/python")).clone() };
+        let native = |line, is_interpreter| Frame {
+            module: Some(file(is_interpreter).into()),
+            ..Frame::new("ceval.c", line)
+        };
+        let python = Frame {
+            kind: FrameKind::Python,
+            function: Some("f.<locals>.g".into()),
+            ..Frame::new("/a.py", 7)
+        };
+        let frames = vec![native(1, true), python, native(2, true), native(1, false)];
+        let doubt = Doubt { kind: DoubtKind::PythonPlace, module: None };
+        let traceback = Traceback::new(frames, Some(5)).with_doubts(vec![doubt.clone()]);
+        Snapshot::new(vec![trace(0, 1, traceback)], 16).dump(&path).unwrap();
+        let loaded = Snapshot::load(&path).unwrap();
+        let traceback = &loaded.traces[0].traceback;
+        let known = |frame: &Frame| (frame.lineno, frame.is_python(), frame.is_interpreter());
+        let found: Vec<_> = traceback.frames().iter().map(|frame| known(frame)).collect();
+        assert_eq!(found, [(1, false, false), (2, false, true), (7, true, false), (1, false, true)]);
+        assert!(traceback.has_python());
+        assert_eq!(traceback.doubts(), [doubt]);
     });
 }
 

@@ -21,6 +21,8 @@ pub enum DoubtKind {
     Guessed,
     /// All frames were found by frame pointers, because the program was recorded so.
     FramePointers,
+    /// The native and the Python frames do not match, so it is not certain which native frame a Python frame ran in.
+    PythonPlace,
     /// The stack goes on and could not be followed.
     Ended(EndReason),
 }
@@ -28,12 +30,14 @@ pub enum DoubtKind {
 impl DoubtKind {
     const GUESSED: u32 = 100;
     const FRAME_POINTERS: u32 = 101;
+    const PYTHON_PLACE: u32 = 102;
 
     /// Its number in snapshot files: that of the reason, where the stack ends.
     pub(crate) fn number(self) -> u32 {
         match self {
             DoubtKind::Guessed => Self::GUESSED,
             DoubtKind::FramePointers => Self::FRAME_POINTERS,
+            DoubtKind::PythonPlace => Self::PYTHON_PLACE,
             DoubtKind::Ended(reason) => reason as u32,
         }
     }
@@ -43,6 +47,7 @@ impl DoubtKind {
         match number {
             Self::GUESSED => DoubtKind::Guessed,
             Self::FRAME_POINTERS => DoubtKind::FramePointers,
+            Self::PYTHON_PLACE => DoubtKind::PythonPlace,
             reason => DoubtKind::Ended(EndReason::of_number(reason.into())),
         }
     }
@@ -52,6 +57,7 @@ impl DoubtKind {
         match self {
             DoubtKind::Guessed => "guessed",
             DoubtKind::FramePointers => "frame_pointers",
+            DoubtKind::PythonPlace => "python_place",
             DoubtKind::Ended(EndReason::NoTable) => "no_table",
             DoubtKind::Ended(EndReason::NoEntry) => "no_entry",
             DoubtKind::Ended(EndReason::NoModule) => "no_file",
@@ -73,6 +79,9 @@ impl Doubt {
             DoubtKind::FramePointers => {
                 return "were found by frame pointers alone (TM_UNWIND=fp)".to_owned();
             }
+            DoubtKind::PythonPlace => {
+                return "have Python frames whose place among the native ones is not certain".to_owned();
+            }
             DoubtKind::Ended(reason) => reason,
         };
         let why = match reason {
@@ -82,7 +91,7 @@ impl Doubt {
             EndReason::Unreadable => "whose caller would be in memory that cannot be read",
             EndReason::Endless => "where they lead in a circle",
             EndReason::FramePointer => "which keeps no frame pointers",
-            EndReason::PythonFrame => "whose caller's Python frame could not be read",
+            EndReason::PythonFrame => "whose caller could not be read",
             EndReason::Other => "for a reason that only a newer tmtool knows",
         };
         format!("end in {place}, {why}")
@@ -94,6 +103,7 @@ impl Doubt {
         match (name, self.kind) {
             (Some(name), _) => name,
             (None, DoubtKind::Ended(EndReason::NoModule)) => "generated code",
+            (None, DoubtKind::Ended(EndReason::PythonFrame)) => "Python code",
             (None, _) => "frames that were not kept",
         }
     }
@@ -128,7 +138,7 @@ mod tests {
     #[test]
     fn kinds_come_back_from_their_numbers() {
         let reasons = (1..8).map(|number| DoubtKind::Ended(EndReason::of_number(number)));
-        for kind in reasons.chain([DoubtKind::Guessed, DoubtKind::FramePointers]) {
+        for kind in reasons.chain([DoubtKind::Guessed, DoubtKind::FramePointers, DoubtKind::PythonPlace]) {
             assert_eq!(DoubtKind::of_number(kind.number()), kind);
         }
         assert_eq!(DoubtKind::of_number(77), DoubtKind::Ended(EndReason::Other));

@@ -69,6 +69,16 @@ impl Frame {
         self.kind == FrameKind::Guessed
     }
 
+    /// Whether it is of Python code.
+    pub fn is_python(&self) -> bool {
+        self.kind == FrameKind::Python
+    }
+
+    /// Whether it is of a Python interpreter's own code.
+    pub fn is_interpreter(&self) -> bool {
+        self.module.as_ref().is_some_and(|module| module.is_interpreter)
+    }
+
     /// What key `filename` groups by: the source file. Without line information it is the file of the module, so that
     /// the addresses of a library without debug information are one group and not hundreds.
     ///

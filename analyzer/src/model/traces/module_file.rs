@@ -9,11 +9,13 @@ pub struct ModuleFile {
     pub path: Arc<str>,
     /// The contents of its build-id note; empty if it has none, or if that is not known.
     pub build_id: Arc<[u8]>,
+    /// Whether it is a Python interpreter, whose own frames say nothing where there are those of the code that it runs.
+    pub is_interpreter: bool,
 }
 
 impl ModuleFile {
     /// Returns one whose build-id is not known.
     pub fn at(path: impl Into<Arc<str>>) -> Arc<ModuleFile> {
-        Arc::new(ModuleFile { path: path.into(), build_id: Arc::default() })
+        Arc::new(ModuleFile { path: path.into(), build_id: Arc::default(), is_interpreter: false })
     }
 }

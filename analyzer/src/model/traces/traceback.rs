@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::model::{Doubt, Frame};
 use crate::text::LineSource;
@@ -25,38 +25,66 @@ use crate::text::LineSource;
 pub struct Traceback {
     frames: Arc<[Arc<Frame>]>,
     total_nframe: Option<u32>,
-    /// Thin: most have none, and each block has a traceback.
-    doubts: Option<Arc<Vec<Doubt>>>,
+    /// Thin: most have nothing special, and each block has a traceback.
+    special: Option<Arc<Special>>,
 }
+
+/// What few tracebacks have.
+#[derive(Clone, Debug, Default)]
+struct Special {
+    doubts: Vec<Doubt>,
+    has_python: bool,
+}
+
+/// That of all tracebacks with Python frames that are certain.
+static PYTHON: LazyLock<Arc<Special>> =
+    LazyLock::new(|| Arc::new(Special { doubts: Vec::new(), has_python: true }));
 
 impl Traceback {
     /// A traceback of `most_recent_first`, which is reversed, as in tracemalloc. `total_nframe` is the stack's whole
     /// depth in frames, if known.
     pub fn new(most_recent_first: Vec<Frame>, total_nframe: Option<u32>) -> Traceback {
         let frames: Arc<[Arc<Frame>]> = most_recent_first.into_iter().rev().map(Arc::new).collect();
-        Traceback { frames, total_nframe, doubts: None }
+        Traceback::from_oldest_first(frames, total_nframe)
     }
 
     /// A traceback of shared frames that are in order already, oldest first.
     pub fn from_oldest_first(frames: impl Into<Arc<[Arc<Frame>]>>, total_nframe: Option<u32>) -> Traceback {
-        Traceback { frames: frames.into(), total_nframe, doubts: None }
+        let frames = frames.into();
+        let special = frames.iter().any(|frame| frame.is_python()).then(|| Arc::clone(&PYTHON));
+        Traceback { frames, total_nframe, special }
     }
 
     /// The same with what is not certain of it.
     #[must_use]
     pub fn with_doubts(self, doubts: Vec<Doubt>) -> Traceback {
-        Traceback { doubts: (!doubts.is_empty()).then(|| Arc::new(doubts)), ..self }
+        let has_python = self.has_python();
+        let special = match (doubts.is_empty(), has_python) {
+            (true, false) => None,
+            (true, true) => Some(Arc::clone(&PYTHON)),
+            (false, _) => Some(Arc::new(Special { doubts, has_python })),
+        };
+        Traceback { special, ..self }
     }
 
     /// The same stack with other frames, oldest first.
     #[must_use]
     pub(crate) fn with_frames(&self, oldest_first: &[Arc<Frame>], total_nframe: Option<u32>) -> Traceback {
-        Traceback { frames: oldest_first.into(), total_nframe, doubts: self.doubts.clone() }
+        let other = Traceback::from_oldest_first(oldest_first, total_nframe);
+        match self.doubts() {
+            [] => other,
+            doubts => other.with_doubts(doubts.to_vec()),
+        }
     }
 
     /// What is not certain of the stack.
     pub fn doubts(&self) -> &[Doubt] {
-        self.doubts.as_deref().map(Vec::as_slice).unwrap_or_default()
+        self.special.as_ref().map(|special| special.doubts.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether any of the frames is of Python code.
+    pub fn has_python(&self) -> bool {
+        self.special.as_ref().is_some_and(|special| special.has_python)
     }
 
     /// The frames, oldest first.

@@ -15,11 +15,13 @@ pub mod commands;
 pub mod domains;
 pub mod modules;
 pub mod notes;
+pub mod python;
 pub mod thread_tags;
 
 use commands::Command;
 use modules::{Module, Modules};
 use notes::Note;
+use python::PythonTables;
 
 /// A process of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +113,8 @@ pub struct Tables {
     pub spaces: Vec<(Space, Domain, String)>,
     /// What the recorder noticed, each once.
     pub notes: Vec<Note>,
+    /// Interpreters and code objects.
+    pub python: PythonTables,
     /// First epochs and whose they are, by epoch.
     pub epochs: Vec<(Epoch, ProcessIndex)>,
 }
@@ -171,7 +175,11 @@ impl TablesBuilder {
             }
             Metadata::Command { kind: None, .. } => {}
             Metadata::Name { kind, number, value, name, .. } => self.name(kind, number, value, name),
-            Metadata::Interpreter(_) | Metadata::Code(_) | Metadata::LineTable { .. } => {}
+            Metadata::Interpreter(interpreter) => self.tables.python.add_interpreter(&interpreter),
+            Metadata::Code(code) => self.tables.python.add_code(&code),
+            Metadata::LineTable { code, offset, bytes } => {
+                self.tables.python.add_line_table(code, offset, bytes);
+            }
             Metadata::Note { process, reason, text } => {
                 let note = Note { reason, process, text: String::from_utf8_lossy(text).into_owned() };
                 if let Err(place) = self.tables.notes.binary_search(&note) {
@@ -345,6 +353,7 @@ impl TablesBuilder {
         swap(&mut tables.tags, &mut recording.tags);
         swap(&mut tables.spaces, &mut recording.spaces);
         swap(&mut tables.notes, &mut recording.notes);
+        swap(&mut tables.python, &mut recording.python);
         swap(&mut tables.epochs, &mut recording.epochs);
     }
 }

@@ -8,6 +8,7 @@ use tm_common::metadata::NoteReason;
 
 use super::{opening, redirect};
 use crate::hooks::stub::{Arguments, stub_before};
+use crate::python::PYTHON;
 use crate::real;
 use crate::session::SESSION;
 
@@ -73,7 +74,11 @@ extern "C" fn before_dlvsym(_: Arguments) -> usize {
 /// Calls the real `dlclose`, between what has to be done before and after it.
 pub(in crate::hooks) fn dlclose(handle: *mut core::ffi::c_void) -> c_int {
     redirect::look_at_new();
+    let interpreter = PYTHON.suspend();
     let result = real::dlclose(handle);
+    if let Some(interpreter) = interpreter {
+        PYTHON.resume(interpreter);
+    }
     if SESSION.is_process() {
         redirect::closed();
     }

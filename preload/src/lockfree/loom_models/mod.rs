@@ -3,6 +3,7 @@
 //! What stands in a [`loom::cell::UnsafeCell`] is what the orderings must publish: loom fails the model when one thread
 //! touches it and another one's write did not happen before.
 
+mod addresses;
 mod file_end;
 mod numbers;
 mod places;

@@ -5,6 +5,7 @@
 //! place says [`super::image`].
 
 use core::ffi::CStr;
+use core::ops::Range;
 
 use super::image::Image;
 use super::link_map::{self, LinkMap};
@@ -27,8 +28,10 @@ pub const DT_INIT_ARRAYSZ: i64 = 27;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
 const DT_VERSYM: i64 = 0x6fff_fff0;
 const STB_WEAK: u8 = 2;
-const STT_FUNC: u8 = 2;
 const STT_GNU_IFUNC: u8 = 10;
+/// The types of symbols that are functions, and of those that are variables.
+const FUNCTIONS: [u8; 2] = [2, STT_GNU_IFUNC];
+const VARIABLES: [u8; 2] = [1, 1];
 /// A version that is not the default one: old programs only.
 const VERSION_HIDDEN: u16 = 0x8000;
 
@@ -98,9 +101,13 @@ impl Symbols {
 
     /// Returns the entry of function `name`, if it is defined there.
     pub fn find(&self, name: &CStr) -> Option<*mut Symbol> {
+        self.find_typed(name, FUNCTIONS)
+    }
+
+    fn find_typed(&self, name: &CStr, types: [u8; 2]) -> Option<*mut Symbol> {
         let index = match self.hash {
-            Hash::Gnu(table) => self.search_gnu(table, name),
-            Hash::SystemV(table) => self.search_system_v(table, name),
+            Hash::Gnu(table) => self.search_gnu(table, name, types),
+            Hash::SystemV(table) => self.search_system_v(table, name, types),
         }?;
         // `defines` has read this entry.
         Some((self.entries.start as *mut Symbol).wrapping_add(index as usize))
@@ -122,6 +129,15 @@ impl Symbols {
         Some(resolver())
     }
 
+    /// Returns where variable `name` is, if it is defined there and can be read.
+    pub fn variable(&self, name: &CStr) -> Option<Range<usize>> {
+        // SAFETY: as in `function`.
+        let symbol = unsafe { self.find_typed(name, VARIABLES)?.read() };
+        let start = self.image.bias().wrapping_add(symbol.st_value as usize);
+        let place = start..start.checked_add(symbol.st_size as usize)?;
+        self.image.segment_with(libc::PF_R, place.clone()).then_some(place)
+    }
+
     /// Returns the name of the symbol in place `index`, if it is shorter than `len_max` bytes.
     pub fn name(&self, index: usize, len_max: usize) -> Option<&'static CStr> {
         let symbol: Symbol = self.entries.get(index)?;
@@ -133,25 +149,25 @@ impl Symbols {
         self.entries.get::<Symbol>(index).is_none_or(|symbol| symbol.st_info >> 4 == STB_WEAK)
     }
 
-    /// Tells whether the symbol in place `index` is the definition of function `name`.
-    fn defines(&self, index: u32, name: &CStr) -> bool {
+    /// Tells whether the symbol in place `index` is the definition of `name`, as something of these types.
+    fn defines(&self, index: u32, name: &CStr, types: [u8; 2]) -> bool {
         let index = index as usize;
         let version = || match self.versions {
             Some(table) => table.get::<u16>(index),
             None => Some(0),
         };
         let Some((symbol, version)) = self.entries.get::<Symbol>(index).zip(version()) else { return false };
-        let is_function = matches!(symbol.st_info & 0xf, STT_FUNC | STT_GNU_IFUNC);
+        let is_wanted = types.contains(&(symbol.st_info & 0xf));
         let is_defined = symbol.st_shndx != 0 && symbol.st_value != 0;
         let name = name.to_bytes_with_nul();
         version & VERSION_HIDDEN == 0
-            && is_function
+            && is_wanted
             && is_defined
             && self.strings.bytes(symbol.st_name as usize, name.len()) == Some(name)
     }
 
     /// Goes along the chain of `name` in a GNU hash table: header, bloom filter, buckets, chains; a chain's last hash is odd.
-    fn search_gnu(&self, table: Table, name: &CStr) -> Option<u32> {
+    fn search_gnu(&self, table: Table, name: &CStr, types: [u8; 2]) -> Option<u32> {
         let step = |hash: u32, &byte: &u8| hash.wrapping_mul(33).wrapping_add(byte.into());
         let hash = name.to_bytes().iter().fold(5381, step);
         let word = |at: usize| table.get::<u32>(at);
@@ -165,7 +181,7 @@ impl Symbols {
         // The table's end, if not the chain's, ends this.
         loop {
             let chained = word(buckets + n_buckets as usize + index.checked_sub(first)? as usize)?;
-            if chained | 1 == hash | 1 && self.defines(index, name) {
+            if chained | 1 == hash | 1 && self.defines(index, name, types) {
                 return Some(index);
             }
             if chained & 1 != 0 {
@@ -177,7 +193,7 @@ impl Symbols {
 
     /// Goes along the chain of `name` in a System V hash table: the numbers of buckets and of symbols, buckets, and for each
     /// symbol the next one of its chain; 0 ends it.
-    fn search_system_v(&self, table: Table, name: &CStr) -> Option<u32> {
+    fn search_system_v(&self, table: Table, name: &CStr, types: [u8; 2]) -> Option<u32> {
         let step = |hash: u32, &byte: &u8| {
             let hash = (hash << 4).wrapping_add(byte.into());
             (hash ^ (hash >> 24 & 0xf0)) & 0x0fff_ffff
@@ -191,7 +207,7 @@ impl Symbols {
             if index == 0 {
                 return None;
             }
-            if self.defines(index, name) {
+            if self.defines(index, name, types) {
                 return Some(index);
             }
             index = word(2 + n_buckets as usize + index as usize)?;

@@ -33,6 +33,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Returns the addresses that the entry covers.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.start.saturating_add(self.len)
+    }
+
     fn covers(&self, address: usize) -> bool {
         address.wrapping_sub(self.start) < self.len
     }

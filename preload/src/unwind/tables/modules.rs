@@ -2,8 +2,10 @@
 
 use core::ops::Range;
 
+use super::eh_frame;
 use crate::lockfree::records::Records;
 use crate::lockfree::try_lock::TryLock;
+use crate::python::{PYTHON, Stay};
 use crate::recording::{PATH_BYTES, Recording};
 use crate::sys::memory::maps::Maps;
 use crate::sys::memory::pages;
@@ -86,7 +88,7 @@ impl Modules {
         }
         let object = link_map::object_at(address)?;
         let (module, image) = describe(&object)?;
-        self.add(recording, module, &image, &object);
+        self.add(recording, module, &image, &object, Stay::Unknown);
         module.range().contains(&address).then_some(module)
     }
 
@@ -95,19 +97,26 @@ impl Modules {
         for map in LinkMap::all() {
             let object = link_map::object_of(map);
             if let Some((module, image)) = describe(&object) {
-                self.add(recording, module, &image, &object);
+                self.add(recording, module, &image, &object, Stay::ForGood);
             }
         }
     }
 
     /// Remembers and records a module, unless another thread is adding one: then the next miss will.
-    fn add(&self, recording: &Recording, module: Module, image: &Image, object: &Object) {
+    fn add(&self, recording: &Recording, module: Module, image: &Image, object: &Object, stay: Stay) {
         let Some(_held) = self.adding.take() else { return };
         let is_new = !self.known().any(|known| known.start == module.start);
         // Without memory for it, it is looked up and recorded at each miss: slower, not wrong.
         if is_new {
             self.known.add(module.to_words());
             record(recording, image, object);
+            if let Some(map) = object.map {
+                let function_at = |address| {
+                    eh_frame::find(module.tables(), module.eh_frame_header, address)
+                        .map(|entry| entry.range())
+                };
+                PYTHON.look_at(recording, map, image, stay, function_at);
+            }
         }
     }
 
@@ -130,6 +139,7 @@ impl Modules {
             }
             // Whoever sees the place free sees the new epoch.
             if self.known.remove(key) {
+                PYTHON.leave(module.start);
                 recording.add_module_gone(module.start);
             }
         }

@@ -10,6 +10,7 @@ use crate::workloads;
 pub const STARTUP: &str = "start-up";
 pub const SCALING: &str = "scaling";
 pub const READING: &str = "reading";
+pub const PYTHON: &str = "python";
 
 /// Measures what recording costs under nothing, a floor, libtm.so and heaptrack, and how fast recordings are read.
 #[derive(Debug, Parser)]
@@ -21,7 +22,7 @@ pub struct Options {
     /// One round of a tenth of the work: shows that all runs, and little else
     #[arg(long)]
     pub quick: bool,
-    /// Only these workloads and parts (`start-up`, `scaling`, `reading`; the last takes `python3-json` along)
+    /// Only these workloads and parts (`start-up`, `scaling`, `python`, `reading`; the last takes `python3-json` along)
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Also a synthetic recording of 200 million events (1 GB of disk)
@@ -34,7 +35,7 @@ pub struct Options {
 
 /// All that `--only` takes.
 pub fn names() -> Vec<&'static str> {
-    workloads::ALL.iter().map(|(name, _)| *name).chain([STARTUP, SCALING, READING]).collect()
+    workloads::ALL.iter().map(|(name, _)| *name).chain([STARTUP, SCALING, READING, PYTHON]).collect()
 }
 
 impl Options {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tempfile::TempDir;
 
-use crate::options::{Options, READING, SCALING, STARTUP};
+use crate::options::{Options, PYTHON, READING, SCALING, STARTUP};
+use crate::python::{self, Script};
 use crate::reading::{self, Reader, Reading};
 use crate::rounds::Measured;
 use crate::scaling::Scaling;
@@ -19,6 +20,7 @@ pub struct Results {
     pub measured: Vec<Measured>,
     pub starts: BTreeMap<Variant, Start>,
     pub scaling: Option<Scaling>,
+    pub scripts: Vec<Script>,
     pub reading: Option<(Reading, Option<Reader>)>,
     pub large: Option<Reading>,
     /// What was wrong in any run.
@@ -48,6 +50,12 @@ impl Results {
         }
         if options.wants(SCALING) {
             results.scaling = Some(Scaling::of(options));
+        }
+        if options.wants(PYTHON) {
+            results.scripts = python::scripts(options);
+            for script in &mut results.scripts {
+                results.complaints.append(&mut script.complaints);
+            }
         }
         if options.large {
             results.large = Some(reading::large(options));

@@ -1,6 +1,8 @@
 //! What tm wants to be, and whether it is.
 
+use crate::python::{Script, Under};
 use crate::results::Results;
+use crate::statistics::geometric_mean;
 use crate::table::decimals;
 use crate::variants::Variant;
 use crate::workloads::READ;
@@ -45,6 +47,7 @@ fn row(what: &'static str, target: String, figure: f64, unit: &str, whose: &str,
 pub fn targets(results: &Results) -> Vec<Target> {
     let mut targets = recording(results);
     targets.extend(threads(results));
+    targets.extend(python(results));
     targets.extend(reading(results));
     targets
 }
@@ -115,6 +118,24 @@ fn threads(results: &Results) -> Vec<Target> {
         at_least("event rate of two threads, times one's", 1.9, figure(TWO_THREADS, ONE_THREAD), ""),
         at_least("event rate of 16 threads, times two's", NO_LOSS, figure(SIXTEEN_THREADS, TWO_THREADS), ""),
     ]
+}
+
+/// What Python's frames and objects cost, over all scripts.
+fn python(results: &Results) -> Vec<Target> {
+    let scripts = &results.scripts;
+    let mean = |figure: &dyn Fn(&Script) -> f64| geometric_mean(scripts.iter().map(figure));
+    let added = |base: Under| mean(&|script| script.added_cpu_s(Under::Tm) / script.added_cpu_s(base));
+    let bytes = |script: &Script| {
+        script.bytes_per_event(Under::Tm) / script.bytes_per_event(Under::WithoutPythonFrames)
+    };
+    let rows = [
+        ("Python: added CPU against memray `--native`, geometric mean", 0.25, added(Under::MemrayNative)),
+        ("the same against memray without", 1.0, added(Under::Memray)),
+        ("the same against `tracemalloc.start(25)`", 1.0 / 15.0, added(Under::Tracemalloc25)),
+        ("the same against tm without Python frames", 1.35, added(Under::WithoutPythonFrames)),
+        ("bytes per event against tm without Python frames", 1.25, mean(&bytes)),
+    ];
+    rows.into_iter().map(|(what, limit, figure)| at_most(what, limit, figure, "", "")).collect()
 }
 
 fn reading(results: &Results) -> Vec<Target> {

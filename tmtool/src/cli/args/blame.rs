@@ -1,8 +1,32 @@
-//! The frames to blame: `--plumbing` and `--raw`.
+//! The frames to look at and to blame: `--frames`, `--plumbing` and `--raw`.
 
-use tm_analyzer::analysis::Plumbing;
+use clap::ValueEnum;
+use tm_analyzer::analysis::{Frames, Plumbing};
+use tm_analyzer::model::{Cumulative, KeyType};
+use tm_analyzer::request::Grouping;
 
-/// The frames to blame for a block: `--plumbing` and `--raw`.
+/// The value of `--frames`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FramesArg {
+    /// Of a thread that runs Python code, its Python frames alone.
+    Python,
+    /// Native frames alone, with the interpreter's own.
+    Native,
+    /// Both, without the interpreter's own.
+    All,
+}
+
+impl From<FramesArg> for Frames {
+    fn from(frames: FramesArg) -> Frames {
+        match frames {
+            FramesArg::Python => Frames::Python,
+            FramesArg::Native => Frames::Native,
+            FramesArg::All => Frames::All,
+        }
+    }
+}
+
+/// The frames to look at, and to blame for a block: `--frames`, `--plumbing` and `--raw`.
 #[derive(clap::Args, Debug)]
 pub struct BlameArgs {
     /// Pass over this function too when the one to blame is looked for, as over malloc, operator new, std::vector and
@@ -12,6 +36,10 @@ pub struct BlameArgs {
     /// Blame the function that called the allocator, whatever it is, and show whole stacks.
     #[arg(long)]
     raw: bool,
+    /// Look at these frames of Python programs. Where Python code runs, the innermost line of it is blamed, unless native
+    /// frames alone are looked at.
+    #[arg(long, value_enum, default_value_t = FramesArg::All)]
+    frames: FramesArg,
 }
 
 /// A pattern that can match something.
@@ -25,9 +53,9 @@ fn plumbing_pattern(text: &str) -> std::result::Result<String, String> {
 }
 
 impl BlameArgs {
-    /// What is not to be blamed; `None` if whole stacks are wanted.
-    pub fn plumbing(&self) -> Option<Plumbing> {
+    /// How blocks are added up by `key_type`.
+    pub fn grouping(&self, key_type: KeyType, cumulative: Cumulative) -> Grouping {
         let known = || self.plumbing.iter().map(String::as_str).fold(Plumbing::known(), Plumbing::with);
-        (!self.raw).then(known)
+        Grouping { key_type, cumulative, plumbing: (!self.raw).then(known), frames: self.frames.into() }
     }
 }

@@ -68,8 +68,7 @@ impl GroupArgs {
     /// # Errors
     /// If the key is the whole stack, which has no callers left out, or a tag, which has none.
     pub fn grouping(&self) -> Result<Grouping> {
-        let (key_type, plumbing) = (self.key.into(), self.blame.plumbing());
-        Ok(Grouping { key_type, cumulative: self.cumulative()?, plumbing })
+        Ok(self.blame.grouping(self.key.into(), self.cumulative()?))
     }
 
     fn cumulative(&self) -> Result<Cumulative> {

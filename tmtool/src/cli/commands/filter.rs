@@ -15,8 +15,7 @@ use crate::cli::print::print;
 use crate::cli::{programs, progress};
 use crate::errors::{Error, Result};
 use crate::report::parts::human;
-use tm_analyzer::analysis::{Blame, Plumbing};
-use tm_analyzer::model::{BaseFilter, Filter, Moment, Snapshot};
+use tm_analyzer::model::{BaseFilter, Cumulative, Filter, KeyType, Moment, Snapshot};
 use tm_analyzer::request::Request;
 
 const EXAMPLES: &str = "\
@@ -112,7 +111,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let filters = filters(args);
     let bases: Vec<&dyn BaseFilter> = filters.iter().map(|filter| filter as &dyn BaseFilter).collect();
     // The filters see stacks as the reports show them; what is written are the whole ones.
-    let mut blame = Blame::new(args.blame.plumbing().unwrap_or_else(Plumbing::none));
+    let mut blame = args.blame.grouping(KeyType::Lineno, Cumulative::Off).blame();
     let mut filtered = snapshot.filter_traces_as(&bases, |traceback| blame.cut(traceback));
     if let (Some(origin), false) = (&mut filtered.origin, filters.is_empty()) {
         origin.notes.push(note(args));

@@ -18,11 +18,10 @@ use crate::watch::data::source::{Choice, Source};
 use crate::watch::ui::column::Column;
 use crate::watch::ui::list::Order;
 use crate::watch::ui::view::View;
-use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::model::is_snap_file;
+use tm_analyzer::model::{Cumulative, is_snap_file};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::MemoryKind;
-use tm_analyzer::request;
+use tm_analyzer::request::{self, Grouping};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,25 +116,17 @@ fn open(args: &Args) -> Result<Source> {
 }
 
 fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> {
-    Source::open(
-        path,
-        &path.display().to_string(),
-        process,
-        None,
-        args.blame.plumbing().unwrap_or_else(Plumbing::none),
-    )
+    Source::open(path, &path.display().to_string(), process, None, &grouping(args))
 }
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
     let (path, identity) = (found.path_to_open(), Some(found.identity));
-    let mut source = Source::open(
-        &path,
-        &found.path,
-        found.process,
-        identity,
-        args.blame.plumbing().unwrap_or_else(Plumbing::none),
-    )?;
+    let mut source = Source::open(&path, &found.path, found.process, identity, &grouping(args))?;
     source.set_target(found.target);
     Ok(source)
+}
+
+fn grouping(args: &Args) -> Grouping {
+    args.blame.grouping(args.key.into(), Cumulative::Off)
 }

@@ -17,7 +17,7 @@ const GAP: &str = "  ";
 /// The function of a frame as it is shown, if known: shortened unless `is_full`.
 pub fn function(frame: &Frame, is_full: bool) -> Option<String> {
     let name = printable(frame.function.as_deref()?);
-    Some(if is_full { name } else { short(&name) })
+    Some(if is_full || frame.is_python() { name } else { short(&name) })
 }
 
 /// What a group is called: its innermost frame's place and function, in at most `width` columns (`None`: no limit).

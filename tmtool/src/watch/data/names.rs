@@ -7,10 +7,11 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::{StackId, TagIndex};
 
 use super::sums::Running;
-use tm_analyzer::analysis::{Blame, Plumbing};
-use tm_analyzer::model::{SumsBy, Traceback};
+use tm_analyzer::analysis::Blame;
+use tm_analyzer::model::{KeyType, SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Site;
+use tm_analyzer::request::Grouping;
 use tm_analyzer::snapshot::Namer;
 
 /// So many stacks are looked up before the clock is looked at.
@@ -23,22 +24,32 @@ pub struct Named {
     pub whole: Traceback,
     /// Up to the frame that is to blame.
     pub blamed: Traceback,
+    /// The same where whole stacks are grouped.
+    pub stack: Traceback,
 }
 
 /// The stacks whose names are known.
 pub struct Names {
     namer: Namer,
+    whole: Blame,
     blame: Blame,
+    blame_of_stacks: Blame,
     known: FxHashMap<StackId, Named>,
     /// The namer's generation that they are of.
     generation: u64,
 }
 
 impl Names {
-    /// None is known. `plumbing` is not to blame.
-    pub fn new(plumbing: Plumbing) -> Names {
-        let blame = Blame::new(plumbing);
-        Names { namer: Namer::new(), blame, known: FxHashMap::default(), generation: 0 }
+    /// None is known. `grouping` says whom to blame, whatever key it has.
+    pub fn new(grouping: &Grouping) -> Names {
+        Names {
+            namer: Namer::new(),
+            whole: Grouping { plumbing: None, ..grouping.clone() }.blame_of_stacks(),
+            blame: Grouping { key_type: KeyType::Lineno, ..grouping.clone() }.blame(),
+            blame_of_stacks: grouping.blame_of_stacks(),
+            known: FxHashMap::default(),
+            generation: 0,
+        }
     }
 
     /// The names of a stack, if they are known.
@@ -72,9 +83,9 @@ impl Names {
             }
             self.namer.prepare(recording, batch.iter().map(|(.., stack)| *stack));
             for &(.., stack) in batch {
-                let whole = self.namer.traceback(recording, stack);
-                let blamed = self.blame.cut(&whole);
-                self.known.insert(stack, Named { whole, blamed });
+                let named = self.namer.traceback(recording, stack);
+                let (blamed, of_stacks) = (self.blame.cut(&named), self.blame_of_stacks.cut(&named));
+                self.known.insert(stack, Named { whole: self.whole.cut(&named), blamed, stack: of_stacks });
             }
             n_done += batch.len();
         }

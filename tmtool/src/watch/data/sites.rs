@@ -25,8 +25,11 @@ pub fn by_key<'a>(
     let mut groups = Groups::by(key_type);
     for (site, Running { figures, .. }) in sites.iter() {
         let names = named(site.stack);
-        let row =
-            groups.of(names.map(|names| &names.blamed), tags.get(&site.tag), |name| row(key_type, name));
+        let stack = names.map(|names| match key_type {
+            KeyType::Traceback => &names.stack,
+            _ => &names.blamed,
+        });
+        let row = groups.of(stack, tags.get(&site.tag), |name| row(key_type, name));
         add(row, figures, names);
     }
     groups.into_groups().collect()
@@ -123,7 +126,7 @@ mod tests {
             .map(|stack| {
                 let frames = (0..=stack % 3).map(|_| frame()).collect();
                 let whole = Traceback::new(frames, None);
-                (StackId(stack), Named { blamed: whole.clone(), whole })
+                (StackId(stack), Named { blamed: whole.clone(), stack: whole.clone(), whole })
             })
             .collect()
     }
@@ -196,7 +199,10 @@ mod tests {
                 vec![Frame::new("malloc.c", 1), Frame::new("a.c", 3), Frame::new(outer, 9)],
                 None,
             );
-            Named { blamed: Traceback::from_oldest_first(&whole.frames()[..2], None), whole }
+            {
+                let blamed = Traceback::from_oldest_first(&whole.frames()[..2], None);
+                Named { stack: blamed.clone(), blamed, whole }
+            }
         };
         let names: FxHashMap<StackId, Named> = ["x.c", "y.c", "z.c"]
             .iter()

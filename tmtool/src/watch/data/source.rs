@@ -14,13 +14,13 @@ use super::place::Place;
 use super::sample::{Facts, Interval, Sample, State};
 use super::sites;
 use super::sums::Sums;
-use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::follow::{Follower, Options};
 use tm_analyzer::host::{Liveness, Target};
 use tm_analyzer::model::KeyType;
 use tm_analyzer::reader::Process;
 use tm_analyzer::reader::file::FileIdentity;
 use tm_analyzer::replay::{self, MemoryKind, Totals};
+use tm_analyzer::request::Grouping;
 
 /// How long names are looked up between two samples.
 const NAMING: Duration = Duration::from_millis(200);
@@ -57,7 +57,7 @@ pub struct Source {
 
 impl Source {
     /// Opens the recording at `path` at the start of `process`. `name` is what the user calls it; `identity` is the file
-    /// that it has to be, if that is known; `plumbing` is not to blame.
+    /// that it has to be, if that is known; `grouping` says whom to blame.
     ///
     /// # Errors
     /// It cannot be read, is another file, or has no such process.
@@ -66,7 +66,7 @@ impl Source {
         name: &str,
         process: ProcessIndex,
         identity: Option<FileIdentity>,
-        plumbing: Plumbing,
+        grouping: &Grouping,
     ) -> Result<Source> {
         // Whatever becomes of the name, the file is read on.
         let options = Options { keep_open: true, identity, ..Options::default() };
@@ -84,7 +84,7 @@ impl Source {
             before: *follower.totals(),
             follower,
             sums,
-            names: Names::new(plumbing),
+            names: Names::new(grouping),
             state: State::Running,
             start,
             now: start,
@@ -261,7 +261,7 @@ mod tests {
     fn look(builder: &RecordingBuilder, process: u32) -> Sample {
         let file = builder.file();
         let process = ProcessIndex(process);
-        let mut source = Source::open(file.path(), "a.bin", process, None, Plumbing::none()).unwrap();
+        let mut source = Source::open(file.path(), "a.bin", process, None, &Grouping::default()).unwrap();
         source.advance().unwrap();
         let sample = source.sample(LINES, true);
         // Nothing comes any more, and all stays.
@@ -303,7 +303,8 @@ mod tests {
     fn a_file_that_has_taken_the_name_is_not_shown() {
         let file = RecordingBuilder::with_process().file();
         let open = |identity| {
-            Source::open(file.path(), "a.bin", ProcessIndex(0), Some(identity), Plumbing::none()).map(drop)
+            Source::open(file.path(), "a.bin", ProcessIndex(0), Some(identity), &Grouping::default())
+                .map(drop)
         };
         let (device, inode) = RecordingFile::open(file.path()).unwrap().identity();
         assert!(open((device, inode)).is_ok());

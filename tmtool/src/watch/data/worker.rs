@@ -115,15 +115,15 @@ mod tests {
     use tm_common::ids::ProcessIndex;
 
     use super::*;
-    use tm_analyzer::analysis::Plumbing;
     use tm_analyzer::model::KeyType;
     use tm_analyzer::replay::MemoryKind;
+    use tm_analyzer::request::Grouping;
     use tm_testing::RecordingBuilder;
 
     #[test]
     fn who_looks_late_sees_the_latest_alone() {
         let file = RecordingBuilder::with_process().file();
-        let source = Source::open(file.path(), "a.bin", ProcessIndex(0), None, Plumbing::none()).unwrap();
+        let source = Source::open(file.path(), "a.bin", ProcessIndex(0), None, &Grouping::default()).unwrap();
         let request = |key_type| {
             let choice = Choice { key_type, memory_kind: MemoryKind::Traced };
             Request { choice, interval: None, at_once: false }

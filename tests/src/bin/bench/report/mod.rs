@@ -3,6 +3,7 @@
 mod recording;
 
 mod parts;
+mod python;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,7 @@ use crate::results::Results;
 use crate::table::table;
 use crate::targets::targets;
 use parts::{reading_table, scaling_table, start_table};
+use python::python_tables;
 use recording::{cpu_table, space_table, wall_table, workloads_table};
 
 /// All of it, in Markdown.
@@ -29,6 +31,7 @@ pub fn document(options: &Options, machine: &Machine, results: &Results) -> Stri
         parts.push(start_table(results));
     }
     parts.extend(results.scaling.as_ref().map(scaling_table));
+    parts.extend(python_tables(&results.scripts));
     parts.extend(reading_table(results));
     parts.join("\n")
 }

@@ -1,0 +1,189 @@
+//! Names of code addresses: each becomes frames with functions, files and lines, once.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::Epoch;
+use tm_common::stack::FrameKind;
+
+use crate::model::{Frame, ModuleFile};
+use crate::reader::{Module, Recording, StackFrame};
+use crate::symbolize::{ModuleImage, Symbolizer, normalize};
+
+/// The file name of frames in code that belongs to no file: generated at run time.
+const ANONYMOUS: &str = "[anonymous code]";
+/// The function of CPython that runs Python code, and what compilers append to the names of its parts.
+const EVALUATES: &str = "_PyEval_EvalFrameDefault";
+/// The functions that it is made of where each instruction calls the next one's, since 3.14.
+const EVALUATES_AN_INSTRUCTION: &str = "_TAIL_CALL_";
+
+/// What is known of one address of a stack.
+#[derive(Clone)]
+pub(super) struct Named {
+    /// The frames, the innermost first: inlined functions are frames of their own.
+    pub frames: Arc<[Arc<Frame>]>,
+    /// Whether it runs Python code.
+    pub evaluation: Evaluation,
+}
+
+/// Whether an address is one at which Python code is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evaluation {
+    /// It is not.
+    None,
+    /// It is within the evaluation function.
+    Function,
+    /// It is within a function of one instruction, which the evaluation function has jumped to, or called.
+    Instruction,
+}
+
+/// The names so far.
+pub(super) struct Addresses {
+    symbolizer: Symbolizer,
+    /// Of code that belongs to a module.
+    of_address: FxHashMap<(Epoch, u64, FrameKind), Named>,
+    /// Of code that belongs to none, as far as is known.
+    of_anonymous: FxHashMap<(u64, FrameKind), Named>,
+    /// The files that are interpreters, by the address of what the symbolizer calls them, which stays.
+    interpreters: FxHashMap<usize, [Arc<ModuleFile>; 2]>,
+}
+
+impl Addresses {
+    pub fn new(symbolizer: Symbolizer) -> Addresses {
+        Addresses {
+            symbolizer,
+            of_address: FxHashMap::default(),
+            of_anonymous: FxHashMap::default(),
+            interpreters: FxHashMap::default(),
+        }
+    }
+
+    /// Forgets what may not be right any more because a module has become known, or an interpreter.
+    pub fn forget(&mut self, has_new_interpreter: bool) {
+        self.of_anonymous.clear();
+        if has_new_interpreter {
+            self.of_address.clear();
+        }
+    }
+
+    /// What kept names from being found so far, a sentence each.
+    pub fn problems(&self) -> Vec<String> {
+        self.symbolizer.problems()
+    }
+
+    /// Looks the addresses of `frames` up in one go, for [`Addresses::at`] to find.
+    pub fn prepare(&mut self, recording: &Recording, frames: impl Iterator<Item = StackFrame>) {
+        let mut seen = rustc_hash::FxHashSet::default();
+        let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
+        let mut place_of = FxHashMap::default();
+        for frame in frames {
+            let (exact, probe) = probe(&frame);
+            if !seen.insert((frame.epoch, frame.pc, exact)) {
+                continue;
+            }
+            let Some(module) = recording.module_at(frame.epoch, probe) else { continue };
+            let place = *place_of.entry((module.process, module.epoch, module.start)).or_insert_with(|| {
+                wanted.push((image(recording, module), Vec::new()));
+                wanted.len() - 1
+            });
+            debug_assert!(place < wanted.len(), "no module has place {place}");
+            wanted.get_mut(place).into_iter().for_each(|(_, addresses)| addresses.push((frame.pc, exact)));
+        }
+        self.symbolizer.prepare(wanted.iter().map(|(image, addresses)| (image, addresses.as_slice())));
+    }
+
+    /// The names of one address of a stack.
+    pub fn at(&mut self, recording: &Recording, frame: StackFrame) -> Named {
+        let (exact, probe) = probe(&frame);
+        let key = (frame.epoch, frame.pc, frame.kind);
+        if let Some(named) = self.of_address.get(&key) {
+            return named.clone();
+        }
+        let Some(module) = recording.module_at(frame.epoch, probe) else {
+            let made = || Named {
+                frames: [anonymous(frame.pc, frame.kind).into()].into(),
+                evaluation: Evaluation::None,
+            };
+            return self.of_anonymous.entry((frame.pc, frame.kind)).or_insert_with(made).clone();
+        };
+        let interpreter = recording.interpreter_of(frame.epoch, module);
+        let frames = self.symbolizer.frames(&image(recording, module), frame.pc, exact);
+        let address = Some(frame.pc.wrapping_sub(module.bias));
+        let mut placed = |named: Frame| {
+            let module = match &named.module {
+                Some(file) if interpreter.is_some() => Some(self.as_interpreter(file)),
+                _ => named.module.clone(),
+            };
+            Arc::new(Frame { address, kind: frame.kind, module, ..named })
+        };
+        let frames: Arc<[Arc<Frame>]> = frames.into_iter().map(&mut placed).collect();
+        let in_range = interpreter.is_some_and(|interpreter| interpreter.evaluates(probe));
+        let evaluation = if in_range { Evaluation::Function } else { by_name(&frames) };
+        let named = Named { frames, evaluation };
+        self.of_address.insert(key, named.clone());
+        named
+    }
+
+    /// `file`, which is an interpreter.
+    fn as_interpreter(&mut self, file: &Arc<ModuleFile>) -> Arc<ModuleFile> {
+        let marked = || ModuleFile { is_interpreter: true, ..(**file).clone() };
+        let key = Arc::as_ptr(file).addr();
+        let [_, marked] =
+            self.interpreters.entry(key).or_insert_with(|| [Arc::clone(file), Arc::new(marked())]);
+        Arc::clone(marked)
+    }
+}
+
+/// Whether one of the functions of an address runs Python code.
+fn by_name(frames: &[Arc<Frame>]) -> Evaluation {
+    let mut functions = frames.iter().filter_map(|frame| frame.function.as_deref());
+    if functions.clone().any(|function| function.starts_with(EVALUATES)) {
+        Evaluation::Function
+    } else if functions.any(|function| function.starts_with(EVALUATES_AN_INSTRUCTION)) {
+        Evaluation::Instruction
+    } else {
+        Evaluation::None
+    }
+}
+
+/// Whether the address of `frame` is exact, and the instruction that is looked up. It decides the module: a call may
+/// be the last of its file.
+pub(super) fn probe(frame: &StackFrame) -> (bool, u64) {
+    let exact = frame.kind == FrameKind::Interrupted;
+    (exact, if exact { frame.pc } else { frame.pc.saturating_sub(1) })
+}
+
+fn image(recording: &Recording, module: &Module) -> ModuleImage {
+    let working_directory =
+        recording.process(module.process).and_then(|process| process.working_directory.as_deref());
+    let segments = module.program_headers.iter();
+    ModuleImage {
+        path: absolute(&module.path, working_directory),
+        build_id: module.build_id.clone(),
+        bias: module.bias,
+        start: module.start.0,
+        end: module.end.0,
+        segments: segments
+            .map(|segment| (segment.virtual_address, segment.memory_bytes, segment.file_offset))
+            .collect(),
+        recorded_ns: recording.header.start_realtime_ns,
+    }
+}
+
+/// A path that was opened as `./plugins/x.so`, seen from where the process was. Names that are no paths stay.
+fn absolute(path: &str, working_directory: Option<&str>) -> String {
+    match working_directory {
+        Some(folder) if path.contains('/') && !path.starts_with('/') && folder.starts_with('/') => {
+            normalize(&format!("{folder}/{path}"))
+        }
+        _ => path.to_owned(),
+    }
+}
+
+fn anonymous(pc: u64, kind: FrameKind) -> Frame {
+    let mut frame = Frame::new(ANONYMOUS, 0);
+    frame.function = Some(format!("{pc:#x}").into());
+    frame.module = Some(ModuleFile::at(frame.filename.clone()));
+    (frame.address, frame.kind) = (Some(pc), kind);
+    frame
+}

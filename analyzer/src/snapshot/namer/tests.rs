@@ -1,0 +1,178 @@
+//! Claims on the names of stacks of Python programs, in recordings by hand.
+
+use tm_common::ids::CodeIndex;
+use tm_common::metadata::{InterpreterState, LineTableKind};
+use tm_common::python::PythonFrame;
+use tm_common::stack::{EndReason, FrameKind};
+
+use super::*;
+use crate::model::DoubtKind;
+use tm_testing::RecordingBuilder;
+
+const INTERPRETER: (u64, u64) = (0x10_0000, 0x20_0000);
+const EVALUATES: (u64, u64) = (0x11_0000, 0x11_8000);
+/// Within the evaluation function: the call before is.
+const IN_EVALUATION: u64 = 0x11_8000;
+const IN_INTERPRETER: u64 = 0x12_0000;
+const IN_EXTENSION: u64 = 0x30_0100;
+
+/// A recording of a process that is Python 3.12 with an extension.
+fn builder() -> RecordingBuilder {
+    let mut builder = RecordingBuilder::with_process();
+    builder.module(0, 0, INTERPRETER, "/nowhere/python3.12");
+    builder.module(0, 0, (0x30_0000, 0x31_0000), "/nowhere/ext.so");
+    let state = (0x030c_01f0, InterpreterState::Read as u32);
+    builder.interpreter((0, 0), INTERPRETER.0, state, &[EVALUATES]);
+    // Two units of the first line, two of no line, then the second line.
+    let table = [0b1_0000_001, 0, 0b1_1111_001, 0b1_1101_000, 2];
+    builder.code(1, ("/app/main.py", "<module>"), 1, (LineTableKind::Locations as u32, &table));
+    builder.code(
+        2,
+        ("/app/lib.py", "Table.read.<locals>.parse"),
+        70,
+        (LineTableKind::Locations as u32, &table),
+    );
+    builder
+}
+
+fn frame(code: u32, instruction: u32) -> PythonFrame {
+    let code = CodeIndex(code);
+    PythonFrame { code, instruction: Some(instruction), is_incomplete: false, is_entry: false }
+}
+
+fn entry(code: u32, instruction: u32) -> PythonFrame {
+    PythonFrame { is_entry: true, ..frame(code, instruction) }
+}
+
+/// The stack of `native` and `python`, both from the innermost on.
+fn stack(builder: &mut RecordingBuilder, native: &[u64], python: &[PythonFrame]) -> StackId {
+    let native = native.iter().rev().fold(StackId::NONE, |outer, &pc| builder.node(outer, pc));
+    let python = python
+        .iter()
+        .rev()
+        .fold(StackId::NONE, |outer, frame| builder.node_of(FrameKind::Python, outer, frame.encode()));
+    builder.node_of(FrameKind::Joined, native, python.0.into())
+}
+
+fn named(builder: &RecordingBuilder, stack: StackId) -> Traceback {
+    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    Namer::new().traceback(&recording, stack)
+}
+
+/// `file:line function` of each frame from the innermost on.
+fn texts(traceback: &Traceback) -> Vec<String> {
+    let text = |frame: &Arc<Frame>| format!("{frame} {}", frame.function.as_deref().unwrap_or("-"));
+    traceback.frames().iter().rev().map(text).collect()
+}
+
+#[test]
+fn python_frames_have_lines_and_stand_where_they_ran() {
+    let mut builder = builder();
+    let native =
+        [IN_INTERPRETER, IN_EXTENSION, IN_EVALUATION, IN_EXTENSION + 1, IN_EVALUATION, IN_INTERPRETER + 1];
+    let incomplete = PythonFrame { is_incomplete: true, ..frame(2, 0) };
+    let id = stack(&mut builder, &native, &[incomplete, frame(2, 4), entry(2, 2), entry(1, 0)]);
+    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    let mut namer = Namer::new();
+    let traceback = namer.traceback(&recording, id);
+    let expected = [
+        "python3.12+0x20000:0 -",
+        "ext.so+0x100:0 -",
+        "/app/lib.py:71 Table.read.<locals>.parse",
+        "/app/lib.py:0 Table.read.<locals>.parse",
+        "python3.12+0x18000:0 -",
+        "ext.so+0x101:0 -",
+        "/app/main.py:1 <module>",
+        "python3.12+0x18000:0 -",
+        "python3.12+0x20001:0 -",
+    ];
+    let found = texts(&traceback);
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        // A return address is shown as the call before it.
+        let is_equal = found == expected || found.split('+').next() == expected.split('+').next();
+        assert!(is_equal, "{found} {expected}");
+    }
+    assert_eq!(traceback.total_nframe(), Some(9));
+    assert!(traceback.doubts().is_empty() && traceback.has_python());
+    let (pythons, interpreters): (Vec<bool>, Vec<bool>) =
+        traceback.frames().iter().map(|frame| (frame.is_python(), frame.is_interpreter())).unzip();
+    assert_eq!(pythons, [false, false, true, false, false, true, true, false, false]);
+    assert_eq!(interpreters, [true, true, false, false, true, false, false, false, true]);
+    let addresses = namer.addresses(&recording, id);
+    assert_eq!(addresses.len(), 9);
+    let of_python = addresses.iter().zip(&pythons).all(|(&address, &is_python)| (address == 0) == is_python);
+    assert!(of_python, "{addresses:x?}");
+    let outward: Vec<Arc<Frame>> = namer.frames_outward(&recording, id).collect();
+    assert!(outward.iter().rev().eq(traceback.frames().iter()));
+    assert!(namer.problems().iter().all(|problem| !problem.contains("Python")), "{:?}", namer.problems());
+}
+
+#[test]
+fn each_kind_of_frames_has_the_limit_and_what_is_cut_counts() {
+    let mut builder = builder();
+    let cut = builder.node_of(FrameKind::Cut, StackId::NONE, 40);
+    let evaluation = builder.node(cut, IN_EVALUATION);
+    let native = builder.node(evaluation, IN_EXTENSION);
+    let cut = builder.node_of(FrameKind::Cut, StackId::NONE, 100);
+    let outer = builder.node_of(FrameKind::Python, cut, entry(1, 0).encode());
+    let inner = builder.node_of(FrameKind::Python, outer, entry(2, 0).encode());
+    let id = builder.node_of(FrameKind::Joined, native, inner.0.into());
+    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    let mut namer = Namer::new();
+    let mut of = |limit| {
+        namer.limit_frames(limit);
+        let traceback = namer.traceback(&recording, id);
+        let files = traceback.frames().iter().rev().map(|frame| frame.file().to_owned());
+        (files.collect::<Vec<_>>().join(" "), traceback.total_nframe(), traceback.doubts().len())
+    };
+    assert_eq!(of(9), ("ext.so /app/lib.py python3.12 /app/main.py".to_owned(), Some(42 + 102), 0));
+    assert_eq!(of(1), ("ext.so /app/lib.py".to_owned(), None, 0));
+}
+
+#[test]
+fn what_does_not_match_and_what_could_not_be_read_is_said() {
+    let mut builder = builder();
+    let left = stack(&mut builder, &[IN_EXTENSION], &[entry(2, 0)]);
+    let end = builder.node_of(FrameKind::Incomplete, StackId::NONE, EndReason::PythonFrame as u64);
+    let native = builder.node(StackId::NONE, IN_EVALUATION);
+    let unread = builder.node_of(FrameKind::Joined, native, end.0.into());
+    let outer = builder.node_of(FrameKind::Python, end, entry(2, 0).encode());
+    let partly = builder.node_of(FrameKind::Joined, native, outer.0.into());
+    let native_end = builder.node_of(FrameKind::Incomplete, StackId::NONE, EndReason::NoTable as u64);
+    let native = builder.node(native_end, IN_EXTENSION);
+    let python = builder.node_of(FrameKind::Python, StackId::NONE, entry(2, 0).encode());
+    let ended = builder.node_of(FrameKind::Joined, native, python.0.into());
+    let kinds = |id| named(&builder, id).doubts().iter().map(|doubt| doubt.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(left), [DoubtKind::PythonPlace]);
+    assert_eq!(kinds(unread), [DoubtKind::Ended(EndReason::PythonFrame)]);
+    assert_eq!(kinds(partly), [DoubtKind::Ended(EndReason::PythonFrame)]);
+    assert_eq!(kinds(ended), [DoubtKind::Ended(EndReason::NoTable)]);
+}
+
+#[test]
+fn code_objects_that_are_missing_are_said() {
+    let mut builder = builder();
+    let id = stack(&mut builder, &[IN_EVALUATION], &[frame(9, 0), entry(1, 0)]);
+    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    let mut namer = Namer::new();
+    let found = texts(&namer.traceback(&recording, id));
+    assert_eq!(found[..2], ["[unknown Python code]:0 -".to_owned(), "/app/main.py:1 <module>".to_owned()]);
+    let problem = "The names or lines of 1 Python function are not in the recording.".to_owned();
+    assert!(namer.problems().contains(&problem), "{:?}", namer.problems());
+}
+
+/// What stands where the interpreter stood before, or will stand, is none.
+#[test]
+fn an_interpreter_is_one_while_it_is_loaded() {
+    let mut builder = RecordingBuilder::with_process();
+    builder.module(0, 0, INTERPRETER, "/nowhere/first.so");
+    builder.module_gone(0, 1, INTERPRETER.0);
+    builder.epoch(0, 1);
+    builder.module(0, 1, INTERPRETER, "/nowhere/python.so");
+    builder.interpreter((0, 1), INTERPRETER.0, (0, InterpreterState::UnknownVersion as u32), &[]);
+    let id = builder.node(StackId::NONE, IN_INTERPRETER);
+    let traceback = named(&builder, id);
+    let frame = traceback.most_recent().expect("it has one");
+    assert_eq!((frame.file(), frame.is_interpreter()), ("first.so", false));
+}

@@ -1,0 +1,242 @@
+//! An interpreter in the process: the program, or a library of it.
+
+use core::ffi::CStr;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use tm_common::metadata::{InterpreterState, MappedRange};
+
+use super::Stay;
+use super::check::{self, TYPE_DEALLOC};
+use super::layout::Layout;
+use super::objects::{self, Dealloc, GetThreadState, word};
+use crate::sys::objects::elf::Symbols;
+use crate::sys::objects::image::Image;
+use crate::sys::objects::link_map::{self, LinkMap};
+
+/// An interpreter whose frames can be read.
+#[derive(Debug)]
+pub struct Interpreter {
+    map: &'static LinkMap,
+    /// How long it stays loaded.
+    pub stay: Stay,
+    /// The first address of its module.
+    pub start: usize,
+    /// `PY_VERSION_HEX`.
+    pub version: u32,
+    /// Where its function that runs Python code is.
+    pub evaluation: MappedRange,
+    /// What it keeps where.
+    pub layout: &'static Layout,
+    /// The address of `PyCode_Type`.
+    pub code_type: usize,
+    is_type_writable: bool,
+    thread_state: GetThreadState,
+    finalizing: usize,
+    phase: AtomicU32,
+}
+
+/// What is known of a module that is an interpreter.
+#[derive(Debug)]
+pub struct Found {
+    /// `PY_VERSION_HEX`, 0 if that is not known.
+    pub version: u32,
+    /// Where its function that runs Python code is.
+    pub evaluation: MappedRange,
+    /// The interpreter, or why its frames are not read.
+    pub interpreter: Result<Interpreter, InterpreterState>,
+}
+
+/// Where an interpreter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Phase {
+    /// No frame of it was met.
+    Found,
+    /// Frames are read.
+    Read,
+    /// Frames are not read.
+    Left,
+}
+
+/// Returns what the module of `map` is, if it is an interpreter. `function_at` tells how far the function at an address goes.
+#[cold]
+pub fn find(
+    map: &'static LinkMap,
+    image: &Image,
+    stay: Stay,
+    function_at: impl FnOnce(usize) -> Option<Range<usize>>,
+) -> Option<Found> {
+    let symbols = Symbols::of(map)?;
+    symbols.variable(c"_PyRuntime")?;
+    symbols.variable(c"PyCode_Type")?;
+    let evaluation = symbols.function(c"_PyEval_EvalFrameDefault")?;
+    let thread_state = symbols.function(c"PyGILState_GetThisThreadState")?;
+    // A program that names a variable of a library's at a fixed address has it itself, and the library uses that.
+    let program = LinkMap::all().next().and_then(Symbols::of);
+    let holder = |name| program.as_ref().filter(|it| it.variable(name).is_some()).unwrap_or(&symbols);
+    let (runtime_holder, type_holder) = (holder(c"_PyRuntime"), holder(c"PyCode_Type"));
+    let (runtime, code_type) =
+        (runtime_holder.variable(c"_PyRuntime")?, type_holder.variable(c"PyCode_Type")?);
+    let range = function_at(evaluation).unwrap_or(evaluation..evaluation);
+    let version = version(&symbols).unwrap_or(0);
+    let make = || {
+        let layout = Layout::of_version(version).ok_or(InterpreterState::UnknownVersion)?;
+        let finalizing = check::check(image, &runtime, &code_type, version, layout)?;
+        Ok(Interpreter {
+            map,
+            stay,
+            start: image.range().start,
+            version,
+            evaluation: MappedRange { start: range.start as u64, end: range.end as u64 },
+            layout,
+            code_type: code_type.start,
+            is_type_writable: is_writable(type_holder.image(), &code_type),
+            // SAFETY: the address is that function's.
+            thread_state: unsafe { core::mem::transmute::<usize, GetThreadState>(thread_state) },
+            finalizing,
+            phase: AtomicU32::new(Phase::Found as u32),
+        })
+    };
+    Some(Found {
+        version,
+        evaluation: MappedRange { start: range.start as u64, end: range.end as u64 },
+        interpreter: make(),
+    })
+}
+
+/// Tells whether the words of the type at `place` may be changed.
+fn is_writable(image: &Image, place: &Range<usize>) -> bool {
+    place.start.is_multiple_of(8)
+        && image.segment_with(libc::PF_W, place.clone())
+        && !image.protected().contains(&place.start)
+}
+
+/// Returns `PY_VERSION_HEX`: since 3.11 it is a variable, and before that a function makes a text that begins with the version.
+fn version(symbols: &Symbols) -> Option<u32> {
+    if let Some(place) = symbols.variable(c"Py_Version") {
+        // SAFETY: a variable that can be read.
+        return (place.len() >= 8).then(|| unsafe { word(place.start) } as u32);
+    }
+    let address = symbols.function(c"Py_GetVersion")?;
+    // SAFETY: the address is that function's, which formats constants into a buffer of its own.
+    let text = unsafe {
+        let get: unsafe extern "C" fn() -> *const core::ffi::c_char = core::mem::transmute(address);
+        let text = get();
+        (!text.is_null()).then(|| CStr::from_ptr(text))?
+    };
+    parse_version(text.to_bytes())
+}
+
+/// Reads a version like `3.10.13 (main, ...)` or `3.9.0rc1+ (...`.
+fn parse_version(text: &[u8]) -> Option<u32> {
+    let mut rest = text;
+    let mut number = |separator: Option<u8>| {
+        if let Some(separator) = separator {
+            rest = rest.strip_prefix(&[separator])?;
+        }
+        let n_digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, behind) = rest.split_at(n_digits);
+        rest = behind;
+        (1..=3)
+            .contains(&n_digits)
+            .then(|| digits.iter().fold(0u32, |n, &digit| 10 * n + u32::from(digit - b'0')))
+    };
+    let (major, minor, micro) = (number(None)?, number(Some(b'.'))?, number(Some(b'.'))?);
+    let level = match rest.first() {
+        Some(b'a') => 0xa,
+        Some(b'b') => 0xb,
+        Some(b'r') => 0xc,
+        _ => 0xf,
+    };
+    (major.max(minor).max(micro) < 256).then_some(major << 24 | minor << 16 | micro << 8 | level << 4)
+}
+
+unsafe extern "C" {
+    safe fn pthread_self() -> libc::pthread_t;
+}
+
+impl Interpreter {
+    /// Tells whether its module is still loaded.
+    pub fn is_loaded(&self) -> bool {
+        let object = link_map::object_at(self.start);
+        object.and_then(|object| object.map).is_some_and(|map| core::ptr::eq(map, self.map))
+    }
+
+    /// Returns the address of the function of this name that it exports.
+    pub fn function(&self, name: &CStr) -> Option<usize> {
+        Symbols::of(self.map)?.function(name)
+    }
+
+    /// Returns the calling thread's state, if it has one whose frames stay while they are read: when the interpreter ends, the thread that
+    /// does it frees the others'.
+    #[inline(always)]
+    fn thread_state(&self) -> Option<usize> {
+        // SAFETY: a look at a variable of the thread's; the library is loaded, see `super::Python::leave`.
+        let state = unsafe { (self.thread_state)() };
+        // SAFETY: inside of the runtime's variable.
+        let finalizing = unsafe { word(self.finalizing) };
+        (state != 0 && (finalizing == 0 || finalizing == state)).then_some(state)
+    }
+
+    /// Returns the calling thread's innermost frame; 0 if it runs no Python code.
+    #[inline(always)]
+    pub fn innermost(&self) -> usize {
+        self.thread_state().map_or(0, |state| {
+            // SAFETY: the state is the thread's own, and alive.
+            let first = unsafe { word(state + self.layout.frame) };
+            match self.layout.frame_inside {
+                // SAFETY: as above.
+                Some(inside) if first != 0 => unsafe { word(first + inside) },
+                _ => first,
+            }
+        })
+    }
+
+    /// Returns where it stands.
+    #[inline(always)]
+    pub fn phase(&self) -> u32 {
+        // Acquire: receives what was made ready.
+        self.phase.load(Ordering::Acquire)
+    }
+
+    /// Goes from one phase to the next; false if another thread has.
+    pub fn advance(&self, from: Phase, to: Phase) -> bool {
+        // Release: publishes what was made ready. Acquire: as in `phase`.
+        self.phase.compare_exchange(from as u32, to as u32, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Tells whether the calling thread, which runs Python code, has a state as the version has it.
+    pub fn is_as_expected(&self) -> bool {
+        self.thread_state().is_some_and(|state| {
+            // SAFETY: as in `innermost`.
+            unsafe { word(state + self.layout.thread_id) == pthread_self() as usize }
+        })
+    }
+
+    /// Tells whether there is a code object at `address`.
+    #[inline]
+    pub fn is_code(&self, address: usize) -> bool {
+        // SAFETY: what a frame says that it runs.
+        unsafe { objects::is_of_type(address, self.code_type) }
+    }
+
+    /// Has `ours` called in place of the function that frees code objects, which is noted in `theirs`; false if that cannot be.
+    /// Several threads may do so at once.
+    pub fn lead_dealloc(&self, ours: Dealloc, theirs: &AtomicUsize) -> bool {
+        if !self.is_type_writable {
+            return false;
+        }
+        // SAFETY: an aligned word of the type's, which lives as long as the interpreter.
+        let word = unsafe { &*((self.code_type + TYPE_DEALLOC) as *const AtomicUsize) };
+        // Relaxed: the address of code.
+        let present = word.load(Ordering::Relaxed);
+        if present != ours as usize && present != 0 {
+            // Relaxed: all store the same, and whoever calls ours has it from the store below.
+            theirs.store(present, Ordering::Relaxed);
+            // Release: publishes the other function.
+            let _ = word.compare_exchange(present, ours as usize, Ordering::Release, Ordering::Relaxed);
+        }
+        present != 0
+    }
+}

@@ -1,0 +1,272 @@
+//! Layer 3b: CPython interpreters in the process: which they are, and the frames of the calling thread's.
+//!
+//! Nothing is asked of the interpreter: its memory is read, by [`layout`]s that are held against what it says of itself
+//! ([`check`]). It is called for one thing, a look at a variable of the thread's ([`interpreter`]); one word of it is changed, so that
+//! the end of code objects is seen ([`codes`]).
+//!
+//! Contract of what an event calls ([`Python::reading`], [`chain`]): as for `recording`. To meet a code object is cold.
+
+pub mod chain;
+mod check;
+pub mod codes;
+mod frame;
+pub mod interpreter;
+mod layout;
+mod objects;
+
+use core::ffi::c_void;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+use tm_common::ids::{CodeIndex, StackId};
+use tm_common::metadata::InterpreterState;
+use tm_common::stack::FrameKind;
+
+use crate::recording::Recording;
+use crate::sys::memory::pages;
+use crate::sys::objects::image::Image;
+use crate::sys::objects::link_map::LinkMap;
+use chain::Chain;
+use codes::Codes;
+pub use interpreter::Interpreter;
+use interpreter::Phase;
+use objects::Dealloc;
+
+/// What is done with the first frame of a process.
+pub type SeeFirstFrame = fn(&'static Interpreter);
+
+/// How long a module stays loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// As long as the process: it was there when that began.
+    ForGood,
+    /// Maybe until somebody closes it.
+    Unknown,
+}
+
+/// The interpreters of the process.
+#[derive(Debug)]
+pub struct Python {
+    /// The one whose frames are read; null for none.
+    interpreter: AtomicPtr<Interpreter>,
+    /// `TM_PYTHON_FRAMES=1`.
+    reads_frames: AtomicBool,
+    /// A [`SeeFirstFrame`]; null for none.
+    see_first_frame: AtomicPtr<()>,
+    /// The code objects that were met.
+    pub codes: Codes,
+    /// The interpreter's own function that frees code objects.
+    dealloc: AtomicUsize,
+}
+
+/// What the functions that the interpreter calls find.
+pub static PYTHON: Python = Python {
+    interpreter: AtomicPtr::new(core::ptr::null_mut()),
+    reads_frames: AtomicBool::new(false),
+    see_first_frame: AtomicPtr::new(core::ptr::null_mut()),
+    codes: Codes::new(),
+    dealloc: AtomicUsize::new(0),
+};
+
+impl Python {
+    /// Has frames read, or not. Called once at the start, before modules are looked at.
+    pub fn initialise(&self, reads_frames: bool) {
+        // Relaxed: published with the session.
+        self.reads_frames.store(reads_frames, Ordering::Relaxed);
+    }
+
+    /// Has `see` called once, when the first frame of a Python program is met, in the event that meets it. Called before modules are looked at.
+    pub fn on_first_frame(&self, see: SeeFirstFrame) {
+        // Relaxed: published with the session.
+        self.see_first_frame.store(see as *mut (), Ordering::Relaxed);
+    }
+
+    /// Looks whether a module that has just become known is an interpreter. `function_at` tells how far the function at an address
+    /// goes.
+    #[cold]
+    pub fn look_at(
+        &self,
+        recording: &Recording,
+        map: &'static LinkMap,
+        image: &Image,
+        stay: Stay,
+        function_at: impl FnOnce(usize) -> Option<Range<usize>>,
+    ) {
+        let reads_frames = self.reads_frames.load(Ordering::Relaxed);
+        if !reads_frames && self.see_first_frame.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        let Some(found) = interpreter::find(map, image, stay, function_at) else { return };
+        let start = image.range().start;
+        let record = |state| recording.add_interpreter(start, found.version, state, &[found.evaluation]);
+        match found.interpreter {
+            Err(state) if reads_frames => record(state),
+            Err(_) => {}
+            Ok(interpreter) => {
+                let place: *mut Interpreter = pages::zeroed(1);
+                if place.is_null() {
+                    return;
+                }
+                // SAFETY: fresh memory, which stays.
+                unsafe { place.write(interpreter) };
+                // Release: publishes the interpreter.
+                let none = core::ptr::null_mut();
+                let is_first = self
+                    .interpreter
+                    .compare_exchange(none, place, Ordering::Release, Ordering::Relaxed)
+                    .is_ok();
+                if !is_first && reads_frames {
+                    record(InterpreterState::Second);
+                }
+            }
+        }
+    }
+
+    /// Returns the interpreter whose frames are read, if there is one.
+    #[inline(always)]
+    pub fn interpreter(&self) -> Option<&'static Interpreter> {
+        // Acquire: receives the interpreter.
+        // SAFETY: null, or memory that stays.
+        unsafe { self.interpreter.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Returns the innermost Python frame of the calling thread, 0 if there is none to be read.
+    #[inline(always)]
+    pub fn innermost(&self, recording: &Recording, interpreter: &'static Interpreter) -> usize {
+        let innermost = interpreter.innermost();
+        if innermost == 0 || interpreter.phase() == Phase::Read as u32 {
+            return innermost;
+        }
+        if self.begin(recording, interpreter) { innermost } else { 0 }
+    }
+
+    /// Gets ready to read frames, the first of which has been met. Returns whether they are read. Several threads may do so at once.
+    #[cold]
+    #[inline(never)]
+    fn begin(&self, recording: &Recording, interpreter: &'static Interpreter) -> bool {
+        if interpreter.phase() == Phase::Left as u32 {
+            return false;
+        }
+        // Relaxed: constant since the start.
+        let reads_frames = self.reads_frames.load(Ordering::Relaxed);
+        let is_expected = !reads_frames
+            || interpreter.is_as_expected() && interpreter.lead_dealloc(code_goes, &self.dealloc);
+        let (state, next) = match (is_expected, reads_frames) {
+            (false, _) => (InterpreterState::UnexpectedLayout, Phase::Left),
+            (true, true) => (InterpreterState::Read, Phase::Read),
+            (true, false) => (InterpreterState::Read, Phase::Left),
+        };
+        if interpreter.advance(Phase::Found, next) {
+            if reads_frames {
+                let Interpreter { start, version, evaluation, .. } = *interpreter;
+                recording.add_interpreter(start, version, state, &[evaluation]);
+            }
+            let see = self.see_first_frame.load(Ordering::Relaxed);
+            if is_expected && !see.is_null() {
+                // SAFETY: `on_first_frame` has stored a function of this type.
+                unsafe { core::mem::transmute::<*mut (), SeeFirstFrame>(see)(interpreter) };
+            }
+        }
+        next == Phase::Read
+    }
+
+    /// Forgets an interpreter whose module is about to go, or has gone. Returns whether there was one.
+    #[cold]
+    pub fn leave(&self, start: usize) -> bool {
+        // Acquire: receives the interpreter.
+        let present = self.interpreter.load(Ordering::Acquire);
+        // SAFETY: null, or memory that stays.
+        let is_it = unsafe { present.as_ref() }.is_some_and(|interpreter| interpreter.start == start);
+        let none = core::ptr::null_mut();
+        // Relaxed: nothing is published.
+        is_it
+            && self.interpreter.compare_exchange(present, none, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Leaves an interpreter that the library about to be closed may be, or have brought: none of it is called or read until
+    /// [`Python::resume`] is given what this returns.
+    #[cold]
+    pub fn suspend(&self) -> Option<&'static Interpreter> {
+        let present = self.interpreter().filter(|interpreter| interpreter.stay == Stay::Unknown)?;
+        self.leave(present.start).then_some(present)
+    }
+
+    /// Goes on with an interpreter that is still loaded.
+    #[cold]
+    pub fn resume(&self, interpreter: &'static Interpreter) {
+        if interpreter.is_loaded() {
+            let (none, present) = (core::ptr::null_mut(), core::ptr::from_ref(interpreter).cast_mut());
+            // Release: as in `look_at`. Another one may have come meanwhile.
+            let _ = self.interpreter.compare_exchange(none, present, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+
+    /// Releases the try-locks that a forked child may have inherited locked.
+    pub fn after_fork(&self) {
+        self.codes.after_fork();
+    }
+}
+
+/// Is called by the interpreter in place of the function that frees a code object.
+unsafe extern "C" fn code_goes(code: *mut c_void) {
+    PYTHON.codes.forget(code as usize);
+    // Relaxed: stored before this function could be called.
+    let address = PYTHON.dealloc.load(Ordering::Relaxed);
+    // SAFETY: the function that the caller was about to call, with its argument.
+    unsafe { core::mem::transmute::<usize, Dealloc>(address)(code) };
+}
+
+/// Makes a chain's nodes of the frames of an interpreter.
+pub struct Reader<'a, E> {
+    /// The interpreter.
+    pub interpreter: &'static Interpreter,
+    /// The recording.
+    pub recording: &'a Recording,
+    /// Enters a node.
+    pub enter: E,
+}
+
+impl<E: Fn(StackId, u64, FrameKind) -> StackId> frame::Nodes for Reader<'_, E> {
+    #[inline(always)]
+    fn enter(&self, parent: StackId, pc: u64, kind: FrameKind) -> StackId {
+        (self.enter)(parent, pc, kind)
+    }
+
+    #[inline(always)]
+    fn code(&self, address: usize) -> Option<CodeIndex> {
+        let Interpreter { layout, .. } = *self.interpreter;
+        // SAFETY: a frame runs it, so it lives, if it is one.
+        self.interpreter
+            .is_code(address)
+            .then(|| unsafe { PYTHON.codes.number(self.recording, layout, address) })?
+    }
+
+    #[inline(always)]
+    fn instructions(&self, address: usize) -> (usize, usize) {
+        let shape = &self.interpreter.layout.code;
+        // SAFETY: it is a code object, see `code`.
+        let first = unsafe { ((address + shape.first_traceable) as *const i32).read() };
+        (address + shape.size, usize::try_from(first).unwrap_or(0))
+    }
+}
+
+impl<E: Fn(StackId, u64, FrameKind) -> StackId> Reader<'_, E> {
+    /// Returns the node of the frames from `innermost` on, of which `limit` are kept at least.
+    #[inline(always)]
+    pub fn node_of(&self, innermost: usize, chain: &mut Chain, limit: usize) -> StackId {
+        macro_rules! by_shape {
+            ($($shape:literal),*) => {
+                match (self.interpreter.layout.shape, limit) {
+                    $(
+                        ($shape, 1) => frame::innermost_node::<$shape>(innermost, self),
+                        ($shape, _) => {
+                            chain.node_of::<$shape>(innermost, PYTHON.codes.generation(), limit, self)
+                        }
+                    )*
+                    _ => StackId::NONE,
+                }
+            };
+        }
+        by_shape!(0, 1, 2, 3, 4)
+    }
+}
