@@ -8,6 +8,7 @@ use serde_json::Value;
 use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
 use tmtool::report::Report;
 use tmtool::report::info::commands::{CommandInfo, CommandLists, MarkInfo};
+use tmtool::report::info::interpreters::InterpreterInfo;
 use tmtool::report::info::{DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, ThreadInfo};
 use tmtool::report::leaks::Leaks;
 use tmtool::report::parts::header::Summary;
@@ -150,6 +151,12 @@ fn info_is_as_documented() {
         lost_by_reason: vec![LostEvents { reason: text(), events: 1 }],
         mappings: Some(MappingInfo::default()),
         domains: vec![DomainInfo::default()],
+        interpreter_list: vec![InterpreterInfo {
+            process: 0,
+            version: Some(text()),
+            path: text(),
+            frames: "read",
+        }],
         process_list: vec![ProcessInfo::default()],
         thread_list: vec![ThreadInfo { thread: 0, process: 0, tid: 1, name: text(), start_ns: 0 }],
         module_list: vec![ModuleInfo {

@@ -5,6 +5,7 @@ use std::slice;
 use std::sync::{Arc, LazyLock};
 
 use rustc_hash::FxHashSet;
+use tm_common::stack::FrameKind;
 
 use super::interner::{FrameInterner, FrameKey, module};
 use crate::error::{Error, Result};
@@ -160,10 +161,10 @@ fn group_traceback(frame: &Frame, key_type: KeyType) -> Traceback {
         KeyType::Function => (file(), 0, frame.function.clone()),
         KeyType::Module => (module(frame).into(), 0, None),
     };
-    Traceback::new(
-        vec![Frame { lineno, function, module: frame.module.clone(), ..Frame::new(filename, 0) }],
-        None,
-    )
+    // How its address was found is of no interest; that it is Python code is.
+    let kind = if frame.is_python() { frame.kind } else { FrameKind::Return };
+    let module = frame.module.clone();
+    Traceback::new(vec![Frame { lineno, function, module, kind, ..Frame::new(filename, 0) }], None)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub struct RuntimeLibraries {
 }
 
 impl RuntimeLibraries {
-    /// Those of C, C++ and Rust.
+    /// Those of C, C++ and Rust, and Python interpreters.
     pub fn known() -> RuntimeLibraries {
         let of =
             |patterns: &[&str]| Blame::new(patterns.iter().fold(Plumbing::none(), |all, one| all.with(one)));
@@ -76,7 +76,7 @@ impl RuntimeLibraries {
             .iter()
             .rev()
             .map(|frame| &**frame)
-            .take_while(|frame| self.libraries.is_plumbing(frame))
+            .take_while(|frame| frame.is_interpreter() || self.libraries.is_plumbing(frame))
             .collect();
         if innermost.iter().any(|frame| self.functions.is_plumbing(frame)) {
             return true;
@@ -169,6 +169,26 @@ mod tests {
         let own = |frames: Vec<Frame>| RuntimeLibraries::known().is_own(&Traceback::new(frames, None));
         assert!(own(vec![boxed.clone(), start.clone()]));
         assert!(!own(vec![boxed, main, start]));
+    }
+
+    #[test]
+    fn what_an_interpreter_makes_as_it_starts_is_its_own_and_what_python_code_makes_is_not() {
+        let python = |file: &str| Frame { kind: tm_common::stack::FrameKind::Python, ..Frame::new(file, 1) };
+        let file = ModuleFile { is_interpreter: true, ..(*ModuleFile::at("/usr/bin/python3")).clone() };
+        let file = std::sync::Arc::new(file);
+        let of_interpreter = |function: &str| Frame {
+            function: Some(function.into()),
+            module: Some(std::sync::Arc::clone(&file)),
+            ..Frame::new("python3+0x10", 0)
+        };
+        let start = || vec![of_interpreter("Py_InitializeFromConfig"), of_interpreter("Py_BytesMain")];
+        let own = |frames: Vec<Frame>| RuntimeLibraries::known().is_own(&Traceback::new(frames, None));
+        assert!(own([vec![of_interpreter("PyObject_Malloc")], start()].concat()));
+        assert!(!own([vec![of_interpreter("PyObject_Malloc"), python("<frozen site>")], start()].concat()));
+        assert!(!own(vec![of_interpreter("PyObject_Malloc"), of_interpreter("Py_RunMain")]));
+        let mut program = start();
+        program[0].module = Some(ModuleFile::at(PROGRAM));
+        assert!(!own(program), "a function of the program's");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::text::raw_text;
 
 pub mod commands;
 pub mod domains;
+mod interpreters;
 pub mod modules;
 pub mod notes;
 pub mod python;

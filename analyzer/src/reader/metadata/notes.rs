@@ -48,9 +48,10 @@ fn lead(reason: NoteReason) -> &'static str {
 }
 
 impl Recording {
-    /// What was noticed by any process, one sentence a reason.
+    /// What was noticed by any process, one sentence a reason, and interpreters whose frames are not read.
     pub fn note_sentences(&self) -> impl Iterator<Item = String> {
-        self.notes.chunk_by(|one, other| one.reason == other.reason).map(sentence)
+        let noticed = self.notes.chunk_by(|one, other| one.reason == other.reason).map(sentence);
+        noticed.chain(self.unread_interpreters())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::cli::print::show;
 use crate::cli::{programs, terminal};
 use crate::report::Format;
 use crate::report::info::commands::{CommandInfo, CommandLists, MarkInfo};
+use crate::report::info::interpreters::InterpreterInfo;
 use crate::report::info::{
     DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
 };
@@ -225,6 +226,13 @@ fn add_lists(recording: &Recording, info: &mut Info) {
         loaded_ns: recording.ns(module.stamp),
         unloaded: module.gone.is_some(),
     };
+    let interpreter = |interpreter: &tm_analyzer::reader::Interpreter| InterpreterInfo {
+        process: interpreter.process.0,
+        version: interpreter.version_text(),
+        path: recording.module_of(interpreter).map(|module| module.path.clone()).unwrap_or_default(),
+        frames: interpreter.state_name(),
+    };
+    info.interpreter_list = recording.python.interpreters.iter().map(interpreter).collect();
     info.module_list = recording.modules.all().iter().map(module).collect();
 }
 

@@ -24,7 +24,7 @@ pub(super) fn write(info: &Info, out: &mut String) -> fmt::Result {
 }
 
 /// `items` with those of one key together, in the order of the first of each.
-fn gathered<T, K: std::hash::Hash + Eq>(items: &[T], key: impl Fn(&T) -> K) -> Vec<Vec<&T>> {
+pub(super) fn gathered<T, K: std::hash::Hash + Eq>(items: &[T], key: impl Fn(&T) -> K) -> Vec<Vec<&T>> {
     let (mut groups, mut places): (Vec<Vec<&T>>, HashMap<K, usize>) = (Vec::new(), HashMap::new());
     for item in items {
         let place = *places.entry(key(item)).or_insert(groups.len());

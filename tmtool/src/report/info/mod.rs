@@ -1,6 +1,7 @@
 //! What a recording is, as text and as JSON. Pure: everything that is said is in [`Info`].
 
 pub mod commands;
+pub mod interpreters;
 
 mod lists;
 
@@ -14,6 +15,7 @@ use crate::report::parts::human::{count, counted, duration, printable, size, ver
 use crate::report::parts::json;
 use crate::report::parts::style::Style;
 use commands::CommandLists;
+use interpreters::InterpreterInfo;
 use tm_analyzer::text::LineSource;
 
 /// All that `tmtool info` says. The fields are the keys of its JSON.
@@ -93,6 +95,8 @@ pub struct Info {
     pub problems: Vec<String>,
     /// What is not in the recording and could not be, and other things to know, one sentence each.
     pub notes: Vec<String>,
+    /// The Python interpreters by process.
+    pub interpreter_list: Vec<InterpreterInfo>,
     /// The processes by number.
     pub process_list: Vec<ProcessInfo>,
     /// The threads by number.
@@ -245,6 +249,7 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     )?;
     let (processes, threads) = (counted(info.processes, "process"), counted(info.threads, "thread"));
     writeln!(out, "processes      {processes}, {threads}, {}", counted(info.stacks, "stack node"))?;
+    interpreters::write(&info.interpreter_list, out)?;
     if info.self_checks > 0 {
         let differences = counted(info.self_check_differences, "stack");
         writeln!(out, "self checks    {}, of which {differences} differed", count(info.self_checks))?;

@@ -61,6 +61,8 @@ pub(in crate::report) struct FrameObject<'a> {
     lineno: u32,
     function: Option<&'a str>,
     module: Option<&'a str>,
+    /// That of Python code; of native code it is not known.
+    language: Option<&'static str>,
     /// It may not have been there.
     guessed: bool,
 }
@@ -93,6 +95,7 @@ pub(in crate::report) fn frames(traceback: &Traceback) -> Vec<FrameObject<'_>> {
         lineno: frame.lineno,
         function: frame.function.as_deref(),
         module: frame.module_path(),
+        language: frame.is_python().then_some("python"),
         guessed: frame.is_guessed(),
     });
     object.collect()

@@ -31,6 +31,9 @@ pub fn text(
     for doubt in traceback.doubts().iter().filter(|doubt| matches!(doubt.kind, DoubtKind::Ended(_))) {
         text += &format!("  (this is not the outermost frame: such stacks {})\n", printable(&doubt.clause()));
     }
+    if traceback.doubts().iter().any(|doubt| doubt.kind == DoubtKind::PythonPlace) {
+        text += "  (which native frames the Python frames ran in is not certain)\n";
+    }
     for run in frames.chunk_by(|a, b| a == b && a.function == b.function && a.is_guessed() == b.is_guessed())
     {
         for frame in run.iter().take(REPEATS_SHOWN) {
@@ -96,6 +99,18 @@ mod tests {
             text(&traceback, 16, &Style::default(), &mut NoLines),
             "  (this is not the outermost frame: such stacks end in liba.so, which has no unwind table)\n  \
              File \"a.c\", line 7, in main (guessed)\n  File \"a.c\", line 9, in leaf\n"
+        );
+    }
+
+    #[test]
+    fn python_frames_whose_place_is_not_certain_are_marked() {
+        let python = Frame { kind: FrameKind::Python, ..frame("a.py", 7, "Table.f.<locals>.<listcomp>") };
+        let doubt = Doubt { kind: DoubtKind::PythonPlace, module: None };
+        let traceback = Traceback::new(vec![python], None).with_doubts(vec![doubt]);
+        assert_eq!(
+            text(&traceback, 16, &Style::default(), &mut NoLines),
+            "  (which native frames the Python frames ran in is not certain)\n  \
+             File \"a.py\", line 7, in Table.f.<locals>.<listcomp>\n"
         );
     }
 
