@@ -60,7 +60,7 @@ pub fn read(path: &Path) -> HashMap<u64, Vec<PythonLine>> {
 pub struct Agreement {
     /// Allocations that were compared.
     pub compared: usize,
-    /// Those among them whose stack says that its native and its Python frames do not match, or that a frame is not certain.
+    /// Those among them that are marked: native and Python frames do not match.
     pub doubted: usize,
     /// What differs, a text each.
     pub differences: Vec<String>,
@@ -85,7 +85,7 @@ impl Agreement {
 }
 
 /// Compares each note with the stack of the allocation of its size. With `native`, also what stands between the Python frames:
-/// the functions of `taker.c` that called them.
+/// the functions of `taker.c` that called them; then stacks may be marked for the reasons of `contexts.py` alone.
 ///
 /// # Panics
 /// The recording cannot be read.
@@ -104,10 +104,16 @@ pub fn compare(recording: &Path, notes: &Path, native: bool) -> Agreement {
         };
         let traceback = namer.traceback(&recording, *stack);
         agreement.compared += 1;
-        agreement.doubted += usize::from(!traceback.doubts().is_empty());
         let doubts = traceback.doubts();
         let difference = difference(&traceback, said);
-        let difference = difference.or_else(|| native.then(|| misplaced(&traceback)).flatten());
+        let difference = difference.or_else(|| {
+            if doubts.is_empty() {
+                return native.then(|| misplaced(&traceback)).flatten();
+            }
+            agreement.doubted += 1;
+            let for_no_reason = native && !is_marked_for_a_reason(&traceback);
+            for_no_reason.then(|| format!("marked for no reason: {traceback:?}"))
+        });
         if let Some(text) = difference {
             agreement.differences.push(format!("number {number}, doubts {doubts:?}: {text}"));
         }
@@ -154,6 +160,16 @@ fn difference(traceback: &Traceback, said: &[PythonLine]) -> Option<String> {
         part(&found),
         part(said)
     ))
+}
+
+/// Whether its native and its Python frames cannot match. The native frames of a greenlet go on to those of the one that started it, and
+/// its Python frames do not; and before 3.12 an exception that is thrown into a generator goes past those that wait for it, which
+/// are callers then without being run.
+fn is_marked_for_a_reason(traceback: &Traceback) -> bool {
+    let frames = traceback.frames().iter();
+    let is_thrown = |name: &str| name.ends_with("thrown_into");
+    let mut names = frames.map(|frame| (&*frame.filename, frame.function.as_deref().unwrap_or_default()));
+    names.any(|(file, function)| file.contains("greenlet") || is_thrown(function))
 }
 
 /// What `contexts.py` calls the functions that C functions of `taker.c` call, with these and how often.

@@ -13,6 +13,7 @@ mod frame;
 pub mod interpreter;
 mod layout;
 mod objects;
+mod states;
 
 use core::ffi::c_void;
 use core::ops::Range;

@@ -181,7 +181,5 @@ impl Code {
     }
 }
 
-/// `PyGILState_GetThisThreadState`.
-pub type GetThreadState = unsafe extern "C" fn() -> usize;
 /// `tp_dealloc`.
 pub type Dealloc = unsafe extern "C" fn(*mut c_void);

@@ -298,7 +298,7 @@ def by_generator(depth):
 
 
 def by_yield_from(depth):
-    def inner():
+    def thrown_into():
         got = yield 1
         go(depth)
         try:
@@ -310,7 +310,7 @@ def by_yield_from(depth):
         return 3
 
     def outer():
-        return (yield from inner())
+        return (yield from thrown_into())
 
     def outermost():
         yield from outer()
