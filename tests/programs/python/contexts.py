@@ -19,7 +19,6 @@ import signal
 import sys
 import threading
 import types
-import warnings
 import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -234,11 +233,16 @@ def by_codec(depth):
     "\xe9".encode("ascii", "tm-stacks")
 
 
-def by_warning(depth):
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = lambda *arguments, **keywords: go(depth)
-        warnings.warn("shown by a function")
+def by_unraisable(depth):
+    class Raises:
+        def __del__(self):
+            raise KeyError
+
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda raised: go(depth)
+    raises = Raises()
+    del raises
+    sys.unraisablehook = before
 
 
 @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
