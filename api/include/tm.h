@@ -57,6 +57,8 @@ enum tm_result {
 /* The domain of mmap, mremap and brk: "mmap" as a number. Kept apart: it is not part of the traced memory, because the
    heap lies in it. It cannot be tracked by hand. */
 #define TM_DOMAIN_MMAP 0x6d6d6170u
+/* The domain of the blocks of CPython's own allocators: "pyob" as a number. */
+#define TM_DOMAIN_PYTHON 0x70796f62u
 /* The most frames that are kept of a stack. */
 #define TM_NFRAME_MAX 16384u
 /* The longest name of a mark, tag or domain, in bytes; what is longer is cut. */
@@ -131,6 +133,9 @@ typedef struct tm_total_size_result {
     int is_cut; /* not 0 if depth_max or blocks_max left blocks out */
 } tm_total_size_result;
 
+/* What tm_get_python_traces of tm_python.h finds. */
+typedef struct tm_python_traces tm_python_traces;
+
 /* A tag that is in force for the calling thread. */
 typedef struct tm_tag_scope {
     uint32_t outer; /* the tag before it */
@@ -161,6 +166,10 @@ struct tm_api {
     void (*total_size_free)(tm_total_size_result *result);
     uint32_t (*tag)(const char *name);
     uint32_t (*restore_tag)(uint32_t tag);
+    int (*python_objects)(int on);
+    int (*python_hide)(int hide);
+    int (*get_python_traces)(const void *ptr, unsigned nframe, tm_python_traces **traces);
+    void (*python_traces_free)(tm_python_traces *traces);
 };
 
 /* NULL without libtm.so. The symbol is weak, and looked up through the global offset table in position-dependent

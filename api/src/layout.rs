@@ -102,4 +102,9 @@ pub struct Table {
     pub total_size_free: unsafe extern "C" fn(*mut TotalSizeResult),
     pub tag: unsafe extern "C" fn(*const c_char) -> u32,
     pub restore_tag: unsafe extern "C" fn(u32) -> u32,
+    pub python_objects: unsafe extern "C" fn(c_int) -> c_int,
+    /// Here for its place, as what follows: the package for Python calls it.
+    pub python_hide: unsafe extern "C" fn(c_int) -> c_int,
+    pub get_python_traces: unsafe extern "C" fn(*const c_void, c_uint, *mut *mut c_void) -> c_int,
+    pub python_traces_free: unsafe extern "C" fn(*mut c_void),
 }

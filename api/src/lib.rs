@@ -36,6 +36,7 @@ mod error;
 mod name;
 
 mod memory;
+mod python;
 mod recording;
 mod snapshot;
 mod tag;
@@ -45,6 +46,7 @@ mod tracking;
 
 pub use error::{Error, Result};
 pub use memory::{domain_memory, reset_peak, traced_memory, tracemalloc_memory};
+pub use python::python_objects;
 pub use recording::{clear_traces, is_loaded, is_tracing, start, stop, traceback_limit};
 pub use snapshot::{dump_snapshot, take_snapshot};
 pub use tag::{Tag, tag};

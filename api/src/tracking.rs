@@ -13,6 +13,8 @@ impl Domain {
     pub const HEAP: Domain = Domain(0);
     /// mmap, mremap and brk. Not part of the traced memory, because the heap lies in it; cannot be tracked by hand.
     pub const MMAP: Domain = Domain(0x6d6d_6170);
+    /// Blocks of CPython's own allocators, see [`crate::python_objects`].
+    pub const PYTHON: Domain = Domain(0x7079_6f62);
 }
 
 /// Tells of a block of `size` bytes that tm does not see. `address` is where it is in the domain, or any number but 0 that

@@ -151,6 +151,64 @@ pub struct TotalSizeResult {
     pub is_cut: c_int,
 }
 
+/// A place in Python code: `tm_python_frame`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PythonFrame {
+    /// The file's name, a place among the texts.
+    pub filename: u32,
+    /// The qualified name, likewise.
+    pub function: u32,
+    /// 0 if there is none.
+    pub lineno: u32,
+}
+
+/// A stack of Python frames: `tm_python_traceback`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PythonTraceback {
+    /// The place of the most recent one among the frames; its callers follow.
+    pub first_frame: u32,
+    /// The number of them; 0 if no Python code ran.
+    pub n_frames: u32,
+    /// The number of frames before the stack was cut to the limit.
+    pub total_nframe: u32,
+}
+
+/// A live block: `tm_python_trace`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PythonTrace {
+    /// The bytes that were asked for.
+    pub size: u64,
+    /// The block's domain.
+    pub domain: u32,
+    /// Its place among the tracebacks.
+    pub traceback: u32,
+}
+
+/// Live blocks: `tm_python_traces`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct PythonTraces {
+    /// All blocks.
+    pub traces: *const PythonTrace,
+    /// The number of them.
+    pub n_traces: usize,
+    /// Each traceback once.
+    pub tracebacks: *const PythonTraceback,
+    /// The number of them.
+    pub n_tracebacks: usize,
+    /// The frames of all tracebacks.
+    pub frames: *const PythonFrame,
+    /// The number of them.
+    pub n_frames: usize,
+    /// Each text once.
+    pub texts: *const *const c_char,
+    /// The number of them.
+    pub n_texts: usize,
+}
+
 /// Tells of a block of a domain: `tm_track`.
 pub type Track = unsafe extern "C" fn(domain: c_uint, ptr: usize, size: usize) -> c_int;
 
@@ -198,4 +256,9 @@ pub struct Api {
     pub total_size_free: unsafe extern "C" fn(result: *mut TotalSizeResult),
     pub tag: unsafe extern "C" fn(name: *const c_char) -> u32,
     pub restore_tag: unsafe extern "C" fn(tag: u32) -> u32,
+    pub python_objects: unsafe extern "C" fn(on: c_int) -> c_int,
+    pub python_hide: unsafe extern "C" fn(hide: c_int) -> c_int,
+    pub get_python_traces:
+        unsafe extern "C" fn(ptr: *const c_void, nframe: c_uint, traces: *mut *mut PythonTraces) -> c_int,
+    pub python_traces_free: unsafe extern "C" fn(traces: *mut PythonTraces),
 }

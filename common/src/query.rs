@@ -10,7 +10,7 @@
 
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
-use crate::api::{TotalSizeOptions, TotalSizeResult, Traceback, TracebackFormat, Walk};
+use crate::api::{PythonTraces, TotalSizeOptions, TotalSizeResult, Traceback, TracebackFormat, Walk};
 
 /// The file name of the query library, which stands beside `libtm.so`.
 pub const FILE_NAME: &str = "libtm_query.so";
@@ -82,6 +82,15 @@ pub struct QueryApi {
     pub follow: unsafe extern "C" fn(walk: *mut Walk, ptr: *const c_void) -> c_int,
     /// `tm_total_size_free`.
     pub total_size_free: unsafe extern "C" fn(result: *mut TotalSizeResult),
+    /// `tm_get_python_traces`.
+    pub get_python_traces: unsafe extern "C" fn(
+        host: *const QueryHost,
+        ptr: *const c_void,
+        nframe: c_uint,
+        traces: *mut *mut PythonTraces,
+    ) -> c_int,
+    /// `tm_python_traces_free`.
+    pub python_traces_free: unsafe extern "C" fn(traces: *mut PythonTraces),
     /// Bytes that the query library has allocated and not freed. [signal-safe]
     pub memory_bytes: extern "C" fn() -> usize,
 }

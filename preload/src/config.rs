@@ -1,4 +1,5 @@
-//! The settings of [`tm_common::settings`], read once from the environment that the program was started with.
+//! The settings of [`tm_common::settings`], read once: from the environment that the program was started with or, by a library that
+//! `dlopen` has loaded, from that of the moment.
 
 use core::ffi::CStr;
 
@@ -6,7 +7,6 @@ use tm_common::settings::{self, Setting};
 
 use crate::sys::complaints::Complaints;
 use crate::sys::message::Message;
-use crate::sys::process::InitialStack;
 use crate::sys::text::parse_number;
 
 /// What the user asked for.
@@ -49,10 +49,10 @@ impl Config {
         run: 0,
     };
 
-    /// Reads the environment. Whatever is wrong is said in one line and left at its default.
-    pub fn read(stack: InitialStack, complaints: &mut Complaints) -> Config {
+    /// Reads an environment. Whatever is wrong is said in one line and left at its default.
+    pub fn read(environment: impl Iterator<Item = &'static CStr>, complaints: &mut Complaints) -> Config {
         let mut config = Config::DEFAULT;
-        for entry in stack.environment() {
+        for entry in environment {
             let Some(name_len) = entry.to_bytes().iter().position(|&byte| byte == b'=') else { continue };
             let (name, _) = entry.to_bytes().split_at(name_len);
             let value = entry

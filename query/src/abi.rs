@@ -7,12 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
-use tm_common::api::{TotalSizeOptions, TotalSizeResult, Traceback, Walk, result};
+use tm_common::api::{PythonTraces, TotalSizeOptions, TotalSizeResult, Traceback, Walk, result};
 use tm_common::ids::Domain;
 use tm_common::query::{QueryApi, QueryHost};
 
 use crate::allocator::held_bytes;
-use crate::answer::{self, dump, format, memory, total_size, traceback};
+use crate::answer::{self, dump, format, memory, python_traces, total_size, traceback};
 use crate::failure::{Answer, code};
 use crate::host::Host;
 use crate::process::Process;
@@ -33,6 +33,8 @@ pub static tm_query_api: QueryApi = QueryApi {
     total_size: get_total_size,
     follow,
     total_size_free,
+    get_python_traces,
+    python_traces_free,
     memory_bytes: held_bytes_of_library,
 };
 
@@ -174,6 +176,29 @@ unsafe extern "C" fn follow(walk: *mut Walk, ptr: *const c_void) -> c_int {
 unsafe extern "C" fn total_size_free(result: *mut TotalSizeResult) {
     // SAFETY: the caller's, who has it from here.
     unsafe { total_size::OwnedResult::free(result) };
+}
+
+unsafe extern "C" fn get_python_traces(
+    host: *const QueryHost,
+    ptr: *const c_void,
+    nframe: c_uint,
+    traces: *mut *mut PythonTraces,
+) -> c_int {
+    // SAFETY: the place is the caller's.
+    unsafe { put(ptr::null_mut(), traces) };
+    // SAFETY: the host is the caller's.
+    let host = unsafe { Host::new(host) };
+    let found = ask(host, |_, process| match ptr.addr() as u64 {
+        0 => python_traces::all(process, nframe),
+        address => python_traces::of_object(process, address, nframe),
+    });
+    // SAFETY: the place is the caller's.
+    code(found.map(|found| unsafe { put(found.into_raw(), traces) }))
+}
+
+unsafe extern "C" fn python_traces_free(traces: *mut PythonTraces) {
+    // SAFETY: the caller's, who has it from here.
+    unsafe { python_traces::OwnedTraces::free(traces) };
 }
 
 extern "C" fn held_bytes_of_library() -> usize {

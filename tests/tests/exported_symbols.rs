@@ -30,8 +30,10 @@ fn the_exported_symbols_are_the_hooks_and_what_programs_may_call() {
     // The others would be found by programs that look whether they have such an allocator.
     let exported = Function::ALL.iter().filter(|hook| hook.family().is_exported());
     let mut expected: BTreeSet<String> = exported.map(|hook| hook.symbol().to_owned()).collect();
-    let header = std::fs::read_to_string(workspace().join("api/include/tm.h")).expect("it is there");
-    let called = header.lines().filter_map(|line| line.strip_prefix("TM_INLINE_ ")?.split('(').next());
+    let header =
+        |name| std::fs::read_to_string(workspace().join("api/include").join(name)).expect("it is there");
+    let headers = header("tm.h") + &header("tm_python.h");
+    let called = headers.lines().filter_map(|line| line.strip_prefix("TM_INLINE_ ")?.split('(').next());
     let called: BTreeSet<String> =
         called.filter_map(|declared| Some(declared.split([' ', '*']).next_back()?.to_owned())).collect();
     assert!(called.len() > 20, "{called:?}");

@@ -6,7 +6,8 @@ use std::mem::offset_of;
 use std::process::Command;
 
 use tm_common::api::{
-    Api, Block, Frame, SizeGroup, TotalSizeOptions, TotalSizeResult, Traceback, follow, result,
+    Api, Block, Frame, PythonFrame, PythonTrace, PythonTraceback, PythonTraces, SizeGroup, TotalSizeOptions,
+    TotalSizeResult, Traceback, follow, result,
 };
 use tm_tests::products::workspace;
 use tm_tests::programs::compile;
@@ -49,12 +50,26 @@ fn structures_and_codes_are_those_of_the_header() {
         "tm_total_size_result",
         TotalSizeResult { size, count, by_depth, n_depths, by_line, n_lines, is_cut }
     );
+    structure!(program, expected, "tm_python_frame", PythonFrame { filename, function, lineno });
+    structure!(
+        program,
+        expected,
+        "tm_python_traceback",
+        PythonTraceback { first_frame, n_frames, total_nframe }
+    );
+    structure!(program, expected, "tm_python_trace", PythonTrace { size, domain, traceback });
+    structure!(
+        program,
+        expected,
+        "tm_python_traces",
+        PythonTraces { traces, n_traces, tracebacks, n_tracebacks, frames, n_frames, texts, n_texts }
+    );
     #[rustfmt::skip]
     structure!(program, expected, "struct tm_api", Api {
         size, start, stop, is_tracing, get_traceback_limit, clear_traces, get_traced_memory, reset_peak,
         get_tracemalloc_memory, take_snapshot, dump_snapshot, get_object_traceback, traceback_format,
         traceback_free, track, untrack, name_domain, get_domain_memory, total_size, follow, total_size_free, tag,
-        restore_tag
+        restore_tag, python_objects, python_hide, get_python_traces, python_traces_free
     });
     for (name, code) in [
         ("TM_OK", result::OK),
@@ -100,7 +115,7 @@ fn output_of(statements: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (source, program) = (folder.path().join("layout.c"), folder.path().join("layout"));
     let text = format!(
-        "#include <stdio.h>\n#include \"tm.h\"\n#define P printf\nint main(void) {{\n{statements}return 0;\n}}\n"
+        "#include <stdio.h>\n#include \"tm_python.h\"\n#define P printf\nint main(void) {{\n{statements}return 0;\n}}\n"
     );
     std::fs::write(&source, text).unwrap();
     let include = workspace().join("api/include");

@@ -142,6 +142,9 @@ fn every_report_of_stacks_knows_python_frames() {
         assert_eq!(first(&[report, "a.bin"]), format!("1000 {LIB}"), "{report}");
         assert_eq!(first(&[report, "a.bin", "--frames", "native"]), "1000 ext.so+0x100:0 - -", "{report}");
     }
+    // The block that made the peak is shown at the line to blame, however groups are made.
+    let peak = run(folder.path(), &["peak", "a.bin@250ns", "--key", "traceback"]);
+    assert!(peak.contains("Reached by 200 B of thread 100 main, F/main.py:3  <module>\n"), "{peak}");
     let watched = run(folder.path(), &["watch", "a.bin", "--once", "--sort", "live"]);
     assert!(watched.contains("/nowhere/lib.py:71"), "{watched}");
     // A .snap file keeps all, whatever is looked at afterwards.

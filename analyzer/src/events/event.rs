@@ -6,6 +6,9 @@ use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex};
 use super::block::Block;
 use crate::reader::ThreadTag;
 
+/// The address of an [`Action::Untrack`] of all that is tracked in the space: nothing is tracked there.
+pub const ALL: Address = Address(0);
+
 /// What happened to the address. A reallocation is two moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -80,6 +83,13 @@ impl MergedEvent {
     #[inline]
     pub fn is_tracking(&self) -> bool {
         matches!(self.action, Action::Track | Action::Untrack)
+    }
+
+    /// Tells whether all that is tracked in the event's space ends with it.
+    #[inline]
+    #[must_use]
+    pub fn ends_all(&self) -> bool {
+        self.action == Action::Untrack && self.address == ALL && self.space != Space::MAPPINGS
     }
 
     /// Whether it counts as a reallocation, as `realloc(NULL, n)` does.

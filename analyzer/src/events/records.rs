@@ -7,7 +7,7 @@ use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex, TagIndex, Thre
 use tm_common::varint::Reader;
 
 use super::block::SIZE_MAX;
-use super::event::{Action, MergedEvent, State};
+use super::event::{ALL, Action, MergedEvent, State};
 use crate::reader::{ThreadTag, ThreadTags};
 
 /// The bytes from here on are not what an encoder writes: the rest of the segment cannot be read.
@@ -134,9 +134,16 @@ impl Out<'_> {
                 is_possible
             }
             Event::Untrack { space, address, size, stamp } => {
-                let is_possible = stamp <= self.limit;
+                let is_possible = stamp <= self.limit && (address != ALL || space == Space::MAPPINGS);
                 if is_possible {
                     self.in_space(Action::Untrack, space, address, (size, StackId::NONE), stamp);
+                }
+                is_possible
+            }
+            Event::UntrackAll { space, stamp } => {
+                let is_possible = stamp <= self.limit;
+                if is_possible {
+                    self.in_space(Action::Untrack, space, ALL, (0, StackId::NONE), stamp);
                 }
                 is_possible
             }

@@ -34,6 +34,8 @@ mod stacks;
 #[cfg(test)]
 mod case_tests;
 #[cfg(test)]
+mod made_program;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -151,9 +151,14 @@ impl Script {
         at
     }
 
-    /// Writes a stack node; its id, and when it is there.
+    /// Writes a stack node of a return address; its id, and when it is there.
     pub fn node(&mut self, at: u64, parent: StackId, pc: u64) -> (StackId, u64) {
-        let node = StackNode { parent, epoch: Epoch(0), kind: FrameKind::Return, pc };
+        self.node_of(at, FrameKind::Return, parent, pc)
+    }
+
+    /// Writes a stack node of any kind; its id, and when it is there.
+    pub fn node_of(&mut self, at: u64, kind: FrameKind, parent: StackId, pc: u64) -> (StackId, u64) {
+        let node = StackNode { parent, epoch: Epoch(0), kind, pc };
         let segment = self.nodes.take().filter(|segment| segment.used < segment.capacity);
         let mut at = at;
         let mut segment = segment.unwrap_or_else(|| {

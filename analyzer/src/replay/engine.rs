@@ -240,6 +240,7 @@ impl<S: EventStream> Replayer<S> {
             self.window.advance(State::Applied);
         } else if event.is_tracking() {
             self.ledger.track(event, observer);
+            self.commands.has_forgotten |= event.ends_all();
             self.window.advance(State::Applied);
         } else if self.ledger.apply(event, observer) {
             self.ledger.count(event);

@@ -42,22 +42,28 @@ impl Grouping {
         profile.blamed(&mut self.blame())
     }
 
-    /// Ends one stack, which is to be shown whole, at the function to blame.
+    /// Ends one stack at the line to blame.
     pub fn traceback(&self, whole: &Traceback) -> Traceback {
-        self.blame_of_stacks().cut(whole)
+        self.blame_of_lines().cut(whole)
     }
 
     /// Who is to blame, as groups are made.
     pub fn blame(&self) -> Blame {
-        match (&self.plumbing, self.key_type) {
-            (Some(plumbing), key_type) if key_type != KeyType::Traceback => {
-                Blame::new(plumbing.clone()).seeing(self.frames)
-            }
-            _ => self.blame_of_stacks(),
+        match self.key_type {
+            KeyType::Traceback => self.blame_of_stacks(),
+            _ => self.blame_of_lines(),
         }
     }
 
-    /// Who is to blame, as stacks are shown.
+    /// Who is to blame where one frame is shown.
+    pub fn blame_of_lines(&self) -> Blame {
+        match &self.plumbing {
+            Some(plumbing) => Blame::new(plumbing.clone()).seeing(self.frames),
+            None => self.blame_of_stacks(),
+        }
+    }
+
+    /// Who is to blame where whole stacks are shown.
     pub fn blame_of_stacks(&self) -> Blame {
         let plumbing = self.plumbing.clone().unwrap_or_else(Plumbing::none);
         Blame::new(plumbing).seeing(self.frames).keeping_native()

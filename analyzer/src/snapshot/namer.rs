@@ -120,6 +120,27 @@ impl Namer {
         self.of(recording, stack)
     }
 
+    /// At most `n_frames_max` Python frames of a stack, the innermost first, as CPython shows them; and how many there are with
+    /// those that are beyond.
+    pub fn python_frames(
+        &mut self,
+        recording: &Recording,
+        stack: StackId,
+        n_frames_max: u32,
+    ) -> (Vec<Arc<Frame>>, u32) {
+        let Some(frames) = recording.stacks.python(stack, u32::MAX) else { return (Vec::new(), 0) };
+        let (mut named, mut n_incomplete) = (Vec::new(), 0);
+        let whole = frames.total_depth().unwrap_or(0);
+        for frame in frames {
+            if frame.is_incomplete {
+                n_incomplete += 1;
+            } else if named.len() < n_frames_max as usize {
+                named.push(self.python.frame(recording, frame));
+            }
+        }
+        (named, whole.saturating_sub(n_incomplete))
+    }
+
     /// The return address of each frame of [`Namer::traceback`]; 0 for inlined functions and Python's.
     pub fn addresses(&mut self, recording: &Recording, stack: StackId) -> Vec<u64> {
         let mut addresses = Vec::new();

@@ -112,7 +112,7 @@ impl Decoder {
         let end = reader.position().saturating_add(len);
         let mut payload = reader.clone();
         reader.skip(len)?;
-        if kind != extended::THREAD_START && kind != extended::TAG {
+        if !matches!(kind, extended::THREAD_START | extended::TAG | extended::UNTRACK_ALL) {
             return Ok(None);
         }
         let stamp = Stamp(self.context.stamp.saturating_add(payload.unsigned()?));
@@ -122,9 +122,14 @@ impl Decoder {
         if payload.position() > end {
             return Err(DecodeError::Invalid { field: "extended length", found: len as u64 });
         }
+        let space = u8::try_from(number).ok().map(Space);
+        if kind == extended::UNTRACK_ALL && space.is_none() {
+            return Err(DecodeError::Invalid { field: "extended number", found: number.into() });
+        }
         self.context.stamp = stamp.0;
-        Ok(Some(match kind {
-            extended::TAG => Event::Tag { tag: TagIndex(number), stamp },
+        Ok(Some(match (kind, space) {
+            (extended::UNTRACK_ALL, Some(space)) => Event::UntrackAll { space, stamp },
+            (extended::TAG, _) => Event::Tag { tag: TagIndex(number), stamp },
             _ => Event::ThreadStart { thread: ThreadIndex(number), stamp },
         }))
     }

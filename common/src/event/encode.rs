@@ -107,6 +107,9 @@ impl Encoder {
                     writer.unsigned(size);
                 }
             }
+            Event::UntrackAll { space, stamp } => {
+                self.extended(&mut writer, extended::UNTRACK_ALL, space.0.into(), stamp);
+            }
             Event::Tag { tag, stamp } => self.extended(&mut writer, extended::TAG, tag.0, stamp),
             Event::ThreadStart { thread, stamp } => {
                 self.extended(&mut writer, extended::THREAD_START, thread.0, stamp);

@@ -85,6 +85,13 @@ pub enum Event {
         /// A moment before it went.
         stamp: Stamp,
     },
+    /// The end of all that was tracked in a space, other than that of the mappings.
+    UntrackAll {
+        /// The place.
+        space: Space,
+        /// The moment.
+        stamp: Stamp,
+    },
     /// The thread's events belong to this tag from here on.
     Tag {
         /// The tag; none from the start of a thread.
@@ -117,6 +124,7 @@ mod kind {
 mod extended {
     pub const THREAD_START: u8 = 1;
     pub const TAG: u8 = 2;
+    pub const UNTRACK_ALL: u8 = 3;
 }
 
 const ADDRESS_IN_SLOT: u8 = 1 << 3;

@@ -23,7 +23,7 @@ fn random_event(random: &mut Random, stamp: &mut u64) -> Event {
     let size = if random.below(10) == 0 { random.below(u64::MAX) } else { random.below(64) };
     let stack = StackId(random.below(100) as u32 * 41);
     let at = Stamp(*stamp);
-    match random.below(11) {
+    match random.below(12) {
         0 => Event::Allocate { function: Function::Calloc, address, size, stack, stamp: at },
         1 => Event::Allocate { function: Function::PosixMemalign, address, size, stack, stamp: at },
         2 => Event::Free { function: Function::DeleteSized, address, stamp: at },
@@ -40,6 +40,7 @@ fn random_event(random: &mut Random, stamp: &mut u64) -> Event {
             Event::Untrack { space, address, size, stamp: at }
         }
         10 => Event::Tag { tag: TagIndex(random.below(1 << 32) as u32), stamp: at },
+        11 => Event::UntrackAll { space: Space(random.below(256) as u8), stamp: at },
         5 => Event::Allocate { function: Function::Malloc, address, size, stack, stamp: at },
         _ => Event::Free { function: Function::Free, address, stamp: at },
     }

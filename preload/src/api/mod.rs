@@ -10,11 +10,13 @@
 
 mod commands;
 mod library;
+mod python;
 mod questions;
 mod tags;
 mod tracking;
 
 pub use commands::*;
+pub use python::*;
 pub use questions::*;
 pub use tags::*;
 pub use tracking::*;
@@ -53,6 +55,10 @@ pub static tm_api: Api = Api {
     total_size_free: tm_total_size_free,
     tag: tm_tag,
     restore_tag: tm_restore_tag,
+    python_objects: tm_python_objects,
+    python_hide: tm_python_hide,
+    get_python_traces: tm_get_python_traces,
+    python_traces_free: tm_python_traces_free,
 };
 
 /// Returns the result of a command, as the header says it.

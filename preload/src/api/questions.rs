@@ -2,7 +2,7 @@
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
-use tm_common::api::{TotalSizeOptions, TotalSizeResult, Traceback, Walk, result};
+use tm_common::api::{PythonTraces, TotalSizeOptions, TotalSizeResult, Traceback, Walk, result};
 use tm_common::query::{QueryApi, QueryHost};
 
 use super::library;
@@ -219,6 +219,32 @@ pub unsafe extern "C" fn tm_total_size_free(size: *mut TotalSizeResult) {
     if !size.is_null() {
         // SAFETY: the caller's, who has it from here.
         give_back(|api| unsafe { (api.total_size_free)(size) });
+    }
+}
+
+/// Implements `tm_get_python_traces`.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn tm_get_python_traces(
+    ptr: *const c_void,
+    nframe: c_uint,
+    traces: *mut *mut PythonTraces,
+) -> c_int {
+    // SAFETY: the caller's place.
+    let Some(place) = (unsafe { traces.as_mut() }) else { return result::INVALID };
+    *place = core::ptr::null_mut();
+    if nframe == 0 {
+        return result::INVALID;
+    }
+    // SAFETY: as above.
+    ask_traced(result::NOT_TRACING, |api, host| unsafe { (api.get_python_traces)(host, ptr, nframe, traces) })
+}
+
+/// Implements `tm_python_traces_free`.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn tm_python_traces_free(traces: *mut PythonTraces) {
+    if !traces.is_null() {
+        // SAFETY: the caller's, who has it from here.
+        give_back(|api| unsafe { (api.python_traces_free)(traces) });
     }
 }
 

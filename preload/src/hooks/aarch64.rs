@@ -4,7 +4,7 @@
 
 /// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
 ///
-/// With `or $function`, it jumps to that real function while nothing is recorded: what an idle process pays for a hook. Not
+/// With `own`, it is not exported. With `or $function`, it jumps to that real function while nothing is recorded: what an idle process pays for a hook. Not
 /// for functions that take blocks, which may be of the early arena.
 macro_rules! stub {
     ($name:ident or $function:ident, $n:tt, $target:path) => {
@@ -55,10 +55,16 @@ macro_rules! stub {
     (@first 3) => { "mov x3, x30" };
     (@second 3) => { "mov x4, sp" };
     (@third 3) => { "mov x5, x29" };
+    (own $name:ident, $n:tt, $target:path) => {
+        stub!(@define [] $name, $n, $target);
+    };
     ($name:ident, $n:tt, $target:path) => {
+        stub!(@define [#[cfg_attr(not(test), unsafe(no_mangle))]] $name, $n, $target);
+    };
+    (@define [$($attribute:tt)*] $name:ident, $n:tt, $target:path) => {
         /// Hooks the C function of this name.
         #[unsafe(naked)]
-        #[cfg_attr(not(test), unsafe(no_mangle))]
+        $($attribute)*
         pub unsafe extern "C" fn $name() {
             core::arch::naked_asm!(
                 ".cfi_startproc",

@@ -14,6 +14,7 @@
 pub mod allocation;
 pub mod objects;
 pub mod process;
+pub mod python;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

@@ -100,6 +100,22 @@ impl Chain {
         }
     }
 
+    /// Tells whether the cache, of which a node was just returned, is the chain from `innermost` on: `TM_SELF_CHECK`. A chain that is not
+    /// kept is.
+    #[cold]
+    pub fn is_chain_of<const SHAPE: usize>(&self, innermost: usize) -> bool {
+        let mut frame = innermost;
+        for place in (0..self.len).rev() {
+            // SAFETY: as in `read_to_cache`.
+            if !is_plausible(frame) || unsafe { read::<SHAPE>(frame) } != self.cached(place).live {
+                return false;
+            }
+            // SAFETY: as above.
+            frame = unsafe { previous::<SHAPE>(frame) };
+        }
+        self.len == 0 || frame == 0
+    }
+
     #[inline(always)]
     fn cached(&self, place: usize) -> &Cached {
         debug_assert!(place < self.len);

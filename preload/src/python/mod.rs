@@ -15,6 +15,9 @@ mod layout;
 mod objects;
 mod states;
 
+#[cfg(test)]
+mod tests;
+
 use core::ffi::c_void;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -36,6 +39,20 @@ use objects::Dealloc;
 /// What is done with the first frame of a process.
 pub type SeeFirstFrame = fn(&'static Interpreter);
 
+/// Does what a macro says for the shape of an interpreter's frames: each is read by code of its own.
+macro_rules! by_shape {
+    ($interpreter:expr, $do:ident, $otherwise:expr) => {
+        match $interpreter.layout.shape {
+            0 => $do!(0),
+            1 => $do!(1),
+            2 => $do!(2),
+            3 => $do!(3),
+            4 => $do!(4),
+            _ => $otherwise,
+        }
+    };
+}
+
 /// How long a module stays loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stay {
@@ -52,6 +69,8 @@ pub struct Python {
     interpreter: AtomicPtr<Interpreter>,
     /// `TM_PYTHON_FRAMES=1`.
     reads_frames: AtomicBool,
+    /// `TM_PYTHON_OBJECTS=1`: the first frame is looked for in any case.
+    waits_for_frame: AtomicBool,
     /// A [`SeeFirstFrame`]; null for none.
     see_first_frame: AtomicPtr<()>,
     /// The code objects that were met.
@@ -64,22 +83,27 @@ pub struct Python {
 pub static PYTHON: Python = Python {
     interpreter: AtomicPtr::new(core::ptr::null_mut()),
     reads_frames: AtomicBool::new(false),
+    waits_for_frame: AtomicBool::new(false),
     see_first_frame: AtomicPtr::new(core::ptr::null_mut()),
     codes: Codes::new(),
     dealloc: AtomicUsize::new(0),
 };
 
 impl Python {
-    /// Has frames read, or not. Called once at the start, before modules are looked at.
-    pub fn initialise(&self, reads_frames: bool) {
-        // Relaxed: published with the session.
+    /// Has frames read, or not, and the first one looked for. Called once at the start, before modules are looked at.
+    pub fn initialise(&self, reads_frames: bool, waits_for_frame: bool) {
+        // Relaxed, both: published with the session.
         self.reads_frames.store(reads_frames, Ordering::Relaxed);
+        self.waits_for_frame.store(waits_for_frame, Ordering::Relaxed);
     }
 
-    /// Has `see` called once, when the first frame of a Python program is met, in the event that meets it. Called before modules are looked at.
+    /// Has `see` called once, when the first frame of a Python program is met, in the event that meets it, if that was asked for.
+    /// Called before the program runs.
     pub fn on_first_frame(&self, see: SeeFirstFrame) {
-        // Relaxed: published with the session.
-        self.see_first_frame.store(see as *mut (), Ordering::Relaxed);
+        // Relaxed, both: constant since the start, and the program's threads come later.
+        if self.waits_for_frame.load(Ordering::Relaxed) {
+            self.see_first_frame.store(see as *mut (), Ordering::Relaxed);
+        }
     }
 
     /// Looks whether a module that has just become known is an interpreter. `function_at` tells how far the function at an address
@@ -94,7 +118,7 @@ impl Python {
         function_at: impl FnOnce(usize) -> Option<Range<usize>>,
     ) {
         let reads_frames = self.reads_frames.load(Ordering::Relaxed);
-        if !reads_frames && self.see_first_frame.load(Ordering::Relaxed).is_null() {
+        if !reads_frames && !self.waits_for_frame.load(Ordering::Relaxed) {
             return;
         }
         let Some(found) = interpreter::find(map, image, stay, function_at) else { return };
@@ -217,6 +241,17 @@ unsafe extern "C" fn code_goes(code: *mut c_void) {
     unsafe { core::mem::transmute::<usize, Dealloc>(address)(code) };
 }
 
+/// Tells whether `chain` is what the frames from `innermost` on are, read again.
+#[cold]
+pub fn is_chain_of(interpreter: &Interpreter, chain: &Chain, innermost: usize) -> bool {
+    macro_rules! is_chain_of {
+        ($shape:literal) => {
+            chain.is_chain_of::<$shape>(innermost)
+        };
+    }
+    by_shape!(interpreter, is_chain_of, true)
+}
+
 /// Makes a chain's nodes of the frames of an interpreter.
 pub struct Reader<'a, E> {
     /// The interpreter.
@@ -255,19 +290,15 @@ impl<E: Fn(StackId, u64, FrameKind) -> StackId> Reader<'_, E> {
     /// Returns the node of the frames from `innermost` on, of which `limit` are kept at least.
     #[inline(always)]
     pub fn node_of(&self, innermost: usize, chain: &mut Chain, limit: usize) -> StackId {
-        macro_rules! by_shape {
-            ($($shape:literal),*) => {
-                match (self.interpreter.layout.shape, limit) {
-                    $(
-                        ($shape, 1) => frame::innermost_node::<$shape>(innermost, self),
-                        ($shape, _) => {
-                            chain.node_of::<$shape>(innermost, PYTHON.codes.generation(), limit, self)
-                        }
-                    )*
-                    _ => StackId::NONE,
+        macro_rules! node_of {
+            ($shape:literal) => {
+                if limit == 1 {
+                    frame::innermost_node::<$shape>(innermost, self)
+                } else {
+                    chain.node_of::<$shape>(innermost, PYTHON.codes.generation(), limit, self)
                 }
             };
         }
-        by_shape!(0, 1, 2, 3, 4)
+        by_shape!(self.interpreter, node_of, StackId::NONE)
     }
 }

@@ -10,15 +10,17 @@ mod self_check;
 mod stack;
 
 use core::ffi::c_void;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, Space, Stamp};
 
-use crate::session::SESSION;
-use crate::sys::tls;
+use crate::session::threads::{Lane, Thread};
+use crate::session::{SESSION, Session};
+use crate::sys::{arch, tls};
 use crate::unwind::Caller;
-use lane::{tag_next, with_lane};
+use lane::{is_covered, tag_next, with_heap_lane, with_lane};
 use stack::stack_of;
 
 /// Tells whether anything is recorded at all: hooks whose preparations take time ask before.
@@ -35,13 +37,52 @@ pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Ca
     if block.is_null() || is_inside() || !SESSION.is_on_at(caller.pc) {
         return;
     }
-    with_lane(|session, thread, lane| {
+    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
         tag_next(session, lane, None);
         let stack = stack_of(thread, lane, caller);
         let (address, size) = (Address(block as u64), size as u64);
         let stamp = session.recording.now();
         lane.stream.write(&session.recording, Event::Allocate { function, address, size, stack, stamp });
-    });
+    };
+    with_heap_lane(record, || {});
+}
+
+/// Runs `call`, of an allocator that hands memory of the heap on as blocks of its own: events of the heap are left out
+/// meanwhile, but that blocks of it end. Returns its result, and whether it is not itself inside of such a call, so that the
+/// block it was about is to be recorded.
+#[inline]
+pub fn covering<T>(call: impl FnOnce() -> T) -> (T, bool) {
+    let here = arch::stack_pointer();
+    // SAFETY: the calling thread's own block; a signal handler that comes here meanwhile finds it covered, or restores it.
+    let block = unsafe { tls::current().as_mut() };
+    if is_covered(block, here) {
+        return (call(), false);
+    }
+    let outer = core::mem::replace(&mut block.allocating, here);
+    // A signal handler finds the stack pointer that belongs to the mark.
+    compiler_fence(Ordering::SeqCst);
+    block.depth |= tls::COVERED;
+    let result = call();
+    // SAFETY: as above.
+    let block = unsafe { tls::current().as_mut() };
+    block.depth &= !tls::COVERED;
+    compiler_fence(Ordering::SeqCst);
+    block.allocating = outer;
+    (result, true)
+}
+
+/// Tells whether the calling thread is inside of a call that [`covering`] runs.
+#[inline]
+pub fn is_inside_covering() -> bool {
+    // SAFETY: the calling thread's own block.
+    is_covered(unsafe { tls::current().as_mut() }, arch::stack_pointer())
+}
+
+/// Records that `block` of the heap was given back in a covered call that began at `stamp`, if it is known: it may be from
+/// before the calls were covered.
+#[cold]
+fn end_covered(block: *mut c_void, stamp: Stamp) {
+    end_at(Space::HEAP, block as usize, stamp);
 }
 
 /// Runs `allocate`, an operator of the allocator's that makes a block of `size` bytes. It may do so by calling another
@@ -68,10 +109,11 @@ pub fn freeing(function: Function, block: *mut c_void) {
     }
     // SAFETY: the calling thread's own block, read at once.
     if !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast() {
-        with_lane(|session, _, lane| {
+        let record = |session: &Session, _: &Thread, lane: &mut Lane| {
             let (address, stamp) = (Address(block as u64), session.recording.now());
             lane.stream.write(&session.recording, Event::Free { function, address, stamp });
-        });
+        };
+        with_heap_lane(record, || end_covered(block, begin_release()));
     }
 }
 
@@ -93,10 +135,11 @@ pub fn freed_at(function: Function, block: *mut c_void, stamp: Stamp) {
     if !is_on() {
         return;
     }
-    with_lane(|session, _, lane| {
+    let record = |session: &Session, _: &Thread, lane: &mut Lane| {
         let address = Address(block as u64);
         lane.stream.write(&session.recording, Event::Free { function, address, stamp });
-    });
+    };
+    with_heap_lane(record, || end_covered(block, stamp));
 }
 
 /// Returns the moment before an address is given up in a call whose record is written afterwards. Called while [`is_on`].
@@ -111,13 +154,14 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
     if !is_on() {
         return;
     }
-    with_lane(|session, thread, lane| {
+    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
         tag_next(session, lane, Some(begin));
         let stack = stack_of(thread, lane, caller);
         let (old, new) = (Address(old as u64), Address(new as u64));
         let (size, end) = (size as u64, session.recording.now());
         lane.stream.write(&session.recording, Event::Reallocate { old, new, size, stack, begin, end });
-    });
+    };
+    with_heap_lane(record, || end_covered(old, begin));
 }
 
 /// Records that the program tells of a block of `size` bytes at `address` of `space`. Returns whether that is recorded.
@@ -139,15 +183,29 @@ pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> boo
 /// Records that the program tells of the end of the block at `address` of `space`. Returns whether that is recorded.
 #[inline]
 pub fn untracked(space: Space, address: usize) -> bool {
-    if !is_on() {
-        return false;
-    }
+    is_on() && end_at(space, address, begin_release())
+}
+
+/// Records that what was tracked at `address` of `space` has ended, in a call that began at `stamp`, as [`untracked`] does.
+/// Called while [`is_on`].
+#[inline]
+pub fn end_at(space: Space, address: usize, stamp: Stamp) -> bool {
     let is_recorded = with_lane(|session, _, lane| {
         let (address, size) = (Address(address as u64), 0);
-        let stamp = session.recording.now();
         lane.stream.write(&session.recording, Event::Untrack { space, address, size, stamp })
     });
     is_recorded.unwrap_or(false)
+}
+
+/// Records that all that was tracked in `space` has ended.
+#[cold]
+pub fn all_untracked(space: Space) {
+    if is_on() {
+        with_lane(|session, _, lane| {
+            let stamp = session.recording.now();
+            lane.stream.write(&session.recording, Event::UntrackAll { space, stamp });
+        });
+    }
 }
 
 /// Records that `size` bytes at `address` have been mapped, in place of whatever was there.

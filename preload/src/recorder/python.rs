@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use tm_common::ids::StackId;
 use tm_common::stack::{EndReason, FrameKind};
 
+use super::self_check;
 use super::stack::Nodes;
 use crate::python::{Interpreter, PYTHON, Reader};
 use crate::session::SESSION;
@@ -16,7 +17,7 @@ use crate::unwind::stack_cache::StackCache;
 #[inline(never)]
 pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: StackId) -> StackId {
     // SAFETY: the calling thread's own block, read at once.
-    let is_nested = unsafe { tls::current().as_ref() }.depth > 1;
+    let is_nested = unsafe { tls::current().as_ref() }.depth & !tls::COVERED > 1;
     // The look at the thread's state may be what allocates, so it is not taken inside of itself. The file cannot grow if there
     // is no stack.
     if is_nested || stack == StackId::NONE {
@@ -28,15 +29,19 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
         return stack;
     }
     let nodes = Nodes::of(session);
-    let python = if is_interrupted(&lane.cache) {
+    // Relaxed: a number on its own.
+    let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
+    let python = if limit > 1 && is_interrupted(&lane.cache) {
         // A signal may have come while the interpreter was changing its frames.
         nodes.enter(StackId::NONE, EndReason::PythonFrame as usize, FrameKind::Incomplete)
     } else {
-        // Relaxed: a number on its own.
-        let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
         let enter = |parent, pc: u64, kind| nodes.enter(parent, pc as usize, kind);
         let reader = Reader { interpreter, recording: &session.recording, enter };
-        reader.node_of(innermost, &mut lane.python, limit)
+        let node = reader.node_of(innermost, &mut lane.python, limit);
+        if limit > 1 {
+            self_check::python_now_and_then(session, lane, interpreter, innermost);
+        }
+        node
     };
     if python == StackId::NONE {
         return stack;

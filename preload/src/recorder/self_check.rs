@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
+use crate::python::{self, Interpreter};
 use crate::session::Session;
 use crate::session::threads::Lane;
 use crate::unwind::{Caller, arch, reference};
@@ -9,17 +10,34 @@ use crate::unwind::{Caller, arch, reference};
 /// Checks one in `self_check_interval` stacks of the lane: the one of `caller`, which has just been walked.
 #[inline]
 pub(super) fn now_and_then(session: &Session, lane: &mut Lane, caller: Caller) {
+    if is_now(session, lane) {
+        check(session, lane, caller);
+    }
+}
+
+#[inline]
+fn is_now(session: &Session, lane: &Lane) -> bool {
     // Relaxed: constant since the start.
     let interval = session.self_check_interval.load(Ordering::Relaxed);
-    if interval != 0 && lane.n_stacks.is_multiple_of(interval) {
-        check(session, lane, caller);
+    interval != 0 && lane.n_stacks.is_multiple_of(interval)
+}
+
+/// Checks the same stacks' Python frames, which have just been read from `innermost` on.
+#[inline]
+pub(super) fn python_now_and_then(
+    session: &Session,
+    lane: &Lane,
+    interpreter: &Interpreter,
+    innermost: usize,
+) {
+    if is_now(session, lane) {
+        count(session, python::is_chain_of(interpreter, &lane.python, innermost));
     }
 }
 
 /// Walks again without caches, and counts a difference. The cached stack stays as it is.
 #[cold]
 fn check(session: &Session, lane: &mut Lane, caller: Caller) {
-    let Some(header) = session.recording.header() else { return };
     let depth = lane.cache.frames().len();
     loop {
         reference::walk(&session.unwinder, &session.recording, caller, &mut lane.memory, &mut lane.frames);
@@ -35,7 +53,13 @@ fn check(session: &Session, lane: &mut Lane, caller: Caller) {
         .rev()
         .map(|frame| (arch::strip(frame.state().pc) as u64, frame.state().kind));
     let walked = lane.frames.kept().iter().map(|frame| (frame.pc(), frame.kind()));
-    let same = lane.frames.depth() == depth && cached.eq(walked);
+    count(session, lane.frames.depth() == depth && cached.eq(walked));
+}
+
+/// Counts a check, and a difference if it is not the `same`.
+#[cold]
+fn count(session: &Session, same: bool) {
+    let Some(header) = session.recording.header() else { return };
     // Relaxed: counters.
     header.self_checks.fetch_add(1, Ordering::Relaxed);
     header.self_check_differences.fetch_add(u64::from(!same), Ordering::Relaxed);

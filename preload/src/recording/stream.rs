@@ -134,6 +134,7 @@ fn stamp_of(event: &Event) -> Stamp {
         | Event::Free { stamp, .. }
         | Event::Track { stamp, .. }
         | Event::Untrack { stamp, .. }
+        | Event::UntrackAll { stamp, .. }
         | Event::Tag { stamp, .. }
         | Event::ThreadStart { stamp, .. } => stamp,
         Event::Reallocate { begin, .. } => begin,

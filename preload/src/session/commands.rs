@@ -153,6 +153,9 @@ fn obey_one(session: &Session, request: &MappedRequest, name: &[u8]) {
 }
 
 fn set_on(session: &Session, is_on: bool) {
+    if is_on {
+        session.say_what_is_behind();
+    }
     // Relaxed: changed under the lock; a forked child has a copy.
     session.is_on.store(is_on, Ordering::Relaxed);
     session.control.set_on(is_on);

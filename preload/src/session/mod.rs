@@ -26,6 +26,7 @@ use tm_common::metadata::{CommandKind, MappedProcess, OUTSIDE};
 use crate::lockfree::try_lock::TryLock;
 use crate::recording::Recording;
 use crate::recording::stack_table::StackTable;
+use crate::sys::message::Message;
 use crate::unwind::walk::Unwinder;
 use control::{Control, State};
 use names::Names;
@@ -60,6 +61,8 @@ pub struct Session {
     latest_command: AtomicU64,
     /// The function that sees calls, a `fn(usize) -> bool`; null for none.
     watch: AtomicPtr<()>,
+    /// Tells that this library stands behind the C library, and nobody was told yet.
+    is_behind_unsaid: AtomicBool,
 }
 
 /// Where in the session the pointers to the two words of [`control`] stand, for the stubs.
@@ -86,6 +89,7 @@ pub static SESSION: Session = Session {
     commanding: TryLock::new(),
     latest_command: AtomicU64::new(0),
     watch: AtomicPtr::new(core::ptr::null_mut()),
+    is_behind_unsaid: AtomicBool::new(false),
 };
 
 /// Where the session stands.
@@ -114,6 +118,23 @@ impl Session {
             // A child whose parent is idle has a word of its own to get.
             State::Off => self.control.own() == 0 && self.attend(pc),
             State::Attend | State::New => self.attend(pc),
+        }
+    }
+
+    /// Has nobody told that calls of the program go to the C library: what is to be recorded comes another way.
+    pub fn is_called_otherwise(&self) {
+        // Relaxed: decides who speaks.
+        self.is_behind_unsaid.store(false, Ordering::Relaxed);
+    }
+
+    /// Says once, if the calls of the program go to the C library and not to us, that they are not recorded.
+    fn say_what_is_behind(&self) {
+        // Relaxed: decides who speaks.
+        if self.is_behind_unsaid.swap(false, Ordering::Relaxed) {
+            let message = Message::start(
+                "libtm.so stands behind the C library, as after dlopen: only calls of its own",
+            );
+            message.text(" functions are recorded; name it in LD_PRELOAD to record all").say();
         }
     }
 

@@ -32,7 +32,11 @@ pub fn start(session: &Session) -> bool {
     withdraw::withdraw_cxx_unless_needed();
     let stack = InitialStack::current();
     let mut complaints = Complaints::of(stack);
-    let config = Config::read(stack, &mut complaints);
+    let config = match Search::here() {
+        Search::AfterUs => Config::read(stack.environment(), &mut complaints),
+        // Who loads us has our settings in the environment by then.
+        Search::AllOthers => Config::read(process::present_environment(), &mut complaints),
+    };
     let ready = !config.disabled && begin(session, stack, &config, &mut complaints);
     if !config.follow {
         leave_executed_programs_alone(stack);
@@ -110,10 +114,10 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     session.unwinder.frame_pointers_only.store(config.frame_pointers_only, Ordering::Relaxed);
     session.pid.store(names.pid, Ordering::Relaxed);
     session.unwinder.rules.initialise();
-    PYTHON.initialise(config.python_frames);
+    PYTHON.initialise(config.python_frames, config.python_objects);
     session.is_on.store(config.start, Ordering::Relaxed);
     session.control.use_own(word, session.recording.process().0 + 1);
-    warn_of_calls_to_others(names.program);
+    warn_of_calls_to_others(session, names.program);
     describe(session, stack, &program);
     true
 }
@@ -148,12 +152,15 @@ fn describe(session: &Session, stack: InitialStack, program: &Program) {
 }
 
 /// Says whose `malloc` the program's calls reach if it is not ours: that of a program that defines it, of a library that is
-/// preloaded before us, or of the C library if we came after it.
-fn warn_of_calls_to_others(program: &[u8]) {
+/// preloaded before us, or of the C library if we came after it: that is said with the first start.
+fn warn_of_calls_to_others(session: &Session, program: &[u8]) {
     if Search::here() == Search::AllOthers {
-        let message =
-            Message::start("libtm.so stands behind the C library, as after dlopen: only calls of its own");
-        return message.text(" functions are recorded; name it in LD_PRELOAD to record all").say();
+        // Relaxed: decides who speaks.
+        session.is_behind_unsaid.store(true, Ordering::Relaxed);
+        if session.is_on.load(Ordering::Relaxed) {
+            session.say_what_is_behind();
+        }
+        return;
     }
     let before_us = LinkMap::all().take_while(|map| !map.is_ours());
     for (place, map) in before_us.enumerate() {

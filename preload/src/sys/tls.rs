@@ -26,26 +26,32 @@ pub struct ThreadBlock {
     /// The thread's recorder state, null before its first event. Typed by `session::threads`.
     pub thread: *mut u8,
     /// The number of recorder calls that are under way: 1 while an event is recorded, 2 while a signal handler that
-    /// interrupted it records one. With [`MUTED`], nothing of the thread's is recorded.
+    /// interrupted it records one. With [`MUTED`], nothing of the thread's is recorded; with [`COVERED`], no block of the heap.
     pub depth: u32,
     /// One more than the number of the process that `thread` belongs to: a forked child's threads start anew.
     pub process: u32,
     /// The block that a recorded `operator delete` gives back right now, null outside of one.
     pub deleting: *mut u8,
-    /// One more than the bytes that a recorded `operator new` asks for right now, 0 outside of one.
+    /// One more than the bytes that a recorded `operator new` asks for right now, 0 outside of one. With [`COVERED`], the
+    /// stack pointer of the call that covers others.
     pub allocating: usize,
     /// Where each recorder call that is under way has its frame, see `recorder::lane::recover`.
     pub entries: [usize; 2],
     /// The tag that the thread's events carry, 0 for none.
     pub tag: u32,
     /// 1 while the thread has a question answered.
-    pub asking: u32,
+    pub asking: u16,
+    /// 1 while blocks of CPython's allocators that come are left out; those that go are not.
+    pub is_hiding: u16,
     /// The thread's signal mask outside of the question.
     pub signal_mask: u64,
 }
 
 /// Added to [`ThreadBlock::depth`] while tm itself works in the thread.
 pub const MUTED: u32 = 1 << 31;
+/// Added to [`ThreadBlock::depth`] while an allocator that has the heap's blocks for its own is called: what it hands out is
+/// recorded as its own, once.
+pub const COVERED: u32 = 1 << 30;
 
 const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");
 

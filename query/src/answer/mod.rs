@@ -3,6 +3,7 @@
 pub mod dump;
 pub mod format;
 pub mod memory;
+pub mod python_traces;
 pub mod total_size;
 pub mod traceback;
 mod visits;

@@ -23,7 +23,7 @@ pub fn damage(file: &mut Vec<u8>, random: &mut Random) {
         let (at, len) = *random.of(&records);
         match random.below(7) {
             0 => put(file, at, 4, random.awkward()),
-            1 => put(file, at + 4, 2, random.below(9) as u64),
+            1 => put(file, at + 4, 2, random.below(13) as u64),
             // Numbers, ranges and counts stand at multiples of their size.
             2 => put(file, at + 4 * random.below(len / 4), 4, random.awkward()),
             3 => put(file, at + 8 * random.below(len / 8), 8, random.awkward()),

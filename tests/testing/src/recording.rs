@@ -248,6 +248,7 @@ impl RecordingBuilder {
             | Event::Free { stamp, .. }
             | Event::Track { stamp, .. }
             | Event::Untrack { stamp, .. }
+            | Event::UntrackAll { stamp, .. }
             | Event::Tag { stamp, .. } => stamp.0,
             Event::ThreadStart { thread, stamp } => {
                 stream.thread = thread.0;

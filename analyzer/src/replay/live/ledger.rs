@@ -102,6 +102,8 @@ impl Ledger {
     pub fn track(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.space == Space::MAPPINGS {
             self.map(event, observer);
+        } else if event.ends_all() {
+            self.end_all(event, observer);
         } else {
             self.take_out(event, observer);
             if event.action == Action::Track {
@@ -112,6 +114,15 @@ impl Ledger {
             self.totals.untracks += u64::from(event.action == Action::Untrack);
         }
         observer.on_event(event);
+    }
+
+    /// Ends what is tracked in the event's space.
+    fn end_all(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        let Ledger { live, totals, peak, .. } = self;
+        peak.take_out_until(live.of(event.space), event.stamp, &mut |block| {
+            totals.live -= block.amount();
+            observer.on_forget(&block, event.stamp);
+        });
     }
 
     fn map(&mut self, event: &MergedEvent, observer: &mut impl Observer) {

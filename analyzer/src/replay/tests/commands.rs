@@ -114,6 +114,33 @@ fn domains_of_the_program_are_traced_beside_the_heap() {
 }
 
 #[test]
+fn all_of_a_domain_can_end_at_once() {
+    let mut builder = RecordingBuilder::with_process();
+    let other = Space(3);
+    let events = [
+        malloc(0x10, 100, 10),
+        track(POOL, 0x20, 40, 20),
+        track(POOL, 0x30, 8, 21),
+        track(other, 0x20, 5, 22),
+        Event::UntrackAll { space: POOL, stamp: Stamp(30) },
+        // Memory of a block that has ended goes back: nobody knew of it.
+        free(0x20, 31),
+        track(POOL, 0x40, 3, 40),
+        untrack(Space::HEAP, 0x10, 0, 41),
+        untrack(Space::HEAP, 0x50, 0, 42),
+    ];
+    for event in events {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let found = totals(&recording);
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (8, 2, 153));
+    assert_eq!((found.unknown_frees, found.forgotten_frees), (0, 1));
+    assert_eq!(addresses(&recording, Moment::End, Some(vec![POOL])), [0x40]);
+    assert_eq!(addresses(&recording, Moment::Peak, Some(vec![POOL])), [0x20, 0x30]);
+}
+
+#[test]
 fn mappings_are_an_account_of_their_own() {
     let mut builder = RecordingBuilder::with_process();
     let page = 4096;

@@ -7,6 +7,10 @@ use tm_common::functions::Function;
 use tm_common::metadata::Ending;
 
 use crate::hooks::objects::loading;
+#[cfg(not(test))]
+use crate::hooks::python::allocators;
+#[cfg(not(test))]
+use crate::python::PYTHON;
 use crate::real;
 use crate::session::{SESSION, finish};
 use crate::sys::syscall;
@@ -67,6 +71,7 @@ pub unsafe extern "C" fn quick_exit(status: c_int) -> ! {
 #[cfg(not(test))]
 extern "C" fn constructor() {
     SESSION.is_recording();
+    PYTHON.on_first_frame(allocators::see_first_frame);
     crate::hooks::objects::redirect::at_start();
 }
 

@@ -14,6 +14,19 @@ pub mod signals;
 unsafe extern "C" {
     /// The loader's record of the initial stack: `argc, argv..., NULL, envp..., NULL, auxv...`.
     static __libc_stack_end: *const usize;
+    /// The environment as the C library has it.
+    static environ: *const *const c_char;
+}
+
+/// Returns the environment as the program has it now, `NAME=value`: for a library that was loaded by `dlopen`, when the C library
+/// is ready. No other thread may change it meanwhile, as of any library that reads it when it is loaded.
+pub fn present_environment() -> impl Iterator<Item = &'static CStr> + Clone {
+    // SAFETY: the C library's variable.
+    let entries = unsafe { environ };
+    let count = if entries.is_null() { 0 } else { usize::MAX };
+    // SAFETY: the list ends with a NULL. glibc frees no string that `setenv` has made; those of `putenv` are the program's, which
+    // has to keep them as long as they are in its environment.
+    (0..count).map_while(move |place| unsafe { c_string(*entries.add(place)) })
 }
 
 /// The initial stack of the program.

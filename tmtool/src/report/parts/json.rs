@@ -151,10 +151,10 @@ mod tests {
                 "statistics": [{
                     "size": 64_000, "count": 1_000, "average": 64.0, "share": null, "tag": null,
                     "traceback": [
-                        {"filename": "src/main.c", "lineno": 9, "function": "main", "module": null, "guessed": false},
+                        {"filename": "src/main.c", "lineno": 9, "function": "main", "module": null, "language": null, "guessed": false},
                         {
                             "filename": "/home/user/quite/long/path/of/a/project/src/node.cpp", "lineno": 1234,
-                            "function": "Node::make(int)", "module": null, "guessed": false
+                            "function": "Node::make(int)", "module": null, "language": null, "guessed": false
                         },
                     ],
                     "doubts": [],

@@ -8,7 +8,7 @@ use tm_common::ids::{StackId, TagIndex};
 
 use super::sums::Running;
 use tm_analyzer::analysis::Blame;
-use tm_analyzer::model::{KeyType, SumsBy, Traceback};
+use tm_analyzer::model::{SumsBy, Traceback};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Site;
 use tm_analyzer::request::Grouping;
@@ -45,7 +45,7 @@ impl Names {
         Names {
             namer: Namer::new(),
             whole: Grouping { plumbing: None, ..grouping.clone() }.blame_of_stacks(),
-            blame: Grouping { key_type: KeyType::Lineno, ..grouping.clone() }.blame(),
+            blame: grouping.blame_of_lines(),
             blame_of_stacks: grouping.blame_of_stacks(),
             known: FxHashMap::default(),
             generation: 0,
