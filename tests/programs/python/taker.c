@@ -25,6 +25,15 @@ static void write_name(PyCodeObject *code) {
     Py_DECREF(name);
 }
 
+static int line_of(PyFrameObject *frame, PyCodeObject *code) {
+#if PY_VERSION_HEX < 0x030a0000
+    // Of a frame that was traced, PyFrame_GetLineNumber says the last line that its tracer saw.
+    return PyCode_Addr2Line(code, frame->f_lasti);
+#else
+    return PyFrame_GetLineNumber(frame);
+#endif
+}
+
 static void note(size_t size) {
     fprintf(notes, "%zu", size);
     PyFrameObject *frame = PyEval_GetFrame();
@@ -32,7 +41,7 @@ static void note(size_t size) {
     while (frame) {
         PyCodeObject *code = PyFrame_GetCode(frame);
         write_name(code);
-        fprintf(notes, "\x1f%d", PyFrame_GetLineNumber(frame));
+        fprintf(notes, "\x1f%d", line_of(frame, code));
         Py_DECREF(code);
         PyFrameObject *caller = PyFrame_GetBack(frame);
         Py_DECREF(frame);
