@@ -9,12 +9,14 @@ use tm_analyzer::python::Lines;
 use tm_common::metadata::LineTableKind;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python_lines");
-const VERSIONS: [(&str, LineTableKind); 5] = [
+const VERSIONS: [(&str, LineTableKind); 7] = [
     ("3.9", LineTableKind::Lnotab),
     ("3.10", LineTableKind::Pairs),
     ("3.11", LineTableKind::Locations),
     ("3.12", LineTableKind::Locations),
     ("3.13", LineTableKind::Locations),
+    ("3.14", LineTableKind::Locations),
+    ("3.15", LineTableKind::Locations),
 ];
 /// Some of the library's largest and most varied modules; each version has them.
 const MODULES: [&str; 14] = [

@@ -21,6 +21,11 @@ const IN_INTERPRETER: u64 = 0x12_0001;
 const IN_EVALUATION: u64 = 0x11_0011;
 const IN_EXTENSION: u64 = 0x30_0101;
 
+/// The first byte of an entry of a line table: its kind, and how many units it covers.
+const fn line_entry(kind: u8, n_units: u8) -> u8 {
+    0x80 | kind << 3 | (n_units - 1)
+}
+
 fn python(builder: &mut RecordingBuilder, caller: StackId, code: u32, instruction: u32) -> StackId {
     let (code, instruction) = (CodeIndex(code), Some(instruction));
     let frame = PythonFrame { code, instruction, is_incomplete: false, is_entry: caller == StackId::NONE };
@@ -42,7 +47,10 @@ fn folder() -> TempDir {
     let state = (0x0307_00f0, InterpreterState::UnknownVersion as u32);
     builder.interpreter((0, 0), 0x90_0000, state, &[]);
     // Each unit is a line further than the one before.
-    let table = (LineTableKind::Locations as u32, &[0b1_0000_000, 0b1_1101_000, 2, 0b1_1101_000, 2][..]);
+    let table = (
+        LineTableKind::Locations as u32,
+        &[line_entry(0, 1), line_entry(13, 1), 2, line_entry(13, 1), 2][..],
+    );
     builder.code(1, (main.to_str().unwrap(), "<module>"), 1, table);
     builder.code(2, ("/nowhere/lib.py", "Table.read.<locals>.<listcomp>"), 70, table);
     let root = builder.node(StackId::NONE, IN_INTERPRETER);

@@ -52,6 +52,10 @@ struct PackedNode([u64; 2]);
 impl PackedNode {
     const NONE: PackedNode = PackedNode([0, 0]);
 
+    fn kind(self) -> FrameKind {
+        FrameKind::in_low_bits((self.0[0] >> 32) as u32)
+    }
+
     fn node(self) -> Option<StackNode> {
         let [first, second] = self.0;
         let mut bytes = [0; NODE_BYTES];
@@ -131,15 +135,26 @@ impl StackTable {
         self.n_unknown
     }
 
+    /// Where the node `id` is.
     fn place(&self, id: StackId) -> Option<usize> {
+        self.placed(id).map(|(place, _)| place)
+    }
+
+    /// The node `id`, and where it is.
+    fn placed(&self, id: StackId) -> Option<(usize, StackNode)> {
         let &(first, len) = self.segments.get(id.segment() as usize)?;
         let slot = id.slot().checked_sub(FIRST_SLOT).filter(|&slot| slot < len)?;
         let place = (first + slot) as usize;
-        self.node_at(place).map(|_| place)
+        Some((place, self.node_at(place)?))
     }
 
     fn node(&self, id: StackId) -> Option<StackNode> {
-        self.node_at(self.place(id)?)
+        self.placed(id).map(|(_, node)| node)
+    }
+
+    /// The kind of the node at `place`, if there is one.
+    fn kind_at(&self, place: usize) -> FrameKind {
+        self.nodes.get(place).map_or(FrameKind::Other, |node| node.kind())
     }
 
     /// The frames from a node outwards; 0 where there is none.

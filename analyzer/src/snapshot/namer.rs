@@ -11,7 +11,7 @@ use super::merge::{Merged, MergedFrame, Part, merge};
 use super::python_names::PythonNames;
 use crate::events::Block;
 use crate::model::{Amount, Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
-use crate::reader::{RawDoubts, Recording, StackFrame};
+use crate::reader::{Recording, StackFrame};
 use crate::replay::Site;
 use crate::symbolize::Symbolizer;
 
@@ -144,7 +144,7 @@ impl Namer {
     /// The return address of each frame of [`Namer::traceback`]; 0 for inlined functions and Python's.
     pub fn addresses(&mut self, recording: &Recording, stack: StackId) -> Vec<u64> {
         let mut addresses = Vec::new();
-        for frame in self.merged(recording, stack, self.limit(recording)).merged.frames {
+        for frame in self.merged(recording, stack, self.limit(recording)).stack.frames {
             match frame {
                 MergedFrame::Native(frame) => {
                     // The most inlined function comes first; the last is the one that was called.
@@ -213,19 +213,31 @@ impl Namer {
         if let Some(traceback) = self.of_stack.get(&id) {
             return traceback.clone();
         }
-        if !recording.stacks.has(id) {
-            return self.unknown.clone();
-        }
-        let WholeStack { merged, total_depth, doubts } = self.merged(recording, id, self.made_for.limit);
-        let mut frames = Vec::with_capacity(merged.frames.len());
-        for &frame in &merged.frames {
-            self.extend(recording, frame, &mut frames);
-        }
-        let n_inlined = (frames.len() - merged.frames.len()) as u32;
+        let (limit, has_python) = (self.made_for.limit, recording.stacks.has_python(id));
+        let (mut frames, mut n_physical, mut differs) = (Vec::new(), 0, false);
+        let total_depth = if has_python {
+            let merged = self.merged(recording, id, limit);
+            for &frame in &merged.stack.frames {
+                self.extend(recording, frame, &mut frames);
+            }
+            (n_physical, differs) = (merged.stack.frames.len(), merged.stack.differs);
+            merged.total_depth
+        } else {
+            let Some(stack) = recording.stacks.stack(id, limit) else { return self.unknown.clone() };
+            let total_depth = stack.total_depth();
+            for frame in stack {
+                frames.extend_from_slice(&self.addresses.at(recording, frame).frames);
+                n_physical += 1;
+            }
+            total_depth
+        };
+        let n_inlined = (frames.len() - n_physical) as u32;
         frames.reverse();
         let total_depth = total_depth.map(|depth| depth.saturating_add(n_inlined));
-        let doubts = doubts_of(recording, doubts, merged.differs);
-        let traceback = Traceback::from_oldest_first(frames, total_depth).with_doubts(doubts);
+        let doubts = doubts_of(recording, recording.stacks.doubts(id), differs);
+        // Python frames may be there, and all of them incomplete.
+        let has_python = has_python && frames.iter().any(|frame| frame.is_python());
+        let traceback = Traceback::of_kind(frames, total_depth, has_python).with_doubts(doubts);
         self.of_stack.insert(id, traceback.clone());
         traceback
     }
@@ -241,32 +253,31 @@ impl Namer {
     }
 
     /// All frames of a stack, at most `limit` of each kind.
-    fn merged(&mut self, recording: &Recording, id: StackId, limit: u32) -> WholeStack {
+    fn merged(&mut self, recording: &Recording, id: StackId, limit: u32) -> MergedStack {
         let stacks = &recording.stacks;
         let (native, python) = (stacks.stack(id, limit), stacks.python(id, limit));
         let native_depth = native.as_ref().map_or(Some(0), |stack| stack.total_depth());
         let python_depth = python.as_ref().map_or(Some(0), |stack| stack.total_depth());
-        let doubts = stacks.doubts(id);
-        let Some(python) = python else {
-            let frames = native.into_iter().flatten().map(MergedFrame::Native).collect();
-            let merged = Merged { frames, ..Merged::default() };
-            return WholeStack { merged, total_depth: native_depth, doubts };
-        };
         let native: Vec<(StackFrame, Evaluation)> = native
             .into_iter()
             .flatten()
             .map(|frame| (frame, self.addresses.at(recording, frame).evaluation))
             .collect();
+        let Some(python) = python else {
+            let frames = native.into_iter().map(|(frame, _)| MergedFrame::Native(frame)).collect();
+            return MergedStack { stack: Merged { frames, ..Merged::default() }, total_depth: native_depth };
+        };
+        let doubts = stacks.doubts(id);
         let native_is_whole = native_depth == Some(native.len() as u32) && doubts.end.is_none();
-        let python_is_whole =
-            python_depth == Some(python.clone().count() as u32) && doubts.python_end.is_none();
-        let merged = merge(
+        let n_python = python.clone().count() as u32;
+        let python_is_whole = python_depth == Some(n_python) && doubts.python_end.is_none();
+        let stack = merge(
             Part { frames: &native, is_whole: native_is_whole },
             Part { frames: python, is_whole: python_is_whole },
         );
         let whole = native_depth.zip(python_depth).map(|(native, python)| native.saturating_add(python));
-        let total_depth = whole.map(|whole| whole.saturating_sub(merged.n_incomplete));
-        WholeStack { merged, total_depth, doubts }
+        let total_depth = whole.map(|whole| whole.saturating_sub(stack.n_incomplete));
+        MergedStack { stack, total_depth }
     }
 
     /// Returns the frames of a stack from the innermost outward, each looked up as it is asked for.
@@ -277,7 +288,7 @@ impl Namer {
     ) -> impl Iterator<Item = Arc<Frame>> + 'a {
         let limit = self.limit(recording);
         let (native, merged) = match recording.stacks.has_python(stack) {
-            true => (None, self.merged(recording, stack, limit).merged.frames),
+            true => (None, self.merged(recording, stack, limit).stack.frames),
             false => (recording.stacks.stack(stack, limit), Vec::new()),
         };
         let native = native.into_iter().flatten().map(MergedFrame::Native);
@@ -289,12 +300,11 @@ impl Namer {
     }
 }
 
-/// A stack whose frames have no names yet.
-struct WholeStack {
-    merged: Merged,
+/// A stack of native and Python frames, which have no names yet.
+struct MergedStack {
+    stack: Merged,
     /// How many frames it had of all that are shown, with those that are not in the recording.
     total_depth: Option<u32>,
-    doubts: RawDoubts,
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let address = 0x7f00_0000_0000 + ((state >> 33) as usize % 60_000) * 208 / 8 * 8;
             match oracle.get(&address) {
-                Some(_) if state % 3 == 0 => {
+                Some(_) if state.is_multiple_of(3) => {
                     assert!(cache.remove(address));
                     oracle.remove(&address);
                     assert_eq!(cache.find(address), None, "it has gone");

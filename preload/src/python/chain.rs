@@ -64,14 +64,14 @@ pub struct Chain {
     n_cut: usize,
     /// What [`super::codes::Codes::generation`] was.
     generation: u32,
-    /// The latest joined node, and what it joins.
-    pub joined: (StackId, StackId, StackId),
+    /// The address of the interpreter that has been seen to run in the thread; see [`super::interpreter::States::InLateLibrary`].
+    pub at_home: usize,
 }
 
 impl Chain {
     /// Empties the cache.
     pub fn clear(&mut self) {
-        (self.len, self.n_cut, self.joined) = (0, 0, (StackId::NONE, StackId::NONE, StackId::NONE));
+        (self.len, self.n_cut) = (0, 0);
     }
 
     /// Returns the node of the chain whose innermost frame is at `innermost`, of frames that are cut beyond `limit`.

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use tm_common::metadata::{InterpreterState, MappedRange};
 
@@ -10,19 +10,24 @@ use super::Stay;
 use super::check::{self, TYPE_DEALLOC};
 use super::layout::Layout;
 use super::objects::{self, Dealloc, word};
-use super::states::{States, this_thread};
+use super::running::{Running, this_thread};
 use crate::sys::objects::elf::Symbols;
 use crate::sys::objects::image::Image;
-use crate::sys::objects::link_map::{self, LinkMap};
+use crate::sys::objects::link_map::LinkMap;
+use crate::sys::objects::loader;
 
 /// An interpreter whose frames can be read.
 #[derive(Debug)]
 pub struct Interpreter {
     map: &'static LinkMap,
-    /// How long it stays loaded.
-    pub stay: Stay,
-    /// The first address of its module.
+    stay: Stay,
+    is_kept: AtomicBool,
+    /// The first address of its module, ...
     pub start: usize,
+    /// ... and the first behind it.
+    end: usize,
+    /// Where it keeps a thread's state.
+    pub states: States,
     /// `PY_VERSION_HEX`.
     pub version: u32,
     /// Where its function that runs Python code is.
@@ -32,7 +37,7 @@ pub struct Interpreter {
     /// The address of `PyCode_Type`.
     pub code_type: usize,
     is_type_writable: bool,
-    states: States,
+    running: Running,
     finalizing: usize,
     phase: AtomicU32,
 }
@@ -46,6 +51,29 @@ pub struct Found {
     pub evaluation: MappedRange,
     /// The interpreter, or why its frames are not read.
     pub interpreter: Result<Interpreter, InterpreterState>,
+}
+
+/// Where an interpreter keeps its threads' states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum States {
+    /// Where a look at one needs nothing: in keys of the C library's, up to 3.14; in variables of the program's.
+    AtHand,
+    /// In thread-local variables of a library, since 3.15: the loader may have to allocate before they can be looked at.
+    InLibrary,
+    /// In those of a library that came late: the loader has to, when a thread first looks, and takes its lock.
+    InLateLibrary,
+}
+
+impl States {
+    fn of(map: &LinkMap, stay: Stay, version: u32) -> States {
+        const FIRST_WITH_VARIABLES: u32 = 0x030f_0000;
+        let is_program = LinkMap::all().next().is_some_and(|program| core::ptr::eq(program, map));
+        match stay {
+            _ if version < FIRST_WITH_VARIABLES || is_program => States::AtHand,
+            Stay::ForGood => States::InLibrary,
+            Stay::Unknown => States::InLateLibrary,
+        }
+    }
 }
 
 /// Where an interpreter stands.
@@ -80,20 +108,23 @@ pub fn find(
         (runtime_holder.variable(c"_PyRuntime")?, type_holder.variable(c"PyCode_Type")?);
     let range = function_at(evaluation).unwrap_or(evaluation..evaluation);
     let version = version(&symbols).unwrap_or(0);
-    let states = States::of(&symbols, version)?;
+    let running = Running::of(&symbols, version)?;
     let make = || {
         let layout = Layout::of_version(version).ok_or(InterpreterState::UnknownVersion)?;
         let finalizing = check::check(image, &runtime, &code_type, version, layout)?;
         Ok(Interpreter {
             map,
             stay,
+            is_kept: AtomicBool::new(false),
             start: image.range().start,
+            end: image.range().end,
+            states: States::of(map, stay, version),
             version,
             evaluation: MappedRange { start: range.start as u64, end: range.end as u64 },
             layout,
             code_type: code_type.start,
             is_type_writable: is_writable(type_holder.image(), &code_type),
-            states,
+            running,
             finalizing,
             phase: AtomicU32::new(Phase::Found as u32),
         })
@@ -153,10 +184,13 @@ fn parse_version(text: &[u8]) -> Option<u32> {
 }
 
 impl Interpreter {
-    /// Tells whether its module is still loaded.
-    pub fn is_loaded(&self) -> bool {
-        let object = link_map::object_at(self.start);
-        object.and_then(|object| object.map).is_some_and(|map| core::ptr::eq(map, self.map))
+    /// Tells whether its module stays loaded, whoever closes it: it is made to, if it does not of itself.
+    pub fn stays(&self) -> bool {
+        // Relaxed: once is enough.
+        if self.stay == Stay::Unknown && !self.is_kept.load(Ordering::Relaxed) {
+            self.is_kept.store(loader::keep(self.map.name()), Ordering::Relaxed);
+        }
+        self.stay == Stay::ForGood || self.is_kept.load(Ordering::Relaxed)
     }
 
     /// Returns the address of the function of this name that it exports.
@@ -168,7 +202,7 @@ impl Interpreter {
     /// does it frees the others'.
     #[inline(always)]
     fn thread_state(&self) -> Option<usize> {
-        let state = self.states.of_thread();
+        let state = self.running.of_thread();
         // SAFETY: inside of the runtime's variable.
         let finalizing = unsafe { word(self.finalizing) };
         (state != 0 && (finalizing == 0 || finalizing == state)).then_some(state)
@@ -186,6 +220,11 @@ impl Interpreter {
                 _ => first,
             }
         })
+    }
+
+    /// Tells whether the code at `pc` is its own.
+    pub fn has_code(&self, pc: usize) -> bool {
+        (self.start..self.end).contains(&pc)
     }
 
     /// Returns where it stands.

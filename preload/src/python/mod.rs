@@ -13,7 +13,8 @@ mod frame;
 pub mod interpreter;
 mod layout;
 mod objects;
-mod states;
+pub mod recent;
+mod running;
 
 #[cfg(test)]
 mod tests;
@@ -32,8 +33,8 @@ use crate::sys::objects::image::Image;
 use crate::sys::objects::link_map::LinkMap;
 use chain::Chain;
 use codes::Codes;
-pub use interpreter::Interpreter;
 use interpreter::Phase;
+pub use interpreter::{Interpreter, States};
 use objects::Dealloc;
 
 /// What is done with the first frame of a process.
@@ -158,8 +159,12 @@ impl Python {
     /// Returns the innermost Python frame of the calling thread, 0 if there is none to be read.
     #[inline(always)]
     pub fn innermost(&self, recording: &Recording, interpreter: &'static Interpreter) -> usize {
+        let phase = interpreter.phase();
+        if phase == Phase::Left as u32 {
+            return 0;
+        }
         let innermost = interpreter.innermost();
-        if innermost == 0 || interpreter.phase() == Phase::Read as u32 {
+        if innermost == 0 || phase == Phase::Read as u32 {
             return innermost;
         }
         if self.begin(recording, interpreter) { innermost } else { 0 }
@@ -208,21 +213,14 @@ impl Python {
             && self.interpreter.compare_exchange(present, none, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Leaves an interpreter that the library about to be closed may be, or have brought: none of it is called or read until
-    /// [`Python::resume`] is given what this returns.
+    /// Has an interpreter stay that the library about to be closed may be, or have brought: another thread may be on the way of looking
+    /// at its state there. Called where the loader is about to be called.
     #[cold]
-    pub fn suspend(&self) -> Option<&'static Interpreter> {
-        let present = self.interpreter().filter(|interpreter| interpreter.stay == Stay::Unknown)?;
-        self.leave(present.start).then_some(present)
-    }
-
-    /// Goes on with an interpreter that is still loaded.
-    #[cold]
-    pub fn resume(&self, interpreter: &'static Interpreter) {
-        if interpreter.is_loaded() {
-            let (none, present) = (core::ptr::null_mut(), core::ptr::from_ref(interpreter).cast_mut());
-            // Release: as in `look_at`. Another one may have come meanwhile.
-            let _ = self.interpreter.compare_exchange(none, present, Ordering::Release, Ordering::Relaxed);
+    pub fn keep(&self) {
+        if let Some(interpreter) = self.interpreter()
+            && !interpreter.stays()
+        {
+            self.leave(interpreter.start);
         }
     }
 
@@ -270,11 +268,11 @@ impl<E: Fn(StackId, u64, FrameKind) -> StackId> frame::Nodes for Reader<'_, E> {
 
     #[inline(always)]
     fn code(&self, address: usize) -> Option<CodeIndex> {
-        let Interpreter { layout, .. } = *self.interpreter;
-        // SAFETY: a frame runs it, so it lives, if it is one.
-        self.interpreter
-            .is_code(address)
-            .then(|| unsafe { PYTHON.codes.number(self.recording, layout, address) })?
+        if !self.interpreter.is_code(address) {
+            return None;
+        }
+        // SAFETY: a frame runs it, so it lives.
+        unsafe { PYTHON.codes.number(self.recording, self.interpreter.layout, address) }
     }
 
     #[inline(always)]

@@ -21,7 +21,7 @@ pub(super) fn stack_of(thread: &Thread, lane: &mut Lane, caller: Caller) -> Stac
     let stack = native_stack_of(thread, lane, caller.pc, caller.sp, caller.fp);
     match PYTHON.interpreter() {
         None => stack,
-        Some(interpreter) => python::join(interpreter, lane, stack),
+        Some(interpreter) => python::join(interpreter, lane, stack, caller.pc),
     }
 }
 

@@ -13,6 +13,7 @@ use tm_common::ids::{Stamp, TagIndex, ThreadIndex};
 use super::Session;
 use crate::lockfree::places::{Place, Places};
 use crate::python::chain::Chain;
+use crate::python::recent::Recent;
 use crate::recording::stream::Stream;
 use crate::sys::memory::pages;
 use crate::sys::process::restrictions;
@@ -53,6 +54,8 @@ pub struct Lane {
     pub frames: Frames,
     /// The last Python frames.
     pub python: Chain,
+    /// The nodes of Python frames and joined stacks that it has entered lately.
+    pub recent: Recent,
     /// The thread's stacks.
     pub memory: StackMemory,
     /// Stacks walked so far.
@@ -242,6 +245,7 @@ impl Threads {
             lane.memory.clear();
             lane.cache.clear();
             lane.python.clear();
+            lane.python.at_home = 0;
             lane.n_stacks = 0;
             lane.stream.hand_over(&session.recording, index);
             lane.tag = 0;

@@ -51,8 +51,18 @@ impl Traceback {
     /// A traceback of shared frames that are in order already, oldest first.
     pub fn from_oldest_first(frames: impl Into<Arc<[Arc<Frame>]>>, total_nframe: Option<u32>) -> Traceback {
         let frames = frames.into();
-        let special = frames.iter().any(|frame| frame.is_python()).then(|| Arc::clone(&PYTHON));
-        Traceback { frames, total_nframe, special }
+        let has_python = frames.iter().any(|frame| frame.is_python());
+        Traceback::of_kind(frames, total_nframe, has_python)
+    }
+
+    /// A traceback of which it is known whether any of its frames is of Python code.
+    pub(crate) fn of_kind(
+        oldest_first: impl Into<Arc<[Arc<Frame>]>>,
+        total_nframe: Option<u32>,
+        has_python: bool,
+    ) -> Traceback {
+        let special = has_python.then(|| Arc::clone(&PYTHON));
+        Traceback { frames: oldest_first.into(), total_nframe, special }
     }
 
     /// The same with what is not certain of it.
@@ -67,10 +77,11 @@ impl Traceback {
         Traceback { special, ..self }
     }
 
-    /// The same stack with other frames, oldest first.
+    /// The same stack with some of its frames, or with others of the same kinds, oldest first.
     #[must_use]
     pub(crate) fn with_frames(&self, oldest_first: &[Arc<Frame>], total_nframe: Option<u32>) -> Traceback {
-        let other = Traceback::from_oldest_first(oldest_first, total_nframe);
+        let has_python = self.has_python() && oldest_first.iter().any(|frame| frame.is_python());
+        let other = Traceback::of_kind(oldest_first, total_nframe, has_python);
         match self.doubts() {
             [] => other,
             doubts => other.with_doubts(doubts.to_vec()),

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// The first byte of an entry of a line table: its kind, and how many units it covers.
+const fn entry(kind: u8, n_units: u8) -> u8 {
+    0x80 | kind << 3 | (n_units - 1)
+}
+
 fn lines(kind: LineTableKind, table: &[u8], n: u32) -> Vec<u32> {
     let lines = Lines::read(kind, table, 10);
     (0..n).map(|instruction| lines.line(Some(instruction))).collect()
@@ -15,7 +20,7 @@ fn a_range_begins_with_the_byte_that_the_table_names() {
     // 2 bytes of no line, 4 of the next one, the rest of none.
     assert_eq!(lines(LineTableKind::Pairs, &[2, 0x80, 4, 1], 4), [0, 11, 11, 0]);
     // A unit of no line, two of the one before the first, one of 70 lines further, then of the same.
-    let table = [0b1_1111_000, 0b1_1101_001, 0b11, 0b1_1110_000, 0b1_001100, 0b10, 1, 1, 1, 0b1_0000_000, 0];
+    let table = [entry(15, 1), entry(13, 2), 0b11, entry(14, 1), 0b100_1100, 0b10, 1, 1, 1, entry(0, 1), 0];
     assert_eq!(lines(LineTableKind::Locations, &table, 6), [0, 9, 9, 79, 79, 0]);
 }
 

@@ -10,7 +10,7 @@ use crate::reader::{Module, Recording};
 impl Interpreter {
     /// Its version as Python writes it, `3.14.0rc2`; `None` if it is not known.
     pub fn version_text(&self) -> Option<String> {
-        let [major, minor, micro, level] = self.version.to_be_bytes();
+        let [level, micro, minor, major] = self.version.to_le_bytes();
         let serial = level & 15;
         let level = match level >> 4 {
             0xa => format!("a{serial}"),

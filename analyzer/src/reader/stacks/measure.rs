@@ -70,9 +70,10 @@ impl StackTable {
 
     fn measure_one(&mut self, start: NodePlace, measuring: &mut Measuring) {
         let place = start.0 as usize;
-        let counted = match self.node_at(place) {
-            Some(node) if node.kind == FrameKind::Joined => self.measure_joined(place, node, measuring),
-            _ => self.measure_chain(place, measuring).map(drop),
+        let joined = Some(place).filter(|&place| self.kind_at(place) == FrameKind::Joined);
+        let counted = match joined.and_then(|place| self.node_at(place)) {
+            Some(node) => self.measure_joined(place, node, measuring),
+            None => self.measure_chain(place, measuring).map(drop),
         };
         if let Err(Missing) = counted {
             measuring.measured.unresolved.push(start);
@@ -120,13 +121,11 @@ impl StackTable {
         if id == StackId::NONE {
             return Ok(Some(0));
         }
-        let Some(place) = self.place(id) else {
-            return if measuring.may_come { Err(Missing) } else { Ok(None) };
-        };
-        match self.node_at(place) {
-            Some(node) if node.kind != FrameKind::Joined && belongs(node.kind) => {
+        match self.placed(id) {
+            Some((place, node)) if node.kind != FrameKind::Joined && belongs(node.kind) => {
                 self.measure_chain(place, measuring).map(Some)
             }
+            None if measuring.may_come => Err(Missing),
             _ => Ok(None),
         }
     }
@@ -134,10 +133,10 @@ impl StackTable {
     /// The depth of the chain that begins at `start`.
     fn measure_chain(&mut self, start: usize, measuring: &mut Measuring) -> Result<u32, Missing> {
         let Measuring { may_come, path, measured } = measuring;
-        let mut place = start;
+        let (mut place, mut found) = (start, self.node_at(start));
         // Walk outwards to a node whose depth is known, then come back.
         let mut depth = loop {
-            let Some(node) = self.node_at(place) else { break 0 };
+            let Some(node) = found else { break 0 };
             match self.depths.get(place).copied() {
                 Some(0) => {}
                 Some(VISITING) | None => {
@@ -158,8 +157,10 @@ impl StackTable {
             }
             self.set_depth(place, VISITING);
             path.push(place);
-            match self.place(node.parent) {
-                Some(parent) if self.may_call(parent, node.kind) => place = parent,
+            match self.placed(node.parent) {
+                Some((parent, caller)) if may_call(caller.kind, node.kind) => {
+                    (place, found) = (parent, Some(caller));
+                }
                 None if node.parent == StackId::NONE => break 0,
                 None if *may_come => {
                     path.drain(..).for_each(|inner| self.set_depth(inner, 0));
@@ -173,22 +174,22 @@ impl StackTable {
             }
         };
         while let Some(inner) = path.pop() {
-            let is_frame = self.node_at(inner).is_some_and(|node| node.kind != FrameKind::Other);
+            let is_frame = self.kind_at(inner) != FrameKind::Other;
             depth = (depth + u32::from(is_frame)).min(VISITING - 1);
             self.set_depth(inner, depth);
             self.n_stacks += 1;
         }
         Ok(depth)
     }
+}
 
-    /// Whether the node at `caller` may stand outward of one of kind `called`: in a chain all frames are native, or all Python,
-    /// and none joins two.
-    fn may_call(&self, caller: usize, called: FrameKind) -> bool {
-        self.node_at(caller).is_some_and(|node| match node.kind {
-            FrameKind::Joined => false,
-            FrameKind::Python => !is_native(called),
-            kind if is_native(kind) => called != FrameKind::Python,
-            _ => true,
-        })
+/// Whether a node of kind `caller` may stand outward of one of kind `called`: in a chain all frames are native, or all Python,
+/// and none joins two.
+fn may_call(caller: FrameKind, called: FrameKind) -> bool {
+    match caller {
+        FrameKind::Joined => false,
+        FrameKind::Python => !is_native(called),
+        kind if is_native(kind) => called != FrameKind::Python,
+        _ => true,
     }
 }

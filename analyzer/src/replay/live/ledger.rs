@@ -83,6 +83,9 @@ impl Ledger {
     /// Puts a block into the table of its space; `false`, and nothing is changed, if there is one at its address.
     #[inline(always)]
     fn put(&mut self, block: &Block, observer: &mut impl Observer) -> bool {
+        if block.space == Space::HEAP && self.live.labels.has(block.address) {
+            return false;
+        }
         let table = match block.space {
             Space::HEAP => self.live.heap_mut(),
             space => self.live.of(space),
@@ -106,7 +109,11 @@ impl Ledger {
             self.end_all(event, observer);
         } else {
             self.take_out(event, observer);
+            if event.space != Space::HEAP {
+                self.give_back(event, observer);
+            }
             if event.action == Action::Track {
+                self.label(event, observer);
                 // The place is free now.
                 self.put(&event.block(), observer);
             }
@@ -123,6 +130,50 @@ impl Ledger {
             totals.live -= block.amount();
             observer.on_forget(&block, event.stamp);
         });
+        for block in self.live.labels.take_all_of(event.space) {
+            self.put_back(&block, event.stamp, observer);
+        }
+    }
+
+    /// Counts a block of the heap where the event tells of it, if it tells of the whole block.
+    fn label(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        let Ledger { live, totals, peak, .. } = self;
+        let known = live.heap().get(event.address).filter(|block| block.size == event.size);
+        if event.space == Space::HEAP || known.is_none() {
+            return;
+        }
+        if let Some(block) = peak.take_out(live.heap_mut(), event.address) {
+            totals.live -= block.amount();
+            observer.on_forget(&block, event.stamp);
+            live.labels.put(block, event.space);
+        }
+    }
+
+    /// Counts a block in the heap again that was counted in the event's space.
+    fn give_back(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        if let Some(block) = self.live.labels.take_of(event.address, event.space) {
+            self.put_back(&block, event.stamp, observer);
+        }
+    }
+
+    fn put_back(&mut self, block: &Block, stamp: Stamp, observer: &mut impl Observer) {
+        // The place is free: as long as the block was counted elsewhere, nothing came there.
+        if self.live.heap_mut().insert(block, self.peak.next_generation()) {
+            self.totals.live += block.amount();
+            self.note_peak(stamp);
+            observer.on_alloc(&Block { birth: stamp, ..*block });
+        }
+    }
+
+    /// Ends a block of the heap that is counted in another space, there; `false` if there is none at the event's address.
+    #[cold]
+    fn take_out_label(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
+        let Some((_, space)) = self.live.labels.take(event.address) else { return false };
+        if let Some(block) = self.peak.take_out(self.live.of(space), event.address) {
+            self.totals.live -= block.amount();
+            observer.on_free(&block, event);
+        }
+        true
     }
 
     fn map(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
@@ -166,7 +217,10 @@ impl Ledger {
             Space::HEAP => self.live.heap_mut(),
             space => self.live.of(space),
         };
-        let Some(block) = self.peak.take_out(table, event.address) else { return false };
+        let Some(block) = self.peak.take_out(table, event.address) else {
+            let is_labelled = event.space == Space::HEAP && self.live.labels.has(event.address);
+            return is_labelled && self.take_out_label(event, observer);
+        };
         self.totals.live -= block.amount();
         observer.on_free(&block, event);
         true
@@ -218,6 +272,7 @@ impl Ledger {
 
     /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.
     pub fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
+        self.live.labels.forget_until(stamp);
         self.live.take_out_until(stamp, &mut self.peak, &mut |block| {
             self.totals.live -= block.amount();
             observer.on_forget(&block, stamp);

@@ -3,6 +3,7 @@
 
 use tm_common::ids::{Address, Space, Stamp};
 
+use super::labels::Labels;
 use super::peak::Peak;
 use super::ranges::Ranges;
 use super::space_blocks::SpaceBlocks;
@@ -24,6 +25,8 @@ pub struct LiveBlocks {
     heap: SpaceBlocks,
     /// Those of the program's own domains, in the order of their first use: mostly none, seldom more than a few.
     own: Vec<SpaceBlocks>,
+    /// What of the heap is counted among those.
+    pub(in crate::replay) labels: Labels,
     /// The mappings.
     pub mappings: Ranges,
 }

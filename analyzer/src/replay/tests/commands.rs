@@ -141,6 +141,54 @@ fn all_of_a_domain_can_end_at_once() {
 }
 
 #[test]
+fn a_block_that_a_domain_tells_of_as_well_counts_there_alone() {
+    let mut builder = RecordingBuilder::with_process();
+    let realloc = Event::Reallocate {
+        old: Address(0x40),
+        new: Address(0x50),
+        size: 9,
+        stack: StackId::NONE,
+        begin: Stamp(40),
+        end: Stamp(41),
+    };
+    let events = [
+        malloc(0x10, 100, 10),
+        malloc(0x20, 50, 11),
+        malloc(0x30, 20, 12),
+        malloc(0x40, 8, 13),
+        track(POOL, 0x10, 100, 20),
+        // A part of a block is not the block.
+        track(POOL, 0x20, 5, 21),
+        track(POOL, 0x30, 20, 22),
+        track(POOL, 0x40, 8, 23),
+        // Kept for the next one: the heap's again.
+        untrack(POOL, 0x10, 0, 30),
+        // Ends with the heap's.
+        free(0x30, 31),
+        untrack(POOL, 0x30, 0, 32),
+        realloc,
+        untrack(POOL, 0x40, 0, 42),
+        track(POOL, 0x50, 9, 43),
+    ];
+    for event in events {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let found = totals(&recording);
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (100 + 50 + 5 + 9, 4, 183));
+    assert_eq!((found.unknown_frees, found.missed_frees), (0, 0));
+    let sorted = |moment, space| {
+        let mut addresses = addresses(&recording, moment, Some(vec![space]));
+        addresses.sort_unstable();
+        addresses
+    };
+    assert_eq!(sorted(Moment::End, POOL), [0x20, 0x50]);
+    assert_eq!(sorted(Moment::End, Space::HEAP), [0x10, 0x20]);
+    assert_eq!(sorted(Moment::TimeNs(25), POOL), [0x10, 0x20, 0x30, 0x40]);
+    assert_eq!(sorted(Moment::TimeNs(25), Space::HEAP), [0x20]);
+}
+
+#[test]
 fn mappings_are_an_account_of_their_own() {
     let mut builder = RecordingBuilder::with_process();
     let page = 4096;

@@ -24,7 +24,7 @@ fn builder() -> RecordingBuilder {
     let state = (0x030c_01f0, InterpreterState::Read as u32);
     builder.interpreter((0, 0), INTERPRETER.0, state, &[EVALUATES]);
     // Two units of the first line, two of no line, then the second line.
-    let table = [0b1_0000_001, 0, 0b1_1111_001, 0b1_1101_000, 2];
+    let table = [line_entry(0, 2), 0, line_entry(15, 2), line_entry(13, 1), 2];
     builder.code(1, ("/app/main.py", "<module>"), 1, (LineTableKind::Locations as u32, &table));
     builder.code(
         2,
@@ -33,6 +33,11 @@ fn builder() -> RecordingBuilder {
         (LineTableKind::Locations as u32, &table),
     );
     builder
+}
+
+/// The first byte of an entry of a line table: its kind, and how many units it covers.
+const fn line_entry(kind: u8, n_units: u8) -> u8 {
+    0x80 | kind << 3 | (n_units - 1)
 }
 
 fn frame(code: u32, instruction: u32) -> PythonFrame {
@@ -148,6 +153,16 @@ fn what_does_not_match_and_what_could_not_be_read_is_said() {
     assert_eq!(kinds(unread), [DoubtKind::Ended(EndReason::PythonFrame)]);
     assert_eq!(kinds(partly), [DoubtKind::Ended(EndReason::PythonFrame)]);
     assert_eq!(kinds(ended), [DoubtKind::Ended(EndReason::NoTable)]);
+}
+
+#[test]
+fn a_stack_whose_python_frames_are_all_incomplete_is_a_native_one() {
+    let mut builder = builder();
+    let incomplete = PythonFrame { is_incomplete: true, ..entry(2, 0) };
+    let id = stack(&mut builder, &[IN_EXTENSION, IN_EVALUATION], &[incomplete]);
+    let traceback = named(&builder, id);
+    assert_eq!((traceback.has_python(), traceback.total_nframe()), (false, Some(2)));
+    assert!(traceback.doubts().is_empty());
 }
 
 #[test]

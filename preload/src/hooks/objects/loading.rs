@@ -74,11 +74,8 @@ extern "C" fn before_dlvsym(_: Arguments) -> usize {
 /// Calls the real `dlclose`, between what has to be done before and after it.
 pub(in crate::hooks) fn dlclose(handle: *mut core::ffi::c_void) -> c_int {
     redirect::look_at_new();
-    let interpreter = PYTHON.suspend();
+    PYTHON.keep();
     let result = real::dlclose(handle);
-    if let Some(interpreter) = interpreter {
-        PYTHON.resume(interpreter);
-    }
     if SESSION.is_process() {
         redirect::closed();
     }

@@ -14,6 +14,7 @@ use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
 use crate::hooks::allocation::allocators;
+use crate::hooks::python::tracks;
 use crate::real::{self, Search};
 use crate::session::SESSION;
 use crate::sys::memory::maps::Maps;
@@ -68,11 +69,19 @@ pub(super) fn opening(deep: bool) {
 
 /// Leads the calls of objects that have come. Called where the loader is about to be called, so its lock may be taken.
 #[inline]
-pub(super) fn look_at_new() {
+pub(in crate::hooks) fn look_at_new() {
     // Relaxed: see `opening`.
     if PENDING.load(Ordering::Relaxed) != 0 {
         look_at_pending();
     }
+}
+
+/// Has all objects looked at again when the program next calls the loader.
+pub(in crate::hooks) fn look_again() {
+    // Relaxed, all: see `opening`. No number of objects that have come is that.
+    N_KNOWN.store(0, Ordering::Relaxed);
+    N_COME.store(usize::MAX, Ordering::Relaxed);
+    PENDING.fetch_or(NEW | SHARED, Ordering::Relaxed);
 }
 
 #[cold]
@@ -157,7 +166,7 @@ fn look(first: usize, deep: bool, moment: Moment, now: Changes) -> bool {
     let is_new = real::find_interfaces(first);
     note_collector();
     let mut all_whole = true;
-    if deep || real::has_interfaces() {
+    if deep || real::has_interfaces() || tracks::are_led() {
         let maps = (moment != Moment::Start).then(Maps::open).flatten();
         // The loader expects pages that it has made writable to stay so.
         if moment == Moment::Meanwhile && maps.is_none() {
@@ -172,6 +181,7 @@ fn look(first: usize, deep: bool, moment: Moment, now: Changes) -> bool {
                 all_whole = false;
                 continue;
             }
+            lead_tracks(&slots);
             let led = lead(&slots, deep);
             if !led.all {
                 note(NoteReason::DeepBind, map.name().to_bytes());
@@ -225,6 +235,19 @@ fn lead(slots: &Slots, deep: bool) -> Led {
         }
     }
     led
+}
+
+/// Leads the calls by which an object tells an interpreter of its blocks.
+fn lead_tracks(slots: &Slots) {
+    if !tracks::are_led() {
+        return;
+    }
+    for slot in slots.iter() {
+        let present = Some(slot.value()).filter(|_| !slots.is_unbound(slot));
+        if let Some(hook) = tracks::hook(slot.name(), present) {
+            slots.set(slot, hook);
+        }
+    }
 }
 
 /// Returns the hooked function of this name: of all if `deep`, else of those that are not exported.

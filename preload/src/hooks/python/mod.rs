@@ -2,4 +2,5 @@
 //! `tm_python_objects` of `tm_python.h`.
 
 pub mod allocators;
+pub mod tracks;
 mod wrappers;

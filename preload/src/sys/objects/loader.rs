@@ -121,6 +121,11 @@ fn set_cancel_state(state: c_int, before: &mut c_int) {
     }
 }
 
+/// Has the loaded object of this name stay loaded for good. Only for callers that are about to call the loader.
+pub fn keep(name: &CStr) -> bool {
+    Library::open_as(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE).is_some()
+}
+
 /// A library that was loaded and stays.
 #[derive(Clone, Copy, Debug)]
 pub struct Library(*mut c_void);
@@ -128,6 +133,10 @@ pub struct Library(*mut c_void);
 impl Library {
     /// Calls `dlopen` of `path`, with its names hidden from others; `None` if it fails.
     pub fn open(path: &CStr) -> Option<Library> {
+        Library::open_as(path, libc::RTLD_NOW | libc::RTLD_LOCAL)
+    }
+
+    fn open_as(path: &CStr, mode: c_int) -> Option<Library> {
         // Relaxed: see `remember`.
         let address = LOADER.dlopen.load(Ordering::Relaxed);
         if address.is_null() {
@@ -137,7 +146,7 @@ impl Library {
         let dlopen: unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void =
             unsafe { core::mem::transmute(address) };
         // SAFETY: a C string; the library's constructors are its own business.
-        let handle = unsafe { dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        let handle = unsafe { dlopen(path.as_ptr(), mode) };
         (!handle.is_null()).then_some(Library(handle))
     }
 

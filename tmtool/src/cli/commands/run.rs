@@ -37,6 +37,9 @@ pub struct Args {
     /// left there is replaced, anything else is not.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Record each block that Python's own allocators hand out, as tracemalloc does: TM_PYTHON_OBJECTS=1
+    #[arg(long)]
+    pub python_objects: bool,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -60,7 +63,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let set_by_user =
         std::env::var_os(settings::OUT.name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut output = Output::plan(args.output.as_deref().or(set_by_user.as_deref()), name, &here)?;
-    let environment = Environment::build(output.template.clone())?;
+    let environment = Environment::build(output.template.clone(), args.python_objects)?;
     if !args.quiet {
         summary::print_lines(&program.notes);
     }

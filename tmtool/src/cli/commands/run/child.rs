@@ -163,8 +163,13 @@ mod tests {
         let shell = PathBuf::from("/bin/sh");
         let program =
             Program { path: shell.clone(), executable: shell, through_shell: false, notes: Vec::new() };
-        let environment =
-            Environment { preload: OsString::new(), output: "x".into(), run: 5, is_disabled: false };
+        let environment = Environment {
+            preload: OsString::new(),
+            output: "x".into(),
+            run: 5,
+            python_objects: false,
+            is_disabled: false,
+        };
         start_and_wait(&program, OsStr::new("my-name"), &["-c".into(), script.into()], &environment).unwrap()
     }
 
@@ -186,8 +191,13 @@ mod tests {
         let path = PathBuf::from("/nonexistent/program");
         let program =
             Program { path: path.clone(), executable: path, through_shell: false, notes: Vec::new() };
-        let environment =
-            Environment { preload: OsString::new(), output: "x".into(), run: 5, is_disabled: false };
+        let environment = Environment {
+            preload: OsString::new(),
+            output: "x".into(),
+            run: 5,
+            python_objects: false,
+            is_disabled: false,
+        };
         let error = start_and_wait(&program, OsStr::new("program"), &[], &environment).unwrap_err();
         assert!(error.to_string().starts_with("cannot start /nonexistent/program: no such file"), "{error}");
     }

@@ -22,6 +22,8 @@ pub(super) struct Environment {
     pub output: PathBuf,
     /// The value of `TM_RUN`, not 0.
     pub run: u64,
+    /// `TM_PYTHON_OBJECTS` is to be 1, whatever it is.
+    pub python_objects: bool,
     /// The user has set `TM_DISABLE`.
     pub is_disabled: bool,
 }
@@ -31,7 +33,7 @@ impl Environment {
     ///
     /// # Errors
     /// If there is no library, or its path cannot be used.
-    pub(super) fn build(output: PathBuf) -> Result<Environment> {
+    pub(super) fn build(output: PathBuf, python_objects: bool) -> Result<Environment> {
         let executable =
             env::current_exe().map_err(|error| Error::io("find", Path::new("tmtool's own file"), error))?;
         let library = find_library(&executable)?;
@@ -39,17 +41,20 @@ impl Environment {
             preload: preload_value(&library, env::var_os("LD_PRELOAD").as_deref())?,
             output,
             run: random_number(),
+            python_objects,
             is_disabled: env::var_os(settings::DISABLE.name).is_some_and(|value| value == "1"),
         })
     }
 
     /// The variables and their values.
-    pub(super) fn variables(&self) -> [(&'static str, OsString); 3] {
-        [
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, OsString)> {
+        let variables = [
             ("LD_PRELOAD", self.preload.clone()),
             (settings::OUT.name, self.output.clone().into()),
             (settings::RUN.name, self.run.to_string().into()),
-        ]
+        ];
+        let python = self.python_objects.then(|| (settings::PYTHON_OBJECTS.name, "1".into()));
+        variables.into_iter().chain(python)
     }
 }
 

@@ -175,8 +175,13 @@ mod tests {
 
     #[test]
     fn the_reason_for_no_recording_is_given() {
-        let mut environment =
-            Environment { preload: "".into(), output: "/x/%p".into(), run: 1, is_disabled: false };
+        let mut environment = Environment {
+            preload: "".into(),
+            output: "/x/%p".into(),
+            run: 1,
+            python_objects: false,
+            is_disabled: false,
+        };
         let text = nothing_recorded(&environment, Ending::Signal(9));
         assert!(text.contains("signal 9 ended the program") && text.contains("/x/%p"), "{text}");
         environment.is_disabled = true;

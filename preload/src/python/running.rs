@@ -12,7 +12,7 @@ const RUNNING_IS_OWN_SINCE: u32 = 0x030c_0000;
 
 /// The functions that tell.
 #[derive(Clone, Copy, Debug)]
-pub struct States {
+pub struct Running {
     /// The calling thread's first state, or that which it has taken for C code without one.
     first: Get,
     /// The state that it runs code in, null while it has put the lock away; `None` where that is not known.
@@ -28,15 +28,15 @@ pub fn this_thread() -> usize {
     pthread_self() as usize
 }
 
-impl States {
+impl Running {
     /// Returns those of an interpreter of this version.
-    pub fn of(symbols: &Symbols, version: u32) -> Option<States> {
+    pub fn of(symbols: &Symbols, version: u32) -> Option<Running> {
         // SAFETY: the functions of these names take nothing and return a pointer.
         let get = |address| unsafe { core::mem::transmute::<usize, Get>(address) };
         let by_name = |name| symbols.function(name).map(get);
         let running =
             || by_name(c"PyThreadState_GetUnchecked").or_else(|| by_name(c"_PyThreadState_UncheckedGet"));
-        Some(States {
+        Some(Running {
             first: by_name(c"PyGILState_GetThisThreadState")?,
             running: if version >= RUNNING_IS_OWN_SINCE { Some(running()?) } else { None },
         })
