@@ -31,11 +31,15 @@ pub enum Refused {
 /// Held while the wrappers are changed.
 static CHANGING: TryLock = TryLock::new();
 
+/// `PyMem_GetAllocator`, `PyMem_SetAllocator`.
+type Get = unsafe extern "C" fn(c_int, *mut Allocator);
+type Set = unsafe extern "C" fn(c_int, *const Allocator);
+
 /// The functions of `<cpython/pymem.h>` that read and set an allocator.
 #[derive(Clone, Copy)]
 struct Functions {
-    get: unsafe extern "C" fn(c_int, *mut Allocator),
-    set: unsafe extern "C" fn(c_int, *const Allocator),
+    get: Get,
+    set: Set,
 }
 
 impl Functions {
@@ -45,7 +49,9 @@ impl Functions {
             return None;
         }
         // SAFETY: the addresses are those functions'.
-        Some(unsafe { Functions { get: core::mem::transmute(get), set: core::mem::transmute(set) } })
+        let (get, set) =
+            unsafe { (core::mem::transmute::<usize, Get>(get), core::mem::transmute::<usize, Set>(set)) };
+        Some(Functions { get, set })
     }
 
     fn allocator(self, domain: usize) -> Allocator {

@@ -82,11 +82,13 @@ struct Wrapped {
 unsafe impl Sync for Wrapped {}
 
 impl Wrapped {
-    const NONE: Wrapped = Wrapped {
-        places: UnsafeCell::new([Allocator::NONE; WRAPPED_MAX]),
-        len: AtomicUsize::new(0),
-        latest: AtomicPtr::new(core::ptr::null_mut()),
-    };
+    const fn new() -> Wrapped {
+        Wrapped {
+            places: UnsafeCell::new([Allocator::NONE; WRAPPED_MAX]),
+            len: AtomicUsize::new(0),
+            latest: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
 
     fn place(&self, number: usize) -> *mut Allocator {
         self.places.get().cast::<Allocator>().wrapping_add(number)
@@ -135,7 +137,7 @@ impl Wrapped {
 
 /// CPython's allocator domains, by their numbers there.
 pub(super) const N_DOMAINS: usize = 3;
-static WRAPPED: [Wrapped; N_DOMAINS] = [Wrapped::NONE; N_DOMAINS];
+static WRAPPED: [Wrapped; N_DOMAINS] = [const { Wrapped::new() }; N_DOMAINS];
 
 /// Tells whether the blocks are recorded.
 static IS_ON: AtomicBool = AtomicBool::new(false);
