@@ -184,7 +184,7 @@ fn parse_version(text: &[u8]) -> Option<u32> {
 }
 
 impl Interpreter {
-    /// Tells whether its module stays loaded, whoever closes it: it is made to, if it does not of itself.
+    /// Tells whether its module stays loaded when others close it: it is made to, if it does not of itself.
     pub fn stays(&self) -> bool {
         // Relaxed: once is enough.
         if self.stay == Stay::Unknown && !self.is_kept.load(Ordering::Relaxed) {
