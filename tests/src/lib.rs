@@ -26,6 +26,9 @@ pub mod elf;
 pub mod fixtures;
 pub mod fuzz;
 
+pub mod python;
+pub mod python_notes;
+
 pub mod exact_stacks;
 pub mod gdb;
 pub mod notes;

@@ -1,10 +1,10 @@
-//! Which frames of the stacks of Python programs are looked at: all, those of Python code, or the native ones.
+//! The frames of the stacks of Python programs that are looked at: all, those of Python code, or the native ones.
 
 use std::sync::Arc;
 
 use crate::model::{Frame, Traceback};
 
-/// The choice. Of a stack without Python frames each has all frames.
+/// The choice. A stack without Python frames has all its frames with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Frames {
     /// All but the interpreter's own.

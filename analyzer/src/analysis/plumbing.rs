@@ -31,8 +31,18 @@ struct Rule {
     /// For the source file or the module's path; `None` for any.
     file: Option<Pattern>,
     is_plumbing: bool,
-    /// Whether it is for native code alone: names of Python functions are anybody's.
-    is_native: bool,
+    code: Code,
+}
+
+/// The code that a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    /// What is compiled: names of Python functions are anybody's.
+    Native,
+    /// What an interpreter runs.
+    Python,
+    /// Both.
+    Any,
 }
 
 /// The names of functions.
@@ -61,7 +71,10 @@ impl Plumbing {
     pub(super) fn of_table(table: &str) -> Plumbing {
         let lines = table.lines().map(str::trim);
         let patterns = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        patterns.fold(Plumbing::none(), |all, pattern| all.with_rule(pattern, true))
+        patterns.fold(Plumbing::none(), |all, pattern| match pattern.strip_prefix("python ") {
+            Some(pattern) => all.with_rule(pattern, Code::Python),
+            None => all.with_rule(pattern, Code::Native),
+        })
     }
 
     /// The same and one more pattern: `FUNCTION`, `FUNCTION@FILE` or `@FILE`, with a `!` before it to take functions out.
@@ -69,10 +82,10 @@ impl Plumbing {
     /// one (`Table.read.<locals>.parse`).
     #[must_use]
     pub fn with(self, pattern: &str) -> Plumbing {
-        self.with_rule(pattern, false)
+        self.with_rule(pattern, Code::Any)
     }
 
-    fn with_rule(mut self, pattern: &str, is_native: bool) -> Plumbing {
+    fn with_rule(mut self, pattern: &str, code: Code) -> Plumbing {
         let (pattern, is_plumbing) = match pattern.strip_prefix('!') {
             Some(pattern) => (pattern, false),
             None => (pattern, true),
@@ -83,7 +96,7 @@ impl Plumbing {
         };
         let function = (file.is_none() || !function.is_empty())
             .then(|| FunctionPattern { bare: Pattern::new(&bare(function)), python: Pattern::new(function) });
-        self.rules.push(Rule { function, file, is_plumbing, is_native });
+        self.rules.push(Rule { function, file, is_plumbing, code });
         self
     }
 
@@ -104,7 +117,12 @@ impl Rule {
             true => matches(&pattern.python, function),
             false => matches(&pattern.bare, function),
         };
-        !(self.is_native && frame.is_python())
+        let is_of_its_code = match self.code {
+            Code::Native => !frame.is_python(),
+            Code::Python => frame.is_python(),
+            Code::Any => true,
+        };
+        is_of_its_code
             && self.function.as_ref().is_none_or(matches_function)
             && self.file.as_ref().is_none_or(|pattern| {
                 pattern.matches(&frame.filename) || matches(pattern, frame.module_path())
@@ -177,6 +195,15 @@ mod tests {
         let lambda = Frame { function: Some("main.<locals>.<lambda>".into()), ..getline };
         assert!(Plumbing::none().with("*<lambda>").is_plumbing(&lambda));
         assert!(!Plumbing::none().with("main.").is_plumbing(&lambda));
+    }
+
+    #[test]
+    fn importing_is_plumbing_of_python_code_alone() {
+        let mut import = frame("_compile_bytecode", "<frozen importlib._bootstrap_external>");
+        assert!(!Plumbing::known().is_plumbing(&import));
+        import.kind = tm_common::stack::FrameKind::Python;
+        assert!(Plumbing::known().is_plumbing(&import));
+        assert!(!Plumbing::known().with("!_compile_*").is_plumbing(&import));
     }
 
     #[test]

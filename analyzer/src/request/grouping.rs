@@ -47,7 +47,7 @@ impl Grouping {
         self.blame_of_lines().cut(whole)
     }
 
-    /// Who is to blame, as groups are made.
+    /// Returns what finds the frame to blame, as groups are made.
     pub fn blame(&self) -> Blame {
         match self.key_type {
             KeyType::Traceback => self.blame_of_stacks(),
@@ -55,7 +55,7 @@ impl Grouping {
         }
     }
 
-    /// Who is to blame where one frame is shown.
+    /// Returns what finds the frame to blame where one frame is shown.
     pub fn blame_of_lines(&self) -> Blame {
         match &self.plumbing {
             Some(plumbing) => Blame::new(plumbing.clone()).seeing(self.frames),
@@ -63,7 +63,7 @@ impl Grouping {
         }
     }
 
-    /// Who is to blame where whole stacks are shown.
+    /// Returns what finds the frame to blame where whole stacks are shown.
     pub fn blame_of_stacks(&self) -> Blame {
         let plumbing = self.plumbing.clone().unwrap_or_else(Plumbing::none);
         Blame::new(plumbing).seeing(self.frames).keeping_native()

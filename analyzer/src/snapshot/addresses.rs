@@ -40,9 +40,9 @@ pub(super) enum Evaluation {
 /// The names so far.
 pub(super) struct Addresses {
     symbolizer: Symbolizer,
-    /// Of code that belongs to a module.
+    /// The frames of code that belongs to a module.
     of_address: FxHashMap<(Epoch, u64, FrameKind), Named>,
-    /// Of code that belongs to none, as far as is known.
+    /// The frames of code that belongs to none, as far as is known.
     of_anonymous: FxHashMap<(u64, FrameKind), Named>,
     /// The files that are interpreters, by the address of what the symbolizer calls them, which stays.
     interpreters: FxHashMap<usize, [Arc<ModuleFile>; 2]>,

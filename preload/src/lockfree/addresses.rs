@@ -6,7 +6,7 @@
 //!      | number  | rest of the address     |      0 is none: objects are numbered from 1
 //! ```
 //!
-//! An entry is one word, so there is nothing to tear. Which addresses it may stand for follows from the bucket that it is in and
+//! An entry is one word, so there is nothing to tear. The addresses that it may stand for follow from the bucket that it is in and
 //! the rest that it holds.
 //!
 //! An object goes after everybody who has met it has let go of it, which the program sees to. So nobody inserts an address

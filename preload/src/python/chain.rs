@@ -43,7 +43,7 @@ struct Ended;
 
 /// How the cached frames go on outward of one that the live frames come to.
 enum Compared {
-    /// As the live ones do; so many of the outer ones are as they were.
+    /// As the live ones do; this number of the outer ones are as they were.
     Whole(usize),
     /// Up to the one in this place, where the live ones go on at another address.
     Diverged(usize, usize),

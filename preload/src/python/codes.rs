@@ -27,7 +27,7 @@ const _: () = assert!(PythonFrame::CODE_MAX == (1 << addresses::NUMBER_BITS) - 1
 #[derive(Debug)]
 pub struct Codes {
     addresses: Addresses,
-    /// By content. Its "node" is the content's hash, and the id the number.
+    /// The numbers by content. Its "node" is the content's hash, and the id the number.
     contents: Slots,
     generation: AtomicU32,
 }

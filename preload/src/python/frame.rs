@@ -15,7 +15,7 @@ const INCOMPLETE_MAX: usize = 64;
 pub struct Live {
     /// The frame's address.
     pub frame: usize,
-    /// That of its code object.
+    /// The address of its code object.
     pub code: usize,
     /// Its instruction, as [`FrameShape::instruction`] has it.
     pub instruction: usize,

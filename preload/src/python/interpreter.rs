@@ -9,7 +9,8 @@ use tm_common::metadata::{InterpreterState, MappedRange};
 use super::Stay;
 use super::check::{self, TYPE_DEALLOC};
 use super::layout::Layout;
-use super::objects::{self, Dealloc, GetThreadState, word};
+use super::objects::{self, Dealloc, word};
+use super::running::{Running, this_thread};
 use crate::sys::objects::elf::Symbols;
 use crate::sys::objects::image::Image;
 use crate::sys::objects::link_map::LinkMap;
@@ -36,7 +37,7 @@ pub struct Interpreter {
     /// The address of `PyCode_Type`.
     pub code_type: usize,
     is_type_writable: bool,
-    thread_state: GetThreadState,
+    running: Running,
     finalizing: usize,
     phase: AtomicU32,
 }
@@ -99,7 +100,6 @@ pub fn find(
     symbols.variable(c"_PyRuntime")?;
     symbols.variable(c"PyCode_Type")?;
     let evaluation = symbols.function(c"_PyEval_EvalFrameDefault")?;
-    let thread_state = symbols.function(c"PyGILState_GetThisThreadState")?;
     // A program that names a variable of a library's at a fixed address has it itself, and the library uses that.
     let program = LinkMap::all().next().and_then(Symbols::of);
     let holder = |name| program.as_ref().filter(|it| it.variable(name).is_some()).unwrap_or(&symbols);
@@ -108,6 +108,7 @@ pub fn find(
         (runtime_holder.variable(c"_PyRuntime")?, type_holder.variable(c"PyCode_Type")?);
     let range = function_at(evaluation).unwrap_or(evaluation..evaluation);
     let version = version(&symbols).unwrap_or(0);
+    let running = Running::of(&symbols, version)?;
     let make = || {
         let layout = Layout::of_version(version).ok_or(InterpreterState::UnknownVersion)?;
         let finalizing = check::check(image, &runtime, &code_type, version, layout)?;
@@ -123,8 +124,7 @@ pub fn find(
             layout,
             code_type: code_type.start,
             is_type_writable: is_writable(type_holder.image(), &code_type),
-            // SAFETY: the address is that function's.
-            thread_state: unsafe { core::mem::transmute::<usize, GetThreadState>(thread_state) },
+            running,
             finalizing,
             phase: AtomicU32::new(Phase::Found as u32),
         })
@@ -183,12 +183,8 @@ fn parse_version(text: &[u8]) -> Option<u32> {
     (major.max(minor).max(micro) < 256).then_some(major << 24 | minor << 16 | micro << 8 | level << 4)
 }
 
-unsafe extern "C" {
-    safe fn pthread_self() -> libc::pthread_t;
-}
-
 impl Interpreter {
-    /// Tells whether its module stays loaded, whoever closes it: it is made to, if it does not of itself.
+    /// Tells whether its module stays loaded when others close it: it is made to, if it does not of itself.
     pub fn stays(&self) -> bool {
         // Relaxed: once is enough.
         if self.stay == Stay::Unknown && !self.is_kept.load(Ordering::Relaxed) {
@@ -206,8 +202,7 @@ impl Interpreter {
     /// does it frees the others'.
     #[inline(always)]
     fn thread_state(&self) -> Option<usize> {
-        // SAFETY: a look at a variable of the thread's; the library is loaded, see `super::Python::leave`.
-        let state = unsafe { (self.thread_state)() };
+        let state = self.running.of_thread();
         // SAFETY: inside of the runtime's variable.
         let finalizing = unsafe { word(self.finalizing) };
         (state != 0 && (finalizing == 0 || finalizing == state)).then_some(state)
@@ -249,7 +244,7 @@ impl Interpreter {
     pub fn is_as_expected(&self) -> bool {
         self.thread_state().is_some_and(|state| {
             // SAFETY: as in `innermost`.
-            unsafe { word(state + self.layout.thread_id) == pthread_self() as usize }
+            unsafe { word(state + self.layout.thread_id) == this_thread() }
         })
     }
 

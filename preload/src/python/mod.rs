@@ -4,7 +4,7 @@
 //! ([`check`]). It is called for one thing, a look at a variable of the thread's ([`interpreter`]); one word of it is changed, so that
 //! the end of code objects is seen ([`codes`]).
 //!
-//! Contract of what an event calls ([`Python::reading`], [`chain`]): as for `recording`. To meet a code object is cold.
+//! Contract of what an event calls ([`Python::reading`], [`chain`]): as for `recording`. Meeting a code object is cold.
 
 pub mod chain;
 mod check;
@@ -14,6 +14,7 @@ pub mod interpreter;
 mod layout;
 mod objects;
 pub mod recent;
+mod running;
 
 #[cfg(test)]
 mod tests;

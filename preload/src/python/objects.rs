@@ -14,7 +14,7 @@ pub const TEXT_LEN: usize = 16;
 pub const TEXT_STATE: usize = 32;
 /// The most bytes of a name that are kept. File names are shorter, and so are names of functions.
 pub const NAME_BYTES_MAX: usize = 4096;
-/// The longest line table that is kept. That of a function of 100,000 lines has a tenth of it.
+/// The longest line table that is kept. A function of 100,000 lines has a tenth of it.
 pub const LINE_TABLE_BYTES_MAX: usize = 16 << 20;
 /// Addresses of programs end here, on every processor that this runs on.
 const ADDRESS_BITS: u32 = 48;
@@ -161,7 +161,7 @@ impl Code {
         unsafe { core::slice::from_raw_parts(self.line_table as *const u8, self.line_table_len) }
     }
 
-    /// Returns a number that two code objects have in common if all that is told of them is the same.
+    /// Returns a number that two code objects have in common if all that a recording says of them is the same.
     ///
     /// # Safety
     /// As for [`Code::line_table`].
@@ -181,7 +181,5 @@ impl Code {
     }
 }
 
-/// `PyGILState_GetThisThreadState`.
-pub type GetThreadState = unsafe extern "C" fn() -> usize;
 /// `tp_dealloc`.
 pub type Dealloc = unsafe extern "C" fn(*mut c_void);

@@ -36,7 +36,7 @@ struct Special {
     has_python: bool,
 }
 
-/// That of all tracebacks with Python frames that are certain.
+/// The one of all tracebacks with Python frames that are certain.
 static PYTHON: LazyLock<Arc<Special>> =
     LazyLock::new(|| Arc::new(Special { doubts: Vec::new(), has_python: true }));
 

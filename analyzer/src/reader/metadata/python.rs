@@ -1,5 +1,5 @@
-//! Python interpreters, and the code objects that they ran, with their line tables. Which line an instruction is of is for
-//! [`crate::python`] to say.
+//! Python interpreters, and the code objects that they ran, with their line tables; [`crate::python`] says
+//! which line an instruction is of.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

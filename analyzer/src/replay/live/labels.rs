@@ -9,7 +9,7 @@ use tm_common::ids::{Address, Space, Stamp};
 
 use crate::events::Block;
 
-/// By address: the heap's block, and the space that has it.
+/// The labels by their addresses: the heap's block, and the space that has it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::replay) struct Labels(FxHashMap<u64, (Block, Space)>);
 

@@ -8,7 +8,7 @@ use tm_analyzer::request::Grouping;
 /// The value of `--frames`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum FramesArg {
-    /// Of a thread that runs Python code, its Python frames alone.
+    /// The Python frames alone, where a thread runs Python code.
     Python,
     /// Native frames alone, with the interpreter's own.
     Native,

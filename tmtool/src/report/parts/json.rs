@@ -61,7 +61,7 @@ pub(in crate::report) struct FrameObject<'a> {
     lineno: u32,
     function: Option<&'a str>,
     module: Option<&'a str>,
-    /// That of Python code; of native code it is not known.
+    /// The language of Python code; for native code it is not known.
     language: Option<&'static str>,
     /// It may not have been there.
     guessed: bool,
