@@ -112,14 +112,7 @@ impl Tables {
                 frame.module = Some(Arc::clone(file));
             }
         }
-        let mut marked: FxHashMap<usize, [Arc<ModuleFile>; 2]> = FxHashMap::default();
-        for place in self.interpreters {
-            let Some(module) = &mut get_mut(&mut frames, place, "frame")?.module else { continue };
-            let made = || Arc::new(ModuleFile { is_interpreter: true, ..(**module).clone() });
-            let key = Arc::as_ptr(module).addr();
-            let [_, file] = marked.entry(key).or_insert_with(|| [Arc::clone(module), made()]);
-            *module = Arc::clone(file);
-        }
+        mark_interpreters(&mut frames, &self.interpreters)?;
         let frames: Vec<Arc<Frame>> = frames.into_iter().map(Arc::new).collect();
         let mut tracebacks = Vec::with_capacity(self.tracebacks.len());
         for (places, total_nframe) in self.tracebacks {
@@ -156,6 +149,19 @@ impl Tables {
         }
         Ok(Snapshot { traces, traceback_limit: self.traceback_limit, origin: self.origin })
     }
+}
+
+/// Marks the modules of the frames at `places` as interpreters, each file once.
+fn mark_interpreters(frames: &mut [Frame], places: &[u32]) -> std::result::Result<(), String> {
+    let mut marked: FxHashMap<usize, [Arc<ModuleFile>; 2]> = FxHashMap::default();
+    for &place in places {
+        let Some(module) = &mut get_mut(frames, place, "frame")?.module else { continue };
+        let made = || Arc::new(ModuleFile { is_interpreter: true, ..(**module).clone() });
+        let key = Arc::as_ptr(module).addr();
+        let [_, file] = marked.entry(key).or_insert_with(|| [Arc::clone(module), made()]);
+        *module = Arc::clone(file);
+    }
+    Ok(())
 }
 
 /// The kind of a number that a snapshot file has, of this version or a later one.
