@@ -36,6 +36,7 @@ use codes::Codes;
 use interpreter::Phase;
 pub use interpreter::{Interpreter, States};
 use objects::Dealloc;
+pub use running::Look;
 
 /// What is done with the first frame of a process.
 pub type SeeFirstFrame = fn(&'static Interpreter);
@@ -158,29 +159,29 @@ impl Python {
 
     /// Returns the innermost Python frame of the calling thread, 0 if there is none to be read.
     #[inline(always)]
-    pub fn innermost(&self, recording: &Recording, interpreter: &'static Interpreter) -> usize {
+    pub fn innermost(&self, recording: &Recording, interpreter: &'static Interpreter, look: Look) -> usize {
         let phase = interpreter.phase();
         if phase == Phase::Left as u32 {
             return 0;
         }
-        let innermost = interpreter.innermost();
+        let innermost = interpreter.innermost(look);
         if innermost == 0 || phase == Phase::Read as u32 {
             return innermost;
         }
-        if self.begin(recording, interpreter) { innermost } else { 0 }
+        if self.begin(recording, interpreter, look) { innermost } else { 0 }
     }
 
     /// Gets ready to read frames, the first of which has been met. Returns whether they are read. Several threads may do so at once.
     #[cold]
     #[inline(never)]
-    fn begin(&self, recording: &Recording, interpreter: &'static Interpreter) -> bool {
+    fn begin(&self, recording: &Recording, interpreter: &'static Interpreter, look: Look) -> bool {
         if interpreter.phase() == Phase::Left as u32 {
             return false;
         }
         // Relaxed: constant since the start.
         let reads_frames = self.reads_frames.load(Ordering::Relaxed);
         let is_expected = !reads_frames
-            || interpreter.is_as_expected() && interpreter.lead_dealloc(code_goes, &self.dealloc);
+            || interpreter.is_as_expected(look) && interpreter.lead_dealloc(code_goes, &self.dealloc);
         let (state, next) = match (is_expected, reads_frames) {
             (false, _) => (InterpreterState::UnexpectedLayout, Phase::Left),
             (true, true) => (InterpreterState::Read, Phase::Read),
