@@ -30,7 +30,7 @@ class Programs:
 
     def run(self, *arguments: str, mode: str = DLOPENED, **settings: str) -> subprocess.CompletedProcess[str]:
         """Runs this interpreter with arguments."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TM_", "PYTHON", "LD_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TM_", "LD_"))}
         environment = {**kept, "TMPDIR": str(self.temporary), **settings}
         if mode == PRELOADED:
             environment.setdefault("TM_OUT", str(self.folder / "%p.bin"))

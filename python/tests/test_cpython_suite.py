@@ -16,9 +16,11 @@ OF_THE_C_MODULE = {
     "TestCAPI.test_track_without_gil": _C_TABLES,
     "TestCAPI.test_track_already_tracked": _C_TABLES,
     "TestCAPI.test_untrack": _C_TABLES,
+    "TestCAPI.test_untrack_without_gil": _C_TABLES,
     "TestCAPI.test_stop_untrack": _C_STATE,
     "TestTracemallocEnabled.test_new_reference": (
-        "the interpreter tells nobody but the C module that an object comes from a free list"
+        "the interpreter tells the C module alone that an object comes from a free list (3.13 tells others too, by a call for "
+        "every object that is made or ends, which tm does not ask for)"
     ),
 }
 
@@ -32,10 +34,14 @@ DRIVER = """
     def run(depth):
         # One test wants the stack to be as deep as under CPython's own runner.
         return run(depth - 1) if depth else unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
-    result = run(10)
+    def names(suite):
+        for test in suite:
+            yield from names(test) if isinstance(test, unittest.TestSuite) else [name(test)]
     name = lambda test: ".".join(test.id().split("(")[0].strip().split(".")[-2:])
+    all_names = list(names(suite))
+    result = run(10)
     problems = {name(test): text for test, text in result.failures + result.errors}
-    json.dump({"run": result.testsRun, "skipped": [name(test) for test, _ in result.skipped], "problems": problems},
+    json.dump({"names": all_names, "skipped": [name(test) for test, _ in result.skipped], "problems": problems},
               open("result.json", "w"))
 """
 
@@ -44,8 +50,9 @@ def test_passes_but_for_tests_of_the_c_module(programs: Programs, mode: str) -> 
     pytest.importorskip("test.test_tracemalloc", reason="this interpreter has no test suite")
     programs.script(DRIVER, mode=mode, TM_FOLLOW="0")
     result = json.loads((programs.folder / "result.json").read_text())
-    assert result["run"] >= 40
-    expected = set(OF_THE_C_MODULE) - set(result["skipped"])
+    assert len(result["names"]) >= 40
+    # Later versions have more tests than earlier ones.
+    expected = set(OF_THE_C_MODULE) & set(result["names"]) - set(result["skipped"])
     wrong = {name: text for name, text in result["problems"].items() if name not in expected}
     assert not wrong, "\n".join(wrong.values())
     assert set(result["problems"]) == expected, "these pass now: take them off the list"

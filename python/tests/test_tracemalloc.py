@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+import pytest
 from conftest import DLOPENED, PRELOADED, Programs
 
 BOTH = """
@@ -255,3 +256,12 @@ def test_installed_it_serves_who_imports_tracemalloc(programs: Programs, mode: s
     assert 'File "<string>", lineno 8' in done.stderr and "Enable tracemalloc" not in done.stderr, done.stderr
 
 
+
+
+@pytest.mark.parametrize(("setting", "told"), [("0", "False False\n"), ("1", "True True\n")])
+def test_preloaded_it_traces_from_the_start_if_objects_are_recorded(programs: Programs, setting: str, told: str) -> None:
+    code = """
+    import tmheap.tracemalloc as t
+    print(t.is_tracing(), any(trace[0] == 0 for trace in t._get_traces()))
+    """
+    assert programs.script(code, mode=PRELOADED, TM_PYTHON_OBJECTS=setting) == told

@@ -6,6 +6,9 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use tm_tests::products::{products, workspace};
+use tm_tests::roots::Root;
+use tm_tests::run::may_administer;
+use tm_tests::soak;
 
 /// The interpreter of the system; one of a user's own may be in front of it in `PATH`.
 const PYTHON: &str = "/usr/bin/python3";
@@ -85,6 +88,33 @@ fn the_wheel_is_installed_and_passes_its_own_tests() {
     let environment = Environment::with_the_wheel();
     environment.assert_wheel_is_of_its_platform();
     environment.assert_own_tests_pass();
+}
+
+/// CPython 3.13's own tests of tracemalloc, and ours of it, in the release of Debian that has it: long form only.
+#[test]
+fn cpython_3_13_passes_its_own_tests_too() {
+    if !soak::is_long() || !may_administer() {
+        return;
+    }
+    let packages = ["python3", "python3-pytest", "python3-numpy", "libpython3.13-testsuite"];
+    let root = Root::of("trixie", "TM_NEW_ROOT", &packages);
+    root.succeed("rm -rf package site tmheap-*.whl");
+    let folder = root.folder();
+    let copy = copy_of_the_package(&folder);
+    let mut wheel = pip(Path::new(PYTHON), "wheel", &copy);
+    wheel.arg("--wheel-dir").arg(&folder).env("TMHEAP_PRODUCTS", folder_of_products());
+    succeed(&mut wheel);
+    root.succeed(
+        "python3 -m zipfile -e tmheap-*.whl site; chmod +x site/tmheap/products/*
+        export PYTHONPATH=/tm-test/site PYTHONDONTWRITEBYTECODE=1
+        cd package/tests
+        python3 -m pytest -q -p no:cacheprovider test_cpython_suite.py test_tracemalloc.py test_total_size.py >/tm-test/told || {
+            cat /tm-test/told >&2; exit 1
+        }
+        rm -rf /tm-test/package /tm-test/site /tm-test/tmheap-*.whl",
+    );
+    let told = std::fs::read_to_string(folder.join("told")).expect("it was written");
+    assert!(told.contains(" passed") && !told.contains("skipped"), "{told}");
 }
 
 /// What a build of `package` without its products says.

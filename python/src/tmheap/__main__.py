@@ -52,13 +52,13 @@ def _run(arguments: list[str]) -> list[str]:
             sys.stdout.write(_USAGE)
             sys.exit(0)
         if option == "--objects":
-            os.environ["TM_PYTHON_OBJECTS"] = "1"
-        elif option in ("-q", "--quiet") or option.startswith("--output=") or option[:2] == "-o" != option:
-            options.append(option)
+            options.append("--python-objects")
         elif option in ("-o", "--output"):
             if not rest:
                 _refuse(f"{option} needs a file")
             options += [option, rest.pop(0)]
+        elif option in ("-q", "--quiet") or option.startswith(("-o", "--output=")):
+            options.append(option)
         else:
             _refuse(f"run has no option {option}")
     if rest[:1] == ["--"]:
