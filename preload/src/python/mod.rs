@@ -27,6 +27,7 @@ use tm_common::ids::{CodeIndex, StackId};
 use tm_common::metadata::InterpreterState;
 use tm_common::stack::FrameKind;
 
+use crate::lockfree::try_lock::TryLock;
 use crate::recording::Recording;
 use crate::sys::memory::pages;
 use crate::sys::objects::image::Image;
@@ -75,6 +76,8 @@ pub struct Python {
     waits_for_frame: AtomicBool,
     /// A [`SeeFirstFrame`]; null for none.
     see_first_frame: AtomicPtr<()>,
+    /// Held while wrappers are put in front of its allocators, or taken away.
+    pub changing: TryLock,
     /// The code objects that were met.
     pub codes: Codes,
     /// The interpreter's own function that frees code objects.
@@ -87,6 +90,7 @@ pub static PYTHON: Python = Python {
     reads_frames: AtomicBool::new(false),
     waits_for_frame: AtomicBool::new(false),
     see_first_frame: AtomicPtr::new(core::ptr::null_mut()),
+    changing: TryLock::new(),
     codes: Codes::new(),
     dealloc: AtomicUsize::new(0),
 };
@@ -127,8 +131,7 @@ impl Python {
         let start = image.range().start;
         let record = |state| recording.add_interpreter(start, found.version, state, &[found.evaluation]);
         match found.interpreter {
-            Err(state) if reads_frames => record(state),
-            Err(_) => {}
+            Err(state) => record(state),
             Ok(interpreter) => {
                 let place: *mut Interpreter = pages::zeroed(1);
                 if place.is_null() {
@@ -227,6 +230,7 @@ impl Python {
 
     /// Releases the try-locks that a forked child may have inherited locked.
     pub fn after_fork(&self) {
+        self.changing.after_fork();
         self.codes.after_fork();
     }
 }
