@@ -86,9 +86,31 @@ def test_limits(tests: pytest.Pytester) -> None:
     result.assert_outcomes(failed=len(failed) + 1, passed=7)
     for name, reason in failed.items():
         result.stdout.fnmatch_lines([f"Test was {reason}"])
-        result.stdout.fnmatch_lines([f"FAILED *::{name}"])
+        result.stdout.fnmatch_lines([f"FAILED *::{name}*"])
     result.stdout.fnmatch_lines(["*1.4 MiB in * blocks, allocated here*", "*test_limits.py*, line 27"])
     result.stdout.fnmatch_lines(["FAILED *::test_fails_by_itself - AssertionError: its own reason*"])
+
+
+def test_a_limit_that_is_expected_to_fail_is_no_failure(tests: pytest.Pytester) -> None:
+    tests.makepyfile("""
+        import pytest
+
+        @pytest.mark.xfail
+        @pytest.mark.limit_memory("2 MB")
+        def test_goes_beyond():
+            bytearray(3_000_000)
+
+        @pytest.mark.xfail(strict=True)
+        @pytest.mark.limit_memory("2 MB")
+        def test_goes_beyond_for_certain():
+            bytearray(3_000_000)
+
+        @pytest.mark.xfail
+        @pytest.mark.limit_memory("2 MB")
+        def test_keeps_it():
+            pass
+    """)
+    tests.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(xfailed=2, xpassed=1)
 
 
 def test_the_table_shows_those_that_took_most(tests: pytest.Pytester) -> None:

@@ -111,6 +111,12 @@ def test_what_a_view_is_of_is_followed() -> None:
     assert total_size([view, data, memoryview(data)]) == recipe([view, data, view]) + getsizeof(memoryview(data))
 
 
+def test_a_view_that_was_released_is_of_nothing() -> None:
+    view = memoryview(bytes(100_000))
+    view.release()
+    assert total_size([view]) == getsizeof([view]) + getsizeof(view)
+
+
 NATIVE = """
     import mmap, sys
     import tmheap, tmheap.tracemalloc as t
@@ -125,6 +131,11 @@ NATIVE = """
     for all_of_it in ([array, view, reader], [view, array, reader], [reader, view, array], [view], [reader]):
         size = tmheap.total_size(all_of_it)
         assert 1_000_000 < size < 1_001_500, (size, all_of_it)
+    data = bytearray(100_000)
+    for viewer in (memoryview(data), numpy.frombuffer(data, dtype="u1"), memoryview(data)[7:]):
+        for all_of_it in ([viewer], [data, viewer], [viewer, data], [memoryview(viewer), viewer]):
+            size = tmheap.total_size(all_of_it)
+            assert 100_000 < size < 101_000, (size, all_of_it)
     anonymous = mmap.mmap(-1, 1 << 20)
     assert 1 << 20 <= tmheap.total_size(anonymous) < (1 << 20) + 1000, tmheap.total_size(anonymous)
     assert tmheap.total_size([anonymous, memoryview(anonymous)]) < (1 << 20) + 1500

@@ -7,7 +7,7 @@ use crate::model::{Frame, Traceback};
 /// The choice. A stack without Python frames has all its frames with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Frames {
-    /// All but the interpreter's own.
+    /// All but the interpreter's own, and those of the C library that has started it.
     #[default]
     All,
     /// Those of Python code.
@@ -32,7 +32,10 @@ impl Frames {
         if !traceback.has_python() {
             return traceback.clone();
         }
-        let kept: Vec<Arc<Frame>> = frames.iter().filter(|frame| self.has(frame)).cloned().collect();
+        let is_whole = traceback.total_nframe().is_some_and(|total| total as usize == frames.len());
+        let n_start = if self == Frames::All && is_whole { n_of_start(frames) } else { 0 };
+        let inner = frames.get(n_start..).unwrap_or_default();
+        let kept: Vec<Arc<Frame>> = inner.iter().filter(|frame| self.has(frame)).cloned().collect();
         if kept.len() == frames.len() || kept.is_empty() {
             return traceback.clone();
         }
@@ -49,6 +52,21 @@ impl Frames {
             Frames::Native => !frame.is_python(),
         }
     }
+}
+
+/// How many of the outermost frames are the start of a program or thread that is the interpreter's: the C library's and its
+/// own, up to the first frame of Python code. A program that embeds an interpreter has frames of its own there, and keeps all.
+fn n_of_start(oldest_first: &[Arc<Frame>]) -> usize {
+    let is_start = |frame: &&Arc<Frame>| frame.is_interpreter() || is_of_c_library(frame);
+    let n_start = oldest_first.iter().take_while(is_start).count();
+    let outermost_of_program = oldest_first.get(n_start);
+    if outermost_of_program.is_some_and(|frame| frame.is_python()) { n_start } else { 0 }
+}
+
+fn is_of_c_library(frame: &Frame) -> bool {
+    let name = frame.module_path().and_then(|path| path.rsplit('/').next());
+    let names = ["libc.so", "libc-", "libpthread.so", "libpthread-", "ld-musl-"];
+    !frame.is_python() && name.is_some_and(|name| names.iter().any(|start| name.starts_with(start)))
 }
 
 #[cfg(test)]
@@ -73,6 +91,22 @@ mod tests {
             of(Frames::Native),
             ("libc python python ext.c python ext.c python".to_owned(), Some(107))
         );
+    }
+
+    #[test]
+    fn the_c_library_starts_the_interpreter_and_a_program_that_embeds_it() {
+        let seen = |frames: Vec<Arc<Frame>>, n_left_out: usize| {
+            let total = Some((frames.len() + n_left_out) as u32);
+            files(&Frames::All.of(&Traceback::from_oldest_first(frames, total))).join(" ")
+        };
+        let frames = python_stack().frames().to_vec();
+        assert_eq!(seen(frames.clone(), 0), "main.py ext.c lib.py ext.c");
+        let cut = seen(frames.clone(), 5);
+        assert_eq!(cut, "libc main.py ext.c lib.py ext.c", "what is outward of it is not known");
+        let of_program =
+            Frame { module: Some(crate::model::ModuleFile::at("/app")), ..Frame::new("app.c", 9) };
+        let embedding = [&frames[..1], &[Arc::new(of_program)], &frames[1..]].concat();
+        assert_eq!(seen(embedding, 0), "libc app.c main.py ext.c lib.py ext.c");
     }
 
     #[test]

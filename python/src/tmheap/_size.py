@@ -40,11 +40,11 @@ def total_size(o: Any, handlers: Mapping[type, Handler] = {}, verbose: bool = Fa
         dict: lambda d: chain.from_iterable(d.items()),
         set: iter,
         frozenset: iter,
-        memoryview: lambda view: (view.obj,),
+        memoryview: _viewed,
     }
     numpy = sys.modules.get("numpy")
     if hasattr(numpy, "ndarray"):
-        all_handlers[numpy.ndarray] = lambda array: () if array.base is None else (array.base,)  # type: ignore[union-attr]
+        all_handlers[numpy.ndarray] = _viewed  # type: ignore[union-attr]
     all_handlers.update(handlers)
     return _Walk(all_handlers, verbose).total(o)
 
@@ -124,7 +124,7 @@ class _Native:
         if _tracemalloc.objects_from_start() and _tracemalloc.is_tracing():
             found = self.reached(id(o), is_object=True)
         address = _buffer_address(o)
-        if address is not None:
+        if address is not None and not _is_view_of_plain(o):
             found.update(self.reached(address, is_object=False) or self.mapping(address))
         return found
 
@@ -160,6 +160,33 @@ class _Native:
         return found
 
 
+def _viewed(o: Any) -> tuple[Any, ...]:
+    """Returns what a memoryview or a numpy array is a view of, if it is a view."""
+    owner = None
+    if isinstance(o, memoryview):
+        try:
+            owner = o.obj
+        except ValueError:
+            # It was released.
+            pass
+    elif _is_array(o):
+        owner = o.base
+    return () if owner is None else (owner,)
+
+
+def _is_array(o: Any) -> bool:
+    array = getattr(sys.modules.get("numpy"), "ndarray", None)
+    return array is not None and isinstance(o, array)
+
+
+def _is_view_of_plain(o: Any) -> bool:
+    """Tells whether the buffer of an object is the memory of another one that sys.getsizeof knows."""
+    owner = _viewed(o)
+    while owner and type(owner[0]) not in _PLAIN:
+        owner = _viewed(owner[0])
+    return bool(owner)
+
+
 class _Buffer(ctypes.Structure):
     """`Py_buffer`."""
 
@@ -189,6 +216,6 @@ def _buffer_address(o: Any) -> Optional[int]:
         ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(o), ctypes.byref(buffer), _FULL_READ_ONLY)
     except (BufferError, TypeError, ValueError):
         return None
-    address = buffer.buf
+    address: Optional[int] = buffer.buf
     ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
     return address

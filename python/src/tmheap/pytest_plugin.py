@@ -101,6 +101,14 @@ def _places(groups: list[tuple[Any, int, int]], title: str) -> str:
     return "\n".join(lines)
 
 
+def _failure(why: str) -> pytest.ExceptionInfo[BaseException]:
+    """Returns what pytest makes of a test that has failed for this reason."""
+    try:
+        pytest.fail(why, pytrace=False)
+    except pytest.fail.Exception:
+        return pytest.ExceptionInfo.from_current()
+
+
 class Plugin:
     """Measures tests. What was measured goes with the reports, so that it comes from pytest-xdist's workers too."""
 
@@ -141,7 +149,12 @@ class Plugin:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Generator[None, Any, None]:
-        """Makes a test that passed, but not within its limits, a failed one."""
+        """Makes a test that passed, but not within its limits, a failed one: for xfail and others as if it had raised."""
+        verdict = self.verdicts.pop(item.nodeid, None) if call.when == "call" else None
+        if call.excinfo is not None:
+            verdict = None
+        if verdict is not None:
+            call.excinfo = _failure(verdict[0])
         outcome = yield
         if call.when != "call":
             return
@@ -149,12 +162,8 @@ class Plugin:
         figures = self.figures.pop(item.nodeid, None)
         if figures is not None and self.measures_all:
             report.user_properties.append(("tmheap", figures))
-        verdict = self.verdicts.pop(item.nodeid, None)
-        if verdict is not None and report.outcome == "passed":
-            report.outcome = "failed"
-            report.longrepr = verdict[0]
-            if verdict[1]:
-                report.sections.append(("tmheap", verdict[1]))
+        if verdict is not None and verdict[1] and report.outcome == "failed":
+            report.sections.append(("tmheap", verdict[1]))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Writes the table."""

@@ -6,9 +6,14 @@ below it is another one, tmheap._tracemalloc.
 
 import importlib.machinery as _machinery
 import sys as _sys
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tmheap import _tracemalloc as _ours
 from tmheap._tracemalloc import NATIVE_DOMAIN as NATIVE_DOMAIN
+
+if _TYPE_CHECKING:
+    # Its names for type checkers, which do not see the code run.
+    from tracemalloc import *
 
 
 def _run_standard_module() -> None:

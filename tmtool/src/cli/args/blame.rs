@@ -12,7 +12,7 @@ pub enum FramesArg {
     Python,
     /// Native frames alone, with the interpreter's own.
     Native,
-    /// Both, without the interpreter's own.
+    /// Both, without the interpreter's own and those that have started it.
     All,
 }
 
