@@ -49,6 +49,70 @@ def test_tags_hold_where_they_are_said(programs: Programs) -> None:
     assert untagged >= 24
 
 
+GENERATORS = """
+    import asyncio, tmheap
+    kept = []
+    @tmheap.tag("generator")
+    def produce(n):
+        seen = []
+        try:
+            while True:
+                kept.append(bytearray(1_000_000))
+                try:
+                    seen.append((yield n))
+                except KeyError as error:
+                    return [*seen, str(error)]
+        finally:
+            kept.append("ended")
+    @tmheap.tag("async generator")
+    async def produce_async(n):
+        try:
+            while True:
+                kept.append(bytearray(2_000_000))
+                try:
+                    n += yield n
+                    await asyncio.sleep(0)
+                except KeyError:
+                    return
+        finally:
+            kept.append("ended")
+    def drive():
+        generator = produce(7)
+        found = [next(generator), generator.send("a")]
+        kept.append(bytearray(8_000_000))
+        try:
+            generator.throw(KeyError(1))
+        except StopIteration as stop:
+            found.append(stop.value)
+        closed = produce(0)
+        next(closed)
+        closed.close()
+        return found
+    async def drive_async():
+        generator = produce_async(7)
+        found = [await generator.__anext__(), await generator.asend(3)]
+        kept.append(bytearray(8_000_000))
+        try:
+            await generator.athrow(KeyError(1))
+        except StopAsyncIteration:
+            found.append("stopped")
+        closed = produce_async(0)
+        await closed.__anext__()
+        await closed.aclose()
+        return found
+    print(drive(), asyncio.run(drive_async()), kept.count("ended"))
+"""
+
+
+def test_generators_are_tagged_while_they_run_themselves(programs: Programs) -> None:
+    assert programs.script(GENERATORS, mode=PRELOADED) == "[7, 7, ['a', '1']] [7, 10, 'stopped'] 4\n"
+    groups = programs.tmtool("stats", programs.recording(), "--at", "peak", "--key", "tag")["statistics"]
+    sizes = {group.get("tag"): round(group["size"] / 1e6) for group in groups}
+    untagged = sizes.pop(None)
+    assert sizes == {"generator": 3, "async generator": 6}
+    assert untagged >= 16
+
+
 def test_marks_are_moments_of_the_recording(programs: Programs) -> None:
     programs.script(
         """

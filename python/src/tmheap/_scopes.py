@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from typing import Any, Callable, Generator, Optional, TypeVar
+from typing import Any, AsyncGenerator, Callable, Generator, Optional, TypeVar
 
 from tmheap import _library
 
@@ -21,11 +21,16 @@ def _name(name: str) -> bytes:
     return name.replace("\0", "").encode("utf-8", "surrogateescape")
 
 
+@types.coroutine
+def _awaitable(steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    return (yield from steps)
+
+
 class tag:
     """From here on, what this thread allocates carries the tag `name`: `tmtool stats FILE --key tag` groups by it.
 
     tag("load") stays in force until the next tag, tag(None) ends it; `with tag("load"):` puts the tag back that was there
-    before; decorated by @tag("load") a function runs under it, a coroutine only while it runs itself.
+    before; decorated by @tag("load") a function runs under it, a coroutine or generator only while it runs itself.
     """
 
     def __init__(self, name: Optional[str]) -> None:
@@ -43,6 +48,10 @@ class tag:
         self._restore(self._outer)
         if inspect.iscoroutinefunction(function):
             return self._of_coroutine(function)  # type: ignore[return-value]
+        if inspect.isgeneratorfunction(function):
+            return self._of_generator(function)  # type: ignore[return-value]
+        if inspect.isasyncgenfunction(function):
+            return self._of_async_generator(function)  # type: ignore[return-value]
 
         @functools.wraps(function)
         def tagged(*arguments: Any, **keywords: Any) -> Any:
@@ -54,31 +63,58 @@ class tag:
 
         return tagged  # type: ignore[return-value]
 
-    def _of_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @types.coroutine
-        def steps(coroutine: Any) -> Generator[Any, Any, Any]:
-            resume, argument = coroutine.send, None
-            while True:
-                outer = self._put()
-                try:
-                    awaited = resume(argument)
-                except StopIteration as stop:
-                    return stop.value
-                finally:
-                    self._restore(outer)
-                try:
-                    resume, argument = coroutine.send, (yield awaited)
-                except GeneratorExit:
-                    coroutine.close()
-                    raise
-                except BaseException as error:
-                    resume, argument = coroutine.throw, error
-
+    def _of_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        async def tagged(*arguments: Any, **keywords: Any) -> Any:
-            return await steps(function(*arguments, **keywords))
+        def tagged(*arguments: Any, **keywords: Any) -> Generator[Any, Any, Any]:
+            return (yield from self._steps(function(*arguments, **keywords)))
 
         return tagged
+
+    def _of_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        async def tagged(*arguments: Any, **keywords: Any) -> Any:
+            return await _awaitable(self._steps(function(*arguments, **keywords)))
+
+        return tagged
+
+    def _of_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        async def tagged(*arguments: Any, **keywords: Any) -> AsyncGenerator[Any, Any]:
+            generator = function(*arguments, **keywords)
+            resume, argument = generator.asend, None
+            while True:
+                try:
+                    item = await _awaitable(self._steps(resume(argument)))
+                except StopAsyncIteration:
+                    return
+                try:
+                    resume, argument = generator.asend, (yield item)
+                except GeneratorExit:
+                    await _awaitable(self._steps(generator.aclose()))
+                    raise
+                except BaseException as error:
+                    resume, argument = generator.athrow, error
+
+        return tagged
+
+    def _steps(self, inner: Any) -> Generator[Any, Any, Any]:
+        """Runs a generator or what a coroutine awaits, under the tag while it runs itself."""
+        resume, argument = inner.send, None
+        while True:
+            outer = self._put()
+            try:
+                item = resume(argument)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                self._restore(outer)
+            try:
+                resume, argument = inner.send, (yield item)
+            except GeneratorExit:
+                inner.close()
+                raise
+            except BaseException as error:
+                resume, argument = inner.throw, error
 
     def _put(self) -> int:
         api = _library.loaded()
