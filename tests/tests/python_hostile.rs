@@ -145,7 +145,9 @@ fn embedded_three_times_over() {
 
 #[test]
 fn loaded_late_and_closed_again() {
-    for interpreter in interpreters() {
+    // Since 3.12 a library keeps what runs in a thread-local variable, which the loader makes at the first look.
+    let newer = built("3.13").into_iter().filter(|_| !is_long());
+    for interpreter in interpreters().into_iter().chain(newer) {
         let python = Python::at(&interpreter);
         let program = embeds(&python, None);
         let script = "import os, sysconfig as s; print(os.path.join(s.get_config_var('LIBDIR'), s.get_config_var('INSTSONAME')))";

@@ -299,7 +299,9 @@ impl Chain {
         let cached: *mut Cached = pages::zeroed(capacity);
         let read: *mut Live = pages::zeroed(capacity);
         if cached.is_null() || read.is_null() {
-            // What one of the two may have got is not touched, and so costs nothing.
+            // The next event tries again: what one of the two may have got must not pile up.
+            give_back(cached, capacity);
+            give_back(read, capacity);
             return Err(Ended);
         }
         let (old_cached, old_read, old) = (self.cached, self.read, self.capacity);
@@ -308,12 +310,20 @@ impl Chain {
             unsafe {
                 core::ptr::copy_nonoverlapping(old_cached, cached, self.len);
                 core::ptr::copy_nonoverlapping(old_read, read, self.n_read);
-                syscall::munmap(old_cached.cast(), old * size_of::<Cached>());
-                syscall::munmap(old_read.cast(), old * size_of::<Live>());
             }
         }
+        give_back(old_cached, old);
+        give_back(old_read, old);
         (self.cached, self.read, self.capacity) = (cached, read, capacity);
         Ok(())
+    }
+}
+
+/// Unmaps a room for `count` values, if there is one.
+fn give_back<T>(room: *mut T, count: usize) {
+    if !room.is_null() {
+        // SAFETY: pages of the chain's own, which nothing points to any more.
+        unsafe { syscall::munmap(room.cast(), count * size_of::<T>()) };
     }
 }
 

@@ -10,10 +10,11 @@ use super::Stay;
 use super::check::{self, TYPE_DEALLOC};
 use super::layout::Layout;
 use super::objects::{self, Dealloc, word};
-use super::running::{Running, this_thread};
+use super::running::{Look, RUNNING_IS_OWN_SINCE, Running, this_thread};
+use crate::real::is_loader;
 use crate::sys::objects::elf::Symbols;
 use crate::sys::objects::image::Image;
-use crate::sys::objects::link_map::LinkMap;
+use crate::sys::objects::link_map::{self, LinkMap};
 use crate::sys::objects::loader;
 
 /// An interpreter whose frames can be read.
@@ -26,6 +27,8 @@ pub struct Interpreter {
     pub start: usize,
     /// ... and the first behind it.
     end: usize,
+    /// Where the loader's code is.
+    loader: Range<usize>,
     /// Where it keeps a thread's state.
     pub states: States,
     /// `PY_VERSION_HEX`.
@@ -56,9 +59,10 @@ pub struct Found {
 /// Where an interpreter keeps its threads' states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum States {
-    /// Where a look at one needs nothing: in keys of the C library's, up to 3.14; in variables of the program's.
+    /// Where a look at one needs nothing: in keys of the C library's, up to 3.11; in variables of the program's.
     AtHand,
-    /// In thread-local variables of a library, since 3.15: the loader may have to allocate before they can be looked at.
+    /// In thread-local variables of a library, since 3.12: the loader may have to allocate before they can be looked at, and must
+    /// not be made to while it does.
     InLibrary,
     /// In those of a library that came late: the loader has to, when a thread first looks, and takes its lock.
     InLateLibrary,
@@ -66,10 +70,9 @@ pub enum States {
 
 impl States {
     fn of(map: &LinkMap, stay: Stay, version: u32) -> States {
-        const FIRST_WITH_VARIABLES: u32 = 0x030f_0000;
         let is_program = LinkMap::all().next().is_some_and(|program| core::ptr::eq(program, map));
         match stay {
-            _ if version < FIRST_WITH_VARIABLES || is_program => States::AtHand,
+            _ if version < RUNNING_IS_OWN_SINCE || is_program => States::AtHand,
             Stay::ForGood => States::InLibrary,
             Stay::Unknown => States::InLateLibrary,
         }
@@ -118,6 +121,7 @@ pub fn find(
             is_kept: AtomicBool::new(false),
             start: image.range().start,
             end: image.range().end,
+            loader: loader_range(),
             states: States::of(map, stay, version),
             version,
             evaluation: MappedRange { start: range.start as u64, end: range.end as u64 },
@@ -134,6 +138,12 @@ pub fn find(
         evaluation: MappedRange { start: range.start as u64, end: range.end as u64 },
         interpreter: make(),
     })
+}
+
+/// Returns where the loader is; nowhere in a process without one.
+fn loader_range() -> Range<usize> {
+    let image = LinkMap::all().find(|map| is_loader(map)).and_then(link_map::image_of);
+    image.map_or(0..0, |image| image.range())
 }
 
 /// Tells whether the words of the type at `place` may be changed.
@@ -201,8 +211,8 @@ impl Interpreter {
     /// Returns the calling thread's state, if it has one whose frames stay while they are read: when the interpreter ends, the thread that
     /// does it frees the others'.
     #[inline(always)]
-    fn thread_state(&self) -> Option<usize> {
-        let state = self.running.of_thread();
+    fn thread_state(&self, look: Look) -> Option<usize> {
+        let state = self.running.of_thread(look);
         // SAFETY: inside of the runtime's variable.
         let finalizing = unsafe { word(self.finalizing) };
         (state != 0 && (finalizing == 0 || finalizing == state)).then_some(state)
@@ -210,8 +220,8 @@ impl Interpreter {
 
     /// Returns the calling thread's innermost frame; 0 if it runs no Python code.
     #[inline(always)]
-    pub fn innermost(&self) -> usize {
-        self.thread_state().map_or(0, |state| {
+    pub fn innermost(&self, look: Look) -> usize {
+        self.thread_state(look).map_or(0, |state| {
             // SAFETY: the state is the thread's own, and alive.
             let first = unsafe { word(state + self.layout.frame) };
             match self.layout.frame_inside {
@@ -220,6 +230,17 @@ impl Interpreter {
                 _ => first,
             }
         })
+    }
+
+    /// Tells whether a look finds a thread's states, if it has any.
+    pub fn is_enough(&self, look: Look) -> bool {
+        self.running.is_enough(look)
+    }
+
+    /// Tells whether the code at `pc` is the loader's.
+    #[inline]
+    pub fn is_loader(&self, pc: usize) -> bool {
+        self.loader.contains(&pc)
     }
 
     /// Tells whether the code at `pc` is its own.
@@ -241,8 +262,8 @@ impl Interpreter {
     }
 
     /// Tells whether the calling thread, which runs Python code, has a state as the version has it.
-    pub fn is_as_expected(&self) -> bool {
-        self.thread_state().is_some_and(|state| {
+    pub fn is_as_expected(&self, look: Look) -> bool {
+        self.thread_state(look).is_some_and(|state| {
             // SAFETY: as in `innermost`.
             unsafe { word(state + self.layout.thread_id) == this_thread() }
         })

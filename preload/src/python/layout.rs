@@ -294,3 +294,22 @@ impl Layout {
         Self::ALL.get(place as usize).filter(|_| version >> 4 & 0xf >= RELEASE_CANDIDATE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_are_known_are_released_and_in_the_table() {
+        let size_of = |version| Layout::of_version(version).map(|layout| layout.code.size);
+        assert_eq!(
+            [0x0309_12f0, 0x030a_0df0, 0x030b_0700, 0x030b_07f0].map(size_of),
+            [Some(176), Some(176), None, Some(184)]
+        );
+        assert_eq!(
+            [0x030d_00f0, 0x030f_00c1, 0x030f_00b4, 0x030f_00a7].map(size_of),
+            [Some(200), Some(208), None, None]
+        );
+        assert_eq!([0, 0x0207_12f0, 0x0308_00f0, 0x0310_00f0, 0x040b_00f0].map(size_of), [None; 5]);
+    }
+}

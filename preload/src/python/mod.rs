@@ -27,6 +27,7 @@ use tm_common::ids::{CodeIndex, StackId};
 use tm_common::metadata::InterpreterState;
 use tm_common::stack::FrameKind;
 
+use crate::lockfree::try_lock::TryLock;
 use crate::recording::Recording;
 use crate::sys::memory::pages;
 use crate::sys::objects::image::Image;
@@ -36,6 +37,7 @@ use codes::Codes;
 use interpreter::Phase;
 pub use interpreter::{Interpreter, States};
 use objects::Dealloc;
+pub use running::Look;
 
 /// What is done with the first frame of a process.
 pub type SeeFirstFrame = fn(&'static Interpreter);
@@ -74,6 +76,8 @@ pub struct Python {
     waits_for_frame: AtomicBool,
     /// A [`SeeFirstFrame`]; null for none.
     see_first_frame: AtomicPtr<()>,
+    /// Held while wrappers are put in front of its allocators, or taken away.
+    pub changing: TryLock,
     /// The code objects that were met.
     pub codes: Codes,
     /// The interpreter's own function that frees code objects.
@@ -86,6 +90,7 @@ pub static PYTHON: Python = Python {
     reads_frames: AtomicBool::new(false),
     waits_for_frame: AtomicBool::new(false),
     see_first_frame: AtomicPtr::new(core::ptr::null_mut()),
+    changing: TryLock::new(),
     codes: Codes::new(),
     dealloc: AtomicUsize::new(0),
 };
@@ -126,8 +131,7 @@ impl Python {
         let start = image.range().start;
         let record = |state| recording.add_interpreter(start, found.version, state, &[found.evaluation]);
         match found.interpreter {
-            Err(state) if reads_frames => record(state),
-            Err(_) => {}
+            Err(state) => record(state),
             Ok(interpreter) => {
                 let place: *mut Interpreter = pages::zeroed(1);
                 if place.is_null() {
@@ -158,29 +162,29 @@ impl Python {
 
     /// Returns the innermost Python frame of the calling thread, 0 if there is none to be read.
     #[inline(always)]
-    pub fn innermost(&self, recording: &Recording, interpreter: &'static Interpreter) -> usize {
+    pub fn innermost(&self, recording: &Recording, interpreter: &'static Interpreter, look: Look) -> usize {
         let phase = interpreter.phase();
         if phase == Phase::Left as u32 {
             return 0;
         }
-        let innermost = interpreter.innermost();
+        let innermost = interpreter.innermost(look);
         if innermost == 0 || phase == Phase::Read as u32 {
             return innermost;
         }
-        if self.begin(recording, interpreter) { innermost } else { 0 }
+        if self.begin(recording, interpreter, look) { innermost } else { 0 }
     }
 
     /// Gets ready to read frames, the first of which has been met. Returns whether they are read. Several threads may do so at once.
     #[cold]
     #[inline(never)]
-    fn begin(&self, recording: &Recording, interpreter: &'static Interpreter) -> bool {
+    fn begin(&self, recording: &Recording, interpreter: &'static Interpreter, look: Look) -> bool {
         if interpreter.phase() == Phase::Left as u32 {
             return false;
         }
         // Relaxed: constant since the start.
         let reads_frames = self.reads_frames.load(Ordering::Relaxed);
         let is_expected = !reads_frames
-            || interpreter.is_as_expected() && interpreter.lead_dealloc(code_goes, &self.dealloc);
+            || interpreter.is_as_expected(look) && interpreter.lead_dealloc(code_goes, &self.dealloc);
         let (state, next) = match (is_expected, reads_frames) {
             (false, _) => (InterpreterState::UnexpectedLayout, Phase::Left),
             (true, true) => (InterpreterState::Read, Phase::Read),
@@ -226,6 +230,7 @@ impl Python {
 
     /// Releases the try-locks that a forked child may have inherited locked.
     pub fn after_fork(&self) {
+        self.changing.after_fork();
         self.codes.after_fork();
     }
 }

@@ -25,6 +25,14 @@ struct Entry {
 pub struct Recent(*mut [Entry; SLOTS]);
 
 impl Recent {
+    /// Empties it: an entry may have been half written when a signal handler left by `siglongjmp`.
+    #[cold]
+    pub fn clear(&mut self) {
+        if !self.0.is_null() {
+            pages::discard(self.0, 1);
+        }
+    }
+
     /// Returns a table with memory, which it takes if it has none; one without if there is none left.
     #[inline(always)]
     pub fn ready(&mut self) -> Recent {
@@ -77,6 +85,16 @@ mod tests {
             assert_eq!(node, expected);
         }
         assert!(entered.len() > SLOTS && n_entered > entered.len() && n_entered < 199_000, "{n_entered}");
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_was_cleared() {
+        let mut recent = Recent(core::ptr::null_mut());
+        recent.clear();
+        assert_eq!(recent.ready().node(StackId(1), 2, || StackId(3)), StackId(3));
+        recent.clear();
+        assert_eq!(recent.ready().node(StackId(1), 2, || StackId(4)), StackId(4));
+        assert_eq!(recent.ready().node(StackId(1), 2, || StackId(5)), StackId(4));
     }
 
     #[test]

@@ -8,11 +8,23 @@ type Get = unsafe extern "C" fn() -> usize;
 /// The first version in which the state that runs is a variable of the thread's. Up to then it is one of the process's, the state
 /// that holds the lock, and which thread runs it is said nowhere: the number in it is that of the thread that made it. So a thread's
 /// further states are not seen there.
-const RUNNING_IS_OWN_SINCE: u32 = 0x030c_0000;
+pub const RUNNING_IS_OWN_SINCE: u32 = 0x030c_0000;
+/// The first version in which the first state is such a variable too. Up to then it has a key of the C library's.
+const FIRST_IS_VARIABLE_SINCE: u32 = 0x030f_0000;
+
+/// Which of the calling thread's states are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// That which runs code.
+    Running,
+    /// None that is a thread-local variable.
+    NoVariable,
+}
 
 /// The functions that tell.
 #[derive(Clone, Copy, Debug)]
 pub struct Running {
+    is_first_variable: bool,
     /// The calling thread's first state, or that which it has taken for C code without one.
     first: Get,
     /// The state that it runs code in, null while it has put the lock away; `None` where that is not known.
@@ -37,19 +49,26 @@ impl Running {
         let running =
             || by_name(c"PyThreadState_GetUnchecked").or_else(|| by_name(c"_PyThreadState_UncheckedGet"));
         Some(Running {
+            is_first_variable: version >= FIRST_IS_VARIABLE_SINCE,
             first: by_name(c"PyGILState_GetThisThreadState")?,
             running: if version >= RUNNING_IS_OWN_SINCE { Some(running()?) } else { None },
         })
     }
 
-    /// Returns the state that the calling thread runs code in; where it has put the lock away, its first one. 0 if it has none.
+    /// Tells whether a look finds a thread's states, if it has any.
+    pub fn is_enough(&self, look: Look) -> bool {
+        look == Look::Running || !self.is_first_variable
+    }
+
+    /// Returns the state that the calling thread runs code in; where it has put the lock away, or that must not be looked at, its
+    /// first one. 0 if it has none. The look is enough.
     #[inline(always)]
-    pub fn of_thread(&self) -> usize {
+    pub fn of_thread(&self, look: Look) -> usize {
         // SAFETY: a look at a variable of the thread's; the library is loaded, see `super::Python::leave`.
         let first = unsafe { (self.first)() };
         match self.running {
             // A thread without a first one has none. It is not asked for the other: its first look may have memory made for it.
-            Some(get) if first != 0 => {
+            Some(get) if first != 0 && look == Look::Running => {
                 // SAFETY: as above.
                 let running = unsafe { get() };
                 if running != 0 { running } else { first }

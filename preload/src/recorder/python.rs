@@ -7,10 +7,9 @@ use tm_common::stack::{EndReason, FrameKind};
 
 use super::self_check;
 use super::stack::Nodes;
-use crate::python::{Interpreter, PYTHON, Reader, States};
+use crate::python::{Interpreter, Look, PYTHON, Reader, States};
 use crate::session::SESSION;
 use crate::session::threads::Lane;
-use crate::sys::tls;
 use crate::unwind::stack_cache::StackCache;
 
 /// Returns `stack`, joined with the Python frames that the calling thread has at this moment, if it has any. It was called from
@@ -22,17 +21,19 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
         return stack;
     }
     let session = &SESSION;
-    let innermost = match interpreter.states {
-        States::AtHand => PYTHON.innermost(&session.recording, interpreter),
-        _ => innermost_behind_loader(interpreter, lane, pc),
+    let (look, is_at_home) = match interpreter.states {
+        States::AtHand => (Look::Running, true),
+        _ => look_behind_loader(interpreter, lane, pc),
     };
-    if innermost == 0 {
+    let can_look = interpreter.is_enough(look);
+    let innermost = if can_look { PYTHON.innermost(&session.recording, interpreter, look) } else { 0 };
+    if innermost == 0 && (can_look || !is_at_home) {
         return stack;
     }
     let nodes = Nodes::of(session);
     // Relaxed: a number on its own.
     let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
-    let python = if limit > 1 && is_interrupted(&lane.cache) {
+    let python = if !can_look || limit > 1 && is_interrupted(&lane.cache) {
         // A signal may have come while the interpreter was changing its frames.
         nodes.enter(StackId::NONE, EndReason::PythonFrame as usize, FrameKind::Incomplete)
     } else {
@@ -56,24 +57,20 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
     if joined == StackId::NONE { stack } else { joined }
 }
 
-/// Returns the innermost frame of an interpreter whose thread-local variables the loader may have to make first. What it allocates for
-/// them is not recorded, or there would be no end to it; and a thread must not wait for the loader's lock here, which another
-/// one may hold that waits for this one: so only the interpreter's own code, which has just called, is known to look at them anyway.
-#[cold]
-fn innermost_behind_loader(interpreter: &'static Interpreter, lane: &mut Lane, pc: usize) -> usize {
+/// Returns how the states of an interpreter are looked at whose thread-local variables the loader may have to make first, and
+/// whether it is known to run in the thread. What the loader allocates for variables comes here again: it is not made to begin anew
+/// before it has done. And a thread must not wait for the loader's lock here, which another one may hold that waits for this one: so
+/// only the interpreter's own code, which has just called, is known to look at them anyway.
+#[inline(never)]
+fn look_behind_loader(interpreter: &'static Interpreter, lane: &mut Lane, pc: usize) -> (Look, bool) {
     let address = core::ptr::from_ref(interpreter) as usize;
-    if interpreter.states == States::InLateLibrary && lane.python.at_home != address {
-        if !interpreter.has_code(pc) {
-            return 0;
-        }
+    if interpreter.has_code(pc) {
         lane.python.at_home = address;
     }
-    // SAFETY: the calling thread's own block, used at once; a signal handler that comes meanwhile puts back what it found.
-    unsafe { tls::current().as_mut() }.depth |= tls::MUTED;
-    let innermost = PYTHON.innermost(&SESSION.recording, interpreter);
-    // SAFETY: as above.
-    unsafe { tls::current().as_mut() }.depth &= !tls::MUTED;
-    innermost
+    let is_at_home = lane.python.at_home == address;
+    let is_made = is_at_home || interpreter.states == States::InLibrary;
+    let look = if is_made && !interpreter.is_loader(pc) { Look::Running } else { Look::NoVariable };
+    (look, is_at_home)
 }
 
 /// Tells whether a signal has interrupted the program in one of the frames.

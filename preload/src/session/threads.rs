@@ -88,6 +88,7 @@ impl Lane {
         self.stream.abandon_segment();
         self.cache.clear();
         self.python.clear();
+        self.recent.clear();
         self.tag = TAG_UNKNOWN;
     }
 

@@ -8,7 +8,6 @@ use tm_common::ids::Domain;
 use super::tracks;
 use super::wrappers::{self, Allocator, N_DOMAINS};
 use crate::hooks::objects::redirect;
-use crate::lockfree::try_lock::TryLock;
 use crate::python::{self, PYTHON};
 use crate::real::Search;
 use crate::session::SESSION;
@@ -27,9 +26,6 @@ pub enum Refused {
     /// Another thread is at it.
     Busy,
 }
-
-/// Held while the wrappers are changed.
-static CHANGING: TryLock = TryLock::new();
 
 /// `PyMem_GetAllocator`, `PyMem_SetAllocator`.
 type Get = unsafe extern "C" fn(c_int, *mut Allocator);
@@ -98,7 +94,7 @@ fn begin_in(module: Option<&python::Interpreter>) -> Result<(), Refused> {
     if !SESSION.is_process() {
         return Err(Refused::NoRecording);
     }
-    let _held = CHANGING.take().ok_or(Refused::Busy)?;
+    let _held = PYTHON.changing.take().ok_or(Refused::Busy)?;
     let functions = Functions::find(module).ok_or(Refused::NoInterpreter)?;
     if wrappers::is_on() {
         if (0..N_DOMAINS).all(|domain| is_reached(domain, functions.allocator(domain))) {
@@ -160,7 +156,7 @@ pub fn end() -> Result<(), Refused> {
     if !SESSION.is_process() {
         return Err(Refused::NoRecording);
     }
-    let _held = CHANGING.take().ok_or(Refused::Busy)?;
+    let _held = PYTHON.changing.take().ok_or(Refused::Busy)?;
     let functions = Functions::find(PYTHON.interpreter()).ok_or(Refused::NoInterpreter)?;
     for domain in 0..N_DOMAINS {
         if let Some(wrapped) = wrappers::unwrap(domain, functions.allocator(domain)) {
