@@ -1,4 +1,4 @@
-//! Which of a thread's states is the one whose code it runs: it may have one in each interpreter of the process, and more.
+//! The one of a thread's states whose code it runs: it may have one in each interpreter of the process, and more.
 
 use crate::sys::objects::elf::Symbols;
 
@@ -12,10 +12,10 @@ pub const RUNNING_IS_OWN_SINCE: u32 = 0x030c_0000;
 /// The first version in which the first state is such a variable too. Up to then it has a key of the C library's.
 const FIRST_IS_VARIABLE_SINCE: u32 = 0x030f_0000;
 
-/// Which of the calling thread's states are looked at.
+/// The states of the calling thread that are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// That which runs code.
+    /// The one that runs code.
     Running,
     /// None that is a thread-local variable.
     NoVariable,
