@@ -295,7 +295,7 @@ fn write_domains(info: &Info, out: &mut String) -> std::fmt::Result {
     }
     if info.tracks + info.untracks > 0 {
         let (blocks, untracks) = (counted(info.tracks, "block"), count(info.untracks));
-        writeln!(out, "tracked        {blocks} by the program itself; {untracks} untracked")?;
+        writeln!(out, "tracked        {blocks} in domains; {untracks} untracked")?;
     }
     Ok(())
 }
@@ -366,7 +366,7 @@ mod tests {
                  mapped 3 times, unmapped 2 times",
                 "domain         pool (77): 0 B in 0 blocks at end",
                 "domain         (5): 0 B in 0 blocks at end",
-                "tracked        4 blocks by the program itself; 0 untracked",
+                "tracked        4 blocks in domains; 0 untracked",
             ]
         );
     }
