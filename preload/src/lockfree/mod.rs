@@ -38,6 +38,15 @@ macro_rules! const_fn {
 }
 use const_fn;
 
+/// Odd numbers without a pattern in their bits, by which hashes multiply.
+const FACTORS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
+
+/// Returns a sum of products: every bit of both words reaches its upper half.
+#[inline(always)]
+pub const fn sum_of_products(one: u64, other: u64) -> u64 {
+    one.wrapping_mul(FACTORS[0]).wrapping_add(other.wrapping_mul(FACTORS[1]))
+}
+
 /// Takes memory of its own for `count` values, each of them all zeros, which is its default; null if there is none. Its
 /// addresses are never given back.
 #[cfg(not(loom))]

@@ -8,7 +8,7 @@
 //! An entry is written before its place stands in the index, so a thread that finds a place finds the entry whole.
 
 use super::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use super::{const_fn, fresh};
+use super::{FACTORS, const_fn, fresh};
 
 /// A key and its number.
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ impl<const N: usize> Numbers<N> {
 
     /// Returns the number of `key`, or the slot where its search ended.
     fn look(&self, key: u64) -> Result<u32, usize> {
-        let mut place = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (Self::SLOTS - 1);
+        let mut place = (key.wrapping_mul(FACTORS[0]) >> 32) as usize & (Self::SLOTS - 1);
         loop {
             // Acquire: receives the entry.
             match self.slot(place).load(Ordering::Acquire) {

@@ -8,7 +8,7 @@ use tm_common::stack::{FrameKind, StackNode};
 
 use super::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use super::try_lock::TryLock;
-use super::{const_fn, discard, fresh, keep};
+use super::{FACTORS, const_fn, discard, fresh, keep, sum_of_products};
 
 /// Slots of the first table: 1 MiB, of which only touched pages cost memory.
 const SLOTS_MIN: usize = if cfg!(loom) { 4 } else { 64 * 1024 };
@@ -20,8 +20,6 @@ const SLOTS_IN_PAGE: usize = 256;
 const PARENTS_IN_PAGE_LOG2: u32 = 7;
 /// ... and searched so far before the rest of the table is.
 const PROBES_NEAR: usize = if cfg!(loom) { PROBES_MAX } else { 16 };
-/// Odd numbers without a pattern in their bits.
-const FACTORS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
 
 /// A slot of the hash table. `key` is claimed by compare-and-swap; `value` follows, with the id in it.
 ///
@@ -118,12 +116,12 @@ impl Key {
         (node.pc >> Self::PC_BITS == 0).then_some(Key { key, tag, epochs: epoch & !Self::EPOCH_MASK })
     }
 
-    /// Returns a sum of products: every bit of the address, the parent, the epoch and the kind reaches its upper half.
+    /// Returns a sum whose upper half every bit of the address, the parent, the epoch and the kind reaches.
     #[inline(always)]
     fn sum(self) -> u64 {
         let pc = self.key & ((1 << Self::PC_BITS) - 1);
         let rest = self.key >> Self::PC_BITS | (self.tag & 0xffff_ffff) << 16;
-        pc.wrapping_mul(FACTORS[0]).wrapping_add(rest.wrapping_mul(FACTORS[1]))
+        sum_of_products(pc, rest)
     }
 
     /// Returns where the node stands if its page has no room: another place all over the table at each probe. Sums of neighbours

@@ -3,7 +3,7 @@
 //! Entries are single words, so there is nothing to tear; a full neighbourhood is overwritten, so nothing grows.
 
 use super::atomic::{AtomicPtr, AtomicU64, Ordering};
-use super::{const_fn, fresh};
+use super::{FACTORS, const_fn, fresh};
 
 /// Entries: 1 MiB of address space, of which only touched pages cost memory. Large programs use some 20,000.
 const ENTRIES: usize = if cfg!(loom) { 2 } else { 128 * 1024 };
@@ -48,7 +48,7 @@ impl Words {
     /// Returns the entry at the `probe`-th place of `address`. There must be memory.
     #[inline(always)]
     fn entry(&self, address: usize, probe: usize) -> &AtomicU64 {
-        let place = ((address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize + probe;
+        let place = ((address as u64).wrapping_mul(FACTORS[0]) >> 40) as usize + probe;
         // Relaxed: the memory was zeroed by the kernel; entries carry their own content.
         // SAFETY: masked to the table's size.
         unsafe { &*self.entries.load(Ordering::Relaxed).add(place & (ENTRIES - 1)) }
@@ -112,7 +112,7 @@ impl Words {
 
     /// Returns the place of an equal word, or a fresh one. `None` if there are too many different words.
     fn place_of(&self, word: u64) -> Option<u64> {
-        let start = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+        let start = word.wrapping_mul(FACTORS[0]) >> 48;
         (0..WORD_PROBES_MAX).map(|probe| (start + probe) & (WORDS as u64 - 1)).find(|&place| {
             // Relaxed: the word is its own content.
             let outcome = self.word_at(place).compare_exchange(0, word, Ordering::Relaxed, Ordering::Relaxed);

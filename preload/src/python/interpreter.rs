@@ -110,6 +110,7 @@ pub fn find(
     let (runtime, code_type) =
         (runtime_holder.variable(c"_PyRuntime")?, type_holder.variable(c"PyCode_Type")?);
     let range = function_at(evaluation).unwrap_or(evaluation..evaluation);
+    let evaluation = MappedRange { start: range.start as u64, end: range.end as u64 };
     let version = version(&symbols).unwrap_or(0);
     let running = Running::of(&symbols, version)?;
     let make = || {
@@ -124,7 +125,7 @@ pub fn find(
             loader: loader_range(),
             states: States::of(map, stay, version),
             version,
-            evaluation: MappedRange { start: range.start as u64, end: range.end as u64 },
+            evaluation,
             layout,
             code_type: code_type.start,
             is_type_writable: is_writable(type_holder.image(), &code_type),
@@ -133,11 +134,7 @@ pub fn find(
             phase: AtomicU32::new(Phase::Found as u32),
         })
     };
-    Some(Found {
-        version,
-        evaluation: MappedRange { start: range.start as u64, end: range.end as u64 },
-        interpreter: make(),
-    })
+    Some(Found { version, evaluation, interpreter: make() })
 }
 
 /// Returns where the loader is; nowhere in a process without one.

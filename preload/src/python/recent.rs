@@ -5,12 +5,11 @@
 
 use tm_common::ids::StackId;
 
+use crate::lockfree::sum_of_products;
 use crate::sys::memory::pages;
 
 /// 64 KiB, of which only touched pages cost memory.
 const SLOTS: usize = 4096;
-/// Odd numbers without a pattern in their bits.
-const FACTORS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
 
 /// A node of a Python frame or of a joined stack; the parents of the two are different ones.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +50,7 @@ impl Recent {
     /// Returns the node of `pc` under `parent`, which `enter` enters if it was not entered lately.
     #[inline(always)]
     pub fn node(self, parent: StackId, pc: u64, enter: impl FnOnce() -> StackId) -> StackId {
-        let sum = pc.wrapping_mul(FACTORS[0]).wrapping_add(u64::from(parent.0).wrapping_mul(FACTORS[1]));
+        let sum = sum_of_products(pc, u64::from(parent.0));
         // SAFETY: null, or a table that the calling thread alone uses.
         let Some(table) = (unsafe { self.0.as_mut() }) else { return enter() };
         let entry = &mut table[(sum >> 40) as usize % SLOTS];
