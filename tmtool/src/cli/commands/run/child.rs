@@ -159,10 +159,10 @@ mod tests {
 
     use super::*;
 
-    fn ending(script: &str) -> Ending {
-        let shell = PathBuf::from("/bin/sh");
+    fn start(path: &str, name: &str, arguments: &[OsString]) -> Result<Ending> {
+        let path = PathBuf::from(path);
         let program =
-            Program { path: shell.clone(), executable: shell, through_shell: false, notes: Vec::new() };
+            Program { path: path.clone(), executable: path, through_shell: false, notes: Vec::new() };
         let environment = Environment {
             preload: OsString::new(),
             output: "x".into(),
@@ -170,7 +170,11 @@ mod tests {
             python_objects: false,
             is_disabled: false,
         };
-        start_and_wait(&program, OsStr::new("my-name"), &["-c".into(), script.into()], &environment).unwrap()
+        start_and_wait(&program, OsStr::new(name), arguments, &environment)
+    }
+
+    fn ending(script: &str) -> Ending {
+        start("/bin/sh", "my-name", &["-c".into(), script.into()]).unwrap()
     }
 
     #[test]
@@ -188,17 +192,7 @@ mod tests {
 
     #[test]
     fn a_program_that_cannot_be_started_is_an_error() {
-        let path = PathBuf::from("/nonexistent/program");
-        let program =
-            Program { path: path.clone(), executable: path, through_shell: false, notes: Vec::new() };
-        let environment = Environment {
-            preload: OsString::new(),
-            output: "x".into(),
-            run: 5,
-            python_objects: false,
-            is_disabled: false,
-        };
-        let error = start_and_wait(&program, OsStr::new("program"), &[], &environment).unwrap_err();
+        let error = start("/nonexistent/program", "program", &[]).unwrap_err();
         assert!(error.to_string().starts_with("cannot start /nonexistent/program: no such file"), "{error}");
     }
 }
