@@ -44,7 +44,7 @@ impl ReportArgs {
         let chosen = programs::choose(&request.path, self.selection.program.as_deref())?;
         let note = chosen.note();
         let mut request = Request { path: chosen.path, grouping, during, ..request };
-        request.notes.extend(note);
+        request.notes.extend(note.into_iter().chain(self.group.note()));
         Ok(request)
     }
 
@@ -59,7 +59,8 @@ impl ReportArgs {
             return Err(Error::Usage(format!("{message}; leave it out, or name one with --program")));
         }
         let (grouping, during) = (self.group.grouping()?, progress::during as _);
-        let request = self.selection.clone().of_all_processes().select(of, None)?;
+        let mut request = self.selection.clone().of_all_processes().select(of, None)?;
+        request.notes.extend(self.group.note());
         Ok(Request { grouping, during, ..request })
     }
 

@@ -1,6 +1,7 @@
 //! The blocks to report: the options, and what they ask for.
 
 use super::size_range::SizeRange;
+use super::stacks::StackArgs;
 use crate::errors::{Error, Result};
 use crate::report::parts::human::duration;
 use tm_analyzer::model::Moment;
@@ -28,6 +29,8 @@ pub struct SelectionArgs {
     /// Blocks that were allocated under this tag (tm_tag); '(no tag)': under none.
     #[arg(long, value_name = "NAME")]
     tag: Option<String>,
+    #[command(flatten)]
+    stacks: StackArgs,
     /// Blocks in this domain: heap (malloc and its relatives), mmap (memory mappings, also brk), or one that the program
     /// tracks, by name or number.
     ///
@@ -73,6 +76,7 @@ impl SelectionArgs {
             process: self.process.unwrap_or_default(),
             thread: self.thread.clone(),
             tag: self.tag.clone(),
+            stacks: self.stacks.patterns(),
             domain: self.domain.clone(),
             ages_ns: self.min_age.unwrap_or(0)..=self.max_age.unwrap_or(u64::MAX),
             sizes: self.size.as_ref().map_or(0..=u64::MAX, |size| size.0.clone()),
@@ -106,6 +110,7 @@ impl SelectionArgs {
         let options = [
             self.thread.as_ref().map(|thread| format!("--thread {thread}")),
             self.tag.as_ref().map(|tag| format!("--tag {tag}")),
+            self.stacks.words(),
             self.domain.as_ref().map(|domain| format!("--domain {domain}")),
             self.min_age.map(|ns| format!("--min-age {}", time(ns))),
             self.max_age.map(|ns| format!("--max-age {}", time(ns))),
