@@ -2,10 +2,12 @@
 
 mod allocations;
 mod churn;
+mod latest;
 mod lifetimes;
 mod timeline;
 
 pub use allocations::Allocations;
 pub use churn::Churn;
+pub use latest::LatestBlocks;
 pub use lifetimes::Lifetimes;
 pub use timeline::{Step, Timeline};
