@@ -2,7 +2,7 @@
 
 use tm_common::ids::ProcessIndex;
 
-use super::latest::Latest;
+use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
 use crate::model::{Activity, SumsBy};
 use crate::replay::observer::Observer;
@@ -15,7 +15,7 @@ use crate::replay::site::Site;
 pub struct Activities<'a> {
     selection: &'a Selection,
     process: ProcessIndex,
-    latest: Latest,
+    latest: LatestBlocks,
     /// What was counted.
     pub sums: SumsBy<Site, Activity>,
 }
@@ -23,7 +23,7 @@ pub struct Activities<'a> {
 impl<'a> Activities<'a> {
     /// Counts those of `process` in `selection`.
     pub fn new(selection: &'a Selection, process: ProcessIndex) -> Activities<'a> {
-        Activities { selection, process, latest: Latest::default(), sums: SumsBy::default() }
+        Activities { selection, process, latest: LatestBlocks::default(), sums: SumsBy::default() }
     }
 
     #[inline]

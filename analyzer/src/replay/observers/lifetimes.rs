@@ -2,7 +2,7 @@
 
 use tm_common::ids::ProcessIndex;
 
-use super::latest::Latest;
+use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
 use crate::model::SumsBy;
 use crate::replay::observer::Observer;
@@ -14,7 +14,7 @@ use crate::replay::site::Site;
 pub struct Lifetimes<'a> {
     selection: &'a Selection,
     process: ProcessIndex,
-    latest: Latest,
+    latest: LatestBlocks,
     /// The first stamps of all decades but the first.
     limits: Vec<u64>,
     /// Blocks that were freed before the next allocation of their thread.
@@ -28,7 +28,7 @@ impl<'a> Lifetimes<'a> {
     /// first decade.
     pub fn new(selection: &'a Selection, process: ProcessIndex, limits: Vec<u64>) -> Lifetimes<'a> {
         let decades = vec![SumsBy::default(); limits.len() + 1];
-        let (latest, temporary) = (Latest::default(), SumsBy::default());
+        let (latest, temporary) = (LatestBlocks::default(), SumsBy::default());
         Lifetimes { selection, process, latest, limits, temporary, decades }
     }
 }
