@@ -1,0 +1,52 @@
+//! Which block is the latest of its thread: one that goes while it is that was temporary.
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::{Space, Stamp};
+
+use crate::events::{Action, Block, MergedEvent};
+use crate::reader::ThreadTags;
+
+/// The block that came last to each thread and space, if that is live. Mappings and the program's own domains have no part in
+/// what is temporary on the heap.
+#[derive(Debug, Default)]
+pub struct LatestBlocks {
+    of: FxHashMap<(u32, Space), Latest>,
+}
+
+/// Where the latest block is, and since when.
+#[derive(Debug)]
+struct Latest {
+    address: u64,
+    birth: Stamp,
+}
+
+impl LatestBlocks {
+    /// `block`, of a recording with `thread_tags`, came.
+    #[inline]
+    pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
+        let new = Latest { address: block.address.0, birth: block.birth };
+        let latest =
+            self.of.entry(place(block, thread_tags)).or_insert(Latest { address: 0, birth: Stamp(0) });
+        // The parts of a mapping that is cut are as old as it was.
+        if new.birth >= latest.birth {
+            *latest = new;
+        }
+    }
+
+    /// `block` goes by `event`. Returns whether it was temporary: freed before its thread allocated the next one. A block that
+    /// grows by realloc goes on to be used.
+    #[inline]
+    pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
+        let place = place(block, thread_tags);
+        // It stays in its place with no address, so that nothing is put in and taken out for each block.
+        let latest = self.of.get_mut(&place).filter(|latest| latest.address == block.address.0);
+        let Some(latest) = latest else { return false };
+        *latest = Latest { address: 0, birth: Stamp(0) };
+        matches!(event.action, Action::Free | Action::Untrack)
+    }
+}
+
+#[inline]
+fn place(block: &Block, thread_tags: &ThreadTags) -> (u32, Space) {
+    (thread_tags.thread(block.thread_tag).0, block.space)
+}
