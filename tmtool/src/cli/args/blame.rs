@@ -65,10 +65,4 @@ impl BlameArgs {
         let hide = stacks::any_of(&self.hide);
         Grouping { key_type, cumulative, plumbing: (!self.raw).then(known), frames: self.frames.into(), hide }
     }
-
-    /// What was hidden, as a sentence.
-    pub fn note(&self) -> Option<String> {
-        let hidden = stacks::words("--hide", &self.hide);
-        (!hidden.is_empty()).then(|| format!("Frames are hidden with {hidden}."))
-    }
 }

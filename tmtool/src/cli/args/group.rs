@@ -89,11 +89,6 @@ impl GroupArgs {
         }
     }
 
-    /// What was hidden, as a sentence.
-    pub fn note(&self) -> Option<String> {
-        self.blame.note()
-    }
-
     /// How many groups to show; `None` for all.
     pub fn limit(&self) -> Option<usize> {
         (self.limit > 0).then_some(self.limit)

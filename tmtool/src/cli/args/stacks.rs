@@ -30,6 +30,12 @@ impl StackArgs {
     }
 }
 
+/// What was hidden, as a sentence.
+pub(super) fn hidden(patterns: &FramePatterns) -> Option<String> {
+    let words = words("--hide", std::slice::from_ref(patterns));
+    (!words.is_empty()).then(|| format!("Frames are hidden with {words}."))
+}
+
 /// The value of an option; clap says of which.
 pub(super) fn pattern(text: &str) -> std::result::Result<FramePatterns, String> {
     text.parse().map_err(|error| match error {
