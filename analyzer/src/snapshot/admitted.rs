@@ -1,4 +1,4 @@
-//! Which stacks of a recording are asked for by the names of their frames: decided for all of them before a replay, so that the replay
+//! The stacks of a recording that are asked for by the names of their frames: decided for all of them before a replay, so that the replay
 //! asks for a bit. Each address is named once, and each node of the stack table looked at once: a stack has what its outer part
 //! has.
 

@@ -36,7 +36,7 @@ pub struct Choice {
     pub memory_kind: MemoryKind,
 }
 
-/// Which stacks are asked for.
+/// The stacks that are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// What they must have and must not have.
