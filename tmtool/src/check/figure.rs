@@ -62,13 +62,7 @@ impl Figure {
 
     /// `value` as people read it, exact.
     pub fn text(self, value: u64) -> String {
-        if self.is_bytes() && value >= 10_000 {
-            format!("{} B ({})", human::count(value), human::size(value))
-        } else if self.is_bytes() {
-            format!("{} B", human::count(value))
-        } else {
-            human::count(value)
-        }
+        if self.is_bytes() { human::exact_size(value) } else { human::count(value) }
     }
 }
 

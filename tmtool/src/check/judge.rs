@@ -100,11 +100,10 @@ fn places(scope: &Scope, tally: &Tally, figure: Figure) -> Vec<Place> {
 pub fn unused(suppressions: &[Suppression]) -> Vec<String> {
     let unused = suppressions.iter().filter(|one| one.blocks == 0);
     unused
-        .map(|Suppression { text, file, line, .. }| format!("{text} ({file}:{line})"))
-        .zip(suppressions.iter().filter(|one| one.blocks == 0))
-        .map(|(text, one)| match one.cannot_match() {
-            Some(why) => format!("{text}: {why}"),
-            None => text,
+        .map(|one| {
+            let Suppression { text, file, line, .. } = one;
+            let why = one.cannot_match().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{text} ({file}:{line}){why}")
         })
         .collect()
 }

@@ -106,11 +106,7 @@ impl Checked {
 
     /// `amount` as people read it: exact, and of many bytes also short.
     pub fn amount(&self, amount: u64) -> String {
-        match self.is_bytes {
-            true if amount >= 10_000 => format!("{} B ({})", human::count(amount), size(amount)),
-            true => format!("{} B", human::count(amount)),
-            false => human::count(amount),
-        }
+        if self.is_bytes { human::exact_size(amount) } else { human::count(amount) }
     }
 }
 

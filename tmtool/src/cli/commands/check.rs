@@ -266,18 +266,14 @@ fn tally_of_baseline(args: &Args, old: &OsStr, new: &Tally, known: &mut [Suppres
 
 /// Limits each figure that `old` has.
 fn grow_by(budget: &mut Budget, growth: &str, old: &Tally) -> Result<()> {
-    let Some(whole) = budget.scopes.first_mut() else { return Ok(()) };
-    for &figure in &old.known {
-        // A size is a limit of what counts bytes, and a number of what counts blocks.
-        let allowed = amount::growth(growth, figure).or_else(|what| {
-            let is_of_another = Figure::ALL.iter().any(|other| amount::growth(growth, *other).is_ok());
-            if is_of_another { Ok(amount::Allowed::More(u64::MAX)) } else { Err(what) }
-        });
-        let allowed = allowed.map_err(|what| Error::Usage(format!("--growth: {what}")))?;
-        if allowed != amount::Allowed::More(u64::MAX) {
-            whole.limits.push(Limit { figure, allowed, line: None });
-        }
+    let allowed = |figure: Figure| amount::growth(growth, figure);
+    // A size is a limit of what counts bytes, a number of both.
+    if let Err(what) = allowed(Figure::Peak) {
+        return Err(Error::Usage(format!("--growth: {what}")));
     }
+    let known = old.known.iter().filter_map(|&figure| Some((figure, allowed(figure).ok()?)));
+    let limits = known.map(|(figure, allowed)| Limit { figure, allowed, line: None });
+    budget.scopes.first_mut().into_iter().for_each(|whole| whole.limits.extend(limits.clone()));
     Ok(())
 }
 
