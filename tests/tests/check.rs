@@ -28,14 +28,14 @@ fn tmtool(folder: &Path, arguments: &[&str]) -> Said {
 impl Said {
     /// Asks for an exit code.
     #[track_caller]
-    fn is(self, code: i32) -> String {
+    fn ends(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}{}", self.text, self.errors);
         self.text
     }
 
     /// Asks for a sentence on why it could not be checked.
     #[track_caller]
-    fn is_refused(self, part: &str) {
+    fn refuses(self, part: &str) {
         assert_eq!((self.code, self.text.as_str()), (Some(2), ""), "{}", self.errors);
         assert!(self.errors.starts_with("tmtool: ") && self.errors.contains(part), "{}", self.errors);
         assert_eq!(self.errors.lines().count(), 1, "{}", self.errors);
@@ -99,13 +99,13 @@ fn gate(source: &'static str, budget: &str) {
     let check = |outcome: &Outcome, options: &[&str]| {
         tmtool(folder.path(), &[&["check", &file(outcome)], options].concat())
     };
-    check(&clean, &["--bless"]).is(0);
-    let text = check(&again, &[]).is(0);
+    check(&clean, &["--bless"]).ends(0);
+    let text = check(&again, &[]).ends(0);
     assert!(text.contains("within ") && !text.contains("OVER"), "{text}");
-    let text = check(&leaking, &[]).is(1);
+    let text = check(&leaking, &[]).ends(1);
     assert!(text.contains("leaked-blocks") && text.contains(&subject.place()), "{text}");
     if budget.is_empty() {
-        let text = check(&again, &["--inject-leak"]).is(1);
+        let text = check(&again, &["--inject-leak"]).ends(1);
         assert!(text.contains("It is noticed by ") && text.contains("total leaked-blocks"), "{text}");
     }
 }
@@ -132,7 +132,7 @@ fn what_machines_read_says_the_same() {
     let outcome = subject.recorded(true);
     let leaking = file(&outcome);
     let options = ["--budget", "b.toml", "--junit", "j.xml", "--sarif", "s.sarif"];
-    let text = tmtool(folder.path(), &[&["check", &leaking], &options[..], &["--github"]].concat()).is(1);
+    let text = tmtool(folder.path(), &[&["check", &leaking], &options[..], &["--github"]].concat()).ends(1);
     let annotation = text.lines().find(|line| line.starts_with("::error ")).expect("there is one");
     let (name, line) =
         subject.place().rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a line");
@@ -144,17 +144,17 @@ fn what_machines_read_says_the_same() {
     let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
     assert!(place["artifactLocation"]["uri"].as_str().is_some_and(|uri| uri.ends_with(&name)), "{sarif:#}");
     assert_eq!(place["region"]["startLine"].to_string(), line);
-    let json = tmtool(folder.path(), &[&["check", &leaking, "--json"], &options[..2]].concat()).is(1);
+    let json = tmtool(folder.path(), &[&["check", &leaking, "--json"], &options[..2]].concat()).ends(1);
     let json: Value = serde_json::from_str(&json).expect("it is JSON");
     assert_eq!((&json["within"], json["limits"].as_array().map(Vec::len)), (&Value::Bool(false), Some(2)));
     // Written over by the next run, and over nothing else.
-    tmtool(folder.path(), &[&["check", &leaking], &options[..]].concat()).is(1);
+    tmtool(folder.path(), &[&["check", &leaking], &options[..]].concat()).ends(1);
     let snap = folder.path().join("s.snap");
-    tmtool(folder.path(), &["filter", &leaking, "-o", "s.snap"]).is(0);
+    tmtool(folder.path(), &["filter", &leaking, "-o", "s.snap"]).ends(0);
     let before = std::fs::read(&snap).expect("it was written");
     for name in ["s.snap", "b.toml", &leaking] {
         let said = tmtool(folder.path(), &["check", &leaking, "--budget", "b.toml", "--junit", name]);
-        said.is_refused("would be overwritten");
+        said.refuses("would be overwritten");
     }
     assert_eq!(std::fs::read(&snap).expect("it is there"), before);
 }
@@ -165,12 +165,12 @@ fn known_leaks_are_suppressed_by_the_lists_of_other_tools() {
     write(&folder, "tm-budget.toml", "[total]\nleaked-blocks = 0\nleaked = 0\n");
     let outcome = subject.recorded(true);
     let leaking = file(&outcome);
-    tmtool(folder.path(), &["check", &leaking]).is(1);
+    tmtool(folder.path(), &["check", &leaking]).ends(1);
     write(&folder, "lsan.supp", "# ours\nleak:^take_block\nleak:never\n");
     let own = "[[suppress]]\nfunction = 'take_*'\nreason = 'on purpose'\n";
     write(&folder, "own.toml", own);
     for list in ["lsan.supp", "own.toml"] {
-        let text = tmtool(folder.path(), &["check", &leaking, "--suppressions", list]).is(0);
+        let text = tmtool(folder.path(), &["check", &leaking, "--suppressions", list]).ends(0);
         assert!(text.contains("Live at the end and suppressed: 1000 B in 1 block\n"), "{text}");
         assert_eq!(
             text.contains("Unused suppression: leak:never (lsan.supp:3)\n"),
@@ -179,7 +179,7 @@ fn known_leaks_are_suppressed_by_the_lists_of_other_tools() {
         );
     }
     write(&folder, "never.supp", "leak:never\n");
-    tmtool(folder.path(), &["check", &leaking, "--suppressions", "never.supp"]).is(1);
+    tmtool(folder.path(), &["check", &leaking, "--suppressions", "never.supp"]).ends(1);
     // What valgrind itself would write of this leak.
     let log = Command::new(installed("valgrind"))
         .args(["--leak-check=full", "--show-leak-kinds=all", "--gen-suppressions=all"])
@@ -193,7 +193,7 @@ fn known_leaks_are_suppressed_by_the_lists_of_other_tools() {
     let list: String = entry.collect();
     assert!(list.contains("fun:malloc"), "{log}");
     write(&folder, "valgrind.supp", &list);
-    tmtool(folder.path(), &["check", &leaking, "--suppressions", "valgrind.supp"]).is(0);
+    tmtool(folder.path(), &["check", &leaking, "--suppressions", "valgrind.supp"]).ends(0);
 }
 
 #[test]
@@ -201,20 +201,20 @@ fn growth_is_counted_from_a_recording_or_a_snapshot() {
     let (subject, folder) = (Subject::of("leaks_one.cc"), scratch());
     let outcomes = [subject.recorded(false), subject.recorded(true)];
     let [clean, leaking] = outcomes.each_ref().map(file);
-    tmtool(folder.path(), &["filter", &clean, "--at", "end", "-o", "end.snap"]).is(0);
-    tmtool(folder.path(), &["filter", &clean, "--at", "peak", "-o", "peak.snap"]).is(0);
+    tmtool(folder.path(), &["filter", &clean, "--at", "end", "-o", "end.snap"]).ends(0);
+    tmtool(folder.path(), &["filter", &clean, "--at", "peak", "-o", "peak.snap"]).ends(0);
     for old in [clean.as_str(), "end.snap", "peak.snap"] {
-        tmtool(folder.path(), &["check", &clean, "--baseline", old]).is(0);
+        tmtool(folder.path(), &["check", &clean, "--baseline", old]).ends(0);
     }
     for old in [clean.as_str(), "end.snap"] {
-        let text = tmtool(folder.path(), &["check", &leaking, "--baseline", old]).is(1);
+        let text = tmtool(folder.path(), &["check", &leaking, "--baseline", old]).ends(1);
         assert!(text.contains("leaked-blocks"), "{text}");
     }
-    tmtool(folder.path(), &["check", &leaking, "--baseline", "peak.snap"]).is(0);
-    tmtool(folder.path(), &["check", &leaking, "--baseline", "end.snap", "--growth", "1000"]).is(0);
+    tmtool(folder.path(), &["check", &leaking, "--baseline", "peak.snap"]).ends(0);
+    tmtool(folder.path(), &["check", &leaking, "--baseline", "end.snap", "--growth", "1000"]).ends(0);
     let other = Run::new(compile("leak.cc", &["-g", "-O1"])).recorded();
     let said = tmtool(folder.path(), &["check", &file(&other), "--baseline", "end.snap"]);
-    said.is_refused("growth is that of one program");
+    said.refuses("growth is that of one program");
 }
 
 #[test]
@@ -223,29 +223,29 @@ fn what_could_not_be_checked_is_neither_within_nor_beyond() {
     let outcome = subject.recorded(false);
     let clean = file(&outcome);
     let check = |options: &[&str]| tmtool(folder.path(), &[&["check", &clean], options].concat());
-    check(&[]).is_refused("there is no tm-budget.toml here");
-    check(&["--budget", "nowhere.toml"]).is_refused("cannot read nowhere.toml");
+    check(&[]).refuses("there is no tm-budget.toml here");
+    check(&["--budget", "nowhere.toml"]).refuses("cannot read nowhere.toml");
     write(&folder, "b.toml", "[total]\n\nleakd = 0\n");
     check(&["--budget", "b.toml"])
-        .is_refused("b.toml:3: there is no key 'leakd' here; did you mean 'leaked'?");
+        .refuses("b.toml:3: there is no key 'leakd' here; did you mean 'leaked'?");
     write(&folder, "b.toml", "[total]\nleaked = = 0\n");
-    check(&["--budget", "b.toml"]).is_refused("b.toml:2: this is no TOML: ");
-    check(&["--budget", "b.toml", "--bless"]).is_refused("b.toml:2: this is no TOML: ");
+    check(&["--budget", "b.toml"]).refuses("b.toml:2: this is no TOML: ");
+    check(&["--budget", "b.toml", "--bless"]).refuses("b.toml:2: this is no TOML: ");
     write(&folder, "b.toml", "");
-    check(&["--budget", "b.toml"]).is_refused("has no limit");
+    check(&["--budget", "b.toml"]).refuses("has no limit");
     write(&folder, "b.toml", "[[part]]\nfunction = 'no_such'\nleaked = 0\n");
-    check(&["--budget", "b.toml"]).is_refused("nothing was allocated in 'function no_such'");
+    check(&["--budget", "b.toml"]).refuses("nothing was allocated in 'function no_such'");
     write(&folder, "b.toml", "[total]\npeak = '1 GiB'\n");
     check(&["--budget", "b.toml", "--inject-leak", "5"])
-        .is_refused("does not notice a leaked block of 5 bytes");
+        .refuses("does not notice a leaked block of 5 bytes");
     write(&folder, "damaged.supp", "{\n x\n Memcheck:Leak\n");
     check(&["--budget", "b.toml", "--suppressions", "damaged.supp"])
-        .is_refused("damaged.supp:1: this entry has no end");
-    check(&["--budget", "b.toml", "--between", "1%..2%"]).is_refused("check is of a whole run");
-    tmtool(folder.path(), &["filter", &clean, "-o", "a.snap"]).is(0);
-    tmtool(folder.path(), &["check", "a.snap", "--budget", "b.toml"]).is_refused("needs all events");
-    tmtool(folder.path(), &["check", "gone.bin", "--budget", "b.toml"]).is_refused("gone.bin");
-    check(&["--budget", "b.toml"]).is(0);
+        .refuses("damaged.supp:1: this entry has no end");
+    check(&["--budget", "b.toml", "--between", "1%..2%"]).refuses("check is of a whole run");
+    tmtool(folder.path(), &["filter", &clean, "-o", "a.snap"]).ends(0);
+    tmtool(folder.path(), &["check", "a.snap", "--budget", "b.toml"]).refuses("needs all events");
+    tmtool(folder.path(), &["check", "gone.bin", "--budget", "b.toml"]).refuses("gone.bin");
+    check(&["--budget", "b.toml"]).ends(0);
 }
 
 #[test]
@@ -256,19 +256,19 @@ fn running_and_checking_is_one_command() {
     let run = |words: &[&str]| tmtool(folder.path(), &[&["run", "--check", "-o", "r.bin"], words].concat());
     let clean = run(&[&program]);
     assert!(clean.errors.contains("tm: Checked by tm-budget.toml: within its limit\n"), "{}", clean.errors);
-    clean.is(0);
+    clean.ends(0);
     let leaking = run(&[&program, "leak"]);
     assert!(
         leaking.errors.contains("tm: Over: total leaked-blocks: 1 where 0 is allowed\n"),
         "{}",
         leaking.errors
     );
-    leaking.is(1);
+    leaking.ends(1);
     let failing = run(&["sh", "-c", "exit 7"]);
     assert!(failing.errors.contains("tm: not checked: the program failed\n"), "{}", failing.errors);
-    failing.is(7);
+    failing.ends(7);
     write(&folder, "tm-budget.toml", "[total]\npaek = 0\n");
     let broken = run(&[&program]);
     assert!(broken.errors.contains("tm: could not be checked: tm-budget.toml:2: "), "{}", broken.errors);
-    broken.is(2);
+    broken.ends(2);
 }

@@ -175,8 +175,10 @@ impl Report for Verdict {
         text += &format!("\n{}", self.table(style));
         for checked in self.exceeded() {
             text += &format!("\nOver: {}\n", checked.sentence());
-            for place in &checked.places {
-                text += &format!("  {}  {}\n", checked.amount(place.amount), place.text());
+            let amounts: Vec<String> = checked.places.iter().map(|it| checked.amount(it.amount)).collect();
+            let width = amounts.iter().map(String::len).max().unwrap_or(0);
+            for (place, amount) in checked.places.iter().zip(&amounts) {
+                text += &format!("  {amount:>width$}  {}\n", place.text());
             }
         }
         let blocks =
