@@ -1,9 +1,9 @@
 //! How long blocks live, and which are temporary.
 
-use rustc_hash::FxHashMap;
-use tm_common::ids::{ProcessIndex, Space, Stamp};
+use tm_common::ids::ProcessIndex;
 
-use crate::events::{Action, Block, MergedEvent};
+use super::latest::LatestBlocks;
+use crate::events::{Block, MergedEvent};
 use crate::model::SumsBy;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
@@ -14,8 +14,7 @@ use crate::replay::site::Site;
 pub struct Lifetimes<'a> {
     selection: &'a Selection,
     process: ProcessIndex,
-    /// For each thread and space: the block that came last, if that is live.
-    latest: FxHashMap<(u32, Space), Latest>,
+    latest: LatestBlocks,
     /// The first stamps of all decades but the first.
     limits: Vec<u64>,
     /// Blocks that were freed before the next allocation of their thread.
@@ -24,53 +23,30 @@ pub struct Lifetimes<'a> {
     pub decades: Vec<SumsBy<Site>>,
 }
 
-/// Where the latest block is, and since when.
-#[derive(Debug)]
-struct Latest {
-    address: u64,
-    birth: Stamp,
-}
-
 impl<'a> Lifetimes<'a> {
     /// Counts those of `process` in `selection`. Blocks that lived less than the first of `limits` (ascending, in stamps) are in the
     /// first decade.
     pub fn new(selection: &'a Selection, process: ProcessIndex, limits: Vec<u64>) -> Lifetimes<'a> {
         let decades = vec![SumsBy::default(); limits.len() + 1];
-        let (latest, temporary) = (FxHashMap::default(), SumsBy::default());
+        let (latest, temporary) = (LatestBlocks::default(), SumsBy::default());
         Lifetimes { selection, process, latest, limits, temporary, decades }
-    }
-
-    /// Mappings and the program's own domains have no part in what is temporary on the heap.
-    #[inline]
-    fn place(&self, block: &Block) -> (u32, Space) {
-        (self.selection.thread_tags.thread(block.thread_tag).0, block.space)
     }
 }
 
 impl Observer for Lifetimes<'_> {
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
-        let new = Latest { address: block.address.0, birth: block.birth };
-        let latest = self.latest.entry(self.place(block)).or_insert(Latest { address: 0, birth: Stamp(0) });
-        // The parts of a mapping that is cut are as old as it was.
-        if new.birth >= latest.birth {
-            *latest = new;
-        }
+        self.latest.came(block, &self.selection.thread_tags);
     }
 
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
-        // A block that grows by realloc goes on to be used.
-        let place = self.place(block);
-        let is_latest = self.latest.get(&place).is_some_and(|latest| latest.address == block.address.0);
-        if is_latest {
-            self.latest.remove(&place);
-        }
+        let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
         if !self.selection.admits(block, event.stamp) {
             return;
         }
         let site = Site::of(block, self.process, &self.selection.thread_tags);
-        if is_latest && matches!(event.action, Action::Free | Action::Untrack) {
+        if is_temporary {
             self.temporary.add(site, block.amount());
         }
         let lifetime = event.stamp.0.saturating_sub(block.birth.0);
@@ -84,10 +60,10 @@ impl Observer for Lifetimes<'_> {
 #[cfg(test)]
 mod tests {
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, StackId, StreamIndex, ThreadIndex};
+    use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex, ThreadIndex};
 
     use super::*;
-    use crate::events::State;
+    use crate::events::{Action, State};
     use crate::reader::ThreadTag;
 
     fn block(address: u64, thread: u32, birth: u64) -> Block {

@@ -2,10 +2,13 @@
 
 mod allocations;
 mod churn;
+mod latest;
 mod lifetimes;
+mod slices;
 mod timeline;
 
 pub use allocations::Allocations;
 pub use churn::Churn;
 pub use lifetimes::Lifetimes;
+pub use slices::{Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices};
 pub use timeline::{Step, Timeline};
