@@ -9,6 +9,7 @@ mod timeline;
 
 pub use allocations::Allocations;
 pub use churn::Churn;
+pub use latest::LatestBlocks;
 pub use lifetimes::Lifetimes;
 pub use slices::{Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices};
 pub use timeline::{Step, Timeline};

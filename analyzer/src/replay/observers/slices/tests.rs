@@ -22,7 +22,7 @@ const END: u64 = 1_000_000;
 struct Told {
     turn: u64,
     list: Vec<(u64, Place, i64, bool)>,
-    latest: BTreeMap<(u32, u8), u64>,
+    latest: BTreeMap<(u32, u8), (Stamp, u64)>,
 }
 
 impl Told {
@@ -37,12 +37,16 @@ impl Observer for Told {
     }
 
     fn on_alloc(&mut self, block: &Block) {
-        self.latest.insert(Told::place(block), block.address.0);
+        let latest = self.latest.entry(Told::place(block)).or_default();
+        if block.birth >= latest.0 {
+            *latest = (block.birth, block.address.0);
+        }
         self.list.push((self.turn, Place::of(block), block.size as i64, false));
     }
 
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
-        let is_latest = self.latest.get(&Told::place(block)) == Some(&block.address.0);
+        let is_latest =
+            self.latest.get(&Told::place(block)).is_some_and(|(_, address)| *address == block.address.0);
         if is_latest {
             self.latest.remove(&Told::place(block));
         }
@@ -68,11 +72,15 @@ fn recording(seed: u64) -> Recording {
     }
     for (process, from, first_stream) in [(FIRST, 1, 0), (child, END / 2 + 1, 2)] {
         let mut live: BTreeMap<u64, ()> = BTreeMap::new();
-        let mut stamp = from;
-        while stamp < END * 3 / 4 {
-            stamp += random.below(900);
+        let (mut now, mut latest) = (from, [from; 2]);
+        while now < END * 3 / 4 {
+            now += random.below(4_000);
             let address = 16 * (1 + random.below(40));
-            let stream = first_stream + random.below(2) as u32;
+            // The clocks of both threads' processors are apart, so that some frees come before their allocations.
+            let thread = random.below(2) as usize;
+            let stamp = latest[thread].max(now + 6_000 * thread as u64 + random.below(3_000));
+            latest[thread] = stamp;
+            let stream = first_stream + thread as u32;
             let event = if live.remove(&address).is_some() {
                 Event::Free { function: Function::Free, address: Address(address), stamp: Stamp(stamp) }
             } else {
@@ -154,9 +162,9 @@ fn snapshot(recording: &Recording, processes: Processes, moment: &Moment) -> BTr
 
 #[test]
 fn what_lives_at_a_boundary_is_the_snapshot_there() {
-    for seed in 0..12 {
+    for seed in 0..4 {
         let recording = recording(seed);
-        for (n_slices, pieces_max) in [(1, 1 << 20), (64, 1 << 20), (64, 20), (300, 150)] {
+        for (n_slices, pieces_max) in [(1, 1 << 20), (40, 1 << 20), (40, 20), (100, 60)] {
             for processes in [Processes::One(FIRST), Processes::One(ProcessIndex(1)), Processes::All] {
                 let (mut sums, _) = run(&recording, processes, n_slices, pieces_max);
                 let peak = sums.peak;
@@ -230,7 +238,11 @@ fn cells_are_what_a_naive_recount_finds() {
             let key = (sums.sites[cell.site as usize].place, cell.slice as usize);
             (key, [a.bytes, a.count, f.bytes, f.count, t.bytes, t.count])
         });
-        assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
+        let found: BTreeMap<_, _> = found.collect();
+        let differs = |key: &&(Place, usize)| found.get(*key) != expected.get(*key);
+        let different: Vec<_> = found.keys().chain(expected.keys()).filter(differs).take(3).collect();
+        let show = |key| (found.get(key), expected.get(key));
+        assert!(different.is_empty(), "{different:?}: {:?}", show(different[0]));
         let total = |of: fn(&SiteSlices) -> &Histogram| {
             let mut sum = Amount::default();
             sums.sites.iter().flat_map(|site| of(site).iter()).for_each(|(_, amount)| sum += amount);
