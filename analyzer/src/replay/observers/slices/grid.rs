@@ -61,7 +61,7 @@ impl Grid {
 
     /// Takes every second boundary out of those that need not stay, but not `kept`. Returns the new number of each stage; `None`,
     /// and nothing is changed, if there is none to go.
-    pub(super) fn halve(&mut self, kept: Option<usize>) -> Option<Vec<u32>> {
+    pub fn halve(&mut self, kept: Option<usize>) -> Option<Vec<u32>> {
         let mut n_loose = 0;
         let goes = self.boundaries.iter().enumerate().map(|(place, &(_, stays))| {
             n_loose += usize::from(!stays);
