@@ -118,33 +118,27 @@ impl Time {
     }
 }
 
-/// The least share of nodes that stay so that there are at most `n_nodes_max`.
+/// The least share of nodes that stay so that there are at most `n_nodes_max`, with those for what went.
 fn threshold(tree: &Tree, shares: &[f64], n_nodes_max: usize) -> f64 {
-    let mut sorted: Vec<f64> = shares.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    // A larger share keeps fewer; one above all keeps the root.
-    let (mut low, mut high) = (0, sorted.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if n_kept(tree, shares, sorted[middle]) <= n_nodes_max { high = middle } else { low = middle + 1 }
-    }
-    sorted.get(low).copied().unwrap_or(f64::INFINITY)
-}
-
-/// How many nodes there are if those of at least this share stay.
-fn n_kept(tree: &Tree, shares: &[f64], least: f64) -> usize {
-    let stays = |node: usize| shares[node] >= least && tree.nodes()[node].1 != SMALL_FRAME;
-    let mut has_small = vec![false; tree.len()];
-    let mut n = 1;
-    for (node, &(parent, _)) in tree.nodes().iter().enumerate().skip(1) {
-        let parent = parent as usize;
-        if stays(node) {
-            n += 1;
-        } else if (parent == 0 || stays(parent)) && !std::mem::replace(&mut has_small[parent], true) {
-            n += 1;
+    let nodes = tree.nodes();
+    let mut gone_below = vec![0_u32; nodes.len()];
+    nodes.iter().skip(1).for_each(|(parent, _)| gone_below[*parent as usize] += 1);
+    // Those of the larger share first, and so each after its parent.
+    let mut order: Vec<u32> = (1..nodes.len() as u32).filter(|node| !tree.is_small(*node)).collect();
+    order.sort_by(|a, b| shares[*b as usize].total_cmp(&shares[*a as usize]).then(a.cmp(b)));
+    let (mut n_nodes, mut least) = (2, f64::INFINITY);
+    for (place, &node) in order.iter().enumerate() {
+        let parent = nodes[node as usize].0 as usize;
+        gone_below[parent] -= 1;
+        n_nodes += 1 + usize::from(gone_below[node as usize] > 0);
+        n_nodes -= usize::from(gone_below[parent] == 0);
+        let share = shares[node as usize];
+        let is_last_of_share = order.get(place + 1).is_none_or(|next| shares[*next as usize] < share);
+        if is_last_of_share && n_nodes <= n_nodes_max {
+            least = share;
         }
     }
-    n
+    least
 }
 
 /// Rows of the same place added up, in the order of their places.

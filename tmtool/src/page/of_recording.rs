@@ -126,17 +126,16 @@ impl Names {
 
     /// The sites with their names.
     fn rows(&mut self, recording: &Recording, sums: &SliceSums, namer: &mut Namer) -> Vec<Row> {
-        namer.prepare(recording, sums.sites.iter().map(|site| site.place.stack));
+        let stacks = namer.tracebacks(recording, sums.sites.iter().map(|site| site.place.stack));
         let at_peak = sums.live_at(sums.peak.unwrap_or(0));
         let at_end = sums.live_at(sums.grid.len().saturating_sub(1));
         let mut of_stack = FxHashMap::default();
         let mut rows = Vec::with_capacity(sums.sites.len());
         let mut cells = sums.cells.as_slice();
         for (number, site) in sums.sites.iter().enumerate() {
-            let (node, blamed) = *of_stack.entry(site.place.stack).or_insert_with(|| {
-                let stack = namer.traceback(recording, site.place.stack);
-                self.stacks.nodes(&stack, &mut self.frames, &mut self.tree)
-            });
+            let (node, blamed) = *of_stack
+                .entry(site.place.stack)
+                .or_insert_with(|| self.stacks.nodes(&stacks[number], &mut self.frames, &mut self.tree));
             let thread_tag = site.place.thread_tag;
             let tag = namer.tag(recording, recording.thread_tags.tag(thread_tag));
             let place = Place {

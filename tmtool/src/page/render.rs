@@ -37,9 +37,9 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Those after a document came out at `bytes`, which was too large.
-    fn tighter(self, bytes: usize) -> Bounds {
-        let part = |n: usize| (n as u128 * self.file_bytes as u128 * 9 / 10 / bytes.max(1) as u128) as usize;
+    /// Those after data came out at `bytes`, which was more than there is room for.
+    fn tighter(self, bytes: usize, room: usize) -> Bounds {
+        let part = |n: usize| (n as u128 * room as u128 * 9 / 10 / bytes.max(1) as u128) as usize;
         Bounds {
             n_nodes: part(self.n_nodes).max(2),
             n_cells: part(self.n_cells).max(2),
@@ -56,7 +56,7 @@ const N_SLICES_MIN: usize = 100;
 const N_TRIES: usize = 12;
 
 /// The HTML of `whole`, folded together so that it keeps within `bounds`.
-pub fn html(mut whole: Whole, template: &Template<'_>, bounds: Bounds, shows_source: bool) -> String {
+pub fn html(whole: &mut Whole, template: &Template<'_>, bounds: Bounds, shows_source: bool) -> String {
     let mut folded = Folded::default();
     let mut now = bounds;
     if let Some(time) = &whole.time {
@@ -64,17 +64,18 @@ pub fn html(mut whole: Whole, template: &Template<'_>, bounds: Bounds, shows_sou
     }
     let mut html = String::new();
     for _ in 0..N_TRIES {
-        fit(&mut whole, now, &mut folded);
+        fit(whole, now, &mut folded);
         let source_bytes = if shows_source { now.source_bytes } else { 0 };
-        let data = data(&whole, now.name_bytes, source_bytes, &folded);
-        html = template.with(&title(&whole), &embed::packed(&data));
+        let data = data(whole, now.name_bytes, source_bytes, &folded);
+        html = template.with(&title(whole), &embed::packed(&data));
         if html.len() <= bounds.file_bytes {
             break;
         }
         // What is there may be fewer than was allowed.
         now.n_nodes = now.n_nodes.min(whole.tree.len());
         now.n_cells = now.n_cells.min(whole.n_cells().max(1));
-        now = now.tighter(html.len() - template.len());
+        let room = bounds.file_bytes.saturating_sub(template.len());
+        now = now.tighter(html.len() - template.len(), room);
     }
     html
 }

@@ -73,18 +73,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let output = args.output.clone().unwrap_or_else(|| default_name(&request.path, new.is_some()));
     let is_to_stdout = output == Path::new("-");
     check_output(args, &output, [Some(&request), new.as_ref()])?;
-    let report = match &new {
+    let mut report = match &new {
         Some(new) => difference(&request, new)?,
         None => of_one(args, &request)?,
     };
-    let kept = report.kept();
-    let html = render::html(report, &Template::built(), Bounds::default(), !args.no_source);
+    let html = render::html(&mut report, &Template::built(), Bounds::default(), !args.no_source);
     if is_to_stdout {
         print(&html)?;
         return Ok(ExitCode::SUCCESS);
     }
     whole::write(&output, &[html.as_bytes()]).map_err(|error| Error::io("write", &output, error))?;
-    print(&format!("{}: {}, {kept}\n", output.display(), human::size(html.len() as u64)))?;
+    print(&format!("{}: {}, {}\n", output.display(), human::size(html.len() as u64), report.kept()))?;
     if args.open {
         open(&output)?;
     }

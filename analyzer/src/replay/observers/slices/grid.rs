@@ -64,8 +64,9 @@ impl Grid {
     pub fn halve(&mut self, kept: Option<usize>) -> Option<Vec<u32>> {
         let mut n_loose = 0;
         let goes = self.boundaries.iter().enumerate().map(|(place, &(_, stays))| {
-            n_loose += usize::from(!stays);
-            !stays && Some(place) != kept && n_loose % 2 == 1
+            let is_loose = !stays && Some(place) != kept;
+            n_loose += usize::from(is_loose);
+            is_loose && n_loose % 2 == 1
         });
         let goes: Vec<bool> = goes.collect();
         goes.contains(&true).then(|| self.without(&goes))
@@ -107,7 +108,7 @@ mod tests {
         let stages = grid.halve(None).expect("some go");
         assert_eq!(stamps(&grid), [10, 30, 35, 50, 60, 80, 90]);
         assert_eq!(stages, [0, 1, 1, 2, 3, 3, 4, 5, 5, 6, 7]);
-        assert_eq!(grid.halve(Some(1)).map(|_| stamps(&grid)), Some(vec![10, 30, 35, 50, 60, 90]));
+        assert_eq!(grid.halve(Some(1)).map(|_| stamps(&grid)), Some(vec![10, 30, 35, 50, 80, 90]));
         while grid.halve(None).is_some() {}
         assert_eq!(stamps(&grid), [10, 35, 50, 90]);
     }
