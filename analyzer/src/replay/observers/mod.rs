@@ -1,5 +1,6 @@
 //! What is added up while a process is replayed.
 
+mod activities;
 mod allocations;
 mod churn;
 mod latest;
@@ -7,6 +8,7 @@ mod lifetimes;
 mod slices;
 mod timeline;
 
+pub use activities::Activities;
 pub use allocations::Allocations;
 pub use churn::Churn;
 pub use latest::LatestBlocks;
