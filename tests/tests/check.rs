@@ -226,8 +226,7 @@ fn what_could_not_be_checked_is_neither_within_nor_beyond() {
     check(&[]).refuses("there is no tm-budget.toml here");
     check(&["--budget", "nowhere.toml"]).refuses("cannot read nowhere.toml");
     write(&folder, "b.toml", "[total]\n\nleakd = 0\n");
-    check(&["--budget", "b.toml"])
-        .refuses("b.toml:3: there is no key 'leakd' here; did you mean 'leaked'?");
+    check(&["--budget", "b.toml"]).refuses("b.toml:3: there is no key 'leakd' here; did you mean 'leaked'?");
     write(&folder, "b.toml", "[total]\nleaked = = 0\n");
     check(&["--budget", "b.toml"]).refuses("b.toml:2: this is no TOML: ");
     check(&["--budget", "b.toml", "--bless"]).refuses("b.toml:2: this is no TOML: ");
@@ -236,8 +235,7 @@ fn what_could_not_be_checked_is_neither_within_nor_beyond() {
     write(&folder, "b.toml", "[[part]]\nfunction = 'no_such'\nleaked = 0\n");
     check(&["--budget", "b.toml"]).refuses("nothing was allocated in 'function no_such'");
     write(&folder, "b.toml", "[total]\npeak = '1 GiB'\n");
-    check(&["--budget", "b.toml", "--inject-leak", "5"])
-        .refuses("does not notice a leaked block of 5 bytes");
+    check(&["--budget", "b.toml", "--inject-leak", "5"]).refuses("does not notice a leaked block of 5 bytes");
     write(&folder, "damaged.supp", "{\n x\n Memcheck:Leak\n");
     check(&["--budget", "b.toml", "--suppressions", "damaged.supp"])
         .refuses("damaged.supp:1: this entry has no end");
