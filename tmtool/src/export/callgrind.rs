@@ -98,7 +98,7 @@ struct Costs<'a> {
     /// Frames are shared; without a depth.
     of_frame: FxHashMap<usize, Function>,
     own: FxHashMap<Line, Vec<u64>>,
-    /// By the line that called and what it called.
+    /// The sums by the line that called and what it called.
     calls: FxHashMap<(Line, u32), Vec<u64>>,
 }
 
@@ -228,7 +228,7 @@ impl<'a> Costs<'a> {
 /// Names that were written: later ones are numbers.
 struct Names<'a> {
     costs: &'a Costs<'a>,
-    /// Of objects, files and functions.
+    /// The numbers of objects, files and functions.
     known: [FxHashMap<u64, usize>; 3],
 }
 

@@ -137,11 +137,11 @@ struct Tables {
     texts: Vec<String>,
     of_text: FxHashMap<String, u64>,
     functions: Vec<Message>,
-    /// By name and file.
+    /// The numbers by name and file.
     of_function: FxHashMap<[u64; 2], u64>,
     locations: Vec<Message>,
     of_location: FxHashMap<(u64, u64, Vec<[u64; 2]>), u64>,
-    /// By the outermost frame of an address and how many there are: frames are shared.
+    /// The numbers by the outermost frame of an address and how many there are: frames are shared.
     of_frames: FxHashMap<(usize, usize), u64>,
 }
 

@@ -72,7 +72,7 @@ pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
 struct Stacks {
     frames: Vec<SharedFrame>,
     of_name: FxHashMap<(String, String, Option<u32>), u32>,
-    /// By the frame and whether it is the innermost: frames are shared.
+    /// The numbers by the frame and whether it is the innermost: frames are shared.
     of_frame: FxHashMap<(usize, bool), u32>,
     sums: Vec<(Vec<u32>, Activity)>,
 }
