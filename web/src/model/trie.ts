@@ -6,22 +6,57 @@ import type { Keys } from "./keys";
 import type { Report } from "./report";
 import type { Weights } from "./weights";
 
-export interface Cell {
-    /** The key of its frame; -1 at the root. */
-    key: number;
-    /** A frame of it; -1 at the root. */
-    frame: number;
+export class Cell {
+    children: Cell[] | null = null;
+    width = 0;
     /** Nodes whose weights it has. */
-    nodes: number[];
+    readonly nodes: number[] = [];
     /** Going up: where on its way each of `nodes` is. Going down, `nodes` itself. */
-    at: number[];
-    value: number;
-    other: number;
-    width: number;
-    before: number;
-    after: number;
-    parent: Cell | null;
-    children: Cell[] | null;
+    readonly at: number[];
+    private sums: Float64Array | null = null;
+
+    constructor(
+        private readonly weights: Weights,
+        direction: "down" | "up",
+        /** The key of its frame; -1 at the root. */
+        readonly key: number,
+        /** A frame of it; -1 at the root. */
+        readonly frame: number,
+        readonly parent: Cell | null,
+    ) {
+        this.at = direction === "down" ? this.nodes : [];
+    }
+
+    get value(): number {
+        return this.summed()[0];
+    }
+
+    get other(): number {
+        return this.summed()[1];
+    }
+
+    get before(): number {
+        return this.summed()[2];
+    }
+
+    get after(): number {
+        return this.summed()[3];
+    }
+
+    /** Most cells are laid out and never asked for more than their width. */
+    private summed(): Float64Array {
+        if (this.sums === null) {
+            this.sums = new Float64Array(4);
+            const { value, other, before, after } = this.weights;
+            for (const node of this.nodes) {
+                this.sums[0] += value[node];
+                this.sums[1] += other[node];
+                this.sums[2] += before[node];
+                this.sums[3] += after[node];
+            }
+        }
+        return this.sums;
+    }
 }
 
 export class Trie {
@@ -39,7 +74,7 @@ export class Trie {
     ) {
         this.slot = new Int32Array(keys.n).fill(-1);
         const key = rootFrame < 0 ? -1 : keys.of[rootFrame];
-        this.root = emptyCell(key, rootFrame, null);
+        this.root = new Cell(weights, direction, key, rootFrame, null);
         for (const node of starts) this.add(this.root, node, node);
     }
 
@@ -82,20 +117,15 @@ export class Trie {
         const key = this.keys.of[frame];
         if (this.slot[key] < 0) {
             this.slot[key] = found.length;
-            found.push(emptyCell(key, frame, cell));
+            found.push(new Cell(this.weights, this.direction, key, frame, cell));
         }
         return found[this.slot[key]];
     }
 
     private add(cell: Cell, node: number, at: number): void {
-        const { value, other, width, before, after } = this.weights;
         cell.nodes.push(node);
-        cell.at.push(at);
-        cell.value += value[node];
-        cell.other += other[node];
-        cell.width += width[node];
-        cell.before += before[node];
-        cell.after += after[node];
+        if (cell.at !== cell.nodes) cell.at.push(at);
+        cell.width += this.weights.width[node];
     }
 
     weightOf(node: number): number {
@@ -117,10 +147,6 @@ export class Trie {
         }
         return cell;
     }
-}
-
-function emptyCell(key: number, frame: number, parent: Cell | null): Cell {
-    return { key, frame, nodes: [], at: [], value: 0, other: 0, width: 0, before: 0, after: 0, parent, children: null };
 }
 
 /** The cells from the root's child to `cell`. */

@@ -187,8 +187,7 @@ export class TablePanel {
         const below = this.printing ? 0 : this.shown.length - until;
         const active = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.index : undefined;
         const hadFocus = this.body.contains(document.activeElement);
-        const columns = this.heads().length;
-        this.body.replaceChildren(spacer(first, columns), ...rows, spacer(below, columns));
+        this.body.replaceChildren(spacer(first), ...rows, spacer(below));
         if (hadFocus && active !== undefined) this.rowAt(Number(active))?.focus({ preventScroll: true });
     }
 
@@ -227,17 +226,14 @@ export class TablePanel {
                 return h("td", { class: column }, figure(row[column], unit));
             default: {
                 const value = row[column];
-                const part = share(Math.abs(value), this.view.width());
+                // A share of all changes, of either sign, would say little.
+                const part = change ? null : h("small", {}, share(value, this.view.width()));
                 const cell = h("td", {
                     class: `bar ${change ? (value > 0 ? "grew" : value < 0 ? "shrank" : "") : ""}`,
                 });
                 const bar = h("span", { class: "share", "aria-hidden": "true" });
                 bar.style.width = `${Math.min(100, (100 * Math.abs(value)) / (this.view.width() || 1))}%`;
-                cell.append(
-                    bar,
-                    h("span", {}, change ? signed(value, unit) : figure(value, unit)),
-                    h("small", {}, part),
-                );
+                cell.append(bar, h("span", {}, change ? signed(value, unit) : figure(value, unit)), part ?? "");
                 return cell;
             }
         }
@@ -334,8 +330,8 @@ function isPicked(state: State, view: View, row: Row): boolean {
     return picked !== null && picked.grouping === tab && view.keys(tab).of[picked.frame] === row.key;
 }
 
-function spacer(rows: number, columns: number): HTMLElement {
-    const cell = h("td", { colspan: columns });
+function spacer(rows: number): HTMLElement {
+    const cell = h("td");
     const row = h("tr", { class: "space", "aria-hidden": "true" }, cell);
     cell.style.height = `${rows * ROW_HEIGHT}px`;
     row.hidden = rows === 0;
