@@ -146,9 +146,13 @@ function naiveWays(data: ReportData, view: View, values: number[], inward: boole
     const { plumbing, interpreter } = view.state;
     data.sites.node.forEach((node, site) => {
         if (values[site] === 0) return;
-        const shown = framesOf(data, node).filter(
-            (frame) => (plumbing || !data.frames.plumbing[frame]) && (interpreter || data.frames.kind[frame] !== 2),
-        );
+        const shown: number[] = [];
+        for (let at = node; at > 0; at = data.nodes.parent[at]) {
+            const frame = data.nodes.frame[at];
+            const isUsual =
+                (plumbing || !data.frames.plumbing[frame]) && (interpreter || data.frames.kind[frame] !== 2);
+            if (isUsual || data.sites.blamed.includes(at)) shown.push(frame);
+        }
         if (inward) shown.reverse();
         let way = "";
         for (const part of ["", ...shown.map((frame) => `/${keys.of[frame]}`)]) {

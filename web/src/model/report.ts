@@ -82,11 +82,11 @@ export class Report {
         return this.data.frames.line[frame];
     }
 
-    /** Gives the frames from the outermost to that of `node`. */
-    stack(node: number): number[] {
-        const frames: number[] = [];
-        for (let at = node; at > 0; at = this.parent[at]) frames.push(this.frameOf[at]);
-        return frames.reverse();
+    /** Gives the nodes from the outermost to `node`. */
+    way(node: number): number[] {
+        const nodes: number[] = [];
+        for (let at = node; at > 0; at = this.parent[at]) nodes.push(at);
+        return nodes.reverse();
     }
 
     private walked(): Int32Array {

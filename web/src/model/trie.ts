@@ -66,6 +66,7 @@ export class Trie {
     constructor(
         private readonly report: Report,
         private readonly keys: Keys,
+        /** By node. */
         private readonly visible: Uint8Array,
         private readonly weights: Weights,
         readonly direction: "down" | "up",
@@ -97,8 +98,7 @@ export class Trie {
         for (let node = open.pop(); node !== undefined; node = open.pop()) {
             for (let child = firstChild[node]; child >= 0; child = nextSibling[child]) {
                 if (this.weights.width[child] === 0) continue;
-                const frame = frameOf[child];
-                if (this.visible[frame]) this.add(this.childOf(cell, frame, found), child, child);
+                if (this.visible[child]) this.add(this.childOf(cell, frameOf[child], found), child, child);
                 else open.push(child);
             }
         }
@@ -109,7 +109,7 @@ export class Trie {
         const { parent, frameOf } = this.report;
         // The root of a tree of all stacks stands for no frame: the way begins at the node itself.
         let next = cell.parent === null && cell.frame < 0 ? at : parent[at];
-        while (next > 0 && !this.visible[frameOf[next]]) next = parent[next];
+        while (next > 0 && !this.visible[next]) next = parent[next];
         if (next > 0) this.add(this.childOf(cell, frameOf[next], found), node, next);
     }
 

@@ -122,16 +122,24 @@ export class View {
         });
     }
 
+    /**
+     * Nodes that the graph shows. One that is blamed stays whatever its frame is, unless the reader hid it: the graph leads to
+     * what the tables name.
+     */
     private visible(): Uint8Array {
         const { plumbing, interpreter } = this.state;
         const hidden = this.hidden();
-        return this.memo.visible.of([hidden, plumbing, interpreter], () =>
-            hidden.map((is, frame) => {
-                const isPlumbing = this.report.plumbing[frame] === 1;
-                const isInterpreter = this.report.kind[frame] === KIND_INTERPRETER;
+        return this.memo.visible.of([hidden, plumbing, interpreter], () => {
+            const { report } = this;
+            const shown = hidden.map((is, frame) => {
+                const isPlumbing = report.plumbing[frame] === 1;
+                const isInterpreter = report.kind[frame] === KIND_INTERPRETER;
                 return is || (isPlumbing && !plumbing) || (isInterpreter && !interpreter) ? 0 : 1;
-            }),
-        );
+            });
+            const visible = Uint8Array.from(report.frameOf, (frame) => shown[frame] ?? 0);
+            for (const node of report.sites.blamed) if (node > 0 && !hidden[report.frameOf[node]]) visible[node] = 1;
+            return visible;
+        });
     }
 
     /** Sites that are looked at. */
@@ -227,15 +235,16 @@ export class View {
 
     private wayOf(trie: Trie, place: Place): number[] {
         const { of } = this.graphKeys();
+        const { frameOf } = this.report;
         const visible = this.visible();
-        const frames = this.report.stack(place.node);
+        const nodes = this.report.way(place.node);
         if (trie.root.frame >= 0) {
             const focused = this.focusedFrames() as Uint8Array;
-            const top = frames.findIndex((frame) => focused[frame]);
+            const top = nodes.findIndex((node) => focused[frameOf[node]]);
             if (top < 0) return [];
-            frames.splice(...(trie.direction === "down" ? ([0, top + 1] as const) : ([top, frames.length] as const)));
+            nodes.splice(...(trie.direction === "down" ? ([0, top + 1] as const) : ([top, nodes.length] as const)));
         }
-        const shown = frames.filter((frame) => visible[frame]).map((frame) => of[frame]);
+        const shown = nodes.filter((node) => visible[node]).map((node) => of[frameOf[node]]);
         return trie.direction === "down" ? shown : shown.reverse().slice(0, place.levels);
     }
 

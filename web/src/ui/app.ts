@@ -14,7 +14,7 @@ import { header, notices, selfCheck, titleOf } from "./header";
 import { helpDialog } from "./help";
 import { listenToKeys } from "./keyboard";
 import { type Item, Menu } from "./menu";
-import { clip, Names } from "./names";
+import { Names } from "./names";
 import { TablePanel, titleOf as titleOfTab } from "./table_panel";
 import { beginTheme, currentTheme, flipTheme } from "./theme";
 import { Timeline } from "./timeline";
@@ -186,7 +186,7 @@ export class App {
             ...entries.map(({ colour, text }) => {
                 const swatch = h("i");
                 swatch.style.background = colour;
-                return h("li", {}, swatch, clip(text.slice(text.lastIndexOf("/") + 1), 40));
+                return h("li", {}, swatch, text);
             }),
         );
         performance.measure("render", { start: began, end: performance.now() });

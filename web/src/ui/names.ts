@@ -41,9 +41,10 @@ export class Names {
         return clip(this.report.functionName(frame) || this.report.fileName(frame) || "?");
     }
 
-    /** `file.c:12`, or the module where there is no line. */
+    /** `file.c:12`, or the module where there is no line; nothing where the label says it already. */
     place(frame: number): string {
         const file = this.report.fileName(frame);
+        if (this.report.functionName(frame) === "") return "";
         const line = this.report.line(frame);
         if (file === "") return clip(baseName(this.report.moduleName(frame)), 120);
         return clip(baseName(file), 120) + (line > 0 ? `:${line}` : "");
@@ -51,6 +52,7 @@ export class Names {
 
     /** The file alone, or the module: a function has many lines. */
     placeOfFunction(frame: number): string {
+        if (this.report.functionName(frame) === "") return "";
         return clip(baseName(this.report.fileName(frame) || this.report.moduleName(frame)), 120);
     }
 

@@ -247,7 +247,7 @@ export class TablePanel {
             class: "name",
             title: `${this.names.whole(row.frame)}\n${this.names.wholePlace(row.frame)}`,
         });
-        cell.append(h("span", {}, this.names.label(row.frame)), h("small", {}, place));
+        cell.append(h("div", {}, h("span", {}, this.names.label(row.frame)), h("small", {}, place)));
         return cell;
     }
 

@@ -156,7 +156,8 @@ function drawEvents(pen: Pen): void {
     for (let step = 0; step < allocations.length; step++) {
         const x = pen.x(fromNs + step * stepNs);
         const width = Math.max(0.6, pen.x(fromNs + (step + 1) * stepNs) - x);
-        const [a, f] = [(allocations[step] / most) * half, (frees[step] / most) * half];
+        // Roots: a burst would flatten all else.
+        const [a, f] = [allocations[step], frees[step]].map((n) => Math.sqrt(n / most) * half);
         if (a > 0) pen.fill(up, x, middle - Math.max(a, 0.5), width, Math.max(a, 0.5));
         if (f > 0) pen.fill(down, x, middle, width, Math.max(f, 0.5));
     }
