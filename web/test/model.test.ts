@@ -128,24 +128,23 @@ test("tables of threads, labels, processes, domains are sums by that column", ()
     }
 });
 
-/** All cells of a tree, each with its way of keys from the root. */
-function ways(view: View, root: Cell): Map<string, number> {
+/** All cells of a tree that have something, each by its way of keys from the root. */
+function ways(view: View, column: "value" | "other" | "before" | "after"): [string, number][] {
     const { main } = view.tries();
-    const found = new Map<string, number>();
+    const found: [string, number][] = [];
     const walk = (cell: Cell, way: string) => {
-        found.set(way, cell.value);
+        if (cell[column] !== 0) found.push([way, cell[column]]);
         for (const child of main.children(cell)) walk(child, `${way}/${child.key}`);
     };
-    walk(root, "");
-    return found;
+    walk(main.root, "");
+    return found.sort();
 }
 
-function naiveWays(data: ReportData, view: View, values: number[], inward: boolean): Map<string, number> {
+function naiveWays(data: ReportData, view: View, values: number[], inward: boolean): [string, number][] {
     const found = new Map<string, number>();
     const keys = view.graphKeys();
     const { plumbing, interpreter } = view.state;
     data.sites.node.forEach((node, site) => {
-        if (values[site] === 0) return;
         const shown: number[] = [];
         for (let at = node; at > 0; at = data.nodes.parent[at]) {
             const frame = data.nodes.frame[at];
@@ -160,25 +159,33 @@ function naiveWays(data: ReportData, view: View, values: number[], inward: boole
             found.set(way, (found.get(way) ?? 0) + values[site]);
         }
     });
-    return found;
+    return [...found].filter(([, value]) => value !== 0).sort();
 }
 
 test("the graph has each way of visible frames once, with all that goes it: from outside and inverted", () => {
     for (const seed of SEEDS) {
         const data = makeReport({ seed, nodes: 500, sites: 400 });
-        const values = naive(data, "allocated", "bytes", 0, 0, 120);
+        const [from, until] = [31, 77];
         for (const inverted of [false, true]) {
             for (const [plumbing, interpreter, byLine] of [
                 [false, false, false],
                 [true, true, false],
                 [true, false, true],
             ]) {
-                const view = viewOf(data, { measure: "allocated", inverted, plumbing, interpreter, byLine });
-                const shown = ways(view, view.tries().main.root);
-                assert.deepEqual(
-                    new Map([...shown].sort()),
-                    new Map([...naiveWays(data, view, values, !inverted)].sort()),
-                );
+                for (const measure of ["allocated", "grew"] as const) {
+                    const view = viewOf(data, { measure, from, until, inverted, plumbing, interpreter, byLine });
+                    const sums = (of: Measure, unit: Unit, moment = 0) => naive(data, of, unit, moment, from, until);
+                    assert.deepEqual(ways(view, "value"), naiveWays(data, view, sums(measure, "bytes"), !inverted));
+                    assert.deepEqual(ways(view, "other"), naiveWays(data, view, sums(measure, "blocks"), !inverted));
+                    assert.deepEqual(
+                        ways(view, "before"),
+                        naiveWays(data, view, sums("live", "bytes", from), !inverted),
+                    );
+                    assert.deepEqual(
+                        ways(view, "after"),
+                        naiveWays(data, view, sums("live", "bytes", until), !inverted),
+                    );
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
  */
 import type { Keys } from "./keys";
 import type { Report } from "./report";
-import type { Weights } from "./weights";
+import { isNothing, type Weights } from "./weights";
 
 export class Cell {
     children: Cell[] | null = null;
@@ -97,7 +97,7 @@ export class Trie {
         const open = [top];
         for (let node = open.pop(); node !== undefined; node = open.pop()) {
             for (let child = firstChild[node]; child >= 0; child = nextSibling[child]) {
-                if (this.weights.width[child] === 0) continue;
+                if (isNothing(this.weights, child)) continue;
                 if (this.visible[child]) this.add(this.childOf(cell, frameOf[child], found), child, child);
                 else open.push(child);
             }
@@ -105,7 +105,7 @@ export class Trie {
     }
 
     private caller(cell: Cell, node: number, at: number, found: Cell[]): void {
-        if (this.weights.width[node] === 0) return;
+        if (isNothing(this.weights, node)) return;
         const { parent, frameOf } = this.report;
         // The root of a tree of all stacks stands for no frame: the way begins at the node itself.
         let next = cell.parent === null && cell.frame < 0 ? at : parent[at];

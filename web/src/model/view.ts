@@ -8,7 +8,7 @@ import { matcher, matchingFrames, SearchError } from "./search";
 import { nodesBelow, nodesWithin, sitesOf } from "./selection";
 import { type Row, rowsOfFrames, rowsOfSites } from "./table";
 import { type Cell, Trie, wayTo } from "./trie";
-import { ownWeights, type SiteValues, sum, totalWeights, type Weights } from "./weights";
+import { isNothing, ownWeights, type SiteValues, sum, totalWeights, type Weights } from "./weights";
 
 /** Remembers the last result beside what it was made of. */
 class Memo<T> {
@@ -198,7 +198,7 @@ export class View {
         if (!inverted) return { main: this.trie(this.total(), "down", [0], -1), callers: null };
         const own = this.own();
         const starts: number[] = [];
-        for (let node = 0; node < this.report.nNodes; node++) if (own.width[node] > 0) starts.push(node);
+        for (let node = 0; node < this.report.nNodes; node++) if (!isNothing(own, node)) starts.push(node);
         return { main: this.trie(own, "up", starts, -1), callers: null };
     }
 

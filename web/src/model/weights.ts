@@ -11,6 +11,11 @@ export interface Weights {
     after: Float64Array;
 }
 
+/** Whether a node adds nothing to any column; what did not change has no width, but a before and an after. */
+export function isNothing({ width, other, before, after }: Weights, node: number): boolean {
+    return width[node] === 0 && other[node] === 0 && before[node] === 0 && after[node] === 0;
+}
+
 export interface SiteValues {
     value: Float64Array;
     other: Float64Array;

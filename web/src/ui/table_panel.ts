@@ -226,6 +226,7 @@ export class TablePanel {
                 return h("td", { class: column }, figure(row[column], unit));
             default: {
                 const value = row[column];
+                if (value === 0) return h("td", { class: "none" }, "\u2013");
                 // A share of all changes, of either sign, would say little.
                 const part = change ? null : h("small", {}, share(value, this.view.width()));
                 const cell = h("td", {
