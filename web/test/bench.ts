@@ -1,7 +1,9 @@
 /**
- * What the page costs at its largest: `npm run bench`. The bounds are those of the page's promise, and hold for the time that the
+ * What the page costs at its largest, or a page that is given: `npm run bench [-- PAGE.html]`. The bounds are those of the page's promise, and hold for the time that the
  * page's thread computed: what passes beside it is another program's on a busy machine.
  */
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Page } from "playwright-core";
 import { launch, open, press, settled } from "./browser";
 import { embed, Pages } from "./embed";
@@ -13,11 +15,8 @@ const MIB = 1024 * 1024;
 
 const pages = new Pages();
 const browser = await launch();
-const data = makeReport({ seed: 11, nodes: 100_000, sites: 70_000, slices: 250, cells: 6 });
-const size = embed(data).length / MIB;
-console.log(
-    `${data.nodes.parent.length} nodes, ${data.sites.node.length} sites, ${data.cells.slice.length} cells, ${size.toFixed(1)} MiB of HTML`,
-);
+const given = process.argv[2];
+const url = given === undefined ? largest() : pathToFileURL(resolve(given)).href;
 const { page } = await open(browser, "about:blank", {}, true);
 const session = await page.context().newCDPSession(page);
 await session.send("Performance.enable");
@@ -28,7 +27,7 @@ async function computed(): Promise<number> {
     return 1000 * (metrics.find(({ name }) => name === "ThreadTime")?.value ?? Number.NaN);
 }
 
-await page.goto(pages.write("large.html", data));
+await page.goto(url);
 await page.waitForFunction(() => document.documentElement.dataset.ready !== undefined);
 await settled(page);
 let failed = report("opens", await computed(), await wall("ready"), OPEN_MS);
@@ -80,4 +79,12 @@ function report(name: string, ms: number, passed: number, most: number): boolean
         `${name.padEnd(28)} ${ms.toFixed(0).padStart(5)} ms (passed ${passed.toFixed(0)} ms)${over ? `: more than ${most}` : ""}`,
     );
     return over;
+}
+
+function largest(): string {
+    const data = makeReport({ seed: 11, nodes: 100_000, sites: 70_000, slices: 250, cells: 6 });
+    const size = embed(data).length / MIB;
+    const columns = [data.nodes.parent, data.sites.node, data.cells.slice].map(({ length }) => length);
+    console.log(`${columns[0]} nodes, ${columns[1]} sites, ${columns[2]} cells, ${size.toFixed(1)} MiB of HTML`);
+    return pages.write("large.html", data);
 }

@@ -1,0 +1,150 @@
+/**
+ * Real recordings: at ten moments the page says what `tmtool stats` says, line by line. Needs the products: TM_PRODUCTS names the folder
+ * that has tmtool and libtm.so, as for the tests of the workspace.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { inflateRawSync } from "node:zlib";
+import type { Browser } from "playwright-core";
+import type { ReportData } from "../src/format";
+import { Report } from "../src/model/report";
+import { View } from "../src/model/view";
+import { initialState } from "../src/state";
+import { blocks, bytes } from "../src/ui/units";
+import { launch, on, sum } from "./browser";
+
+const products = process.env.TM_PRODUCTS;
+const options = { skip: products === undefined && "TM_PRODUCTS names no folder with tmtool" };
+const MOMENTS = 10;
+const PYTHON = `
+import json, os
+kept = [json.loads(json.dumps({"id": i, "list": list(range(i % 30))})) for i in range(3000)]
+if os.fork() == 0:
+    more = [bytes(1000) for _ in range(500)]
+    os._exit(0)
+os.wait()
+for i in range(200):
+    line = "x" * 5000 + str(i)
+del kept[::2]
+`;
+
+let folder: string;
+let browser: Browser;
+
+before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "tm-real-"));
+    if (products !== undefined) browser = await launch();
+});
+
+after(async () => {
+    await browser?.close();
+    rmSync(folder, { recursive: true, force: true });
+});
+
+interface Stats {
+    snapshot: { size: number; count: number; origin: { moment_ns: number } };
+    statistics: { size: number; count: number; traceback: { filename: string; lineno: number }[] }[];
+}
+
+function run(program: string, ...args: string[]): string {
+    return execFileSync(program, args, {
+        cwd: folder,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "pipe"],
+        maxBuffer: 2 ** 30,
+    });
+}
+
+function tmtool(...args: string[]): string {
+    return run(resolve(products ?? "", "tmtool"), ...args);
+}
+
+function stats(recording: string, ns: number): Stats {
+    const found = JSON.parse(
+        tmtool("stats", recording, "--at", `${(ns / 1e9).toFixed(9)}s`, "--limit", "0", "--json"),
+    ) as Stats;
+    assert.equal(found.snapshot.origin.moment_ns, ns);
+    return found;
+}
+
+function dataOf(page: string): ReportData {
+    const packed = /id="tm-data">([^<]*)</.exec(readFileSync(page, "utf8"))?.[1] ?? "";
+    return JSON.parse(inflateRawSync(Buffer.from(packed, "base64")).toString()) as ReportData;
+}
+
+/** Sums by line, as `stats` groups them. */
+function byLine(rows: [string, number, number, number][]): Map<string, [number, number]> {
+    const sums = new Map<string, [number, number]>();
+    for (const [file, line, size, count] of rows) {
+        const [b, n] = sums.get(`${file}:${line}`) ?? [0, 0];
+        if (size !== 0 || count !== 0) sums.set(`${file}:${line}`, [b + size, n + count]);
+    }
+    return new Map([...sums].sort());
+}
+
+/** Boundaries spread over the run, with the peak, the marks and both ends. */
+function moments(data: ReportData): number[] {
+    const last = data.boundaries.length - 1;
+    const marks = data.marks.map(({ at }) => data.boundaries.indexOf(at));
+    const chosen = new Set([0, last, data.peakBoundary, ...marks]);
+    for (let i = 1; chosen.size < MOMENTS; i++) chosen.add(Math.floor((last * i) / MOMENTS));
+    return [...chosen].sort((a, b) => a - b);
+}
+
+async function compare(recording: string): Promise<void> {
+    const page = join(folder, `${recording}.html`);
+    tmtool("report", recording, "-o", page);
+    const data = dataOf(page);
+    assert.ok(!data.notices.some(({ kind }) => kind === "folded"), "the programs are small enough to be whole");
+    const report = new Report(data);
+    const found = moments(data).map((moment) => ({ moment, stats: stats(recording, data.boundaries[moment]) }));
+    for (const { moment, stats } of found) {
+        const view = new View(report, { ...initialState(report), moment });
+        const shown = view
+            .rows()
+            .map(({ frame, self, other }): [string, number, number, number] => [
+                report.fileName(frame),
+                report.line(frame),
+                self,
+                other,
+            ]);
+        const said = stats.statistics.map(({ size, count, traceback }): [string, number, number, number] => [
+            traceback[0].filename,
+            traceback[0].lineno,
+            size,
+            count,
+        ]);
+        assert.deepEqual(byLine(shown), byLine(said), `${recording} at ${data.boundaries[moment]} ns`);
+    }
+    await on(browser, pathToFileURL(page).href, async (opened) => {
+        for (const { moment, stats } of found) {
+            await opened.evaluate((hash) => {
+                location.hash = hash;
+            }, `at=${data.boundaries[moment]}`);
+            const text = await sum(opened);
+            const { size, count } = stats.snapshot;
+            assert.ok(
+                text.startsWith(`${bytes(size)} in ${blocks(count)} live`),
+                `${text}; stats: ${size} in ${count}`,
+            );
+        }
+    });
+}
+
+test("a C++ program with marks", options, async () => {
+    const examples = resolve("../docs/examples");
+    run("g++", "-g", "-O1", "-I", resolve("../api/include"), join(examples, "phases.cc"), "-o", join(folder, "phases"));
+    tmtool("run", "-o", "phases.bin", "./phases");
+    await compare("phases.bin");
+});
+
+test("a Python program that forks, with its objects", options, async () => {
+    writeFileSync(join(folder, "forks.py"), PYTHON);
+    tmtool("run", "--python-objects", "-o", "forks.bin", "/usr/bin/python3", "forks.py");
+    await compare("forks.bin");
+});
