@@ -50,8 +50,8 @@ const steps: [string, (page: Page) => Promise<void>][] = [
     ["no focus", (p) => press(p, "Escape", "Escape")],
     ["zoom", (p) => p.locator('[data-view="graph"]').click({ position: { x: 100, y: 28 } })],
     ["details", (p) => p.locator('[data-tab="detail"]').click()],
-    ["one thread", (p) => p.locator('[data-tab="thread"]').click()],
-    ["of a thread alone", (p) => p.locator("tbody tr[data-index]").first().click()],
+    ["modules", (p) => p.locator('[data-tab="module"]').click()],
+    ["one module lit", (p) => p.locator("tbody tr[data-index]").first().click()],
 ];
 for (const [name, act] of steps) {
     await page.evaluate(() => performance.clearMeasures());

@@ -48,7 +48,11 @@ after(async () => {
 
 interface Stats {
     snapshot: { size: number; count: number; origin: { moment_ns: number } };
-    statistics: { size: number; count: number; traceback: { filename: string; lineno: number }[] }[];
+    statistics: {
+        size: number;
+        count: number;
+        traceback: { filename: string; lineno: number; function: string | null }[];
+    }[];
 }
 
 function run(program: string, ...args: string[]): string {
@@ -64,9 +68,9 @@ function tmtool(...args: string[]): string {
     return run(resolve(products ?? "", "tmtool"), ...args);
 }
 
-function stats(recording: string, ns: number): Stats {
+function stats(recording: string, ns: number, key = "lineno"): Stats {
     const found = JSON.parse(
-        tmtool("stats", recording, "--at", `${(ns / 1e9).toFixed(9)}s`, "--limit", "0", "--json"),
+        tmtool("stats", recording, "--at", `${(ns / 1e9).toFixed(9)}s`, "--key", key, "--limit", "0", "--json"),
     ) as Stats;
     assert.equal(found.snapshot.origin.moment_ns, ns);
     return found;
@@ -85,6 +89,36 @@ function byLine(rows: [string, number, number, number][]): Map<string, [number, 
         if (size !== 0 || count !== 0) sums.set(`${file}:${line}`, [b + size, n + count]);
     }
     return new Map([...sums].sort());
+}
+
+type Rows = [string, number, number, number][];
+
+/** At the peak, by function and by file. */
+function compareOther(recording: string, report: Report): void {
+    const { boundaries, peakBoundary } = report.data;
+    for (const [tab, key] of [
+        ["function", "function"],
+        ["file", "filename"],
+    ] as const) {
+        const view = new View(report, { ...initialState(report), tab });
+        const name = (file: string, of: string | null) => (tab === "file" ? file : `${of ?? ""} ${file}`);
+        const shown = view
+            .rows()
+            .map(({ frame, self, other }) => [
+                name(report.fileName(frame), report.functionName(frame)),
+                0,
+                self,
+                other,
+            ]);
+        const { statistics } = stats(recording, boundaries[peakBoundary], key);
+        const said = statistics.map(({ size, count, traceback: [{ filename, function: of }] }) => [
+            name(filename, of),
+            0,
+            size,
+            count,
+        ]);
+        assert.deepEqual(byLine(shown as Rows), byLine(said as Rows), `${recording} by ${key}`);
+    }
 }
 
 /** Boundaries spread over the run, with the peak, the marks and both ends. */
@@ -108,7 +142,7 @@ async function compare(recording: string): Promise<void> {
         const shown = view
             .rows()
             .map(({ frame, self, other }): [string, number, number, number] => [
-                report.fileName(frame),
+                report.fileOrAddress(frame),
                 report.line(frame),
                 self,
                 other,
@@ -121,6 +155,7 @@ async function compare(recording: string): Promise<void> {
         ]);
         assert.deepEqual(byLine(shown), byLine(said), `${recording} at ${data.boundaries[moment]} ns`);
     }
+    compareOther(recording, report);
     await on(browser, pathToFileURL(page).href, async (opened) => {
         for (const { moment, stats } of found) {
             await opened.evaluate((hash) => {

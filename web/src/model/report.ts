@@ -25,6 +25,8 @@ export interface CellColumns {
     temporaryBlocks: Float64Array;
 }
 
+const ADDRESS = /\+0x[0-9a-f]+$/;
+
 export class Report {
     readonly nNodes: number;
     readonly nSites: number;
@@ -38,6 +40,9 @@ export class Report {
     readonly preorder: Int32Array;
     readonly plumbing: Uint8Array;
     readonly kind: Uint8Array;
+    /** The index of each frame's file in `files`: of code without lines the file is what is before the address, `libc.so.6` of `libc.so.6+0x1234`. */
+    readonly fileOf: Int32Array;
+    readonly files: string[] = [];
     readonly sites: SiteColumns;
     readonly cells: CellColumns;
 
@@ -50,6 +55,7 @@ export class Report {
         this.frameOf = Int32Array.from(data.nodes.frame);
         this.plumbing = Uint8Array.from(data.frames.plumbing);
         this.kind = Uint8Array.from(data.frames.kind);
+        this.fileOf = this.filed();
         this.firstChild = new Int32Array(this.nNodes).fill(-1);
         this.nextSibling = new Int32Array(this.nNodes).fill(-1);
         for (let node = this.nNodes - 1; node > 0; node--) {
@@ -70,7 +76,13 @@ export class Report {
         return this.string(this.data.frames.function[frame]);
     }
 
+    /** The file without an address. */
     fileName(frame: number): string {
+        return this.files[this.fileOf[frame]];
+    }
+
+    /** The file, or where there are no lines the module's name and the address. */
+    fileOrAddress(frame: number): string {
         return this.string(this.data.frames.file[frame]);
     }
 
@@ -87,6 +99,20 @@ export class Report {
         const nodes: number[] = [];
         for (let at = node; at > 0; at = this.parent[at]) nodes.push(at);
         return nodes.reverse();
+    }
+
+    private filed(): Int32Array {
+        const { file, line } = this.data.frames;
+        const known = new Map<string, number>();
+        return Int32Array.from(file, (string, frame) => {
+            const name = line[frame] > 0 ? this.string(string) : this.string(string).replace(ADDRESS, "");
+            let index = known.get(name);
+            if (index === undefined) {
+                index = this.files.push(name) - 1;
+                known.set(name, index);
+            }
+            return index;
+        });
     }
 
     private walked(): Int32Array {

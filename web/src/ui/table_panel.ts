@@ -153,7 +153,7 @@ export class TablePanel {
         switch (state.tab) {
             case "line":
             case "function":
-                return { row, name: report.functionName(frame) || report.fileName(frame), place: "" };
+                return { row, name: report.functionName(frame) || report.fileOrAddress(frame), place: "" };
             case "file":
                 return { row, name: report.fileName(frame) || "no file known", place: "" };
             case "module":
