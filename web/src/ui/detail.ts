@@ -12,7 +12,7 @@ import { duration, figure, share } from "./units";
 const STACK_SHOWN = 200;
 
 export class Detail {
-    readonly element = h("div", { class: "detail" });
+    readonly element = h("div", { class: "detail", role: "tabpanel", "aria-label": "Details", tabindex: 0 });
     private from: unknown[] = [];
 
     constructor(

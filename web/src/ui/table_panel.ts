@@ -51,7 +51,7 @@ export class TablePanel {
         );
         this.element = h(
             "div",
-            { class: "table-panel" },
+            { class: "table-panel", role: "tabpanel", "aria-label": "Table" },
             h("div", { class: "table-bar" }, this.summary, copyButton),
             this.scroller,
         );

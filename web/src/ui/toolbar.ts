@@ -85,8 +85,8 @@ export class Toolbar {
         );
         const find = h("div", { class: "find" }, this.search, this.button("regex"), this.button("only"), this.matches);
         this.element = h(
-            "div",
-            { class: "toolbar" },
+            "section",
+            { class: "toolbar", "aria-label": "What is looked at" },
             h("div", { class: "choices" }, this.measure.element, this.unit.element, ...this.times(actions)),
             this.sum,
             find,
