@@ -109,7 +109,8 @@ export class TablePanel {
     }
 
     private renderHead(): void {
-        const { sort, ascending } = this.view.state;
+        const { sort, ascending, measure } = this.view.state;
+        this.scroller.classList.toggle("change", isChange(measure));
         const cells = this.heads().map(({ column, text, title }) => {
             const sorted = column === sort;
             const order = ascending ? "ascending" : "descending";
@@ -220,13 +221,17 @@ export class TablePanel {
             case "name":
                 return this.nameCell(shown);
             case "other":
-                return h("td", { class: column }, change ? signed(row.other, otherUnit) : figure(row.other, otherUnit));
+                return numberCell(
+                    column,
+                    row.other,
+                    change ? signed(row.other, otherUnit) : figure(row.other, otherUnit),
+                );
             case "before":
             case "after":
-                return h("td", { class: column }, figure(row[column], unit));
+                return numberCell(column, row[column], figure(row[column], unit));
             default: {
                 const value = row[column];
-                if (value === 0) return h("td", { class: "none" }, "\u2013");
+                if (value === 0) return numberCell(column, 0, "");
                 // A share of all changes, of either sign, would say little.
                 const part = change ? null : h("small", {}, share(value, this.view.width()));
                 const cell = h("td", {
@@ -329,6 +334,11 @@ function isPicked(state: State, view: View, row: Row): boolean {
     if (tab === "detail") return false;
     if (!isOfFrames(tab)) return state.chosen[tab] === row.key;
     return picked !== null && picked.grouping === tab && view.keys(tab).of[picked.frame] === row.key;
+}
+
+/** Nothing is a dash, so that the eye finds what is something. */
+function numberCell(column: Column, value: number, text: string): HTMLElement {
+    return value === 0 ? h("td", { class: `${column} none` }, "\u2013") : h("td", { class: column }, text);
 }
 
 function spacer(rows: number): HTMLElement {
