@@ -16,7 +16,7 @@ import { Report } from "../src/model/report";
 import { View } from "../src/model/view";
 import { initialState } from "../src/state";
 import { blocks, bytes } from "../src/ui/units";
-import { launch, on, sum } from "./browser";
+import { launch, on, settled, sum } from "./browser";
 
 const products = process.env.TM_PRODUCTS;
 const options = { skip: products === undefined && "TM_PRODUCTS names no folder with tmtool" };
@@ -183,3 +183,38 @@ test("a Python program that forks, with its objects", options, async () => {
     tmtool("run", "--python-objects", "-o", "forks.bin", "/usr/bin/python3", "forks.py");
     await compare("forks.bin");
 });
+
+test(
+    "a leak, a growth between two marks and a burst of temporary strings, as docs/guide.md finds them",
+    options,
+    async () => {
+        const page = join(folder, "phases.bin.html");
+        const data = dataOf(page);
+        await on(browser, pathToFileURL(page).href, async (opened) => {
+            const first = async () => {
+                await settled(opened);
+                return (await opened.locator("tbody tr[data-index]").first().locator(".name").textContent()) ?? "";
+            };
+            await opened.locator('[data-time="end"]').click();
+            assert.match(await first(), /^read_body/);
+
+            const box = await opened.locator('[data-view="timeline"]').boundingBox();
+            assert.ok(box);
+            const last = data.boundaries[data.boundaries.length - 1];
+            const x = (name: string) =>
+                box.x + 66 + ((data.marks.find((mark) => mark.name === name)?.at ?? 0) / last) * (box.width - 80);
+            await opened.mouse.move(x("warm") + 3, box.y + 60);
+            await opened.mouse.down();
+            await opened.mouse.move((x("warm") + x("served")) / 2, box.y + 60);
+            await opened.mouse.move(x("served") - 3, box.y + 60);
+            await opened.mouse.up();
+            assert.match(await first(), /^remember/);
+            assert.match(await sum(opened), /grown from/);
+
+            await opened.locator('[data-time="whole run"]').click();
+            await opened.locator('[data-value="temporary"]').click();
+            await opened.locator('[data-value="blocks"]').click();
+            assert.match(await first(), /^format_line/);
+        });
+    },
+);

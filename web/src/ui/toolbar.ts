@@ -141,6 +141,7 @@ export class Toolbar {
         this.button("inverted").hidden = state.focus !== null;
         if (this.search.value !== state.query) this.search.value = state.query;
         this.sum.replaceChildren(...sentence(view));
+        this.sum.title = this.sum.textContent ?? "";
         this.renderMatches();
     }
 
