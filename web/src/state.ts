@@ -1,6 +1,6 @@
 /** What the reader of the page chose, and its form in the address: a link restores it. */
 import type { Measure, Unit } from "./model/measure";
-import { measuresOf } from "./model/measure";
+import { isChange, measuresOf } from "./model/measure";
 import type { Report } from "./model/report";
 import type { Chosen } from "./model/selection";
 import { DIMENSIONS } from "./model/selection";
@@ -87,6 +87,10 @@ export function initialState(report: Report): State {
 
 export function hasWindow(report: Report, state: State): boolean {
     return state.from > 0 || state.until < report.nSlices;
+}
+
+export function shownColour(state: State): Colour {
+    return state.colour ?? (isChange(state.measure) ? "growth" : "module");
 }
 
 /** Writes what differs from the initial state, e.g. `m=grew&w=1200000-5000000&q=json`. Moments are ns. */

@@ -80,11 +80,15 @@ test("every measure of every site is the plain sum", () => {
 
 test("what grows in a window is what lived at its end less what lived at its beginning", () => {
     const data = makeReport({ nodes: 500 });
+    const { value, before, after } = viewOf(data, { measure: "grew", from: 17, until: 80 }).values();
+    assert.ok(before !== null && after !== null);
+    assert.deepEqual([...value], [...after].map((bytes, i) => bytes - before[i]));
+});
     const [from, until] = [17, 80];
     const grew = viewOf(data, { measure: "grew", from, until }).values();
     assert.deepEqual(
         [...grew.value],
-        [...grew.after].map((after, i) => after - grew.before[i]),
+        [...(grew.after ?? [])].map((after, i) => after - grew.before[i]),
     );
 });
 
@@ -129,7 +133,7 @@ test("tables of threads, labels, processes, domains are sums by that column", ()
 });
 
 /** All cells of a tree that have something, each by its way of keys from the root. */
-function ways(view: View, column: "value" | "other" | "before" | "after"): [string, number][] {
+function ways(view: View, column: "value" | "other" | "before" | "after" | "width"): [string, number][] {
     const { main } = view.tries();
     const found: [string, number][] = [];
     const walk = (cell: Cell, way: string) => {
@@ -138,6 +142,17 @@ function ways(view: View, column: "value" | "other" | "before" | "after"): [stri
     };
     walk(main.root, "");
     return found.sort();
+}
+
+/** The size of the change of each node, on the first of its sites. */
+function naiveWidths(data: ReportData, values: number[]): number[] {
+    const byNode = new Map<number, number>();
+    data.sites.node.forEach((node, site) => {
+        byNode.set(node, (byNode.get(node) ?? 0) + values[site]);
+    });
+    return data.sites.node.map((node, site) =>
+        data.sites.node.indexOf(node) === site ? Math.abs(byNode.get(node) ?? 0) : 0,
+    );
 }
 
 function naiveWays(data: ReportData, view: View, values: number[], inward: boolean): [string, number][] {
@@ -175,16 +190,16 @@ test("the graph has each way of visible frames once, with all that goes it: from
                 for (const measure of ["allocated", "grew"] as const) {
                     const view = viewOf(data, { measure, from, until, inverted, plumbing, interpreter, byLine });
                     const sums = (of: Measure, unit: Unit, moment = 0) => naive(data, of, unit, moment, from, until);
-                    assert.deepEqual(ways(view, "value"), naiveWays(data, view, sums(measure, "bytes"), !inverted));
-                    assert.deepEqual(ways(view, "other"), naiveWays(data, view, sums(measure, "blocks"), !inverted));
-                    assert.deepEqual(
-                        ways(view, "before"),
-                        naiveWays(data, view, sums("live", "bytes", from), !inverted),
-                    );
-                    assert.deepEqual(
-                        ways(view, "after"),
-                        naiveWays(data, view, sums("live", "bytes", until), !inverted),
-                    );
+                    const values = sums(measure, "bytes");
+                    const widths = naiveWays(data, view, naiveWidths(data, values), !inverted);
+                    const isShown = new Set(widths.map(([way]) => way));
+                    const expected = (of: number[]) =>
+                        naiveWays(data, view, of, !inverted).filter(([way]) => isShown.has(way));
+                    assert.deepEqual(ways(view, "width"), widths);
+                    assert.deepEqual(ways(view, "value"), expected(values));
+                    assert.deepEqual(ways(view, "other"), expected(sums(measure, "blocks")));
+                    assert.deepEqual(ways(view, "before"), expected(sums("live", "bytes", from)));
+                    assert.deepEqual(ways(view, "after"), expected(sums("live", "bytes", until)));
                 }
             }
         }

@@ -51,8 +51,8 @@ export class Cell {
             for (const node of this.nodes) {
                 this.sums[0] += value[node];
                 this.sums[1] += other[node];
-                this.sums[2] += before[node];
-                this.sums[3] += after[node];
+                this.sums[2] += before?.[node] ?? 0;
+                this.sums[3] += after?.[node] ?? 0;
             }
         }
         return this.sums;
@@ -79,12 +79,16 @@ export class Trie {
         for (const node of starts) this.add(this.root, node, node);
     }
 
-    /** The children of a cell, the widest first. */
+    /** The children of a cell that have a width, the widest first. */
     children(cell: Cell): Cell[] {
         if (cell.children === null) {
             const found: Cell[] = [];
-            if (this.direction === "down") for (const node of cell.at) this.callees(cell, node, found);
-            else for (let i = 0; i < cell.nodes.length; i++) this.caller(cell, cell.nodes[i], cell.at[i], found);
+            // What has no width has a before and an after to add to a cell, but needs none of its own.
+            const narrow: number[] = [];
+            if (this.direction === "down") for (const node of cell.at) this.callees(cell, node, found, narrow);
+            else
+                for (let i = 0; i < cell.nodes.length; i++) this.caller(cell, cell.nodes[i], cell.at[i], found, narrow);
+            for (let i = 0; i < narrow.length; i += 2) this.addTo(found, narrow[i], narrow[i + 1]);
             for (const child of found) this.slot[child.key] = -1;
             cell.children = found.sort((a, b) => b.width - a.width || a.key - b.key);
         }
@@ -92,34 +96,44 @@ export class Trie {
     }
 
     /** Iterative: a way of hidden frames can be as long as a stack is deep. */
-    private callees(cell: Cell, top: number, found: Cell[]): void {
-        const { firstChild, nextSibling, frameOf } = this.report;
+    private callees(cell: Cell, top: number, found: Cell[], narrow: number[]): void {
+        const { firstChild, nextSibling } = this.report;
         const open = [top];
         for (let node = open.pop(); node !== undefined; node = open.pop()) {
             for (let child = firstChild[node]; child >= 0; child = nextSibling[child]) {
                 if (isNothing(this.weights, child)) continue;
-                if (this.visible[child]) this.add(this.childOf(cell, frameOf[child], found), child, child);
+                if (this.visible[child]) this.place(cell, child, child, found, narrow);
                 else open.push(child);
             }
         }
     }
 
-    private caller(cell: Cell, node: number, at: number, found: Cell[]): void {
+    private caller(cell: Cell, node: number, at: number, found: Cell[], narrow: number[]): void {
         if (isNothing(this.weights, node)) return;
-        const { parent, frameOf } = this.report;
+        const { parent } = this.report;
         // The root of a tree of all stacks stands for no frame: the way begins at the node itself.
         let next = cell.parent === null && cell.frame < 0 ? at : parent[at];
         while (next > 0 && !this.visible[next]) next = parent[next];
-        if (next > 0) this.add(this.childOf(cell, frameOf[next], found), node, next);
+        if (next > 0) this.place(cell, node, next, found, narrow);
     }
 
-    private childOf(cell: Cell, frame: number, found: Cell[]): Cell {
+    private place(cell: Cell, node: number, at: number, found: Cell[], narrow: number[]): void {
+        if (this.weights.width[node] === 0) {
+            narrow.push(node, at);
+            return;
+        }
+        const frame = this.report.frameOf[at];
         const key = this.keys.of[frame];
         if (this.slot[key] < 0) {
             this.slot[key] = found.length;
             found.push(new Cell(this.weights, this.direction, key, frame, cell));
         }
-        return found[this.slot[key]];
+        this.add(found[this.slot[key]], node, at);
+    }
+
+    private addTo(found: Cell[], node: number, at: number): void {
+        const slot = this.slot[this.keys.of[this.report.frameOf[at]]];
+        if (slot >= 0) this.add(found[slot], node, at);
     }
 
     private add(cell: Cell, node: number, at: number): void {

@@ -1,5 +1,5 @@
 /** What the page shows of the report in a state. Each part is computed when it is first wanted, and again only if what it is made of changed. */
-import type { Place, State } from "../state";
+import { type Place, type State, shownColour } from "../state";
 import { type Bars, bars } from "./histogram";
 import { type Grouping, type Keys, keysOf } from "./keys";
 import { bySite, ends, isOfWindow } from "./measure";
@@ -71,11 +71,12 @@ export class View {
 
     values(): SiteValues {
         const { measure, unit, moment, from, until } = this.state;
-        return this.memo.values.of([measure, unit, moment, from, until], () => {
+        const withEnds = this.hasTwoMoments() || shownColour(this.state) === "growth";
+        return this.memo.values.of([measure, unit, moment, from, until, withEnds], () => {
             const time = { moment, from, until };
             const value = bySite(this.report, measure, unit, time);
             const other = bySite(this.report, measure, unit === "bytes" ? "blocks" : "bytes", time);
-            return { value, other, ...ends(this.report, unit, time) };
+            return { value, other, ...(withEnds ? ends(this.report, unit, time) : { before: null, after: null }) };
         });
     }
 

@@ -90,12 +90,18 @@ export class TablePanel {
         return heads;
     }
 
+    /** The column that the rows are sorted by: the chosen one, if the table has it. */
+    private sortColumn(): Column {
+        const { sort } = this.view.state;
+        return this.heads().some(({ column }) => column === sort) ? sort : "self";
+    }
+
     render(): void {
         const { state } = this.view;
         if (state.tab === "detail") return;
         const rows = this.view.rows();
         this.view.found();
-        const from = [rows, state.query, state.regex, state.sort, state.ascending];
+        const from = [rows, state.query, state.regex, this.sortColumn(), state.ascending];
         if (from.some((part, i) => part !== this.from[i])) {
             if (this.from[0] !== rows || this.from[1] !== state.query) this.scroller.scrollTop = 0;
             this.from = from;
@@ -109,7 +115,8 @@ export class TablePanel {
     }
 
     private renderHead(): void {
-        const { sort, ascending, measure } = this.view.state;
+        const { ascending, measure } = this.view.state;
+        const sort = this.sortColumn();
         this.scroller.classList.toggle("change", isChange(measure));
         const cells = this.heads().map(({ column, text, title }) => {
             const sorted = column === sort;
@@ -167,7 +174,8 @@ export class TablePanel {
     }
 
     private sorted(rows: Shown[]): Shown[] {
-        const { sort, ascending } = this.view.state;
+        const { ascending } = this.view.state;
+        const sort = this.sortColumn();
         const sign = ascending ? 1 : -1;
         const byName = (a: Shown, b: Shown) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.row.key - b.row.key);
         if (sort === "name") return rows.sort((a, b) => -sign * byName(a, b));

@@ -11,6 +11,8 @@ import { brief, bytes, duration } from "./units";
 
 /** So near to the peak or a mark, in pixels, these are meant. */
 const NEAR = 7;
+/** So many processes are named. */
+const PROCESSES_MAX = 4;
 /** What moves less than that is a click. */
 const DRAG = 4;
 
@@ -141,7 +143,17 @@ export class Timeline {
         for (const mark of marks) {
             if (Math.abs(this.xAt(mark.at) - this.x(event)) <= NEAR) lines.push(`mark: ${clip(mark.name, 80)}`);
         }
+        lines.push(...this.processesAt(time));
         this.tooltip.show(lines, event);
+    }
+
+    private processesAt(time: number): string[] {
+        const { lives, processes } = this.view.report.data;
+        if (lives.length < 2) return [];
+        const living = lives.filter(({ from, until }) => from <= time && time <= until);
+        const names = living.slice(0, PROCESSES_MAX).map(({ process }) => clip(processes[process], 40));
+        const more = living.length > names.length ? ` and ${living.length - names.length} more` : "";
+        return names.length === 0 ? [] : [`processes: ${names.join(", ")}${more}`];
     }
 
     private key(event: KeyboardEvent): void {

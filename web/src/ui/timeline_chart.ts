@@ -80,6 +80,7 @@ export function drawTimeline(
     drawAxis(pen);
     drawMarks(pen);
     drawSelection(pen);
+    drawLegend(pen);
     if (hovered !== null && hovered >= LEFT && hovered <= chart.width - RIGHT) {
         pen.fill(css("--dim"), Math.round(hovered), TOP, 1, AREA + GAP + EVENTS);
     }
@@ -141,6 +142,32 @@ function drawAreas(pen: Pen, top: number): void {
         context.globalAlpha = 0.78;
         context.fill();
         context.globalAlpha = 1;
+    });
+}
+
+/** Which colour is which domain, where there are several. */
+function drawLegend(pen: Pen): void {
+    const { timeline, domains } = pen.chart.view.report.data;
+    const shown = (timeline?.mostBytes ?? []).flatMap((column, domain) =>
+        column.some((most) => most > 0) ? [domain] : [],
+    );
+    if (shown.length < 2) return;
+    const names = shown.map((domain) => clip(domains[domain], 24));
+    const widths = names.map((name) => 16 + pen.context.measureText(name).width + 12);
+    let x = LEFT + 8;
+    pen.context.globalAlpha = 0.8;
+    pen.fill(
+        pen.css("--surface"),
+        x - 4,
+        TOP + 4,
+        widths.reduce((a, b) => a + b, 0),
+        18,
+    );
+    pen.context.globalAlpha = 1;
+    shown.forEach((domain, i) => {
+        pen.fill(areaColour(domain, pen.theme), x, TOP + 9, 9, 9);
+        pen.text(names[i], x + 14, TOP + 14, "left", pen.css("--dim"));
+        x += widths[i];
     });
 }
 

@@ -1,10 +1,9 @@
 /** The controls above the graph: what is measured, when, the search, and how the graph is drawn. */
 import { isChange, isOfWindow, type Measure, measuresOf, type Unit } from "../model/measure";
 import type { View } from "../model/view";
-import { type Colour, hasWindow, type Shape, type State } from "../state";
+import { type Colour, hasWindow, type Shape, type State, shownColour } from "../state";
 import type { Actions } from "./app";
 import { h, segments, toggle } from "./dom";
-import { shownColour } from "./graph";
 import { clip } from "./names";
 import { amount, blocks, bytes, duration, share, signed } from "./units";
 
