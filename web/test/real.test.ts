@@ -14,7 +14,7 @@ import type { Browser } from "playwright-core";
 import type { ReportData } from "../src/format";
 import { Report } from "../src/model/report";
 import { View } from "../src/model/view";
-import { initialState } from "../src/state";
+import { initialState, toHash } from "../src/state";
 import { blocks, bytes } from "../src/ui/units";
 import { launch, on, settled, sum } from "./browser";
 
@@ -68,10 +68,11 @@ function tmtool(...args: string[]): string {
     return run(resolve(products ?? "", "tmtool"), ...args);
 }
 
-function stats(recording: string, ns: number, key = "lineno"): Stats {
-    const found = JSON.parse(
-        tmtool("stats", recording, "--at", `${(ns / 1e9).toFixed(9)}s`, "--key", key, "--limit", "0", "--json"),
-    ) as Stats;
+/** The peak as such: a mark may have its time. */
+function stats(recording: string, data: ReportData, moment: number, key = "lineno"): Stats {
+    const ns = data.boundaries[moment];
+    const at = moment === data.peakBoundary ? "peak" : `${(ns / 1e9).toFixed(9)}s`;
+    const found = JSON.parse(tmtool("stats", recording, "--at", at, "--key", key, "--limit", "0", "--json")) as Stats;
     assert.equal(found.snapshot.origin.moment_ns, ns);
     return found;
 }
@@ -95,7 +96,6 @@ type Rows = [string, number, number, number][];
 
 /** At the peak, by function and by file. */
 function compareOther(recording: string, report: Report): void {
-    const { boundaries, peakBoundary } = report.data;
     for (const [tab, key] of [
         ["function", "function"],
         ["file", "filename"],
@@ -110,7 +110,7 @@ function compareOther(recording: string, report: Report): void {
                 self,
                 other,
             ]);
-        const { statistics } = stats(recording, boundaries[peakBoundary], key);
+        const { statistics } = stats(recording, report.data, report.data.peakBoundary, key);
         const said = statistics.map(({ size, count, traceback: [{ filename, function: of }] }) => [
             name(filename, of),
             0,
@@ -136,7 +136,7 @@ async function compare(recording: string): Promise<void> {
     const data = dataOf(page);
     assert.ok(!data.notices.some(({ kind }) => kind === "folded"), "the programs are small enough to be whole");
     const report = new Report(data);
-    const found = moments(data).map((moment) => ({ moment, stats: stats(recording, data.boundaries[moment]) }));
+    const found = moments(data).map((moment) => ({ moment, stats: stats(recording, data, moment) }));
     for (const { moment, stats } of found) {
         const view = new View(report, { ...initialState(report), moment });
         const shown = view
@@ -158,9 +158,12 @@ async function compare(recording: string): Promise<void> {
     compareOther(recording, report);
     await on(browser, pathToFileURL(page).href, async (opened) => {
         for (const { moment, stats } of found) {
-            await opened.evaluate((hash) => {
-                location.hash = hash;
-            }, `at=${data.boundaries[moment]}`);
+            await opened.evaluate(
+                (hash) => {
+                    location.hash = hash;
+                },
+                toHash(report, { ...initialState(report), moment }),
+            );
             const text = await sum(opened);
             const { size, count } = stats.snapshot;
             assert.ok(

@@ -25,8 +25,6 @@ export interface CellColumns {
     temporaryBlocks: Float64Array;
 }
 
-const ADDRESS = /\+0x[0-9a-f]+$/;
-
 export class Report {
     readonly nNodes: number;
     readonly nSites: number;
@@ -102,10 +100,9 @@ export class Report {
     }
 
     private filed(): Int32Array {
-        const { file, line } = this.data.frames;
         const known = new Map<string, number>();
-        return Int32Array.from(file, (string, frame) => {
-            const name = line[frame] > 0 ? this.string(string) : this.string(string).replace(ADDRESS, "");
+        return Int32Array.from(this.data.frames.file, (_, frame) => {
+            const name = this.fileWithoutAddress(frame);
             let index = known.get(name);
             if (index === undefined) {
                 index = this.files.push(name) - 1;
@@ -113,6 +110,14 @@ export class Report {
             }
             return index;
         });
+    }
+
+    private fileWithoutAddress(frame: number): string {
+        const file = this.fileOrAddress(frame);
+        if (this.line(frame) > 0) return file;
+        const module = this.moduleName(frame);
+        const name = module.slice(module.lastIndexOf("/") + 1);
+        return name !== "" && file.startsWith(`${name}+0x`) ? name : file;
     }
 
     private walked(): Int32Array {

@@ -3,7 +3,7 @@ import { isChange } from "../model/measure";
 import { matcher } from "../model/search";
 import type { Row } from "../model/table";
 import type { View } from "../model/view";
-import { type Column, namesOf, type Picked, type State, type Tab } from "../state";
+import { type Column, nameOf, type Picked, type State, type Tab } from "../state";
 import type { Actions } from "./app";
 import { copy, h } from "./dom";
 import { clip, type Names } from "./names";
@@ -169,7 +169,7 @@ export class TablePanel {
             case "detail":
                 return { row, name: "", place: "" };
             default:
-                return { row, name: namesOf(report, state.tab)[row.key] || "none", place: "" };
+                return { row, name: nameOf(report, state.tab, row.key), place: "" };
         }
     }
 

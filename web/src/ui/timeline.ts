@@ -80,13 +80,12 @@ export class Timeline {
     /** The boundary that is meant by a place: the peak or a mark if one is near, else the nearest. */
     private boundaryAt(x: number): number {
         const { boundaries, marks, peakBoundary } = this.view.report.data;
-        const marked = [boundaries[peakBoundary], ...marks.map((mark) => mark.at)].filter((at) => at !== undefined);
-        let best: number | null = null;
-        for (const at of marked) {
-            const distance = Math.abs(this.xAt(at) - x);
-            if (distance <= NEAR && (best === null || distance < Math.abs(this.xAt(best) - x))) best = at;
+        let best = { boundary: nearest(boundaries, this.timeAt(x)), distance: NEAR };
+        for (const boundary of [peakBoundary, ...marks.map(({ at }) => boundaries.indexOf(at))]) {
+            const distance = Math.abs(this.xAt(boundaries[boundary] ?? -Infinity) - x);
+            if (distance <= best.distance) best = { boundary, distance };
         }
-        return nearest(boundaries, best ?? this.timeAt(x));
+        return best.boundary;
     }
 
     private press(event: PointerEvent): void {
