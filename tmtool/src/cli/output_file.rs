@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::errors::{Error, Result};
+use crate::page::embed::is_page;
 use tm_common::header::MAGIC;
 
 use tm_analyzer::model::is_snap_file;
@@ -52,6 +53,50 @@ pub fn check_is_picture(output: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+/// Asks whether a report's page at `output` would destroy anything but an older one.
+///
+/// # Errors
+/// It would.
+pub fn check_is_page(output: &Path) -> Result<()> {
+    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
+    if !is_file || is_page(output) {
+        return Ok(());
+    }
+    let what = if is_recording(output) {
+        "is a recording"
+    } else if is_snap_file(output)? {
+        "is a snapshot"
+    } else {
+        "is there and no report of tmtool's"
+    };
+    let what = format!("{} {what}, and would be overwritten", output.display());
+    Err(Error::Usage(format!("{what}; choose another name with -o")))
+}
+
+/// Asks whether an export at `output` would destroy anything but an older one of its format, whose files `is_like` knows by
+/// their start; `is_forced` lets it destroy what is neither recording nor snapshot.
+///
+/// # Errors
+/// It would.
+pub fn check_is_export(output: &Path, is_like: fn(&[u8]) -> bool, is_forced: bool) -> Result<()> {
+    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
+    if !is_file {
+        return Ok(());
+    }
+    check_is_picture(output)?;
+    let mut start = Vec::new();
+    let file = fs::File::open(output).map_err(|error| Error::io("read", output, error))?;
+    file.take(START_BYTES).read_to_end(&mut start).map_err(|error| Error::io("read", output, error))?;
+    if is_forced || is_like(&start) {
+        return Ok(());
+    }
+    let what = format!("{} is there and no older export, and would be overwritten", output.display());
+    Err(Error::Usage(format!("{what}; choose another name with -o, or say --force")))
+}
+
+/// Enough of a file to know its format by.
+const START_BYTES: u64 = 4096;
 
 /// Asks whether a recording at `output` would destroy what is none.
 ///

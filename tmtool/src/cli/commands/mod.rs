@@ -3,11 +3,13 @@
 pub mod completions;
 pub mod control;
 pub mod diff;
+pub mod export;
 pub mod filter;
 pub mod info;
 pub mod leaks;
 pub mod man;
 pub mod peak;
+pub mod report;
 pub mod run;
 pub mod snapshot;
 pub mod stats;
