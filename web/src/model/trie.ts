@@ -66,7 +66,7 @@ export class Trie {
     constructor(
         private readonly report: Report,
         private readonly keys: Keys,
-        /** By node. */
+        /** Marks by node. */
         private readonly visible: Uint8Array,
         private readonly weights: Weights,
         readonly direction: "down" | "up",

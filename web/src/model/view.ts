@@ -25,9 +25,9 @@ class Memo<T> {
 }
 
 export interface Tries {
-    /** The one tree, or of a focused function what it calls. */
+    /** The one tree, or what a focused function calls. */
     main: Trie;
-    /** Of a focused function who calls it. */
+    /** Who calls a focused function. */
     callers: Trie | null;
 }
 
@@ -179,7 +179,7 @@ export class View {
         return this.total().width[0] ?? 0;
     }
 
-    /** Of that, what has a match in its stack. */
+    /** The part of the sum that has a match in its stack; null if nothing is searched. */
     foundSum(): number | null {
         const nodes = this.foundNodes();
         if (nodes === null) return null;

@@ -146,7 +146,7 @@ export class TablePanel {
             const keyFound = new Uint8Array(keys.n);
             const own = matcher(state.query, state.regex);
             for (let frame = 0; frame < report.nFrames; frame++) keyFound[keys.of[frame]] |= found[frame];
-            // Of files and modules the rows' own names count: nearly each has a function that matches.
+            // A file's or module's own name counts: nearly each has a function that matches.
             return named.filter(({ row, name }) =>
                 state.tab === "line" || state.tab === "function" ? keyFound[row.key] : own?.(name),
             );

@@ -11,7 +11,7 @@ import { brief, bytes, duration } from "./units";
 
 /** So near to the peak or a mark, in pixels, these are meant. */
 const NEAR = 7;
-/** So many processes are named. */
+/** How many processes are named. */
 const PROCESSES_MAX = 4;
 /** What moves less than that is a click. */
 const DRAG = 4;
