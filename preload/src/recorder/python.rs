@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use tm_common::ids::StackId;
-use tm_common::stack::{EndReason, FrameKind};
+use tm_common::stack::{EndReason, FrameKind, StackNode};
 
 use super::self_check;
 use super::stack::Nodes;
@@ -37,7 +37,7 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
         // A signal may have come while the interpreter was changing its frames.
         nodes.enter(StackId::NONE, EndReason::PythonFrame as usize, FrameKind::Incomplete)
     } else {
-        let recent = lane.recent.ready();
+        let recent = &lane.recent;
         let enter = |parent, pc: u64, kind| match kind {
             FrameKind::Python => recent.node(parent, pc, || nodes.enter(parent, pc as usize, kind)),
             _ => nodes.enter(parent, pc as usize, kind),
@@ -53,8 +53,17 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
         return stack;
     }
     let pc = u64::from(python.0);
-    let joined = lane.recent.ready().node(stack, pc, || nodes.enter(stack, pc as usize, FrameKind::Joined));
+    let joined = lane.recent.node(stack, pc, || join_anew(stack, pc));
     if joined == StackId::NONE { stack } else { joined }
+}
+
+/// Writes the node that joins a stack with the Python frames of the node `pc`.
+#[cold]
+#[inline(never)]
+fn join_anew(stack: StackId, pc: u64) -> StackId {
+    let session = &SESSION;
+    let node = StackNode { parent: stack, epoch: session.recording.epoch(), kind: FrameKind::Joined, pc };
+    session.stacks.join(&session.recording, node)
 }
 
 /// Returns how the states of an interpreter are looked at whose thread-local variables the loader may have to make first, and
