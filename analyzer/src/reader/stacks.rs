@@ -1,6 +1,7 @@
 //! The stack table: all stacks of a recording as one flat array of nodes, indexed by [`StackId`].
 
 mod frames;
+mod marks;
 mod measure;
 mod repeats;
 
@@ -11,6 +12,7 @@ use tm_common::ids::StackId;
 use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 
 pub use frames::{PythonStack, RawDoubts, Stack, StackFrame};
+pub use marks::StackMarks;
 pub(crate) use repeats::{FirstIds, Repeats};
 
 /// All stacks.

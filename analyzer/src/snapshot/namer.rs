@@ -1,16 +1,18 @@
 //! Names for stacks: addresses and Python frames become frames with functions, files and lines, each stack one traceback.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{StackId, TagIndex};
+use tm_common::python::PythonFrame;
 
 use super::addresses::{Addresses, Evaluation};
 use super::doubts::{Doubts, doubts_of};
 use super::merge::{Merged, MergedFrame, Part, merge};
 use super::python_names::PythonNames;
 use crate::events::Block;
-use crate::model::{Amount, Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
+use crate::model::{Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
 use crate::reader::{Recording, StackFrame};
 use crate::replay::Site;
 use crate::symbolize::Symbolizer;
@@ -96,17 +98,27 @@ impl Namer {
 
     /// `sums` with their tracebacks, without an origin.
     pub fn profile(&mut self, recording: &Recording, sums: &SumsBy<Site>) -> Profile {
+        self.profile_by(recording, sums, |amount| amount.bytes)
+    }
+
+    /// Sums of another kind with their tracebacks, without an origin; `bytes` are what doubts are weighed by.
+    pub fn profile_by<V: Copy + Default + AddAssign>(
+        &mut self,
+        recording: &Recording,
+        sums: &SumsBy<Site, V>,
+        bytes: impl Fn(&V) -> u64,
+    ) -> Profile<V> {
         let sums = sums.sorted();
         self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
-        let row = |(site, amount): (Site, Amount)| ProfileRow {
+        let row = |(site, amount): (Site, V)| ProfileRow {
             traceback: self.of(recording, site.stack),
             tag: self.tag(recording, site.tag),
             domain: recording.domain(site.space).0.0,
             process: recording.process(site.process).map(|process| process.pid),
             amount,
         };
-        let rows: Vec<ProfileRow> = sums.into_iter().map(row).collect();
-        self.note_doubts(rows.iter().map(|row| (&row.traceback, row.amount.bytes)));
+        let rows: Vec<ProfileRow<V>> = sums.into_iter().map(row).collect();
+        self.note_doubts(rows.iter().map(|row| (&row.traceback, bytes(&row.amount))));
         Profile { rows, traceback_limit: self.limit(recording), origin: None }
     }
 
@@ -213,6 +225,16 @@ impl Namer {
         if let Some(traceback) = self.of_stack.get(&id) {
             return traceback.clone();
         }
+        let traceback = self.made(recording, id);
+        // Those without a stack share one.
+        if recording.stacks.has(id) {
+            self.of_stack.insert(id, traceback.clone());
+        }
+        traceback
+    }
+
+    /// The same, not kept.
+    pub(super) fn made(&mut self, recording: &Recording, id: StackId) -> Traceback {
         let (limit, has_python) = (self.made_for.limit, recording.stacks.has_python(id));
         let (mut frames, mut n_physical, mut differs) = (Vec::new(), 0, false);
         let total_depth = if has_python {
@@ -237,9 +259,23 @@ impl Namer {
         let doubts = doubts_of(recording, recording.stacks.doubts(id), differs);
         // Python frames may be there, and all of them incomplete.
         let has_python = has_python && frames.iter().any(|frame| frame.is_python());
-        let traceback = Traceback::of_kind(frames, total_depth, has_python).with_doubts(doubts);
-        self.of_stack.insert(id, traceback.clone());
-        traceback
+        Traceback::of_kind(frames, total_depth, has_python).with_doubts(doubts)
+    }
+
+    /// Looks the addresses of `frames` up in one go, for [`Namer::frames_of`] to find.
+    pub(super) fn prepare_frames(&mut self, recording: &Recording, frames: impl Iterator<Item = StackFrame>) {
+        self.generation(recording);
+        self.addresses.prepare(recording, frames);
+    }
+
+    /// The frames that a native one is shown as, the innermost first.
+    pub(super) fn frames_of(&mut self, recording: &Recording, frame: StackFrame) -> Arc<[Arc<Frame>]> {
+        self.addresses.at(recording, frame).frames
+    }
+
+    /// The frame of Python code.
+    pub(super) fn python_frame(&mut self, recording: &Recording, frame: PythonFrame) -> Arc<Frame> {
+        self.python.frame(recording, frame)
     }
 
     /// Appends the frames that one of a stack is shown as.

@@ -1,11 +1,13 @@
 //! What is added up while a process is replayed.
 
+mod activities;
 mod allocations;
 mod churn;
 mod latest;
 mod lifetimes;
 mod timeline;
 
+pub use activities::Activities;
 pub use allocations::Allocations;
 pub use churn::Churn;
 pub use latest::LatestBlocks;
