@@ -39,7 +39,7 @@ pub struct Args {
     /// A recording, shown over time; a .snap file or FILE@MOMENT, shown as of that moment.
     #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
-    /// What to compare FILE with: shows what is different in NEW. Of a recording without a moment, its peak.
+    /// What to compare FILE with: shows what is different in NEW. A recording without a moment is taken at its peak.
     #[arg(value_name = "NEW", allow_hyphen_values = true, value_parser = file::name())]
     new: Option<OsString>,
     /// The moment, as behind FILE@: peak, end, a time since the start (12.5s, 300ms), a part of the run (50%), or a mark of
@@ -110,7 +110,7 @@ fn check_output(args: &Args, output: &Path, read: [Option<&Request>; 2]) -> Resu
     check_is_page(output)
 }
 
-/// Of a recording over time, or of one moment.
+/// Makes the report of a recording over time, or of one moment.
 fn of_one(args: &Args, request: &Request) -> Result<Whole> {
     let is_moment = matches!(request.time, Time::At(_)) || is_snap_file(&request.path)?;
     if is_moment {
