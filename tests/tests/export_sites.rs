@@ -336,19 +336,27 @@ fn firefox_has_what_was_retained_and_allocated() {
         for table in ["frameTable", "funcTable", "stackTable", "nativeAllocations"] {
             let n = thread[table]["length"].as_u64().expect("a number");
             let columns = thread[table].as_object().expect("a table").iter();
-            let all = columns.filter_map(|(_, column)| column.as_array()).all(|column| column.len() as u64 == n);
+            let all =
+                columns.filter_map(|(_, column)| column.as_array()).all(|column| column.len() as u64 == n);
             assert!(n > 0 && all, "{table}");
         }
         let column = |table: &str, name: &str| -> Vec<i64> {
             let column = thread[table][name].as_array().expect("a column");
             column.iter().map(|value| value.as_i64().unwrap_or(-1)).collect()
         };
-        for (table, name, of) in [("stackTable", "frame", "frameTable"), ("frameTable", "func", "funcTable"), ("nativeAllocations", "stack", "stackTable")] {
+        for (table, name, of) in [
+            ("stackTable", "frame", "frameTable"),
+            ("frameTable", "func", "funcTable"),
+            ("nativeAllocations", "stack", "stackTable"),
+        ] {
             let n = thread[of]["length"].as_i64().expect("a number");
             assert!(column(table, name).iter().all(|&number| (0..n).contains(&number)), "{table}.{name}");
         }
         let prefixes = column("stackTable", "prefix");
-        assert!((0..).zip(&prefixes).all(|(place, &prefix): (i64, &i64)| prefix < place), "callers stand before");
+        assert!(
+            (0..).zip(&prefixes).all(|(place, &prefix): (i64, &i64)| prefix < place),
+            "callers stand before"
+        );
         let weights = column("nativeAllocations", "weight");
         let sum = |weights: &mut dyn Iterator<Item = i64>| weights.sum::<i64>() as u64;
         assert_eq!(sum(&mut weights.iter().copied()), sums("stats", file, &["--at", "end"]).0, "{file}");
