@@ -1,10 +1,9 @@
 /** The controls above the graph: what is measured, when, the search, and how the graph is drawn. */
 import { isChange, isOfWindow, type Measure, measuresOf, type Unit } from "../model/measure";
 import type { View } from "../model/view";
-import { type Colour, hasWindow, type Shape, type State } from "../state";
+import { type Colour, hasWindow, type Shape, type State, shownColour } from "../state";
 import type { Actions } from "./app";
 import { h, segments, toggle } from "./dom";
-import { shownColour } from "./graph";
 import { clip } from "./names";
 import { amount, blocks, bytes, duration, share, signed } from "./units";
 
@@ -25,6 +24,11 @@ const FLAGS = {
     plumbing: ["Plumbing", "Show frames that allocate for others: allocators, containers (h)"],
     interpreter: ["Interpreter", "Show the interpreter's own frames (y)"],
 } as const;
+const COLOURS = [
+    ["module", "Module", "Colour by module; Python code by package"],
+    ["kind", "Kind", "Colour by kind of frame"],
+    ["growth", "Growth", "Colour by growth: in the window, else in the whole run"],
+] as const;
 export type Flag = keyof typeof FLAGS | "regex" | "only";
 
 export class Toolbar {
@@ -55,11 +59,8 @@ export class Toolbar {
             ["flame", "Flame", "Callers at the bottom (f)"],
         ] as const;
         this.shape = segments<Shape>("Direction", shapes, (shape) => actions.set({ shape }));
-        const colours = [
-            ["module", "Module", "Colour by module"],
-            ["kind", "Kind", "Colour by kind of frame"],
-            ["growth", "Growth", "Colour by growth: in the window, else in the whole run"],
-        ] as const;
+        const isMoment = view.report.data.kind === "moment";
+        const colours = COLOURS.filter(([colour]) => !(isMoment && colour === "growth"));
         this.colour = segments<Colour>("Colour", colours, (colour) => actions.set({ colour }));
         this.search = h("input", {
             type: "search",
@@ -85,8 +86,8 @@ export class Toolbar {
         );
         const find = h("div", { class: "find" }, this.search, this.button("regex"), this.button("only"), this.matches);
         this.element = h(
-            "div",
-            { class: "toolbar" },
+            "section",
+            { class: "toolbar", "aria-label": "What is looked at" },
             h("div", { class: "choices" }, this.measure.element, this.unit.element, ...this.times(actions)),
             this.sum,
             find,
@@ -141,6 +142,7 @@ export class Toolbar {
         this.button("inverted").hidden = state.focus !== null;
         if (this.search.value !== state.query) this.search.value = state.query;
         this.sum.replaceChildren(...sentence(view));
+        this.sum.title = this.sum.textContent ?? "";
         this.renderMatches();
     }
 
