@@ -323,3 +323,57 @@ fn speedscope_shows_each_figure_in_a_browser() {
     assert_eq!(own(&profiles[1]), sums("stats", &file, &[]).1, "{text}");
     assert_eq!(own(&profiles[3]), sums("top", &file, &[]).1, "{text}");
 }
+
+/// The file as the Firefox Profiler takes it apart: columns are of one length, numbers lead somewhere, and what is retained at the
+/// end, what was allocated and the highest point of the track are the reports' sums.
+#[test]
+fn firefox_has_what_was_retained_and_allocated() {
+    let (folder, outcomes) = (TempDir::new().unwrap(), recorded());
+    for file in &names(&outcomes) {
+        let text = fs::read_to_string(export(folder.path(), "firefox", file, &[])).unwrap();
+        let profile: Value = serde_json::from_str(&text).expect("it is JSON");
+        let thread = &profile["threads"][0];
+        for table in ["frameTable", "funcTable", "stackTable", "nativeAllocations"] {
+            let n = thread[table]["length"].as_u64().expect("a number");
+            let columns = thread[table].as_object().expect("a table").iter();
+            let all =
+                columns.filter_map(|(_, column)| column.as_array()).all(|column| column.len() as u64 == n);
+            assert!(n > 0 && all, "{table}");
+        }
+        let column = |table: &str, name: &str| -> Vec<i64> {
+            let column = thread[table][name].as_array().expect("a column");
+            column.iter().map(|value| value.as_i64().unwrap_or(-1)).collect()
+        };
+        for (table, name, of) in [
+            ("stackTable", "frame", "frameTable"),
+            ("frameTable", "func", "funcTable"),
+            ("nativeAllocations", "stack", "stackTable"),
+        ] {
+            let n = thread[of]["length"].as_i64().expect("a number");
+            assert!(column(table, name).iter().all(|&number| (0..n).contains(&number)), "{table}.{name}");
+        }
+        let prefixes = column("stackTable", "prefix");
+        assert!(
+            (0..).zip(&prefixes).all(|(place, &prefix): (i64, &i64)| prefix < place),
+            "callers stand before"
+        );
+        let weights = column("nativeAllocations", "weight");
+        let sum = |weights: &mut dyn Iterator<Item = i64>| weights.sum::<i64>() as u64;
+        assert_eq!(sum(&mut weights.iter().copied()), sums("stats", file, &["--at", "end"]).0, "{file}");
+        let allocated = sum(&mut weights.iter().copied().filter(|&weight| weight > 0));
+        assert_eq!(allocated, sums("top", file, &[]).0, "{file}");
+        let mut retained: BTreeMap<i64, i64> = BTreeMap::new();
+        for (address, weight) in column("nativeAllocations", "memoryAddress").into_iter().zip(weights) {
+            let held = retained.entry(address).or_default();
+            *held += weight;
+            assert!(*held >= 0, "what goes has come before, and all of it goes");
+        }
+        let deltas = profile["counters"][0]["samples"]["count"].as_array().expect("a column");
+        let mut live = 0;
+        let highest = deltas.iter().map(|delta| {
+            live += delta.as_i64().expect("a number");
+            live
+        });
+        assert_eq!(highest.max(), Some(sums("stats", file, &[]).0 as i64), "{file}");
+    }
+}

@@ -44,3 +44,42 @@ pub trait Observer {
 
 /// Nobody.
 impl Observer for () {}
+
+/// Two at a time.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    #[inline]
+    fn on_turn(&mut self, stamp: Stamp) {
+        self.0.on_turn(stamp);
+        self.1.on_turn(stamp);
+    }
+
+    #[inline]
+    fn on_alloc(&mut self, block: &Block) {
+        self.0.on_alloc(block);
+        self.1.on_alloc(block);
+    }
+
+    #[inline]
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        self.0.on_free(block, event);
+        self.1.on_free(block, event);
+    }
+
+    #[inline]
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
+        self.0.on_forget(block, stamp);
+        self.1.on_forget(block, stamp);
+    }
+
+    #[inline]
+    fn on_peak_reset(&mut self, stamp: Stamp) {
+        self.0.on_peak_reset(stamp);
+        self.1.on_peak_reset(stamp);
+    }
+
+    #[inline]
+    fn on_event(&mut self, event: &MergedEvent) {
+        self.0.on_event(event);
+        self.1.on_event(event);
+    }
+}

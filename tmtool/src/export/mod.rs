@@ -2,6 +2,7 @@
 //! command come from the table. Writers are pure: what a recording says goes in, bytes come out.
 
 pub mod callgrind;
+pub mod firefox;
 pub mod folded;
 pub mod frames;
 mod mappings;
@@ -23,7 +24,7 @@ use tm_analyzer::request::{Grouping, Recorded};
 
 /// All formats, those that most tools read first.
 pub const FORMATS: &[Format] =
-    &[pprof::FORMAT, speedscope::FORMAT, svg::FORMAT, folded::FORMAT, callgrind::FORMAT];
+    &[pprof::FORMAT, speedscope::FORMAT, svg::FORMAT, firefox::FORMAT, folded::FORMAT, callgrind::FORMAT];
 
 /// A format.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod allocations;
 mod churn;
 mod latest;
 mod lifetimes;
+mod lives;
 mod slices;
 mod timeline;
 
@@ -13,5 +14,6 @@ pub use allocations::Allocations;
 pub use churn::Churn;
 pub use latest::LatestBlocks;
 pub use lifetimes::Lifetimes;
+pub use lives::{Life, Lives};
 pub use slices::{Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices};
 pub use timeline::{Step, Timeline};

@@ -1,0 +1,137 @@
+//! Blocks by where they were allocated, and by the slices of time in which they came and went: what lives can be told of any
+//! time from it, without a row for each event.
+
+use std::hash::{Hash, Hasher};
+
+use tm_common::ids::{ProcessIndex, Stamp};
+
+use crate::events::{Block, MergedEvent};
+use crate::model::{Amount, SumsBy};
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
+use crate::replay::site::Site;
+
+/// Blocks of one site that came in one slice and went in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Life {
+    /// Where they were allocated.
+    pub site: Site,
+    /// The slice in which they came.
+    pub born: u32,
+    /// The slice in which they went; `None` for those that live on.
+    pub gone: Option<u32>,
+}
+
+impl Hash for Life {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.site.hash(state);
+        state.write_u64(u64::from(self.born) << 32 | u64::from(self.gone.unwrap_or(u32::MAX)));
+    }
+}
+
+/// Adds up lives; where there are too many different ones, slices are joined in pairs.
+#[derive(Debug)]
+pub struct Lives<'a> {
+    selection: &'a Selection,
+    process: ProcessIndex,
+    from: Stamp,
+    until: Stamp,
+    n_slices: u32,
+    n_lives_max: usize,
+    sums: SumsBy<Life>,
+}
+
+impl<'a> Lives<'a> {
+    /// Counts those of `process` in `selection` (ages have no part), from `from` to `until` in at most `n_slices`, and with about
+    /// `n_lives_max` different lives at most.
+    pub fn new(
+        selection: &'a Selection,
+        process: ProcessIndex,
+        (from, until): (Stamp, Stamp),
+        n_slices: u32,
+        n_lives_max: usize,
+    ) -> Lives<'a> {
+        Lives { selection, process, from, until, n_slices, n_lives_max, sums: SumsBy::default() }
+    }
+
+    /// All lives with `live`, those that live on; and how many slices there are.
+    pub fn finish(mut self, live: impl Iterator<Item = Block>) -> (SumsBy<Life>, u32) {
+        for block in live.filter(|block| self.selection.admits_newborn(block)) {
+            self.add(&block, None);
+        }
+        (self.sums, self.n_slices)
+    }
+
+    fn slice(&self, stamp: Stamp) -> u32 {
+        let span = u128::from(self.until.0.saturating_sub(self.from.0)).max(1);
+        let passed = u128::from(stamp.0.saturating_sub(self.from.0));
+        (passed * u128::from(self.n_slices) / span).min(u128::from(self.n_slices - 1)) as u32
+    }
+
+    fn add(&mut self, block: &Block, gone: Option<Stamp>) {
+        let site = Site::of(block, self.process, &self.selection.thread_tags);
+        let life = Life { site, born: self.slice(block.birth), gone: gone.map(|gone| self.slice(gone)) };
+        self.sums.add(life, block.amount());
+        if self.sums.len() > self.n_lives_max && self.n_slices > 1 {
+            self.join();
+        }
+    }
+
+    /// Joins each slice with the next one.
+    #[cold]
+    fn join(&mut self) {
+        let mut joined: SumsBy<Life> = SumsBy::default();
+        for (&Life { site, born, gone }, &amount) in self.sums.iter() {
+            let amount: Amount = amount;
+            joined.add(Life { site, born: born / 2, gone: gone.map(|gone| gone / 2) }, amount);
+        }
+        (self.sums, self.n_slices) = (joined, self.n_slices.div_ceil(2));
+    }
+}
+
+impl Observer for Lives<'_> {
+    #[inline]
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        self.on_forget(block, event.stamp);
+    }
+
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
+        if self.selection.admits_newborn(block) {
+            self.add(block, Some(stamp));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::ids::StackId;
+
+    use super::*;
+
+    #[test]
+    fn slices_are_joined_when_there_are_too_many_lives() {
+        let selection = Selection::default();
+        let block =
+            |stack, birth| Block { size: 10, stack: StackId(stack), birth: Stamp(birth), ..Block::default() };
+        let found = |n_lives_max| {
+            let mut lives = Lives::new(&selection, ProcessIndex(0), (Stamp(0), Stamp(80)), 8, n_lives_max);
+            lives.on_forget(&block(1, 5), Stamp(15));
+            lives.on_forget(&block(1, 15), Stamp(79));
+            lives.on_forget(&block(1, 19), Stamp(72));
+            let (sums, n_slices) = lives.finish([block(1, 45), block(2, 0)].into_iter());
+            let lives: Vec<_> = sums
+                .sorted()
+                .iter()
+                .map(|(life, sum)| (life.site.stack.0, life.born, life.gone, sum.count))
+                .collect();
+            (lives, n_slices)
+        };
+        let whole = vec![(1, 0, Some(1), 1), (1, 1, Some(7), 2), (1, 4, None, 1), (2, 0, None, 1)];
+        assert_eq!(found(9), (whole, 8));
+        assert_eq!(
+            found(3),
+            (vec![(1, 0, Some(0), 1), (1, 0, Some(3), 2), (1, 2, None, 1), (2, 0, None, 1)], 1.max(4))
+        );
+    }
+}
