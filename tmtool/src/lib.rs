@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod control;
 pub mod errors;
+pub mod export;
 pub mod report;
 mod signals;
 pub mod watch;

@@ -36,7 +36,9 @@ pub use engine::{Replayer, TOLERANCE_NS};
 pub use live::{LiveBlocks, MemoryKind, Ranges, SpaceBlocks, Totals, prefetch};
 pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::Observer;
-pub use observers::{Allocations, Churn, LatestBlocks, Lifetimes, Step, Timeline};
+pub use observers::{
+    Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, Step, Timeline,
+};
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use sink::{BlockSink, ByBirth};

@@ -1,0 +1,175 @@
+//! DHAT's file, version 2, for valgrind's `dh_view.html` and the Firefox Profiler: what each stack allocated, how long it
+//! lived, and what was live when. How often blocks were read and written is not known.
+
+use std::io;
+
+use serde::Serialize;
+use serde::ser::SerializeSeq;
+
+use super::valgrind_frame;
+use tm_analyzer::model::Frame;
+use tm_analyzer::replay::Life;
+use tm_analyzer::text::printable;
+
+/// Blocks that live shorter are short-lived, in microseconds.
+const SHORT_LIVED_US: u64 = 10;
+/// The place of the first frame: DHAT's own one stands before it.
+const FIRST_FRAME: u32 = 1;
+
+/// What a file is made of.
+pub struct Dhat<'a> {
+    /// The program's command line.
+    pub command_line: &'a [String],
+    /// Its process id.
+    pub pid: u32,
+    /// When most was live, in ns.
+    pub peak_ns: u64,
+    /// The end, in ns.
+    pub end_ns: u64,
+    /// Nanoseconds from one stamp, in which lifetimes are, to the next.
+    pub ns_per_stamp: f64,
+    /// The frames, by number.
+    pub frames: &'a [std::sync::Arc<Frame>],
+    /// The stacks as numbers of frames, the innermost first, and what happened; none twice.
+    pub points: &'a [(&'a [u32], Life)],
+}
+
+/// DHAT's members, in its order.
+#[derive(Serialize)]
+struct File<'a> {
+    #[serde(rename = "dhatFileVersion")]
+    version: u32,
+    mode: &'static str,
+    verb: &'static str,
+    bklt: bool,
+    bkacc: bool,
+    tu: &'static str,
+    #[serde(rename = "Mtu")]
+    mtu: &'static str,
+    tuth: u64,
+    cmd: String,
+    pid: u32,
+    te: u64,
+    tg: u64,
+    pps: Points<'a>,
+    ftbl: Frames<'a>,
+}
+
+/// A program point.
+#[derive(Serialize)]
+struct Point {
+    tb: u64,
+    tbk: u64,
+    tl: u64,
+    mb: u64,
+    mbk: u64,
+    gb: u64,
+    gbk: u64,
+    eb: u64,
+    ebk: u64,
+    fs: Vec<u32>,
+}
+
+struct Points<'a>(&'a Dhat<'a>);
+
+struct Frames<'a>(&'a Dhat<'a>);
+
+impl Serialize for Points<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Dhat { points, ns_per_stamp, .. } = self.0;
+        let mut list = serializer.serialize_seq(Some(points.len()))?;
+        for (frames, life) in *points {
+            list.serialize_element(&Point {
+                tb: life.allocated.bytes,
+                tbk: life.allocated.count,
+                tl: (life.lifetime as f64 * ns_per_stamp / 1e3) as u64,
+                mb: life.most.bytes,
+                mbk: life.most.count,
+                gb: life.live_at_peak.bytes,
+                gbk: life.live_at_peak.count,
+                eb: life.live.bytes,
+                ebk: life.live.count,
+                fs: frames.iter().map(|frame| frame + FIRST_FRAME).collect(),
+            })?;
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Frames<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let frames = self.0.frames.iter().map(|frame| valgrind_frame::text(frame));
+        serializer.collect_seq(std::iter::once("[root]".to_owned()).chain(frames))
+    }
+}
+
+impl Dhat<'_> {
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let file = File {
+            version: 2,
+            mode: "heap",
+            verb: "Allocated",
+            bklt: true,
+            bkacc: false,
+            tu: "µs",
+            mtu: "s",
+            tuth: SHORT_LIVED_US,
+            cmd: printable(&self.command_line.join(" ")),
+            pid: self.pid,
+            te: self.end_ns / 1_000,
+            tg: self.peak_ns / 1_000,
+            pps: Points(self),
+            ftbl: Frames(self),
+        };
+        serde_json::to_writer(&mut *out, &file)?;
+        out.write_all(b"\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use tm_analyzer::model::Amount;
+
+    #[test]
+    fn members_are_those_that_the_viewer_asks_for() {
+        let amount = |bytes, count| Amount { bytes, count };
+        let life = Life {
+            allocated: amount(100, 5),
+            lifetime: 9_000,
+            live: amount(20, 1),
+            most: amount(60, 3),
+            live_at_peak: amount(40, 2),
+            ..Life::default()
+        };
+        let frames: Vec<Arc<Frame>> = [("a\"</script>\u{1b}.c", 1), ("main.c", 2)]
+            .map(|(file, line)| Frame::new(file, line).into())
+            .into();
+        let dhat = Dhat {
+            command_line: &["./a".to_owned(), "b\n".to_owned()],
+            pid: 7,
+            peak_ns: 5_000,
+            end_ns: 9_999,
+            ns_per_stamp: 2.0,
+            frames: &frames,
+            points: &[(&[0, 1], life)],
+        };
+        let mut out = Vec::new();
+        dhat.write(&mut out).unwrap();
+        let file: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let expected = serde_json::json!({
+            "dhatFileVersion": 2, "mode": "heap", "verb": "Allocated", "bklt": true, "bkacc": false,
+            "tu": "µs", "Mtu": "s", "tuth": 10, "cmd": "./a b\\n", "pid": 7, "te": 9, "tg": 5,
+            "pps": [{"tb": 100, "tbk": 5, "tl": 18, "mb": 60, "mbk": 3, "gb": 40, "gbk": 2, "eb": 20, "ebk": 1,
+                "fs": [1, 2]}],
+            "ftbl": ["[root]", "0x0: ??? (a\"</script>\\u{1b}.c:1)", "0x0: ??? (main.c:2)"],
+        });
+        assert_eq!(file, expected);
+    }
+}

@@ -1,0 +1,9 @@
+//! Files for other tools.
+
+pub mod dhat;
+pub mod heaptrack;
+pub mod massif;
+pub mod perfetto;
+pub mod points;
+pub mod protobuf;
+mod valgrind_frame;
