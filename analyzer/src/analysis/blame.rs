@@ -28,10 +28,12 @@ impl Profile {
     pub fn without_plumbing(self, plumbing: &Plumbing) -> Profile {
         self.blamed(&mut Blame::new(plumbing.clone()))
     }
+}
 
+impl<V> Profile<V> {
     /// The same sums, each traceback as `blame` cuts it.
     #[must_use]
-    pub fn blamed(self, blame: &mut Blame) -> Profile {
+    pub fn blamed(self, blame: &mut Blame) -> Profile<V> {
         self.with_tracebacks(|traceback| blame.cut(traceback))
     }
 }

@@ -18,5 +18,8 @@ pub use origin::Origin;
 pub use size::format_size;
 pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
-pub use statistics::{Amount, Cumulative, KeyType, Profile, ProfileRow, Statistic, StatisticDiff, SumsBy};
+pub use statistics::{
+    Activity, ActivityProfile, Amount, Cumulative, KeyType, Profile, ProfileRow, Shown, Statistic,
+    StatisticDiff, SumsBy,
+};
 pub use traces::{Doubt, DoubtKind, Frame, ModuleFile, Trace, Traceback};

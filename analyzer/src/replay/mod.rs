@@ -37,13 +37,13 @@ pub use live::{LiveBlocks, MemoryKind, Ranges, SpaceBlocks, Totals, prefetch};
 pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::Observer;
 pub use observers::{
-    Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, Step, Timeline,
+    Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, Step, Timeline,
 };
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use sink::{BlockSink, ByBirth};
 pub use site::Site;
-pub use snapshot::{RawSnapshot, snapshot, snapshot_at};
+pub use snapshot::{RawSnapshot, Taker, snapshot, snapshot_at};
 pub use totals::{AllTotals, all_totals};
 
 /// A process of a recording being replayed.

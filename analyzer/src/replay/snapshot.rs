@@ -65,70 +65,97 @@ fn take<B: BlockSink>(
     selection: &Selection,
     blocks: B,
 ) -> Result<RawSnapshot<B>> {
-    let mut raw = RawSnapshot {
-        blocks,
-        live: Amount::default(),
-        moment_ns: at.map_or(0, |at| at.ns),
-        n_frames_max: 0,
-        totals: Vec::new(),
-        problems: Vec::new(),
-    };
-    // One that the caller made from the default knows no thread and no tag.
-    let selection = &selection.clone().in_recording(recording);
-    let (mut damage, memory_kind) = (Damage::default(), selection.memory_kind());
-    let end = super::stamp_at(recording, recording.duration_ns());
-    let until = at.map_or(Stamp(u64::MAX), |at| at.stamp);
-    run(
-        recording,
-        processes,
-        until,
-        |_| (),
-        |engine, ()| {
-            if processes == Processes::All && has_ended(recording, engine.process(), until) {
-                return;
-            }
-            damage.add(&engine.damage());
-            match at {
-                Some(at) => {
-                    let own_end = ended_at(recording, engine.process()).unwrap_or(end);
-                    let now = at.stamp.min(own_end).min(end);
-                    raw.add(recording, processes, engine, engine.live().iter(memory_kind), now, selection);
-                }
-                None => {
-                    let (_, peak) = engine.totals().peak(memory_kind);
-                    raw.moment_ns = raw.moment_ns.max(recording.ns(peak));
-                    raw.add(recording, processes, engine, engine.peak_blocks(memory_kind), peak, selection);
-                }
-            }
-        },
-    )?;
-    if raw.n_frames_max == 0 {
-        // No process was there.
-        raw.n_frames_max = recording.n_frames_max();
-    }
-    raw.problems.extend(damage.problems());
-    raw.problems.extend(unknown_stacks(recording, raw.blocks.stacks()));
-    Ok(raw)
+    let mut taker = Taker::new(recording, processes, at, selection, blocks);
+    run(recording, processes, taker.until(), |_| (), |engine, ()| taker.add(engine))?;
+    Ok(taker.finish())
 }
 
-impl<B: BlockSink> RawSnapshot<B> {
-    /// Adds what a process has at the moment `now`.
-    fn add(
-        &mut self,
-        recording: &Recording,
+/// Takes what is live at a moment from processes that have been replayed up to it, one after the other.
+#[derive(Debug)]
+pub struct Taker<'a, B> {
+    recording: &'a Recording,
+    processes: Processes,
+    /// `None` for the peak of each.
+    at: Option<ResolvedMoment>,
+    selection: Selection,
+    /// The end of the recording.
+    end: Stamp,
+    damage: Damage,
+    raw: RawSnapshot<B>,
+}
+
+impl<'a, B: BlockSink> Taker<'a, B> {
+    /// Begins with nothing; without a moment `at` the peak is taken.
+    pub fn new(
+        recording: &'a Recording,
         processes: Processes,
-        engine: &Engine<'_>,
-        blocks: impl Iterator<Item = Block>,
-        now: Stamp,
+        at: Option<ResolvedMoment>,
         selection: &Selection,
-    ) {
-        self.n_frames_max = self.n_frames_max.max(recording.n_frames_max_at(engine.process(), now));
-        let own_since = own_since(recording, processes, engine.process());
+        blocks: B,
+    ) -> Taker<'a, B> {
+        let raw = RawSnapshot {
+            blocks,
+            live: Amount::default(),
+            moment_ns: at.map_or(0, |at| at.ns),
+            n_frames_max: 0,
+            totals: Vec::new(),
+            problems: Vec::new(),
+        };
+        // One that the caller made from the default knows no thread and no tag.
+        let selection = selection.clone().in_recording(recording);
+        let (end, damage) = (super::stamp_at(recording, recording.duration_ns()), Damage::default());
+        Taker { recording, processes, at, selection, end, damage, raw }
+    }
+
+    /// The stamp up to which processes have to be replayed.
+    pub fn until(&self) -> Stamp {
+        self.at.map_or(Stamp(u64::MAX), |at| at.stamp)
+    }
+
+    /// Adds what a process has.
+    pub fn add(&mut self, engine: &Engine<'_>) {
+        let Taker { recording, processes, at, .. } = *self;
+        if processes == Processes::All && has_ended(recording, engine.process(), self.until()) {
+            return;
+        }
+        self.damage.add(&engine.damage());
+        let memory_kind = self.selection.memory_kind();
+        match at {
+            Some(at) => {
+                let own_end = ended_at(recording, engine.process()).unwrap_or(self.end);
+                let now = at.stamp.min(own_end).min(self.end);
+                self.add_blocks(engine, engine.live().iter(memory_kind), now);
+            }
+            None => {
+                let (_, peak) = engine.totals().peak(memory_kind);
+                self.raw.moment_ns = self.raw.moment_ns.max(recording.ns(peak));
+                self.add_blocks(engine, engine.peak_blocks(memory_kind), peak);
+            }
+        }
+    }
+
+    /// Adds what a process has at the moment `now`.
+    fn add_blocks(&mut self, engine: &Engine<'_>, blocks: impl Iterator<Item = Block>, now: Stamp) {
+        let Taker { recording, processes, selection, raw, .. } = self;
+        raw.n_frames_max = raw.n_frames_max.max(recording.n_frames_max_at(engine.process(), now));
+        let own_since = own_since(recording, *processes, engine.process());
         let own = blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork));
-        let counted = own.inspect(|block| self.live += block.amount());
+        let counted = own.inspect(|block| raw.live += block.amount());
         let selected = counted.filter(|block| selection.admits(block, now));
-        self.blocks.add_process(engine.process(), selected, &recording.thread_tags);
-        self.totals.push((engine.process(), *engine.totals()));
+        raw.blocks.add_process(engine.process(), selected, &recording.thread_tags);
+        raw.totals.push((engine.process(), *engine.totals()));
+    }
+
+    /// What was taken.
+    pub fn finish(self) -> RawSnapshot<B> {
+        let Taker { recording, damage, mut raw, .. } = self;
+        if raw.n_frames_max == 0 {
+            // No process was there.
+            raw.n_frames_max = recording.n_frames_max();
+        }
+        raw.problems.extend(damage.problems());
+        raw.problems.extend(unknown_stacks(recording, raw.blocks.stacks()));
+        raw
     }
 }
 

@@ -38,7 +38,7 @@ impl Grouping {
     }
 
     /// Ends the stacks of `profile` at the functions to blame.
-    pub fn cut(&self, profile: Profile) -> Profile {
+    pub fn cut<V>(&self, profile: Profile<V>) -> Profile<V> {
         profile.blamed(&mut self.blame())
     }
 

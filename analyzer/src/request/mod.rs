@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod activity;
 mod blocks;
 mod domain;
 mod grouping;

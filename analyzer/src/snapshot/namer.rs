@@ -1,5 +1,6 @@
 //! Names for stacks: addresses and Python frames become frames with functions, files and lines, each stack one traceback.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -10,7 +11,7 @@ use super::doubts::{Doubts, doubts_of};
 use super::merge::{Merged, MergedFrame, Part, merge};
 use super::python_names::PythonNames;
 use crate::events::Block;
-use crate::model::{Amount, Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
+use crate::model::{Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
 use crate::reader::{Recording, StackFrame};
 use crate::replay::Site;
 use crate::symbolize::Symbolizer;
@@ -96,17 +97,27 @@ impl Namer {
 
     /// `sums` with their tracebacks, without an origin.
     pub fn profile(&mut self, recording: &Recording, sums: &SumsBy<Site>) -> Profile {
+        self.profile_by(recording, sums, |amount| amount.bytes)
+    }
+
+    /// Sums of another kind with their tracebacks, without an origin; `bytes` are what doubts are weighed by.
+    pub fn profile_by<V: Copy + Default + AddAssign>(
+        &mut self,
+        recording: &Recording,
+        sums: &SumsBy<Site, V>,
+        bytes: impl Fn(&V) -> u64,
+    ) -> Profile<V> {
         let sums = sums.sorted();
         self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
-        let row = |(site, amount): (Site, Amount)| ProfileRow {
+        let row = |(site, amount): (Site, V)| ProfileRow {
             traceback: self.of(recording, site.stack),
             tag: self.tag(recording, site.tag),
             domain: recording.domain(site.space).0.0,
             process: recording.process(site.process).map(|process| process.pid),
             amount,
         };
-        let rows: Vec<ProfileRow> = sums.into_iter().map(row).collect();
-        self.note_doubts(rows.iter().map(|row| (&row.traceback, row.amount.bytes)));
+        let rows: Vec<ProfileRow<V>> = sums.into_iter().map(row).collect();
+        self.note_doubts(rows.iter().map(|row| (&row.traceback, bytes(&row.amount))));
         Profile { rows, traceback_limit: self.limit(recording), origin: None }
     }
 

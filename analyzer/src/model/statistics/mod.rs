@@ -1,11 +1,13 @@
 //! Sums of blocks: by what they are grouped, how they are added up, and tracemalloc's classes for what comes out.
 
+mod activity;
 mod amount;
 mod key;
 mod profile;
 mod statistic;
 mod sums;
 
+pub use activity::{Activity, ActivityProfile, Shown};
 pub use amount::Amount;
 pub use key::{Cumulative, KeyType};
 pub use profile::{Profile, ProfileRow};

@@ -1,5 +1,6 @@
 //! Sums by stack: what every report is made of. Memory is that of the stacks, however many blocks there are.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback};
@@ -22,9 +23,9 @@ use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback};
 /// assert_eq!((statistics.len(), statistics[0].count), (1, 2_000_000_000_000));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Profile {
+pub struct Profile<V = Amount> {
     /// The sums, in no particular order. Rows may be equal in all but the amount.
-    pub rows: Vec<ProfileRow>,
+    pub rows: Vec<ProfileRow<V>>,
     /// The most frames that a traceback was allowed to keep.
     pub traceback_limit: u32,
     /// The recording and the moment that this is, if it was made from a recording.
@@ -33,7 +34,7 @@ pub struct Profile {
 
 /// The blocks of one stack, tag, domain and process.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ProfileRow {
+pub struct ProfileRow<V = Amount> {
     /// Where they were allocated.
     pub traceback: Traceback,
     /// The tag that they were allocated under.
@@ -43,20 +44,25 @@ pub struct ProfileRow {
     /// The id of the process that has them, if that is known.
     pub process: Option<u32>,
     /// How much they are.
-    pub amount: Amount,
+    pub amount: V,
 }
 
-impl Profile {
+impl<V: Copy + Default + AddAssign> Profile<V> {
     /// All rows together.
-    pub fn total(&self) -> Amount {
-        let mut total = Amount::default();
+    pub fn total(&self) -> V {
+        let mut total = V::default();
         self.rows.iter().for_each(|row| total += row.amount);
         total
     }
+}
 
+impl<V> Profile<V> {
     /// The same rows with other tracebacks.
     #[must_use]
-    pub(crate) fn with_tracebacks(mut self, mut traceback: impl FnMut(&Traceback) -> Traceback) -> Profile {
+    pub(crate) fn with_tracebacks(
+        mut self,
+        mut traceback: impl FnMut(&Traceback) -> Traceback,
+    ) -> Profile<V> {
         self.rows.iter_mut().for_each(|row| row.traceback = traceback(&row.traceback));
         self
     }

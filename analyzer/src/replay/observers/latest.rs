@@ -38,11 +38,11 @@ impl LatestBlocks {
     #[inline]
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
         let place = place(block, thread_tags);
-        let is_latest = self.of.get(&place).is_some_and(|latest| latest.address == block.address.0);
-        if is_latest {
-            self.of.remove(&place);
-        }
-        is_latest && matches!(event.action, Action::Free | Action::Untrack)
+        // It stays in its place with no address, so that nothing is put in and taken out for each block.
+        let latest = self.of.get_mut(&place).filter(|latest| latest.address == block.address.0);
+        let Some(latest) = latest else { return false };
+        *latest = Latest { address: 0, birth: Stamp(0) };
+        matches!(event.action, Action::Free | Action::Untrack)
     }
 }
 

@@ -23,18 +23,24 @@ pub struct Life {
     pub allocated_at_peak: Amount,
     /// What was live then.
     pub live_at_peak: Amount,
-    /// How many peaks there had been when the two were noted: the figures at a later one are those of now.
-    #[doc(hidden)]
-    pub n_peaks: u64,
 }
 
-impl Life {
+/// A place of blocks.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    life: Life,
+    /// How many peaks there had been when the figures of the peak were noted: those of a later one are the figures of now.
+    n_peaks: u64,
+}
+
+impl Place {
     /// Notes what was at the latest of `n_peaks`, before anything changes.
     #[inline]
     fn note_peak(&mut self, n_peaks: u64) {
-        if self.n_peaks != n_peaks {
-            (self.allocated_at_peak, self.live_at_peak) = (self.allocated, self.live);
-            self.n_peaks = n_peaks;
+        let Place { life, n_peaks: noted } = self;
+        if *noted != n_peaks {
+            (life.allocated_at_peak, life.live_at_peak) = (life.allocated, life.live);
+            *noted = n_peaks;
         }
     }
 }
@@ -44,7 +50,7 @@ impl Life {
 pub struct Lives<'a, P> {
     selection: &'a Selection,
     place_of: P,
-    places: Vec<Life>,
+    places: Vec<Place>,
     /// What is live.
     pub live: Amount,
     /// The most bytes that were live at a time, and the blocks then.
@@ -82,13 +88,16 @@ impl<'a, P: FnMut(&Block) -> u32> Lives<'a, P> {
             self.of(&block).lifetime += now.0.saturating_sub(block.birth.0);
         }
         let n_peaks = self.n_peaks;
-        self.places.iter_mut().for_each(|life| life.note_peak(n_peaks));
-        self.places
+        let noted = |mut place: Place| {
+            place.note_peak(n_peaks);
+            place.life
+        };
+        self.places.into_iter().map(noted).collect()
     }
 
     /// What is live at each place that has anything, by number.
     pub fn live_by_place(&self) -> impl Iterator<Item = (u32, Amount)> {
-        let live = self.places.iter().map(|life| life.live).zip(0..);
+        let live = self.places.iter().map(|place| place.life.live).zip(0..);
         live.filter(|(live, _)| live.count > 0).map(|(live, place)| (place, live))
     }
 
@@ -97,12 +106,12 @@ impl<'a, P: FnMut(&Block) -> u32> Lives<'a, P> {
     fn of(&mut self, block: &Block) -> &mut Life {
         let place = (self.place_of)(block) as usize;
         if place >= self.places.len() {
-            let new = Life { n_peaks: self.n_peaks, ..Life::default() };
+            let new = Place { life: Life::default(), n_peaks: self.n_peaks };
             self.places.resize(place + 1, new);
         }
-        let life = &mut self.places[place];
-        life.note_peak(self.n_peaks);
-        life
+        let place = &mut self.places[place];
+        place.note_peak(self.n_peaks);
+        &mut place.life
     }
 
     #[inline]

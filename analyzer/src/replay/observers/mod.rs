@@ -1,5 +1,6 @@
 //! What is added up while a process is replayed.
 
+mod activities;
 mod allocations;
 mod churn;
 mod latest;
@@ -8,6 +9,7 @@ mod lives;
 mod moments;
 mod timeline;
 
+pub use activities::Activities;
 pub use allocations::Allocations;
 pub use churn::Churn;
 pub use latest::LatestBlocks;

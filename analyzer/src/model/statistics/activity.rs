@@ -1,0 +1,92 @@
+//! What a site did: the figures of all reports in one, as exports and the page need them.
+
+use std::ops::AddAssign;
+
+use crate::model::{Amount, Profile, ProfileRow};
+
+/// What was allocated, what went, and what lived, of one site or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// What was allocated in the time, freed or not; a reallocation counts with its new size.
+    pub allocated: Amount,
+    /// What was freed in the time, of a forked process also of what it had inherited.
+    pub freed: Amount,
+    /// What was freed before its thread allocated again.
+    pub temporary: Amount,
+    /// What was live when the process had most, within the time.
+    pub at_peak: Amount,
+    /// What was live at the end of the time.
+    pub at_end: Amount,
+}
+
+impl AddAssign for Activity {
+    #[inline]
+    fn add_assign(&mut self, other: Activity) {
+        self.allocated += other.allocated;
+        self.freed += other.freed;
+        self.temporary += other.temporary;
+        self.at_peak += other.at_peak;
+        self.at_end += other.at_end;
+    }
+}
+
+/// The moment whose live blocks are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// The peak.
+    Peak,
+    /// The end of the time.
+    End,
+}
+
+/// What all sites did. Of a `.snap` file only what was live is known.
+#[derive(Clone, Debug)]
+pub struct ActivityProfile {
+    /// The sites.
+    pub profile: Profile<Activity>,
+    /// The moment that `tmtool stats` shows of the same time.
+    pub shown: Shown,
+    /// Whether there were events to be added up: without them all but what is shown is 0, and means nothing.
+    pub has_events: bool,
+    /// The time begins after this, in ns since the start of the recording.
+    pub from_ns: u64,
+    /// The time ends with this.
+    pub until_ns: u64,
+    /// The names of the domains that occur, by number.
+    pub domains: Vec<(u32, String)>,
+}
+
+impl ActivityProfile {
+    /// What is live at the moment that is shown.
+    #[must_use]
+    pub fn live(&self, activity: &Activity) -> Amount {
+        match self.shown {
+            Shown::Peak => activity.at_peak,
+            Shown::End => activity.at_end,
+        }
+    }
+
+    /// The name of a domain; its number, if it has none.
+    #[must_use]
+    pub fn domain(&self, number: u32) -> String {
+        let known = self.domains.iter().find(|(known, name)| *known == number && !name.is_empty());
+        known.map_or_else(|| number.to_string(), |(_, name)| name.clone())
+    }
+
+    /// One of the figures, of the sites that have any of it.
+    #[must_use]
+    pub fn measure(&self, figure: impl Fn(&Activity) -> Amount) -> Profile {
+        let rows = self.profile.rows.iter().map(|row| ProfileRow {
+            traceback: row.traceback.clone(),
+            tag: row.tag.clone(),
+            domain: row.domain,
+            process: row.process,
+            amount: figure(&row.amount),
+        });
+        Profile {
+            rows: rows.filter(|row| row.amount != Amount::default()).collect(),
+            traceback_limit: self.profile.traceback_limit,
+            origin: self.profile.origin.clone(),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What each site did, all figures in one pass.
+
+use tm_common::ids::ProcessIndex;
+
+use super::latest::LatestBlocks;
+use crate::events::{Block, MergedEvent};
+use crate::model::{Activity, SumsBy};
+use crate::replay::observer::Observer;
+use crate::replay::selection::Selection;
+use crate::replay::site::Site;
+
+/// Counts what comes as [`super::Allocations`] does, what goes as [`super::Churn`], and what is temporary as
+/// [`super::Lifetimes`]. What lives is not looked at before the end: memory is that of the sites.
+#[derive(Debug)]
+pub struct Activities<'a> {
+    selection: &'a Selection,
+    process: ProcessIndex,
+    latest: LatestBlocks,
+    /// What was counted.
+    pub sums: SumsBy<Site, Activity>,
+}
+
+impl<'a> Activities<'a> {
+    /// Counts those of `process` in `selection`.
+    pub fn new(selection: &'a Selection, process: ProcessIndex) -> Activities<'a> {
+        Activities { selection, process, latest: LatestBlocks::default(), sums: SumsBy::default() }
+    }
+
+    #[inline]
+    fn of(&mut self, block: &Block) -> &mut Activity {
+        self.sums.of(Site::of(block, self.process, &self.selection.thread_tags))
+    }
+}
+
+impl Observer for Activities<'_> {
+    #[inline]
+    fn on_alloc(&mut self, block: &Block) {
+        self.latest.came(block, &self.selection.thread_tags);
+    }
+
+    #[inline]
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
+        if !self.selection.admits(block, event.stamp) {
+            return;
+        }
+        let activity = self.of(block);
+        activity.freed += block.amount();
+        if is_temporary {
+            activity.temporary += block.amount();
+        }
+    }
+
+    #[inline]
+    fn on_event(&mut self, event: &MergedEvent) {
+        if event.is_release() {
+            return;
+        }
+        let block = event.block();
+        if self.selection.admits_newborn(&block) {
+            self.of(&block).allocated += block.amount();
+        }
+    }
+}

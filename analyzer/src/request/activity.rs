@@ -1,0 +1,236 @@
+//! What all sites did, in one replay: the figures of `stats`, `top`, `leaks` and `temporary` side by side.
+
+use tm_common::ids::{Domain, Space};
+
+use super::{Recorded, Request, Time};
+use crate::error::Result;
+use crate::model::{
+    Activity, ActivityProfile, Moment, Profile, ProfileRow, Shown, Snapshot, SumsBy, is_snap_file,
+};
+use crate::reader::Problem;
+use crate::replay::{Activities, Site, Taker};
+use crate::snapshot::Namer;
+
+impl Request {
+    /// Adds up what each site did. At the usual time the live blocks are those of the peak, all else is that of the whole
+    /// run; at a moment or in a window all is that up to its end. Stacks end where [`super::Grouping`] blames.
+    ///
+    /// # Errors
+    /// As [`Request::profile`]; and the peak of all processes is none that events could be counted up to.
+    pub fn activity(&self) -> Result<ActivityProfile> {
+        let mut activity = match is_snap_file(&self.path)? {
+            true => {
+                let mut activity = of_snapshot(self.of_snap_file()?);
+                self.note(activity.profile.origin.as_mut());
+                activity
+            }
+            false => {
+                self.open()?.activity(if self.time == Time::Usual { Shown::Peak } else { Shown::End })?
+            }
+        };
+        activity.profile = self.grouping.cut(activity.profile);
+        let note = activity.measure(|sums| activity.live(sums)).without_lines();
+        if let Some(origin) = &mut activity.profile.origin {
+            origin.notes.extend(note);
+        }
+        Ok(activity)
+    }
+}
+
+impl Recorded {
+    /// What each site did up to the end of the time. Stacks are whole.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn activity(&self, shown: Shown) -> Result<ActivityProfile> {
+        let Recorded { recording, processes, selection, until, .. } = self;
+        let mut sums: SumsBy<Site, Activity> = SumsBy::default();
+        let taker = |at| Taker::new(recording, *processes, at, selection, SumsBy::<Site>::default());
+        let (mut at_peak, mut at_end) = (taker(None), taker(Some(*until)));
+        let mut problems = self.run(
+            |engine| Activities::new(selection, engine.process()),
+            |engine, activities| {
+                sums.merge(&activities.sums);
+                at_peak.add(engine);
+                at_end.add(engine);
+            },
+        )?;
+        let (at_peak, at_end) = (at_peak.finish(), at_end.finish());
+        for (&site, &amount) in at_peak.blocks.iter() {
+            sums.of(site).at_peak += amount;
+        }
+        for (&site, &amount) in at_end.blocks.iter() {
+            sums.of(site).at_end += amount;
+        }
+        let raw = match shown {
+            Shown::Peak => &at_peak,
+            Shown::End => &at_end,
+        };
+        let is_of_stacks = |problem: &&Problem| matches!(problem, Problem::UnknownStacks { .. });
+        problems.extend(raw.problems.iter().filter(is_of_stacks).cloned());
+        // What was freed before the moment may have had more frames kept.
+        let mut namer = Namer::new();
+        let live = |sums: &Activity| match shown {
+            Shown::Peak => sums.at_peak,
+            Shown::End => sums.at_end,
+        };
+        let mut profile = namer.profile_by(recording, &sums, |sums| live(sums).bytes);
+        let mut origin = self.origin(&namer, &problems);
+        if shown == Shown::Peak {
+            origin.moment = Moment::Peak.to_string();
+        }
+        (origin.moment_ns, origin.live_bytes, origin.live_blocks) =
+            (raw.moment_ns, raw.live.bytes, raw.live.count);
+        profile.origin = Some(origin);
+        Ok(ActivityProfile {
+            domains: self.domains(),
+            profile,
+            shown,
+            has_events: true,
+            from_ns: self.begin().ns,
+            until_ns: self.end().ns,
+        })
+    }
+
+    /// The names of the domains, by their numbers.
+    fn domains(&self) -> Vec<(u32, String)> {
+        let built_in = [Space::HEAP, Space::MAPPINGS].map(|space| self.recording.domain(space));
+        let built_in = built_in.map(|(domain, name)| (domain.0, name.to_owned()));
+        let own = self.recording.own_domains().into_iter().map(|own| (own.domain.0, own.name));
+        built_in.into_iter().chain(own).collect()
+    }
+}
+
+/// What a `.snap` file knows: what was live, as what is shown.
+fn of_snapshot(snapshot: Snapshot) -> ActivityProfile {
+    let Profile { rows, traceback_limit, origin } = snapshot.profile();
+    let row = |row: ProfileRow| ProfileRow {
+        traceback: row.traceback,
+        tag: row.tag,
+        domain: row.domain,
+        process: row.process,
+        amount: Activity { at_end: row.amount, ..Activity::default() },
+    };
+    let at_ns = origin.as_ref().map_or(0, |origin| origin.moment_ns);
+    let built_in = [(Domain::HEAP, "heap"), (Domain::MAPPINGS, "mmap")];
+    ActivityProfile {
+        profile: Profile { rows: rows.into_iter().map(row).collect(), traceback_limit, origin },
+        shown: Shown::End,
+        has_events: false,
+        from_ns: 0,
+        until_ns: at_ns,
+        domains: built_in.map(|(domain, name)| (domain.0, name.to_owned())).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
+
+    use super::*;
+    use crate::model::Amount;
+    use crate::replay::{Allocations, Churn, Lifetimes};
+    use crate::request::{Between, ProcessChoice};
+    use tm_testing::{Random, RecordingBuilder};
+
+    /// A program of two processes that allocates in a few places, frees, reallocates and maps.
+    fn made(seed: u64) -> RecordingBuilder {
+        let (mut random, mut builder) = (Random::new(seed), RecordingBuilder::with_process());
+        let stacks: Vec<StackId> = (0..5).map(|pc| builder.node(StackId::NONE, 0x1000 + pc)).collect();
+        builder.process(Some(0), 150_000, Some(350_000));
+        let mut live: [Vec<u64>; 2] = Default::default();
+        for event in 0..800 {
+            let stamp = Stamp(1_000 + event * 500);
+            let process = usize::from((150_000..350_000).contains(&stamp.0) && random.below(3) == 0);
+            let (live, owner) = (&mut live[process], ProcessIndex(process as u32));
+            let stack = stacks[random.below(5) as usize];
+            let (address, size) = (Address(0x10000 * (process as u64 + 1) + 16 * event), random.below(500));
+            let old = (!live.is_empty()).then(|| live[random.below(live.len() as u64) as usize]);
+            let event = match (random.below(8), old) {
+                (0..3, Some(old)) => {
+                    live.retain(|&kept| kept != old);
+                    Event::Free { function: Function::Free, address: Address(old), stamp }
+                }
+                (3, Some(old)) => {
+                    live.retain(|&kept| kept != old);
+                    live.push(address.0);
+                    let (old, end) = (Address(old), Stamp(stamp.0 + 10));
+                    Event::Reallocate { old, new: address, size, stack, begin: stamp, end }
+                }
+                _ => {
+                    live.push(address.0);
+                    Event::Allocate { function: Function::Malloc, address, size, stack, stamp }
+                }
+            };
+            builder.event(owner, process as u32, &event);
+        }
+        builder
+    }
+
+    type Rows = BTreeMap<(String, Option<u32>), Amount>;
+
+    fn rows(profile: &Profile) -> Rows {
+        let mut rows = Rows::new();
+        for row in &profile.rows {
+            *rows.entry((format!("{:?}", row.traceback), row.process)).or_default() += row.amount;
+        }
+        rows
+    }
+
+    /// Each figure is that of the report that has it alone.
+    #[test]
+    fn one_replay_gives_what_each_report_has() {
+        for seed in 0..2 {
+            let file = made(seed).file();
+            let mut n_temporary = 0;
+            for process in [ProcessChoice::First, ProcessChoice::All] {
+                for time in [
+                    Time::Usual,
+                    Time::At(Moment::Percent(60.0)),
+                    Time::At(Moment::End),
+                    Time::Between(Between { from: Moment::Percent(30.0), until: Moment::Percent(70.0) }),
+                ] {
+                    let mut request = Request { time: time.clone(), ..Request::of(file.path()) };
+                    request.blocks.process = process;
+                    let found = request.activity().unwrap();
+                    let of = |figure: fn(&Activity) -> Amount| rows(&found.measure(figure));
+                    let recorded = request.open().unwrap();
+                    let select = &recorded.selection;
+                    let cut = |profile| rows(&request.grouping.cut(profile));
+                    let allocated = recorded.profile(|it| Allocations::new(select, it), |it| it.sums);
+                    assert_eq!(of(|it| it.allocated), cut(allocated.unwrap()), "{time:?}");
+                    let freed = recorded.profile(|it| Churn::new(select, it), |it| it.sums);
+                    assert_eq!(of(|it| it.freed), cut(freed.unwrap()), "{time:?}");
+                    let temporary =
+                        recorded.profile(|it| Lifetimes::new(select, it, vec![]), |it| it.temporary);
+                    assert_eq!(of(|it| it.temporary), cut(temporary.unwrap()), "{time:?}");
+                    let live = request.profile().unwrap();
+                    assert_eq!(rows(&found.measure(|it| found.live(it))), rows(&live), "{time:?}");
+                    let origin = |origin: &crate::model::Origin| (origin.moment.clone(), origin.live_bytes);
+                    let origins = [found.profile.origin, live.origin].map(|it| origin(&it.unwrap()));
+                    assert_eq!(origins[0].1, origins[1].1);
+                    n_temporary +=
+                        found.profile.rows.iter().map(|row| row.amount.temporary.count).sum::<u64>();
+                }
+            }
+            assert!(n_temporary > 0, "the programs have none");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_has_what_was_live_and_says_that_it_has_no_more() {
+        let file = made(1).file();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.snap");
+        Request::of(file.path()).snapshot().unwrap().dump(&path).unwrap();
+        let [of_file, of_snap] = [file.path(), &path].map(|path| Request::of(path).activity().unwrap());
+        assert!(of_file.has_events && !of_snap.has_events);
+        let live = |of: &ActivityProfile| of.measure(|it| of.live(it)).total();
+        assert_eq!(live(&of_file), live(&of_snap));
+        assert_eq!((of_snap.domain(0), of_snap.domain(77)), ("heap".to_owned(), "77".to_owned()));
+    }
+}
