@@ -1,5 +1,6 @@
 //! The events of a process, told to a data file.
 
+use std::cell::RefCell;
 use std::io::Write;
 
 use super::data_file::DataFile;
@@ -13,19 +14,19 @@ use tm_common::ids::{StackId, Stamp};
 pub struct Events<'a, W, N> {
     recording: &'a Recording,
     selection: &'a Selection,
-    file: DataFile<W>,
+    file: &'a RefCell<DataFile<W>>,
     /// The stack of a number.
-    name: N,
+    name: &'a RefCell<N>,
     latest: LatestBlocks,
 }
 
 impl<'a, W: Write, N: FnMut(StackId) -> Traceback> Events<'a, W, N> {
-    /// Writes the events of the blocks in `selection` to `file`; `inherited` are those that live at the start.
+    /// Writes the events of the blocks in `selection` to a file, for which stacks are named; `inherited` are those that live at
+    /// the start.
     pub fn new(
         recording: &'a Recording,
         selection: &'a Selection,
-        file: DataFile<W>,
-        name: N,
+        (file, name): (&'a RefCell<DataFile<W>>, &'a RefCell<N>),
         inherited: impl Iterator<Item = Block>,
     ) -> Self {
         let mut events = Events { recording, selection, file, name, latest: LatestBlocks::default() };
@@ -33,24 +34,21 @@ impl<'a, W: Write, N: FnMut(StackId) -> Traceback> Events<'a, W, N> {
         events
     }
 
-    /// The file.
-    pub fn into_file(self) -> DataFile<W> {
-        self.file
-    }
-
     #[inline]
     fn came(&mut self, block: &Block) {
         if self.selection.admits_newborn(block) {
-            self.file.time(self.recording.ns(block.birth));
-            self.file.allocated((block.size, block.stack), &mut self.name);
+            let mut file = self.file.borrow_mut();
+            file.time(self.recording.ns(block.birth));
+            file.allocated((block.size, block.stack), |stack| (self.name.borrow_mut())(stack));
         }
     }
 
     #[inline]
     fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool) {
         if self.selection.admits_newborn(block) {
-            self.file.time(self.recording.ns(stamp));
-            self.file.freed((block.size, block.stack), is_temporary, &mut self.name);
+            let mut file = self.file.borrow_mut();
+            file.time(self.recording.ns(stamp));
+            file.freed((block.size, block.stack), is_temporary, |stack| (self.name.borrow_mut())(stack));
         }
     }
 }
