@@ -84,8 +84,9 @@ impl Agreement {
     }
 }
 
-/// Compares each note with the stack of the allocation of its size. With `native`, also what stands between the Python frames:
-/// the functions of `taker.c` that called them; then stacks may be marked for the reasons of `contexts.py` alone.
+/// Compares each note with the stack of the allocation of its size. Stacks may be marked for the reasons of `contexts.py` alone. With
+/// `native`, where the recorded files are at hand, also what stands between the Python frames: the functions of `taker.c` that
+/// called them.
 ///
 /// # Panics
 /// The recording cannot be read.
@@ -111,7 +112,7 @@ pub fn compare(recording: &Path, notes: &Path, native: bool) -> Agreement {
                 return native.then(|| misplaced(&traceback)).flatten();
             }
             agreement.doubted += 1;
-            let for_no_reason = native && !is_marked_for_a_reason(&traceback);
+            let for_no_reason = !is_marked_for_a_reason(&traceback);
             for_no_reason.then(|| format!("marked for no reason: {traceback:?}"))
         });
         if let Some(text) = difference {

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Folders of what is built or fetched.
+const MADE: [&str; 4] = ["target", "node_modules", "build", "dist"];
+
 /// The files below `folder` whose names end with one of `suffixes`, without what is built or hidden.
 ///
 /// # Panics
@@ -12,7 +15,7 @@ pub fn sources(folder: &Path, suffixes: &[&str]) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).expect("the workspace can be read") {
         let path = entry.expect("it is still there").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
+        if path.is_dir() && !MADE.contains(&name.as_str()) && !name.starts_with('.') {
             found.extend(sources(&path, suffixes));
         } else if suffixes.iter().any(|suffix| name.ends_with(suffix)) {
             found.push(path);

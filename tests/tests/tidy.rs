@@ -17,14 +17,16 @@ fn every_source_file_opens_with_what_it_is_for() {
     let programs = sources(&workspace().join("tests/programs"), &[".c", ".cc", ".h"]);
     let untold = |path: &PathBuf| !text(path).starts_with("//") && !text(path).starts_with("/*");
     let rust = rust.into_iter().filter(wrong);
-    let all: Vec<String> =
-        rust.chain(programs.into_iter().filter(untold)).map(|path| path.display().to_string()).collect();
+    let page = sources(&workspace().join("web"), &[".ts", ".mjs", ".css"]);
+    assert!(page.len() > 30, "only {} files of the page were found", page.len());
+    let others = programs.into_iter().chain(page).filter(untold);
+    let all: Vec<String> = rust.chain(others).map(|path| path.display().to_string()).collect();
     assert_none(&all, "files that do not open with a comment");
 }
 
 #[test]
 fn no_source_file_is_over_400_lines() {
-    let files = sources(workspace(), &[".rs", ".c", ".cc", ".h"]);
+    let files = sources(workspace(), &[".rs", ".c", ".cc", ".h", ".ts", ".mjs", ".css"]);
     let lines = files.iter().map(|path| (path, text(path).lines().count()));
     let long: Vec<String> =
         lines.filter(|(_, n)| *n > LINES_MAX).map(|(path, n)| format!("{}: {n}", path.display())).collect();

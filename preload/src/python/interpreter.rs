@@ -4,10 +4,11 @@ use core::ffi::CStr;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use tm_common::metadata::{InterpreterState, MappedRange};
+use tm_common::metadata::InterpreterState;
 
 use super::Stay;
 use super::check::{self, TYPE_DEALLOC};
+use super::evaluation::Evaluation;
 use super::layout::Layout;
 use super::objects::{self, Dealloc, word};
 use super::running::{Look, RUNNING_IS_OWN_SINCE, Running, this_thread};
@@ -34,7 +35,7 @@ pub struct Interpreter {
     /// `PY_VERSION_HEX`.
     pub version: u32,
     /// Where its function that runs Python code is.
-    pub evaluation: MappedRange,
+    pub evaluation: Evaluation,
     /// What it keeps where.
     pub layout: &'static Layout,
     /// The address of `PyCode_Type`.
@@ -51,7 +52,7 @@ pub struct Found {
     /// `PY_VERSION_HEX`, 0 if that is not known.
     pub version: u32,
     /// Where its function that runs Python code is.
-    pub evaluation: MappedRange,
+    pub evaluation: Evaluation,
     /// The interpreter, or why its frames are not read.
     pub interpreter: Result<Interpreter, InterpreterState>,
 }
@@ -97,7 +98,7 @@ pub fn find(
     map: &'static LinkMap,
     image: &Image,
     stay: Stay,
-    function_at: impl FnOnce(usize) -> Option<Range<usize>>,
+    function_at: impl Fn(usize) -> Option<Range<usize>>,
 ) -> Option<Found> {
     let symbols = Symbols::of(map)?;
     symbols.variable(c"_PyRuntime")?;
@@ -109,10 +110,9 @@ pub fn find(
     let (runtime_holder, type_holder) = (holder(c"_PyRuntime"), holder(c"PyCode_Type"));
     let (runtime, code_type) =
         (runtime_holder.variable(c"_PyRuntime")?, type_holder.variable(c"PyCode_Type")?);
-    let range = function_at(evaluation).unwrap_or(evaluation..evaluation);
-    let evaluation = MappedRange { start: range.start as u64, end: range.end as u64 };
     let version = version(&symbols).unwrap_or(0);
     let running = Running::of(&symbols, version)?;
+    let evaluation = Evaluation::find(image, evaluation, function_at);
     let make = || {
         let layout = Layout::of_version(version).ok_or(InterpreterState::UnknownVersion)?;
         let finalizing = check::check(image, &runtime, &code_type, version, layout)?;

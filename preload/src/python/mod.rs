@@ -9,6 +9,7 @@
 pub mod chain;
 mod check;
 pub mod codes;
+mod evaluation;
 mod frame;
 pub mod interpreter;
 mod layout;
@@ -121,7 +122,7 @@ impl Python {
         map: &'static LinkMap,
         image: &Image,
         stay: Stay,
-        function_at: impl FnOnce(usize) -> Option<Range<usize>>,
+        function_at: impl Fn(usize) -> Option<Range<usize>>,
     ) {
         let reads_frames = self.reads_frames.load(Ordering::Relaxed);
         if !reads_frames && !self.waits_for_frame.load(Ordering::Relaxed) {
@@ -129,7 +130,7 @@ impl Python {
         }
         let Some(found) = interpreter::find(map, image, stay, function_at) else { return };
         let start = image.range().start;
-        let record = |state| recording.add_interpreter(start, found.version, state, &[found.evaluation]);
+        let record = |state| recording.add_interpreter(start, found.version, state, found.evaluation.parts());
         match found.interpreter {
             Err(state) => record(state),
             Ok(interpreter) => {
@@ -192,8 +193,8 @@ impl Python {
         };
         if interpreter.advance(Phase::Found, next) {
             if reads_frames {
-                let Interpreter { start, version, evaluation, .. } = *interpreter;
-                recording.add_interpreter(start, version, state, &[evaluation]);
+                let Interpreter { start, version, evaluation, .. } = interpreter;
+                recording.add_interpreter(*start, *version, state, evaluation.parts());
             }
             let see = self.see_first_frame.load(Ordering::Relaxed);
             if is_expected && !see.is_null() {

@@ -1,4 +1,4 @@
-//! What only aarch64 assembly can say: system calls, the thread-local block, the counter.
+//! What only aarch64 assembly can say: system calls, the thread-local block, the counter, where a jump leads.
 
 use core::arch::asm;
 
@@ -63,8 +63,47 @@ pub const VDSO_CLOCK_GETTIME: &core::ffi::CStr = c"__kernel_clock_gettime";
 /// The ELF machine number.
 pub const MACHINE: u16 = 183;
 
+/// Instructions begin at multiples of this.
+pub const JUMP_ALIGNMENT: usize = 4;
+
+/// Returns where the jump at `address` leads, if the bytes there are one: `b`, and `b.cond`, `cbz`, `tbz` and their opposites. The
+/// distance is in words.
+pub fn jump_target(address: usize, code: &[u8]) -> Option<usize> {
+    let word = u32::from_le_bytes(*code.first_chunk()?);
+    let (first_bit, n_bits) = match word {
+        _ if word >> 26 == 0b00_0101 => (0, 26),
+        _ if word >> 24 == 0b0101_0100 || word >> 25 & 0x3f == 0b01_1010 => (5, 19),
+        _ if word >> 25 & 0x3f == 0b01_1011 => (5, 14),
+        _ => return None,
+    };
+    let distance = (word << (32 - first_bit - n_bits)) as i32 >> (32 - n_bits);
+    Some(address.wrapping_add_signed(4 * distance as isize))
+}
+
 /// Ends the process at once with an illegal instruction.
 pub fn abort() -> ! {
     // SAFETY: nothing runs after it.
     unsafe { asm!("udf 0", options(noreturn, nomem, nostack)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jumps_lead_where_the_processor_goes() {
+        let target = |word: u32| jump_target(0x1000, &word.to_le_bytes());
+        // As an assembler has them: b, b.eq, cbz, cbnz, tbz, tbnz; bl, ret, add.
+        assert_eq!(target(0x1400_0400), Some(0x2000));
+        assert_eq!(target(0x17ff_fc00), Some(0));
+        assert_eq!(target(0x54ff_ffe0), Some(0x0ffc));
+        assert_eq!(target(0xb400_0080), Some(0x1010));
+        assert_eq!(target(0x35ff_ffc1), Some(0x0ff8));
+        assert_eq!(target(0x3618_0040), Some(0x1008));
+        assert_eq!(target(0xb747_ffc1), Some(0x0ff8));
+        assert_eq!(target(0x9400_0400), None);
+        assert_eq!(target(0xd65f_03c0), None);
+        assert_eq!(target(0x8b01_0000), None);
+        assert_eq!(jump_target(0x1000, &[0, 0, 0]), None);
+    }
 }

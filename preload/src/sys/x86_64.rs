@@ -1,4 +1,4 @@
-//! What only x86_64 assembly can say: system calls, the thread-local block, the counter.
+//! What only x86_64 assembly can say: system calls, the thread-local block, the counter, where a jump leads.
 
 use core::arch::{asm, x86_64};
 
@@ -62,8 +62,41 @@ pub const VDSO_CLOCK_GETTIME: &core::ffi::CStr = c"__vdso_clock_gettime";
 /// The ELF machine number.
 pub const MACHINE: u16 = 62;
 
+/// Instructions begin at multiples of this.
+pub const JUMP_ALIGNMENT: usize = 1;
+
+/// Returns where the jump at `address` leads, if the bytes there look like one to another function or part of one: `jmp` and `jcc`
+/// with four bytes of distance.
+pub fn jump_target(address: usize, code: &[u8]) -> Option<usize> {
+    let (len, rest) = match code {
+        [0xe9, rest @ ..] => (5, rest),
+        [0x0f, 0x80..0x90, rest @ ..] => (6, rest),
+        _ => return None,
+    };
+    let distance = i32::from_le_bytes(*rest.first_chunk()?);
+    Some(address.wrapping_add(len).wrapping_add_signed(distance as isize))
+}
+
 /// Ends the process at once with an illegal instruction.
 pub fn abort() -> ! {
     // SAFETY: nothing runs after it.
     unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jumps_lead_where_the_processor_goes() {
+        // As an assembler has them at 0x1000: jmp, je, jg; a call, a jump within a function, the first byte of a jump that is cut.
+        assert_eq!(jump_target(0x1000, &[0xe9, 0xfb, 0x0f, 0, 0, 0x90]), Some(0x2000));
+        assert_eq!(jump_target(0x1000, &[0x0f, 0x84, 0xfa, 0xef, 0xff, 0xff]), Some(0));
+        assert_eq!(jump_target(0x1000, &[0x0f, 0x8f, 0, 0, 0, 0]), Some(0x1006));
+        assert_eq!(jump_target(0x1000, &[0xe8, 0xfb, 0x0f, 0, 0]), None);
+        assert_eq!(jump_target(0x1000, &[0x0f, 0x1f, 0, 0, 0, 0]), None);
+        assert_eq!(jump_target(0x1000, &[0xeb, 0x10, 0, 0, 0, 0]), None);
+        assert_eq!(jump_target(0x1000, &[0xe9, 0, 0, 0]), None);
+        assert_eq!(jump_target(0x1000, &[]), None);
+    }
 }

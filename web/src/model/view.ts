@@ -1,0 +1,287 @@
+/** What the page shows of the report in a state. Each part is computed when it is first wanted, and again only if what it is made of changed. */
+import type { Place, State } from "../state";
+import { type Bars, bars } from "./histogram";
+import { type Grouping, type Keys, keysOf } from "./keys";
+import { bySite, ends, isOfWindow } from "./measure";
+import type { Report } from "./report";
+import { matcher, matchingFrames, SearchError } from "./search";
+import { nodesBelow, nodesWithin, sitesOf } from "./selection";
+import { type Row, rowsOfFrames, rowsOfSites } from "./table";
+import { type Cell, Trie, wayTo } from "./trie";
+import { ownWeights, type SiteValues, sum, totalWeights, type Weights } from "./weights";
+
+/** Remembers the last result beside what it was made of. */
+class Memo<T> {
+    private from: unknown[] | null = null;
+    private result!: T;
+
+    of(from: unknown[], make: () => T): T {
+        if (this.from === null || from.some((part, i) => part !== this.from?.[i])) {
+            this.result = make();
+            this.from = from;
+        }
+        return this.result;
+    }
+}
+
+export interface Tries {
+    /** The one tree, or of a focused function what it calls. */
+    main: Trie;
+    /** Of a focused function who calls it. */
+    callers: Trie | null;
+}
+
+export class View {
+    private readonly keyTables = new Map<Grouping, Keys>();
+    private readonly memo = {
+        values: new Memo<SiteValues>(),
+        found: new Memo<Uint8Array | null>(),
+        foundNodes: new Memo<Uint8Array | null>(),
+        focused: new Memo<Uint8Array | null>(),
+        hidden: new Memo<Uint8Array>(),
+        visible: new Memo<Uint8Array>(),
+        kept: new Memo<Uint8Array>(),
+        own: new Memo<Weights>(),
+        total: new Memo<Weights>(),
+        tries: new Memo<Tries>(),
+        rows: new Memo<Row[]>(),
+        lit: new Memo<Uint8Array | null>(),
+    };
+    /** Why the search is none, or "". */
+    searchError = "";
+
+    constructor(
+        readonly report: Report,
+        public state: State,
+    ) {}
+
+    keys(grouping: Grouping): Keys {
+        let keys = this.keyTables.get(grouping);
+        if (keys === undefined) {
+            keys = keysOf(this.report, grouping);
+            this.keyTables.set(grouping, keys);
+        }
+        return keys;
+    }
+
+    /** How the graph's frames are grouped. */
+    graphKeys(): Keys {
+        return this.keys(this.state.byLine ? "line" : "function");
+    }
+
+    values(): SiteValues {
+        const { measure, unit, moment, from, until } = this.state;
+        return this.memo.values.of([measure, unit, moment, from, until], () => {
+            const time = { moment, from, until };
+            const value = bySite(this.report, measure, unit, time);
+            const other = bySite(this.report, measure, unit === "bytes" ? "blocks" : "bytes", time);
+            return { value, other, ...ends(this.report, unit, time) };
+        });
+    }
+
+    /** Frames that the search found; null if nothing is searched. */
+    found(): Uint8Array | null {
+        const { query, regex } = this.state;
+        return this.memo.found.of([query, regex], () => {
+            this.searchError = "";
+            try {
+                const matches = matcher(query, regex);
+                return matches === null ? null : matchingFrames(this.report, matches);
+            } catch (error) {
+                if (!(error instanceof SearchError)) throw error;
+                this.searchError = error.message;
+                return null;
+            }
+        });
+    }
+
+    /** Nodes with a match on their way from the root. */
+    foundNodes(): Uint8Array | null {
+        const found = this.found();
+        return this.memo.foundNodes.of([found], () => (found === null ? null : nodesWithin(this.report, found)));
+    }
+
+    private focusedFrames(): Uint8Array | null {
+        const { focus } = this.state;
+        return this.memo.focused.of([focus], () => (focus === null ? null : this.framesLike("function", focus)));
+    }
+
+    /** Marks the frames with the key of `frame`. */
+    framesLike(grouping: Grouping, frame: number): Uint8Array {
+        const { of } = this.keys(grouping);
+        return Uint8Array.from(of, (key) => (key === of[frame] ? 1 : 0));
+    }
+
+    /** Frames that the reader hid. */
+    private hidden(): Uint8Array {
+        const { hidden } = this.state;
+        return this.memo.hidden.of([hidden], () => {
+            const { of } = this.keys("function");
+            const keys = new Set(hidden.map((frame) => of[frame]));
+            return Uint8Array.from(of, (key) => (keys.has(key) ? 1 : 0));
+        });
+    }
+
+    private visible(): Uint8Array {
+        const { plumbing, interpreter } = this.state;
+        const hidden = this.hidden();
+        return this.memo.visible.of([hidden, plumbing, interpreter], () =>
+            hidden.map((is, frame) => {
+                const isPlumbing = this.report.plumbing[frame] === 1;
+                const isInterpreter = this.report.kind[frame] === KIND_INTERPRETER;
+                return is || (isPlumbing && !plumbing) || (isInterpreter && !interpreter) ? 0 : 1;
+            }),
+        );
+    }
+
+    /** Sites that are looked at. */
+    kept(): Uint8Array {
+        const { chosen, only } = this.state;
+        const focused = this.focusedFrames();
+        const found = only ? this.foundNodes() : null;
+        return this.memo.kept.of([chosen, focused, found], () => {
+            const nodes = found === null ? [] : [found];
+            if (focused !== null) nodes.push(nodesWithin(this.report, focused));
+            return sitesOf(this.report, chosen, nodes);
+        });
+    }
+
+    private own(): Weights {
+        const parts = [this.values(), this.kept()] as const;
+        return this.memo.own.of([...parts], () => ownWeights(this.report, ...parts));
+    }
+
+    private total(): Weights {
+        const own = this.own();
+        return this.memo.total.of([own], () => totalWeights(this.report, own));
+    }
+
+    /** The sum of what is looked at. */
+    sum(): number {
+        return sum(this.values().value, this.kept());
+    }
+
+    sumOther(): number {
+        return sum(this.values().other, this.kept());
+    }
+
+    /** What the shares in the graph are of: with changes, all growth and all shrinking together. */
+    width(): number {
+        return this.total().width[0] ?? 0;
+    }
+
+    /** Of that, what has a match in its stack. */
+    foundSum(): number | null {
+        const nodes = this.foundNodes();
+        if (nodes === null) return null;
+        return sum(
+            this.values().value,
+            this.kept().map((kept, site) => kept & nodes[this.report.sites.node[site]]),
+        );
+    }
+
+    tries(): Tries {
+        const { inverted, focus } = this.state;
+        const from = [this.total(), this.own(), this.graphKeys(), this.visible(), focus, inverted];
+        return this.memo.tries.of(from, () => (focus === null ? this.wholeTree(inverted) : this.sandwich(focus)));
+    }
+
+    private wholeTree(inverted: boolean): Tries {
+        if (!inverted) return { main: this.trie(this.total(), "down", [0], -1), callers: null };
+        const own = this.own();
+        const starts: number[] = [];
+        for (let node = 0; node < this.report.nNodes; node++) if (own.width[node] > 0) starts.push(node);
+        return { main: this.trie(own, "up", starts, -1), callers: null };
+    }
+
+    /** A block counts once, by the outermost of the function's frames in its stack. */
+    private sandwich(focus: number): Tries {
+        const { parent, frameOf, nNodes } = this.report;
+        const frames = this.focusedFrames() as Uint8Array;
+        const within = nodesWithin(this.report, frames);
+        const tops: number[] = [];
+        for (let node = 1; node < nNodes; node++) {
+            if (frames[frameOf[node]] && !within[parent[node]]) tops.push(node);
+        }
+        const total = this.total();
+        return { main: this.trie(total, "down", tops, focus), callers: this.trie(total, "up", tops, focus) };
+    }
+
+    private trie(weights: Weights, direction: "down" | "up", starts: number[], frame: number): Trie {
+        return new Trie(this.report, this.graphKeys(), this.visible(), weights, direction, starts, frame);
+    }
+
+    /** Names a cell so that the state can hold it. */
+    placeOf(trie: Trie, cell: Cell): Place {
+        const levels = trie.direction === "up" ? wayTo(cell).length : 0;
+        return { direction: trie.direction, node: cell.nodes[0] ?? 0, levels };
+    }
+
+    /** Finds the cell of a place, or what is left of the way to it. */
+    cellAt(place: Place): { trie: Trie; cell: Cell } {
+        const { main, callers } = this.tries();
+        const trie = main.direction === place.direction ? main : (callers ?? main);
+        if (trie.direction !== place.direction) return { trie, cell: trie.root };
+        return { trie, cell: trie.find(this.wayOf(trie, place)) };
+    }
+
+    private wayOf(trie: Trie, place: Place): number[] {
+        const { of } = this.graphKeys();
+        const visible = this.visible();
+        const frames = this.report.stack(place.node);
+        if (trie.root.frame >= 0) {
+            const focused = this.focusedFrames() as Uint8Array;
+            const top = frames.findIndex((frame) => focused[frame]);
+            if (top < 0) return [];
+            frames.splice(...(trie.direction === "down" ? ([0, top + 1] as const) : ([top, frames.length] as const)));
+        }
+        const shown = frames.filter((frame) => visible[frame]).map((frame) => of[frame]);
+        return trie.direction === "down" ? shown : shown.reverse().slice(0, place.levels);
+    }
+
+    /** Frames to light in the graph: those of the picked row, else what the search found. */
+    lit(): Uint8Array | null {
+        const { picked } = this.state;
+        const found = this.found();
+        return this.memo.lit.of([picked, found], () =>
+            picked === null ? found : this.framesLike(picked.grouping, picked.frame),
+        );
+    }
+
+    rows(): Row[] {
+        const { tab } = this.state;
+        const hidden = this.hidden();
+        return this.memo.rows.of([tab, this.total(), hidden], () => {
+            if (tab === "detail") return [];
+            if (tab === "thread" || tab === "label" || tab === "process" || tab === "domain") {
+                return rowsOfSites(this.report, tab, this.values(), this.kept());
+            }
+            return rowsOfFrames(this.report, this.keys(tab), this.values(), this.kept(), this.total(), hidden);
+        });
+    }
+
+    /** Kept sites whose blocks a cell stands for. */
+    sitesUnder(trie: Trie, cell: Cell): Uint8Array {
+        const kept = this.kept();
+        if (cell === trie.root) return kept;
+        const nodes =
+            trie.direction === "down" || this.state.focus !== null
+                ? nodesBelow(this.report, cell.nodes)
+                : Uint8Array.from({ length: this.report.nNodes }, () => 0);
+        if (trie.direction === "up" && this.state.focus === null) for (const node of cell.nodes) nodes[node] = 1;
+        return kept.map((is, site) => is & nodes[this.report.sites.node[site]]);
+    }
+
+    histograms(sites: Uint8Array): { sizes: Bars; lifetimes: Bars } {
+        return { sizes: bars(this.report.data.sizes, sites), lifetimes: bars(this.report.data.lifetimes, sites) };
+    }
+
+    /** Whether there is a before and an after: a difference, or a window of a recording. */
+    hasTwoMoments(): boolean {
+        const { report, state } = this;
+        if (report.data.kind === "difference") return true;
+        return report.data.kind === "recording" && isOfWindow(state.measure);
+    }
+}
+
+const KIND_INTERPRETER = 2;

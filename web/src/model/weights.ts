@@ -1,0 +1,59 @@
+/** What each node holds of the measure: itself, and with all that it leads to. */
+import type { Report } from "./report";
+
+/** Columns by node. `width` is what a node takes in the graph: the size of a change, whichever its sign. */
+export interface Weights {
+    value: Float64Array;
+    /** The same in the other unit. */
+    other: Float64Array;
+    width: Float64Array;
+    before: Float64Array;
+    after: Float64Array;
+}
+
+export interface SiteValues {
+    value: Float64Array;
+    other: Float64Array;
+    before: Float64Array;
+    after: Float64Array;
+}
+
+/** Adds the kept sites up by node. */
+export function ownWeights(report: Report, values: SiteValues, kept: Uint8Array): Weights {
+    const own = {
+        value: byNode(report, values.value, kept),
+        other: byNode(report, values.other, kept),
+        before: byNode(report, values.before, kept),
+        after: byNode(report, values.after, kept),
+    };
+    return { ...own, width: own.value.map(Math.abs) };
+}
+
+export function totalWeights(report: Report, own: Weights): Weights {
+    return {
+        value: withBelow(report, own.value),
+        other: withBelow(report, own.other),
+        width: withBelow(report, own.width),
+        before: withBelow(report, own.before),
+        after: withBelow(report, own.after),
+    };
+}
+
+function byNode(report: Report, values: Float64Array, kept: Uint8Array): Float64Array {
+    const sums = new Float64Array(report.nNodes);
+    const { node } = report.sites;
+    for (let site = 0; site < node.length; site++) if (kept[site]) sums[node[site]] += values[site];
+    return sums;
+}
+
+function withBelow(report: Report, own: Float64Array): Float64Array {
+    const sums = Float64Array.from(own);
+    for (let node = report.nNodes - 1; node > 0; node--) sums[report.parent[node]] += sums[node];
+    return sums;
+}
+
+export function sum(values: Float64Array, kept: Uint8Array): number {
+    let total = 0;
+    for (let i = 0; i < values.length; i++) if (kept[i]) total += values[i];
+    return total;
+}
