@@ -51,6 +51,44 @@ impl Error {
     }
 }
 
+/// Why something is not written: that failed, or what it was to be made of.
+#[derive(Debug)]
+pub enum StreamError {
+    /// It cannot be written to.
+    Writing(io::Error),
+    /// Anything else.
+    Making(Error),
+}
+
+impl StreamError {
+    /// The error of writing to `path`.
+    #[must_use]
+    pub fn to(self, path: &Path) -> Error {
+        match self {
+            StreamError::Writing(error) => Error::io("write to", path, error),
+            StreamError::Making(error) => error,
+        }
+    }
+}
+
+impl From<io::Error> for StreamError {
+    fn from(error: io::Error) -> StreamError {
+        StreamError::Writing(error)
+    }
+}
+
+impl From<Error> for StreamError {
+    fn from(error: Error) -> StreamError {
+        StreamError::Making(error)
+    }
+}
+
+impl From<Cause> for StreamError {
+    fn from(cause: Cause) -> StreamError {
+        StreamError::Making(cause.into())
+    }
+}
+
 impl From<Cause> for Error {
     fn from(cause: Cause) -> Error {
         Error::Cause(cause)

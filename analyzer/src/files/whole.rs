@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -14,11 +14,48 @@ use std::process;
 /// What the system says. The file is as it was then, unless it had to be written to in place.
 pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let is_done = match place(path)? {
-        Some(path) => replace(&path, parts)?,
+        Some(path) => replace(&path, |file| write_to(file, parts))?,
         None => false,
     };
     if is_done { Ok(()) } else { write_to(&File::create(path)?, parts) }
 }
+
+/// Makes what `write` writes the contents of the file at `path`, however much it is. A file that is there is replaced by a
+/// whole one or stays as it is; only what is no file, as a pipe, or is open already (`/dev/stdout`), is written to in place.
+///
+/// # Errors
+/// Those of `write`, what the system says, and a file that cannot be replaced: another user's, or one with several names.
+pub fn stream<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<(), E> {
+    let buffered = |file: &File| -> Result<(), E> {
+        let mut buffer = BufWriter::with_capacity(BUFFER_BYTES, file);
+        write(&mut buffer)?;
+        Ok(buffer.flush()?)
+    };
+    let in_place =
+        || io::Error::new(ErrorKind::PermissionDenied, "it could only be written over, not replaced");
+    match place(path)? {
+        Some(path) => match replace(&path, buffered)? {
+            true => Ok(()),
+            false => Err(in_place().into()),
+        },
+        None if path.is_file() && !is_of_system(path) => Err(in_place().into()),
+        None => {
+            let is_new = !path.exists();
+            let written = buffered(&File::create(path)?);
+            if written.is_err() && is_new {
+                // A link to nowhere leads somewhere now. The first error is the one to be told.
+                let _ = fs::canonicalize(path).and_then(fs::remove_file);
+            }
+            written
+        }
+    }
+}
+
+/// Enough for one system call to be nothing beside what it writes.
+const BUFFER_BYTES: usize = 256 << 10;
 
 fn write_to(mut file: &File, parts: &[&[u8]]) -> io::Result<()> {
     parts.iter().try_for_each(|part| file.write_all(part))
@@ -31,7 +68,7 @@ fn write_to(mut file: &File, parts: &[&[u8]]) -> io::Result<()> {
 /// It may not be written to.
 fn place(path: &Path) -> io::Result<Option<PathBuf>> {
     match fs::metadata(path) {
-        Ok(_) if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) => Ok(None),
+        Ok(_) if is_of_system(path) => Ok(None),
         Ok(status) if status.is_file() && status.nlink() == 1 => {
             OpenOptions::new().write(true).open(path)?;
             fs::canonicalize(path).map(Some)
@@ -41,12 +78,16 @@ fn place(path: &Path) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// Puts a new file in the place of the one at `path`, which may not exist; `false`, and nothing is changed, if the old one
+fn is_of_system(path: &Path) -> bool {
+    ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder))
+}
+
+/// Puts a new file, which `write` fills, in the place of the one at `path`, which may not exist; `false`, and nothing is changed, if the old one
 /// is another user's, or if that is forbidden: in a folder that may not be written to, or of a file that is mounted.
 ///
 /// # Errors
 /// What else the system says.
-fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<bool> {
+fn replace<E: From<io::Error>>(path: &Path, write: impl FnOnce(&File) -> Result<(), E>) -> Result<bool, E> {
     let old = fs::metadata(path).ok();
     let beside = beside(path);
     // Fails if it is there, be it as a link.
@@ -54,7 +95,7 @@ fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<bool> {
         Err(error) if old.is_some() && is_forbidden(&error) => return Ok(false),
         file => file?,
     };
-    let put = || {
+    let put = || -> Result<bool, E> {
         let new = file.metadata()?;
         if let Some(old) = &old {
             if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
@@ -63,12 +104,12 @@ fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<bool> {
             // Who may not read the file that was there may not read the new one.
             file.set_permissions(old.permissions())?;
         }
-        write_to(&file, parts)?;
+        write(&file)?;
         // The old one is not given up for one that is not on the disk yet.
         file.sync_all()?;
         match fs::rename(&beside, path) {
             Err(error) if old.is_some() && is_forbidden(&error) => Ok(false),
-            renamed => renamed.map(|()| true),
+            renamed => Ok(renamed.map(|()| true)?),
         }
     };
     let outcome = put();
@@ -153,6 +194,37 @@ mod tests {
         let missing = folder.path().join("no/such.snap");
         assert_eq!(write(&missing, &[b"x"]).unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_stream_that_fails_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, name, link] = ["a.json", "b.json", "link"].map(|name| folder.path().join(name));
+        let write = |path: &Path, text: &'static str| {
+            stream(path, |out| {
+                out.write_all(text.as_bytes())?;
+                if text == "half" { Err(io::Error::other("full")) } else { Ok(()) }
+            })
+        };
+        let kept = |n_files: usize| {
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), n_files, "nothing else is left");
+        };
+        assert!(write(&file, "half").is_err());
+        kept(0);
+        write(&file, "whole").unwrap();
+        assert!(write(&file, "half").is_err());
+        assert_eq!(fs::read(&file).unwrap(), b"whole");
+        kept(1);
+        symlink("c.json", &link).unwrap();
+        assert!(write(&link, "half").is_err());
+        kept(2);
+        fs::hard_link(&file, &name).unwrap();
+        assert_eq!(write(&name, "new").unwrap_err().kind(), ErrorKind::PermissionDenied);
+        assert_eq!(fs::read(&file).unwrap(), b"whole");
+        let opened = OpenOptions::new().append(true).open(&file).unwrap();
+        write(Path::new(&format!("/proc/self/fd/{}", opened.as_raw_fd())), "open").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"open");
+        kept(3);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use tm_common::ids::{Domain, Space};
 
-use super::{Recorded, Request, Time};
+use super::{Blocks, Recorded, Request, Time};
 use crate::error::Result;
 use crate::model::{
     Activity, ActivityProfile, Moment, Profile, ProfileRow, Shown, Snapshot, SumsBy, is_snap_file,
@@ -28,6 +28,8 @@ impl Request {
                 self.open()?.activity(if self.time == Time::Usual { Shown::Peak } else { Shown::End })?
             }
         };
+        // Ages are those of live blocks: what is allocated has none.
+        activity.has_events &= self.blocks.ages_ns == Blocks::default().ages_ns;
         activity.profile = self.grouping.cut(activity.profile);
         let note = activity.measure(|sums| activity.live(sums)).without_lines();
         if let Some(origin) = &mut activity.profile.origin {

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    completions, control, diff, filter, info, leaks, man, peak, run, snapshot, stats, temporary, timeline,
-    top, watch,
+    completions, control, diff, export, filter, info, leaks, man, peak, run, snapshot, stats, temporary,
+    timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -71,6 +71,8 @@ pub enum Command {
     Top(top::Args),
     /// Show live what a running process allocates.
     Watch(watch::Args),
+    /// Write what was allocated and live in another tool's format.
+    Export(export::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
     /// Tell a running process to record.
@@ -117,6 +119,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Timeline(args) => timeline::run(args),
         Command::Top(args) => top::run(args),
         Command::Watch(args) => watch::run(args),
+        Command::Export(args) => export::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Start(args) => control::start(args),
         Command::Stop(args) => control::stop(args),

@@ -53,6 +53,30 @@ pub fn check_is_picture(output: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Asks whether an export at `output` would destroy anything but an older one of its format, whose files `is_like` knows by
+/// their start; `is_forced` lets it destroy what is neither recording nor snapshot.
+///
+/// # Errors
+/// It would.
+pub fn check_is_export(output: &Path, is_like: fn(&[u8]) -> bool, is_forced: bool) -> Result<()> {
+    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
+    if !is_file {
+        return Ok(());
+    }
+    check_is_picture(output)?;
+    let mut start = Vec::new();
+    let file = fs::File::open(output).map_err(|error| Error::io("read", output, error))?;
+    file.take(START_BYTES).read_to_end(&mut start).map_err(|error| Error::io("read", output, error))?;
+    if is_forced || is_like(&start) {
+        return Ok(());
+    }
+    let what = format!("{} is there and no older export, and would be overwritten", output.display());
+    Err(Error::Usage(format!("{what}; choose another name with -o, or say --force")))
+}
+
+/// Enough of a file to know its format by.
+const START_BYTES: u64 = 4096;
+
 /// Asks whether a recording at `output` would destroy what is none.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::errors::{Error, Result};
+use crate::errors::{Error, Result, StreamError};
 use crate::report::parts::style::Style;
 use crate::report::{Format, Report};
 use tm_analyzer::text::{SourceFiles, raw_text};
@@ -54,14 +54,22 @@ pub fn print(text: &str) -> Result<()> {
 /// # Errors
 /// If it cannot be written to, as on a full disk.
 fn to_standard_output(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let failed = |error| Error::io("write to", Path::new("standard output"), error);
+    stream(|out| Ok(write(out)?))
+}
+
+/// Does `write`, which may do more than write, on standard output.
+///
+/// # Errors
+/// If that cannot be written to, and those of `write`.
+pub fn stream(write: impl FnOnce(&mut dyn Write) -> std::result::Result<(), StreamError>) -> Result<()> {
+    let path = Path::new("standard output");
     // Relaxed: stored before the first thread was started.
     if IS_STDOUT_CLOSED.load(Ordering::Relaxed) {
-        return Err(failed(io::Error::from_raw_os_error(libc::EBADF)));
+        return Err(Error::io("write to", path, io::Error::from_raw_os_error(libc::EBADF)));
     }
     let mut stdout = io::BufWriter::new(io::stdout().lock());
-    match write(&mut stdout).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
-        _ => Ok(()),
+    match write(&mut stdout).and_then(|()| Ok(stdout.flush()?)) {
+        Err(StreamError::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| error.to(path)),
     }
 }

@@ -1,20 +1,71 @@
 //! DHAT's file, version 2, for valgrind's `dh_view.html` and the Firefox Profiler: what each stack allocated, how long it
 //! lived, and what was live when. How often blocks were read and written is not known.
 
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::ser::SerializeSeq;
 
-use super::valgrind_frame;
+use super::frames::clean;
+use super::lived::{command_line, end_stamp, lives_of, namer, ns_per_stamp, process};
+use super::points::Points as StackNumbers;
+use super::{Events, Format, Needs, Writer, valgrind_frame};
+use crate::errors::StreamError;
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::Life;
-use tm_analyzer::text::printable;
+use tm_common::ids::Stamp;
 
 /// Blocks that live shorter are short-lived, in microseconds.
 const SHORT_LIVED_US: u64 = 10;
 /// The place of the first frame: DHAT's own one stands before it.
 const FIRST_FRAME: u32 = 1;
+
+/// The row of the table.
+pub const FORMAT: Format = Format {
+    name: "dhat",
+    suffix: ".dhat.json",
+    purpose: "DHAT's program points, for valgrind's dh_view.html and the Firefox Profiler",
+    loses: "threads, tags, sizes of blocks and when they lived; reads and writes are not known",
+    next: "open {} in valgrind's dh_view.html",
+    needs: Needs::Events,
+    takes_measure: false,
+    is_text: true,
+    is_like: |start| start.starts_with(b"{\"dhatFileVersion\""),
+    write: Writer::Events(write),
+};
+
+/// Writes DHAT's file.
+///
+/// # Errors
+/// All processes are asked for, the recording cannot be read, or `out` cannot be written to.
+pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
+    let recorded = events.recorded;
+    recorded.one_process("DHAT's global maximum")?;
+    let points = RefCell::new(StackNumbers::new(namer(events)));
+    let (mut lives, mut peak) = (Vec::new(), Stamp(0));
+    recorded.run(
+        |engine| lives_of(recorded, engine, |block| points.borrow_mut().of(block.stack)),
+        |engine, found| {
+            peak = found.peak_stamp;
+            lives = found.finish(engine.live().iter(recorded.selection.memory_kind()), end_stamp(recorded));
+        },
+    )?;
+    let points = points.into_inner();
+    let stacks = points.stacks.iter().map(|stack| &**stack);
+    let recording = &recorded.recording;
+    let dhat = Dhat {
+        command_line: command_line(recorded),
+        pid: process(recorded).map_or(0, |process| process.pid),
+        peak_ns: recording.ns(peak),
+        end_ns: recorded.end().ns,
+        ns_per_stamp: ns_per_stamp(recording),
+        frames: &points.numbers.frames,
+        points: &stacks.zip(lives).collect::<Vec<(&[u32], Life)>>(),
+    };
+    Ok(dhat.write(out)?)
+}
 
 /// What a file is made of.
 pub struct Dhat<'a> {
@@ -29,7 +80,7 @@ pub struct Dhat<'a> {
     /// Nanoseconds from one stamp, in which lifetimes are, to the next.
     pub ns_per_stamp: f64,
     /// The frames, by number.
-    pub frames: &'a [std::sync::Arc<Frame>],
+    pub frames: &'a [Arc<Frame>],
     /// The stacks as numbers of frames, the innermost first, and what happened; none twice.
     pub points: &'a [(&'a [u32], Life)],
 }
@@ -108,7 +159,7 @@ impl Dhat<'_> {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let file = File {
             version: 2,
             mode: "heap",
@@ -118,7 +169,7 @@ impl Dhat<'_> {
             tu: "µs",
             mtu: "s",
             tuth: SHORT_LIVED_US,
-            cmd: printable(&self.command_line.join(" ")),
+            cmd: clean(&self.command_line.join(" ")),
             pid: self.pid,
             te: self.end_ns / 1_000,
             tg: self.peak_ns / 1_000,
@@ -132,8 +183,6 @@ impl Dhat<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use tm_analyzer::model::Amount;
 

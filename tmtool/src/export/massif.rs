@@ -1,18 +1,96 @@
 //! massif's file, for `ms_print` and massif-visualizer: what was live over time, now and then with the stacks that it had been
 //! allocated by, as trees from the allocating function outward.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::valgrind_frame;
+use super::frames::clean;
+use super::lived::{command_line, end_stamp, lives_of, namer};
+use super::points::Points;
+use super::{Events, Format, Needs, Writer, valgrind_frame};
+use crate::errors::StreamError;
 use tm_analyzer::model::{Amount, Frame};
-use tm_analyzer::text::printable;
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::{Lived, Moments};
 
 /// Places with less than this part of what is live are told together, as massif does.
 const THRESHOLD_PERCENT: f64 = 1.0;
 /// What `ms_print` takes for the start of a comment, anywhere on a line, and what stands in its place.
 const COMMENT: (char, &str) = ('#', "$");
+
+/// As many moments as massif itself keeps at most, and of how many one is told with its stacks.
+const MOMENTS: u32 = 100;
+const DETAILED_EVERY: u32 = 10;
+
+/// The row of the table.
+pub const FORMAT: Format = Format {
+    name: "massif",
+    suffix: ".massif",
+    purpose: "massif's snapshots, for ms_print and massif-visualizer",
+    loses: "threads, tags, counts of blocks, and all but 100 moments and the peak",
+    next: "ms_print {}",
+    needs: Needs::Events,
+    takes_measure: false,
+    is_text: true,
+    is_like: |start| start.starts_with(b"desc: "),
+    write: Writer::Events(write),
+};
+
+/// Writes massif's file.
+///
+/// # Errors
+/// All processes are asked for, the recording cannot be read, or `out` cannot be written to.
+pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
+    let recorded = events.recorded;
+    recorded.one_process("massif's peak")?;
+    let points = RefCell::new(Points::new(namer(events)));
+    let mut moments = Vec::new();
+    let until = end_stamp(recorded);
+    recorded.run(
+        |engine| {
+            let lives = lives_of(recorded, engine, |block| points.borrow_mut().of(block.stack));
+            Moments::new(lives, (recorded.begin().stamp, until), MOMENTS, DETAILED_EVERY)
+        },
+        |engine, found| {
+            let (noted, lives) = found.finish();
+            let (at, peak) = (lives.peak_stamp, lives.peak);
+            let live = engine.live().iter(recorded.selection.memory_kind());
+            let places = lives.finish(live, until).into_iter().map(|life| life.live_at_peak).zip(0..);
+            let places = places.filter(|(live, _)| live.count > 0).map(|(live, place)| (place, live));
+            let peak = Lived { at, live: peak, places: Some(places.collect()) };
+            moments = with_peak(&recorded.recording, noted, peak);
+        },
+    )?;
+    let points = points.into_inner();
+    let description = format!("--time-unit=ms (tmtool {} export massif)", env!("CARGO_PKG_VERSION"));
+    let massif = Massif {
+        command_line: command_line(recorded),
+        description: &description,
+        frames: &points.numbers.frames,
+        stacks: &points.stacks,
+        moments: &moments,
+    };
+    Ok(massif.write(out)?)
+}
+
+/// The moments in the order of time with the peak among them, once.
+fn with_peak(recording: &Recording, noted: Vec<Lived>, peak: Lived) -> Vec<MassifMoment> {
+    let place = noted.partition_point(|lived| lived.at < peak.at);
+    let moment = |is_peak: bool, lived: Lived| {
+        let Lived { at, live, places } = lived;
+        MassifMoment { ns: recording.ns(at), live, places, is_peak }
+    };
+    let is_other = |lived: &Lived| lived.at != peak.at || lived.places.is_some();
+    let mut noted = noted;
+    let later = noted.split_off(place).into_iter().filter(is_other).collect::<Vec<_>>();
+    let earlier = noted.into_iter().map(|lived| moment(false, lived));
+    earlier
+        .chain(std::iter::once(moment(true, peak.clone())))
+        .chain(later.into_iter().map(|lived| moment(false, lived)))
+        .collect()
+}
 
 /// What a file is made of.
 pub struct Massif<'a> {
@@ -71,7 +149,7 @@ impl Massif<'_> {
 
 /// A text that stays on its line.
 fn line(text: &str) -> String {
-    printable(text).replace(COMMENT.0, COMMENT.1)
+    clean(text).replace(COMMENT.0, COMMENT.1)
 }
 
 /// A tree that is being written.

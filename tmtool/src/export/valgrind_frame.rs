@@ -1,7 +1,7 @@
 //! A frame as valgrind's tools write it: `0xADDRESS: function (file:line)`, or `(in module)` where there is no line.
 
+use crate::export::frames::clean;
 use tm_analyzer::model::Frame;
-use tm_analyzer::text::printable;
 
 /// The text of `frame`, on one line.
 #[must_use]
@@ -13,7 +13,7 @@ pub fn text(frame: &Frame) -> String {
         (0, None) => frame.filename.to_string(),
         (line, _) => format!("{}:{line}", frame.filename),
     };
-    printable(&format!("0x{address:X}: {function} ({place})"))
+    clean(&format!("0x{address:X}: {function} ({place})"))
 }
 
 #[cfg(test)]

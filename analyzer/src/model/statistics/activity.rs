@@ -39,14 +39,15 @@ pub enum Shown {
     End,
 }
 
-/// What all sites did. Of a `.snap` file only what was live is known.
+/// What all sites did.
 #[derive(Clone, Debug)]
 pub struct ActivityProfile {
     /// The sites.
     pub profile: Profile<Activity>,
     /// The moment that `tmtool stats` shows of the same time.
     pub shown: Shown,
-    /// Whether there were events to be added up: without them all but what is shown is 0, and means nothing.
+    /// Whether events were added up. Of a `.snap` file, and of blocks of an age that is asked for, only what is shown is known:
+    /// all else means nothing.
     pub has_events: bool,
     /// The time begins after this, in ns since the start of the recording.
     pub from_ns: u64,

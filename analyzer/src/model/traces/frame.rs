@@ -69,16 +69,6 @@ impl Frame {
         self.kind == FrameKind::Guessed
     }
 
-    /// Whether this function stands in the code of `outermost`, beside which it is in a stack. One that calls itself has its
-    /// frame twice, and is not.
-    pub(crate) fn is_inlined_in(self: &Arc<Frame>, outermost: &Arc<Frame>) -> bool {
-        let is_same_call = self.address.is_some() && self.address == outermost.address;
-        is_same_call
-            && self.kind == outermost.kind
-            && self.module == outermost.module
-            && !Arc::ptr_eq(self, outermost)
-    }
-
     /// Whether it is of Python code.
     pub fn is_python(&self) -> bool {
         self.kind == FrameKind::Python

@@ -103,20 +103,6 @@ impl Traceback {
         &self.frames
     }
 
-    /// The frames that were on the stack, oldest first: each is a function with those that are inlined in it, the outermost
-    /// first.
-    pub fn physical(&self) -> impl Iterator<Item = &[Arc<Frame>]> {
-        let mut rest = self.frames();
-        std::iter::from_fn(move || {
-            let outermost = rest.first()?;
-            let is_inlined = |frame: &&Arc<Frame>| frame.is_inlined_in(outermost);
-            let n_inlined = rest.iter().skip(1).take_while(is_inlined).count();
-            let (functions, others) = rest.split_at(1 + n_inlined);
-            rest = others;
-            Some(functions)
-        })
-    }
-
     /// The frame that allocated; `None` if no frame was stored.
     pub fn most_recent(&self) -> Option<&Frame> {
         self.frames.last().map(|frame| &**frame)
@@ -268,31 +254,6 @@ mod tests {
         assert!(format(Some(0), false).is_empty());
         assert!(format(Some(isize::MIN), false).is_empty());
         assert_eq!(format(Some(isize::MAX), false), [b, a].concat());
-    }
-
-    #[test]
-    fn inlined_functions_stand_with_the_one_that_they_are_in() {
-        let frame = |file: &str, address| Arc::new(Frame { address, ..Frame::new(file, 1) });
-        let (outer, inner) = (frame("outer", Some(1)), frame("inner", Some(1)));
-        let frames = [
-            frame("main", Some(9)),
-            outer.clone(),
-            inner.clone(),
-            outer,
-            inner,
-            frame("a.py", None),
-            frame("b.py", None),
-        ];
-        let traceback = Traceback::from_oldest_first(frames, None);
-        let files = |functions: &[Arc<Frame>]| {
-            functions.iter().map(|frame| &*frame.filename).collect::<Vec<_>>().join(" ")
-        };
-        let physical: Vec<String> = traceback.physical().map(files).collect();
-        assert_eq!(
-            physical,
-            ["main", "outer inner", "outer inner", "a.py", "b.py"],
-            "called by itself at one place"
-        );
     }
 
     #[test]

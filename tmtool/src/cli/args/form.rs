@@ -51,8 +51,8 @@ impl FormArgs {
     }
 }
 
-/// Says on standard error what a CSV reader must not miss: a table has no line for it.
-fn warn_of(origins: &[&Origin]) {
+/// Says on standard error what the reader of a form that has no place for it must not miss.
+pub fn warn_of(origins: &[&Origin]) {
     for warning in origins.iter().flat_map(|origin| notice::warnings(origin)) {
         // Nobody is left to be told if standard error is gone.
         let _ = writeln!(io::stderr(), "tmtool: {warning}");

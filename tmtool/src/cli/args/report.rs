@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::form::FormArgs;
 use super::group::GroupArgs;
 use super::selection::SelectionArgs;
-use crate::cli::{programs, progress};
+use crate::cli::progress;
 use crate::errors::{Error, Result};
 use crate::report::Report;
 use crate::report::parts::header::Summary;
@@ -39,13 +39,7 @@ impl ReportArgs {
     /// # Errors
     /// As there.
     pub fn request_at(&self, file: &OsStr, at: Option<&Moment>) -> Result<Request> {
-        let (grouping, during) = (self.group.grouping()?, progress::during as _);
-        let request = self.selection.select(Request::parse(file)?, at)?;
-        let chosen = programs::choose(&request.path, self.selection.program.as_deref())?;
-        let note = chosen.note();
-        let mut request = Request { path: chosen.path, grouping, during, ..request };
-        request.notes.extend(note);
-        Ok(request)
+        self.selection.request(file, at, self.group.grouping()?)
     }
 
     /// What is asked of all programs of the folder `of`, and of all their processes unless one is named.

@@ -1,10 +1,13 @@
 //! The blocks to report: the options, and what they ask for.
 
+use std::ffi::OsStr;
+
 use super::size_range::SizeRange;
+use crate::cli::{programs, progress};
 use crate::errors::{Error, Result};
 use crate::report::parts::human::duration;
 use tm_analyzer::model::Moment;
-use tm_analyzer::request::{Between, Blocks, ProcessChoice, Request, Time};
+use tm_analyzer::request::{Between, Blocks, Grouping, ProcessChoice, Request, Time};
 
 /// The blocks to report, of which program, and in which time.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -62,6 +65,20 @@ impl SelectionArgs {
         request.blocks = self.blocks()?;
         request.is_churn = self.churn;
         request.notes.extend(self.note());
+        Ok(request)
+    }
+
+    /// What is asked of `file`, a name or `FILE@MOMENT`; of a folder's programs, of the one that is meant. `at` is the
+    /// moment of an option.
+    ///
+    /// # Errors
+    /// The options contradict each other, or there is no such program.
+    pub fn request(&self, file: &OsStr, at: Option<&Moment>, grouping: Grouping) -> Result<Request> {
+        let request = self.select(Request::parse(file)?, at)?;
+        let chosen = programs::choose(&request.path, self.program.as_deref())?;
+        let note = chosen.note();
+        let mut request = Request { path: chosen.path, grouping, during: progress::during, ..request };
+        request.notes.extend(note);
         Ok(request)
     }
 

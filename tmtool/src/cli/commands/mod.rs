@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod control;
 pub mod diff;
+pub mod export;
 pub mod filter;
 pub mod info;
 pub mod leaks;

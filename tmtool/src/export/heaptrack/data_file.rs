@@ -15,8 +15,9 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+
+use crate::export::frames::{by_address, clean};
 use tm_analyzer::model::{Frame, Traceback};
-use tm_analyzer::text::{printable, raw_text};
 use tm_common::ids::StackId;
 
 /// heaptrack 1.5.0: the reader wants a version of its own.
@@ -72,7 +73,7 @@ impl<W: Write> DataFile<W> {
         };
         file.line(b'v', &[TOOL_VERSION.into(), FORMAT_VERSION.into()]);
         file.buffer.extend_from_slice(b"X ");
-        file.buffer.extend_from_slice(&raw_text::to_bytes(&printable(&command_line.join(" "))));
+        file.buffer.extend_from_slice(clean(&command_line.join(" ")).as_bytes());
         file.buffer.extend_from_slice(b"\nc 0\n");
         file
     }
@@ -161,7 +162,7 @@ impl<W: Write> DataFile<W> {
     /// The number of a stack, 0 for one without frames.
     fn stack(&mut self, traceback: &Traceback) -> u32 {
         let mut stack = 0;
-        for functions in traceback.physical() {
+        for functions in by_address(traceback) {
             let address = self.address(functions);
             let next = self.stacks.len() as u32 + 1;
             let known = *self.stacks.entry((address, stack)).or_insert(next);
@@ -202,12 +203,12 @@ impl<W: Write> DataFile<W> {
         if let Some(&known) = self.strings.get(text) {
             return known;
         }
-        let shown = printable(text);
-        let bytes = raw_text::to_bytes(&shown);
+        let shown = clean(text);
+        let bytes = shown.as_bytes();
         self.buffer.extend_from_slice(b"s ");
         hexadecimal(&mut self.buffer, bytes.len() as u64);
         self.buffer.push(b' ');
-        self.buffer.extend_from_slice(&bytes);
+        self.buffer.extend_from_slice(bytes);
         self.end_line();
         let number = self.strings.len() as u32 + 1;
         self.strings.insert(text.into(), number);

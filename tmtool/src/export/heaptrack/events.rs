@@ -11,7 +11,7 @@ use tm_analyzer::replay::{LatestBlocks, Observer, Selection};
 use tm_common::ids::{StackId, Stamp};
 
 /// Hears of each event, and writes it.
-pub struct Events<'a, W, N> {
+pub struct EventLines<'a, W, N> {
     recording: &'a Recording,
     selection: &'a Selection,
     file: &'a RefCell<DataFile<W>>,
@@ -20,7 +20,7 @@ pub struct Events<'a, W, N> {
     latest: LatestBlocks,
 }
 
-impl<'a, W: Write, N: FnMut(StackId) -> Traceback> Events<'a, W, N> {
+impl<'a, W: Write, N: FnMut(StackId) -> Traceback> EventLines<'a, W, N> {
     /// Writes the events of the blocks in `selection` to a file, for which stacks are named; `inherited` are those that live at
     /// the start.
     pub fn new(
@@ -29,7 +29,7 @@ impl<'a, W: Write, N: FnMut(StackId) -> Traceback> Events<'a, W, N> {
         (file, name): (&'a RefCell<DataFile<W>>, &'a RefCell<N>),
         inherited: impl Iterator<Item = Block>,
     ) -> Self {
-        let mut events = Events { recording, selection, file, name, latest: LatestBlocks::default() };
+        let mut events = EventLines { recording, selection, file, name, latest: LatestBlocks::default() };
         inherited.for_each(|block| events.came(&block));
         events
     }
@@ -53,7 +53,7 @@ impl<'a, W: Write, N: FnMut(StackId) -> Traceback> Events<'a, W, N> {
     }
 }
 
-impl<W: Write, N: FnMut(StackId) -> Traceback> Observer for Events<'_, W, N> {
+impl<W: Write, N: FnMut(StackId) -> Traceback> Observer for EventLines<'_, W, N> {
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
         self.latest.came(block, &self.selection.thread_tags);

@@ -15,4 +15,29 @@ mod names;
 mod run;
 mod table;
 
-pub use export::export;
+use std::path::Path;
+
+use super::{Events, Format, Needs, Writer};
+use crate::errors::StreamError;
+
+/// The row of the table.
+pub const FORMAT: Format = Format {
+    name: "parquet",
+    suffix: ".tables",
+    purpose: "Tables of blocks, stacks and frames in a folder, of many recordings: for DuckDB, Spark, pandas",
+    loses: "nothing of blocks; marks, and what is certain of stacks",
+    next: "duckdb -c \"select sum(size) from '{}/blocks/*.parquet' where free_ns is null\"",
+    needs: Needs::Events,
+    takes_measure: false,
+    is_text: false,
+    is_like: |start| start.starts_with(b"PAR1"),
+    write: Writer::Folder(write),
+};
+
+/// Writes the tables into the folder `path`.
+///
+/// # Errors
+/// The recording cannot be read, the folder cannot be written, or has what is not ours.
+pub fn write(events: &Events<'_>, path: &Path) -> Result<(), StreamError> {
+    Ok(export::export(events.recorded, events.grouping, path)?)
+}

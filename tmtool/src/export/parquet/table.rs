@@ -14,7 +14,8 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 use rustc_hash::FxHashMap;
-use tm_analyzer::text::{printable, raw_text};
+
+use crate::export::frames::clean;
 
 /// The rows of a row group.
 const ROWS_MAX: usize = 1 << 18;
@@ -106,10 +107,8 @@ impl<W: Write + Send> Table<W> {
         if let Some(&known) = self.text_numbers.get(text) {
             return Cell::Text(known);
         }
-        let shown = printable(text);
-        let bytes = String::from_utf8_lossy(&raw_text::to_bytes(&shown)).into_owned().into_bytes();
         let number = self.texts.len() as u32;
-        self.texts.push(bytes.into());
+        self.texts.push(clean(text).into_bytes().into());
         self.text_numbers.insert(text.into(), number);
         Cell::Text(number)
     }

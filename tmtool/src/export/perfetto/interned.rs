@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::export::frames::{clean, function};
 use crate::export::protobuf::{Field, Message};
 use tm_analyzer::model::{Frame, ModuleFile};
-use tm_analyzer::text::{printable, raw_text};
 
 // `InternedData` of interned_data.proto.
 const FUNCTION_NAMES: Field = 5;
@@ -37,9 +37,8 @@ impl Interned {
     /// Adds a frame. Its number is one more than the last.
     pub fn add_frame(&mut self, frame: &Frame) {
         let mapping = self.mapping(frame);
-        let function = frame.function.as_deref().unwrap_or(&frame.filename);
-        let function = self.text(FUNCTION_NAMES, &shown(function));
-        let source = (frame.lineno != 0).then(|| self.text(SOURCE_PATHS, &shown(&frame.filename)));
+        let function = self.text(FUNCTION_NAMES, function(frame).as_bytes());
+        let source = (frame.lineno != 0).then(|| self.text(SOURCE_PATHS, clean(&frame.filename).as_bytes()));
         self.n_frames += 1;
         let mut entry = Message::new()
             .number(1, self.n_frames)
@@ -72,7 +71,7 @@ impl Interned {
                 entry = entry.number(2, self.text(BUILD_IDS, &module.build_id));
             }
             for part in module.path.split('/').filter(|part| !part.is_empty()) {
-                entry.put_number(7, self.text(MAPPING_PATHS, &shown(part)));
+                entry.put_number(7, self.text(MAPPING_PATHS, clean(part).as_bytes()));
             }
         }
         self.data.put_bytes(MAPPINGS, entry.bytes());
@@ -91,10 +90,4 @@ impl Interned {
         self.texts.insert((table, text.into()), *n_texts);
         *n_texts
     }
-}
-
-/// A name in UTF-8: the reader takes nothing else.
-pub(super) fn shown(name: &str) -> Vec<u8> {
-    let shown = printable(name);
-    String::from_utf8_lossy(&raw_text::to_bytes(&shown)).into_owned().into_bytes()
 }

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::interned::{Interned, shown};
+use super::interned::Interned;
+use crate::export::frames::clean;
 use crate::export::protobuf::{Field, Message};
 use tm_analyzer::model::{Amount, Frame};
 
@@ -113,7 +114,7 @@ impl Perfetto<'_> {
     fn process_tree(&self) -> Message {
         let process = |process: &PerfettoProcess| {
             let numbers = Message::new().number(1, process.pid.into()).number(2, process.parent.into());
-            process.command_line.iter().fold(numbers, |process, word| process.text(3, &shown(word)))
+            process.command_line.iter().fold(numbers, |process, word| process.text(3, clean(word).as_bytes()))
         };
         self.processes.iter().fold(Message::new(), |tree, one| tree.message(1, &process(one)))
     }
@@ -150,7 +151,7 @@ impl HeapDump {
     fn samples(&self, sites: &[Site]) -> Message {
         let mut samples = Message::new().number(1, self.pid.into()).number(9, self.ns);
         let domain = sites.first().map_or("", |site| &*site.domain);
-        samples.put_bytes(11, &shown(domain));
+        samples.put_bytes(11, clean(domain).as_bytes());
         samples.put_number(12, SAMPLING_INTERVAL_BYTES);
         for Site { stack, allocated, live, .. } in sites {
             let sample = Message::new()

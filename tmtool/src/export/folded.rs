@@ -1,0 +1,132 @@
+//! Folded stacks: `outermost;...;innermost VALUE`, a line each, as flamegraph.pl and its descendants take them.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::frames::{UNKNOWN, flame_name};
+use super::measure::Measure;
+use super::{Format, Needs, Sites, Writer};
+use tm_analyzer::model::{ActivityProfile, Frame};
+
+/// The row of the table.
+pub const FORMAT: Format = Format {
+    name: "folded",
+    suffix: ".folded",
+    purpose: "Folded stacks for flame graphs: flamegraph.pl, inferno, speedscope, Perfetto, Pyroscope",
+    loses: "all figures but one (--measure), lines, tags and addresses",
+    next: "flamegraph.pl --countname=bytes {} > flame.svg",
+    needs: Needs::Moment,
+    takes_measure: true,
+    is_text: true,
+    is_like,
+    write: Writer::Sites(write),
+};
+
+/// Writes a line for each stack of different names that has any of the figure.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut stacks = Stacks::default();
+    stacks.add(sites.activity, sites.measure, |sum: &mut u64| sum);
+    for (line, sum) in stacks.lines() {
+        writeln!(out, "{line} {sum}")?;
+    }
+    Ok(())
+}
+
+/// Sums by the names of frames, from the outermost on.
+#[derive(Debug, Default)]
+pub(super) struct Stacks<V> {
+    names: Vec<String>,
+    /// The numbers of names.
+    of_name: FxHashMap<String, u32>,
+    of_frame: FxHashMap<usize, u32>,
+    sums: FxHashMap<Vec<u32>, V>,
+}
+
+impl<V: Default> Stacks<V> {
+    /// Adds the figure of each site to the part of its sum that `part` says.
+    pub(super) fn add(
+        &mut self,
+        activity: &ActivityProfile,
+        measure: Measure,
+        part: impl Fn(&mut V) -> &mut u64,
+    ) {
+        for row in &activity.profile.rows {
+            let value = measure.of(activity, &row.amount);
+            if value > 0 {
+                let stack = row.traceback.frames().iter().map(|frame| self.number(frame)).collect();
+                let sum = part(self.sums.entry(stack).or_default());
+                *sum = sum.saturating_add(value);
+            }
+        }
+        // Frames of another file may have the addresses of these.
+        self.of_frame.clear();
+    }
+
+    /// Frames are shared, so each is named once.
+    fn number(&mut self, frame: &Arc<Frame>) -> u32 {
+        let Stacks { names, of_name, of_frame, .. } = self;
+        *of_frame.entry(Arc::as_ptr(frame).addr()).or_insert_with(|| {
+            *of_name.entry(escaped(frame)).or_insert_with_key(|name| {
+                names.push(name.clone());
+                (names.len() - 1) as u32
+            })
+        })
+    }
+
+    /// All lines without their sums, and these; by name.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (String, &V)> {
+        let name = |&number: &u32| self.names.get(number as usize).map_or("", String::as_str);
+        let mut stacks: Vec<(&Vec<u32>, &V)> = self.sums.iter().collect();
+        stacks.sort_by(|(a, _), (b, _)| a.iter().map(name).cmp(b.iter().map(name)));
+        stacks.into_iter().map(move |(stack, sum)| match stack.as_slice() {
+            [] => (UNKNOWN.to_owned(), sum),
+            stack => (stack.iter().map(name).collect::<Vec<_>>().join(";"), sum),
+        })
+    }
+}
+
+/// The name of a frame with nothing in it that ends it: a semicolon, or at its end what looks like a value.
+fn escaped(frame: &Frame) -> String {
+    let mut name = flame_name(frame).replace(';', "\\x3b");
+    let before = name.trim_end_matches(|digit: char| digit.is_ascii_digit() || digit == '.').len();
+    if before < name.len() && name.get(..before).is_some_and(|start| start.ends_with(' ')) {
+        name.replace_range(before - 1..before, "_");
+    }
+    name
+}
+
+fn is_like(start: &[u8]) -> bool {
+    let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let value = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    value.len() < line.len() && !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::testing::{activity, frame};
+
+    #[test]
+    fn a_stack_is_a_line_and_names_end_none() {
+        let activity = activity(&[
+            (&[frame("main", "a.c", 1), frame("f;g\nh", "a.c", 2)], None, 10),
+            (&[frame("main", "a.c", 1), frame("f;g\nh", "a.c", 3)], None, 5),
+            (&[frame("main", "a.c", 1), frame("new 12", "a.c", 2)], Some("t"), 5),
+            (&[], None, 7),
+        ]);
+        let text = |measure| {
+            let (mut out, sites) = (Vec::new(), Sites { activity: &activity, before: None, measure });
+            write(&sites, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let live = text(Measure::LiveBytes);
+        assert_eq!(live, "<unknown> 7\nmain;f\\x3bg\\nh 15\nmain;new_12 5\n");
+        assert!(text(Measure::Allocations).starts_with("<unknown> 2\n"));
+        assert!(is_like(live.as_bytes()) && !is_like(b"notes\n") && !is_like(b""));
+    }
+}

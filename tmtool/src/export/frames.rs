@@ -1,0 +1,101 @@
+//! Frames as formats name them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::text::{printable, raw_text};
+
+/// What a stack without frames is called.
+pub const UNKNOWN: &str = "<unknown>";
+
+/// `text` as valid UTF-8 without characters that steer a terminal, end a line or hide: names come from recordings.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    match raw_text::to_bytes(text) {
+        Cow::Borrowed(_) => printable(text),
+        Cow::Owned(bytes) => printable(&String::from_utf8_lossy(&bytes)),
+    }
+}
+
+/// The function of a frame; without one the file and place that it is in.
+#[must_use]
+pub fn function(frame: &Frame) -> String {
+    clean(frame.function.as_deref().unwrap_or(&frame.filename))
+}
+
+/// What merges with others of a function in a flame graph: the function; of Python code with its file, whose functions are
+/// called alike; where none is known, the program or library.
+#[must_use]
+pub fn flame_name(frame: &Frame) -> String {
+    let file_name = |path: &str| clean(path.rsplit('/').next().unwrap_or(path));
+    match &frame.function {
+        Some(function) if frame.is_python() => {
+            format!("{} ({})", clean(function), file_name(&frame.filename))
+        }
+        Some(function) => clean(function),
+        None if frame.module.is_some() => format!("[{}]", file_name(frame.file())),
+        None => clean(&frame.filename),
+    }
+}
+
+/// The frames of `traceback` by address, the outermost first: an address may stand for a function with those that are
+/// inlined in it, which come after it.
+pub fn by_address(traceback: &Traceback) -> impl Iterator<Item = &[Arc<Frame>]> {
+    let mut rest = traceback.frames();
+    std::iter::from_fn(move || {
+        let outermost = rest.first()?;
+        let is_inlined = |frame: &&Arc<Frame>| {
+            // A frame of the same address again is another call of it.
+            outermost.address.is_some()
+                && (frame.address, frame.kind) == (outermost.address, outermost.kind)
+                && frame.module_path() == outermost.module_path()
+                && !Arc::ptr_eq(frame, outermost)
+        };
+        let n = 1 + rest.iter().skip(1).take_while(is_inlined).count();
+        let (one, others) = rest.split_at(n);
+        rest = others;
+        Some(one)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tm_analyzer::model::ModuleFile;
+
+    #[test]
+    fn names_are_clean_and_short_where_others_share_them() {
+        let mut frame = Frame::new("/src/a\u{1b}.c", 7);
+        assert_eq!(
+            (function(&frame), flame_name(&frame)),
+            ("/src/a\\u{1b}.c".into(), "/src/a\\u{1b}.c".into())
+        );
+        frame.function = Some("f\n<int>".into());
+        assert_eq!(flame_name(&frame), "f\\n<int>");
+        frame.kind = tm_common::stack::FrameKind::Python;
+        assert_eq!(flame_name(&frame), "f\\n<int> (a\\u{1b}.c)");
+        let mut stripped = Frame::new("libc.so.6+0x12", 0);
+        stripped.module = Some(ModuleFile::at("/lib/libc.so.6"));
+        assert_eq!(
+            (function(&stripped), flame_name(&stripped)),
+            ("libc.so.6+0x12".into(), "[libc.so.6]".into())
+        );
+        assert_eq!(clean("a\u{10ffe9}b"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn inlined_functions_are_at_the_address_of_their_caller() {
+        let at = |name: &str, address| {
+            Arc::new(Frame { function: Some(name.into()), address, ..Frame::new("a.c", 1) })
+        };
+        let (main, f, g) = (at("main", Some(1)), at("f", Some(2)), at("g", Some(2)));
+        // f calls itself, and has g inlined; Python frames have no address.
+        let (py, other) = (at("py", None), at("other", None));
+        let frames = vec![main, f.clone(), g.clone(), f, g, py, other];
+        let traceback = Traceback::from_oldest_first(frames, None);
+        let found: Vec<usize> = by_address(&traceback).map(<[_]>::len).collect();
+        assert_eq!(found, [1, 2, 2, 1, 1]);
+        assert_eq!(by_address(&Traceback::new(vec![], None)).count(), 0);
+    }
+}

@@ -1,0 +1,63 @@
+//! `tmtool export` as a user runs it, on `.snap` files: what is written, and what is refused.
+
+mod snapshots;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use snapshots::{failure, folder, stdout};
+
+#[test]
+fn the_file_is_called_as_the_one_that_is_read() {
+    let folder = folder();
+    let text = stdout(folder.path(), &["export", "folded", "new.snap"]);
+    assert!(text.starts_with("new.folded: 1007 B live"), "{text}");
+    let written = fs::read_to_string(folder.path().join("new.folded")).unwrap();
+    assert_eq!(written, "main.c;src/a.c 1007\n");
+    assert_eq!(stdout(folder.path(), &["export", "folded", "new.snap", "-o", "-"]), written);
+    // An older export is replaced.
+    stdout(folder.path(), &["export", "folded", "old.snap", "-o", "new.folded", "--measure", "live-blocks"]);
+    let written = fs::read_to_string(folder.path().join("new.folded")).unwrap();
+    assert_eq!(written, "main.c;src/a.c 1\nmain.c;src/b.c 1\n");
+}
+
+/// Each is refused with a sentence that says what to do, and nothing is written.
+#[test]
+fn what_cannot_be_is_refused() {
+    let folder = folder();
+    fs::write(folder.path().join("notes.txt"), "mine\n").unwrap();
+    symlink("notes.txt", folder.path().join("link.folded")).unwrap();
+    let recording = tm_testing::RecordingBuilder::with_process().file();
+    fs::copy(recording.path(), folder.path().join("r.bin")).unwrap();
+    let files = || {
+        let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut all: Vec<_> = entries.map(|path| (path.clone(), fs::read(&path).unwrap())).collect();
+        all.sort();
+        all
+    };
+    let before = files();
+    for (arguments, code, says) in [
+        (&["folder", "new.snap"][..], 2, "similar value exists: 'folded'"),
+        (&["folded", "none.snap"], 1, "none.snap"),
+        (&["folded", "notes.txt"], 1, "notes.txt"),
+        (&["folded", "new.snap@50%"], 2, "leave the moment out, or give the recording"),
+        (&["folded", "r.bin@mark:x"], 1, "has no mark 'x'"),
+        (&["folded", "new.snap", "--measure", "allocations"], 2, "give the recording"),
+        (&["folded", "new.snap", "--process", "all"], 2, "knows no processes"),
+        (&["folded", "r.bin", "--between", "0..end", "--churn"], 2, "--measure freed-bytes"),
+        (&["folded", "new.snap", "old.snap"], 2, "tmtool export svg OLD NEW"),
+        (&["folded", "new.snap", "-o", "new.snap"], 2, "is the file that is read"),
+        (&["folded", "new.snap", "-o", "old.snap"], 2, "a recording or a snapshot"),
+        (&["folded", "new.snap", "-o", "old.snap", "--force"], 2, "a recording or a snapshot"),
+        (&["folded", "new.snap", "-o", "r.bin", "--force"], 2, "a recording or a snapshot"),
+        (&["folded", "new.snap", "-o", "notes.txt"], 2, "no older export"),
+        (&["folded", "new.snap", "-o", "link.folded"], 2, "no older export"),
+        (&["folded", "new.snap", "-o", "no/such/folder.folded"], 1, "cannot write to no/such/folder.folded"),
+    ] {
+        let (found, stderr) = failure(folder.path(), &[&["export"], arguments].concat());
+        assert_eq!(found, code, "{arguments:?}: {stderr}");
+        assert!(stderr.contains(says), "{arguments:?}: {stderr}");
+    }
+    assert_eq!(files(), before);
+    stdout(folder.path(), &["export", "folded", "new.snap", "-o", "notes.txt", "--force"]);
+}
