@@ -51,7 +51,8 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
     recorded.run(
         |engine| {
             let lives = lives_of(recorded, engine, |block| points.borrow_mut().of(block.stack));
-            Moments::new(lives, (recorded.begin().stamp, until), MOMENTS, DETAILED_EVERY)
+            let start = lives.peak_stamp.max(recorded.begin().stamp);
+            Moments::new(lives, (start, until), MOMENTS, DETAILED_EVERY)
         },
         |engine, found| {
             let (noted, lives) = found.finish();

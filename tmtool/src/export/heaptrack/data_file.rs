@@ -8,8 +8,9 @@
 //! + ALLOCATION       - ALLOCATION         c MILLISECONDS
 //! ```
 //!
-//! heaptrack takes a free for that of a temporary allocation if it has the number of the latest one. Two blocks of one size and
-//! stack share a number, so a free that would be mistaken gets another number that means the same.
+//! heaptrack takes a free for that of a temporary allocation if it has the number of the latest one and nothing came between
+//! the two. Two blocks of one size and stack share a number, so a free that would be mistaken gets another number that means
+//! the same; and other frees wait for a while, since the order of frees from one allocation to the next changes nothing else.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -25,6 +26,9 @@ const TOOL_VERSION: u32 = 0x10500;
 const FORMAT_VERSION: u32 = 3;
 /// The module of frames of Python code.
 const PYTHON: &str = "python";
+/// How long and how many frees wait: not so long that they would be seen late in a chart.
+const WAIT_MS: u64 = 100;
+const WAITING_MAX: usize = 1 << 14;
 /// How many bytes are kept until they are written.
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -45,6 +49,9 @@ pub struct DataFile<W> {
     /// The number that heaptrack takes for that of a temporary allocation.
     latest: u32,
     milliseconds: u64,
+    /// Frees that wait for that of the latest allocation, or for the next one; and since when.
+    waiting: Vec<Allocated>,
+    waiting_since: u64,
 }
 
 /// The numbers of what is allocated.
@@ -70,6 +77,8 @@ impl<W: Write> DataFile<W> {
             n_allocations: 0,
             latest: 0,
             milliseconds: 0,
+            waiting: Vec::new(),
+            waiting_since: 0,
         };
         file.line(b'v', &[TOOL_VERSION.into(), FORMAT_VERSION.into()]);
         file.buffer.extend_from_slice(b"X ");
@@ -84,6 +93,9 @@ impl<W: Write> DataFile<W> {
         let milliseconds = ns / 1_000_000;
         if milliseconds > self.milliseconds {
             self.milliseconds = milliseconds;
+            if milliseconds - self.waiting_since > WAIT_MS {
+                self.free_waiting();
+            }
             self.line(b'c', &[milliseconds]);
         }
     }
@@ -91,6 +103,7 @@ impl<W: Write> DataFile<W> {
     /// A block came; `name` gives its stack.
     #[inline]
     pub fn allocated(&mut self, allocated: Allocated, name: impl FnOnce(StackId) -> Traceback) {
+        self.free_waiting();
         let number = self.numbers(allocated, name).first;
         self.latest = number;
         self.line(b'+', &[number.into()]);
@@ -104,13 +117,36 @@ impl<W: Write> DataFile<W> {
         is_temporary: bool,
         name: impl FnOnce(StackId) -> Traceback,
     ) {
-        let numbers = self.numbers(allocated, name);
-        let number = match numbers.first == self.latest && !is_temporary {
-            true => self.other(allocated, numbers),
-            false => numbers.first,
-        };
-        self.latest = 0;
-        self.line(b'-', &[number.into()]);
+        let number = self.numbers(allocated, name).first;
+        if is_temporary && number == self.latest {
+            self.latest = 0;
+            self.line(b'-', &[number.into()]);
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.waiting_since = self.milliseconds;
+        }
+        self.waiting.push(allocated);
+        if self.waiting.len() == WAITING_MAX {
+            self.free_waiting();
+        }
+    }
+
+    /// Writes the frees that wait, none of which is that of a temporary allocation.
+    #[inline]
+    fn free_waiting(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for &allocated in &waiting {
+            let Some(&numbers) = self.allocations.get(&allocated) else { continue };
+            let number = match numbers.first == self.latest {
+                true => self.other(allocated, numbers),
+                false => numbers.first,
+            };
+            self.latest = 0;
+            self.line(b'-', &[number.into()]);
+        }
+        waiting.clear();
+        self.waiting = waiting;
     }
 
     /// Ends the file at `ns` after the start.
@@ -118,6 +154,7 @@ impl<W: Write> DataFile<W> {
     /// # Errors
     /// Something could not be written.
     pub fn finish(mut self, ns: u64) -> io::Result<W> {
+        self.free_waiting();
         self.time(ns);
         self.flush();
         match self.failed {
@@ -339,8 +376,15 @@ mod tests {
             file.freed(other, true, |_| stack.clone());
             file.allocated(other, |_| stack.clone());
             file.freed(other, false, |_| stack.clone());
+            // What was freed between is no hindrance.
+            file.allocated(one, |_| stack.clone());
+            file.allocated(other, |_| stack.clone());
+            file.freed(one, false, |_| stack.clone());
+            file.time(5_000_000);
+            file.freed(other, true, |_| stack.clone());
         });
-        assert_eq!(temporary(&text), 1, "{text}");
+        assert_eq!(temporary(&text), 2, "{text}");
+        assert_eq!(text.matches("\n- ").count(), text.matches("\n+ ").count());
     }
 
     #[test]
