@@ -43,7 +43,10 @@ impl Error {
         match self {
             Error::Cause(Cause::Refused { why, .. }) if why.is_of_request() => EXIT_USAGE,
             Error::Cause(
-                Cause::NotAMoment { .. } | Cause::NotAWindow { .. } | Cause::NotCumulative { .. },
+                Cause::NotAMoment { .. }
+                | Cause::NotAWindow { .. }
+                | Cause::NotAnExpression { .. }
+                | Cause::NotCumulative { .. },
             )
             | Error::Usage(_) => EXIT_USAGE,
             Error::Cause(_) | Error::Message(_) => EXIT_FAILED,

@@ -109,6 +109,45 @@ fn plumbing_is_passed_over_unless_raw() {
 }
 
 #[test]
+fn stacks_are_focused_on_ignored_and_hidden_by_the_names_of_their_frames() {
+    let folder = cpp_folder();
+    let line = stdout(folder.path(), &["filter", "app.snap", "-o", "copy.snap"]);
+    assert!(line.starts_with("copy.snap: 2 of 2 blocks"), "{line}");
+    let text = |options: &[&str]| stdout(folder.path(), &[&["stats", "app.snap"], options].concat());
+    let whole = |options: &[&str]| text(options).lines().next().unwrap_or_default().to_owned();
+    assert_eq!(whole(&["--focus", "^Loader::"]), "A snapshot of unknown origin: 100 B in 1 block");
+    assert_eq!(whole(&["--focus", "operator new"]), "A snapshot of unknown origin: 100 B in 1 block");
+    assert_eq!(
+        whole(&["--focus", "pool", "--focus", "main"]),
+        "A snapshot of unknown origin: 110 B in 2 blocks"
+    );
+    assert_eq!(whole(&["--ignore", "std::vector"]), "A snapshot of unknown origin: 10 B in 1 block");
+    assert_eq!(
+        whole(&["--focus", "bin/app$", "--ignore", "load"]),
+        "A snapshot of unknown origin: 10 B in 1 block"
+    );
+    assert_eq!(whole(&["--focus", "nowhere"]), "A snapshot of unknown origin: 0 B in 0 blocks");
+    let stacks = text(&["--key", "traceback", "--hide", "^Loader|operator", "--raw", "--full"]);
+    assert!(!stacks.contains("Loader") && !stacks.contains("operator"), "{stacks}");
+    assert!(stacks.contains("pool_get") && stacks.contains("110 B in 2 blocks"), "{stacks}");
+    let hidden = text(&["--hide", "."]);
+    assert!(hidden.ends_with("110 B  100.0%      2     55 B  <hidden>\n"), "{hidden}");
+    assert!(text(&["--hide", "pool_get"]).contains("src/load.cc:3"), "the caller is to blame");
+}
+
+#[test]
+fn an_expression_that_is_none_is_refused_where_it_goes_wrong() {
+    let folder = cpp_folder();
+    for (option, command) in [("--focus", "stats"), ("--ignore", "diff"), ("--hide", "watch")] {
+        let (code, message) = failure(folder.path(), &[command, "app.snap", option, "std::(vector"]);
+        assert_eq!(code, 2, "{message}");
+        let expected =
+            format!("error: invalid value 'std::(vector' for '{option} <RE>': unclosed group, at '(vector'");
+        assert!(message.starts_with(&expected), "{message}");
+    }
+}
+
+#[test]
 fn filter_matches_the_blamed_frame_and_keeps_whole_stacks() {
     let folder = cpp_folder();
     let line = stdout(folder.path(), &["filter", "app.snap", "--include", "*/pool.cc", "-o", "pool.snap"]);

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::frames::Frames;
 use super::plumbing::Plumbing;
-use crate::model::{Frame, Profile, Traceback};
+use crate::model::{Frame, FramePatterns, Profile, Traceback};
 
 impl Profile {
     /// The same sums, each traceback without the plumbing at its innermost end: its most recent frame is the one to
@@ -45,10 +45,14 @@ pub struct Blame {
     plumbing: Plumbing,
     /// The frames that are looked at, and shown.
     seen: Frames,
+    /// Those of them that are not, whatever they are.
+    hidden: FramePatterns,
     /// Whether native code is no plumbing where Python code has called it.
     keeps_native: bool,
     /// Answers by the addresses of what is looked at: function, file and module are shared texts.
     frames: FxHashMap<[usize; 3], bool>,
+    /// The same on what is hidden.
+    hidden_frames: FxHashMap<[usize; 3], bool>,
     /// Tracebacks that were cut, which so keep their addresses from being another one's, and what was left.
     tracebacks: FxHashMap<usize, [Traceback; 2]>,
 }
@@ -57,14 +61,27 @@ impl Blame {
     /// Blames by `plumbing`.
     #[must_use]
     pub fn new(plumbing: Plumbing) -> Blame {
-        let (frames, tracebacks) = (FxHashMap::default(), FxHashMap::default());
-        Blame { plumbing, seen: Frames::All, keeps_native: false, frames, tracebacks }
+        Blame {
+            plumbing,
+            seen: Frames::All,
+            hidden: FramePatterns::default(),
+            keeps_native: false,
+            frames: FxHashMap::default(),
+            hidden_frames: FxHashMap::default(),
+            tracebacks: FxHashMap::default(),
+        }
     }
 
     /// The same, looking at these frames alone.
     #[must_use]
     pub fn seeing(self, seen: Frames) -> Blame {
         Blame { seen, ..self }
+    }
+
+    /// The same, with these frames taken out of the stacks.
+    #[must_use]
+    pub fn hiding(self, hidden: FramePatterns) -> Blame {
+        Blame { hidden, ..self }
     }
 
     /// The same for stacks that are shown whole: what Python code has called is a part of them unless the patterns say that it
@@ -80,7 +97,7 @@ impl Blame {
         if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
         }
-        let seen = self.seen.of(traceback);
+        let seen = self.without_hidden(self.seen.of(traceback));
         let (frames, n_cut) = (seen.frames(), self.n_plumbing(&seen));
         let cut = match frames.get(..frames.len() - n_cut) {
             Some(kept) if n_cut > 0 && !kept.is_empty() => {
@@ -94,6 +111,28 @@ impl Blame {
         cut
     }
 
+    /// The frames that are not hidden. Where all are, one says so: the block is still there.
+    fn without_hidden(&mut self, traceback: Traceback) -> Traceback {
+        if self.hidden.is_empty() {
+            return traceback;
+        }
+        let frames = traceback.frames();
+        let kept: Vec<Arc<Frame>> = frames.iter().filter(|frame| !self.is_hidden(frame)).cloned().collect();
+        let n_hidden = (frames.len() - kept.len()) as u32;
+        let total_nframe =
+            |n_left_out| traceback.total_nframe().map(|total| total.saturating_sub(n_left_out));
+        match (n_hidden, kept.is_empty()) {
+            (0, _) => traceback,
+            (_, true) => traceback.with_frames(&[Frame::hidden().into()], total_nframe(n_hidden - 1)),
+            (_, false) => traceback.with_frames(&kept, total_nframe(n_hidden)),
+        }
+    }
+
+    fn is_hidden(&mut self, frame: &Frame) -> bool {
+        let hidden = &self.hidden;
+        *self.hidden_frames.entry(names_of(frame)).or_insert_with(|| hidden.matches(frame))
+    }
+
     /// How many of the innermost frames are plumbing.
     fn n_plumbing(&mut self, traceback: &Traceback) -> usize {
         let inward = || traceback.frames().iter().rev();
@@ -105,7 +144,7 @@ impl Blame {
     }
 
     /// Returns the frame that [`Blame::cut`] leaves as the most recent one of `outward`, the frames of a stack without Python
-    /// frames, from the innermost on. No more of them are asked for than are needed, so that a million stacks that end at a hundred lines
+    /// frames, from the innermost on, none of which is hidden. No more of them are asked for than are needed, so that a million stacks that end at a hundred lines
     /// take the names of the hundred.
     pub fn frame(&mut self, outward: impl Iterator<Item = Arc<Frame>>) -> Arc<Frame> {
         let mut innermost = None;
@@ -120,15 +159,17 @@ impl Blame {
 
     /// Whether `frame` is there to allocate for others.
     pub(super) fn is_plumbing(&mut self, frame: &Frame) -> bool {
-        let address = |text: Option<&str>| text.map_or(0, |text| text.as_ptr().addr());
-        let function = frame.function.as_deref();
-        let module = frame.module_path();
-        let key = [address(Some(&frame.filename)), address(function), address(module)];
-        match self.frames.entry(key) {
+        match self.frames.entry(names_of(frame)) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(place) => *place.insert(self.plumbing.is_plumbing(frame)),
         }
     }
+}
+
+/// The addresses of the shared texts that patterns look at.
+fn names_of(frame: &Frame) -> [usize; 3] {
+    let texts = [Some(&*frame.filename), frame.function.as_deref(), frame.module_path()];
+    texts.map(|text| text.map_or(0, |text| text.as_ptr().addr()))
 }
 
 #[cfg(test)]
@@ -162,6 +203,38 @@ mod tests {
         }
         assert_eq!(ends(with("@*.py")), ("lib.py:7".to_owned(), Some(104)));
         assert_eq!(ends(with("make").keeping_native()), ("lib.py:7".to_owned(), Some(104)));
+    }
+
+    #[test]
+    fn hidden_frames_are_in_no_stack_and_are_not_blamed() {
+        let (frame, module) = (frame("helper", "ext.c"), crate::model::ModuleFile::at("/lib/libext.so"));
+        let innermost = Frame { module: Some(module), ..frame };
+        let stack = Traceback::new(
+            vec![innermost, super::tests::frame("work", "a.c"), super::tests::frame("main", "a.c")],
+            Some(9),
+        );
+        let hidden = |pattern: &str| {
+            let mut blame = Blame::new(Plumbing::known()).hiding(pattern.parse().unwrap());
+            let seen = blame.cut(&stack);
+            let functions: Vec<String> = seen
+                .frames()
+                .iter()
+                .map(|it| it.function.as_deref().unwrap_or(&it.filename).to_owned())
+                .collect();
+            (functions.join(" "), seen.total_nframe())
+        };
+        assert_eq!(hidden("nothing"), ("main work helper".to_owned(), Some(9)));
+        assert_eq!(hidden("^work$"), ("main helper".to_owned(), Some(8)));
+        assert_eq!(hidden("libext"), ("main work".to_owned(), Some(8)));
+        assert_eq!(hidden("a\\.c|ext"), ("<hidden>".to_owned(), Some(7)));
+        let python = crate::analysis::fixtures::python_stack();
+        let mut blame = Blame::new(Plumbing::known()).hiding("lib\\.py".parse().unwrap());
+        let cut = blame.cut(&python);
+        assert_eq!(
+            cut.most_recent().unwrap().to_string(),
+            "main.py:3",
+            "the next line of Python is to blame"
+        );
     }
 
     #[test]

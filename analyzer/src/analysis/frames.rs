@@ -16,7 +16,27 @@ pub enum Frames {
     Native,
 }
 
+/// Whether a frame of a stack with Python frames is among those that are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// It is.
+    Always,
+    /// It is not if it has started the interpreter.
+    Perhaps,
+    /// It is not.
+    Never,
+}
+
 impl Frames {
+    /// Whether `frame` is looked at, of a stack that has Python frames.
+    pub(crate) fn sight(self, frame: &Frame) -> Sight {
+        match self.has(frame) {
+            false => Sight::Never,
+            true if self == Frames::All && is_of_c_library(frame) => Sight::Perhaps,
+            true => Sight::Always,
+        }
+    }
+
     /// `traceback` with the frames that are chosen.
     ///
     /// ```

@@ -37,6 +37,7 @@ mod runtime;
 
 pub use blame::Blame;
 pub use frames::Frames;
+pub(crate) use frames::Sight;
 pub use group::{GroupName, Groups};
 pub use plumbing::Plumbing;
 pub use runtime::RuntimeLibraries;

@@ -168,6 +168,13 @@ pub enum Error {
         /// The text.
         text: String,
     },
+    /// A text is no regular expression.
+    NotAnExpression {
+        /// The text.
+        text: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
     /// The key has no callers that could be summed up.
     NotCumulative {
         /// The key.

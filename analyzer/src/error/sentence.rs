@@ -71,6 +71,9 @@ impl fmt::Display for Error {
             }
             Error::NotAMoment { text } => write!(f, "'{text}' is no moment of a recording; {MOMENTS}"),
             Error::UnknownKey { text } => write!(f, "unknown key_type: '{text}'"),
+            Error::NotAnExpression { text, reason } => {
+                write!(f, "'{text}' is no regular expression: {reason}")
+            }
             Error::NotCumulative { key } => write!(f, "cumulative mode cannot by used with key type '{key}'"),
         }
     }

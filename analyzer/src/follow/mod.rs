@@ -153,9 +153,23 @@ impl Follower {
     /// # Errors
     /// The file cannot be opened or read, or its header is damaged; what was replayed before stays as it is.
     pub fn catch_up(&mut self, until: Stamp, observer: &mut impl Observer) -> Result<()> {
+        self.catch_up_after(until, observer, |_, _| {})
+    }
+
+    /// The same; `prepare` is called when the events are known, and the stacks that they name, and none is replayed yet.
+    ///
+    /// # Errors
+    /// As [`Follower::catch_up`].
+    pub fn catch_up_after<O: Observer>(
+        &mut self,
+        until: Stamp,
+        observer: &mut O,
+        prepare: impl FnOnce(&Recording, &mut O),
+    ) -> Result<()> {
         self.wait_for(until);
         let read = self.read();
         if read.is_ok() {
+            prepare(&self.recording, observer);
             self.engine.run(until, observer);
             let known = self.now().unwrap_or_else(|| self.engine.replayed_until());
             self.recording.latest = self.recording.latest.max(Some(until.min(known)));

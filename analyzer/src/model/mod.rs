@@ -3,21 +3,25 @@
 //! Grouping, comparing and filtering are in [`crate::analysis`]; this module knows nothing of recordings.
 
 mod filter;
+mod frame_patterns;
 mod moment;
 mod origin;
 mod repr;
 mod size;
 mod snap_file;
 mod snapshot;
+mod stack_patterns;
 mod statistics;
 mod traces;
 
 pub use filter::{BaseFilter, DomainFilter, Filter};
+pub use frame_patterns::FramePatterns;
 pub use moment::Moment;
 pub use origin::Origin;
 pub use size::format_size;
 pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
+pub use stack_patterns::StackPatterns;
 pub use statistics::{
     Activity, ActivityProfile, Amount, Cumulative, KeyType, Profile, ProfileRow, Shown, Statistic,
     StatisticDiff, SumsBy,

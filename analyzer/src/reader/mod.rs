@@ -37,7 +37,7 @@ pub use metadata::{Process, Thread};
 pub use problem::Problem;
 use scan::SegmentCounts;
 pub(crate) use stacks::{NodePlace, StackTable};
-pub use stacks::{PythonStack, RawDoubts, Stack, StackFrame};
+pub use stacks::{PythonStack, RawDoubts, Stack, StackFrame, StackMarks};
 use streams::Stream;
 
 /// An open recording.

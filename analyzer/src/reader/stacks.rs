@@ -1,12 +1,14 @@
 //! The stack table: all stacks of a recording as one flat array of nodes, indexed by [`StackId`].
 
 mod frames;
+mod marks;
 mod measure;
 
 use tm_common::ids::StackId;
 use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 
 pub use frames::{PythonStack, RawDoubts, Stack, StackFrame};
+pub use marks::StackMarks;
 
 /// All stacks.
 #[derive(Clone, Debug, Default)]

@@ -20,6 +20,7 @@ mod moment;
 mod run;
 mod selection;
 mod site;
+mod stack_set;
 
 mod sink;
 mod snapshot;
@@ -44,6 +45,7 @@ pub use selection::Selection;
 pub use sink::{BlockSink, ByBirth};
 pub use site::Site;
 pub use snapshot::{RawSnapshot, Taker, snapshot, snapshot_at};
+pub use stack_set::StackSet;
 pub use totals::{AllTotals, all_totals};
 
 /// A process of a recording being replayed.

@@ -1,4 +1,4 @@
-//! The blocks that are asked for: by thread, size, age and birth.
+//! The blocks that are asked for: by thread, stack, size, age and birth.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
 use super::live::MemoryKind;
+use super::stack_set::StackSet;
 use crate::events::Block;
 use crate::reader::{Recording, ThreadTags};
 
@@ -20,6 +21,8 @@ pub struct Selection {
     pub ages: RangeInclusive<u64>,
     /// The tags that they were allocated under; `None` for all.
     pub tags: Option<Vec<TagIndex>>,
+    /// The stacks that allocated it; `None` for all.
+    pub stacks: Option<Arc<StackSet>>,
     /// The address spaces, either that of the mappings alone or any of the others; `None` for all of the others.
     pub spaces: Option<Vec<Space>>,
     /// What the threads and tags of blocks are: the recording's ([`Selection::in_recording`]).
@@ -33,6 +36,7 @@ impl Default for Selection {
         Selection {
             threads: None,
             tags: None,
+            stacks: None,
             sizes: 0..=u64::MAX,
             ages: 0..=u64::MAX,
             spaces: None,
@@ -67,7 +71,7 @@ impl Selection {
         let any_size = *self.sizes.start() == 0 && *self.sizes.end() == u64::MAX;
         let any_age = *self.ages.start() == 0 && *self.ages.end() == u64::MAX;
         let any_space = self.spaces.as_ref().is_none_or(|spaces| spaces[..] == [Space::MAPPINGS]);
-        let any_owner = self.threads.is_none() && self.tags.is_none();
+        let any_owner = self.threads.is_none() && self.tags.is_none() && self.stacks.is_none();
         any_size && any_age && any_space && any_owner && self.born_after.is_none()
     }
 
@@ -93,6 +97,7 @@ impl Selection {
                 .as_ref()
                 .is_none_or(|threads| threads.contains(&self.thread_tags.thread(block.thread_tag)))
             && self.tags.as_ref().is_none_or(|tags| tags.contains(&self.thread_tags.tag(block.thread_tag)))
+            && self.stacks.as_ref().is_none_or(|stacks| stacks.has(block.stack))
     }
 }
 
@@ -119,6 +124,10 @@ mod tests {
         assert!(!admits(Selection { born_after: Some(Stamp(100)), ..all.clone() }));
         assert!(admits(Selection { tags: Some(vec![TagIndex(2)]), ..all.clone() }));
         assert!(!admits(Selection { tags: Some(vec![TagIndex::NONE]), ..all.clone() }));
+        let mut stacks = StackSet::new(false);
+        assert!(!admits(Selection { stacks: Some(Arc::new(stacks.clone())), ..all.clone() }));
+        stacks.set(block.stack, true);
+        assert!(admits(Selection { stacks: Some(Arc::new(stacks)), ..all.clone() }));
         assert!(admits(Selection { spaces: Some(vec![Space::HEAP]), ..all.clone() }));
         let mappings = Selection { spaces: Some(vec![Space::MAPPINGS]), ..all.clone() };
         assert_eq!((all.memory_kind(), mappings.memory_kind()), (MemoryKind::Traced, MemoryKind::Mappings));
@@ -131,7 +140,8 @@ mod tests {
             Selection { threads: Some(vec![ThreadIndex(1)]), ..all.clone() },
             Selection { tags: Some(vec![TagIndex(2)]), ..all.clone() },
             Selection { spaces: Some(vec![Space::HEAP]), ..all.clone() },
-            Selection { born_after: Some(Stamp(0)), ..all },
+            Selection { born_after: Some(Stamp(0)), ..all.clone() },
+            Selection { stacks: Some(Arc::new(StackSet::new(true))), ..all },
         ];
         assert!(parts.iter().all(|part| !part.is_whole()));
         assert!(!admits(mappings));

@@ -21,7 +21,7 @@ impl Request {
         let mut activity = match is_snap_file(&self.path)? {
             true => {
                 let mut activity = of_snapshot(self.of_snap_file()?);
-                self.note(activity.profile.origin.as_mut());
+                self.note(activity.profile.origin.as_mut(), Vec::new());
                 activity
             }
             false => {

@@ -4,14 +4,17 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, ThreadIndex};
 
 use super::time::Time;
 use super::{domain, tags};
+use crate::analysis::Frames;
 use crate::error::{Refusal, Result};
-use crate::model::{DomainFilter, Snapshot};
+use crate::model::{DomainFilter, Snapshot, StackPatterns, Trace};
 use crate::reader::{Recording, Thread};
 use crate::replay::{self, Processes, ResolvedMoment, Selection};
+use crate::snapshot::AdmittedStacks;
 use crate::text::Pattern;
 
 /// Properties that a block must have; by default any of the first process's heap and own domains has them.
@@ -23,6 +26,8 @@ pub struct Blocks {
     pub thread: Option<String>,
     /// The tag that it was allocated under; [`super::NO_TAG`] for none.
     pub tag: Option<String>,
+    /// What the stack that allocated it must have and must not have, of the frames that are looked at.
+    pub stacks: StackPatterns,
     /// Its domain, by name or number.
     pub domain: Option<String>,
     /// How long it has lived at the moment, or lived in all, in ns.
@@ -49,6 +54,7 @@ impl Default for Blocks {
             process: ProcessChoice::First,
             thread: None,
             tag: None,
+            stacks: StackPatterns::default(),
             domain: None,
             ages_ns: 0..=u64::MAX,
             sizes: 0..=u64::MAX,
@@ -65,14 +71,16 @@ pub(super) struct Resolved {
     pub selection: Selection,
     /// The window, if one was asked for.
     pub window: Option<(ResolvedMoment, ResolvedMoment)>,
+    /// Sentences for the answer's notes.
+    pub notes: Vec<String>,
 }
 
 impl Blocks {
-    /// What is asked for in the terms of `recording`.
+    /// What is asked for in the terms of `recording`; of its stacks, the frames that are `seen` count.
     ///
     /// # Errors
     /// It has no such process, thread, tag, domain or moment, or a window ends before it starts.
-    pub(super) fn resolve(&self, recording: &Recording, time: &Time) -> Result<Resolved> {
+    pub(super) fn resolve(&self, recording: &Recording, time: &Time, seen: Frames) -> Result<Resolved> {
         if self.ages_ns.is_empty() {
             return Err(Refusal::NoSuchAge.of(recording.file.path()));
         }
@@ -93,6 +101,7 @@ impl Blocks {
             sizes: self.sizes.clone(),
             ages: stamps(*self.ages_ns.start())..=stamps(*self.ages_ns.end()),
             tags: self.tag.as_deref().map(|tag| tags::of_recording(recording, tag)).transpose()?,
+            stacks: None,
             spaces: self.domain.as_deref().map(|domain| domain::spaces(recording, domain)).transpose()?,
             thread_tags: Arc::clone(&recording.thread_tags),
             born_after: None,
@@ -103,14 +112,20 @@ impl Blocks {
         };
         // Without a window nothing is excluded: inherited blocks may be older than any stamp.
         selection.born_after = window.map(|(from, _)| from.stamp);
-        Ok(Resolved { processes, selection, window })
+        let mut notes = Vec::new();
+        if !self.stacks.is_empty() {
+            let mut admitted = AdmittedStacks::new(self.stacks.clone(), seen);
+            selection.stacks = Some(admitted.update(recording));
+            notes = admitted.notes();
+        }
+        Ok(Resolved { processes, selection, window, notes })
     }
 
-    /// The part of a `.snap` file's blocks that is asked for.
+    /// The part of a `.snap` file's blocks that is asked for; of its stacks, the frames that are `seen` count.
     ///
     /// # Errors
     /// If anything is asked for that such a file does not know.
-    pub(super) fn of_snapshot(&self, mut snapshot: Snapshot, path: &Path) -> Result<Snapshot> {
+    pub(super) fn of_snapshot(&self, mut snapshot: Snapshot, path: &Path, seen: Frames) -> Result<Snapshot> {
         for (is_asked_for, what) in [
             (self.process != ProcessChoice::First, "processes"),
             (self.thread.is_some(), "threads"),
@@ -124,11 +139,27 @@ impl Blocks {
             tags::keep(&mut snapshot, path, tag)?;
         }
         snapshot.traces.retain(|trace| self.sizes.contains(&trace.size));
+        if !self.stacks.is_empty() {
+            snapshot.traces = self.of_stacks(snapshot.traces, seen);
+        }
         if let Some(domain) = &self.domain {
             let domain = domain::number(&snapshot, path, domain)?;
             snapshot = snapshot.filter_traces(&[&DomainFilter::new(true, domain)]);
         }
         Ok(snapshot)
+    }
+
+    /// The traces with stacks that are asked for. Each shared traceback is looked at once.
+    fn of_stacks(&self, mut traces: Vec<Trace>, seen: Frames) -> Vec<Trace> {
+        let mut known: FxHashMap<usize, bool> = FxHashMap::default();
+        let admits = |trace: &Trace| self.stacks.admit(seen.of(&trace.traceback).frames());
+        // What is left out is dropped at the end, so that no address becomes another one's.
+        let kept = traces
+            .iter()
+            .map(|trace| *known.entry(trace.traceback.identity()).or_insert_with(|| admits(trace)));
+        let mut kept = kept.collect::<Vec<bool>>().into_iter();
+        traces.retain(|_| kept.next().unwrap_or(false));
+        traces
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::analysis::{Blame, Frames, Plumbing};
 use crate::error::Result;
-use crate::model::{Cumulative, KeyType, Profile, Statistic, StatisticDiff, Traceback};
+use crate::model::{Cumulative, FramePatterns, KeyType, Profile, Statistic, StatisticDiff, Traceback};
 
 /// The choice.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Grouping {
     pub plumbing: Option<Plumbing>,
     /// The frames of Python programs that are looked at.
     pub frames: Frames,
+    /// Those of these frames that are taken out of the stacks.
+    pub hide: FramePatterns,
 }
 
 impl Default for Grouping {
@@ -24,6 +26,7 @@ impl Default for Grouping {
             cumulative: Cumulative::Off,
             plumbing: Some(Plumbing::known()),
             frames: Frames::All,
+            hide: FramePatterns::default(),
         }
     }
 }
@@ -58,7 +61,7 @@ impl Grouping {
     /// Returns what finds the frame to blame where one frame is shown.
     pub fn blame_of_lines(&self) -> Blame {
         match &self.plumbing {
-            Some(plumbing) => Blame::new(plumbing.clone()).seeing(self.frames),
+            Some(plumbing) => self.blame_by(plumbing.clone()),
             None => self.blame_of_stacks(),
         }
     }
@@ -66,7 +69,11 @@ impl Grouping {
     /// Returns what finds the frame to blame where whole stacks are shown.
     pub fn blame_of_stacks(&self) -> Blame {
         let plumbing = self.plumbing.clone().unwrap_or_else(Plumbing::none);
-        Blame::new(plumbing).seeing(self.frames).keeping_native()
+        self.blame_by(plumbing).keeping_native()
+    }
+
+    fn blame_by(&self, plumbing: Plumbing) -> Blame {
+        Blame::new(plumbing).seeing(self.frames).hiding(self.hide.clone())
     }
 
     /// Adds up `profile`, the largest group first.

@@ -107,11 +107,11 @@ impl Request {
     /// # Errors
     /// If the file cannot be read or is neither recording nor snapshot, or does not know what is asked for.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let mut snapshot = match is_snap_file(&self.path)? {
-            true => self.of_snap_file()?,
+        let (mut snapshot, notes) = match is_snap_file(&self.path)? {
+            true => (self.of_snap_file()?, Vec::new()),
             false => self.take(take_snapshot)?,
         };
-        self.note(snapshot.origin.as_mut());
+        self.note(snapshot.origin.as_mut(), notes);
         Ok(snapshot)
     }
 
@@ -124,31 +124,35 @@ impl Request {
         if self.is_churn {
             return self.churn().map(|profile| self.grouping.blamed(profile));
         }
-        let mut profile = match is_snap_file(&self.path)? {
-            true => self.of_snap_file()?.profile(),
+        let (mut profile, notes) = match is_snap_file(&self.path)? {
+            true => (self.of_snap_file()?.profile(), Vec::new()),
             false => self.take(take_profile)?,
         };
-        self.note(profile.origin.as_mut());
+        self.note(profile.origin.as_mut(), notes);
         Ok(self.grouping.blamed(profile))
     }
 
     fn of_snap_file(&self) -> Result<Snapshot> {
         match &self.time {
-            Time::Usual => self.blocks.of_snapshot(Snapshot::load(&self.path)?, &self.path),
+            Time::Usual => {
+                self.blocks.of_snapshot(Snapshot::load(&self.path)?, &self.path, self.grouping.frames)
+            }
             Time::At(moment) => Err(Refusal::OneMoment { asked: moment.to_string() }.of(&self.path)),
             Time::Between(_) => Err(Refusal::NotInSnapshot { what: "times" }.of(&self.path)),
         }
     }
 
+    /// Takes of a recording, with sentences for the answer's notes.
     fn take<T>(
         &self,
         take: impl FnOnce(&Recording, Processes, &Moment, &Selection) -> Result<T>,
-    ) -> Result<T> {
+    ) -> Result<(T, Vec<String>)> {
         let recording = Recording::open(&self.path)?;
         let moment = self.time.moment().cloned().unwrap_or(Moment::Peak);
         recorded::reading(self.during, &recording, || {
-            let resolved = self.blocks.resolve(&recording, &self.time)?;
-            take(&recording, resolved.processes, &moment, &resolved.selection)
+            let resolved = self.blocks.resolve(&recording, &self.time, self.grouping.frames)?;
+            let taken = take(&recording, resolved.processes, &moment, &resolved.selection)?;
+            Ok((taken, resolved.notes))
         })
     }
 
@@ -162,8 +166,9 @@ impl Request {
         Ok(profile)
     }
 
-    fn note(&self, origin: Option<&mut Origin>) {
-        origin.into_iter().for_each(|origin| origin.notes.extend(self.notes.iter().cloned()));
+    fn note(&self, origin: Option<&mut Origin>, of_blocks: Vec<String>) {
+        let Some(origin) = origin else { return };
+        origin.notes.extend(self.notes.iter().cloned().chain(of_blocks));
     }
 }
 

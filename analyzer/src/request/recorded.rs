@@ -61,9 +61,10 @@ impl Recorded {
     /// If it cannot be read, or does not know what is asked for.
     pub(super) fn open(request: &Request) -> Result<Recorded> {
         let recording = Recording::open(&request.path)?;
-        let resolved =
-            reading(request.during, &recording, || request.blocks.resolve(&recording, &request.time));
-        let Resolved { processes, selection, window } = resolved?;
+        let resolved = reading(request.during, &recording, || {
+            request.blocks.resolve(&recording, &request.time, request.grouping.frames)
+        });
+        let Resolved { processes, selection, window, notes: of_blocks } = resolved?;
         let (from, until) = match window {
             Some(window) => window,
             None => {
@@ -72,7 +73,7 @@ impl Recorded {
                 (start, fixed(&recording, processes, selection.memory_kind(), end)?)
             }
         };
-        let (notes, during) = (request.notes.clone(), request.during);
+        let (notes, during) = ([request.notes.clone(), of_blocks].concat(), request.during);
         Ok(Recorded { recording, processes, selection, from, until, notes, during })
     }
 

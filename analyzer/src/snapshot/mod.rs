@@ -3,12 +3,14 @@
 //! The one place where the reader's numbers and the model's names meet.
 
 mod addresses;
+mod admitted;
 mod doubts;
 mod merge;
 mod namer;
 mod origin;
 mod python_names;
 
+pub use admitted::AdmittedStacks;
 pub use namer::Namer;
 
 /// What is not certain of the stacks of `profile`, by bytes: the sentences that [`Namer::origin`] has of one recording.

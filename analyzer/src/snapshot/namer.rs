@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{StackId, TagIndex};
+use tm_common::python::PythonFrame;
 
 use super::addresses::{Addresses, Evaluation};
 use super::doubts::{Doubts, doubts_of};
@@ -224,6 +225,16 @@ impl Namer {
         if let Some(traceback) = self.of_stack.get(&id) {
             return traceback.clone();
         }
+        let traceback = self.made(recording, id);
+        // Those without a stack share one.
+        if recording.stacks.has(id) {
+            self.of_stack.insert(id, traceback.clone());
+        }
+        traceback
+    }
+
+    /// The same, not kept.
+    pub(super) fn made(&mut self, recording: &Recording, id: StackId) -> Traceback {
         let (limit, has_python) = (self.made_for.limit, recording.stacks.has_python(id));
         let (mut frames, mut n_physical, mut differs) = (Vec::new(), 0, false);
         let total_depth = if has_python {
@@ -248,9 +259,23 @@ impl Namer {
         let doubts = doubts_of(recording, recording.stacks.doubts(id), differs);
         // Python frames may be there, and all of them incomplete.
         let has_python = has_python && frames.iter().any(|frame| frame.is_python());
-        let traceback = Traceback::of_kind(frames, total_depth, has_python).with_doubts(doubts);
-        self.of_stack.insert(id, traceback.clone());
-        traceback
+        Traceback::of_kind(frames, total_depth, has_python).with_doubts(doubts)
+    }
+
+    /// Looks the addresses of `frames` up in one go, for [`Namer::frames_of`] to find.
+    pub(super) fn prepare_frames(&mut self, recording: &Recording, frames: impl Iterator<Item = StackFrame>) {
+        self.generation(recording);
+        self.addresses.prepare(recording, frames);
+    }
+
+    /// The frames that a native one is shown as, the innermost first.
+    pub(super) fn frames_of(&mut self, recording: &Recording, frame: StackFrame) -> Arc<[Arc<Frame>]> {
+        self.addresses.at(recording, frame).frames
+    }
+
+    /// The frame of Python code.
+    pub(super) fn python_frame(&mut self, recording: &Recording, frame: PythonFrame) -> Arc<Frame> {
+        self.python.frame(recording, frame)
     }
 
     /// Appends the frames that one of a stack is shown as.

@@ -46,8 +46,8 @@ pub struct ActivityProfile {
     pub profile: Profile<Activity>,
     /// The moment that `tmtool stats` shows of the same time.
     pub shown: Shown,
-    /// Whether events were added up. Of a `.snap` file, and of blocks of an age that is asked for, only what is shown is known:
-    /// all else means nothing.
+    /// Whether events were added up. Only what is shown is known of a `.snap` file, and of blocks of an age that is asked
+    /// for: all else means nothing.
     pub has_events: bool,
     /// The time begins after this, in ns since the start of the recording.
     pub from_ns: u64,

@@ -109,6 +109,11 @@ impl Frame {
     pub fn unknown() -> Frame {
         Frame::new("<unknown>", 0)
     }
+
+    /// The one frame of a stack whose frames are all hidden.
+    pub fn hidden() -> Frame {
+        Frame::new("<hidden>", 0)
+    }
 }
 
 /// Between a module's name and an offset.

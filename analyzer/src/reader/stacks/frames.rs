@@ -18,6 +18,11 @@ pub struct StackFrame {
 }
 
 impl StackFrame {
+    /// The frame of a node that is native.
+    pub fn of_native(node: StackNode) -> Option<StackFrame> {
+        is_native(node.kind).then(|| StackFrame::of(node))
+    }
+
     fn of(node: StackNode) -> StackFrame {
         StackFrame { pc: node.pc, kind: node.kind, epoch: node.epoch }
     }
@@ -131,7 +136,7 @@ impl StackTable {
     }
 
     /// The native part of the stack `id`, and the Python part.
-    fn parts(&self, id: StackId) -> (StackId, StackId) {
+    pub fn parts(&self, id: StackId) -> (StackId, StackId) {
         match self.node(id) {
             Some(StackNode { kind: FrameKind::Joined, parent, pc, .. }) => (parent, python_id(pc)),
             _ => (id, StackId::NONE),

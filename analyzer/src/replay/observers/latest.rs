@@ -1,4 +1,4 @@
-//! Which block is the latest of its thread: one that goes while it is that was temporary.
+//! The latest block of each thread: one that goes while it is that was temporary.
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{Space, Stamp};

@@ -1,8 +1,10 @@
-//! The frames to look at and to blame: `--frames`, `--plumbing` and `--raw`.
+//! The frames to look at and to blame: `--frames`, `--hide`, `--plumbing` and `--raw`.
 
 use clap::ValueEnum;
+
+use super::stacks;
 use tm_analyzer::analysis::{Frames, Plumbing};
-use tm_analyzer::model::{Cumulative, KeyType};
+use tm_analyzer::model::{Cumulative, FramePatterns, KeyType};
 use tm_analyzer::request::Grouping;
 
 /// The value of `--frames`.
@@ -26,7 +28,7 @@ impl From<FramesArg> for Frames {
     }
 }
 
-/// The frames to look at, and to blame for a block: `--frames`, `--plumbing` and `--raw`.
+/// The frames to look at, and to blame for a block: `--frames`, `--hide`, `--plumbing` and `--raw`.
 #[derive(clap::Args, Debug)]
 pub struct BlameArgs {
     /// Pass over this function too when the one to blame is looked for, as over malloc, operator new, std::vector and
@@ -40,6 +42,10 @@ pub struct BlameArgs {
     /// frames alone are looked at.
     #[arg(long, value_enum, default_value_t = FramesArg::All)]
     frames: FramesArg,
+    /// Take frames whose function, file or library matches this regular expression out of the stacks: they are neither shown nor
+    /// blamed, and their blocks stay. May be given several times.
+    #[arg(long, value_name = "RE", value_parser = stacks::pattern)]
+    hide: Vec<FramePatterns>,
 }
 
 /// A pattern that can match something.
@@ -56,6 +62,7 @@ impl BlameArgs {
     /// How blocks are added up by `key_type`.
     pub fn grouping(&self, key_type: KeyType, cumulative: Cumulative) -> Grouping {
         let known = || self.plumbing.iter().map(String::as_str).fold(Plumbing::known(), Plumbing::with);
-        Grouping { key_type, cumulative, plumbing: (!self.raw).then(known), frames: self.frames.into() }
+        let hide = stacks::any_of(&self.hide);
+        Grouping { key_type, cumulative, plumbing: (!self.raw).then(known), frames: self.frames.into(), hide }
     }
 }

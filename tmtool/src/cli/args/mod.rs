@@ -8,3 +8,4 @@ pub mod group;
 pub mod report;
 pub mod selection;
 pub mod size_range;
+pub mod stacks;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::form::FormArgs;
 use super::group::GroupArgs;
 use super::selection::SelectionArgs;
+use super::stacks;
 use crate::cli::progress;
 use crate::errors::{Error, Result};
 use crate::report::Report;
@@ -53,7 +54,8 @@ impl ReportArgs {
             return Err(Error::Usage(format!("{message}; leave it out, or name one with --program")));
         }
         let (grouping, during) = (self.group.grouping()?, progress::during as _);
-        let request = self.selection.clone().of_all_processes().select(of, None)?;
+        let mut request = self.selection.clone().of_all_processes().select(of, None)?;
+        request.notes.extend(stacks::hidden(&grouping.hide));
         Ok(Request { grouping, during, ..request })
     }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 
 use super::size_range::SizeRange;
+use super::stacks::{self, StackArgs};
 use crate::cli::{programs, progress};
 use crate::errors::{Error, Result};
 use crate::report::parts::human::duration;
@@ -31,6 +32,8 @@ pub struct SelectionArgs {
     /// Blocks that were allocated under this tag (tm_tag); '(no tag)': under none.
     #[arg(long, value_name = "NAME")]
     tag: Option<String>,
+    #[command(flatten)]
+    stacks: StackArgs,
     /// Blocks in this domain: heap (malloc and its relatives), mmap (memory mappings, also brk), or one that the program
     /// tracks, by name or number.
     ///
@@ -76,9 +79,10 @@ impl SelectionArgs {
     pub fn request(&self, file: &OsStr, at: Option<&Moment>, grouping: Grouping) -> Result<Request> {
         let request = self.select(Request::parse(file)?, at)?;
         let chosen = programs::choose(&request.path, self.program.as_deref())?;
-        let note = chosen.note();
+        let notes = chosen.note().into_iter().chain(stacks::hidden(&grouping.hide));
+        let notes: Vec<String> = notes.collect();
         let mut request = Request { path: chosen.path, grouping, during: progress::during, ..request };
-        request.notes.extend(note);
+        request.notes.extend(notes);
         Ok(request)
     }
 
@@ -90,6 +94,7 @@ impl SelectionArgs {
             process: self.process.unwrap_or_default(),
             thread: self.thread.clone(),
             tag: self.tag.clone(),
+            stacks: self.stacks.patterns(),
             domain: self.domain.clone(),
             ages_ns: self.min_age.unwrap_or(0)..=self.max_age.unwrap_or(u64::MAX),
             sizes: self.size.as_ref().map_or(0..=u64::MAX, |size| size.0.clone()),
@@ -123,6 +128,7 @@ impl SelectionArgs {
         let options = [
             self.thread.as_ref().map(|thread| format!("--thread {thread}")),
             self.tag.as_ref().map(|tag| format!("--tag {tag}")),
+            self.stacks.words(),
             self.domain.as_ref().map(|domain| format!("--domain {domain}")),
             self.min_age.map(|ns| format!("--min-age {}", time(ns))),
             self.max_age.map(|ns| format!("--max-age {}", time(ns))),

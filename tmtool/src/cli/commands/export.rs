@@ -45,7 +45,7 @@ pub struct Args {
     /// Another one, or another moment, of which a flame graph is to show what is different in it.
     #[arg(value_name = "NEW", allow_hyphen_values = true, value_parser = file::name())]
     new: Option<OsString>,
-    /// What to write; - for standard output. By default it is called as FILE, with the format's ending, in the working
+    /// What to write; - for standard output. It is called as FILE by default, with the format's ending, in the working
     /// folder.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,

@@ -95,7 +95,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let request = args.selection.select(Request::parse(&args.file)?, args.at.as_ref())?;
     let chosen = programs::choose(&request.path, args.selection.program.as_deref())?;
     let which = chosen.which();
-    let mut request = Request { path: chosen.path, during: progress::during, ..request };
+    let grouping = args.blame.grouping(KeyType::Lineno, Cumulative::Off);
+    let mut request = Request { path: chosen.path, during: progress::during, grouping, ..request };
     request.notes.extend(which);
     let is_to_stdout = args.output == Path::new("-");
     if is_to_stdout && io::stdout().is_terminal() {
@@ -111,7 +112,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let filters = filters(args);
     let bases: Vec<&dyn BaseFilter> = filters.iter().map(|filter| filter as &dyn BaseFilter).collect();
     // The filters see stacks as the reports show them; what is written are the whole ones.
-    let mut blame = args.blame.grouping(KeyType::Lineno, Cumulative::Off).blame();
+    let mut blame = request.grouping.blame();
     let mut filtered = snapshot.filter_traces_as(&bases, |traceback| blame.cut(traceback));
     if let (Some(origin), false) = (&mut filtered.origin, filters.is_empty()) {
         origin.notes.push(note(args));

@@ -11,10 +11,11 @@ use tm_common::ids::ProcessIndex;
 
 use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::group::Key;
+use crate::cli::args::stacks::StackArgs;
 use crate::cli::{print, progress, terminal};
 use crate::control;
 use crate::watch;
-use crate::watch::data::source::{Choice, Source};
+use crate::watch::data::source::{Asked, Choice, Source};
 use crate::watch::ui::column::Column;
 use crate::watch::ui::list::Order;
 use crate::watch::ui::view::View;
@@ -52,6 +53,8 @@ pub struct Args {
     /// This process of the recording, by default the first.
     #[arg(long, value_name = "PID")]
     process: Option<u32>,
+    #[command(flatten)]
+    stacks: StackArgs,
     #[command(flatten)]
     blame: BlameArgs,
     /// Print one look as text.
@@ -116,15 +119,19 @@ fn open(args: &Args) -> Result<Source> {
 }
 
 fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> {
-    Source::open(path, &path.display().to_string(), process, None, &grouping(args))
+    Source::open(path, &path.display().to_string(), process, None, &grouping(args), asked(args))
 }
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
     let (path, identity) = (found.path_to_open(), Some(found.identity));
-    let mut source = Source::open(&path, &found.path, found.process, identity, &grouping(args))?;
+    let mut source = Source::open(&path, &found.path, found.process, identity, &grouping(args), asked(args))?;
     source.set_target(found.target);
     Ok(source)
+}
+
+fn asked(args: &Args) -> Asked {
+    Asked { patterns: args.stacks.patterns(), words: args.stacks.words() }
 }
 
 fn grouping(args: &Args) -> Grouping {

@@ -55,6 +55,11 @@ impl History {
         self.live = self.live.saturating_sub(size);
     }
 
+    /// A block that is not asked for has come or gone.
+    pub fn on_other(&mut self, stamp: Stamp) {
+        self.happened(stamp);
+    }
+
     #[inline]
     fn happened(&mut self, stamp: Stamp) {
         self.latest = self.latest.max(stamp);

@@ -14,13 +14,15 @@ use super::place::Place;
 use super::sample::{Facts, Interval, Sample, State};
 use super::sites;
 use super::sums::Sums;
+use crate::report::parts::human::{counted, size};
 use tm_analyzer::follow::{Follower, Options};
 use tm_analyzer::host::{Liveness, Target};
-use tm_analyzer::model::KeyType;
+use tm_analyzer::model::{Amount, KeyType, StackPatterns};
 use tm_analyzer::reader::Process;
 use tm_analyzer::reader::file::FileIdentity;
 use tm_analyzer::replay::{self, MemoryKind, Totals};
 use tm_analyzer::request::Grouping;
+use tm_analyzer::snapshot::AdmittedStacks;
 
 /// How long names are looked up between two samples.
 const NAMING: Duration = Duration::from_millis(200);
@@ -34,10 +36,23 @@ pub struct Choice {
     pub memory_kind: MemoryKind,
 }
 
+/// The stacks that are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// What they must have and must not have.
+    pub patterns: StackPatterns,
+    /// The same as the user wrote it, if he did.
+    pub words: Option<String>,
+}
+
 /// A process whose recording is followed.
 pub struct Source {
     follower: Follower,
     sums: Sums,
+    /// Decides which stacks are asked for; `None` if all are.
+    admitted: Option<AdmittedStacks>,
+    /// The words that ask for them.
+    asked: Option<String>,
     names: Names,
     place: Place,
     liveness: Liveness,
@@ -57,7 +72,7 @@ pub struct Source {
 
 impl Source {
     /// Opens the recording at `path` at the start of `process`. `name` is what the user calls it; `identity` is the file
-    /// that it has to be, if that is known; `grouping` says whom to blame.
+    /// that it has to be, if that is known; `grouping` says whom to blame, and `asked` of which stacks the blocks are shown.
     ///
     /// # Errors
     /// It cannot be read, is another file, or has no such process.
@@ -67,6 +82,7 @@ impl Source {
         process: ProcessIndex,
         identity: Option<FileIdentity>,
         grouping: &Grouping,
+        asked: Asked,
     ) -> Result<Source> {
         // Whatever becomes of the name, the file is read on.
         let options = Options { keep_open: true, identity, ..Options::default() };
@@ -75,6 +91,9 @@ impl Source {
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
         let history = History::new(start, replay::stamps_in(recording, STEP_NS));
         let mut sums = Sums::new(process, Arc::clone(&recording.thread_tags), history);
+        let Asked { patterns, words } = asked;
+        let mut admitted = (!patterns.is_empty()).then(|| AdmittedStacks::new(patterns, grouping.frames));
+        sums.stacks = admitted.as_mut().map(|admitted| admitted.update(recording));
         for memory_kind in [MemoryKind::Traced, MemoryKind::Mappings] {
             follower.live().iter(memory_kind).for_each(|block| sums.inherit(&block));
         }
@@ -84,6 +103,8 @@ impl Source {
             before: *follower.totals(),
             follower,
             sums,
+            admitted,
+            asked: words,
             names: Names::new(grouping),
             state: State::Running,
             start,
@@ -106,7 +127,10 @@ impl Source {
     /// # Errors
     /// The file cannot be read any more.
     pub fn read_until(&mut self, until: Stamp) -> Result<()> {
-        Ok(self.follower.catch_up(until, &mut self.sums)?)
+        let Source { follower, sums, admitted, .. } = self;
+        Ok(follower.catch_up_after(until, sums, |recording, sums| {
+            sums.stacks = admitted.as_mut().map(|admitted| admitted.update(recording));
+        })?)
     }
 
     /// Reads up to the present moment, which ends an interval. The first one began with the process.
@@ -221,7 +245,18 @@ impl Source {
         let problems = self.follower.problems().iter().map(ToString::to_string).collect::<Vec<_>>();
         let names = self.names.problems();
         let noticed = recording.note_sentences();
-        self.place.note().into_iter().chain(problems).chain(noticed).chain(others).chain(names).collect()
+        let selected = self.asked.as_ref().map(|words| self.selected(words));
+        let unused = self.admitted.iter().flat_map(AdmittedStacks::notes);
+        let first = selected.into_iter().chain(unused).chain(self.place.note());
+        first.chain(problems).chain(noticed).chain(others).chain(names).collect()
+    }
+
+    /// What the table and the chart are of.
+    fn selected(&self, words: &str) -> String {
+        let mut live = Amount::default();
+        self.sums.tables(MemoryKind::Traced).sites.iter().for_each(|(_, sum)| live += sum.figures.live);
+        let (bytes, blocks) = (size(live.bytes), counted(live.count, "block"));
+        format!("Selected with {words}: table and chart are of these alone, {bytes} in {blocks} now.")
     }
 
     /// When the process ended, if it could say so.
@@ -247,7 +282,6 @@ mod tests {
     use tm_common::metadata::TextKind;
 
     use super::*;
-    use tm_analyzer::model::Amount;
     use tm_analyzer::reader::file::RecordingFile;
     use tm_testing::RecordingBuilder;
 
@@ -261,7 +295,9 @@ mod tests {
     fn look(builder: &RecordingBuilder, process: u32) -> Sample {
         let file = builder.file();
         let process = ProcessIndex(process);
-        let mut source = Source::open(file.path(), "a.bin", process, None, &Grouping::default()).unwrap();
+        let mut source =
+            Source::open(file.path(), "a.bin", process, None, &Grouping::default(), Asked::default())
+                .unwrap();
         source.advance().unwrap();
         let sample = source.sample(LINES, true);
         // Nothing comes any more, and all stays.
@@ -303,8 +339,15 @@ mod tests {
     fn a_file_that_has_taken_the_name_is_not_shown() {
         let file = RecordingBuilder::with_process().file();
         let open = |identity| {
-            Source::open(file.path(), "a.bin", ProcessIndex(0), Some(identity), &Grouping::default())
-                .map(drop)
+            Source::open(
+                file.path(),
+                "a.bin",
+                ProcessIndex(0),
+                Some(identity),
+                &Grouping::default(),
+                Asked::default(),
+            )
+            .map(drop)
         };
         let (device, inode) = RecordingFile::open(file.path()).unwrap().identity();
         assert!(open((device, inode)).is_ok());

@@ -10,7 +10,7 @@ use super::history::History;
 use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::{Amount, SumsBy};
 use tm_analyzer::reader::ThreadTags;
-use tm_analyzer::replay::{MemoryKind, Observer, Site};
+use tm_analyzer::replay::{MemoryKind, Observer, Site, StackSet};
 
 /// The figures of a site, a group of sites or a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct Sums {
     thread_tags: Arc<ThreadTags>,
     traced: Tables,
     mapped: Tables,
+    /// The stacks that are asked for, as far as they are known; `None` for all.
+    pub stacks: Option<Arc<StackSet>>,
     /// The traced bytes that lived lately.
     pub history: History,
 }
@@ -78,11 +80,15 @@ pub struct Sums {
 impl Sums {
     /// The sums of `process` at its start; `history` is that of no block.
     pub fn new(process: ProcessIndex, thread_tags: Arc<ThreadTags>, history: History) -> Sums {
-        Sums { process, thread_tags, traced: Tables::default(), mapped: Tables::default(), history }
+        let (traced, mapped) = (Tables::default(), Tables::default());
+        Sums { process, thread_tags, traced, mapped, stacks: None, history }
     }
 
     /// Adds a block that the process has inherited: it lives, but was not allocated here.
     pub fn inherit(&mut self, block: &Block) {
+        if !self.is_asked_for(block) {
+            return;
+        }
         let (site, thread) = self.keys(block);
         let tables = self.tables_of(block);
         tables.sites.of(site).figures.live += block.amount();
@@ -120,7 +126,23 @@ impl Sums {
     }
 
     #[inline]
+    fn is_asked_for(&self, block: &Block) -> bool {
+        self.stacks.as_ref().is_none_or(|stacks| stacks.has(block.stack))
+    }
+
+    /// A block that is not asked for has come or gone: time passes, and its thread is there.
+    #[cold]
+    fn pass_over(&mut self, block: &Block, stamp: Stamp) {
+        let (_, thread) = self.keys(block);
+        self.tables_of(block).threads.of(thread);
+        self.history.on_other(stamp);
+    }
+
+    #[inline]
     fn leave(&mut self, block: &Block, stamp: Stamp) {
+        if !self.is_asked_for(block) {
+            return self.pass_over(block, stamp);
+        }
         let (site, thread) = self.keys(block);
         let tables = self.tables_of(block);
         tables.sites.of(site).figures.live -= block.amount();
@@ -134,6 +156,9 @@ impl Sums {
 impl Observer for Sums {
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
+        if !self.is_asked_for(block) {
+            return self.pass_over(block, block.birth);
+        }
         let (site, thread) = self.keys(block);
         let tables = self.tables_of(block);
         tables.sites.of(site).on_alloc(block.amount());
@@ -217,6 +242,30 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn blocks_of_other_stacks_count_nowhere() {
+        let mut sums = Sums::new(ProcessIndex(0), Arc::default(), History::new(Stamp(0), 10));
+        let mut stacks = StackSet::new(false);
+        stacks.set(StackId(7), true);
+        sums.stacks = Some(Arc::new(stacks));
+        let thread_tag = ThreadTag::of_thread(ThreadIndex(4));
+        let of = |stack, birth| Block {
+            size: 9,
+            stack: StackId(stack),
+            birth: Stamp(birth),
+            thread_tag,
+            ..Block::default()
+        };
+        sums.inherit(&of(8, 1));
+        sums.on_alloc(&of(7, 2));
+        sums.on_alloc(&of(8, 55));
+        sums.on_forget(&of(8, 1), Stamp(66));
+        let tables = sums.tables(MemoryKind::Traced);
+        let found: Vec<_> = tables.sites.iter().map(|(site, sum)| (site.stack, sum.figures.live)).collect();
+        assert_eq!(found, [(StackId(7), Amount::of_block(9))]);
+        assert_eq!((tables.threads.iter().count(), sums.history.latest()), (1, Stamp(66)));
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn wait_for(
 mod tests {
     use tm_common::ids::ProcessIndex;
 
+    use super::super::source::Asked;
     use super::*;
     use tm_analyzer::model::KeyType;
     use tm_analyzer::replay::MemoryKind;
@@ -123,7 +124,9 @@ mod tests {
     #[test]
     fn who_looks_late_sees_the_latest_alone() {
         let file = RecordingBuilder::with_process().file();
-        let source = Source::open(file.path(), "a.bin", ProcessIndex(0), None, &Grouping::default()).unwrap();
+        let source =
+            Source::open(file.path(), "a.bin", ProcessIndex(0), None, &Grouping::default(), Asked::default())
+                .unwrap();
         let request = |key_type| {
             let choice = Choice { key_type, memory_kind: MemoryKind::Traced };
             Request { choice, interval: None, at_once: false }
