@@ -42,7 +42,7 @@ pub const FORMAT: Format = Format {
 /// All processes are asked for, the recording cannot be read, or `out` cannot be written to.
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
-    recorded.one_process("DHAT's global maximum")?;
+    recorded.one_process("a peak")?;
     let points = RefCell::new(StackNumbers::new(namer(events)));
     let (mut lives, mut peak) = (Vec::new(), Stamp(0));
     recorded.run(

@@ -44,7 +44,7 @@ pub const FORMAT: Format = Format {
 /// All processes are asked for, the recording cannot be read, or `out` cannot be written to.
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
-    recorded.one_process("massif's peak")?;
+    recorded.one_process("a peak")?;
     let points = RefCell::new(Points::new(namer(events)));
     let mut moments = Vec::new();
     let until = end_stamp(recorded);

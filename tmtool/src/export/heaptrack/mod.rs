@@ -50,7 +50,7 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
 
 fn lines(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
-    recorded.one_process("heaptrack's data")?;
+    recorded.one_process("a history")?;
     let name = RefCell::new(namer(events));
     let file = RefCell::new(DataFile::new(out, command_line(recorded)));
     let (recording, selection) = (&recorded.recording, &recorded.selection);
