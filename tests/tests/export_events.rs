@@ -94,20 +94,19 @@ fn heaptrack_sum(heaptrack_print: &mut Command, file: &Path, cost: &str, scratch
 #[test]
 fn heaptrack_finds_the_same_sums() {
     for case in Case::all() {
-        let files = ["a.heaptrack", "a.heaptrack.gz"].map(|name| case.exported("heaptrack", name));
+        let [plain, packed] = ["a.heaptrack", "a.heaptrack.gz"].map(|name| case.exported("heaptrack", name));
         let temporary = case.sums("temporary", &[])[1];
-        let expected = [
-            ("allocations", case.allocations()),
-            ("peak", case.number("peak_bytes")),
-            ("leaked", case.number("live_bytes_at_end")),
-            ("temporary", temporary),
-        ];
-        for ((cost, expected), file) in expected.iter().flat_map(|cost| files.iter().map(move |file| (cost, file))) {
+        for (cost, expected, file) in [
+            ("allocations", case.allocations(), &packed),
+            ("peak", case.number("peak_bytes"), &plain),
+            ("leaked", case.number("live_bytes_at_end"), &plain),
+            ("temporary", temporary, &plain),
+        ] {
             let mut print = Command::new(installed("heaptrack_print"));
             let (sum, stacks) = heaptrack_sum(&mut print, file, cost, case.scratch.path());
             // heaptrack takes an allocation of any thread for the next one.
-            let is_less = *cost == "temporary" && case.recording().to_string_lossy().contains("threads");
-            let is_equal = sum == *expected || is_less && sum < *expected;
+            let is_less = cost == "temporary" && case.recording().to_string_lossy().contains("threads");
+            let is_equal = sum == expected || is_less && sum < expected;
             assert!(is_equal, "{cost} of {}: {sum} and not {expected}\n{stacks}", file.display());
         }
     }
@@ -120,7 +119,9 @@ fn ms_print_finds_the_peak_and_its_stacks() {
         let detailed = text.lines().find(|line| line.contains("Detailed snapshots")).expect("a list");
         let (before, _) = detailed.split_once(" (peak)").expect("one is the peak");
         let peak = before.rsplit([' ', '[']).next().expect("a number");
-        let row = |line: &&str| line.split_whitespace().next() == Some(peak) && line.split_whitespace().count() == 6;
+        let row = |line: &&str| {
+            line.split_whitespace().next() == Some(peak) && line.split_whitespace().count() == 6
+        };
         let place = text.lines().position(|line| row(&line)).expect("the peak has a row");
         let total = text.lines().nth(place).and_then(|row| row.split_whitespace().nth(2)).expect("a column");
         assert_eq!(total.replace(',', ""), case.number("peak_bytes").to_string());
@@ -137,7 +138,10 @@ fn ms_print_finds_the_peak_and_its_stacks() {
 
 /// Any browser that speaks Chromium's options.
 fn browser() -> PathBuf {
-    ["google-chrome", "chromium"].into_iter().find_map(find_installed).unwrap_or_else(|| installed("chromium"))
+    ["google-chrome", "chromium"]
+        .into_iter()
+        .find_map(find_installed)
+        .unwrap_or_else(|| installed("chromium"))
 }
 
 /// What `dh_view.html` shows of `file`.
@@ -162,7 +166,13 @@ fn viewed_by_dhat(file: &Path, scratch: &Path) -> String {
     let place = scratch.join("view.html");
     std::fs::write(&place, page).expect("as above");
     let mut browser = Command::new(browser());
-    browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=60000", "--dump-dom"]);
+    browser.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--virtual-time-budget=60000",
+        "--dump-dom",
+    ]);
     browser.arg(format!("--user-data-dir={}", scratch.join("profile").display()));
     let output = browser.arg(format!("file://{}", place.display())).output().expect("it was found");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -246,8 +256,7 @@ fn perfettos_trace_has_the_sums_of_the_peak_and_of_the_end() {
         };
         let [top_bytes, top_blocks] = case.sums("top", &[]);
         let [peak_bytes, peak_blocks] = ["peak_bytes", "peak_blocks"].map(|key| case.number(key));
-        let [end_bytes, end_blocks] =
-            ["live_bytes_at_end", "live_blocks_at_end"].map(|key| case.number(key));
+        let [end_bytes, end_blocks] = ["live_bytes_at_end", "live_blocks_at_end"].map(|key| case.number(key));
         let total = [top_bytes + case.inherited[0], top_blocks + case.inherited[1], end_bytes, end_blocks];
         assert_eq!(numbers(dumps.last().expect("one")), total);
         assert_eq!(numbers(&dumps[0])[2..], [peak_bytes, peak_blocks]);

@@ -40,7 +40,12 @@ print(json.dumps(answers, default=str))
 fn questions() -> Vec<String> {
     let text = include_str!("../../docs/fleet.md");
     let blocks = text.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
-    blocks.flat_map(|block| block.split_inclusive(';')).map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect()
+    blocks
+        .flat_map(|block| block.split_inclusive(';'))
+        .map(str::trim)
+        .filter(|one| !one.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The answers to the ten questions.
@@ -94,7 +99,11 @@ fn assert_largest(rows: &[Vec<Value>], sites: &Sites, by: usize) {
 
 /// A number, which sums of DuckDB are too large to be in JSON.
 fn whole(value: &Value) -> u64 {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok()).or_else(|| Some(value.as_f64()? as u64)).expect("a number")
+    value
+        .as_u64()
+        .or_else(|| value.as_str()?.parse().ok())
+        .or_else(|| Some(value.as_f64()? as u64))
+        .expect("a number")
 }
 
 fn fleet() -> (TempDir, Vec<Outcome>) {
@@ -113,7 +122,8 @@ fn fleet() -> (TempDir, Vec<Outcome>) {
 }
 
 fn assert_answers(answers: &[Vec<Vec<Value>>], recordings: &[Outcome]) {
-    let [programs, left, leaks, peaks, at_peak, grown, allocated, temporary, hosts, versions] = answers else {
+    let [programs, left, leaks, peaks, at_peak, grown, allocated, temporary, hosts, versions] = answers
+    else {
         panic!("ten questions have {} answers", answers.len());
     };
     let all: Vec<&Outcome> = recordings.iter().collect();
@@ -121,11 +131,11 @@ fn assert_answers(answers: &[Vec<Vec<Value>>], recordings: &[Outcome]) {
     assert_eq!(programs.iter().map(|row| whole(&row[3])).sum::<u64>(), infos.len() as u64);
     let versions_known: BTreeSet<&str> = programs.iter().filter_map(|row| row[1].as_str()).collect();
     assert_eq!(versions_known.len(), 3, "two of leak.cc, one of Python: {programs:?}");
-    for (rows, keys) in [
-        (left, ["live_bytes_at_end", "live_blocks_at_end"]),
-        (peaks, ["peak_bytes", "peak_blocks"]),
-    ] {
-        let found: BTreeSet<[u64; 3]> = rows.iter().map(|row| [1, 2, 3].map(|place| whole(&row[place]))).collect();
+    for (rows, keys) in
+        [(left, ["live_bytes_at_end", "live_blocks_at_end"]), (peaks, ["peak_bytes", "peak_blocks"])]
+    {
+        let found: BTreeSet<[u64; 3]> =
+            rows.iter().map(|row| [1, 2, 3].map(|place| whole(&row[place]))).collect();
         let expected =
             infos.iter().map(|info| [number(info, "pid"), number(info, keys[0]), number(info, keys[1])]);
         assert_eq!(found, expected.collect(), "{keys:?}");
@@ -141,8 +151,15 @@ fn assert_answers(answers: &[Vec<Vec<Value>>], recordings: &[Outcome]) {
     };
     let expected = [peak(|peaks| peaks.max().unwrap_or(0)), peak(|peaks| peaks.sum()), infos.len() as u64];
     assert_eq!(hosts.len(), 1);
-    assert_eq!((hosts[0][0].as_str(), [1, 2, 3].map(|place| whole(&hosts[0][place]))), (Some(host), expected));
-    let of_leak: u64 = versions.iter().filter(|row| row[0].as_str().is_some_and(|name| name.contains("leak"))).map(|row| whole(&row[2])).sum();
+    assert_eq!(
+        (hosts[0][0].as_str(), [1, 2, 3].map(|place| whole(&hosts[0][place]))),
+        (Some(host), expected)
+    );
+    let of_leak: u64 = versions
+        .iter()
+        .filter(|row| row[0].as_str().is_some_and(|name| name.contains("leak")))
+        .map(|row| whole(&row[2]))
+        .sum();
     assert_eq!(of_leak, 3, "{versions:?}");
     for row in versions {
         let runs: Vec<&Value> =

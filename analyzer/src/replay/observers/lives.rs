@@ -1,6 +1,6 @@
 //! What lived and died at each place, and what lived there at the peak: figures that no sum at the end could give.
 
-use tm_common::ids::Stamp;
+use tm_common::ids::{Address, Stamp};
 
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
@@ -57,6 +57,8 @@ pub struct Lives<'a, P> {
     pub peak: Amount,
     /// When that was first so.
     pub peak_stamp: Stamp,
+    /// The block that made it so: it is live before it is told of as allocated.
+    peak_address: Address,
     n_peaks: u64,
 }
 
@@ -70,13 +72,22 @@ impl<'a, P: FnMut(&Block) -> u32> Lives<'a, P> {
         inherited: impl Iterator<Item = Block>,
     ) -> Lives<'a, P> {
         let (live, peak) = (Amount::default(), Amount::default());
-        let mut lives =
-            Lives { selection, place_of, places: Vec::new(), live, peak, peak_stamp: start, n_peaks: 0 };
+        let mut lives = Lives {
+            selection,
+            place_of,
+            places: Vec::new(),
+            live,
+            peak,
+            peak_stamp: start,
+            peak_address: Address(0),
+            n_peaks: 0,
+        };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
             lives.of(&block).allocated += block.amount();
             lives.come(&block);
         }
-        lives.peak_stamp = start;
+        // None of them is told of as allocated.
+        (lives.peak_stamp, lives.peak_address) = (start, Address(0));
         lives
     }
 
@@ -123,7 +134,7 @@ impl<'a, P: FnMut(&Block) -> u32> Lives<'a, P> {
         }
         self.live += block.amount();
         if self.live.bytes > self.peak.bytes {
-            (self.peak, self.peak_stamp) = (self.live, block.birth);
+            (self.peak, self.peak_stamp, self.peak_address) = (self.live, block.birth, block.address);
             self.n_peaks += 1;
         }
     }
@@ -159,16 +170,23 @@ impl<P: FnMut(&Block) -> u32> Observer for Lives<'_, P> {
         }
         let block = event.block();
         if self.selection.admits_newborn(&block) {
-            self.of(&block).allocated += block.amount();
+            let made_peak = (block.birth, block.address) == (self.peak_stamp, self.peak_address);
+            let life = self.of(&block);
+            life.allocated += block.amount();
+            if made_peak {
+                life.allocated_at_peak += block.amount();
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tm_common::ids::StackId;
+    use tm_common::functions::Function;
+    use tm_common::ids::{StackId, StreamIndex};
 
     use super::*;
+    use crate::events::{Action, State};
 
     fn block(stack: u32, size: u64, birth: u64) -> Block {
         Block { stack: StackId(stack), size, birth: Stamp(birth), ..Block::default() }
@@ -206,5 +224,33 @@ mod tests {
             (amount(10, 1), amount(0, 0), amount(10, 1), 40),
         ];
         assert_eq!(places.iter().map(figures).collect::<Vec<_>>(), expected);
+    }
+
+    /// The allocation that makes the peak is one of those up to it.
+    #[test]
+    fn what_had_been_allocated_at_the_peak_has_its_own_allocation() {
+        let selection = Selection::default();
+        let mut lives = Lives::new(&selection, |_: &Block| 0, Stamp(0), std::iter::empty());
+        for (size, birth) in [(10, 1), (20, 2), (5, 3)] {
+            let block = Block { address: Address(birth), ..block(7, size, birth) };
+            let event = MergedEvent {
+                stamp: block.birth,
+                address: block.address,
+                size,
+                stack: block.stack,
+                thread_tag: block.thread_tag,
+                stream: StreamIndex(0),
+                action: Action::Allocate,
+                function: Function::Malloc,
+                space: block.space,
+                state: State::Pending,
+            };
+            lives.on_alloc(&block);
+            lives.on_event(&event);
+            lives.on_forget(&block, Stamp(birth));
+        }
+        let life = lives.finish(std::iter::empty(), Stamp(9))[0];
+        assert_eq!((life.live_at_peak, life.allocated_at_peak), (amount(20, 1), amount(30, 2)));
+        assert_eq!((life.live, life.allocated), (amount(0, 0), amount(35, 3)));
     }
 }
