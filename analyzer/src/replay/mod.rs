@@ -40,6 +40,9 @@ pub use observer::Observer;
 pub use observers::{
     Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, Step, Timeline,
 };
+pub use observers::{
+    Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices,
+};
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use sink::{BlockSink, ByBirth};

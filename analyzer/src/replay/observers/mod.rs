@@ -7,6 +7,7 @@ mod latest;
 mod lifetimes;
 mod lives;
 mod moments;
+mod slices;
 mod timeline;
 
 pub use activities::Activities;
@@ -16,4 +17,5 @@ pub use latest::LatestBlocks;
 pub use lifetimes::Lifetimes;
 pub use lives::{Life, Lives};
 pub use moments::{Lived, Moments};
+pub use slices::{Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices};
 pub use timeline::{Step, Timeline};
