@@ -4,12 +4,13 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::column::writer::ColumnWriter;
+use parquet::column::writer::{ColumnCloseResult, ColumnWriter};
 use parquet::data_type::{BoolType, ByteArray, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
@@ -77,6 +78,13 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
     }
 }
 
+/// A column of a full row group, of one value.
+struct Encoded {
+    value: Option<i64>,
+    bytes: Bytes,
+    metadata: ColumnChunkMetaData,
+}
+
 /// The file, its columns and the rows that are not written yet.
 pub struct Table<W: Write + Send> {
     writer: SerializedFileWriter<W>,
@@ -84,6 +92,8 @@ pub struct Table<W: Write + Send> {
     /// The values that there are, by column; and for each row whether there is one, of columns that may be empty.
     cells: Vec<(Vec<i64>, Vec<i16>)>,
     n_rows: usize,
+    /// What columns of one value come to in a full row group, which is mostly the same one again.
+    encoded: Vec<Option<Encoded>>,
     texts: Vec<ByteArray>,
     text_numbers: FxHashMap<Box<str>, u32>,
 }
@@ -98,8 +108,9 @@ impl<W: Write + Send> Table<W> {
         let writer = SerializedFileWriter::new(out, schema, Arc::new(properties(columns, metadata)))
             .map_err(failed)?;
         let cells = columns.iter().map(|_| Default::default()).collect();
+        let encoded = columns.iter().map(|_| None).collect();
         let (texts, text_numbers) = (Vec::new(), FxHashMap::default());
-        Ok(Table { writer, columns, cells, n_rows: 0, texts, text_numbers })
+        Ok(Table { writer, columns, cells, n_rows: 0, encoded, texts, text_numbers })
     }
 
     /// A text, which is kept once.
@@ -147,10 +158,23 @@ impl<W: Write + Send> Table<W> {
         if self.n_rows == 0 {
             return Ok(());
         }
+        let properties = Arc::clone(self.writer.properties());
+        let is_full = self.n_rows == ROWS_MAX;
         let mut group = self.writer.next_row_group().map_err(failed)?;
-        for (&(_, kind, is_optional), (values, levels)) in self.columns.iter().zip(&mut self.cells) {
-            let levels_of_optional = is_optional.then_some(&levels[..]);
-            write_column(&mut group, kind, values, levels_of_optional, &self.texts).map_err(failed)?;
+        let columns = self.columns.iter().zip(&mut self.cells).zip(&mut self.encoded);
+        for ((column, (values, levels)), encoded) in columns {
+            match one_value(values, levels).filter(|_| is_full) {
+                Some(value) => {
+                    let known = encoded.take().filter(|known| known.value == value);
+                    let one = match known {
+                        Some(known) => known,
+                        None => encode(column, &properties, value, (values, levels), &self.texts)?,
+                    };
+                    one.append_to(&mut group).map_err(failed)?;
+                    *encoded = Some(one);
+                }
+                None => write_column(&mut group, column, values, levels, &self.texts).map_err(failed)?,
+            }
             values.clear();
             levels.clear();
         }
@@ -160,13 +184,55 @@ impl<W: Write + Send> Table<W> {
     }
 }
 
+/// The value that is in each row, or in none; `None` if rows differ.
+fn one_value(values: &[i64], levels: &[i16]) -> Option<Option<i64>> {
+    let Some(&first) = values.first() else { return Some(None) };
+    let is_one = values.len() == levels.len() && values.iter().all(|&value| value == first);
+    is_one.then_some(Some(first))
+}
+
+/// Encodes a column by itself.
+fn encode(
+    column: &Column,
+    properties: &WriterPropertiesPtr,
+    value: Option<i64>,
+    (values, levels): (&[i64], &[i16]),
+    texts: &[ByteArray],
+) -> io::Result<Encoded> {
+    let schema = Arc::new(parse_message_type(&schema(std::slice::from_ref(column))).map_err(failed)?);
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::clone(properties)).map_err(failed)?;
+    let mut group = writer.next_row_group().map_err(failed)?;
+    write_column(&mut group, column, values, levels, texts).map_err(failed)?;
+    let metadata = group.close().map_err(failed)?.column(0).clone();
+    let bytes = writer.into_inner().map_err(failed)?.into();
+    Ok(Encoded { value, bytes, metadata })
+}
+
+impl Encoded {
+    fn append_to<W: Write + Send>(
+        &self,
+        group: &mut SerializedRowGroupWriter<'_, W>,
+    ) -> Result<(), ParquetError> {
+        let close = ColumnCloseResult {
+            bytes_written: self.metadata.compressed_size() as u64,
+            rows_written: ROWS_MAX as u64,
+            metadata: self.metadata.clone(),
+            bloom_filter: None,
+            column_index: None,
+            offset_index: None,
+        };
+        group.append_column(&self.bytes, close)
+    }
+}
+
 fn write_column<W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
-    kind: Kind,
+    &(_, kind, is_optional): &Column,
     values: &[i64],
-    levels: Option<&[i16]>,
+    levels: &[i16],
     texts: &[ByteArray],
 ) -> Result<(), ParquetError> {
+    let levels = is_optional.then_some(levels);
     let Some(mut column) = group.next_column()? else { return Ok(()) };
     match kind {
         Kind::Integer | Kind::Number | Kind::Time => {
@@ -273,7 +339,7 @@ mod tests {
         let file = std::fs::File::create(&path).unwrap();
         let mut table = Table::new(file, COLUMNS, &[("tm.run", "7".to_owned())]).unwrap();
         let (name, kind) = (table.text("a\n\"b'"), table.text("x"));
-        let n_rows = ROWS_MAX as u64 + 3;
+        let n_rows = 2 * ROWS_MAX as u64 + 3;
         for row in 0..n_rows {
             let name = if row % 3 == 0 { Cell::Null } else { name };
             let start = (row % 2 == 0).then_some(row);
@@ -281,7 +347,7 @@ mod tests {
         }
         table.finish().unwrap();
         let reader = SerializedFileReader::try_from(path.as_path()).unwrap();
-        assert_eq!(reader.metadata().num_row_groups(), 2);
+        assert_eq!(reader.metadata().num_row_groups(), 3);
         let mut n_read = 0;
         for (row, number) in reader.get_row_iter(None).unwrap().zip(0u64..) {
             let row = row.unwrap().to_string();
