@@ -1,17 +1,22 @@
 //! What tmtool writes for other tools. A format is a file or a folder here and a row of [`FORMATS`]: help, checks and the
 //! command come from the table. Writers are pure: what a recording says goes in, bytes come out.
 
+pub mod callgrind;
 pub mod dhat;
 pub mod folded;
 pub mod frames;
 pub mod heaptrack;
 mod lived;
+mod mappings;
 pub mod massif;
 pub mod measure;
 pub mod parquet;
 pub mod perfetto;
 mod points;
+pub mod pprof;
 mod protobuf;
+pub mod speedscope;
+pub mod svg;
 #[cfg(test)]
 mod testing;
 mod valgrind_frame;
@@ -25,8 +30,18 @@ use tm_analyzer::model::ActivityProfile;
 use tm_analyzer::request::{Grouping, Recorded};
 
 /// All formats, those that most tools read first.
-pub const FORMATS: &[Format] =
-    &[folded::FORMAT, perfetto::FORMAT, heaptrack::FORMAT, dhat::FORMAT, massif::FORMAT, parquet::FORMAT];
+pub const FORMATS: &[Format] = &[
+    pprof::FORMAT,
+    speedscope::FORMAT,
+    svg::FORMAT,
+    folded::FORMAT,
+    callgrind::FORMAT,
+    perfetto::FORMAT,
+    heaptrack::FORMAT,
+    dhat::FORMAT,
+    massif::FORMAT,
+    parquet::FORMAT,
+];
 
 /// A format.
 #[derive(Debug)]

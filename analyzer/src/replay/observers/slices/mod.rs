@@ -22,6 +22,7 @@ use tm_common::ids::{Space, Stamp};
 
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
+use crate::replay::live::MemoryKind;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
 use course::Course;
@@ -64,6 +65,7 @@ pub struct Slices<'a> {
     sites: Sites,
     pieces: Pieces,
     pieces_max: usize,
+    memory_kind: MemoryKind,
     /// Bytes of all blocks of the kind of memory, selected or not.
     total: u64,
     peak: Peak,
@@ -85,6 +87,7 @@ impl<'a> Slices<'a> {
             sites: Sites::default(),
             pieces: Pieces::default(),
             pieces_max: PIECES_MAX,
+            memory_kind: selection.memory_kind(),
             total: 0,
             peak: Peak::default(),
             course: Course::new(time.steps.clone()),
@@ -92,7 +95,7 @@ impl<'a> Slices<'a> {
             time,
         };
         for block in inherited {
-            slices.total = slices.total.saturating_add(block.size);
+            slices.total = slices.total.saturating_add(slices.counted(&block));
             if selection.admits_newborn(&block) {
                 slices.sites.of(&block).start += block.amount();
                 slices.course.put(&block);
@@ -101,12 +104,15 @@ impl<'a> Slices<'a> {
         slices
     }
 
+    /// The stage of the last boundary, which the replay ends with.
+    fn last_stage(&self) -> u32 {
+        self.time.grid.len().saturating_sub(1) as u32
+    }
+
     /// Goes on to the stage of `stamp`, and to its step.
     #[cold]
     fn go_to(&mut self, stamp: Stamp) {
-        // What comes after the last boundary is none of the time.
-        let last = self.time.grid.len().saturating_sub(1) as u32;
-        while self.stage < last && stamp > self.time.grid.stamp(self.stage as usize) {
+        while self.stage < self.last_stage() && stamp > self.time.grid.stamp(self.stage as usize) {
             if self.stage == 0 {
                 self.peak = Peak { bytes: self.total, stamp: self.time.grid.stamp(0), ..Peak::default() };
                 self.course.restart();
@@ -120,8 +126,8 @@ impl<'a> Slices<'a> {
             self.course.next_step();
         }
         let step_end = if self.stage > 0 { self.course.end() } else { Stamp(u64::MAX) };
-        let boundary =
-            if self.stage < last { self.time.grid.stamp(self.stage as usize) } else { Stamp(u64::MAX) };
+        let is_last = self.stage >= self.last_stage();
+        let boundary = if is_last { Stamp(u64::MAX) } else { self.time.grid.stamp(self.stage as usize) };
         self.next_stop = boundary.min(step_end);
     }
 
@@ -140,6 +146,12 @@ impl<'a> Slices<'a> {
         (self.stage, self.peak.stage) = (new(self.stage), new(self.peak.stage));
         // Half of the room is free again, or the sites are that many.
         self.pieces_max = self.pieces_max.max(self.pieces.len() * 2);
+    }
+
+    /// What `block` adds to the kind of memory: a replay tells of both kinds, each of which has a peak of its own.
+    #[inline]
+    fn counted(&self, block: &Block) -> u64 {
+        if MemoryKind::of(block.space) == self.memory_kind { block.size } else { 0 }
     }
 
     /// What lives now may be the most so far.
@@ -173,7 +185,7 @@ impl<'a> Slices<'a> {
     /// A block goes; the selection may not have it.
     #[inline]
     fn went(&mut self, block: &Block, is_temporary: bool, ended: Option<Stamp>) {
-        self.total = self.total.saturating_sub(block.size);
+        self.total = self.total.saturating_sub(self.counted(block));
         if !self.selection.admits_newborn(block) {
             return;
         }
@@ -207,7 +219,7 @@ impl Observer for Slices<'_> {
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
         self.latest.came(block, &self.selection.thread_tags);
-        self.total = self.total.saturating_add(block.size);
+        self.total = self.total.saturating_add(self.counted(block));
         if self.selection.admits_newborn(block) {
             self.course.came(block);
             let site = self.sites.of(block);

@@ -59,7 +59,17 @@ impl Observer for Told {
     }
 }
 
-/// Events of two threads on few addresses, of which some are freed by the other thread.
+/// A mapping, often over others, or the end of some.
+fn mapping(random: &mut Random, stack: StackId, stamp: Stamp) -> Event {
+    let (space, address) = (Space::MAPPINGS, Address(4096 * (1_000 + random.below(30))));
+    let size = 4096 * (1 + random.below(8));
+    match random.below(2) {
+        0 => Event::Track { space, address, size, stack, stamp },
+        _ => Event::Untrack { space, address, size, stamp },
+    }
+}
+
+/// Events of two threads on few addresses, of which some are freed by the other thread, and mappings in between.
 fn recording(seed: u64) -> Recording {
     let mut random = Random::new(seed);
     let mut builder = RecordingBuilder::with_process();
@@ -79,8 +89,15 @@ fn recording(seed: u64) -> Recording {
             // The clocks of both threads' processors are apart, so that some frees come before their allocations.
             let thread = random.below(2) as usize;
             let stamp = latest[thread].max(now + 6_000 * thread as u64 + random.below(3_000));
+            if stamp > END * 3 / 4 {
+                break; // The child has ended.
+            }
             latest[thread] = stamp;
             let stream = first_stream + thread as u32;
+            if random.below(6) == 0 {
+                builder.event(process, stream, &mapping(&mut random, stacks[0], Stamp(stamp)));
+                continue;
+            }
             let event = if live.remove(&address).is_some() {
                 Event::Free { function: Function::Free, address: Address(address), stamp: Stamp(stamp) }
             } else {
@@ -106,9 +123,14 @@ fn time(n_slices: u32, has_peak: bool) -> SliceTime {
     }
 }
 
-fn run(recording: &Recording, processes: Processes, n_slices: u32, pieces_max: usize) -> (SliceSums, Told) {
+fn run(
+    recording: &Recording,
+    processes: Processes,
+    memory_kind: MemoryKind,
+    (n_slices, pieces_max): (u32, usize),
+) -> (SliceSums, Told) {
     let is_one = processes != Processes::All;
-    let selection = Selection::default().in_recording(recording);
+    let selection = Selection::of_account(memory_kind).in_recording(recording);
     let mut sums = SliceSums::default();
     let mut peak = None;
     let observed = replay::run(
@@ -123,13 +145,13 @@ fn run(recording: &Recording, processes: Processes, n_slices: u32, pieces_max: u
             if let Some(end) = replay::ended_at(recording, engine.process()).filter(|_| !is_one) {
                 slices.end_all(end);
             }
-            peak = Some((slices.peak.bytes, slices.peak.stamp, engine.totals().peak));
+            peak = Some((slices.peak.bytes, engine.totals().peak(memory_kind).0));
             sums.merge(slices.finish(engine.process()));
         },
     );
     observed.expect("there is such a process");
-    if let Some((bytes, _, peak)) = peak.filter(|_| is_one) {
-        assert_eq!(bytes, peak.bytes);
+    if let Some((bytes, peak)) = peak.filter(|_| is_one) {
+        assert_eq!(bytes, peak.bytes, "{memory_kind:?}");
     }
     let mut told = Told::default();
     let _ = replay::run(recording, processes, Stamp(u64::MAX), |_| Told::default(), |_, it| told = it);
@@ -155,42 +177,48 @@ fn live_at(sums: &SliceSums, boundary: usize) -> BTreeMap<Place, (u64, u64)> {
     live
 }
 
-fn snapshot(recording: &Recording, processes: Processes, moment: &Moment) -> BTreeMap<Place, (u64, u64)> {
-    let taken = replay::snapshot::<Vec<Block>>(recording, processes, moment, &Selection::default());
+fn snapshot(
+    recording: &Recording,
+    processes: Processes,
+    memory_kind: MemoryKind,
+    moment: &Moment,
+) -> BTreeMap<Place, (u64, u64)> {
+    let selection = Selection::of_account(memory_kind);
+    let taken = replay::snapshot::<Vec<Block>>(recording, processes, moment, &selection);
     by_place(&taken.expect("there is such a moment").blocks)
+}
+
+/// What lives at each boundary is what a snapshot has there.
+fn check_boundaries(
+    recording: &Recording,
+    sums: &SliceSums,
+    (processes, memory_kind): (Processes, MemoryKind),
+) {
+    for (boundary, stamp) in sums.grid.stamps().enumerate() {
+        if processes == Processes::One(ProcessIndex(1)) && stamp.0 < END / 2 {
+            continue;
+        }
+        let moment = if Some(boundary) == sums.peak { Moment::Peak } else { Moment::TimeNs(stamp.0) };
+        let expected = snapshot(recording, processes, memory_kind, &moment);
+        assert_eq!(live_at(sums, boundary), expected, "{processes:?} {memory_kind:?} {moment:?}");
+    }
 }
 
 #[test]
 fn what_lives_at_a_boundary_is_the_snapshot_there() {
-    for seed in 0..4 {
+    let processes = [Processes::One(FIRST), Processes::One(ProcessIndex(1)), Processes::All];
+    let kinds = [MemoryKind::Traced, MemoryKind::Mappings];
+    let asked: Vec<_> = processes.iter().flat_map(|&of| kinds.map(|kind| (of, kind))).collect();
+    for seed in 0..2 {
         let recording = recording(seed);
-        for (n_slices, pieces_max) in [(1, 1 << 20), (40, 1 << 20), (40, 20), (100, 60)] {
-            for processes in [Processes::One(FIRST), Processes::One(ProcessIndex(1)), Processes::All] {
-                let (mut sums, _) = run(&recording, processes, n_slices, pieces_max);
+        for bounds in [(1, 1 << 20), (40, 1 << 20), (40, 20), (100, 60)] {
+            for &(processes, memory_kind) in &asked {
+                let (mut sums, _) = run(&recording, processes, memory_kind, bounds);
                 let peak = sums.peak;
                 loop {
-                    assert_eq!(
-                        sums.grid.len() - 1,
-                        sums.cells
-                            .iter()
-                            .map(|cell| cell.slice as usize + 1)
-                            .max()
-                            .unwrap()
-                            .max(sums.grid.len() - 1)
-                    );
-                    for (boundary, stamp) in sums.grid.stamps().enumerate() {
-                        if processes == Processes::One(ProcessIndex(1)) && stamp.0 < END / 2 {
-                            continue;
-                        }
-                        let moment =
-                            if Some(boundary) == sums.peak { Moment::Peak } else { Moment::TimeNs(stamp.0) };
-                        let expected = snapshot(&recording, processes, &moment);
-                        assert_eq!(
-                            live_at(&sums, boundary),
-                            expected,
-                            "{seed} {n_slices} {processes:?} {moment:?}"
-                        );
-                    }
+                    let n_slices = sums.grid.len() - 1;
+                    assert!(sums.cells.iter().all(|cell| (cell.slice as usize) < n_slices));
+                    check_boundaries(&recording, &sums, (processes, memory_kind));
                     if !sums.halve() {
                         break;
                     }
@@ -206,7 +234,8 @@ fn what_lives_at_a_boundary_is_the_snapshot_there() {
 fn cells_are_what_a_naive_recount_finds() {
     for seed in 20..26 {
         let recording = recording(seed);
-        let (sums, told) = run(&recording, Processes::One(FIRST), 37, 1 << 20);
+        let (sums, mut told) = run(&recording, Processes::One(FIRST), MemoryKind::Traced, (37, 1 << 20));
+        told.list.retain(|(_, place, ..)| place.space != Space::MAPPINGS);
         let peak = sums.peak.expect("there is one");
         let stamps: Vec<u64> = sums.grid.stamps().map(|stamp| stamp.0).collect();
         let mut expected: BTreeMap<(Place, usize), [u64; 6]> = BTreeMap::new();
