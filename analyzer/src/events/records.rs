@@ -8,7 +8,7 @@ use tm_common::varint::Reader;
 
 use super::block::SIZE_MAX;
 use super::event::{ALL, Action, MergedEvent, State};
-use crate::reader::{ThreadTag, ThreadTags};
+use crate::reader::{FirstIds, Repeats, ThreadTag, ThreadTags};
 
 /// The bytes from here on are not what an encoder writes: the rest of the segment cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +54,14 @@ impl RecordDecoder {
         &mut self,
         bytes: &[u8],
         thread_tags: &ThreadTags,
+        repeats: &Repeats,
         n_wanted: usize,
         batch: &mut Vec<MergedEvent>,
     ) -> Result<usize, DamagedFrom> {
         let mut reader = Reader::new(bytes);
         let thread_tag = thread_tags.of(self.thread, self.tag);
-        let mut out = Out { batch, latest: self.latest, limit: self.limit, stream: self.stream, thread_tag };
+        let (latest, limit, stream, first_ids) = (self.latest, self.limit, self.stream, repeats.look());
+        let mut out = Out { batch, latest, limit, stream, thread_tag, first_ids };
         let mut is_damaged = false;
         let mut good = 0;
         while out.batch.len() < n_wanted && !reader.is_at_end() {
@@ -93,6 +95,7 @@ struct Out<'a> {
     limit: Stamp,
     stream: StreamIndex,
     thread_tag: ThreadTag,
+    first_ids: FirstIds<'a>,
 }
 
 impl Out<'_> {
@@ -147,6 +150,14 @@ impl Out<'_> {
                 }
                 is_possible
             }
+            Event::Move { space, address, stack, stamp } => {
+                let is_told = space != Space::HEAP && space != Space::MAPPINGS;
+                let is_possible = is_told && address != ALL && stamp <= self.limit;
+                if is_possible {
+                    self.in_space(Action::Move, space, address, (0, stack), stamp);
+                }
+                is_possible
+            }
             Event::Tag { .. } | Event::ThreadStart { .. } => true,
         }
     }
@@ -186,6 +197,7 @@ impl Out<'_> {
     ) {
         // Only damage makes a stream go back in time; the merge relies on it not to.
         self.latest = self.latest.max(stamp);
+        let stack = self.first_ids.of(stack);
         let (stamp, stream, thread_tag, state) = (self.latest, self.stream, self.thread_tag, State::Pending);
         let event =
             MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state };

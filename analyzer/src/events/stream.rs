@@ -7,13 +7,14 @@ use super::event::MergedEvent;
 use super::records::{DamagedFrom, RecordDecoder};
 use crate::reader::file::RecordingFile;
 use crate::reader::streams::Stream;
-use crate::reader::{Recording, ThreadTags};
+use crate::reader::{Recording, Repeats, ThreadTags};
 
 /// Decodes one stream, batch by batch.
 #[derive(Debug)]
 pub(super) struct StreamDecoder<'a> {
     file: &'a RecordingFile,
     thread_tags: &'a ThreadTags,
+    repeats: &'a Repeats,
     stream: &'a Stream,
     next_segment: usize,
     buffer: Vec<u8>,
@@ -32,6 +33,7 @@ impl<'a> StreamDecoder<'a> {
         Box::new(StreamDecoder {
             file: &recording.file,
             thread_tags: &recording.thread_tags,
+            repeats: &recording.stacks.repeats,
             stream,
             next_segment: 0,
             buffer: Vec::new(),
@@ -77,7 +79,8 @@ impl<'a> StreamDecoder<'a> {
     fn decode_records(&mut self) {
         debug_assert!(self.position <= self.buffer.len(), "the decoder is behind the end of its segment");
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
-        match self.records.decode(bytes, self.thread_tags, self.batch_records, &mut self.batch) {
+        match self.records.decode(bytes, self.thread_tags, self.repeats, self.batch_records, &mut self.batch)
+        {
             Ok(n_bytes) => self.position += n_bytes,
             Err(DamagedFrom(place)) => {
                 self.damage.add_segment(bytes.len() - place);

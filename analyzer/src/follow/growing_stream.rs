@@ -16,7 +16,7 @@ use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
 use crate::events::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
-use crate::reader::{FoundSegment, Headers, OpenFile, ThreadTags};
+use crate::reader::{FoundSegment, Headers, OpenFile, Recording, Repeats, ThreadTags};
 
 /// A segment that is not left behind.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ pub(super) struct GrowingStream {
     /// Only while it may be read.
     file: Option<OpenFile>,
     thread_tags: Arc<ThreadTags>,
+    repeats: Arc<Repeats>,
     /// The segments by place in the chain.
     segments: BTreeMap<u32, Segment>,
     current: Option<Place>,
@@ -69,10 +70,11 @@ pub(super) struct GrowingStream {
 
 impl GrowingStream {
     /// A stream of which nothing was read.
-    pub fn new(stream: StreamIndex, thread_tags: Arc<ThreadTags>) -> GrowingStream {
+    pub fn new(stream: StreamIndex, recording: &Recording) -> GrowingStream {
         GrowingStream {
             file: None,
-            thread_tags,
+            thread_tags: Arc::clone(&recording.thread_tags),
+            repeats: Arc::clone(&recording.stacks.repeats),
             segments: BTreeMap::new(),
             current: None,
             next_sequence: 0,
@@ -150,7 +152,7 @@ impl GrowingStream {
             }
             debug_assert!(self.position <= self.buffer.len(), "the decoder is behind what was read");
             let bytes = self.buffer.get(self.position..).unwrap_or_default();
-            match self.records.decode(bytes, &self.thread_tags, n_wanted, batch) {
+            match self.records.decode(bytes, &self.thread_tags, &self.repeats, n_wanted, batch) {
                 Ok(n_bytes) => self.position += n_bytes,
                 Err(DamagedFrom(place)) => {
                     self.damage.add_segment(bytes.len() - place);

@@ -168,9 +168,15 @@ impl Program {
         let caller = self.python[random.below(self.python.len() as u64) as usize];
         let (python, there) = script.node_of(there, FrameKind::Python, caller, frame.encode());
         let native = self.stacks[random.below(self.stacks.len() as u64) as usize];
-        let (joined, there) = script.node_of(there, FrameKind::Joined, native, python.0.into());
+        let (joined, mut there) = script.node_of(there, FrameKind::Joined, native, python.0.into());
         self.python.push(python);
         self.joined.push(joined);
+        if random.below(3) == 0 {
+            // Another thread has joined the same two.
+            let (again, then) = script.node_of(there, FrameKind::Joined, native, python.0.into());
+            self.joined.push(again);
+            there = then;
+        }
         there
     }
 

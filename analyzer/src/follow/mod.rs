@@ -42,7 +42,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
@@ -264,11 +263,12 @@ impl Follower {
             engine.set_tolerance(tolerance(recording));
         }
         sources.look_for_segments(&file, recording, *process);
+        let line = line(recording, *process);
         engine.resume(|streams, given_back| {
             streams.first_mut().into_iter().for_each(|first| first.put_before(given_back));
             for (found, look) in sources.events.drain(..) {
                 let place = *places.entry(found.header.stream).or_insert_with(|| {
-                    let stream = GrowingStream::new(found.header.stream, Arc::clone(&recording.thread_tags));
+                    let stream = GrowingStream::new(found.header.stream, recording);
                     streams.push(GrowingEvents::of(stream));
                     streams.len() - 1
                 });
@@ -278,10 +278,10 @@ impl Follower {
             }
             let growing = streams.iter_mut().filter_map(GrowingEvents::stream_mut);
             growing.for_each(|stream| stream.look(&file, &mut sources.headers, sources.n_looks));
+            // Before events are decoded, which is next: the ids in them are the first ones of their stacks.
+            sources.stacks.look(&file, &mut sources.headers, &mut recording.stacks, Some(&line));
         });
-        let line = line(recording, *process);
-        let Sources { stacks, metadata, headers, .. } = sources;
-        stacks.look(&file, headers, &mut recording.stacks, Some(&line));
+        let Sources { metadata, headers, .. } = sources;
         for command in metadata.look(&file, headers, recording, Some(&line)) {
             if command.process == *process {
                 engine.add_command(command);

@@ -30,6 +30,14 @@ pub(super) fn known(recording: &Recording, blocks: impl Iterator<Item = Block>) 
     known
 }
 
+/// The same with the ids that `finished` has of their stacks. Of one that is there twice, the other may have been whole first.
+fn by_first_ids(finished: &Recording, mut known: Vec<Known>) -> Vec<Known> {
+    let first_ids = finished.stacks.repeats.look();
+    known.iter_mut().for_each(|(_, _, _, _, stack, ..)| *stack = first_ids.of(StackId(*stack)).0);
+    known.sort_unstable();
+    known
+}
+
 const ACCOUNTS: [MemoryKind; 2] = [MemoryKind::Traced, MemoryKind::Mappings];
 
 /// What the finished recording says of `until`, against what was found while it grew.
@@ -37,10 +45,10 @@ fn assert_same(finished: &Recording, follower: &Follower, until: Stamp, what: &s
     let followed = follower.recording();
     let done = |engine: &crate::replay::Engine<'_>, ()| {
         for memory_kind in ACCOUNTS {
-            let found = known(followed, follower.live().iter(memory_kind));
+            let found = by_first_ids(finished, known(followed, follower.live().iter(memory_kind)));
             let expected = known(finished, engine.live().iter(memory_kind));
             assert_eq!(found, expected, "{what}: live, {memory_kind:?}");
-            let found = known(followed, follower.peak_blocks(memory_kind));
+            let found = by_first_ids(finished, known(followed, follower.peak_blocks(memory_kind)));
             assert_eq!(
                 found,
                 known(finished, engine.peak_blocks(memory_kind)),
@@ -121,6 +129,13 @@ fn follow(
     assert_eq!((&followed.processes, followed.modules.all()), (&whole.processes, whole.modules.all()));
     assert_eq!(followed.segment_counts, whole.segment_counts);
     assert_eq!(followed.stacks.n_nodes(), whole.stacks.n_nodes());
+    let first_ids = followed.stacks.repeats.look();
+    assert_eq!(first_ids.n_repeats() > 0, habits.all_kinds, "seed {seed}");
+    assert_eq!(first_ids.n_repeats(), whole.stacks.repeats.look().n_repeats(), "seed {seed}");
+    for block in follower.live().iter(MemoryKind::Traced) {
+        assert_eq!(block.stack, first_ids.of(block.stack), "seed {seed}");
+    }
+    drop(first_ids);
     (follower, made)
 }
 

@@ -36,7 +36,7 @@ pub use metadata::thread_tags::{ThreadTag, ThreadTags};
 pub use metadata::{Process, Thread};
 pub use problem::Problem;
 use scan::SegmentCounts;
-pub(crate) use stacks::{NodePlace, StackTable};
+pub(crate) use stacks::{FirstIds, NodePlace, Repeats, StackTable};
 pub use stacks::{PythonStack, RawDoubts, Stack, StackFrame, StackMarks};
 use streams::Stream;
 

@@ -3,23 +3,34 @@
 mod frames;
 mod marks;
 mod measure;
+mod repeats;
 
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 use tm_common::ids::StackId;
 use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 
 pub use frames::{PythonStack, RawDoubts, Stack, StackFrame};
 pub use marks::StackMarks;
+pub(crate) use repeats::{FirstIds, Repeats};
 
 /// All stacks.
 #[derive(Clone, Debug, Default)]
 pub struct StackTable {
     /// For each stack segment: the place of its first node in `nodes`, and how many it has or may come to have.
     segments: Vec<(u32, u32)>,
+    /// The numbers of the segments that there are, with the places of their first nodes, in the order of these.
+    starts: Vec<(u32, u32)>,
     nodes: Vec<PackedNode>,
     /// For each node, the frames from it outwards, with those left out; 0 where there is no node.
     depths: Vec<u32>,
     n_stacks: u64,
     n_unknown: u64,
+    /// The first id of each pair of a native stack and a Python stack that is joined.
+    joined: FxHashMap<(StackId, StackId), StackId>,
+    /// The other ids.
+    pub(crate) repeats: Arc<Repeats>,
 }
 
 /// Where a node is in a [`StackTable`].
@@ -88,6 +99,7 @@ impl StackTable {
         let first = u32::try_from(self.nodes.len()).ok()?;
         let end = first.checked_add(capacity)? as usize;
         *entry = (first, capacity);
+        self.starts.push((segment, first));
         self.nodes.resize(end, PackedNode::NONE);
         self.depths.resize(end, 0);
         Some(NodePlace(first))
@@ -135,6 +147,15 @@ impl StackTable {
     /// How many nodes are of kinds of later versions. They are passed over.
     pub fn n_unknown(&self) -> u64 {
         self.n_unknown
+    }
+
+    /// The id of the node at `place`.
+    fn id_at(&self, place: usize) -> StackId {
+        let n_before = self.starts.partition_point(|&(_, first)| first as usize <= place);
+        let start = n_before.checked_sub(1).and_then(|before| self.starts.get(before));
+        start.map_or(StackId::NONE, |&(segment, first)| {
+            StackId::new(segment, place as u32 - first + FIRST_SLOT)
+        })
     }
 
     /// Where the node `id` is.

@@ -41,9 +41,9 @@ pub enum Entry {
 }
 
 /// The owner of frames that are inside of a generator: they have always begun.
-pub const OWNER_GENERATOR: u16 = 1;
+pub const OWNER_GENERATOR: usize = 1;
 /// The first owner whose frames run no code of the program's.
-const OWNER_SHIM: u16 = 3;
+const OWNER_SHIM: usize = 3;
 
 impl FrameShape {
     const OBJECT: FrameShape = FrameShape {
@@ -84,25 +84,40 @@ impl FrameShape {
         FrameShape { code_tags: 7, marks: 74, ..Self::STRUCTURE },
     ];
 
+    /// Where the word is that holds the marks.
+    pub const fn marks_word(&self) -> usize {
+        self.marks & !7
+    }
+
+    /// The bits of that word that are marks. Frames are compared by it, so marks are kept as they stand in it.
+    pub const fn marks_bits(&self) -> usize {
+        (self.marks_mask as usize) << self.marks_shift()
+    }
+
+    const fn marks_shift(&self) -> u32 {
+        8 * (self.marks & 7) as u32
+    }
+
     /// Tells whether a frame with these marks is none of the program's.
     #[inline(always)]
-    pub const fn is_shim(&self, marks: u16) -> bool {
-        matches!(self.entry, Entry::Shim) && marks >= OWNER_SHIM
+    pub const fn is_shim(&self, marks: usize) -> bool {
+        matches!(self.entry, Entry::Shim) && marks >> self.marks_shift() >= OWNER_SHIM
     }
 
     /// Tells whether C code called the evaluation function for a frame with these marks, whose caller's are `outer`.
     #[inline(always)]
-    pub const fn is_entry(&self, marks: u16, outer: Option<u16>) -> bool {
+    pub const fn is_entry(&self, marks: usize, outer: Option<usize>) -> bool {
         match (self.entry, outer) {
             (Entry::Each, _) | (Entry::Shim, None) => true,
-            (Entry::Marked, _) => marks & 0xff != 0,
+            (Entry::Marked, _) => marks >> self.marks_shift() & 0xff != 0,
             (Entry::Shim, Some(outer)) => self.is_shim(outer),
         }
     }
 
     /// Returns the owner of a frame with these marks.
     #[inline(always)]
-    pub const fn owner(&self, marks: u16) -> u16 {
+    pub const fn owner(&self, marks: usize) -> usize {
+        let marks = marks >> self.marks_shift();
         if matches!(self.entry, Entry::Marked) { marks >> 8 } else { marks }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Contract of what an event calls ([`Python::reading`], [`chain`]): as for `recording`. Meeting a code object is cold.
 
+mod cached_frames;
 pub mod chain;
 mod check;
 pub mod codes;
@@ -33,7 +34,7 @@ use crate::recording::Recording;
 use crate::sys::memory::pages;
 use crate::sys::objects::image::Image;
 use crate::sys::objects::link_map::LinkMap;
-use chain::Chain;
+use chain::{Chain, Found};
 use codes::Codes;
 use interpreter::Phase;
 pub use interpreter::{Interpreter, States};
@@ -290,19 +291,27 @@ impl<E: Fn(StackId, u64, FrameKind) -> StackId> frame::Nodes for Reader<'_, E> {
     }
 }
 
-impl<E: Fn(StackId, u64, FrameKind) -> StackId> Reader<'_, E> {
-    /// Returns the node of the frames from `innermost` on, of which `limit` are kept at least.
-    #[inline(always)]
-    pub fn node_of(&self, innermost: usize, chain: &mut Chain, limit: usize) -> StackId {
-        macro_rules! node_of {
-            ($shape:literal) => {
-                if limit == 1 {
-                    frame::innermost_node::<$shape>(innermost, self)
-                } else {
-                    chain.node_of::<$shape>(innermost, PYTHON.codes.generation(), limit, self)
+/// Returns the node of the frames of an interpreter from `innermost` on, of which `limit` are kept at least. What is new of them is
+/// entered by the reader that `reader` makes.
+#[inline(always)]
+pub fn node_of<'a, E: Fn(StackId, u64, FrameKind) -> StackId>(
+    interpreter: &Interpreter,
+    innermost: usize,
+    chain: &mut Chain,
+    limit: usize,
+    reader: impl FnOnce() -> Reader<'a, E>,
+) -> StackId {
+    macro_rules! node_of {
+        ($shape:literal) => {
+            if limit == 1 {
+                frame::innermost_node::<$shape>(innermost, &reader())
+            } else {
+                match chain.find::<$shape>(innermost, PYTHON.codes.generation(), limit) {
+                    Found::Same(node) => node,
+                    found => chain.enter::<$shape>(found, limit, &reader()),
                 }
-            };
-        }
-        by_shape!(self.interpreter, node_of, StackId::NONE)
+            }
+        };
     }
+    by_shape!(interpreter, node_of, StackId::NONE)
 }

@@ -64,12 +64,14 @@ struct Interpreter {
     memory: Vec<[u64; FRAME_WORDS]>,
     frames: Vec<Meant>,
     table: Table,
+    others: u64,
 }
 
 impl Interpreter {
     fn new(shape: FrameShape) -> Interpreter {
         let table = Table { codes: std::vec![[0; CODE_WORDS]; N_CODES], ..Table::default() };
-        Interpreter { shape, memory: std::vec![[0; FRAME_WORDS]; N_FRAMES], frames: Vec::new(), table }
+        let memory = std::vec![[0; FRAME_WORDS]; N_FRAMES];
+        Interpreter { shape, memory, frames: Vec::new(), table, others: 1 }
     }
 
     fn address(&self, at: usize) -> usize {
@@ -93,8 +95,11 @@ impl Interpreter {
                 _ => ((code + INSTRUCTIONS_AT) as u64).wrapping_add_signed(2 * meant.instruction),
             };
             let bytes = self.memory[meant.at].as_mut_ptr().cast::<u8>();
+            self.others = self.others.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
             // SAFETY: inside of the frame's memory.
             unsafe {
+                // What else is there changes all the time.
+                bytes.add(shape.marks & !7).cast::<u64>().write(self.others);
                 bytes.add(shape.instruction).cast::<u64>().write_unaligned(instruction);
                 bytes.add(shape.code).cast::<usize>().write(code | shape.code_tags & 1);
                 bytes.add(shape.previous).cast::<usize>().write(outer);
@@ -142,6 +147,18 @@ impl Interpreter {
         let enter = |caller, &frame: &u64| self.table.enter(caller, frame, FrameKind::Python);
         frames.iter().skip(n_cut).fold(root, enter)
     }
+}
+
+/// Returns the node of the chain from `innermost` on.
+fn node_of<const SHAPE: usize>(
+    chain: &mut Chain,
+    innermost: usize,
+    generation: u32,
+    limit: usize,
+    table: &Table,
+) -> StackId {
+    let found = chain.find::<SHAPE>(innermost, generation, limit);
+    chain.enter::<SHAPE>(found, limit, table)
 }
 
 /// Numbers that look random.
@@ -205,7 +222,7 @@ fn chains_are_those_of_a_walk<const SHAPE: usize>() {
                 continue;
             }
             generation += u32::from(random.below(50) == 0);
-            let node = chain.node_of::<SHAPE>(innermost, generation, limit, &interpreter.table);
+            let node = node_of::<SHAPE>(&mut chain, innermost, generation, limit, &interpreter.table);
             assert_eq!(node, interpreter.expected_node(limit), "round {round}: {:?}", interpreter.frames);
             assert!(chain.is_chain_of::<SHAPE>(innermost));
             let alone = innermost_node::<SHAPE>(innermost, &interpreter.table);
@@ -254,7 +271,7 @@ fn a_change_that_the_cache_does_not_see_is_one() {
         run_on(&mut interpreter, &mut random);
     }
     let innermost = interpreter.write();
-    chain.node_of::<4>(innermost, 0, 1000, &interpreter.table);
+    node_of::<4>(&mut chain, innermost, 0, 1000, &interpreter.table);
     interpreter.frames[0].instruction += 1;
     interpreter.write();
     assert!(!chain.is_chain_of::<4>(innermost), "the oracle of TM_SELF_CHECK sees it");
@@ -269,7 +286,7 @@ fn a_frame_that_cannot_be_one_ends_the_chain() {
     let innermost = interpreter.write();
     // SAFETY: all zeros is an empty chain.
     let mut chain: Chain = unsafe { core::mem::zeroed() };
-    let whole = chain.node_of::<3>(innermost, 0, 1000, &interpreter.table);
+    let whole = node_of::<3>(&mut chain, innermost, 0, 1000, &interpreter.table);
     let table = &interpreter.table;
     let end = || table.enter(StackId::NONE, EndReason::PythonFrame as u64, FrameKind::Incomplete);
     let frame = |caller, is_entry| {
@@ -280,16 +297,16 @@ fn a_frame_that_cannot_be_one_ends_the_chain() {
     let mut memory = interpreter.memory.clone();
     let at = interpreter.shape.code / 8;
     interpreter.memory[1][at] = 0x1008;
-    assert_eq!(chain.node_of::<3>(innermost, 0, 1000, table), frame(end(), false));
+    assert_eq!(node_of::<3>(&mut chain, innermost, 0, 1000, table), frame(end(), false));
     interpreter.memory[1][at] = memory[1][at];
-    assert_eq!(chain.node_of::<3>(innermost, 0, 1000, table), whole);
+    assert_eq!(node_of::<3>(&mut chain, innermost, 0, 1000, table), whole);
     // A caller at an address that nothing is at.
     let at = interpreter.shape.previous / 8;
     for nowhere in [0x1001, 0x18, 1 << 60] {
         memory[1][at] = core::mem::replace(&mut interpreter.memory[1][at], nowhere);
-        let node = chain.node_of::<3>(innermost, 0, 1000, table);
+        let node = node_of::<3>(&mut chain, innermost, 0, 1000, table);
         assert_eq!(node, frame(frame(end(), true), false), "{nowhere:#x}");
         interpreter.memory[1][at] = memory[1][at];
-        assert_eq!(chain.node_of::<3>(innermost, 0, 1000, table), whole);
+        assert_eq!(node_of::<3>(&mut chain, innermost, 0, 1000, table), whole);
     }
 }

@@ -3,11 +3,11 @@
 use core::sync::atomic::Ordering;
 
 use tm_common::ids::StackId;
-use tm_common::stack::{EndReason, FrameKind};
+use tm_common::stack::{EndReason, FrameKind, StackNode};
 
 use super::self_check;
 use super::stack::Nodes;
-use crate::python::{Interpreter, Look, PYTHON, Reader, States};
+use crate::python::{Interpreter, Look, PYTHON, Reader, States, node_of};
 use crate::session::SESSION;
 use crate::session::threads::Lane;
 use crate::unwind::stack_cache::StackCache;
@@ -30,20 +30,22 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
     if innermost == 0 && (can_look || !is_at_home) {
         return stack;
     }
-    let nodes = Nodes::of(session);
     // Relaxed: a number on its own.
     let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
     let python = if !can_look || limit > 1 && is_interrupted(&lane.cache) {
         // A signal may have come while the interpreter was changing its frames.
-        nodes.enter(StackId::NONE, EndReason::PythonFrame as usize, FrameKind::Incomplete)
+        enter_unread()
     } else {
-        let recent = lane.recent.ready();
-        let enter = |parent, pc: u64, kind| match kind {
-            FrameKind::Python => recent.node(parent, pc, || nodes.enter(parent, pc as usize, kind)),
-            _ => nodes.enter(parent, pc as usize, kind),
+        let recent = &lane.recent;
+        let reader = || {
+            let nodes = Nodes::of(session);
+            let enter = move |parent, pc: u64, kind| match kind {
+                FrameKind::Python => recent.node(parent, pc, || nodes.enter(parent, pc as usize, kind)),
+                _ => nodes.enter(parent, pc as usize, kind),
+            };
+            Reader { interpreter, recording: &session.recording, enter }
         };
-        let reader = Reader { interpreter, recording: &session.recording, enter };
-        let node = reader.node_of(innermost, &mut lane.python, limit);
+        let node = node_of(interpreter, innermost, &mut lane.python, limit, reader);
         if limit > 1 {
             self_check::python_now_and_then(session, lane, interpreter, innermost);
         }
@@ -53,8 +55,24 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
         return stack;
     }
     let pc = u64::from(python.0);
-    let joined = lane.recent.ready().node(stack, pc, || nodes.enter(stack, pc as usize, FrameKind::Joined));
+    let joined = lane.recent.node(stack, pc, || join_anew(stack, pc));
     if joined == StackId::NONE { stack } else { joined }
+}
+
+/// Enters the node that says that there are Python frames, which could not be read.
+#[cold]
+#[inline(never)]
+fn enter_unread() -> StackId {
+    Nodes::of(&SESSION).enter(StackId::NONE, EndReason::PythonFrame as usize, FrameKind::Incomplete)
+}
+
+/// Writes the node that joins a stack with the Python frames of the node `pc`.
+#[cold]
+#[inline(never)]
+fn join_anew(stack: StackId, pc: u64) -> StackId {
+    let session = &SESSION;
+    let node = StackNode { parent: stack, epoch: session.recording.epoch(), kind: FrameKind::Joined, pc };
+    session.stacks.join(&session.recording, node)
 }
 
 /// Returns how the states of an interpreter are looked at whose thread-local variables the loader may have to make first, and

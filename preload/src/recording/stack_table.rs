@@ -3,7 +3,7 @@
 //! A node is never changed or removed. Two threads that meet the same new frame at once may write it twice; readers
 //! see two nodes of equal content, which is right, if a little wasteful. Nobody ever waits.
 
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Epoch, StackId, Stamp, StreamIndex, ThreadIndex};
@@ -17,17 +17,25 @@ use crate::lockfree::slots::{Reader, Slots};
 /// The first stack segment of a process, 8 KiB; the next ones are four times as large each.
 const GRAINS_FIRST: u16 = 2;
 
+/// So many nodes a process joins with Python frames without looking for them: 16 MiB.
+pub const UNASKED_MAX: u32 = if cfg!(test) { 100 } else { 1 << 20 };
+
 /// The table of this process. A forked child goes on with its copy: ids are places in the common file.
 #[derive(Debug)]
 pub struct StackTable {
     segment: AtomicPtr<MappedSegment>,
     slots: Slots,
+    n_unasked: AtomicU32,
 }
 
 impl StackTable {
     /// Makes an empty table.
     pub const fn new() -> StackTable {
-        StackTable { segment: AtomicPtr::new(core::ptr::null_mut()), slots: Slots::new() }
+        StackTable {
+            segment: AtomicPtr::new(core::ptr::null_mut()),
+            slots: Slots::new(),
+            n_unasked: AtomicU32::new(0),
+        }
     }
 
     /// Returns what finds nodes of one epoch.
@@ -40,6 +48,18 @@ impl StackTable {
     #[inline(never)]
     pub fn intern(&self, recording: &Recording, node: StackNode) -> StackId {
         self.slots.intern(node, || self.append(recording, node))
+    }
+
+    /// Returns an id of `node`, which joins a stack with Python frames and which the thread has not met lately.
+    ///
+    /// Programs join new pairs all the time: half of an import's allocations do. They would be most of the table, and hardly one is
+    /// ever looked for. So it is written, maybe once more than it has to be; after [`UNASKED_MAX`] of them the table is asked.
+    #[inline(never)]
+    pub fn join(&self, recording: &Recording, node: StackNode) -> StackId {
+        // Relaxed, both: a number on its own. It does not run on once it is used up.
+        let is_unasked = self.n_unasked.load(Ordering::Relaxed) < UNASKED_MAX
+            && self.n_unasked.fetch_add(1, Ordering::Relaxed) < UNASKED_MAX;
+        if is_unasked { self.append(recording, node) } else { self.intern(recording, node) }
     }
 
     /// Writes a node to the file.

@@ -16,7 +16,7 @@ use tm_common::varint::Reader;
 
 use super::Recording;
 use super::output::{CreateRefused, Path};
-use super::stack_table::StackTable;
+use super::stack_table::{StackTable, UNASKED_MAX};
 use super::stream::Stream;
 use crate::config::Config;
 
@@ -166,6 +166,24 @@ fn threads_that_intern_the_same_stacks_at_once_get_ids_that_say_what_was_interne
     let distinct: HashSet<StackId> = ids.iter().flatten().map(|(_, id)| *id).collect();
     assert_eq!(distinct.len(), nodes.len(), "nothing is written that nobody has");
     assert!(distinct.len() < 3 * NODES as usize, "equal nodes are mostly found again: {}", distinct.len());
+}
+
+#[test]
+fn stacks_are_joined_without_asking_so_often_and_not_for_ever() {
+    let scratch = Scratch::new("joined");
+    let recording = scratch.create().expect("the scratch folder is writable");
+    let table = StackTable::new();
+    let node =
+        |pc| StackNode { parent: StackId(9), epoch: Epoch(7), kind: FrameKind::Joined, pc: 0x1000 + pc };
+    let join = |pc| table.join(recording, node(pc));
+    // Twice as many as may be, each twice.
+    let unasked: Vec<StackId> = (0..u64::from(UNASKED_MAX)).map(|k| join(k / 2)).collect();
+    let asked: Vec<StackId> = (0..u64::from(UNASKED_MAX)).map(|k| join(k / 2)).collect();
+    let distinct = |ids: &[StackId]| ids.iter().collect::<HashSet<_>>().len();
+    assert_eq!((distinct(&unasked), distinct(&asked)), (100, 50));
+    let (_, segments) = scratch.segments();
+    let nodes = segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Stacks);
+    assert_eq!(nodes.map(|(_, bytes)| bytes.len() / NODE_BYTES).sum::<usize>(), 150);
 }
 
 #[test]

@@ -47,6 +47,8 @@ impl StackTable {
     pub(crate) fn forget_depths(&mut self) {
         self.depths.fill(0);
         self.n_stacks = 0;
+        self.joined.clear();
+        self.repeats.clear();
     }
 
     /// Counts the frames of the stacks whose innermost frame lies in a range of places, and ends those that lead in
@@ -106,8 +108,21 @@ impl StackTable {
         }
         let depth = native.unwrap_or(0).saturating_add(python.unwrap_or(0)).min(VISITING - 1);
         self.set_depth(place, depth);
-        self.n_stacks += u64::from(depth > 0);
+        self.n_stacks += u64::from(depth > 0 && self.is_first(place));
         Ok(())
+    }
+
+    /// Whether no stack before the one at `place` is the same two joined; else it is noted as a repeat.
+    fn is_first(&mut self, place: usize) -> bool {
+        let Some(StackNode { kind: FrameKind::Joined, parent, pc, .. }) = self.node_at(place) else {
+            return true;
+        };
+        let id = self.id_at(place);
+        let first = *self.joined.entry((parent, python_id(pc))).or_insert(id);
+        if first != id {
+            self.repeats.add(id, first);
+        }
+        first == id
     }
 
     /// The depth of a part of a joined stack, 0 if there is none; `None` if it leads nowhere or begins with a node that is not

@@ -213,3 +213,42 @@ fn joined_stacks_wait_for_both_of_their_parts() {
     assert_eq!((pcs(&table, joined.0, 9), table.n_nodes()), (vec![7], 3));
     assert_eq!(python(&table, joined.0, 9), Some((vec![frame(1)], Some(1))));
 }
+
+#[test]
+fn stacks_that_are_joined_more_than_once_are_one() {
+    use FrameKind::{Joined, Python, Return};
+    let nodes = [
+        (0, Return, 50),
+        (0, Python, frame(1)),
+        (4, Joined, 5),
+        (4, Return, 51),
+        (7, Joined, 5),
+        (4, Joined, 5),
+        (0, Python, frame(2)),
+        (4, Joined, 10),
+        (7, Joined, 5),
+        (4, Joined, 5),
+    ];
+    let (mut table, broken) = table(&nodes);
+    let firsts = |table: &StackTable| {
+        let first_ids = table.repeats.look();
+        (4..14).map(|id| first_ids.of(StackId(id)).0).collect::<Vec<u32>>()
+    };
+    let expected = [4, 5, 6, 7, 8, 6, 10, 11, 8, 6];
+    assert_eq!((broken, table.n_nodes(), firsts(&table)), (0, 7, expected.to_vec()));
+    // Each id still names its frames, and counting anew comes to the same.
+    assert_eq!((pcs(&table, 12, 9), python(&table, 12, 9)), (vec![51, 50], Some((vec![frame(1)], Some(1)))));
+    table.forget_depths();
+    table.finish(false);
+    assert_eq!((table.n_nodes(), firsts(&table)), (7, expected.to_vec()));
+    // Other segments, in another order than that of their numbers.
+    for (segment, parent) in [(9, 4), (3, 7)] {
+        let node = StackNode { parent: StackId(parent), epoch: Epoch(0), kind: Joined, pc: 5 };
+        let bytes: Vec<u8> = node.encode().iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert_eq!(table.add_segment(segment, &bytes), Some(0));
+    }
+    table.finish(false);
+    let first_ids = table.repeats.look();
+    let of = |segment| first_ids.of(StackId::new(segment, FIRST_SLOT)).0;
+    assert_eq!((table.n_nodes(), of(9), of(3)), (7, 6, 8));
+}
