@@ -23,6 +23,7 @@ pub mod info;
 
 pub mod counting;
 pub mod elf;
+pub mod exported;
 pub mod fixtures;
 pub mod fuzz;
 

@@ -37,7 +37,10 @@ pub use engine::{Replayer, TOLERANCE_NS};
 pub use live::{LiveBlocks, MemoryKind, Ranges, SpaceBlocks, Totals, prefetch};
 pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::Observer;
-pub use observers::{Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lives, Step, Timeline};
+pub use observers::{
+    Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, ProgramPoint,
+    ProgramPoints, Step, Timeline,
+};
 pub use observers::{
     Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices,
 };

@@ -2,17 +2,25 @@
 //! command come from the table. Writers are pure: what a recording says goes in, bytes come out.
 
 pub mod callgrind;
+pub mod dhat;
 pub mod firefox;
 pub mod folded;
 pub mod frames;
+pub mod heaptrack;
+mod lived;
 mod mappings;
+pub mod massif;
 pub mod measure;
+pub mod parquet;
+pub mod perfetto;
+mod points;
 pub mod pprof;
 mod protobuf;
 pub mod speedscope;
 pub mod svg;
 #[cfg(test)]
 mod testing;
+mod valgrind_frame;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,8 +31,19 @@ use tm_analyzer::model::ActivityProfile;
 use tm_analyzer::request::{Grouping, Recorded};
 
 /// All formats, those that most tools read first.
-pub const FORMATS: &[Format] =
-    &[pprof::FORMAT, speedscope::FORMAT, svg::FORMAT, firefox::FORMAT, folded::FORMAT, callgrind::FORMAT];
+pub const FORMATS: &[Format] = &[
+    pprof::FORMAT,
+    speedscope::FORMAT,
+    svg::FORMAT,
+    firefox::FORMAT,
+    folded::FORMAT,
+    callgrind::FORMAT,
+    perfetto::FORMAT,
+    heaptrack::FORMAT,
+    dhat::FORMAT,
+    massif::FORMAT,
+    parquet::FORMAT,
+];
 
 /// A format.
 #[derive(Debug)]
@@ -93,6 +112,8 @@ pub struct Events<'a> {
     pub recorded: &'a Recorded,
     /// How stacks are cut ([`Grouping::cut`]).
     pub grouping: &'a Grouping,
+    /// The name of what is written, `-` for standard output: its ending may say how.
+    pub output: &'a Path,
 }
 
 impl Format {

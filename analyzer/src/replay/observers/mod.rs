@@ -6,6 +6,8 @@ mod churn;
 mod latest;
 mod lifetimes;
 mod lives;
+mod moments;
+mod program_points;
 mod slices;
 mod timeline;
 
@@ -15,5 +17,7 @@ pub use churn::Churn;
 pub use latest::LatestBlocks;
 pub use lifetimes::Lifetimes;
 pub use lives::{Life, Lives};
+pub use moments::{Lived, Moments};
+pub use program_points::{ProgramPoint, ProgramPoints};
 pub use slices::{Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices};
 pub use timeline::{Step, Timeline};

@@ -100,13 +100,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Writer::Difference(write) => sites(args, &output, old.as_ref(), &request, write),
         Writer::Events(write) => {
             let recorded = request.open()?;
-            let events = Events { recorded: &recorded, grouping: &request.grouping };
+            let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             output.write(|out| write(&events, out))?;
             output.say(format, "")
         }
         Writer::Folder(write) => {
             let recorded = request.open()?;
-            let events = Events { recorded: &recorded, grouping: &request.grouping };
+            let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             write(&events, &output.path).map_err(|error| error.to(&output.path))?;
             output.say(format, "")
         }
@@ -122,6 +122,9 @@ fn request(args: &Args, file: &OsStr) -> Result<Request> {
     }
     if args.measure.needs_events() {
         args.selection.without_ages(args.measure.name())?;
+    }
+    if args.format.needs == Needs::Events {
+        args.selection.without_ages(args.format.name)?;
     }
     Ok(request)
 }

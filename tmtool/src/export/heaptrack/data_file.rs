@@ -1,0 +1,291 @@
+//! The lines of heaptrack's interpreted data file, version 3: numbers are hexadecimal, and what a line names by a number
+//! stands before it.
+//!
+//! ```text
+//! v VERSION 3        X COMMAND LINE       s LENGTH STRING (from 1)
+//! i ADDRESS MODULE [FUNCTION FILE LINE]*  an address with its functions, the innermost first (from 1)
+//! t ADDRESS PARENT   a stack (from 1)     a SIZE STACK   an allocation (from 0)
+//! + ALLOCATION       - ALLOCATION         c MILLISECONDS
+//! ```
+//!
+//! heaptrack takes a free for that of a temporary allocation if it has the number of the latest one and nothing came between
+//! the two. Two blocks of one size and stack share a number, so a free that would be mistaken gets another number that means
+//! the same; and other frees wait for a while, since the order of frees from one allocation to the next changes nothing else.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::export::frames::{by_address, clean};
+use tm_analyzer::model::{Frame, Traceback};
+use tm_common::ids::StackId;
+
+/// heaptrack 1.5.0: the reader wants a version of its own.
+const TOOL_VERSION: u32 = 0x10500;
+const FORMAT_VERSION: u32 = 3;
+/// The module of frames of Python code.
+const PYTHON: &str = "python";
+/// How long and how many frees wait: not so long that they would be seen late in a chart.
+const WAIT_MS: u64 = 100;
+const WAITING_MAX: usize = 1 << 14;
+/// How many bytes are kept until they are written.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// A size and the stack that allocated it.
+pub type Allocated = (u64, StackId);
+
+/// A data file that is being written. The first failure is kept until its end, and nothing is written after it.
+pub struct DataFile<W> {
+    out: W,
+    buffer: Vec<u8>,
+    failed: Option<io::Error>,
+    strings: FxHashMap<Arc<str>, u32>,
+    /// By the place of the outermost function, which no other address has: the functions, which so stay in their place.
+    addresses: FxHashMap<(usize, usize), (Arc<Frame>, u32)>,
+    stacks: FxHashMap<(u32, u32), u32>,
+    allocations: FxHashMap<Allocated, Numbers>,
+    n_allocations: u32,
+    /// The number that heaptrack takes for that of a temporary allocation.
+    latest: u32,
+    milliseconds: u64,
+    /// Frees that wait for that of the latest allocation, or for the next one; and since when.
+    waiting: Vec<Allocated>,
+    waiting_since: u64,
+}
+
+/// The numbers of what is allocated.
+#[derive(Clone, Copy)]
+struct Numbers {
+    stack: u32,
+    first: u32,
+    /// One that no allocation line has, if there is any.
+    other: Option<u32>,
+}
+
+impl<W: Write> DataFile<W> {
+    /// Begins with the program's command line.
+    pub fn new(out: W, command_line: &[String]) -> DataFile<W> {
+        let mut file = DataFile {
+            out,
+            buffer: Vec::with_capacity(BUFFER_BYTES + 256),
+            failed: None,
+            strings: FxHashMap::default(),
+            addresses: FxHashMap::default(),
+            stacks: FxHashMap::default(),
+            allocations: FxHashMap::default(),
+            n_allocations: 0,
+            latest: 0,
+            milliseconds: 0,
+            waiting: Vec::new(),
+            waiting_since: 0,
+        };
+        file.line(b'v', &[TOOL_VERSION.into(), FORMAT_VERSION.into()]);
+        file.buffer.extend_from_slice(b"X ");
+        file.buffer.extend_from_slice(clean(&command_line.join(" ")).as_bytes());
+        file.buffer.extend_from_slice(b"\nc 0\n");
+        file
+    }
+
+    /// What follows is `ns` after the start. Earlier than before is as before.
+    #[inline]
+    pub fn time(&mut self, ns: u64) {
+        let milliseconds = ns / 1_000_000;
+        if milliseconds > self.milliseconds {
+            self.milliseconds = milliseconds;
+            if milliseconds - self.waiting_since > WAIT_MS {
+                self.free_waiting();
+            }
+            self.line(b'c', &[milliseconds]);
+        }
+    }
+
+    /// A block came; `name` gives its stack.
+    #[inline]
+    pub fn allocated(&mut self, allocated: Allocated, name: impl FnOnce(StackId) -> Traceback) {
+        self.free_waiting();
+        let number = self.numbers(allocated, name).first;
+        self.latest = number;
+        self.line(b'+', &[number.into()]);
+    }
+
+    /// A block went.
+    #[inline]
+    pub fn freed(
+        &mut self,
+        allocated: Allocated,
+        is_temporary: bool,
+        name: impl FnOnce(StackId) -> Traceback,
+    ) {
+        let number = self.numbers(allocated, name).first;
+        if is_temporary && number == self.latest {
+            self.latest = 0;
+            self.line(b'-', &[number.into()]);
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.waiting_since = self.milliseconds;
+        }
+        self.waiting.push(allocated);
+        if self.waiting.len() == WAITING_MAX {
+            self.free_waiting();
+        }
+    }
+
+    /// Writes the frees that wait, none of which is that of a temporary allocation.
+    #[inline]
+    fn free_waiting(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for &allocated in &waiting {
+            let Some(&numbers) = self.allocations.get(&allocated) else { continue };
+            let number = match numbers.first == self.latest {
+                true => self.other(allocated, numbers),
+                false => numbers.first,
+            };
+            self.latest = 0;
+            self.line(b'-', &[number.into()]);
+        }
+        waiting.clear();
+        self.waiting = waiting;
+    }
+
+    /// Ends the file at `ns` after the start.
+    ///
+    /// # Errors
+    /// Something could not be written.
+    pub fn finish(mut self, ns: u64) -> io::Result<W> {
+        self.free_waiting();
+        self.time(ns);
+        self.flush();
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.out),
+        }
+    }
+
+    #[inline]
+    fn numbers(&mut self, allocated: Allocated, name: impl FnOnce(StackId) -> Traceback) -> Numbers {
+        match self.allocations.get(&allocated) {
+            Some(&numbers) => numbers,
+            None => self.new_numbers(allocated, &name(allocated.1)),
+        }
+    }
+
+    #[cold]
+    fn new_numbers(&mut self, allocated: Allocated, traceback: &Traceback) -> Numbers {
+        let stack = self.stack(traceback);
+        let numbers = Numbers { stack, first: self.allocation(allocated.0, stack), other: None };
+        self.allocations.insert(allocated, numbers);
+        numbers
+    }
+
+    /// A number of the same that is not the first, nor 0: heaptrack forgets the latest one by making it 0.
+    #[cold]
+    fn other(&mut self, allocated: Allocated, numbers: Numbers) -> u32 {
+        if let Some(other) = numbers.other {
+            return other;
+        }
+        let other = self.allocation(allocated.0, numbers.stack);
+        self.allocations.insert(allocated, Numbers { other: Some(other), ..numbers });
+        other
+    }
+
+    fn allocation(&mut self, size: u64, stack: u32) -> u32 {
+        self.line(b'a', &[size, stack.into()]);
+        self.n_allocations += 1;
+        self.n_allocations - 1
+    }
+
+    /// The number of a stack, 0 for one without frames.
+    fn stack(&mut self, traceback: &Traceback) -> u32 {
+        let mut stack = 0;
+        for functions in by_address(traceback) {
+            let address = self.address(functions);
+            let next = self.stacks.len() as u32 + 1;
+            let known = *self.stacks.entry((address, stack)).or_insert(next);
+            if known == next {
+                self.line(b't', &[address.into(), stack.into()]);
+            }
+            stack = known;
+        }
+        stack
+    }
+
+    /// The number of an address, with its functions from the outermost inward.
+    fn address(&mut self, functions: &[Arc<Frame>]) -> u32 {
+        let Some(outermost) = functions.first() else { return 0 };
+        let key = (Arc::as_ptr(outermost).addr(), functions.len());
+        if let Some((_, known)) = self.addresses.get(&key) {
+            return *known;
+        }
+        let module = match outermost.is_python() {
+            true => self.string(PYTHON),
+            false => outermost.module_path().map_or(0, |path| self.string(path)),
+        };
+        let mut numbers = vec![outermost.address.unwrap_or(0), module.into()];
+        // Without a name and a line, heaptrack shows the address and the module.
+        let named = functions.iter().rev().filter(|frame| frame.function.is_some() || frame.lineno != 0);
+        for frame in named {
+            let function = frame.function.as_deref().map_or(0, |function| self.string(function));
+            let file = if frame.lineno == 0 { 0 } else { self.string(&frame.filename) };
+            numbers.extend([function.into(), file.into(), u64::from(frame.lineno)]);
+        }
+        self.line(b'i', &numbers);
+        let number = self.addresses.len() as u32 + 1;
+        self.addresses.insert(key, (Arc::clone(outermost), number));
+        number
+    }
+
+    fn string(&mut self, text: &str) -> u32 {
+        if let Some(&known) = self.strings.get(text) {
+            return known;
+        }
+        let shown = clean(text);
+        let bytes = shown.as_bytes();
+        self.buffer.extend_from_slice(b"s ");
+        hexadecimal(&mut self.buffer, bytes.len() as u64);
+        self.buffer.push(b' ');
+        self.buffer.extend_from_slice(bytes);
+        self.end_line();
+        let number = self.strings.len() as u32 + 1;
+        self.strings.insert(text.into(), number);
+        number
+    }
+
+    #[inline]
+    fn line(&mut self, kind: u8, numbers: &[u64]) {
+        self.buffer.push(kind);
+        for &number in numbers {
+            self.buffer.push(b' ');
+            hexadecimal(&mut self.buffer, number);
+        }
+        self.end_line();
+    }
+
+    #[inline]
+    fn end_line(&mut self) {
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush();
+        }
+    }
+
+    #[cold]
+    fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.out.write_all(&self.buffer).err();
+        }
+        self.buffer.clear();
+    }
+}
+
+#[inline]
+fn hexadecimal(buffer: &mut Vec<u8>, number: u64) {
+    let n_digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..n_digits).rev() {
+        buffer.push(b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15]);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! heaptrack's data file, for heaptrack_gui and heaptrack_print: every event of one process, in the order of time.
+
+mod data_file;
+mod events;
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::lived::{command_line, namer};
+use super::{Events, Format, Needs, Writer};
+use crate::errors::StreamError;
+use data_file::DataFile;
+use events::EventLines;
+
+/// The row of the table.
+pub const FORMAT: Format = Format {
+    name: "heaptrack",
+    suffix: ".heaptrack.gz",
+    purpose: "heaptrack's data, for heaptrack_gui and heaptrack_print",
+    loses: "threads, tags and addresses of blocks",
+    next: "heaptrack_gui {}",
+    needs: Needs::Events,
+    takes_measure: false,
+    is_text: false,
+    is_like: |start| start.starts_with(b"v ") || start.starts_with(GZIP),
+    write: Writer::Events(write),
+};
+
+/// What a file of gzip begins with.
+const GZIP: &[u8] = b"\x1f\x8b";
+
+/// Writes the data file, compressed if its name ends so: heaptrack goes by the name.
+///
+/// # Errors
+/// All processes are asked for, the recording cannot be read, or `out` cannot be written to.
+pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
+    if events.output.extension() != Some(OsStr::new("gz")) {
+        return lines(events, out);
+    }
+    // There are many events, and they take little room in any case.
+    let mut encoder = GzEncoder::new(out, Compression::fast());
+    lines(events, &mut encoder)?;
+    encoder.finish()?;
+    Ok(())
+}
+
+fn lines(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
+    let recorded = events.recorded;
+    recorded.one_process("a history")?;
+    let name = RefCell::new(namer(events));
+    let file = RefCell::new(DataFile::new(out, command_line(recorded)));
+    let (recording, selection) = (&recorded.recording, &recorded.selection);
+    let kind = selection.memory_kind();
+    recorded.run(
+        |engine| EventLines::new(recording, selection, (&file, &name), engine.live().iter(kind)),
+        |_, _| (),
+    )?;
+    file.into_inner().finish(recorded.end().ns)?;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! The table of blocks: each has a row when its life is known, those that live on at the end.
+
+use std::fs::File;
+use std::io;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::run::{self, Run};
+use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table};
+use tm_analyzer::events::{Block, MergedEvent};
+use tm_analyzer::model::Amount;
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::{LatestBlocks, Observer, Selection};
+use tm_common::ids::{Space, StackId, Stamp, TagIndex};
+
+const OWN_COLUMNS: [Column; 9] = [
+    ("address", Kind::Integer, REQUIRED),
+    ("size", Kind::Number, REQUIRED),
+    ("stack_id", Kind::Number, REQUIRED),
+    ("tid", Kind::Number, REQUIRED),
+    ("tag", Kind::Text, OPTIONAL),
+    ("domain", Kind::Text, REQUIRED),
+    // When it came and went, in ns since the start of the recording.
+    ("alloc_ns", Kind::Integer, REQUIRED),
+    ("free_ns", Kind::Integer, OPTIONAL),
+    ("is_temporary", Kind::Flag, REQUIRED),
+];
+
+/// A row for each block.
+pub const COLUMNS: &[Column] = &{
+    let mut columns = [run::COLUMNS[0]; 15];
+    let mut place = 0;
+    while place < columns.len() {
+        columns[place] =
+            if place < 6 { run::COLUMNS[place] } else { OWN_COLUMNS[place - run::COLUMNS.len()] };
+        place += 1;
+    }
+    columns
+};
+
+/// The table, and what it has met so far.
+pub struct Blocks<'a> {
+    recording: &'a Recording,
+    run: &'a Run,
+    table: Table<File>,
+    /// The first failure: nothing is written after it.
+    failed: Option<io::Error>,
+    /// The stacks of all blocks so far.
+    pub stacks: FxHashSet<StackId>,
+    latest_stack: StackId,
+    tags: FxHashMap<TagIndex, Cell>,
+    domains: FxHashMap<Space, Cell>,
+    tids: Vec<Cell>,
+}
+
+impl<'a> Blocks<'a> {
+    /// Writes blocks of `recording` to `table`.
+    pub fn new(recording: &'a Recording, run: &'a Run, table: Table<File>) -> Blocks<'a> {
+        let n_threads = recording.threads.iter().map(|thread| thread.index.0 as usize + 1).max().unwrap_or(0);
+        // Only damage has numbers past those of the threads that are known.
+        let mut tids = vec![Cell::Integer(0); n_threads.min(recording.threads.len() * 4 + 4)];
+        for thread in &recording.threads {
+            tids.get_mut(thread.index.0 as usize).into_iter().for_each(|tid| *tid = thread.tid.into());
+        }
+        Blocks {
+            recording,
+            run,
+            table,
+            failed: None,
+            stacks: FxHashSet::default(),
+            latest_stack: StackId::NONE,
+            tags: FxHashMap::default(),
+            domains: FxHashMap::default(),
+            tids,
+        }
+    }
+
+    /// Ends the table.
+    ///
+    /// # Errors
+    /// Something could not be written.
+    pub fn finish(self) -> io::Result<FxHashSet<StackId>> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => self.table.finish().map(|_| self.stacks),
+        }
+    }
+
+    /// The cells of the recording and a process.
+    pub fn process(&mut self, pid: u32) -> [Cell; 6] {
+        self.run.cells(&mut self.table, pid)
+    }
+
+    /// Writes a block, which went at `went`, if it did.
+    fn write(&mut self, process: &[Cell; 6], block: &Block, went: Option<Stamp>, is_temporary: bool) {
+        if self.failed.is_some() {
+            return;
+        }
+        if block.stack != self.latest_stack || self.stacks.is_empty() {
+            self.stacks.insert(block.stack);
+            self.latest_stack = block.stack;
+        }
+        let Blocks { recording, table, .. } = self;
+        let thread_tags = &recording.thread_tags;
+        let tag = match thread_tags.tag(block.thread_tag) {
+            TagIndex::NONE => Cell::Null,
+            tag => *self.tags.entry(tag).or_insert_with(|| {
+                let unnamed = || format!("tag {}", tag.0);
+                table.text(&recording.tag_name(tag).map_or_else(unnamed, str::to_owned))
+            }),
+        };
+        let domain = *self.domains.entry(block.space).or_insert_with(|| {
+            let (domain, name) = recording.domain(block.space);
+            table.text(&if name.is_empty() { domain.0.to_string() } else { name.to_owned() })
+        });
+        let tid = self.tids.get(thread_tags.thread(block.thread_tag).0 as usize).copied();
+        let [run, host, program, version, start, pid] = *process;
+        let row = [
+            run,
+            host,
+            program,
+            version,
+            start,
+            pid,
+            block.address.0.into(),
+            block.size.into(),
+            block.stack.0.into(),
+            tid.unwrap_or(Cell::Integer(0)),
+            tag,
+            domain,
+            recording.ns(block.birth).into(),
+            went.map(|stamp| recording.ns(stamp)).into(),
+            Cell::Flag(is_temporary),
+        ];
+        self.failed = table.push(&row).err();
+    }
+}
+
+/// Watches the blocks of a process.
+pub struct Lives<'a, 'b> {
+    blocks: &'b std::cell::RefCell<Blocks<'a>>,
+    selection: &'a Selection,
+    process: [Cell; 6],
+    latest: LatestBlocks,
+    live: Amount,
+    /// The most bytes that were live.
+    pub peak: Amount,
+    /// When that was first so.
+    pub peak_stamp: Stamp,
+}
+
+impl<'a, 'b> Lives<'a, 'b> {
+    /// Watches those in `selection`, of the process `pid`; `inherited` are those that live at the start.
+    pub fn new(
+        blocks: &'b std::cell::RefCell<Blocks<'a>>,
+        selection: &'a Selection,
+        pid: u32,
+        inherited: impl Iterator<Item = Block>,
+    ) -> Lives<'a, 'b> {
+        let mut lives = Lives {
+            blocks,
+            selection,
+            process: blocks.borrow_mut().process(pid),
+            latest: LatestBlocks::default(),
+            live: Amount::default(),
+            peak: Amount::default(),
+            peak_stamp: Stamp(0),
+        };
+        inherited.for_each(|block| lives.came(&block));
+        lives
+    }
+
+    /// Writes those that live on, `live`.
+    pub fn finish(&mut self, live: impl Iterator<Item = Block>) {
+        let mut blocks = self.blocks.borrow_mut();
+        for block in live.filter(|block| self.selection.admits_newborn(block)) {
+            blocks.write(&self.process, &block, None, false);
+        }
+    }
+
+    #[inline]
+    fn came(&mut self, block: &Block) {
+        if !self.selection.admits_newborn(block) {
+            return;
+        }
+        self.live += block.amount();
+        if self.live.bytes > self.peak.bytes {
+            (self.peak, self.peak_stamp) = (self.live, block.birth);
+        }
+    }
+
+    #[inline]
+    fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool) {
+        if !self.selection.admits_newborn(block) {
+            return;
+        }
+        self.live -= block.amount();
+        self.blocks.borrow_mut().write(&self.process, block, Some(stamp), is_temporary);
+    }
+}
+
+impl Observer for Lives<'_, '_> {
+    #[inline]
+    fn on_alloc(&mut self, block: &Block) {
+        self.latest.came(block, &self.selection.thread_tags);
+        self.came(block);
+    }
+
+    #[inline]
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
+        self.went(block, event.stamp, is_temporary);
+    }
+
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
+        self.went(block, stamp, false);
+    }
+}
