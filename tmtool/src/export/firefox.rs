@@ -53,7 +53,7 @@ struct Process {
 /// # Errors
 /// Those of `out`, and if the recording cannot be replayed.
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
-    let Events { recorded, grouping } = *events;
+    let Events { recorded, grouping, .. } = *events;
     let (recording, selection) = (&recorded.recording, &recorded.selection);
     let ends = (recorded.begin().stamp, recorded.until.stamp.min(recording.last_stamp()));
     let mut processes = Vec::new();
