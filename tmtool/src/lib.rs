@@ -6,6 +6,7 @@ pub mod cli;
 pub mod control;
 pub mod errors;
 pub mod export;
+mod page;
 pub mod report;
 mod signals;
 pub mod watch;

@@ -118,6 +118,7 @@ impl<S: EventStream> Replayer<S> {
                 self.obey_until(event.stamp, observer);
             }
             latest = event.stamp;
+            observer.on_turn(event.stamp);
             self.step(&event, observer);
         }
         self.replayed_until = latest.max(self.replayed_until);
@@ -165,6 +166,7 @@ impl<S: EventStream> Replayer<S> {
             if command.kind == CommandKind::Start {
                 continue;
             }
+            observer.on_turn(command.stamp);
             // What came between a stop and the moment that it became known goes too: nothing is recorded after it, so nobody
             // would tell of its end. If there was another start meanwhile, that is not known of the rest.
             let until = if self.commands.is_tracing { command.stamp } else { Stamp(u64::MAX) };

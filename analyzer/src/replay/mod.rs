@@ -38,6 +38,9 @@ pub use live::{LiveBlocks, MemoryKind, Ranges, SpaceBlocks, Totals, prefetch};
 pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::Observer;
 pub use observers::{Activities, Allocations, Churn, LatestBlocks, Lifetimes, Step, Timeline};
+pub use observers::{
+    Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices,
+};
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use sink::{BlockSink, ByBirth};

@@ -120,6 +120,11 @@ struct Own<O> {
 
 impl<O: Observer> Observer for Own<O> {
     #[inline]
+    fn on_turn(&mut self, stamp: Stamp) {
+        self.observer.on_turn(stamp);
+    }
+
+    #[inline]
     fn on_alloc(&mut self, block: &Block) {
         if self.since.is_none_or(|fork| block.birth > fork) {
             self.observer.on_alloc(block);

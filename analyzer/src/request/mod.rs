@@ -20,12 +20,14 @@ mod blocks;
 mod domain;
 mod grouping;
 mod recorded;
+mod slices;
 mod tags;
 mod time;
 
 pub use blocks::{Blocks, ProcessChoice, process};
 pub use grouping::Grouping;
 pub use recorded::{During, Recorded, reading};
+pub use slices::{Sliced, Slicing};
 pub use tags::NO_TAG;
 pub use time::{Between, Time};
 
@@ -124,12 +126,20 @@ impl Request {
         if self.is_churn {
             return self.churn().map(|profile| self.grouping.blamed(profile));
         }
+        self.whole_profile().map(|profile| self.grouping.blamed(profile))
+    }
+
+    /// Takes what lives added up, with whole stacks.
+    ///
+    /// # Errors
+    /// As [`Request::snapshot`].
+    pub fn whole_profile(&self) -> Result<Profile> {
         let (mut profile, notes) = match is_snap_file(&self.path)? {
             true => (self.of_snap_file()?.profile(), Vec::new()),
             false => self.take(take_profile)?,
         };
         self.note(profile.origin.as_mut(), notes);
-        Ok(self.grouping.blamed(profile))
+        Ok(profile)
     }
 
     fn of_snap_file(&self) -> Result<Snapshot> {

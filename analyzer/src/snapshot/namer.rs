@@ -132,6 +132,16 @@ impl Namer {
         self.of(recording, stack)
     }
 
+    /// The frames of many stacks, looked up in one go.
+    pub fn tracebacks(
+        &mut self,
+        recording: &Recording,
+        stacks: impl Iterator<Item = StackId> + Clone,
+    ) -> Vec<Traceback> {
+        self.prepare(recording, stacks.clone());
+        stacks.map(|stack| self.of(recording, stack)).collect()
+    }
+
     /// At most `n_frames_max` Python frames of a stack, the innermost first, as CPython shows them; and how many there are with
     /// those that are beyond.
     pub fn python_frames(

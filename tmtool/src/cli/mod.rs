@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    completions, control, diff, export, filter, info, leaks, man, peak, run, snapshot, stats, temporary,
-    timeline, top, watch,
+    completions, control, diff, export, filter, info, leaks, man, peak, report, run, snapshot, stats,
+    temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -69,6 +69,8 @@ pub enum Command {
     Timeline(timeline::Args),
     /// Show who allocated most over the whole run, freed or not.
     Top(top::Args),
+    /// Write a page to look at in a browser: time line, flame graph, tables.
+    Report(report::Args),
     /// Show live what a running process allocates.
     Watch(watch::Args),
     /// Write what was allocated and live in another tool's format.
@@ -118,6 +120,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Temporary(args) => temporary::run(args),
         Command::Timeline(args) => timeline::run(args),
         Command::Top(args) => top::run(args),
+        Command::Report(args) => report::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Export(args) => export::run(args),
         Command::Filter(args) => filter::run(args),

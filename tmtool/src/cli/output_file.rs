@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::errors::{Error, Result};
+use crate::page::embed::is_page;
 use tm_common::header::MAGIC;
 
 use tm_analyzer::model::is_snap_file;
@@ -51,6 +52,26 @@ pub fn check_is_picture(output: &Path) -> Result<()> {
         return Err(Error::Usage(format!("{what}; choose another name")));
     }
     Ok(())
+}
+
+/// Asks whether a report's page at `output` would destroy anything but an older one.
+///
+/// # Errors
+/// It would.
+pub fn check_is_page(output: &Path) -> Result<()> {
+    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
+    if !is_file || is_page(output) {
+        return Ok(());
+    }
+    let what = if is_recording(output) {
+        "is a recording"
+    } else if is_snap_file(output)? {
+        "is a snapshot"
+    } else {
+        "is there and no report of tmtool's"
+    };
+    let what = format!("{} {what}, and would be overwritten", output.display());
+    Err(Error::Usage(format!("{what}; choose another name with -o")))
 }
 
 /// Asks whether an export at `output` would destroy anything but an older one of its format, whose files `is_like` knows by

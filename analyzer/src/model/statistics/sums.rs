@@ -60,6 +60,14 @@ impl<K: Eq + Hash, V> SumsBy<K, V> {
         self.sums.iter().map(|(key, sum)| (key, sum))
     }
 
+    /// Returns all keys, with their sums to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut V)>
+    where
+        K: Copy,
+    {
+        self.sums.iter_mut().map(|(key, sum)| (*key, sum))
+    }
+
     /// Returns all sums, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.sums.iter_mut().map(|(_, sum)| sum)

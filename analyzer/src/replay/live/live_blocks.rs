@@ -19,6 +19,14 @@ pub enum MemoryKind {
     Mappings,
 }
 
+impl MemoryKind {
+    /// The kind of what is in `space`.
+    #[inline]
+    pub fn of(space: Space) -> MemoryKind {
+        if space == Space::MAPPINGS { MemoryKind::Mappings } else { MemoryKind::Traced }
+    }
+}
+
 /// All that lives.
 #[derive(Clone, Debug, Default)]
 pub struct LiveBlocks {

@@ -5,6 +5,7 @@ mod allocations;
 mod churn;
 mod latest;
 mod lifetimes;
+mod slices;
 mod timeline;
 
 pub use activities::Activities;
@@ -12,4 +13,5 @@ pub use allocations::Allocations;
 pub use churn::Churn;
 pub use latest::LatestBlocks;
 pub use lifetimes::Lifetimes;
+pub use slices::{Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices};
 pub use timeline::{Step, Timeline};

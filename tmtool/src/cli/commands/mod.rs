@@ -9,6 +9,7 @@ pub mod info;
 pub mod leaks;
 pub mod man;
 pub mod peak;
+pub mod report;
 pub mod run;
 pub mod snapshot;
 pub mod stats;

@@ -1,0 +1,57 @@
+//! How often something came, by bucket: few of them have anything.
+
+use crate::model::Amount;
+
+/// Amounts by the number of a bucket, in ascending order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Histogram(Vec<(u8, Amount)>);
+
+impl Histogram {
+    /// Adds to a bucket.
+    #[inline]
+    pub fn add(&mut self, bucket: u8, amount: Amount) {
+        match self.0.iter_mut().find(|(known, _)| *known >= bucket) {
+            Some((known, sum)) if *known == bucket => *sum += amount,
+            _ => self.insert(bucket, amount),
+        }
+    }
+
+    #[cold]
+    fn insert(&mut self, bucket: u8, amount: Amount) {
+        let place = self.0.partition_point(|(known, _)| *known < bucket);
+        self.0.insert(place, (bucket, amount));
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &Histogram) {
+        other.iter().for_each(|(bucket, amount)| self.add(bucket, amount));
+    }
+
+    /// Returns the buckets with something in them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u8, Amount)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// The bucket of a block's size: `b` has those of 2^(b-1) to 2^b - 1 bytes, 0 those of none.
+    #[inline]
+    pub fn bucket_of(size: u64) -> u8 {
+        (u64::BITS - size.leading_zeros()) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_powers_of_two_in_order() {
+        let buckets = [0, 1, 2, 3, 4, 7, 8, u64::MAX].map(Histogram::bucket_of);
+        assert_eq!(buckets, [0, 1, 2, 2, 3, 3, 4, 64]);
+        let mut histogram = Histogram::default();
+        for bucket in [5, 2, 5, 0] {
+            histogram.add(bucket, Amount::of_block(1));
+        }
+        let amount = |count| Amount { bytes: count, count };
+        assert_eq!(histogram.iter().collect::<Vec<_>>(), [(0, amount(1)), (2, amount(1)), (5, amount(2))]);
+    }
+}

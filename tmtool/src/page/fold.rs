@@ -1,0 +1,178 @@
+//! A report made small enough: what hardly counts is folded together. Sums stay as they are.
+//!
+//! ```text
+//! main            main              a node stays while what is below it is a large enough share of anything;
+//!  +- a            +- a             what does not goes to "(small)", below the nearest node that stays
+//!  |   +- b        |
+//!  |   +- c        +- (small)
+//!  +- d
+//! ```
+
+use rustc_hash::FxHashMap;
+
+use super::tree::{SMALL_FRAME, Tree};
+use super::whole::{N_MEASURES, Place, Row, Time, Whole};
+
+/// What was folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Folded {
+    /// Stacks that are shown as "(small)".
+    pub n_stacks: u64,
+    /// Each has less than this share of each measure.
+    pub share: f64,
+}
+
+impl Whole {
+    /// Folds stacks together so that there are at most `n_nodes_max` nodes.
+    pub fn fold(&mut self, n_nodes_max: usize, folded: &mut Folded) {
+        if self.tree.len() > n_nodes_max {
+            let shares = self.shares();
+            let least = threshold(&self.tree, &shares, n_nodes_max);
+            folded.share = folded.share.max(least);
+            self.keep(|node| shares[node as usize] >= least, folded);
+        }
+        self.rows = add_up(std::mem::take(&mut self.rows));
+    }
+
+    /// The share of each node with all below it, the largest of all measures.
+    fn shares(&self) -> Vec<f64> {
+        let mut sums = vec![[0_u128; N_MEASURES]; self.tree.len()];
+        for row in &self.rows {
+            let of_node = &mut sums[row.place.node as usize];
+            of_node.iter_mut().zip(row.measures).for_each(|(sum, more)| *sum += u128::from(more));
+        }
+        for (node, &(parent, _)) in self.tree.nodes().iter().enumerate().skip(1).rev() {
+            let below = sums[node];
+            sums[parent as usize].iter_mut().zip(below).for_each(|(sum, more)| *sum += more);
+        }
+        let whole = sums[Tree::ROOT as usize];
+        let share = |sum: &[u128; N_MEASURES]| {
+            let parts = sum.iter().zip(whole).filter(|(_, whole)| *whole > 0);
+            parts.map(|(part, whole)| *part as f64 / whole as f64).fold(0.0, f64::max)
+        };
+        sums.iter().map(share).collect()
+    }
+
+    /// Keeps the nodes that `stays` says, which has to be so of the parent of each of them.
+    fn keep(&mut self, stays: impl Fn(u32) -> bool, folded: &mut Folded) {
+        let (mut tree, mut new): (Tree, Vec<u32>) = (Tree::default(), vec![Tree::ROOT]);
+        let mut kept = vec![true];
+        for (node, &(parent, frame)) in self.tree.nodes().iter().enumerate().skip(1) {
+            let parent_stays = kept[parent as usize];
+            let stays = parent_stays && stays(node as u32) && frame != SMALL_FRAME;
+            let parent = new[parent as usize];
+            // A node whose parent went goes where that went.
+            new.push(match (stays, parent_stays) {
+                (true, _) => tree.child(parent, frame),
+                (false, true) => tree.child(parent, SMALL_FRAME),
+                (false, false) => parent,
+            });
+            kept.push(stays);
+        }
+        let mut gone: Vec<u32> = self.rows.iter().map(|row| row.place.node).collect();
+        gone.sort_unstable();
+        gone.dedup();
+        let is_new = |node: &&u32| !kept[**node as usize] && !self.tree.is_small(**node);
+        folded.n_stacks += gone.iter().filter(is_new).count() as u64;
+        for Row { place, .. } in &mut self.rows {
+            let node = new[place.node as usize];
+            place.blamed = if kept[place.blamed as usize] { new[place.blamed as usize] } else { node };
+            place.node = node;
+        }
+        self.tree = tree;
+    }
+
+    /// How many cells there are.
+    pub fn n_cells(&self) -> usize {
+        self.rows.iter().map(|row| row.cells.len()).sum()
+    }
+
+    /// Joins slices in pairs; `false` if there are none left to join.
+    pub fn join_slices(&mut self) -> bool {
+        let Some(stages) = self.time.as_mut().and_then(Time::halve) else { return false };
+        let new = |slice: u32| stages.get(slice as usize + 1).map_or(slice, |stage| stage.saturating_sub(1));
+        for row in &mut self.rows {
+            row.cells.iter_mut().for_each(|(slice, _)| *slice = new(*slice));
+            add_up_cells(row);
+        }
+        true
+    }
+}
+
+impl Time {
+    /// Takes every second boundary out of those that need not stay. Returns the new number of each stage.
+    fn halve(&mut self) -> Option<Vec<u32>> {
+        let stages = self.grid.halve(Some(self.peak))?;
+        let mut place = 0;
+        self.boundaries.retain(|_| {
+            place += 1;
+            stages[place] > stages[place - 1]
+        });
+        self.peak = stages[self.peak] as usize;
+        Some(stages)
+    }
+
+    /// How many slices there are.
+    pub fn n_slices(&self) -> usize {
+        self.boundaries.len().saturating_sub(1)
+    }
+}
+
+/// The least share of nodes that stay so that there are at most `n_nodes_max`, with those for what went.
+fn threshold(tree: &Tree, shares: &[f64], n_nodes_max: usize) -> f64 {
+    let nodes = tree.nodes();
+    let mut gone_below = vec![0_u32; nodes.len()];
+    nodes.iter().skip(1).for_each(|(parent, _)| gone_below[*parent as usize] += 1);
+    // Those of the larger share first, and so each after its parent.
+    let mut order: Vec<u32> = (1..nodes.len() as u32).filter(|node| !tree.is_small(*node)).collect();
+    order.sort_by(|a, b| shares[*b as usize].total_cmp(&shares[*a as usize]).then(a.cmp(b)));
+    let (mut n_nodes, mut least) = (2, f64::INFINITY);
+    for (place, &node) in order.iter().enumerate() {
+        let parent = nodes[node as usize].0 as usize;
+        gone_below[parent] -= 1;
+        n_nodes += 1 + usize::from(gone_below[node as usize] > 0);
+        n_nodes -= usize::from(gone_below[parent] == 0);
+        let share = shares[node as usize];
+        let is_last_of_share = order.get(place + 1).is_none_or(|next| shares[*next as usize] < share);
+        if is_last_of_share && n_nodes <= n_nodes_max {
+            least = share;
+        }
+    }
+    least
+}
+
+/// Rows of the same place added up, in the order of their places.
+fn add_up(rows: Vec<Row>) -> Vec<Row> {
+    let mut sums: Vec<Row> = Vec::with_capacity(rows.len());
+    let mut of_place: FxHashMap<Place, usize> = FxHashMap::default();
+    for row in rows {
+        let number = *of_place.entry(row.place).or_insert(sums.len());
+        let Some(sum) = sums.get_mut(number) else {
+            sums.push(row);
+            continue;
+        };
+        sum.start += row.start;
+        sum.after += row.after;
+        sum.cells.extend(row.cells);
+        sum.sizes.merge(&row.sizes);
+        sum.lifetimes.merge(&row.lifetimes);
+        sum.measures.iter_mut().zip(row.measures).for_each(|(sum, more)| *sum = sum.saturating_add(more));
+    }
+    sums.iter_mut().for_each(add_up_cells);
+    sums.sort_unstable_by_key(|row| row.place);
+    sums
+}
+
+fn add_up_cells(row: &mut Row) {
+    if row.cells.is_sorted_by(|(a, _), (b, _)| a < b) {
+        return;
+    }
+    row.cells.sort_unstable_by_key(|(slice, _)| *slice);
+    row.cells.dedup_by(|(next, more), (slice, sum)| {
+        let is_same = next == slice;
+        if is_same {
+            *sum += *more;
+        }
+        is_same
+    });
+}

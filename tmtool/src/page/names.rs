@@ -1,0 +1,191 @@
+//! Texts and frames, each once, as the page shows them.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use tm_analyzer::analysis::Plumbing;
+use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::text::printable;
+
+/// Things with numbers, each once.
+#[derive(Clone, Debug)]
+pub struct Interner<T> {
+    places: FxHashMap<T, u32>,
+    items: Vec<T>,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Interner<T> {
+        Interner { places: FxHashMap::default(), items: Vec::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Interner<T> {
+    /// The number of `item`.
+    pub fn of(&mut self, item: T) -> u32 {
+        if let Some(place) = self.places.get(&item) {
+            return *place;
+        }
+        let place = self.items.len() as u32;
+        self.items.push(item.clone());
+        self.places.insert(item, place);
+        place
+    }
+
+    /// All, by number.
+    pub fn items(&self) -> &[T] {
+        &self.items
+    }
+}
+
+/// What the page shows of a frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ShownFrame {
+    pub function: Arc<str>,
+    pub file: Arc<str>,
+    pub line: u32,
+    pub module: Arc<str>,
+    pub kind: FrameKind,
+    pub is_plumbing: bool,
+    pub is_inlined: bool,
+}
+
+/// What a frame is, as `web/src/format.ts` numbers it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    #[default]
+    Native = 0,
+    Python = 1,
+    Interpreter = 2,
+    Guessed = 3,
+    Placeholder = 4,
+}
+
+/// The frames of all stacks. Number 0 is the one for small stacks.
+pub struct FrameNames {
+    plumbing: Option<Plumbing>,
+    frames: Interner<ShownFrame>,
+    /// By the address of a frame, which is kept so that it stays its own, and whether it is inlined.
+    known: FxHashMap<(usize, bool), (Arc<Frame>, u32)>,
+    /// Texts as they are shown, by their addresses.
+    texts: FxHashMap<usize, (Arc<str>, Arc<str>)>,
+}
+
+impl FrameNames {
+    /// Those of stacks, of which these functions are plumbing.
+    pub fn new(plumbing: Option<Plumbing>) -> FrameNames {
+        let small =
+            ShownFrame { function: "(small)".into(), kind: FrameKind::Placeholder, ..ShownFrame::default() };
+        let mut frames = Interner::default();
+        frames.of(small);
+        FrameNames { plumbing, frames, known: FxHashMap::default(), texts: FxHashMap::default() }
+    }
+
+    /// The numbers of the frames of a stack, the outermost first.
+    pub fn of(&mut self, stack: &Traceback) -> Vec<u32> {
+        let mut outer: Option<&Arc<Frame>> = None;
+        let mut numbers = Vec::with_capacity(stack.frames().len());
+        for frame in stack.frames() {
+            // Functions that are inlined have the address of the one that they are in, which comes first. Where that has
+            // called itself, it comes again.
+            let is_same_code = outer.is_some_and(|outer| {
+                frame.address.is_some()
+                    && (frame.address, frame.module_path()) == (outer.address, outer.module_path())
+            });
+            let is_inlined = is_same_code && !outer.is_some_and(|outer| Arc::ptr_eq(outer, frame));
+            numbers.push(self.frame(frame, is_inlined));
+            if !is_same_code {
+                outer = Some(frame);
+            }
+        }
+        numbers
+    }
+
+    /// All frames by number.
+    pub fn frames(&self) -> &[ShownFrame] {
+        self.frames.items()
+    }
+
+    fn frame(&mut self, frame: &Arc<Frame>, is_inlined: bool) -> u32 {
+        let key = (Arc::as_ptr(frame).addr(), is_inlined);
+        if let Some((_, number)) = self.known.get(&key) {
+            return *number;
+        }
+        let shown = ShownFrame {
+            function: frame.function.as_ref().map(|name| self.text(name)).unwrap_or_default(),
+            file: self.text(&frame.filename),
+            line: frame.lineno,
+            module: frame.module.as_ref().map(|module| self.text(&module.path)).unwrap_or_default(),
+            kind: kind(frame),
+            is_plumbing: self.plumbing.as_ref().is_some_and(|plumbing| plumbing.is_plumbing(frame)),
+            is_inlined,
+        };
+        let number = self.frames.of(shown);
+        self.known.insert(key, (Arc::clone(frame), number));
+        number
+    }
+
+    fn text(&mut self, text: &Arc<str>) -> Arc<str> {
+        let key = text.as_ptr().addr();
+        let (_, shown) = self.texts.entry(key).or_insert_with(|| (Arc::clone(text), printable(text).into()));
+        Arc::clone(shown)
+    }
+}
+
+fn kind(frame: &Frame) -> FrameKind {
+    if frame.is_python() {
+        FrameKind::Python
+    } else if frame.is_interpreter() {
+        FrameKind::Interpreter
+    } else if frame.is_guessed() {
+        FrameKind::Guessed
+    } else if frame.function.is_none() && frame.module.is_none() && frame.lineno == 0 {
+        FrameKind::Placeholder
+    } else {
+        FrameKind::Native
+    }
+}
+
+/// `text` in at most `n_bytes_max` bytes. What is cut says how long it was and of which text it is, so that different ones
+/// stay different.
+pub fn bounded(text: &str, n_bytes_max: usize) -> String {
+    if text.len() <= n_bytes_max {
+        return text.to_owned();
+    }
+    let cut = format!("...[{} bytes, {:08x}]...", text.len(), FxBuildHasher.hash_one(text) as u32);
+    let room = n_bytes_max.saturating_sub(cut.len());
+    let start = text.get(..text.floor_char_boundary(room * 2 / 3)).unwrap_or_default();
+    let end = text.get(text.ceil_char_boundary(text.len() - room / 3)..).unwrap_or_default();
+    format!("{start}{cut}{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(function: &str, address: u64) -> Arc<Frame> {
+        Arc::new(Frame { function: Some(function.into()), address: Some(address), ..Frame::new("a.c", 1) })
+    }
+
+    #[test]
+    fn what_is_inlined_shares_the_address_of_the_function_that_it_is_in() {
+        let (f, g, main) = (frame("f", 8), frame("g", 8), frame("main", 4));
+        let mut names = FrameNames::new(None);
+        let stack = [&main, &f, &g, &f, &g].map(Arc::clone);
+        let numbers = names.of(&Traceback::from_oldest_first(stack.to_vec(), None));
+        let inlined = numbers.iter().map(|&number| names.frames()[number as usize].is_inlined);
+        assert_eq!(inlined.collect::<Vec<_>>(), [false, false, true, false, true]);
+        assert_eq!((names.frames().len(), &*names.frames()[0].function), (4, "(small)"));
+    }
+
+    #[test]
+    fn long_names_are_cut_and_stay_different() {
+        let (a, b) =
+            ("x".repeat(100_000) + "a" + &"y".repeat(500), "x".repeat(100_000) + "b" + &"y".repeat(500));
+        let (a, b) = (bounded(&a, 200), bounded(&b, 200));
+        assert!(a != b && a.len() <= 200 && a.contains("[100501 bytes"), "{a}");
+        assert_eq!(bounded("é", 2), "é");
+        assert!(bounded(&"é".repeat(300), 100).len() <= 101);
+    }
+}

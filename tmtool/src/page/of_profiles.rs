@@ -1,0 +1,136 @@
+//! The reports of one moment, and of the difference between two.
+
+use rustc_hash::FxHashMap;
+
+use super::data::{Kind, Notice};
+use super::names::{FrameNames, Interner};
+use super::notices;
+use super::of_recording::domain_name;
+use super::tree::Tree;
+use super::whole::{Place, Row, Stacks, Whole};
+use tm_analyzer::ids::Domain;
+use tm_analyzer::model::{Amount, Origin, Profile};
+use tm_analyzer::replay::Histogram;
+use tm_analyzer::request::Grouping;
+use tm_analyzer::text::printable;
+
+/// The report of what lives at one moment; the stacks of `profile` are whole.
+pub fn moment(profile: &Profile, grouping: &Grouping) -> Whole {
+    let mut report = Report::new(grouping, true);
+    report.add(profile, false);
+    report.finish(Kind::Moment, &[profile], "the bytes and of the blocks")
+}
+
+/// The report of the difference between two moments; the stacks of both are whole.
+pub fn difference(old: &Profile, new: &Profile, grouping: &Grouping) -> Whole {
+    // Processes of two runs have nothing in common but what they are.
+    let mut report = Report::new(grouping, false);
+    report.add(old, false);
+    report.add(new, true);
+    report.finish(Kind::Difference, &[old, new], "the bytes before, of those after and of what is different")
+}
+
+/// A report in the making.
+struct Report<'a> {
+    grouping: &'a Grouping,
+    stacks: Stacks,
+    frames: FrameNames,
+    tree: Tree,
+    domains: Interner<String>,
+    threads: Interner<String>,
+    labels: Interner<String>,
+    processes: Interner<String>,
+    has_processes: bool,
+    rows: FxHashMap<Place, [Amount; 2]>,
+}
+
+impl Report<'_> {
+    fn new(grouping: &Grouping, has_processes: bool) -> Report<'_> {
+        let mut report = Report {
+            grouping,
+            stacks: Stacks { blame: grouping.blame_of_lines(), seen: grouping.frames },
+            frames: FrameNames::new(grouping.plumbing.clone()),
+            tree: Tree::default(),
+            domains: Interner::default(),
+            threads: Interner::default(),
+            labels: Interner::default(),
+            processes: Interner::default(),
+            has_processes,
+            rows: FxHashMap::default(),
+        };
+        report.threads.of(String::new());
+        report.labels.of(String::new());
+        report
+    }
+
+    /// Adds what lives before, or `after`.
+    fn add(&mut self, profile: &Profile, after: bool) {
+        for row in &profile.rows {
+            let (node, blamed) = self.stacks.nodes(&row.traceback, &mut self.frames, &mut self.tree);
+            let process = row.process.filter(|_| self.has_processes);
+            let place = Place {
+                node,
+                domain: self.domains.of(name_of_domain(row.domain)),
+                thread: 0,
+                label: row.tag.as_ref().map_or(0, |tag| self.labels.of(printable(tag))),
+                process: self.processes.of(process.map(|pid| pid.to_string()).unwrap_or_default()),
+                blamed,
+            };
+            self.rows.entry(place).or_default()[usize::from(after)] += row.amount;
+        }
+    }
+
+    fn finish(self, kind: Kind, profiles: &[&Profile], measured: &'static str) -> Whole {
+        let row = |(place, [start, after]): (Place, [Amount; 2])| {
+            let changed = start.bytes.abs_diff(after.bytes);
+            let measures = match kind {
+                Kind::Difference => [start.bytes, after.bytes, changed, start.count.abs_diff(after.count)],
+                _ => [start.bytes, start.count, 0, 0],
+            };
+            let (sizes, lifetimes) = (Histogram::default(), Histogram::default());
+            Row { place, start, after, cells: Vec::new(), sizes, lifetimes, measures }
+        };
+        let mut rows: Vec<Row> = self.rows.into_iter().map(row).collect();
+        rows.sort_unstable_by_key(|row| row.place);
+        let unknown = Origin::default();
+        let origins: Vec<&Origin> =
+            profiles.iter().map(|profile| profile.origin.as_ref().unwrap_or(&unknown)).collect();
+        let mut said: Vec<Notice> = Vec::new();
+        for (profile, origin) in profiles.iter().zip(&origins) {
+            let blamed = self.grouping.cut((*profile).clone());
+            for notice in notices::of(origin).into_iter().chain(notices::of_lines(&blamed)) {
+                if !said.contains(&notice) {
+                    said.push(notice);
+                }
+            }
+        }
+        let recorded_ns = origins.iter().map(|origin| origin.recorded_ns).min().unwrap_or(0);
+        let totals = profiles.iter().map(|profile| profile.total());
+        Whole {
+            kind,
+            origins: origins.iter().zip(totals).map(|(origin, live)| notices::origin(origin, live)).collect(),
+            notices: said,
+            frames: self.frames,
+            tree: self.tree,
+            domains: self.domains,
+            threads: self.threads,
+            labels: self.labels,
+            processes: self.processes,
+            rows,
+            time: None,
+            measured,
+            recorded_ns,
+        }
+    }
+}
+
+/// A profile has numbers of domains; the names of a program's own are not known.
+fn name_of_domain(number: u32) -> String {
+    let name = match Domain(number) {
+        Domain::HEAP => "heap",
+        Domain::MAPPINGS => "mmap",
+        Domain::PYTHON => "python",
+        _ => "",
+    };
+    domain_name(number, name)
+}
