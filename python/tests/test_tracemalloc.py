@@ -81,7 +81,7 @@ def test_statistics_and_figures_equal_those_of_the_standard_module(programs: Pro
     kept = []
     theirs.start(5); ours.start(5)
     for n in range(2000):
-        # No objects that come from free lists: they keep the line that had their memory allocated.
+        # No objects that come from free lists: up to 3.12 they keep the line that had their memory allocated.
         kept.append(str(n) * 20)
         kept.append({str(n), outer})
         kept.append(outer(n + 1))

@@ -38,7 +38,7 @@ fn calls(recording: &Recording) -> BTreeMap<String, u64> {
         let name = event.function.name();
         match event.action {
             Action::Free if event.function.role() == Role::Reallocate => note(format!("{name} as free")),
-            Action::ReallocateBegin | Action::Track | Action::Untrack => {}
+            Action::ReallocateBegin | Action::Track | Action::Untrack | Action::Move => {}
             _ => note(name.to_owned()),
         }
     })

@@ -2,6 +2,7 @@
 //!
 //! A library only so that its reports can be tested on made-up data; nothing else depends on it.
 
+pub mod check;
 pub mod cli;
 pub mod control;
 pub mod errors;

@@ -324,3 +324,30 @@ fn a_closed_pipe_is_success_and_a_full_disk_is_not() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("cannot write to standard output"));
 }
+
+#[test]
+fn a_report_says_what_it_has_written_and_what_it_is_of() {
+    let folder = cpp_folder();
+    let line = stdout(folder.path(), &["report", "app.snap"]);
+    assert!(line.starts_with("app.html: ") && line.ends_with(" KiB, 6 nodes of stacks\n"), "{line}");
+    let html = fs::read_to_string(folder.path().join("app.html")).unwrap();
+    assert!(html.contains("<title>app.snap - tm report</title>"), "no title");
+    let line = stdout(folder.path(), &["report", "app.snap", "app.snap", "--hide", "pool_get"]);
+    assert!(line.starts_with("app.diff.html: ") && line.ends_with(" KiB, 5 nodes of stacks\n"), "{line}");
+    assert_eq!(stdout(folder.path(), &["report", "app.snap", "-o", "-"]), html);
+}
+
+#[test]
+fn a_report_refuses_what_it_cannot_show() {
+    let folder = cpp_folder();
+    for (arguments, expected) in [
+        (&["report", "app.snap@10s"][..], "app.snap is a snapshot of one moment"),
+        (&["report", "app.snap", "app.snap", "--at", "peak"], "cannot be used with"),
+        (&["report", "app.snap", "-o", "app.snap"], "is the file that is read"),
+        (&["report", "app.snap", "-o", "-", "--open"], "cannot be opened"),
+    ] {
+        let (code, said) = failure(folder.path(), arguments);
+        assert!(code == 2 && said.contains(expected), "{code}: {said}");
+    }
+    assert!(!folder.path().join("app.html").exists());
+}

@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
 use tmtool::report::Report;
+use tmtool::report::check::{Checked, Place, Verdict};
 use tmtool::report::info::commands::{CommandInfo, CommandLists, MarkInfo};
 use tmtool::report::info::interpreters::InterpreterInfo;
 use tmtool::report::info::{DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, ThreadInfo};
@@ -194,4 +195,21 @@ fn the_programs_of_a_folder_are_as_documented() {
     let programs =
         Programs { program_list: vec![program], problems: vec![String::new()], ..Programs::default() };
     check(&schema(), &serde_json::to_value(&programs).unwrap(), "programs", "programs");
+}
+
+#[test]
+fn the_verdict_of_a_check_is_as_documented() {
+    let text = String::new;
+    let place = Place { function: Some(text()), ..Place::default() };
+    let limit = Checked {
+        baseline: Some(1),
+        growth: Some(text()),
+        line: Some(2),
+        places: vec![place],
+        ..Checked::default()
+    };
+    let origin = Origin { notes: vec![text()], ..Origin::default() };
+    let (unused, remarks) = (vec![text()], vec![text()]);
+    let verdict = Verdict { origin, limits: vec![limit], unused, remarks, ..Verdict::default() };
+    check(&schema(), &serde_json::from_str(&json(&verdict)).unwrap(), "check", "check");
 }

@@ -1,6 +1,6 @@
 /** What the reader of the page chose, and its form in the address: a link restores it. */
 import type { Measure, Unit } from "./model/measure";
-import { measuresOf } from "./model/measure";
+import { isChange, measuresOf } from "./model/measure";
 import type { Report } from "./model/report";
 import type { Chosen } from "./model/selection";
 import { DIMENSIONS } from "./model/selection";
@@ -55,13 +55,11 @@ export interface State {
 }
 
 export function initialState(report: Report): State {
-    const { boundaries, origins, kind } = report.data;
-    const last = Math.max(0, boundaries.length - 1);
-    const opening = boundaries.indexOf(origins[0]?.momentNs ?? -1);
+    const last = Math.max(0, report.data.boundaries.length - 1);
     return {
         measure: measuresOf(report)[0],
         unit: "bytes",
-        moment: kind === "recording" ? (opening >= 0 ? opening : Math.max(0, report.data.peakBoundary)) : 0,
+        moment: openingMoment(report),
         from: 0,
         until: last,
         shape: "icicle",
@@ -85,15 +83,28 @@ export function initialState(report: Report): State {
     };
 }
 
+/** The boundary of the moment that the report was asked for. */
+export function openingMoment(report: Report): number {
+    const { boundaries, origins, peakBoundary } = report.data;
+    const asked = origins[0]?.momentNs ?? -1;
+    // A mark can have the peak's time; the peak's own boundary is the one that its figures are of.
+    if (boundaries[peakBoundary] === asked) return peakBoundary;
+    return Math.max(0, boundaries.indexOf(asked));
+}
+
 export function hasWindow(report: Report, state: State): boolean {
     return state.from > 0 || state.until < report.nSlices;
 }
 
-/** Writes what differs from the initial state, e.g. `m=grew&w=1200000-5000000&q=json`. Moments are ns. */
+export function shownColour(state: State): Colour {
+    return state.colour ?? (isChange(state.measure) ? "growth" : "module");
+}
+
+/** Writes what differs from the initial state, e.g. `m=grew&w=1200000-5000000&q=json`. Moments are ns; `.1` is the second boundary of a time. */
 export function toHash(report: Report, state: State): string {
     const initial = initialState(report);
     const words = new URLSearchParams();
-    const at = (boundary: number) => String(report.data.boundaries[boundary] ?? 0);
+    const at = (boundary: number) => fromBoundary(report.data.boundaries, boundary);
     const put = (name: string, value: string, usual: string) => {
         if (value !== usual) words.set(name, value);
     };
@@ -134,7 +145,7 @@ export function fromHash(report: Report, hash: string): State {
     const index = (name: string, n: number) => indexIn(word(name), n);
     state.measure = measuresOf(report).find((measure) => measure === word("m")) ?? state.measure;
     if (word("u") === "blocks") state.unit = "blocks";
-    if (isTime(word("at"))) state.moment = nearest(report.data.boundaries, Number(word("at")));
+    if (isTime(word("at"))) state.moment = toBoundary(report.data.boundaries, word("at"));
     const ends = word("w")
         .split("-")
         .map((end) => nearest(report.data.boundaries, Number(end)));
@@ -167,8 +178,25 @@ export function namesOf(report: Report, dimension: keyof Chosen): string[] {
     return { domain: domains, thread: threads, label: labels, process: processes }[dimension];
 }
 
+export function nameOf(report: Report, dimension: keyof Chosen, index: number): string {
+    return namesOf(report, dimension)[index] || (dimension === "label" ? "no label" : "not known");
+}
+
 function isTime(word: string): boolean {
-    return /^\d{1,16}$/.test(word);
+    return /^\d{1,16}(\.\d{1,4})?$/.test(word);
+}
+
+function fromBoundary(boundaries: number[], boundary: number): string {
+    const at = boundaries[boundary] ?? 0;
+    const first = boundaries.indexOf(at);
+    return first >= 0 && first < boundary ? `${at}.${boundary - first}` : String(at);
+}
+
+function toBoundary(boundaries: number[], word: string): number {
+    const [at, more = "0"] = word.split(".");
+    const found = nearest(boundaries, Number(at));
+    const other = found + Number(more);
+    return boundaries[other] === boundaries[found] ? other : found;
 }
 
 function indexIn(word: string, n: number): number | null {

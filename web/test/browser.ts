@@ -21,7 +21,12 @@ export interface Opened {
     complaints: string[];
 }
 
-export async function open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Opened> {
+export async function open(
+    browser: Browser,
+    url: string,
+    options: BrowserContextOptions = {},
+    isEmpty = false,
+): Promise<Opened> {
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
     const page = await context.newPage();
     const complaints: string[] = [];
@@ -36,6 +41,7 @@ export async function open(browser: Browser, url: string, options: BrowserContex
             complaints.push(`request: ${request.url()}`);
     });
     await page.goto(url);
+    if (isEmpty) return { page, complaints };
     await page.waitForFunction(() => document.documentElement.dataset.ready !== undefined);
     await settled(page);
     return { page, complaints };

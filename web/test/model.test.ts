@@ -80,11 +80,11 @@ test("every measure of every site is the plain sum", () => {
 
 test("what grows in a window is what lived at its end less what lived at its beginning", () => {
     const data = makeReport({ nodes: 500 });
-    const [from, until] = [17, 80];
-    const grew = viewOf(data, { measure: "grew", from, until }).values();
+    const { value, before, after } = viewOf(data, { measure: "grew", from: 17, until: 80 }).values();
+    assert.ok(before !== null && after !== null);
     assert.deepEqual(
-        [...grew.value],
-        [...grew.after].map((after, i) => after - grew.before[i]),
+        [...value],
+        [...after].map((bytes, i) => bytes - before[i]),
     );
 });
 
@@ -128,27 +128,42 @@ test("tables of threads, labels, processes, domains are sums by that column", ()
     }
 });
 
-/** All cells of a tree, each with its way of keys from the root. */
-function ways(view: View, root: Cell): Map<string, number> {
+/** All cells of a tree that have something, each by its way of keys from the root. */
+function ways(view: View, column: "value" | "other" | "before" | "after" | "width"): [string, number][] {
     const { main } = view.tries();
-    const found = new Map<string, number>();
+    const found: [string, number][] = [];
     const walk = (cell: Cell, way: string) => {
-        found.set(way, cell.value);
+        if (cell[column] !== 0) found.push([way, cell[column]]);
         for (const child of main.children(cell)) walk(child, `${way}/${child.key}`);
     };
-    walk(root, "");
-    return found;
+    walk(main.root, "");
+    return found.sort();
 }
 
-function naiveWays(data: ReportData, view: View, values: number[], inward: boolean): Map<string, number> {
+/** The size of the change of each node, on the first of its sites. */
+function naiveWidths(data: ReportData, values: number[]): number[] {
+    const byNode = new Map<number, number>();
+    data.sites.node.forEach((node, site) => {
+        byNode.set(node, (byNode.get(node) ?? 0) + values[site]);
+    });
+    return data.sites.node.map((node, site) =>
+        data.sites.node.indexOf(node) === site ? Math.abs(byNode.get(node) ?? 0) : 0,
+    );
+}
+
+function naiveWays(data: ReportData, view: View, values: number[], inward: boolean): [string, number][] {
     const found = new Map<string, number>();
     const keys = view.graphKeys();
     const { plumbing, interpreter } = view.state;
+    const blamed = new Set(data.sites.blamed);
     data.sites.node.forEach((node, site) => {
-        if (values[site] === 0) return;
-        const shown = framesOf(data, node).filter(
-            (frame) => (plumbing || !data.frames.plumbing[frame]) && (interpreter || data.frames.kind[frame] !== 2),
-        );
+        const shown: number[] = [];
+        for (let at = node; at > 0; at = data.nodes.parent[at]) {
+            const frame = data.nodes.frame[at];
+            const isUsual =
+                (plumbing || !data.frames.plumbing[frame]) && (interpreter || data.frames.kind[frame] !== 2);
+            if (isUsual || blamed.has(at)) shown.push(frame);
+        }
         if (inward) shown.reverse();
         let way = "";
         for (const part of ["", ...shown.map((frame) => `/${keys.of[frame]}`)]) {
@@ -156,25 +171,33 @@ function naiveWays(data: ReportData, view: View, values: number[], inward: boole
             found.set(way, (found.get(way) ?? 0) + values[site]);
         }
     });
-    return found;
+    return [...found].filter(([, value]) => value !== 0).sort();
 }
 
 test("the graph has each way of visible frames once, with all that goes it: from outside and inverted", () => {
     for (const seed of SEEDS) {
-        const data = makeReport({ seed, nodes: 500, sites: 400 });
-        const values = naive(data, "allocated", "bytes", 0, 0, 120);
+        const data = makeReport({ seed, nodes: 300, sites: 250 });
+        const [from, until] = [31, 77];
         for (const inverted of [false, true]) {
             for (const [plumbing, interpreter, byLine] of [
                 [false, false, false],
                 [true, true, false],
                 [true, false, true],
             ]) {
-                const view = viewOf(data, { measure: "allocated", inverted, plumbing, interpreter, byLine });
-                const shown = ways(view, view.tries().main.root);
-                assert.deepEqual(
-                    new Map([...shown].sort()),
-                    new Map([...naiveWays(data, view, values, !inverted)].sort()),
-                );
+                for (const measure of ["allocated", "grew"] as const) {
+                    const view = viewOf(data, { measure, from, until, inverted, plumbing, interpreter, byLine });
+                    const sums = (of: Measure, unit: Unit, moment = 0) => naive(data, of, unit, moment, from, until);
+                    const values = sums(measure, "bytes");
+                    const widths = naiveWays(data, view, naiveWidths(data, values), !inverted);
+                    const isShown = new Set(widths.map(([way]) => way));
+                    const expected = (of: number[]) =>
+                        naiveWays(data, view, of, !inverted).filter(([way]) => isShown.has(way));
+                    assert.deepEqual(ways(view, "width"), widths);
+                    assert.deepEqual(ways(view, "value"), expected(values));
+                    assert.deepEqual(ways(view, "other"), expected(sums(measure, "blocks")));
+                    assert.deepEqual(ways(view, "before"), expected(sums("live", "bytes", from)));
+                    assert.deepEqual(ways(view, "after"), expected(sums("live", "bytes", until)));
+                }
             }
         }
     }
@@ -310,6 +333,11 @@ test("the address keeps the whole state, and nonsense in it is passed over", () 
     };
     assert.deepEqual(fromHash(report, `#${toHash(report, state)}`), state);
     assert.equal(toHash(report, initialState(report)), "");
+    data.boundaries[6] = data.boundaries[5];
+    for (const moment of [5, 6]) {
+        const hash = toHash(report, { ...initialState(report), moment });
+        assert.equal(fromHash(report, hash).moment, moment, `two boundaries of one time: ${hash}`);
+    }
     const nonsense = "#m=x&at=zz&w=9-1&zoom=down.99999999.0&focus=-1&pick=line&domain=77&hide=a.b&tab=__proto__&sort=";
     assert.deepEqual(fromHash(report, nonsense), initialState(report));
 });

@@ -112,7 +112,7 @@ impl Blame {
     }
 
     /// The frames that are not hidden. Where all are, one says so: the block is still there.
-    fn without_hidden(&mut self, traceback: Traceback) -> Traceback {
+    pub fn without_hidden(&mut self, traceback: Traceback) -> Traceback {
         if self.hidden.is_empty() {
             return traceback;
         }

@@ -24,6 +24,8 @@ pub enum Action {
     Track,
     /// The program tells that a block is gone, or has unmapped a range.
     Untrack,
+    /// What is tracked at the address, if anything, belongs to another stack.
+    Move,
 }
 
 /// One moment of one address, in the order of the process's time.
@@ -43,7 +45,7 @@ pub struct MergedEvent {
     pub stream: StreamIndex,
     /// What happened.
     pub action: Action,
-    /// The function that was called; of [`Action::Track`] and [`Action::Untrack`] nothing.
+    /// The function that was called; of [`Action::Track`], [`Action::Untrack`] and [`Action::Move`] nothing.
     pub function: Function,
     /// Where the block is.
     pub space: Space,
@@ -82,7 +84,7 @@ impl MergedEvent {
     /// events must stand.
     #[inline]
     pub fn is_tracking(&self) -> bool {
-        matches!(self.action, Action::Track | Action::Untrack)
+        matches!(self.action, Action::Track | Action::Untrack | Action::Move)
     }
 
     /// Tells whether all that is tracked in the event's space ends with it.
@@ -98,7 +100,7 @@ impl MergedEvent {
         match self.action {
             Action::ReallocateEnd => true,
             Action::Allocate => self.function.role() == Role::Reallocate,
-            Action::Free | Action::ReallocateBegin | Action::Track | Action::Untrack => false,
+            Action::Free | Action::ReallocateBegin | Action::Track | Action::Untrack | Action::Move => false,
         }
     }
 }

@@ -150,6 +150,14 @@ impl Out<'_> {
                 }
                 is_possible
             }
+            Event::Move { space, address, stack, stamp } => {
+                let is_told = space != Space::HEAP && space != Space::MAPPINGS;
+                let is_possible = is_told && address != ALL && stamp <= self.limit;
+                if is_possible {
+                    self.in_space(Action::Move, space, address, (0, stack), stamp);
+                }
+                is_possible
+            }
             Event::Tag { .. } | Event::ThreadStart { .. } => true,
         }
     }

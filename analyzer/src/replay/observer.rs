@@ -25,6 +25,13 @@ pub trait Observer {
     #[inline]
     fn on_forget(&mut self, _block: &Block, _stamp: Stamp) {}
 
+    /// A block has become another one of the same size, at the same place: to most it is as if one went and one came.
+    #[inline]
+    fn on_move(&mut self, old: &Block, new: &Block) {
+        self.on_forget(old, new.birth);
+        self.on_alloc(new);
+    }
+
     /// What lives has been made the peak, because the program forgot what lived before.
     #[inline]
     fn on_peak_reset(&mut self, _stamp: Stamp) {}

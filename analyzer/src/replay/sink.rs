@@ -4,7 +4,7 @@ use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
 use super::site::Site;
 use crate::events::Block;
-use crate::model::SumsBy;
+use crate::model::{Amount, SumsBy};
 use crate::reader::ThreadTags;
 
 /// Takes the blocks of one process after the other.
@@ -53,6 +53,25 @@ impl BlockSink for SumsBy<Site> {
 
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
         self.iter().map(|(site, amount)| (site.stack, amount.count))
+    }
+}
+
+/// Sums by site and [`Amount::size_class`].
+impl BlockSink for SumsBy<(Site, u8)> {
+    fn add_process(
+        &mut self,
+        process: ProcessIndex,
+        blocks: impl Iterator<Item = Block>,
+        thread_tags: &ThreadTags,
+    ) {
+        blocks.for_each(|block| {
+            let key = (Site::of(&block, process, thread_tags), Amount::size_class(block.size));
+            self.add(key, block.amount());
+        });
+    }
+
+    fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
+        self.iter().map(|((site, _), amount)| (site.stack, amount.count))
     }
 }
 

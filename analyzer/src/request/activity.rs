@@ -4,9 +4,7 @@ use tm_common::ids::{Domain, Space};
 
 use super::{Blocks, Recorded, Request, Time};
 use crate::error::Result;
-use crate::model::{
-    Activity, ActivityProfile, Moment, Profile, ProfileRow, Shown, Snapshot, SumsBy, is_snap_file,
-};
+use crate::model::{Activity, ActivityProfile, Moment, Profile, ProfileRow, Shown, SumsBy, is_snap_file};
 use crate::reader::Problem;
 use crate::replay::{Activities, Site, Taker};
 use crate::snapshot::Namer;
@@ -19,11 +17,7 @@ impl Request {
     /// As [`Request::profile`]; and the peak of all processes is none that events could be counted up to.
     pub fn activity(&self) -> Result<ActivityProfile> {
         let mut activity = match is_snap_file(&self.path)? {
-            true => {
-                let mut activity = of_snapshot(self.of_snap_file()?);
-                self.note(activity.profile.origin.as_mut(), Vec::new());
-                activity
-            }
+            true => return self.live(),
             false => {
                 self.open()?.activity(if self.time == Time::Usual { Shown::Peak } else { Shown::End })?
             }
@@ -36,6 +30,31 @@ impl Request {
             origin.notes.extend(note);
         }
         Ok(activity)
+    }
+
+    /// The same of live blocks alone, for what takes no events: the other sites get no names.
+    ///
+    /// # Errors
+    /// As [`Request::profile`].
+    pub fn live(&self) -> Result<ActivityProfile> {
+        let Profile { rows, traceback_limit, origin } = self.profile()?;
+        let row = |row: ProfileRow| ProfileRow {
+            traceback: row.traceback,
+            tag: row.tag,
+            domain: row.domain,
+            process: row.process,
+            amount: Activity { at_end: row.amount, ..Activity::default() },
+        };
+        let at_ns = origin.as_ref().map_or(0, |origin| origin.moment_ns);
+        let built_in = [(Domain::HEAP, "heap"), (Domain::MAPPINGS, "mmap")];
+        Ok(ActivityProfile {
+            profile: Profile { rows: rows.into_iter().map(row).collect(), traceback_limit, origin },
+            shown: Shown::End,
+            has_events: false,
+            from_ns: 0,
+            until_ns: at_ns,
+            domains: built_in.map(|(domain, name)| (domain.0, name.to_owned())).into(),
+        })
     }
 }
 
@@ -100,28 +119,6 @@ impl Recorded {
         let built_in = built_in.map(|(domain, name)| (domain.0, name.to_owned()));
         let own = self.recording.own_domains().into_iter().map(|own| (own.domain.0, own.name));
         built_in.into_iter().chain(own).collect()
-    }
-}
-
-/// What a `.snap` file knows: what was live, as what is shown.
-fn of_snapshot(snapshot: Snapshot) -> ActivityProfile {
-    let Profile { rows, traceback_limit, origin } = snapshot.profile();
-    let row = |row: ProfileRow| ProfileRow {
-        traceback: row.traceback,
-        tag: row.tag,
-        domain: row.domain,
-        process: row.process,
-        amount: Activity { at_end: row.amount, ..Activity::default() },
-    };
-    let at_ns = origin.as_ref().map_or(0, |origin| origin.moment_ns);
-    let built_in = [(Domain::HEAP, "heap"), (Domain::MAPPINGS, "mmap")];
-    ActivityProfile {
-        profile: Profile { rows: rows.into_iter().map(row).collect(), traceback_limit, origin },
-        shown: Shown::End,
-        has_events: false,
-        from_ns: 0,
-        until_ns: at_ns,
-        domains: built_in.map(|(domain, name)| (domain.0, name.to_owned())).into(),
     }
 }
 

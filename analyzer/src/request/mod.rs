@@ -38,7 +38,7 @@ use crate::error::{Refusal, Result};
 use crate::model::{Moment, Origin, Profile, Snapshot, is_snap_file};
 use crate::reader::Recording;
 use crate::replay::{Churn, Processes, Selection};
-use crate::snapshot::{take_profile, take_snapshot};
+use crate::snapshot::{take_profile, take_sized_profile, take_snapshot};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -126,17 +126,22 @@ impl Request {
         if self.is_churn {
             return self.churn().map(|profile| self.grouping.blamed(profile));
         }
-        self.whole_profile().map(|profile| self.grouping.blamed(profile))
-    }
-
-    /// Takes what lives added up, with whole stacks.
-    ///
-    /// # Errors
-    /// As [`Request::snapshot`].
-    pub fn whole_profile(&self) -> Result<Profile> {
         let (mut profile, notes) = match is_snap_file(&self.path)? {
             true => (self.of_snap_file()?.profile(), Vec::new()),
             false => self.take(take_profile)?,
+        };
+        self.note(profile.origin.as_mut(), notes);
+        Ok(self.grouping.blamed(profile))
+    }
+
+    /// Takes what lives added up, with whole stacks, and with a row for each [`crate::model::Amount::size_class`].
+    ///
+    /// # Errors
+    /// As [`Request::snapshot`].
+    pub fn sized_profile(&self) -> Result<Profile> {
+        let (mut profile, notes) = match is_snap_file(&self.path)? {
+            true => (self.of_snap_file()?.sized_profile(), Vec::new()),
+            false => self.take(take_sized_profile)?,
         };
         self.note(profile.origin.as_mut(), notes);
         Ok(profile)

@@ -60,6 +60,25 @@ pub fn take_profile(
     Ok(profile)
 }
 
+/// The same with a row for each [`crate::model::Amount::size_class`].
+///
+/// # Errors
+/// If the recording has no such process or moment.
+pub fn take_sized_profile(
+    recording: &Recording,
+    processes: Processes,
+    moment: &Moment,
+    selection: &Selection,
+) -> Result<Profile> {
+    let raw: RawSnapshot<SumsBy<(Site, u8)>> = replay::snapshot(recording, processes, moment, selection)?;
+    let mut namer = Namer::new();
+    namer.limit_frames(raw.n_frames_max);
+    let sums = raw.blocks.sorted().into_iter().map(|((site, _), amount)| (site, amount)).collect();
+    let mut profile = namer.profile_of(recording, sums, |amount| amount.bytes);
+    profile.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
+    Ok(profile)
+}
+
 fn origin_at<B>(
     namer: &Namer,
     recording: &Recording,

@@ -108,7 +108,16 @@ impl Namer {
         sums: &SumsBy<Site, V>,
         bytes: impl Fn(&V) -> u64,
     ) -> Profile<V> {
-        let sums = sums.sorted();
+        self.profile_of(recording, sums.sorted(), bytes)
+    }
+
+    /// The same of sums of which several may be of one site, in their order.
+    pub fn profile_of<V>(
+        &mut self,
+        recording: &Recording,
+        sums: Vec<(Site, V)>,
+        bytes: impl Fn(&V) -> u64,
+    ) -> Profile<V> {
         self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
         let row = |(site, amount): (Site, V)| ProfileRow {
             traceback: self.of(recording, site.stack),
@@ -140,6 +149,39 @@ impl Namer {
     ) -> Vec<Traceback> {
         self.prepare(recording, stacks.clone());
         stacks.map(|stack| self.of(recording, stack)).collect()
+    }
+
+    /// The place of a native stack in a tree of the caller's, whose root is `root`: `known` has the places of stacks and of their outer parts.
+    /// Each part that is new is a child that `child` makes, of the frames of one address, the innermost first. `None` for a stack with Python
+    /// frames, or of which not all frames are shown.
+    pub fn place<N: Copy>(
+        &mut self,
+        recording: &Recording,
+        stack: StackId,
+        (root, known): (N, &mut FxHashMap<StackId, N>),
+        mut child: impl FnMut(N, &[Arc<Frame>]) -> N,
+    ) -> Option<N> {
+        let (table, limit) = (&recording.stacks, self.limit(recording));
+        let depth = table.stack(stack, limit)?.total_depth()?;
+        if depth > limit || table.has_python(stack) {
+            return None;
+        }
+        let (mut inner, mut next, mut place) = (Vec::new(), stack, root);
+        while let Some((caller, frame)) = table.native_node(next) {
+            if let Some(known) = known.get(&next) {
+                place = *known;
+                break;
+            }
+            inner.push((next, frame));
+            next = caller;
+        }
+        for (stack, frame) in inner.into_iter().rev() {
+            if let Some(frame) = frame {
+                place = child(place, &self.addresses.at(recording, frame).frames);
+            }
+            known.insert(stack, place);
+        }
+        Some(place)
     }
 
     /// At most `n_frames_max` Python frames of a stack, the innermost first, as CPython shows them; and how many there are with
@@ -211,10 +253,20 @@ impl Namer {
     /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
     pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
         self.generation(recording);
-        let (limit, of_stack) = (self.made_for.limit, &self.of_stack);
+        let (of_stack, table, limit) = (&self.of_stack, &recording.stacks, self.made_for.limit as usize);
         let mut seen = FxHashSet::default();
-        let new = stacks.filter(|&id| seen.insert(id) && !of_stack.contains_key(&id));
-        let frames = new.filter_map(|id| recording.stacks.stack(id, limit)).flatten();
+        // Most of a stack is outward of where it leaves one that was seen.
+        let frames = stacks.filter(|id| !of_stack.contains_key(id)).flat_map(|id| {
+            let mut next = table.parts(id).0;
+            let mut frames = Vec::new();
+            while frames.len() < limit
+                && let Some((caller, frame)) = table.native_node(next).filter(|_| seen.insert(next))
+            {
+                frames.extend(frame);
+                next = caller;
+            }
+            frames
+        });
         self.addresses.prepare(recording, frames);
     }
 

@@ -112,6 +112,10 @@ impl Decoder {
         let end = reader.position().saturating_add(len);
         let mut payload = reader.clone();
         reader.skip(len)?;
+        if kind == extended::MOVE {
+            let moved = self.moved(&mut payload)?;
+            return if payload.position() > end { Err(overlong(len)) } else { Ok(Some(moved)) };
+        }
         if !matches!(kind, extended::THREAD_START | extended::TAG | extended::UNTRACK_ALL) {
             return Ok(None);
         }
@@ -120,7 +124,7 @@ impl Decoder {
         let number = u32::try_from(number)
             .map_err(|_| DecodeError::Invalid { field: "extended number", found: number })?;
         if payload.position() > end {
-            return Err(DecodeError::Invalid { field: "extended length", found: len as u64 });
+            return Err(overlong(len));
         }
         let space = u8::try_from(number).ok().map(Space);
         if kind == extended::UNTRACK_ALL && space.is_none() {
@@ -132,6 +136,15 @@ impl Decoder {
             (extended::TAG, _) => Event::Tag { tag: TagIndex(number), stamp },
             _ => Event::ThreadStart { thread: ThreadIndex(number), stamp },
         }))
+    }
+
+    /// Reads the content of a record that leaves the context as it is.
+    fn moved(&self, payload: &mut Reader<'_>) -> Result<Event, DecodeError> {
+        let stamp = Stamp(self.context.stamp.saturating_add(payload.unsigned()?));
+        let space = Space(payload.byte()?);
+        let address = Address(unfold_difference(payload.signed()?, self.context.address));
+        let stack = read_stack(payload)?;
+        Ok(Event::Move { space, address, stack, stamp })
     }
 
     #[inline]
@@ -166,13 +179,20 @@ impl Decoder {
             return Ok(self.context.sites[usize::from(reader.byte()?)]);
         }
         let size = reader.unsigned()?;
-        let stack = reader.unsigned()?;
-        let stack =
-            u32::try_from(stack).map_err(|_| DecodeError::Invalid { field: "stack", found: stack })?;
-        let site = Site { size, stack: StackId(stack) };
+        let site = Site { size, stack: read_stack(reader)? };
         self.context.sites[Context::site_slot(site)] = site;
         Ok(site)
     }
+}
+
+fn overlong(len: usize) -> DecodeError {
+    DecodeError::Invalid { field: "extended length", found: len as u64 }
+}
+
+#[inline]
+fn read_stack(reader: &mut Reader<'_>) -> Result<StackId, DecodeError> {
+    let stack = reader.unsigned()?;
+    u32::try_from(stack).map(StackId).map_err(|_| DecodeError::Invalid { field: "stack", found: stack })
 }
 
 fn read_function(reader: &mut Reader<'_>, roles: &[Role]) -> Result<Function, DecodeError> {

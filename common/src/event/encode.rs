@@ -12,6 +12,8 @@ use crate::varint::{Encoded, Writer, fold};
 #[derive(Debug)]
 pub struct Encoder {
     context: Context,
+    /// The stamp of the latest record that has left the context as it was.
+    aside: Stamp,
 }
 
 /// A value, the slot where the context has it or will, and whether it has.
@@ -38,7 +40,7 @@ impl Found<Site> {
 
 impl Encoder {
     /// An encoder that must be [`Encoder::reset`] at the start of each segment.
-    pub const NEW: Encoder = Encoder { context: Context::EMPTY };
+    pub const NEW: Encoder = Encoder { context: Context::EMPTY, aside: Stamp(0) };
 
     /// Starts a segment.
     pub fn reset(&mut self, base: Stamp) {
@@ -48,7 +50,7 @@ impl Encoder {
     /// Returns the latest stamp that was written.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
-        self.context.stamp()
+        self.context.stamp().max(self.aside)
     }
 
     /// Writes the record of `event` and returns its length, 2 to [`MAX_BYTES`](super::MAX_BYTES).
@@ -109,6 +111,9 @@ impl Encoder {
             }
             Event::UntrackAll { space, stamp } => {
                 self.extended(&mut writer, extended::UNTRACK_ALL, space.0.into(), stamp);
+            }
+            Event::Move { space, address, stack, stamp } => {
+                self.moved(&mut writer, space, address, stack, stamp);
             }
             Event::Tag { tag, stamp } => self.extended(&mut writer, extended::TAG, tag.0, stamp),
             Event::ThreadStart { thread, stamp } => {
@@ -175,15 +180,40 @@ impl Encoder {
     fn extended(&mut self, writer: &mut Writer<'_>, extended: u8, number: u32, stamp: Stamp) {
         let difference = stamp.0.saturating_sub(self.context.stamp);
         self.context.stamp += difference;
-        let mut payload = [0; Writer::CAPACITY];
-        let mut inner = Writer::new(&mut payload);
-        inner.unsigned(difference);
-        inner.unsigned(u64::from(number));
-        let len = inner.len();
-        writer.byte(kind::EXTENDED | extended << 3);
-        writer.unsigned(len as u64);
-        for &byte in payload.iter().take(len) {
-            writer.byte(byte);
-        }
+        with_length(writer, extended, |inner| {
+            inner.unsigned(difference);
+            inner.unsigned(u64::from(number));
+        });
+    }
+
+    /// Writes a record that leaves the context as it is: readers that do not know it pass over it.
+    fn moved(
+        &mut self,
+        writer: &mut Writer<'_>,
+        space: Space,
+        address: Address,
+        stack: StackId,
+        stamp: Stamp,
+    ) {
+        self.aside = self.aside.max(stamp);
+        with_length(writer, extended::MOVE, |inner| {
+            inner.unsigned(stamp.0.saturating_sub(self.context.stamp));
+            inner.byte(space.0);
+            inner.signed(fold_difference(address.0, self.context.address));
+            inner.unsigned(u64::from(stack.0));
+        });
+    }
+}
+
+/// Writes an extended record whose content is what `write` does.
+fn with_length(writer: &mut Writer<'_>, extended: u8, write: impl FnOnce(&mut Writer<'_>)) {
+    let mut payload = [0; Writer::CAPACITY];
+    let mut inner = Writer::new(&mut payload);
+    write(&mut inner);
+    let len = inner.len();
+    writer.byte(kind::EXTENDED | extended << 3);
+    writer.unsigned(len as u64);
+    for &byte in payload.iter().take(len) {
+        writer.byte(byte);
     }
 }

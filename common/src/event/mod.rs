@@ -92,6 +92,18 @@ pub enum Event {
         /// The moment.
         stamp: Stamp,
     },
+    /// What is tracked at an address belongs to another stack from here on, if anything is: its owner has taken it for something
+    /// new, as CPython takes objects from its free lists.
+    Move {
+        /// The place, other than the heap and that of the mappings.
+        space: Space,
+        /// The start.
+        address: Address,
+        /// The stack of the caller.
+        stack: StackId,
+        /// The moment.
+        stamp: Stamp,
+    },
     /// The thread's events belong to this tag from here on.
     Tag {
         /// The tag; none from the start of a thread.
@@ -125,6 +137,7 @@ mod extended {
     pub const THREAD_START: u8 = 1;
     pub const TAG: u8 = 2;
     pub const UNTRACK_ALL: u8 = 3;
+    pub const MOVE: u8 = 4;
 }
 
 const ADDRESS_IN_SLOT: u8 = 1 << 3;

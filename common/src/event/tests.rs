@@ -23,7 +23,7 @@ fn random_event(random: &mut Random, stamp: &mut u64) -> Event {
     let size = if random.below(10) == 0 { random.below(u64::MAX) } else { random.below(64) };
     let stack = StackId(random.below(100) as u32 * 41);
     let at = Stamp(*stamp);
-    match random.below(12) {
+    match random.below(13) {
         0 => Event::Allocate { function: Function::Calloc, address, size, stack, stamp: at },
         1 => Event::Allocate { function: Function::PosixMemalign, address, size, stack, stamp: at },
         2 => Event::Free { function: Function::DeleteSized, address, stamp: at },
@@ -41,6 +41,7 @@ fn random_event(random: &mut Random, stamp: &mut u64) -> Event {
         }
         10 => Event::Tag { tag: TagIndex(random.below(1 << 32) as u32), stamp: at },
         11 => Event::UntrackAll { space: Space(random.below(256) as u8), stamp: at },
+        12 => Event::Move { space: Space(random.below(256) as u8), address, stack, stamp: at },
         5 => Event::Allocate { function: Function::Malloc, address, size, stack, stamp: at },
         _ => Event::Free { function: Function::Free, address, stamp: at },
     }
@@ -66,6 +67,27 @@ fn random_events_come_back_and_no_record_is_longer_than_promised() {
         assert_eq!(decoder.decode(&mut reader), Ok(Some(*event)));
     }
     assert!(reader.is_at_end());
+}
+
+/// A reader of an earlier version passes over them, and reads the rest as it is.
+#[test]
+fn moves_leave_no_trace_in_other_records() {
+    let mut random = Random(7);
+    let mut stamp = 1 << 40;
+    let events: Vec<Event> = (0..20_000).map(|_| random_event(&mut random, &mut stamp)).collect();
+    let bytes = |with_moves: bool| {
+        let mut encoder = Encoder::NEW;
+        encoder.reset(Stamp(1 << 40));
+        let mut bytes = Vec::new();
+        for event in &events {
+            let mut buffer = [0; Writer::CAPACITY];
+            let is_move = matches!(event, Event::Move { .. });
+            let len = if is_move && !with_moves { 0 } else { encoder.encode(*event, &mut buffer) };
+            bytes.extend_from_slice(if is_move { &[] } else { &buffer[..len] });
+        }
+        bytes
+    };
+    assert_eq!(bytes(true), bytes(false));
 }
 
 #[test]

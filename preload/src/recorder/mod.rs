@@ -197,6 +197,20 @@ pub fn end_at(space: Space, address: usize, stamp: Stamp) -> bool {
     is_recorded.unwrap_or(false)
 }
 
+/// Records that what is tracked at `address` of `space`, if anything is, belongs to this caller from here on.
+#[inline(never)]
+pub fn moved(space: Space, address: usize, caller: Caller) {
+    if !is_on() {
+        return;
+    }
+    with_lane(|session, thread, lane| {
+        tag_next(session, lane, None);
+        let stack = stack_of(thread, lane, caller);
+        let (address, stamp) = (Address(address as u64), session.recording.now());
+        lane.stream.write(&session.recording, Event::Move { space, address, stack, stamp });
+    });
+}
+
 /// Records that all that was tracked in `space` has ended.
 #[cold]
 pub fn all_untracked(space: Space) {

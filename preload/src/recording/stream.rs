@@ -135,6 +135,7 @@ fn stamp_of(event: &Event) -> Stamp {
         | Event::Track { stamp, .. }
         | Event::Untrack { stamp, .. }
         | Event::UntrackAll { stamp, .. }
+        | Event::Move { stamp, .. }
         | Event::Tag { stamp, .. }
         | Event::ThreadStart { stamp, .. } => stamp,
         Event::Reallocate { begin, .. } => begin,

@@ -249,6 +249,7 @@ impl RecordingBuilder {
             | Event::Track { stamp, .. }
             | Event::Untrack { stamp, .. }
             | Event::UntrackAll { stamp, .. }
+            | Event::Move { stamp, .. }
             | Event::Tag { stamp, .. } => stamp.0,
             Event::ThreadStart { thread, stamp } => {
                 stream.thread = thread.0;

@@ -1,7 +1,7 @@
 //! The command line: `commands`, one file each with its `Args` and `run`, and `args`, the options that several share.
 //! Reading and answering are the library's.
 //!
-//! Exit codes: 0 done, 1 could not be done (a sentence on stderr), 2 a wrong command line. A closed pipe is success.
+//! Exit codes: 0 done, 1 could not be done (a sentence on stderr), 2 a wrong command line; `check` answers as grep does. A closed pipe is success.
 
 mod command_line;
 
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    completions, control, diff, export, filter, info, leaks, man, peak, report, run, snapshot, stats,
+    check, completions, control, diff, export, filter, info, leaks, man, peak, report, run, snapshot, stats,
     temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
@@ -75,6 +75,8 @@ pub enum Command {
     Watch(watch::Args),
     /// Write what was allocated and live in another tool's format.
     Export(export::Args),
+    /// Say whether a run is within its budget: leaks, peak, allocations, growth.
+    Check(check::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
     /// Tell a running process to record.
@@ -123,6 +125,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Report(args) => report::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Export(args) => export::run(args),
+        Command::Check(args) => check::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Start(args) => control::start(args),
         Command::Stop(args) => control::stop(args),

@@ -47,7 +47,8 @@ pub fn check_is_snapshot(output: &Path) -> Result<()> {
 /// It would.
 pub fn check_is_picture(output: &Path) -> Result<()> {
     let is_file = fs::metadata(output).is_ok_and(|status| status.is_file());
-    if is_file && (is_recording(output) || is_snap_file(output)?) {
+    // What is packed is neither.
+    if is_file && (is_recording(output) || is_snap_file(output).unwrap_or(false)) {
         let what = format!("{} is a recording or a snapshot, and would be overwritten", output.display());
         return Err(Error::Usage(format!("{what}; choose another name")));
     }

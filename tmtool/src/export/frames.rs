@@ -24,6 +24,12 @@ pub fn function(frame: &Frame) -> String {
     clean(frame.function.as_deref().unwrap_or(&frame.filename))
 }
 
+/// The source file of a frame; without line information the program or library, whose functions so stay one.
+#[must_use]
+pub fn source_file(frame: &Frame) -> String {
+    clean(frame.file())
+}
+
 /// What merges with others of a function in a flame graph: the function; of Python code with its file, whose functions are
 /// called alike; where none is known, the program or library.
 #[must_use]

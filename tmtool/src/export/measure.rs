@@ -1,7 +1,7 @@
 //! The figure that a format shows where it has room for one.
 
 use clap::ValueEnum;
-use tm_analyzer::model::{Activity, ActivityProfile, Amount, Shown};
+use tm_analyzer::model::{Activity, ActivityProfile, Amount};
 
 /// A figure of [`Activity`], in bytes or blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -69,14 +69,15 @@ impl Measure {
     /// What it is in words: "bytes live at the peak".
     #[must_use]
     pub fn words(self, activity: &ActivityProfile) -> String {
-        let origin = activity.profile.origin.as_ref();
-        let moment = match activity.shown {
-            Shown::Peak => "at the peak".to_owned(),
-            Shown::End => origin.map_or_else(String::new, |origin| format!("at {}", origin.moment)),
+        let moment = activity.profile.origin.as_ref().map_or("", |origin| &origin.moment);
+        let moment = match moment {
+            "" => String::new(),
+            "peak" | "end" => format!(" at the {moment}"),
+            moment => format!(" at {moment}"),
         };
         match self {
-            Measure::LiveBytes => format!("bytes live {moment}"),
-            Measure::LiveBlocks => format!("blocks live {moment}"),
+            Measure::LiveBytes => format!("bytes live{moment}"),
+            Measure::LiveBlocks => format!("blocks live{moment}"),
             other => other.name().replace('-', " "),
         }
     }

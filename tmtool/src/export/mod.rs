@@ -1,9 +1,15 @@
 //! What tmtool writes for other tools. A format is a file or a folder here and a row of [`FORMATS`]: help, checks and the
 //! command come from the table. Writers are pure: what a recording says goes in, bytes come out.
 
+pub mod callgrind;
 pub mod folded;
 pub mod frames;
+mod mappings;
 pub mod measure;
+pub mod pprof;
+mod protobuf;
+pub mod speedscope;
+pub mod svg;
 #[cfg(test)]
 mod testing;
 
@@ -16,7 +22,8 @@ use tm_analyzer::model::ActivityProfile;
 use tm_analyzer::request::{Grouping, Recorded};
 
 /// All formats, those that most tools read first.
-pub const FORMATS: &[Format] = &[folded::FORMAT];
+pub const FORMATS: &[Format] =
+    &[pprof::FORMAT, speedscope::FORMAT, svg::FORMAT, folded::FORMAT, callgrind::FORMAT];
 
 /// A format.
 #[derive(Debug)]

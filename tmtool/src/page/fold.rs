@@ -5,10 +5,10 @@
 //!  +- a            +- a             what does not goes to "(small)", below the nearest node that stays
 //!  |   +- b        |
 //!  |   +- c        +- (small)
-//!  +- d
+//!  +- d                +- c        what is blamed for the most of it stays, by its line
 //! ```
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::tree::{SMALL_FRAME, Tree};
 use super::whole::{N_MEASURES, Place, Row, Time, Whole};
@@ -27,9 +27,10 @@ impl Whole {
     pub fn fold(&mut self, n_nodes_max: usize, folded: &mut Folded) {
         if self.tree.len() > n_nodes_max {
             let shares = self.shares();
-            let least = threshold(&self.tree, &shares, n_nodes_max);
+            // A part is for the lines that are blamed for what goes.
+            let least = threshold(&self.tree, &shares, n_nodes_max / 4 * 3);
             folded.share = folded.share.max(least);
-            self.keep(|node| shares[node as usize] >= least, folded);
+            self.keep(|node| shares[node as usize] >= least, n_nodes_max, folded);
         }
         self.rows = add_up(std::mem::take(&mut self.rows));
     }
@@ -54,7 +55,7 @@ impl Whole {
     }
 
     /// Keeps the nodes that `stays` says, which has to be so of the parent of each of them.
-    fn keep(&mut self, stays: impl Fn(u32) -> bool, folded: &mut Folded) {
+    fn keep(&mut self, stays: impl Fn(u32) -> bool, n_nodes_max: usize, folded: &mut Folded) {
         let (mut tree, mut new): (Tree, Vec<u32>) = (Tree::default(), vec![Tree::ROOT]);
         let mut kept = vec![true];
         for (node, &(parent, frame)) in self.tree.nodes().iter().enumerate().skip(1) {
@@ -69,17 +70,47 @@ impl Whole {
             });
             kept.push(stays);
         }
-        let mut gone: Vec<u32> = self.rows.iter().map(|row| row.place.node).collect();
-        gone.sort_unstable();
-        gone.dedup();
-        let is_new = |node: &&u32| !kept[**node as usize] && !self.tree.is_small(**node);
-        folded.n_stacks += gone.iter().filter(is_new).count() as u64;
+        folded.n_stacks += self.n_gone(&kept);
+        let leaves = self.leaves(&kept, &new, n_nodes_max.saturating_sub(tree.len()));
         for Row { place, .. } in &mut self.rows {
-            let node = new[place.node as usize];
-            place.blamed = if kept[place.blamed as usize] { new[place.blamed as usize] } else { node };
-            place.node = node;
+            let [node, blamed] = [place.node, place.blamed].map(|node| node as usize);
+            let frame = self.tree.nodes()[blamed].1;
+            place.node = new[node];
+            if kept[blamed] {
+                place.blamed = new[blamed];
+                continue;
+            }
+            if leaves.contains(&(place.node, frame)) {
+                place.node = tree.child(place.node, frame);
+            }
+            place.blamed = place.node;
         }
         self.tree = tree;
+    }
+
+    /// How many stacks go that had not gone before.
+    fn n_gone(&self, kept: &[bool]) -> u64 {
+        let mut gone: Vec<u32> = self.rows.iter().map(|row| row.place.node).collect();
+        gone.retain(|node| !kept[*node as usize] && !self.tree.is_within_small(*node));
+        gone.sort_unstable();
+        gone.dedup();
+        gone.len() as u64
+    }
+
+    /// The blamed frames that stay within nodes of small stacks, so that lines, functions and files have their sums: those that are
+    /// blamed for the most, at most `n_max`. Each is (node of small stacks, frame).
+    fn leaves(&self, kept: &[bool], new: &[u32], n_max: usize) -> FxHashSet<(u32, u32)> {
+        let mut weights: FxHashMap<(u32, u32), u64> = FxHashMap::default();
+        for row in self.rows.iter().filter(|row| !kept[row.place.blamed as usize]) {
+            let (_, frame) = self.tree.nodes()[row.place.blamed as usize];
+            if frame != SMALL_FRAME {
+                let weight = weights.entry((new[row.place.node as usize], frame)).or_default();
+                *weight = row.measures.iter().fold(*weight, |sum, more| sum.saturating_add(*more));
+            }
+        }
+        let mut weights: Vec<((u32, u32), u64)> = weights.into_iter().collect();
+        weights.sort_unstable_by_key(|&(leaf, weight)| (std::cmp::Reverse(weight), leaf));
+        weights.into_iter().take(n_max).map(|(leaf, _)| leaf).collect()
     }
 
     /// How many cells there are.
@@ -124,7 +155,7 @@ fn threshold(tree: &Tree, shares: &[f64], n_nodes_max: usize) -> f64 {
     let mut gone_below = vec![0_u32; nodes.len()];
     nodes.iter().skip(1).for_each(|(parent, _)| gone_below[*parent as usize] += 1);
     // Those of the larger share first, and so each after its parent.
-    let mut order: Vec<u32> = (1..nodes.len() as u32).filter(|node| !tree.is_small(*node)).collect();
+    let mut order: Vec<u32> = (1..nodes.len() as u32).filter(|node| !tree.is_within_small(*node)).collect();
     order.sort_by(|a, b| shares[*b as usize].total_cmp(&shares[*a as usize]).then(a.cmp(b)));
     let (mut n_nodes, mut least) = (2, f64::INFINITY);
     for (place, &node) in order.iter().enumerate() {

@@ -102,6 +102,17 @@ impl FrameNames {
         numbers
     }
 
+    /// The numbers of the frames of one address, of which the innermost come first: from the outermost on.
+    pub fn of_address<'a>(&'a mut self, innermost_first: &'a [Arc<Frame>]) -> impl Iterator<Item = u32> + 'a {
+        let last = innermost_first.len().saturating_sub(1);
+        innermost_first.iter().enumerate().rev().map(move |(place, frame)| self.frame(frame, place < last))
+    }
+
+    /// Whether the frame allocates for others.
+    pub fn is_plumbing(&self, frame: u32) -> bool {
+        self.frames.items().get(frame as usize).is_some_and(|frame| frame.is_plumbing)
+    }
+
     /// All frames by number.
     pub fn frames(&self) -> &[ShownFrame] {
         self.frames.items()

@@ -3,10 +3,9 @@
 use rustc_hash::FxHashMap;
 
 use super::data::{Kind, Notice};
-use super::names::{FrameNames, Interner};
+use super::names::Interner;
 use super::notices;
 use super::of_recording::domain_name;
-use super::tree::Tree;
 use super::whole::{Place, Row, Stacks, Whole};
 use tm_analyzer::ids::Domain;
 use tm_analyzer::model::{Amount, Origin, Profile};
@@ -14,19 +13,19 @@ use tm_analyzer::replay::Histogram;
 use tm_analyzer::request::Grouping;
 use tm_analyzer::text::printable;
 
-/// The report of what lives at one moment; the stacks of `profile` are whole.
+/// The report of what lives at one moment; the stacks of `profile` are whole, and its rows apart by size.
 pub fn moment(profile: &Profile, grouping: &Grouping) -> Whole {
     let mut report = Report::new(grouping, true);
-    report.add(profile, false);
+    report.add(profile, false, true);
     report.finish(Kind::Moment, &[profile], "the bytes and of the blocks")
 }
 
-/// The report of the difference between two moments; the stacks of both are whole.
+/// The report of the difference between two moments; both as there.
 pub fn difference(old: &Profile, new: &Profile, grouping: &Grouping) -> Whole {
     // Processes of two runs have nothing in common but what they are.
     let mut report = Report::new(grouping, false);
-    report.add(old, false);
-    report.add(new, true);
+    report.add(old, false, false);
+    report.add(new, true, true);
     report.finish(Kind::Difference, &[old, new], "the bytes before, of those after and of what is different")
 }
 
@@ -34,23 +33,19 @@ pub fn difference(old: &Profile, new: &Profile, grouping: &Grouping) -> Whole {
 struct Report<'a> {
     grouping: &'a Grouping,
     stacks: Stacks,
-    frames: FrameNames,
-    tree: Tree,
     domains: Interner<String>,
     threads: Interner<String>,
     labels: Interner<String>,
     processes: Interner<String>,
     has_processes: bool,
-    rows: FxHashMap<Place, [Amount; 2]>,
+    rows: FxHashMap<Place, ([Amount; 2], Histogram)>,
 }
 
 impl Report<'_> {
     fn new(grouping: &Grouping, has_processes: bool) -> Report<'_> {
         let mut report = Report {
             grouping,
-            stacks: Stacks { blame: grouping.blame_of_lines(), seen: grouping.frames },
-            frames: FrameNames::new(grouping.plumbing.clone()),
-            tree: Tree::default(),
+            stacks: Stacks::new(grouping),
             domains: Interner::default(),
             threads: Interner::default(),
             labels: Interner::default(),
@@ -63,10 +58,10 @@ impl Report<'_> {
         report
     }
 
-    /// Adds what lives before, or `after`.
-    fn add(&mut self, profile: &Profile, after: bool) {
+    /// Adds what lives before, or `after`; the sizes shown are those of the last.
+    fn add(&mut self, profile: &Profile, after: bool, is_last: bool) {
         for row in &profile.rows {
-            let (node, blamed) = self.stacks.nodes(&row.traceback, &mut self.frames, &mut self.tree);
+            let (node, blamed) = self.stacks.nodes(&row.traceback);
             let process = row.process.filter(|_| self.has_processes);
             let place = Place {
                 node,
@@ -76,19 +71,22 @@ impl Report<'_> {
                 process: self.processes.of(process.map(|pid| pid.to_string()).unwrap_or_default()),
                 blamed,
             };
-            self.rows.entry(place).or_default()[usize::from(after)] += row.amount;
+            let (amounts, sizes) = self.rows.entry(place).or_default();
+            amounts[usize::from(after)] += row.amount;
+            if is_last {
+                sizes.add(row.amount.common_class(), row.amount);
+            }
         }
     }
 
     fn finish(self, kind: Kind, profiles: &[&Profile], measured: &'static str) -> Whole {
-        let row = |(place, [start, after]): (Place, [Amount; 2])| {
+        let row = |(place, ([start, after], sizes)): (Place, ([Amount; 2], Histogram))| {
             let changed = start.bytes.abs_diff(after.bytes);
             let measures = match kind {
                 Kind::Difference => [start.bytes, after.bytes, changed, start.count.abs_diff(after.count)],
                 _ => [start.bytes, start.count, 0, 0],
             };
-            let (sizes, lifetimes) = (Histogram::default(), Histogram::default());
-            Row { place, start, after, cells: Vec::new(), sizes, lifetimes, measures }
+            Row { place, start, after, sizes, measures, ..Row::default() }
         };
         let mut rows: Vec<Row> = self.rows.into_iter().map(row).collect();
         rows.sort_unstable_by_key(|row| row.place);
@@ -110,8 +108,8 @@ impl Report<'_> {
             kind,
             origins: origins.iter().zip(totals).map(|(origin, live)| notices::origin(origin, live)).collect(),
             notices: said,
-            frames: self.frames,
-            tree: self.tree,
+            frames: self.stacks.frames,
+            tree: self.stacks.tree,
             domains: self.domains,
             threads: self.threads,
             labels: self.labels,

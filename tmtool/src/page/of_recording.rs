@@ -3,13 +3,12 @@
 use rustc_hash::FxHashMap;
 
 use super::data::{Kind, Life, Mark, Notice, Timeline};
-use super::names::{FrameNames, Interner};
+use super::names::Interner;
 use super::notices;
-use super::tree::Tree;
 use super::whole::{Place, Row, Stacks, Time, Whole};
 use crate::errors::Result;
 use crate::report::parts::human::counted;
-use tm_analyzer::ids::{ProcessIndex, Space};
+use tm_analyzer::ids::{ProcessIndex, Space, StackId};
 use tm_analyzer::model::{Amount, Moment};
 use tm_analyzer::reader::{Process, Recording};
 use tm_analyzer::replay::{self, Cell, CourseStep, Processes, SliceSums};
@@ -73,8 +72,8 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
         kind: Kind::Recording,
         origins: vec![notices::origin(&origin, selected)],
         notices: said,
-        frames: names.frames,
-        tree: names.tree,
+        frames: names.stacks.frames,
+        tree: names.stacks.tree,
         domains: names.domains,
         threads: names.threads,
         labels: names.labels,
@@ -96,8 +95,8 @@ fn of_processes(recorded: &Recorded) -> Option<Notice> {
 /// What the numbers of a recording are called.
 struct Names {
     stacks: Stacks,
-    frames: FrameNames,
-    tree: Tree,
+    of_thread: FxHashMap<u32, u32>,
+    of_process: FxHashMap<ProcessIndex, u32>,
     domains: Interner<String>,
     of_space: FxHashMap<Space, u32>,
     threads: Interner<String>,
@@ -108,9 +107,9 @@ struct Names {
 impl Names {
     fn new(recording: &Recording, grouping: &Grouping) -> Names {
         let mut names = Names {
-            stacks: Stacks { blame: grouping.blame_of_lines(), seen: grouping.frames },
-            frames: FrameNames::new(grouping.plumbing.clone()),
-            tree: Tree::default(),
+            stacks: Stacks::new(grouping),
+            of_thread: FxHashMap::default(),
+            of_process: FxHashMap::default(),
             domains: Interner::default(),
             of_space: FxHashMap::default(),
             threads: Interner::default(),
@@ -126,16 +125,13 @@ impl Names {
 
     /// The sites with their names.
     fn rows(&mut self, recording: &Recording, sums: &SliceSums, namer: &mut Namer) -> Vec<Row> {
-        let stacks = namer.tracebacks(recording, sums.sites.iter().map(|site| site.place.stack));
+        let nodes = self.nodes(recording, sums, namer);
         let at_peak = sums.live_at(sums.peak.unwrap_or(0));
         let at_end = sums.live_at(sums.grid.len().saturating_sub(1));
-        let mut of_stack = FxHashMap::default();
         let mut rows = Vec::with_capacity(sums.sites.len());
         let mut cells = sums.cells.as_slice();
         for (number, site) in sums.sites.iter().enumerate() {
-            let (node, blamed) = *of_stack
-                .entry(site.place.stack)
-                .or_insert_with(|| self.stacks.nodes(&stacks[number], &mut self.frames, &mut self.tree));
+            let (node, blamed) = nodes.get(&site.place.stack).copied().unwrap_or_default();
             let thread_tag = site.place.thread_tag;
             let tag = namer.tag(recording, recording.thread_tags.tag(thread_tag));
             let place = Place {
@@ -164,6 +160,28 @@ impl Names {
         rows
     }
 
+    /// (innermost, blamed) of each stack.
+    fn nodes(
+        &mut self,
+        recording: &Recording,
+        sums: &SliceSums,
+        namer: &mut Namer,
+    ) -> FxHashMap<StackId, (u32, u32)> {
+        namer.prepare(recording, sums.sites.iter().map(|site| site.place.stack));
+        let (mut nodes, mut others) = (FxHashMap::default(), Vec::new());
+        for stack in sums.sites.iter().map(|site| site.place.stack) {
+            match self.stacks.nodes_of_native(recording, stack, namer) {
+                Some(found) => _ = nodes.insert(stack, found),
+                None => others.push(stack),
+            }
+        }
+        others.sort_unstable();
+        others.dedup();
+        let named = namer.tracebacks(recording, others.iter().copied());
+        nodes.extend(others.iter().zip(&named).map(|(stack, named)| (*stack, self.stacks.nodes(named))));
+        nodes
+    }
+
     fn domain(&mut self, recording: &Recording, space: Space) -> u32 {
         if let Some(domain) = self.of_space.get(&space) {
             return *domain;
@@ -175,18 +193,23 @@ impl Names {
     }
 
     fn thread(&mut self, recording: &Recording, thread: u32) -> u32 {
-        let known = recording.threads.iter().find(|known| known.index.0 == thread);
-        let name = match known {
-            Some(known) if known.name.is_empty() => known.tid.to_string(),
-            Some(known) => format!("{} ({})", printable(&known.name), known.tid),
-            None => format!("thread {thread}"),
+        let named = || {
+            let known = recording.threads.iter().find(|known| known.index.0 == thread);
+            self.threads.of(match known {
+                Some(known) if known.name.is_empty() => known.tid.to_string(),
+                Some(known) => format!("{} ({})", printable(&known.name), known.tid),
+                None => format!("thread {thread}"),
+            })
         };
-        self.threads.of(name)
+        *self.of_thread.entry(thread).or_insert_with(named)
     }
 
     fn process(&mut self, recording: &Recording, index: ProcessIndex) -> u32 {
-        let name = recording.process(index).map_or_else(|| "process".to_owned(), process_name);
-        self.processes.of(name)
+        let named = || {
+            let name = recording.process(index).map_or_else(|| "process".to_owned(), process_name);
+            self.processes.of(name)
+        };
+        *self.of_process.entry(index).or_insert_with(named)
     }
 
     /// When processes began and ended.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tm_analyzer::ids::Stamp;
 use tm_analyzer::model::{Amount, Frame, Traceback};
-use tm_analyzer::replay::{Flow, Grid, Histogram};
+use tm_analyzer::replay::{Flow, Grid};
 use tm_testing::Random;
 
 const N_SLICES: u32 = 64;
@@ -48,7 +48,7 @@ fn whole(n_stacks: usize, name_bytes: usize) -> Whole {
             let magnitude = random.below(16);
             let allocated = Amount::of_block(random.below(1 << magnitude));
             row.cells.push((slice, Flow { allocated, ..Flow::default() }));
-            row.sizes.add(Histogram::bucket_of(allocated.bytes), allocated);
+            row.sizes.add(Amount::size_class(allocated.bytes), allocated);
             row.measures[2] += allocated.bytes;
             row.measures[3] += 1;
         }
@@ -145,7 +145,7 @@ fn what_is_large_stays_as_it_is() {
     assert!(parent > 0 || frame > 0);
     folding.fold(60, &mut Folded::default());
     let largest = folding.rows.iter().max_by_key(|row| row.measures[0]).expect("there are some");
-    assert!(!folding.tree.is_small(largest.place.node) && !folding.tree.is_small(largest.place.blamed));
+    assert!(!folding.tree.is_within_small(largest.place.node));
     assert_eq!(folding.tree.nodes()[largest.place.node as usize].1, frame);
 }
 

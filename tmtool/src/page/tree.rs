@@ -41,8 +41,10 @@ impl Tree {
         &self.nodes
     }
 
-    /// Whether the node stands for stacks that are too small to be shown.
-    pub fn is_small(&self, node: u32) -> bool {
-        node != Tree::ROOT && self.nodes.get(node as usize).is_some_and(|(_, frame)| *frame == SMALL_FRAME)
+    /// Whether the node stands for stacks that are too small to be shown, or for what is blamed for them.
+    pub fn is_within_small(&self, node: u32) -> bool {
+        let is_small = |node: &(u32, u32)| node.1 == SMALL_FRAME;
+        let of = |node: u32| self.nodes.get(node as usize);
+        of(node).is_some_and(|node| is_small(node) || of(node.0).is_some_and(is_small))
     }
 }

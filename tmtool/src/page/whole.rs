@@ -6,9 +6,14 @@ use super::data::{Kind, Life, Mark, Notice, Origin, Timeline};
 use super::names::{FrameNames, Interner};
 use super::tree::Tree;
 use crate::report::parts::human::counted;
+use rustc_hash::FxHashMap;
 use tm_analyzer::analysis::{Blame, Frames};
+use tm_analyzer::ids::StackId;
 use tm_analyzer::model::{Amount, Traceback};
+use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Flow, Grid, Histogram};
+use tm_analyzer::request::Grouping;
+use tm_analyzer::snapshot::Namer;
 
 /// How many measures decide what is small.
 pub const N_MEASURES: usize = 4;
@@ -81,28 +86,72 @@ pub struct Time {
     pub limits_ns: Vec<u64>,
 }
 
-/// Finds the nodes of stacks: the innermost, and the one to blame.
+/// Stacks as nodes.
 pub struct Stacks {
-    pub blame: Blame,
-    pub seen: Frames,
+    blame: Blame,
+    seen: Frames,
+    hides: bool,
+    pub frames: FrameNames,
+    pub tree: Tree,
+    /// The nodes of native stacks, and of their outer parts.
+    known: FxHashMap<StackId, u32>,
 }
 
 impl Stacks {
+    /// None so far.
+    pub fn new(grouping: &Grouping) -> Stacks {
+        Stacks {
+            blame: grouping.blame_of_lines(),
+            seen: grouping.frames,
+            hides: !grouping.hide.is_empty(),
+            frames: FrameNames::new(grouping.plumbing.clone()),
+            tree: Tree::default(),
+            known: FxHashMap::default(),
+        }
+    }
+
     /// (innermost, blamed) of a stack.
-    pub fn nodes(&mut self, stack: &Traceback, frames: &mut FrameNames, tree: &mut Tree) -> (u32, u32) {
+    pub fn nodes(&mut self, stack: &Traceback) -> (u32, u32) {
         // The page hides interpreters' own frames itself.
         let seen = if self.seen == Frames::All { stack.clone() } else { self.seen.of(stack) };
+        let seen = self.blame.without_hidden(seen);
         let cut = self.blame.cut(stack);
         let last = cut.frames().last();
         let is_last = |frame: &Arc<_>| last.is_some_and(|last| Arc::ptr_eq(last, frame));
         let n_blamed = seen.frames().iter().rposition(is_last).map_or(seen.frames().len(), |place| place + 1);
         let (mut node, mut blamed) = (Tree::ROOT, Tree::ROOT);
-        for (place, frame) in frames.of(&seen).into_iter().enumerate() {
-            node = tree.child(node, frame);
+        for (place, frame) in self.frames.of(&seen).into_iter().enumerate() {
+            node = self.tree.child(node, frame);
             if place + 1 == n_blamed {
                 blamed = node;
             }
         }
         (node, blamed)
+    }
+
+    /// The same of a native stack, each part of which is looked at once; `None` for one that has to be seen as a whole.
+    pub fn nodes_of_native(
+        &mut self,
+        recording: &Recording,
+        stack: StackId,
+        namer: &mut Namer,
+    ) -> Option<(u32, u32)> {
+        if self.hides {
+            return None;
+        }
+        let Stacks { frames, tree, known, .. } = self;
+        let node = namer.place(recording, stack, (Tree::ROOT, known), |parent, of_address| {
+            frames.of_address(of_address).fold(parent, |node, frame| tree.child(node, frame))
+        })?;
+        // All that is plumbing up to the root is not passed over.
+        let mut blamed = node;
+        while blamed != Tree::ROOT {
+            let (parent, frame) = tree.nodes()[blamed as usize];
+            if !frames.is_plumbing(frame) {
+                return Some((node, blamed));
+            }
+            blamed = parent;
+        }
+        Some((node, node))
     }
 }

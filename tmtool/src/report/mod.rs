@@ -3,6 +3,7 @@
 //! One file a report, each with its data and its [`Report`]; what they are put together of is in
 //! [`parts`].
 
+pub mod check;
 pub mod diff;
 pub mod info;
 pub mod leaks;

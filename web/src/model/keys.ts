@@ -15,20 +15,21 @@ const ROOM = 2 ** 21;
 
 export function keysOf(report: Report, grouping: Grouping): Keys {
     const { function: name, file, line, module } = report.data.frames;
-    const of = new Int32Array(report.nFrames);
+    const keys = new Int32Array(report.nFrames);
     const first: number[] = [];
     const known = new Map<number | string, number>();
     for (let frame = 0; frame < report.nFrames; frame++) {
-        const value = valueBy(grouping, name[frame], file[frame], line[frame], module[frame]);
+        const of = grouping === "line" ? file : report.fileOf;
+        const value = valueBy(grouping, name[frame], of[frame], line[frame], module[frame]);
         let key = known.get(value);
         if (key === undefined) {
             key = first.length;
             known.set(value, key);
             first.push(frame);
         }
-        of[frame] = key;
+        keys[frame] = key;
     }
-    return { of, frame: Int32Array.from(first), n: first.length };
+    return { of: keys, frame: Int32Array.from(first), n: first.length };
 }
 
 function valueBy(grouping: Grouping, name: number, file: number, line: number, module: number): number | string {

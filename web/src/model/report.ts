@@ -38,6 +38,9 @@ export class Report {
     readonly preorder: Int32Array;
     readonly plumbing: Uint8Array;
     readonly kind: Uint8Array;
+    /** The index of each frame's file in `files`: of code without lines the file is what is before the address, `libc.so.6` of `libc.so.6+0x1234`. */
+    readonly fileOf: Int32Array;
+    readonly files: string[] = [];
     readonly sites: SiteColumns;
     readonly cells: CellColumns;
 
@@ -50,6 +53,7 @@ export class Report {
         this.frameOf = Int32Array.from(data.nodes.frame);
         this.plumbing = Uint8Array.from(data.frames.plumbing);
         this.kind = Uint8Array.from(data.frames.kind);
+        this.fileOf = this.filed();
         this.firstChild = new Int32Array(this.nNodes).fill(-1);
         this.nextSibling = new Int32Array(this.nNodes).fill(-1);
         for (let node = this.nNodes - 1; node > 0; node--) {
@@ -70,7 +74,13 @@ export class Report {
         return this.string(this.data.frames.function[frame]);
     }
 
+    /** The file without an address. */
     fileName(frame: number): string {
+        return this.files[this.fileOf[frame]];
+    }
+
+    /** The file, or where there are no lines the module's name and the address. */
+    fileOrAddress(frame: number): string {
         return this.string(this.data.frames.file[frame]);
     }
 
@@ -82,11 +92,32 @@ export class Report {
         return this.data.frames.line[frame];
     }
 
-    /** Gives the frames from the outermost to that of `node`. */
-    stack(node: number): number[] {
-        const frames: number[] = [];
-        for (let at = node; at > 0; at = this.parent[at]) frames.push(this.frameOf[at]);
-        return frames.reverse();
+    /** Gives the nodes from the outermost to `node`. */
+    way(node: number): number[] {
+        const nodes: number[] = [];
+        for (let at = node; at > 0; at = this.parent[at]) nodes.push(at);
+        return nodes.reverse();
+    }
+
+    private filed(): Int32Array {
+        const known = new Map<string, number>();
+        return Int32Array.from(this.data.frames.file, (_, frame) => {
+            const name = this.fileWithoutAddress(frame);
+            let index = known.get(name);
+            if (index === undefined) {
+                index = this.files.push(name) - 1;
+                known.set(name, index);
+            }
+            return index;
+        });
+    }
+
+    private fileWithoutAddress(frame: number): string {
+        const file = this.fileOrAddress(frame);
+        if (this.line(frame) > 0) return file;
+        const module = this.moduleName(frame);
+        const name = module.slice(module.lastIndexOf("/") + 1);
+        return name !== "" && file.startsWith(`${name}+0x`) ? name : file;
     }
 
     private walked(): Int32Array {

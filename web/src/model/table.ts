@@ -60,8 +60,8 @@ function emptyRows(n: number, frame: (key: number) => number): Row[] {
 function addSite(row: Row, values: SiteValues, site: number): void {
     row.self += values.value[site];
     row.other += values.other[site];
-    row.before += values.before[site];
-    row.after += values.after[site];
+    row.before += values.before?.[site] ?? 0;
+    row.after += values.after?.[site] ?? 0;
 }
 
 /** A block counts once for a key however often this stands in its stack: only the outermost node of a key on each way is added. */

@@ -4,24 +4,59 @@
  */
 import type { Keys } from "./keys";
 import type { Report } from "./report";
-import type { Weights } from "./weights";
+import { isNothing, type Weights } from "./weights";
 
-export interface Cell {
-    /** The key of its frame; -1 at the root. */
-    key: number;
-    /** A frame of it; -1 at the root. */
-    frame: number;
+export class Cell {
+    children: Cell[] | null = null;
+    width = 0;
     /** Nodes whose weights it has. */
-    nodes: number[];
+    readonly nodes: number[] = [];
     /** Going up: where on its way each of `nodes` is. Going down, `nodes` itself. */
-    at: number[];
-    value: number;
-    other: number;
-    width: number;
-    before: number;
-    after: number;
-    parent: Cell | null;
-    children: Cell[] | null;
+    readonly at: number[];
+    private sums: Float64Array | null = null;
+
+    constructor(
+        private readonly weights: Weights,
+        direction: "down" | "up",
+        /** The key of its frame; -1 at the root. */
+        readonly key: number,
+        /** A frame of it; -1 at the root. */
+        readonly frame: number,
+        readonly parent: Cell | null,
+    ) {
+        this.at = direction === "down" ? this.nodes : [];
+    }
+
+    get value(): number {
+        return this.summed()[0];
+    }
+
+    get other(): number {
+        return this.summed()[1];
+    }
+
+    get before(): number {
+        return this.summed()[2];
+    }
+
+    get after(): number {
+        return this.summed()[3];
+    }
+
+    /** Most cells are laid out and never asked for more than their width. */
+    private summed(): Float64Array {
+        if (this.sums === null) {
+            this.sums = new Float64Array(4);
+            const { value, other, before, after } = this.weights;
+            for (const node of this.nodes) {
+                this.sums[0] += value[node];
+                this.sums[1] += other[node];
+                this.sums[2] += before?.[node] ?? 0;
+                this.sums[3] += after?.[node] ?? 0;
+            }
+        }
+        return this.sums;
+    }
 }
 
 export class Trie {
@@ -31,6 +66,7 @@ export class Trie {
     constructor(
         private readonly report: Report,
         private readonly keys: Keys,
+        /** Marks by node. */
         private readonly visible: Uint8Array,
         private readonly weights: Weights,
         readonly direction: "down" | "up",
@@ -39,16 +75,20 @@ export class Trie {
     ) {
         this.slot = new Int32Array(keys.n).fill(-1);
         const key = rootFrame < 0 ? -1 : keys.of[rootFrame];
-        this.root = emptyCell(key, rootFrame, null);
+        this.root = new Cell(weights, direction, key, rootFrame, null);
         for (const node of starts) this.add(this.root, node, node);
     }
 
-    /** The children of a cell, the widest first. */
+    /** The children of a cell that have a width, the widest first. */
     children(cell: Cell): Cell[] {
         if (cell.children === null) {
             const found: Cell[] = [];
-            if (this.direction === "down") for (const node of cell.at) this.callees(cell, node, found);
-            else for (let i = 0; i < cell.nodes.length; i++) this.caller(cell, cell.nodes[i], cell.at[i], found);
+            // What has no width has a before and an after to add to a cell, but needs none of its own.
+            const narrow: number[] = [];
+            if (this.direction === "down") for (const node of cell.at) this.callees(cell, node, found, narrow);
+            else
+                for (let i = 0; i < cell.nodes.length; i++) this.caller(cell, cell.nodes[i], cell.at[i], found, narrow);
+            for (let i = 0; i < narrow.length; i += 2) this.addTo(found, narrow[i], narrow[i + 1]);
             for (const child of found) this.slot[child.key] = -1;
             cell.children = found.sort((a, b) => b.width - a.width || a.key - b.key);
         }
@@ -56,46 +96,50 @@ export class Trie {
     }
 
     /** Iterative: a way of hidden frames can be as long as a stack is deep. */
-    private callees(cell: Cell, top: number, found: Cell[]): void {
-        const { firstChild, nextSibling, frameOf } = this.report;
+    private callees(cell: Cell, top: number, found: Cell[], narrow: number[]): void {
+        const { firstChild, nextSibling } = this.report;
         const open = [top];
         for (let node = open.pop(); node !== undefined; node = open.pop()) {
             for (let child = firstChild[node]; child >= 0; child = nextSibling[child]) {
-                if (this.weights.width[child] === 0) continue;
-                const frame = frameOf[child];
-                if (this.visible[frame]) this.add(this.childOf(cell, frame, found), child, child);
+                if (isNothing(this.weights, child)) continue;
+                if (this.visible[child]) this.place(cell, child, child, found, narrow);
                 else open.push(child);
             }
         }
     }
 
-    private caller(cell: Cell, node: number, at: number, found: Cell[]): void {
-        if (this.weights.width[node] === 0) return;
-        const { parent, frameOf } = this.report;
+    private caller(cell: Cell, node: number, at: number, found: Cell[], narrow: number[]): void {
+        if (isNothing(this.weights, node)) return;
+        const { parent } = this.report;
         // The root of a tree of all stacks stands for no frame: the way begins at the node itself.
         let next = cell.parent === null && cell.frame < 0 ? at : parent[at];
-        while (next > 0 && !this.visible[frameOf[next]]) next = parent[next];
-        if (next > 0) this.add(this.childOf(cell, frameOf[next], found), node, next);
+        while (next > 0 && !this.visible[next]) next = parent[next];
+        if (next > 0) this.place(cell, node, next, found, narrow);
     }
 
-    private childOf(cell: Cell, frame: number, found: Cell[]): Cell {
+    private place(cell: Cell, node: number, at: number, found: Cell[], narrow: number[]): void {
+        if (this.weights.width[node] === 0) {
+            narrow.push(node, at);
+            return;
+        }
+        const frame = this.report.frameOf[at];
         const key = this.keys.of[frame];
         if (this.slot[key] < 0) {
             this.slot[key] = found.length;
-            found.push(emptyCell(key, frame, cell));
+            found.push(new Cell(this.weights, this.direction, key, frame, cell));
         }
-        return found[this.slot[key]];
+        this.add(found[this.slot[key]], node, at);
+    }
+
+    private addTo(found: Cell[], node: number, at: number): void {
+        const slot = this.slot[this.keys.of[this.report.frameOf[at]]];
+        if (slot >= 0) this.add(found[slot], node, at);
     }
 
     private add(cell: Cell, node: number, at: number): void {
-        const { value, other, width, before, after } = this.weights;
         cell.nodes.push(node);
-        cell.at.push(at);
-        cell.value += value[node];
-        cell.other += other[node];
-        cell.width += width[node];
-        cell.before += before[node];
-        cell.after += after[node];
+        if (cell.at !== cell.nodes) cell.at.push(at);
+        cell.width += this.weights.width[node];
     }
 
     weightOf(node: number): number {
@@ -117,10 +161,6 @@ export class Trie {
         }
         return cell;
     }
-}
-
-function emptyCell(key: number, frame: number, parent: Cell | null): Cell {
-    return { key, frame, nodes: [], at: [], value: 0, other: 0, width: 0, before: 0, after: 0, parent, children: null };
 }
 
 /** The cells from the root's child to `cell`. */

@@ -1,5 +1,5 @@
 /** What the page shows of the report in a state. Each part is computed when it is first wanted, and again only if what it is made of changed. */
-import type { Place, State } from "../state";
+import { type Place, type State, shownColour } from "../state";
 import { type Bars, bars } from "./histogram";
 import { type Grouping, type Keys, keysOf } from "./keys";
 import { bySite, ends, isOfWindow } from "./measure";
@@ -8,7 +8,7 @@ import { matcher, matchingFrames, SearchError } from "./search";
 import { nodesBelow, nodesWithin, sitesOf } from "./selection";
 import { type Row, rowsOfFrames, rowsOfSites } from "./table";
 import { type Cell, Trie, wayTo } from "./trie";
-import { ownWeights, type SiteValues, sum, totalWeights, type Weights } from "./weights";
+import { isNothing, ownWeights, type SiteValues, sum, totalWeights, type Weights } from "./weights";
 
 /** Remembers the last result beside what it was made of. */
 class Memo<T> {
@@ -25,9 +25,9 @@ class Memo<T> {
 }
 
 export interface Tries {
-    /** The one tree, or of a focused function what it calls. */
+    /** The one tree, or what a focused function calls. */
     main: Trie;
-    /** Of a focused function who calls it. */
+    /** Who calls a focused function. */
     callers: Trie | null;
 }
 
@@ -71,11 +71,12 @@ export class View {
 
     values(): SiteValues {
         const { measure, unit, moment, from, until } = this.state;
-        return this.memo.values.of([measure, unit, moment, from, until], () => {
+        const withEnds = this.hasTwoMoments() || shownColour(this.state) === "growth";
+        return this.memo.values.of([measure, unit, moment, from, until, withEnds], () => {
             const time = { moment, from, until };
             const value = bySite(this.report, measure, unit, time);
             const other = bySite(this.report, measure, unit === "bytes" ? "blocks" : "bytes", time);
-            return { value, other, ...ends(this.report, unit, time) };
+            return { value, other, ...(withEnds ? ends(this.report, unit, time) : { before: null, after: null }) };
         });
     }
 
@@ -122,16 +123,24 @@ export class View {
         });
     }
 
+    /**
+     * Nodes that the graph shows. One that is blamed stays whatever its frame is, unless the reader hid it: the graph leads to
+     * what the tables name.
+     */
     private visible(): Uint8Array {
         const { plumbing, interpreter } = this.state;
         const hidden = this.hidden();
-        return this.memo.visible.of([hidden, plumbing, interpreter], () =>
-            hidden.map((is, frame) => {
-                const isPlumbing = this.report.plumbing[frame] === 1;
-                const isInterpreter = this.report.kind[frame] === KIND_INTERPRETER;
+        return this.memo.visible.of([hidden, plumbing, interpreter], () => {
+            const { report } = this;
+            const shown = hidden.map((is, frame) => {
+                const isPlumbing = report.plumbing[frame] === 1;
+                const isInterpreter = report.kind[frame] === KIND_INTERPRETER;
                 return is || (isPlumbing && !plumbing) || (isInterpreter && !interpreter) ? 0 : 1;
-            }),
-        );
+            });
+            const visible = Uint8Array.from(report.frameOf, (frame) => shown[frame] ?? 0);
+            for (const node of report.sites.blamed) if (node > 0 && !hidden[report.frameOf[node]]) visible[node] = 1;
+            return visible;
+        });
     }
 
     /** Sites that are looked at. */
@@ -170,7 +179,7 @@ export class View {
         return this.total().width[0] ?? 0;
     }
 
-    /** Of that, what has a match in its stack. */
+    /** The part of the sum that has a match in its stack; null if nothing is searched. */
     foundSum(): number | null {
         const nodes = this.foundNodes();
         if (nodes === null) return null;
@@ -190,7 +199,7 @@ export class View {
         if (!inverted) return { main: this.trie(this.total(), "down", [0], -1), callers: null };
         const own = this.own();
         const starts: number[] = [];
-        for (let node = 0; node < this.report.nNodes; node++) if (own.width[node] > 0) starts.push(node);
+        for (let node = 0; node < this.report.nNodes; node++) if (!isNothing(own, node)) starts.push(node);
         return { main: this.trie(own, "up", starts, -1), callers: null };
     }
 
@@ -227,15 +236,16 @@ export class View {
 
     private wayOf(trie: Trie, place: Place): number[] {
         const { of } = this.graphKeys();
+        const { frameOf } = this.report;
         const visible = this.visible();
-        const frames = this.report.stack(place.node);
+        const nodes = this.report.way(place.node);
         if (trie.root.frame >= 0) {
             const focused = this.focusedFrames() as Uint8Array;
-            const top = frames.findIndex((frame) => focused[frame]);
+            const top = nodes.findIndex((node) => focused[frameOf[node]]);
             if (top < 0) return [];
-            frames.splice(...(trie.direction === "down" ? ([0, top + 1] as const) : ([top, frames.length] as const)));
+            nodes.splice(...(trie.direction === "down" ? ([0, top + 1] as const) : ([top, nodes.length] as const)));
         }
-        const shown = frames.filter((frame) => visible[frame]).map((frame) => of[frame]);
+        const shown = nodes.filter((node) => visible[node]).map((node) => of[frameOf[node]]);
         return trie.direction === "down" ? shown : shown.reverse().slice(0, place.levels);
     }
 

@@ -7,15 +7,21 @@ export interface Weights {
     /** The same in the other unit. */
     other: Float64Array;
     width: Float64Array;
-    before: Float64Array;
-    after: Float64Array;
+    before: Float64Array | null;
+    after: Float64Array | null;
 }
 
+/** Whether a node adds nothing to any column; what did not change has no width, but a before and an after. */
+export function isNothing({ width, other, before, after }: Weights, node: number): boolean {
+    return width[node] === 0 && other[node] === 0 && !before?.[node] && !after?.[node];
+}
+
+/** Columns by site; without a before and an after where nobody asks for them. */
 export interface SiteValues {
     value: Float64Array;
     other: Float64Array;
-    before: Float64Array;
-    after: Float64Array;
+    before: Float64Array | null;
+    after: Float64Array | null;
 }
 
 /** Adds the kept sites up by node. */
@@ -23,8 +29,8 @@ export function ownWeights(report: Report, values: SiteValues, kept: Uint8Array)
     const own = {
         value: byNode(report, values.value, kept),
         other: byNode(report, values.other, kept),
-        before: byNode(report, values.before, kept),
-        after: byNode(report, values.after, kept),
+        before: values.before && byNode(report, values.before, kept),
+        after: values.after && byNode(report, values.after, kept),
     };
     return { ...own, width: own.value.map(Math.abs) };
 }
@@ -34,8 +40,8 @@ export function totalWeights(report: Report, own: Weights): Weights {
         value: withBelow(report, own.value),
         other: withBelow(report, own.other),
         width: withBelow(report, own.width),
-        before: withBelow(report, own.before),
-        after: withBelow(report, own.after),
+        before: own.before && withBelow(report, own.before),
+        after: own.after && withBelow(report, own.after),
     };
 }
 

@@ -4,18 +4,19 @@ import type { Report } from "../model/report";
 import type { Dimension } from "../model/selection";
 import { wayTo } from "../model/trie";
 import { View } from "../model/view";
-import { type Column, fromHash, hasWindow, type Picked, type Place, type State, TABS, toHash } from "../state";
+import { type Column, fromHash, hasWindow, type Picked, type Place, type State, shownColour, toHash } from "../state";
 import { Chips } from "./chips";
 import { Colours } from "./colours";
 import { Detail } from "./detail";
 import { copy, h } from "./dom";
-import { Graph, type Spot, shownColour } from "./graph";
+import { Graph, type Spot } from "./graph";
 import { header, notices, selfCheck, titleOf } from "./header";
 import { helpDialog } from "./help";
 import { listenToKeys } from "./keyboard";
 import { type Item, Menu } from "./menu";
-import { clip, Names } from "./names";
-import { TablePanel, titleOf as titleOfTab } from "./table_panel";
+import { Names } from "./names";
+import { TablePanel } from "./table_panel";
+import { Tabs } from "./tabs";
 import { beginTheme, currentTheme, flipTheme } from "./theme";
 import { Timeline } from "./timeline";
 import { type Flag, Toolbar } from "./toolbar";
@@ -33,7 +34,7 @@ export class App {
     private readonly dialog = helpDialog();
     private readonly status = h("p", { class: "unseen", role: "status" });
     private readonly legend = h("ul", { class: "legend", "aria-label": "Colours" });
-    private readonly tabs: HTMLButtonElement[];
+    private readonly tabs: Tabs;
     private readonly toolbar: Toolbar;
     private readonly timeline: Timeline | null;
     private readonly graph: Graph;
@@ -55,25 +56,13 @@ export class App {
         this.chips = new Chips(this.view, this.names, this.graph, this);
         this.table = new TablePanel(this.view, this.names, this);
         this.detail = new Detail(this.view, this.names, this);
-        this.tabs = TABS.filter((tab) => this.hasTab(tab)).map((tab) =>
-            h(
-                "button",
-                { type: "button", role: "tab", "data-tab": tab, click: () => this.set({ tab }) },
-                titleOfTab(tab),
-            ),
-        );
+        this.tabs = new Tabs(report, this);
         into.replaceChildren(...this.parts());
         document.title = `${titleOf(report)} \u2013 tm`;
         listenToKeys(this.view, this);
         window.addEventListener("popstate", () => this.restore());
         beginTheme(() => this.draw());
         this.render();
-    }
-
-    private hasTab(tab: (typeof TABS)[number]): boolean {
-        const { threads, labels, processes, domains } = this.report.data;
-        const lists = { thread: threads, label: labels, process: processes, domain: domains };
-        return !(tab in lists) || lists[tab as keyof typeof lists].length > 1;
     }
 
     private parts(): Node[] {
@@ -112,11 +101,10 @@ export class App {
             this.graph.element,
             this.legend,
         );
-        const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Tables" }, ...this.tabs);
         const side = h(
             "section",
             { class: "side", "aria-label": "Tables and details" },
-            tabs,
+            this.tabs.element,
             this.table.element,
             this.detail.element,
         );
@@ -126,9 +114,8 @@ export class App {
             notices(list),
             this.timeline?.element ?? null,
             this.toolbar.element,
-            h("main", {}, graph, side),
+            h("main", {}, graph, side, this.contextMenu.element),
             this.tooltip.element,
-            this.contextMenu.element,
             this.dialog,
             this.status,
         ];
@@ -180,13 +167,13 @@ export class App {
         this.detail.element.hidden = state.tab !== "detail";
         this.table.render();
         this.detail.render();
-        for (const tab of this.tabs) tab.setAttribute("aria-selected", String(tab.dataset.tab === state.tab));
+        this.tabs.show(state.tab);
         const entries = this.colours.legend(shownColour(state), currentTheme());
         this.legend.replaceChildren(
             ...entries.map(({ colour, text }) => {
                 const swatch = h("i");
                 swatch.style.background = colour;
-                return h("li", {}, swatch, clip(text.slice(text.lastIndexOf("/") + 1), 40));
+                return h("li", {}, swatch, text);
             }),
         );
         performance.measure("render", { start: began, end: performance.now() });

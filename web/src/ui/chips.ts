@@ -1,7 +1,7 @@
 /** What limits the look, each with a button that takes the limit away; and the way to the cell that is zoomed to. */
 import { DIMENSIONS } from "../model/selection";
 import type { View } from "../model/view";
-import { hasWindow, namesOf } from "../state";
+import { hasWindow, nameOf } from "../state";
 import type { Actions } from "./app";
 import { h } from "./dom";
 import type { Graph } from "./graph";
@@ -47,7 +47,7 @@ export class Chips {
         for (const dimension of DIMENSIONS) {
             const chosen = state.chosen[dimension];
             if (chosen !== null)
-                chip(dimension, namesOf(report, dimension)[chosen] || "none", () => actions.choose(dimension, null));
+                chip(dimension, nameOf(report, dimension, chosen), () => actions.choose(dimension, null));
         }
         if (report.data.kind === "recording" && hasWindow(report, state)) {
             const { boundaries } = report.data;

@@ -6,13 +6,13 @@ import type { Actions } from "./app";
 import { h } from "./dom";
 import type { Names } from "./names";
 import { sourceOf } from "./source";
-import { figures, frameNotes } from "./tooltip";
+import { figures, frameNotes, placeOf } from "./tooltip";
 import { duration, figure, share } from "./units";
 
 const STACK_SHOWN = 200;
 
 export class Detail {
-    readonly element = h("div", { class: "detail" });
+    readonly element = h("div", { class: "detail", role: "tabpanel", "aria-label": "Details", tabindex: 0 });
     private from: unknown[] = [];
 
     constructor(
@@ -57,7 +57,7 @@ export class Detail {
         );
         if (cell.frame >= 0) {
             const module = view.report.moduleName(cell.frame);
-            head.append(h("p", { class: "place" }, names.wholePlace(cell.frame) || names.wholeModule(cell.frame)));
+            head.append(h("p", { class: "place" }, placeOf(view, names, trie, cell) || names.wholeModule(cell.frame)));
             const notes = frameNotes(view, cell.frame);
             const of = module === "" ? "" : `in ${names.wholeModule(cell.frame)}`;
             head.append(h("p", { class: "place" }, [of, notes].filter((part) => part !== "").join("; ")));

@@ -4,7 +4,7 @@ import { isChange } from "../model/measure";
 import type { Cell, Trie } from "../model/trie";
 import { wayTo } from "../model/trie";
 import type { View } from "../model/view";
-import type { Colour, Place, State } from "../state";
+import { type Place, shownColour } from "../state";
 import type { Actions } from "./app";
 import type { Colours } from "./colours";
 import { h } from "./dom";
@@ -264,8 +264,4 @@ export class Graph {
         const trie = this.view.state.zoom?.direction === callers?.direction && callers !== null ? callers : main;
         return [trie.root, ...wayTo(this.zoomed(trie))].map((cell) => ({ trie, cell }));
     }
-}
-
-export function shownColour(state: State): Colour {
-    return state.colour ?? (isChange(state.measure) ? "growth" : "module");
 }

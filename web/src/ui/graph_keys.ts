@@ -10,11 +10,11 @@ export function graphKey(event: KeyboardEvent, spot: Spot, actions: Actions, gro
         case "ArrowDown": {
             const isInward = (event.key === "ArrowUp") === (grows === "up");
             const next = isInward ? trie.children(cell)[0] : cell.parent;
-            return next ? { trie, cell: next } : null;
+            return next && next.width > 0 ? { trie, cell: next } : null;
         }
         case "ArrowLeft":
         case "ArrowRight": {
-            const siblings = cell.parent === null ? [] : trie.children(cell.parent);
+            const siblings = cell.parent === null ? [] : trie.children(cell.parent).filter(({ width }) => width > 0);
             const next = siblings[siblings.indexOf(cell) + (event.key === "ArrowLeft" ? -1 : 1)];
             return next ? { trie, cell: next } : null;
         }

@@ -1,6 +1,7 @@
 /** The top of the page: what was recorded, its totals, and what is to be known of the figures. */
 import type { Notice, Origin } from "../format";
 import type { Report } from "../model/report";
+import { openingMoment } from "../state";
 import { h } from "./dom";
 import { baseName, clip } from "./names";
 import { bytes, count, duration, signed } from "./units";
@@ -124,8 +125,8 @@ export function selfCheck(report: Report, liveAt: (moment: number) => [number, n
     const sum = (column: Float64Array) => column.reduce((all, value) => all + value, 0);
     const { startBytes, startBlocks, afterBytes, afterBlocks } = report.sites;
     if (kind === "recording") {
-        const moment = boundaries.indexOf(origins[0].momentNs);
-        if (moment >= 0) checks.push([origins[0], liveAt(moment)]);
+        const moment = openingMoment(report);
+        if (boundaries[moment] === origins[0].momentNs) checks.push([origins[0], liveAt(moment)]);
     } else {
         checks.push([origins[0], [sum(startBytes), sum(startBlocks)]]);
         if (origins[1] !== undefined) checks.push([origins[1], [sum(afterBytes), sum(afterBlocks)]]);

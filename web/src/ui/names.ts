@@ -2,6 +2,8 @@
 import type { Report } from "../model/report";
 
 const SHOWN_MAX = 400;
+const LABEL_MAX = 160;
+const KIND_NATIVE = 0;
 
 // Controls, and marks that turn the direction of text or take no room.
 const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
@@ -21,16 +23,15 @@ export class Names {
 
     constructor(private readonly report: Report) {}
 
-    /** The function without arguments and parameters of templates. */
+    /** The function without arguments and parameters of templates; without a name the file. */
     label(frame: number): string {
         if (frame < 0) return "all";
-        const { function: functions, file } = this.report.data.frames;
-        const string = functions[frame] || file[frame];
+        const string = this.report.data.frames.function[frame];
+        if (string === 0) return clip(baseName(this.report.fileName(frame)), LABEL_MAX) || "?";
         let label = this.short.get(string);
         if (label === undefined) {
             const name = this.report.string(string);
-            const isNative = this.report.kind[frame] === 0 && functions[frame] !== 0;
-            label = clip(isNative ? shortFunction(name) : functions[frame] ? name : baseName(name), 160) || "?";
+            label = clip(this.report.kind[frame] === KIND_NATIVE ? shortFunction(name) : name, LABEL_MAX);
             this.short.set(string, label);
         }
         return label;
@@ -38,25 +39,27 @@ export class Names {
 
     whole(frame: number): string {
         if (frame < 0) return "all";
-        return clip(this.report.functionName(frame) || this.report.fileName(frame) || "?");
+        return clip(this.report.functionName(frame) || this.report.fileOrAddress(frame) || "?");
     }
 
-    /** `file.c:12`, or the module where there is no line. */
+    /** `file.c:12`; where there is no line, the module and address, of which the label may have the first. */
     place(frame: number): string {
-        const file = this.report.fileName(frame);
         const line = this.report.line(frame);
-        if (file === "") return clip(baseName(this.report.moduleName(frame)), 120);
-        return clip(baseName(file), 120) + (line > 0 ? `:${line}` : "");
+        if (line > 0) return `${clip(baseName(this.report.fileName(frame)), LABEL_MAX)}:${line}`;
+        const place = baseName(this.report.fileOrAddress(frame) || this.report.moduleName(frame));
+        const isNamed = this.report.functionName(frame) !== "";
+        return clip(isNamed ? place : place.slice(baseName(this.report.fileName(frame)).length), LABEL_MAX);
     }
 
-    /** The file alone, or the module: a function has many lines. */
+    /** The file alone: a function has many lines. */
     placeOfFunction(frame: number): string {
-        return clip(baseName(this.report.fileName(frame) || this.report.moduleName(frame)), 120);
+        if (this.report.functionName(frame) === "") return "";
+        return clip(baseName(this.report.fileName(frame) || this.report.moduleName(frame)), LABEL_MAX);
     }
 
     wholePlace(frame: number): string {
         const line = this.report.line(frame);
-        return this.wholeFile(frame) + (line > 0 ? `:${line}` : "");
+        return line > 0 ? `${this.wholeFile(frame)}:${line}` : clip(this.report.fileOrAddress(frame));
     }
 
     wholeFile(frame: number): string {
@@ -71,7 +74,7 @@ export class Names {
     traceback(frames: number[]): string {
         const lines = frames.map((frame) => {
             const line = this.report.line(frame);
-            const file = this.report.fileName(frame) || this.report.moduleName(frame);
+            const file = this.report.fileOrAddress(frame) || this.report.moduleName(frame);
             const name = this.report.functionName(frame);
             return `  File "${file}"${line > 0 ? `, line ${line}` : ""}${name === "" ? "" : `, in ${name}`}`;
         });

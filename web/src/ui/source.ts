@@ -31,7 +31,7 @@ export function sourceOf(view: View, names: Names, trie: Trie, cell: Cell): HTML
             ),
         );
     }
-    const caption = h("caption", {}, "Source", h("small", {}, names.wholePlace(cell.frame)));
+    const caption = h("caption", {}, "Source", h("small", {}, `${names.wholeFile(cell.frame)}:${line}`));
     return h("div", { class: "source" }, h("table", {}, caption, h("tbody", {}, ...rows)));
 }
 

@@ -3,7 +3,7 @@ import { isChange } from "../model/measure";
 import { matcher } from "../model/search";
 import type { Row } from "../model/table";
 import type { View } from "../model/view";
-import { type Column, namesOf, type Picked, type State, type Tab } from "../state";
+import { type Column, nameOf, type Picked, type State, type Tab } from "../state";
 import type { Actions } from "./app";
 import { copy, h } from "./dom";
 import { clip, type Names } from "./names";
@@ -51,7 +51,7 @@ export class TablePanel {
         );
         this.element = h(
             "div",
-            { class: "table-panel" },
+            { class: "table-panel", role: "tabpanel", "aria-label": "Table" },
             h("div", { class: "table-bar" }, this.summary, copyButton),
             this.scroller,
         );
@@ -90,12 +90,18 @@ export class TablePanel {
         return heads;
     }
 
+    /** The column that the rows are sorted by: the chosen one, if the table has it. */
+    private sortColumn(): Column {
+        const { sort } = this.view.state;
+        return this.heads().some(({ column }) => column === sort) ? sort : "self";
+    }
+
     render(): void {
         const { state } = this.view;
         if (state.tab === "detail") return;
         const rows = this.view.rows();
         this.view.found();
-        const from = [rows, state.query, state.regex, state.sort, state.ascending];
+        const from = [rows, state.query, state.regex, this.sortColumn(), state.ascending];
         if (from.some((part, i) => part !== this.from[i])) {
             if (this.from[0] !== rows || this.from[1] !== state.query) this.scroller.scrollTop = 0;
             this.from = from;
@@ -109,7 +115,9 @@ export class TablePanel {
     }
 
     private renderHead(): void {
-        const { sort, ascending } = this.view.state;
+        const { ascending, measure } = this.view.state;
+        const sort = this.sortColumn();
+        this.scroller.classList.toggle("change", isChange(measure));
         const cells = this.heads().map(({ column, text, title }) => {
             const sorted = column === sort;
             const order = ascending ? "ascending" : "descending";
@@ -138,7 +146,7 @@ export class TablePanel {
             const keyFound = new Uint8Array(keys.n);
             const own = matcher(state.query, state.regex);
             for (let frame = 0; frame < report.nFrames; frame++) keyFound[keys.of[frame]] |= found[frame];
-            // Of files and modules the rows' own names count: nearly each has a function that matches.
+            // A file's or module's own name counts: nearly each has a function that matches.
             return named.filter(({ row, name }) =>
                 state.tab === "line" || state.tab === "function" ? keyFound[row.key] : own?.(name),
             );
@@ -153,7 +161,7 @@ export class TablePanel {
         switch (state.tab) {
             case "line":
             case "function":
-                return { row, name: report.functionName(frame) || report.fileName(frame), place: "" };
+                return { row, name: report.functionName(frame) || report.fileOrAddress(frame), place: "" };
             case "file":
                 return { row, name: report.fileName(frame) || "no file known", place: "" };
             case "module":
@@ -161,12 +169,13 @@ export class TablePanel {
             case "detail":
                 return { row, name: "", place: "" };
             default:
-                return { row, name: namesOf(report, state.tab)[row.key] || "none", place: "" };
+                return { row, name: nameOf(report, state.tab, row.key), place: "" };
         }
     }
 
     private sorted(rows: Shown[]): Shown[] {
-        const { sort, ascending } = this.view.state;
+        const { ascending } = this.view.state;
+        const sort = this.sortColumn();
         const sign = ascending ? 1 : -1;
         const byName = (a: Shown, b: Shown) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.row.key - b.row.key);
         if (sort === "name") return rows.sort((a, b) => -sign * byName(a, b));
@@ -187,8 +196,7 @@ export class TablePanel {
         const below = this.printing ? 0 : this.shown.length - until;
         const active = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.index : undefined;
         const hadFocus = this.body.contains(document.activeElement);
-        const columns = this.heads().length;
-        this.body.replaceChildren(spacer(first, columns), ...rows, spacer(below, columns));
+        this.body.replaceChildren(spacer(first), ...rows, spacer(below));
         if (hadFocus && active !== undefined) this.rowAt(Number(active))?.focus({ preventScroll: true });
     }
 
@@ -221,23 +229,25 @@ export class TablePanel {
             case "name":
                 return this.nameCell(shown);
             case "other":
-                return h("td", { class: column }, change ? signed(row.other, otherUnit) : figure(row.other, otherUnit));
+                return numberCell(
+                    column,
+                    row.other,
+                    change ? signed(row.other, otherUnit) : figure(row.other, otherUnit),
+                );
             case "before":
             case "after":
-                return h("td", { class: column }, figure(row[column], unit));
+                return numberCell(column, row[column], figure(row[column], unit));
             default: {
                 const value = row[column];
-                const part = share(Math.abs(value), this.view.width());
+                if (value === 0) return numberCell(column, 0, "");
+                // A share of all changes, of either sign, would say little.
+                const part = change ? null : h("small", {}, share(value, this.view.width()));
                 const cell = h("td", {
                     class: `bar ${change ? (value > 0 ? "grew" : value < 0 ? "shrank" : "") : ""}`,
                 });
                 const bar = h("span", { class: "share", "aria-hidden": "true" });
                 bar.style.width = `${Math.min(100, (100 * Math.abs(value)) / (this.view.width() || 1))}%`;
-                cell.append(
-                    bar,
-                    h("span", {}, change ? signed(value, unit) : figure(value, unit)),
-                    h("small", {}, part),
-                );
+                cell.append(bar, h("span", {}, change ? signed(value, unit) : figure(value, unit)), part ?? "");
                 return cell;
             }
         }
@@ -251,7 +261,7 @@ export class TablePanel {
             class: "name",
             title: `${this.names.whole(row.frame)}\n${this.names.wholePlace(row.frame)}`,
         });
-        cell.append(h("span", {}, this.names.label(row.frame)), h("small", {}, place));
+        cell.append(h("div", {}, h("span", {}, this.names.label(row.frame)), h("small", {}, place)));
         return cell;
     }
 
@@ -334,8 +344,13 @@ function isPicked(state: State, view: View, row: Row): boolean {
     return picked !== null && picked.grouping === tab && view.keys(tab).of[picked.frame] === row.key;
 }
 
-function spacer(rows: number, columns: number): HTMLElement {
-    const cell = h("td", { colspan: columns });
+/** Nothing is a dash, so that the eye finds what is something. */
+function numberCell(column: Column, value: number, text: string): HTMLElement {
+    return value === 0 ? h("td", { class: `${column} none` }, "\u2013") : h("td", { class: column }, text);
+}
+
+function spacer(rows: number): HTMLElement {
+    const cell = h("td");
     const row = h("tr", { class: "space", "aria-hidden": "true" }, cell);
     cell.style.height = `${rows * ROW_HEIGHT}px`;
     row.hidden = rows === 0;

@@ -11,6 +11,8 @@ import { brief, bytes, duration } from "./units";
 
 /** So near to the peak or a mark, in pixels, these are meant. */
 const NEAR = 7;
+/** How many processes are named. */
+const PROCESSES_MAX = 4;
 /** What moves less than that is a click. */
 const DRAG = 4;
 
@@ -78,13 +80,12 @@ export class Timeline {
     /** The boundary that is meant by a place: the peak or a mark if one is near, else the nearest. */
     private boundaryAt(x: number): number {
         const { boundaries, marks, peakBoundary } = this.view.report.data;
-        const marked = [boundaries[peakBoundary], ...marks.map((mark) => mark.at)].filter((at) => at !== undefined);
-        let best: number | null = null;
-        for (const at of marked) {
-            const distance = Math.abs(this.xAt(at) - x);
-            if (distance <= NEAR && (best === null || distance < Math.abs(this.xAt(best) - x))) best = at;
+        let best = { boundary: nearest(boundaries, this.timeAt(x)), distance: NEAR };
+        for (const boundary of [peakBoundary, ...marks.map(({ at }) => boundaries.indexOf(at))]) {
+            const distance = Math.abs(this.xAt(boundaries[boundary] ?? -Infinity) - x);
+            if (distance <= best.distance) best = { boundary, distance };
         }
-        return nearest(boundaries, best ?? this.timeAt(x));
+        return best.boundary;
     }
 
     private press(event: PointerEvent): void {
@@ -141,7 +142,17 @@ export class Timeline {
         for (const mark of marks) {
             if (Math.abs(this.xAt(mark.at) - this.x(event)) <= NEAR) lines.push(`mark: ${clip(mark.name, 80)}`);
         }
+        lines.push(...this.processesAt(time));
         this.tooltip.show(lines, event);
+    }
+
+    private processesAt(time: number): string[] {
+        const { lives, processes } = this.view.report.data;
+        if (lives.length < 2) return [];
+        const living = lives.filter(({ from, until }) => from <= time && time <= until);
+        const names = living.slice(0, PROCESSES_MAX).map(({ process }) => clip(processes[process], 40));
+        const more = living.length > names.length ? ` and ${living.length - names.length} more` : "";
+        return names.length === 0 ? [] : [`processes: ${names.join(", ")}${more}`];
     }
 
     private key(event: KeyboardEvent): void {

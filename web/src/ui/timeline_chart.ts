@@ -80,6 +80,7 @@ export function drawTimeline(
     drawAxis(pen);
     drawMarks(pen);
     drawSelection(pen);
+    drawLegend(pen);
     if (hovered !== null && hovered >= LEFT && hovered <= chart.width - RIGHT) {
         pen.fill(css("--dim"), Math.round(hovered), TOP, 1, AREA + GAP + EVENTS);
     }
@@ -144,6 +145,32 @@ function drawAreas(pen: Pen, top: number): void {
     });
 }
 
+/** Which colour is which domain, where there are several. */
+function drawLegend(pen: Pen): void {
+    const { timeline, domains } = pen.chart.view.report.data;
+    const shown = (timeline?.mostBytes ?? []).flatMap((column, domain) =>
+        column.some((most) => most > 0) ? [domain] : [],
+    );
+    if (shown.length < 2) return;
+    const names = shown.map((domain) => clip(domains[domain], 24));
+    const widths = names.map((name) => 16 + pen.context.measureText(name).width + 12);
+    let x = LEFT + 8;
+    pen.context.globalAlpha = 0.8;
+    pen.fill(
+        pen.css("--surface"),
+        x - 4,
+        TOP + 4,
+        widths.reduce((a, b) => a + b, 0),
+        18,
+    );
+    pen.context.globalAlpha = 1;
+    shown.forEach((domain, i) => {
+        pen.fill(areaColour(domain, pen.theme), x, TOP + 9, 9, 9);
+        pen.text(names[i], x + 14, TOP + 14, "left", pen.css("--dim"));
+        x += widths[i];
+    });
+}
+
 function drawEvents(pen: Pen): void {
     const timeline = pen.chart.view.report.data.timeline;
     if (timeline === null) return;
@@ -156,7 +183,8 @@ function drawEvents(pen: Pen): void {
     for (let step = 0; step < allocations.length; step++) {
         const x = pen.x(fromNs + step * stepNs);
         const width = Math.max(0.6, pen.x(fromNs + (step + 1) * stepNs) - x);
-        const [a, f] = [(allocations[step] / most) * half, (frees[step] / most) * half];
+        // Roots: a burst would flatten all else.
+        const [a, f] = [allocations[step], frees[step]].map((n) => Math.sqrt(n / most) * half);
         if (a > 0) pen.fill(up, x, middle - Math.max(a, 0.5), width, Math.max(a, 0.5));
         if (f > 0) pen.fill(down, x, middle, width, Math.max(f, 0.5));
     }

@@ -1,10 +1,9 @@
 /** The controls above the graph: what is measured, when, the search, and how the graph is drawn. */
 import { isChange, isOfWindow, type Measure, measuresOf, type Unit } from "../model/measure";
 import type { View } from "../model/view";
-import { type Colour, hasWindow, type Shape, type State } from "../state";
+import { type Colour, hasWindow, type Shape, type State, shownColour } from "../state";
 import type { Actions } from "./app";
 import { h, segments, toggle } from "./dom";
-import { shownColour } from "./graph";
 import { clip } from "./names";
 import { amount, blocks, bytes, duration, share, signed } from "./units";
 
@@ -85,8 +84,8 @@ export class Toolbar {
         );
         const find = h("div", { class: "find" }, this.search, this.button("regex"), this.button("only"), this.matches);
         this.element = h(
-            "div",
-            { class: "toolbar" },
+            "section",
+            { class: "toolbar", "aria-label": "What is looked at" },
             h("div", { class: "choices" }, this.measure.element, this.unit.element, ...this.times(actions)),
             this.sum,
             find,
@@ -141,6 +140,7 @@ export class Toolbar {
         this.button("inverted").hidden = state.focus !== null;
         if (this.search.value !== state.query) this.search.value = state.query;
         this.sum.replaceChildren(...sentence(view));
+        this.sum.title = this.sum.textContent ?? "";
         this.renderMatches();
     }
 

@@ -1,9 +1,10 @@
 /** The box beside the pointer, and what it says of a cell of the graph. */
+import { isChange } from "../model/measure";
 import type { Cell, Trie } from "../model/trie";
 import type { View } from "../model/view";
 import { h } from "./dom";
 import type { Names } from "./names";
-import { amount, share, signed } from "./units";
+import { amount, blocks, bytes, share, signed } from "./units";
 
 export class Tooltip {
     readonly element = h("div", { class: "tooltip", role: "presentation", hidden: true });
@@ -29,7 +30,7 @@ export function cellTip(view: View, names: Names, trie: Trie, cell: Cell): strin
     const { report, state } = view;
     const lines = [names.whole(cell.frame)];
     if (cell.frame >= 0) {
-        const place = linesOf(view, names, trie, cell);
+        const place = placeOf(view, names, trie, cell);
         if (place !== "") lines.push(place);
         const module = report.moduleName(cell.frame);
         if (module !== "") lines.push(`in ${names.wholeModule(cell.frame)}`);
@@ -44,16 +45,18 @@ export function cellTip(view: View, names: Names, trie: Trie, cell: Cell): strin
 
 /** Value and share; before and after where there are two moments. */
 export function figures(view: View, cell: Cell): string[] {
-    const { state } = view;
-    const { unit } = state;
-    const otherUnit = unit === "bytes" ? "blocks" : "bytes";
-    const part = share(cell.width, view.width());
-    const lines = [`${amount(cell.value, unit)} in ${amount(cell.other, otherUnit)}, ${part}`];
-    if (unit === "blocks") lines[0] = `${amount(cell.value, unit)} of ${amount(cell.other, otherUnit)}, ${part}`;
+    const { unit, measure } = view.state;
+    const [b, n] = unit === "bytes" ? [cell.value, cell.other] : [cell.other, cell.value];
+    const what = isChange(measure)
+        ? `${signed(b, "bytes")}, ${signed(n, "blocks")} blocks`
+        : `${bytes(b)} in ${blocks(n)}`;
+    const part = isChange(measure)
+        ? `${share(cell.width, view.width())} of all changes`
+        : share(cell.width, view.width());
+    const lines = [`${what}, ${part}`];
     if (view.hasTwoMoments()) {
-        lines.push(
-            `before ${amount(cell.before, unit)}, after ${amount(cell.after, unit)}: ${signed(cell.after - cell.before, unit)}`,
-        );
+        const [before, after] = [amount(cell.before, unit), amount(cell.after, unit)];
+        lines.push(`before ${before}, after ${after}: ${signed(cell.after - cell.before, unit)}`);
     }
     return lines;
 }
@@ -70,7 +73,7 @@ export function frameNotes(view: View, frame: number): string {
 const LINES_SHOWN = 4;
 
 /** The file with the lines that a cell is made of, those with most first. */
-function linesOf(view: View, names: Names, trie: Trie, cell: Cell): string {
+export function placeOf(view: View, names: Names, trie: Trie, cell: Cell): string {
     const { report } = view;
     const byFrame = new Map<number, number>();
     cell.at.forEach((node, i) => {

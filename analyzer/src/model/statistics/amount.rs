@@ -12,6 +12,20 @@ pub struct Amount {
 }
 
 impl Amount {
+    /// The class of a block's size: class `n` has those of 2^(n-1) to 2^n - 1 bytes, class 0 those of none.
+    #[inline]
+    pub const fn size_class(bytes: u64) -> u8 {
+        (u64::BITS - bytes.leading_zeros()) as u8
+    }
+
+    /// The class of the sizes of these blocks, where all have the same: that of their average.
+    pub const fn common_class(&self) -> u8 {
+        match self.bytes.checked_div(self.count) {
+            Some(average) => Amount::size_class(average),
+            None => 0,
+        }
+    }
+
     /// One block of `bytes` requested bytes.
     #[inline]
     pub const fn of_block(bytes: u64) -> Amount {

@@ -72,6 +72,16 @@ impl Snapshot {
     /// The blocks added up by what they share. Tracebacks and tags that are equal and not shared stay apart.
     #[must_use]
     pub fn profile(&self) -> Profile {
+        self.profile_by(|_| 0)
+    }
+
+    /// The same with a row for each [`Amount::size_class`].
+    #[must_use]
+    pub fn sized_profile(&self) -> Profile {
+        self.profile_by(Amount::size_class)
+    }
+
+    fn profile_by(&self, class: impl Fn(u64) -> u8) -> Profile {
         let mut rows = SumsBy::default();
         for Trace { traceback, tag, domain, size } in &self.traces {
             let tag_address = tag.as_ref().map_or(0, |tag| tag.as_ptr().addr());
@@ -82,7 +92,8 @@ impl Snapshot {
                 process: None,
                 amount: Amount::default(),
             };
-            let row: &mut ProfileRow = rows.of_or((traceback.identity(), tag_address, *domain), row);
+            let row: &mut ProfileRow =
+                rows.of_or((traceback.identity(), tag_address, *domain, class(*size)), row);
             row.amount += Amount::of_block(*size);
         }
         Profile {

@@ -125,6 +125,13 @@ impl StackTable {
         self.chain(python, n_frames_max).map(|chain| PythonStack { chain })
     }
 
+    /// A node of a native stack: its caller's, and its frame, which nodes of other kinds do not have. `None` where the stack ends.
+    pub fn native_node(&self, id: StackId) -> Option<(StackId, Option<StackFrame>)> {
+        let node = self.node(id)?;
+        let is_end = matches!(node.kind, FrameKind::Cut | FrameKind::Incomplete);
+        (!is_end).then(|| (node.parent, StackFrame::of_native(node)))
+    }
+
     /// Whether the stack `id` has frames of any kind.
     pub fn has(&self, id: StackId) -> bool {
         self.depth(id) > 0

@@ -105,6 +105,8 @@ impl Ledger {
     pub fn track(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.space == Space::MAPPINGS {
             self.map(event, observer);
+        } else if event.action == Action::Move {
+            return self.change_owner(event, observer);
         } else if event.ends_all() {
             self.end_all(event, observer);
         } else {
@@ -121,6 +123,17 @@ impl Ledger {
             self.totals.untracks += u64::from(event.action == Action::Untrack);
         }
         observer.on_event(event);
+    }
+
+    /// Has the block at the event's address, if there is one, belong to the event's stack. It is as old as that, and neither comes nor
+    /// goes.
+    fn change_owner(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        let Ledger { live, peak, .. } = self;
+        let table = live.of(event.space);
+        let Some(block) = peak.take_out(table, event.address) else { return };
+        let moved = Block { size: block.size, ..event.block() };
+        table.insert(&moved, peak.next_generation());
+        observer.on_move(&block, &moved);
     }
 
     /// Ends what is tracked in the event's space.

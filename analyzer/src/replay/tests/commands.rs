@@ -141,6 +141,54 @@ fn all_of_a_domain_can_end_at_once() {
 }
 
 #[test]
+fn blocks_go_to_another_stack_and_are_no_new_ones() {
+    let mut builder = RecordingBuilder::with_process();
+    let stacks = [1, 2].map(|pc| builder.node(StackId::NONE, pc));
+    let [first, second] = stacks;
+    let track = |address: u64, size: u64, stack: StackId, stamp: u64| Event::Track {
+        space: POOL,
+        address: Address(address),
+        size,
+        stack,
+        stamp: Stamp(stamp),
+    };
+    let moved = |address: u64, stack: StackId, stamp: u64| Event::Move {
+        space: POOL,
+        address: Address(address),
+        stack,
+        stamp: Stamp(stamp),
+    };
+    let events = [
+        track(0x10, 40, first, 10),
+        track(0x20, 8, first, 20),
+        // The peak was before.
+        moved(0x10, second, 30),
+        // Nothing is there.
+        moved(0x30, second, 31),
+        untrack(POOL, 0x20, 0, 40),
+        moved(0x20, second, 41),
+    ];
+    for event in events {
+        builder.event(FIRST, 0, &event);
+    }
+    let recording = open(&builder);
+    let found = totals(&recording);
+    assert_eq!((found.live.bytes, found.live.count, found.peak.bytes), (40, 1, 48));
+    assert_eq!((found.tracks, found.untracks, found.unknown_frees), (2, 1, 0));
+    let at = |moment| {
+        let selection = Selection { spaces: Some(vec![POOL]), ..Selection::default() };
+        let found: RawSnapshot =
+            snapshot(&recording, Processes::One(FIRST), &moment, &selection).expect("there is such a moment");
+        let mut blocks: Vec<_> =
+            found.blocks.iter().map(|block| (block.address.0, block.size, block.stack)).collect();
+        blocks.sort_unstable();
+        blocks
+    };
+    assert_eq!(at(Moment::Peak), [(0x10, 40, first), (0x20, 8, first)]);
+    assert_eq!(at(Moment::End), [(0x10, 40, second)]);
+}
+
+#[test]
 fn a_block_that_a_domain_tells_of_as_well_counts_there_alone() {
     let mut builder = RecordingBuilder::with_process();
     let realloc = Event::Reallocate {

@@ -5,8 +5,8 @@ use core::ffi::{CStr, c_int};
 use tm_common::header::Loss;
 use tm_common::ids::Domain;
 
-use super::tracks;
 use super::wrappers::{self, Allocator, N_DOMAINS};
+use super::{references, tracks};
 use crate::hooks::objects::redirect;
 use crate::python::{self, PYTHON};
 use crate::real::Search;
@@ -116,6 +116,9 @@ fn begin_in(module: Option<&python::Interpreter>) -> Result<(), Refused> {
     }
     wrappers::begin(space);
     SESSION.is_called_otherwise();
+    if let Some(module) = module {
+        references::begin(module);
+    }
     // Elsewhere calls are not led to us in any way.
     if Search::here() == Search::AfterUs && tracks::begin(|name| function(module, name)) {
         redirect::look_again();
@@ -158,6 +161,7 @@ pub fn end() -> Result<(), Refused> {
     }
     let _held = PYTHON.changing.take().ok_or(Refused::Busy)?;
     let functions = Functions::find(PYTHON.interpreter()).ok_or(Refused::NoInterpreter)?;
+    references::end();
     for domain in 0..N_DOMAINS {
         if let Some(wrapped) = wrappers::unwrap(domain, functions.allocator(domain)) {
             functions.set_allocator(domain, &wrapped);

@@ -2,5 +2,6 @@
 //! `tm_python_objects` of `tm_python.h`.
 
 pub mod allocators;
+mod references;
 pub mod tracks;
 mod wrappers;

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering}
 
 use tm_common::ids::Space;
 
+use super::references;
 use crate::hooks::caller;
 use crate::hooks::stub::stub;
 use crate::recorder;
@@ -168,7 +169,7 @@ pub(super) fn end() {
 
 /// Returns the space if the blocks are recorded now.
 #[inline(always)]
-fn recording() -> Option<Space> {
+pub(super) fn recording() -> Option<Space> {
     // Acquire: receives the number.
     (IS_ON.load(Ordering::Acquire) && recorder::is_on()).then(|| Space(SPACE.load(Ordering::Relaxed)))
 }
@@ -186,15 +187,40 @@ pub(super) fn unwrap(domain: usize, allocator: Allocator) -> Option<Allocator> {
     is_ours.then(|| *WRAPPED[domain].of(allocator.context))
 }
 
+/// The block that was allocated last under the interpreter's lock, until an object of it is known.
+static LATEST: AtomicUsize = AtomicUsize::new(0);
+
+/// Tells whether an object that has just been made at `block` is the first one there: then the block's stack is the object's.
+#[inline(always)]
+pub(super) fn is_first_of(block: usize) -> bool {
+    // Relaxed, both: an object is made before its thread lets the lock go.
+    let is_first = LATEST.load(Ordering::Relaxed) == block;
+    if is_first {
+        LATEST.store(0, Ordering::Relaxed);
+    }
+    is_first
+}
+
+/// Notes what an allocator other than the raw one, which is called without the lock, has handed out.
+#[inline(always)]
+fn handed_out(domain: usize, block: *mut c_void) {
+    if domain != 0 {
+        // Relaxed: as above.
+        LATEST.store(block as usize, Ordering::Relaxed);
+        references::keep();
+    }
+}
+
 /// Tells whether the calling thread's new blocks are its own affair.
 #[inline(always)]
-fn is_hiding() -> bool {
+pub(super) fn is_hiding() -> bool {
     // SAFETY: the calling thread's own block, read at once.
     unsafe { tls::current().as_ref() }.is_hiding != 0
 }
 
 #[inline(always)]
 fn allocated(
+    domain: usize,
     size: usize,
     pc: usize,
     sp: usize,
@@ -206,11 +232,13 @@ fn allocated(
     if is_outermost && !block.is_null() && !is_hiding() {
         recorder::tracked(space, block as usize, size, caller!(pc, sp, fp));
     }
+    handed_out(domain, block);
     block
 }
 
 #[inline(always)]
 fn reallocated(
+    domain: usize,
     old: *mut c_void,
     size: usize,
     caller: Caller,
@@ -228,6 +256,7 @@ fn reallocated(
             true => recorder::end_at(space, new as usize, begin),
         };
     }
+    handed_out(domain, new);
     new
 }
 
@@ -271,7 +300,7 @@ macro_rules! wrappers {
                 context: *mut c_void, size: usize, pc: usize, sp: usize, fp: usize,
             ) -> *mut c_void {
                 let old = WRAPPED[$domain].of(context);
-                allocated(size, pc, sp, fp, || old.malloc(context, size))
+                allocated($domain, size, pc, sp, fp, || old.malloc(context, size))
             }
 
             extern "C" fn on_calloc(
@@ -279,14 +308,14 @@ macro_rules! wrappers {
             ) -> *mut c_void {
                 let old = WRAPPED[$domain].of(context);
                 // The interpreter has refused products that overflow.
-                allocated(count.wrapping_mul(size), pc, sp, fp, || old.calloc(context, count, size))
+                allocated($domain, count.wrapping_mul(size), pc, sp, fp, || old.calloc(context, count, size))
             }
 
             extern "C" fn on_realloc(
                 context: *mut c_void, block: *mut c_void, size: usize, pc: usize, sp: usize, fp: usize,
             ) -> *mut c_void {
                 let old = WRAPPED[$domain].of(context);
-                reallocated(block, size, caller!(pc, sp, fp), || old.realloc(context, block, size))
+                reallocated($domain, block, size, caller!(pc, sp, fp), || old.realloc(context, block, size))
             }
 
             extern "C" fn free(context: *mut c_void, block: *mut c_void) {

@@ -134,8 +134,10 @@ fn sites(
     request: &Request,
     write: fn(&Sites<'_>, &mut dyn Write) -> io::Result<()>,
 ) -> Result<ExitCode> {
-    let before = old.map(Request::activity).transpose()?;
-    let activity = request.activity()?;
+    // Sites that have nothing of what is shown need no names.
+    let is_live = args.format.needs == Needs::Moment && !args.measure.needs_events();
+    let of = |request: &Request| if is_live { request.live() } else { request.activity() };
+    let (before, activity) = (old.map(of).transpose()?, of(request)?);
     for origin in before.iter().chain([&activity]).filter_map(|it| it.profile.origin.as_ref()) {
         warn_of(&[origin]);
     }

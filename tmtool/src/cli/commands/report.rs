@@ -1,7 +1,7 @@
 //! `tmtool report`: a page to look at in a browser.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -11,7 +11,6 @@ use crate::cli::args::file;
 use crate::cli::args::selection::SelectionArgs;
 use crate::cli::output_file::{check_is_another, check_is_page};
 use crate::cli::print::print;
-use crate::cli::{programs, progress};
 use crate::errors::{Error, Result};
 use crate::page::embed::Template;
 use crate::page::render::{self, Bounds};
@@ -90,14 +89,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn request(args: &Args, file: &OsString, at: Option<&Moment>) -> Result<Request> {
-    let request = args.selection.select(Request::parse(file)?, at)?;
-    let chosen = programs::choose(&request.path, args.selection.program.as_deref())?;
-    let note = chosen.note();
-    let grouping = args.blame.grouping(KeyType::Lineno, Cumulative::Off);
-    let mut request = Request { path: chosen.path, grouping, during: progress::during, ..request };
-    request.notes.extend(note);
-    Ok(request)
+fn request(args: &Args, file: &OsStr, at: Option<&Moment>) -> Result<Request> {
+    args.selection.request(file, at, args.blame.grouping(KeyType::Lineno, Cumulative::Off))
 }
 
 /// # Errors
@@ -121,14 +114,14 @@ fn check_output(args: &Args, output: &Path, read: [Option<&Request>; 2]) -> Resu
 fn of_one(args: &Args, request: &Request) -> Result<Whole> {
     let is_moment = matches!(request.time, Time::At(_)) || is_snap_file(&request.path)?;
     if is_moment {
-        return Ok(of_profiles::moment(&request.whole_profile()?, &request.grouping));
+        return Ok(of_profiles::moment(&request.sized_profile()?, &request.grouping));
     }
     args.selection.without_ages("a report over time")?;
     of_recording::whole(&request.open()?, &request.grouping)
 }
 
 fn difference(old: &Request, new: &Request) -> Result<Whole> {
-    let (old, new_profile) = (old.whole_profile()?, new.whole_profile()?);
+    let (old, new_profile) = (old.sized_profile()?, new.sized_profile()?);
     Ok(of_profiles::difference(&old.relocated(&new_profile), &new_profile, &new.grouping))
 }
 

@@ -11,10 +11,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::errors::{Error, Result};
+use crate::errors::{EXIT_USAGE, Error, Result};
+use crate::report::Report;
+use crate::report::parts::style::Style;
 use tm_common::settings;
 
 use tm_analyzer::inspect;
+use tm_analyzer::text::NoLines;
 
 mod child;
 mod environment;
@@ -23,8 +26,9 @@ mod recordings;
 mod summary;
 mod template;
 
+use child::Ending;
 use environment::Environment;
-use output::Output;
+use output::{Output, Settled};
 
 /// Record a program: every allocation, with its call stack.
 #[derive(Debug, clap::Args)]
@@ -40,6 +44,12 @@ pub struct Args {
     /// Record each block that Python's own allocators hand out, as tracemalloc does: TM_PYTHON_OBJECTS=1
     #[arg(long)]
     pub python_objects: bool,
+    /// Then check it by tm-budget.toml, as tmtool check does, on standard error
+    ///
+    /// A program that fails ends tmtool as it ended, and is not checked. Else the exit code is that of tmtool check: 0 within all
+    /// limits, 1 beyond one of them, 2 it could not be checked.
+    #[arg(long)]
+    pub check: bool,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -73,7 +83,36 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !args.quiet {
         summary::print_lines(&summary::lines(&settled, &environment, ending));
     }
+    if args.check {
+        return Ok(check(&settled, ending, args.quiet));
+    }
     Ok(ending.end_alike())
+}
+
+/// Checks what was recorded of a program that did not fail.
+fn check(settled: &Settled, ending: Ending, is_quiet: bool) -> ExitCode {
+    let say = |text: &str| summary::print_lines(&text.lines().map(str::to_owned).collect::<Vec<_>>());
+    if !matches!(ending, Ending::Exited(0)) {
+        say("not checked: the program failed");
+        return ending.end_alike();
+    }
+    let first = settled.recordings.first().map(|recording| &*recording.path);
+    let verdict = match settled.folder.as_deref().or(first) {
+        Some(path) => super::check::verdict_of_run(path),
+        None => Err(Error::Message("nothing was recorded".to_owned())),
+    };
+    match verdict {
+        Ok(verdict) => {
+            if !is_quiet || !verdict.is_within() {
+                say(&verdict.text(&Style::default(), &mut NoLines));
+            }
+            ExitCode::from(u8::from(!verdict.is_within()))
+        }
+        Err(error) => {
+            say(&format!("could not be checked: {error}"));
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
 }
 
 /// The environment variables that libtm.so reads, from the one table of them.

@@ -12,6 +12,12 @@ pub fn size(bytes: u64) -> String {
     format_size(bytes as f64, false)
 }
 
+/// Bytes exactly, and of many also short: `12,900,000 B (12.3 MiB)`.
+pub fn exact_size(bytes: u64) -> String {
+    let exact = format!("{} B", count(bytes));
+    if bytes < 10_000 { exact } else { format!("{exact} ({})", size(bytes)) }
+}
+
 /// A difference in bytes: `+10.0 KiB`.
 pub fn signed_size(bytes: i64) -> String {
     format_size(bytes as f64, true)

@@ -173,6 +173,12 @@ impl Observer for Sums {
         self.leave(block, event.stamp);
     }
 
+    /// Nothing is allocated.
+    fn on_move(&mut self, old: &Block, new: &Block) {
+        self.leave(old, new.birth);
+        self.inherit(new);
+    }
+
     fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         self.leave(block, stamp);
     }

@@ -31,12 +31,6 @@ impl Histogram {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (u8, Amount)> + '_ {
         self.0.iter().copied()
     }
-
-    /// The bucket of a block's size: `b` has those of 2^(b-1) to 2^b - 1 bytes, 0 those of none.
-    #[inline]
-    pub fn bucket_of(size: u64) -> u8 {
-        (u64::BITS - size.leading_zeros()) as u8
-    }
 }
 
 #[cfg(test)]
@@ -44,9 +38,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_are_powers_of_two_in_order() {
-        let buckets = [0, 1, 2, 3, 4, 7, 8, u64::MAX].map(Histogram::bucket_of);
-        assert_eq!(buckets, [0, 1, 2, 2, 3, 3, 4, 64]);
+    fn buckets_are_in_order() {
+        let classes = [0, 1, 2, 3, 4, 7, 8, u64::MAX].map(Amount::size_class);
+        assert_eq!(classes, [0, 1, 2, 2, 3, 3, 4, 64]);
         let mut histogram = Histogram::default();
         for bucket in [5, 2, 5, 0] {
             histogram.add(bucket, Amount::of_block(1));

@@ -22,6 +22,7 @@ use tm_common::ids::{Space, Stamp};
 
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
+use crate::model::Amount;
 use crate::replay::live::MemoryKind;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
@@ -227,7 +228,7 @@ impl Observer for Slices<'_> {
                 site.start += block.amount();
             } else {
                 site.flow(self.stage, &self.peak, &mut self.pieces).allocated += block.amount();
-                site.sizes.add(Histogram::bucket_of(block.size), block.amount());
+                site.sizes.add(Amount::size_class(block.size), block.amount());
             }
         }
         // A mapping may replace others, which go in the same event.

@@ -1,0 +1,158 @@
+//! What a run did, by site: the figures of a budget, from one replay.
+
+use super::figure::{Figure, Figures};
+use super::places::Places;
+use super::suppressions::Suppression;
+use crate::errors::{Error, Result};
+use tm_analyzer::analysis::RuntimeLibraries;
+use tm_analyzer::model::{Amount, Frame, Origin, Shown, Traceback, is_snap_file};
+use tm_analyzer::request::Request;
+
+/// The blocks of one stack under one label.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// What they add up to.
+    pub figures: Figures,
+    /// The whole stack.
+    pub whole: Traceback,
+    /// The frame that is blamed.
+    pub blamed: Frame,
+    /// The label.
+    pub label: Option<String>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// By site, leaks without what is known.
+    pub sites: Vec<Site>,
+    /// The figures that are known.
+    pub known: Vec<Figure>,
+    /// The recording.
+    pub origin: Origin,
+    /// What was live at the end and is known not to be a leak.
+    pub suppressed: Amount,
+    /// What run-time libraries keep for themselves.
+    pub runtime: Amount,
+}
+
+impl Tally {
+    /// Reads what `request` asks for; leaks that one of `suppressions` knows are none, and the first that does counts them.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of(request: &Request, suppressions: &mut [Suppression]) -> Result<Tally> {
+        let is_snapshot = is_snap_file(&request.path)?;
+        let (activity, known) = if is_snapshot {
+            let whole = Request { grouping: whole_stacks(request), ..request.clone() };
+            let activity = whole.activity()?;
+            let known = known_of_snapshot(activity.profile.origin.as_ref(), request)?;
+            (activity, known)
+        } else {
+            (request.open()?.activity(Shown::Peak)?, Figure::ALL.to_vec())
+        };
+        let mut tally = Tally {
+            sites: Vec::new(),
+            origin: activity.profile.origin.clone().unwrap_or_default(),
+            known,
+            suppressed: Amount::default(),
+            runtime: Amount::default(),
+        };
+        let (mut blame, mut libraries) = (request.grouping.blame_of_lines(), RuntimeLibraries::known());
+        for row in &activity.profile.rows {
+            let (mut at_peak, mut at_end) = (row.amount.at_peak, row.amount.at_end);
+            if is_snapshot {
+                // The one moment that it has is the end, as far as is known.
+                (at_peak, at_end) = (at_end, at_end);
+            }
+            let figures = Figures::default()
+                .with(Figure::Peak, at_peak.bytes)
+                .with(Figure::PeakBlocks, at_peak.count)
+                .with(Figure::End, at_end.bytes)
+                .with(Figure::EndBlocks, at_end.count)
+                .with(Figure::Leaked, at_end.bytes)
+                .with(Figure::LeakedBlocks, at_end.count)
+                .with(Figure::Allocations, row.amount.allocated.count)
+                .with(Figure::Allocated, row.amount.allocated.bytes);
+            let cut = blame.cut(&row.traceback);
+            let blamed = cut.most_recent().cloned().unwrap_or_else(Frame::unknown);
+            let label = row.tag.as_deref().map(str::to_owned);
+            let mut site = Site { figures, whole: row.traceback.clone(), blamed, label };
+            if at_end.count > 0 {
+                tally.keep_known_leaks_out(&mut site, at_end, &mut libraries, suppressions);
+            }
+            tally.sites.push(site);
+        }
+        Ok(tally)
+    }
+
+    fn keep_known_leaks_out(
+        &mut self,
+        site: &mut Site,
+        at_end: Amount,
+        libraries: &mut RuntimeLibraries,
+        suppressions: &mut [Suppression],
+    ) {
+        let Site { whole, blamed, label, .. } = &*site;
+        if libraries.is_own(whole) {
+            self.runtime += at_end;
+        } else {
+            let mut all = suppressions.iter_mut();
+            let Some(known) = all.find(|one| one.matches(whole, blamed, label.as_deref())) else { return };
+            known.bytes += at_end.bytes;
+            known.blocks += at_end.count;
+            self.suppressed += at_end;
+        }
+        site.figures = site.figures.with(Figure::Leaked, 0).with(Figure::LeakedBlocks, 0);
+    }
+
+    /// Adds a block of `bytes` that lives until the end.
+    pub fn inject_leak(&mut self, bytes: u64) {
+        let blocks = [Figure::PeakBlocks, Figure::EndBlocks, Figure::LeakedBlocks, Figure::Allocations];
+        let sizes = [Figure::Peak, Figure::End, Figure::Leaked, Figure::Allocated];
+        let figures = blocks.iter().fold(Figures::default(), |figures, &figure| figures.with(figure, 1));
+        let figures = sizes.iter().fold(figures, |figures, &figure| figures.with(figure, bytes));
+        let blamed = Frame { function: Some("--inject-leak".into()), ..Frame::new(INJECTED, 0) };
+        let whole = Traceback::new(vec![blamed.clone()], None);
+        self.sites.push(Site { figures, whole, blamed, label: None });
+    }
+
+    /// The sites of `places`; all of them without.
+    pub fn sites_of<'a>(&'a self, places: Option<&'a Places>) -> impl Iterator<Item = &'a Site> {
+        self.sites.iter().filter(move |site| {
+            let means =
+                |places: &Places| places.match_block(&site.whole, &site.blamed, site.label.as_deref());
+            places.is_none_or(means)
+        })
+    }
+
+    /// The sums of `places`; of all sites without.
+    pub fn sum(&self, places: Option<&Places>) -> Figures {
+        let mut sum = Figures::default();
+        self.sites_of(places).for_each(|site| sum += site.figures);
+        sum
+    }
+}
+
+/// The file of the block that is pretended to have leaked.
+pub const INJECTED: &str = "<pretended leak>";
+
+fn whole_stacks(request: &Request) -> tm_analyzer::request::Grouping {
+    let mut grouping = request.grouping.clone();
+    grouping.key_type = tm_analyzer::model::KeyType::Traceback;
+    grouping.plumbing = None;
+    grouping
+}
+
+/// The figures that a snapshot has: those of its moment.
+fn known_of_snapshot(origin: Option<&Origin>, request: &Request) -> Result<Vec<Figure>> {
+    match origin.map(|origin| origin.moment.as_str()) {
+        Some("peak") => Ok(vec![Figure::Peak, Figure::PeakBlocks]),
+        Some("end") => Ok(vec![Figure::End, Figure::EndBlocks, Figure::Leaked, Figure::LeakedBlocks]),
+        moment => {
+            let moment = moment.unwrap_or("an unknown moment");
+            let what = format!("{} is a snapshot of {moment}, which no figure is of", request.path.display());
+            Err(Error::Message(format!("{what}; make it with tmtool filter FILE --at peak or --at end")))
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Callgrind's format: costs by line, and calls with what came of them, for KCachegrind and callgrind_annotate.
+//!
+//! What a function allocated and what came of its calls add up only where no function is on a stack twice: readers add the
+//! calls of each function. So recursive calls are functions of their own, `f'2` and so on, as Callgrind has them, up to a
+//! depth from which on the frames between two calls are left out.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::frames::{clean, function, source_file};
+use super::measure::Measure;
+use super::{Format, Needs, Sites, Writer};
+use tm_analyzer::model::{Activity, ActivityProfile, Frame};
+
+/// The row of the table.
+pub const FORMAT: Format = Format {
+    name: "callgrind",
+    suffix: ".callgrind.out",
+    purpose: "Costs by line and call: KCachegrind, callgrind_annotate",
+    loses: "whole stacks (calls are added up by caller and callee, and counted by the blocks that came of them), tags, time",
+    next: "kcachegrind {}",
+    needs: Needs::MomentOrSums,
+    takes_measure: false,
+    is_text: true,
+    is_like: |start| start.starts_with(START.as_bytes()),
+    write: Writer::Sites(write),
+};
+
+const START: &str = "# callgrind format\n";
+/// Readers know the events by short names, and show the long ones.
+const EVENTS: [(&str, Measure); 6] = [
+    ("LiveBytes", Measure::LiveBytes),
+    ("LiveBlocks", Measure::LiveBlocks),
+    ("AllocBytes", Measure::AllocatedBytes),
+    ("Allocs", Measure::Allocations),
+    ("TempBytes", Measure::TemporaryBytes),
+    ("TempBlocks", Measure::TemporaryBlocks),
+];
+/// How often a function may be on a stack; what is between the last of these and further ones is left out.
+const RECURSION_MAX: u32 = 8;
+
+/// A function by its number, at a line of it.
+type Line = (u32, u32);
+
+/// Writes the file.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let activity = sites.activity;
+    let events: Vec<_> =
+        EVENTS.into_iter().filter(|(_, measure)| activity.has_events || !measure.needs_events()).collect();
+    let mut costs = Costs::new(activity, &events);
+    activity.profile.rows.iter().for_each(|row| costs.add(row.traceback.frames(), &row.amount));
+    let total = costs.figures(&activity.profile.total());
+    head(activity, &events, &total, out)?;
+    costs.write(out)?;
+    writeln!(out, "\ntotals: {}", joined(&total))
+}
+
+fn head(
+    activity: &ActivityProfile,
+    events: &[(&str, Measure)],
+    total: &[u64],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let origin = activity.profile.origin.clone().unwrap_or_default();
+    write!(out, "{START}version: 1\ncreator: tmtool {}\n", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "pid: {}\ncmd: {}\npart: 1\n", origin.pid, clean(&origin.command_line.join(" ")))?;
+    writeln!(out, "desc: Recording: {}", clean(&origin.recording))?;
+    writeln!(out, "desc: Moment: {}\n\npositions: line", clean(&origin.moment))?;
+    for (name, measure) in events {
+        writeln!(out, "event: {name} : {}", clean(&measure.words(activity)))?;
+    }
+    let names: Vec<&str> = events.iter().map(|(name, _)| *name).collect();
+    writeln!(out, "events: {}\nsummary: {}", names.join(" "), joined(total))
+}
+
+/// A function of a file of an object, at a depth of recursion.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Function {
+    object: u32,
+    file: u32,
+    name: u32,
+    depth: u32,
+}
+
+/// Costs as they are added up.
+struct Costs<'a> {
+    activity: &'a ActivityProfile,
+    events: &'a [(&'static str, Measure)],
+    texts: Vec<String>,
+    of_text: FxHashMap<String, u32>,
+    functions: Vec<Function>,
+    of_function: FxHashMap<Function, u32>,
+    /// Frames are shared; without a depth.
+    of_frame: FxHashMap<usize, Function>,
+    own: FxHashMap<Line, Vec<u64>>,
+    /// The sums by the line that called and what it called.
+    calls: FxHashMap<(Line, u32), Vec<u64>>,
+}
+
+impl<'a> Costs<'a> {
+    fn new(activity: &'a ActivityProfile, events: &'a [(&'static str, Measure)]) -> Costs<'a> {
+        Costs {
+            activity,
+            events,
+            texts: Vec::new(),
+            of_text: FxHashMap::default(),
+            functions: Vec::new(),
+            of_function: FxHashMap::default(),
+            of_frame: FxHashMap::default(),
+            own: FxHashMap::default(),
+            calls: FxHashMap::default(),
+        }
+    }
+
+    fn figures(&self, sums: &Activity) -> Vec<u64> {
+        self.events.iter().map(|(_, measure)| measure.of(self.activity, sums)).collect()
+    }
+
+    fn add(&mut self, oldest_first: &[Arc<Frame>], sums: &Activity) {
+        let figures = self.figures(sums);
+        if figures.iter().all(|&figure| figure == 0) {
+            return;
+        }
+        let unknown = [Arc::new(Frame::unknown())];
+        let stack = self.lines(if oldest_first.is_empty() { &unknown } else { oldest_first });
+        if let Some(&innermost) = stack.last() {
+            add(self.own.entry(innermost).or_default(), &figures);
+        }
+        for pair in stack.windows(2) {
+            if let &[caller, (callee, _)] = pair {
+                add(self.calls.entry((caller, callee)).or_default(), &figures);
+            }
+        }
+    }
+
+    /// The stack as functions, none of them twice.
+    fn lines(&mut self, oldest_first: &[Arc<Frame>]) -> Vec<Line> {
+        let mut stack: Vec<Line> = Vec::with_capacity(oldest_first.len());
+        for frame in oldest_first {
+            let function = self.function(frame);
+            let depth = |line: &Line| self.functions.get(line.0 as usize).copied();
+            let is_same = |known: &Function| Function { depth: function.depth, ..*known } == function;
+            let n_before = stack.iter().filter_map(depth).filter(is_same).count() as u32;
+            let depth = (n_before + 1).min(RECURSION_MAX);
+            let number = self.number(Function { depth, ..function });
+            if n_before + 1 > RECURSION_MAX {
+                let last = stack.iter().rposition(|&(known, _)| known == number);
+                stack.truncate(last.unwrap_or(stack.len()));
+            }
+            stack.push((number, frame.lineno));
+        }
+        stack
+    }
+
+    fn function(&mut self, frame: &Arc<Frame>) -> Function {
+        let key = Arc::as_ptr(frame).addr();
+        if let Some(&known) = self.of_frame.get(&key) {
+            return known;
+        }
+        let object = self.text(clean(frame.module_path().unwrap_or("???")));
+        let (file, name) = (self.text(source_file(frame)), self.text(function(frame)));
+        let function = Function { object, file, name, depth: 1 };
+        self.of_frame.insert(key, function);
+        function
+    }
+
+    fn text(&mut self, text: String) -> u32 {
+        let texts = &mut self.texts;
+        *self.of_text.entry(text).or_insert_with_key(|text| {
+            texts.push(text.clone());
+            (texts.len() - 1) as u32
+        })
+    }
+
+    fn number(&mut self, function: Function) -> u32 {
+        let functions = &mut self.functions;
+        *self.of_function.entry(function).or_insert_with(|| {
+            functions.push(function);
+            (functions.len() - 1) as u32
+        })
+    }
+
+    /// How many blocks came, where that is known, or live.
+    fn n_blocks(&self, figures: &[u64]) -> u64 {
+        let blocks = if self.activity.has_events { Measure::Allocations } else { Measure::LiveBlocks };
+        let place = self.events.iter().position(|(_, measure)| *measure == blocks);
+        place.and_then(|place| figures.get(place)).copied().unwrap_or(0)
+    }
+
+    /// Writes each function with its lines and calls.
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut lines: Vec<(Line, Option<u32>, &Vec<u64>)> =
+            self.own.iter().map(|(&line, figures)| (line, None, figures)).collect();
+        lines.extend(self.calls.iter().map(|(&(line, callee), figures)| (line, Some(callee), figures)));
+        lines.sort_unstable_by_key(|&((function, line), callee, _)| (function, line, callee));
+        let mut names =
+            Names { costs: self, known: [FxHashMap::default(), FxHashMap::default(), FxHashMap::default()] };
+        let (mut of, mut at) = (None, 0);
+        for ((function, line), callee, figures) in lines {
+            if of != Some(function) {
+                of = Some(function);
+                writeln!(out)?;
+                names.write(function, ["ob", "fl", "fn"], out)?;
+            }
+            if let Some(callee) = callee {
+                names.write(callee, ["cob", "cfi", "cfn"], out)?;
+                // How often it was called is not known, nor the callee's first line; of calls=0 readers take no costs.
+                writeln!(out, "calls={} 0", self.n_blocks(figures).max(1))?;
+            }
+            // Lines are told from the last one, as Callgrind compresses them.
+            match i64::from(line) - i64::from(at) {
+                0 if at > 0 => write!(out, "*")?,
+                difference if at > 0 => write!(out, "{difference:+}")?,
+                _ => write!(out, "{line}")?,
+            }
+            at = line;
+            writeln!(out, " {}", joined(figures))?;
+        }
+        Ok(())
+    }
+}
+
+/// Names that were written: later ones are numbers.
+struct Names<'a> {
+    costs: &'a Costs<'a>,
+    /// The numbers of objects, files and functions.
+    known: [FxHashMap<u64, usize>; 3],
+}
+
+impl Names<'_> {
+    /// Writes the three names of a function behind `words`.
+    fn write(&mut self, function: u32, words: [&str; 3], out: &mut dyn Write) -> io::Result<()> {
+        let Some(&Function { object, file, name, depth }) = self.costs.functions.get(function as usize)
+        else {
+            return Ok(());
+        };
+        // Callgrind's functions have one name in all files; ours are as many as there are.
+        let keys = [u64::from(object), u64::from(file), u64::from(function) | 1 << 32];
+        for ((word, text), (key, known)) in
+            words.into_iter().zip([object, file, name]).zip(keys.into_iter().zip(&mut self.known))
+        {
+            let next = known.len() + 1;
+            let number = *known.entry(key).or_insert(next);
+            write!(out, "{word}=({number})")?;
+            if number == next {
+                let text = self.costs.texts.get(text as usize).map_or("", String::as_str);
+                write!(out, " {text}")?;
+                if word.ends_with("fn") && depth > 1 {
+                    write!(out, "'{depth}")?;
+                }
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+}
+
+fn add(sums: &mut Vec<u64>, figures: &[u64]) {
+    sums.resize(figures.len(), 0);
+    sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum = sum.saturating_add(*figure));
+}
+
+fn joined(figures: &[u64]) -> String {
+    figures.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::testing::{activity, frame};
+
+    fn written(activity: &ActivityProfile) -> String {
+        let (mut out, sites) = (Vec::new(), Sites { activity, before: None, measure: Measure::LiveBytes });
+        write(&sites, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn names_come_once_and_calls_have_what_came_of_them() {
+        let mut made = activity(&[
+            (&[frame("main", "a.c", 1), frame("f\n", "a.c", 3)], None, 10),
+            (&[frame("main", "a.c", 2), frame("f\n", "a.c", 3)], None, 5),
+        ]);
+        made.has_events = false;
+        let text = written(&made);
+        let body = text.split("events: ").nth(1).unwrap();
+        assert_eq!(
+            body,
+            "LiveBytes LiveBlocks\nsummary: 15 2\n\n\
+             ob=(1) ???\nfl=(1) a.c\nfn=(1) main\n\
+             cob=(1)\ncfi=(1)\ncfn=(2) f\\n\ncalls=1 0\n1 10 1\n\
+             cob=(1)\ncfi=(1)\ncfn=(2)\ncalls=1 0\n+1 5 1\n\n\
+             ob=(1)\nfl=(1)\nfn=(2)\n+1 15 2\n\n\
+             totals: 15 2\n"
+        );
+    }
+
+    /// Each function has at most the whole: what it allocated and what came of its calls.
+    #[test]
+    fn recursion_adds_up() {
+        for depth in [1, 2, 7, 8, 9, 40] {
+            let mut frames = vec![frame("main", "a.c", 1)];
+            for _ in 0..depth {
+                frames.extend([frame("f", "a.c", 2), frame("g", "a.c", 3)]);
+            }
+            let made = activity(&[(&frames, None, 10)]);
+            let events = [EVENTS[0]];
+            let mut costs = Costs::new(&made, &events);
+            let stack = costs.lines(made.profile.rows[0].traceback.frames());
+            let mut functions: Vec<u32> = stack.iter().map(|&(function, _)| function).collect();
+            functions.sort_unstable();
+            functions.dedup();
+            assert_eq!(functions.len(), stack.len(), "none is on the stack twice");
+            assert_eq!(stack.len(), 1 + 2 * depth.min(RECURSION_MAX as usize));
+        }
+        assert!(
+            written(&activity(&[(&[frame("f", "a.c", 1), frame("f", "a.c", 1)], None, 1)]))
+                .contains(" f'2\n")
+        );
+    }
+}
