@@ -24,6 +24,11 @@ const FLAGS = {
     plumbing: ["Plumbing", "Show frames that allocate for others: allocators, containers (h)"],
     interpreter: ["Interpreter", "Show the interpreter's own frames (y)"],
 } as const;
+const COLOURS = [
+    ["module", "Module", "Colour by module; Python code by package"],
+    ["kind", "Kind", "Colour by kind of frame"],
+    ["growth", "Growth", "Colour by growth: in the window, else in the whole run"],
+] as const;
 export type Flag = keyof typeof FLAGS | "regex" | "only";
 
 export class Toolbar {
@@ -54,11 +59,8 @@ export class Toolbar {
             ["flame", "Flame", "Callers at the bottom (f)"],
         ] as const;
         this.shape = segments<Shape>("Direction", shapes, (shape) => actions.set({ shape }));
-        const colours = [
-            ["module", "Module", "Colour by module"],
-            ["kind", "Kind", "Colour by kind of frame"],
-            ["growth", "Growth", "Colour by growth: in the window, else in the whole run"],
-        ] as const;
+        const isMoment = view.report.data.kind === "moment";
+        const colours = COLOURS.filter(([colour]) => !(isMoment && colour === "growth"));
         this.colour = segments<Colour>("Colour", colours, (colour) => actions.set({ colour }));
         this.search = h("input", {
             type: "search",
