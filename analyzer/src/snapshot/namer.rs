@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{StackId, TagIndex};
-use tm_common::python::PythonFrame;
 
 use super::addresses::{Addresses, Evaluation};
 use super::doubts::{Doubts, doubts_of};
@@ -291,22 +290,6 @@ impl Namer {
         Traceback::of_kind(frames, total_depth, has_python).with_doubts(doubts)
     }
 
-    /// Looks the addresses of `frames` up in one go, for [`Namer::frames_of`] to find.
-    pub(super) fn prepare_frames(&mut self, recording: &Recording, frames: impl Iterator<Item = StackFrame>) {
-        self.generation(recording);
-        self.addresses.prepare(recording, frames);
-    }
-
-    /// The frames that a native one is shown as, the innermost first.
-    pub(super) fn frames_of(&mut self, recording: &Recording, frame: StackFrame) -> Arc<[Arc<Frame>]> {
-        self.addresses.at(recording, frame).frames
-    }
-
-    /// The frame of Python code.
-    pub(super) fn python_frame(&mut self, recording: &Recording, frame: PythonFrame) -> Arc<Frame> {
-        self.python.frame(recording, frame)
-    }
-
     /// Appends the frames that one of a stack is shown as.
     fn extend(&mut self, recording: &Recording, frame: MergedFrame, frames: &mut Vec<Arc<Frame>>) {
         match frame {
@@ -371,6 +354,8 @@ struct MergedStack {
     /// How many frames it had of all that are shown, with those that are not in the recording.
     total_depth: Option<u32>,
 }
+
+mod frames;
 
 #[cfg(test)]
 mod tests;
