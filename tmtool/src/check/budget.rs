@@ -47,7 +47,7 @@ pub struct Scope {
 /// A limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
-    /// Of what.
+    /// The figure that is limited.
     pub figure: Figure,
     /// How much.
     pub allowed: Allowed,

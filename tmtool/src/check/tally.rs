@@ -24,7 +24,7 @@ pub struct Site {
 /// What a run did.
 #[derive(Clone, Debug)]
 pub struct Tally {
-    /// By site, leaks without what is known.
+    /// The sites; leaks are without what is known.
     pub sites: Vec<Site>,
     /// The figures that are known.
     pub known: Vec<Figure>,
