@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(found(9), (whole, 8));
         assert_eq!(
             found(3),
-            (vec![(1, 0, Some(0), 1), (1, 0, Some(3), 2), (1, 2, None, 1), (2, 0, None, 1)], 1.max(4))
+            (vec![(1, 0, Some(0), 1), (1, 0, Some(3), 2), (1, 2, None, 1), (2, 0, None, 1)], 4)
         );
     }
 }

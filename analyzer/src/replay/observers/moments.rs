@@ -82,7 +82,7 @@ impl<'a, P: FnMut(&Block) -> u32> Moments<'a, P> {
         let at = self.boundary(self.step);
         self.step_end = self.boundary(self.step + 1);
         let lived = Lived { at, live: self.lives.live, places: None };
-        if self.step % self.detailed_every.max(1) == 0 {
+        if self.step.is_multiple_of(self.detailed_every.max(1)) {
             self.noted.push(Lived { places: Some(self.lives.live_by_place().collect()), ..lived });
         } else {
             self.most = Some(lived);
