@@ -166,7 +166,17 @@ fn phases_with_marks_and_tags_are_what_stats_says() {
     assert!((40_000..41_000).contains(&n_temporary), "{n_temporary} in two bursts of 20,000");
     compare(recording, &["--process", "all"]);
     compare(recording, &["--tag", "first"]);
-    compare(recording, &["--between", "mark:loaded..end"]);
+    // Blocks from before a window live in it as well.
+    let window = self::data(&report(recording, &["--between", "mark:loaded..end"]));
+    let boundaries = numbers(&window["boundaries"]);
+    for boundary in [0, 100, boundaries.len() - 1] {
+        let at = format!("{}ns", boundaries[boundary]);
+        assert_eq!(
+            live_at(&window, boundary as u64),
+            stats(recording, &["--at", &at]),
+            "in a window, at {at}"
+        );
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 mod snapshots;
 
-use std::fs;
 use std::os::unix::fs::symlink;
+use std::{fs, io};
 
 use snapshots::{failure, folder, stdout};
 
@@ -21,6 +21,21 @@ fn the_file_is_called_as_the_one_that_is_read() {
     assert_eq!(written, "main.c;src/a.c 1\nmain.c;src/b.c 1\n");
 }
 
+#[test]
+fn an_older_export_is_replaced() {
+    let folder = folder();
+    let formats = ["pprof", "speedscope", "svg", "folded", "callgrind"];
+    for format in formats {
+        let written = |of: &str| {
+            let line = stdout(folder.path(), &["export", format, of, "-o", format]);
+            assert!(line.starts_with(format), "{line}");
+            fs::read(folder.path().join(format)).unwrap()
+        };
+        let (old, new) = (written("old.snap"), written("new.snap"));
+        assert!(old != new, "{format}");
+    }
+}
+
 /// Each is refused with a sentence that says what to do, and nothing is written.
 #[test]
 fn what_cannot_be_is_refused() {
@@ -29,6 +44,10 @@ fn what_cannot_be_is_refused() {
     symlink("notes.txt", folder.path().join("link.folded")).unwrap();
     let recording = tm_testing::RecordingBuilder::with_process().file();
     fs::copy(recording.path(), folder.path().join("r.bin")).unwrap();
+    let packed = flate2::read::GzEncoder::new(fs::File::open(recording.path()).unwrap(), Default::default());
+    io::copy(&mut { packed }, &mut fs::File::create(folder.path().join("r.pb.gz")).unwrap()).unwrap();
+    fs::write(folder.path().join("logo.svg"), "<?xml version=\"1.0\"?><svg></svg>").unwrap();
+    fs::write(folder.path().join("count.txt"), "total 12\nmine\n").unwrap();
     let files = || {
         let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let mut all: Vec<_> = entries.map(|path| (path.clone(), fs::read(&path).unwrap())).collect();
@@ -51,6 +70,9 @@ fn what_cannot_be_is_refused() {
         (&["folded", "new.snap", "-o", "old.snap", "--force"], 2, "a recording or a snapshot"),
         (&["folded", "new.snap", "-o", "r.bin", "--force"], 2, "a recording or a snapshot"),
         (&["folded", "new.snap", "-o", "notes.txt"], 2, "no older export"),
+        (&["folded", "new.snap", "-o", "count.txt"], 2, "no older export"),
+        (&["pprof", "new.snap", "-o", "r.pb.gz"], 2, "no older export"),
+        (&["svg", "new.snap", "-o", "logo.svg"], 2, "no older export"),
         (&["folded", "new.snap", "-o", "link.folded"], 2, "no older export"),
         (&["folded", "new.snap", "-o", "no/such/folder.folded"], 1, "cannot write to no/such/folder.folded"),
     ] {

@@ -7,7 +7,7 @@ use crate::events::{Block, MergedEvent};
 /// Listens to a replay. At any time, the blocks that came and did not go are those that are live, the inherited ones
 /// aside.
 pub trait Observer {
-    /// The turn has come of what happened at `stamp`: all that is told from here on happens then, however old its own stamp
+    /// The turn has come of what happened at `stamp`: all that follows happens then, however old its own stamp
     /// is, until the next call. What a replay up to a moment shows is what was told before a later turn.
     #[inline]
     fn on_turn(&mut self, _stamp: Stamp) {}

@@ -14,7 +14,7 @@ use crate::replay::{self, Grid, Processes, Selection, Site, SliceSums, SliceTime
 pub struct Slicing {
     /// How many slices there are at most, beside those that marks make.
     pub n_slices: u32,
-    /// How many marks are boundaries at most.
+    /// How many marks of the time are boundaries at most.
     pub n_marks_max: usize,
     /// How many steps the course has.
     pub n_steps: u32,
@@ -47,11 +47,13 @@ impl Recorded {
         let (from_ns, until_ns) = (self.begin().ns, self.until.ns);
         let step_ns = until_ns.saturating_sub(from_ns).div_ceil(u64::from(slicing.n_steps).max(1)).max(1);
         let at = |ns: u64| replay::stamp_at(recording, ns);
-        let steps = (1..=u64::from(slicing.n_steps)).map(|step| from_ns.saturating_add(step * step_ns));
-        let marks = self.mark_stamps().take(slicing.n_marks_max);
+        let steps =
+            (1..=u64::from(slicing.n_steps)).map(|step| from_ns.saturating_add(step.saturating_mul(step_ns)));
+        let (first, last) = (at(from_ns), at(until_ns));
+        let marks = self.mark_stamps().filter(|mark| (first..=last).contains(mark)).take(slicing.n_marks_max);
         let is_one = matches!(self.processes, Processes::One(_));
         let time = SliceTime {
-            grid: Grid::new((at(from_ns), at(until_ns)), slicing.n_slices, marks),
+            grid: Grid::new((first, last), slicing.n_slices, marks),
             steps: steps.map(at).collect(),
             limits: slicing.limits_ns.iter().map(|&ns| replay::stamps_in(recording, ns)).collect(),
             has_peak: is_one,
@@ -96,5 +98,36 @@ impl Recorded {
     fn mark_stamps(&self) -> impl Iterator<Item = Stamp> {
         let marks = self.recording.commands.iter().filter(|command| command.kind == CommandKind::Mark);
         marks.map(|mark| replay::stamp_at(&self.recording, self.recording.ns(mark.stamp)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::ids::{Address, StackId};
+
+    use super::*;
+    use crate::model::Moment;
+    use crate::request::{Between, Request, Time};
+    use tm_testing::RecordingBuilder;
+
+    #[test]
+    fn marks_from_before_the_time_take_no_room() {
+        let mut builder = RecordingBuilder::with_process();
+        for stamp in [1_000, 2_000, 700_000] {
+            builder.command(0, CommandKind::Mark, 0, stamp, "m");
+        }
+        let (function, address, stack) = (Function::Malloc, Address(16), StackId::NONE);
+        let event = Event::Allocate { function, address, size: 8, stack, stamp: Stamp(900_000) };
+        builder.event(ProcessIndex(0), 0, &event);
+        let file = builder.file();
+        let time = Time::Between(Between { from: Moment::TimeNs(500_000), until: Moment::End });
+        let recorded = Request { time, ..Request::of(file.path()) }.open().unwrap();
+        let slicing = Slicing { n_slices: 1, n_marks_max: 1, n_steps: 4, limits_ns: Vec::new() };
+        let sliced = recorded.slices(&slicing).unwrap();
+        let at: Vec<u64> = sliced.sums.grid.stamps().map(|stamp| recorded.recording.ns(stamp)).collect();
+        assert!(at.contains(&700_000), "{at:?}");
+        assert_eq!(sliced.sums.course.len(), 4);
     }
 }

@@ -46,6 +46,9 @@ impl AdmittedStacks {
     pub fn new(patterns: StackPatterns, seen: Frames) -> AdmittedStacks {
         // Blocks without a stack, or with one that is not in the recording.
         let set = Arc::new(StackSet::new(patterns.admit(&[])));
+        let unknown = Frame::unknown();
+        let (has_focused, has_ignored) =
+            (patterns.focus.matches(&unknown), patterns.ignore.matches(&unknown));
         AdmittedStacks {
             patterns,
             seen,
@@ -54,8 +57,8 @@ impl AdmittedStacks {
             of_address: FxHashMap::default(),
             of_python: FxHashMap::default(),
             set,
-            has_focused: false,
-            has_ignored: false,
+            has_focused,
+            has_ignored,
         }
     }
 

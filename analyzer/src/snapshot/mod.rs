@@ -8,6 +8,7 @@ mod doubts;
 mod merge;
 mod namer;
 mod origin;
+mod places;
 mod python_names;
 
 pub use admitted::AdmittedStacks;

@@ -19,7 +19,7 @@ use crate::symbolize::Symbolizer;
 /// Gives stacks their names, each once: all its blocks share a traceback. It goes on to be right while the recording
 /// grows; it is of one recording.
 pub struct Namer {
-    addresses: Addresses,
+    pub(super) addresses: Addresses,
     python: PythonNames,
     /// The most frames of a stack; `None` for as many as the recording ever kept.
     n_frames_max: Option<u32>,
@@ -150,39 +150,6 @@ impl Namer {
         stacks.map(|stack| self.of(recording, stack)).collect()
     }
 
-    /// The place of a native stack in a tree of the caller's, whose root is `root`: `known` has the places of stacks and of their outer parts.
-    /// Each part that is new is a child that `child` makes, of the frames of one address, the innermost first. `None` for a stack with Python
-    /// frames, or of which not all frames are shown.
-    pub fn place<N: Copy>(
-        &mut self,
-        recording: &Recording,
-        stack: StackId,
-        (root, known): (N, &mut FxHashMap<StackId, N>),
-        mut child: impl FnMut(N, &[Arc<Frame>]) -> N,
-    ) -> Option<N> {
-        let (table, limit) = (&recording.stacks, self.limit(recording));
-        let depth = table.stack(stack, limit)?.total_depth()?;
-        if depth > limit || table.has_python(stack) {
-            return None;
-        }
-        let (mut inner, mut next, mut place) = (Vec::new(), stack, root);
-        while let Some((caller, frame)) = table.native_node(next) {
-            if let Some(known) = known.get(&next) {
-                place = *known;
-                break;
-            }
-            inner.push((next, frame));
-            next = caller;
-        }
-        for (stack, frame) in inner.into_iter().rev() {
-            if let Some(frame) = frame {
-                place = child(place, &self.addresses.at(recording, frame).frames);
-            }
-            known.insert(stack, place);
-        }
-        Some(place)
-    }
-
     /// At most `n_frames_max` Python frames of a stack, the innermost first, as CPython shows them; and how many there are with
     /// those that are beyond.
     pub fn python_frames(
@@ -228,7 +195,7 @@ impl Namer {
     }
 
     /// How many frames of a stack are named at most.
-    fn limit(&self, recording: &Recording) -> u32 {
+    pub(super) fn limit(&self, recording: &Recording) -> u32 {
         self.n_frames_max.unwrap_or_else(|| recording.n_frames_max())
     }
 

@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use flate2::read::GzDecoder;
+
 use crate::errors::{Error, Result};
 use crate::page::embed::is_page;
 use tm_common::header::MAGIC;
@@ -86,18 +88,29 @@ pub fn check_is_export(output: &Path, is_like: fn(&[u8]) -> bool, is_forced: boo
         return Ok(());
     }
     check_is_picture(output)?;
-    let mut start = Vec::new();
-    let file = fs::File::open(output).map_err(|error| Error::io("read", output, error))?;
-    file.take(START_BYTES).read_to_end(&mut start).map_err(|error| Error::io("read", output, error))?;
-    if is_forced || is_like(&start) {
+    if is_forced || is_like(&start_of(output)?) {
         return Ok(());
     }
     let what = format!("{} is there and no older export, and would be overwritten", output.display());
     Err(Error::Usage(format!("{what}; choose another name with -o, or say --force")))
 }
 
-/// Enough of a file to know its format by.
-const START_BYTES: u64 = 4096;
+/// What a file begins with; of one that gzip has packed, what that begins with, which may be a recording.
+fn start_of(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| Error::io("read", path, error);
+    let (mut start, mut unpacked) = (Vec::new(), Vec::new());
+    fs::File::open(path).map_err(failed)?.take(START_BYTES).read_to_end(&mut start).map_err(failed)?;
+    if !start.starts_with(&GZIP) {
+        return Ok(start);
+    }
+    // It ends in an error where it is cut, and what comes before that is there.
+    let _ = GzDecoder::new(start.as_slice()).take(START_BYTES).read_to_end(&mut unpacked);
+    Ok(unpacked)
+}
+
+/// Enough of a file to know its format by: a line of folded stacks may be long.
+const START_BYTES: u64 = 256 << 10;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Asks whether a recording at `output` would destroy what is none.
 ///

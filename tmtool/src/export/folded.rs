@@ -101,9 +101,14 @@ fn escaped(frame: &Frame) -> String {
 }
 
 fn is_like(start: &[u8]) -> bool {
-    let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let value = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-    value.len() < line.len() && !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+    let is_stack = |line: &[u8]| {
+        let value = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+        value.len() < line.len() && !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+    };
+    // The last line may be cut.
+    let end = start.iter().rposition(|&byte| byte == b'\n');
+    let lines = end.and_then(|end| start.get(..end));
+    lines.is_some_and(|lines| lines.split(|&byte| byte == b'\n').all(is_stack))
 }
 
 #[cfg(test)]
@@ -128,5 +133,6 @@ mod tests {
         assert_eq!(live, "<unknown> 7\nmain;f\\x3bg\\nh 15\nmain;new_12 5\n");
         assert!(text(Measure::Allocations).starts_with("<unknown> 2\n"));
         assert!(is_like(live.as_bytes()) && !is_like(b"notes\n") && !is_like(b""));
+        assert!(!is_like(b"total 12\nand notes\n") && is_like(b"a;b 1\nc;d") && !is_like(b"a;b 1"));
     }
 }

@@ -62,7 +62,7 @@ pub struct Format {
     pub takes_measure: bool,
     /// Whether it may be written to a terminal.
     pub is_text: bool,
-    /// Whether a file that begins so may be an older one of it, which a new one replaces; of a folder, any of its files.
+    /// Whether a file that begins so, unpacked, may be an older one of it, which a new one replaces; of a folder, any of its files.
     pub is_like: fn(&[u8]) -> bool,
     /// Writes it.
     pub write: Writer,

@@ -28,9 +28,12 @@ pub const FORMAT: Format = Format {
     needs: Needs::MomentOrSums,
     takes_measure: false,
     is_text: false,
-    is_like: |start| start.starts_with(&[0x1f, 0x8b]),
+    is_like: |start| start.starts_with(START),
     write: Writer::Sites(write),
 };
+
+/// A sample type of the first two texts.
+const START: &[u8] = &[0x0a, 4, 0x08, 1, 0x10, 2];
 
 /// The fields of the messages, by the name of the message.
 mod field {

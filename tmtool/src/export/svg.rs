@@ -88,8 +88,11 @@ fn subtitle(sites: &Sites<'_>) -> String {
     }
 }
 
+/// What stands in each flame graph and in no other picture.
+const SIGN: &[u8] = b"<!--Flame graph stack visualization.";
+
 fn is_like(start: &[u8]) -> bool {
-    start.starts_with(b"<?xml") && start.windows(4).any(|word| word == b"<svg")
+    start.starts_with(b"<?xml") && start.windows(SIGN.len()).any(|text| text == SIGN)
 }
 
 #[cfg(test)]

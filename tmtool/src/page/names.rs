@@ -66,7 +66,7 @@ pub enum FrameKind {
 pub struct FrameNames {
     plumbing: Option<Plumbing>,
     frames: Interner<ShownFrame>,
-    /// By the address of a frame, which is kept so that it stays its own, and whether it is inlined.
+    /// The numbers by the address of a frame, which is kept so that it stays its own, and whether it is inlined.
     known: FxHashMap<(usize, bool), (Arc<Frame>, u32)>,
     /// Texts as they are shown, by their addresses.
     texts: FxHashMap<usize, (Arc<str>, Arc<str>)>,

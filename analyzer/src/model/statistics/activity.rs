@@ -13,7 +13,7 @@ pub struct Activity {
     pub freed: Amount,
     /// What was freed before its thread allocated again.
     pub temporary: Amount,
-    /// What was live when the process had most, within the time.
+    /// What was live when the process had most, before the time ended.
     pub at_peak: Amount,
     /// What was live at the end of the time.
     pub at_end: Amount,

@@ -14,9 +14,10 @@ pub struct LatestBlocks {
 }
 
 /// Where the latest block is, and since when.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Latest {
-    address: u64,
+    /// `None` once it went: any number may be an address in a program's own domain.
+    address: Option<u64>,
     birth: Stamp,
 }
 
@@ -24,9 +25,8 @@ impl LatestBlocks {
     /// `block`, of a recording with `thread_tags`, came.
     #[inline]
     pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
-        let new = Latest { address: block.address.0, birth: block.birth };
-        let latest =
-            self.of.entry(place(block, thread_tags)).or_insert(Latest { address: 0, birth: Stamp(0) });
+        let new = Latest { address: Some(block.address.0), birth: block.birth };
+        let latest = self.of.entry(place(block, thread_tags)).or_default();
         // The parts of a mapping that is cut are as old as it was.
         if new.birth >= latest.birth {
             *latest = new;
@@ -39,9 +39,9 @@ impl LatestBlocks {
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
         let place = place(block, thread_tags);
         // It stays in its place with no address, so that nothing is put in and taken out for each block.
-        let latest = self.of.get_mut(&place).filter(|latest| latest.address == block.address.0);
+        let latest = self.of.get_mut(&place).filter(|latest| latest.address == Some(block.address.0));
         let Some(latest) = latest else { return false };
-        *latest = Latest { address: 0, birth: Stamp(0) };
+        *latest = Latest::default();
         matches!(event.action, Action::Free | Action::Untrack)
     }
 }

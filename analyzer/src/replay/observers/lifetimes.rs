@@ -79,6 +79,20 @@ mod tests {
         MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state }
     }
 
+    /// A domain of the program's own may number its blocks from 0.
+    #[test]
+    fn a_block_at_0_is_one_as_any_other() {
+        let selection = Selection::default();
+        let mut lifetimes = Lifetimes::new(&selection, ProcessIndex(0), vec![]);
+        let [zero, one] = [0, 1].map(|address| Block { space: Space(2), ..block(address, 0, address) });
+        lifetimes.on_alloc(&zero);
+        lifetimes.on_alloc(&one);
+        lifetimes.on_free(&one, &release(&one, 5, Action::Untrack));
+        lifetimes.on_free(&zero, &release(&zero, 6, Action::Untrack));
+        let found: Vec<u32> = lifetimes.temporary.sorted().iter().map(|(site, _)| site.stack.0).collect();
+        assert_eq!(found, [1], "another came before it went");
+    }
+
     #[test]
     fn temporary_is_what_goes_before_the_next_comes() {
         let selection = Selection::default();

@@ -18,7 +18,7 @@ use crate::page::whole::Whole;
 use crate::page::{of_profiles, of_recording};
 use crate::report::parts::human;
 use tm_analyzer::files::whole;
-use tm_analyzer::model::{Cumulative, KeyType, Moment, is_snap_file};
+use tm_analyzer::model::{Cumulative, KeyType, Moment, Origin, Profile, is_snap_file};
 use tm_analyzer::request::{Request, Time};
 
 const EXAMPLES: &str = "\
@@ -39,7 +39,7 @@ pub struct Args {
     /// A recording, shown over time; a .snap file or FILE@MOMENT, shown as of that moment.
     #[arg(allow_hyphen_values = true, value_parser = file::name())]
     file: OsString,
-    /// What to compare FILE with: shows what is different in NEW. Of a recording without a moment, its peak.
+    /// What to compare FILE with: shows what is different in NEW. A recording without a moment is taken at its peak.
     #[arg(value_name = "NEW", allow_hyphen_values = true, value_parser = file::name())]
     new: Option<OsString>,
     /// The moment, as behind FILE@: peak, end, a time since the start (12.5s, 300ms), a part of the run (50%), or a mark of
@@ -110,19 +110,27 @@ fn check_output(args: &Args, output: &Path, read: [Option<&Request>; 2]) -> Resu
     check_is_page(output)
 }
 
-/// Of a recording over time, or of one moment.
+/// Makes the report of a recording over time, or of one moment.
 fn of_one(args: &Args, request: &Request) -> Result<Whole> {
     let is_moment = matches!(request.time, Time::At(_)) || is_snap_file(&request.path)?;
     if is_moment {
-        return Ok(of_profiles::moment(&request.sized_profile()?, &request.grouping));
+        return Ok(of_profiles::moment(&profile(request)?, &request.grouping));
     }
     args.selection.without_ages("a report over time")?;
     of_recording::whole(&request.open()?, &request.grouping)
 }
 
 fn difference(old: &Request, new: &Request) -> Result<Whole> {
-    let (old, new_profile) = (old.sized_profile()?, new.sized_profile()?);
+    let (old, new_profile) = (profile(old)?, profile(new)?);
     Ok(of_profiles::difference(&old.relocated(&new_profile), &new_profile, &new.grouping))
+}
+
+/// What lives at the moment; of a snapshot of unknown origin, that of the file.
+fn profile(request: &Request) -> Result<Profile> {
+    let mut profile = request.sized_profile()?;
+    let of_file = || Origin { recording: request.path.display().to_string(), ..Origin::default() };
+    profile.origin.get_or_insert_with(of_file);
+    Ok(profile)
 }
 
 /// The name of the file that is read, with another ending, in the present folder.

@@ -44,7 +44,7 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// Of steps that end at `ends`.
+    /// Begins the first of the steps that end at `ends`.
     pub fn new(ends: Vec<Stamp>) -> Course {
         let steps = vec![CourseStep::default()];
         Course { ends, steps, now: Vec::new(), total: 0, most: 0, is_at_most: true }

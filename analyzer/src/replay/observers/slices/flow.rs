@@ -11,7 +11,7 @@ pub struct Flow {
     pub allocated: Amount,
     /// What went, or is no longer looked at: the program forgot it, a mapping was cut into parts (which come anew).
     pub freed: Amount,
-    /// Of what went, that which was freed before the next allocation of its thread.
+    /// The part of it that was freed before the next allocation of its thread.
     pub temporary: Amount,
 }
 

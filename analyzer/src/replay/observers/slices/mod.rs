@@ -75,7 +75,7 @@ pub struct Slices<'a> {
 }
 
 impl<'a> Slices<'a> {
-    /// Of the blocks in `selection` (ages have no part), `inherited` being all that a process has at its start.
+    /// Begins with `inherited`, all that a process has at its start, of which the blocks in `selection` count (ages have no part).
     pub fn new(
         selection: &'a Selection,
         time: SliceTime,

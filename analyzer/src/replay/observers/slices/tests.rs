@@ -1,4 +1,4 @@
-//! Against a naive recount of all that is told.
+//! Claims on slices, against a naive recount of all that an observer hears.
 
 use std::collections::BTreeMap;
 
