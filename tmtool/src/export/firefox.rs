@@ -135,6 +135,9 @@ fn name(recorded: &Recorded, index: ProcessIndex) -> (String, u32) {
     (name, process.map_or(0, |process| process.pid))
 }
 
+/// Time in ms, whether blocks come, their address, bytes, and stack.
+type Row = (f64, bool, usize, i64, Option<usize>);
+
 /// A process's one thread, which has all its allocations.
 fn thread(
     recorded: &Recorded,
@@ -149,8 +152,8 @@ fn thread(
         ms(recorded, Stamp(from.0.saturating_add(passed as u64)))
     };
     let slice_start = |slice: u32| if slice == 0 { ms(recorded, from) } else { slice_end(slice - 1) };
-    // (time, whether they come, address, bytes, stack): at one time, what goes comes first.
-    let mut rows: Vec<(f64, bool, usize, i64, Option<usize>)> = Vec::new();
+    // At one time, what goes comes first.
+    let mut rows: Vec<Row> = Vec::new();
     for (address, (life, amount)) in process.lives.iter().enumerate() {
         let stack = stacks.get(&life.site).and_then(|traceback| tables.stack(traceback));
         let bytes = amount.bytes.min(i64::MAX as u64) as i64;
@@ -162,9 +165,7 @@ fn thread(
     rows.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     let (name, pid) = name(recorded, process.index);
     let mut thread = tables.json();
-    let column = |value: &dyn Fn(&(f64, bool, usize, i64, Option<usize>)) -> Value| -> Value {
-        rows.iter().map(value).collect()
-    };
+    let column = |value: &dyn Fn(&Row) -> Value| -> Value { rows.iter().map(value).collect() };
     thread["nativeAllocations"] = json!({
         "time": column(&|row| json!(row.0)), "weight": column(&|row| json!(row.3)), "weightType": "bytes",
         "stack": column(&|row| json!(row.4)), "memoryAddress": column(&|row| json!(row.2)),

@@ -209,7 +209,7 @@ impl Tree<'_> {
                 folded_bytes += bytes;
             }
         }
-        children.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+        children.sort_by_key(|child| std::cmp::Reverse(child.bytes));
         let title = match n_folded {
             1 => format!("in 1 place, below massif's threshold ({THRESHOLD_PERCENT:.2}%)"),
             n => format!("in {n} places, all below massif's threshold ({THRESHOLD_PERCENT:.2}%)"),
