@@ -17,7 +17,7 @@ use crate::sys::syscall;
 const SETS_MIN: usize = 2048;
 /// ... each table has so many times as many as the one before, ...
 const GROWTH: usize = 4;
-/// ... up to 1 MiB: with 65,536 nodes, a Django test suite enters 3 % more joined stacks than it has, and with 4,096 35 %.
+/// ... up to 1 MiB, 65,536 nodes: sympy, of 780,000 pairs of stacks, has 0.9 % written again.
 const SETS_MAX: usize = SETS_MIN * GROWTH * GROWTH;
 /// A table is too small after this many misses for each of its sets.
 const MISSES_IN_SET: usize = 2;
