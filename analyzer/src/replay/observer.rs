@@ -72,6 +72,12 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
 
     #[inline]
+    fn on_move(&mut self, old: &Block, new: &Block) {
+        self.0.on_move(old, new);
+        self.1.on_move(old, new);
+    }
+
+    #[inline]
     fn on_peak_reset(&mut self, stamp: Stamp) {
         self.0.on_peak_reset(stamp);
         self.1.on_peak_reset(stamp);
