@@ -45,7 +45,7 @@ fn data(html: &str) -> Value {
     for four in packed.trim_end_matches('=').as_bytes().chunks(4) {
         let word = four.iter().fold(0_u32, |word, byte| word << 6 | u32::from(digit(*byte)))
             << (6 * (4 - four.len()));
-        deflated.extend(word.to_be_bytes().get(1..four.len()).expect("there are three"));
+        deflated.extend([word >> 16, word >> 8, word].map(|byte| byte as u8).iter().take(four.len() - 1));
     }
     let mut text = String::new();
     DeflateDecoder::new(deflated.as_slice()).read_to_string(&mut text).expect("it is deflated");

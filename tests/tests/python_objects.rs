@@ -129,7 +129,7 @@ fn the_lines_of_the_newest_debian_are_tracemalloc_s() {
     assert_lines_in("sid", "TM_NEWEST_ROOT", &["python3.14", "python3.15"]);
 }
 
-/// Objects are told of by one function in the process. tracemalloc puts its own in the place of ours, and none when it ends.
+/// One function in the process hears of objects. tracemalloc puts its own in the place of ours, and none when it ends.
 #[test]
 fn objects_are_heard_of_whoever_comes_and_goes() {
     for interpreter in built("3.13") {

@@ -30,7 +30,7 @@ pub(super) fn known(recording: &Recording, blocks: impl Iterator<Item = Block>) 
     known
 }
 
-/// The same with the ids that `finished` has of their stacks. Of one that is there twice, the other may have been whole first.
+/// The same with the ids that `finished` has of their stacks. Where one is there twice, the other may have been whole first.
 fn by_first_ids(finished: &Recording, mut known: Vec<Known>) -> Vec<Known> {
     let first_ids = finished.stacks.repeats.look();
     known.iter_mut().for_each(|(_, _, _, _, stack, ..)| *stack = first_ids.of(StackId(*stack)).0);

@@ -21,7 +21,7 @@ pub fn lives_of<'a, P: FnMut(&Block) -> u32>(
     ProgramPoints::new(&recorded.selection, place_of, start, inherited)
 }
 
-/// Of all processes, each has what it allocated itself; of one, also what it inherited.
+/// Each of all processes has what it allocated itself; one alone also what it inherited.
 pub fn own_blocks<'a>(
     recorded: &Recorded,
     process: ProcessIndex,

@@ -15,12 +15,12 @@ use tm_analyzer::model::{Amount, Frame};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Lived, Moments};
 
-/// Places with less than this part of what is live are told together, as massif does.
+/// Places with less than this part of what is live are shown together, as massif does.
 const THRESHOLD_PERCENT: f64 = 1.0;
 /// What `ms_print` takes for the start of a comment, anywhere on a line, and what stands in its place.
 const COMMENT: (char, &str) = ('#', "$");
 
-/// As many moments as massif itself keeps at most, and of how many one is told with its stacks.
+/// As many moments as massif itself keeps at most, and of how many one is written with its stacks.
 const MOMENTS: u32 = 100;
 const DETAILED_EVERY: u32 = 10;
 
@@ -114,7 +114,7 @@ pub struct MassifMoment {
     pub ns: u64,
     /// How much.
     pub live: Amount,
-    /// Where, by number of the stack, if that is told.
+    /// Where, by number of the stack, if that is written.
     pub places: Option<Vec<(u32, Amount)>>,
     /// Whether it is the peak.
     pub is_peak: bool,
@@ -156,7 +156,7 @@ fn line(text: &str) -> String {
 /// A tree that is being written.
 struct Tree<'a> {
     massif: &'a Massif<'a>,
-    /// The least bytes of a place that is told by itself.
+    /// The least bytes of a place that is shown by itself.
     least: f64,
 }
 
@@ -187,7 +187,7 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// The callers of a node, the largest first, and those that are told together.
+    /// The callers of a node, the largest first, and those that are shown together.
     fn children<'a>(&self, node: &Node<'a>) -> (Vec<Node<'a>>, Option<Node<'a>>) {
         let mut callers: BTreeMap<u32, (u64, Rest<'a>)> = BTreeMap::new();
         for &(frames, bytes) in &node.rest {

@@ -9,7 +9,7 @@ use tm_common::ids::StackId;
 /// The frames that occur.
 #[derive(Default)]
 pub struct FrameNumbers {
-    /// By place: frames are shared, and stay as long as they are here.
+    /// Frames by place: they are shared, and stay as long as they are here.
     known: FxHashMap<usize, (Arc<Frame>, u32)>,
     by_look: FxHashMap<Look, u32>,
     /// The frames, by number.

@@ -1,5 +1,5 @@
 //! Stacks that a recording has more than once: threads join stacks with Python frames without looking whether that was done
-//! before. Whoever decodes events has all of them under one id.
+//! before. What decodes events has all of them under one id.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 

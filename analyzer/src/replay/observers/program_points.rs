@@ -57,7 +57,7 @@ pub struct ProgramPoints<'a, P> {
     pub peak: Amount,
     /// When that was first so.
     pub peak_stamp: Stamp,
-    /// The block that made it so: it is live before it is told of as allocated.
+    /// The block that made it so: it is live before it is said to be allocated.
     peak_address: Address,
     n_peaks: u64,
 }

@@ -1,7 +1,7 @@
 //! Objects that CPython takes from its free lists, whose memory no allocator hands out: since 3.13 it calls a function, one in the
 //! process, for every object that is made or ends. The line that had the memory from the allocator is theirs no more.
 //!
-//! Whoever wants such calls too, as tracemalloc does, puts a function of its own in the place of ours, or none: seen at the next
+//! Others that want such calls too, as tracemalloc does, put a function of their own in the place of ours, or none: seen at the next
 //! allocation of an object, when ours comes in front of that and hands on to it.
 
 use core::ffi::{c_int, c_void};

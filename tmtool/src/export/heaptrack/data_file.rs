@@ -41,7 +41,7 @@ pub struct DataFile<W> {
     buffer: Vec<u8>,
     failed: Option<io::Error>,
     strings: FxHashMap<Arc<str>, u32>,
-    /// By the place of the outermost function, which no other address has: the functions, which so stay in their place.
+    /// Functions by the place of the outermost one, which no other address has; they so stay in their place.
     addresses: FxHashMap<(usize, usize), (Arc<Frame>, u32)>,
     stacks: FxHashMap<(u32, u32), u32>,
     allocations: FxHashMap<Allocated, Numbers>,

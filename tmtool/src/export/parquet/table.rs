@@ -99,7 +99,7 @@ pub struct Table<W: Write + Send> {
 }
 
 impl<W: Write + Send> Table<W> {
-    /// Begins a file with `columns`, and `metadata` for whoever asks what it is.
+    /// Begins a file with `columns`, and `metadata` for readers that ask what it is.
     ///
     /// # Errors
     /// It cannot be written.

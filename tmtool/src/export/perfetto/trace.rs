@@ -53,7 +53,7 @@ pub struct Perfetto<'a> {
 pub struct PerfettoProcess {
     /// Its number.
     pub pid: u32,
-    /// That of the process which forked it, 0 if that is not known.
+    /// The same of the process which forked it, 0 if that is not known.
     pub parent: u32,
     /// Its command line.
     pub command_line: Vec<String>,
