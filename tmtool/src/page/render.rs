@@ -162,7 +162,8 @@ fn folded_notice(whole: &Whole, folded: &Folded) -> Option<Notice> {
     }
     let share = match folded.share {
         share if share > 1.0 => "some share".to_owned(),
-        share => format!("{}", Percent(share)),
+        // A smaller one says nothing more, in more digits.
+        share => Percent(share.max(1e-5)).to_string(),
     };
     let (stacks, are) = (counted(folded.n_stacks, "stack"), if folded.n_stacks == 1 { "is" } else { "are" });
     let text = format!(
