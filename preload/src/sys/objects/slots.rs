@@ -140,11 +140,13 @@ impl Slots {
         if !self.protected.is_empty() {
             return maps.at(self.protected.start).is_some_and(|mapping| mapping.flags & libc::PF_W == 0);
         }
-        let start = self.symbols.image().range().start;
-        self.iter().filter(|slot| !slot.is_weak).all(|slot| {
-            // Before, a jump slot has an address as the file has it.
-            slot.value() != 0 && (!slot.is_jump || slot.value() >= start)
-        })
+        let (range, bias) = (self.symbols.image().range(), self.symbols.image().bias());
+        // Before, a jump slot has an address of the object as the file has it. (The function itself may be before the object as
+        // well as behind it.)
+        let is_as_in_file = |value: usize| bias != 0 && range.contains(&value.wrapping_add(bias));
+        self.iter()
+            .filter(|slot| !slot.is_weak)
+            .all(|slot| slot.value() != 0 && !(slot.is_jump && is_as_in_file(slot.value())))
     }
 
     /// Makes `slot` hold `address`. `false` if its page cannot be written.
