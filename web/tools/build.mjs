@@ -1,6 +1,6 @@
 // Makes dist/report.html of src/: script and style inline, allowed by their hashes and nothing else. The same sources give the same bytes.
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -52,5 +52,7 @@ page = put(page, "@SCRIPT@", script);
 const bytes = Buffer.byteLength(page);
 if (bytes > BYTES_MAX) throw new Error(`the page is ${bytes} bytes, more than ${BYTES_MAX}`);
 mkdirSync(join(web, "dist"), { recursive: true });
-writeFileSync(join(web, "dist/report.html"), page);
+const target = join(web, "dist/report.html");
+// What has not changed is not written: tmtool, which has it inside, would be built again.
+if (!existsSync(target) || readFileSync(target, "utf8") !== page) writeFileSync(target, page);
 console.log(`dist/report.html: ${bytes} bytes`);
