@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import threading
+import time
 import trace
 
 # CPython 3.12 falls over this by itself.
@@ -21,8 +22,10 @@ def work():
 def main():
     watched = tempfile.TemporaryFile()
     faulthandler.enable(watched)
-    # Once: it reads the frames of threads that run, and is known to fall over that.
+    # While this thread sleeps: it reads the frames of threads as they run, and falls over that by itself.
     faulthandler.dump_traceback_later(0.01, file=watched)
+    while os.fstat(watched.fileno()).st_size == 0:
+        time.sleep(0.1)
     counts = {}
 
     def tracer(frame, event, argument):
