@@ -7,7 +7,7 @@ use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
 use super::live::MemoryKind;
 use super::stack_set::StackSet;
-use crate::events::Block;
+use crate::events::{Block, MergedEvent};
 use crate::reader::{Recording, ThreadTags};
 
 /// Properties that a block must have; by default any block has them.
@@ -64,6 +64,15 @@ impl Selection {
     #[inline]
     pub fn admits(&self, block: &Block, now: Stamp) -> bool {
         self.ages.contains(&now.0.saturating_sub(block.birth.0)) && self.admits_newborn(block)
+    }
+
+    /// Returns the block that `event` brings, if it does and that is asked for.
+    #[inline]
+    pub fn brought_by(&self, event: &MergedEvent) -> Option<Block> {
+        if event.is_release() {
+            return None;
+        }
+        Some(event.block()).filter(|block| self.admits_newborn(block))
     }
 
     /// Says whether all blocks of the kind of memory are asked for, so that a process's own peak is that of the selection.

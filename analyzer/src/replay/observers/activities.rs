@@ -53,11 +53,7 @@ impl Observer for Activities<'_> {
 
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
-        if event.is_release() {
-            return;
-        }
-        let block = event.block();
-        if self.selection.admits_newborn(&block) {
+        if let Some(block) = self.selection.brought_by(event) {
             self.of(&block).allocated += block.amount();
         }
     }

@@ -27,11 +27,7 @@ impl<'a> Allocations<'a> {
 impl Observer for Allocations<'_> {
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
-        if event.is_release() {
-            return;
-        }
-        let block = event.block();
-        if self.selection.admits_newborn(&block) {
+        if let Some(block) = self.selection.brought_by(event) {
             self.sums.add(Site::of(&block, self.process, &self.selection.thread_tags), block.amount());
         }
     }
