@@ -39,7 +39,7 @@ pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::Observer;
 pub use observers::{
     Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, ProgramPoint,
-    ProgramPoints, Step, Timeline,
+    ProgramPoints, Step, Steps, Timeline,
 };
 pub use observers::{
     Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices,

@@ -14,7 +14,7 @@ use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use tm_analyzer::ids::{ProcessIndex, Stamp};
 use tm_analyzer::model::{Amount, Frame, SumsBy, Traceback};
-use tm_analyzer::replay::{Life, Lives, Site, Step, Timeline};
+use tm_analyzer::replay::{Life, Lives, Site, Step, Steps, Timeline};
 use tm_analyzer::request::Recorded;
 use tm_analyzer::snapshot::Namer;
 
@@ -38,7 +38,7 @@ const VERSION: u32 = 55;
 const N_SLICES: u32 = 200;
 /// More rows a process are nothing that a page could show.
 const N_LIVES_MAX: usize = 200_000;
-const N_STEPS: usize = 1_000;
+const N_STEPS: u32 = 1_000;
 
 /// What a process did.
 struct Process {
@@ -146,20 +146,16 @@ fn thread(
     stacks: &FxHashMap<Site, &Traceback>,
 ) -> Value {
     let mut tables = Tables::default();
-    let slice_end = |slice: u32| {
-        let span = u128::from(until.0.saturating_sub(from.0));
-        let passed = span * u128::from(slice + 1) / u128::from(process.n_slices.max(1));
-        ms(recorded, Stamp(from.0.saturating_add(passed as u64)))
-    };
-    let slice_start = |slice: u32| if slice == 0 { ms(recorded, from) } else { slice_end(slice - 1) };
+    let slices = Steps { from, until, n: process.n_slices };
+    let start_of = |slice: u32| ms(recorded, slices.start_of(slice));
     // At one time, what goes comes first.
     let mut rows: Vec<Row> = Vec::new();
     for (address, (life, amount)) in process.lives.iter().enumerate() {
         let stack = stacks.get(&life.site).and_then(|traceback| tables.stack(traceback));
         let bytes = amount.bytes.min(i64::MAX as u64) as i64;
-        rows.push((slice_start(life.born), true, address + 1, bytes, stack));
+        rows.push((start_of(life.born), true, address + 1, bytes, stack));
         if let Some(gone) = life.gone {
-            rows.push((slice_end(gone), false, address + 1, -bytes, stack));
+            rows.push((start_of(gone + 1), false, address + 1, -bytes, stack));
         }
     }
     rows.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));

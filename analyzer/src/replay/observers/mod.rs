@@ -9,6 +9,7 @@ mod lives;
 mod moments;
 mod program_points;
 mod slices;
+mod steps;
 mod timeline;
 
 pub use activities::Activities;
@@ -20,4 +21,5 @@ pub use lives::{Life, Lives};
 pub use moments::{Lived, Moments};
 pub use program_points::{ProgramPoint, ProgramPoints};
 pub use slices::{Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices};
+pub use steps::Steps;
 pub use timeline::{Step, Timeline};

@@ -3,6 +3,7 @@
 use tm_common::ids::Stamp;
 
 use super::program_points::ProgramPoints;
+use super::steps::Steps;
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
 use crate::replay::observer::Observer;
@@ -24,9 +25,7 @@ pub struct Lived {
 pub struct Moments<'a, P> {
     /// What lives.
     pub lives: ProgramPoints<'a, P>,
-    from: Stamp,
-    until: Stamp,
-    n_steps: u32,
+    steps: Steps,
     /// One of how many steps is noted with its places.
     detailed_every: u32,
     step: u32,
@@ -45,9 +44,9 @@ impl<'a, P: FnMut(&Block) -> u32> Moments<'a, P> {
         n_steps: u32,
         detailed_every: u32,
     ) -> Moments<'a, P> {
-        let (step, noted) = (0, Vec::with_capacity(n_steps as usize));
+        let (steps, noted) = (Steps { from, until, n: n_steps }, Vec::with_capacity(n_steps as usize));
         let mut moments =
-            Moments { lives, from, until, n_steps, detailed_every, step, step_end: from, most: None, noted };
+            Moments { lives, steps, detailed_every, step: 0, step_end: from, most: None, noted };
         moments.begin_step();
         moments
     }
@@ -55,7 +54,7 @@ impl<'a, P: FnMut(&Block) -> u32> Moments<'a, P> {
     /// Returns the moments in the order of time, and what lives.
     #[must_use]
     pub fn finish(mut self) -> (Vec<Lived>, ProgramPoints<'a, P>) {
-        while self.step < self.n_steps {
+        while self.step < self.steps.n {
             self.end_step();
         }
         self.noted.extend(self.most);
@@ -65,7 +64,7 @@ impl<'a, P: FnMut(&Block) -> u32> Moments<'a, P> {
     /// Goes on to the step of `stamp`. Repaired events may be older than the present step, and count there.
     #[inline]
     fn go_to(&mut self, stamp: Stamp) {
-        while stamp > self.step_end && self.step < self.n_steps {
+        while stamp > self.step_end && self.step < self.steps.n {
             self.end_step();
         }
     }
@@ -73,27 +72,20 @@ impl<'a, P: FnMut(&Block) -> u32> Moments<'a, P> {
     fn end_step(&mut self) {
         self.noted.extend(self.most.take());
         self.step += 1;
-        if self.step < self.n_steps {
+        if self.step < self.steps.n {
             self.begin_step();
         }
     }
 
     fn begin_step(&mut self) {
-        let at = self.boundary(self.step);
-        self.step_end = self.boundary(self.step + 1);
+        let at = self.steps.start_of(self.step);
+        self.step_end = self.steps.start_of(self.step + 1);
         let lived = Lived { at, live: self.lives.live, places: None };
         if self.step.is_multiple_of(self.detailed_every.max(1)) {
             self.noted.push(Lived { places: Some(self.lives.live_by_place().collect()), ..lived });
         } else {
             self.most = Some(lived);
         }
-    }
-
-    /// The stamp at which step number `step` begins.
-    fn boundary(&self, step: u32) -> Stamp {
-        let span = u128::from(self.until.0.saturating_sub(self.from.0));
-        let passed = span * u128::from(step) / u128::from(self.n_steps.max(1));
-        Stamp(self.from.0.saturating_add(passed as u64))
     }
 }
 

@@ -165,11 +165,7 @@ impl<P: FnMut(&Block) -> u32> Observer for ProgramPoints<'_, P> {
 
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
-        if event.is_release() {
-            return;
-        }
-        let block = event.block();
-        if self.selection.admits_newborn(&block) {
+        if let Some(block) = self.selection.brought_by(event) {
             let made_peak = (block.birth, block.address) == (self.peak_stamp, self.peak_address);
             let life = self.of(&block);
             life.allocated += block.amount();

@@ -2,6 +2,7 @@
 
 use tm_common::ids::Stamp;
 
+use super::steps::Steps;
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
 use crate::replay::observer::Observer;
@@ -20,9 +21,7 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Timeline<'a> {
     selection: &'a Selection,
-    from: Stamp,
-    until: Stamp,
-    n_steps: usize,
+    time: Steps,
     now: Amount,
     steps: Vec<Step>,
     /// The last stamp of the latest step.
@@ -35,11 +34,12 @@ impl<'a> Timeline<'a> {
     pub fn new(
         selection: &'a Selection,
         (from, until): (Stamp, Stamp),
-        n_steps: usize,
+        n_steps: u32,
         inherited: impl Iterator<Item = Block>,
     ) -> Timeline<'a> {
-        let (now, steps) = (Amount::default(), Vec::with_capacity(n_steps));
-        let mut timeline = Timeline { selection, from, until, n_steps, now, steps, step_end: from };
+        let (now, steps) = (Amount::default(), Vec::with_capacity(n_steps as usize));
+        let time = Steps { from, until, n: n_steps };
+        let mut timeline = Timeline { selection, time, now, steps, step_end: from };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
             timeline.now += block.amount();
         }
@@ -48,7 +48,7 @@ impl<'a> Timeline<'a> {
 
     /// All steps.
     pub fn finish(mut self) -> Vec<Step> {
-        while self.steps.len() < self.n_steps {
+        while self.n_begun() < self.time.n {
             self.begin_step();
         }
         self.steps
@@ -57,22 +57,21 @@ impl<'a> Timeline<'a> {
     /// Goes on to the step of `stamp`. Repaired events may be older than the latest step, and count there.
     #[inline]
     fn go_to(&mut self, stamp: Stamp) {
-        while stamp > self.step_end && self.steps.len() < self.n_steps {
+        while stamp > self.step_end && self.n_begun() < self.time.n {
             self.begin_step();
         }
     }
 
     fn begin_step(&mut self) {
-        let at = self.boundary(self.steps.len());
-        self.step_end = self.boundary(self.steps.len() + 1);
+        let at = self.time.start_of(self.n_begun());
+        self.step_end = self.time.start_of(self.n_begun() + 1);
         self.steps.push(Step { most: self.now, at });
     }
 
-    /// The stamp at which step number `step` begins.
-    fn boundary(&self, step: usize) -> Stamp {
-        let span = u128::from(self.until.0.saturating_sub(self.from.0));
-        let passed = span * step as u128 / self.n_steps.max(1) as u128;
-        Stamp(self.from.0.saturating_add(passed as u64))
+    /// The number of steps so far.
+    #[inline]
+    fn n_begun(&self) -> u32 {
+        self.steps.len() as u32
     }
 }
 

@@ -24,7 +24,7 @@ Examples:
 FILE@MOMENT looks for the peak up to the moment. Selections choose among the blocks of the process's peak.";
 
 /// How finely the way to the peak is looked at.
-const N_STEPS: usize = 1_000;
+const N_STEPS: u32 = 1_000;
 
 /// The arguments of `tmtool peak`.
 #[derive(clap::Args)]

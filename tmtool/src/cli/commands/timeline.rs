@@ -26,7 +26,7 @@ Examples:
 Each column shows the most that was live in its time, so that no peak is left out.";
 
 /// How finely time is looked at: more than a screen or a picture shows.
-const N_STEPS: usize = 1_000;
+const N_STEPS: u32 = 1_000;
 
 /// The arguments of `tmtool timeline`.
 #[derive(clap::Args)]

@@ -8,6 +8,8 @@
 
 use tm_common::ids::Stamp;
 
+use crate::replay::observers::steps::Steps;
+
 /// Boundaries in ascending order. Some stay whatever happens; others go where slices are joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grid {
@@ -17,9 +19,8 @@ pub struct Grid {
 impl Grid {
     /// `n_slices` of about equal length from the first stamp to the second, and boundaries at `fixed`, which stay.
     pub fn new((from, until): (Stamp, Stamp), n_slices: u32, fixed: impl Iterator<Item = Stamp>) -> Grid {
-        let span = u128::from(until.0.saturating_sub(from.0));
-        let at = |slice: u32| from.0 + (span * u128::from(slice) / u128::from(n_slices.max(1))) as u64;
-        let inner = (1..n_slices).map(|slice| (Stamp(at(slice)), false));
+        let even = Steps { from, until, n: n_slices };
+        let inner = (1..n_slices).map(|slice| (even.start_of(slice), false));
         let fixed = fixed.filter(|stamp| (from..=until).contains(stamp)).chain([from, until]);
         let mut boundaries: Vec<_> = inner.chain(fixed.map(|stamp| (stamp, true))).collect();
         // Of equal ones the one that stays.
