@@ -12,6 +12,7 @@ use super::crc;
 use super::elf_file::ElfFile;
 use super::mini_debug_info::MiniDebugInfo;
 use super::problem::{Problem, Reason};
+use crate::text::hex;
 
 /// The files to read, each checked to belong to the recorded module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,8 +151,4 @@ fn supplement(
         });
     }
     found.map(|(path, _)| path)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

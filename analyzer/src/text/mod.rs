@@ -3,11 +3,13 @@
 
 mod fnmatch;
 pub mod function_name;
+mod hex;
 mod printable;
 pub mod raw_text;
 mod source_lines;
 pub mod words;
 
 pub use fnmatch::Pattern;
+pub use hex::hex;
 pub use printable::printable;
 pub use source_lines::{LineSource, NoLines, SourceFiles};

@@ -17,6 +17,7 @@ use super::{Format, Needs, Sites, Writer};
 use crate::report::parts::notice;
 use tm_analyzer::ids::Domain;
 use tm_analyzer::model::{Activity, ActivityProfile, Amount, Frame, Origin, ProfileRow};
+use tm_analyzer::text::hex;
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
@@ -280,8 +281,7 @@ impl Tables {
     /// Writes what samples name.
     fn write(&mut self, out: &mut dyn Write) -> io::Result<()> {
         for mapping in self.mappings.list().to_vec() {
-            let build_id: String = mapping.build_id.iter().map(|byte| format!("{byte:02x}")).collect();
-            let (name, build_id) = (self.text(&clean(&mapping.path)), self.text(&build_id));
+            let (name, build_id) = (self.text(&clean(&mapping.path)), self.text(&hex(&mapping.build_id)));
             use field::mapping::{
                 BUILD_ID, FILENAME, HAS_FUNCTIONS, HAS_INLINE_FRAMES, ID, MEMORY_LIMIT, MEMORY_START,
             };

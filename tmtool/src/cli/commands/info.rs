@@ -23,6 +23,7 @@ use crate::report::programs::Listing;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Command, Problem, Process, Recording};
 use tm_analyzer::replay::{AllTotals, Totals, all_totals};
+use tm_analyzer::text::hex;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -220,7 +221,7 @@ fn add_lists(recording: &Recording, info: &mut Info) {
     let module = |module: &tm_analyzer::reader::Module| ModuleInfo {
         process: module.process.0,
         path: module.path.clone(),
-        build_id: module.build_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+        build_id: hex(&module.build_id),
         start: module.start.0,
         end: module.end.0,
         loaded_ns: recording.ns(module.stamp),

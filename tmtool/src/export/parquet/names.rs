@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table};
 use crate::export::points::FrameNumbers;
 use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::text::hex;
 use tm_common::ids::StackId;
 use tm_common::stack::FrameKind;
 
@@ -71,8 +72,6 @@ pub fn write_frames(table: &mut Table<File>, numbers: &FrameNumbers, run: i64) -
             _ => "native",
         };
         let build_id = frame.module.as_ref().filter(|module| !module.build_id.is_empty());
-        let build_id: Option<String> =
-            build_id.map(|module| module.build_id.iter().map(|byte| format!("{byte:02x}")).collect());
         let row = [
             Cell::Integer(run),
             number.into(),
@@ -81,7 +80,7 @@ pub fn write_frames(table: &mut Table<File>, numbers: &FrameNumbers, run: i64) -
             table.text(&frame.filename),
             Some(frame.lineno).filter(|&line| line != 0).into(),
             frame.module_path().map(|path| table.text(path)).into(),
-            build_id.map(|id| table.text(&id)).into(),
+            build_id.map(|module| table.text(&hex(&module.build_id))).into(),
             frame.address.into(),
         ];
         table.push(&row)?;

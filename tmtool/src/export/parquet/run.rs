@@ -2,6 +2,7 @@
 
 use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table};
 use tm_analyzer::reader::{Process, Recording};
+use tm_analyzer::text::hex;
 use tm_common::ids::Stamp;
 
 /// The columns that stand before those of a table of blocks or processes.
@@ -83,9 +84,7 @@ fn build_id(recording: &Recording, process: &Process, executable: &str) -> Strin
     let modules = recording.modules.all().iter();
     let mut own = modules.filter(|module| module.process == process.index && module.path == executable);
     let module = own.next().filter(|module| module.stamp >= Stamp(0));
-    module
-        .map(|module| module.build_id.iter().map(|byte| format!("{byte:02x}")).collect())
-        .unwrap_or_default()
+    module.map(|module| hex(&module.build_id)).unwrap_or_default()
 }
 
 #[cfg(test)]
