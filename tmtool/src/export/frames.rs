@@ -1,9 +1,8 @@
 //! Frames as formats name them.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::model::Frame;
 use tm_analyzer::text::{printable, raw_text};
 
 /// What a stack without frames is called.
@@ -45,26 +44,6 @@ pub fn flame_name(frame: &Frame) -> String {
     }
 }
 
-/// The frames of `traceback` by address, the outermost first: an address may stand for a function with those that are
-/// inlined in it, which come after it.
-pub fn by_address(traceback: &Traceback) -> impl Iterator<Item = &[Arc<Frame>]> {
-    let mut rest = traceback.frames();
-    std::iter::from_fn(move || {
-        let outermost = rest.first()?;
-        let is_inlined = |frame: &&Arc<Frame>| {
-            // A frame of the same address again is another call of it.
-            outermost.address.is_some()
-                && (frame.address, frame.kind) == (outermost.address, outermost.kind)
-                && frame.module_path() == outermost.module_path()
-                && !Arc::ptr_eq(frame, outermost)
-        };
-        let n = 1 + rest.iter().skip(1).take_while(is_inlined).count();
-        let (one, others) = rest.split_at(n);
-        rest = others;
-        Some(one)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,20 +67,5 @@ mod tests {
             ("libc.so.6+0x12".into(), "[libc.so.6]".into())
         );
         assert_eq!(clean("a\u{10ffe9}b"), "a\u{fffd}b");
-    }
-
-    #[test]
-    fn inlined_functions_are_at_the_address_of_their_caller() {
-        let at = |name: &str, address| {
-            Arc::new(Frame { function: Some(name.into()), address, ..Frame::new("a.c", 1) })
-        };
-        let (main, f, g) = (at("main", Some(1)), at("f", Some(2)), at("g", Some(2)));
-        // f calls itself, and has g inlined; Python frames have no address.
-        let (py, other) = (at("py", None), at("other", None));
-        let frames = vec![main, f.clone(), g.clone(), f, g, py, other];
-        let traceback = Traceback::from_oldest_first(frames, None);
-        let found: Vec<usize> = by_address(&traceback).map(<[_]>::len).collect();
-        assert_eq!(found, [1, 2, 2, 1, 1]);
-        assert_eq!(by_address(&Traceback::new(vec![], None)).count(), 0);
     }
 }

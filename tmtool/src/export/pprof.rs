@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustc_hash::FxHashMap;
 
-use super::frames::{by_address, clean, function, source_file};
+use super::frames::{clean, function, source_file};
 use super::mappings::Mappings;
 use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
@@ -187,7 +187,7 @@ impl Tables {
             return None;
         }
         let mut sample = Message::new();
-        let outward: Vec<&[Arc<Frame>]> = by_address(&row.traceback).collect();
+        let outward: Vec<&[Arc<Frame>]> = row.traceback.by_address().collect();
         if outward.is_empty() {
             let unknown = [Arc::new(Frame::unknown())];
             sample.put_number(field::sample::LOCATION_ID, self.location(&unknown));

@@ -84,20 +84,9 @@ impl FrameNames {
 
     /// The numbers of the frames of a stack, the outermost first.
     pub fn of(&mut self, stack: &Traceback) -> Vec<u32> {
-        let mut outer: Option<&Arc<Frame>> = None;
         let mut numbers = Vec::with_capacity(stack.frames().len());
-        for frame in stack.frames() {
-            // Functions that are inlined have the address of the one that they are in, which comes first. Where that has
-            // called itself, it comes again.
-            let is_same_code = outer.is_some_and(|outer| {
-                frame.address.is_some()
-                    && (frame.address, frame.module_path()) == (outer.address, outer.module_path())
-            });
-            let is_inlined = is_same_code && !outer.is_some_and(|outer| Arc::ptr_eq(outer, frame));
-            numbers.push(self.frame(frame, is_inlined));
-            if !is_same_code {
-                outer = Some(frame);
-            }
+        for frames in stack.by_address() {
+            numbers.extend(frames.iter().enumerate().map(|(place, frame)| self.frame(frame, place > 0)));
         }
         numbers
     }

@@ -103,6 +103,26 @@ impl Traceback {
         &self.frames
     }
 
+    /// The frames by address, the outermost first: an address may stand for a function with those that are inlined in it, which
+    /// come after it.
+    pub fn by_address(&self) -> impl Iterator<Item = &[Arc<Frame>]> {
+        let mut rest = self.frames();
+        std::iter::from_fn(move || {
+            let outermost = rest.first()?;
+            let is_inlined = |frame: &&Arc<Frame>| {
+                // A frame of the same address again is another call of it.
+                outermost.address.is_some()
+                    && (frame.address, frame.kind) == (outermost.address, outermost.kind)
+                    && frame.module_path() == outermost.module_path()
+                    && !Arc::ptr_eq(frame, outermost)
+            };
+            let n = 1 + rest.iter().skip(1).take_while(is_inlined).count();
+            let (one, others) = rest.split_at(n);
+            rest = others;
+            Some(one)
+        })
+    }
+
     /// The frame that allocated; `None` if no frame was stored.
     pub fn most_recent(&self) -> Option<&Frame> {
         self.frames.last().map(|frame| &**frame)
@@ -260,5 +280,20 @@ mod tests {
     fn total_nframe_is_no_part_of_equality() {
         let frames = || vec![Frame::new("a", 1)];
         assert_eq!(Traceback::new(frames(), Some(1)), Traceback::new(frames(), None));
+    }
+
+    #[test]
+    fn inlined_functions_are_at_the_address_of_their_caller() {
+        let at = |name: &str, address| {
+            Arc::new(Frame { function: Some(name.into()), address, ..Frame::new("a.c", 1) })
+        };
+        let (main, f, g) = (at("main", Some(1)), at("f", Some(2)), at("g", Some(2)));
+        // f calls itself, and has g inlined; Python frames have no address.
+        let (py, other) = (at("py", None), at("other", None));
+        let frames = vec![main, f.clone(), g.clone(), f, g, py, other];
+        let traceback = Traceback::from_oldest_first(frames, None);
+        let found: Vec<usize> = traceback.by_address().map(<[_]>::len).collect();
+        assert_eq!(found, [1, 2, 2, 1, 1]);
+        assert_eq!(Traceback::new(vec![], None).by_address().count(), 0);
     }
 }

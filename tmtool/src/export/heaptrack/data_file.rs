@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::export::frames::{by_address, clean};
+use crate::export::frames::clean;
 use tm_analyzer::model::{Frame, Traceback};
 use tm_common::ids::StackId;
 
@@ -199,7 +199,7 @@ impl<W: Write> DataFile<W> {
     /// The number of a stack, 0 for one without frames.
     fn stack(&mut self, traceback: &Traceback) -> u32 {
         let mut stack = 0;
-        for functions in by_address(traceback) {
+        for functions in traceback.by_address() {
             let address = self.address(functions);
             let next = self.stacks.len() as u32 + 1;
             let known = *self.stacks.entry((address, stack)).or_insert(next);
