@@ -1,13 +1,64 @@
 //! What the formats of lives and events ask of a recording.
 
-use tm_analyzer::events::Block;
+use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::Traceback;
 use tm_analyzer::reader::{Process, Recording};
-use tm_analyzer::replay::{Engine, Processes, ProgramPoints, ended_at, forked_at, stamp_at};
+use tm_analyzer::replay::{
+    Engine, LatestBlocks, Observer, Processes, ProgramPoints, Selection, ended_at, forked_at, stamp_at,
+};
 use tm_analyzer::request::Recorded;
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
 use super::Events;
+
+/// Hears of each block that comes and goes.
+pub trait ByLife {
+    /// A block is there from here on.
+    fn came(&mut self, block: &Block);
+
+    /// A block went, or is no longer looked at; `is_temporary` if it was freed before its thread allocated the next one.
+    fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool);
+}
+
+/// Tells of the blocks in a selection.
+pub struct Watched<'a, L> {
+    selection: &'a Selection,
+    latest: LatestBlocks,
+    /// The one that hears of them.
+    pub lives: L,
+}
+
+impl<'a, L: ByLife> Watched<'a, L> {
+    /// Tells `lives` of the blocks in `selection`, of those that live at the start, `inherited`, at once.
+    pub fn new(selection: &'a Selection, mut lives: L, inherited: impl Iterator<Item = Block>) -> Self {
+        inherited.filter(|block| selection.admits_newborn(block)).for_each(|block| lives.came(&block));
+        Watched { selection, latest: LatestBlocks::default(), lives }
+    }
+}
+
+impl<L: ByLife> Observer for Watched<'_, L> {
+    #[inline]
+    fn on_alloc(&mut self, block: &Block) {
+        self.latest.came(block, &self.selection.thread_tags);
+        if self.selection.admits_newborn(block) {
+            self.lives.came(block);
+        }
+    }
+
+    #[inline]
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
+        if self.selection.admits_newborn(block) {
+            self.lives.went(block, event.stamp, is_temporary);
+        }
+    }
+
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
+        if self.selection.admits_newborn(block) {
+            self.lives.went(block, stamp, false);
+        }
+    }
+}
 
 /// What watches the lives of a process's blocks, at its start.
 pub fn lives_of<'a, P: FnMut(&Block) -> u32>(

@@ -10,7 +10,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::lived::{command_line, namer};
+use super::lived::{Watched, command_line, namer};
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use data_file::DataFile;
@@ -26,12 +26,9 @@ pub const FORMAT: Format = Format {
     needs: Needs::Events,
     takes_measure: false,
     is_text: false,
-    is_like: |start| start.starts_with(b"v ") || start.starts_with(GZIP),
+    is_like: |start| start.starts_with(b"v "),
     write: Writer::Events(write),
 };
-
-/// What a file of gzip begins with.
-const GZIP: &[u8] = b"\x1f\x8b";
 
 /// Writes the data file, compressed if its name ends so: heaptrack goes by the name.
 ///
@@ -56,7 +53,10 @@ fn lines(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let (recording, selection) = (&recorded.recording, &recorded.selection);
     let kind = selection.memory_kind();
     recorded.run(
-        |engine| EventLines::new(recording, selection, (&file, &name), engine.live().iter(kind)),
+        |engine| {
+            let lines = EventLines { recording, file: &file, name: &name };
+            Watched::new(selection, lines, engine.live().iter(kind))
+        },
         |_, _| (),
     )?;
     file.into_inner().finish(recorded.end().ns)?;

@@ -1,5 +1,6 @@
 //! The table of blocks: each has a row when its life is known, those that live on at the end.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 
@@ -7,10 +8,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::run::{self, Run};
 use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table};
-use tm_analyzer::events::{Block, MergedEvent};
+use crate::export::lived::ByLife;
+use tm_analyzer::events::Block;
 use tm_analyzer::model::Amount;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{LatestBlocks, Observer, Selection};
 use tm_common::ids::{Space, StackId, Stamp, TagIndex};
 
 const OWN_COLUMNS: [Column; 9] = [
@@ -27,16 +28,7 @@ const OWN_COLUMNS: [Column; 9] = [
 ];
 
 /// A row for each block.
-pub const COLUMNS: &[Column] = &{
-    let mut columns = [run::COLUMNS[0]; 15];
-    let mut place = 0;
-    while place < columns.len() {
-        columns[place] =
-            if place < 6 { run::COLUMNS[place] } else { OWN_COLUMNS[place - run::COLUMNS.len()] };
-        place += 1;
-    }
-    columns
-};
+pub const COLUMNS: &[Column] = &run::columns_with::<9, 15>(OWN_COLUMNS);
 
 /// The table, and what it has met so far.
 pub struct Blocks<'a> {
@@ -136,12 +128,10 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// Watches the blocks of a process.
-pub struct Lives<'a, 'b> {
-    blocks: &'b std::cell::RefCell<Blocks<'a>>,
-    selection: &'a Selection,
+/// The rows of the blocks of a process.
+pub struct Rows<'a, 'b> {
+    blocks: &'b RefCell<Blocks<'a>>,
     process: [Cell; 6],
-    latest: LatestBlocks,
     live: Amount,
     /// The most bytes that were live.
     pub peak: Amount,
@@ -149,40 +139,28 @@ pub struct Lives<'a, 'b> {
     pub peak_stamp: Stamp,
 }
 
-impl<'a, 'b> Lives<'a, 'b> {
-    /// Watches those in `selection`, of the process `pid`; `inherited` are those that live at the start.
-    pub fn new(
-        blocks: &'b std::cell::RefCell<Blocks<'a>>,
-        selection: &'a Selection,
-        pid: u32,
-        inherited: impl Iterator<Item = Block>,
-    ) -> Lives<'a, 'b> {
-        let mut lives = Lives {
+impl<'a, 'b> Rows<'a, 'b> {
+    /// Writes those of the process `pid`.
+    pub fn new(blocks: &'b RefCell<Blocks<'a>>, pid: u32) -> Rows<'a, 'b> {
+        Rows {
             blocks,
-            selection,
             process: blocks.borrow_mut().process(pid),
-            latest: LatestBlocks::default(),
             live: Amount::default(),
             peak: Amount::default(),
             peak_stamp: Stamp(0),
-        };
-        inherited.for_each(|block| lives.came(&block));
-        lives
+        }
     }
 
     /// Writes those that live on, `live`.
     pub fn finish(&mut self, live: impl Iterator<Item = Block>) {
         let mut blocks = self.blocks.borrow_mut();
-        for block in live.filter(|block| self.selection.admits_newborn(block)) {
-            blocks.write(&self.process, &block, None, false);
-        }
+        live.for_each(|block| blocks.write(&self.process, &block, None, false));
     }
+}
 
+impl ByLife for Rows<'_, '_> {
     #[inline]
     fn came(&mut self, block: &Block) {
-        if !self.selection.admits_newborn(block) {
-            return;
-        }
         self.live += block.amount();
         if self.live.bytes > self.peak.bytes {
             (self.peak, self.peak_stamp) = (self.live, block.birth);
@@ -191,28 +169,7 @@ impl<'a, 'b> Lives<'a, 'b> {
 
     #[inline]
     fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool) {
-        if !self.selection.admits_newborn(block) {
-            return;
-        }
         self.live -= block.amount();
         self.blocks.borrow_mut().write(&self.process, block, Some(stamp), is_temporary);
-    }
-}
-
-impl Observer for Lives<'_, '_> {
-    #[inline]
-    fn on_alloc(&mut self, block: &Block) {
-        self.latest.came(block, &self.selection.thread_tags);
-        self.came(block);
-    }
-
-    #[inline]
-    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
-        let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
-        self.went(block, event.stamp, is_temporary);
-    }
-
-    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
-        self.went(block, stamp, false);
     }
 }

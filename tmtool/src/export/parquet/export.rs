@@ -7,13 +7,13 @@ use std::path::Path;
 
 use rustc_hash::FxHashSet;
 
-use super::blocks::{self, Blocks, Lives};
+use super::blocks::{self, Blocks, Rows};
 use super::folder::{Folder, RUN_KEY, TABLES};
 use super::names::{FRAME_COLUMNS, STACK_COLUMNS, write_frames, write_stack};
 use super::run::{self, Run};
 use super::table::{Column, Kind, OPTIONAL, REQUIRED, Table};
 use crate::errors::{Error, Result};
-use crate::export::lived::own_blocks;
+use crate::export::lived::{Watched, own_blocks};
 use crate::export::points::FrameNumbers;
 use tm_analyzer::model::Amount;
 use tm_analyzer::reader::{Process, Recording};
@@ -37,16 +37,7 @@ const PROCESS_COLUMNS: [Column; 11] = [
 ];
 
 /// A row for each process.
-const META_COLUMNS: &[Column] = &{
-    let mut columns = [run::COLUMNS[0]; 17];
-    let mut place = 0;
-    while place < columns.len() {
-        columns[place] =
-            if place < 6 { run::COLUMNS[place] } else { PROCESS_COLUMNS[place - run::COLUMNS.len()] };
-        place += 1;
-    }
-    columns
-};
+const META_COLUMNS: &[Column] = &run::columns_with::<11, 17>(PROCESS_COLUMNS);
 
 /// What was found of a process on the way.
 struct Found {
@@ -98,12 +89,13 @@ fn write_blocks(
         |engine| {
             let process = engine.process();
             let inherited = own_blocks(recorded, process, engine.live().iter(kind));
-            Lives::new(&blocks, selection, pid(recording, process), inherited)
+            Watched::new(selection, Rows::new(&blocks, pid(recording, process)), inherited)
         },
-        |engine, mut lives| {
+        |engine, Watched { lives: mut rows, .. }| {
             let process = engine.process();
-            lives.finish(own_blocks(recorded, process, engine.live().iter(kind)));
-            let (peak, peak_stamp) = (lives.peak, lives.peak_stamp);
+            let live = own_blocks(recorded, process, engine.live().iter(kind));
+            rows.finish(live.filter(|block| selection.admits_newborn(block)));
+            let (peak, peak_stamp) = (rows.peak, rows.peak_stamp);
             let totals = engine.totals();
             let (unknown_frees, missed_frees) = (totals.unknown_frees, totals.missed_frees);
             found.push(Found { process, peak, peak_stamp, unknown_frees, missed_frees });

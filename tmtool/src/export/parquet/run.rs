@@ -15,6 +15,18 @@ pub const COLUMNS: [Column; 6] = [
     ("pid", Kind::Number, REQUIRED),
 ];
 
+/// Returns those with `own` behind them, all being as many as both.
+pub const fn columns_with<const N_OWN: usize, const N: usize>(own: [Column; N_OWN]) -> [Column; N] {
+    assert!(N == COLUMNS.len() + N_OWN);
+    let mut columns = [COLUMNS[0]; N];
+    let mut place = 0;
+    while place < N {
+        columns[place] = if place < COLUMNS.len() { COLUMNS[place] } else { own[place - COLUMNS.len()] };
+        place += 1;
+    }
+    columns
+}
+
 /// A recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
