@@ -1,8 +1,9 @@
 //! The checks before a command writes a file: what would be lost by it must not be the file that is being read, nor one
 //! that tmtool cannot write again.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read;
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
@@ -13,6 +14,24 @@ use tm_common::header::MAGIC;
 
 use tm_analyzer::model::is_snap_file;
 use tm_analyzer::reader::file::identity;
+
+/// Returns what a file that is made of `input` is called, without an ending; `of_standard_input` if that is what is read.
+pub fn name_after(input: &Path, of_standard_input: &str) -> OsString {
+    let stem = input.file_stem().filter(|_| input != Path::new("-"));
+    stem.unwrap_or(OsStr::new(of_standard_input)).to_owned()
+}
+
+/// Asks whether standard output would show `what` to somebody who can do nothing with it.
+///
+/// # Errors
+/// It is a terminal.
+pub fn check_is_no_terminal(what: &str) -> Result<()> {
+    if io::stdout().is_terminal() {
+        let message = "is nothing for a terminal; name a file, or send standard output somewhere";
+        return Err(Error::Usage(format!("{what} {message}")));
+    }
+    Ok(())
+}
 
 /// Asks whether writing `output` would destroy `input`, under whatever name.
 ///
@@ -34,8 +53,7 @@ pub fn check_is_another(input: &Path, output: &Path) -> Result<()> {
 /// # Errors
 /// It would.
 pub fn check_is_snapshot(output: &Path) -> Result<()> {
-    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
-    if !is_file || is_snap_file(output)? {
+    if !has_content(output) || is_snap_file(output)? {
         return Ok(());
     }
     let what = if is_recording(output) { "is a recording" } else { "is there and no snapshot" };
@@ -62,8 +80,7 @@ pub fn check_is_picture(output: &Path) -> Result<()> {
 /// # Errors
 /// It would.
 pub fn check_is_page(output: &Path) -> Result<()> {
-    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
-    if !is_file || is_page(output) {
+    if !has_content(output) || is_page(output) {
         return Ok(());
     }
     let what = if is_recording(output) {
@@ -83,8 +100,7 @@ pub fn check_is_page(output: &Path) -> Result<()> {
 /// # Errors
 /// It would.
 pub fn check_is_export(output: &Path, is_like: fn(&[u8]) -> bool, is_forced: bool) -> Result<()> {
-    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
-    if !is_file {
+    if !has_content(output) {
         return Ok(());
     }
     check_is_picture(output)?;
@@ -117,12 +133,16 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// # Errors
 /// It would.
 pub fn check_is_recording(output: &Path) -> Result<()> {
-    let is_file = fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0);
-    if is_file && !is_recording(output) {
+    if has_content(output) && !is_recording(output) {
         let what = format!("{} is there and no recording, and would be overwritten", output.display());
         return Err(Error::Usage(format!("{what}; choose another name with -o, or remove it")));
     }
     Ok(())
+}
+
+/// Tells whether there is a file with anything in it.
+fn has_content(output: &Path) -> bool {
+    fs::metadata(output).is_ok_and(|status| status.is_file() && status.len() > 0)
 }
 
 fn is_recording(path: &Path) -> bool {

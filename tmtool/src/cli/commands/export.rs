@@ -1,7 +1,7 @@
 //! `tmtool export`: what was allocated and live, as other tools read it.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::file;
 use crate::cli::args::form::warn_of;
 use crate::cli::args::selection::SelectionArgs;
-use crate::cli::output_file::{check_is_another, check_is_export};
+use crate::cli::output_file::{check_is_another, check_is_export, check_is_no_terminal, name_after};
 use crate::cli::print;
 use crate::errors::{Error, Result, StreamError};
 use crate::export::measure::Measure;
@@ -171,12 +171,8 @@ impl Output {
             let message = format!("{} is a folder of files; name one with -o", args.format.name);
             return Err(Error::Usage(message));
         }
-        if is_standard && !args.format.is_text && io::stdout().is_terminal() {
-            let message = format!(
-                "{} is nothing for a terminal; name a file, or send standard output somewhere",
-                args.format.name
-            );
-            return Err(Error::Usage(message));
+        if is_standard && !args.format.is_text {
+            check_is_no_terminal(args.format.name)?;
         }
         Ok(Output { path, is_standard })
     }
@@ -216,12 +212,7 @@ impl Output {
 
 /// The name of the file that is read, with the moment that is asked for and the format's ending.
 fn usual_name(args: &Args, request: &Request) -> PathBuf {
-    let stem = |path: &Path| {
-        let is_standard_input = path == Path::new("-");
-        let stem = path.file_stem().filter(|_| !is_standard_input);
-        stem.unwrap_or(OsStr::new("stdin")).to_owned()
-    };
-    let mut name = stem(&request.path);
+    let mut name = name_after(&request.path, "stdin");
     match &request.time {
         Time::Usual => {}
         Time::At(moment) => name.push(format!("@{moment}").replace([' ', '/'], "")),

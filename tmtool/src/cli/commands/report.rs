@@ -2,14 +2,14 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::file;
 use crate::cli::args::selection::SelectionArgs;
-use crate::cli::output_file::{check_is_another, check_is_page};
+use crate::cli::output_file::{check_is_another, check_is_no_terminal, check_is_page, name_after};
 use crate::cli::print::print;
 use crate::errors::{Error, Result};
 use crate::page::embed::Template;
@@ -100,11 +100,7 @@ fn check_output(args: &Args, output: &Path, read: [Option<&Request>; 2]) -> Resu
         if args.open {
             return Err(Error::Usage("what is written to standard output cannot be opened".to_owned()));
         }
-        if io::stdout().is_terminal() {
-            let message = "a page is nothing for a terminal; name a file, or send standard output somewhere";
-            return Err(Error::Usage(message.to_owned()));
-        }
-        return Ok(());
+        return check_is_no_terminal("a page");
     }
     read.into_iter().flatten().try_for_each(|request| check_is_another(&request.path, output))?;
     check_is_page(output)
@@ -135,8 +131,7 @@ fn profile(request: &Request) -> Result<Profile> {
 
 /// The name of the file that is read, with another ending, in the present folder.
 fn default_name(path: &Path, is_difference: bool) -> PathBuf {
-    let stem = path.file_stem().filter(|_| path != Path::new("-"));
-    let mut name = stem.map_or_else(|| OsString::from("report"), OsString::from);
+    let mut name = name_after(path, "report");
     name.push(if is_difference { ".diff.html" } else { ".html" });
     name.into()
 }
