@@ -14,17 +14,19 @@ use crate::replay;
 fn example() -> Vec<u8> {
     let mut builder = RecordingBuilder::with_process();
     builder.grains = 4;
-    let mut random = Random::new(1);
-    let mut stack = StackId::NONE;
+    let (mut random, mut stack) = (Random::new(1), StackId::NONE);
     for place in 0..20_000 {
         if place % 100 == 0 {
             stack = builder.node(if place % 1_000 == 0 { StackId::NONE } else { stack }, 0x1000 + place);
         }
-        let address = Address(0x10_0000 + random.below(1 << 20) * 16);
-        let (size, stamp) = (random.below(500), Stamp(place * 3));
-        let event = match random.below(2) {
-            0 => Event::Free { function: Function::Free, address, stamp },
-            _ => Event::Allocate { function: Function::Malloc, address, size, stack, stamp },
+        // Far enough apart for no two processors' clocks to be in doubt.
+        let (address, stamp) = (Address(0x10_0000 + place / 2 % 997 * 16), Stamp(place * 30_000));
+        let event = match place % 2 {
+            0 => {
+                let (function, size) = (Function::Malloc, random.below(500));
+                Event::Allocate { function, address, size, stack, stamp }
+            }
+            _ => Event::Free { function: Function::Free, address, stamp },
         };
         builder.event(ProcessIndex(0), (place % 3) as u32, &event);
     }
