@@ -1,7 +1,7 @@
 //! Sampling: the rate of a segment's events, and the exact totals that stand beside samples, `docs/format.md` section
 //! "Sampling".
 
-use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bytes::u64_at;
 use crate::error::DecodeError;
@@ -128,10 +128,10 @@ pub struct MappedTotals {
     pub n_reallocated: AtomicU64,
     /// See [`Totals`].
     pub n_freed: AtomicU64,
+    /// See [`Totals`]; signed, in two's complement.
+    pub held_bytes: AtomicU64,
     /// See [`Totals`].
-    pub held_bytes: AtomicI64,
-    /// See [`Totals`].
-    pub held_high: AtomicI64,
+    pub held_high: AtomicU64,
 }
 
 const _: () =
@@ -165,8 +165,8 @@ impl MappedTotals {
             n_allocated: self.n_allocated.load(Ordering::Relaxed),
             n_reallocated: self.n_reallocated.load(Ordering::Relaxed),
             n_freed: self.n_freed.load(Ordering::Relaxed),
-            held_bytes: self.held_bytes.load(Ordering::Relaxed),
-            held_high: self.held_high.load(Ordering::Relaxed),
+            held_bytes: self.held_bytes.load(Ordering::Relaxed) as i64,
+            held_high: self.held_high.load(Ordering::Relaxed) as i64,
         }
     }
 }
@@ -231,7 +231,7 @@ mod tests {
         for (place, word) in words.into_iter().enumerate() {
             word.store(100 >> place, Ordering::Relaxed);
         }
-        line.held_bytes.store(-5, Ordering::Relaxed);
+        line.held_bytes.store(-5i64 as u64, Ordering::Relaxed);
         line.held_high.store(7, Ordering::Relaxed);
         // SAFETY: MappedTotals is repr(C) without padding, 64 bytes long.
         let bytes = unsafe { core::ptr::from_ref(&line).cast::<[u8; LINE_BYTES]>().read() };
