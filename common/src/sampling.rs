@@ -68,10 +68,11 @@ impl SampleRate {
         SampleRate::of_bytes(if bytes - below > 2 * below - bytes { 2 * below } else { below })
     }
 
-    /// Returns the rate that a user means by `text`: bytes, or with a suffix K, M, G or T as many KiB, MiB, GiB or TiB. `None` if
+    /// Returns the rate that a user means by `text`: bytes, or with K (KiB), M, G or T as many times 1024 of them. `None` if
     /// that is no size, or above the largest.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<SampleRate> {
+        let text = text.strip_suffix(b"iB").unwrap_or(text);
         let (digits, shift) = match text.split_last()? {
             (b'K' | b'k', digits) => (digits, 10),
             (b'M' | b'm', digits) => (digits, 20),
@@ -215,7 +216,7 @@ mod tests {
         let mean = |text: &str| SampleRate::parse(text.as_bytes()).map(SampleRate::mean_bytes);
         assert_eq!(["0", "1", "512K", "1m"].map(mean), [Some(0), Some(1), Some(512 << 10), Some(1 << 20)]);
         assert_eq!(
-            ["500000", "3", "100k", "1T"].map(mean),
+            ["500000", "3", "100KiB", "1T"].map(mean),
             [Some(512 << 10), Some(2), Some(128 << 10), Some(1 << 40)]
         );
         for nonsense in ["", "K", "-1", "+1", "1.5M", "512KB", "2T", "99999999999999999999", "0x10", " 1"] {
