@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, Loss};
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::varint::Writer;
 
@@ -28,6 +29,8 @@ pub struct Stream {
     sequence: u32,
     process: ProcessIndex,
     thread: ThreadIndex,
+    /// The rate of its next segment, and of the present one.
+    sample_rate: SampleRate,
     encoder: Encoder,
 }
 
@@ -43,6 +46,14 @@ impl Stream {
             self.next = core::ptr::null_mut();
             self.limit = core::ptr::null_mut();
             self.sequence = 0;
+        }
+    }
+
+    /// Makes what is written from here on samples of this rate, in a segment of its own.
+    pub fn sample_at(&mut self, sample_rate: SampleRate) {
+        if self.sample_rate != sample_rate {
+            self.sample_rate = sample_rate;
+            self.abandon_segment();
         }
     }
 
@@ -101,6 +112,9 @@ impl Stream {
             self.index = StreamIndex(header.n_streams.fetch_add(1, Ordering::Relaxed));
             self.process = recording.process();
         }
+        if !self.sample_rate.is_every() {
+            recording.raise_version();
+        }
         let base = stamp.max(if self.sequence == 0 { Stamp(0) } else { self.encoder.stamp() });
         let header = SegmentHeader {
             kind: SegmentKind::Events,
@@ -111,6 +125,7 @@ impl Stream {
             sequence: self.sequence,
             thread: self.thread,
             base_stamp: base,
+            sample_rate: self.sample_rate,
         };
         self.encoder.reset(base);
         self.sequence += 1;
@@ -136,6 +151,7 @@ fn stamp_of(event: &Event) -> Stamp {
         | Event::Untrack { stamp, .. }
         | Event::UntrackAll { stamp, .. }
         | Event::Move { stamp, .. }
+        | Event::Totals { stamp, .. }
         | Event::Tag { stamp, .. }
         | Event::ThreadStart { stamp, .. } => stamp,
         Event::Reallocate { begin, .. } => begin,
