@@ -155,7 +155,7 @@ impl Packing<'_> {
         let header_len =
             usize::try_from(len).unwrap_or(usize::MAX).min(GRAIN_BYTES).saturating_sub(HEAD_BYTES);
         self.block(&[Part { offset: 0, len: header_len, codec: Codec::Raw }])?;
-        for kind in [SegmentKind::Extent, SegmentKind::Metadata, SegmentKind::Stacks] {
+        for kind in [SegmentKind::Extent, SegmentKind::Metadata, SegmentKind::Totals, SegmentKind::Stacks] {
             let of_kind = segments.iter().filter(|found| found.header.kind == kind);
             let parts: Vec<Part> = of_kind.map(|found| part(found, len)).collect();
             for parts in groups(&parts, BLOCK_BYTES_MAX) {
@@ -199,7 +199,7 @@ fn part(found: &FoundSegment, file_len: u64) -> Part {
     let (codec, len) = match found.header.kind {
         // What follows the header of an extent are the segments in it.
         SegmentKind::Extent => (Codec::Raw, 0),
-        SegmentKind::Metadata => (Codec::Raw, found.used_bytes(file_len)),
+        SegmentKind::Metadata | SegmentKind::Totals => (Codec::Raw, found.used_bytes(file_len)),
         SegmentKind::Stacks => (Codec::Nodes, found.used_bytes(file_len)),
         SegmentKind::Events => (Codec::Events, found.used_bytes(file_len)),
     };
