@@ -13,9 +13,9 @@ use crate::reader::{FoundSegment, GRAIN, Headers, OpenFile, Recording};
 #[cfg(test)]
 mod tests;
 
-/// Contents of one block in bytes, at most (a segment that is longer is alone): of a few streams ...
+/// Contents of one block in bytes, at most (a segment that is longer is alone), where there are few streams; ...
 const BLOCK_BYTES_MAX: usize = 4 << 20;
-/// ... and of so many that a reader, which has a block of each, would hold more than this with such blocks.
+/// ... a block of each, which a reader holds, takes no more than this together where there are many.
 const ALL_STREAMS_BYTES: usize = 32 << 20;
 /// The smallest such share: that of a long segment.
 const BLOCK_BYTES_MIN: usize = 64 << 10;

@@ -26,7 +26,7 @@ pub(crate) struct PackedFile {
     /// The recording's length in bytes.
     len: u64,
     blocks: Vec<PiecesOf>,
-    /// By block, and in it as they come.
+    /// Those of each block together, as they come in it.
     pieces: Vec<Placed>,
     /// The places of the pieces in the order of their offsets; none overlaps another one.
     by_offset: Vec<u32>,
