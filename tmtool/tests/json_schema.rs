@@ -84,8 +84,10 @@ fn write_snapshot(path: &Path, n_blocks: usize) {
     frame.function = Some("f".into());
     frame.module = Some(tm_analyzer::model::ModuleFile::at("/bin/a"));
     let traceback = Traceback::new(vec![frame, Frame::new("main.c", 9)], Some(2));
-    let mut snapshot =
-        Snapshot::new(vec![Trace { domain: 0, size: 7, traceback, tag: Some("a".into()) }; n_blocks], 16);
+    let mut snapshot = Snapshot::new(
+        vec![Trace { domain: 0, size: 7, traceback, tag: Some("a".into()), sample: None }; n_blocks],
+        16,
+    );
     let texts = || vec!["a".to_owned()];
     snapshot.origin = Some(Origin { command_line: texts(), notes: texts(), ..Origin::default() });
     snapshot.dump(path).unwrap();

@@ -24,6 +24,6 @@ pub use snapshot::Snapshot;
 pub use stack_patterns::StackPatterns;
 pub use statistics::{
     Activity, ActivityProfile, Amount, Cumulative, KeyType, Profile, ProfileRow, Shown, Statistic,
-    StatisticDiff, SumsBy,
+    StatisticDiff, SumsBy, Uncertainty, Weight,
 };
-pub use traces::{Doubt, DoubtKind, Frame, ModuleFile, Trace, Traceback};
+pub use traces::{Doubt, DoubtKind, Frame, ModuleFile, Sample, Trace, Traceback};

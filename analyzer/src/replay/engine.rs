@@ -3,6 +3,8 @@
 //! The event path (`step`, and below it the window, the merge and the table) allocates nothing per event and hashes
 //! once. Conflicts are another function, and cold.
 
+use std::sync::Arc;
+
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::CommandKind;
 
@@ -69,7 +71,7 @@ impl<S: EventStream> Replayer<S> {
             process,
             window: Window::new(merge, span),
             tolerance,
-            ledger: Ledger::new(beginning.live, start),
+            ledger: Ledger::new(beginning.live, start, Arc::clone(&recording.thread_tags)),
             tries: TRIES_MAX,
             commands: Commands::new(recording, process, beginning.resets_peak),
             replayed_until: Stamp(0),

@@ -47,7 +47,7 @@ pub use observers::{
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use sink::{BlockSink, ByBirth};
-pub use site::Site;
+pub use site::{Drawn, Site};
 pub use snapshot::{RawSnapshot, Taker, snapshot, snapshot_at};
 pub use stack_set::StackSet;
 pub use totals::{AllTotals, all_totals};

@@ -140,7 +140,7 @@ impl<'a, B: BlockSink> Taker<'a, B> {
         raw.n_frames_max = raw.n_frames_max.max(recording.n_frames_max_at(engine.process(), now));
         let own_since = own_since(recording, *processes, engine.process());
         let own = blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork));
-        let counted = own.inspect(|block| raw.live += block.amount());
+        let counted = own.inspect(|block| raw.live += block.amount(&recording.thread_tags));
         let selected = counted.filter(|block| selection.admits(block, now));
         raw.blocks.add_process(engine.process(), selected, &recording.thread_tags);
         raw.totals.push((engine.process(), *engine.totals()));

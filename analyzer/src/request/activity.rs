@@ -44,6 +44,7 @@ impl Request {
             domain: row.domain,
             process: row.process,
             amount: Activity { at_end: row.amount, ..Activity::default() },
+            weight: row.weight,
         };
         let at_ns = origin.as_ref().map_or(0, |origin| origin.moment_ns);
         let built_in = [(Domain::HEAP, "heap"), (Domain::MAPPINGS, "mmap")];

@@ -7,7 +7,7 @@ use super::Recorded;
 use crate::error::Result;
 use crate::model::SumsBy;
 use crate::reader::Problem;
-use crate::replay::{self, Grid, Processes, Selection, Site, SliceSums, SliceTime, Slices};
+use crate::replay::{self, Drawn, Grid, Processes, Selection, Site, SliceSums, SliceTime, Slices};
 
 /// How finely time is looked at.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Recorded {
 
     fn site(&self, process: ProcessIndex, place: &replay::Place) -> Site {
         let tag = self.recording.thread_tags.tag(place.thread_tag);
-        Site { stack: place.stack, tag, space: place.space, process }
+        Site { stack: place.stack, tag, space: place.space, process, drawn: Drawn::default() }
     }
 
     /// When marks were set, as moments: the last stamp of each mark's nanosecond.

@@ -135,7 +135,7 @@ mod tests {
     use crate::report::fixtures::profiles;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
-    use tm_analyzer::model::{Cumulative, Frame, Traceback};
+    use tm_analyzer::model::{Cumulative, Frame, Traceback, Uncertainty};
     use tm_analyzer::text::NoLines;
 
     #[test]
@@ -146,7 +146,8 @@ mod tests {
         let snapshot = Summary::of(&new);
         let stats = Stats { snapshot, key_type, cumulative, statistics: &statistics, limit: Some(1) };
         let traceback = Traceback::new(vec![Frame::new("src/table.c", 57)], None);
-        let most = Some(Statistic { traceback, tag: None, size: 90, count: 3 });
+        let most =
+            Some(Statistic { traceback, tag: None, size: 90, count: 3, uncertainty: Uncertainty::EXACT });
         let decades = [
             Decade { below_ns: Some(1_000), size: 100_000, count: 3_000, most },
             Decade { below_ns: Some(10_000), size: 0, count: 0, most: None },

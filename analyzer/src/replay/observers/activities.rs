@@ -44,17 +44,19 @@ impl Observer for Activities<'_> {
         if !self.selection.admits(block, event.stamp) {
             return;
         }
+        let amount = block.amount(&self.selection.thread_tags);
         let activity = self.of(block);
-        activity.freed += block.amount();
+        activity.freed += amount;
         if is_temporary {
-            activity.temporary += block.amount();
+            activity.temporary += amount;
         }
     }
 
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
         if let Some(block) = self.selection.brought_by(event) {
-            self.of(&block).allocated += block.amount();
+            let amount = block.amount(&self.selection.thread_tags);
+            self.of(&block).allocated += amount;
         }
     }
 }

@@ -47,12 +47,12 @@ impl Observer for Lifetimes<'_> {
         }
         let site = Site::of(block, self.process, &self.selection.thread_tags);
         if is_temporary {
-            self.temporary.add(site, block.amount());
+            self.temporary.add(site, block.amount(&self.selection.thread_tags));
         }
         let lifetime = event.stamp.0.saturating_sub(block.birth.0);
         let decade = self.limits.partition_point(|&limit| limit <= lifetime);
         if let Some(sums) = self.decades.get_mut(decade) {
-            sums.add(site, block.amount());
+            sums.add(site, block.amount(&self.selection.thread_tags));
         }
     }
 }

@@ -83,7 +83,7 @@ impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
             n_peaks: 0,
         };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
-            lives.of(&block).allocated += block.amount();
+            lives.of(&block).allocated += block.amount(&selection.thread_tags);
             lives.come(&block);
         }
         // None of them is told of as allocated.
@@ -127,12 +127,13 @@ impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
 
     #[inline]
     fn come(&mut self, block: &Block) {
+        let amount = block.amount(&self.selection.thread_tags);
         let life = self.of(block);
-        life.live += block.amount();
+        life.live += amount;
         if life.live.bytes > life.most.bytes {
             life.most = life.live;
         }
-        self.live += block.amount();
+        self.live += amount;
         if self.live.bytes > self.peak.bytes {
             (self.peak, self.peak_stamp, self.peak_address) = (self.live, block.birth, block.address);
             self.n_peaks += 1;
@@ -156,10 +157,11 @@ impl<P: FnMut(&Block) -> u32> Observer for ProgramPoints<'_, P> {
     #[inline]
     fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         if self.selection.admits_newborn(block) {
+            let amount = block.amount(&self.selection.thread_tags);
             let life = self.of(block);
-            life.live -= block.amount();
+            life.live -= amount;
             life.lifetime = life.lifetime.saturating_add(stamp.0.saturating_sub(block.birth.0));
-            self.live -= block.amount();
+            self.live -= amount;
         }
     }
 
@@ -167,10 +169,11 @@ impl<P: FnMut(&Block) -> u32> Observer for ProgramPoints<'_, P> {
     fn on_event(&mut self, event: &MergedEvent) {
         if let Some(block) = self.selection.brought_by(event) {
             let made_peak = (block.birth, block.address) == (self.peak_stamp, self.peak_address);
+            let amount = block.amount(&self.selection.thread_tags);
             let life = self.of(&block);
-            life.allocated += block.amount();
+            life.allocated += amount;
             if made_peak {
-                life.allocated_at_peak += block.amount();
+                life.allocated_at_peak += amount;
             }
         }
     }

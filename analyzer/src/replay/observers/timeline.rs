@@ -41,7 +41,7 @@ impl<'a> Timeline<'a> {
         let time = Steps { from, until, n: n_steps };
         let mut timeline = Timeline { selection, time, now, steps, step_end: from };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
-            timeline.now += block.amount();
+            timeline.now += block.amount(&selection.thread_tags);
         }
         timeline
     }
@@ -82,7 +82,7 @@ impl Observer for Timeline<'_> {
         if !self.selection.admits_newborn(block) {
             return;
         }
-        self.now += block.amount();
+        self.now += block.amount(&self.selection.thread_tags);
         if let Some(step) = self.steps.last_mut().filter(|step| step.most.bytes < self.now.bytes) {
             *step = Step { most: self.now, at: block.birth.max(step.at) };
         }
@@ -96,7 +96,7 @@ impl Observer for Timeline<'_> {
     fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         self.go_to(stamp);
         if self.selection.admits_newborn(block) {
-            self.now -= block.amount();
+            self.now -= block.amount(&self.selection.thread_tags);
         }
     }
 }

@@ -82,7 +82,7 @@ fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)
     let mut namer = recorded.namer_at(peak_stamp);
     let newest = newest.filter(|block| block.birth > Stamp(0)).map(|block| {
         let traceback = grouping.traceback(&namer.traceback(recording, block.stack));
-        (block.amount().bytes, thread(recording, &block), traceback)
+        (block.size, thread(recording, &block), traceback)
     });
     let ascent = ascent(recorded, newest, &steps, &totals);
     let mut profile = namer.profile(recording, &sums);

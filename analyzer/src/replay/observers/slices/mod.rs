@@ -98,7 +98,7 @@ impl<'a> Slices<'a> {
         for block in inherited {
             slices.total = slices.total.saturating_add(slices.counted(&block));
             if selection.admits_newborn(&block) {
-                slices.sites.of(&block).start += block.amount();
+                slices.sites.of(&block).start += block.amount(&selection.thread_tags);
                 slices.course.put(&block);
             }
         }
@@ -193,18 +193,18 @@ impl<'a> Slices<'a> {
         self.course.went(block);
         let site = self.sites.of(block);
         if self.stage == 0 {
-            site.start -= block.amount();
+            site.start -= block.amount(&self.selection.thread_tags);
             return;
         }
         let flow = site.flow(self.stage, &self.peak, &mut self.pieces);
-        flow.freed += block.amount();
+        flow.freed += block.amount(&self.selection.thread_tags);
         if is_temporary {
-            flow.temporary += block.amount();
+            flow.temporary += block.amount(&self.selection.thread_tags);
         }
         if let Some(stamp) = ended {
             let lifetime = stamp.0.saturating_sub(block.birth.0);
             let decade = self.time.limits.partition_point(|&limit| limit <= lifetime);
-            site.lifetimes.add(decade as u8, block.amount());
+            site.lifetimes.add(decade as u8, block.amount(&self.selection.thread_tags));
         }
     }
 }
@@ -225,10 +225,11 @@ impl Observer for Slices<'_> {
             self.course.came(block);
             let site = self.sites.of(block);
             if self.stage == 0 {
-                site.start += block.amount();
+                site.start += block.amount(&self.selection.thread_tags);
             } else {
-                site.flow(self.stage, &self.peak, &mut self.pieces).allocated += block.amount();
-                site.sizes.add(Amount::size_class(block.size), block.amount());
+                site.flow(self.stage, &self.peak, &mut self.pieces).allocated +=
+                    block.amount(&self.selection.thread_tags);
+                site.sizes.add(Amount::size_class(block.size), block.amount(&self.selection.thread_tags));
             }
         }
         // A mapping may replace others, which go in the same event.
