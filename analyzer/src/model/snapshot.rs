@@ -29,9 +29,10 @@ impl Snapshot {
         self.traces.iter().fold(0, |sum: u64, trace| sum.saturating_add(trace.amount().bytes))
     }
 
-    /// Whether any of it is estimated from samples: of those that a filter left, or where there are none, of the recording.
+    /// Whether it is of samples, also where a filter left none of them.
     pub fn is_sampled(&self) -> bool {
-        self.traces.iter().any(|trace| trace.sample.is_some())
+        let of_samples = self.origin.as_ref().is_some_and(|origin| origin.sampling.is_some());
+        of_samples || self.traces.iter().any(|trace| trace.sample.is_some())
     }
 
     /// Writes the snapshot to `path`. A file of ours that is there is replaced by a whole one or stays as it is; what

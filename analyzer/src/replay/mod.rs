@@ -15,6 +15,7 @@ mod order;
 mod commands;
 
 mod engine;
+mod findings;
 
 mod moment;
 mod run;
@@ -34,7 +35,8 @@ mod tests;
 use crate::events::StreamEvents;
 
 pub use engine::{Replayer, TOLERANCE_NS};
-pub use live::{LiveBlocks, MemoryKind, Ranges, SpaceBlocks, Totals, prefetch};
+pub use findings::{Finder, Findings};
+pub use live::{LiveBlocks, MemoryKind, Ranges, SampleTotals, SpaceBlocks, Totals, prefetch};
 pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::Observer;
 pub use observers::{

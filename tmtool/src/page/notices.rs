@@ -15,7 +15,7 @@ pub fn of(origin: &Origin) -> Vec<Notice> {
 
 fn kind(notice: &notice::Notice) -> &'static str {
     match notice.kind {
-        Kind::LostEvents => "lost",
+        Kind::LostEvents | Kind::Estimates => "lost",
         Kind::UnknownFrees | Kind::MissedFrees => "unknown",
         Kind::Note if notice.text.contains("have stacks that") => "guessed",
         Kind::Note => "note",

@@ -10,7 +10,7 @@ use super::stats::{self, Stats, StatsObject};
 use crate::report::parts::human::{count, counted, percent, size, whole_duration};
 use crate::report::parts::json::StatisticObject;
 use crate::report::parts::style::Style;
-use crate::report::parts::{header, json, label, table};
+use crate::report::parts::{estimate, header, json, label, table};
 use tm_analyzer::model::{KeyType, Origin, Statistic};
 use tm_analyzer::text::LineSource;
 
@@ -57,7 +57,7 @@ impl Report for Temporary<'_> {
             counted(n_freed, "block"),
             count(stats.snapshot.count),
             percent(stats.snapshot.count, n_freed),
-            size(stats.snapshot.size)
+            size(stats.snapshot.size) + &estimate::behind(&stats.snapshot.uncertainty, stats.snapshot.size)
         );
         let mut text = header::of_run(origin, &sentence, style) + &stats::groups(stats, style, source);
         if n_freed > 0 {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Trace, Traceback};
+use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Sample, Trace, Traceback};
 use tm_common::stack::FrameKind;
 
 fn trace(domain: u32, size: u64, traceback: Traceback) -> Trace {

@@ -247,6 +247,9 @@ impl Ledger {
     /// Adds an event that has taken effect to the sums.
     #[inline]
     pub fn count(&mut self, event: &MergedEvent) {
+        if event.thread_tag.is_sampled() {
+            return self.count_sample(event);
+        }
         if event.is_release() {
             self.totals.frees += u64::from(event.action == Action::Free);
             return;
@@ -257,6 +260,15 @@ impl Ledger {
             self.totals.allocations += 1;
         }
         self.totals.bytes_allocated = self.totals.bytes_allocated.wrapping_add(event.size);
+    }
+
+    /// Adds a sample that has taken effect to the sums of samples: the others come with exact totals.
+    #[cold]
+    fn count_sample(&mut self, event: &MergedEvent) {
+        if !event.is_release() {
+            let (block, thread_tags) = (event.block(), &self.thread_tags);
+            self.totals.samples.add(block.amount(thread_tags), block.weight(thread_tags));
+        }
     }
 
     /// A block came: perhaps this is the peak. A repair that brings a block back counts as well.

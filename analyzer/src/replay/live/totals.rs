@@ -3,10 +3,11 @@
 use tm_common::ids::Stamp;
 
 use super::live_blocks::MemoryKind;
+use super::sample_totals::SampleTotals;
 use crate::model::Amount;
 
 /// What a process did, and what was live when.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
     /// Successful calls of allocating functions other than `realloc` and `reallocarray`.
     pub allocations: u64,
@@ -42,6 +43,8 @@ pub struct Totals {
     pub maps: u64,
     /// See `maps`.
     pub unmaps: u64,
+    /// What was allocated while samples alone were recorded. It is exact in all other totals but those of what lives.
+    pub samples: SampleTotals,
 }
 
 impl Totals {

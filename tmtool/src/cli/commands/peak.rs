@@ -65,7 +65,7 @@ fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)
     let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
     let (mut sums, mut newest, mut steps) = (SumsBy::<Site>::default(), None, Vec::new());
     let mut totals = Totals::default();
-    let problems = recorded.run(
+    let findings = recorded.run(
         |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(memory_kind)),
         |engine, timeline| {
             let (_, peak_stamp) = engine.totals().peak(memory_kind);
@@ -91,7 +91,7 @@ fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)
         moment_ns: recording.ns(peak_stamp),
         live_bytes: peak.bytes,
         live_blocks: peak.count,
-        ..recorded.origin(&namer, &problems)
+        ..recorded.origin(&namer, &findings)
     });
     Ok((grouping.blamed(profile), ascent))
 }
