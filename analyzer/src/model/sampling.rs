@@ -26,16 +26,24 @@ pub struct Sampling {
 /// What holds 99.9 % of all estimates is wider than what holds 95 %: 3.29 standard deviations to 1.96.
 const WIDER: f64 = 3.29 / 1.96;
 
+/// So many rates without a sample are as rare.
+const NONE: f64 = 6.9;
+
 impl Sampling {
-    /// Whether the estimate is so far from what is exact that chance does not explain it: once in a thousand programs.
+    /// Whether the estimate of the bytes is so far from what is exact that chance does not explain it: once in a thousand programs. That
+    /// of the calls tells less: the smallest blocks, of which there are most, are drawn so seldom that it is mostly too low.
     #[must_use]
     pub fn is_off(&self) -> bool {
-        let is_far = |estimated: u64, exact: u64, error: u64, rounding: u64| {
-            estimated.abs_diff(exact) as f64 > WIDER * error as f64 + 1.0 + rounding as f64
-        };
-        is_far(self.estimated_allocations, self.allocations, self.allocations_error, 0)
-            // What each sample stands for is a whole number of bytes.
-            || is_far(self.estimated_bytes, self.bytes, self.bytes_error, self.samples / 2)
+        if self.samples == 0 {
+            // No point fell into any of the bytes, whose number is then exponentially distributed.
+            return self.bytes as f64 > NONE * self.sample_bytes as f64;
+        }
+        // The error is that of the estimate, and as much too small or large; that of what is exact is asked for.
+        let of_exact =
+            self.bytes_error as f64 * (self.bytes as f64 / self.estimated_bytes.max(1) as f64).sqrt();
+        // What each sample stands for is a whole number of bytes.
+        let rounding = 1.0 + self.samples as f64 / 2.0;
+        self.estimated_bytes.abs_diff(self.bytes) as f64 > WIDER * of_exact + rounding
     }
 }
 
@@ -68,8 +76,8 @@ mod tests {
             bytes_error: 1_000,
             ..Sampling::default()
         };
-        assert!([8_400, 10_000, 11_600].iter().all(|&bytes| !sampling(bytes).is_off()));
-        assert!([8_000, 12_000].iter().all(|&bytes| sampling(bytes).is_off()));
+        assert!([8_600, 10_000, 11_500].iter().all(|&bytes| !sampling(bytes).is_off()));
+        assert!([5_000, 15_000].iter().all(|&bytes| sampling(bytes).is_off()));
         assert!(!Sampling::default().is_off());
         let mut both = sampling(9_000);
         both += Sampling { bytes_error: 750, ..sampling(11_000) };

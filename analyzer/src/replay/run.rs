@@ -41,6 +41,7 @@ pub fn run<O: Observer>(
             let mut engine = engine(recording, process, inherited(recording, process, decoders)?, decoders);
             let mut observer = observer_of(&engine);
             engine.run(until, &mut observer);
+            finish(recording, &mut engine, until);
             done(&engine, observer);
             Ok(())
         }
@@ -191,8 +192,16 @@ fn family<'a, O: Observer>(
             line.extend([member, child]);
         } else {
             member.engine.run(until, &mut member.observer);
+            finish(recording, &mut member.engine, until);
             done(&member.engine, member.observer.observer);
         }
+    }
+}
+
+/// Adds to a replay of all events what threads did after their last records.
+fn finish(recording: &Recording, engine: &mut Engine<'_>, until: Stamp) {
+    if until >= recording.last_stamp() {
+        engine.finish_totals(recording);
     }
 }
 

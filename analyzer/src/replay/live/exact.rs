@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{Space, ThreadIndex};
+use tm_common::sampling::{ThreadTotals, Totals};
 
 use crate::events::Total;
 use crate::model::Amount;
@@ -10,6 +11,9 @@ use crate::model::Amount;
 #[derive(Clone, Debug, Default)]
 pub(in crate::replay) struct Exact {
     of_thread: FxHashMap<(ThreadIndex, Space), Said>,
+    /// All that was told of each space.
+    of_space: FxHashMap<Space, Done>,
+    is_told: bool,
     /// What the allocator says all blocks of the heap hold.
     held: i64,
     /// The most of it at the latest peak.
@@ -19,10 +23,24 @@ pub(in crate::replay) struct Exact {
 /// What a thread has said so far of what it did in a space.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
+    done: Done,
+    held: i64,
+}
+
+/// What was done in a space.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
     allocated: Amount,
     freed: u64,
     reallocated: u64,
-    held: i64,
+}
+
+impl Done {
+    fn add(&mut self, other: &Done) {
+        self.allocated += other.allocated;
+        self.freed = self.freed.saturating_add(other.freed);
+        self.reallocated = self.reallocated.saturating_add(other.reallocated);
+    }
 }
 
 /// What came since the thread's record before.
@@ -39,21 +57,25 @@ pub(in crate::replay) enum News {
 impl Exact {
     /// Takes in a part of a record.
     pub fn add(&mut self, thread: ThreadIndex, space: Space, total: Total) -> News {
-        let Exact { of_thread, held, peak } = self;
+        let Exact { of_thread, of_space, held, peak, is_told } = self;
+        *is_told = true;
         let said = of_thread.entry((thread, space)).or_default();
+        let all = of_space.entry(space).or_default();
         match total {
             Total::Allocated { calls, bytes } => {
                 let now = Amount { bytes, count: calls };
                 let mut since = now;
-                since -= said.allocated;
-                said.allocated = now;
+                since -= said.done.allocated;
+                said.done.allocated = now;
+                all.allocated += since;
                 News::Allocated(since)
             }
             Total::Freed { calls, reallocations } => {
-                let before = std::mem::replace(&mut said.freed, calls);
-                let reallocated = std::mem::replace(&mut said.reallocated, reallocations);
+                let before = std::mem::replace(&mut said.done.freed, calls);
+                let reallocated = std::mem::replace(&mut said.done.reallocated, reallocations);
                 let (calls, reallocations) =
                     (calls.saturating_sub(before), reallocations.saturating_sub(reallocated));
+                all.add(&Done { allocated: Amount::default(), freed: calls, reallocated: reallocations });
                 News::Freed { calls, reallocations }
             }
             Total::Held { bytes, high } => {
@@ -69,6 +91,39 @@ impl Exact {
         }
     }
 
+    /// Whether any thread has told anything, or did of the process that this was forked by.
+    #[inline]
+    pub fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    /// What the process's threads did, by their lines, since their last records. Before a stop a thread had another line: all of its
+    /// lines together are what it did.
+    pub fn rest_of(&mut self, lines: &[ThreadTotals]) -> Vec<(Space, News)> {
+        let mut sums: FxHashMap<Space, Done> = FxHashMap::default();
+        for line in lines {
+            let Totals { bytes, n_allocated, n_freed, n_reallocated, .. } = line.totals;
+            sums.entry(line.space).or_default().add(&Done {
+                allocated: Amount { bytes, count: n_allocated },
+                freed: n_freed,
+                reallocated: n_reallocated,
+            });
+        }
+        let mut rest = Vec::new();
+        for (space, whole) in sums {
+            let done = self.of_space.entry(space).or_default();
+            let mut allocated = whole.allocated;
+            allocated -= done.allocated;
+            let calls = whole.freed.saturating_sub(done.freed);
+            let reallocations = whole.reallocated.saturating_sub(done.reallocated);
+            *done = whole;
+            rest.extend(
+                [News::Allocated(allocated), News::Freed { calls, reallocations }].map(|news| (space, news)),
+            );
+        }
+        rest
+    }
+
     /// Threads count from nothing again: recording was stopped.
     pub fn restart(&mut self) {
         self.of_thread.clear();
@@ -82,17 +137,7 @@ impl Exact {
 
     /// Those of a forked process: what its parent held, and no thread that has said anything.
     pub fn inherited(&self) -> Exact {
-        Exact { of_thread: FxHashMap::default(), held: self.held, peak: self.held }
-    }
-
-    /// What the allocator says all blocks of the heap hold; 0 of a process that does not sample.
-    pub fn held(&self) -> u64 {
-        self.held.max(0) as u64
-    }
-
-    /// The most of it.
-    pub fn peak(&self) -> u64 {
-        self.peak.max(0) as u64
+        Exact { held: self.held, peak: self.held, is_told: self.is_told, ..Exact::default() }
     }
 }
 
@@ -103,16 +148,15 @@ mod tests {
     #[test]
     fn the_peak_is_that_of_all_threads_and_may_be_between_two_records() {
         let mut exact = Exact::default();
-        let mut held = |thread, bytes, high| {
-            exact.add(ThreadIndex(thread), Space::HEAP, Total::Held { bytes, high })
-        };
+        let mut held =
+            |thread, bytes, high| exact.add(ThreadIndex(thread), Space::HEAP, Total::Held { bytes, high });
         assert_eq!(held(0, 100, 100), News::Held { is_peak: true });
         assert_eq!(held(1, 50, 70), News::Held { is_peak: true });
         assert_eq!(held(0, 110, 110), News::Held { is_peak: false }, "170 were there before");
         assert_eq!(held(0, 40, 125), News::Held { is_peak: true });
-        assert_eq!((exact.held(), exact.peak()), (90, 175));
+        assert_eq!((exact.held, exact.peak), (90, 175));
         let child = exact.inherited();
-        assert_eq!((child.held(), child.peak()), (90, 90));
+        assert_eq!((child.held, child.peak), (90, 90));
     }
 
     #[test]

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use tm_common::ids::{Space, Stamp};
+use tm_common::sampling::ThreadTotals;
 
+use super::exact::News;
 use super::live_blocks::{LiveBlocks, MemoryKind};
 use super::peak::Peak;
 use super::ranges::{Change, Ranges};
@@ -34,6 +36,7 @@ impl Ledger {
     /// At the start of a process at the moment `start`, with the blocks that it has inherited.
     pub fn new(mut live: LiveBlocks, start: Stamp, thread_tags: Arc<ThreadTags>) -> Ledger {
         live.reset_generations();
+        live.exact = live.exact.inherited();
         let [traced, mapped] = [MemoryKind::Traced, MemoryKind::Mappings].map(|memory_kind| {
             let mut all = Amount::default();
             live.iter(memory_kind).for_each(|block| all += block.amount(&thread_tags));
@@ -271,14 +274,44 @@ impl Ledger {
         }
     }
 
-    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well.
+    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well. Of samples the exact course says it.
     #[inline]
     fn note_peak(&mut self, stamp: Stamp) {
-        if self.totals.live.bytes > self.totals.peak.bytes {
-            self.totals.peak = self.totals.live;
-            self.totals.peak_stamp = stamp;
-            self.peak.reached(&mut self.live);
+        if self.totals.live.bytes > self.totals.peak.bytes && !self.live.exact.is_told() {
+            self.reach_peak(stamp);
         }
+    }
+
+    #[inline]
+    fn reach_peak(&mut self, stamp: Stamp) {
+        self.totals.peak = self.totals.live;
+        self.totals.peak_stamp = stamp;
+        self.peak.reached(&mut self.live);
+    }
+
+    /// Takes in what a thread tells of itself.
+    pub fn total(&mut self, event: &MergedEvent) {
+        let Some(total) = event.total() else { return };
+        let thread = self.thread_tags.thread(event.thread_tag);
+        let samples = &mut self.totals.samples;
+        samples.sample_bytes = samples.sample_bytes.max(self.thread_tags.sample_bytes(event.thread_tag));
+        match self.live.exact.add(thread, event.space, total) {
+            News::Held { is_peak: true } => self.reach_peak(event.stamp),
+            News::Held { is_peak: false } => {}
+            news => self.totals.add_exact(event.space, news),
+        }
+    }
+
+    /// Adds what threads did after their last records: `lines` are those of the process.
+    pub fn finish_totals(&mut self, lines: &[ThreadTotals]) {
+        for news in self.live.exact.rest_of(lines) {
+            self.totals.add_exact(news.0, news.1);
+        }
+    }
+
+    /// Threads will tell of themselves from nothing on: the process was told to stop.
+    pub fn restart_exact(&mut self) {
+        self.live.exact.restart();
     }
 
     /// Makes the table say what `event` left of its address.
@@ -297,6 +330,7 @@ impl Ledger {
         (self.totals.peak_stamp, self.totals.mapped_peak_stamp) = (stamp, stamp);
         self.totals.mapped_peak = mapped;
         self.mapped_at_peak = None;
+        self.live.exact.reset_peak();
         self.peak.reached(&mut self.live);
     }
 

@@ -11,6 +11,7 @@ mod prefetch;
 mod ranges;
 mod space_blocks;
 
+mod exact;
 mod labels;
 mod live_blocks;
 mod peak;

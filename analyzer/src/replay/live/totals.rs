@@ -1,7 +1,8 @@
 //! The sums over one process's events.
 
-use tm_common::ids::Stamp;
+use tm_common::ids::{Space, Stamp};
 
+use super::exact::News;
 use super::live_blocks::MemoryKind;
 use super::sample_totals::SampleTotals;
 use crate::model::Amount;
@@ -48,6 +49,26 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Adds what a thread that samples has told of a space.
+    pub(in crate::replay) fn add_exact(&mut self, space: Space, news: News) {
+        let is_heap = space == Space::HEAP;
+        match news {
+            News::Allocated(amount) if is_heap => {
+                self.allocations += amount.count;
+                self.bytes_allocated = self.bytes_allocated.wrapping_add(amount.bytes);
+                self.samples.exact += amount;
+            }
+            News::Allocated(amount) => self.tracks += amount.count,
+            News::Freed { calls, reallocations } if is_heap => {
+                self.frees += calls;
+                self.reallocations += reallocations;
+                self.allocations = self.allocations.saturating_sub(reallocations);
+            }
+            News::Freed { calls, .. } => self.untracks += calls,
+            News::Held { .. } => {}
+        }
+    }
+
     /// What lives now.
     pub fn live(&self, memory_kind: MemoryKind) -> Amount {
         match memory_kind {

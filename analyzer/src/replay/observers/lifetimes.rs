@@ -63,9 +63,7 @@ mod tests {
     use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex, ThreadIndex};
 
     use super::*;
-    use tm_common::sampling::SampleRate;
-
-    use crate::events::{Action, Marks};
+    use crate::events::{Action, State};
     use crate::reader::ThreadTag;
 
     fn block(address: u64, thread: u32, birth: u64) -> Block {
@@ -76,9 +74,9 @@ mod tests {
 
     fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
         let Block { address, thread_tag, space, .. } = *block;
-        let (stamp, function, marks) = (Stamp(stamp), Function::Free, Marks::of(SampleRate::EVERY));
+        let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
         let (size, stack, stream) = (0, StackId::NONE, StreamIndex(0));
-        MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, marks }
+        MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state }
     }
 
     /// A domain of the program's own may number its blocks from 0.

@@ -185,9 +185,7 @@ mod tests {
     use tm_common::ids::{StackId, StreamIndex};
 
     use super::*;
-    use tm_common::sampling::SampleRate;
-
-    use crate::events::{Action, Marks};
+    use crate::events::{Action, State};
 
     fn block(stack: u32, size: u64, birth: u64) -> Block {
         Block { stack: StackId(stack), size, birth: Stamp(birth), ..Block::default() }
@@ -244,7 +242,7 @@ mod tests {
                 action: Action::Allocate,
                 function: Function::Malloc,
                 space: block.space,
-                marks: Marks::of(SampleRate::EVERY),
+                state: State::Pending,
             };
             lives.on_alloc(&block);
             lives.on_event(&event);
