@@ -267,8 +267,10 @@ impl<S: EventStream> Replayer<S> {
     #[cold]
     fn untied(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.is_total() {
-            self.ledger.total(event);
             observer.on_total(event);
+            if let Some(held) = self.ledger.total(event) {
+                observer.on_held(&held, event.stamp);
+            }
         } else {
             self.ledger.track(event, observer);
             self.commands.has_forgotten |= event.ends_all();

@@ -38,7 +38,7 @@ pub use engine::{Replayer, TOLERANCE_NS};
 pub use findings::{Finder, Findings};
 pub use live::{LiveBlocks, MemoryKind, Ranges, SampleTotals, SpaceBlocks, Totals, prefetch};
 pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
-pub use observer::Observer;
+pub use observer::{Held, Observer};
 pub use observers::{
     Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, ProgramPoint,
     ProgramPoints, Step, Steps, Timeline,

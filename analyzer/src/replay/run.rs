@@ -6,7 +6,7 @@ use tm_common::metadata::Ending;
 use super::Engine;
 use super::engine::Beginning;
 use super::live::LiveBlocks;
-use super::observer::Observer;
+use super::observer::{Held, Observer};
 use crate::error::{Error, Result};
 use crate::events::{Block, Decoders, Merge, MergedEvent};
 use crate::reader::{Process, Recording};
@@ -154,6 +154,11 @@ impl<O: Observer> Observer for Own<O> {
     #[inline]
     fn on_total(&mut self, event: &MergedEvent) {
         self.observer.on_total(event);
+    }
+
+    #[inline]
+    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+        self.observer.on_held(held, stamp);
     }
 }
 

@@ -6,6 +6,7 @@ use tm_common::sampling::{ThreadTotals, Totals};
 
 use crate::events::Total;
 use crate::model::Amount;
+use crate::replay::observer::Held;
 
 /// The totals of one process's threads so far.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +51,8 @@ pub(in crate::replay) enum News {
     Allocated(Amount),
     /// Calls that freed, and those of `realloc` among those that allocated.
     Freed { calls: u64, reallocations: u64 },
-    /// Whether more is held than ever before, or was since the record before.
-    Held { is_peak: bool },
+    /// What all hold.
+    Held(Held),
 }
 
 impl Exact {
@@ -86,7 +87,8 @@ impl Exact {
                 if is_peak {
                     *peak = highest;
                 }
-                News::Held { is_peak }
+                let [bytes, highest] = [*held, highest].map(|bytes| bytes.max(0) as u64);
+                News::Held(Held { bytes, highest, is_peak })
             }
         }
     }
@@ -148,12 +150,18 @@ mod tests {
     #[test]
     fn the_peak_is_that_of_all_threads_and_may_be_between_two_records() {
         let mut exact = Exact::default();
-        let mut held =
-            |thread, bytes, high| exact.add(ThreadIndex(thread), Space::HEAP, Total::Held { bytes, high });
-        assert_eq!(held(0, 100, 100), News::Held { is_peak: true });
-        assert_eq!(held(1, 50, 70), News::Held { is_peak: true });
-        assert_eq!(held(0, 110, 110), News::Held { is_peak: false }, "170 were there before");
-        assert_eq!(held(0, 40, 125), News::Held { is_peak: true });
+        let mut held = |thread, bytes, high| match exact.add(
+            ThreadIndex(thread),
+            Space::HEAP,
+            Total::Held { bytes, high },
+        ) {
+            News::Held(held) => held.is_peak,
+            news => panic!("{news:?}"),
+        };
+        assert!(held(0, 100, 100));
+        assert!(held(1, 50, 70));
+        assert!(!held(0, 110, 110), "170 were there before");
+        assert!(held(0, 40, 125));
         assert_eq!((exact.held, exact.peak), (90, 175));
         let child = exact.inherited();
         assert_eq!((child.held, child.peak), (90, 90));
@@ -170,6 +178,9 @@ mod tests {
         assert_eq!(add(freed(2, 1)), News::Freed { calls: 2, reallocations: 1 });
         assert_eq!(add(freed(2, 2)), News::Freed { calls: 0, reallocations: 1 });
         // Only of the heap it is said what is held.
-        assert_eq!(add(Total::Held { bytes: 9, high: 9 }), News::Held { is_peak: false });
+        assert_eq!(
+            add(Total::Held { bytes: 9, high: 9 }),
+            News::Held(Held { bytes: 9, highest: 9, is_peak: false })
+        );
     }
 }

@@ -17,7 +17,7 @@ use super::totals::Totals;
 use crate::events::{Action, Block, MergedEvent};
 use crate::model::Amount;
 use crate::reader::ThreadTags;
-use crate::replay::observer::Observer;
+use crate::replay::observer::{Held, Observer};
 
 /// What a process has, and what it did.
 #[derive(Debug)]
@@ -289,17 +289,22 @@ impl Ledger {
         self.peak.reached(&mut self.live);
     }
 
-    /// Takes in what a thread tells of itself.
-    pub fn total(&mut self, event: &MergedEvent) {
-        let Some(total) = event.total() else { return };
+    /// Takes in what a thread tells of itself; returns what is held by all, if that is what it tells.
+    pub fn total(&mut self, event: &MergedEvent) -> Option<Held> {
+        let total = event.total()?;
         let thread = self.thread_tags.thread(event.thread_tag);
         let samples = &mut self.totals.samples;
         samples.sample_bytes = samples.sample_bytes.max(self.thread_tags.sample_bytes(event.thread_tag));
         match self.live.exact.add(thread, event.space, total) {
-            News::Held { is_peak: true } => self.reach_peak(event.stamp),
-            News::Held { is_peak: false } => {}
+            News::Held(held) => {
+                if held.is_peak {
+                    self.reach_peak(event.stamp);
+                }
+                return (event.space == Space::HEAP).then_some(held);
+            }
             news => self.totals.add_exact(event.space, news),
         }
+        None
     }
 
     /// Adds what threads did after their last records: `lines` are those of the process.

@@ -65,7 +65,7 @@ impl Totals {
                 self.allocations = self.allocations.saturating_sub(reallocations);
             }
             News::Freed { calls, .. } => self.untracks += calls,
-            News::Held { .. } => {}
+            News::Held(_) => {}
         }
     }
 

@@ -4,7 +4,8 @@ use tm_common::ids::{Address, Stamp};
 
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
-use crate::replay::observer::Observer;
+use crate::replay::live::MemoryKind;
+use crate::replay::observer::{Held, Observer};
 use crate::replay::selection::Selection;
 
 /// The figures of one place.
@@ -60,6 +61,8 @@ pub struct ProgramPoints<'a, P> {
     /// The block that made it so: it is live before it is said to be allocated.
     peak_address: Address,
     n_peaks: u64,
+    /// Whether the peak is that of the exact course, of a process that samples.
+    is_told: bool,
 }
 
 impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
@@ -81,6 +84,7 @@ impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
             peak_stamp: start,
             peak_address: Address(0),
             n_peaks: 0,
+            is_told: false,
         };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
             lives.of(&block).allocated += block.amount(&selection.thread_tags);
@@ -134,7 +138,7 @@ impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
             life.most = life.live;
         }
         self.live += amount;
-        if self.live.bytes > self.peak.bytes {
+        if self.live.bytes > self.peak.bytes && !self.is_told {
             (self.peak, self.peak_stamp, self.peak_address) = (self.live, block.birth, block.address);
             self.n_peaks += 1;
         }
@@ -162,6 +166,15 @@ impl<P: FnMut(&Block) -> u32> Observer for ProgramPoints<'_, P> {
             life.live -= amount;
             life.lifetime = life.lifetime.saturating_add(stamp.0.saturating_sub(block.birth.0));
             self.live -= amount;
+        }
+    }
+
+    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+        // Of a part of all blocks there is no exact course.
+        self.is_told = self.selection.is_whole() && self.selection.memory_kind() == MemoryKind::Traced;
+        if self.is_told && held.is_peak {
+            (self.peak, self.peak_stamp, self.peak_address) = (self.live, stamp, Address(0));
+            self.n_peaks += 1;
         }
     }
 

@@ -123,9 +123,14 @@ fn ascent(
         let first = before_peak().rev().take_while(|step| step.most.bytes >= bytes).last();
         recording.ns(first.map_or(peak_stamp, |step| step.at))
     };
+    // The steps of a recording of samples are what the allocator holds, exactly.
+    let most = match totals.samples.sample_bytes {
+        0 => peak.bytes,
+        _ => before_peak().map(|step| step.most.bytes).max().unwrap_or(peak.bytes),
+    };
     Ascent {
-        half_ns: since(peak.bytes / 2),
-        nine_tenths_ns: since(peak.bytes - peak.bytes / 10),
+        half_ns: since(most / 2),
+        nine_tenths_ns: since(most - most / 10),
         last,
         end_bytes: totals.live(memory_kind).bytes,
     }
