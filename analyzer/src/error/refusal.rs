@@ -79,6 +79,11 @@ pub enum Refusal {
     NotPacked,
     /// Somebody still writes to it.
     StillWritten,
+    /// It holds samples, and something is of every block.
+    Samples {
+        /// What.
+        what: &'static str,
+    },
 }
 
 impl Refusal {
@@ -96,7 +101,7 @@ impl Refusal {
             }
             Packed | NotPacked | StillWritten => false,
             EmptyWindow { .. } | NoCommonPeak | OneProcess { .. } | NoSuchAge => true,
-            NotInSnapshot { .. } | OneMoment { .. } | NeedsEvents => true,
+            NotInSnapshot { .. } | OneMoment { .. } | NeedsEvents | Samples { .. } => true,
         }
     }
 }
@@ -137,6 +142,12 @@ impl fmt::Display for Refusal {
             StillWritten => f.write_str("is still being written"),
             NeedsEvents => {
                 f.write_str("is a snapshot of live blocks, and this needs all events; give the recording")
+            }
+            Samples { what } => {
+                write!(
+                    f,
+                    "holds samples, and {what} has a row for every block; export sums, as pprof has them"
+                )
             }
         }
     }
