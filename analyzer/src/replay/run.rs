@@ -76,6 +76,10 @@ impl<F: FnMut(&MergedEvent)> Observer for Call<F> {
     fn on_event(&mut self, event: &MergedEvent) {
         (self.0)(event);
     }
+
+    fn on_total(&mut self, event: &MergedEvent) {
+        (self.0)(event);
+    }
 }
 
 /// When `process` was forked; `None` if it is not a fork.
@@ -148,6 +152,11 @@ impl<O: Observer> Observer for Own<O> {
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
         self.observer.on_event(event);
+    }
+
+    #[inline]
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.observer.on_total(event);
     }
 }
 

@@ -4,8 +4,10 @@
 //! its kind in the high half. A writer claims the room, writes the word with [`PENDING`], the body, and last the word
 //! with the kind.
 
+pub mod control;
 mod python;
 mod read;
+mod start;
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -14,6 +16,7 @@ pub use python::{
     MappedRange,
 };
 pub use read::{Metadata, Module, Records};
+pub use start::{start_argument, started_frames, started_rate};
 
 /// The kind of a record that is being written; it stays so if the process dies meanwhile.
 pub const PENDING: u16 = 0xffff;
@@ -107,19 +110,11 @@ pub struct MappedProcess {
     pub control: AtomicU32,
 }
 
-/// Bits of [`MappedProcess::control`]. Everybody who has the file mapped may change it.
-pub mod control {
-    /// Nothing is recorded.
-    pub const IDLE: u32 = 1;
-    /// There are [`crate::header::MappedRequest`]s for the process.
-    pub const ATTEND: u32 = 2;
-}
-
 /// The commands to a process about its traces, by its program or from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum CommandKind {
-    /// Record events. The argument is `TM_NFRAME` from here on.
+    /// Record events. The argument is [`start_argument`].
     Start = 1,
     /// Record nothing, and forget what lives.
     Stop = 2,

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, Loss};
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::varint::Writer;
 
@@ -34,6 +35,8 @@ pub struct Stream {
     sequence: u32,
     process: ProcessIndex,
     thread: ThreadIndex,
+    /// The rate of its next segment, and of the present one.
+    sample_rate: SampleRate,
     encoder: Encoder,
 }
 
@@ -57,6 +60,14 @@ impl Stream {
     /// Returns the extent that it has for itself.
     pub fn own_extent(&self) -> &OwnExtent {
         &self.own
+    }
+
+    /// Makes what is written from here on samples of this rate, in a segment of its own.
+    pub fn sample_at(&mut self, sample_rate: SampleRate) {
+        if self.sample_rate != sample_rate {
+            self.sample_rate = sample_rate;
+            self.abandon_segment();
+        }
     }
 
     /// Leaves the rest of the segment unused; the chain goes on in a fresh one.
@@ -117,6 +128,9 @@ impl Stream {
             self.index = StreamIndex(header.n_streams.fetch_add(1, Ordering::Relaxed));
             self.process = recording.process();
         }
+        if !self.sample_rate.is_every() {
+            recording.raise_version();
+        }
         let base = stamp.max(if self.sequence == 0 { Stamp(0) } else { self.encoder.stamp() });
         let header = SegmentHeader {
             kind: SegmentKind::Events,
@@ -127,6 +141,7 @@ impl Stream {
             sequence: self.sequence,
             thread: self.thread,
             base_stamp: base,
+            sample_rate: self.sample_rate,
         };
         self.encoder.reset(base);
         self.sequence += 1;
@@ -157,6 +172,7 @@ fn stamp_of(event: &Event) -> Stamp {
         | Event::Untrack { stamp, .. }
         | Event::UntrackAll { stamp, .. }
         | Event::Move { stamp, .. }
+        | Event::Totals { stamp, .. }
         | Event::Tag { stamp, .. }
         | Event::ThreadStart { stamp, .. } => stamp,
         Event::Reallocate { begin, .. } => begin,
