@@ -170,6 +170,7 @@ struct tm_api {
     int (*python_hide)(int hide);
     int (*get_python_traces)(const void *ptr, unsigned nframe, tm_python_traces **traces);
     void (*python_traces_free)(tm_python_traces *traces);
+    int (*start_sampled)(unsigned nframe, uint64_t mean_bytes);
 };
 
 /* NULL without libtm.so. The symbol is weak, and looked up through the global offset table in position-dependent
@@ -203,6 +204,13 @@ static inline const struct tm_api *tm_loaded_api(void) {
    Returns TM_OK, TM_INVALID, or TM_FAILED if the process has no recording (TM_DISABLE=1, or it could not be made).
    [signal-safe] Source: tracemalloc.start. */
 TM_INLINE_ int tm_start(unsigned nframe) { return TM_CALL_(start, (nframe), TM_NOT_LOADED); }
+
+/* Begins as tm_start does, and records samples: one in mean_bytes on average, to the nearest power of two, at most 1 TiB; 0 for every event.
+   Exact totals of calls, bytes and what lives stand beside them. While tracing at another rate it begins anew, as after tm_stop. What
+   tm.h answers of blocks is then of the samples alone. [signal-safe] */
+TM_INLINE_ int tm_start_sampled(unsigned nframe, uint64_t mean_bytes) {
+    return TM_CALL_(start_sampled, (nframe, mean_bytes), TM_NOT_LOADED);
+}
 
 /* Ends recording, and forgets what lives: traced memory and peak are 0 until the next start. Does nothing if it is not
    tracing. The recording keeps what came before. [signal-safe] Source: tracemalloc.stop. */

@@ -36,7 +36,11 @@ pub struct Options {
 
 /// All that `--only` takes.
 pub fn names() -> Vec<&'static str> {
-    workloads::ALL.iter().map(|(name, _)| *name).chain([STARTUP, SCALING, READING, PYTHON, SAMPLING]).collect()
+    workloads::ALL
+        .iter()
+        .map(|(name, _)| *name)
+        .chain([STARTUP, SCALING, READING, PYTHON, SAMPLING])
+        .collect()
 }
 
 impl Options {
