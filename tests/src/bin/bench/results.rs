@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tempfile::TempDir;
 
-use crate::options::{Options, PYTHON, READING, SCALING, STARTUP};
+use crate::exports::{self, Exported};
+use crate::options::{EXPORTS, Options, PYTHON, READING, SCALING, STARTUP};
 use crate::python::{self, Script};
 use crate::reading::{self, Reader, Reading};
 use crate::rounds::Measured;
@@ -21,6 +22,7 @@ pub struct Results {
     pub starts: BTreeMap<Variant, Start>,
     pub scaling: Option<Scaling>,
     pub scripts: Vec<Script>,
+    pub exported: Vec<Exported>,
     pub reading: Option<(Reading, Option<Reader>)>,
     pub large: Option<Reading>,
     /// What was wrong in any run.
@@ -55,6 +57,12 @@ impl Results {
             results.scripts = python::scripts(options);
             for script in &mut results.scripts {
                 results.complaints.append(&mut script.complaints);
+            }
+        }
+        if options.wants(EXPORTS) {
+            results.exported = exports::all(options);
+            for exported in &mut results.exported {
+                results.complaints.append(&mut exported.complaints);
             }
         }
         if options.large {
