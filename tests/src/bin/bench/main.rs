@@ -22,6 +22,7 @@ mod exports;
 mod python;
 mod reading;
 mod rounds;
+mod sampling;
 mod scaling;
 mod startup;
 

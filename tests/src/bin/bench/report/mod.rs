@@ -14,7 +14,7 @@ use crate::results::Results;
 use crate::table::table;
 use crate::targets::targets;
 use exports::exports_tables;
-use parts::{reading_table, scaling_table, start_table};
+use parts::{reading_table, sampling_table, scaling_table, start_table};
 use python::python_tables;
 use recording::{cpu_table, space_table, wall_table, workloads_table};
 
@@ -33,6 +33,9 @@ pub fn document(options: &Options, machine: &Machine, results: &Results) -> Stri
         parts.push(start_table(results));
     }
     parts.extend(results.scaling.as_ref().map(scaling_table));
+    if !results.sampled.is_empty() {
+        parts.push(sampling_table(&results.sampled));
+    }
     parts.extend(python_tables(&results.scripts));
     parts.extend(reading_table(results));
     parts.extend(exports_tables(&results.exported));
