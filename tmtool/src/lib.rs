@@ -2,11 +2,13 @@
 //!
 //! A library only so that its reports can be tested on made-up data; nothing else depends on it.
 
+mod attach;
 pub mod check;
 pub mod cli;
 pub mod control;
 pub mod errors;
 pub mod export;
+mod library;
 mod page;
 pub mod report;
 mod signals;

@@ -48,6 +48,21 @@ pub fn start(session: &Session) -> bool {
     ready && config.start
 }
 
+/// Starts the session of a process that tmtool has brought us into, idle, with these settings; whether there is a recording.
+/// What goes wrong is said, and leaves the session to be started again.
+pub(super) fn start_brought(session: &Session, settings: impl Iterator<Item = &'static CStr>) -> bool {
+    restrictions::remember();
+    real::resolve();
+    withdraw::withdraw_cxx_unless_needed();
+    let stack = InitialStack::current();
+    let mut complaints = Complaints::of(stack);
+    let config = Config { start: false, ..Config::read(settings, &mut complaints) };
+    let ready = begin(session, stack, &config, &mut complaints);
+    session.is_called_otherwise();
+    session.set_phase(if ready { Phase::Ready } else { Phase::New });
+    ready
+}
+
 /// What is known of the program before anything else.
 struct Program {
     executable: Text<PATH_BYTES>,

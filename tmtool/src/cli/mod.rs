@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    check, completions, control, diff, export, filter, info, leaks, man, peak, report, run, snapshot, stats,
-    temporary, timeline, top, watch,
+    attach, check, completions, control, diff, export, filter, info, leaks, man, peak, report, run, snapshot,
+    stats, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -53,6 +53,10 @@ Recordings and .snap files are told apart by their content. Try 'tmtool COMMAND 
 pub enum Command {
     /// Run a program and record it.
     Run(run::Args),
+    /// Begin to record a process that runs already.
+    Attach(attach::AttachArgs),
+    /// Record a process no more that was attached to.
+    Detach(attach::DetachArgs),
     /// Say what a recording is and whether it is complete.
     Info(info::Args),
     /// Show what was live at a moment, by file, line or stack.
@@ -114,6 +118,8 @@ pub fn main() -> ExitCode {
 fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args),
+        Command::Attach(args) => attach::attach(args),
+        Command::Detach(args) => attach::detach(args),
         Command::Info(args) => info::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Diff(args) => diff::run(args),

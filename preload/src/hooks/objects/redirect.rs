@@ -6,6 +6,10 @@
 //! next calls the loader.
 //!
 //! An object that is an allocator itself is left alone: what it calls of its own is its own business.
+//!
+//! In a process that tmtool has brought us into, no symbol leads here: all calls of all objects are led so ([`lead_all`]), and
+//! can be led back. Those are the calls that symbols lead to a preloaded library, so an allocator's are among them, but for
+//! its functions that we do not export.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -13,6 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering
 use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
+use super::known::Known;
 use crate::hooks::allocation::allocators;
 use crate::hooks::python::tracks;
 use crate::real::{self, Search};
@@ -40,6 +45,10 @@ static OPENER: AtomicUsize = AtomicUsize::new(0);
 static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
 static N_COME: AtomicUsize = AtomicUsize::new(0);
 static N_GONE: AtomicUsize = AtomicUsize::new(0);
+/// Tells whether all calls are led, since no symbol leads here.
+static LEADS_ALL: AtomicBool = AtomicBool::new(false);
+/// The number of slots that were led, and led back.
+static N_LED: AtomicUsize = AtomicUsize::new(0);
 /// Tells whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
@@ -51,6 +60,53 @@ pub(in crate::hooks) fn at_start() {
             look(0, false, Moment::Start, now);
         });
     }
+}
+
+/// Leads the calls of all that is loaded and of what will be; the number of slots. May be called again, for what another
+/// thread has bound meanwhile. The caller may call the loader.
+pub(in crate::hooks) fn lead_all() -> usize {
+    // Relaxed, all: read by threads that look under the loader's lock.
+    LEADS_ALL.store(true, Ordering::Relaxed);
+    let before = N_LED.load(Ordering::Relaxed);
+    let mut all_whole = false;
+    loader::with_list_locked(|now| all_whole = look(0, false, Moment::Attach, now));
+    if !all_whole {
+        look_again();
+    }
+    N_LED.load(Ordering::Relaxed) - before
+}
+
+/// Leads all calls back to the real functions; the number of slots. The caller may call the loader.
+pub(in crate::hooks) fn lead_back() -> usize {
+    // Relaxed, all: as above.
+    LEADS_ALL.store(false, Ordering::Relaxed);
+    PENDING.store(0, Ordering::Relaxed);
+    let before = N_LED.load(Ordering::Relaxed);
+    let ours = LinkMap::all().find(|map| map.is_ours()).and_then(link_map::image_of);
+    let Some(ours) = ours else { return 0 };
+    loader::with_list_locked(|_| {
+        for slots in LinkMap::all().filter(|map| !map.is_ours()).filter_map(Slots::of) {
+            for slot in slots.iter().filter(|slot| ours.range().contains(&slot.value())) {
+                let Some(function) = function_named(slot.name(), true) else { continue };
+                let real = real::known(function) as usize;
+                if real != 0 && hook(function) == Some(slot.value()) && slots.set(slot, real) {
+                    N_LED.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    });
+    N_LED.load(Ordering::Relaxed) - before
+}
+
+/// Tells whether all calls of all objects are led.
+pub(super) fn leads_all() -> bool {
+    // Relaxed: see `lead_all`.
+    LEADS_ALL.load(Ordering::Relaxed)
+}
+
+/// Tells whether there are calls that symbols do not lead to us.
+pub(super) fn leads_some() -> bool {
+    leads_all() || real::has_interfaces()
 }
 
 /// Tells whether the calling thread is the last one that has begun to open objects.
@@ -122,7 +178,7 @@ pub(super) fn look_at_opened(first: usize, deep: bool) -> bool {
     let opened = LinkMap::all().nth(first);
     let maps = Maps::open();
     let is_whole =
-        opened.is_some_and(|map| Slots::of(map).is_none_or(|slots| is_whole(&slots, maps.as_ref())));
+        opened.is_some_and(|map| Slots::of(map).is_none_or(|slots| slots.are_relocated(maps.as_ref())));
     drop(maps);
     let mut all_whole = false;
     if is_whole {
@@ -142,11 +198,8 @@ enum Moment {
     Late,
     /// While another thread may be relocating some.
     Meanwhile,
-}
-
-/// Tells whether the loader has done with the object. Without `/proc` that cannot be told.
-fn is_whole(slots: &Slots, maps: Option<&Maps>) -> bool {
-    maps.is_none_or(|maps| slots.are_relocated(maps))
+    /// The same, and all constructors that could be missed ran long ago.
+    Attach,
 }
 
 /// Objects have gone.
@@ -166,23 +219,26 @@ fn look(first: usize, deep: bool, moment: Moment, now: Changes) -> bool {
     let is_new = real::find_interfaces(first);
     note_collector();
     let mut all_whole = true;
-    if deep || real::has_interfaces() || tracks::are_led() {
+    let all = leads_all();
+    if all || deep || real::has_interfaces() || tracks::are_led() {
         let maps = (moment != Moment::Start).then(Maps::open).flatten();
         // The loader expects pages that it has made writable to stay so.
         if moment == Moment::Meanwhile && maps.is_none() {
             return false;
         }
+        let known = Known::now();
         // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
         let skipped = if is_new { 0 } else { first };
-        let objects = LinkMap::all().enumerate().skip(skipped);
-        for (place, map) in objects.filter(|(_, map)| !map.is_ours() && !real::is_allocator(map)) {
+        let objects = LinkMap::all().enumerate().skip(skipped).filter(|(_, map)| !map.is_ours());
+        for (place, map) in objects {
+            let Some(wanted) = Wanted::of(map, all, deep) else { continue };
             let Some(slots) = Slots::of(map) else { continue };
-            if !is_whole(&slots, maps.as_ref()) {
+            if moment != Moment::Start && !slots.are_relocated(maps.as_ref()) {
                 all_whole = false;
                 continue;
             }
             lead_tracks(&slots);
-            let led = lead(&slots, deep);
+            let led = lead(&slots, wanted, &known);
             if !led.all {
                 note(NoteReason::DeepBind, map.name().to_bytes());
             }
@@ -209,6 +265,46 @@ fn has_constructors(map: &LinkMap) -> bool {
     elf::dynamic_number(map, elf::DT_INIT_ARRAYSZ).is_some_and(|bytes| bytes > OWN_CONSTRUCTORS_BYTES)
 }
 
+/// The calls of an object that are to be led.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Those of functions that we do not export.
+    Others,
+    /// All, of an object that may find others before us.
+    Deep,
+    /// All, of an object that finds the same as all others.
+    All,
+    /// Those of functions that we export.
+    Exported,
+}
+
+impl Wanted {
+    /// `None` if the object is left alone.
+    fn of(map: &'static LinkMap, all: bool, deep: bool) -> Option<Wanted> {
+        match (real::is_allocator(map), all, deep) {
+            (false, _, true) => Some(Wanted::Deep),
+            (false, true, false) => Some(Wanted::All),
+            (false, false, false) => Some(Wanted::Others),
+            (true, true, _) => Some(Wanted::Exported),
+            (true, false, _) => None,
+        }
+    }
+
+    /// Tells whether the lookup of a function that was not called yet will find the real one.
+    fn will_find(self, function: Function) -> bool {
+        match self {
+            Wanted::All | Wanted::Exported => !real::known(function).is_null(),
+            Wanted::Deep | Wanted::Others => real::is_only_definition(function),
+        }
+    }
+
+    /// Returns the hooked function of this name, if its calls are to be led.
+    fn function_named(self, name: &CStr) -> Option<Function> {
+        let found = function_named(name, self != Wanted::Others);
+        found.filter(|function| self != Wanted::Exported || function.family().is_exported())
+    }
+}
+
 /// What became of an object's calls.
 struct Led {
     /// All that should be led are.
@@ -218,19 +314,21 @@ struct Led {
 }
 
 /// Leads the calls of an object.
-fn lead(slots: &Slots, deep: bool) -> Led {
+fn lead(slots: &Slots, wanted: Wanted, known: &Known) -> Led {
     let mut led = Led { all: true, some: false };
     for slot in slots.iter() {
         let value = slot.value();
         let unbound = slots.is_unbound(slot);
-        if !(unbound || deep || real::is_interface(value)) {
+        if !(unbound || known.has(value)) {
             continue;
         }
-        let Some(function) = function_named(slot.name(), deep) else { continue };
+        let Some(function) = wanted.function_named(slot.name()) else { continue };
         let is_real = value == real::known(function) as usize && value != 0;
-        if is_real || unbound && real::is_only_definition(function) {
+        if is_real || unbound && wanted.will_find(function) {
             let Some(hook) = hook(function).filter(|hook| *hook != value) else { continue };
             let is_set = slots.set(slot, hook);
+            // Relaxed: a number.
+            N_LED.fetch_add(usize::from(is_set), Ordering::Relaxed);
             led = Led { all: led.all && is_set, some: led.some || is_set };
         }
     }
@@ -268,18 +366,18 @@ fn hook(function: Function) -> Option<usize> {
     Symbols::of(ours)?.function(real::symbol(function).as_c_str())
 }
 
-/// Tells whether a function of this name is hooked, but not exported.
+/// Tells whether a function of this name is hooked, but its symbol does not lead here.
 pub(super) fn is_own(name: &CStr) -> bool {
-    function_named(name, false).is_some()
+    function_named(name, leads_all()).is_some()
 }
 
 /// Returns the hook of the function of this name at this address, which `dlsym` has found.
 pub(super) fn hook_of_found(name: &CStr, address: usize) -> Option<usize> {
-    let function = function_named(name, false)?;
+    let function = function_named(name, leads_all())?;
     if address == 0 || real::known(function) as usize != address {
         return None;
     }
-    allocators::hook(function)
+    hook(function)
 }
 
 fn note_collector() {

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, its examples, and what it does with them.
 
+pub mod attach;
 pub mod check;
 pub mod completions;
 pub mod control;
