@@ -18,12 +18,12 @@ use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
 use super::known::Known;
-use crate::hooks::allocation::allocators;
+use super::leading::{self, Wanted, function_named, hook};
 use crate::hooks::python::tracks;
 use crate::real::{self, Search};
 use crate::session::SESSION;
 use crate::sys::memory::maps::Maps;
-use crate::sys::objects::elf::{self, Symbols};
+use crate::sys::objects::elf;
 use crate::sys::objects::link_map::{self, LinkMap};
 use crate::sys::objects::loader::{self, Changes};
 use crate::sys::objects::slots::Slots;
@@ -47,8 +47,6 @@ static N_COME: AtomicUsize = AtomicUsize::new(0);
 static N_GONE: AtomicUsize = AtomicUsize::new(0);
 /// Tells whether all calls are led, since no symbol leads here.
 static LEADS_ALL: AtomicBool = AtomicBool::new(false);
-/// The number of slots that were led, and led back.
-static N_LED: AtomicUsize = AtomicUsize::new(0);
 /// Tells whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
@@ -67,13 +65,13 @@ pub(in crate::hooks) fn at_start() {
 pub(in crate::hooks) fn lead_all() -> usize {
     // Relaxed, all: read by threads that look under the loader's lock.
     LEADS_ALL.store(true, Ordering::Relaxed);
-    let before = N_LED.load(Ordering::Relaxed);
+    let before = leading::n_led();
     let mut all_whole = false;
     loader::with_list_locked(|now| all_whole = look(0, false, Moment::Attach, now));
     if !all_whole {
         look_again();
     }
-    N_LED.load(Ordering::Relaxed) - before
+    leading::n_led() - before
 }
 
 /// Leads all calls back to the real functions; the number of slots. The caller may call the loader.
@@ -81,21 +79,9 @@ pub(in crate::hooks) fn lead_back() -> usize {
     // Relaxed, all: as above.
     LEADS_ALL.store(false, Ordering::Relaxed);
     PENDING.store(0, Ordering::Relaxed);
-    let before = N_LED.load(Ordering::Relaxed);
-    let ours = LinkMap::all().find(|map| map.is_ours()).and_then(link_map::image_of);
-    let Some(ours) = ours else { return 0 };
-    loader::with_list_locked(|_| {
-        for slots in LinkMap::all().filter(|map| !map.is_ours()).filter_map(Slots::of) {
-            for slot in slots.iter().filter(|slot| ours.range().contains(&slot.value())) {
-                let Some(function) = function_named(slot.name(), true) else { continue };
-                let real = real::known(function) as usize;
-                if real != 0 && hook(function) == Some(slot.value()) && slots.set(slot, real) {
-                    N_LED.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-    });
-    N_LED.load(Ordering::Relaxed) - before
+    let before = leading::n_led();
+    loader::with_list_locked(|_| LinkMap::all().filter(|map| !map.is_ours()).for_each(leading::lead_back));
+    leading::n_led() - before
 }
 
 /// Tells whether all calls of all objects are led.
@@ -237,8 +223,11 @@ fn look(first: usize, deep: bool, moment: Moment, now: Changes) -> bool {
                 all_whole = false;
                 continue;
             }
-            lead_tracks(&slots);
-            let led = lead(&slots, wanted, &known);
+            leading::lead_tracks(&slots);
+            if all {
+                leading::lend_table(&slots);
+            }
+            let led = leading::lead(&slots, wanted, &known);
             if !led.all {
                 note(NoteReason::DeepBind, map.name().to_bytes());
             }
@@ -263,107 +252,6 @@ fn look(first: usize, deep: bool, moment: Moment, now: Changes) -> bool {
 /// Tells whether the library has constructors of its own.
 fn has_constructors(map: &LinkMap) -> bool {
     elf::dynamic_number(map, elf::DT_INIT_ARRAYSZ).is_some_and(|bytes| bytes > OWN_CONSTRUCTORS_BYTES)
-}
-
-/// The calls of an object that are to be led.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// Those of functions that we do not export.
-    Others,
-    /// All, of an object that may find others before us.
-    Deep,
-    /// All, of an object that finds the same as all others.
-    All,
-    /// Those of functions that we export.
-    Exported,
-}
-
-impl Wanted {
-    /// `None` if the object is left alone.
-    fn of(map: &'static LinkMap, all: bool, deep: bool) -> Option<Wanted> {
-        match (real::is_allocator(map), all, deep) {
-            (false, _, true) => Some(Wanted::Deep),
-            (false, true, false) => Some(Wanted::All),
-            (false, false, false) => Some(Wanted::Others),
-            (true, true, _) => Some(Wanted::Exported),
-            (true, false, _) => None,
-        }
-    }
-
-    /// Tells whether the lookup of a function that was not called yet will find the real one.
-    fn will_find(self, function: Function) -> bool {
-        match self {
-            Wanted::All | Wanted::Exported => !real::known(function).is_null(),
-            Wanted::Deep | Wanted::Others => real::is_only_definition(function),
-        }
-    }
-
-    /// Returns the hooked function of this name, if its calls are to be led.
-    fn function_named(self, name: &CStr) -> Option<Function> {
-        let found = function_named(name, self != Wanted::Others);
-        found.filter(|function| self != Wanted::Exported || function.family().is_exported())
-    }
-}
-
-/// What became of an object's calls.
-struct Led {
-    /// All that should be led are.
-    all: bool,
-    /// Some were not before.
-    some: bool,
-}
-
-/// Leads the calls of an object.
-fn lead(slots: &Slots, wanted: Wanted, known: &Known) -> Led {
-    let mut led = Led { all: true, some: false };
-    for slot in slots.iter() {
-        let value = slot.value();
-        let unbound = slots.is_unbound(slot);
-        if !(unbound || known.has(value)) {
-            continue;
-        }
-        let Some(function) = wanted.function_named(slot.name()) else { continue };
-        let is_real = value == real::known(function) as usize && value != 0;
-        if is_real || unbound && wanted.will_find(function) {
-            let Some(hook) = hook(function).filter(|hook| *hook != value) else { continue };
-            let is_set = slots.set(slot, hook);
-            // Relaxed: a number.
-            N_LED.fetch_add(usize::from(is_set), Ordering::Relaxed);
-            led = Led { all: led.all && is_set, some: led.some || is_set };
-        }
-    }
-    led
-}
-
-/// Leads the calls by which an object tells an interpreter of its blocks.
-fn lead_tracks(slots: &Slots) {
-    if !tracks::are_led() {
-        return;
-    }
-    for slot in slots.iter() {
-        let present = Some(slot.value()).filter(|_| !slots.is_unbound(slot));
-        if let Some(hook) = tracks::hook(slot.name(), present) {
-            slots.set(slot, hook);
-        }
-    }
-}
-
-/// Returns the hooked function of this name: of all if `deep`, else of those that are not exported.
-fn function_named(name: &CStr, deep: bool) -> Option<Function> {
-    let name = name.to_bytes();
-    Function::ALL
-        .iter()
-        .copied()
-        .find(|function| (deep || !function.family().is_exported()) && function.symbol().as_bytes() == name)
-}
-
-/// Returns where the calls of `function` are to be led: its hook, unless that was taken back.
-fn hook(function: Function) -> Option<usize> {
-    if !function.family().is_exported() {
-        return allocators::hook(function);
-    }
-    let ours = LinkMap::all().find(|map| map.is_ours())?;
-    Symbols::of(ours)?.function(real::symbol(function).as_c_str())
 }
 
 /// Tells whether a function of this name is hooked, but its symbol does not lead here.
