@@ -395,3 +395,31 @@ fn another_user_s_process_is_not_attached_to() {
     assert!(output.status.code() == Some(1) && sentence.contains("is another user's (uid 0)"), "{sentence}");
     assert_eq!(target.finish().0.stdout, "ready\n0 failures\n");
 }
+
+#[test]
+fn a_program_with_an_allocator_built_in_tells_of_its_blocks() {
+    let run = Run::new(compile("own_allocator.rs", &["-O", "-g"]));
+    let bare = run.bare();
+    assert_eq!((bare.stdout.as_str(), bare.stderr.as_str()), ("ready\n0 blocks are kept\n", ""));
+    let mut target = Target::start(&run);
+    target.tell("before");
+    target.attach(true);
+    target.tell("while attached");
+    target.detach();
+    target.tell("after");
+    let (outcome, recording) = target.finish();
+    assert!(outcome.stdout.ends_with("\n120 blocks are kept\n"), "{outcome:?}");
+    // Of each block that has grown, both sizes; what lives is forgotten by the detach.
+    assert_eq!((allocations_of(&recording, 7_777).0, allocations_of(&recording, 8_888).0), (100, 100));
+    fs::remove_file(recording).expect("it is there");
+
+    let mut preloaded = run.with_input().start_recorded();
+    wait::until("it is ready", || preloaded.stdout_so_far() == "ready\n");
+    let mut input = preloaded.child.stdin.take().expect("it is piped");
+    input.write_all(b"go\n").expect("it reads");
+    drop(input);
+    let outcome = preloaded.finish();
+    assert_eq!(outcome.stdout, "ready\ngo\n40 blocks are kept\n");
+    assert_eq!(allocations_of(outcome.recording(), 8_888), (100, 0), "all are dropped at the end");
+    assert_eq!(number(&info(outcome.recording()), "missed_frees"), 0);
+}

@@ -180,7 +180,14 @@ impl<'a> Borrowed<'a> {
     /// # Errors
     /// It has not ended in `patience`, the thread has crashed in it, or the process has ended.
     pub fn call(&mut self, function: u64, arguments: [u64; 3], patience: Duration) -> Result<u64> {
-        let Room { code, data, .. } = self.room;
+        let call = self.begin_call(function, arguments)?;
+        self.watch(&call, Instant::now() + patience)?;
+        self.memory.word(call.result).ok_or(Failed::Ended)
+    }
+
+    /// Has the thread begin a call, after which it goes back by itself if nobody puts its state back.
+    fn begin_call(&mut self, function: u64, arguments: [u64; 3]) -> Result<Call> {
+        let Room { code, data } = self.room;
         let call = Call {
             code,
             function,
@@ -201,8 +208,7 @@ impl<'a> Borrowed<'a> {
         self.write(call.result, &wait.map(u64::to_le_bytes).concat())?;
         self.thread.set_registers(&registers.for_call(&call))?;
         self.thread.go_on()?;
-        self.watch(&call, Instant::now() + patience)?;
-        self.memory.word(call.result).ok_or(Failed::Ended)
+        Ok(call)
     }
 
     /// Watches a call until it is done, and stops the thread then.
@@ -308,5 +314,66 @@ fn named(error: Failed, action: &'static str) -> Failed {
     match error {
         Failed::System(_, error) => Failed::System(action, error),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+    use crate::attach::threads::{Fit, LongestStop, find};
+
+    /// A process that sleeps, and a thread of it that stands still.
+    fn sleeper(seconds: &str) -> (Child, Memory, Fit) {
+        let child = Command::new("sleep").arg(seconds).spawn().unwrap();
+        let pid = child.id();
+        // It has to get as far as to have a C library.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let mut memory = Memory::of(pid).unwrap();
+            let soon = Instant::now() + Duration::from_millis(100);
+            match find(pid, &mut memory, soon, &mut LongestStop::default()) {
+                Ok(fit) => return (child, memory, fit),
+                Err(_) => assert!(Instant::now() < deadline, "no thread is fit"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_thread_does_what_it_is_told_and_goes_on() {
+        let (mut child, memory, fit) = sleeper("1000");
+        let pid = u64::from(child.id());
+        let getpid = fit.code.c_library.symbol(&memory, "getpid").unwrap().start;
+        let n_maps = memory.maps().len();
+        let mut borrowed = Borrowed::take(fit.thread, &memory, &fit.code, fit.since).unwrap();
+        assert_eq!(borrowed.system_call(libc::SYS_getpid, [0; 6]).unwrap(), pid);
+        assert_eq!(borrowed.call(getpid, [0; 3], Duration::from_secs(60)).unwrap(), pid);
+        let error = borrowed.system_call(libc::SYS_close, [u64::MAX, 0, 0, 0, 0, 0]).unwrap_err();
+        assert!(matches!(error, Failed::System(_, error) if error.raw_os_error() == Some(libc::EBADF)));
+        // No code there.
+        assert!(matches!(
+            borrowed.call(8, [0; 3], Duration::from_secs(60)),
+            Err(Failed::Crashed(libc::SIGSEGV))
+        ));
+        borrowed.give_back().unwrap();
+        assert_eq!(Memory::of(child.id()).unwrap().maps().len(), n_maps, "nothing is left in it");
+        assert!(child.try_wait().unwrap().is_none(), "it sleeps on");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_thread_whose_watcher_has_died_goes_back_by_itself() {
+        let (mut child, memory, fit) = sleeper("1");
+        let getpid = fit.code.c_library.symbol(&memory, "getpid").unwrap().start;
+        let mut borrowed = Borrowed::take(fit.thread, &memory, &fit.code, fit.since).unwrap();
+        let call = borrowed.begin_call(getpid, [0; 3]).unwrap();
+        while memory.half(call.result + 8) != Some(1) {
+            sleep(BETWEEN_LOOKS);
+        }
+        borrowed.is_left = true;
+        drop(borrowed);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "it has slept and ended as ever");
     }
 }

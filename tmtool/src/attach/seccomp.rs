@@ -17,8 +17,6 @@ const GET_FILTER: libc::c_uint = 0x420c;
 const ALLOW: u32 = 0x7fff_0000;
 const LOG: u32 = 0x7ffc_0000;
 const ACTION: u32 = 0xffff_0000;
-/// `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_AARCH64`.
-const MACHINE: u32 = if cfg!(target_arch = "aarch64") { 0xc000_00b7 } else { 0xc000_003e };
 /// The longest filter, and the most filters.
 const N_INSTRUCTIONS_MAX: usize = 4096;
 
@@ -105,7 +103,7 @@ pub fn allow_files_in_memory(filters: &[Vec<Instruction>]) -> bool {
 /// What a filter says to a system call; `None` if it is damaged. Filters have no loops.
 fn run(filter: &[Instruction], number: u32, arguments: &[u64; 6]) -> Option<u32> {
     let mut data = [0u32; 16];
-    (data[0], data[1]) = (number, MACHINE);
+    (data[0], data[1]) = (number, super::arch::AUDIT);
     for (n, argument) in arguments.iter().enumerate() {
         (data[4 + 2 * n], data[5 + 2 * n]) = (*argument as u32, (*argument >> 32) as u32);
     }

@@ -34,8 +34,8 @@ const N_FRAMES_MAX: usize = 512;
 /// No unwind table of a function is longer.
 const TABLE_BYTES_MAX: usize = 64 * 1024;
 /// Numbers of the stack pointer and of the return address in unwind tables.
-const SP: u16 = if cfg!(target_arch = "aarch64") { 31 } else { 7 };
-const RA: u16 = if cfg!(target_arch = "aarch64") { 30 } else { 16 };
+const SP: u16 = super::arch::STACK_POINTER;
+const RA: u16 = super::arch::RETURN_ADDRESS;
 /// More than any register's number that counts.
 const N_REGISTERS: usize = 33;
 
@@ -96,7 +96,7 @@ fn caller(memory: &Memory, modules: &[Module], frame: Frame, values: &mut Values
     for (number, value) in of_caller.iter_mut().enumerate() {
         *value = restored(memory, row, number as u16, cfa, values);
     }
-    let is_first = row.register(gimli::Register(RA)) == Some(RegisterRule::Undefined) && RA == 16;
+    let is_first = row.register(gimli::Register(RA)) == Some(RegisterRule::Undefined);
     let return_address = of_caller.get(usize::from(RA)).copied().flatten();
     *of_caller.get_mut(usize::from(SP))? = Some(cfa);
     *values = of_caller;
@@ -207,4 +207,37 @@ fn entry_for(memory: &Memory, header: u64, address: u64) -> Option<u64> {
         if place(middle, 0)? <= address { low = middle } else { high = middle }
     }
     (high > low && place(low, 0)? <= address).then(|| place(low, 1)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::attach::elf::modules;
+    use crate::attach::ptrace::Thread;
+
+    #[test]
+    fn a_thread_that_waits_is_followed_to_its_first_function() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let stack = loop {
+            let mut thread = Thread::seize(child.id()).unwrap();
+            assert!(thread.stop(deadline).unwrap());
+            let registers = thread.registers().unwrap();
+            let memory = Memory::of(child.id()).unwrap();
+            let stack = unwind(&memory, &modules(&memory), &registers);
+            // Before, it is being loaded.
+            if registers.interrupted_call().is_some_and(|call| call.0 as i64 == libc::SYS_clock_nanosleep) {
+                break stack;
+            }
+            assert!(Instant::now() < deadline);
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // clock_nanosleep, nanosleep, main, __libc_start_call_main, __libc_start_main, _start.
+        assert!(stack.is_whole && stack.frames.len() >= 5, "{stack:?}");
+        assert!(stack.frames.windows(2).all(|pair| pair[0].sp < pair[1].sp), "{stack:?}");
+    }
 }

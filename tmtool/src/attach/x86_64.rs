@@ -37,6 +37,13 @@ pub const CODE: [u8; 46] = [
 /// A system call.
 pub const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
 
+/// Their numbers in unwind tables.
+pub const STACK_POINTER: u16 = 7;
+/// See [`STACK_POINTER`].
+pub const RETURN_ADDRESS: u16 = 16;
+/// `AUDIT_ARCH_X86_64`.
+pub const AUDIT: u32 = 0xc000_003e;
+
 /// The bytes below the stack pointer that a function may use.
 const RED_ZONE_BYTES: u64 = 128;
 /// The code segment of 64-bit programs.
