@@ -288,11 +288,8 @@ fn a_process_in_other_namespaces_is_attached_to() {
     let pid = children.expect("the kernel says so").trim().to_owned();
     let path = folder.path().join("x.bin").display().to_string();
     for round in 0..n_rounds() {
-        said(
-            if round == 0 { &["attach", &pid, "-o", &path][..] } else { &["attach", &pid] }
-                .to_vec()
-                .as_slice(),
-        );
+        let first = ["attach", &pid, "-o", &path];
+        said(if round == 0 { &first } else { &first[..2] });
         said(&["detach", &pid]);
     }
     let (outcome, _) = target.finish();

@@ -1,12 +1,12 @@
 //! `tmtool attach` and `detach`: begins to record a process that runs already, and ends that.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::attach::{self, Done, Wanted};
 use crate::cli::print;
-use crate::control;
+use crate::control::{self, Found};
 use crate::errors::Result;
 use crate::report::parts::human::{counted, printable};
 
@@ -69,15 +69,13 @@ pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
     for note in &done.notes {
         text += &format!("tm: {}\n", printable(note));
     }
-    let (pid, path) = (done.pid, found.path_to_open());
-    let shown = printable(&path.display().to_string());
+    let pid = done.pid;
+    let shown = printable(&path_from_here(&found));
     let goes_on = if done.is_again { "again, and goes on in" } else { "in" };
     text += &format!("tm: attached to process {pid}, recorded {goes_on} {shown}\n");
     if done.has_other_root {
-        text += &format!(
-            "tm:   which the process, in a file system of its own, calls {}\n",
-            printable(&found.path)
-        );
+        let its_own = printable(&path_of_process(&found));
+        text += &format!("tm:   which the process, in a file system of its own, calls {its_own}\n");
     }
     text += &stops(&done);
     text += &format!("tm: next: tmtool watch {pid}, tmtool stats {shown}, tmtool detach {pid}\n");
@@ -92,13 +90,28 @@ pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
 pub fn detach(args: &DetachArgs) -> Result<ExitCode> {
     let done = attach::detach(args.pid, Duration::from_secs(args.timeout.into()))?;
     let recording = control::find(done.pid).ok();
-    let shown = recording.map(|found| printable(&found.path_to_open().display().to_string()));
+    let shown = recording.map(|found| printable(&path_from_here(&found)));
     let mut text = format!("tm: detached from process {}\n{}", done.pid, stops(&done));
     if let Some(shown) = shown {
         text += &format!("tm: next: tmtool stats {shown}, tmtool leaks {shown}\n");
     }
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A path under which tmtool finds the recording, now and later.
+fn path_from_here(found: &Found) -> String {
+    if found.path_to_open() == Path::new(&found.path) {
+        return found.path.clone();
+    }
+    format!("/proc/{}/root{}", found.target.pid, found.path)
+}
+
+/// The path of the recording as the process sees it, which may have changed its root folder since it was mounted there.
+fn path_of_process(found: &Found) -> String {
+    let root = std::fs::read_link(format!("/proc/{}/root", found.target.pid)).unwrap_or_default();
+    let within = Path::new(&found.path).strip_prefix(root);
+    within.map_or_else(|_| found.path.clone(), |path| Path::new("/").join(path).display().to_string())
 }
 
 /// What it has cost the process.
