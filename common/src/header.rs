@@ -14,8 +14,10 @@ pub use request::{MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, Request};
 /// The first bytes of every recording. The first byte is not ASCII and the last two are a line end, so that a copy
 /// which was taken for text is seen at once.
 pub const MAGIC: [u8; 8] = *b"\x89TMREC\r\n";
-/// The version that this code writes, and the latest that it reads.
-pub const VERSION: u32 = 3;
+/// The version of a recording in which anything is sampled, and the latest that is read.
+pub const VERSION: u32 = 4;
+/// The version of one in which every event is recorded.
+pub const VERSION_UNSAMPLED: u32 = 3;
 /// The header's size, and the grain of everything in the file: segments start at and consist of whole grains.
 pub const GRAIN_BYTES: usize = 4096;
 
@@ -69,8 +71,8 @@ pub enum ClockKind {
 pub struct MappedHeader {
     /// [`MAGIC`], written last: a file without it is not a recording yet. Little-endian.
     pub magic: AtomicU64,
-    /// [`VERSION`].
-    pub version: u32,
+    /// [`VERSION_UNSAMPLED`], and [`VERSION`] from before the first sample on.
+    pub version: AtomicU32,
     /// The ELF machine number: 62 x86_64, 183 aarch64.
     pub machine: u16,
     /// A [`ClockKind`].
@@ -133,8 +135,14 @@ pub struct MappedHeader {
     pub requests: [MappedRequest; REQUESTS_MAX],
     /// The number of Python code objects so far, from 1.
     pub n_codes: AtomicU32,
-    /// 0.
-    pub reserved: u32,
+    /// [`abilities`] of the library that writes it.
+    pub abilities: u32,
+}
+
+/// Bits of [`MappedHeader::abilities`]: what a writer may be asked for beside what every one knows.
+pub mod abilities {
+    /// A start may come with a rate of samples.
+    pub const SAMPLES: u32 = 1;
 }
 
 /// The number of processes that find a place in [`MappedHeader::writers`].
@@ -149,6 +157,7 @@ const _: () = assert!(cfg!(target_endian = "little"), "the mapped structures are
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are those of MappedHeader")]
 pub struct Header {
+    pub version: u32,
     pub machine: u16,
     pub page_bytes: u32,
     pub pid: u32,
@@ -168,6 +177,8 @@ pub struct Header {
     pub self_checks: u64,
     pub self_check_differences: u64,
     pub lost: [u64; 8],
+    /// [`abilities`]; 0 in what was read without the whole header.
+    pub abilities: u32,
     /// The requests that are ready.
     pub requests: [Option<Request>; REQUESTS_MAX],
 }
@@ -192,6 +203,7 @@ impl Header {
         let u32_of = |offset| u32_at(bytes, offset);
         let u64_of = |offset| u64_at(bytes, offset);
         Ok(Header {
+            version,
             machine: u16_at(bytes, offset_of!(MappedHeader, machine))?,
             page_bytes: u32_of(offset_of!(MappedHeader, page_bytes))?,
             pid: u32_of(offset_of!(MappedHeader, pid))?,
@@ -211,6 +223,7 @@ impl Header {
             self_checks: u64_of(offset_of!(MappedHeader, self_checks))?,
             self_check_differences: u64_of(offset_of!(MappedHeader, self_check_differences))?,
             lost: parse_lost(bytes)?,
+            abilities: u32_of(offset_of!(MappedHeader, abilities)).unwrap_or(0),
             requests: core::array::from_fn(|place| Request::parse(bytes, place)),
         })
     }

@@ -18,6 +18,7 @@ pub mod ids;
 pub mod metadata;
 pub mod python;
 pub mod query;
+pub mod sampling;
 pub mod segment;
 pub mod settings;
 pub mod stack;

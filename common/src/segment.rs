@@ -7,6 +7,7 @@ use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::error::DecodeError;
 use crate::header::GRAIN_BYTES;
 use crate::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use crate::sampling::SampleRate;
 
 /// The first bytes of a segment: "TMSG".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"TMSG");
@@ -27,6 +28,8 @@ pub enum SegmentKind {
     Metadata = 3,
     /// The first grain of an extent: nothing but the extent's own header.
     Extent = 4,
+    /// What threads that sample did, a line each, see [`crate::sampling`].
+    Totals = 5,
 }
 
 /// A segment's header as it stands in the mapped file.
@@ -35,7 +38,7 @@ pub enum SegmentKind {
 ///  byte 0         4       6         8            12         16
 ///       | magic   | kind  | grains  | used       | process  |
 ///    16 | stream  | sequence        | thread     | check    |
-///    32 | base stamp                | reserved              |
+///    32 | base stamp                | sample bytes          | reserved
 /// ```
 #[repr(C)]
 #[derive(Debug)]
@@ -47,8 +50,8 @@ pub struct MappedSegment {
     /// The segment's size in grains of 4,096 bytes, with this header.
     pub grains: u16,
     /// Bytes in use after the header. Events: committed by the stream's thread after each record. Stacks and metadata:
-    /// claimed by each writer, so that the last ones may not be written yet; may exceed the segment. Extents: the
-    /// grains that were taken from it, with this one.
+    /// claimed by each writer, so that the last ones may not be written yet; may exceed the segment; so are lines of
+    /// totals. Extents: the grains that were taken from it, with this one.
     pub used: AtomicU32,
     /// The process that took the segment.
     pub process: u32,
@@ -59,12 +62,14 @@ pub struct MappedSegment {
     pub sequence: u32,
     /// Events: the thread of the first event.
     pub thread: u32,
-    /// `check` of the fields above but `used`, and of `base_stamp`.
+    /// `check` of the fields above but `used`, and of `base_stamp` and `sample_bytes`.
     pub check: u32,
     /// Events: what the first time difference counts from. Extents: their first grain.
     pub base_stamp: u64,
+    /// Events: the mean bytes from one sample to the next, a [`SampleRate`]; 0 if every event is here.
+    pub sample_bytes: u64,
     /// 0.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 
 const _: () = assert!(size_of::<MappedSegment>() == HEADER_BYTES);
@@ -81,6 +86,7 @@ pub struct SegmentHeader {
     pub sequence: u32,
     pub thread: ThreadIndex,
     pub base_stamp: Stamp,
+    pub sample_rate: SampleRate,
 }
 
 impl SegmentHeader {
@@ -99,7 +105,8 @@ impl SegmentHeader {
             thread: self.thread.0,
             check: check(&self),
             base_stamp: self.base_stamp.0,
-            reserved: [0; 3],
+            sample_bytes: self.sample_rate.mean_bytes(),
+            reserved: [0; 2],
         }
     }
 
@@ -116,8 +123,12 @@ impl SegmentHeader {
             2 => SegmentKind::Stacks,
             3 => SegmentKind::Metadata,
             4 => SegmentKind::Extent,
+            5 => SegmentKind::Totals,
             other => return Err(DecodeError::Invalid { field: "segment kind", found: u64::from(other) }),
         };
+        let sample_bytes = u64_at(bytes, offset_of!(MappedSegment, sample_bytes))?;
+        let sample_rate = SampleRate::of_bytes(sample_bytes)
+            .ok_or(DecodeError::Invalid { field: "sample bytes", found: sample_bytes })?;
         let header = SegmentHeader {
             kind,
             grains: u16_at(bytes, offset_of!(MappedSegment, grains))?,
@@ -127,6 +138,7 @@ impl SegmentHeader {
             sequence: u32_at(bytes, offset_of!(MappedSegment, sequence))?,
             thread: ThreadIndex(u32_at(bytes, offset_of!(MappedSegment, thread))?),
             base_stamp: Stamp(u64_at(bytes, offset_of!(MappedSegment, base_stamp))?),
+            sample_rate,
         };
         let found = u32_at(bytes, offset_of!(MappedSegment, check))?;
         if found != check(&header) {
@@ -150,8 +162,11 @@ fn check(header: &SegmentHeader) -> u32 {
         u64::from(header.stream.0) | u64::from(header.sequence) << 32,
         u64::from(header.thread.0),
         header.base_stamp.0,
+        header.sample_rate.mean_bytes(),
     ];
-    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+    // A rate of 0 is left out, as it was before there were any.
+    let n_words = words.len() - usize::from(header.sample_rate.is_every());
+    let bytes = words.iter().take(n_words).flat_map(|word| word.to_le_bytes());
     bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
@@ -169,6 +184,7 @@ mod tests {
             sequence: 3,
             thread: ThreadIndex(4),
             base_stamp: Stamp(5),
+            sample_rate: SampleRate::from_code(20).expect("it is one"),
         }
     }
 
@@ -189,7 +205,7 @@ mod tests {
         for bit in 0..HEADER_BYTES * 8 {
             let mut damaged = bytes;
             damaged[bit / 8] ^= 1 << (bit % 8);
-            let unchecked = (8..12).contains(&(bit / 8)) || bit / 8 >= 40;
+            let unchecked = (8..12).contains(&(bit / 8)) || bit / 8 >= 48;
             let same = SegmentHeader::parse(&damaged).is_ok_and(|header| header.is_some());
             assert_eq!(same, unchecked, "bit {bit}");
         }

@@ -56,7 +56,7 @@ fn calls(outcome: &Outcome, wanted: impl Fn(u64) -> bool) -> Calls {
                 Some(event.size)
             }
             Action::Free | Action::ReallocateBegin => sizes.remove(&event.address),
-            Action::Track | Action::Untrack | Action::Move => None,
+            _ => None,
         };
         if let Some(size) = size.filter(|size| wanted(*size)) {
             *calls.entry((size, event.function.name().to_owned())).or_insert(0) += 1;

@@ -2,6 +2,7 @@
 
 use tm_common::functions::{Function, Role};
 use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex};
+use tm_common::sampling::SampleRate;
 
 use super::block::Block;
 use crate::reader::ThreadTag;
@@ -26,6 +27,39 @@ pub enum Action {
     Untrack,
     /// What is tracked at the address, if anything, belongs to another stack.
     Move,
+    /// A part of a record of totals: see [`MergedEvent::total`]. It is of no address.
+    TotalAllocated,
+    /// See [`Action::TotalAllocated`].
+    TotalFreed,
+    /// See [`Action::TotalAllocated`]; the last of a record's.
+    TotalHeld,
+}
+
+/// What the event's thread did in the event's space so far, exactly: a record of totals comes as one of each, with one stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// The calls that returned a block, those of `realloc` with them, and the bytes that they asked for.
+    Allocated {
+        /// The calls.
+        calls: u64,
+        /// The bytes.
+        bytes: u64,
+    },
+    /// The calls that gave a block back, and those of `realloc` that returned one.
+    Freed {
+        /// The former, without the latter.
+        calls: u64,
+        /// The latter: they count in [`Total::Allocated`] too.
+        reallocations: u64,
+    },
+    /// What the allocator says the thread's blocks hold, those that it gave back taken off: see
+    /// [`tm_common::sampling::Totals`].
+    Held {
+        /// Now; over all threads of the process what is live.
+        bytes: i64,
+        /// The most since the thread's record before.
+        high: i64,
+    },
 }
 
 /// One moment of one address, in the order of the process's time.
@@ -49,14 +83,33 @@ pub struct MergedEvent {
     pub function: Function,
     /// Where the block is.
     pub space: Space,
-    pub(crate) state: State,
+    pub(crate) marks: Marks,
+}
+
+/// How far the repair is with an event, and the rate of its segment, in one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// Those of an event of which nothing was done, of a segment of this rate.
+    #[inline]
+    pub fn of(sample_rate: SampleRate) -> Marks {
+        Marks(sample_rate.code())
+    }
+
+    #[inline]
+    fn with(self, state: State) -> Marks {
+        Marks(self.0 & Self::RATE | (state as u8) << 6)
+    }
+
+    const RATE: u8 = (1 << 6) - 1;
 }
 
 /// How far the repair is with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Its turn has not come.
-    Pending,
+    Pending = 0,
     /// It was replayed and fitted.
     Applied,
     /// It was replayed and did not fit: the address's earlier events have no part in later repairs.
@@ -67,6 +120,38 @@ const _: () =
     assert!(size_of::<MergedEvent>() == 40, "batches of them cross from one processor's cache to another's");
 
 impl MergedEvent {
+    /// How many bytes there are from one sample to the next in the event's segment. An event of a mapping is there in any case.
+    #[inline]
+    pub fn sample_rate(&self) -> SampleRate {
+        SampleRate::from_code(self.marks.0 & Marks::RATE).unwrap_or(SampleRate::EVERY)
+    }
+
+    /// How far the repair is with it.
+    #[inline]
+    pub(crate) fn state(&self) -> State {
+        match self.marks.0 >> 6 {
+            0 => State::Pending,
+            1 => State::Applied,
+            _ => State::Leftover,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn set_state(&mut self, state: State) {
+        self.marks = self.marks.with(state);
+    }
+
+    /// The part of a record of totals that it is, if it is one.
+    pub fn total(&self) -> Option<Total> {
+        let (first, second) = (self.address.0, self.size);
+        match self.action {
+            Action::TotalAllocated => Some(Total::Allocated { calls: first, bytes: second }),
+            Action::TotalFreed => Some(Total::Freed { calls: first, reallocations: second }),
+            Action::TotalHeld => Some(Total::Held { bytes: first as i64, high: second as i64 }),
+            _ => None,
+        }
+    }
+
     /// Whether a block goes.
     #[inline]
     pub fn is_release(&self) -> bool {
@@ -80,11 +165,17 @@ impl MergedEvent {
         Block { address, size, stack, thread_tag, birth, space }
     }
 
-    /// Whether the program tells of it, or it is a mapping: then nothing is known of the order in which an address's
-    /// events must stand.
+    /// Whether the program tells of it, or it is a mapping, or of no address: then nothing is known of the order in which an
+    /// address's events must stand.
     #[inline]
     pub fn is_tracking(&self) -> bool {
-        matches!(self.action, Action::Track | Action::Untrack | Action::Move)
+        matches!(self.action, Action::Track | Action::Untrack | Action::Move) || self.is_total()
+    }
+
+    /// Whether it is a part of a record of totals.
+    #[inline]
+    pub fn is_total(&self) -> bool {
+        matches!(self.action, Action::TotalAllocated | Action::TotalFreed | Action::TotalHeld)
     }
 
     /// Tells whether all that is tracked in the event's space ends with it.
@@ -100,7 +191,7 @@ impl MergedEvent {
         match self.action {
             Action::ReallocateEnd => true,
             Action::Allocate => self.function.role() == Role::Reallocate,
-            Action::Free | Action::ReallocateBegin | Action::Track | Action::Untrack | Action::Move => false,
+            _ => false,
         }
     }
 }

@@ -21,12 +21,14 @@ mod duration;
 
 pub use block::{Block, SIZE_MAX};
 pub use damage::Damage;
-pub use event::{Action, MergedEvent};
+pub use event::{Action, MergedEvent, Total};
 pub use event_stream::EventStream;
 pub use merge::Merge;
 pub use read_ahead::StreamEvents;
 
 pub(crate) use block::SIZE_BITS;
+#[cfg(test)]
+pub(crate) use event::Marks;
 pub(crate) use event::State;
 pub(crate) use read_ahead::Decoders;
 pub(crate) use records::{DamagedFrom, RecordDecoder};

@@ -4,10 +4,11 @@
 use tm_common::event::{Decoder, Event};
 use tm_common::functions::Function;
 use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex, TagIndex, ThreadIndex};
+use tm_common::sampling::{SampleRate, Totals};
 use tm_common::varint::Reader;
 
 use super::block::SIZE_MAX;
-use super::event::{ALL, Action, MergedEvent, State};
+use super::event::{ALL, Action, Marks, MergedEvent};
 use crate::reader::{FirstIds, Repeats, ThreadTag, ThreadTags};
 
 /// The bytes from here on are not what an encoder writes: the rest of the segment cannot be read.
@@ -23,6 +24,7 @@ pub(crate) struct RecordDecoder {
     tag: TagIndex,
     latest: Stamp,
     limit: Stamp,
+    marks: Marks,
 }
 
 impl RecordDecoder {
@@ -35,14 +37,15 @@ impl RecordDecoder {
             tag: TagIndex::NONE,
             latest: Stamp(0),
             limit: Stamp(0),
+            marks: Marks::of(SampleRate::EVERY),
         }
     }
 
-    /// Goes on to a segment of events of `thread`, whose time differences count from `base`. Nothing in it is later than
-    /// `limit`.
-    pub fn begin_segment(&mut self, base: Stamp, thread: ThreadIndex, limit: Stamp) {
+    /// Goes on to a segment of events of `thread`, sampled at a rate, whose time differences count from `base`. Nothing in it is
+    /// later than `limit`.
+    pub fn begin_segment(&mut self, base: Stamp, thread: ThreadIndex, limit: Stamp, sample_rate: SampleRate) {
         self.decoder.reset(base);
-        (self.thread, self.limit) = (thread, limit);
+        (self.thread, self.limit, self.marks) = (thread, limit, Marks::of(sample_rate));
     }
 
     /// Appends the events of the next records, which are whole, until `batch` has `n_wanted`. Returns the number of
@@ -61,7 +64,8 @@ impl RecordDecoder {
         let mut reader = Reader::new(bytes);
         let thread_tag = thread_tags.of(self.thread, self.tag);
         let (latest, limit, stream, first_ids) = (self.latest, self.limit, self.stream, repeats.look());
-        let mut out = Out { batch, latest, limit, stream, thread_tag, first_ids };
+        let marks = self.marks;
+        let mut out = Out { batch, latest, limit, stream, thread_tag, first_ids, marks };
         let mut is_damaged = false;
         let mut good = 0;
         while out.batch.len() < n_wanted && !reader.is_at_end() {
@@ -96,6 +100,7 @@ struct Out<'a> {
     stream: StreamIndex,
     thread_tag: ThreadTag,
     first_ids: FirstIds<'a>,
+    marks: Marks,
 }
 
 impl Out<'_> {
@@ -158,7 +163,26 @@ impl Out<'_> {
                 }
                 is_possible
             }
+            Event::Totals { space, totals, stamp } => {
+                let is_possible = stamp <= self.limit && space != Space::MAPPINGS;
+                if is_possible {
+                    self.totals(space, &totals, stamp);
+                }
+                is_possible
+            }
             Event::Tag { .. } | Event::ThreadStart { .. } => true,
+        }
+    }
+
+    #[cold]
+    fn totals(&mut self, space: Space, totals: &Totals, stamp: Stamp) {
+        let &Totals { bytes, n_allocated, n_reallocated, n_freed, held_bytes, held_high } = totals;
+        for (action, first, second) in [
+            (Action::TotalAllocated, n_allocated, bytes),
+            (Action::TotalFreed, n_freed, n_reallocated),
+            (Action::TotalHeld, held_bytes as u64, held_high as u64),
+        ] {
+            self.in_space(action, space, Address(first), (second, StackId::NONE), stamp);
         }
     }
 
@@ -198,9 +222,79 @@ impl Out<'_> {
         // Only damage makes a stream go back in time; the merge relies on it not to.
         self.latest = self.latest.max(stamp);
         let stack = self.first_ids.of(stack);
-        let (stamp, stream, thread_tag, state) = (self.latest, self.stream, self.thread_tag, State::Pending);
+        let (stamp, stream, thread_tag, marks) = (self.latest, self.stream, self.thread_tag, self.marks);
         let event =
-            MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state };
+            MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, marks };
         self.batch.push(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::sampling::SampleRate;
+    use tm_testing::RecordingBuilder;
+
+    use super::*;
+    use crate::events::{Decoders, EventStream, Merge, Total};
+    use crate::reader::Recording;
+    use tm_common::ids::ProcessIndex;
+
+    /// The rate changes twice on the way; totals come with what they say, and the line of the thread beside them.
+    #[test]
+    fn events_know_the_rate_of_their_segment_and_totals_come_in_between() {
+        let mut builder = RecordingBuilder::with_process();
+        let allocate = |stamp| Event::Allocate {
+            function: Function::Malloc,
+            address: Address(16 * stamp),
+            size: 8,
+            stack: StackId::NONE,
+            stamp: Stamp(stamp),
+        };
+        let totals =
+            Totals { bytes: 9, n_allocated: 2, n_reallocated: 1, n_freed: 3, held_bytes: -4, held_high: 5 };
+        let rate = |bytes| SampleRate::of_bytes(bytes).expect("it is one");
+        for (stamp, bytes) in [(1, 0), (2, 512), (3, 512), (5, 4096)] {
+            builder.sample_rate = rate(bytes);
+            builder.event(ProcessIndex(0), 0, &allocate(stamp));
+            if stamp == 3 {
+                builder.event(
+                    ProcessIndex(0),
+                    0,
+                    &Event::Totals { space: Space::HEAP, totals, stamp: Stamp(4) },
+                );
+            }
+        }
+        builder.totals(ProcessIndex(0), ThreadIndex(7), Space(3), &totals);
+        let file = builder.file();
+        let recording = Recording::open(file.path()).expect("it is valid");
+        assert_eq!((recording.header.version, recording.segment_counts.totals), (4, 1));
+        let [(process, line)] = recording.totals[..] else { panic!("one line: {:?}", recording.totals) };
+        assert_eq!(
+            (process, line.thread, line.space, line.totals),
+            (ProcessIndex(0), ThreadIndex(7), Space(3), totals)
+        );
+        let events = Decoders::without_threads(|decoders| {
+            let mut merge = Merge::new(&recording, ProcessIndex(0), decoders);
+            let mut events = std::collections::VecDeque::new();
+            while merge.take(100, &mut events) {}
+            assert_eq!(merge.streams_mut().iter_mut().map(|stream| stream.rest().len()).sum::<usize>(), 0);
+            events
+        });
+        let found: Vec<_> = events
+            .iter()
+            .map(|event| (event.stamp.0, event.sample_rate().mean_bytes(), event.total()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (1, 0, None),
+                (2, 512, None),
+                (3, 512, None),
+                (4, 512, Some(Total::Allocated { calls: 2, bytes: 9 })),
+                (4, 512, Some(Total::Freed { calls: 3, reallocations: 1 })),
+                (4, 512, Some(Total::Held { bytes: -4, high: 5 })),
+                (5, 4096, None),
+            ]
+        );
     }
 }

@@ -66,7 +66,7 @@ impl<'a> StreamDecoder<'a> {
         let Some(segment) = self.stream.segments.get(self.next_segment) else { return false };
         self.next_segment += 1;
         self.position = 0;
-        self.records.begin_segment(segment.base, segment.thread, segment.limit);
+        self.records.begin_segment(segment.base, segment.thread, segment.limit, segment.sample_rate);
         self.file.note_events_read(segment.len);
         if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
             self.buffer.clear();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
 use crate::events::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
@@ -25,6 +26,7 @@ struct Segment {
     grains: u16,
     base: Stamp,
     thread: ThreadIndex,
+    sample_rate: SampleRate,
     /// The look that found it.
     found_in: u64,
 }
@@ -96,6 +98,7 @@ impl GrowingStream {
                 grains: header.grains,
                 base: header.base_stamp,
                 thread: header.thread,
+                sample_rate: header.sample_rate,
                 found_in: look,
             };
             self.segments.insert(header.sequence, segment);
@@ -204,7 +207,7 @@ impl GrowingStream {
         let (&sequence, segment) = known.next()?;
         // Segments' headers are checked and events are not: what leads beyond the next one's first stamp is damage.
         let limit = known.next().map_or(Stamp(u64::MAX), |(_, next)| next.base);
-        self.records.begin_segment(segment.base, segment.thread, limit);
+        self.records.begin_segment(segment.base, segment.thread, limit, segment.sample_rate);
         self.damage.add_gap(sequence.saturating_sub(self.next_sequence));
         self.next_sequence = sequence.saturating_add(1);
         Some(Place { sequence, n_read: 0, is_done: false })

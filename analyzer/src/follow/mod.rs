@@ -45,12 +45,13 @@ use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
-use tm_common::segment::SegmentKind;
+use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 
 use crate::error::{Error, Result};
 use crate::events::{Block, Merge};
 use crate::host::clock::{calibrate, is_ours, now};
 use crate::reader::file::{FileIdentity, RecordingFile};
+use crate::reader::totals::add_segment as add_lines;
 use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
 use crate::replay::{
     Beginning, LiveBlocks, MemoryKind, Observer, Replayer, Totals, inherited_here, tolerance,
@@ -96,6 +97,8 @@ struct Sources {
     stacks: StackReader,
     /// Segments of events of the process that are not with their streams yet, and the look that found each.
     events: Vec<(FoundSegment, u64)>,
+    /// The segments with the lines of the process's threads: read anew in each look.
+    totals: Vec<FoundSegment>,
     /// How often it was looked.
     n_looks: u64,
     n_duplicates: u64,
@@ -122,6 +125,7 @@ impl Follower {
             metadata: MetadataReader::new(process),
             stacks: StackReader::default(),
             events: Vec::new(),
+            totals: Vec::new(),
             n_looks: 0,
             n_duplicates: 0,
         };
@@ -281,6 +285,7 @@ impl Follower {
             // Before events are decoded, which is next: the ids in them are the first ones of their stacks.
             sources.stacks.look(&file, &mut sources.headers, &mut recording.stacks, Some(&line));
         });
+        sources.read_totals(&file, recording);
         let Sources { metadata, headers, .. } = sources;
         for command in metadata.look(&file, headers, recording, Some(&line)) {
             if command.process == *process {
@@ -301,6 +306,20 @@ impl Follower {
 }
 
 impl Sources {
+    /// Reads what the process's threads have done by now. Lines that cannot be read now are read the next time.
+    fn read_totals(&mut self, file: &OpenFile, recording: &mut Recording) {
+        let (mut lines, mut buffer) = (Vec::new(), Vec::new());
+        for found in &self.totals {
+            let used = self.headers.used_now(file, found.offset).unwrap_or(0);
+            let found = FoundSegment { header: SegmentHeader { used, ..found.header }, ..*found };
+            if file.read(found.offset + HEADER_BYTES as u64, found.used_bytes(u64::MAX), &mut buffer).is_ok()
+            {
+                add_lines(found.header.process, &buffer, &mut lines);
+            }
+        }
+        recording.totals = lines;
+    }
+
     /// Finds segments, and passes them on to who reads them.
     fn look_for_segments(&mut self, file: &OpenFile, recording: &mut Recording, process: ProcessIndex) {
         self.n_looks += 1;
@@ -323,6 +342,12 @@ impl Sources {
                 SegmentKind::Metadata => {
                     counts.metadata += 1;
                     self.metadata.add(&found);
+                }
+                SegmentKind::Totals => {
+                    counts.totals += 1;
+                    if found.header.process == process {
+                        self.totals.push(found);
+                    }
                 }
                 SegmentKind::Extent => {}
             }

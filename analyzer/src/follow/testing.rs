@@ -10,6 +10,7 @@ use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::ids::{Epoch, ProcessIndex, StackId, Stamp, StreamIndex, ThreadIndex};
 use tm_common::metadata::{PENDING, WORD_BYTES};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 use tm_common::varint::Writer;
@@ -262,6 +263,7 @@ fn segment(kind: SegmentKind, grains: u16, sequence: u32, base: u64) -> SegmentH
         sequence,
         thread: ThreadIndex(0),
         base_stamp: Stamp(base),
+        sample_rate: SampleRate::EVERY,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod problem;
 pub mod scan;
 pub mod stacks;
 pub mod streams;
+pub mod totals;
 
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,8 @@ pub struct Recording {
     pub thread_tags: Arc<ThreadTags>,
     /// The events, by process and number.
     pub streams: Vec<Stream>,
+    /// What threads that sample had done when the file was read, which may be a little after [`Recording::last_stamp`].
+    pub totals: totals::AllLines,
     /// What is missing or damaged, except what only shows when events are decoded.
     pub problems: Vec<Problem>,
     /// The last moment that it is known of, if it is being followed; else the streams say it.
@@ -102,6 +105,7 @@ impl Recording {
             python: PythonTables::default(),
             thread_tags: Arc::default(),
             streams: Vec::new(),
+            totals: Vec::new(),
             problems: Vec::new(),
             latest: None,
             last_event: OnceLock::new(),

@@ -17,6 +17,7 @@ use super::problem::Problem;
 use super::scan::{Layout, scan};
 use super::stacks::StackTable;
 use super::streams::{Expected, Stream, streams};
+use super::totals;
 use crate::error::Result;
 use crate::host::clock::calibrate;
 
@@ -47,12 +48,14 @@ impl Recording {
         if let Some(moment) = as_of.moment {
             let later = contents.tables.forget_after(moment);
             streams.retain(|stream| !later.contains(&stream.process));
+            contents.totals.retain(|(process, _)| !later.contains(process));
         }
         problems.extend(contents.problems(&streams, as_of.moment.is_some()));
         let mut recording = Recording {
             segment_counts: layout.counts,
             stacks: contents.stacks,
             streams,
+            totals: contents.totals,
             problems,
             as_of: as_of.moment,
             ..Recording::empty(file, header)
@@ -95,6 +98,7 @@ fn layout(file: &mut RecordingFile, moment: Option<Stamp>) -> Layout {
 struct Contents {
     tables: TablesBuilder,
     stacks: StackTable,
+    totals: totals::AllLines,
     buffer: Vec<u8>,
     damaged_metadata: u64,
     damaged_nodes: u64,
@@ -105,7 +109,7 @@ struct Contents {
 
 impl Contents {
     fn load(&mut self, file: &RecordingFile, found: &FoundSegment) {
-        if !matches!(found.header.kind, SegmentKind::Stacks | SegmentKind::Metadata) {
+        if matches!(found.header.kind, SegmentKind::Events | SegmentKind::Extent) {
             return;
         }
         if let Err(error) = found.read(file, &mut self.buffer) {
@@ -113,6 +117,9 @@ impl Contents {
             self.read_errors += 1;
         } else if found.header.kind == SegmentKind::Metadata {
             self.damaged_metadata += self.tables.add_segment(&self.buffer);
+        } else if found.header.kind == SegmentKind::Totals {
+            let process = found.header.process;
+            self.damaged_metadata += totals::add_segment(process, &self.buffer, &mut self.totals);
         } else {
             match self.stacks.add_segment(found.header.sequence, &self.buffer) {
                 Some(damaged) => self.damaged_nodes += damaged,

@@ -16,6 +16,7 @@ pub struct SegmentCounts {
     pub stacks: u64,
     pub metadata: u64,
     pub extents: u64,
+    pub totals: u64,
     /// The grains of all of them: what was handed out, without what was claimed beyond it.
     pub grains: u64,
 }
@@ -66,6 +67,7 @@ impl Layout {
             SegmentKind::Stacks => &mut self.counts.stacks,
             SegmentKind::Metadata => &mut self.counts.metadata,
             SegmentKind::Extent => &mut self.counts.extents,
+            SegmentKind::Totals => &mut self.counts.totals,
         };
         *count += 1;
         self.counts.grains += u64::from(found.header.grains);

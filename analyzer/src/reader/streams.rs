@@ -2,6 +2,7 @@
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
 use super::headers::FoundSegment;
@@ -20,6 +21,8 @@ pub struct StreamSegment {
     pub limit: Stamp,
     /// The thread of the first event.
     pub thread: ThreadIndex,
+    /// How many bytes there are from one sample to the next.
+    pub sample_rate: SampleRate,
 }
 
 /// The segments of one stream in their order: stamps never decrease along it.
@@ -79,6 +82,7 @@ pub fn streams(
                 base: found.header.base_stamp,
                 limit: Stamp(u64::MAX),
                 thread: found.header.thread,
+                sample_rate: found.header.sample_rate,
             });
         }
         if stream.segments.is_empty() {

@@ -140,9 +140,9 @@ impl<S: EventStream> Replayer<S> {
                     .heap()
                     .get(event.address)
                     .is_some_and(|block| block.birth > event.stamp);
-            if event.state == State::Pending && is_forgotten {
+            if event.state() == State::Pending && is_forgotten {
                 self.window.advance(State::Applied);
-            } else if event.state == State::Pending && has_gone {
+            } else if event.state() == State::Pending && has_gone {
                 let missed_frees = &mut self.ledger.totals.missed_frees;
                 *missed_frees = missed_frees.saturating_sub(1);
                 observer.on_event(&event);
@@ -238,11 +238,10 @@ impl<S: EventStream> Replayer<S> {
 
     #[inline(always)]
     fn step(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        if event.state != State::Pending || !self.commands.is_tracing {
+        if event.state() != State::Pending || !self.commands.is_tracing {
             self.window.advance(State::Applied);
         } else if event.is_tracking() {
-            self.ledger.track(event, observer);
-            self.commands.has_forgotten |= event.ends_all();
+            self.untied(event, observer);
             self.window.advance(State::Applied);
         } else if self.ledger.apply(event, observer) {
             self.ledger.count(event);
@@ -253,6 +252,17 @@ impl<S: EventStream> Replayer<S> {
         }
     }
 
+    /// Does what is no matter of an address's order.
+    #[cold]
+    fn untied(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        if event.is_total() {
+            observer.on_total(event);
+        } else {
+            self.ledger.track(event, observer);
+            self.commands.has_forgotten |= event.ends_all();
+        }
+    }
+
     /// The event does not fit: finds an order of this address's events in which it does, first by what follows, then
     /// by taking back what was decided of late.
     #[cold]
@@ -260,7 +270,7 @@ impl<S: EventStream> Replayer<S> {
         for reach in self.reaches() {
             let (places, items) = self.window.conflict(event.address, &reach, self.tolerance);
             let was_applied = |window: &mut Window<S>, place| {
-                window.event(place).is_some_and(|event| event.state == State::Applied)
+                window.event(place).is_some_and(|event| event.state() == State::Applied)
             };
             let n_applied = places.iter().filter(|&&place| was_applied(&mut self.window, place)).count();
             let live = self.ledger.live().heap().get(event.address).is_some() ^ (n_applied % 2 == 1);
@@ -293,14 +303,14 @@ impl<S: EventStream> Replayer<S> {
         let present = self.window.present_place();
         let last = |found: &mut dyn FnMut(usize) -> bool| order.iter().rposition(|&place| found(place));
         let n_passed =
-            last(&mut |place| self.window.event(place).is_some_and(|event| event.state == State::Applied));
+            last(&mut |place| self.window.event(place).is_some_and(|event| event.state() == State::Applied));
         let n_passed = n_passed.map_or(0, |last| last + 1);
         // What is to come after the present event waits for its turn.
         let n_due = last(&mut |place| place == present).map_or(0, |last| last + 1).max(n_passed);
         for (index, &place) in order.iter().enumerate().take(n_due) {
             let Some(event) = self.window.event(place) else { continue };
-            let was_applied = event.state == State::Applied;
-            event.state = State::Applied;
+            let was_applied = event.state() == State::Applied;
+            event.set_state(State::Applied);
             let event = *event;
             if index + 1 == n_passed {
                 self.ledger.settle(&event, observer);

@@ -40,6 +40,10 @@ pub trait Observer {
     /// after them, and changes no block.
     #[inline]
     fn on_event(&mut self, _event: &MergedEvent) {}
+
+    /// A part of a record of totals has come: [`MergedEvent::total`] says which.
+    #[inline]
+    fn on_total(&mut self, _event: &MergedEvent) {}
 }
 
 /// Nobody.
@@ -87,5 +91,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn on_event(&mut self, event: &MergedEvent) {
         self.0.on_event(event);
         self.1.on_event(event);
+    }
+
+    #[inline]
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.0.on_total(event);
+        self.1.on_total(event);
     }
 }

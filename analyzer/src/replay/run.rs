@@ -149,6 +149,11 @@ impl<O: Observer> Observer for Own<O> {
     fn on_event(&mut self, event: &MergedEvent) {
         self.observer.on_event(event);
     }
+
+    #[inline]
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.observer.on_total(event);
+    }
 }
 
 /// A process on the way, and its forks that are still to come.

@@ -7,6 +7,7 @@ use super::{
 use crate::error::DecodeError;
 use crate::functions::{Function, Role};
 use crate::ids::{Address, Space, StackId, Stamp, TagIndex, ThreadIndex};
+use crate::sampling::Totals;
 use crate::varint::Reader;
 
 /// The reading side of a segment.
@@ -116,6 +117,10 @@ impl Decoder {
             let moved = self.moved(&mut payload)?;
             return if payload.position() > end { Err(overlong(len)) } else { Ok(Some(moved)) };
         }
+        if kind == extended::TOTALS {
+            let totals = self.totals(&mut payload)?;
+            return if payload.position() > end { Err(overlong(len)) } else { Ok(Some(totals)) };
+        }
         if !matches!(kind, extended::THREAD_START | extended::TAG | extended::UNTRACK_ALL) {
             return Ok(None);
         }
@@ -145,6 +150,18 @@ impl Decoder {
         let address = Address(unfold_difference(payload.signed()?, self.context.address));
         let stack = read_stack(payload)?;
         Ok(Event::Move { space, address, stack, stamp })
+    }
+
+    /// Reads the content of a record of totals, as [`Decoder::moved`].
+    fn totals(&self, payload: &mut Reader<'_>) -> Result<Event, DecodeError> {
+        let stamp = Stamp(self.context.stamp.saturating_add(payload.unsigned()?));
+        let space = Space(payload.byte()?);
+        let [bytes, n_allocated, n_reallocated, n_freed] =
+            [payload.unsigned()?, payload.unsigned()?, payload.unsigned()?, payload.unsigned()?];
+        let held_bytes = payload.signed()?;
+        let held_high = held_bytes.saturating_add_unsigned(payload.unsigned()?);
+        let totals = Totals { bytes, n_allocated, n_reallocated, n_freed, held_bytes, held_high };
+        Ok(Event::Totals { space, totals, stamp })
     }
 
     #[inline]

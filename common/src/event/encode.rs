@@ -2,10 +2,11 @@
 
 use super::{
     ADDRESS_IN_SLOT, Context, Event, OTHER_FUNCTION, SITE_IN_SLOT, SLOTS, Site, TIME_FOLLOWS, TIME_SHIFT,
-    extended, fold_difference, kind,
+    TOTAL_BYTES_MAX, extended, fold_difference, kind,
 };
 use crate::functions::Function;
 use crate::ids::{Address, Space, StackId, Stamp};
+use crate::sampling::Totals;
 use crate::varint::{Encoded, Writer, fold};
 
 /// The writing side of a segment.
@@ -115,6 +116,7 @@ impl Encoder {
             Event::Move { space, address, stack, stamp } => {
                 self.moved(&mut writer, space, address, stack, stamp);
             }
+            Event::Totals { space, totals, stamp } => self.totals(&mut writer, space, &totals, stamp),
             Event::Tag { tag, stamp } => self.extended(&mut writer, extended::TAG, tag.0, stamp),
             Event::ThreadStart { thread, stamp } => {
                 self.extended(&mut writer, extended::THREAD_START, thread.0, stamp);
@@ -201,6 +203,24 @@ impl Encoder {
             inner.byte(space.0);
             inner.signed(fold_difference(address.0, self.context.address));
             inner.unsigned(u64::from(stack.0));
+        });
+    }
+
+    /// Writes totals; the context stays as it is.
+    #[cold]
+    #[inline(never)]
+    fn totals(&mut self, writer: &mut Writer<'_>, space: Space, totals: &Totals, stamp: Stamp) {
+        const MAX: u64 = (1 << (7 * TOTAL_BYTES_MAX)) - 1;
+        self.aside = self.aside.max(stamp);
+        let since = stamp.0.saturating_sub(self.context.stamp);
+        let Totals { bytes, n_allocated, n_reallocated, n_freed, held_bytes, held_high } = *totals;
+        with_length(writer, extended::TOTALS, |inner| {
+            inner.unsigned(since);
+            inner.byte(space.0);
+            let above = held_high.saturating_sub(held_bytes).max(0) as u64;
+            for total in [bytes, n_allocated, n_reallocated, n_freed, fold(held_bytes), above] {
+                inner.unsigned(total.min(MAX));
+            }
         });
     }
 }

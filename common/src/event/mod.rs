@@ -13,10 +13,14 @@ pub use encode::Encoder;
 
 use crate::functions::Function;
 use crate::ids::{Address, Space, StackId, Stamp, TagIndex, ThreadIndex};
+use crate::sampling::Totals;
 use crate::varint::Writer;
 
 /// The most bytes that a record takes: see [`Encoder::encode`]. A stream starts a new segment when fewer are left.
-pub const MAX_BYTES: usize = 1 + 10 + 10 + 1 + 10 + 10 + 10 + 5;
+pub const MAX_BYTES: usize = 1 + 1 + 10 + 1 + 6 * TOTAL_BYTES_MAX;
+/// A total is kept to as many bits as this many bytes of a varint have: 56.
+const TOTAL_BYTES_MAX: usize = 8;
+const _: () = assert!(MAX_BYTES >= 1 + 10 + 10 + 1 + 10 + 10 + 10 + 5, "a reallocation fits too");
 const _: () = assert!(MAX_BYTES <= Writer::LEN_MAX, "the writer wraps there");
 
 /// One call, as it is written and as it is read.
@@ -104,6 +108,15 @@ pub enum Event {
         /// The moment.
         stamp: Stamp,
     },
+    /// What the stream's thread did in a space so far: exact, beside samples.
+    Totals {
+        /// The place.
+        space: Space,
+        /// What it did.
+        totals: Totals,
+        /// The moment.
+        stamp: Stamp,
+    },
     /// The thread's events belong to this tag from here on.
     Tag {
         /// The tag; none from the start of a thread.
@@ -138,6 +151,7 @@ mod extended {
     pub const TAG: u8 = 2;
     pub const UNTRACK_ALL: u8 = 3;
     pub const MOVE: u8 = 4;
+    pub const TOTALS: u8 = 5;
 }
 
 const ADDRESS_IN_SLOT: u8 = 1 << 3;

@@ -23,7 +23,7 @@ fn random_event(random: &mut Random, stamp: &mut u64) -> Event {
     let size = if random.below(10) == 0 { random.below(u64::MAX) } else { random.below(64) };
     let stack = StackId(random.below(100) as u32 * 41);
     let at = Stamp(*stamp);
-    match random.below(13) {
+    match random.below(14) {
         0 => Event::Allocate { function: Function::Calloc, address, size, stack, stamp: at },
         1 => Event::Allocate { function: Function::PosixMemalign, address, size, stack, stamp: at },
         2 => Event::Free { function: Function::DeleteSized, address, stamp: at },
@@ -41,6 +41,19 @@ fn random_event(random: &mut Random, stamp: &mut u64) -> Event {
         }
         10 => Event::Tag { tag: TagIndex(random.below(1 << 32) as u32), stamp: at },
         11 => Event::UntrackAll { space: Space(random.below(256) as u8), stamp: at },
+        13 => {
+            let mut any = || random.below(1 << (7 * TOTAL_BYTES_MAX)) >> random.below(56);
+            let held_bytes = (any() >> 1) as i64 * if any() % 2 == 0 { -1 } else { 1 };
+            let totals = Totals {
+                bytes: any(),
+                n_allocated: any(),
+                n_reallocated: any(),
+                n_freed: any(),
+                held_bytes,
+                held_high: held_bytes + (any() >> 2) as i64,
+            };
+            Event::Totals { space: Space(any() as u8), totals, stamp: at }
+        }
         12 => Event::Move { space: Space(random.below(256) as u8), address, stack, stamp: at },
         5 => Event::Allocate { function: Function::Malloc, address, size, stack, stamp: at },
         _ => Event::Free { function: Function::Free, address, stamp: at },
@@ -81,7 +94,7 @@ fn moves_leave_no_trace_in_other_records() {
         let mut bytes = Vec::new();
         for event in &events {
             let mut buffer = [0; Writer::CAPACITY];
-            let is_move = matches!(event, Event::Move { .. });
+            let is_move = matches!(event, Event::Move { .. } | Event::Totals { .. });
             let len = if is_move && !with_moves { 0 } else { encoder.encode(*event, &mut buffer) };
             bytes.extend_from_slice(if is_move { &[] } else { &buffer[..len] });
         }

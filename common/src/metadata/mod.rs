@@ -9,6 +9,7 @@ mod read;
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::sampling::SampleRate;
 pub use python::{
     Code, Interpreter, InterpreterState, LineTableKind, MappedCode, MappedInterpreter, MappedLineTable,
     MappedRange,
@@ -119,7 +120,7 @@ pub mod control {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum CommandKind {
-    /// Record events. The argument is `TM_NFRAME` from here on.
+    /// Record events. The argument is [`start_argument`].
     Start = 1,
     /// Record nothing, and forget what lives.
     Stop = 2,
@@ -142,6 +143,40 @@ impl CommandKind {
         }
     }
 }
+
+/// Returns the argument of a [`CommandKind::Start`]: `TM_NFRAME` from here on, and the rate at which events are sampled; `None` for
+/// the one that the process has.
+///
+/// ```text
+///  bit 0            24      32
+///      | TM_NFRAME  | rate  |     rate: 0 that of the process, else one more than its code
+/// ```
+#[must_use]
+pub const fn start_argument(n_frames_max: u32, sample_rate: Option<SampleRate>) -> u32 {
+    let rate = match sample_rate {
+        Some(rate) => rate.code() as u32 + 1,
+        None => 0,
+    };
+    n_frames_max & N_FRAMES_MASK | rate << N_FRAMES_BITS
+}
+
+/// Returns the `TM_NFRAME` of a [`start_argument`].
+#[must_use]
+pub const fn started_frames(argument: u32) -> u32 {
+    argument & N_FRAMES_MASK
+}
+
+/// Returns the rate of a [`start_argument`], if it has one.
+#[must_use]
+pub const fn started_rate(argument: u32) -> Option<SampleRate> {
+    match argument >> N_FRAMES_BITS {
+        0 => None,
+        rate => SampleRate::from_code((rate - 1) as u8),
+    }
+}
+
+const N_FRAMES_BITS: u32 = 24;
+const N_FRAMES_MASK: u32 = (1 << N_FRAMES_BITS) - 1;
 
 /// The things that have names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use core::sync::atomic::Ordering;
 
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
@@ -243,6 +244,7 @@ fn begin_extent(
         sequence: grains,
         thread: ThreadIndex(0),
         base_stamp: Stamp(first_grain),
+        sample_rate: SampleRate::EVERY,
     };
     // SAFETY: fresh pages of this process's own, mapped as long as it lives.
     unsafe {

@@ -11,6 +11,7 @@ use tm_common::metadata::{
     NOTE_BYTES_MAX, NameKind, NoteReason, PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind, WORD_BYTES,
     word,
 };
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
@@ -121,6 +122,7 @@ impl Recording {
             sequence: 0,
             thread: ThreadIndex(0),
             base_stamp: Stamp(0),
+            sample_rate: SampleRate::EVERY,
         };
         // SAFETY: the room is ours alone.
         unsafe { room.start.write(header.mapped()) };

@@ -4,7 +4,8 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::{
-    GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, MappedRequest, REQUESTS_MAX, VERSION, WRITERS_MAX,
+    GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, MappedRequest, REQUESTS_MAX, VERSION_UNSAMPLED,
+    WRITERS_MAX,
 };
 use tm_common::ids::Space;
 
@@ -140,7 +141,7 @@ impl Recording {
         let first_monotonic_ns = syscall::clock_ns(libc::CLOCK_MONOTONIC);
         MappedHeader {
             magic: AtomicU64::new(0),
-            version: VERSION,
+            version: AtomicU32::new(VERSION_UNSAMPLED),
             machine: arch::MACHINE,
             clock_kind: clock_kind as u8,
             clock_shift,
@@ -173,7 +174,7 @@ impl Recording {
             n_spaces: AtomicU32::new(Space::FIRST_OWN.0.into()),
             requests: [const { MappedRequest::free() }; REQUESTS_MAX],
             n_codes: AtomicU32::new(1),
-            reserved: 0,
+            abilities: 0,
         }
     }
 }

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Epoch, StackId, Stamp, StreamIndex, ThreadIndex};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::stack::{NODE_BYTES, StackNode};
 
@@ -102,6 +103,7 @@ impl StackTable {
             sequence: header.n_stack_segments.fetch_add(1, Ordering::Relaxed),
             thread: ThreadIndex(0),
             base_stamp: Stamp(0),
+            sample_rate: SampleRate::EVERY,
         };
         // SAFETY: the room is ours alone.
         unsafe { room.start.write(segment.mapped()) };

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, Loss};
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::varint::Writer;
 
@@ -111,6 +112,7 @@ impl Stream {
             sequence: self.sequence,
             thread: self.thread,
             base_stamp: base,
+            sample_rate: SampleRate::EVERY,
         };
         self.encoder.reset(base);
         self.sequence += 1;
@@ -136,6 +138,7 @@ fn stamp_of(event: &Event) -> Stamp {
         | Event::Untrack { stamp, .. }
         | Event::UntrackAll { stamp, .. }
         | Event::Move { stamp, .. }
+        | Event::Totals { stamp, .. }
         | Event::Tag { stamp, .. }
         | Event::ThreadStart { stamp, .. } => stamp,
         Event::Reallocate { begin, .. } => begin,

@@ -4,6 +4,7 @@ use std::mem::offset_of;
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
 /// A segment of a file.
@@ -51,7 +52,7 @@ pub fn parts_of(file: &[u8], kind: SegmentKind) -> Vec<Part> {
 }
 
 /// The fields of a segment header, as (offset, bytes).
-pub const SEGMENT_FIELDS: [(usize, usize); 8] = [
+pub const SEGMENT_FIELDS: [(usize, usize); 9] = [
     (offset_of!(MappedSegment, kind), 2),
     (offset_of!(MappedSegment, grains), 2),
     (offset_of!(MappedSegment, used), 4),
@@ -60,15 +61,24 @@ pub const SEGMENT_FIELDS: [(usize, usize); 8] = [
     (offset_of!(MappedSegment, sequence), 4),
     (offset_of!(MappedSegment, thread), 4),
     (offset_of!(MappedSegment, base_stamp), 8),
+    (offset_of!(MappedSegment, sample_bytes), 8),
 ];
 
 /// Gives the segment header at `start` the check that its fields ask for, as one who forges a recording would.
 pub fn seal(file: &mut [u8], start: usize) {
     let word = |at: usize| u32::from_le_bytes(file[start + at..][..4].try_into().expect("4 bytes"));
     let (kind, grains) = (word(offset_of!(MappedSegment, kind)) as u16, word(4) >> 16);
-    let kinds = [SegmentKind::Events, SegmentKind::Stacks, SegmentKind::Metadata, SegmentKind::Extent];
+    let kinds = [
+        SegmentKind::Events,
+        SegmentKind::Stacks,
+        SegmentKind::Metadata,
+        SegmentKind::Extent,
+        SegmentKind::Totals,
+    ];
     let Some(kind) = kinds.into_iter().find(|known| *known as u16 == kind) else { return };
-    let base = offset_of!(MappedSegment, base_stamp);
+    let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+    let sample_bytes = long(offset_of!(MappedSegment, sample_bytes));
+    let Some(sample_rate) = SampleRate::of_bytes(sample_bytes) else { return };
     let header = SegmentHeader {
         kind,
         grains: grains as u16,
@@ -77,7 +87,8 @@ pub fn seal(file: &mut [u8], start: usize) {
         stream: StreamIndex(word(offset_of!(MappedSegment, stream))),
         sequence: word(offset_of!(MappedSegment, sequence)),
         thread: ThreadIndex(word(offset_of!(MappedSegment, thread))),
-        base_stamp: Stamp(u64::from(word(base)) | u64::from(word(base + 4)) << 32),
+        base_stamp: Stamp(long(offset_of!(MappedSegment, base_stamp))),
+        sample_rate,
     };
     let check = header.mapped().check;
     put(file, start + offset_of!(MappedSegment, check), 4, u64::from(check));

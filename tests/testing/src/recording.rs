@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use tempfile::NamedTempFile;
 use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, MAGIC, MappedHeader};
-use tm_common::ids::{Epoch, ProcessIndex, StackId, Stamp, StreamIndex, ThreadIndex};
+use tm_common::ids::{Epoch, ProcessIndex, Space, StackId, Stamp, StreamIndex, ThreadIndex};
 use tm_common::metadata::{CommandKind, MetadataKind, NameKind, TextKind, WORD_BYTES, word};
+use tm_common::sampling::{LINE_BYTES, MappedTotals, SampleRate, Totals};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 use tm_common::stack::{FrameKind, StackNode};
 use tm_common::varint::Writer;
@@ -28,9 +29,13 @@ pub struct RecordingBuilder {
     pub ungrown_grains: u64,
     /// The format's.
     pub version: u8,
+    /// The rate of the segments of events that begin from here on.
+    pub sample_rate: SampleRate,
     metadata: Vec<u8>,
     nodes: Vec<u8>,
     streams: BTreeMap<(u32, u32), Stream>,
+    /// Lines of totals by process.
+    totals: BTreeMap<u32, Vec<u8>>,
     n_processes: u32,
 }
 
@@ -38,8 +43,15 @@ struct Stream {
     encoder: Encoder,
     thread: u32,
     latest: u64,
-    /// (base stamp, thread, events)
-    segments: Vec<(u64, u32, Vec<u8>)>,
+    segments: Vec<EventSegment>,
+}
+
+/// A segment of events.
+struct EventSegment {
+    base: u64,
+    thread: u32,
+    sample_rate: SampleRate,
+    bytes: Vec<u8>,
 }
 
 impl Default for RecordingBuilder {
@@ -58,9 +70,11 @@ impl RecordingBuilder {
             trimmed_grains: 0,
             ungrown_grains: 0,
             version: 1,
+            sample_rate: SampleRate::EVERY,
             metadata: Vec::new(),
             nodes: Vec::new(),
             streams: BTreeMap::new(),
+            totals: BTreeMap::new(),
             n_processes: 0,
         }
     }
@@ -234,14 +248,19 @@ impl RecordingBuilder {
             latest: 0,
             segments: Vec::new(),
         });
-        if stream.segments.last().is_none_or(|(_, _, bytes)| bytes.len() + MAX_BYTES > room) {
+        let sample_rate = self.sample_rate;
+        let is_over = |segment: &EventSegment| {
+            segment.bytes.len() + MAX_BYTES > room || segment.sample_rate != sample_rate
+        };
+        if stream.segments.last().is_none_or(is_over) {
             stream.encoder.reset(Stamp(stream.latest));
-            stream.segments.push((stream.latest, stream.thread, Vec::new()));
+            let (base, thread, bytes) = (stream.latest, stream.thread, Vec::new());
+            stream.segments.push(EventSegment { base, thread, sample_rate, bytes });
         }
         let mut buffer = [0; Writer::CAPACITY];
         let len = stream.encoder.encode(*event, &mut buffer);
-        let (_, _, bytes) = stream.segments.last_mut().expect("there is one");
-        bytes.extend_from_slice(&buffer[..len]);
+        let segment = stream.segments.last_mut().expect("there is one");
+        segment.bytes.extend_from_slice(&buffer[..len]);
         stream.latest = match *event {
             Event::Reallocate { end, .. } => end.0,
             Event::Allocate { stamp, .. }
@@ -250,6 +269,7 @@ impl RecordingBuilder {
             | Event::Untrack { stamp, .. }
             | Event::UntrackAll { stamp, .. }
             | Event::Move { stamp, .. }
+            | Event::Totals { stamp, .. }
             | Event::Tag { stamp, .. } => stamp.0,
             Event::ThreadStart { thread, stamp } => {
                 stream.thread = thread.0;
@@ -258,12 +278,23 @@ impl RecordingBuilder {
         };
     }
 
+    /// Adds the line of what a thread did in a space.
+    pub fn totals(&mut self, process: ProcessIndex, thread: ThreadIndex, space: Space, totals: &Totals) {
+        let &Totals { bytes, n_allocated, n_reallocated, n_freed, held_bytes, held_high } = totals;
+        let owner = MappedTotals::owner_of(thread, space);
+        let held = [held_bytes as u64, held_high as u64];
+        let words = [owner, bytes, 0, n_allocated, n_reallocated, n_freed, held[0], held[1]];
+        let lines = self.totals.entry(process.0).or_default();
+        lines.extend(words64(&words));
+        debug_assert!(lines.len().is_multiple_of(LINE_BYTES), "whole lines");
+    }
+
     /// Bytes that no encoder writes, behind the events of a stream.
     pub fn garbage(&mut self, process: ProcessIndex, stream: u32, bytes: &[u8]) {
-        if let Some((_, _, events)) =
+        if let Some(segment) =
             self.streams.get_mut(&(process.0, stream)).and_then(|stream| stream.segments.last_mut())
         {
-            events.extend_from_slice(bytes);
+            segment.bytes.extend_from_slice(bytes);
         }
     }
 
@@ -275,8 +306,11 @@ impl RecordingBuilder {
             segments.push((segment(kind, grains, bytes.len()), bytes.clone()));
         }
         for (&(process, stream), chain) in &self.streams {
-            for (place, (base, thread, bytes)) in chain.segments.iter().enumerate() {
+            for (place, EventSegment { base, thread, sample_rate, bytes }) in
+                chain.segments.iter().enumerate()
+            {
                 let header = SegmentHeader {
+                    sample_rate: *sample_rate,
                     process: ProcessIndex(process),
                     stream: StreamIndex(stream),
                     sequence: place as u32,
@@ -286,6 +320,11 @@ impl RecordingBuilder {
                 };
                 segments.push((header, bytes.clone()));
             }
+        }
+        for (&process, lines) in &self.totals {
+            let grains = (HEADER_BYTES + lines.len()).div_ceil(GRAIN_BYTES) as u16;
+            let header = segment(SegmentKind::Totals, grains, lines.len());
+            segments.push((SegmentHeader { process: ProcessIndex(process), ..header }, lines.clone()));
         }
         let n_grains = 1 + segments.iter().map(|(header, _)| u32::from(header.grains)).sum::<u32>();
         let extent_grains = n_grains + self.trimmed_grains;
@@ -313,7 +352,9 @@ impl RecordingBuilder {
         let mut file = vec![0; GRAIN_BYTES];
         let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
-        put(offset_of!(MappedHeader, version), &[self.version]);
+        let is_sampled =
+            self.streams.values().flat_map(|stream| &stream.segments).any(|it| !it.sample_rate.is_every());
+        put(offset_of!(MappedHeader, version), &[if is_sampled { 4 } else { self.version }]);
         put(offset_of!(MappedHeader, machine), &[62]);
         put(offset_of!(MappedHeader, clock_kind), &[3]);
         put(offset_of!(MappedHeader, pid), &100u32.to_le_bytes());
@@ -344,6 +385,7 @@ fn segment(kind: SegmentKind, grains: u16, used: usize) -> SegmentHeader {
         sequence: 0,
         thread: ThreadIndex(0),
         base_stamp: Stamp(0),
+        sample_rate: SampleRate::EVERY,
     }
 }
 
@@ -362,7 +404,7 @@ pub fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
         mapped.thread,
         mapped.check,
     ]));
-    bytes.extend(words64(&[mapped.base_stamp, 0, 0, 0]));
+    bytes.extend(words64(&[mapped.base_stamp, mapped.sample_bytes, 0, 0]));
     bytes
 }
 

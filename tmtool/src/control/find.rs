@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::errors::{Cause, Error, Result};
-use tm_common::header::{GRAIN_BYTES, Header, MAGIC, VERSION};
+use tm_common::header::{GRAIN_BYTES, Header, MAGIC};
 use tm_common::ids::ProcessIndex;
 use tm_common::metadata::{Ending, Metadata, Records};
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
@@ -92,8 +92,8 @@ impl Found {
         let mut bytes = [0; GRAIN_BYTES];
         file.read_exact_at(&mut bytes, 0).map_err(|error| Error::io("read", path, error))?;
         let header = Header::parse(&bytes).map_err(|error| Error::format(path, error))?;
-        let version = bytes.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
-        if !(VERSION_MIN..=VERSION).contains(&version) {
+        let version = header.version;
+        if version < VERSION_MIN {
             let what = format!("has format version {version}, whose libtm.so cannot be spoken to");
             return Err(Error::Message(format!(
                 "{} {what}; start process {} anew under a newer one",

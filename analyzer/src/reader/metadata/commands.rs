@@ -2,7 +2,7 @@
 
 use tm_common::header::Header;
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
-use tm_common::metadata::CommandKind;
+use tm_common::metadata::{CommandKind, started_frames};
 
 use crate::reader::Recording;
 
@@ -29,10 +29,15 @@ pub(crate) fn waiting(header: &Header) -> impl Iterator<Item = Command> + '_ {
         process: request.process,
         stamp: request.stamp,
         kind: request.kind,
-        argument: request.argument,
+        argument: argument(request.kind, request.argument),
         name: name(&request.name),
         thread: None,
     })
+}
+
+/// The argument without the rate of a start, which segments of events say.
+pub(super) fn argument(kind: CommandKind, argument: u32) -> u32 {
+    if kind == CommandKind::Start { started_frames(argument) } else { argument }
 }
 
 /// A name up to its NUL, if it has one.

@@ -172,6 +172,7 @@ impl TablesBuilder {
             Metadata::Epoch { process, epoch, .. } => self.epoch(epoch, process),
             Metadata::Command { process, thread, kind: Some(kind), argument, stamp, name } => {
                 let name = commands::name(name);
+                let argument = commands::argument(kind, argument);
                 self.command(Command { process, stamp, kind, argument, name, thread });
             }
             Metadata::Command { kind: None, .. } => {}

@@ -63,7 +63,9 @@ mod tests {
     use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex, ThreadIndex};
 
     use super::*;
-    use crate::events::{Action, State};
+    use tm_common::sampling::SampleRate;
+
+    use crate::events::{Action, Marks};
     use crate::reader::ThreadTag;
 
     fn block(address: u64, thread: u32, birth: u64) -> Block {
@@ -74,9 +76,9 @@ mod tests {
 
     fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
         let Block { address, thread_tag, space, .. } = *block;
-        let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
+        let (stamp, function, marks) = (Stamp(stamp), Function::Free, Marks::of(SampleRate::EVERY));
         let (size, stack, stream) = (0, StackId::NONE, StreamIndex(0));
-        MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state }
+        MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, marks }
     }
 
     /// A domain of the program's own may number its blocks from 0.

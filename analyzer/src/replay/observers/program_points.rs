@@ -182,7 +182,9 @@ mod tests {
     use tm_common::ids::{StackId, StreamIndex};
 
     use super::*;
-    use crate::events::{Action, State};
+    use tm_common::sampling::SampleRate;
+
+    use crate::events::{Action, Marks};
 
     fn block(stack: u32, size: u64, birth: u64) -> Block {
         Block { stack: StackId(stack), size, birth: Stamp(birth), ..Block::default() }
@@ -239,7 +241,7 @@ mod tests {
                 action: Action::Allocate,
                 function: Function::Malloc,
                 space: block.space,
-                state: State::Pending,
+                marks: Marks::of(SampleRate::EVERY),
             };
             lives.on_alloc(&block);
             lives.on_event(&event);
