@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use crate::table::function;
 use crate::tracking::Domain;
 
-/// An allocator whose blocks tm is told of: for a `#[global_allocator]` that is built into the program (jemalloc, mimalloc, one of
+/// An allocator that tells tm of its blocks: for a `#[global_allocator]` that is built into the program (jemalloc, mimalloc, one of
 /// its own) and so allocates without the C library. Where `libtm.so` is not in the process, a call costs a load and a branch more.
 ///
 /// ```

@@ -81,19 +81,16 @@ pub mod result {
     pub const BUSY: i32 = -3;
 }
 
-/// The offsets at which tmtool finds the parts of a [`Door`].
-pub mod offset {
-    use super::Door;
-
-    /// Of [`Door::brought`].
+impl Door {
+    /// The offset of [`Door::brought`].
     pub const BROUGHT: usize = core::mem::offset_of!(Door, brought);
-    /// Of [`Door::state`].
+    /// The offset of [`Door::state`].
     pub const STATE: usize = core::mem::offset_of!(Door, state);
-    /// Of [`Door::attach`].
+    /// The offset of [`Door::attach`].
     pub const ATTACH: usize = core::mem::offset_of!(Door, attach);
-    /// Of [`Door::begin`].
+    /// The offset of [`Door::begin`].
     pub const BEGIN: usize = core::mem::offset_of!(Door, begin);
-    /// Of [`Door::detach`].
+    /// The offset of [`Door::detach`].
     pub const DETACH: usize = core::mem::offset_of!(Door, detach);
 }
 

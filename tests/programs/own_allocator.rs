@@ -1,5 +1,4 @@
-//! A program with an allocator built in that never calls the C library's, of whose blocks tm is told by `TmAlloc`. For each line
-//! that it reads it makes 100 blocks of 7,777 bytes, has them grow to 8,888, drops 60, and answers.
+//! A program with an allocator built in that never calls the C library's; `TmAlloc` tells tm of its blocks. For each line that it reads it makes 100 blocks of 7,777 bytes, has them grow to 8,888, drops 60, and answers.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;

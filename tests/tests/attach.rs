@@ -6,10 +6,10 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
+use tm_tests::attached::{Target, program, said, tmtool};
 use tm_tests::info::{info, number};
-use tm_tests::products::products;
 use tm_tests::programs::{compile, installed, installed_library};
 use tm_tests::run::{Outcome, Run, Running, may_administer};
 use tm_tests::soak::times;
@@ -20,91 +20,13 @@ fn n_rounds() -> u32 {
     times(3, 200)
 }
 
-fn program() -> PathBuf {
-    compile("attached.cc", &["-O1", "-g", "-pthread", "-std=c++17"])
-}
-
-fn tmtool(arguments: &[&str]) -> Output {
-    Command::new(&products().tmtool).args(arguments).stdin(Stdio::null()).output().expect("it was built")
-}
-
-/// What tmtool says, which succeeds.
-fn said(arguments: &[&str]) -> String {
-    let output = tmtool(arguments);
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{arguments:?}: {out}{err}");
-    out.into_owned()
-}
-
-/// The sentence with which tmtool refuses.
-fn refused(arguments: &[&str]) -> String {
-    let output = tmtool(arguments);
-    let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {err}");
-    assert_eq!(err.lines().count(), 1, "one sentence: {err}");
-    err
-}
-
-/// A process that runs until its input ends.
-struct Target {
-    running: Running,
-    n_answers: usize,
-    /// Where it is recorded.
-    recording: PathBuf,
-}
-
-impl Target {
-    /// Starts it, and waits until it says so.
-    fn start(run: &Run) -> Target {
-        let running = run.clone().with_input().start_bare();
-        let recording = std::env::temp_dir().join(format!("tm-attach-{}.bin", running.child.id()));
-        let mut target = Target { running, n_answers: 0, recording };
-        target.answer();
-        target
+/// Attaches and detaches again and again, while it does what it does; it must end as without.
+fn attached_again_and_again(target: Target) -> (Outcome, PathBuf) {
+    for round in 0..n_rounds() {
+        target.attach(round == 0);
+        target.detach();
     }
-
-    fn pid(&self) -> String {
-        self.running.child.id().to_string()
-    }
-
-    fn answer(&mut self) -> String {
-        self.n_answers += 1;
-        wait::for_some("the program's answer", || {
-            let said = self.running.stdout_so_far();
-            let line = said.lines().nth(self.n_answers - 1).filter(|_| said.ends_with('\n'));
-            line.map(str::to_owned)
-        })
-    }
-
-    fn tell(&mut self, line: &str) -> String {
-        let input = self.running.child.stdin.as_mut().expect("it is piped");
-        writeln!(input, "{line}").expect("it reads");
-        self.answer()
-    }
-
-    /// Attaches to it; the first time says where its recording goes.
-    fn attach(&self, is_first: bool) -> String {
-        let (pid, path) = (self.pid(), self.recording.display().to_string());
-        if is_first { said(&["attach", &pid, "-o", &path]) } else { said(&["attach", &pid]) }
-    }
-
-    fn detach(&self) -> String {
-        said(&["detach", &self.pid()])
-    }
-
-    fn finish(mut self) -> (Outcome, PathBuf) {
-        drop(self.running.child.stdin.take());
-        (self.running.finish(), self.recording)
-    }
-
-    /// Attaches and detaches again and again, while it does what it does; it must end as without.
-    fn attached_again_and_again(self) -> (Outcome, PathBuf) {
-        for round in 0..n_rounds() {
-            self.attach(round == 0);
-            self.detach();
-        }
-        self.finish()
-    }
+    target.finish()
 }
 
 /// The allocations of blocks of one size.
@@ -160,7 +82,7 @@ fn events_of_a_program_of_16_threads_are_those_that_it_counts() {
 fn programs_that_fork_and_open_libraries_all_the_time_go_on() {
     for (way, n_threads) in [("fork", "1"), ("fork", "3"), ("open", "1"), ("open", "4"), ("wait", "3")] {
         let target = Target::start(&Run::new(program()).args([way, n_threads]));
-        let (outcome, recording) = target.attached_again_and_again();
+        let (outcome, recording) = attached_again_and_again(target);
         assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("ready\n0 failures\n", ""), "{way}");
         assert!(outcome.status.success(), "{way}: {outcome:?}");
         let info = info(&recording);
@@ -190,7 +112,7 @@ fn real_programs_go_on_and_are_recorded() {
     for run in
         [Run::new("/usr/bin/python3").args(["-c", python]), Run::new(installed("perl")).args(["-e", perl])]
     {
-        let (outcome, recording) = Target::start(&run).attached_again_and_again();
+        let (outcome, recording) = attached_again_and_again(Target::start(&run));
         assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("ready\ndone\n", ""));
         assert!(outcome.status.success(), "{outcome:?}");
         assert!(number(&info(&recording), "allocations") > 0);
@@ -295,102 +217,6 @@ fn a_process_in_other_namespaces_is_attached_to() {
     let (outcome, _) = target.finish();
     assert!(outcome.stdout.ends_with("\n0 failures\n"), "{outcome:?}");
     assert!(number(&info(Path::new(&path)), "allocations") > 0);
-}
-
-#[test]
-fn a_filter_is_looked_at_before_it_can_end_the_process() {
-    for (call, name, is_refused) in [
-        (libc::SYS_openat, "openat", true),
-        (libc::SYS_ppoll, "ppoll", true),
-        (libc::SYS_ptrace, "ptrace", false),
-        (libc::SYS_memfd_create, "memfd_create", false),
-    ] {
-        let target = Target::start(&Run::new(program()).args(["wait", "1", &call.to_string()]));
-        let pid = target.pid();
-        if is_refused {
-            let sentence = refused(&["attach", &pid]);
-            assert!(sentence.contains(&format!("does not let it call {name}")), "{sentence}");
-        } else {
-            target.attach(true);
-            target.detach();
-            fs::remove_file(&target.recording).expect("it is there");
-        }
-        let (outcome, _) = target.finish();
-        assert_eq!(outcome.stdout, "ready\n0 failures\n", "{name}: {outcome:?}");
-    }
-}
-
-#[test]
-fn what_cannot_be_attached_to_is_said_in_one_sentence() {
-    let attach = |pid: u32| refused(&["attach", &pid.to_string()]);
-    assert!(attach(1 << 23).contains("there is no process 8388608"));
-    let mut zombie = Command::new("true").spawn().expect("it is installed");
-    let zombie_pid = zombie.id();
-    wait::until("it ends", || {
-        fs::read_to_string(format!("/proc/{zombie_pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
-    });
-    assert!(attach(zombie_pid).contains("has ended"), "a zombie");
-    zombie.wait().expect("it is our child");
-    let itself = Command::new("sh").args(["-c", "exec \"$0\" attach $$"]).arg(&products().tmtool).output();
-    let itself = String::from_utf8(itself.expect("it starts").stderr).expect("it is text");
-    assert!(itself.contains("is this tmtool itself"), "{itself}");
-    // The kernel's own threads are children of process 2, where they are seen.
-    if fs::read_to_string("/proc/2/comm").is_ok_and(|name| name == "kthreadd\n") {
-        assert!(attach(2).contains("a thread of the kernel's"));
-    }
-    let fixed = compile("attached.cc", &["-O1", "-g", "-pthread", "-std=c++17", "-static"]);
-    let target = Target::start(&Run::new(fixed).args(["wait", "1"]));
-    let sentence = refused(&["attach", &target.pid()]);
-    assert!(sentence.contains("is statically linked"), "{sentence}");
-    assert_eq!(target.finish().0.stdout, "ready\n0 failures\n");
-}
-
-#[test]
-fn what_is_recorded_already_is_left_alone() {
-    let target = Target::start(&Run::new(program()).args(["wait", "1"]));
-    let pid = target.pid();
-    assert!(refused(&["detach", &pid]).contains("is not attached to"));
-    target.attach(true);
-    assert!(refused(&["attach", &pid]).contains("is attached to already"));
-    target.detach();
-    assert!(refused(&["detach", &pid]).contains("is not attached to any more"));
-    let again = tmtool(&["attach", &pid, "-o", "/tmp/other.bin"]);
-    assert_eq!(again.status.code(), Some(2), "its recording goes on: {again:?}");
-    fs::remove_file(&target.recording).expect("it is there");
-    assert_eq!(target.finish().0.stdout, "ready\n0 failures\n");
-
-    let mut preloaded = Run::new(program()).args(["wait", "1"]).with_input().start_recorded();
-    wait::until("it is ready", || preloaded.stdout_so_far() == "ready\n");
-    let pid = preloaded.child.id().to_string();
-    assert!(refused(&["attach", &pid]).contains("was started under it"));
-    assert!(refused(&["detach", &pid]).contains("was started under libtm.so"));
-    drop(preloaded.child.stdin.take());
-    assert!(preloaded.finish().status.success());
-}
-
-#[test]
-fn another_user_s_process_is_not_attached_to() {
-    if !may_administer() {
-        return;
-    }
-    let target = Target::start(&Run::new(program()).args(["wait", "1"]));
-    let folder = tempfile::tempdir().expect("the temporary folder can be written");
-    // Where anybody may execute them.
-    for product in [&products().tmtool, &products().library] {
-        let to = folder.path().join(product.file_name().expect("it is a file"));
-        fs::copy(product, &to).expect("it was built");
-    }
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(folder.path(), open).expect("it is ours");
-    let output = Command::new(installed("setpriv"))
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(folder.path().join("tmtool"))
-        .args(["attach", &target.pid()])
-        .output()
-        .expect("it starts");
-    let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && sentence.contains("is another user's (uid 0)"), "{sentence}");
-    assert_eq!(target.finish().0.stdout, "ready\n0 failures\n");
 }
 
 #[test]

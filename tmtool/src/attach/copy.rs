@@ -5,7 +5,7 @@ use std::path::Path;
 
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol};
-use tm_common::attach::{IS_BROUGHT, SYMBOL, offset};
+use tm_common::attach::{Door, IS_BROUGHT, SYMBOL};
 
 use crate::errors::{Error, Result};
 
@@ -33,7 +33,7 @@ pub fn of_library(path: &Path) -> Result<Vec<u8>> {
 fn place_of_word(bytes: &[u8]) -> Option<usize> {
     let elf = ElfFile64::<Endianness>::parse(bytes).ok()?;
     let symbol = elf.dynamic_symbols().find(|symbol| symbol.name() == Ok(SYMBOL))?;
-    let address = symbol.address().checked_add(offset::BROUGHT as u64)?;
+    let address = symbol.address().checked_add(Door::BROUGHT as u64)?;
     let endian = elf.endian();
     elf.elf_program_headers().iter().find_map(|header| {
         let (_, file_bytes) = header.file_range(endian);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tm_common::attach::{Door, IS_BROUGHT, MESSAGE_BYTES, Request, State, offset, result};
+use tm_common::attach::{Door, IS_BROUGHT, MESSAGE_BYTES, Request, State, result};
 
 use super::borrowed::{Borrowed, Failed, OWN_BYTES};
 use super::elf::{Module, modules};
@@ -71,15 +71,15 @@ impl Library {
 
 impl Found {
     fn at(memory: &Memory, at: u64) -> Option<Found> {
-        let is_brought = memory.half(at + offset::BROUGHT as u64) == Some(IS_BROUGHT);
+        let is_brought = memory.half(at + Door::BROUGHT as u64) == Some(IS_BROUGHT);
         is_brought.then(|| Found {
             at,
-            is_attached: memory.half(at + offset::STATE as u64) == Some(State::Attached as u32),
+            is_attached: memory.half(at + Door::STATE as u64) == Some(State::Attached as u32),
             is_known: memory.word(at) == Some(size_of::<Door>() as u64),
         })
     }
 
-    /// That of the copy that was brought.
+    /// Finds the door of the copy that was brought.
     pub fn in_copy(memory: &Memory) -> Option<Found> {
         let named = modules(memory).into_iter().filter(|module| module.name().ends_with("libtm.so"));
         named
@@ -104,9 +104,9 @@ impl Found {
             return Ok(refused);
         }
         let part = match function {
-            Function::Attach => offset::ATTACH,
-            Function::Begin => offset::BEGIN,
-            Function::Detach => offset::DETACH,
+            Function::Attach => Door::ATTACH,
+            Function::Begin => Door::BEGIN,
+            Function::Detach => Door::DETACH,
         };
         let Some(function) = memory.word(self.at + part as u64) else { return Ok(refused) };
         let place = borrowed.own_place();

@@ -1,5 +1,5 @@
-//! Which threads of a process may be made to call the loader: none that is inside of an allocator, the loader, or libtm.so, and of
-//! those that are inside of the C library only one that waits in the kernel for something to happen.
+//! Judges which threads of a process may be made to call the loader: none that is inside of an allocator, the loader, or libtm.so,
+//! and if it is inside of the C library only one that waits in the kernel for something to happen.
 //!
 //! ```text
 //! waits in the kernel:  [C library]*  program ...     no frame in malloc, the loader, another allocator

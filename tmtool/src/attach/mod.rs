@@ -6,7 +6,7 @@
 //! borrowed it is made to call: dlopen (bring, of a copy), then the library's own functions (door); its state is put back
 //! ```
 //!
-//! Nothing is left in a process that was not attached to, but for the library where that was loaded before something failed.
+//! Nothing is left in a process that was not attached to, except the library where that was loaded before something failed.
 
 mod borrowed;
 mod bring;

@@ -1,4 +1,4 @@
-//! Which calls of a loaded object are led to us, and how: the functions' addresses in its slots are replaced by those of hooks.
+//! Leads calls of a loaded object to us and back: puts the addresses of hooks into its slots in place of those of functions.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};

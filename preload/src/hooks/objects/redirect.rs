@@ -8,8 +8,8 @@
 //! An object that is an allocator itself is left alone: what it calls of its own is its own business.
 //!
 //! In a process that tmtool has brought us into, no symbol leads here: all calls of all objects are led so ([`lead_all`]), and
-//! can be led back. Those are the calls that symbols lead to a preloaded library, so an allocator's are among them, but for
-//! its functions that we do not export.
+//! can be led back. Those are the calls that symbols lead to a preloaded library: an allocator's are among them, and those
+//! of functions that we do not export are not.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
