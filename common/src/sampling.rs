@@ -1,7 +1,7 @@
 //! Sampling: the rate of a segment's events, and the exact totals that stand beside samples, `docs/format.md` section
 //! "Sampling".
 
-use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bytes::u64_at;
 use crate::error::DecodeError;
@@ -68,10 +68,11 @@ impl SampleRate {
         SampleRate::of_bytes(if bytes - below > 2 * below - bytes { 2 * below } else { below })
     }
 
-    /// Returns the rate that a user means by `text`: bytes, or with a suffix K, M, G or T as many KiB, MiB, GiB or TiB. `None` if
+    /// Returns the rate that a user means by `text`: bytes, or with K (KiB), M, G or T as many times 1024 of them. `None` if
     /// that is no size, or above the largest.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<SampleRate> {
+        let text = text.strip_suffix(b"iB").unwrap_or(text);
         let (digits, shift) = match text.split_last()? {
             (b'K' | b'k', digits) => (digits, 10),
             (b'M' | b'm', digits) => (digits, 20),
@@ -128,10 +129,10 @@ pub struct MappedTotals {
     pub n_reallocated: AtomicU64,
     /// See [`Totals`].
     pub n_freed: AtomicU64,
+    /// See [`Totals`]; signed, in two's complement.
+    pub held_bytes: AtomicU64,
     /// See [`Totals`].
-    pub held_bytes: AtomicI64,
-    /// See [`Totals`].
-    pub held_high: AtomicI64,
+    pub held_high: AtomicU64,
 }
 
 const _: () =
@@ -165,8 +166,8 @@ impl MappedTotals {
             n_allocated: self.n_allocated.load(Ordering::Relaxed),
             n_reallocated: self.n_reallocated.load(Ordering::Relaxed),
             n_freed: self.n_freed.load(Ordering::Relaxed),
-            held_bytes: self.held_bytes.load(Ordering::Relaxed),
-            held_high: self.held_high.load(Ordering::Relaxed),
+            held_bytes: self.held_bytes.load(Ordering::Relaxed) as i64,
+            held_high: self.held_high.load(Ordering::Relaxed) as i64,
         }
     }
 }
@@ -215,7 +216,7 @@ mod tests {
         let mean = |text: &str| SampleRate::parse(text.as_bytes()).map(SampleRate::mean_bytes);
         assert_eq!(["0", "1", "512K", "1m"].map(mean), [Some(0), Some(1), Some(512 << 10), Some(1 << 20)]);
         assert_eq!(
-            ["500000", "3", "100k", "1T"].map(mean),
+            ["500000", "3", "100KiB", "1T"].map(mean),
             [Some(512 << 10), Some(2), Some(128 << 10), Some(1 << 40)]
         );
         for nonsense in ["", "K", "-1", "+1", "1.5M", "512KB", "2T", "99999999999999999999", "0x10", " 1"] {
@@ -231,7 +232,7 @@ mod tests {
         for (place, word) in words.into_iter().enumerate() {
             word.store(100 >> place, Ordering::Relaxed);
         }
-        line.held_bytes.store(-5, Ordering::Relaxed);
+        line.held_bytes.store(-5i64 as u64, Ordering::Relaxed);
         line.held_high.store(7, Ordering::Relaxed);
         // SAFETY: MappedTotals is repr(C) without padding, 64 bytes long.
         let bytes = unsafe { core::ptr::from_ref(&line).cast::<[u8; LINE_BYTES]>().read() };

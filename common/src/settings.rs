@@ -82,6 +82,21 @@ pub const PYTHON_OBJECTS: Setting = Setting {
     meaning: "1 records each block that Python's own allocators hand out, as tracemalloc does: objects of up to 512 bytes \
               come from arenas, which malloc does not see",
 };
+/// Record samples.
+pub const SAMPLE: Setting = Setting {
+    name: "TM_SAMPLE",
+    default: "0",
+    values: "0, or bytes from 1 to 1T, with K, M, G or T for KiB to TiB, such as 512K; the nearest power of two counts",
+    meaning: "records samples of the allocations, one in so many bytes on average, and exact totals beside them; 0 records \
+              every event",
+};
+/// What samples are drawn by.
+pub const SAMPLE_SEED: Setting = Setting {
+    name: "TM_SAMPLE_SEED",
+    default: "0",
+    values: "a number",
+    meaning: "for tests: with the same number other than 0, a program that does the same has the same samples",
+};
 /// The run that a recording belongs to; set by `tmtool run`.
 pub const RUN: Setting = Setting {
     name: "TM_RUN",
@@ -91,8 +106,20 @@ pub const RUN: Setting = Setting {
 };
 
 /// All of them, in the order of the documentation.
-pub const ALL: &[Setting] =
-    &[OUT, NFRAME, UNWIND, PYTHON_FRAMES, PYTHON_OBJECTS, START, DISABLE, FOLLOW, SELF_CHECK, RUN];
+pub const ALL: &[Setting] = &[
+    OUT,
+    SAMPLE,
+    NFRAME,
+    UNWIND,
+    PYTHON_FRAMES,
+    PYTHON_OBJECTS,
+    START,
+    DISABLE,
+    FOLLOW,
+    SELF_CHECK,
+    SAMPLE_SEED,
+    RUN,
+];
 
 /// The most frames that are kept of a stack: a recursion deeper than this is cut, and the cut is recorded.
 pub const N_FRAMES_MAX: u32 = 16_384;

@@ -3,6 +3,7 @@
 
 use core::ffi::CStr;
 
+use tm_common::sampling::SampleRate;
 use tm_common::settings::{self, Setting};
 
 use crate::sys::complaints::Complaints;
@@ -30,6 +31,10 @@ pub struct Config {
     pub follow: bool,
     /// `TM_SELF_CHECK`, 0 for never.
     pub self_check_interval: u32,
+    /// `TM_SAMPLE`.
+    pub sample_rate: SampleRate,
+    /// `TM_SAMPLE_SEED`, if it is given.
+    pub sample_seed: Option<u64>,
     /// `TM_RUN`.
     pub run: u64,
 }
@@ -46,6 +51,8 @@ impl Config {
         disabled: false,
         follow: true,
         self_check_interval: 0,
+        sample_rate: SampleRate::EVERY,
+        sample_seed: None,
         run: 0,
     };
 
@@ -101,6 +108,14 @@ impl Config {
             name if name == settings::SELF_CHECK.name => match number {
                 Some(n) if n <= u64::from(u32::MAX) => self.self_check_interval = n as u32,
                 _ => return false,
+            },
+            name if name == settings::SAMPLE.name => match SampleRate::parse(text) {
+                Some(rate) => self.sample_rate = rate,
+                None => return false,
+            },
+            name if name == settings::SAMPLE_SEED.name => match number {
+                Some(seed) => self.sample_seed = Some(seed).filter(|&seed| seed != 0),
+                None => return false,
             },
             name if name == settings::RUN.name => match number {
                 Some(n) => self.run = n,

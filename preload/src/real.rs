@@ -14,10 +14,12 @@ use crate::sys::objects::elf::Symbols;
 use crate::sys::objects::link_map::LinkMap;
 use crate::sys::syscall;
 
+mod held;
 mod interfaces;
 pub mod mappings;
 mod search;
 
+pub use held::{check as check_held, held_bytes};
 pub(crate) use interfaces::symbol;
 pub use interfaces::{
     find_interfaces, has_interfaces, is_allocator, is_interface, is_loader, is_only_definition,
@@ -59,7 +61,10 @@ pub fn resolve() {
             let Some(address) = symbols.function(symbol(function).as_c_str()) else { continue };
             *is_found = true;
             match function {
-                Function::Malloc => owner_of_malloc = Some(core::ptr::from_ref(map)),
+                Function::Malloc => {
+                    owner_of_malloc = Some(core::ptr::from_ref(map));
+                    held::note_malloc(&symbols);
+                }
                 Function::New => owner_of_new = Some(core::ptr::from_ref(map)),
                 _ => {}
             }

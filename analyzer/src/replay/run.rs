@@ -76,6 +76,10 @@ impl<F: FnMut(&MergedEvent)> Observer for Call<F> {
     fn on_event(&mut self, event: &MergedEvent) {
         (self.0)(event);
     }
+
+    fn on_total(&mut self, event: &MergedEvent) {
+        (self.0)(event);
+    }
 }
 
 /// When `process` was forked; `None` if it is not a fork.

@@ -4,17 +4,19 @@
 //! its kind in the high half. A writer claims the room, writes the word with [`PENDING`], the body, and last the word
 //! with the kind.
 
+pub mod control;
 mod python;
 mod read;
+mod start;
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use crate::sampling::SampleRate;
 pub use python::{
     Code, Interpreter, InterpreterState, LineTableKind, MappedCode, MappedInterpreter, MappedLineTable,
     MappedRange,
 };
 pub use read::{Metadata, Module, Records};
+pub use start::{start_argument, started_frames, started_rate};
 
 /// The kind of a record that is being written; it stays so if the process dies meanwhile.
 pub const PENDING: u16 = 0xffff;
@@ -108,14 +110,6 @@ pub struct MappedProcess {
     pub control: AtomicU32,
 }
 
-/// Bits of [`MappedProcess::control`]. Everybody who has the file mapped may change it.
-pub mod control {
-    /// Nothing is recorded.
-    pub const IDLE: u32 = 1;
-    /// There are [`crate::header::MappedRequest`]s for the process.
-    pub const ATTEND: u32 = 2;
-}
-
 /// The commands to a process about its traces, by its program or from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
@@ -143,40 +137,6 @@ impl CommandKind {
         }
     }
 }
-
-/// Returns the argument of a [`CommandKind::Start`]: `TM_NFRAME` from here on, and the rate at which events are sampled; `None` for
-/// the one that the process has.
-///
-/// ```text
-///  bit 0            24      32
-///      | TM_NFRAME  | rate  |     rate: 0 that of the process, else one more than its code
-/// ```
-#[must_use]
-pub const fn start_argument(n_frames_max: u32, sample_rate: Option<SampleRate>) -> u32 {
-    let rate = match sample_rate {
-        Some(rate) => rate.code() as u32 + 1,
-        None => 0,
-    };
-    n_frames_max & N_FRAMES_MASK | rate << N_FRAMES_BITS
-}
-
-/// Returns the `TM_NFRAME` of a [`start_argument`].
-#[must_use]
-pub const fn started_frames(argument: u32) -> u32 {
-    argument & N_FRAMES_MASK
-}
-
-/// Returns the rate of a [`start_argument`], if it has one.
-#[must_use]
-pub const fn started_rate(argument: u32) -> Option<SampleRate> {
-    match argument >> N_FRAMES_BITS {
-        0 => None,
-        rate => SampleRate::from_code((rate - 1) as u8),
-    }
-}
-
-const N_FRAMES_BITS: u32 = 24;
-const N_FRAMES_MASK: u32 = (1 << N_FRAMES_BITS) - 1;
 
 /// The things that have names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

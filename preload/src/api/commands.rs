@@ -12,7 +12,7 @@ use crate::sys::syscall;
 /// Implements `tm_start`.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_start(nframe: c_uint) -> c_int {
-    code(commands::start(&SESSION, nframe))
+    code(commands::start(&SESSION, nframe, None))
 }
 
 /// Implements `tm_stop`.

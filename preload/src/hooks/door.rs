@@ -4,6 +4,7 @@
 //! A library that tmtool has brought starts nothing by itself and says nothing to the program: its settings, and where its
 //! messages go, come through here. Once attached it is as if preloaded, except that calls come through slots.
 
+use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,8 +15,7 @@ use crate::hooks::objects::redirect;
 use crate::hooks::python::allocators;
 use crate::python::PYTHON;
 use crate::session::commands::{self, Refused};
-use crate::session::{SESSION, finish};
-use crate::sys::memory::pages;
+use crate::session::{SESSION, finish, start};
 use crate::sys::text::{Text, parse_number};
 use crate::sys::{files, message, process};
 
@@ -53,7 +53,7 @@ unsafe extern "C" fn attach(request: *mut Request) -> c_int {
     result::OK
 }
 
-/// Leads what has escaped, and records from now on.
+/// Leads what has escaped, and records from now on, as the settings say.
 unsafe extern "C" fn begin(request: *mut Request) -> c_int {
     // SAFETY: as in `attach`.
     let Some(request) = (unsafe { of_this_build(request) }) else { return result::REFUSED };
@@ -61,8 +61,7 @@ unsafe extern "C" fn begin(request: *mut Request) -> c_int {
     let mut resident = Text::<64>::EMPTY;
     resident.push_number(resident_bytes() >> 20).push(b" MiB were resident then");
     redirect::note(NoteReason::Attached, resident.as_bytes());
-    // Relaxed: a number on its own.
-    code(commands::start(&SESSION, SESSION.n_frames_max.load(Ordering::Relaxed)))
+    code(start::begin_brought(&SESSION, entries(keep(request))))
 }
 
 /// Records no more, leads all calls back, and leaves the recording as one that has ended.
@@ -88,22 +87,28 @@ unsafe fn of_this_build<'a>(request: *mut Request) -> Option<&'a mut Request> {
     (is_brought() && request.size == size_of::<Request>() as u64).then_some(request)
 }
 
-/// Returns a copy of the settings that stays.
+/// The longest settings, with their NULs.
+const SETTINGS_BYTES_MAX: usize = 16 * 1024;
+
+/// The settings of the latest request, and at least one NUL.
+struct Settings(UnsafeCell<[u8; SETTINGS_BYTES_MAX]>);
+// SAFETY: tmtool has one thread at a time call the functions of the door.
+unsafe impl Sync for Settings {}
+
+static SETTINGS: Settings = Settings(UnsafeCell::new([0; SETTINGS_BYTES_MAX]));
+
+/// Returns a copy of the settings, which stays until the next request.
 fn keep(request: &Request) -> &'static [u8] {
-    let len = (request.settings_bytes as usize).min(SETTINGS_BYTES_MAX);
-    let copy: *mut [u8; SETTINGS_BYTES_MAX] = pages::zeroed(1);
-    // SAFETY: fresh memory of ours, which is never given back, or null.
-    let Some(copy) = (unsafe { copy.as_mut() }) else { return &[] };
+    // SAFETY: see `Settings`; nothing of an earlier request is looked at any more.
+    let copy = unsafe { &mut *SETTINGS.0.get() };
+    let len = (request.settings_bytes as usize).min(SETTINGS_BYTES_MAX - 1);
     if !request.settings.is_null() {
         // SAFETY: tmtool's, of that length, and a copy of the same.
         unsafe { core::ptr::copy_nonoverlapping(request.settings, copy.as_mut_ptr(), len) };
     }
-    // The last byte stays 0, whatever there was.
+    copy.iter_mut().skip(len).for_each(|byte| *byte = 0);
     copy
 }
-
-/// The longest settings, with their NULs.
-const SETTINGS_BYTES_MAX: usize = 16 * 1024;
 
 /// Returns the strings of the block, which ends with an empty one.
 fn entries(mut rest: &'static [u8]) -> impl Iterator<Item = &'static CStr> {

@@ -12,6 +12,7 @@ pub mod pair;
 pub mod places;
 pub mod records;
 pub mod room;
+pub mod sampled;
 pub mod slots;
 pub mod try_lock;
 pub mod words;

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use tm_common::functions::{Family, Function};
 
-use super::{known, place};
+use super::{held, known, place};
 use crate::sys::objects::elf::Symbols;
 use crate::sys::objects::link_map::LinkMap;
 use crate::sys::text::Text;
@@ -34,6 +34,7 @@ pub fn find_interfaces(first: usize) -> bool {
         let Some(symbols) = Symbols::of(map) else { continue };
         for family in missing.filter(|family| defines_key(&symbols, *family)) {
             is_new = true;
+            held::note_family(&symbols, family);
             for &function in Function::ALL.iter().filter(|function| function.family() == family) {
                 let Some(address) = symbols.function(symbol(function).as_c_str()) else { continue };
                 // Relaxed, here and below: addresses of code that is loaded.

@@ -6,6 +6,7 @@
 
 mod lane;
 mod python;
+mod sampling;
 mod self_check;
 mod stack;
 
@@ -17,11 +18,13 @@ use tm_common::functions::Function;
 use tm_common::ids::{Address, Space, Stamp};
 
 use crate::session::threads::{Lane, Thread};
-use crate::session::{SESSION, Session};
+use crate::session::{Mode, SESSION, Session};
 use crate::sys::{arch, tls};
 use crate::unwind::Caller;
 use lane::{is_covered, tag_next, with_heap_lane, with_lane};
 use stack::stack_of;
+
+pub use sampling::Release;
 
 /// Tells whether anything is recorded at all: hooks whose preparations take time ask before.
 #[inline(always)]
@@ -34,8 +37,13 @@ pub fn is_on() -> bool {
 pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Caller) {
     // SAFETY: the calling thread's own block, read at once.
     let is_inside = || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1);
-    if block.is_null() || is_inside() || !SESSION.is_on_at(caller.pc) {
+    if block.is_null() || is_inside() {
         return;
+    }
+    match SESSION.mode_at(caller.pc) {
+        Mode::Every => {}
+        Mode::Samples(word) => return sampling::allocated(word, function, block, size, caller),
+        Mode::Off => return,
     }
     let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
         tag_next(session, lane, None);
@@ -82,7 +90,12 @@ pub fn is_inside_covering() -> bool {
 /// before the calls were covered.
 #[cold]
 fn end_covered(block: *mut c_void, stamp: Stamp) {
-    end_at(Space::HEAP, block as usize, stamp);
+    match SESSION.mode_at(0) {
+        Mode::Samples(_) => sampling::end_covered(block, stamp),
+        _ => {
+            end_at(Space::HEAP, block as usize, stamp);
+        }
+    }
 }
 
 /// Runs `allocate`, an operator of the allocator's that makes a block of `size` bytes. It may do so by calling another
@@ -104,11 +117,15 @@ pub fn inside_new(size: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c
 #[inline(always)]
 pub fn freeing(function: Function, block: *mut c_void) {
     // First, for the sake of processes that record nothing.
-    if !is_on() {
+    let mode = SESSION.mode_at(0);
+    if mode == Mode::Off {
         return;
     }
     // SAFETY: the calling thread's own block, read at once.
     if !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast() {
+        if let Mode::Samples(word) = mode {
+            return sampling::freeing(word, function, block);
+        }
         let record = |session: &Session, _: &Thread, lane: &mut Lane| {
             let (address, stamp) = (Address(block as u64), session.recording.now());
             lane.stream.write(&session.recording, Event::Free { function, address, stamp });
@@ -129,12 +146,16 @@ pub fn deleting(function: Function, block: *mut c_void, free_it: impl FnOnce()) 
     unsafe { tls::current().as_mut() }.deleting = outer;
 }
 
-/// Records that `function` has freed `block`, and was called at `stamp`.
+/// Records that `function` has freed `block`, of which `release` was noted before.
 #[inline]
-pub fn freed_at(function: Function, block: *mut c_void, stamp: Stamp) {
+pub fn freed_at(function: Function, block: *mut c_void, release: &Release) {
+    if release.word != 0 {
+        return sampling::freed_at(function, block, release);
+    }
     if !is_on() {
         return;
     }
+    let stamp = release.stamp;
     let record = |session: &Session, _: &Thread, lane: &mut Lane| {
         let address = Address(block as u64);
         lane.stream.write(&session.recording, Event::Free { function, address, stamp });
@@ -148,12 +169,41 @@ pub fn begin_release() -> Stamp {
     SESSION.recording.now()
 }
 
-/// Records that a reallocation which began at `begin` has turned `old` into `new`, of `size` bytes.
+/// Notes what is to be known of a block before `function` may give it up, in a call whose record is written afterwards: by
+/// [`reallocated`], [`freed_at`] or [`kept`]. Called while [`is_on`].
 #[inline]
-pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp, caller: Caller) {
+pub fn releasing(function: Function, old: *mut c_void) -> Release {
+    match SESSION.mode_at(0) {
+        Mode::Samples(word) if !old.is_null() => sampling::releasing(word, function, old),
+        _ => Release::at(begin_release()),
+    }
+}
+
+/// Takes note that the block of `release` was not given up.
+#[inline]
+pub fn kept(old: *mut c_void, release: &Release) {
+    if release.word != 0 {
+        sampling::kept(old, release);
+    }
+}
+
+/// Records that a reallocation by `function` has turned `old`, of which `release` was noted before, into `new`, of `size` bytes.
+#[inline]
+pub fn reallocated(
+    function: Function,
+    old: *mut c_void,
+    new: *mut c_void,
+    size: usize,
+    release: &Release,
+    caller: Caller,
+) {
+    if release.word != 0 {
+        return sampling::reallocated(function, old, new, size, release, caller);
+    }
     if !is_on() {
         return;
     }
+    let begin = release.stamp;
     let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
         tag_next(session, lane, Some(begin));
         let stack = stack_of(thread, lane, caller);
@@ -167,8 +217,12 @@ pub fn reallocated(old: *mut c_void, new: *mut c_void, size: usize, begin: Stamp
 /// Records that the program tells of a block of `size` bytes at `address` of `space`. Returns whether that is recorded.
 #[inline]
 pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> bool {
-    if !is_on() {
-        return false;
+    match SESSION.mode_at(0) {
+        Mode::Samples(word) if space != Space::MAPPINGS => {
+            return sampling::tracked(word, space, address, size, caller);
+        }
+        Mode::Every | Mode::Samples(_) => {}
+        Mode::Off => return false,
     }
     let is_recorded = with_lane(|session, thread, lane| {
         tag_next(session, lane, None);
@@ -190,6 +244,9 @@ pub fn untracked(space: Space, address: usize) -> bool {
 /// Called while [`is_on`].
 #[inline]
 pub fn end_at(space: Space, address: usize, stamp: Stamp) -> bool {
+    if let Mode::Samples(word) = SESSION.mode_at(0) {
+        return sampling::end_at(word, space, address, stamp);
+    }
     let is_recorded = with_lane(|session, _, lane| {
         let (address, size) = (Address(address as u64), 0);
         lane.stream.write(&session.recording, Event::Untrack { space, address, size, stamp })
@@ -200,8 +257,10 @@ pub fn end_at(space: Space, address: usize, stamp: Stamp) -> bool {
 /// Records that what is tracked at `address` of `space`, if anything is, belongs to this caller from here on.
 #[inline(never)]
 pub fn moved(space: Space, address: usize, caller: Caller) {
-    if !is_on() {
-        return;
+    match SESSION.mode_at(0) {
+        Mode::Every => {}
+        Mode::Samples(_) => return sampling::moved(space, address, caller),
+        Mode::Off => return,
     }
     with_lane(|session, thread, lane| {
         tag_next(session, lane, None);
@@ -214,6 +273,7 @@ pub fn moved(space: Space, address: usize, caller: Caller) {
 /// Records that all that was tracked in `space` has ended.
 #[cold]
 pub fn all_untracked(space: Space) {
+    sampling::forget_all(space);
     if is_on() {
         with_lane(|session, _, lane| {
             let stamp = session.recording.now();

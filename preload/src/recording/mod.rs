@@ -11,6 +11,7 @@ pub mod metadata;
 pub mod output;
 pub mod stack_table;
 pub mod stream;
+pub mod totals;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,8 @@ pub struct Recording {
     extent_grains: AtomicU32,
     growing: TryLock,
     metadata: AtomicPtr<MappedSegment>,
+    /// Where the process's threads have their lines of totals.
+    totals: AtomicPtr<MappedSegment>,
     process: AtomicU32,
     epoch: AtomicU32,
     own_epoch: AtomicU32,
@@ -72,6 +75,7 @@ impl Recording {
             extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
             growing: TryLock::new(),
             metadata: AtomicPtr::new(core::ptr::null_mut()),
+            totals: AtomicPtr::new(core::ptr::null_mut()),
             process: AtomicU32::new(0),
             epoch: AtomicU32::new(0),
             own_epoch: AtomicU32::new(0),
@@ -148,6 +152,8 @@ impl Recording {
         writers::enter(&header.writers, syscall::getpid(), syscall::process_exists);
         // Most children live shortly: what they need beyond the parent's extent starts small.
         self.extent_grains.store(extent::CHILD_GRAINS, Ordering::Relaxed);
+        // Relaxed: the process has one thread now. The parent's threads go on writing theirs.
+        self.totals.store(core::ptr::null_mut(), Ordering::Relaxed);
         // Try-locks of the parent's other threads were copied locked.
         self.growing.after_fork();
         self.calibrating.after_fork();

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::{
     GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, MappedRequest, REQUESTS_MAX, VERSION_UNSAMPLED,
-    WRITERS_MAX,
+    WRITERS_MAX, abilities,
 };
 use tm_common::ids::Space;
 
@@ -174,7 +174,7 @@ impl Recording {
             n_spaces: AtomicU32::new(Space::FIRST_OWN.0.into()),
             requests: [const { MappedRequest::free() }; REQUESTS_MAX],
             n_codes: AtomicU32::new(1),
-            abilities: 0,
+            abilities: abilities::SAMPLES,
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Stream {
     sequence: u32,
     process: ProcessIndex,
     thread: ThreadIndex,
+    /// The rate of its next segment, and of the present one.
+    sample_rate: SampleRate,
     encoder: Encoder,
 }
 
@@ -44,6 +46,14 @@ impl Stream {
             self.next = core::ptr::null_mut();
             self.limit = core::ptr::null_mut();
             self.sequence = 0;
+        }
+    }
+
+    /// Makes what is written from here on samples of this rate, in a segment of its own.
+    pub fn sample_at(&mut self, sample_rate: SampleRate) {
+        if self.sample_rate != sample_rate {
+            self.sample_rate = sample_rate;
+            self.abandon_segment();
         }
     }
 
@@ -102,6 +112,9 @@ impl Stream {
             self.index = StreamIndex(header.n_streams.fetch_add(1, Ordering::Relaxed));
             self.process = recording.process();
         }
+        if !self.sample_rate.is_every() {
+            recording.raise_version();
+        }
         let base = stamp.max(if self.sequence == 0 { Stamp(0) } else { self.encoder.stamp() });
         let header = SegmentHeader {
             kind: SegmentKind::Events,
@@ -112,7 +125,7 @@ impl Stream {
             sequence: self.sequence,
             thread: self.thread,
             base_stamp: base,
-            sample_rate: SampleRate::EVERY,
+            sample_rate: self.sample_rate,
         };
         self.encoder.reset(base);
         self.sequence += 1;

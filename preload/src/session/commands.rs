@@ -7,7 +7,8 @@ use core::sync::atomic::Ordering;
 
 use tm_common::header::{Loss, MappedRequest, REQUEST_NAME_BYTES, request};
 use tm_common::ids::{Stamp, ThreadIndex};
-use tm_common::metadata::{CommandKind, OUTSIDE};
+use tm_common::metadata::{CommandKind, OUTSIDE, start_argument, started_frames, started_rate};
+use tm_common::sampling::SampleRate;
 use tm_common::settings::N_FRAMES_MAX;
 
 use super::Session;
@@ -32,20 +33,32 @@ pub enum Refused {
 /// The number of times that a command waits for another thread's, and the ns of each: 0.1 s in all.
 const WAITS: (u32, i64) = (1_000, 100_000);
 
-/// Begins to record, with at most `n_frames` frames of each stack. Does nothing if it records already.
-pub fn start(session: &Session, n_frames: u32) -> Result<(), Refused> {
+/// Begins to record, with at most `n_frames` frames of each stack, and every event or samples; by `None` as the process is set. Does
+/// nothing if it records already, unless at another rate: then what lives is forgotten.
+pub fn start(session: &Session, n_frames: u32, rate: Option<SampleRate>) -> Result<(), Refused> {
     if !(1..=N_FRAMES_MAX).contains(&n_frames) {
         return Err(Refused::BadNumber);
     }
     let _held = begin(session)?;
     if !session.control.is_idle() {
-        return Ok(());
+        if !is_other_rate(session, rate) {
+            return Ok(());
+        }
+        set_on(session, false);
+        Command { kind: CommandKind::Stop, ..Command::now(session) }.record_and_wait(session, b"")?;
     }
     session.n_frames_max.store(n_frames, Ordering::Relaxed);
-    let command = Command { kind: CommandKind::Start, argument: n_frames, ..Command::now(session) };
+    session.use_rate(rate);
+    let argument = start_argument(n_frames, rate);
+    let command = Command { kind: CommandKind::Start, argument, ..Command::now(session) };
     let done = command.record_and_wait(session, b"");
     set_on(session, true);
     done
+}
+
+/// Tells whether a start asks for another rate than that of the process.
+fn is_other_rate(session: &Session, rate: Option<SampleRate>) -> bool {
+    rate.is_some_and(|rate| rate != session.sample_rate())
 }
 
 /// Records nothing any more. Does nothing if it does not record.
@@ -117,7 +130,7 @@ fn obey_requests(session: &Session) {
         request.state.store(request::FREE, Ordering::Release);
     }
     // Whoever asks for a stop sets the idle bit after the request, which may have been obeyed and undone by then.
-    session.control.set_on(session.is_on.load(Ordering::Relaxed));
+    session.control.set_on(session.on());
 }
 
 /// Returns the earliest request to this process.
@@ -133,12 +146,28 @@ fn obey_one(session: &Session, request: &MappedRequest, name: &[u8]) {
     let argument = request.argument.load(Ordering::Relaxed);
     let Some(kind) = CommandKind::from_id(request.kind.load(Ordering::Relaxed)) else { return };
     // A stamp from the future, by a clock that is not ours, is not waited for.
-    let stamp = Stamp(request.stamp.load(Ordering::Relaxed)).min(session.recording.now());
+    let mut stamp = Stamp(request.stamp.load(Ordering::Relaxed)).min(session.recording.now());
     let was_on = session.is_on.load(Ordering::Relaxed);
     match kind {
-        CommandKind::Start if was_on => return set_on(session, true),
         CommandKind::Start => {
-            session.n_frames_max.store(argument.clamp(1, N_FRAMES_MAX), Ordering::Relaxed);
+            let rate = started_rate(argument);
+            if was_on && !is_other_rate(session, rate) {
+                return set_on(session, true);
+            }
+            if was_on {
+                set_on(session, false);
+                // What was recorded since it was asked is of the old rate: it ends now.
+                let stop = Command {
+                    kind: CommandKind::Stop,
+                    argument: 0,
+                    stamp: session.recording.now(),
+                    thread: OUTSIDE,
+                };
+                let _ = stop.record_and_wait(session, b"");
+                stamp = session.recording.now();
+            }
+            session.n_frames_max.store(started_frames(argument).clamp(1, N_FRAMES_MAX), Ordering::Relaxed);
+            session.use_rate(rate);
         }
         CommandKind::Stop if !was_on => return,
         CommandKind::Stop | CommandKind::Clear | CommandKind::Mark => {}
@@ -158,7 +187,7 @@ fn set_on(session: &Session, is_on: bool) {
     }
     // Relaxed: changed under the lock; a forked child has a copy.
     session.is_on.store(is_on, Ordering::Relaxed);
-    session.control.set_on(is_on);
+    session.control.set_on(session.on());
 }
 
 /// A command that is being given.

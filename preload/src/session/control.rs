@@ -35,6 +35,8 @@ pub struct Control {
 pub enum State {
     /// Events are recorded.
     On,
+    /// Samples are, by the rate of this word.
+    Sampled(u32),
     /// They are not.
     Off,
     /// Something is to be done first.
@@ -69,24 +71,25 @@ impl Control {
         match self.word().load(Ordering::Relaxed) {
             0 => State::On,
             control::IDLE => State::Off,
+            word if word & (NEW | control::ATTEND | control::IDLE) == 0 => State::Sampled(word),
             word if word & NEW == 0 => State::Attend,
             _ => State::New,
         }
     }
 
-    /// Returns the first content of a control word.
-    pub fn first_word(is_on: bool) -> u32 {
-        if is_on { 0 } else { control::IDLE }
+    /// Returns the first content of a control word; `on` is what it is while the process records.
+    pub fn first_word(on: Option<u32>) -> u32 {
+        on.unwrap_or(control::IDLE)
     }
 
     /// Makes hooks read `word`, of a process's record, which says what it should; null if it has none. Somebody outside
     /// may have changed it already.
-    pub fn use_word(&self, word: *const AtomicU32, is_on: bool) {
+    pub fn use_word(&self, word: *const AtomicU32, on: Option<u32>) {
         let is_recorded = !word.is_null();
         let word = if is_recorded { word } else { &raw const WITHOUT_RECORD };
         if !is_recorded {
             // SAFETY: a static. Relaxed: published with the pointer.
-            unsafe { (*word).store(Control::first_word(is_on), Ordering::Relaxed) };
+            unsafe { (*word).store(Control::first_word(on), Ordering::Relaxed) };
         }
         // Release: publishes what was set up.
         self.control.store(word.cast_mut(), Ordering::Release);
@@ -111,13 +114,20 @@ impl Control {
         self.word().load(Ordering::Relaxed) & control::IDLE != 0
     }
 
-    /// Sets or clears [`control::IDLE`].
-    pub fn set_on(&self, is_on: bool) {
-        // Relaxed: as in `state`.
-        if is_on {
-            self.word().fetch_and(!control::IDLE, Ordering::Relaxed);
-        } else {
-            self.word().fetch_or(control::IDLE, Ordering::Relaxed);
+    /// Makes the word say that the process records, as `on` says, or is idle. What it is asked for meanwhile stays.
+    pub fn set_on(&self, on: Option<u32>) {
+        let new = Control::first_word(on);
+        // Relaxed, both: as in `state`.
+        let _ = self
+            .word()
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| Some(word & control::ATTEND | new));
+    }
+
+    /// Returns the word if samples are recorded now.
+    pub fn sampling(&self) -> Option<u32> {
+        match self.state() {
+            State::Sampled(word) => Some(word),
+            _ => None,
         }
     }
 

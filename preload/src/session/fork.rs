@@ -8,6 +8,7 @@
 //! | file, extents, stack and metadata segments | shared with the parent, both append |
 //! | hash tables, rules, modules | a copy that stays right: the child has the same code at the same addresses |
 //! | epoch | the parent's, until the child loads something: then one of its own, for the two may load different things at one address |
+//! | samplers, lines of totals | the former wiped by the kernel, so that nobody counts in a line of the parent's; each thread takes others |
 //! | streams | the parent's; each thread of the child sees that its place is of another process, and takes a fresh one |
 //! | try-locks | released: their holders do not exist here |
 
@@ -48,9 +49,10 @@ pub fn continue_in_child(session: &Session) -> bool {
     session.unwinder.registered.after_fork();
     PYTHON.after_fork();
     session.commanding.after_fork();
+    session.threads.after_fork();
     let parent = recording.begin_process();
     let parent_epoch = recording.epoch();
-    let control = Control::first_word(session.is_on.load(Ordering::Relaxed));
+    let control = Control::first_word(session.on());
     let process = recording.add_process(Some((parent, parent_epoch)), pid, fork_stamp, control);
     session.use_process(process, fork_stamp);
     session.control.finish_child(recording.process().0 + 1);

@@ -13,6 +13,7 @@ pub mod control;
 pub mod finish;
 pub mod fork;
 pub mod names;
+pub mod sampler;
 pub mod start;
 pub mod threads;
 pub mod withdraw;
@@ -21,7 +22,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::Loss;
 use tm_common::ids::{Stamp, ThreadIndex};
-use tm_common::metadata::{CommandKind, MappedProcess, OUTSIDE};
+use tm_common::metadata::{CommandKind, MappedProcess, OUTSIDE, control as control_word};
+use tm_common::sampling::SampleRate;
 
 use crate::lockfree::try_lock::TryLock;
 use crate::recording::Recording;
@@ -56,6 +58,10 @@ pub struct Session {
     process: AtomicPtr<MappedProcess>,
     /// Tells whether this process was told to record. A forked child goes by it: the control word may still be its parent's.
     is_on: AtomicBool,
+    /// What the control word says while the process records: 0 for every event, or [`control::sampling`](tm_common::metadata::control::sampling).
+    on_word: AtomicU32,
+    /// What samples are drawn by.
+    pub seed: AtomicU64,
     commanding: TryLock,
     /// The stamp of the latest command: what a forked child has a copy of tells that it came before the fork.
     latest_command: AtomicU64,
@@ -86,11 +92,24 @@ pub static SESSION: Session = Session {
     pid: AtomicU32::new(0),
     process: AtomicPtr::new(core::ptr::null_mut()),
     is_on: AtomicBool::new(false),
+    on_word: AtomicU32::new(0),
+    seed: AtomicU64::new(0),
     commanding: TryLock::new(),
     latest_command: AtomicU64::new(0),
     watch: AtomicPtr::new(core::ptr::null_mut()),
     is_behind_unsaid: AtomicBool::new(false),
 };
+
+/// What is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing.
+    Off,
+    /// Every event.
+    Every,
+    /// Samples, by the control word.
+    Samples(u32),
+}
 
 /// Where the session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,12 +132,55 @@ impl Session {
     /// Returns the same in a call from `pc`.
     #[inline(always)]
     pub fn is_on_at(&self, pc: usize) -> bool {
+        self.mode_at(pc) != Mode::Off
+    }
+
+    /// Returns what is recorded in a call from `pc`, as [`Session::is_on`] does.
+    #[inline(always)]
+    pub fn mode_at(&self, pc: usize) -> Mode {
         match self.control.state() {
-            State::On => true,
+            State::On => Mode::Every,
+            State::Sampled(word) => Mode::Samples(word),
             // A child whose parent is idle has a word of its own to get.
-            State::Off => self.control.own() == 0 && self.attend(pc),
-            State::Attend | State::New => self.attend(pc),
+            State::Off if self.control.own() != 0 => Mode::Off,
+            State::Off | State::Attend | State::New => self.mode_after_attending(pc),
         }
+    }
+
+    #[cold]
+    fn mode_after_attending(&self, pc: usize) -> Mode {
+        match (self.attend(pc), self.control.sampling()) {
+            (false, _) => Mode::Off,
+            (true, Some(word)) => Mode::Samples(word),
+            (true, None) => Mode::Every,
+        }
+    }
+
+    /// Returns what the control word says while the process records or, if it does not, `None`.
+    fn on(&self) -> Option<u32> {
+        // Relaxed: changed by who has the commands' lock, or while the process has one thread.
+        let word = self.on_word.load(Ordering::Relaxed);
+        let word = if control_word::sample_rate(word).is_every() { 0 } else { word };
+        self.is_on.load(Ordering::Relaxed).then_some(word)
+    }
+
+    /// Makes the process record at `rate` when it records, or at that which it has. What threads count begins anew.
+    fn use_rate(&self, rate: Option<SampleRate>) {
+        // Relaxed: as in `on`.
+        let before = self.on_word.load(Ordering::Relaxed);
+        let rate = rate.unwrap_or(control_word::sample_rate(before));
+        let time = (before >> 8) as u16;
+        let next = if rate.is_every() {
+            u32::from(time) << 8
+        } else {
+            control_word::sampling(rate, time.wrapping_add(1))
+        };
+        self.on_word.store(next, Ordering::Relaxed);
+    }
+
+    /// Returns the rate at which the process records when it does.
+    fn sample_rate(&self) -> SampleRate {
+        control_word::sample_rate(self.on_word.load(Ordering::Relaxed))
     }
 
     /// Has nobody told that calls of the program go to the C library: what is to be recorded comes another way.
@@ -243,7 +305,7 @@ impl Session {
         // SAFETY: a record stays mapped.
         let word =
             unsafe { process.as_ref() }.map_or(core::ptr::null(), |process| &raw const process.control);
-        self.control.use_word(word, is_on);
+        self.control.use_word(word, self.on());
     }
 
     fn set_phase(&self, phase: Phase) {

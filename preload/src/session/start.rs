@@ -7,6 +7,7 @@ use tm_common::functions::Function;
 use tm_common::ids::Epoch;
 use tm_common::metadata::TextKind;
 
+use super::commands::{self, Refused};
 use super::control::Control;
 use super::{Phase, Session, withdraw};
 use crate::config::Config;
@@ -61,6 +62,15 @@ pub(super) fn start_brought(session: &Session, settings: impl Iterator<Item = &'
     session.is_called_otherwise();
     session.set_phase(if ready { Phase::Ready } else { Phase::New });
     ready
+}
+
+/// Begins to record in a process that tmtool has brought us into, as these settings say.
+pub fn begin_brought(
+    session: &Session,
+    settings: impl Iterator<Item = &'static CStr>,
+) -> Result<(), Refused> {
+    let config = Config::read(settings, &mut Complaints::of(InitialStack::current()));
+    commands::start(session, config.n_frames_max, Some(config.sample_rate))
 }
 
 /// What is known of the program before anything else.
@@ -131,6 +141,11 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     session.unwinder.rules.initialise();
     PYTHON.initialise(config.python_frames, config.python_objects);
     session.is_on.store(config.start, Ordering::Relaxed);
+    let seed = config
+        .sample_seed
+        .unwrap_or_else(|| syscall::clock_ns(libc::CLOCK_MONOTONIC) ^ u64::from(names.pid) << 40);
+    session.seed.store(seed, Ordering::Relaxed);
+    session.use_rate(Some(config.sample_rate));
     session.control.use_own(word, session.recording.process().0 + 1);
     warn_of_calls_to_others(session, names.program);
     describe(session, stack, &program);
@@ -155,7 +170,7 @@ fn describe(session: &Session, stack: InitialStack, program: &Program) {
     let recording = &session.recording;
     let start = recording.now();
     // Relaxed: set by this thread.
-    let control = Control::first_word(session.is_on.load(Ordering::Relaxed));
+    let control = Control::first_word(session.on());
     let process = recording.add_process(None, syscall::getpid(), start, control);
     recording.add_text(TextKind::Executable, core::iter::once(program.executable.as_bytes()));
     recording.add_text(TextKind::CommandLine, stack.arguments().map(CStr::to_bytes_with_nul));

@@ -4,13 +4,14 @@
 //! one whose thread the kernel no longer knows.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use tm_common::event::Event;
 use tm_common::header::Loss;
-use tm_common::ids::{Stamp, TagIndex, ThreadIndex};
+use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
 use super::Session;
+use super::sampler::Sampler;
 use crate::lockfree::places::{Place, Places};
 use crate::python::chain::Chain;
 use crate::python::recent::Recent;
@@ -62,6 +63,10 @@ pub struct Lane {
     pub n_stacks: u32,
     /// The tag that its latest events carry; [`TAG_UNKNOWN`] if that may not be written.
     pub tag: u32,
+    /// Where its samples go.
+    pub samples: Stream,
+    /// The tag that its latest samples carry.
+    pub samples_tag: u32,
 }
 
 /// What a thread has in its place, in private memory of its own. All zeros is a fresh one.
@@ -74,6 +79,8 @@ pub struct Thread {
     tid: AtomicU32,
     /// The `pthread_t`, by which others name it.
     handle: AtomicUsize,
+    /// What it samples by, by space; null before it does.
+    samplers: AtomicPtr<Sampler>,
 }
 
 unsafe extern "C" {
@@ -86,21 +93,55 @@ impl Lane {
     #[cold]
     pub fn recover(&mut self) {
         self.stream.abandon_segment();
+        self.samples.abandon_segment();
         self.cache.clear();
         self.python.clear();
         self.recent.clear();
-        self.tag = TAG_UNKNOWN;
+        (self.tag, self.samples_tag) = (TAG_UNKNOWN, TAG_UNKNOWN);
     }
 
     /// Writes the thread's tag, which is another than that of the lane's latest events, before an event of `stamp`.
     #[cold]
     pub fn begin_tag(&mut self, session: &Session, tag: u32, stamp: Stamp) {
-        let written = self.stream.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });
-        self.tag = if written { tag } else { TAG_UNKNOWN };
+        self.tag = write_tag(&mut self.stream, session, tag, stamp);
+    }
+
+    /// Does the same for the thread's samples.
+    #[cold]
+    pub fn begin_samples_tag(&mut self, session: &Session, tag: u32, stamp: Stamp) {
+        self.samples_tag = write_tag(&mut self.samples, session, tag, stamp);
     }
 }
 
+/// Writes a tag; the one that the stream's events carry from here on.
+fn write_tag(stream: &mut Stream, session: &Session, tag: u32, stamp: Stamp) -> u32 {
+    let written = stream.try_write(&session.recording, Event::Tag { tag: TagIndex(tag), stamp });
+    if written { tag } else { TAG_UNKNOWN }
+}
+
 impl Thread {
+    /// Returns what the thread, which is the calling one, samples by in `space`. `None` if nothing is sampled now, or there is no
+    /// room to count in: that is an event that is lost.
+    #[cold]
+    pub fn sampler(&self, session: &Session, space: Space) -> Option<&'static Sampler> {
+        let word = session.control.sampling()?;
+        // Relaxed: only changed by the thread that owns the place.
+        let mut samplers = self.samplers.load(Ordering::Relaxed);
+        if samplers.is_null() {
+            samplers = pages::wiped_on_fork(Space::COUNT_MAX);
+            self.samplers.store(samplers, Ordering::Relaxed);
+        }
+        if samplers.is_null() {
+            session.recording.lose(Loss::NoMemory);
+            return None;
+        }
+        // SAFETY: the calling thread's own block.
+        unsafe { tls::current().as_mut() }.samplers = samplers.cast();
+        // SAFETY: there is one for each space; never unmapped.
+        let sampler = unsafe { &*samplers.add(usize::from(space.0)) };
+        (sampler.is_of(word) || sampler.begin(session, self.index(), space, word)).then_some(sampler)
+    }
+
     /// Returns a lane of the calling thread.
     pub fn lane(&self, depth: usize) -> *mut Lane {
         self.lanes.get(depth).map_or(core::ptr::null_mut(), UnsafeCell::get)
@@ -187,7 +228,15 @@ impl Threads {
     pub fn latest_stamp(&self) -> Stamp {
         let lanes = self.0.iter().flat_map(|thread| thread.lanes.iter());
         // SAFETY: the process has one thread now.
-        lanes.map(|lane| unsafe { (*lane.get()).stream.latest_stamp() }).max().unwrap_or(Stamp(0))
+        let lanes = lanes.map(|lane| unsafe { &*lane.get() });
+        let latest = |lane: &Lane| lane.stream.latest_stamp().max(lane.samples.latest_stamp());
+        lanes.map(latest).max().unwrap_or(Stamp(0))
+    }
+
+    /// Forgets what the parent's threads sampled by: the calling thread's block may name it still, and nobody else is to get it.
+    pub fn after_fork(&self) {
+        // Relaxed: the process has one thread now.
+        self.0.iter().for_each(|thread| thread.samplers.store(core::ptr::null_mut(), Ordering::Relaxed));
     }
 
     /// Returns the calling thread's place, by its block; it is given one if it has none in this process. `None` if there can be none.
@@ -240,6 +289,11 @@ impl Threads {
         // SAFETY: the place is this thread's alone now.
         unsafe { *place.name.get() = name };
         session.recording.add_thread(index, tid, name, session.recording.now());
+        // Relaxed: as above.
+        let samplers = place.samplers.load(Ordering::Relaxed);
+        if !samplers.is_null() {
+            pages::discard(samplers, Space::COUNT_MAX);
+        }
         for lane in &place.lanes {
             // SAFETY: as above.
             let lane = unsafe { &mut *lane.get() };
@@ -249,8 +303,10 @@ impl Threads {
             lane.python.at_home = 0;
             lane.n_stacks = 0;
             lane.stream.hand_over(&session.recording, index);
-            lane.tag = 0;
+            lane.samples.hand_over(&session.recording, index);
+            (lane.tag, lane.samples_tag) = (0, 0);
         }
+        block.samplers = core::ptr::null_mut();
         block.thread = core::ptr::from_ref(place).cast_mut().cast();
         block.process = session.recording.process().0 + 1;
         Some(place)

@@ -1,6 +1,7 @@
 //! What only aarch64 assembly can say: system calls, the thread-local block, the counter, where a jump leads.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use tm_common::header::ClockKind;
 
@@ -55,6 +56,20 @@ pub fn counter_kind() -> Option<(ClockKind, u8)> {
     // SAFETY: Linux lets user space read CNTFRQ_EL0.
     unsafe { asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nostack, nomem, preserves_flags)) };
     Some((ClockKind::VirtualCounter, (frequency / 100_000_000).max(1).ilog2() as u8))
+}
+
+/// Adds to a number that the calling thread alone changes, and returns what it is then: at once, so that a signal handler of the
+/// thread comes before or after it.
+#[inline(always)]
+pub fn add_alone(number: &AtomicU64, addend: u64) -> u64 {
+    // Relaxed: the thread's own.
+    number.fetch_add(addend, Ordering::Relaxed).wrapping_add(addend)
+}
+
+/// Adds 1 to a number that the calling thread alone changes, as [`add_alone`].
+#[inline(always)]
+pub fn count_alone(number: &AtomicU64) {
+    add_alone(number, 1);
 }
 
 /// The kernel's own function in the process that tells the time.

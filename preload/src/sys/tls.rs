@@ -5,17 +5,17 @@ use core::ptr::NonNull;
 
 use super::arch;
 
-// 64 bytes in the initial-exec model: reading them is one or two instructions and never allocates. `#[thread_local]` is
+// 80 bytes in the initial-exec model: reading them is one or two instructions and never allocates. `#[thread_local]` is
 // not stable, and `thread_local!` in a shared library calls `__tls_get_addr`, which may call us.
 global_asm!(
     ".section .tbss.tm_tls,\"awT\",@nobits",
     ".hidden tm_tls",
     ".globl tm_tls",
     ".type tm_tls, @object",
-    ".size tm_tls, 64",
+    ".size tm_tls, 80",
     ".p2align 4",
     "tm_tls:",
-    ".zero 64",
+    ".zero 80",
     ".text",
 );
 
@@ -45,6 +45,10 @@ pub struct ThreadBlock {
     pub is_hiding: u16,
     /// The thread's signal mask outside of the question.
     pub signal_mask: u64,
+    /// What the thread samples by, by space, once it does; null before. Typed by `session::sampler`.
+    pub samplers: *mut u8,
+    /// 0.
+    pub reserved: u64,
 }
 
 /// Added to [`ThreadBlock::depth`] while tm itself works in the thread.
@@ -53,7 +57,7 @@ pub const MUTED: u32 = 1 << 31;
 /// recorded as its own, once.
 pub const COVERED: u32 = 1 << 30;
 
-const _: () = assert!(size_of::<ThreadBlock>() <= 64, "the block that the assembly reserves");
+const _: () = assert!(size_of::<ThreadBlock>() == 80, "the block that the assembly reserves");
 
 /// Returns the calling thread's block. Valid until the thread ends; only the thread itself may use it.
 #[inline]

@@ -1,6 +1,7 @@
 //! What only x86_64 assembly can say: system calls, the thread-local block, the counter, where a jump leads.
 
 use core::arch::{asm, x86_64};
+use core::sync::atomic::AtomicU64;
 
 use tm_common::header::ClockKind;
 
@@ -54,6 +55,25 @@ pub fn counter_kind() -> Option<(ClockKind, u8)> {
     let highest = x86_64::__cpuid(0x8000_0000).eax;
     let invariant = highest >= 0x8000_0007 && x86_64::__cpuid(0x8000_0007).edx & 1 << 8 != 0;
     invariant.then_some((ClockKind::Tsc, 5))
+}
+
+/// Adds to a number that the calling thread alone changes, and returns what it is then: one instruction, so that a signal handler
+/// of the thread comes before or after it.
+#[inline(always)]
+pub fn add_alone(number: &AtomicU64, addend: u64) -> u64 {
+    let mut old = addend;
+    // SAFETY: the number is valid memory, aligned, and written by this thread alone.
+    unsafe {
+        asm!("xadd qword ptr [{0}], {1}", in(reg) number.as_ptr(), inout(reg) old, options(nostack));
+    }
+    old.wrapping_add(addend)
+}
+
+/// Adds 1 to a number that the calling thread alone changes, as [`add_alone`].
+#[inline(always)]
+pub fn count_alone(number: &AtomicU64) {
+    // SAFETY: as in `add_alone`.
+    unsafe { asm!("inc qword ptr [{0}]", in(reg) number.as_ptr(), options(nostack)) };
 }
 
 /// The kernel's own function in the process that tells the time.

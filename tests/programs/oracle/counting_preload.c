@@ -1,12 +1,14 @@
 /* An independent counter of allocation calls, preloaded behind libtm.so. It knows nothing of tm.
  *
- * COUNT_FILE names a file of three 8-byte numbers that all processes of a run share: allocations that succeeded,
- * reallocations that returned a block, blocks given back. A failed call and free(NULL) count as nothing;
+ * COUNT_FILE names a file of five 8-byte numbers that all processes of a run share: allocations that succeeded,
+ * reallocations that returned a block, blocks given back, bytes that were asked for, and bytes that malloc_usable_size says
+ * of what came and did not go. A failed call and free(NULL) count as nothing;
  * realloc(p, 0) that returns NULL has given p back. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ALLOCATIONS, REALLOCATIONS, FREES, N_COUNTS };
+enum { ALLOCATIONS, REALLOCATIONS, FREES, ASKED, HELD, N_COUNTS };
 
 static _Atomic uint64_t *counts;
 static _Atomic uint64_t before_the_file[N_COUNTS];
@@ -34,10 +36,12 @@ static char bootstrap[1 << 16] __attribute__((aligned(16)));
 static size_t bootstrap_used;
 static int resolving;
 
-static void count(int what) {
+static void add(int what, uint64_t n) {
     _Atomic uint64_t *place = counts ? counts : before_the_file;
-    atomic_fetch_add_explicit(&place[what], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&place[what], n, memory_order_relaxed);
 }
+
+static void count(int what) { add(what, 1); }
 
 static void resolve(void) {
     if (real_pvalloc || resolving)
@@ -76,9 +80,14 @@ static int is_bootstrap(void *block) {
     return (char *)block >= bootstrap && (char *)block < bootstrap + sizeof bootstrap;
 }
 
-static void *counted(void *block, int what) {
-    if (block)
+static size_t held(void *block) { return !block || is_bootstrap(block) ? 0 : malloc_usable_size(block); }
+
+static void *counted(void *block, int what, size_t size) {
+    if (block) {
         count(what);
+        add(ASKED, size);
+        add(HELD, held(block));
+    }
     return block;
 }
 
@@ -90,18 +99,19 @@ static void *bootstrap_allocate(size_t size) {
 
 void *malloc(size_t size) {
     resolve();
-    return counted(real_malloc ? real_malloc(size) : bootstrap_allocate(size), ALLOCATIONS);
+    return counted(real_malloc ? real_malloc(size) : bootstrap_allocate(size), ALLOCATIONS, size);
 }
 
 void *calloc(size_t n, size_t size) {
     resolve();
-    return counted(real_calloc ? real_calloc(n, size) : bootstrap_allocate(n * size), ALLOCATIONS);
+    return counted(real_calloc ? real_calloc(n, size) : bootstrap_allocate(n * size), ALLOCATIONS, n * size);
 }
 
 void free(void *block) {
     if (!block)
         return;
     count(FREES);
+    add(HELD, -held(block));
     if (is_bootstrap(block))
         return;
     resolve();
@@ -114,13 +124,17 @@ void *realloc(void *old, size_t size) {
         void *block = real_malloc(size);
         if (block)
             memcpy(block, old, size);
-        return counted(block, REALLOCATIONS);
+        return counted(block, REALLOCATIONS, size);
     }
+    size_t before = held(old);
     void *block = real_realloc(old, size);
-    if (block)
-        count(REALLOCATIONS);
-    else if (old && size == 0)
+    if (block) {
+        counted(block, REALLOCATIONS, size);
+        add(HELD, -before);
+    } else if (old && size == 0) {
         count(FREES);
+        add(HELD, -before);
+    }
     return block;
 }
 
@@ -137,26 +151,26 @@ int posix_memalign(void **place, size_t alignment, size_t size) {
     resolve();
     int result = real_posix_memalign(place, alignment, size);
     if (result == 0)
-        counted(*place, ALLOCATIONS);
+        counted(*place, ALLOCATIONS, size);
     return result;
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
     resolve();
-    return counted(real_aligned_alloc(alignment, size), ALLOCATIONS);
+    return counted(real_aligned_alloc(alignment, size), ALLOCATIONS, size);
 }
 
 void *memalign(size_t alignment, size_t size) {
     resolve();
-    return counted(real_memalign(alignment, size), ALLOCATIONS);
+    return counted(real_memalign(alignment, size), ALLOCATIONS, size);
 }
 
 void *valloc(size_t size) {
     resolve();
-    return counted(real_valloc(size), ALLOCATIONS);
+    return counted(real_valloc(size), ALLOCATIONS, size);
 }
 
 void *pvalloc(size_t size) {
     resolve();
-    return counted(real_pvalloc(size), ALLOCATIONS);
+    return counted(real_pvalloc(size), ALLOCATIONS, size);
 }

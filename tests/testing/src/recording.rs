@@ -1,9 +1,7 @@
 //! Recordings for tests, laid out with the format's own encoder.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::mem::offset_of;
-use std::sync::atomic::Ordering::Relaxed;
 
 use tempfile::NamedTempFile;
 use tm_common::event::{Encoder, Event, MAX_BYTES};
@@ -14,6 +12,8 @@ use tm_common::sampling::{LINE_BYTES, MappedTotals, SampleRate, Totals};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 use tm_common::stack::{FrameKind, StackNode};
 use tm_common::varint::Writer;
+
+use crate::layout::{file_of, header_bytes, segment, words32, words64};
 
 /// A recording in the making. The clock counts nanoseconds.
 pub struct RecordingBuilder {
@@ -366,54 +366,4 @@ impl RecordingBuilder {
         put(offset_of!(MappedHeader, lost), &self.lost.to_le_bytes());
         file
     }
-}
-
-/// A file that holds `bytes`.
-pub fn file_of(bytes: &[u8]) -> NamedTempFile {
-    let mut file = NamedTempFile::new().expect("a temporary file");
-    file.write_all(bytes).expect("room for it");
-    file
-}
-
-fn segment(kind: SegmentKind, grains: u16, used: usize) -> SegmentHeader {
-    SegmentHeader {
-        kind,
-        grains: grains.max(1),
-        used: used as u32,
-        process: ProcessIndex(0),
-        stream: StreamIndex(0),
-        sequence: 0,
-        thread: ThreadIndex(0),
-        base_stamp: Stamp(0),
-        sample_rate: SampleRate::EVERY,
-    }
-}
-
-/// The bytes of a segment header.
-pub fn header_bytes(header: &SegmentHeader) -> Vec<u8> {
-    let mapped = header.mapped();
-    let mut bytes = words32(&[mapped.magic]);
-    bytes.extend(mapped.kind.to_le_bytes());
-    bytes.extend(mapped.grains.to_le_bytes());
-    let used = mapped.used.load(Relaxed);
-    bytes.extend(words32(&[
-        used,
-        mapped.process,
-        mapped.stream,
-        mapped.sequence,
-        mapped.thread,
-        mapped.check,
-    ]));
-    bytes.extend(words64(&[mapped.base_stamp, mapped.sample_bytes, 0, 0]));
-    bytes
-}
-
-/// Words of 32 bits as the format stores them.
-pub fn words32(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
-
-/// Words of 64 bits as the format stores them.
-pub fn words64(words: &[u64]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }

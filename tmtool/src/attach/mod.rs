@@ -102,7 +102,7 @@ pub fn attach(pid: u32, wanted: &Wanted) -> Result<Done> {
     })?;
     thread::sleep(TO_SETTLE);
     let begun =
-        work.with_thread(|borrowed, _, _, _| call(pid, borrowed, Function::Begin, &[], wanted.patience));
+        work.with_thread(|borrowed, _, _, _| call(pid, borrowed, Function::Begin, &block, wanted.patience));
     let begun = begun.map_err(|error| sentences::not_begun(pid, &error))?;
     let (longest_look, longest_call) = (work.longest_look.0, work.longest_call.0);
     let n_led = attached.n_led + begun.n_led;

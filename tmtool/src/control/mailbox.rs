@@ -15,6 +15,7 @@ use crate::errors::{Cause, Error, Result};
 use tm_common::header::{Clock, MappedHeader, MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, request};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::{CommandKind, control};
+use tm_common::sampling::SampleRate;
 
 use super::addressee::Addressee;
 use super::find::Found;
@@ -30,7 +31,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 pub struct Order<'a> {
     /// What.
     pub kind: CommandKind,
-    /// For a start: the frames of each stack to be kept.
+    /// For a start: [`tm_common::metadata::start_argument`].
     pub argument: u32,
     /// For a mark: its name, 1 to `NAME_BYTES_MAX` bytes.
     pub name: &'a str,
@@ -85,6 +86,13 @@ impl Mailbox {
     /// Whether it is traced.
     pub fn state(&self) -> State {
         state(self.shared.header(), self.shared.control(), self.addressee.process)
+    }
+
+    /// The rate at which it records; `None` if it is idle or asked for something.
+    pub fn sample_rate(&self) -> Option<SampleRate> {
+        // Relaxed: as in `state`.
+        let word = self.shared.control().load(Ordering::Relaxed);
+        (word & (control::IDLE | control::ATTEND) == 0).then(|| control::sample_rate(word))
     }
 
     /// Asks it for something.

@@ -284,10 +284,13 @@ fn called(function: Function, shape: Shape, arguments: &Arguments, caller: Calle
         }
         Shape::Resize => {
             let (block, size) = (argument(0), argument(1));
-            let begin = recorder::begin_release();
+            let block = block as *mut c_void;
+            let release = recorder::releasing(function, block);
             let usable = call(function, *arguments);
             if usable >= size {
-                recorder::reallocated(block as *mut c_void, block as *mut c_void, size, begin, caller);
+                recorder::reallocated(function, block, block, size, &release, caller);
+            } else {
+                recorder::kept(block, &release);
             }
             usable
         }
@@ -318,21 +321,25 @@ fn reallocating(
     arguments: &Arguments,
     caller: Caller,
 ) -> usize {
-    let begin = recorder::begin_release();
+    let is_heap = function.family() != Family::Collector && !real::is_early(old as *mut c_void);
+    let release =
+        recorder::releasing(function, if is_heap { old as *mut c_void } else { core::ptr::null_mut() });
     let new = call(function, *arguments);
     let bytes = size.bytes(arguments, new);
     let (old_block, new_block) = (old as *mut c_void, new as *mut c_void);
     if new == 0 {
         if old != 0 && (frees || bytes == 0) {
-            freed_at(function, old, begin);
+            freed_at(function, old, &release);
+        } else {
+            recorder::kept(old_block, &release);
         }
     } else if old == 0 || real::is_early(old_block) {
         allocated(function, new, bytes, caller);
     } else if function.family() == Family::Collector {
-        freed_at(function, old, begin);
+        freed_at(function, old, &release);
         allocated(function, new, bytes, caller);
     } else {
-        recorder::reallocated(old_block, new_block, bytes, begin, caller);
+        recorder::reallocated(function, old_block, new_block, bytes, &release, caller);
     }
     new
 }
@@ -354,11 +361,11 @@ fn freeing(function: Function, block: usize) {
     }
 }
 
-fn freed_at(function: Function, block: usize, begin: tm_common::ids::Stamp) {
+fn freed_at(function: Function, block: usize, release: &recorder::Release) {
     if function.family() == Family::Collector {
         freeing(function, block);
     } else {
-        recorder::freed_at(function, block as *mut c_void, begin);
+        recorder::freed_at(function, block as *mut c_void, release);
     }
 }
 

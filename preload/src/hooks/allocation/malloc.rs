@@ -62,13 +62,15 @@ fn reallocate(
         recorder::allocated(function, new, size, caller);
         return new;
     }
-    let begin = recorder::begin_release();
+    let release = recorder::releasing(function, old);
     let new = real::realloc(old, size);
     if !new.is_null() {
-        recorder::reallocated(old, new, size, begin, caller);
+        recorder::reallocated(function, old, new, size, &release, caller);
     } else if size == 0 {
         // The C library has freed the block; a failure leaves it alone, and cannot happen for size 0.
-        recorder::freed_at(function, old, begin);
+        recorder::freed_at(function, old, &release);
+    } else {
+        recorder::kept(old, &release);
     }
     new
 }

@@ -9,6 +9,7 @@ mod numbers;
 mod places;
 mod records;
 mod room;
+mod sampled;
 mod slots;
 mod small;
 mod writers;

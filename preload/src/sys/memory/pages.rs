@@ -11,6 +11,19 @@ pub fn zeroed<T>(count: usize) -> *mut T {
     syscall::mmap(bytes.max(1), None).map_or(core::ptr::null_mut(), |pages| pages.cast())
 }
 
+/// Maps room for `count` values of `T` as [`zeroed`] does, which is all zeros again in a forked child; null too if the kernel is older
+/// than 4.14, which does not do that.
+pub fn wiped_on_fork<T>(count: usize) -> *mut T {
+    let pages = zeroed::<T>(count);
+    let bytes = size_of::<T>() * count;
+    if !pages.is_null() && syscall::madvise(pages.cast(), bytes, libc::MADV_WIPEONFORK).is_err() {
+        // SAFETY: nobody has seen it.
+        unsafe { syscall::munmap(pages.cast(), bytes) };
+        return core::ptr::null_mut();
+    }
+    pages
+}
+
 /// Gives the memory of `count` values back, which [`zeroed`] made: they read as zeros from now on, and stay usable.
 pub fn discard<T>(start: *mut T, count: usize) {
     let _ = syscall::madvise(start.cast(), count * size_of::<T>(), libc::MADV_DONTNEED);

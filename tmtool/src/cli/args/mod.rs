@@ -6,6 +6,7 @@ pub mod file;
 pub mod form;
 pub mod group;
 pub mod report;
+pub mod sample_rate;
 pub mod selection;
 pub mod size_range;
 pub mod stacks;

@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::attach::{self, Done, Wanted};
+use crate::cli::args::sample_rate::Sample;
 use crate::cli::print;
 use crate::control::{self, Found};
 use crate::errors::Result;
 use crate::report::parts::human::{counted, printable};
+use tm_common::settings;
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:
   tmtool attach 1234
   tmtool attach 1234 -o /tmp/server.bin
+  tmtool attach 1234 --sample 512K
   TM_NFRAME=30 tmtool attach 1234
 
 One thread at a time is looked at for some 0.1 ms, until one is found that may load a library; that one loads libtm.so and leads the \
@@ -36,6 +39,9 @@ pub struct AttachArgs {
     /// The recording, as TM_OUT says it; an absolute path in a process that has a root folder of its own.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Record samples, one in so many bytes on average, such as 512K, and exact totals beside them: TM_SAMPLE
+    #[arg(long, value_name = "BYTES")]
+    sample: Option<Sample>,
     /// How long to look for a thread that may load a library, and to wait until it has.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = clap::value_parser!(u16).range(1..=600))]
     timeout: u16,
@@ -57,10 +63,14 @@ pub struct DetachArgs {
 /// # Errors
 /// The process cannot be attached to.
 pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
-    let set_by_user = std::env::var_os(tm_common::settings::OUT.name).filter(|value| !value.is_empty());
+    let set_by_user = std::env::var_os(settings::OUT.name).filter(|value| !value.is_empty());
     let wanted = Wanted {
         output: args.output.clone().or(set_by_user.map(PathBuf::from)),
-        settings: Vec::new(),
+        settings: args
+            .sample
+            .iter()
+            .map(|rate| (settings::SAMPLE.name, rate.0.mean_bytes().to_string()))
+            .collect(),
         patience: Duration::from_secs(args.timeout.into()),
     };
     let done = attach::attach(args.pid, &wanted)?;

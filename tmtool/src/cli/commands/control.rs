@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::errors::{Error, Result};
 use clap::builder::NonEmptyStringValueParser;
-use tm_common::metadata::CommandKind;
+use tm_common::header::abilities;
+use tm_common::metadata::{CommandKind, start_argument};
 use tm_common::settings::N_FRAMES_MAX;
 
+use crate::cli::args::sample_rate::Sample;
 use crate::cli::print;
 use crate::control::{Found, Mailbox, Order, State, find};
 use crate::report::parts::human::printable;
@@ -16,6 +18,7 @@ const START_EXAMPLES: &str = "\
 Examples:
   tmtool start 1234
   tmtool start 1234 --nframe 30
+  tmtool start 1234 --sample 512K
 
 A program under libtm.so that is started with TM_START=0, or was stopped, records nothing until it is told to. Blocks \
 from before are unknown: their frees are ignored, and a realloc of one begins to track it.";
@@ -67,6 +70,11 @@ pub struct StartArgs {
     /// Keep at most this many frames of each stack, from the innermost; by default as many as TM_NFRAME said.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(N_FRAMES_MAX)))]
     nframe: Option<u32>,
+    /// Record samples, one in so many bytes on average, such as 512K; 0 for every event; by default as TM_SAMPLE said.
+    ///
+    /// What is traced already begins anew at this rate: what lives is forgotten.
+    #[arg(long, value_name = "BYTES")]
+    sample: Option<Sample>,
 }
 
 /// The arguments of `tmtool mark`.
@@ -86,11 +94,18 @@ pub struct MarkArgs {
 /// The process cannot be spoken to.
 pub fn start(args: &StartArgs) -> Result<ExitCode> {
     let process = Process::of(args.pid)?;
-    if process.mailbox.state() == State::Tracing {
+    let rate = args.sample.map(|sample| sample.0);
+    if rate.is_some() && process.found.header.abilities & abilities::SAMPLES == 0 {
+        let what = "is recorded by an older libtm.so, which takes no rate of samples";
+        return Err(Error::Message(format!("process {} {what}; start it anew under this one", args.pid)));
+    }
+    let is_traced = process.mailbox.state() == State::Tracing;
+    if is_traced && rate.is_none_or(|rate| process.mailbox.sample_rate() == Some(rate)) {
         return process.say("is traced already, so nothing was changed");
     }
-    let argument = args.nframe.unwrap_or(process.found.header.n_frames_max);
-    process.ask(Order { kind: CommandKind::Start, argument, name: "" }, "is traced from now on")
+    let argument = start_argument(args.nframe.unwrap_or(process.found.header.n_frames_max), rate);
+    let done = if is_traced { "is traced anew, at another rate" } else { "is traced from now on" };
+    process.ask(Order { kind: CommandKind::Start, argument, name: "" }, done)
 }
 
 /// Ends recording.

@@ -168,6 +168,7 @@ mod tests {
             output: "x".into(),
             run: 5,
             python_objects: false,
+            sample_rate: None,
             is_disabled: false,
         };
         start_and_wait(&program, OsStr::new(name), arguments, &environment)

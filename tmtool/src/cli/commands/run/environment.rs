@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::errors::{Error, Result};
 use crate::library;
+use tm_common::sampling::SampleRate;
 use tm_common::settings;
 
 /// The variables of one run.
@@ -22,6 +23,8 @@ pub(super) struct Environment {
     pub run: u64,
     /// `TM_PYTHON_OBJECTS` is to be 1, whatever it is.
     pub python_objects: bool,
+    /// What `TM_SAMPLE` is to be, whatever it is.
+    pub sample_rate: Option<SampleRate>,
     /// The user has set `TM_DISABLE`.
     pub is_disabled: bool,
 }
@@ -31,13 +34,18 @@ impl Environment {
     ///
     /// # Errors
     /// If there is no library, or its path cannot be used.
-    pub(super) fn build(output: PathBuf, python_objects: bool) -> Result<Environment> {
+    pub(super) fn build(
+        output: PathBuf,
+        python_objects: bool,
+        sample_rate: Option<SampleRate>,
+    ) -> Result<Environment> {
         let library = library::find()?;
         Ok(Environment {
             preload: preload_value(&library, env::var_os("LD_PRELOAD").as_deref())?,
             output,
             run: random_number(),
             python_objects,
+            sample_rate,
             is_disabled: env::var_os(settings::DISABLE.name).is_some_and(|value| value == "1"),
         })
     }
@@ -50,7 +58,9 @@ impl Environment {
             (settings::RUN.name, self.run.to_string().into()),
         ];
         let python = self.python_objects.then(|| (settings::PYTHON_OBJECTS.name, "1".into()));
-        variables.into_iter().chain(python)
+        let sample =
+            self.sample_rate.map(|rate| (settings::SAMPLE.name, rate.mean_bytes().to_string().into()));
+        variables.into_iter().chain(python).chain(sample)
     }
 }
 

@@ -180,6 +180,7 @@ mod tests {
             output: "/x/%p".into(),
             run: 1,
             python_objects: false,
+            sample_rate: None,
             is_disabled: false,
         };
         let text = nothing_recorded(&environment, Ending::Signal(9));

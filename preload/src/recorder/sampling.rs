@@ -1,0 +1,399 @@
+//! The event path of a process that samples: every call is counted, and few are recorded.
+//!
+//! ```text
+//!  allocation   count in the thread's line; past the next sample? -> record
+//!  free         count; may the set of samples have it? -> record
+//! ```
+//!
+//! The first part is for the thread itself, without its lane: it neither walks nor writes. What is to be written, and all that is not
+//! as usual (another control word, a call inside of a call), goes the long way, through [`with_heap_lane`].
+
+use core::ffi::c_void;
+
+use tm_common::event::Event;
+use tm_common::functions::{Function, Role};
+use tm_common::header::Loss;
+use tm_common::ids::{Address, Space, Stamp};
+
+use super::lane::{with_heap_lane, with_lane};
+use super::stack::stack_of;
+use crate::lockfree::sampled::Sampled;
+use crate::real::{check_held, held_bytes};
+use crate::session::sampler::Sampler;
+use crate::session::threads::{Lane, Thread};
+use crate::session::{SESSION, Session};
+use crate::sys::tls;
+use crate::unwind::Caller;
+
+/// What is sampled and lives. A forked child has a copy.
+static SAMPLED: Sampled = Sampled::new();
+
+/// What is known of a block before a call that may give it back.
+#[derive(Clone, Copy, Debug)]
+pub struct Release {
+    /// The moment before.
+    pub stamp: Stamp,
+    /// 0 unless the process samples.
+    pub(super) word: u32,
+    held: usize,
+    is_sample: bool,
+}
+
+impl Release {
+    /// Makes that of a process which records every event.
+    #[inline(always)]
+    pub(super) fn at(stamp: Stamp) -> Release {
+        Release { stamp, word: 0, held: 0, is_sample: false }
+    }
+}
+
+/// An allocation that is to be counted, or was.
+#[derive(Clone, Copy)]
+struct Allocation {
+    block: *mut c_void,
+    size: usize,
+    /// What it holds more than the block that went for it.
+    held: i64,
+    is_reallocation: bool,
+}
+
+fn key(space: Space, address: usize) -> u64 {
+    address as u64 | u64::from(space.0) << 56
+}
+
+/// Returns what the calling thread samples by in `space`, if it was begun for this control word and no call of ours is under way.
+#[inline(always)]
+fn at_hand(
+    word: u32,
+    space: Space,
+    is_inside: impl FnOnce(&tls::ThreadBlock) -> bool,
+) -> Option<&'static Sampler> {
+    // SAFETY: the calling thread's own block, read at once.
+    let block = unsafe { tls::current().as_ref() };
+    if block.depth != 0 || is_inside(block) {
+        return None;
+    }
+    // SAFETY: null, or one for each space, never unmapped.
+    let sampler = unsafe { block.samplers.cast::<Sampler>().wrapping_add(usize::from(space.0)).as_ref() };
+    let sampler = if block.samplers.is_null() { None } else { sampler };
+    sampler.filter(|sampler| sampler.is_of(word))
+}
+
+/// Does the work of [`super::allocated`].
+#[inline(always)]
+pub(super) fn allocated(word: u32, function: Function, block: *mut c_void, size: usize, caller: Caller) {
+    let is_reallocation = function.role() == Role::Reallocate;
+    let held = held_bytes(function, block) as i64;
+    let is_counted = match at_hand(word, Space::HEAP, |block| block.allocating != 0) {
+        Some(sampler) if !sampler.count_allocation(size, held, is_reallocation) => return,
+        sampler => sampler.is_some(),
+    };
+    let allocation = Allocation { block, size, held, is_reallocation };
+    record_allocation(function, &allocation, is_counted, caller.pc, caller.sp, caller.fp);
+}
+
+#[cold]
+#[inline(never)]
+fn record_allocation(
+    function: Function,
+    allocation: &Allocation,
+    is_counted: bool,
+    pc: usize,
+    sp: usize,
+    fp: usize,
+) {
+    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
+        let Some(sampler) = counted(session, thread, allocation, is_counted) else { return };
+        let is_sample = sampler.take_sample() && is_kept(session, Space::HEAP, allocation.block as usize);
+        if is_sample {
+            prepare(session, lane, sampler, None);
+            let stack = stack_of(thread, lane, Caller { pc, sp, fp });
+            let (address, size) = (Address(allocation.block as u64), allocation.size as u64);
+            let stamp = session.recording.now();
+            lane.samples.write(&session.recording, Event::Allocate { function, address, size, stack, stamp });
+        }
+        record_totals(session, lane, sampler, Space::HEAP, is_sample);
+    };
+    with_heap_lane(record, || {});
+}
+
+/// Returns what the thread samples by in the heap, with the allocation counted; `None` if nothing is sampled any more, or it cannot be
+/// counted.
+fn counted(
+    session: &Session,
+    thread: &Thread,
+    allocation: &Allocation,
+    is_counted: bool,
+) -> Option<&'static Sampler> {
+    if !is_counted {
+        check_held(allocation.block);
+    }
+    let sampler = thread.sampler(session, Space::HEAP)?;
+    if !is_counted {
+        sampler.count_allocation(allocation.size, allocation.held, allocation.is_reallocation);
+    }
+    Some(sampler)
+}
+
+/// Tells whether a block that is a sample can be kept as one; else it is an event that is lost.
+fn is_kept(session: &Session, space: Space, address: usize) -> bool {
+    let is_kept = SAMPLED.insert(key(space, address));
+    if !is_kept {
+        session.recording.lose(Loss::NoMemory);
+    }
+    is_kept
+}
+
+/// Makes the lane's samples ones at the rate of `sampler`, with the thread's tag. `stamp` is that of an event that began earlier than
+/// now.
+fn prepare(session: &Session, lane: &mut Lane, sampler: &Sampler, stamp: Option<Stamp>) {
+    lane.samples.sample_at(sampler.rate());
+    // SAFETY: the calling thread's own block, read at once.
+    let tag = unsafe { tls::current().as_ref() }.tag;
+    if lane.samples_tag != tag {
+        lane.begin_samples_tag(session, tag, stamp.unwrap_or_else(|| session.recording.now()));
+    }
+}
+
+/// Writes the thread's totals if they are due.
+fn record_totals(session: &Session, lane: &mut Lane, sampler: &Sampler, space: Space, is_sample: bool) {
+    let Some(totals) = sampler.due_totals(is_sample) else { return };
+    lane.samples.sample_at(sampler.rate());
+    let stamp = session.recording.now();
+    let is_written = lane.samples.try_write(&session.recording, Event::Totals { space, totals, stamp });
+    sampler.recorded(&totals, is_written);
+}
+
+/// Does the work of [`super::freeing`].
+#[inline(always)]
+pub(super) fn freeing(word: u32, function: Function, block: *mut c_void) {
+    let held = held_bytes(function, block);
+    let sampler = at_hand(word, Space::HEAP, |thread| !thread.deleting.is_null());
+    let is_due = sampler.is_none_or(|sampler| sampler.count_free(held));
+    if is_due || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
+        record_free(function, block, held, sampler.is_some(), None);
+    }
+}
+
+/// Does the work of [`super::freed_at`].
+pub(super) fn freed_at(function: Function, block: *mut c_void, release: &Release) {
+    record_free(function, block, release.held, false, Some(release));
+}
+
+/// Records a free that is about to come, or, with `release`, that came.
+#[cold]
+#[inline(never)]
+fn record_free(
+    function: Function,
+    block: *mut c_void,
+    held: usize,
+    is_counted: bool,
+    release: Option<&Release>,
+) {
+    let is_sample = match release {
+        Some(release) => release.is_sample,
+        None => SAMPLED.remove(key(Space::HEAP, block as usize)),
+    };
+    let stamp = || release.map_or_else(|| SESSION.recording.now(), |release| release.stamp);
+    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
+        let Some(sampler) = thread.sampler(session, Space::HEAP) else { return };
+        if !is_counted {
+            sampler.count_free(held);
+        }
+        if is_sample {
+            lane.samples.sample_at(sampler.rate());
+            let (address, stamp) = (Address(block as u64), stamp());
+            lane.samples.write(&session.recording, Event::Free { function, address, stamp });
+        }
+        record_totals(session, lane, sampler, Space::HEAP, false);
+    };
+    with_heap_lane(record, || {
+        if is_sample {
+            write_end(Space::HEAP, block as usize, stamp());
+        }
+    });
+}
+
+/// Does the work of [`super::releasing`].
+#[inline(always)]
+pub(super) fn releasing(word: u32, function: Function, old: *mut c_void) -> Release {
+    let is_sample = SAMPLED.remove(key(Space::HEAP, old as usize));
+    Release { stamp: SESSION.recording.now(), word, held: held_bytes(function, old), is_sample }
+}
+
+/// Takes note that the block of `release` was not given back after all.
+pub(super) fn kept(old: *mut c_void, release: &Release) {
+    if release.is_sample {
+        is_kept(&SESSION, Space::HEAP, old as usize);
+    }
+}
+
+/// Does the work of [`super::reallocated`].
+#[inline(always)]
+pub(super) fn reallocated(
+    function: Function,
+    old: *mut c_void,
+    new: *mut c_void,
+    size: usize,
+    release: &Release,
+    caller: Caller,
+) {
+    let held = held_bytes(function, new) as i64 - release.held as i64;
+    let sampler = at_hand(release.word, Space::HEAP, |_| false);
+    let is_due = sampler.is_none_or(|sampler| sampler.count_allocation(size, held, true));
+    if is_due || release.is_sample {
+        let allocation = Allocation { block: new, size, held, is_reallocation: true };
+        record_reallocation(old, &allocation, release, sampler.is_some(), caller.pc, caller.sp, caller.fp);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn record_reallocation(
+    old: *mut c_void,
+    allocation: &Allocation,
+    release: &Release,
+    is_counted: bool,
+    pc: usize,
+    sp: usize,
+    fp: usize,
+) {
+    let begin = release.stamp;
+    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
+        let Some(sampler) = counted(session, thread, allocation, is_counted) else { return };
+        let new = allocation.block;
+        let is_sample = sampler.take_sample() && is_kept(session, Space::HEAP, new as usize);
+        if is_sample || release.is_sample {
+            prepare(session, lane, sampler, Some(begin));
+        }
+        let (old, new, size) = (Address(old as u64), Address(new as u64), allocation.size as u64);
+        let function = Function::Realloc;
+        if is_sample {
+            let stack = stack_of(thread, lane, Caller { pc, sp, fp });
+            let end = session.recording.now();
+            let event = if release.is_sample {
+                Event::Reallocate { old, new, size, stack, begin, end }
+            } else {
+                Event::Allocate { function, address: new, size, stack, stamp: end }
+            };
+            lane.samples.write(&session.recording, event);
+        } else if release.is_sample {
+            lane.samples.write(&session.recording, Event::Free { function, address: old, stamp: begin });
+        }
+        record_totals(session, lane, sampler, Space::HEAP, is_sample);
+    };
+    with_heap_lane(record, || {
+        if release.is_sample {
+            write_end(Space::HEAP, old as usize, begin);
+        }
+    });
+}
+
+/// Does the work of [`super::tracked`], for all but mappings.
+#[inline]
+pub(super) fn tracked(word: u32, space: Space, address: usize, size: usize, caller: Caller) -> bool {
+    // What was tracked there has ended.
+    let was_sample = SAMPLED.remove(key(space, address));
+    let sampler = at_hand(word, space, |_| false);
+    let is_due = sampler.is_none_or(|sampler| sampler.count_allocation(size, 0, false));
+    if !is_due && !was_sample {
+        return true;
+    }
+    record_track(space, (address, size), was_sample, sampler.is_some(), caller.pc, caller.sp, caller.fp)
+}
+
+#[cold]
+#[inline(never)]
+fn record_track(
+    space: Space,
+    (address, size): (usize, usize),
+    was_sample: bool,
+    is_counted: bool,
+    pc: usize,
+    sp: usize,
+    fp: usize,
+) -> bool {
+    let is_recorded = with_lane(|session, thread, lane| {
+        let Some(sampler) = thread.sampler(session, space) else { return false };
+        if !is_counted {
+            sampler.count_allocation(size, 0, false);
+        }
+        let is_sample = sampler.take_sample() && is_kept(session, space, address);
+        if is_sample || was_sample {
+            prepare(session, lane, sampler, None);
+        }
+        let mut is_written = true;
+        if is_sample {
+            let stack = stack_of(thread, lane, Caller { pc, sp, fp });
+            let (address, size, stamp) = (Address(address as u64), size as u64, session.recording.now());
+            let event = Event::Track { space, address, size, stack, stamp };
+            is_written = lane.samples.write(&session.recording, event);
+        } else if was_sample {
+            let (address, size, stamp) = (Address(address as u64), 0, session.recording.now());
+            let event = Event::Untrack { space, address, size, stamp };
+            is_written = lane.samples.write(&session.recording, event);
+        }
+        record_totals(session, lane, sampler, space, is_sample);
+        is_written
+    });
+    is_recorded.unwrap_or(false)
+}
+
+/// Records that what was tracked at `address` of `space` has ended, in a call that began at `stamp`.
+#[inline]
+pub(super) fn end_at(word: u32, space: Space, address: usize, stamp: Stamp) -> bool {
+    let is_sample = SAMPLED.remove(key(space, address));
+    if let Some(sampler) = at_hand(word, space, |_| false) {
+        // What it held is not known: nothing is due.
+        sampler.count_free(0);
+        return !is_sample || write_end(space, address, stamp);
+    }
+    let is_counted = with_lane(|session, thread, _| {
+        thread.sampler(session, space).is_some_and(|sampler| {
+            sampler.count_free(0);
+            true
+        })
+    });
+    is_counted.unwrap_or(false) && (!is_sample || write_end(space, address, stamp))
+}
+
+/// Records the same where it is covered by another call, which is counted: if it is a sample.
+#[cold]
+pub(super) fn end_covered(block: *mut c_void, stamp: Stamp) {
+    if SAMPLED.remove(key(Space::HEAP, block as usize)) {
+        write_end(Space::HEAP, block as usize, stamp);
+    }
+}
+
+/// Writes that a sample has ended.
+#[cold]
+#[inline(never)]
+fn write_end(space: Space, address: usize, stamp: Stamp) -> bool {
+    let is_written = with_lane(|session, thread, lane| {
+        let Some(sampler) = thread.sampler(session, space) else { return false };
+        lane.samples.sample_at(sampler.rate());
+        let (address, size) = (Address(address as u64), 0);
+        lane.samples.write(&session.recording, Event::Untrack { space, address, size, stamp })
+    });
+    is_written.unwrap_or(false)
+}
+
+/// Does the work of [`super::moved`].
+pub(super) fn moved(space: Space, address: usize, caller: Caller) {
+    if !SAMPLED.has(key(space, address)) {
+        return;
+    }
+    with_lane(|session, thread, lane| {
+        let Some(sampler) = thread.sampler(session, space) else { return };
+        prepare(session, lane, sampler, None);
+        let stack = stack_of(thread, lane, caller);
+        let (address, stamp) = (Address(address as u64), session.recording.now());
+        lane.samples.write(&session.recording, Event::Move { space, address, stack, stamp });
+    });
+}
+
+/// Forgets all samples of a space, which have ended.
+#[cold]
+pub(super) fn forget_all(space: Space) {
+    SAMPLED.remove_all(|key| key >> 56 == u64::from(space.0));
+}

@@ -1,0 +1,244 @@
+//! What a thread samples by in one space: where the next sample is, and the line in which it counts.
+//!
+//! It stands in memory that the kernel wipes in a forked child, so that no child writes in a line of its parent's: it finds nothing
+//! here, and takes a line of its own. The fast path (`recorder::sampling`) asks for no more than whether it was begun for the
+//! present control word.
+
+use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
+
+use tm_common::header::Loss;
+use tm_common::ids::{Space, ThreadIndex};
+use tm_common::metadata::control;
+use tm_common::sampling::{MappedTotals, SampleRate, Totals};
+
+use super::Session;
+use crate::sys::arch;
+
+/// See the module's text. All zeros is one that is not begun.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Sampler {
+    /// The control word that it was begun for.
+    word: AtomicU32,
+    space: AtomicU32,
+    line: AtomicPtr<MappedTotals>,
+    /// The [`MappedTotals::position`] from which on a block is a sample.
+    next_sample: AtomicU64,
+    /// Between these what the thread holds is not worth a record of totals.
+    floor: AtomicI64,
+    ceiling: AtomicI64,
+    /// The state of xoshiro256++.
+    random: [AtomicU64; 4],
+}
+
+/// The longest distance of samples, in means: it comes once in e^20 times.
+const DISTANCE_MAX: f64 = 20.0;
+
+/// A line for a sampler that has none. Nobody reads it.
+static NO_LINE: MappedTotals = MappedTotals {
+    owner: AtomicU64::new(0),
+    position: AtomicU64::new(0),
+    n_empty: AtomicU64::new(0),
+    n_allocated: AtomicU64::new(0),
+    n_reallocated: AtomicU64::new(0),
+    n_freed: AtomicU64::new(0),
+    held_bytes: AtomicU64::new(0),
+    held_high: AtomicU64::new(0),
+};
+
+// Relaxed, everywhere here: all of it is the thread's own; a signal handler of the thread sees the order of its instructions.
+impl Sampler {
+    /// Tells whether it was begun for this control word, and not by a parent.
+    #[inline(always)]
+    pub fn is_of(&self, word: u32) -> bool {
+        self.word.load(Ordering::Relaxed) == word
+    }
+
+    #[inline(always)]
+    fn line(&self) -> &'static MappedTotals {
+        // SAFETY: a line stays mapped.
+        unsafe { self.line.load(Ordering::Relaxed).as_ref() }.unwrap_or(&NO_LINE)
+    }
+
+    /// Returns how many bytes there are from one sample to the next.
+    pub fn rate(&self) -> SampleRate {
+        control::sample_rate(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Begins for `word`, with a line of its own; `false` if there is no room for one.
+    #[cold]
+    pub fn begin(&self, session: &Session, thread: ThreadIndex, space: Space, word: u32) -> bool {
+        let Some(line) = session.recording.take_line(thread, space) else {
+            session.recording.lose(Loss::NoSpace);
+            return false;
+        };
+        self.word.store(0, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        self.line.store(core::ptr::from_ref(line).cast_mut(), Ordering::Relaxed);
+        self.space.store(space.0.into(), Ordering::Relaxed);
+        let number = u64::from(thread.0) | u64::from(space.0) << 32 | u64::from(word & 0x00ff_ff00) << 32;
+        let process = u64::from(session.recording.process().0).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mut seed =
+            session.seed.load(Ordering::Relaxed) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ process;
+        for word in &self.random {
+            word.store(split_mix(&mut seed), Ordering::Relaxed);
+        }
+        let rate = control::sample_rate(word);
+        self.next_sample.store(self.distance(rate), Ordering::Relaxed);
+        self.center(0, rate);
+        compiler_fence(Ordering::SeqCst);
+        self.word.store(word, Ordering::Relaxed);
+        true
+    }
+
+    /// Counts that a block of `size` bytes has come, of which the allocator says that it holds `held` more than what went for it.
+    /// Returns whether there is something to write.
+    #[inline(always)]
+    pub fn count_allocation(&self, size: usize, held: i64, is_reallocation: bool) -> bool {
+        let line = self.line();
+        arch::count_alone(&line.n_allocated);
+        if is_reallocation {
+            arch::count_alone(&line.n_reallocated);
+        }
+        if size == 0 {
+            arch::count_alone(&line.n_empty);
+        }
+        let position = arch::add_alone(&line.position, size.max(1) as u64);
+        let held_bytes = arch::add_alone(&line.held_bytes, held as u64) as i64;
+        let mut is_due = position >= self.next_sample.load(Ordering::Relaxed);
+        if held_bytes > line.held_high.load(Ordering::Relaxed) as i64 {
+            line.held_high.store(held_bytes as u64, Ordering::Relaxed);
+            is_due |= held_bytes > self.ceiling.load(Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    /// Counts that a block has gone, of which the allocator says that it holds `held` bytes. Returns whether there is something to
+    /// write.
+    #[inline(always)]
+    pub fn count_free(&self, held: usize) -> bool {
+        let line = self.line();
+        arch::count_alone(&line.n_freed);
+        let held_bytes = arch::add_alone(&line.held_bytes, (held as u64).wrapping_neg()) as i64;
+        held_bytes < self.floor.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether the block that was counted last is a sample, and draws where the next one is if it is.
+    pub fn take_sample(&self) -> bool {
+        let position = self.line().position.load(Ordering::Relaxed);
+        let is_sample = position >= self.next_sample.load(Ordering::Relaxed);
+        if is_sample {
+            self.next_sample.store(position.saturating_add(self.distance(self.rate())), Ordering::Relaxed);
+        }
+        is_sample
+    }
+
+    /// Returns the totals if they are to be recorded: at a sample, or where what the thread holds has moved far.
+    pub fn due_totals(&self, is_sample: bool) -> Option<Totals> {
+        let totals = self.line().totals();
+        let near = self.floor.load(Ordering::Relaxed)..=self.ceiling.load(Ordering::Relaxed);
+        let is_far = !near.contains(&totals.held_bytes) || totals.held_high > *near.end();
+        (is_sample || is_far).then_some(totals)
+    }
+
+    /// Takes note that `totals` were recorded, or cannot be: then the most that the thread held stays for the next time.
+    pub fn recorded(&self, totals: &Totals, is_recorded: bool) {
+        if is_recorded {
+            self.line().held_high.store(totals.held_bytes as u64, Ordering::Relaxed);
+        }
+        self.center(totals.held_bytes, self.rate());
+    }
+
+    fn center(&self, held_bytes: i64, rate: SampleRate) {
+        let reach = rate.mean_bytes() as i64;
+        self.floor.store(held_bytes.saturating_sub(reach), Ordering::Relaxed);
+        self.ceiling.store(held_bytes.saturating_add(reach), Ordering::Relaxed);
+    }
+
+    /// Draws the distance to the next sample, at least 1.
+    fn distance(&self, rate: SampleRate) -> u64 {
+        let [a, b, c, d] = &self.random;
+        let [mut s0, mut s1, mut s2, mut s3] = [a, b, c, d].map(|word| word.load(Ordering::Relaxed));
+        let drawn = s0.wrapping_add(s3).rotate_left(23).wrapping_add(s0);
+        let t = s1 << 17;
+        s2 ^= s0;
+        s3 ^= s1;
+        s1 ^= s2;
+        s0 ^= s3;
+        s2 ^= t;
+        s3 = s3.rotate_left(45);
+        for (word, new) in [a, b, c, d].into_iter().zip([s0, s1, s2, s3]) {
+            word.store(new, Ordering::Relaxed);
+        }
+        distance_of(drawn, rate)
+    }
+}
+
+/// Returns the distance that a random number stands for: exponentially distributed, and rounded up.
+fn distance_of(drawn: u64, rate: SampleRate) -> u64 {
+    // In (0, 1]: 53 bits.
+    let uniform = ((drawn >> 11) + 1) as f64 / (1u64 << 53) as f64;
+    let distance = (-ln(uniform)).min(DISTANCE_MAX) * rate.mean_bytes() as f64;
+    let whole = distance as u64;
+    (whole + u64::from(distance > whole as f64)).max(1)
+}
+
+/// Returns the next of splitmix64, which makes any seed a good one.
+fn split_mix(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*seed ^ *seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
+}
+
+/// Returns the natural logarithm of a normal number above 0. There is no library for it here.
+///
+/// ```text
+/// x = m 2^e, m from 1/sqrt(2) to sqrt(2)     ln x = e ln 2 + 2 artanh((m - 1) / (m + 1))
+/// artanh t = t + t^3 / 3 + t^5 / 5 + ...     |t| < 0.172: what follows the 10th term is below 1e-17
+/// ```
+fn ln(x: f64) -> f64 {
+    let bits = x.to_bits();
+    let mut exponent = (bits >> 52) as i32 - 1023;
+    let mut mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
+    if mantissa > core::f64::consts::SQRT_2 {
+        mantissa /= 2.0;
+        exponent += 1;
+    }
+    let t = (mantissa - 1.0) / (mantissa + 1.0);
+    let series = (0..10).rev().fold(0.0, |sum, term| sum * t * t + 1.0 / f64::from(2 * term + 1));
+    f64::from(exponent) * core::f64::consts::LN_2 + 2.0 * t * series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_logarithm_is_that_of_the_standard_library() {
+        for x in [1.0, 0.5, 0.75, 1e-16, 0.7071, 0.7072, 1.0 - 1e-16, 3e-5, f64::MIN_POSITIVE] {
+            assert!((ln(x) - x.ln()).abs() <= 4e-15 * x.ln().abs() + 1e-17, "{x}: {} {}", ln(x), x.ln());
+        }
+    }
+
+    /// The mean, and how often a block of this size is a sample, within 5 standard errors.
+    #[test]
+    fn distances_are_exponential() {
+        const N: u32 = 200_000;
+        let rate = SampleRate::of_bytes(4096).expect("it is one");
+        let mut seed = 1;
+        let distances: std::vec::Vec<u64> = (0..N).map(|_| distance_of(split_mix(&mut seed), rate)).collect();
+        let mean = distances.iter().sum::<u64>() as f64 / f64::from(N);
+        // Rounded up: half a byte more.
+        assert!((mean - 4096.5).abs() < 5.0 * 4096.0 / f64::from(N).sqrt(), "{mean}");
+        for size in [1, 100, 4096, 20_000] {
+            let share = distances.iter().filter(|&&distance| distance <= size).count() as f64 / f64::from(N);
+            let p = 1.0 - (-(size as f64) / 4096.0).exp();
+            assert!(
+                (share - p).abs() < 5.0 * (p * (1.0 - p) / f64::from(N)).sqrt(),
+                "{size}: {share} for {p}"
+            );
+        }
+        assert_eq!((distance_of(u64::MAX, rate), distance_of(0, rate)), (1, 20 * 4096));
+    }
+}

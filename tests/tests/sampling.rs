@@ -1,0 +1,206 @@
+//! A process that samples counts every call exactly, whatever happens to it, and its samples are those of its seed.
+//!
+//! The oracle is the counting preload behind libtm.so in the same run.
+
+use std::path::Path;
+
+use tm_analyzer::events::{Action, Total};
+use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::events;
+use tm_common::ids::{ProcessIndex, Space};
+use tm_common::sampling::Totals;
+use tm_tests::counting::{Bytes, Counter, Counts};
+use tm_tests::programs::{compile, installed};
+use tm_tests::run::{Outcome, Run};
+use tm_tests::soak::times;
+use tm_tests::wait;
+
+/// The sums over all threads' lines of the heap, of all recordings.
+fn totals(recordings: &[impl AsRef<Path>]) -> (Counts, Bytes) {
+    let mut sum = Totals::default();
+    for path in recordings {
+        let recording = Recording::open(path.as_ref()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((&recording.problems[..], recording.header.lost_events()), (&[][..], 0));
+        for (_, line) in recording.totals.iter().filter(|(_, line)| line.space == Space::HEAP) {
+            sum.bytes += line.totals.bytes;
+            sum.n_allocated += line.totals.n_allocated;
+            sum.n_reallocated += line.totals.n_reallocated;
+            sum.n_freed += line.totals.n_freed;
+            sum.held_bytes += line.totals.held_bytes;
+        }
+    }
+    let allocations = sum.n_allocated - sum.n_reallocated;
+    let counts = Counts { allocations, reallocations: sum.n_reallocated, frees: sum.n_freed };
+    (counts, Bytes { asked: sum.bytes, held: sum.held_bytes })
+}
+
+/// Runs with samples; the totals are the counter's, and the program behaves as without us.
+fn assert_exact(run: &Run, rate: &str) -> (Outcome, Counts) {
+    let counter = Counter::new();
+    let run = counter.on(&run.clone().env("TM_SAMPLE", rate));
+    let outcome = run.recorded();
+    let counted = counter.counts();
+    assert_eq!(totals(&outcome.recordings), counted, "recorded, counted");
+    outcome.assert_like(&run.bare());
+    (outcome, counted.0)
+}
+
+/// How many blocks are in the first process's samples.
+fn n_samples(path: &Path) -> u64 {
+    let recording = Recording::open(path).unwrap_or_else(|error| panic!("{error}"));
+    let mut n = 0;
+    let replayed = events(&recording, ProcessIndex(0), |event| {
+        let is_sample = matches!(event.action, Action::Allocate | Action::ReallocateEnd);
+        assert!(!is_sample || !event.sample_rate().is_every(), "{event:?}");
+        n += u64::from(is_sample);
+    });
+    replayed.unwrap_or_else(|error| panic!("{error}"));
+    n
+}
+
+#[test]
+fn threads_that_free_what_others_allocated() {
+    let run = Run::new(compile("frees_elsewhere.c", &["-O1", "-pthread"]));
+    for rate in ["1", "4K", "512K"] {
+        let (outcome, counts) = assert_exact(&run, rate);
+        assert!(counts.allocations > 80_000, "{counts:?}");
+        let n = n_samples(outcome.recording());
+        assert!(
+            n > 0 && n <= counts.allocations + counts.reallocations,
+            "{n} samples at {rate} of {counts:?}"
+        );
+    }
+}
+
+/// Its blocks grow and shrink by `realloc`, and move.
+#[test]
+fn python_whose_lists_grow() {
+    let script = "\
+rows = []
+for i in range(30000):
+    rows.append('x' * (i % 700))
+    if i % 3 == 0:
+        rows[i // 2] += 'y' * (i % 90)
+print(len(rows))";
+    let run = Run::new("/usr/bin/python3").args(["-s", "-B", "-c", script]);
+    let run = run.env("PYTHONMALLOC", "malloc").env("PYTHONHASHSEED", "0");
+    let (_, counts) = assert_exact(&run, "16K");
+    assert!(counts.reallocations > 1_000, "{counts:?}");
+}
+
+#[test]
+fn children_by_fork_and_by_raw_clone_count_for_themselves() {
+    let program = compile("forks.c", &["-O1", "-pthread"]);
+    for scenario in ["fork while others allocate", "raw clone", "vfork that allocates", "all at once"] {
+        let n = times(8, 200).to_string();
+        let (outcome, _) = assert_exact(&Run::new(&program).args([scenario, &n]), "4K");
+        assert_eq!((outcome.stdout.as_str(), outcome.status.code()), ("done\n", Some(3)));
+    }
+}
+
+#[test]
+fn a_shell_whose_children_execute_others() {
+    let script = "i=0; while [ $i -lt 20 ]; do /bin/true; (x=$(echo $i | cat); exit $x) & wait $!; i=$((i+1)); done; echo $i";
+    assert_exact(&Run::new(installed("dash")).args(["-c", script]), "1K");
+}
+
+/// The totals that are recorded on the way only grow, and the last of them are behind the line by no more than the rate.
+#[test]
+fn the_course_of_the_totals_leads_to_the_lines() {
+    let outcome = Run::new(compile("sampled.c", &["-O1", "-pthread"])).env("TM_SAMPLE", "1K").recorded();
+    let recording = Recording::open(outcome.recording()).unwrap_or_else(|error| panic!("{error}"));
+    let (mut calls_before, mut held, mut highest, mut n) = (0, 0, 0, 0);
+    let replayed = events(&recording, ProcessIndex(0), |event| match event.total() {
+        Some(Total::Allocated { calls, .. }) => {
+            assert!(calls >= calls_before, "{calls} after {calls_before}");
+            calls_before = calls;
+        }
+        Some(Total::Held { bytes, high }) => {
+            assert!(high >= bytes, "{event:?}");
+            (held, highest, n) = (bytes, high.max(highest), n + 1);
+        }
+        _ => {}
+    });
+    replayed.unwrap_or_else(|error| panic!("{error}"));
+    let [(_, line)] = recording.totals[..] else { panic!("one thread: {:?}", recording.totals) };
+    assert!(n > 1_000 && calls_before <= line.totals.n_allocated, "{n} records, {line:?}");
+    assert!((held - line.totals.held_bytes).abs() <= 1024, "{held} at last, {line:?}");
+    assert!(highest > 50_000, "{highest}: the blocks that it keeps");
+}
+
+/// Nothing of the totals is lost with a process that is killed, but for the calls that its threads are in.
+#[test]
+fn kill_9_loses_no_totals() {
+    const N_THREADS: u64 = 3;
+    let program = compile("sampled.c", &["-O1", "-pthread"]);
+    for _ in 0..times(3, 50) {
+        let counter = Counter::new();
+        let mut running =
+            counter.on(&Run::new(&program).args(["forever"]).env("TM_SAMPLE", "64K")).start_recorded();
+        wait::until("it allocates", || running.stdout_so_far().contains("begun"));
+        wait::until("it has allocated much", || counter.counts().0.allocations > 200_000);
+        running.child.kill().expect("it is our child");
+        let outcome = running.finish();
+        let ((found, bytes), (counts, counted_bytes)) = (totals(&outcome.recordings), counter.counts());
+        for (found, counted) in [
+            (found.allocations, counts.allocations),
+            (found.reallocations, counts.reallocations),
+            (found.frees, counts.frees),
+        ] {
+            assert!(found.abs_diff(counted) <= N_THREADS, "{found:?}, {counts:?}");
+        }
+        assert!(
+            bytes.asked.abs_diff(counted_bytes.asked) <= N_THREADS * 4096,
+            "{bytes:?}, {counted_bytes:?}"
+        );
+        assert!(bytes.held.abs_diff(counted_bytes.held) <= N_THREADS * 4096, "{bytes:?}, {counted_bytes:?}");
+    }
+}
+
+#[test]
+fn a_program_that_does_all_of_it_in_one_thread() {
+    let run = Run::new(compile("sampled.c", &["-O1", "-pthread"]));
+    for rate in ["1", "300", "1M"] {
+        assert_exact(&run, rate);
+    }
+}
+
+/// Without the counter the C library is asked otherwise what blocks hold: by what stands before them.
+#[test]
+fn what_blocks_hold_is_the_same_without_a_library_in_between() {
+    let run = Run::new(compile("sampled.c", &["-O1", "-pthread"])).env("TM_SAMPLE", "4K");
+    let counter = Counter::new();
+    let between = totals(&counter.on(&run).recorded().recordings);
+    assert_eq!(totals(&run.recorded().recordings), between);
+}
+
+#[test]
+fn the_same_seed_has_the_same_samples() {
+    let program = compile("sampled.c", &["-O1", "-pthread"]);
+    let samples = |seed: &str| {
+        let outcome = Run::new(&program).env("TM_SAMPLE", "256").env("TM_SAMPLE_SEED", seed).recorded();
+        let recording = Recording::open(outcome.recording()).unwrap_or_else(|error| panic!("{error}"));
+        let mut found = Vec::new();
+        let replayed = events(&recording, ProcessIndex(0), |event| {
+            found.push((event.action, event.size, event.total()))
+        });
+        replayed.unwrap_or_else(|error| panic!("{error}"));
+        found
+    };
+    let first = samples("7");
+    assert!(first.len() > 20, "{}", first.len());
+    assert_eq!(first, samples("7"));
+    assert_ne!(first, samples("8"));
+}
+
+#[test]
+fn a_rate_that_makes_no_sense_is_said_in_one_line() {
+    let program = compile("c_only.c", &["-O1"]);
+    for nonsense in ["x", "-1", "2T", "512KB", ""] {
+        let outcome = Run::new(&program).env("TM_SAMPLE", nonsense).recorded();
+        let said: Vec<_> = outcome.stderr.lines().filter(|line| line.starts_with("tm:")).collect();
+        assert!(said.len() == 1 && said[0].contains("TM_SAMPLE") && said[0].contains("512K"), "{said:?}");
+        let recording = Recording::open(outcome.recording()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(recording.header.version, 3, "every event is recorded");
+    }
+}
