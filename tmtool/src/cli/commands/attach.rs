@@ -39,7 +39,7 @@ pub struct AttachArgs {
     /// The recording, as TM_OUT says it; an absolute path in a process that has a root folder of its own.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Record samples, one in so many bytes on average, such as 512K, and exact totals beside them: TM_SAMPLE
+    /// Record samples at this mean distance in bytes, such as 512K, and exact totals beside them: TM_SAMPLE
     #[arg(long, value_name = "BYTES")]
     sample: Option<Sample>,
     /// How long to look for a thread that may load a library, and to wait until it has.
