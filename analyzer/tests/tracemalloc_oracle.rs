@@ -123,7 +123,13 @@ fn snapshot(traces: &Value) -> Snapshot {
         let shared = stacks.get(&format!("{frames} {total_nframe:?}")).filter(|_| is_shared).cloned();
         let traceback = shared.unwrap_or_else(|| traceback(frames, total_nframe));
         stacks.insert(format!("{frames} {total_nframe:?}"), traceback.clone());
-        Trace { domain: number(&trace[0]).unwrap(), size: trace[1].as_u64().unwrap(), traceback, tag: None }
+        Trace {
+            domain: number(&trace[0]).unwrap(),
+            size: trace[1].as_u64().unwrap(),
+            traceback,
+            tag: None,
+            sample: None,
+        }
     });
     Snapshot::new(traces.collect(), 7)
 }

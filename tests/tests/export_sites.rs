@@ -251,7 +251,13 @@ fn hostile_names_are_names() {
         let frame =
             |function: &str, file: &str| Frame { function: Some(function.into()), ..Frame::new(file, 7) };
         let frames = vec![frame(name, name), frame(&format!("caller of {name}"), "main.c")];
-        Trace { domain: 0, size, traceback: Traceback::new(frames, None), tag: Some((*name).into()) }
+        Trace {
+            domain: 0,
+            size,
+            traceback: Traceback::new(frames, None),
+            tag: Some((*name).into()),
+            sample: None,
+        }
     };
     let traces: Vec<Trace> = (1..).zip(&hostile).map(trace).collect();
     let (n, sum) = (traces.len() as u64, traces.iter().map(|trace| trace.size).sum::<u64>());

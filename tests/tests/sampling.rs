@@ -51,7 +51,7 @@ fn n_samples(path: &Path) -> u64 {
     let mut n = 0;
     let replayed = events(&recording, ProcessIndex(0), |event| {
         let is_sample = matches!(event.action, Action::Allocate | Action::ReallocateEnd);
-        assert!(!is_sample || !event.sample_rate().is_every(), "{event:?}");
+        assert!(!is_sample || event.thread_tag.is_sampled(), "{event:?}");
         n += u64::from(is_sample);
     });
     replayed.unwrap_or_else(|error| panic!("{error}"));

@@ -80,7 +80,13 @@ fn cpp_folder() -> TempDir {
         frame("src/load.cc", 3, "Loader::load(int)"),
         main.clone(),
     ];
-    let trace = |size, frames| Trace { domain: 0, size, traceback: Traceback::new(frames, None), tag: None };
+    let trace = |size, frames| Trace {
+        domain: 0,
+        size,
+        traceback: Traceback::new(frames, None),
+        tag: None,
+        sample: None,
+    };
     let traces = vec![trace(100, through_vector), trace(10, vec![main])];
     Snapshot::new(traces, 16).dump(&folder.path().join("app.snap")).unwrap();
     folder
@@ -174,7 +180,7 @@ fn tagged_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let trace = |size, tag: Option<&str>| {
         let traceback = Traceback::new(vec![Frame::new("src/a.c", 1)], None);
-        Trace { domain: 0, size, traceback, tag: tag.map(Into::into) }
+        Trace { domain: 0, size, traceback, tag: tag.map(Into::into), sample: None }
     };
     let old = vec![trace(100, Some("read, parse")), trace(50, None)];
     let new = vec![trace(100, Some("read, parse")), trace(900, Some("render")), trace(7, None)];

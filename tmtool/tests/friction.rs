@@ -56,7 +56,8 @@ fn an_answer_that_nobody_gets_is_a_failure() {
 fn a_locale_without_unicode_gets_ascii() {
     let folder = tempfile::tempdir().unwrap();
     let frames = vec![Frame::new("r\u{e9}sum\u{e9}\u{202e}.c", 1)];
-    let trace = Trace { domain: 0, size: 1, traceback: Traceback::new(frames, Some(1)), tag: None };
+    let trace =
+        Trace { domain: 0, size: 1, traceback: Traceback::new(frames, Some(1)), tag: None, sample: None };
     Snapshot::new(vec![trace], 16).dump(&folder.path().join("a.snap")).unwrap();
     for (locale, expected) in [
         ("LC_ALL=C", "r\\u{e9}sum\\u{e9}\\u{202e}.c:1\n"),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Snapshot, Trace, Traceback};
+use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Sample, Sampling, Snapshot, Trace, Traceback};
 use tmtool::report::Report;
 use tmtool::report::check::{Checked, Place, Verdict};
 use tmtool::report::info::commands::{CommandInfo, CommandLists, MarkInfo};
@@ -51,6 +51,9 @@ fn schema() -> Schema {
     schema
 }
 
+/// What fields are marked with that stand in reports of samples alone.
+const IF_SAMPLED: &str = " if sampled";
+
 fn check(schema: &Schema, value: &Value, kind: &str, place: &str) {
     if let Some(kind) = kind.strip_suffix(" or null") {
         if !value.is_null() {
@@ -68,10 +71,20 @@ fn check(schema: &Schema, value: &Value, kind: &str, place: &str) {
             object => {
                 let fields =
                     schema.get(object).unwrap_or_else(|| panic!("docs/json.md has no table {object}"));
-                let found: Vec<&String> = value.as_object().expect(place).keys().collect();
-                assert_eq!(found, fields.keys().collect::<Vec<_>>(), "the fields of {place}");
-                fields.iter().for_each(|(field, kind)| {
-                    check(schema, &value[field], kind, &format!("{place}.{field}"));
+                let object = value.as_object().expect(place);
+                let is_there = |(field, kind): &(&String, &String)| {
+                    !kind.ends_with(IF_SAMPLED) || object.contains_key(*field)
+                };
+                let expected = fields.iter().filter(is_there).collect::<Vec<_>>();
+                let names = expected.iter().map(|(field, _)| *field);
+                assert_eq!(
+                    object.keys().collect::<Vec<_>>(),
+                    names.collect::<Vec<_>>(),
+                    "the fields of {place}"
+                );
+                expected.iter().for_each(|(field, kind)| {
+                    let kind = kind.strip_suffix(IF_SAMPLED).unwrap_or(kind);
+                    check(schema, &value[*field], kind, &format!("{place}.{field}"));
                 });
             }
         }
@@ -84,8 +97,10 @@ fn write_snapshot(path: &Path, n_blocks: usize) {
     frame.function = Some("f".into());
     frame.module = Some(tm_analyzer::model::ModuleFile::at("/bin/a"));
     let traceback = Traceback::new(vec![frame, Frame::new("main.c", 9)], Some(2));
-    let mut snapshot =
-        Snapshot::new(vec![Trace { domain: 0, size: 7, traceback, tag: Some("a".into()) }; n_blocks], 16);
+    let mut snapshot = Snapshot::new(
+        vec![Trace { domain: 0, size: 7, traceback, tag: Some("a".into()), sample: None }; n_blocks],
+        16,
+    );
     let texts = || vec!["a".to_owned()];
     snapshot.origin = Some(Origin { command_line: texts(), notes: texts(), ..Origin::default() });
     snapshot.dump(path).unwrap();
@@ -106,6 +121,39 @@ fn stats_and_diff_are_as_documented() {
             check(&schema(), &value, report, report);
         }
     }
+}
+
+/// What is estimated says how far it is from certain, and nothing does where all blocks were recorded.
+#[test]
+fn samples_are_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    write_snapshot(&folder.path().join("all.snap"), 3);
+    let mut sampled = Snapshot::load(&folder.path().join("all.snap")).unwrap();
+    for trace in &mut sampled.traces {
+        trace.sample = Some(Sample { rate_log2: 19, rounds_up: false });
+    }
+    let sampling = Sampling { sample_bytes: 1 << 19, samples: 3, ..Sampling::default() };
+    sampled.origin.as_mut().unwrap().sampling = Some(sampling);
+    sampled.dump(&folder.path().join("samples.snap")).unwrap();
+    for (files, has_samples) in
+        [(["all.snap"; 2], false), (["samples.snap"; 2], true), (["all.snap", "samples.snap"], true)]
+    {
+        for (report, files) in [("stats", &files[1..]), ("diff", &files)] {
+            let mut tmtool = Command::new(env!("CARGO_BIN_EXE_tmtool"));
+            let words = ["--json", "--key", "traceback"];
+            let output =
+                tmtool.current_dir(folder.path()).arg(report).args(files).args(words).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let value: Value = serde_json::from_str(&text).unwrap();
+            check(&schema(), &value, report, report);
+            assert_eq!(text.contains("size_error"), has_samples, "{text}");
+        }
+    }
+    let mut tmtool = Command::new(env!("CARGO_BIN_EXE_tmtool"));
+    let output = tmtool.current_dir(folder.path()).args(["stats", "samples.snap"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("Estimated from 3 samples at one per 512 KiB"), "{text}");
+    assert!(text.contains("±113%"), "{text}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Profile {
     /// let frame = |file: &str, function: &str| Frame { function: Some(function.into()), ..Frame::new(file, 1) };
     /// let frames = vec![frame("util.c", "xmalloc"), frame("parse.c", "parse")];
     /// let traceback = Traceback::new(frames, None);
-    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 8, traceback, tag: None }], 16);
+    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 8, traceback, tag: None, sample: None }], 16);
     /// let blamed = snapshot.profile().without_plumbing(&Plumbing::known());
     /// assert_eq!(blamed.rows[0].traceback.most_recent().unwrap().to_string(), "parse.c:1");
     /// ```

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::model::{Cumulative, KeyType, Profile, Statistic, StatisticDiff, Traceback};
+use crate::model::{Cumulative, KeyType, Profile, Statistic, StatisticDiff, Traceback, Uncertainty};
 
 impl Profile {
     /// The groups of both profiles, and by how much those of this one differ from those of `old`. The largest difference
@@ -36,7 +36,11 @@ fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: Key
             let old = moved.get(new_key.1.as_ref()?)?;
             old_groups.remove(&(old.clone(), new_key.1.clone(), None))
         });
-        let (size, count) = old.map_or((0, 0), |old| (old.size, old.count));
+        let mut uncertainty_diff = new.uncertainty;
+        let (size, count) = old.map_or((0, 0), |old| {
+            uncertainty_diff += old.uncertainty;
+            (old.size, old.count)
+        });
         diffs.push(StatisticDiff {
             size_diff: difference(new.size, size),
             count_diff: difference(new.count, count),
@@ -44,6 +48,8 @@ fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: Key
             count: new.count,
             traceback: new.traceback,
             tag: new.tag,
+            uncertainty: new.uncertainty,
+            uncertainty_diff,
         });
     }
     diffs.extend(old_groups.into_values().map(|old| StatisticDiff {
@@ -53,6 +59,8 @@ fn compare(new_groups: Vec<Statistic>, old_groups: Vec<Statistic>, key_type: Key
         count: 0,
         traceback: old.traceback,
         tag: old.tag,
+        uncertainty: Uncertainty::EXACT,
+        uncertainty_diff: old.uncertainty,
     }));
     // No two groups compare equal, since their tracebacks, functions or tags differ.
     diffs.sort_unstable_by(StatisticDiff::report_order);
@@ -110,6 +118,8 @@ mod tests {
                 size_diff,
                 count,
                 count_diff,
+                uncertainty: Uncertainty::EXACT,
+                uncertainty_diff: Uncertainty::EXACT,
             })
             .collect();
         assert_eq!(new.profile().compare_to(&old.profile(), key_type, Cumulative::Off).unwrap(), expected);
@@ -166,6 +176,7 @@ mod tests {
             tag: None,
             size,
             count: 1,
+            uncertainty: Uncertainty::EXACT,
         };
         let old = vec![function("a.c", "f", 10), function("a.c", "init", 1), function("b.c", "init", 2)];
         let new = vec![function("c.c", "f", 15), function("d.c", "init", 4)];

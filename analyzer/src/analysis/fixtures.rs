@@ -16,6 +16,7 @@ pub(super) fn create_snapshots() -> (Snapshot, Snapshot) {
         size,
         traceback: traceback(frames),
         tag: None,
+        sample: None,
     };
     let common = || vec![trace(0, 10, &[("a.py", 2), ("b.py", 4)]); 3];
     let mut old = common();
@@ -44,7 +45,7 @@ pub(super) fn random_snapshot(seed: u64) -> Snapshot {
         .collect();
     let traces = (0..below(40)).map(|_| {
         let traceback = stacks[below(stacks.len() as u64) as usize].clone();
-        Trace { domain: below(3) as u32, size: below(5), traceback, tag: None }
+        Trace { domain: below(3) as u32, size: below(5), traceback, tag: None, sample: None }
     });
     Snapshot::new(traces.collect(), 7)
 }

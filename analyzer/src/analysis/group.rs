@@ -9,7 +9,9 @@ use tm_common::stack::FrameKind;
 
 use super::interner::{FrameInterner, FrameKey, module};
 use crate::error::{Error, Result};
-use crate::model::{Amount, Cumulative, Frame, KeyType, Profile, ProfileRow, Statistic, SumsBy, Traceback};
+use crate::model::{
+    Amount, Cumulative, Frame, KeyType, Profile, ProfileRow, Statistic, SumsBy, Traceback, Uncertainty,
+};
 
 impl Profile {
     /// The rows grouped by `key_type`, the largest group first (by size, then count, then traceback).
@@ -28,23 +30,43 @@ impl Profile {
         if cumulative != Cumulative::Off && !key_type.has_callers() {
             return Err(Error::NotCumulative { key: key_type.name() });
         }
-        let mut groups: Groups<'_, (GroupName, Amount)> = Groups::by(key_type);
-        for ProfileRow { traceback, tag, amount, .. } in &self.rows {
-            let new = |name| (name, Amount::default());
+        let mut groups: Groups<'_, Group> = Groups::by(key_type);
+        for row in &self.rows {
+            let ProfileRow { traceback, tag, amount, .. } = row;
+            let uncertainty = row.uncertainty();
+            let new = |name| Group { name, amount: Amount::default(), uncertainty: Uncertainty::EXACT };
             if cumulative == Cumulative::Off {
-                groups.of(Some(traceback), tag.as_ref(), new).1 += *amount;
+                groups.of(Some(traceback), tag.as_ref(), new).add(*amount, uncertainty);
             } else {
                 let repeats = cumulative == Cumulative::Tracemalloc;
-                groups.of_each_frame(traceback, repeats, new, |group| group.1 += *amount);
+                groups.of_each_frame(traceback, repeats, new, |group| group.add(*amount, uncertainty));
             }
         }
-        let statistic = |(GroupName { traceback, tag }, amount): (GroupName, Amount)| Statistic {
+        let statistic = |Group { name: GroupName { traceback, tag }, amount, uncertainty }| Statistic {
             traceback: traceback.unwrap_or_else(|| Traceback::new(Vec::new(), None)),
             tag,
             size: amount.bytes,
             count: amount.count,
+            uncertainty,
         };
         Ok(groups.into_groups().map(statistic).collect())
+    }
+}
+
+/// A group, and what is summed in it.
+struct Group {
+    name: GroupName,
+    amount: Amount,
+    uncertainty: Uncertainty,
+}
+
+impl Group {
+    #[inline]
+    fn add(&mut self, amount: Amount, uncertainty: Uncertainty) {
+        self.amount += amount;
+        if uncertainty.is_estimate() {
+            self.uncertainty += uncertainty;
+        }
     }
 }
 
@@ -213,7 +235,13 @@ mod tests {
     #[test]
     fn groups_by_traceback_are_cpythons() {
         let (old, new) = create_snapshots();
-        let stat = |frames, size, count| Statistic { traceback: traceback(frames), tag: None, size, count };
+        let stat = |frames, size, count| Statistic {
+            traceback: traceback(frames),
+            tag: None,
+            size,
+            count,
+            uncertainty: Uncertainty::EXACT,
+        };
         assert_eq!(
             old.profile().statistics(KeyType::Traceback, Cumulative::Off).unwrap(),
             [
@@ -259,7 +287,8 @@ mod tests {
     #[test]
     fn recursion_counts_once_or_as_cpython_counts_it() {
         let stack = traceback(&[("a", 1), ("a", 2), ("a", 1)]);
-        let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 100, traceback: stack, tag: None }], 3);
+        let snapshot =
+            Snapshot::new(vec![Trace { domain: 0, size: 100, traceback: stack, tag: None, sample: None }], 3);
         let by_line = |cumulative| texts(&snapshot, KeyType::Lineno, cumulative);
         assert_eq!(by_line(Cumulative::Tracemalloc), rows(&[("a:1", 200, 2), ("a:2", 100, 1)]));
         assert_eq!(by_line(Cumulative::Once), rows(&[("a:2", 100, 1), ("a:1", 100, 1)]));
@@ -320,6 +349,7 @@ mod tests {
             size: 1,
             traceback: Traceback::new(vec![frame], None),
             tag: None,
+            sample: None,
         });
         let snapshot = Snapshot::new(traces.into(), 1);
         let rows = |key_type| {
@@ -350,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_block_without_frames_is_unknown() {
-        let trace = Trace { domain: 0, size: 3, traceback: traceback(&[]), tag: None };
+        let trace = Trace { domain: 0, size: 3, traceback: traceback(&[]), tag: None, sample: None };
         let snapshot = Snapshot::new(vec![trace], 1);
         assert_eq!(texts(&snapshot, KeyType::Lineno, Cumulative::Off), rows(&[("<unknown>:0", 3, 1)]));
         assert_eq!(texts(&snapshot, KeyType::Lineno, Cumulative::Once), rows(&[("<unknown>:0", 3, 1)]));

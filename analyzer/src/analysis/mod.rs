@@ -9,7 +9,7 @@
 //!
 //! let trace = |size, file: &str| {
 //!     let traceback = Traceback::new(vec![Frame::new(file, 5), Frame::new("main.c", 4)], None);
-//!     Trace { domain: 0, size, traceback, tag: None }
+//!     Trace { domain: 0, size, traceback, tag: None, sample: None }
 //! };
 //! let old = Snapshot::new(vec![trace(10, "a.c")], 2);
 //! let new = Snapshot::new(vec![trace(10, "a.c"), trace(90, "a.c"), trace(7, "b.c")], 2);

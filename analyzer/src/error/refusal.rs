@@ -73,6 +73,11 @@ pub enum Refusal {
     },
     /// It is a snapshot, and all events are needed.
     NeedsEvents,
+    /// It holds samples, and something is of every block.
+    Samples {
+        /// What.
+        what: &'static str,
+    },
 }
 
 impl Refusal {
@@ -89,7 +94,7 @@ impl Refusal {
                 false
             }
             EmptyWindow { .. } | NoCommonPeak | OneProcess { .. } | NoSuchAge => true,
-            NotInSnapshot { .. } | OneMoment { .. } | NeedsEvents => true,
+            NotInSnapshot { .. } | OneMoment { .. } | NeedsEvents | Samples { .. } => true,
         }
     }
 }
@@ -127,6 +132,12 @@ impl fmt::Display for Refusal {
             }
             NeedsEvents => {
                 f.write_str("is a snapshot of live blocks, and this needs all events; give the recording")
+            }
+            Samples { what } => {
+                write!(
+                    f,
+                    "holds samples, and {what} has a row for every block; export sums, as pprof has them"
+                )
             }
         }
     }

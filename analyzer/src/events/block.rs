@@ -2,8 +2,8 @@
 
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
-use crate::model::Amount;
-use crate::reader::ThreadTag;
+use crate::model::{Amount, Sample, Weight};
+use crate::reader::{ThreadTag, ThreadTags};
 
 /// A block, live from its birth on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,10 +23,39 @@ pub struct Block {
 }
 
 impl Block {
-    /// Returns how much it adds to a sum.
+    /// Returns how much it adds to a sum: itself, or if it is a sample what it stands for. It is of a recording with `thread_tags`.
     #[inline]
-    pub const fn amount(&self) -> Amount {
-        Amount::of_block(self.size)
+    pub fn amount(&self, thread_tags: &ThreadTags) -> Amount {
+        if !self.thread_tag.is_sampled() {
+            return Amount::of_block(self.size);
+        }
+        let weight = self.weight(thread_tags);
+        weight.amount(weight.rounds_up(self.draw()))
+    }
+
+    /// Returns how it was drawn, if it is a sample, for a trace of it.
+    pub fn sample(&self, thread_tags: &ThreadTags) -> Option<Sample> {
+        let weight = self.weight(thread_tags);
+        let rate_log2 = weight.sample_bytes.checked_ilog2()? as u8;
+        Some(Sample { rate_log2, rounds_up: weight.rounds_up(self.draw()) })
+    }
+
+    /// Returns how it was drawn.
+    #[inline(never)]
+    pub fn weight(&self, thread_tags: &ThreadTags) -> Weight {
+        // Of mappings each is recorded.
+        if self.space == Space::MAPPINGS || !self.thread_tag.is_sampled() {
+            return Weight::EXACT;
+        }
+        Weight { size: self.size, sample_bytes: thread_tags.sample_bytes(self.thread_tag) }
+    }
+
+    /// A number as good as random, and as long as it lives the same.
+    #[cold]
+    fn draw(&self) -> u64 {
+        let mixed = (self.address.0 ^ self.birth.0.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        mixed ^ mixed >> 32
     }
 }
 

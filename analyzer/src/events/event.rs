@@ -2,7 +2,6 @@
 
 use tm_common::functions::{Function, Role};
 use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex};
-use tm_common::sampling::SampleRate;
 
 use super::block::Block;
 use crate::reader::ThreadTag;
@@ -83,33 +82,14 @@ pub struct MergedEvent {
     pub function: Function,
     /// Where the block is.
     pub space: Space,
-    pub(crate) marks: Marks,
-}
-
-/// How far the repair is with an event, and the rate of its segment, in one byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Marks(u8);
-
-impl Marks {
-    /// Those of an event of which nothing was done, of a segment of this rate.
-    #[inline]
-    pub fn of(sample_rate: SampleRate) -> Marks {
-        Marks(sample_rate.code())
-    }
-
-    #[inline]
-    fn with(self, state: State) -> Marks {
-        Marks(self.0 & Self::RATE | (state as u8) << 6)
-    }
-
-    const RATE: u8 = (1 << 6) - 1;
+    pub(crate) state: State,
 }
 
 /// How far the repair is with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Its turn has not come.
-    Pending = 0,
+    Pending,
     /// It was replayed and fitted.
     Applied,
     /// It was replayed and did not fit: the address's earlier events have no part in later repairs.
@@ -120,27 +100,6 @@ const _: () =
     assert!(size_of::<MergedEvent>() == 40, "batches of them cross from one processor's cache to another's");
 
 impl MergedEvent {
-    /// How many bytes there are from one sample to the next in the event's segment. An event of a mapping is there in any case.
-    #[inline]
-    pub fn sample_rate(&self) -> SampleRate {
-        SampleRate::from_code(self.marks.0 & Marks::RATE).unwrap_or(SampleRate::EVERY)
-    }
-
-    /// How far the repair is with it.
-    #[inline]
-    pub(crate) fn state(&self) -> State {
-        match self.marks.0 >> 6 {
-            0 => State::Pending,
-            1 => State::Applied,
-            _ => State::Leftover,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn set_state(&mut self, state: State) {
-        self.marks = self.marks.with(state);
-    }
-
     /// The part of a record of totals that it is, if it is one.
     pub fn total(&self) -> Option<Total> {
         let (first, second) = (self.address.0, self.size);

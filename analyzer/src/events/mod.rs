@@ -27,8 +27,6 @@ pub use merge::Merge;
 pub use read_ahead::StreamEvents;
 
 pub(crate) use block::SIZE_BITS;
-#[cfg(test)]
-pub(crate) use event::Marks;
 pub(crate) use event::State;
 pub(crate) use read_ahead::Decoders;
 pub(crate) use records::{DamagedFrom, RecordDecoder};

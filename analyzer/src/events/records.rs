@@ -8,7 +8,7 @@ use tm_common::sampling::{SampleRate, Totals};
 use tm_common::varint::Reader;
 
 use super::block::SIZE_MAX;
-use super::event::{ALL, Action, Marks, MergedEvent};
+use super::event::{ALL, Action, MergedEvent, State};
 use crate::reader::{FirstIds, Repeats, ThreadTag, ThreadTags};
 
 /// The bytes from here on are not what an encoder writes: the rest of the segment cannot be read.
@@ -24,7 +24,7 @@ pub(crate) struct RecordDecoder {
     tag: TagIndex,
     latest: Stamp,
     limit: Stamp,
-    marks: Marks,
+    sample_rate: SampleRate,
 }
 
 impl RecordDecoder {
@@ -37,7 +37,7 @@ impl RecordDecoder {
             tag: TagIndex::NONE,
             latest: Stamp(0),
             limit: Stamp(0),
-            marks: Marks::of(SampleRate::EVERY),
+            sample_rate: SampleRate::EVERY,
         }
     }
 
@@ -45,7 +45,7 @@ impl RecordDecoder {
     /// later than `limit`.
     pub fn begin_segment(&mut self, base: Stamp, thread: ThreadIndex, limit: Stamp, sample_rate: SampleRate) {
         self.decoder.reset(base);
-        (self.thread, self.limit, self.marks) = (thread, limit, Marks::of(sample_rate));
+        (self.thread, self.limit, self.sample_rate) = (thread, limit, sample_rate);
     }
 
     /// Appends the events of the next records, which are whole, until `batch` has `n_wanted`. Returns the number of
@@ -62,21 +62,21 @@ impl RecordDecoder {
         batch: &mut Vec<MergedEvent>,
     ) -> Result<usize, DamagedFrom> {
         let mut reader = Reader::new(bytes);
-        let thread_tag = thread_tags.of(self.thread, self.tag);
+        let sample_bytes = self.sample_rate.mean_bytes();
+        let thread_tag = thread_tags.of_samples(self.thread, self.tag, sample_bytes);
         let (latest, limit, stream, first_ids) = (self.latest, self.limit, self.stream, repeats.look());
-        let marks = self.marks;
-        let mut out = Out { batch, latest, limit, stream, thread_tag, first_ids, marks };
+        let mut out = Out { batch, latest, limit, stream, thread_tag, first_ids };
         let mut is_damaged = false;
         let mut good = 0;
         while out.batch.len() < n_wanted && !reader.is_at_end() {
             match self.decoder.decode(&mut reader) {
                 Ok(Some(Event::ThreadStart { thread, .. })) => {
                     (self.thread, self.tag) = (thread, TagIndex::NONE);
-                    out.thread_tag = ThreadTag::of_thread(thread);
+                    out.thread_tag = thread_tags.of_samples(thread, TagIndex::NONE, sample_bytes);
                 }
                 Ok(Some(Event::Tag { tag, .. })) => {
                     self.tag = tag;
-                    out.thread_tag = thread_tags.of(self.thread, tag);
+                    out.thread_tag = thread_tags.of_samples(self.thread, tag, sample_bytes);
                 }
                 Ok(Some(event)) if out.push(event) => {}
                 // No later version writes zeros: a page is lost here.
@@ -100,7 +100,6 @@ struct Out<'a> {
     stream: StreamIndex,
     thread_tag: ThreadTag,
     first_ids: FirstIds<'a>,
-    marks: Marks,
 }
 
 impl Out<'_> {
@@ -222,9 +221,9 @@ impl Out<'_> {
         // Only damage makes a stream go back in time; the merge relies on it not to.
         self.latest = self.latest.max(stamp);
         let stack = self.first_ids.of(stack);
-        let (stamp, stream, thread_tag, marks) = (self.latest, self.stream, self.thread_tag, self.marks);
+        let (stamp, stream, thread_tag, state) = (self.latest, self.stream, self.thread_tag, State::Pending);
         let event =
-            MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, marks };
+            MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state };
         self.batch.push(event);
     }
 }
@@ -282,7 +281,7 @@ mod tests {
         });
         let found: Vec<_> = events
             .iter()
-            .map(|event| (event.stamp.0, event.sample_rate().mean_bytes(), event.total()))
+            .map(|event| (event.stamp.0, recording.thread_tags.sample_bytes(event.thread_tag), event.total()))
             .collect();
         assert_eq!(
             found,

@@ -7,6 +7,7 @@ mod frame_patterns;
 mod moment;
 mod origin;
 mod repr;
+mod sampling;
 mod size;
 mod snap_file;
 mod snapshot;
@@ -18,12 +19,13 @@ pub use filter::{BaseFilter, DomainFilter, Filter};
 pub use frame_patterns::FramePatterns;
 pub use moment::Moment;
 pub use origin::Origin;
+pub use sampling::Sampling;
 pub use size::format_size;
 pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
 pub use stack_patterns::StackPatterns;
 pub use statistics::{
     Activity, ActivityProfile, Amount, Cumulative, KeyType, Profile, ProfileRow, Shown, Statistic,
-    StatisticDiff, SumsBy,
+    StatisticDiff, SumsBy, Uncertainty, Weight,
 };
-pub use traces::{Doubt, DoubtKind, Frame, ModuleFile, Trace, Traceback};
+pub use traces::{Doubt, DoubtKind, Frame, ModuleFile, Sample, Trace, Traceback};

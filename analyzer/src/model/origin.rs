@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Sampling;
+
 /// The recording and the moment that a snapshot shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
@@ -41,6 +43,9 @@ pub struct Origin {
     /// Frees that are not known, of blocks whose address was allocated again.
     #[serde(default)]
     pub missed_frees: u64,
+    /// How samples were drawn, if samples alone were recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
     /// Sentences on what the reader should know: a cut file, a damaged segment, filters that were applied.
     pub notes: Vec<String>,
 }

@@ -24,9 +24,15 @@ impl Snapshot {
         Snapshot { traces, traceback_limit, origin: None }
     }
 
-    /// Bytes of all traces; a sum past 2^64 stays there.
+    /// Bytes of all traces, of samples those that they stand for; a sum past 2^64 stays there.
     pub fn total_size(&self) -> u64 {
-        self.traces.iter().fold(0, |sum: u64, trace| sum.saturating_add(trace.size))
+        self.traces.iter().fold(0, |sum: u64, trace| sum.saturating_add(trace.amount().bytes))
+    }
+
+    /// Whether it is of samples, also where a filter left none of them.
+    pub fn is_sampled(&self) -> bool {
+        let of_samples = self.origin.as_ref().is_some_and(|origin| origin.sampling.is_some());
+        of_samples || self.traces.iter().any(|trace| trace.sample.is_some())
     }
 
     /// Writes the snapshot to `path`. A file of ours that is there is replaced by a whole one or stays as it is; what
@@ -39,7 +45,7 @@ impl Snapshot {
     /// use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
     ///
     /// let traceback = Traceback::new(vec![Frame::new("a.c", 3)], Some(1));
-    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 64, traceback, tag: None }], 16);
+    /// let snapshot = Snapshot::new(vec![Trace { domain: 0, size: 64, traceback, tag: None, sample: None }], 16);
     /// let folder = tempfile::tempdir()?;
     /// let path = folder.path().join("a.snap");
     /// snapshot.dump(&path).unwrap();

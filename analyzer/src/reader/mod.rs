@@ -175,6 +175,12 @@ impl Recording {
         self.stacks.stack(id, self.n_frames_max())
     }
 
+    /// The mean number of bytes from one sample to the next, the largest of several; 0 if every event was recorded.
+    pub fn sample_bytes(&self) -> u64 {
+        let segments = self.streams.iter().flat_map(|stream| &stream.segments);
+        segments.map(|segment| segment.sample_rate.mean_bytes()).max().unwrap_or(0)
+    }
+
     /// Nanoseconds from the recording's start to `stamp`.
     pub fn ns(&self, stamp: Stamp) -> u64 {
         self.header.clock.ns_since_start(stamp)

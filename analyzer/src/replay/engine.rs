@@ -3,6 +3,8 @@
 //! The event path (`step`, and below it the window, the merge and the table) allocates nothing per event and hashes
 //! once. Conflicts are another function, and cold.
 
+use std::sync::Arc;
+
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::CommandKind;
 
@@ -69,7 +71,7 @@ impl<S: EventStream> Replayer<S> {
             process,
             window: Window::new(merge, span),
             tolerance,
-            ledger: Ledger::new(beginning.live, start),
+            ledger: Ledger::new(beginning.live, start, Arc::clone(&recording.thread_tags)),
             tries: TRIES_MAX,
             commands: Commands::new(recording, process, beginning.resets_peak),
             replayed_until: Stamp(0),
@@ -140,9 +142,9 @@ impl<S: EventStream> Replayer<S> {
                     .heap()
                     .get(event.address)
                     .is_some_and(|block| block.birth > event.stamp);
-            if event.state() == State::Pending && is_forgotten {
+            if event.state == State::Pending && is_forgotten {
                 self.window.advance(State::Applied);
-            } else if event.state() == State::Pending && has_gone {
+            } else if event.state == State::Pending && has_gone {
                 let missed_frees = &mut self.ledger.totals.missed_frees;
                 *missed_frees = missed_frees.saturating_sub(1);
                 observer.on_event(&event);
@@ -169,6 +171,9 @@ impl<S: EventStream> Replayer<S> {
             observer.on_turn(command.stamp);
             // What came between a stop and the moment that it became known goes too: nothing is recorded after it, so nobody
             // would tell of its end. If there was another start meanwhile, that is not known of the rest.
+            if command.kind == CommandKind::Stop {
+                self.ledger.restart_exact();
+            }
             let until = if self.commands.is_tracing { command.stamp } else { Stamp(u64::MAX) };
             self.ledger.forget(until, observer);
             if self.commands.resets_peak {
@@ -220,6 +225,12 @@ impl<S: EventStream> Replayer<S> {
         self.ledger.into_live()
     }
 
+    /// Adds what threads that sample did after their last records, of a replay of the whole of `recording`.
+    pub(crate) fn finish_totals(&mut self, recording: &Recording) {
+        let own = recording.totals.iter().filter(|(process, _)| *process == self.process);
+        self.ledger.finish_totals(&own.map(|(_, line)| *line).collect::<Vec<_>>());
+    }
+
     /// The sums so far.
     pub fn totals(&self) -> &Totals {
         &self.ledger.totals
@@ -238,7 +249,7 @@ impl<S: EventStream> Replayer<S> {
 
     #[inline(always)]
     fn step(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        if event.state() != State::Pending || !self.commands.is_tracing {
+        if event.state != State::Pending || !self.commands.is_tracing {
             self.window.advance(State::Applied);
         } else if event.is_tracking() {
             self.untied(event, observer);
@@ -257,6 +268,9 @@ impl<S: EventStream> Replayer<S> {
     fn untied(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.is_total() {
             observer.on_total(event);
+            if let Some(held) = self.ledger.total(event) {
+                observer.on_held(&held, event.stamp);
+            }
         } else {
             self.ledger.track(event, observer);
             self.commands.has_forgotten |= event.ends_all();
@@ -270,7 +284,7 @@ impl<S: EventStream> Replayer<S> {
         for reach in self.reaches() {
             let (places, items) = self.window.conflict(event.address, &reach, self.tolerance);
             let was_applied = |window: &mut Window<S>, place| {
-                window.event(place).is_some_and(|event| event.state() == State::Applied)
+                window.event(place).is_some_and(|event| event.state == State::Applied)
             };
             let n_applied = places.iter().filter(|&&place| was_applied(&mut self.window, place)).count();
             let live = self.ledger.live().heap().get(event.address).is_some() ^ (n_applied % 2 == 1);
@@ -303,14 +317,14 @@ impl<S: EventStream> Replayer<S> {
         let present = self.window.present_place();
         let last = |found: &mut dyn FnMut(usize) -> bool| order.iter().rposition(|&place| found(place));
         let n_passed =
-            last(&mut |place| self.window.event(place).is_some_and(|event| event.state() == State::Applied));
+            last(&mut |place| self.window.event(place).is_some_and(|event| event.state == State::Applied));
         let n_passed = n_passed.map_or(0, |last| last + 1);
         // What is to come after the present event waits for its turn.
         let n_due = last(&mut |place| place == present).map_or(0, |last| last + 1).max(n_passed);
         for (index, &place) in order.iter().enumerate().take(n_due) {
             let Some(event) = self.window.event(place) else { continue };
-            let was_applied = event.state() == State::Applied;
-            event.set_state(State::Applied);
+            let was_applied = event.state == State::Applied;
+            event.state = State::Applied;
             let event = *event;
             if index + 1 == n_passed {
                 self.ledger.settle(&event, observer);

@@ -15,6 +15,7 @@ mod order;
 mod commands;
 
 mod engine;
+mod findings;
 
 mod moment;
 mod run;
@@ -34,9 +35,10 @@ mod tests;
 use crate::events::StreamEvents;
 
 pub use engine::{Replayer, TOLERANCE_NS};
-pub use live::{LiveBlocks, MemoryKind, Ranges, SpaceBlocks, Totals, prefetch};
+pub use findings::{Finder, Findings};
+pub use live::{LiveBlocks, MemoryKind, Ranges, SampleTotals, SpaceBlocks, Totals, prefetch};
 pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
-pub use observer::Observer;
+pub use observer::{Held, Observer};
 pub use observers::{
     Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, ProgramPoint,
     ProgramPoints, Step, Steps, Timeline,
@@ -47,7 +49,7 @@ pub use observers::{
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::Selection;
 pub use sink::{BlockSink, ByBirth};
-pub use site::Site;
+pub use site::{Drawn, Site};
 pub use snapshot::{RawSnapshot, Taker, snapshot, snapshot_at};
 pub use stack_set::StackSet;
 pub use totals::{AllTotals, all_totals};

@@ -44,6 +44,21 @@ pub trait Observer {
     /// A part of a record of totals has come: [`MergedEvent::total`] says which.
     #[inline]
     fn on_total(&mut self, _event: &MergedEvent) {}
+
+    /// It has become known what all blocks of the heap hold, in a process that samples.
+    #[inline]
+    fn on_held(&mut self, _held: &Held, _stamp: Stamp) {}
+}
+
+/// The exact course of what the allocator says all blocks of the heap hold, known now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What they hold now.
+    pub bytes: u64,
+    /// The most since it was known before.
+    pub highest: u64,
+    /// Whether that is more than ever before: then what lives now is what lived at the peak.
+    pub is_peak: bool,
 }
 
 /// Nobody.
@@ -97,5 +112,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn on_total(&mut self, event: &MergedEvent) {
         self.0.on_total(event);
         self.1.on_total(event);
+    }
+
+    #[inline]
+    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+        self.0.on_held(held, stamp);
+        self.1.on_held(held, stamp);
     }
 }

@@ -6,7 +6,7 @@ use tm_common::metadata::Ending;
 use super::Engine;
 use super::engine::Beginning;
 use super::live::LiveBlocks;
-use super::observer::Observer;
+use super::observer::{Held, Observer};
 use crate::error::{Error, Result};
 use crate::events::{Block, Decoders, Merge, MergedEvent};
 use crate::reader::{Process, Recording};
@@ -41,6 +41,7 @@ pub fn run<O: Observer>(
             let mut engine = engine(recording, process, inherited(recording, process, decoders)?, decoders);
             let mut observer = observer_of(&engine);
             engine.run(until, &mut observer);
+            finish(recording, &mut engine, until);
             done(&engine, observer);
             Ok(())
         }
@@ -158,6 +159,11 @@ impl<O: Observer> Observer for Own<O> {
     fn on_total(&mut self, event: &MergedEvent) {
         self.observer.on_total(event);
     }
+
+    #[inline]
+    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+        self.observer.on_held(held, stamp);
+    }
 }
 
 /// A process on the way, and its forks that are still to come.
@@ -195,8 +201,16 @@ fn family<'a, O: Observer>(
             line.extend([member, child]);
         } else {
             member.engine.run(until, &mut member.observer);
+            finish(recording, &mut member.engine, until);
             done(&member.engine, member.observer.observer);
         }
+    }
+}
+
+/// Adds to a replay of all events what threads did after their last records.
+fn finish(recording: &Recording, engine: &mut Engine<'_>, until: Stamp) {
+    if until >= recording.last_stamp() {
+        engine.finish_totals(recording);
     }
 }
 

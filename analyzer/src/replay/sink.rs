@@ -48,7 +48,7 @@ impl BlockSink for SumsBy<Site> {
         blocks: impl Iterator<Item = Block>,
         thread_tags: &ThreadTags,
     ) {
-        blocks.for_each(|block| self.add(Site::of(&block, process, thread_tags), block.amount()));
+        blocks.for_each(|block| self.add(Site::of(&block, process, thread_tags), block.amount(thread_tags)));
     }
 
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
@@ -66,7 +66,7 @@ impl BlockSink for SumsBy<(Site, u8)> {
     ) {
         blocks.for_each(|block| {
             let key = (Site::of(&block, process, thread_tags), Amount::size_class(block.size));
-            self.add(key, block.amount());
+            self.add(key, block.amount(thread_tags));
         });
     }
 
@@ -102,7 +102,7 @@ impl BlockSink for ByBirth {
     ) {
         for block in blocks {
             let sums = if block.birth > self.limit { &mut self.young } else { &mut self.old };
-            sums.add(Site::of(&block, process, thread_tags), block.amount());
+            sums.add(Site::of(&block, process, thread_tags), block.amount(thread_tags));
         }
     }
 

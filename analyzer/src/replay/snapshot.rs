@@ -3,13 +3,14 @@
 use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
 use super::Engine;
+use super::findings::{Finder, Findings};
 use super::live::Totals;
 use super::moment::{ResolvedMoment, resolve};
 use super::run::{Processes, ended_at, own_since, run};
 use super::selection::Selection;
 use super::sink::BlockSink;
 use crate::error::Result;
-use crate::events::{Block, Damage};
+use crate::events::Block;
 use crate::model::{Amount, Moment};
 use crate::reader::{Problem, Recording};
 
@@ -26,8 +27,8 @@ pub struct RawSnapshot<B = Vec<Block>> {
     pub n_frames_max: u32,
     /// The sums of each process; of a moment other than the peak, over its events up to the moment.
     pub totals: Vec<(ProcessIndex, Totals)>,
-    /// What is missing or damaged, beside [`Recording::problems`].
-    pub problems: Vec<Problem>,
+    /// What else was met.
+    pub findings: Findings,
 }
 
 /// The blocks of `processes` at `moment` that are in `selection`. A forked process has its parent's at the
@@ -80,7 +81,7 @@ pub struct Taker<'a, B> {
     selection: Selection,
     /// The end of the recording.
     end: Stamp,
-    damage: Damage,
+    finder: Finder,
     raw: RawSnapshot<B>,
 }
 
@@ -99,12 +100,12 @@ impl<'a, B: BlockSink> Taker<'a, B> {
             moment_ns: at.map_or(0, |at| at.ns),
             n_frames_max: 0,
             totals: Vec::new(),
-            problems: Vec::new(),
+            findings: Findings::default(),
         };
         // One that the caller made from the default knows no thread and no tag.
         let selection = selection.clone().in_recording(recording);
-        let (end, damage) = (super::stamp_at(recording, recording.duration_ns()), Damage::default());
-        Taker { recording, processes, at, selection, end, damage, raw }
+        let (end, finder) = (super::stamp_at(recording, recording.duration_ns()), Finder::default());
+        Taker { recording, processes, at, selection, end, finder, raw }
     }
 
     /// The stamp up to which processes have to be replayed.
@@ -118,7 +119,7 @@ impl<'a, B: BlockSink> Taker<'a, B> {
         if processes == Processes::All && has_ended(recording, engine.process(), self.until()) {
             return;
         }
-        self.damage.add(&engine.damage());
+        self.finder.add(engine);
         let memory_kind = self.selection.memory_kind();
         match at {
             Some(at) => {
@@ -140,7 +141,7 @@ impl<'a, B: BlockSink> Taker<'a, B> {
         raw.n_frames_max = raw.n_frames_max.max(recording.n_frames_max_at(engine.process(), now));
         let own_since = own_since(recording, *processes, engine.process());
         let own = blocks.filter(|block| own_since.is_none_or(|fork| block.birth > fork));
-        let counted = own.inspect(|block| raw.live += block.amount());
+        let counted = own.inspect(|block| raw.live += block.amount(&recording.thread_tags));
         let selected = counted.filter(|block| selection.admits(block, now));
         raw.blocks.add_process(engine.process(), selected, &recording.thread_tags);
         raw.totals.push((engine.process(), *engine.totals()));
@@ -148,13 +149,13 @@ impl<'a, B: BlockSink> Taker<'a, B> {
 
     /// What was taken.
     pub fn finish(self) -> RawSnapshot<B> {
-        let Taker { recording, damage, mut raw, .. } = self;
+        let Taker { recording, finder, mut raw, .. } = self;
         if raw.n_frames_max == 0 {
             // No process was there.
             raw.n_frames_max = recording.n_frames_max();
         }
-        raw.problems.extend(damage.problems());
-        raw.problems.extend(unknown_stacks(recording, raw.blocks.stacks()));
+        raw.findings = finder.finish();
+        raw.findings.problems.extend(unknown_stacks(recording, raw.blocks.stacks()));
         raw
     }
 }

@@ -50,7 +50,7 @@ pub fn all_totals(recording: &Recording) -> AllTotals {
             let live = |memory_kind| engine.live().iter(memory_kind);
             for block in live(MemoryKind::Traced).filter(|block| block.space >= Space::FIRST_OWN) {
                 let amount = own.entry((engine.process(), block.space)).or_default();
-                *amount += block.amount();
+                *amount += block.amount(&recording.thread_tags);
             }
             let blocks = live(MemoryKind::Traced).chain(live(MemoryKind::Mappings));
             let stacks = blocks.map(|block| (block.stack, 1));

@@ -44,6 +44,7 @@ impl Request {
             domain: row.domain,
             process: row.process,
             amount: Activity { at_end: row.amount, ..Activity::default() },
+            weight: row.weight,
         };
         let at_ns = origin.as_ref().map_or(0, |origin| origin.moment_ns);
         let built_in = [(Domain::HEAP, "heap"), (Domain::MAPPINGS, "mmap")];
@@ -68,7 +69,7 @@ impl Recorded {
         let mut sums: SumsBy<Site, Activity> = SumsBy::default();
         let taker = |at| Taker::new(recording, *processes, at, selection, SumsBy::<Site>::default());
         let (mut at_peak, mut at_end) = (taker(None), taker(Some(*until)));
-        let mut problems = self.run(
+        let mut findings = self.run(
             |engine| Activities::new(selection, engine.process()),
             |engine, activities| {
                 sums.merge(&activities.sums);
@@ -88,7 +89,7 @@ impl Recorded {
             Shown::End => &at_end,
         };
         let is_of_stacks = |problem: &&Problem| matches!(problem, Problem::UnknownStacks { .. });
-        problems.extend(raw.problems.iter().filter(is_of_stacks).cloned());
+        findings.problems.extend(raw.findings.problems.iter().filter(is_of_stacks).cloned());
         // What was freed before the moment may have had more frames kept.
         let mut namer = Namer::new();
         let live = |sums: &Activity| match shown {
@@ -96,7 +97,7 @@ impl Recorded {
             Shown::End => sums.at_end,
         };
         let mut profile = namer.profile_by(recording, &sums, |sums| live(sums).bytes);
-        let mut origin = self.origin(&namer, &problems);
+        let mut origin = self.origin(&namer, &findings);
         if shown == Shown::Peak {
             origin.moment = Moment::Peak.to_string();
         }

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_snapshot_knows_numbers() {
         let traceback = Traceback::new(vec![Frame::unknown()], None);
-        let trace = |domain| Trace { domain, size: 1, traceback: traceback.clone(), tag: None };
+        let trace = |domain| Trace { domain, size: 1, traceback: traceback.clone(), tag: None, sample: None };
         let snapshot = Snapshot::new(vec![trace(77), trace(0), trace(77)], 16);
         let found = |text| number(&snapshot, Path::new("a.snap"), text);
         for (text, expected) in [("heap", 0), ("77", 77), ("mmap", 0x6d6d_6170)] {

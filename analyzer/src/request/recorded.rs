@@ -8,12 +8,12 @@ use super::Request;
 use super::blocks::Resolved;
 use super::time::fixed;
 use crate::error::{Error, Refusal, Result};
-use crate::events::Damage;
 use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Profile, SumsBy};
-use crate::reader::{Problem, Recording};
+use crate::reader::Recording;
 use crate::replay::{
-    self, BlockSink, Engine, Observer, Processes, RawSnapshot, ResolvedMoment, Selection, Site,
+    self, BlockSink, Engine, Finder, Findings, Observer, Processes, RawSnapshot, ResolvedMoment, Selection,
+    Site,
 };
 use crate::snapshot::Namer;
 
@@ -85,16 +85,16 @@ impl Recorded {
         &self,
         observer_of: impl FnMut(&Engine<'_>) -> O,
         mut done: impl FnMut(&Engine<'_>, O),
-    ) -> Result<Vec<Problem>> {
-        let mut damage = Damage::default();
+    ) -> Result<Findings> {
+        let mut finder = Finder::default();
         let done = |engine: &Engine<'_>, observer| {
-            damage.add(&engine.damage());
+            finder.add(engine);
             done(engine, observer);
         };
         reading(self.during, &self.recording, || {
             replay::run(&self.recording, self.processes, self.until.stamp, observer_of, done)
         })?;
-        Ok(damage.problems())
+        Ok(finder.finish())
     }
 
     /// What is live at the end of the time, of the selection, added to `blocks`.
@@ -144,10 +144,10 @@ impl Recorded {
     ) -> Result<Profile> {
         let mut sums = SumsBy::default();
         let observer_of = |engine: &Engine<'_>| observer_of(engine.process());
-        let problems = self.run(observer_of, |_, observer| sums.merge(&sums_of(observer)))?;
+        let findings = self.run(observer_of, |_, observer| sums.merge(&sums_of(observer)))?;
         let mut namer = Namer::new();
         let mut profile = namer.profile(&self.recording, &sums);
-        profile.origin = Some(self.origin(&namer, &problems));
+        profile.origin = Some(self.origin(&namer, &findings));
         Ok(profile)
     }
 
@@ -165,9 +165,9 @@ impl Recorded {
         namer
     }
 
-    /// What the report's first lines say; `problems` are those of the replay.
-    pub fn origin(&self, namer: &Namer, problems: &[Problem]) -> Origin {
-        let mut origin = namer.origin(&self.recording, self.processes, problems);
+    /// What the report's first lines say; `findings` are those of the replay.
+    pub fn origin(&self, namer: &Namer, findings: &Findings) -> Origin {
+        let mut origin = namer.origin(&self.recording, self.processes, findings);
         origin.moment = self.until_text();
         origin.moment_ns = self.until.ns;
         origin.notes.extend(own_allocator::sentence(&self.recording));
@@ -210,7 +210,7 @@ mod tests {
         );
         let file = builder.file();
         let recorded = Request::of(file.path()).open().unwrap();
-        let of_snapshot = recorded.origin(&Namer::new(), &recorded.live(Vec::new()).unwrap().problems);
+        let of_snapshot = recorded.origin(&Namer::new(), &recorded.live(Vec::new()).unwrap().findings);
         let of_events = recorded.profile(|_| (), |()| SumsBy::default()).unwrap().origin.unwrap();
         let taken = take_profile(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
         for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {

@@ -6,8 +6,7 @@ use tm_common::metadata::CommandKind;
 use super::Recorded;
 use crate::error::Result;
 use crate::model::SumsBy;
-use crate::reader::Problem;
-use crate::replay::{self, Grid, Processes, Selection, Site, SliceSums, SliceTime, Slices};
+use crate::replay::{self, Drawn, Findings, Grid, Processes, Selection, Site, SliceSums, SliceTime, Slices};
 
 /// How finely time is looked at.
 #[derive(Clone, Debug)]
@@ -31,8 +30,8 @@ pub struct Sliced {
     pub from_ns: u64,
     /// How long a step of it is.
     pub step_ns: u64,
-    /// What is missing or damaged.
-    pub problems: Vec<Problem>,
+    /// What else was met.
+    pub findings: Findings,
 }
 
 impl Recorded {
@@ -59,7 +58,7 @@ impl Recorded {
             has_peak: is_one,
         };
         let mut sums = SliceSums::default();
-        let problems = self.run(
+        let findings = self.run(
             |engine| {
                 // What a child inherited counts for its parent.
                 let live = engine.live().iter(selection.memory_kind()).filter(|_| is_one);
@@ -76,7 +75,7 @@ impl Recorded {
         if !is_one {
             sums.find_peak();
         }
-        Ok(Sliced { sums, from_ns, step_ns, problems })
+        Ok(Sliced { sums, from_ns, step_ns, findings })
     }
 
     /// What lives at a boundary of `sums`, by site.
@@ -91,7 +90,7 @@ impl Recorded {
 
     fn site(&self, process: ProcessIndex, place: &replay::Place) -> Site {
         let tag = self.recording.thread_tags.tag(place.thread_tag);
-        Site { stack: place.stack, tag, space: place.space, process }
+        Site { stack: place.stack, tag, space: place.space, process, drawn: Drawn::default() }
     }
 
     /// When marks were set, as moments: the last stamp of each mark's nanosecond.

@@ -87,7 +87,7 @@ fn origin_at<B>(
     moment: &Moment,
     raw: &RawSnapshot<B>,
 ) -> Origin {
-    let mut origin = namer.origin(recording, processes, &raw.problems);
+    let mut origin = namer.origin(recording, processes, &raw.findings);
     origin.notes.extend(own_allocator::sentence(recording));
     Origin {
         moment: moment.to_string(),

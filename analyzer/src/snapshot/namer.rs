@@ -89,6 +89,7 @@ impl Namer {
             size: block.size,
             traceback: self.of(recording, block.stack),
             tag: self.tag(recording, recording.thread_tags.tag(block.thread_tag)),
+            sample: block.sample(&recording.thread_tags),
         };
         let snapshot = Snapshot::new(blocks.iter().map(trace).collect(), self.limit(recording));
         self.note_doubts(snapshot.traces.iter().map(|trace| (&trace.traceback, trace.size)));
@@ -124,6 +125,7 @@ impl Namer {
             domain: recording.domain(site.space).0.0,
             process: recording.process(site.process).map(|process| process.pid),
             amount,
+            weight: site.drawn.weight(),
         };
         let rows: Vec<ProfileRow<V>> = sums.into_iter().map(row).collect();
         self.note_doubts(rows.iter().map(|row| (&row.traceback, bytes(&row.amount))));

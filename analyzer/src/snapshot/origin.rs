@@ -3,12 +3,12 @@
 use super::Namer;
 use crate::model::Origin;
 use crate::reader::{Problem, Recording};
-use crate::replay::Processes;
+use crate::replay::{Findings, Processes};
 
 impl Namer {
-    /// What is to be said of `processes`, without a moment. `problems` are those of the replay; those with the names
-    /// so far are added.
-    pub fn origin(&self, recording: &Recording, processes: Processes, problems: &[Problem]) -> Origin {
+    /// What is to be said of `processes`, without a moment. `findings` are those of the replay; what is wrong with the names
+    /// so far is added.
+    pub fn origin(&self, recording: &Recording, processes: Processes, findings: &Findings) -> Origin {
         let first = recording.first_process();
         let process = match processes {
             Processes::One(index) => recording.process(index),
@@ -16,7 +16,7 @@ impl Namer {
         };
         let described = process.filter(|process| process.executable.is_some()).or(first);
         let (mut unknown_frees, mut missed_frees, mut notes) = (0, 0, Vec::new());
-        for problem in recording.problems.iter().chain(problems) {
+        for problem in recording.problems.iter().chain(&findings.problems) {
             match problem {
                 Problem::UnknownFrees { count } => unknown_frees += count,
                 Problem::MissedFrees { count } => missed_frees += count,
@@ -39,6 +39,7 @@ impl Namer {
             lost_events: recording.header.lost_events(),
             unknown_frees,
             missed_frees,
+            sampling: findings.sampling,
             notes: notes
                 .into_iter()
                 .chain(recording.note_sentences())

@@ -6,7 +6,7 @@ use std::path::Path;
 use tm_analyzer::events::Block;
 use tm_analyzer::model::{Moment, Origin, Snapshot};
 use tm_analyzer::reader::file::identity;
-use tm_analyzer::replay::{MemoryKind, Processes};
+use tm_analyzer::replay::{Findings, MemoryKind, Processes};
 use tm_common::ids::Stamp;
 
 use crate::failure::{Answer, Failure};
@@ -33,6 +33,7 @@ fn snapshot(process: &mut Process, now: Stamp) -> Snapshot {
     let totals = process.follower.totals();
     let live = totals.live(MemoryKind::Traced);
     let moment_ns = recording.ns(now);
+    let findings = Findings { problems: process.follower.problems(), sampling: totals.samples.sampling() };
     let asking = Processes::One(process.follower.process());
     snapshot.origin = Some(Origin {
         moment: Moment::TimeNs(moment_ns).to_string(),
@@ -41,7 +42,7 @@ fn snapshot(process: &mut Process, now: Stamp) -> Snapshot {
         live_blocks: live.count,
         unknown_frees: totals.unknown_frees,
         duration_ns: moment_ns,
-        ..process.names.namer.origin(recording, asking, &process.follower.problems())
+        ..process.names.namer.origin(recording, asking, &findings)
     });
     snapshot
 }

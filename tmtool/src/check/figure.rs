@@ -1,6 +1,7 @@
-//! The figures that a budget limits: exact ones, which do not depend on the machine.
+//! The figures that a budget limits: exact ones, which do not depend on the machine; of samples, as good as they are.
 
 use crate::report::parts::human;
+use tm_analyzer::model::{Amount, Uncertainty, Weight};
 
 /// A figure of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,25 +68,60 @@ impl Figure {
 }
 
 /// The value of each figure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures([u64; 8]);
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    values: [u64; 8],
+    /// How far each is from certain, of samples.
+    variances: [f64; 8],
+}
 
 impl Figures {
     /// One of them.
     pub fn of(&self, figure: Figure) -> u64 {
-        self.0.get(figure as usize).copied().unwrap_or(0)
+        self.values.get(figure as usize).copied().unwrap_or(0)
+    }
+
+    /// By how much one of them may be off, 95 times of 100; 0 where all blocks were recorded.
+    pub fn error_of(&self, figure: Figure) -> u64 {
+        let of_one = self.variances.get(figure as usize).copied().unwrap_or(0.0);
+        Uncertainty { of_bytes: of_one, ..Uncertainty::EXACT }.bytes()
     }
 
     /// The same with another value of `figure`.
     #[must_use]
     pub fn with(mut self, figure: Figure, value: u64) -> Figures {
-        self.0.get_mut(figure as usize).into_iter().for_each(|place| *place = value);
+        self.values.get_mut(figure as usize).into_iter().for_each(|place| *place = value);
         self
+    }
+
+    /// The same with `amount` of blocks drawn by `weight` as the value of the two figures.
+    #[must_use]
+    pub fn with_amount(
+        self,
+        (of_bytes, of_count): (Figure, Figure),
+        amount: Amount,
+        weight: Weight,
+    ) -> Figures {
+        let mut figures = self.with(of_bytes, amount.bytes).with(of_count, amount.count);
+        let uncertainty = Uncertainty::of(amount, weight);
+        for (figure, variance) in [(of_bytes, uncertainty.of_bytes), (of_count, uncertainty.of_count)] {
+            figures.variances.get_mut(figure as usize).into_iter().for_each(|place| *place = variance);
+        }
+        figures
+    }
+
+    /// The same without any of `figure`.
+    #[must_use]
+    pub fn without(self, figure: Figure) -> Figures {
+        let mut figures = self.with(figure, 0);
+        figures.variances.get_mut(figure as usize).into_iter().for_each(|place| *place = 0.0);
+        figures
     }
 }
 
 impl std::ops::AddAssign for Figures {
     fn add_assign(&mut self, other: Figures) {
-        self.0.iter_mut().zip(other.0).for_each(|(sum, value)| *sum = sum.saturating_add(value));
+        self.values.iter_mut().zip(other.values).for_each(|(sum, value)| *sum = sum.saturating_add(value));
+        self.variances.iter_mut().zip(other.variances).for_each(|(sum, variance)| *sum += variance);
     }
 }

@@ -23,6 +23,7 @@ pub fn judge(budget: &Budget, new: &Tally, old: Option<&Tally>) -> Result<Verdic
         origin: new.origin.clone(),
         suppressed: new.suppressed,
         runtime: new.runtime,
+        remarks: remark(new, old).into_iter().collect(),
         ..Verdict::default()
     };
     for scope in &budget.scopes {
@@ -37,14 +38,29 @@ pub fn judge(budget: &Budget, new: &Tally, old: Option<&Tally>) -> Result<Verdic
     Ok(verdict)
 }
 
+/// What limits of estimates are held against.
+fn remark(new: &Tally, old: Option<&Tally>) -> Option<String> {
+    let is_estimate = |tally: &Tally| tally.origin.sampling.is_some();
+    (is_estimate(new) || old.is_some_and(is_estimate)).then(|| {
+        "Figures are estimates: a limit is exceeded by what is beyond it by more than its ±, not by what chance may have \
+         added."
+            .to_owned()
+    })
+}
+
 fn check_scope(scope: &Scope, new: &Tally, old: Option<&Tally>, to: &mut Vec<Checked>) -> Result<()> {
     let found = new.sum(scope.places.as_ref());
     let before = old.map(|old| (old, old.sum(scope.places.as_ref())));
     for limit in &scope.limits {
         let figure = limit.figure;
+        let mut error = found.error_of(figure);
         let baseline = match (limit.allowed, &before) {
             (Allowed::AtMost(_), _) => None,
-            (_, Some((old, sum))) if old.known.contains(&figure) => Some(sum.of(figure)),
+            (_, Some((old, sum))) if old.known.contains(&figure) => {
+                // The limit is as uncertain as what it is counted from.
+                error = (error as f64).hypot(sum.error_of(figure) as f64).round() as u64;
+                Some(sum.of(figure))
+            }
             (_, Some((old, _))) => {
                 let known: Vec<&str> = old.known.iter().map(|figure| figure.name()).collect();
                 let what = format!("the baseline {} does not know '{}'", old.origin.recording, figure.name());
@@ -56,12 +72,14 @@ fn check_scope(scope: &Scope, new: &Tally, old: Option<&Tally>, to: &mut Vec<Che
             }
         };
         let (amount, most) = (found.of(figure), limit.allowed.limit(baseline.unwrap_or(0)));
-        let exceeded = amount > most;
+        // An estimate that chance alone may have taken beyond a limit is no failure.
+        let exceeded = amount.saturating_sub(error) > most;
         to.push(Checked {
             scope: scope.name.clone(),
             figure: figure.name(),
             is_bytes: figure.is_bytes(),
             found: amount,
+            error,
             limit: most,
             baseline,
             growth: limit.allowed.text(figure),

@@ -66,14 +66,10 @@ impl Tally {
                 (at_peak, at_end) = (at_end, at_end);
             }
             let figures = Figures::default()
-                .with(Figure::Peak, at_peak.bytes)
-                .with(Figure::PeakBlocks, at_peak.count)
-                .with(Figure::End, at_end.bytes)
-                .with(Figure::EndBlocks, at_end.count)
-                .with(Figure::Leaked, at_end.bytes)
-                .with(Figure::LeakedBlocks, at_end.count)
-                .with(Figure::Allocations, row.amount.allocated.count)
-                .with(Figure::Allocated, row.amount.allocated.bytes);
+                .with_amount((Figure::Peak, Figure::PeakBlocks), at_peak, row.weight)
+                .with_amount((Figure::End, Figure::EndBlocks), at_end, row.weight)
+                .with_amount((Figure::Leaked, Figure::LeakedBlocks), at_end, row.weight)
+                .with_amount((Figure::Allocated, Figure::Allocations), row.amount.allocated, row.weight);
             let cut = blame.cut(&row.traceback);
             let blamed = cut.most_recent().cloned().unwrap_or_else(Frame::unknown);
             let label = row.tag.as_deref().map(str::to_owned);
@@ -103,7 +99,7 @@ impl Tally {
             known.blocks += at_end.count;
             self.suppressed += at_end;
         }
-        site.figures = site.figures.with(Figure::Leaked, 0).with(Figure::LeakedBlocks, 0);
+        site.figures = site.figures.without(Figure::Leaked).without(Figure::LeakedBlocks);
     }
 
     /// Adds a block of `bytes` that lives until the end.

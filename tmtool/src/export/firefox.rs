@@ -58,7 +58,7 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
     let ends = (recorded.begin().stamp, recorded.until.stamp.min(recording.last_stamp()));
     let mut processes = Vec::new();
     let memory_kind = selection.memory_kind();
-    let problems = recorded.run(
+    let findings = recorded.run(
         |engine| {
             let lives = Lives::new(selection, engine.process(), ends, N_SLICES, N_LIVES_MAX);
             (lives, Timeline::new(selection, ends, N_STEPS, engine.live().iter(memory_kind)))
@@ -78,7 +78,7 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
     let profile = grouping.cut(namer.profile(recording, &sums));
     let stacks: FxHashMap<Site, &Traceback> =
         sites.into_iter().zip(profile.rows.iter().map(|row| &row.traceback)).collect();
-    let origin = recorded.origin(&namer, &problems);
+    let origin = recorded.origin(&namer, &findings);
     write!(out, "{START},{}", fields(&meta(recorded, &clean(&origin.command_line.join(" ")))))?;
     write!(out, "}},\"libs\":[],\"pages\":[],\"profilerOverhead\":[],\"threads\":[")?;
     for (place, process) in processes.iter().enumerate() {

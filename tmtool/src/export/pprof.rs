@@ -14,7 +14,7 @@ use super::frames::{clean, function, source_file};
 use super::mappings::Mappings;
 use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
-use crate::report::parts::notice;
+use crate::report::parts::{estimate, notice};
 use tm_analyzer::ids::Domain;
 use tm_analyzer::model::{Activity, ActivityProfile, Amount, Frame, Origin, ProfileRow};
 use tm_analyzer::text::hex;
@@ -264,7 +264,9 @@ impl Tables {
         use field::profile::{COMMENT, DEFAULT_SAMPLE_TYPE, DURATION_NANOS, PERIOD, PERIOD_TYPE, TIME_NANOS};
         let period_type = self.value_type("space", "bytes");
         let shown = self.text("inuse_space");
-        let mut head = Message::new().message(PERIOD_TYPE, &period_type).number(PERIOD, 1);
+        let sampling = activity.profile.origin.as_ref().and_then(|origin| origin.sampling);
+        let period = sampling.map_or(1, |sampling| sampling.sample_bytes);
+        let mut head = Message::new().message(PERIOD_TYPE, &period_type).number(PERIOD, period);
         head.put_number(DEFAULT_SAMPLE_TYPE, shown);
         head.put_number(DURATION_NANOS, activity.until_ns.saturating_sub(activity.from_ns));
         let Some(origin) = &activity.profile.origin else { return head };
@@ -308,6 +310,7 @@ fn comments(origin: &Origin) -> Vec<String> {
         format!("moment: {} ({} s)", origin.moment, origin.moment_ns as f64 / 1e9),
         format!("made by tmtool {} of {}", env!("CARGO_PKG_VERSION"), origin.recording),
     ];
+    comments.extend(origin.sampling.as_ref().map(estimate::sentence));
     comments.extend(notice::of(origin).into_iter().map(|notice| notice.text));
     comments
 }

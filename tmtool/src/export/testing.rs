@@ -1,7 +1,7 @@
 //! Made-up sums for the tests of formats.
 
 use tm_analyzer::model::{
-    Activity, ActivityProfile, Amount, Frame, Origin, Profile, ProfileRow, Shown, Traceback,
+    Activity, ActivityProfile, Amount, Frame, Origin, Profile, ProfileRow, Shown, Traceback, Weight,
 };
 
 /// A frame of a function.
@@ -26,6 +26,7 @@ pub fn activity(rows: &[(&[Frame], Option<&str>, u64)]) -> ActivityProfile {
                 at_peak: amount(*bytes, 1),
                 at_end: Amount::default(),
             },
+            weight: Weight::EXACT,
         }
     };
     let origin = Origin {

@@ -1,21 +1,24 @@
 //! What is said at the top of the page: the sentences of every report's header.
 
 use super::data::{self, Notice};
+use crate::report::parts::estimate;
 use crate::report::parts::notice::{self, Kind};
 use tm_analyzer::model::{Amount, Origin, Profile};
 use tm_analyzer::text::printable;
 
 /// All that is to be known of what comes from `origin`.
 pub fn of(origin: &Origin) -> Vec<Notice> {
-    notice::of(origin)
+    let estimate = origin.sampling.as_ref().map(estimate::sentence);
+    let estimate = estimate.map(|text| Notice { kind: "note", text });
+    let notices = notice::of(origin)
         .into_iter()
-        .map(|notice| Notice { kind: kind(&notice), text: printable(&notice.text) })
-        .collect()
+        .map(|notice| Notice { kind: kind(&notice), text: printable(&notice.text) });
+    estimate.into_iter().chain(notices).collect()
 }
 
 fn kind(notice: &notice::Notice) -> &'static str {
     match notice.kind {
-        Kind::LostEvents => "lost",
+        Kind::LostEvents | Kind::Estimates => "lost",
         Kind::UnknownFrees | Kind::MissedFrees => "unknown",
         Kind::Note if notice.text.contains("have stacks that") => "guessed",
         Kind::Note => "note",

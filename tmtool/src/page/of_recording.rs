@@ -45,7 +45,7 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
     let recording = &recorded.recording;
     let limits_ns = LIMITS_NS.to_vec();
     let slicing = Slicing { n_slices: N_SLICES, n_marks_max: N_MARKS_MAX, n_steps: N_STEPS, limits_ns };
-    let Sliced { sums, from_ns, step_ns, problems } = recorded.slices(&slicing)?;
+    let Sliced { sums, from_ns, step_ns, findings } = recorded.slices(&slicing)?;
     let boundaries: Vec<u64> = sums.grid.stamps().map(|stamp| recording.ns(stamp)).collect();
     let peak = sums.peak.unwrap_or(0);
     let peak_stamp = sums.grid.stamps().nth(peak).unwrap_or_default();
@@ -53,12 +53,12 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
     let profile = namer.profile(recording, &recorded.sums_at(&sums, peak));
     let (selected, recorded_ns) = (profile.total(), recording.header.start_realtime_ns);
     let mut profile = grouping.blamed(profile);
-    let mut origin = recorded.origin(&namer, &problems);
+    let mut origin = recorded.origin(&namer, &findings);
     // What blaming says of lines.
     profile.origin = Some(origin.clone());
     let mut names = Names::new(recording, grouping);
     let rows = names.rows(recording, &sums, &mut namer);
-    origin = recorded.origin(&namer, &problems);
+    origin = recorded.origin(&namer, &findings);
     (origin.moment, origin.moment_ns) =
         (Moment::Peak.to_string(), boundaries.get(peak).copied().unwrap_or(0));
     let mut said = notices::of(&origin);

@@ -5,6 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use super::Report;
+use crate::report::parts::estimate::plus_minus;
 use crate::report::parts::human::{self, counted, printable, size};
 use crate::report::parts::style::Style;
 use crate::report::parts::{header, json, notice, table};
@@ -45,6 +46,9 @@ pub struct Checked {
     pub is_bytes: bool,
     /// What was found.
     pub found: u64,
+    /// By how much that may be off, and with it what the limit is counted from; 0 where all blocks were recorded.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub error: u64,
     /// The most that is allowed.
     pub limit: u64,
     /// What the baseline has, if that is what the limit is counted from.
@@ -70,6 +74,10 @@ pub struct Place {
     pub function: Option<String>,
     /// How much of the figure is its.
     pub amount: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Place {
@@ -101,7 +109,13 @@ impl Checked {
             }
             _ => format!("{} is allowed", self.amount(self.limit)),
         };
-        format!("{}: {} where {than}", self.name(), self.amount(self.found))
+        format!("{}: {} where {than}", self.name(), self.found_text())
+    }
+
+    /// What was found, and by how much it may be off.
+    fn found_text(&self) -> String {
+        let found = self.amount(self.found);
+        if self.error == 0 { found } else { format!("{found} {}", plus_minus(self.error, self.found)) }
     }
 
     /// `amount` as people read it: exact, and of many bytes also short.
@@ -146,8 +160,7 @@ impl Verdict {
             .iter()
             .map(|checked| {
                 let result = if checked.exceeded { "OVER" } else { "ok" };
-                let cells =
-                    vec![result.to_owned(), checked.amount(checked.found), checked.amount(checked.limit)];
+                let cells = vec![result.to_owned(), checked.found_text(), checked.amount(checked.limit)];
                 (cells, checked)
             })
             .collect();

@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::Report;
 use super::stats::{group_noun, label_heading};
+use crate::report::parts::estimate::{self, EstimateObject};
 use crate::report::parts::header::{self, Summary};
 use crate::report::parts::json::{FrameObject, SnapshotObject};
 use crate::report::parts::notice::{self, Notice};
 use crate::report::parts::style::Style;
 use crate::report::parts::{csv, human, json, label, stacks, table};
-use tm_analyzer::model::{Cumulative, KeyType, Origin, StatisticDiff};
+use tm_analyzer::model::{Cumulative, KeyType, Origin, StatisticDiff, Uncertainty};
 use tm_analyzer::text::LineSource;
 
 /// What the report shows.
@@ -54,6 +55,11 @@ impl<'a> Diff<'a> {
         let (old, mut new) = (notices(&self.old), notices(&self.new));
         new.retain(|notice| !notice.is_warning() && old.contains(notice));
         new
+    }
+
+    /// Whether any of it is estimated.
+    fn is_estimate(&self) -> bool {
+        self.old.is_estimate() || self.new.is_estimate()
     }
 
     /// Whether of both sides more than half of the bytes are in groups that the other one does not have.
@@ -118,9 +124,16 @@ impl Report for Diff<'_> {
 
     /// The groups that changed.
     fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        csv::headings("size_diff,size,count_diff,count", self.key_type, out)?;
+        let headings = "size_diff,size,count_diff,count";
+        let of_estimate = format!("{headings},{},size_diff_error,count_diff_error", estimate::CSV_HEADINGS);
+        csv::headings(if self.is_estimate() { &of_estimate } else { headings }, self.key_type, out)?;
         for stat in self.shown() {
-            let numbers = format!("{},{},{},{}", stat.size_diff, stat.size, stat.count_diff, stat.count);
+            let mut numbers = format!("{},{},{},{}", stat.size_diff, stat.size, stat.count_diff, stat.count);
+            if self.is_estimate() {
+                let of_diff = &stat.uncertainty_diff;
+                let (bytes, count) = (of_diff.bytes(), of_diff.count());
+                numbers += &format!(",{},{bytes},{count}", estimate::csv(&stat.uncertainty));
+            }
             csv::row(&numbers, &stat.traceback, stat.tag.as_deref(), self.key_type, out)?;
         }
         Ok(())
@@ -147,6 +160,10 @@ struct StatisticDiffObject<'a> {
     size_diff: i64,
     count: u64,
     count_diff: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<EstimateObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate_diff: Option<EstimateObject>,
     tag: Option<&'a str>,
     traceback: Vec<FrameObject<'a>>,
 }
@@ -158,6 +175,8 @@ impl<'a> StatisticDiffObject<'a> {
             size_diff: diff.size_diff,
             count: diff.count,
             count_diff: diff.count_diff,
+            estimate: EstimateObject::of(&diff.uncertainty),
+            estimate_diff: EstimateObject::of(&diff.uncertainty_diff),
             tag: diff.tag.as_deref(),
             traceback: json::frames(&diff.traceback),
         }
@@ -179,7 +198,9 @@ fn difference_line(diff: &Diff<'_>) -> String {
         let difference = i128::from(new) - i128::from(old);
         difference.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
     };
-    let size = human::signed_size(difference(diff.new.size, diff.old.size));
+    let (mut both, bytes) = (diff.new.uncertainty, difference(diff.new.size, diff.old.size));
+    both += diff.old.uncertainty;
+    let size = human::signed_size(bytes) + &plus_minus(&both);
     let count = difference(diff.new.count, diff.old.count);
     let noun = human::nouns(count.unsigned_abs(), "block");
     format!("Difference: {size}, {} {noun}\n", human::signed_count(count))
@@ -197,23 +218,53 @@ fn shown_line(diff: &Diff<'_>) -> String {
         }
         Cumulative::Tracemalloc => "; a block counts for every frame in its stack".to_owned(),
     };
-    format!("Shown: {n_shown} of {changed} that changed ({unchanged} did not){counting}\n")
+    let shown = format!("Shown: {n_shown} of {changed} that changed ({unchanged} did not){counting}\n");
+    match diff.changed().filter(|stat| is_noise(stat)).count() as u64 {
+        0 => shown,
+        n => format!("{shown}~: no more than chance explains ({})\n", counted_of(n, n_changed)),
+    }
+}
+
+fn counted_of(n: u64, whole: u64) -> String {
+    format!("{} of {}", human::count(n), human::count(whole))
+}
+
+/// Whether a difference of estimates may be none.
+fn is_noise(stat: &StatisticDiff) -> bool {
+    let uncertainty = &stat.uncertainty_diff;
+    uncertainty.is_estimate() && stat.size_diff.unsigned_abs() <= uncertainty.bytes()
+}
+
+/// A difference in bytes, marked where it may be none.
+fn size_diff(stat: &StatisticDiff) -> String {
+    format!("{}{}", if is_noise(stat) { "~" } else { "" }, human::signed_size(stat.size_diff))
+}
+
+/// By how many bytes a difference may be off.
+fn plus_minus(uncertainty: &Uncertainty) -> String {
+    if uncertainty.is_estimate() { format!(" ±{}", human::size(uncertainty.bytes())) } else { String::new() }
 }
 
 fn by_place(diff: &Diff<'_>, style: &Style) -> String {
     let rows: Vec<_> = diff
         .shown()
         .map(|stat| {
-            let cells = vec![
-                human::signed_size(stat.size_diff),
+            let mut cells = vec![
+                size_diff(stat),
                 human::size(stat.size),
                 human::signed_count(stat.count_diff),
                 human::count(stat.count),
             ];
+            if diff.is_estimate() {
+                cells.insert(1, plus_minus(&stat.uncertainty_diff).trim_start().to_owned());
+            }
             (cells, stat)
         })
         .collect();
-    let headings = ["SIZE DIFF", "SIZE", "COUNT DIFF", "COUNT", label_heading(diff.key_type)];
+    let mut headings = vec!["SIZE DIFF", "SIZE", "COUNT DIFF", "COUNT", label_heading(diff.key_type)];
+    if diff.is_estimate() {
+        headings.insert(1, estimate::HEADING);
+    }
     table::text(&headings, &rows, style, |stat, width| {
         label::group(&stat.traceback, stat.tag.as_deref(), diff.key_type, width, style.is_full)
     })
@@ -224,9 +275,10 @@ fn by_stack(diff: &Diff<'_>, style: &Style, source: &mut dyn LineSource) -> Stri
     let mut text = String::new();
     for (index, stat) in diff.shown().enumerate() {
         let heading = format!(
-            "{}. {} to {}, {} to {}",
+            "{}. {}{} to {}, {} to {}",
             index + 1,
-            human::signed_size(stat.size_diff),
+            size_diff(stat),
+            plus_minus(&stat.uncertainty_diff),
             human::size(stat.size),
             human::signed_count(stat.count_diff),
             human::counted(stat.count, "block")

@@ -33,6 +33,7 @@ pub(super) fn profiles() -> (Profile, Profile) {
         size,
         traceback: Traceback::new(vec![frame.clone(), main.clone()], Some(2)),
         tag: None,
+        sample: None,
     };
     let libc = Frame::new("libc.so.6+0x1234", 0);
     let mut old = vec![trace(64, &node); 200];

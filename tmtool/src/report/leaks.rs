@@ -5,10 +5,11 @@ use std::io;
 use serde::Serialize;
 
 use super::Report;
-use super::stats::{self, CSV_HEADINGS, Stats, StatsObject};
+use super::stats::{self, Stats, StatsObject};
+use crate::report::parts::header::Summary;
 use crate::report::parts::human::{counted, duration, size};
 use crate::report::parts::style::Style;
-use crate::report::parts::{csv, header, json};
+use crate::report::parts::{csv, estimate, header, json};
 use tm_analyzer::model::Origin;
 use tm_analyzer::text::LineSource;
 
@@ -62,7 +63,8 @@ impl Report for Leaks<'_> {
     /// One table, with a first column that tells the old from the young and from what run-time libraries keep for
     /// themselves.
     fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        csv::headings(&format!("age,{CSV_HEADINGS}"), self.old.key_type, out)?;
+        let headings = stats::csv_headings(self.old.is_estimate());
+        csv::headings(&format!("age,{headings}"), self.old.key_type, out)?;
         self.old.csv_rows("old,", out)?;
         self.young.csv_rows("young,", out)?;
         self.runtime.csv_rows("runtime,", out)
@@ -79,10 +81,17 @@ fn runtime(leaks: &Leaks<'_>, style: &Style, source: &mut dyn LineSource) -> Str
     if *shows_runtime {
         return format!("\n{}", section(title, runtime, style, source));
     }
-    let (bytes, blocks) = (size(runtime.snapshot.size), counted(runtime.snapshot.count, "block"));
+    let bytes = sum(runtime);
+    let blocks = counted(runtime.snapshot.count, "block");
     let groups = counted(runtime.statistics.len() as u64, stats::group_noun(runtime.key_type));
     let them = if runtime.statistics.len() == 1 { "it" } else { "them" };
     format!("\n{title}: {bytes} in {blocks} ({groups}; --runtime shows {them})\n")
+}
+
+/// The bytes of all groups.
+fn sum(stats: &Stats<'_>) -> String {
+    let Summary { size: bytes, uncertainty, .. } = &stats.snapshot;
+    size(*bytes) + &estimate::behind(uncertainty, *bytes)
 }
 
 fn section(title: &str, stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> String {
@@ -90,7 +99,7 @@ fn section(title: &str, stats: &Stats<'_>, style: &Style, source: &mut dyn LineS
         return style.heading(&format!("{title}: nothing")) + "\n";
     }
     let blocks = counted(stats.snapshot.count, "block");
-    let heading = style.heading(&format!("{title}: {} in {blocks}", size(stats.snapshot.size)));
+    let heading = style.heading(&format!("{title}: {} in {blocks}", sum(stats)));
     heading + "\n" + &stats::groups(stats, style, source)
 }
 

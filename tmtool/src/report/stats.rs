@@ -9,7 +9,7 @@ use crate::report::parts::header::{self, Summary};
 use crate::report::parts::human::ratio;
 use crate::report::parts::json::{SnapshotObject, StatisticObject};
 use crate::report::parts::style::Style;
-use crate::report::parts::{csv, human, json, label, stacks, table};
+use crate::report::parts::{csv, estimate, human, json, label, stacks, table};
 use tm_analyzer::model::{Cumulative, KeyType, Origin, Statistic};
 use tm_analyzer::text::LineSource;
 
@@ -34,11 +34,19 @@ impl Stats<'_> {
         self.statistics.get(..n_shown).unwrap_or_default()
     }
 
+    /// Whether any of it is estimated.
+    pub(super) fn is_estimate(&self) -> bool {
+        self.snapshot.is_estimate()
+    }
+
     /// Writes the groups as rows of CSV, each after the fields `first`.
     pub(super) fn csv_rows(&self, first: &str, out: &mut dyn io::Write) -> io::Result<()> {
         for stat in self.shown() {
             let (average, share) = (ratio(stat.size, stat.count), ratio(stat.size, self.snapshot.size));
-            let numbers = format!("{first}{},{},{average:.1},{share:.6}", stat.size, stat.count);
+            let mut numbers = format!("{first}{},{},{average:.1},{share:.6}", stat.size, stat.count);
+            if self.is_estimate() {
+                numbers += &format!(",{}", estimate::csv(&stat.uncertainty));
+            }
             csv::row(&numbers, &stat.traceback, stat.tag.as_deref(), self.key_type, out)?;
         }
         Ok(())
@@ -46,7 +54,10 @@ impl Stats<'_> {
 }
 
 /// The columns of [`Stats::csv_rows`].
-pub(super) const CSV_HEADINGS: &str = "size,count,average,share";
+pub(super) fn csv_headings(is_estimate: bool) -> String {
+    let headings = "size,count,average,share";
+    if is_estimate { format!("{headings},{}", estimate::CSV_HEADINGS) } else { headings.to_owned() }
+}
 
 /// Groups and what they are groups of.
 #[derive(Serialize)]
@@ -95,7 +106,7 @@ impl Report for Stats<'_> {
 
     /// `share` is of the snapshot's bytes, 0 to 1.
     fn csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        csv::headings(CSV_HEADINGS, self.key_type, out)?;
+        csv::headings(&csv_headings(self.is_estimate()), self.key_type, out)?;
         self.csv_rows("", out)
     }
 }
@@ -160,16 +171,22 @@ fn by_place(stats: &Stats<'_>, style: &Style) -> String {
         .shown()
         .iter()
         .map(|stat| {
-            let cells = vec![
+            let mut cells = vec![
                 human::size(stat.size),
                 human::percent(stat.size, stats.snapshot.size),
                 human::count(stat.count),
                 human::average(stat.size, stat.count),
             ];
+            if stats.is_estimate() {
+                cells.insert(1, estimate::cell(&stat.uncertainty, stat.size));
+            }
             (cells, stat)
         })
         .collect();
-    let headings = ["SIZE", "SHARE", "COUNT", "AVERAGE", label_heading(stats.key_type)];
+    let mut headings = vec!["SIZE", "SHARE", "COUNT", "AVERAGE", label_heading(stats.key_type)];
+    if stats.is_estimate() {
+        headings.insert(1, estimate::HEADING);
+    }
     table::text(&headings, &rows, style, |stat, width| {
         label::group(&stat.traceback, stat.tag.as_deref(), stats.key_type, width, style.is_full)
     })
@@ -179,9 +196,10 @@ fn by_stack(stats: &Stats<'_>, style: &Style, source: &mut dyn LineSource) -> St
     let mut text = String::new();
     for (index, stat) in stats.shown().iter().enumerate() {
         let heading = format!(
-            "{}. {} ({}) in {}, average {}",
+            "{}. {}{} ({}) in {}, average {}",
             index + 1,
             human::size(stat.size),
+            estimate::behind(&stat.uncertainty, stat.size),
             human::percent(stat.size, stats.snapshot.size),
             human::counted(stat.count, "block"),
             human::average(stat.size, stat.count)

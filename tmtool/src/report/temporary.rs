@@ -10,7 +10,7 @@ use super::stats::{self, Stats, StatsObject};
 use crate::report::parts::human::{count, counted, percent, size, whole_duration};
 use crate::report::parts::json::StatisticObject;
 use crate::report::parts::style::Style;
-use crate::report::parts::{header, json, label, table};
+use crate::report::parts::{estimate, header, json, label, table};
 use tm_analyzer::model::{KeyType, Origin, Statistic};
 use tm_analyzer::text::LineSource;
 
@@ -57,7 +57,7 @@ impl Report for Temporary<'_> {
             counted(n_freed, "block"),
             count(stats.snapshot.count),
             percent(stats.snapshot.count, n_freed),
-            size(stats.snapshot.size)
+            size(stats.snapshot.size) + &estimate::behind(&stats.snapshot.uncertainty, stats.snapshot.size)
         );
         let mut text = header::of_run(origin, &sentence, style) + &stats::groups(stats, style, source);
         if n_freed > 0 {
@@ -135,7 +135,7 @@ mod tests {
     use crate::report::fixtures::profiles;
     use crate::report::json_of;
     use crate::report::parts::header::Summary;
-    use tm_analyzer::model::{Cumulative, Frame, Traceback};
+    use tm_analyzer::model::{Cumulative, Frame, Traceback, Uncertainty};
     use tm_analyzer::text::NoLines;
 
     #[test]
@@ -146,7 +146,8 @@ mod tests {
         let snapshot = Summary::of(&new);
         let stats = Stats { snapshot, key_type, cumulative, statistics: &statistics, limit: Some(1) };
         let traceback = Traceback::new(vec![Frame::new("src/table.c", 57)], None);
-        let most = Some(Statistic { traceback, tag: None, size: 90, count: 3 });
+        let most =
+            Some(Statistic { traceback, tag: None, size: 90, count: 3, uncertainty: Uncertainty::EXACT });
         let decades = [
             Decade { below_ns: Some(1_000), size: 100_000, count: 3_000, most },
             Decade { below_ns: Some(10_000), size: 0, count: 0, most: None },

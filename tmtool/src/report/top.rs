@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::Report;
 use super::stats::{self, Stats, StatsObject};
+use crate::report::parts::header::Summary;
 use crate::report::parts::human::{counted, size};
 use crate::report::parts::style::Style;
-use crate::report::parts::{header, json};
+use crate::report::parts::{estimate, header, json};
 use tm_analyzer::model::Origin;
 use tm_analyzer::text::LineSource;
 
@@ -29,7 +30,9 @@ impl Report for Top<'_> {
         let Some(origin) = self.stats.snapshot.origin else {
             return self.stats.text(style, source);
         };
-        let (bytes, blocks) = (size(self.stats.snapshot.size), counted(self.stats.snapshot.count, "block"));
+        let Summary { size: bytes, count, uncertainty, .. } = &self.stats.snapshot;
+        let (more, blocks) = (estimate::behind(uncertainty, *bytes), counted(*count, "block"));
+        let bytes = size(*bytes) + &more;
         let sentence = format!("{}: {bytes} allocated in {blocks}", header::span(self.from_ns, origin));
         header::of_run(origin, &sentence, style) + &stats::groups(&self.stats, style, source)
     }

@@ -11,7 +11,7 @@ pub fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let trace = |size, file: &str, line| {
         let frames = vec![Frame::new(file, line), Frame::new("main.c", 4)];
-        Trace { domain: 0, size, traceback: Traceback::new(frames, Some(2)), tag: None }
+        Trace { domain: 0, size, traceback: Traceback::new(frames, Some(2)), tag: None, sample: None }
     };
     let old = vec![trace(100, "src/a.c", 1), trace(50, "src/b.c", 2)];
     let new = vec![trace(100, "src/a.c", 1), trace(900, "src/a.c", 1), trace(7, "src/a.c", 3)];

@@ -25,7 +25,10 @@ use crate::files::{input, whole};
 
 /// The high bit and the line end show a file that went through a text-mode copy.
 const MAGIC: [u8; 8] = *b"\x89TMSNP\r\n";
+/// The version of snapshots of all blocks.
 const VERSION: u32 = 1;
+/// The version of those of samples, which who knows none must not take for all.
+const VERSION_SAMPLED: u32 = 2;
 const HEADER_BYTES: usize = 32;
 /// How deep values may be nested, each level being a call: [`Tables`] has 6, and later versions may add some.
 const DEPTH_MAX: usize = 32;
@@ -45,7 +48,8 @@ pub(super) fn dump(snapshot: &Snapshot, path: &Path) -> Result<()> {
         .map_err(|error| Error::io("write", path, io::Error::other(error)))?;
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend(MAGIC);
-    header.extend(VERSION.to_le_bytes());
+    let version = if snapshot.is_sampled() { VERSION_SAMPLED } else { VERSION };
+    header.extend(version.to_le_bytes());
     header.extend(0u32.to_le_bytes());
     header.extend((body.len() as u64).to_le_bytes());
     header.extend(fnv1a(&body).to_le_bytes());
@@ -90,8 +94,9 @@ fn parse_header(bytes: &[u8], path: &Path) -> Result<Header> {
     let cut = || damaged(path, "the snapshot is cut within its header".to_owned());
     let (version, bytes) = bytes.split_first_chunk().ok_or_else(cut)?;
     let version = u32::from_le_bytes(*version);
-    if version != VERSION {
-        return Err(Error::OtherSnapshotVersion { path: path.to_owned(), found: version, known: VERSION });
+    if !(VERSION..=VERSION_SAMPLED).contains(&version) {
+        let known = VERSION_SAMPLED;
+        return Err(Error::OtherSnapshotVersion { path: path.to_owned(), found: version, known });
     }
     let (_, bytes) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
     let (body_bytes, bytes) = bytes.split_first_chunk().ok_or_else(cut)?;

@@ -10,7 +10,7 @@ use tm_common::stack::FrameKind;
 
 use crate::error::{Error, Result};
 use crate::model::traces::StoredDoubt;
-use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Snapshot, Trace, Traceback};
+use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Sample, Snapshot, Trace, Traceback};
 
 /// What is written: tables that refer to each other by place.
 #[derive(Serialize, Deserialize)]
@@ -44,6 +44,10 @@ pub(super) struct Tables {
     /// The places in `frames` of those of Python interpreters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     interpreters: Vec<u32>,
+    /// How each trace was drawn: 0 if it was not, else one more than the binary logarithm of the rate, times two, and one if the
+    /// part of a block that it stands for is rounded up. Left out if none was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    samples: Vec<u8>,
 }
 
 impl Tables {
@@ -64,6 +68,10 @@ impl Tables {
                 tags.push(place.map_or(0, |place| place.saturating_add(1)));
             }
         }
+        let mut samples = Vec::new();
+        if snapshot.is_sampled() {
+            samples.extend(snapshot.traces.iter().map(|trace| trace.sample.map_or(0, stored_sample)));
+        }
         let (guessed, code, doubts) = (interner.guessed(), interner.code(), interner.doubts());
         let interpreters = interner.interpreters();
         Ok(Tables {
@@ -79,6 +87,7 @@ impl Tables {
             build_ids: interner.build_ids.items,
             doubts,
             interpreters,
+            samples,
         })
     }
 
@@ -137,7 +146,10 @@ impl Tables {
         if !self.tags.is_empty() && self.tags.len() != self.traces.len() {
             return Err(format!("it has {} labels for {} traces", self.tags.len(), self.traces.len()));
         }
-        let mut tags = self.tags.into_iter();
+        if !self.samples.is_empty() && self.samples.len() != self.traces.len() {
+            return Err(format!("it has {} samples for {} traces", self.samples.len(), self.traces.len()));
+        }
+        let (mut tags, mut samples) = (self.tags.into_iter(), self.samples.into_iter());
         for (domain, size, place) in self.traces {
             let tag = tags.next().and_then(|tag| tag.checked_sub(1)).map(string).transpose()?;
             traces.push(Trace {
@@ -145,10 +157,25 @@ impl Tables {
                 size,
                 traceback: get(&tracebacks, place, "traceback")?.clone(),
                 tag,
+                sample: samples.next().map_or(Ok(None), sample_of)?,
             });
         }
         Ok(Snapshot { traces, traceback_limit: self.traceback_limit, origin: self.origin })
     }
+}
+
+/// A sample as a number, which is not 0.
+fn stored_sample(Sample { rate_log2, rounds_up }: Sample) -> u8 {
+    (rate_log2 + 1) << 1 | u8::from(rounds_up)
+}
+
+/// The sample of a number; none of 0.
+fn sample_of(stored: u8) -> std::result::Result<Option<Sample>, String> {
+    let sample =
+        (stored >> 1).checked_sub(1).map(|rate_log2| Sample { rate_log2, rounds_up: stored & 1 == 1 });
+    let is_rate = |sample: &Sample| sample.rate_log2 <= Sample::RATE_LOG2_MAX;
+    let is_known = sample.as_ref().map_or(stored == 0, is_rate);
+    if is_known { Ok(sample) } else { Err(format!("it has a sample of kind {stored}")) }
 }
 
 /// Marks the modules of the frames at `places` as interpreters, each file once.

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Trace, Traceback};
+use crate::model::{Doubt, DoubtKind, Frame, ModuleFile, Origin, Sample, Trace, Traceback};
 use tm_common::stack::FrameKind;
 
 fn trace(domain: u32, size: u64, traceback: Traceback) -> Trace {
-    Trace { domain, size, traceback, tag: None }
+    Trace { domain, size, traceback, tag: None, sample: None }
 }
 
 fn snapshot() -> Snapshot {
@@ -153,15 +153,31 @@ fn every_cut_and_every_changed_byte_is_an_error_that_names_the_file() {
     });
 }
 
+/// What knows no samples must not take them for all blocks: it refuses the version.
+#[test]
+fn samples_come_back_and_are_of_a_version_of_their_own() {
+    in_folder(|path| {
+        let mut sampled = snapshot();
+        let samples = [(19, false), (40, true)].map(|(rate_log2, rounds_up)| Sample { rate_log2, rounds_up });
+        for (trace, sample) in sampled.traces.iter_mut().zip([None, Some(samples[0]), Some(samples[1])]) {
+            trace.sample = sample;
+        }
+        sampled.dump(&path).unwrap();
+        assert_eq!((fs::read(&path).unwrap()[8], Snapshot::load(&path).unwrap()), (2, sampled));
+        snapshot().dump(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap()[8], 1);
+    });
+}
+
 #[test]
 fn a_newer_version_says_so() {
     in_folder(|path| {
         snapshot().dump(&path).unwrap();
         let mut bytes = fs::read(&path).unwrap();
-        bytes[8] = 2;
+        bytes[8] = 3;
         fs::write(&path, bytes).unwrap();
         let error = Snapshot::load(&path).unwrap_err();
-        assert!(matches!(error, Error::OtherSnapshotVersion { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, Error::OtherSnapshotVersion { found: 3, known: 2, .. }), "{error}");
     });
 }
 

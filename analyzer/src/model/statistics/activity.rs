@@ -83,6 +83,7 @@ impl ActivityProfile {
             domain: row.domain,
             process: row.process,
             amount: figure(&row.amount),
+            weight: row.weight,
         });
         Profile {
             rows: rows.filter(|row| row.amount != Amount::default()).collect(),

@@ -6,6 +6,7 @@ mod key;
 mod profile;
 mod statistic;
 mod sums;
+mod weight;
 
 pub use activity::{Activity, ActivityProfile, Shown};
 pub use amount::Amount;
@@ -13,3 +14,4 @@ pub use key::{Cumulative, KeyType};
 pub use profile::{Profile, ProfileRow};
 pub use statistic::{Statistic, StatisticDiff};
 pub use sums::SumsBy;
+pub use weight::{Uncertainty, Weight};

@@ -3,13 +3,13 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback};
+use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback, Uncertainty, Weight};
 
 /// How much was allocated where: what is live at a moment, or whatever else a report is about. It is grouped, compared
 /// and blamed by [`crate::analysis`], as tracemalloc's snapshots are.
 ///
 /// ```
-/// use tm_analyzer::model::{Amount, Cumulative, Frame, KeyType, Profile, ProfileRow, Traceback};
+/// use tm_analyzer::model::{Amount, Cumulative, Frame, KeyType, Profile, ProfileRow, Traceback, Weight};
 ///
 /// let row = |line| ProfileRow {
 ///     traceback: Traceback::new(vec![Frame::new("a.c", line)], None),
@@ -17,6 +17,7 @@ use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback};
 ///     domain: 0,
 ///     process: None,
 ///     amount: Amount { bytes: 10, count: 1_000_000_000_000 },
+///     weight: Weight::EXACT,
 /// };
 /// let profile = Profile { rows: [3, 4].map(row).into(), traceback_limit: 16, origin: None };
 /// let statistics = profile.statistics(KeyType::Filename, Cumulative::Off).unwrap();
@@ -43,8 +44,28 @@ pub struct ProfileRow<V = Amount> {
     pub domain: u32,
     /// The id of the process that has them, if that is known.
     pub process: Option<u32>,
-    /// How much they are.
+    /// How much they are; of samples, what they stand for.
     pub amount: V,
+    /// How each of them was drawn, where samples alone were recorded: then they are of one size.
+    pub weight: Weight,
+}
+
+impl ProfileRow {
+    /// How far its amount is from certain.
+    #[must_use]
+    pub fn uncertainty(&self) -> Uncertainty {
+        Uncertainty::of(self.amount, self.weight)
+    }
+}
+
+impl Profile {
+    /// How far the sum of all rows is from certain.
+    #[must_use]
+    pub fn uncertainty(&self) -> Uncertainty {
+        let mut sum = Uncertainty::default();
+        self.rows.iter().for_each(|row| sum += row.uncertainty());
+        sum
+    }
 }
 
 impl<V: Copy + Default + AddAssign> Profile<V> {
@@ -83,7 +104,9 @@ impl Snapshot {
 
     fn profile_by(&self, class: impl Fn(u64) -> u8) -> Profile {
         let mut rows = SumsBy::default();
-        for Trace { traceback, tag, domain, size } in &self.traces {
+        for trace in &self.traces {
+            let Trace { traceback, tag, domain, size, .. } = trace;
+            let weight = trace.weight();
             let tag_address = tag.as_ref().map_or(0, |tag| tag.as_ptr().addr());
             let row = || ProfileRow {
                 traceback: traceback.clone(),
@@ -91,10 +114,11 @@ impl Snapshot {
                 domain: *domain,
                 process: None,
                 amount: Amount::default(),
+                weight,
             };
             let row: &mut ProfileRow =
-                rows.of_or((traceback.identity(), tag_address, *domain, class(*size)), row);
-            row.amount += Amount::of_block(*size);
+                rows.of_or((traceback.identity(), tag_address, *domain, class(*size), weight), row);
+            row.amount += trace.amount();
         }
         Profile {
             rows: rows.into_values().collect(),

@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{Traceback, format_size};
+use crate::model::{Traceback, Uncertainty, format_size};
 
 /// The blocks of one group.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq)]
 pub struct Statistic {
     /// What the group has in common: a whole traceback, or one frame (by file, with line 0). Nothing of a group by tag.
     pub traceback: Traceback,
@@ -17,6 +17,8 @@ pub struct Statistic {
     pub size: u64,
     /// Number of blocks.
     pub count: u64,
+    /// How far both are from certain: not tracemalloc's.
+    pub uncertainty: Uncertainty,
 }
 
 impl Statistic {
@@ -46,7 +48,7 @@ impl fmt::Debug for Statistic {
 }
 
 /// The blocks of one group in a new snapshot, and by how much they differ from those in an old one.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq)]
 pub struct StatisticDiff {
     /// What the group has in common.
     pub traceback: Traceback,
@@ -60,6 +62,10 @@ pub struct StatisticDiff {
     pub count: u64,
     /// Blocks in the new one less blocks in the old one.
     pub count_diff: i64,
+    /// How far the size and the count are from certain.
+    pub uncertainty: Uncertainty,
+    /// How far the differences are: by what either side is.
+    pub uncertainty_diff: Uncertainty,
 }
 
 impl StatisticDiff {
@@ -112,13 +118,15 @@ mod tests {
     use super::*;
     use crate::model::Frame;
 
+    const EXACT: Uncertainty = Uncertainty::EXACT;
+
     fn at(filename: &str, lineno: u32) -> Traceback {
         Traceback::new(vec![Frame::new(filename, lineno)], None)
     }
 
     #[test]
     fn texts_are_cpythons() {
-        let stat = Statistic { traceback: at("b.py", 1), tag: None, size: 66, count: 1 };
+        let stat = Statistic { traceback: at("b.py", 1), tag: None, size: 66, count: 1, uncertainty: EXACT };
         assert_eq!(stat.to_string(), "b.py:1: size=66 B, count=1, average=66 B");
         let diff = StatisticDiff {
             traceback: at("a.py", 5),
@@ -127,6 +135,8 @@ mod tests {
             size_diff: 5000,
             count: 2,
             count_diff: 1,
+            uncertainty: EXACT,
+            uncertainty_diff: EXACT,
         };
         assert_eq!(diff.to_string(), "a.py:5: size=5002 B (+5000 B), count=2 (+1), average=2501 B");
     }
@@ -140,6 +150,8 @@ mod tests {
             size_diff: -7,
             count: 0,
             count_diff: -1,
+            uncertainty: EXACT,
+            uncertainty_diff: EXACT,
         };
         assert_eq!(diff.to_string(), "a:1: size=0 B (-7 B), count=0 (-1)");
     }
@@ -151,6 +163,7 @@ mod tests {
             tag: None,
             size: 1,
             count: 1,
+            uncertainty: EXACT,
         });
         stats.sort_by(Statistic::report_order);
         assert_eq!(stats.map(|stat| stat.traceback.to_string()), ["b.py:2", "b.py:1", "a.py:1"]);

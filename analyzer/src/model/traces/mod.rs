@@ -10,5 +10,5 @@ pub(super) use doubt::StoredDoubt;
 pub use doubt::{Doubt, DoubtKind};
 pub use frame::Frame;
 pub use module_file::ModuleFile;
-pub use trace::Trace;
+pub use trace::{Sample, Trace};
 pub use traceback::Traceback;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{Traceback, format_size};
+use crate::model::{Amount, Traceback, Weight, format_size};
 
 /// A block of memory that was allocated and not freed at the snapshot's moment.
 ///
@@ -11,7 +11,7 @@ use crate::model::{Traceback, format_size};
 /// use tm_analyzer::model::{Frame, Trace, Traceback};
 ///
 /// let traceback = Traceback::new(vec![Frame::new("b.py", 4)], None);
-/// let trace = Trace { domain: 0, size: 10, traceback, tag: None };
+/// let trace = Trace { domain: 0, size: 10, traceback, tag: None, sample: None };
 /// assert_eq!(trace.to_string(), "b.py:4: 10 B");
 /// ```
 #[derive(Clone)]
@@ -24,6 +24,44 @@ pub struct Trace {
     pub traceback: Traceback,
     /// The tag that it was allocated under: not tracemalloc's.
     pub tag: Option<Arc<str>>,
+    /// If it is a sample, how it was drawn: not tracemalloc's.
+    pub sample: Option<Sample>,
+}
+
+/// That a block is one of those that were drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sample {
+    /// The binary logarithm of the mean number of bytes from one sample to the next.
+    pub rate_log2: u8,
+    /// Whether the part of a block that it stands for was rounded up.
+    pub rounds_up: bool,
+}
+
+impl Sample {
+    /// The largest rate: more than programs allocate.
+    pub const RATE_LOG2_MAX: u8 = 40;
+}
+
+impl Trace {
+    /// What it adds to a sum: itself, or what it stands for.
+    #[must_use]
+    pub fn amount(&self) -> Amount {
+        match self.sample {
+            None => Amount::of_block(self.size),
+            Some(Sample { rounds_up, .. }) => self.weight().amount(rounds_up),
+        }
+    }
+
+    /// How it was drawn.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        match self.sample {
+            None => Weight::EXACT,
+            Some(Sample { rate_log2, .. }) => {
+                Weight { size: self.size, sample_bytes: 1 << rate_log2.min(Sample::RATE_LOG2_MAX) }
+            }
+        }
+    }
 }
 
 impl PartialEq for Trace {
@@ -32,6 +70,7 @@ impl PartialEq for Trace {
         self.domain == other.domain
             && self.size == other.size
             && self.tag == other.tag
+            && self.sample == other.sample
             && self.traceback.total_nframe() == other.traceback.total_nframe()
             && self.traceback == other.traceback
     }
@@ -60,7 +99,7 @@ mod tests {
     #[test]
     fn the_text_names_the_oldest_frame() {
         let traceback = Traceback::new(vec![Frame::new("a.py", 2), Frame::new("b.py", 4)], Some(3));
-        let trace = Trace { domain: 0, size: 10, traceback, tag: None };
+        let trace = Trace { domain: 0, size: 10, traceback, tag: None, sample: None };
         assert_eq!(trace.to_string(), "b.py:4: 10 B");
         assert_eq!(
             format!("{trace:?}"),

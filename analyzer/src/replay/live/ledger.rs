@@ -4,15 +4,20 @@
 //! What the event path calls is inlined whatever it costs: left to itself the compiler makes calls of it, since there are
 //! callers off the path too, and a replay takes 8 % longer.
 
-use tm_common::ids::{Space, Stamp};
+use std::sync::Arc;
 
+use tm_common::ids::{Space, Stamp};
+use tm_common::sampling::ThreadTotals;
+
+use super::exact::News;
 use super::live_blocks::{LiveBlocks, MemoryKind};
 use super::peak::Peak;
 use super::ranges::{Change, Ranges};
 use super::totals::Totals;
 use crate::events::{Action, Block, MergedEvent};
 use crate::model::Amount;
-use crate::replay::observer::Observer;
+use crate::reader::ThreadTags;
+use crate::replay::observer::{Held, Observer};
 
 /// What a process has, and what it did.
 #[derive(Debug)]
@@ -23,15 +28,18 @@ pub(in crate::replay) struct Ledger {
     peak: Peak,
     /// The mappings at their latest peak, if they have changed since.
     mapped_at_peak: Option<Ranges>,
+    /// What samples stand for.
+    thread_tags: Arc<ThreadTags>,
 }
 
 impl Ledger {
     /// At the start of a process at the moment `start`, with the blocks that it has inherited.
-    pub fn new(mut live: LiveBlocks, start: Stamp) -> Ledger {
+    pub fn new(mut live: LiveBlocks, start: Stamp, thread_tags: Arc<ThreadTags>) -> Ledger {
         live.reset_generations();
+        live.exact = live.exact.inherited();
         let [traced, mapped] = [MemoryKind::Traced, MemoryKind::Mappings].map(|memory_kind| {
             let mut all = Amount::default();
-            live.iter(memory_kind).for_each(|block| all += block.amount());
+            live.iter(memory_kind).for_each(|block| all += block.amount(&thread_tags));
             all
         });
         let totals = Totals {
@@ -43,7 +51,7 @@ impl Ledger {
             mapped_peak_stamp: start,
             ..Totals::default()
         };
-        Ledger { live, totals, peak: Peak::default(), mapped_at_peak: None }
+        Ledger { live, totals, peak: Peak::default(), mapped_at_peak: None, thread_tags }
     }
 
     /// The blocks that are live now.
@@ -93,7 +101,7 @@ impl Ledger {
         if !table.insert(block, self.peak.next_generation()) {
             return false;
         }
-        self.totals.live += block.amount();
+        self.totals.live += block.amount(&self.thread_tags);
         self.note_peak(block.birth);
         observer.on_alloc(block);
         true
@@ -138,9 +146,9 @@ impl Ledger {
 
     /// Ends what is tracked in the event's space.
     fn end_all(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        let Ledger { live, totals, peak, .. } = self;
+        let Ledger { live, totals, peak, thread_tags, .. } = self;
         peak.take_out_until(live.of(event.space), event.stamp, &mut |block| {
-            totals.live -= block.amount();
+            totals.live -= block.amount(thread_tags);
             observer.on_forget(&block, event.stamp);
         });
         for block in self.live.labels.take_all_of(event.space) {
@@ -150,13 +158,13 @@ impl Ledger {
 
     /// Counts a block of the heap where the event tells of it, if it tells of the whole block.
     fn label(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        let Ledger { live, totals, peak, .. } = self;
+        let Ledger { live, totals, peak, thread_tags, .. } = self;
         let known = live.heap().get(event.address).filter(|block| block.size == event.size);
         if event.space == Space::HEAP || known.is_none() {
             return;
         }
         if let Some(block) = peak.take_out(live.heap_mut(), event.address) {
-            totals.live -= block.amount();
+            totals.live -= block.amount(thread_tags);
             observer.on_forget(&block, event.stamp);
             live.labels.put(block, event.space);
         }
@@ -172,7 +180,7 @@ impl Ledger {
     fn put_back(&mut self, block: &Block, stamp: Stamp, observer: &mut impl Observer) {
         // The place is free: as long as the block was counted elsewhere, nothing came there.
         if self.live.heap_mut().insert(block, self.peak.next_generation()) {
-            self.totals.live += block.amount();
+            self.totals.live += block.amount(&self.thread_tags);
             self.note_peak(stamp);
             observer.on_alloc(&Block { birth: stamp, ..*block });
         }
@@ -183,14 +191,14 @@ impl Ledger {
     fn take_out_label(&mut self, event: &MergedEvent, observer: &mut impl Observer) -> bool {
         let Some((_, space)) = self.live.labels.take(event.address) else { return false };
         if let Some(block) = self.peak.take_out(self.live.of(space), event.address) {
-            self.totals.live -= block.amount();
+            self.totals.live -= block.amount(&self.thread_tags);
             observer.on_free(&block, event);
         }
         true
     }
 
     fn map(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        let Ledger { live, totals, mapped_at_peak, .. } = self;
+        let Ledger { live, totals, mapped_at_peak, thread_tags, .. } = self;
         // A peak that is passed is kept; one that goes on rising is not copied. What replaces others may add nothing.
         let takes_away = event.action == Action::Untrack || live.mappings.overlap(event.address, event.size);
         if mapped_at_peak.is_none() && takes_away {
@@ -198,11 +206,11 @@ impl Ledger {
         }
         let mut changed = |change| match change {
             Change::Came(block) => {
-                totals.mapped += block.amount();
+                totals.mapped += block.amount(thread_tags);
                 observer.on_alloc(&block);
             }
             Change::Went(block) | Change::Cut(block) => {
-                totals.mapped -= block.amount();
+                totals.mapped -= block.amount(thread_tags);
                 if matches!(change, Change::Went(_)) {
                     observer.on_free(&block, event);
                 } else {
@@ -234,7 +242,7 @@ impl Ledger {
             let is_labelled = event.space == Space::HEAP && self.live.labels.has(event.address);
             return is_labelled && self.take_out_label(event, observer);
         };
-        self.totals.live -= block.amount();
+        self.totals.live -= block.amount(&self.thread_tags);
         observer.on_free(&block, event);
         true
     }
@@ -242,6 +250,9 @@ impl Ledger {
     /// Adds an event that has taken effect to the sums.
     #[inline]
     pub fn count(&mut self, event: &MergedEvent) {
+        if event.thread_tag.is_sampled() {
+            return self.count_sample(event);
+        }
         if event.is_release() {
             self.totals.frees += u64::from(event.action == Action::Free);
             return;
@@ -254,14 +265,58 @@ impl Ledger {
         self.totals.bytes_allocated = self.totals.bytes_allocated.wrapping_add(event.size);
     }
 
-    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well.
+    /// Adds a sample that has taken effect to the sums of samples: the others come with exact totals.
+    #[cold]
+    fn count_sample(&mut self, event: &MergedEvent) {
+        if !event.is_release() {
+            let (block, thread_tags) = (event.block(), &self.thread_tags);
+            self.totals.samples.add(block.amount(thread_tags), block.weight(thread_tags));
+        }
+    }
+
+    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well. Of samples the exact course says it.
     #[inline]
     fn note_peak(&mut self, stamp: Stamp) {
-        if self.totals.live.bytes > self.totals.peak.bytes {
-            self.totals.peak = self.totals.live;
-            self.totals.peak_stamp = stamp;
-            self.peak.reached(&mut self.live);
+        if self.totals.live.bytes > self.totals.peak.bytes && !self.live.exact.is_told() {
+            self.reach_peak(stamp);
         }
+    }
+
+    #[inline]
+    fn reach_peak(&mut self, stamp: Stamp) {
+        self.totals.peak = self.totals.live;
+        self.totals.peak_stamp = stamp;
+        self.peak.reached(&mut self.live);
+    }
+
+    /// Takes in what a thread tells of itself; returns what is held by all, if that is what it tells.
+    pub fn total(&mut self, event: &MergedEvent) -> Option<Held> {
+        let total = event.total()?;
+        let thread = self.thread_tags.thread(event.thread_tag);
+        let samples = &mut self.totals.samples;
+        samples.sample_bytes = samples.sample_bytes.max(self.thread_tags.sample_bytes(event.thread_tag));
+        match self.live.exact.add(thread, event.space, total) {
+            News::Held(held) => {
+                if held.is_peak {
+                    self.reach_peak(event.stamp);
+                }
+                return (event.space == Space::HEAP).then_some(held);
+            }
+            news => self.totals.add_exact(event.space, news),
+        }
+        None
+    }
+
+    /// Adds what threads did after their last records: `lines` are those of the process.
+    pub fn finish_totals(&mut self, lines: &[ThreadTotals]) {
+        for news in self.live.exact.rest_of(lines) {
+            self.totals.add_exact(news.0, news.1);
+        }
+    }
+
+    /// Threads will tell of themselves from nothing on: the process was told to stop.
+    pub fn restart_exact(&mut self) {
+        self.live.exact.restart();
     }
 
     /// Makes the table say what `event` left of its address.
@@ -280,6 +335,7 @@ impl Ledger {
         (self.totals.peak_stamp, self.totals.mapped_peak_stamp) = (stamp, stamp);
         self.totals.mapped_peak = mapped;
         self.mapped_at_peak = None;
+        self.live.exact.reset_peak();
         self.peak.reached(&mut self.live);
     }
 
@@ -287,14 +343,14 @@ impl Ledger {
     pub fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
         self.live.labels.forget_until(stamp);
         self.live.take_out_until(stamp, &mut self.peak, &mut |block| {
-            self.totals.live -= block.amount();
+            self.totals.live -= block.amount(&self.thread_tags);
             observer.on_forget(&block, stamp);
         });
         if self.mapped_at_peak.is_none() {
             self.mapped_at_peak = Some(self.live.mappings.clone());
         }
         for block in self.live.mappings.take_out_all(|block| block.birth <= stamp) {
-            self.totals.mapped -= block.amount();
+            self.totals.mapped -= block.amount(&self.thread_tags);
             observer.on_forget(&block, stamp);
         }
     }

@@ -3,6 +3,7 @@
 
 use tm_common::ids::{Address, Space, Stamp};
 
+use super::exact::Exact;
 use super::labels::Labels;
 use super::peak::Peak;
 use super::ranges::Ranges;
@@ -37,6 +38,8 @@ pub struct LiveBlocks {
     pub(in crate::replay) labels: Labels,
     /// The mappings.
     pub mappings: Ranges,
+    /// What threads that sample have told.
+    pub(in crate::replay) exact: Exact,
 }
 
 impl LiveBlocks {

@@ -11,9 +11,11 @@ mod prefetch;
 mod ranges;
 mod space_blocks;
 
+mod exact;
 mod labels;
 mod live_blocks;
 mod peak;
+mod sample_totals;
 mod totals;
 
 mod ledger;
@@ -21,6 +23,7 @@ mod ledger;
 pub use live_blocks::{LiveBlocks, MemoryKind};
 pub use prefetch::prefetch;
 pub use ranges::Ranges;
+pub use sample_totals::SampleTotals;
 pub use space_blocks::SpaceBlocks;
 pub use totals::Totals;
 

@@ -1,12 +1,14 @@
 //! The sums over one process's events.
 
-use tm_common::ids::Stamp;
+use tm_common::ids::{Space, Stamp};
 
+use super::exact::News;
 use super::live_blocks::MemoryKind;
+use super::sample_totals::SampleTotals;
 use crate::model::Amount;
 
 /// What a process did, and what was live when.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
     /// Successful calls of allocating functions other than `realloc` and `reallocarray`.
     pub allocations: u64,
@@ -42,9 +44,31 @@ pub struct Totals {
     pub maps: u64,
     /// See `maps`.
     pub unmaps: u64,
+    /// What was allocated while samples alone were recorded. It is exact in all other totals but those of what lives.
+    pub samples: SampleTotals,
 }
 
 impl Totals {
+    /// Adds what a thread that samples has told of a space.
+    pub(in crate::replay) fn add_exact(&mut self, space: Space, news: News) {
+        let is_heap = space == Space::HEAP;
+        match news {
+            News::Allocated(amount) if is_heap => {
+                self.allocations += amount.count;
+                self.bytes_allocated = self.bytes_allocated.wrapping_add(amount.bytes);
+                self.samples.exact += amount;
+            }
+            News::Allocated(amount) => self.tracks += amount.count,
+            News::Freed { calls, reallocations } if is_heap => {
+                self.frees += calls;
+                self.reallocations += reallocations;
+                self.allocations = self.allocations.saturating_sub(reallocations);
+            }
+            News::Freed { calls, .. } => self.untracks += calls,
+            News::Held(_) => {}
+        }
+    }
+
     /// What lives now.
     pub fn live(&self, memory_kind: MemoryKind) -> Amount {
         match memory_kind {

@@ -38,23 +38,29 @@ impl Observer for Activities<'_> {
         self.latest.came(block, &self.selection.thread_tags);
     }
 
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.latest.told(event, &self.selection.thread_tags);
+    }
+
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
         if !self.selection.admits(block, event.stamp) {
             return;
         }
+        let amount = block.amount(&self.selection.thread_tags);
         let activity = self.of(block);
-        activity.freed += block.amount();
+        activity.freed += amount;
         if is_temporary {
-            activity.temporary += block.amount();
+            activity.temporary += amount;
         }
     }
 
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
         if let Some(block) = self.selection.brought_by(event) {
-            self.of(&block).allocated += block.amount();
+            let amount = block.amount(&self.selection.thread_tags);
+            self.of(&block).allocated += amount;
         }
     }
 }

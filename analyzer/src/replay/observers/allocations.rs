@@ -28,7 +28,10 @@ impl Observer for Allocations<'_> {
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
         if let Some(block) = self.selection.brought_by(event) {
-            self.sums.add(Site::of(&block, self.process, &self.selection.thread_tags), block.amount());
+            self.sums.add(
+                Site::of(&block, self.process, &self.selection.thread_tags),
+                block.amount(&self.selection.thread_tags),
+            );
         }
     }
 }

@@ -28,7 +28,10 @@ impl Observer for Churn<'_> {
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         if self.selection.admits(block, event.stamp) {
-            self.sums.add(Site::of(block, self.process, &self.selection.thread_tags), block.amount());
+            self.sums.add(
+                Site::of(block, self.process, &self.selection.thread_tags),
+                block.amount(&self.selection.thread_tags),
+            );
         }
     }
 }

@@ -39,6 +39,10 @@ impl Observer for Lifetimes<'_> {
         self.latest.came(block, &self.selection.thread_tags);
     }
 
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.latest.told(event, &self.selection.thread_tags);
+    }
+
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
@@ -47,12 +51,12 @@ impl Observer for Lifetimes<'_> {
         }
         let site = Site::of(block, self.process, &self.selection.thread_tags);
         if is_temporary {
-            self.temporary.add(site, block.amount());
+            self.temporary.add(site, block.amount(&self.selection.thread_tags));
         }
         let lifetime = event.stamp.0.saturating_sub(block.birth.0);
         let decade = self.limits.partition_point(|&limit| limit <= lifetime);
         if let Some(sums) = self.decades.get_mut(decade) {
-            sums.add(site, block.amount());
+            sums.add(site, block.amount(&self.selection.thread_tags));
         }
     }
 }
@@ -63,9 +67,7 @@ mod tests {
     use tm_common::ids::{Address, Space, StackId, Stamp, StreamIndex, ThreadIndex};
 
     use super::*;
-    use tm_common::sampling::SampleRate;
-
-    use crate::events::{Action, Marks};
+    use crate::events::{Action, State};
     use crate::reader::ThreadTag;
 
     fn block(address: u64, thread: u32, birth: u64) -> Block {
@@ -76,9 +78,9 @@ mod tests {
 
     fn release(block: &Block, stamp: u64, action: Action) -> MergedEvent {
         let Block { address, thread_tag, space, .. } = *block;
-        let (stamp, function, marks) = (Stamp(stamp), Function::Free, Marks::of(SampleRate::EVERY));
+        let (stamp, function, state) = (Stamp(stamp), Function::Free, State::Pending);
         let (size, stack, stream) = (0, StackId::NONE, StreamIndex(0));
-        MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, marks }
+        MergedEvent { stamp, address, size, stack, thread_tag, stream, action, function, space, state }
     }
 
     /// A domain of the program's own may number its blocks from 0.

@@ -72,7 +72,7 @@ impl<'a> Lives<'a> {
     fn add(&mut self, block: &Block, gone: Option<Stamp>) {
         let site = Site::of(block, self.process, &self.selection.thread_tags);
         let life = Life { site, born: self.slice(block.birth), gone: gone.map(|gone| self.slice(gone)) };
-        self.sums.add(life, block.amount());
+        self.sums.add(life, block.amount(&self.selection.thread_tags));
         if self.sums.len() > self.n_lives_max && self.n_slices > 1 {
             self.join();
         }

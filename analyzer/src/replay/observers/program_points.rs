@@ -4,7 +4,8 @@ use tm_common::ids::{Address, Stamp};
 
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
-use crate::replay::observer::Observer;
+use crate::replay::live::MemoryKind;
+use crate::replay::observer::{Held, Observer};
 use crate::replay::selection::Selection;
 
 /// The figures of one place.
@@ -60,6 +61,8 @@ pub struct ProgramPoints<'a, P> {
     /// The block that made it so: it is live before it is said to be allocated.
     peak_address: Address,
     n_peaks: u64,
+    /// Whether the peak is that of the exact course, of a process that samples.
+    is_told: bool,
 }
 
 impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
@@ -81,9 +84,10 @@ impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
             peak_stamp: start,
             peak_address: Address(0),
             n_peaks: 0,
+            is_told: false,
         };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
-            lives.of(&block).allocated += block.amount();
+            lives.of(&block).allocated += block.amount(&selection.thread_tags);
             lives.come(&block);
         }
         // None of them is told of as allocated.
@@ -127,13 +131,14 @@ impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
 
     #[inline]
     fn come(&mut self, block: &Block) {
+        let amount = block.amount(&self.selection.thread_tags);
         let life = self.of(block);
-        life.live += block.amount();
+        life.live += amount;
         if life.live.bytes > life.most.bytes {
             life.most = life.live;
         }
-        self.live += block.amount();
-        if self.live.bytes > self.peak.bytes {
+        self.live += amount;
+        if self.live.bytes > self.peak.bytes && !self.is_told {
             (self.peak, self.peak_stamp, self.peak_address) = (self.live, block.birth, block.address);
             self.n_peaks += 1;
         }
@@ -156,10 +161,20 @@ impl<P: FnMut(&Block) -> u32> Observer for ProgramPoints<'_, P> {
     #[inline]
     fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         if self.selection.admits_newborn(block) {
+            let amount = block.amount(&self.selection.thread_tags);
             let life = self.of(block);
-            life.live -= block.amount();
+            life.live -= amount;
             life.lifetime = life.lifetime.saturating_add(stamp.0.saturating_sub(block.birth.0));
-            self.live -= block.amount();
+            self.live -= amount;
+        }
+    }
+
+    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+        // Of a part of all blocks there is no exact course.
+        self.is_told = self.selection.is_whole() && self.selection.memory_kind() == MemoryKind::Traced;
+        if self.is_told && held.is_peak {
+            (self.peak, self.peak_stamp, self.peak_address) = (self.live, stamp, Address(0));
+            self.n_peaks += 1;
         }
     }
 
@@ -167,10 +182,11 @@ impl<P: FnMut(&Block) -> u32> Observer for ProgramPoints<'_, P> {
     fn on_event(&mut self, event: &MergedEvent) {
         if let Some(block) = self.selection.brought_by(event) {
             let made_peak = (block.birth, block.address) == (self.peak_stamp, self.peak_address);
+            let amount = block.amount(&self.selection.thread_tags);
             let life = self.of(&block);
-            life.allocated += block.amount();
+            life.allocated += amount;
             if made_peak {
-                life.allocated_at_peak += block.amount();
+                life.allocated_at_peak += amount;
             }
         }
     }
@@ -182,9 +198,7 @@ mod tests {
     use tm_common::ids::{StackId, StreamIndex};
 
     use super::*;
-    use tm_common::sampling::SampleRate;
-
-    use crate::events::{Action, Marks};
+    use crate::events::{Action, State};
 
     fn block(stack: u32, size: u64, birth: u64) -> Block {
         Block { stack: StackId(stack), size, birth: Stamp(birth), ..Block::default() }
@@ -241,7 +255,7 @@ mod tests {
                 action: Action::Allocate,
                 function: Function::Malloc,
                 space: block.space,
-                marks: Marks::of(SampleRate::EVERY),
+                state: State::Pending,
             };
             lives.on_alloc(&block);
             lives.on_event(&event);

@@ -5,7 +5,8 @@ use tm_common::ids::Stamp;
 use super::steps::Steps;
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
-use crate::replay::observer::Observer;
+use crate::replay::live::MemoryKind;
+use crate::replay::observer::{Held, Observer};
 use crate::replay::selection::Selection;
 
 /// A stretch of time.
@@ -26,6 +27,8 @@ pub struct Timeline<'a> {
     steps: Vec<Step>,
     /// The last stamp of the latest step.
     step_end: Stamp,
+    /// What all blocks hold, if that is known exactly and all are asked for: then it is what is shown.
+    held: Option<u64>,
 }
 
 impl<'a> Timeline<'a> {
@@ -39,9 +42,9 @@ impl<'a> Timeline<'a> {
     ) -> Timeline<'a> {
         let (now, steps) = (Amount::default(), Vec::with_capacity(n_steps as usize));
         let time = Steps { from, until, n: n_steps };
-        let mut timeline = Timeline { selection, time, now, steps, step_end: from };
+        let mut timeline = Timeline { selection, time, now, steps, step_end: from, held: None };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
-            timeline.now += block.amount();
+            timeline.now += block.amount(&selection.thread_tags);
         }
         timeline
     }
@@ -65,7 +68,13 @@ impl<'a> Timeline<'a> {
     fn begin_step(&mut self) {
         let at = self.time.start_of(self.n_begun());
         self.step_end = self.time.start_of(self.n_begun() + 1);
-        self.steps.push(Step { most: self.now, at });
+        self.steps.push(Step { most: self.shown(), at });
+    }
+
+    /// What lives now.
+    #[inline]
+    fn shown(&self) -> Amount {
+        self.held.map_or(self.now, |bytes| Amount { bytes, ..self.now })
     }
 
     /// The number of steps so far.
@@ -82,9 +91,24 @@ impl Observer for Timeline<'_> {
         if !self.selection.admits_newborn(block) {
             return;
         }
-        self.now += block.amount();
-        if let Some(step) = self.steps.last_mut().filter(|step| step.most.bytes < self.now.bytes) {
+        self.now += block.amount(&self.selection.thread_tags);
+        let is_estimated = self.held.is_none();
+        if let Some(step) =
+            self.steps.last_mut().filter(|step| is_estimated && step.most.bytes < self.now.bytes)
+        {
             *step = Step { most: self.now, at: block.birth.max(step.at) };
+        }
+    }
+
+    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+        self.go_to(stamp);
+        if !self.selection.is_whole() || self.selection.memory_kind() != MemoryKind::Traced {
+            return;
+        }
+        self.held = Some(held.bytes);
+        if let Some(step) = self.steps.last_mut().filter(|step| step.most.bytes < held.highest) {
+            let most = Amount { bytes: held.highest, ..self.now };
+            *step = Step { most, at: stamp.max(step.at) };
         }
     }
 
@@ -96,7 +120,7 @@ impl Observer for Timeline<'_> {
     fn on_forget(&mut self, block: &Block, stamp: Stamp) {
         self.go_to(stamp);
         if self.selection.admits_newborn(block) {
-            self.now -= block.amount();
+            self.now -= block.amount(&self.selection.thread_tags);
         }
     }
 }

@@ -93,8 +93,8 @@ impl<S: EventStream> Window<S> {
     pub fn advance(&mut self, state: State) {
         debug_assert!(self.present < self.events.len(), "there is no present event to go on from");
         let Some(event) = self.events.get_mut(self.present) else { return };
-        if event.state() == State::Pending {
-            event.set_state(state);
+        if event.state == State::Pending {
+            event.state = state;
         }
         self.present += 1;
         if self.present > self.past_events {
@@ -119,7 +119,7 @@ impl<S: EventStream> Window<S> {
             }
             if event.address == address
                 && !event.is_tracking()
-                && (reach.back > 0 || event.state() == State::Pending)
+                && (reach.back > 0 || event.state == State::Pending)
             {
                 places.push(place);
             }
@@ -127,7 +127,7 @@ impl<S: EventStream> Window<S> {
         let item = |&place: &usize| {
             let event = self.events.get(place)?;
             let near = place > self.present && event.stamp.0 <= required_until;
-            let required = event.state() != State::Pending || place == self.present || near;
+            let required = event.state != State::Pending || place == self.present || near;
             Some(Item { stamp: event.stamp, stream: event.stream, release: event.is_release(), required })
         };
         let items = places.iter().filter_map(item).collect();
@@ -144,7 +144,7 @@ impl<S: EventStream> Window<S> {
             if event.address != address || event.is_tracking() {
                 continue;
             }
-            if event.state() == State::Leftover {
+            if event.state == State::Leftover {
                 break;
             }
             next = event.stamp.0;

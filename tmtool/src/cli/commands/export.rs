@@ -16,11 +16,11 @@ use crate::cli::print;
 use crate::errors::{Error, Result, StreamError};
 use crate::export::measure::Measure;
 use crate::export::{self, Events, FORMATS, Format, Needs, Sites, Writer};
-use crate::report::parts::human;
+use crate::report::parts::{estimate, human};
 use tm_analyzer::error::Refusal;
 use tm_analyzer::files::whole;
 use tm_analyzer::model::{ActivityProfile, Cumulative, KeyType, Moment, is_snap_file};
-use tm_analyzer::request::{Request, Time};
+use tm_analyzer::request::{Recorded, Request, Time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,13 +102,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             output.write(|out| write(&events, out))?;
-            output.say(format, "")
+            output.say(format, "", of_samples(&recorded))
         }
         Writer::Folder(write) => {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             write(&events, &output.path).map_err(|error| error.to(&output.path))?;
-            output.say(format, "")
+            output.say(format, "", None)
         }
     }
 }
@@ -129,6 +129,15 @@ fn request(args: &Args, file: &OsStr) -> Result<Request> {
     Ok(request)
 }
 
+/// What is to be said of an export of samples.
+fn of_samples(recorded: &Recorded) -> Option<String> {
+    let sample_bytes = recorded.recording.sample_bytes();
+    (sample_bytes > 0).then(|| {
+        let rate = human::size(sample_bytes);
+        format!("These are estimates: one sample per {rate} was recorded, and counts as the blocks that it stands for.")
+    })
+}
+
 /// Writes what each site did.
 fn sites(
     args: &Args,
@@ -146,7 +155,9 @@ fn sites(
     }
     let sites = Sites { activity: &activity, before: before.as_ref(), measure: args.measure };
     output.write(|out| Ok(write(&sites, out)?))?;
-    output.say(args.format, &summary(&activity, args.measure))
+    let sampling = activity.profile.origin.as_ref().and_then(|origin| origin.sampling);
+    let sampling = sampling.as_ref().map(estimate::sentence);
+    output.say(args.format, &summary(&activity, args.measure), sampling)
 }
 
 /// What was written, after a comma.
@@ -200,7 +211,10 @@ impl Output {
     }
 
     /// Says what was written, and how it is looked at.
-    fn say(&self, format: &Format, what: &str) -> Result<ExitCode> {
+    fn say(&self, format: &Format, what: &str, estimate: Option<String>) -> Result<ExitCode> {
+        if let Some(estimate) = estimate {
+            eprintln!("tmtool: {estimate}");
+        }
         if !self.is_standard {
             let name = self.path.display().to_string();
             let what = if what.is_empty() { String::new() } else { format!(": {what}") };

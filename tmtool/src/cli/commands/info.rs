@@ -18,11 +18,11 @@ use crate::report::info::interpreters::InterpreterInfo;
 use crate::report::info::{
     DomainInfo, Info, LostEvents, MappingInfo, ModuleInfo, ProcessInfo, SegmentInfo, ThreadInfo,
 };
-use crate::report::parts::human;
+use crate::report::parts::{estimate, human};
 use crate::report::programs::Listing;
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::reader::{Command, Problem, Process, Recording};
-use tm_analyzer::replay::{AllTotals, Totals, all_totals};
+use tm_analyzer::replay::{AllTotals, SampleTotals, Totals, all_totals};
 use tm_analyzer::text::hex;
 
 const EXAMPLES: &str = "\
@@ -75,6 +75,9 @@ pub fn gather(path: &Path) -> Result<Info> {
     let is_shown =
         |problem: &&Problem| !matches!(problem, Problem::UnknownFrees { .. } | Problem::MissedFrees { .. });
     let problems = recording.problems.iter().chain(&totals.problems).filter(is_shown);
+    let mut samples = SampleTotals::default();
+    totals.processes.iter().for_each(|(_, totals)| samples += totals.samples);
+    let estimated = samples.sampling().as_ref().map(estimate::sentence);
     let header = &recording.header;
     let lost = Loss::ALL.iter().map(|loss| (loss.reason(), *loss as usize));
     let lost = lost.chain(
@@ -100,7 +103,11 @@ pub fn gather(path: &Path) -> Result<Info> {
         self_checks: header.self_checks,
         self_check_differences: header.self_check_differences,
         problems: problems.map(ToString::to_string).collect(),
-        notes: recording.note_sentences().chain(own_allocator::sentence(&recording)).collect(),
+        notes: estimated
+            .into_iter()
+            .chain(recording.note_sentences())
+            .chain(own_allocator::sentence(&recording))
+            .collect(),
         segments: SegmentInfo {
             events: recording.segment_counts.events,
             stacks: recording.segment_counts.stacks,

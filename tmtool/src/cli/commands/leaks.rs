@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut origin = Origin {
         live_bytes: raw.live.bytes,
         live_blocks: raw.live.count,
-        ..recorded.origin(&namer, &raw.problems)
+        ..recorded.origin(&namer, &raw.findings)
     };
     // What libraries keep for themselves is nothing to be mended at a line.
     let mut leaked = old.clone();

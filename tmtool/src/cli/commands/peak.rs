@@ -65,7 +65,7 @@ fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)
     let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
     let (mut sums, mut newest, mut steps) = (SumsBy::<Site>::default(), None, Vec::new());
     let mut totals = Totals::default();
-    let problems = recorded.run(
+    let findings = recorded.run(
         |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(memory_kind)),
         |engine, timeline| {
             let (_, peak_stamp) = engine.totals().peak(memory_kind);
@@ -82,7 +82,7 @@ fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)
     let mut namer = recorded.namer_at(peak_stamp);
     let newest = newest.filter(|block| block.birth > Stamp(0)).map(|block| {
         let traceback = grouping.traceback(&namer.traceback(recording, block.stack));
-        (block.amount().bytes, thread(recording, &block), traceback)
+        (block.size, thread(recording, &block), traceback)
     });
     let ascent = ascent(recorded, newest, &steps, &totals);
     let mut profile = namer.profile(recording, &sums);
@@ -91,7 +91,7 @@ fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)
         moment_ns: recording.ns(peak_stamp),
         live_bytes: peak.bytes,
         live_blocks: peak.count,
-        ..recorded.origin(&namer, &problems)
+        ..recorded.origin(&namer, &findings)
     });
     Ok((grouping.blamed(profile), ascent))
 }
@@ -123,9 +123,14 @@ fn ascent(
         let first = before_peak().rev().take_while(|step| step.most.bytes >= bytes).last();
         recording.ns(first.map_or(peak_stamp, |step| step.at))
     };
+    // The steps of a recording of samples are what the allocator holds, exactly.
+    let most = match totals.samples.sample_bytes {
+        0 => peak.bytes,
+        _ => before_peak().map(|step| step.most.bytes).max().unwrap_or(peak.bytes),
+    };
     Ascent {
-        half_ns: since(peak.bytes / 2),
-        nine_tenths_ns: since(peak.bytes - peak.bytes / 10),
+        half_ns: since(most / 2),
+        nine_tenths_ns: since(most - most / 10),
         last,
         end_bytes: totals.live(memory_kind).bytes,
     }

@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let limits = DECADES_NS.map(|ns| replay::stamps_in(&recorded.recording, ns));
     let mut temporary = SumsBy::default();
     let mut decades = vec![SumsBy::default(); limits.len() + 1];
-    let problems = recorded.run(
+    let findings = recorded.run(
         |engine| Lifetimes::new(&recorded.selection, engine.process(), limits.to_vec()),
         |_, lifetimes| {
             temporary.merge(&lifetimes.temporary);
@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut named = |sums: &SumsBy<Site>| namer.profile(&recorded.recording, sums);
     let mut profile = named(&temporary);
     let decades = decades_by_key(&mut named, &decades, grouping)?;
-    profile.origin = Some(recorded.origin(&namer, &problems));
+    profile.origin = Some(recorded.origin(&namer, &findings));
     let profile = grouping.blamed(profile);
     let statistics = grouping.statistics(&profile)?;
     let stats = args.report.stats(grouping, &profile, &statistics);

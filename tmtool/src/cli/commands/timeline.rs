@@ -13,8 +13,7 @@ use crate::report::svg;
 use crate::report::timeline::{Point, Timeline};
 use tm_analyzer::ids::Stamp;
 use tm_analyzer::model::{Profile, SumsBy};
-use tm_analyzer::reader::Problem;
-use tm_analyzer::replay::{self, BlockSink, Engine, Site};
+use tm_analyzer::replay::{self, BlockSink, Engine, Findings, Site};
 use tm_analyzer::request::Recorded;
 
 const EXAMPLES: &str = "\
@@ -54,8 +53,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     recorded.one_process("a timeline")?;
     // A window is what is looked at; blocks from before it are live in it as well.
     recorded.selection.born_after = None;
-    let Course { points, highest, problems } = course(&recorded)?;
-    let profile = grouping.blamed(profile(&recorded, highest, &problems)?);
+    let Course { points, highest, findings } = course(&recorded)?;
+    let profile = grouping.blamed(profile(&recorded, highest, &findings)?);
     let statistics = grouping.statistics(&profile)?;
     let report = Timeline {
         points: &points,
@@ -77,7 +76,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 struct Course {
     points: Vec<Point>,
     highest: Highest,
-    problems: Vec<Problem>,
+    findings: Findings,
 }
 
 /// The highest point.
@@ -95,7 +94,7 @@ fn course(recorded: &Recorded) -> Result<Course> {
         recorded.begin().stamp.max(replay::stamp_at(recording, 0)),
         recorded.until.stamp.min(replay::stamp_at(recording, recorded.until.ns)),
     );
-    course.problems = recorded.run(
+    course.findings = recorded.run(
         |engine| {
             let live = engine.live().iter(selection.memory_kind());
             replay::Timeline::new(selection, ends, N_STEPS, live)
@@ -129,7 +128,7 @@ fn highest(recorded: &Recorded, engine: &Engine<'_>, steps: &[replay::Step]) -> 
 }
 
 /// What was live at the highest point; replayed again up to there if it is not known yet.
-fn profile(recorded: &Recorded, highest: Highest, problems: &[Problem]) -> Result<Profile> {
+fn profile(recorded: &Recorded, highest: Highest, findings: &Findings) -> Result<Profile> {
     let Recorded { recording, selection, .. } = recorded;
     let at = replay::stamp_at(recording, recording.ns(highest.at));
     let sums = match highest.sums {
@@ -147,6 +146,6 @@ fn profile(recorded: &Recorded, highest: Highest, problems: &[Problem]) -> Resul
     };
     let mut namer = recorded.namer_at(at);
     let mut profile = namer.profile(recording, &sums);
-    profile.origin = Some(recorded.origin(&namer, problems));
+    profile.origin = Some(recorded.origin(&namer, findings));
     Ok(profile)
 }

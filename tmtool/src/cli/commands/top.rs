@@ -148,6 +148,10 @@ fn origin_of_all(folder: &Path, mut origins: Vec<(u64, Origin)>, unread: Vec<Str
     first.lost_events = origins.iter().map(|(_, origin)| origin.lost_events).fold(0, u64::saturating_add);
     first.unknown_frees = origins.iter().map(|(_, origin)| origin.unknown_frees).fold(0, u64::saturating_add);
     first.missed_frees = origins.iter().map(|(_, origin)| origin.missed_frees).fold(0, u64::saturating_add);
+    first.sampling = origins.iter().filter_map(|(_, origin)| origin.sampling).reduce(|mut sum, more| {
+        sum += more;
+        sum
+    });
     first.still_running = origins.iter().any(|(_, origin)| origin.still_running);
     for (_, origin) in &origins {
         for note in &origin.notes {

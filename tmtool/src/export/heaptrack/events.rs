@@ -25,13 +25,15 @@ impl<W: Write, N: FnMut(StackId) -> Traceback> ByLife for EventLines<'_, W, N> {
     fn came(&mut self, block: &Block) {
         let mut file = self.file.borrow_mut();
         file.time(self.recording.ns(block.birth));
-        file.allocated((block.size, block.stack), |stack| (self.name.borrow_mut())(stack));
+        let bytes = block.amount(&self.recording.thread_tags).bytes;
+        file.allocated((bytes, block.stack), |stack| (self.name.borrow_mut())(stack));
     }
 
     #[inline]
     fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool) {
         let mut file = self.file.borrow_mut();
         file.time(self.recording.ns(stamp));
-        file.freed((block.size, block.stack), is_temporary, |stack| (self.name.borrow_mut())(stack));
+        let bytes = block.amount(&self.recording.thread_tags).bytes;
+        file.freed((bytes, block.stack), is_temporary, |stack| (self.name.borrow_mut())(stack));
     }
 }

@@ -130,6 +130,7 @@ impl<'a> Blocks<'a> {
 
 /// The rows of the blocks of a process.
 pub struct Rows<'a, 'b> {
+    recording: &'a Recording,
     blocks: &'b RefCell<Blocks<'a>>,
     process: [Cell; 6],
     live: Amount,
@@ -143,6 +144,7 @@ impl<'a, 'b> Rows<'a, 'b> {
     /// Writes those of the process `pid`.
     pub fn new(blocks: &'b RefCell<Blocks<'a>>, pid: u32) -> Rows<'a, 'b> {
         Rows {
+            recording: blocks.borrow().recording,
             blocks,
             process: blocks.borrow_mut().process(pid),
             live: Amount::default(),
@@ -161,7 +163,7 @@ impl<'a, 'b> Rows<'a, 'b> {
 impl ByLife for Rows<'_, '_> {
     #[inline]
     fn came(&mut self, block: &Block) {
-        self.live += block.amount();
+        self.live += block.amount(&self.recording.thread_tags);
         if self.live.bytes > self.peak.bytes {
             (self.peak, self.peak_stamp) = (self.live, block.birth);
         }
@@ -169,7 +171,7 @@ impl ByLife for Rows<'_, '_> {
 
     #[inline]
     fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool) {
-        self.live -= block.amount();
+        self.live -= block.amount(&self.recording.thread_tags);
         self.blocks.borrow_mut().write(&self.process, block, Some(stamp), is_temporary);
     }
 }

@@ -15,6 +15,7 @@ use super::table::{Column, Kind, OPTIONAL, REQUIRED, Table};
 use crate::errors::{Error, Result};
 use crate::export::lived::{Watched, own_blocks};
 use crate::export::points::FrameNumbers;
+use tm_analyzer::error::Refusal;
 use tm_analyzer::model::Amount;
 use tm_analyzer::reader::{Process, Recording};
 use tm_analyzer::request::{Grouping, Recorded};
@@ -53,6 +54,11 @@ struct Found {
 /// # Errors
 /// The recording has no such process, or the folder cannot be written, or has what is not ours.
 pub fn export(recorded: &Recorded, grouping: &Grouping, path: &Path) -> Result<()> {
+    if recorded.recording.sample_bytes() > 0 {
+        return Err(Refusal::Samples { what: "parquet's table of blocks" }
+            .of(recorded.recording.file.path())
+            .into());
+    }
     let run = Run::of(&recorded.recording);
     let folder = Folder::new(path, &run.file_name())?;
     let failed = |error: io::Error| Error::io("write", path, error);

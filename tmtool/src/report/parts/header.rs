@@ -1,9 +1,10 @@
 //! The first lines of every report: which recording, which moment, how much was live, and what is not known.
 
+use super::estimate;
 use super::human::{counted, duration, percent, printable, size};
 use super::notice::{self, Notice};
 use super::style::Style;
-use tm_analyzer::model::{Moment, Origin, Profile};
+use tm_analyzer::model::{Moment, Origin, Profile, Uncertainty};
 
 /// What the header says of a profile.
 #[derive(Clone, Copy)]
@@ -16,6 +17,8 @@ pub struct Summary<'a> {
     pub count: u64,
     /// The most frames that its tracebacks keep.
     pub traceback_limit: u32,
+    /// How far size and count are from certain.
+    pub uncertainty: Uncertainty,
 }
 
 impl<'a> Summary<'a> {
@@ -27,7 +30,15 @@ impl<'a> Summary<'a> {
             size: total.bytes,
             count: total.count,
             traceback_limit: profile.traceback_limit,
+            uncertainty: profile.uncertainty(),
         }
+    }
+}
+
+impl Summary<'_> {
+    /// Whether it is of samples.
+    pub fn is_estimate(&self) -> bool {
+        self.uncertainty.is_estimate() || self.origin.is_some_and(|origin| origin.sampling.is_some())
     }
 }
 
@@ -41,22 +52,23 @@ pub fn without(summary: &Summary<'_>, said: &[Notice], style: &Style) -> String 
     let notices = |origin: &Origin| {
         let mut notices = notice::of(origin);
         notices.retain(|notice| !said.contains(notice));
-        notice::lines(&notices, style)
+        estimate::lines(origin) + &notice::lines(&notices, style)
     };
     let blocks = counted(summary.count, "block");
+    let more = estimate::behind(&summary.uncertainty, summary.size);
     let Some(origin) = summary.origin else {
-        return format!("A snapshot of unknown origin: {} in {blocks}\n", size(summary.size));
+        return format!("A snapshot of unknown origin: {}{more} in {blocks}\n", size(summary.size));
     };
     let mut text = first_line(origin);
     if let Some(from_ns) = origin.churn_from_ns {
-        let churn = format!("{} allocated and freed in {blocks}", size(summary.size));
+        let churn = format!("{}{more} allocated and freed in {blocks}", size(summary.size));
         text += &format!("{}: {churn}\n", span(from_ns, origin));
         return text + &notices(origin);
     }
     text += &format!("{}\n", live_line(origin));
     if (summary.size, summary.count) != (origin.live_bytes, origin.live_blocks) {
         let share = percent(summary.size, origin.live_bytes);
-        text += &format!("Selected: {} in {blocks} ({share})\n", size(summary.size));
+        text += &format!("Selected: {}{more} in {blocks} ({share})\n", size(summary.size));
     }
     text + &notices(origin)
 }
@@ -82,7 +94,8 @@ pub fn span(from_ns: u64, origin: &Origin) -> String {
 
 /// The recording, then `sentence` on the whole of it, then what is not known.
 pub fn of_run(origin: &Origin, sentence: &str, style: &Style) -> String {
-    format!("{}{sentence}\n{}", first_line(origin), notice::text(origin, style))
+    let (first, estimate) = (first_line(origin), estimate::lines(origin));
+    format!("{first}{sentence}\n{estimate}{}", notice::text(origin, style))
 }
 
 /// The line that names the recording and its program; of a process that still runs, as of when it was read.
@@ -119,7 +132,13 @@ mod tests {
     #[test]
     fn a_whole_snapshot_takes_two_lines() {
         let origin = origin();
-        let summary = Summary { origin: Some(&origin), size: 12_900_000, count: 45_678, traceback_limit: 16 };
+        let summary = Summary {
+            origin: Some(&origin),
+            size: 12_900_000,
+            count: 45_678,
+            traceback_limit: 16,
+            uncertainty: Uncertainty::EXACT,
+        };
         assert_eq!(
             text(&summary, &Style::default()),
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
@@ -134,7 +153,13 @@ mod tests {
         origin.lost_events = 1_234;
         origin.unknown_frees = 1;
         origin.notes = vec!["The recording ends in the middle of a segment.".to_owned()];
-        let summary = Summary { origin: Some(&origin), size: 1_290_000, count: 5, traceback_limit: 16 };
+        let summary = Summary {
+            origin: Some(&origin),
+            size: 1_290_000,
+            count: 5,
+            traceback_limit: 16,
+            uncertainty: Uncertainty::EXACT,
+        };
         assert_eq!(
             text(&summary, &Style::default()),
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
@@ -149,7 +174,13 @@ mod tests {
     #[test]
     fn a_process_that_still_runs_is_as_of_a_moment() {
         let origin = Origin { still_running: true, ..origin() };
-        let summary = Summary { origin: Some(&origin), size: 12_900_000, count: 45_678, traceback_limit: 16 };
+        let summary = Summary {
+            origin: Some(&origin),
+            size: 12_900_000,
+            count: 45_678,
+            traceback_limit: 16,
+            uncertainty: Uncertainty::EXACT,
+        };
         let first = "tm.app.4321.bin: app --fast, pid 4321 on host, still running: as of 12.50 s\n";
         assert_eq!(
             text(&summary, &Style::default()),
@@ -163,7 +194,13 @@ mod tests {
     #[test]
     fn churn_is_of_a_time_and_not_of_a_moment() {
         let origin = Origin { churn_from_ns: Some(1_500_000_000), ..origin() };
-        let summary = Summary { origin: Some(&origin), size: 2_000, count: 5, traceback_limit: 16 };
+        let summary = Summary {
+            origin: Some(&origin),
+            size: 2_000,
+            count: 5,
+            traceback_limit: 16,
+            uncertainty: Uncertainty::EXACT,
+        };
         assert_eq!(
             text(&summary, &Style::default()),
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
@@ -173,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_hand_made_snapshot_says_so() {
-        let summary = Summary { origin: None, size: 10, count: 1, traceback_limit: 1 };
+        let summary =
+            Summary { origin: None, size: 10, count: 1, traceback_limit: 1, uncertainty: Uncertainty::EXACT };
         assert_eq!(text(&summary, &Style::default()), "A snapshot of unknown origin: 10 B in 1 block\n");
     }
 }

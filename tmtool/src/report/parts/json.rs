@@ -4,6 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
+use super::estimate::EstimateObject;
 use super::header::Summary;
 use super::human::ratio;
 use super::notice::{self, Notice};
@@ -17,6 +18,8 @@ pub(in crate::report) struct SnapshotObject<'a> {
     size: u64,
     count: u64,
     traceback_limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<EstimateObject>,
     origin: Option<&'a Origin>,
     notices: Vec<Notice>,
 }
@@ -28,6 +31,7 @@ impl<'a> SnapshotObject<'a> {
             size: summary.size,
             count: summary.count,
             traceback_limit: summary.traceback_limit,
+            estimate: EstimateObject::of(&summary.uncertainty),
             origin: summary.origin,
             notices: summary.origin.map(notice::of).unwrap_or_default(),
         }
@@ -38,6 +42,8 @@ impl<'a> SnapshotObject<'a> {
 pub(in crate::report) struct StatisticObject<'a> {
     size: u64,
     count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<EstimateObject>,
     average: f64,
     /// The share of the snapshot's bytes, 0 to 1; more only in cumulative statistics of recursion.
     share: f64,
@@ -73,6 +79,7 @@ impl<'a> StatisticObject<'a> {
         StatisticObject {
             size: stat.size,
             count: stat.count,
+            estimate: EstimateObject::of(&stat.uncertainty),
             average: ratio(stat.size, stat.count),
             share: ratio(stat.size, whole),
             tag: stat.tag.as_deref(),

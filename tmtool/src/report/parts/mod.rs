@@ -2,6 +2,7 @@
 //! lines and objects of CSV and JSON.
 
 pub mod csv;
+pub mod estimate;
 pub mod header;
 pub mod human;
 pub mod json;

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::estimate;
 use super::human::{counted, printable, verb};
 use super::style::Style;
 use tm_analyzer::model::Origin;
@@ -33,6 +34,8 @@ pub enum Kind {
     UnknownFrees,
     /// Frees that were not seen.
     MissedFrees,
+    /// Estimates that do not fit what is exact.
+    Estimates,
     /// Everything that does not make figures wrong by itself: one of [`Origin::notes`].
     Note,
 }
@@ -59,8 +62,10 @@ pub fn of(origin: &Origin) -> Vec<Notice> {
     ];
     let counted = counters.into_iter().filter(|&(_, n, _)| n > 0);
     let counted = counted.map(|(kind, n, sentence)| Notice { kind, text: sentence(n) });
+    let off = origin.sampling.as_ref().and_then(estimate::notice);
+    let off = off.map(|text| Notice { kind: Kind::Estimates, text });
     let notes = origin.notes.iter().map(|note| Notice { kind: Kind::Note, text: note.clone() });
-    counted.chain(notes).collect()
+    counted.chain(off).chain(notes).collect()
 }
 
 /// The lines below a report's header.

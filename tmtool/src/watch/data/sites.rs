@@ -100,7 +100,9 @@ mod tests {
     use crate::watch::data::history::History;
     use crate::watch::data::sums::Sums;
     use tm_analyzer::events::Block;
-    use tm_analyzer::model::{Amount, Cumulative, Frame, ModuleFile, Profile, ProfileRow, Statistic};
+    use tm_analyzer::model::{
+        Amount, Cumulative, Frame, ModuleFile, Profile, ProfileRow, Statistic, Uncertainty, Weight,
+    };
     use tm_analyzer::reader::ThreadTags;
     use tm_analyzer::replay::{MemoryKind, Observer};
     use tm_testing::Random;
@@ -150,8 +152,8 @@ mod tests {
                 Block { size: random.below(50), stack, thread_tag, space: Space::HEAP, ..Block::default() };
             sums.on_alloc(&block);
             let traceback = names[&stack].blamed.clone();
-            let (tag, amount) = (tags.get(&tag).cloned(), block.amount());
-            rows.push(ProfileRow { traceback, tag, domain: 0, process: None, amount });
+            let (tag, amount) = (tags.get(&tag).cloned(), block.amount(&thread_tags));
+            rows.push(ProfileRow { traceback, tag, domain: 0, process: None, amount, weight: Weight::EXACT });
         }
         let profile = Profile { rows, traceback_limit: 16, origin: None };
         let sites = &sums.tables(MemoryKind::Traced).sites;
@@ -173,7 +175,13 @@ mod tests {
                         other => panic!("{other:?}"),
                     };
                     let sum = row.figures.live;
-                    let stat = Statistic { traceback, tag, size: sum.bytes, count: sum.count };
+                    let stat = Statistic {
+                        traceback,
+                        tag,
+                        size: sum.bytes,
+                        count: sum.count,
+                        uncertainty: Uncertainty::EXACT,
+                    };
                     (text(&stat), function(&stat.traceback), sum)
                 })
                 .collect();

@@ -14,6 +14,7 @@ use super::place::Place;
 use super::sample::{Facts, Interval, Sample, State};
 use super::sites;
 use super::sums::Sums;
+use crate::report::parts::estimate;
 use crate::report::parts::human::{counted, size};
 use tm_analyzer::follow::{Follower, Options};
 use tm_analyzer::host::{Liveness, Target};
@@ -247,7 +248,9 @@ impl Source {
         let noticed = recording.note_sentences();
         let selected = self.asked.as_ref().map(|words| self.selected(words));
         let unused = self.admitted.iter().flat_map(AdmittedStacks::notes);
-        let first = selected.into_iter().chain(unused).chain(self.place.note());
+        let sampling = self.follower.totals().samples.sampling();
+        let estimated = sampling.as_ref().map(estimate::sentence);
+        let first = estimated.into_iter().chain(selected).chain(unused).chain(self.place.note());
         first.chain(problems).chain(noticed).chain(others).chain(names).collect()
     }
 

@@ -90,11 +90,12 @@ impl Sums {
             return;
         }
         let (site, thread) = self.keys(block);
+        let amount = block.amount(&self.thread_tags);
         let tables = self.tables_of(block);
-        tables.sites.of(site).figures.live += block.amount();
-        tables.threads.of(thread).figures.live += block.amount();
+        tables.sites.of(site).figures.live += amount;
+        tables.threads.of(thread).figures.live += amount;
         if block.space != Space::MAPPINGS {
-            self.history.inherit(block.amount().bytes);
+            self.history.inherit(amount.bytes);
         }
     }
 
@@ -144,11 +145,12 @@ impl Sums {
             return self.pass_over(block, stamp);
         }
         let (site, thread) = self.keys(block);
+        let amount = block.amount(&self.thread_tags);
         let tables = self.tables_of(block);
-        tables.sites.of(site).figures.live -= block.amount();
-        tables.threads.of(thread).figures.live -= block.amount();
+        tables.sites.of(site).figures.live -= amount;
+        tables.threads.of(thread).figures.live -= amount;
         if block.space != Space::MAPPINGS {
-            self.history.on_free(block.amount().bytes, stamp);
+            self.history.on_free(amount.bytes, stamp);
         }
     }
 }
@@ -160,11 +162,12 @@ impl Observer for Sums {
             return self.pass_over(block, block.birth);
         }
         let (site, thread) = self.keys(block);
+        let amount = block.amount(&self.thread_tags);
         let tables = self.tables_of(block);
-        tables.sites.of(site).on_alloc(block.amount());
-        tables.threads.of(thread).on_alloc(block.amount());
+        tables.sites.of(site).on_alloc(amount);
+        tables.threads.of(thread).on_alloc(amount);
         if block.space != Space::MAPPINGS {
-            self.history.on_alloc(block.amount().bytes, block.birth);
+            self.history.on_alloc(amount.bytes, block.birth);
         }
     }
 
@@ -229,7 +232,7 @@ mod tests {
                 let ours = blocks.iter().filter(|(block, ..)| (block.space == Space::MAPPINGS) == is_mapped);
                 let (mut sites, mut threads) = (BTreeMap::new(), BTreeMap::new());
                 for (block, lives, came_in) in ours {
-                    let one = block.amount();
+                    let one = block.amount(&thread_tags);
                     let when = |is: bool| if is { one } else { Amount::default() };
                     let figures =
                         Figures { live: when(*lives), allocated: one, lately: when(*came_in == interval) };

@@ -2,8 +2,6 @@
 
 use tm_common::ids::{Space, Stamp};
 
-use crate::events::Block;
-
 /// A step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CourseStep {
@@ -73,35 +71,35 @@ impl Course {
 
     /// A block came; whether it is more than before is decided by [`Course::settle`].
     #[inline]
-    pub fn came(&mut self, block: &Block) {
+    pub fn came(&mut self, space: Space, bytes: u64) {
         if let Some(step) = self.steps.last_mut() {
             step.n_allocations += 1;
         }
-        self.put(block);
+        self.put(space, bytes);
     }
 
     /// A block is there from the start.
     #[inline]
-    pub fn put(&mut self, block: &Block) {
+    pub fn put(&mut self, space: Space, bytes: u64) {
         // What a mapping replaces goes in the same event, so it may come to less than there was; else there is more now, which
         // is noted later.
-        if block.space == Space::MAPPINGS {
+        if space == Space::MAPPINGS {
             self.note_most();
         }
-        self.total = self.total.saturating_add(block.size);
-        match self.now.iter_mut().find(|(space, _)| *space == block.space) {
-            Some((_, sum)) => *sum = sum.saturating_add(block.size),
-            None => self.now.push((block.space, block.size)),
+        self.total = self.total.saturating_add(bytes);
+        match self.now.iter_mut().find(|(known, _)| *known == space) {
+            Some((_, sum)) => *sum = sum.saturating_add(bytes),
+            None => self.now.push((space, bytes)),
         }
     }
 
     /// A block goes.
     #[inline]
-    pub fn went(&mut self, block: &Block) {
+    pub fn went(&mut self, space: Space, bytes: u64) {
         if let Some(step) = self.steps.last_mut() {
             step.n_frees += 1;
         }
-        self.take(block.space, block.size);
+        self.take(space, bytes);
     }
 
     /// Takes bytes out.

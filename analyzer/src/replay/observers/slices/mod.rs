@@ -24,7 +24,7 @@ use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
 use crate::replay::live::MemoryKind;
-use crate::replay::observer::Observer;
+use crate::replay::observer::{Held, Observer};
 use crate::replay::selection::Selection;
 use course::Course;
 use peak::Peak;
@@ -70,6 +70,8 @@ pub struct Slices<'a> {
     /// Bytes of all blocks of the kind of memory, selected or not.
     total: u64,
     peak: Peak,
+    /// Whether the peak is that of the exact course, of a process that samples.
+    is_told: bool,
     course: Course,
     latest: LatestBlocks,
 }
@@ -91,6 +93,7 @@ impl<'a> Slices<'a> {
             memory_kind: selection.memory_kind(),
             total: 0,
             peak: Peak::default(),
+            is_told: false,
             course: Course::new(time.steps.clone()),
             latest: LatestBlocks::default(),
             time,
@@ -98,8 +101,8 @@ impl<'a> Slices<'a> {
         for block in inherited {
             slices.total = slices.total.saturating_add(slices.counted(&block));
             if selection.admits_newborn(&block) {
-                slices.sites.of(&block).start += block.amount();
-                slices.course.put(&block);
+                slices.sites.of(&block).start += block.amount(&selection.thread_tags);
+                slices.course.put(block.space, block.amount(&selection.thread_tags).bytes);
             }
         }
         slices
@@ -152,16 +155,22 @@ impl<'a> Slices<'a> {
     /// What `block` adds to the kind of memory: a replay tells of both kinds, each of which has a peak of its own.
     #[inline]
     fn counted(&self, block: &Block) -> u64 {
-        if MemoryKind::of(block.space) == self.memory_kind { block.size } else { 0 }
+        let is_counted = MemoryKind::of(block.space) == self.memory_kind;
+        if is_counted { block.amount(&self.selection.thread_tags).bytes } else { 0 }
     }
 
     /// What lives now may be the most so far.
     #[inline]
     fn note_peak(&mut self, stamp: Stamp) {
-        if self.total > self.peak.bytes && self.stage > 0 {
-            let number = self.peak.number.wrapping_add(1);
-            self.peak = Peak { bytes: self.total, number, stage: self.stage, stamp };
+        if self.total > self.peak.bytes && self.stage > 0 && !self.is_told {
+            self.reach_peak(stamp);
         }
+    }
+
+    #[inline]
+    fn reach_peak(&mut self, stamp: Stamp) {
+        let number = self.peak.number.wrapping_add(1);
+        self.peak = Peak { bytes: self.total, number, stage: self.stage, stamp };
     }
 
     /// Ends what still lives, of a process that ended at `stamp`.
@@ -190,21 +199,21 @@ impl<'a> Slices<'a> {
         if !self.selection.admits_newborn(block) {
             return;
         }
-        self.course.went(block);
+        self.course.went(block.space, block.amount(&self.selection.thread_tags).bytes);
         let site = self.sites.of(block);
         if self.stage == 0 {
-            site.start -= block.amount();
+            site.start -= block.amount(&self.selection.thread_tags);
             return;
         }
         let flow = site.flow(self.stage, &self.peak, &mut self.pieces);
-        flow.freed += block.amount();
+        flow.freed += block.amount(&self.selection.thread_tags);
         if is_temporary {
-            flow.temporary += block.amount();
+            flow.temporary += block.amount(&self.selection.thread_tags);
         }
         if let Some(stamp) = ended {
             let lifetime = stamp.0.saturating_sub(block.birth.0);
             let decade = self.time.limits.partition_point(|&limit| limit <= lifetime);
-            site.lifetimes.add(decade as u8, block.amount());
+            site.lifetimes.add(decade as u8, block.amount(&self.selection.thread_tags));
         }
     }
 }
@@ -222,18 +231,30 @@ impl Observer for Slices<'_> {
         self.latest.came(block, &self.selection.thread_tags);
         self.total = self.total.saturating_add(self.counted(block));
         if self.selection.admits_newborn(block) {
-            self.course.came(block);
+            self.course.came(block.space, block.amount(&self.selection.thread_tags).bytes);
             let site = self.sites.of(block);
             if self.stage == 0 {
-                site.start += block.amount();
+                site.start += block.amount(&self.selection.thread_tags);
             } else {
-                site.flow(self.stage, &self.peak, &mut self.pieces).allocated += block.amount();
-                site.sizes.add(Amount::size_class(block.size), block.amount());
+                site.flow(self.stage, &self.peak, &mut self.pieces).allocated +=
+                    block.amount(&self.selection.thread_tags);
+                site.sizes.add(Amount::size_class(block.size), block.amount(&self.selection.thread_tags));
             }
         }
         // A mapping may replace others, which go in the same event.
         if block.space != Space::MAPPINGS {
             self.note_peak(block.birth);
+        }
+    }
+
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.latest.told(event, &self.selection.thread_tags);
+    }
+
+    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+        self.is_told = self.memory_kind == MemoryKind::Traced;
+        if self.is_told && held.is_peak && self.stage > 0 {
+            self.reach_peak(stamp);
         }
     }
 

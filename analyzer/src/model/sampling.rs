@@ -1,0 +1,86 @@
+//! What is to be said of figures that are estimated from samples, and how they compare with what is known exactly.
+
+use serde::{Deserialize, Serialize};
+
+/// How samples were drawn, and what they say of all allocations beside the exact sums of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// The mean number of bytes from one sample to the next; of several the largest.
+    pub sample_bytes: u64,
+    /// Blocks that were drawn in the time.
+    pub samples: u64,
+    /// Calls that allocated from the C allocator in the time: exact.
+    pub allocations: u64,
+    /// The bytes that they asked for: exact.
+    pub bytes: u64,
+    /// What the samples say of these calls.
+    pub estimated_allocations: u64,
+    /// What the samples say of these bytes.
+    pub estimated_bytes: u64,
+    /// By how much the estimate of the calls may be off, 95 times of 100.
+    pub allocations_error: u64,
+    /// By how much that of the bytes may be off.
+    pub bytes_error: u64,
+}
+
+/// What holds 99.9 % of all estimates is wider than what holds 95 %: 3.29 standard deviations to 1.96.
+const WIDER: f64 = 3.29 / 1.96;
+
+/// So many rates without a sample are as rare.
+const NONE: f64 = 6.9;
+
+impl Sampling {
+    /// Whether the estimate of the bytes is so far from what is exact that chance does not explain it: once in a thousand programs. That
+    /// of the calls tells less: the smallest blocks, of which there are most, are drawn so seldom that it is mostly too low.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        if self.samples == 0 {
+            // No point fell into any of the bytes, whose number is then exponentially distributed.
+            return self.bytes as f64 > NONE * self.sample_bytes as f64;
+        }
+        // The error is that of the estimate, and as much too small or large; that of what is exact is asked for.
+        let of_exact =
+            self.bytes_error as f64 * (self.bytes as f64 / self.estimated_bytes.max(1) as f64).sqrt();
+        // What each sample stands for is a whole number of bytes.
+        let rounding = 1.0 + self.samples as f64 / 2.0;
+        self.estimated_bytes.abs_diff(self.bytes) as f64 > WIDER * of_exact + rounding
+    }
+}
+
+/// Two processes', or programs', together.
+impl std::ops::AddAssign for Sampling {
+    fn add_assign(&mut self, other: Sampling) {
+        let root = |one: u64, other: u64| (one as f64).hypot(other as f64).round() as u64;
+        self.sample_bytes = self.sample_bytes.max(other.sample_bytes);
+        self.samples = self.samples.saturating_add(other.samples);
+        self.allocations = self.allocations.saturating_add(other.allocations);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.estimated_allocations = self.estimated_allocations.saturating_add(other.estimated_allocations);
+        self.estimated_bytes = self.estimated_bytes.saturating_add(other.estimated_bytes);
+        // Variances add.
+        self.allocations_error = root(self.allocations_error, other.allocations_error);
+        self.bytes_error = root(self.bytes_error, other.bytes_error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_off_beyond_what_chance_does() {
+        let sampling = |estimated_bytes| Sampling {
+            samples: 10,
+            bytes: 10_000,
+            estimated_bytes,
+            bytes_error: 1_000,
+            ..Sampling::default()
+        };
+        assert!([8_600, 10_000, 11_500].iter().all(|&bytes| !sampling(bytes).is_off()));
+        assert!([5_000, 15_000].iter().all(|&bytes| sampling(bytes).is_off()));
+        assert!(!Sampling::default().is_off());
+        let mut both = sampling(9_000);
+        both += Sampling { bytes_error: 750, ..sampling(11_000) };
+        assert_eq!((both.estimated_bytes, both.bytes_error, both.samples), (20_000, 1_250, 20));
+    }
+}

@@ -1,0 +1,167 @@
+//! How many blocks one stands for that was drawn by its size, and how far that may be wrong.
+//!
+//! ```text
+//! points on the axis of allocated bytes, R apart in the mean (a Poisson process); a block is drawn if one falls into it
+//!
+//!   p = 1 - exp(-size / R)          the chance that a block is drawn
+//!   1 / p, size / p                 the blocks and bytes that it stands for: in the mean those that there were
+//!   size^2 (1 - p) / p^2            what it adds to the variance of a sum of bytes, as estimated from the samples
+//! ```
+
+use super::Amount;
+
+/// A block's size, and how finely blocks were drawn when it was allocated. Blocks without a size are drawn as those of one
+/// byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Weight {
+    /// Requested bytes; nothing where all blocks are there.
+    pub size: u64,
+    /// The mean number of bytes from one sample to the next; 0 where all blocks are there.
+    pub sample_bytes: u64,
+}
+
+impl Weight {
+    /// Each block is there and stands for itself.
+    pub const EXACT: Weight = Weight { size: 0, sample_bytes: 0 };
+
+    /// The chance that such a block is drawn.
+    #[must_use]
+    pub fn chance(&self) -> f64 {
+        if self.sample_bytes == 0 {
+            return 1.0;
+        }
+        -(-(self.size.max(1) as f64) / self.sample_bytes as f64).exp_m1()
+    }
+
+    /// The bytes that one such block stands for.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.size as f64 / self.chance()).round() as u64
+    }
+
+    /// Returns what one such block stands for. A part of a block cannot be counted: it is rounded.
+    #[must_use]
+    pub fn amount(&self, rounds_up: bool) -> Amount {
+        Amount { bytes: self.bytes(), count: self.chance().recip() as u64 + u64::from(rounds_up) }
+    }
+
+    /// Decides by `draw`, a number as good as random, whether the part of a block is rounded up, so that the mean is right.
+    #[must_use]
+    pub fn rounds_up(&self, draw: u64) -> bool {
+        (draw >> 11) as f64 / (1_u64 << 53) as f64 + self.chance().recip().fract() >= 1.0
+    }
+
+    /// What one such block adds to the variance of a sum of bytes, and of a sum of blocks, its rounding with it.
+    fn variances(&self) -> (f64, f64) {
+        let chance = self.chance();
+        let (count, part) = ((1.0 - chance) / (chance * chance), chance.recip().fract());
+        let size = self.size as f64;
+        (size * size * count, count + part * (1.0 - part))
+    }
+}
+
+/// How far a sum of samples is from certain.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Uncertainty {
+    /// How many samples it is estimated from; 0 where all blocks are there.
+    pub n_samples: u64,
+    /// The variance of the bytes.
+    pub of_bytes: f64,
+    /// The variance of the number of blocks.
+    pub of_count: f64,
+}
+
+/// The standard deviations to either side that hold 95 % of all estimates.
+const SIGMAS_95: f64 = 1.96;
+
+impl Uncertainty {
+    /// All blocks are there.
+    pub const EXACT: Uncertainty = Uncertainty { n_samples: 0, of_bytes: 0.0, of_count: 0.0 };
+
+    /// That of samples of one weight that stand for `amount`.
+    #[must_use]
+    pub fn of(amount: Amount, weight: Weight) -> Uncertainty {
+        if weight.sample_bytes == 0 {
+            return Uncertainty::EXACT;
+        }
+        // Each adds the same number of bytes; those without a size add about as many blocks.
+        let n_samples = match weight.bytes() {
+            0 => (amount.count as f64 * weight.chance()).round() as u64,
+            each => amount.bytes / each,
+        };
+        let (of_bytes, of_count) = weight.variances();
+        Uncertainty {
+            n_samples,
+            of_bytes: of_bytes * n_samples as f64,
+            of_count: of_count * n_samples as f64,
+        }
+    }
+
+    /// Whether it is estimated at all.
+    #[must_use]
+    pub fn is_estimate(&self) -> bool {
+        self.n_samples > 0
+    }
+
+    /// By how many bytes the sum may be off to either side: in 95 of 100 cases it is by less.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (SIGMAS_95 * self.of_bytes.sqrt()).round() as u64
+    }
+
+    /// By how many blocks, likewise.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        (SIGMAS_95 * self.of_count.sqrt()).round() as u64
+    }
+}
+
+impl std::ops::AddAssign for Uncertainty {
+    fn add_assign(&mut self, other: Uncertainty) {
+        self.n_samples = self.n_samples.saturating_add(other.n_samples);
+        self.of_bytes += other.of_bytes;
+        self.of_count += other.of_count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_stands_for_those_that_were_not_drawn() {
+        let weight = |size| Weight { size, sample_bytes: 1 << 19 };
+        assert_eq!(weight(8).amount(false), Amount { bytes: 524_292, count: 65_536 });
+        assert_eq!(weight(8).amount(true), Amount { bytes: 524_292, count: 65_537 });
+        assert!(!weight(1 << 26).rounds_up(u64::MAX));
+        assert_eq!(weight(1 << 26).amount(false), Amount { bytes: 1 << 26, count: 1 });
+        assert_eq!(weight(0).amount(false), Amount { bytes: 0, count: 524_288 });
+        assert_eq!((Weight::EXACT.chance(), Weight { size: 7, sample_bytes: 0 }.bytes()), (1.0, 7));
+    }
+
+    #[test]
+    fn samples_are_counted_from_what_they_stand_for() {
+        for size in [0, 1, 8, 100, 1 << 19, 1 << 20, 1 << 26] {
+            let weight = Weight { size, sample_bytes: 1 << 19 };
+            let mut amount = Amount::default();
+            for draw in 0..1_000_u64 {
+                amount += weight.amount(weight.rounds_up(draw.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+            }
+            let uncertainty = Uncertainty::of(amount, weight);
+            assert_eq!(uncertainty.n_samples, 1_000, "{size}");
+            let count = 1_000.0 / weight.chance();
+            assert!((amount.count as f64 - count).abs() <= 0.05 * count + 1.0, "{size}: {amount:?}");
+        }
+        assert!(!Uncertainty::of(Amount::of_block(9), Weight::EXACT).is_estimate());
+    }
+
+    /// Poisson: the variance of n samples of small blocks is about n R^2.
+    #[test]
+    fn small_blocks_are_off_by_the_root_of_their_samples() {
+        let weight = Weight { size: 16, sample_bytes: 1 << 19 };
+        let amount = Amount { bytes: weight.bytes() * 100, count: 100 * (1 << 15) };
+        let uncertainty = Uncertainty::of(amount, weight);
+        assert!((uncertainty.bytes() as f64 / amount.bytes as f64 - 0.196).abs() < 0.001);
+        assert!((uncertainty.count() as f64 / amount.count as f64 - 0.196).abs() < 0.001);
+    }
+}

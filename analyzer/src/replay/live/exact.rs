@@ -1,0 +1,186 @@
+//! What threads that sample tell of themselves: the exact sums beside their samples, and the course of what is held.
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::{Space, ThreadIndex};
+use tm_common::sampling::{ThreadTotals, Totals};
+
+use crate::events::Total;
+use crate::model::Amount;
+use crate::replay::observer::Held;
+
+/// The totals of one process's threads so far.
+#[derive(Clone, Debug, Default)]
+pub(in crate::replay) struct Exact {
+    of_thread: FxHashMap<(ThreadIndex, Space), Said>,
+    /// All that was told of each space.
+    of_space: FxHashMap<Space, Done>,
+    is_told: bool,
+    /// What the allocator says all blocks of the heap hold.
+    held: i64,
+    /// The most of it at the latest peak.
+    peak: i64,
+}
+
+/// What a thread has said so far of what it did in a space.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    done: Done,
+    held: i64,
+}
+
+/// What was done in a space.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    allocated: Amount,
+    freed: u64,
+    reallocated: u64,
+}
+
+impl Done {
+    fn add(&mut self, other: &Done) {
+        self.allocated += other.allocated;
+        self.freed = self.freed.saturating_add(other.freed);
+        self.reallocated = self.reallocated.saturating_add(other.reallocated);
+    }
+}
+
+/// What came since the thread's record before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::replay) enum News {
+    /// Calls that allocated, and the bytes that they asked for.
+    Allocated(Amount),
+    /// Calls that freed, and those of `realloc` among those that allocated.
+    Freed { calls: u64, reallocations: u64 },
+    /// What all hold.
+    Held(Held),
+}
+
+impl Exact {
+    /// Takes in a part of a record.
+    pub fn add(&mut self, thread: ThreadIndex, space: Space, total: Total) -> News {
+        let Exact { of_thread, of_space, held, peak, is_told } = self;
+        *is_told = true;
+        let said = of_thread.entry((thread, space)).or_default();
+        let all = of_space.entry(space).or_default();
+        match total {
+            Total::Allocated { calls, bytes } => {
+                let now = Amount { bytes, count: calls };
+                let mut since = now;
+                since -= said.done.allocated;
+                said.done.allocated = now;
+                all.allocated += since;
+                News::Allocated(since)
+            }
+            Total::Freed { calls, reallocations } => {
+                let before = std::mem::replace(&mut said.done.freed, calls);
+                let reallocated = std::mem::replace(&mut said.done.reallocated, reallocations);
+                let (calls, reallocations) =
+                    (calls.saturating_sub(before), reallocations.saturating_sub(reallocated));
+                all.add(&Done { allocated: Amount::default(), freed: calls, reallocated: reallocations });
+                News::Freed { calls, reallocations }
+            }
+            Total::Held { bytes, high } => {
+                let before = std::mem::replace(&mut said.held, bytes);
+                let highest = held.saturating_add(high.max(bytes).saturating_sub(before));
+                *held = held.saturating_add(bytes.saturating_sub(before));
+                let is_peak = space == Space::HEAP && highest > *peak;
+                if is_peak {
+                    *peak = highest;
+                }
+                let [bytes, highest] = [*held, highest].map(|bytes| bytes.max(0) as u64);
+                News::Held(Held { bytes, highest, is_peak })
+            }
+        }
+    }
+
+    /// Whether any thread has told anything, or did of the process that this was forked by.
+    #[inline]
+    pub fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    /// What the process's threads did, by their lines, since their last records. Before a stop a thread had another line: all of its
+    /// lines together are what it did.
+    pub fn rest_of(&mut self, lines: &[ThreadTotals]) -> Vec<(Space, News)> {
+        let mut sums: FxHashMap<Space, Done> = FxHashMap::default();
+        for line in lines {
+            let Totals { bytes, n_allocated, n_freed, n_reallocated, .. } = line.totals;
+            sums.entry(line.space).or_default().add(&Done {
+                allocated: Amount { bytes, count: n_allocated },
+                freed: n_freed,
+                reallocated: n_reallocated,
+            });
+        }
+        let mut rest = Vec::new();
+        for (space, whole) in sums {
+            let done = self.of_space.entry(space).or_default();
+            let mut allocated = whole.allocated;
+            allocated -= done.allocated;
+            let calls = whole.freed.saturating_sub(done.freed);
+            let reallocations = whole.reallocated.saturating_sub(done.reallocated);
+            *done = whole;
+            rest.extend(
+                [News::Allocated(allocated), News::Freed { calls, reallocations }].map(|news| (space, news)),
+            );
+        }
+        rest
+    }
+
+    /// Threads count from nothing again: recording was stopped.
+    pub fn restart(&mut self) {
+        self.of_thread.clear();
+        self.held = 0;
+    }
+
+    /// What is held now is the peak.
+    pub fn reset_peak(&mut self) {
+        self.peak = self.held;
+    }
+
+    /// Those of a forked process: what its parent held, and no thread that has said anything.
+    pub fn inherited(&self) -> Exact {
+        Exact { held: self.held, peak: self.held, is_told: self.is_told, ..Exact::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_that_of_all_threads_and_may_be_between_two_records() {
+        let mut exact = Exact::default();
+        let mut held = |thread, bytes, high| match exact.add(
+            ThreadIndex(thread),
+            Space::HEAP,
+            Total::Held { bytes, high },
+        ) {
+            News::Held(held) => held.is_peak,
+            news => panic!("{news:?}"),
+        };
+        assert!(held(0, 100, 100));
+        assert!(held(1, 50, 70));
+        assert!(!held(0, 110, 110), "170 were there before");
+        assert!(held(0, 40, 125));
+        assert_eq!((exact.held, exact.peak), (90, 175));
+        let child = exact.inherited();
+        assert_eq!((child.held, child.peak), (90, 90));
+    }
+
+    #[test]
+    fn totals_are_said_as_a_whole_and_news_are_what_came_since() {
+        let mut exact = Exact::default();
+        let mut add = |total| exact.add(ThreadIndex(0), Space(2), total);
+        let allocated = |calls, bytes| Total::Allocated { calls, bytes };
+        assert_eq!(add(allocated(3, 30)), News::Allocated(Amount { bytes: 30, count: 3 }));
+        assert_eq!(add(allocated(4, 35)), News::Allocated(Amount { bytes: 5, count: 1 }));
+        let freed = |calls, reallocations| Total::Freed { calls, reallocations };
+        assert_eq!(add(freed(2, 1)), News::Freed { calls: 2, reallocations: 1 });
+        assert_eq!(add(freed(2, 2)), News::Freed { calls: 0, reallocations: 1 });
+        // Only of the heap it is said what is held.
+        assert_eq!(
+            add(Total::Held { bytes: 9, high: 9 }),
+            News::Held(Held { bytes: 9, highest: 9, is_peak: false })
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! The sums of a process's samples, and the exact ones that stand beside them.
+
+use std::ops::AddAssign;
+
+use crate::model::{Amount, Sampling, Uncertainty, Weight};
+
+/// What was allocated from the C allocator while samples alone were recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SampleTotals {
+    /// The mean number of bytes from one sample to the next, the largest of several; 0 if every event was recorded.
+    pub sample_bytes: u64,
+    /// What the samples stand for.
+    pub estimated: Amount,
+    /// How far that is from certain.
+    pub uncertainty: Uncertainty,
+    /// What there was: calls, and the bytes that they asked for.
+    pub exact: Amount,
+}
+
+impl SampleTotals {
+    /// Adds a block that was drawn.
+    pub fn add(&mut self, amount: Amount, weight: Weight) {
+        self.sample_bytes = self.sample_bytes.max(weight.sample_bytes);
+        self.estimated += amount;
+        self.uncertainty += Uncertainty::of(amount, weight);
+    }
+
+    /// What a report says of it; nothing if every event was recorded.
+    #[must_use]
+    pub fn sampling(&self) -> Option<Sampling> {
+        let SampleTotals { sample_bytes, estimated, uncertainty, exact } = self;
+        (*sample_bytes > 0).then(|| Sampling {
+            sample_bytes: *sample_bytes,
+            samples: uncertainty.n_samples,
+            allocations: exact.count,
+            bytes: exact.bytes,
+            estimated_allocations: estimated.count,
+            estimated_bytes: estimated.bytes,
+            allocations_error: uncertainty.count(),
+            bytes_error: uncertainty.bytes(),
+        })
+    }
+}
+
+impl AddAssign for SampleTotals {
+    fn add_assign(&mut self, other: SampleTotals) {
+        self.sample_bytes = self.sample_bytes.max(other.sample_bytes);
+        self.estimated += other.estimated;
+        self.uncertainty += other.uncertainty;
+        self.exact += other.exact;
+    }
+}
