@@ -120,12 +120,14 @@ macro_rules! functions {
             }
 
             /// Returns what its hook does.
+            #[inline(always)]
             #[must_use]
             pub const fn role(self) -> Role {
                 match self { $(Function::$variant => Role::$role,)* }
             }
 
             /// Returns where it comes from.
+            #[inline(always)]
             #[must_use]
             pub const fn family(self) -> Family {
                 match self { $(Function::$variant => Family::$family,)* }

@@ -19,7 +19,7 @@ mod interfaces;
 pub mod mappings;
 mod search;
 
-pub use held::{check as check_held, held_bytes};
+pub use held::{at_hand as held_at_hand, check as check_held, held_bytes};
 pub(crate) use interfaces::symbol;
 pub use interfaces::{
     find_interfaces, has_interfaces, is_allocator, is_interface, is_loader, is_only_definition,
@@ -183,6 +183,12 @@ pub fn free(block: *mut c_void) {
     if !is_early(block) {
         call_real!(Free as fn(block: *mut c_void) -> (), or());
     }
+}
+
+/// Calls `free` with a block that is none of the early arena's.
+#[inline(always)]
+pub fn free_late(block: *mut c_void) {
+    call_real!(Free as fn(block: *mut c_void) -> (), or());
 }
 
 /// Calls a function `(block, ...)` that frees, by its number; `free` where the process has none. The further arguments

@@ -5,9 +5,13 @@
 /// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
 ///
 /// With `own`, it is not exported. With `or $function`, it jumps to that real function while nothing is recorded: what an idle process pays for a hook. Not
-/// for functions that take blocks, which may be of the early arena.
+/// for functions that take blocks, which may be of the early arena. With `samples $sampling` it jumps there where samples are recorded, or
+/// there is something else to be done first.
 macro_rules! stub {
     ($name:ident or $function:ident, $n:tt, $target:path) => {
+        stub!($name or $function, $n, $target, samples $target);
+    };
+    ($name:ident or $function:ident, $n:tt, $target:path, samples $sampling:path) => {
         /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -16,8 +20,10 @@ macro_rules! stub {
                 ".cfi_startproc",
                 "endbr64",
                 "mov rax, [rip + {session} + {control}]",
+                // Below is 0: every event. Above is all but an idle process.
                 "cmp dword ptr [rax], {idle}",
-                "jne 2f",
+                "jb 2f",
+                "ja 3f",
                 // A forked child that has not noticed goes the long way.
                 "mov rax, [rip + {session} + {own}]",
                 "cmp dword ptr [rax], 0",
@@ -31,6 +37,11 @@ macro_rules! stub {
                 stub!(@second $n),
                 stub!(@third $n),
                 "jmp {target}",
+                "3:",
+                stub!(@first $n),
+                stub!(@second $n),
+                stub!(@third $n),
+                "jmp {sampling}",
                 ".cfi_endproc",
                 session = sym $crate::session::SESSION,
                 control = const $crate::session::CONTROL_OFFSETS.0,
@@ -39,6 +50,7 @@ macro_rules! stub {
                 addresses = sym $crate::real::ADDRESSES,
                 place = const 8 * tm_common::functions::Function::$function as usize,
                 target = sym $target,
+                sampling = sym $sampling,
             )
         }
     };

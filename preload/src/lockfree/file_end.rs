@@ -23,9 +23,10 @@ pub fn claim(end: &AtomicU64, grains: u32, pause: impl Fn()) -> Option<u64> {
 }
 
 /// Takes back what was claimed from `start` on and not used, unless others have claimed room behind it.
-pub fn give_back(end: &AtomicU64, start: u64, grains: u64) {
+/// Returns whether it was taken back.
+pub fn give_back(end: &AtomicU64, start: u64, grains: u64) -> bool {
     // Release: publishes that nothing of it is being touched any more.
-    let _ = end.compare_exchange(start + grains, start, Ordering::Release, Ordering::Relaxed);
+    end.compare_exchange(start + grains, start, Ordering::Release, Ordering::Relaxed).is_ok()
 }
 
 /// Has the file cut where the claims end, with no claim meanwhile. `None` if another one is cutting, or claimed just now.

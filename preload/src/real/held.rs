@@ -28,15 +28,19 @@ pub fn held_bytes(function: Function, block: *mut c_void) -> usize {
 /// ```
 #[inline(always)]
 fn of_malloc(block: *mut c_void) -> usize {
+    at_hand(block).unwrap_or_else(|| asked(block))
+}
+
+/// Returns what a block that was made by `malloc` holds, if that need not be asked.
+#[inline(always)]
+pub fn at_hand(block: *mut c_void) -> Option<usize> {
     // Relaxed: set before there are blocks.
-    if HAS_SIZES_BEFORE.load(Ordering::Relaxed) {
-        // SAFETY: a block of glibc's, see `note_malloc`.
-        let size = unsafe { *block.cast::<usize>().wrapping_sub(1) };
-        if size & 2 == 0 {
-            return (size & !7).wrapping_sub(size_of::<usize>());
-        }
+    if !HAS_SIZES_BEFORE.load(Ordering::Relaxed) {
+        return None;
     }
-    asked(block)
+    // SAFETY: a block of glibc's, see `note_malloc`.
+    let size = unsafe { *block.cast::<usize>().wrapping_sub(1) };
+    (size & 2 == 0).then(|| (size & !7).wrapping_sub(size_of::<usize>()))
 }
 
 #[inline(never)]

@@ -24,12 +24,18 @@ use crate::unwind::Caller;
 use lane::{is_covered, tag_next, with_heap_lane, with_lane};
 use stack::stack_of;
 
-pub use sampling::Release;
+pub use sampling::{Release, free as free_sampling, unsampled};
 
 /// Tells whether anything is recorded at all: hooks whose preparations take time ask before.
 #[inline(always)]
 pub fn is_on() -> bool {
     SESSION.is_on()
+}
+
+/// Returns what is recorded.
+#[inline(always)]
+pub fn mode() -> Mode {
+    SESSION.mode_at(0)
 }
 
 /// Records that `function` has returned `block`, of `size` bytes. NULL is a failure, which is no event.
@@ -45,7 +51,7 @@ pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Ca
         Mode::Samples(word) => return sampling::allocated(word, function, block, size, caller),
         Mode::Off => return,
     }
-    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
+    let record = move |session: &Session, thread: &Thread, lane: &mut Lane| {
         tag_next(session, lane, None);
         let stack = stack_of(thread, lane, caller);
         let (address, size) = (Address(block as u64), size as u64);
@@ -116,17 +122,25 @@ pub fn inside_new(size: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c
 /// Records that `function` is about to free `block`. NULL is no event.
 #[inline(always)]
 pub fn freeing(function: Function, block: *mut c_void) {
-    // First, for the sake of processes that record nothing.
-    let mode = SESSION.mode_at(0);
-    if mode == Mode::Off {
-        return;
+    match mode() {
+        Mode::Every => freeing_one(function, block),
+        Mode::Samples(word) if is_freed(block) => sampling::freeing(word, function, block),
+        Mode::Samples(_) | Mode::Off => {}
     }
+}
+
+/// Tells whether a call that is about to give `block` back is one of its own: not for NULL, and not inside of an operator's.
+#[inline(always)]
+fn is_freed(block: *mut c_void) -> bool {
     // SAFETY: the calling thread's own block, read at once.
-    if !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast() {
-        if let Mode::Samples(word) = mode {
-            return sampling::freeing(word, function, block);
-        }
-        let record = |session: &Session, _: &Thread, lane: &mut Lane| {
+    !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast()
+}
+
+/// Does the work of [`freeing`] in a process that records every event.
+#[inline(always)]
+pub fn freeing_one(function: Function, block: *mut c_void) {
+    if is_freed(block) {
+        let record = move |session: &Session, _: &Thread, lane: &mut Lane| {
             let (address, stamp) = (Address(block as u64), session.recording.now());
             lane.stream.write(&session.recording, Event::Free { function, address, stamp });
         };
@@ -156,7 +170,7 @@ pub fn freed_at(function: Function, block: *mut c_void, release: &Release) {
         return;
     }
     let stamp = release.stamp;
-    let record = |session: &Session, _: &Thread, lane: &mut Lane| {
+    let record = move |session: &Session, _: &Thread, lane: &mut Lane| {
         let address = Address(block as u64);
         lane.stream.write(&session.recording, Event::Free { function, address, stamp });
     };
@@ -204,7 +218,7 @@ pub fn reallocated(
         return;
     }
     let begin = release.stamp;
-    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
+    let record = move |session: &Session, thread: &Thread, lane: &mut Lane| {
         tag_next(session, lane, Some(begin));
         let stack = stack_of(thread, lane, caller);
         let (old, new) = (Address(old as u64), Address(new as u64));

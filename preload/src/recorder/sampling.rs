@@ -18,7 +18,7 @@ use tm_common::ids::{Address, Space, Stamp};
 use super::lane::{with_heap_lane, with_lane};
 use super::stack::stack_of;
 use crate::lockfree::sampled::Sampled;
-use crate::real::{check_held, held_bytes};
+use crate::real::{self, check_held, held_at_hand, held_bytes};
 use crate::session::sampler::Sampler;
 use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
@@ -74,9 +74,9 @@ fn at_hand(
         return None;
     }
     // SAFETY: null, or one for each space, never unmapped.
-    let sampler = unsafe { block.samplers.cast::<Sampler>().wrapping_add(usize::from(space.0)).as_ref() };
-    let sampler = if block.samplers.is_null() { None } else { sampler };
-    sampler.filter(|sampler| sampler.is_of(word))
+    let samplers = unsafe { block.samplers.cast::<[Sampler; Space::COUNT_MAX]>().as_ref() }?;
+    let sampler = &samplers[usize::from(space.0)];
+    sampler.is_of(word).then_some(sampler)
 }
 
 /// Does the work of [`super::allocated`].
@@ -162,6 +162,80 @@ fn record_totals(session: &Session, lane: &mut Lane, sampler: &Sampler, space: S
     let stamp = session.recording.now();
     let is_written = lane.samples.try_write(&session.recording, Event::Totals { space, totals, stamp });
     sampler.recorded(&totals, is_written);
+}
+
+/// Counts an allocation that is about to be made, and is no sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsampled(&'static Sampler);
+
+/// Returns what counts a new block of `size` bytes of the heap by `malloc` or `calloc`, if it will be no sample and the call is one as
+/// usual.
+#[inline(always)]
+pub fn unsampled(size: usize) -> Option<Unsampled> {
+    let word = SESSION.control.present();
+    let sampler = at_hand(word, Space::HEAP, |block| block.allocating != 0)?;
+    // One that was not begun has word 0, as a process has that records every event.
+    (word != 0 && sampler.is_before_sample(size)).then_some(Unsampled(sampler))
+}
+
+impl Unsampled {
+    /// Counts it, if it was made.
+    #[inline(always)]
+    pub fn count(self, block: *mut c_void, size: usize) {
+        if !block.is_null() && self.0.count_unsampled(size, held_bytes(Function::Malloc, block)) {
+            record_move();
+        }
+    }
+}
+
+/// Records the totals, because what the thread holds has moved far.
+#[cold]
+#[inline(never)]
+fn record_move() {
+    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
+        if let Some(sampler) = thread.sampler(session, Space::HEAP) {
+            record_totals(session, lane, sampler, Space::HEAP, false);
+        }
+    };
+    with_heap_lane(record, || {});
+}
+
+/// Frees a block that is none of the early arena's, as `free`, in a process that samples.
+#[inline(never)]
+pub fn free(word: u32, block: *mut c_void) {
+    let sampler = at_hand(word, Space::HEAP, |thread| !thread.deleting.is_null() || block.is_null());
+    let Some(sampler) = sampler else { return free_unusual(word, block) };
+    let Some(held) = held_at_hand(block) else { return free_asking(sampler, block) };
+    if sampler.count_free(held) || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
+        return free_recorded(block, held);
+    }
+    real::free_late(block);
+}
+
+/// Does the work of [`free`] where the allocator is asked what the block holds.
+#[inline(never)]
+fn free_asking(sampler: &Sampler, block: *mut c_void) {
+    let held = held_bytes(Function::Free, block);
+    if sampler.count_free(held) || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
+        return free_recorded(block, held);
+    }
+    real::free_late(block);
+}
+
+#[cold]
+#[inline(never)]
+fn free_unusual(word: u32, block: *mut c_void) {
+    if super::is_freed(block) {
+        freeing(word, Function::Free, block);
+    }
+    real::free_late(block);
+}
+
+#[cold]
+#[inline(never)]
+fn free_recorded(block: *mut c_void, held: usize) {
+    record_free(Function::Free, block, held, true, None);
+    real::free_late(block);
 }
 
 /// Does the work of [`super::freeing`].

@@ -1,20 +1,27 @@
 //! Room in the file: extents are claimed, mapped and handed out as segments.
 //!
+//! ```text
+//!  common  for all threads: stacks, metadata, the small first segments of streams.   Mapped as long as the process lives
+//!  own     one stream's, which fills many segments: no other thread touches it.      Unmapped when it is full
+//! ```
+//!
 //! A thread that needs room never waits: if it finds another one growing the recording, it maps a small extent of its
-//! own. The cursor of an extent stands in the file, so a forked child goes on in its parent's extent.
+//! own. The cursor of an extent stands in the file, so a forked child goes on in its parent's common extent.
 //!
 //! An extent is addresses, not room: the blocks on the disk are allocated segment by segment, through the mapping, by
 //! the thread that takes one. A full disk is seen there, and never as SIGBUS later.
 
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
-use tm_common::header::{GRAIN_BYTES, MappedHeader};
+use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
 use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
 use super::file::{map_by_descriptor, why_not_allocated};
+use super::own_extent::OwnExtent;
 use crate::lockfree::{file_end, room, writers};
 use crate::sys::memory::pages;
 use crate::sys::process::restrictions;
@@ -24,9 +31,9 @@ use crate::sys::syscall::{self, Errno};
 pub const FIRST_GRAINS: u32 = 63;
 /// A forked child's first own extent is twice this, 64 KiB.
 pub const CHILD_GRAINS: u32 = 8;
-/// Each extent is twice as large as the one before, up to 64 MiB: few calls, and never more than half of the addresses
-/// unused.
-const GRAINS_IN_EXTENT_MAX: u32 = 16 * 1024;
+/// Each common extent is twice as large as the one before, up to 4 MiB: few calls, and never more than half of the
+/// addresses unused.
+const GRAINS_IN_EXTENT_MAX: u32 = 1024;
 /// What a thread maps that finds another one at it: one segment of the largest size.
 const SMALL_GRAINS: u32 = 1 + GRAINS_MAX as u32;
 
@@ -49,11 +56,16 @@ impl Recording {
     /// `None` if the file cannot grow.
     #[cold]
     pub fn claim(&self, needed: u16, wanted: u16) -> Option<Room> {
+        self.claim_by(|| self.find_room(needed, wanted))
+    }
+
+    /// Claims what `find` finds, unless nothing can be had now.
+    pub(super) fn claim_by(&self, find: impl FnOnce() -> Result<Room, Errno>) -> Option<Room> {
         self.calibrate();
         if restrictions::are_total() || self.is_resting() {
             return None;
         }
-        let room = self.find_room(needed, wanted);
+        let room = find();
         // Relaxed: decides how often it is tried.
         match room {
             Ok(_) => self.n_failures.store(0, Ordering::Relaxed),
@@ -78,10 +90,10 @@ impl Recording {
         self.n_refused.fetch_add(1, Ordering::Relaxed) < apart
     }
 
-    fn find_room(&self, needed: u16, wanted: u16) -> Result<Room, Errno> {
+    pub(super) fn find_room(&self, needed: u16, wanted: u16) -> Result<Room, Errno> {
         // Acquire: receives the extent's header from whoever published it.
         let current = self.extent.load(Ordering::Acquire);
-        // SAFETY: extents stay mapped.
+        // SAFETY: common extents stay mapped.
         if let Some(extent) = unsafe { current.as_ref() }
             && let Some(room) = self.take(extent, needed, wanted)?
         {
@@ -90,7 +102,7 @@ impl Recording {
         match self.growing.take() {
             Some(_held) => self.replace_extent(current, needed, wanted),
             None => {
-                let extent = self.map_extent(SMALL_GRAINS)?;
+                let extent = self.map_extent(SMALL_GRAINS, None)?;
                 self.take(extent, needed, wanted)?.ok_or(Errno(libc::ENOSPC))
             }
         }
@@ -99,7 +111,7 @@ impl Recording {
     fn replace_extent(&self, seen: *mut MappedSegment, needed: u16, wanted: u16) -> Result<Room, Errno> {
         // Another thread may have been here between our look and the lock. Acquire: as in `find_room`.
         let current = self.extent.load(Ordering::Acquire);
-        // SAFETY: extents stay mapped.
+        // SAFETY: common extents stay mapped.
         if let Some(extent) = unsafe { current.as_ref() }.filter(|_| current != seen)
             && let Some(room) = self.take(extent, needed, wanted)?
         {
@@ -107,7 +119,7 @@ impl Recording {
         }
         // Relaxed: guarded by the lock.
         let grains = (self.extent_grains.load(Ordering::Relaxed) * 2).min(GRAINS_IN_EXTENT_MAX);
-        let extent = self.map_extent(grains).or_else(|_| self.map_extent(SMALL_GRAINS))?;
+        let extent = self.map_extent(grains, None).or_else(|_| self.map_extent(SMALL_GRAINS, None))?;
         self.extent_grains.store(grains, Ordering::Relaxed);
         let room = self.take(extent, needed, wanted);
         // Release: publishes the extent's header.
@@ -115,15 +127,19 @@ impl Recording {
         room?.ok_or(Errno(libc::ENOSPC))
     }
 
-    /// Claims `grains` of the file and maps them.
-    fn map_extent(&self, grains: u32) -> Result<&'static MappedSegment, Errno> {
+    /// Claims `grains` of the file and maps them. `near` is an extent that may stand not far before them.
+    pub(super) fn map_extent(
+        &self,
+        grains: u32,
+        near: Option<&MappedSegment>,
+    ) -> Result<&'static MappedSegment, Errno> {
         let header = self.header().ok_or(Errno(libc::ENOENT))?;
         writers::enter(&header.writers, syscall::getpid(), syscall::process_exists);
         let claimed = file_end::claim(&header.end_grain, grains, || syscall::pause_ns(100_000));
         let first = claimed.ok_or(Errno(libc::EBUSY))?;
         let (offset, len) = (first * GRAIN_BYTES as u64, grains as usize * GRAIN_BYTES);
         let mapped = self.reach(header, first + u64::from(grains)).and_then(|()| {
-            let start = self.map(first, len)?;
+            let start = self.map(first, len, near)?;
             // SAFETY: a fresh mapping of grains that are this claim's alone.
             unsafe { self.allocate(start, offset, GRAIN_BYTES) }.inspect_err(|_| {
                 // SAFETY: nobody has seen it.
@@ -132,16 +148,17 @@ impl Recording {
             Ok(start)
         });
         let start =
-            mapped.inspect_err(|_| file_end::give_back(&header.end_grain, first, u64::from(grains)))?;
+            mapped.inspect_err(|_| _ = file_end::give_back(&header.end_grain, first, u64::from(grains)))?;
         Ok(begin_extent(start.cast(), first, grains, self))
     }
 
     /// Maps `len` bytes of the file from grain `first` on: by way of a mapping of what stands before them, or by its path
-    /// where the kernel does not know that.
-    fn map(&self, first: u64, len: usize) -> Result<*mut u8, Errno> {
-        // Acquire: as in `find_room`. SAFETY: extents stay mapped.
-        let current = unsafe { self.extent.load(Ordering::Acquire).as_ref() };
-        let (mapping, from) = match current.filter(|extent| extent.base_stamp <= first) {
+    /// where the kernel does not know that. The nearer that mapping, the fewer addresses it takes meanwhile.
+    fn map(&self, first: u64, len: usize, near: Option<&MappedSegment>) -> Result<*mut u8, Errno> {
+        // Acquire: as in `find_room`. SAFETY: common extents stay mapped.
+        let common = unsafe { self.extent.load(Ordering::Acquire).as_ref() };
+        let before = common.into_iter().chain(near).filter(|extent| extent.base_stamp <= first);
+        let (mapping, from) = match before.max_by_key(|extent| extent.base_stamp) {
             Some(extent) => (core::ptr::from_ref(extent).cast(), extent.base_stamp),
             None => (self.header().map_or(core::ptr::null(), core::ptr::from_ref).cast::<u8>(), 0),
         };
@@ -182,7 +199,12 @@ impl Recording {
     }
 
     /// Takes a segment from an extent, allocated; `None` if the extent has no room.
-    fn take(&self, extent: &MappedSegment, needed: u16, wanted: u16) -> Result<Option<Room>, Errno> {
+    pub(super) fn take(
+        &self,
+        extent: &MappedSegment,
+        needed: u16,
+        wanted: u16,
+    ) -> Result<Option<Room>, Errno> {
         let taken = room::take_grains(&extent.used, extent.sequence, needed, wanted);
         let Some((at, grains)) = taken else { return Ok(None) };
         let offset = at as usize * GRAIN_BYTES;
@@ -204,27 +226,45 @@ impl Recording {
         self.extent.store(core::ptr::from_ref(extent).cast_mut(), Ordering::Release);
     }
 
-    /// Gives back what is not used: of the current extent, and the file behind the last one. Later events map extents anew.
-    pub fn trim(&self) {
+    /// Gives back what is not used: of the current extent and of the calling thread's `own`, and the file behind the last
+    /// one. Later events map extents anew.
+    pub fn trim<const N: usize>(&self, own: [Option<&OwnExtent>; N]) {
         let Some(header) = self.header() else { return };
         let Some(_held) = self.growing.take() else { return };
-        self.leave_extent(header);
+        // SAFETY: common extents stay mapped. Acquire: as in `find_room`.
+        let common = unsafe { self.extent.load(Ordering::Acquire).as_ref() };
+        let mut rest_of_common = common.and_then(|extent| self.leave_extent(extent));
+        let mut rests =
+            own.map(|own| own.and_then(OwnExtent::get).and_then(|extent| self.leave_extent(extent)));
+        // One that is given back may make another one the end. Not twice: what is claimed there since is somebody's.
+        let give_back = |rest: &mut Option<Range<u64>>| {
+            let is_given = rest.as_ref().is_some_and(|rest| {
+                file_end::give_back(&header.end_grain, rest.start, rest.end - rest.start)
+            });
+            is_given.then(|| *rest = None).is_some()
+        };
+        while rests.iter_mut().chain([&mut rest_of_common]).any(give_back) {}
         if writers::leave(&header.writers, syscall::getpid(), syscall::process_exists) {
             let _ = self.cut(header);
         }
     }
 
-    /// Lets nobody take more of the current extent, and claims less of the file if the extent was its end.
-    fn leave_extent(&self, header: &MappedHeader) {
-        // SAFETY: extents stay mapped. Acquire: as in `find_room`.
-        let Some(extent) = (unsafe { self.extent.load(Ordering::Acquire).as_ref() }) else { return };
-        // An extent that was inherited by fork is still the parent's to use.
-        if extent.process != self.process().0 {
-            return;
-        }
-        let used = room::take_rest(&extent.used, extent.sequence);
-        let (start, rest) = (extent.base_stamp + u64::from(used), extent.sequence - used);
-        file_end::give_back(&header.end_grain, start, u64::from(rest));
+    /// Lets nobody take more of an extent, and returns the grains that nobody has; `None` if it was inherited by fork: then
+    /// it is still the parent's to use.
+    fn leave_extent(&self, extent: &MappedSegment) -> Option<Range<u64>> {
+        (extent.process == self.process().0).then(|| {
+            let used = room::take_rest(&extent.used, extent.sequence);
+            extent.base_stamp + u64::from(used)..extent.base_stamp + u64::from(extent.sequence)
+        })
+    }
+}
+
+/// Lets the pages of a segment go that is not written any more: they are the file's alone from now on. Where one is touched
+/// again after all, it comes back.
+pub fn let_go(segment: *mut MappedSegment) {
+    // SAFETY: null, or a segment, mapped.
+    if let Some(header) = unsafe { segment.as_ref() } {
+        pages::let_go(segment.cast(), usize::from(header.grains) * GRAIN_BYTES);
     }
 }
 

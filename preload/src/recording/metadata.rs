@@ -14,7 +14,7 @@ use tm_common::metadata::{
 use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
-use super::Recording;
+use super::{Recording, extent};
 use crate::lockfree::room;
 use crate::sys::objects::image::Image;
 use crate::sys::syscall;
@@ -127,7 +127,9 @@ impl Recording {
         // SAFETY: the room is ours alone.
         unsafe { room.start.write(header.mapped()) };
         // Release: publishes the header. If another thread was faster, its segment serves and ours stays empty.
-        let _ = self.metadata.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+        let replaced =
+            self.metadata.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+        extent::let_go(replaced.unwrap_or(core::ptr::null_mut()));
         Some(())
     }
 

@@ -9,6 +9,7 @@ pub mod extent;
 pub mod file;
 pub mod metadata;
 pub mod output;
+pub mod own_extent;
 pub mod stack_table;
 pub mod stream;
 pub mod totals;

@@ -11,7 +11,7 @@ use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::stack::{NODE_BYTES, StackNode};
 
-use super::Recording;
+use super::{Recording, extent};
 use crate::lockfree::room;
 use crate::lockfree::slots::{Reader, Slots};
 
@@ -108,7 +108,10 @@ impl StackTable {
         // SAFETY: the room is ours alone.
         unsafe { room.start.write(segment.mapped()) };
         // Release: publishes the header. If another thread was faster, its segment serves and ours stays empty.
-        let _ = self.segment.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+        let replaced =
+            self.segment.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+        // Look-ups do without the file. Who is writing a node there at this moment has its page back.
+        extent::let_go(replaced.unwrap_or(core::ptr::null_mut()));
         true
     }
 

@@ -6,20 +6,26 @@ use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, Loss};
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::sampling::SampleRate;
-use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
+use tm_common::segment::{HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::varint::Writer;
 
 use super::Recording;
+use super::extent::let_go;
+use super::own_extent::OwnExtent;
 use crate::lockfree::room;
 use crate::sys::process::signals::SignalsBlocked;
 
-/// The sizes of a stream's segments: small for the many threads that allocate little, then 64 KiB.
-const GRAINS: [u16; 3] = [1, 4, GRAINS_MAX];
+/// The sizes of a stream's first segments: small for the many threads that allocate little. The others have 64 KiB, in
+/// extents of the stream's own.
+const FIRST_GRAINS: [u16; 2] = [1, 4];
 
 /// The writing end. All zeros is a stream without a segment.
 #[derive(Debug)]
 pub struct Stream {
+    /// Where it writes; null, or mapped.
     segment: *mut MappedSegment,
+    /// The extent in which the segment is, from the third one on.
+    own: OwnExtent,
     /// Where the next record goes.
     next: *mut u8,
     /// The last place where a record may start: a whole buffer fits behind it.
@@ -46,7 +52,14 @@ impl Stream {
             self.next = core::ptr::null_mut();
             self.limit = core::ptr::null_mut();
             self.sequence = 0;
+            // SAFETY: the stream was the parent's, whose extent this process has mapped for nobody else.
+            unsafe { self.own.unmap() };
         }
+    }
+
+    /// Returns the extent that it has for itself.
+    pub fn own_extent(&self) -> &OwnExtent {
+        &self.own
     }
 
     /// Makes what is written from here on samples of this rate, in a segment of its own.
@@ -103,8 +116,11 @@ impl Stream {
     #[cold]
     fn begin_segment(&mut self, recording: &Recording, stamp: Stamp) -> bool {
         let Some(header) = recording.header() else { return false };
-        let wanted = GRAINS.get(self.sequence as usize).copied().unwrap_or(GRAINS_MAX);
-        let Some(room) = recording.claim(1, wanted) else { return false };
+        let claimed = match FIRST_GRAINS.get(self.sequence as usize) {
+            Some(&wanted) => recording.claim(1, wanted).map(|room| (room, OwnExtent::none())),
+            None => recording.claim_own(&mut self.own, self.sequence - 1),
+        };
+        let Some((room, mut full)) = claimed else { return false };
         // A handler that left by siglongjmp would leave a number without a segment: a hole in the chain.
         let _blocked = SignalsBlocked::now();
         if self.sequence == 0 {
@@ -129,13 +145,18 @@ impl Stream {
         };
         self.encoder.reset(base);
         self.sequence += 1;
-        self.segment = room.start;
+        let before = core::mem::replace(&mut self.segment, room.start);
         // SAFETY: the room is ours alone, `grains` long, and longer than a header and a buffer.
         unsafe {
             room.start.write(header.mapped());
             let start = room.start.cast::<u8>();
             self.next = start.add(HEADER_BYTES);
             self.limit = start.add(usize::from(room.grains) * GRAIN_BYTES - Writer::CAPACITY);
+        }
+        // SAFETY: the segment before was this stream's alone; it is in the full extent if there is one.
+        unsafe {
+            let_go(before);
+            full.unmap();
         }
         true
     }

@@ -245,7 +245,7 @@ fn a_trimmed_recording_ends_with_its_last_segment_and_grows_again() {
     let mut stream = new_stream();
     stream.hand_over(recording, ThreadIndex(0));
     stream.write(recording, event(0, 1));
-    recording.trim();
+    recording.trim([]);
     let len = std::fs::metadata(&scratch.0).expect("it exists").len();
     assert_eq!(len, 3 * GRAIN_BYTES as u64, "header, extent, one grain of events");
     assert!((0..100_000).all(|k| stream.write(recording, event(0, k))));

@@ -123,6 +123,13 @@ impl Control {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| Some(word & control::ATTEND | new));
     }
 
+    /// Returns the word as it is, for who compares it with one that he has from [`Control::sampling`].
+    #[inline(always)]
+    pub fn present(&self) -> u32 {
+        // Relaxed: as in `state`.
+        self.word().load(Ordering::Relaxed)
+    }
+
     /// Returns the word if samples are recorded now.
     pub fn sampling(&self) -> Option<u32> {
         match self.state() {

@@ -29,7 +29,7 @@ pub fn finish(session: &Session, ending: Ending) {
 pub fn give_back(session: &Session) {
     if is_own(session) {
         session.recording.calibrate_now();
-        session.recording.trim();
+        session.recording.trim(threads::own_extents());
     }
 }
 

@@ -34,18 +34,6 @@ pub struct Sampler {
 /// The longest distance of samples, in means: it comes once in e^20 times.
 const DISTANCE_MAX: f64 = 20.0;
 
-/// A line for a sampler that has none. Nobody reads it.
-static NO_LINE: MappedTotals = MappedTotals {
-    owner: AtomicU64::new(0),
-    position: AtomicU64::new(0),
-    n_empty: AtomicU64::new(0),
-    n_allocated: AtomicU64::new(0),
-    n_reallocated: AtomicU64::new(0),
-    n_freed: AtomicU64::new(0),
-    held_bytes: AtomicU64::new(0),
-    held_high: AtomicU64::new(0),
-};
-
 // Relaxed, everywhere here: all of it is the thread's own; a signal handler of the thread sees the order of its instructions.
 impl Sampler {
     /// Tells whether it was begun for this control word, and not by a parent.
@@ -56,8 +44,8 @@ impl Sampler {
 
     #[inline(always)]
     fn line(&self) -> &'static MappedTotals {
-        // SAFETY: a line stays mapped.
-        unsafe { self.line.load(Ordering::Relaxed).as_ref() }.unwrap_or(&NO_LINE)
+        // SAFETY: whoever counts has seen that it was begun, which sets the line first; and a line stays mapped.
+        unsafe { &*self.line.load(Ordering::Relaxed) }
     }
 
     /// Returns how many bytes there are from one sample to the next.
@@ -91,6 +79,13 @@ impl Sampler {
         true
     }
 
+    /// Tells whether a block of `size` bytes, which are some, ends before the next sample.
+    #[inline(always)]
+    pub fn is_before_sample(&self, size: usize) -> bool {
+        let position = self.line().position.load(Ordering::Relaxed);
+        size != 0 && position.saturating_add(size as u64) < self.next_sample.load(Ordering::Relaxed)
+    }
+
     /// Counts that a block of `size` bytes has come, of which the allocator says that it holds `held` more than what went for it.
     /// Returns whether there is something to write.
     #[inline(always)]
@@ -105,12 +100,28 @@ impl Sampler {
         }
         let position = arch::add_alone(&line.position, size.max(1) as u64);
         let held_bytes = arch::add_alone(&line.held_bytes, held as u64) as i64;
-        let mut is_due = position >= self.next_sample.load(Ordering::Relaxed);
-        if held_bytes > line.held_high.load(Ordering::Relaxed) as i64 {
-            line.held_high.store(held_bytes as u64, Ordering::Relaxed);
-            is_due |= held_bytes > self.ceiling.load(Ordering::Relaxed);
+        let has_moved = self.note_held(held_bytes);
+        has_moved || position >= self.next_sample.load(Ordering::Relaxed)
+    }
+
+    /// Counts as [`Sampler::count_allocation`] does a block of `malloc` that is no sample: it was asked before.
+    #[inline(always)]
+    pub fn count_unsampled(&self, size: usize, held: usize) -> bool {
+        let line = self.line();
+        arch::count_alone(&line.n_allocated);
+        arch::add_alone(&line.position, size as u64);
+        self.note_held(arch::add_alone(&line.held_bytes, held as u64) as i64)
+    }
+
+    /// Notes the most that the thread holds. Returns whether that is worth a record.
+    #[inline(always)]
+    fn note_held(&self, held_bytes: i64) -> bool {
+        let line = self.line();
+        if held_bytes <= line.held_high.load(Ordering::Relaxed) as i64 {
+            return false;
         }
-        is_due
+        line.held_high.store(held_bytes as u64, Ordering::Relaxed);
+        held_bytes > self.ceiling.load(Ordering::Relaxed)
     }
 
     /// Counts that a block has gone, of which the allocator says that it holds `held` bytes. Returns whether there is something to

@@ -15,6 +15,7 @@ use super::sampler::Sampler;
 use crate::lockfree::places::{Place, Places};
 use crate::python::chain::Chain;
 use crate::python::recent::Recent;
+use crate::recording::own_extent::OwnExtent;
 use crate::recording::stream::Stream;
 use crate::sys::memory::pages;
 use crate::sys::process::restrictions;
@@ -69,12 +70,14 @@ pub struct Lane {
     pub samples_tag: u32,
 }
 
-/// What a thread has in its place, in private memory of its own. All zeros is a fresh one.
+/// What a thread has in its place, in private memory of its own. All zeros is a fresh one. The lanes stand first: an
+/// instruction less an event.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Thread {
+    lanes: [UnsafeCell<Lane>; LANES],
     index: AtomicU32,
     name: UnsafeCell<[u8; NAME_BYTES]>,
-    lanes: [UnsafeCell<Lane>; LANES],
     n_renames: AtomicU32,
     tid: AtomicU32,
     /// The `pthread_t`, by which others name it.
@@ -201,6 +204,17 @@ pub fn renamed(session: &Session) {
     if let Some(thread) = unsafe { block.thread.cast::<Thread>().as_ref() }.filter(|it| it.may_be_renamed()) {
         thread.record_name(session);
     }
+}
+
+/// Returns what the calling thread's streams have for themselves.
+pub fn own_extents<'a>() -> [Option<&'a OwnExtent>; LANES] {
+    // SAFETY: the calling thread's own block.
+    let place = unsafe { tls::current().as_ref() }.thread.cast::<Thread>();
+    // SAFETY: null, or the thread's place, which stays mapped.
+    let thread = unsafe { place.as_ref() };
+    // SAFETY: the thread itself has no event under way, or is in a signal handler, and changes nothing there.
+    core::array::from_fn(|depth| thread.and_then(|it| unsafe { it.lane(depth).as_ref() }))
+        .map(|lane| lane.map(|lane| lane.stream.own_extent()))
 }
 
 /// Records the name that the calling thread has given the thread `handle`.

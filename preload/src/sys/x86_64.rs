@@ -1,7 +1,7 @@
 //! What only x86_64 assembly can say: system calls, the thread-local block, the counter, where a jump leads.
 
 use core::arch::{asm, x86_64};
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use tm_common::header::ClockKind;
 
@@ -57,16 +57,16 @@ pub fn counter_kind() -> Option<(ClockKind, u8)> {
     invariant.then_some((ClockKind::Tsc, 5))
 }
 
-/// Adds to a number that the calling thread alone changes, and returns what it is then: one instruction, so that a signal handler
-/// of the thread comes before or after it.
+/// Adds to a number that the calling thread alone changes, by one instruction, so that a signal handler of the thread comes before or
+/// after it; and returns what it is then.
 #[inline(always)]
 pub fn add_alone(number: &AtomicU64, addend: u64) -> u64 {
-    let mut old = addend;
     // SAFETY: the number is valid memory, aligned, and written by this thread alone.
     unsafe {
-        asm!("xadd qword ptr [{0}], {1}", in(reg) number.as_ptr(), inout(reg) old, options(nostack));
+        asm!("add qword ptr [{0}], {1}", in(reg) number.as_ptr(), in(reg) addend, options(nostack));
     }
-    old.wrapping_add(addend)
+    // Relaxed: the thread's own.
+    number.load(Ordering::Relaxed)
 }
 
 /// Adds 1 to a number that the calling thread alone changes, as [`add_alone`].

@@ -29,6 +29,11 @@ pub fn discard<T>(start: *mut T, count: usize) {
     let _ = syscall::madvise(start.cast(), count * size_of::<T>(), libc::MADV_DONTNEED);
 }
 
+/// Takes the pages of a shared file mapping out of the process: its content is the file's, and comes back where it is touched.
+pub fn let_go(start: *mut u8, len: usize) {
+    let _ = syscall::madvise(start, len, libc::MADV_DONTNEED);
+}
+
 /// The unit in which the file behind a shared mapping is allocated here; pages are as large or larger.
 const PAGE_BYTES: usize = 4096;
 
