@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use tm_common::ids::{Space, Stamp};
 
-use crate::events::{Action, Block, MergedEvent, Total};
+use crate::events::{Action, Block, MergedEvent};
 use crate::reader::ThreadTags;
 
 /// The block that came last to each thread and space, if that is live. Mappings and the program's own domains have no part in
@@ -19,15 +19,13 @@ struct Latest {
     /// `None` once it went: any number may be an address in a program's own domain.
     address: Option<u64>,
     birth: Stamp,
-    /// Of a sample, how often its thread had allocated then, once that is told.
-    calls: Option<u64>,
 }
 
 impl LatestBlocks {
     /// `block`, of a recording with `thread_tags`, came.
     #[inline]
     pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
-        let new = Latest { address: Some(block.address.0), birth: block.birth, calls: None };
+        let new = Latest { address: Some(block.address.0), birth: block.birth };
         let latest = self.of.entry(place(block, thread_tags)).or_default();
         // The parts of a mapping that is cut are as old as it was.
         if new.birth >= latest.birth {
@@ -35,18 +33,8 @@ impl LatestBlocks {
         }
     }
 
-    /// A thread tells how often it has allocated: what came before and is not the latest is no longer looked at.
-    pub fn told(&mut self, event: &MergedEvent, thread_tags: &ThreadTags) {
-        let Some(Total::Allocated { calls, .. }) = event.total() else { return };
-        let place = (thread_tags.thread(event.thread_tag).0, event.space);
-        let Some(latest) = self.of.get_mut(&place) else { return };
-        if *latest.calls.get_or_insert(calls) != calls {
-            latest.address = None;
-        }
-    }
-
     /// `block` goes by `event`. Returns whether it was temporary: freed before its thread allocated the next one. A block that
-    /// grows by realloc goes on to be used.
+    /// grows by realloc goes on to be used; of samples it is not known.
     #[inline]
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
         let place = place(block, thread_tags);
@@ -54,10 +42,8 @@ impl LatestBlocks {
         let latest = self.of.get_mut(&place).filter(|latest| latest.address == Some(block.address.0));
         let Some(latest) = latest else { return false };
         *latest = Latest::default();
-        // Of another thread that samples it is not known whether it has allocated since.
-        let is_known = !block.thread_tag.is_sampled()
-            || thread_tags.thread(event.thread_tag) == thread_tags.thread(block.thread_tag);
-        is_known && matches!(event.action, Action::Free | Action::Untrack)
+        // What a thread allocated between a sample and its end is not in the recording.
+        !block.thread_tag.is_sampled() && matches!(event.action, Action::Free | Action::Untrack)
     }
 }
 

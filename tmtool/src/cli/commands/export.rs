@@ -134,7 +134,10 @@ fn of_samples(recorded: &Recorded) -> Option<String> {
     let sample_bytes = recorded.recording.sample_bytes();
     (sample_bytes > 0).then(|| {
         let rate = human::size(sample_bytes);
-        format!("These are estimates: one sample per {rate} was recorded, and counts as the blocks that it stands for.")
+        let estimates = format!(
+            "These are estimates: one sample per {rate} was recorded, and counts as what it stands for"
+        );
+        format!("{estimates}. What was temporary is not known.")
     })
 }
 
@@ -156,7 +159,7 @@ fn sites(
     let sites = Sites { activity: &activity, before: before.as_ref(), measure: args.measure };
     output.write(|out| Ok(write(&sites, out)?))?;
     let sampling = activity.profile.origin.as_ref().and_then(|origin| origin.sampling);
-    let sampling = sampling.as_ref().map(estimate::sentence);
+    let sampling = sampling.as_ref().map(|it| estimate::sentence(it) + " What was temporary is not known.");
     output.say(args.format, &summary(&activity, args.measure), sampling)
 }
 

@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)> {
     let (recording, selection) = (&recorded.recording, &recorded.selection);
     let memory_kind = selection.memory_kind();
-    let all = Selection::of_account(memory_kind);
+    let all = Selection::of_account(memory_kind).in_recording(recording);
     let begin = recorded.begin().stamp.max(replay::stamp_at(recording, 0));
     let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
     let (mut sums, mut newest, mut steps) = (SumsBy::<Site>::default(), None, Vec::new());

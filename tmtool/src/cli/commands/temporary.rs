@@ -10,7 +10,6 @@ use crate::report::temporary::{Decade, Temporary};
 use tm_analyzer::model::{Profile, SumsBy};
 use tm_analyzer::replay::{self, Lifetimes, Site};
 use tm_analyzer::request::Grouping;
-use tm_analyzer::snapshot::Namer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +23,9 @@ used again. A reallocation ends one lifetime and begins another.";
 /// Limits of lifetimes, in ns: 1 us to 10 s.
 const DECADES_NS: [u64; 8] =
     [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000];
+
+/// What samples do not tell.
+const NOT_KNOWN: &str = "Which blocks were freed before their thread allocated the next one is not known of samples; their lifetimes are.";
 
 /// The arguments of `tmtool temporary`.
 #[derive(clap::Args)]
@@ -54,11 +56,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             decades.iter_mut().zip(&lifetimes.decades).for_each(|(sums, more)| sums.merge(more));
         },
     )?;
-    let mut namer = Namer::new();
+    let mut namer = recorded.namer();
     let mut named = |sums: &SumsBy<Site>| namer.profile(&recorded.recording, sums);
     let mut profile = named(&temporary);
     let decades = decades_by_key(&mut named, &decades, grouping)?;
-    profile.origin = Some(recorded.origin(&namer, &findings));
+    let mut origin = recorded.origin(&namer, &findings);
+    origin.notes.extend(origin.sampling.map(|_| NOT_KNOWN.to_owned()));
+    profile.origin = Some(origin);
     let profile = grouping.blamed(profile);
     let statistics = grouping.statistics(&profile)?;
     let stats = args.report.stats(grouping, &profile, &statistics);

@@ -247,10 +247,6 @@ impl Observer for Slices<'_> {
         }
     }
 
-    fn on_total(&mut self, event: &MergedEvent) {
-        self.latest.told(event, &self.selection.thread_tags);
-    }
-
     fn on_held(&mut self, held: &Held, stamp: Stamp) {
         self.is_told = self.memory_kind == MemoryKind::Traced;
         if self.is_told && held.is_peak && self.stage > 0 {
