@@ -22,7 +22,7 @@
 //! their like) allocate nothing. Sizes are the bytes that were asked for.
 //!
 //! ```text
-//! recording  memory  snapshot  traceback  tracking  total_size  tag      the calls
+//! recording  memory  snapshot  traceback  tracking  total_size  tag      the calls; alloc, an allocator that makes some
 //!                              error                                     what they return
 //!                          table  layout                                 libtm.so's functions, as C lays them out
 //! ```
@@ -35,6 +35,7 @@ mod table;
 mod error;
 mod name;
 
+mod alloc;
 mod memory;
 mod python;
 mod recording;
@@ -44,6 +45,7 @@ mod total_size;
 mod traceback;
 mod tracking;
 
+pub use alloc::TmAlloc;
 pub use error::{Error, Result};
 pub use memory::{domain_memory, reset_peak, traced_memory, tracemalloc_memory};
 pub use python::python_objects;

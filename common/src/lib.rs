@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod api;
+pub mod attach;
 pub mod error;
 pub mod event;
 pub mod functions;

@@ -9,6 +9,7 @@
 //!
 //! The oracles are not here: they are the programs' own knowledge and preloads in `programs/oracle`.
 
+pub mod attached;
 pub mod products;
 pub mod programs;
 pub mod soak;

@@ -2,11 +2,14 @@
 //!
 //! A library only so that its reports can be tested on made-up data; nothing else depends on it.
 
+#[cfg(target_arch = "x86_64")]
+mod attach;
 pub mod check;
 pub mod cli;
 pub mod control;
 pub mod errors;
 pub mod export;
+mod library;
 mod page;
 pub mod report;
 mod signals;

@@ -47,7 +47,7 @@ pub fn is_mapped(path: &Path) -> bool {
 fn parse(text: &str) -> (Vec<MappedFile>, bool) {
     let (mut files, mut seen, mut has_library) = (Vec::new(), BTreeSet::new(), false);
     for (permissions, file) in text.lines().filter_map(line) {
-        has_library |= file.path.trim_end_matches(DELETED).ends_with("/libtm.so");
+        has_library |= is_library(&file.path);
         if permissions.starts_with("rw")
             && permissions.ends_with('s')
             && seen.insert((file.device, file.inode))
@@ -56,6 +56,12 @@ fn parse(text: &str) -> (Vec<MappedFile>, bool) {
         }
     }
     (files, has_library)
+}
+
+/// Whether this is libtm.so: a file, or what `tmtool attach` has made of it.
+fn is_library(path: &str) -> bool {
+    let path = path.trim_end_matches(DELETED);
+    path.ends_with("/libtm.so") || path == "/memfd:libtm.so"
 }
 
 /// `START-END PERMISSIONS OFFSET MAJOR:MINOR INODE   PATH`; `None` for memory that is no file's.

@@ -43,21 +43,39 @@ struct Facts {
 /// # Errors
 /// A refusal.
 pub(super) fn check(path: &Path) -> Result<Vec<String>> {
-    let cannot_read =
-        |error: &dyn std::fmt::Display| Refusal(format!("cannot read {}: {error}", path.display()));
-    let mut file = File::open(path).map_err(|error| cannot_read(&error))?;
-    let mut start = [0; 20];
-    file.read_exact(&mut start).map_err(|error| cannot_read(&error))?;
-    check_machine(path, &start)?;
-    let cache = ReadCache::new(file);
-    let elf = Elf::parse(&cache).map_err(|error| {
-        Refusal(format!("{} is a damaged program ({error}); build or install it again", path.display()))
-    })?;
-    let facts = Facts { own_allocators: own_allocators(path), ..Facts::of(&elf, &cache) };
+    let facts = facts(path, path)?;
+    check_loader(path, &facts)?;
+    check_loader_exists(path, &facts)?;
+    check_sanitizer(path, &facts)?;
+    check_allocator(path, &facts)?;
+    Ok(notes(path, &facts))
+}
+
+/// Checks the ELF file that can be read at `file` and runs as `path`: whether its calls can be led to a library that comes late.
+///
+/// # Errors
+/// A refusal.
+pub(super) fn check_running(file: &Path, path: &Path) -> Result<Vec<String>> {
+    let facts = facts(file, path)?;
     check_loader(path, &facts)?;
     check_sanitizer(path, &facts)?;
     check_allocator(path, &facts)?;
     Ok(notes(path, &facts))
+}
+
+/// The facts of a program that libtm.so is built for.
+fn facts(file: &Path, path: &Path) -> Result<Facts> {
+    let cannot_read =
+        |error: &dyn std::fmt::Display| Refusal(format!("cannot read {}: {error}", path.display()));
+    let mut opened = File::open(file).map_err(|error| cannot_read(&error))?;
+    let mut start = [0; 20];
+    opened.read_exact(&mut start).map_err(|error| cannot_read(&error))?;
+    check_machine(path, &start)?;
+    let cache = ReadCache::new(opened);
+    let elf = Elf::parse(&cache).map_err(|error| {
+        Refusal(format!("{} is a damaged program ({error}); build or install it again", path.display()))
+    })?;
+    Ok(Facts { own_allocators: own_allocators(file), ..Facts::of(&elf, &cache) })
 }
 
 impl Facts {
@@ -150,12 +168,17 @@ fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
             "{shown} is loaded by {loader}, which is not glibc's loader, libtm.so needs glibc; use a glibc build of it"
         ));
     }
-    if !Path::new(loader).exists() {
-        return refuse(format!(
-            "{shown} needs the loader {loader}, which does not exist; install the glibc it was built for"
-        ));
-    }
     Ok(())
+}
+
+fn check_loader_exists(path: &Path, facts: &Facts) -> Result<()> {
+    match &facts.loader {
+        Some(loader) if !Path::new(loader).exists() => refuse(format!(
+            "{} needs the loader {loader}, which does not exist; install the glibc it was built for",
+            path.display()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the program is glibc's loader itself, under its own name or a link's.

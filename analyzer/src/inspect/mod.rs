@@ -92,6 +92,17 @@ pub fn inspect(program: &OsStr, path_env: Option<&OsStr>) -> Result<Program> {
     ))
 }
 
+/// Checks the program that process `pid` runs: whether calls of it can be led to a library that is brought into it. The notes say
+/// what a recording will not hold.
+///
+/// # Errors
+/// A [`Refusal`] if it cannot be recorded.
+pub fn inspect_running(pid: u32) -> Result<Vec<String>> {
+    let file = PathBuf::from(format!("/proc/{pid}/exe"));
+    let path = std::fs::read_link(&file).unwrap_or_else(|_| file.clone());
+    elf::check_running(&file, &path)
+}
+
 fn first_bytes(path: &Path) -> Result<FirstBytes> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(shebang::LINE_BYTES).read_to_end(&mut bytes));

@@ -171,11 +171,14 @@ pub enum NoteReason {
     ManySegments = 8,
     /// The constructors of the library of this path ran before its calls were led to us.
     EarlyConstructors = 9,
+    /// The recorder was brought into the running process: blocks from before are unknown. The text says how much memory was
+    /// resident then.
+    Attached = 10,
 }
 
 impl NoteReason {
     /// All of them.
-    pub const ALL: [NoteReason; 9] = [
+    pub const ALL: [NoteReason; 10] = [
         NoteReason::ExecutedStatic,
         NoteReason::ExecutedForeign,
         NoteReason::ExecutedPrivileged,
@@ -185,6 +188,7 @@ impl NoteReason {
         NoteReason::FreedAtOnce,
         NoteReason::ManySegments,
         NoteReason::EarlyConstructors,
+        NoteReason::Attached,
     ];
 
     /// Returns the reason with number `id`.

@@ -12,6 +12,7 @@
 )]
 
 pub mod allocation;
+pub mod door;
 pub mod objects;
 pub mod process;
 pub mod python;

@@ -264,6 +264,18 @@ impl Session {
         !self.control.is_idle()
     }
 
+    /// Starts the session as one that tmtool has brought us into: idle, by these settings. Returns whether there is a recording,
+    /// which may be one from before.
+    #[cold]
+    pub fn enter_brought(&self, settings: impl Iterator<Item = &'static core::ffi::CStr>) -> bool {
+        let (new, starting) = (Phase::New as u32, Phase::Starting as u32);
+        // Acquire: receives what an earlier start has set up.
+        match self.phase.compare_exchange(new, starting, Ordering::Acquire, Ordering::Acquire) {
+            Ok(_) => start::start_brought(self, settings),
+            Err(_) => self.is_process(),
+        }
+    }
+
     #[cold]
     fn enter(&self) -> bool {
         let (new, starting) = (Phase::New as u32, Phase::Starting as u32);

@@ -7,6 +7,7 @@ use tm_common::functions::Function;
 use tm_common::ids::Epoch;
 use tm_common::metadata::TextKind;
 
+use super::commands::{self, Refused};
 use super::control::Control;
 use super::{Phase, Session, withdraw};
 use crate::config::Config;
@@ -46,6 +47,30 @@ pub fn start(session: &Session) -> bool {
     }
     session.set_phase(if ready { Phase::Ready } else { Phase::Never });
     ready && config.start
+}
+
+/// Starts the session of a process that tmtool has brought us into, idle, with these settings; whether there is a recording.
+/// What goes wrong is said, and leaves the session to be started again.
+pub(super) fn start_brought(session: &Session, settings: impl Iterator<Item = &'static CStr>) -> bool {
+    restrictions::remember();
+    real::resolve();
+    withdraw::withdraw_cxx_unless_needed();
+    let stack = InitialStack::current();
+    let mut complaints = Complaints::of(stack);
+    let config = Config { start: false, ..Config::read(settings, &mut complaints) };
+    let ready = begin(session, stack, &config, &mut complaints);
+    session.is_called_otherwise();
+    session.set_phase(if ready { Phase::Ready } else { Phase::New });
+    ready
+}
+
+/// Begins to record in a process that tmtool has brought us into, as these settings say.
+pub fn begin_brought(
+    session: &Session,
+    settings: impl Iterator<Item = &'static CStr>,
+) -> Result<(), Refused> {
+    let config = Config::read(settings, &mut Complaints::of(InitialStack::current()));
+    commands::start(session, config.n_frames_max, Some(config.sample_rate))
 }
 
 /// What is known of the program before anything else.

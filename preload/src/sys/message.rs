@@ -1,9 +1,12 @@
-//! The one way to speak to the user: a line `tm: ...` on standard error.
+//! The one way to speak to the user: a line `tm: ...` on standard error; or, in a process that tmtool has brought us into, a
+//! message to tmtool as long as that listens, and then none.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use super::syscall;
 use super::text::Text;
+use super::tls::ThreadBlock;
+use super::{syscall, tls};
 
 /// Device and inode of standard error at the start: later, descriptor 2 may be one of the program's own files.
 static STANDARD_ERROR: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
@@ -15,6 +18,27 @@ pub fn remember_standard_error() {
         STANDARD_ERROR[0].store(status.identity.0, Ordering::Relaxed);
         STANDARD_ERROR[1].store(status.identity.1, Ordering::Relaxed);
     }
+}
+
+/// The thread block of the thread that tmtool listens to; null for none.
+static LISTENED_TO: AtomicPtr<ThreadBlock> = AtomicPtr::new(core::ptr::null_mut());
+static HEARD: Heard = Heard(UnsafeCell::new(Text::EMPTY));
+
+struct Heard(UnsafeCell<Text<512>>);
+// SAFETY: the thread that is listened to alone has it, and there is one such thread.
+unsafe impl Sync for Heard {}
+
+/// Runs `run`; what the calling thread says meanwhile is given to `hear`, without the `tm: `. Only one thread at a time may do so.
+pub fn listen<R>(run: impl FnOnce() -> R, hear: impl FnOnce(&[u8])) -> R {
+    // SAFETY: this thread's, see `Heard`.
+    unsafe { *HEARD.0.get() = Text::EMPTY };
+    // Relaxed, both: the thread itself reads it.
+    LISTENED_TO.store(tls::current().as_ptr(), Ordering::Relaxed);
+    let result = run();
+    LISTENED_TO.store(core::ptr::null_mut(), Ordering::Relaxed);
+    // SAFETY: as above.
+    hear(unsafe { (*HEARD.0.get()).as_bytes() });
+    result
 }
 
 fn is_standard_error_still() -> bool {
@@ -75,6 +99,13 @@ impl Message {
 
     /// Writes the line. If standard error is closed or has become something else, nothing is said.
     pub fn say(mut self) {
+        // Relaxed: see `listen`.
+        if LISTENED_TO.load(Ordering::Relaxed) == tls::current().as_ptr() {
+            let line = self.0.as_bytes();
+            // SAFETY: this thread's, see `Heard`.
+            unsafe { (*HEARD.0.get()).push(line.strip_prefix(b"tm: ").unwrap_or(line)) };
+            return;
+        }
         if is_standard_error_still() {
             self.0.push(b"\n");
             syscall::write_quietly(2, self.0.as_bytes());

@@ -44,6 +44,10 @@ fn lead(reason: NoteReason) -> &'static str {
             "Libraries whose constructors ran before their calls could be recorded, so that what these may have allocated is \
              missing"
         }
+        NoteReason::Attached => {
+            "Attached while it ran, so blocks from before are in no figure, leaks are what was allocated since, and frees of \
+             older blocks are counted apart"
+        }
     }
 }
 

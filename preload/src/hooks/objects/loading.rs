@@ -49,7 +49,7 @@ extern "C" fn before_dlsym(arguments: Arguments) -> usize {
     let dlsym = real::address(Function::Dlsym);
     redirect::look_at_new();
     let (handle, name) = (arguments.get(0), arguments.get(1) as *const c_char);
-    if handle == NEXT || name.is_null() || dlsym.is_null() || !real::has_interfaces() {
+    if handle == NEXT || name.is_null() || dlsym.is_null() || !redirect::leads_some() {
         return 0;
     }
     // SAFETY: the caller's, a C string.

@@ -34,7 +34,7 @@ const N_CALLS_MAX: u32 = 100_000;
 /// Notes that the calling thread is about to open objects, in the call with these arguments.
 pub(super) fn begin(arguments: Arguments, deep: bool) {
     redirect::opening(deep);
-    if !(deep || real::has_interfaces()) || !SESSION.is_process() {
+    if !(deep || redirect::leads_some()) || !SESSION.is_process() {
         return;
     }
     loader::with_list_locked(|_| N_BEFORE.store(LinkMap::all().count(), Ordering::Relaxed));

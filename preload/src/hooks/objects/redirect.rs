@@ -6,6 +6,10 @@
 //! next calls the loader.
 //!
 //! An object that is an allocator itself is left alone: what it calls of its own is its own business.
+//!
+//! In a process that tmtool has brought us into, no symbol leads here: all calls of all objects are led so ([`lead_all`]), and
+//! can be led back. Those are the calls that symbols lead to a preloaded library: an allocator's are among them, and those
+//! of functions that we do not export are not.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -13,12 +17,13 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering
 use tm_common::functions::Function;
 use tm_common::metadata::NoteReason;
 
-use crate::hooks::allocation::allocators;
+use super::known::Known;
+use super::leading::{self, Wanted, function_named, hook};
 use crate::hooks::python::tracks;
 use crate::real::{self, Search};
 use crate::session::SESSION;
 use crate::sys::memory::maps::Maps;
-use crate::sys::objects::elf::{self, Symbols};
+use crate::sys::objects::elf;
 use crate::sys::objects::link_map::{self, LinkMap};
 use crate::sys::objects::loader::{self, Changes};
 use crate::sys::objects::slots::Slots;
@@ -40,6 +45,8 @@ static OPENER: AtomicUsize = AtomicUsize::new(0);
 static N_KNOWN: AtomicUsize = AtomicUsize::new(0);
 static N_COME: AtomicUsize = AtomicUsize::new(0);
 static N_GONE: AtomicUsize = AtomicUsize::new(0);
+/// Tells whether all calls are led, since no symbol leads here.
+static LEADS_ALL: AtomicBool = AtomicBool::new(false);
 /// Tells whether a collector was noted.
 static HAS_COLLECTOR: AtomicBool = AtomicBool::new(false);
 
@@ -51,6 +58,41 @@ pub(in crate::hooks) fn at_start() {
             look(0, false, Moment::Start, now);
         });
     }
+}
+
+/// Leads the calls of all that is loaded and of what will be; the number of slots. May be called again, for what another
+/// thread has bound meanwhile. The caller may call the loader.
+pub(in crate::hooks) fn lead_all() -> usize {
+    // Relaxed, all: read by threads that look under the loader's lock.
+    LEADS_ALL.store(true, Ordering::Relaxed);
+    let before = leading::n_led();
+    let mut all_whole = false;
+    loader::with_list_locked(|now| all_whole = look(0, false, Moment::Attach, now));
+    if !all_whole {
+        look_again();
+    }
+    leading::n_led() - before
+}
+
+/// Leads all calls back to the real functions; the number of slots. The caller may call the loader.
+pub(in crate::hooks) fn lead_back() -> usize {
+    // Relaxed, all: as above.
+    LEADS_ALL.store(false, Ordering::Relaxed);
+    PENDING.store(0, Ordering::Relaxed);
+    let before = leading::n_led();
+    loader::with_list_locked(|_| LinkMap::all().filter(|map| !map.is_ours()).for_each(leading::lead_back));
+    leading::n_led() - before
+}
+
+/// Tells whether all calls of all objects are led.
+pub(super) fn leads_all() -> bool {
+    // Relaxed: see `lead_all`.
+    LEADS_ALL.load(Ordering::Relaxed)
+}
+
+/// Tells whether there are calls that symbols do not lead to us.
+pub(super) fn leads_some() -> bool {
+    leads_all() || real::has_interfaces()
 }
 
 /// Tells whether the calling thread is the last one that has begun to open objects.
@@ -122,7 +164,7 @@ pub(super) fn look_at_opened(first: usize, deep: bool) -> bool {
     let opened = LinkMap::all().nth(first);
     let maps = Maps::open();
     let is_whole =
-        opened.is_some_and(|map| Slots::of(map).is_none_or(|slots| is_whole(&slots, maps.as_ref())));
+        opened.is_some_and(|map| Slots::of(map).is_none_or(|slots| slots.are_relocated(maps.as_ref())));
     drop(maps);
     let mut all_whole = false;
     if is_whole {
@@ -142,11 +184,8 @@ enum Moment {
     Late,
     /// While another thread may be relocating some.
     Meanwhile,
-}
-
-/// Tells whether the loader has done with the object. Without `/proc` that cannot be told.
-fn is_whole(slots: &Slots, maps: Option<&Maps>) -> bool {
-    maps.is_none_or(|maps| slots.are_relocated(maps))
+    /// The same, and all constructors that could be missed ran long ago.
+    Attach,
 }
 
 /// Objects have gone.
@@ -166,23 +205,29 @@ fn look(first: usize, deep: bool, moment: Moment, now: Changes) -> bool {
     let is_new = real::find_interfaces(first);
     note_collector();
     let mut all_whole = true;
-    if deep || real::has_interfaces() || tracks::are_led() {
+    let all = leads_all();
+    if all || deep || real::has_interfaces() || tracks::are_led() {
         let maps = (moment != Moment::Start).then(Maps::open).flatten();
         // The loader expects pages that it has made writable to stay so.
         if moment == Moment::Meanwhile && maps.is_none() {
             return false;
         }
+        let known = Known::now();
         // Who came before a new allocator may call it too, by a symbol that is looked up at the first call.
         let skipped = if is_new { 0 } else { first };
-        let objects = LinkMap::all().enumerate().skip(skipped);
-        for (place, map) in objects.filter(|(_, map)| !map.is_ours() && !real::is_allocator(map)) {
+        let objects = LinkMap::all().enumerate().skip(skipped).filter(|(_, map)| !map.is_ours());
+        for (place, map) in objects {
+            let Some(wanted) = Wanted::of(map, all, deep) else { continue };
             let Some(slots) = Slots::of(map) else { continue };
-            if !is_whole(&slots, maps.as_ref()) {
+            if moment != Moment::Start && !slots.are_relocated(maps.as_ref()) {
                 all_whole = false;
                 continue;
             }
-            lead_tracks(&slots);
-            let led = lead(&slots, deep);
+            leading::lead_tracks(&slots);
+            if all {
+                leading::lend_table(&slots);
+            }
+            let led = leading::lead(&slots, wanted, &known);
             if !led.all {
                 note(NoteReason::DeepBind, map.name().to_bytes());
             }
@@ -209,77 +254,18 @@ fn has_constructors(map: &LinkMap) -> bool {
     elf::dynamic_number(map, elf::DT_INIT_ARRAYSZ).is_some_and(|bytes| bytes > OWN_CONSTRUCTORS_BYTES)
 }
 
-/// What became of an object's calls.
-struct Led {
-    /// All that should be led are.
-    all: bool,
-    /// Some were not before.
-    some: bool,
-}
-
-/// Leads the calls of an object.
-fn lead(slots: &Slots, deep: bool) -> Led {
-    let mut led = Led { all: true, some: false };
-    for slot in slots.iter() {
-        let value = slot.value();
-        let unbound = slots.is_unbound(slot);
-        if !(unbound || deep || real::is_interface(value)) {
-            continue;
-        }
-        let Some(function) = function_named(slot.name(), deep) else { continue };
-        let is_real = value == real::known(function) as usize && value != 0;
-        if is_real || unbound && real::is_only_definition(function) {
-            let Some(hook) = hook(function).filter(|hook| *hook != value) else { continue };
-            let is_set = slots.set(slot, hook);
-            led = Led { all: led.all && is_set, some: led.some || is_set };
-        }
-    }
-    led
-}
-
-/// Leads the calls by which an object tells an interpreter of its blocks.
-fn lead_tracks(slots: &Slots) {
-    if !tracks::are_led() {
-        return;
-    }
-    for slot in slots.iter() {
-        let present = Some(slot.value()).filter(|_| !slots.is_unbound(slot));
-        if let Some(hook) = tracks::hook(slot.name(), present) {
-            slots.set(slot, hook);
-        }
-    }
-}
-
-/// Returns the hooked function of this name: of all if `deep`, else of those that are not exported.
-fn function_named(name: &CStr, deep: bool) -> Option<Function> {
-    let name = name.to_bytes();
-    Function::ALL
-        .iter()
-        .copied()
-        .find(|function| (deep || !function.family().is_exported()) && function.symbol().as_bytes() == name)
-}
-
-/// Returns where the calls of `function` are to be led: its hook, unless that was taken back.
-fn hook(function: Function) -> Option<usize> {
-    if !function.family().is_exported() {
-        return allocators::hook(function);
-    }
-    let ours = LinkMap::all().find(|map| map.is_ours())?;
-    Symbols::of(ours)?.function(real::symbol(function).as_c_str())
-}
-
-/// Tells whether a function of this name is hooked, but not exported.
+/// Tells whether a function of this name is hooked, but its symbol does not lead here.
 pub(super) fn is_own(name: &CStr) -> bool {
-    function_named(name, false).is_some()
+    function_named(name, leads_all()).is_some()
 }
 
 /// Returns the hook of the function of this name at this address, which `dlsym` has found.
 pub(super) fn hook_of_found(name: &CStr, address: usize) -> Option<usize> {
-    let function = function_named(name, false)?;
+    let function = function_named(name, leads_all())?;
     if address == 0 || real::known(function) as usize != address {
         return None;
     }
-    allocators::hook(function)
+    hook(function)
 }
 
 fn note_collector() {

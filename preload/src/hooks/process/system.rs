@@ -6,6 +6,8 @@ use core::ffi::{c_int, c_void};
 use tm_common::functions::Function;
 use tm_common::metadata::Ending;
 
+#[cfg(not(test))]
+use crate::hooks::door;
 use crate::hooks::objects::loading;
 #[cfg(not(test))]
 use crate::hooks::python::allocators;
@@ -67,9 +69,13 @@ pub unsafe extern "C" fn quick_exit(status: c_int) -> ! {
     real::quick_exit(status)
 }
 
-/// Runs with the constructors, for a program that allocates nothing: it gets a recording all the same.
+/// Runs with the constructors, for a program that allocates nothing: it gets a recording all the same. Where tmtool has brought
+/// us it says when.
 #[cfg(not(test))]
 extern "C" fn constructor() {
+    if door::is_brought() {
+        return;
+    }
     SESSION.is_recording();
     PYTHON.on_first_frame(allocators::see_first_frame);
     crate::hooks::objects::redirect::at_start();

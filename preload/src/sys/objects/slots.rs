@@ -135,9 +135,9 @@ impl Slots {
     }
 
     /// Tells whether the loader has done with the object: it has taken back the permission to write where it will not write any
-    /// more, or, if there is no such place, has written to each slot.
-    pub fn are_relocated(&self, maps: &Maps) -> bool {
-        if !self.protected.is_empty() {
+    /// more, or, if there is no such place or nobody to ask, has written to each slot.
+    pub fn are_relocated(&self, maps: Option<&Maps>) -> bool {
+        if let Some(maps) = maps.filter(|_| !self.protected.is_empty()) {
             return maps.at(self.protected.start).is_some_and(|mapping| mapping.flags & libc::PF_W == 0);
         }
         let (range, bias) = (self.symbols.image().range(), self.symbols.image().bias());

@@ -1,5 +1,7 @@
 //! The commands, one file each: its arguments, its examples, and what it does with them.
 
+#[cfg(target_arch = "x86_64")]
+pub mod attach;
 pub mod check;
 pub mod completions;
 pub mod control;

@@ -8,11 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::errors::{Error, Result};
+use crate::library;
 use tm_common::sampling::SampleRate;
 use tm_common::settings;
-
-/// The library's file name.
-const LIBRARY: &str = "libtm.so";
 
 /// The variables of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +39,7 @@ impl Environment {
         python_objects: bool,
         sample_rate: Option<SampleRate>,
     ) -> Result<Environment> {
-        let executable =
-            env::current_exe().map_err(|error| Error::io("find", Path::new("tmtool's own file"), error))?;
-        let library = find_library(&executable)?;
+        let library = library::find()?;
         Ok(Environment {
             preload: preload_value(&library, env::var_os("LD_PRELOAD").as_deref())?,
             output,
@@ -66,18 +62,6 @@ impl Environment {
             self.sample_rate.map(|rate| (settings::SAMPLE.name, rate.mean_bytes().to_string().into()));
         variables.into_iter().chain(python).chain(sample)
     }
-}
-
-/// The library beside the tmtool `executable`, or in the `lib` folder beside its folder.
-fn find_library(executable: &Path) -> Result<PathBuf> {
-    let folder = executable.parent().unwrap_or(Path::new("/"));
-    let places = [Some(folder.join(LIBRARY)), folder.parent().map(|parent| parent.join("lib").join(LIBRARY))];
-    places.into_iter().flatten().find(|path| path.is_file()).ok_or_else(|| {
-        Error::Message(format!(
-            "there is no {LIBRARY} in {} or its sibling folder lib; build it (cargo build --release) or copy it there",
-            folder.display()
-        ))
-    })
 }
 
 /// `library` before what was preloaded already. The loader splits the value at spaces and colons and knows no quotes.
@@ -105,8 +89,6 @@ fn random_number() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -121,20 +103,6 @@ mod tests {
                 preload_value(Path::new(path), None).unwrap_err().to_string().contains("space or a colon")
             );
         }
-    }
-
-    #[test]
-    fn the_library_is_beside_or_in_lib() {
-        let root = tempfile::tempdir().unwrap();
-        let (bin, lib) = (root.path().join("bin"), root.path().join("lib"));
-        let executable = bin.join("tmtool");
-        fs::create_dir_all(&bin).unwrap();
-        fs::create_dir_all(&lib).unwrap();
-        assert!(find_library(&executable).unwrap_err().to_string().starts_with("there is no libtm.so in "));
-        fs::write(lib.join(LIBRARY), "").unwrap();
-        assert_eq!(find_library(&executable).unwrap(), lib.join(LIBRARY));
-        fs::write(bin.join(LIBRARY), "").unwrap();
-        assert_eq!(find_library(&executable).unwrap(), bin.join(LIBRARY));
     }
 
     #[test]
