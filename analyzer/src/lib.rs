@@ -44,6 +44,7 @@ pub mod error;
 pub mod events;
 pub mod follow;
 pub mod model;
+pub mod pack;
 pub mod reader;
 pub mod replay;
 pub mod request;
@@ -54,12 +55,12 @@ pub mod symbolize;
 #[doc(hidden)]
 pub mod allocator;
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod files;
 #[doc(hidden)]
 pub mod host;
 #[doc(hidden)]
 pub mod inspect;
+mod packed;
 #[doc(hidden)]
 pub mod python;
 #[doc(hidden)]

@@ -3,24 +3,43 @@
 use crate::error::DecodeError;
 
 /// Returns the `N` bytes at `offset`.
-pub(crate) fn array<const N: usize>(bytes: &[u8], offset: usize) -> Result<[u8; N], DecodeError> {
+///
+/// # Errors
+/// They are beyond the end.
+pub fn array<const N: usize>(bytes: &[u8], offset: usize) -> Result<[u8; N], DecodeError> {
     let end = offset.checked_add(N).ok_or(DecodeError::Truncated)?;
     let slice = bytes.get(offset..end).ok_or(DecodeError::Truncated)?;
     slice.try_into().map_err(|_| DecodeError::Truncated)
 }
 
-pub(crate) fn u8_at(bytes: &[u8], offset: usize) -> Result<u8, DecodeError> {
+/// Returns the byte at `offset`.
+///
+/// # Errors
+/// It is beyond the end.
+pub fn u8_at(bytes: &[u8], offset: usize) -> Result<u8, DecodeError> {
     array::<1>(bytes, offset).map(|[byte]| byte)
 }
 
-pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Result<u16, DecodeError> {
+/// Returns the 16-bit number at `offset`.
+///
+/// # Errors
+/// It is beyond the end.
+pub fn u16_at(bytes: &[u8], offset: usize) -> Result<u16, DecodeError> {
     array(bytes, offset).map(u16::from_le_bytes)
 }
 
-pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Result<u32, DecodeError> {
+/// Returns the 32-bit number at `offset`.
+///
+/// # Errors
+/// It is beyond the end.
+pub fn u32_at(bytes: &[u8], offset: usize) -> Result<u32, DecodeError> {
     array(bytes, offset).map(u32::from_le_bytes)
 }
 
-pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Result<u64, DecodeError> {
+/// Returns the 64-bit number at `offset`.
+///
+/// # Errors
+/// It is beyond the end.
+pub fn u64_at(bytes: &[u8], offset: usize) -> Result<u64, DecodeError> {
     array(bytes, offset).map(u64::from_le_bytes)
 }

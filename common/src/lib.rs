@@ -23,7 +23,7 @@ pub mod settings;
 pub mod stack;
 pub mod varint;
 
-mod bytes;
+pub mod bytes;
 
 #[doc = include_str!("../../docs/format.md")]
 pub mod format {}

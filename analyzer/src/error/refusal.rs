@@ -73,6 +73,12 @@ pub enum Refusal {
     },
     /// It is a snapshot, and all events are needed.
     NeedsEvents,
+    /// It is packed, and only what is being written can be followed.
+    Packed,
+    /// It is not packed.
+    NotPacked,
+    /// Somebody still writes to it.
+    StillWritten,
     /// It holds samples, and something is of every block.
     Samples {
         /// What.
@@ -93,6 +99,7 @@ impl Refusal {
             NoProcess { .. } | NoThread { .. } | OtherProcess { .. } | NoTag { .. } | NoDomain { .. } => {
                 false
             }
+            Packed | NotPacked | StillWritten => false,
             EmptyWindow { .. } | NoCommonPeak | OneProcess { .. } | NoSuchAge => true,
             NotInSnapshot { .. } | OneMoment { .. } | NeedsEvents | Samples { .. } => true,
         }
@@ -130,6 +137,9 @@ impl fmt::Display for Refusal {
                 let what = format!("is a snapshot of one moment, so '{asked}' cannot be taken from it");
                 write!(f, "{what}; leave the moment out, or give the recording")
             }
+            Packed => f.write_str("is a packed recording, to which nobody writes any more"),
+            NotPacked => f.write_str("is a recording that is not packed"),
+            StillWritten => f.write_str("is still being written"),
             NeedsEvents => {
                 f.write_str("is a snapshot of live blocks, and this needs all events; give the recording")
             }

@@ -111,7 +111,7 @@ impl Follower {
     /// # Errors
     /// It cannot be read, is not a recording that this version reads, or has no such process.
     pub fn open(path: &Path, process: ProcessIndex, options: Options) -> Result<Follower> {
-        let mut file = RecordingFile::open(path)?;
+        let mut file = RecordingFile::open_growing(path)?;
         if options.identity.is_some_and(|identity| identity != file.identity()) {
             return Err(Error::Replaced { path: path.to_owned() });
         }

@@ -1,5 +1,5 @@
-//! Positional reads of the recording's file. No memory map: a file that shrinks while it is read must give an error,
-//! not SIGBUS.
+//! Positional reads of the recording's file, be it packed or not. No memory map: a file that shrinks while it is read must
+//! give an error, not SIGBUS.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::error::{Error, Result};
+use tm_common::header::MAGIC;
+
+use crate::error::{Error, Refusal, Result};
 use crate::files::input;
+use crate::packed::{Opening, PackedFile, PackedState};
 
 /// The identity of a file, whatever its name: device and inode number.
 pub type FileIdentity = (u64, u64);
@@ -22,30 +25,75 @@ pub struct RecordingFile {
     file: Option<OpenFile>,
     identity: FileIdentity,
     len: u64,
+    packed: Option<PackedState>,
     event_bytes_read: AtomicU64,
 }
 
 /// An open file, which several readers may share.
 #[derive(Clone, Debug)]
-pub(crate) struct OpenFile(Arc<File>);
+pub(crate) struct OpenFile(Arc<Contents>);
+
+#[derive(Debug)]
+enum Contents {
+    Plain(File),
+    Packed(PackedFile),
+}
 
 impl RecordingFile {
-    /// Opens `path`.
+    /// Opens `path`, be it packed or not.
     ///
     /// # Errors
-    /// It cannot be opened, is not a regular file, or is empty.
+    /// It cannot be opened, is not a regular file, is empty, or packed by a later version.
     pub fn open(path: &Path) -> Result<RecordingFile> {
         let (file, status) = open(path)?;
+        if !is_packed(&file) {
+            return RecordingFile::of(path, file, &status);
+        }
+        let Opening { packed, found } = PackedFile::open(file, path)?;
+        Ok(RecordingFile {
+            path: path.to_owned(),
+            identity: identity(&status),
+            len: packed.len(),
+            file: Some(OpenFile(Arc::new(Contents::Packed(packed)))),
+            packed: Some(found),
+            event_bytes_read: AtomicU64::new(0),
+        })
+    }
+
+    /// Opens `path` as a recording that somebody may be writing to: so it is not packed.
+    ///
+    /// # Errors
+    /// It cannot be opened, is not a regular file, is empty, or is packed.
+    pub fn open_growing(path: &Path) -> Result<RecordingFile> {
+        let (file, status) = open(path)?;
+        if is_packed(&file) {
+            return Err(Error::Refused { path: path.to_owned(), why: Refusal::Packed });
+        }
+        RecordingFile::of(path, file, &status)
+    }
+
+    fn of(path: &Path, file: File, status: &Metadata) -> Result<RecordingFile> {
         if status.len() == 0 {
             return Err(Error::Empty { path: path.to_owned() });
         }
         Ok(RecordingFile {
             path: path.to_owned(),
-            file: Some(file),
-            identity: identity(&status),
+            file: Some(OpenFile(Arc::new(Contents::Plain(file)))),
+            identity: identity(status),
             len: status.len(),
+            packed: None,
             event_bytes_read: AtomicU64::new(0),
         })
+    }
+
+    /// What was found of the file itself, if it is packed.
+    pub(crate) fn packed(&self) -> Option<&PackedState> {
+        self.packed.as_ref()
+    }
+
+    /// The file's size in bytes, if it is packed: then [`RecordingFile::len_bytes`] is that of what is in it.
+    pub fn packed_bytes(&self) -> Option<u64> {
+        self.packed.as_ref().map(|packed| packed.bytes)
     }
 
     /// Its name, as it was given.
@@ -60,13 +108,14 @@ impl RecordingFile {
 
     /// Sees how long it is now, if it is open: somebody may be writing to it.
     pub(crate) fn measure(&mut self) {
-        let status = self.file.as_ref().and_then(|file| file.0.metadata().ok());
-        self.len = status.map_or(self.len, |status| status.len());
+        if let (None, Some(Ok(status))) = (&self.packed, self.file.as_ref().map(OpenFile::status)) {
+            self.len = status.len();
+        }
     }
 
     /// What the system says of it.
     pub(crate) fn status(&self) -> io::Result<Metadata> {
-        self.opened()?.0.metadata()
+        self.opened()?.status()
     }
 
     /// The identity of the file.
@@ -79,7 +128,7 @@ impl RecordingFile {
         self.file = None;
     }
 
-    /// The open file; opens it again if it was closed.
+    /// The open file; opens it again if it was closed, which none is that is packed.
     ///
     /// # Errors
     /// It cannot be opened, or another file has its name now.
@@ -92,6 +141,7 @@ impl RecordingFile {
             return Err(Error::Replaced { path: self.path.clone() });
         }
         self.len = status.len();
+        let file = OpenFile(Arc::new(Contents::Plain(file)));
         self.file = Some(file.clone());
         Ok(file)
     }
@@ -124,10 +174,23 @@ impl RecordingFile {
     }
 }
 
-fn open(path: &Path) -> Result<(OpenFile, Metadata)> {
+fn open(path: &Path) -> Result<(File, Metadata)> {
     let file = input::open(path)?;
     let status = file.metadata().map_err(|source| Error::io("read", path, source))?;
-    Ok((OpenFile(Arc::new(file)), status))
+    Ok((file, status))
+}
+
+fn is_packed(file: &File) -> bool {
+    let mut start = [0; START_BYTES];
+    file.read_exact_at(&mut start, 0).is_ok() && PackedFile::is_one(&start)
+}
+
+/// The bytes that tell what a file is: [`is_recording`].
+pub const START_BYTES: usize = MAGIC.len();
+
+/// Tells whether a file that starts with these bytes is a recording, packed or not.
+pub fn is_recording(start: &[u8]) -> bool {
+    start.starts_with(&MAGIC) || PackedFile::is_one(start)
 }
 
 /// The identity of the file with this status.
@@ -141,7 +204,7 @@ impl OpenFile {
         buffer.resize(len, 0);
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, offset.saturating_add(filled as u64)) {
+            match self.read_at(rest, offset.saturating_add(filled as u64)) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -152,12 +215,30 @@ impl OpenFile {
         Ok(())
     }
 
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match &*self.0 {
+            Contents::Plain(file) => file.read_at(buffer, offset),
+            Contents::Packed(file) => file.read_at(buffer, offset),
+        }
+    }
+
+    fn status(&self) -> io::Result<Metadata> {
+        match &*self.0 {
+            Contents::Plain(file) => file.metadata(),
+            Contents::Packed(file) => file.status(),
+        }
+    }
+
     /// The first offset from `offset` on that is not in a hole; `None` if only a hole follows. Where the file system
     /// does not know holes, `offset` itself.
     pub fn next_data(&self, offset: u64) -> Option<u64> {
+        let file = match &*self.0 {
+            Contents::Plain(file) => file,
+            Contents::Packed(file) => return file.next_data(offset),
+        };
         let at = i64::try_from(offset).ok()?;
         // SAFETY: lseek takes no pointers, and the descriptor is open as long as the file is.
-        let found = unsafe { libc::lseek(self.0.as_raw_fd(), at, libc::SEEK_DATA) };
+        let found = unsafe { libc::lseek(file.as_raw_fd(), at, libc::SEEK_DATA) };
         match u64::try_from(found) {
             Ok(found) => Some(found.max(offset)),
             Err(_) if io::Error::last_os_error().raw_os_error() == Some(libc::ENXIO) => None,

@@ -38,7 +38,8 @@ impl Recording {
             None => (Some(header.grains_written()), Expected::Whole(header.n_streams)),
             Some(moment) => (None, Expected::AsOf(moment)),
         };
-        let mut problems = layout.problems(file.len_bytes(), written);
+        let mut problems = Problem::of_packed(&file);
+        problems.extend(layout.problems(file.len_bytes(), written));
         let mut streams = streams(&layout.segments, file.len_bytes(), expected, &mut problems);
         let mut contents = Contents::default();
         for found in &layout.segments {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::file::RecordingFile;
 use crate::text::words::{counted, verb};
 
 /// Something that is missing or damaged. Everything else was read.
@@ -13,6 +14,13 @@ pub enum Problem {
         found: u64,
         /// The size it would have to have in bytes, at least.
         expected: u64,
+    },
+    /// The packed file ends before its last block.
+    PackedCut,
+    /// Places in a packed file where a block should be and is none, or one that holds what another one holds.
+    DamagedBlocks {
+        /// How many, at least.
+        count: u64,
     },
     /// Segment headers that do not fit their own check.
     DamagedHeaders {
@@ -89,6 +97,17 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// What is wrong with a file as a packed one.
+    pub(super) fn of_packed(file: &RecordingFile) -> Vec<Problem> {
+        let Some(packed) = file.packed() else { return Vec::new() };
+        let damaged = Problem::DamagedBlocks { count: packed.n_damaged };
+        let unreadable = packed.unreadable.clone().map(|reason| Problem::Unreadable { count: 1, reason });
+        let cut = packed.is_cut.then_some(Problem::PackedCut);
+        cut.into_iter().chain((packed.n_damaged > 0).then_some(damaged)).chain(unreadable).collect()
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Problem::*;
@@ -98,6 +117,10 @@ impl fmt::Display for Problem {
         match self {
             Cut { found, expected } => {
                 write!(f, "The file is cut: it has {found} bytes and had at least {expected}.")
+            }
+            PackedCut => f.write_str("The packed file is cut; what its last blocks held is missing."),
+            DamagedBlocks { count: n } => {
+                write!(f, "{} of the packed file {} damaged.", some(n, "block"), are(n))
             }
             DamagedHeaders { count: n, first } => {
                 write!(f, "{} {} damaged, the first at byte {first}.", some(n, "segment header"), are(n))

@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+pub mod fields;
 #[cfg(test)]
 mod tests;
 

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    check, completions, control, diff, export, filter, info, leaks, man, peak, report, run, snapshot, stats,
-    temporary, timeline, top, watch,
+    check, completions, control, diff, export, filter, info, leaks, man, pack, peak, report, run, snapshot,
+    stats, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -77,6 +77,8 @@ pub enum Command {
     Export(export::Args),
     /// Say whether a run is within its budget: leaks, peak, allocations, growth.
     Check(check::Args),
+    /// Write a recording compressed, which every command reads so.
+    Pack(pack::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
     /// Tell a running process to record.
@@ -126,6 +128,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Watch(args) => watch::run(args),
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
+        Command::Pack(args) => pack::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Start(args) => control::start(args),
         Command::Stop(args) => control::stop(args),

@@ -10,10 +10,10 @@ use flate2::read::GzDecoder;
 
 use crate::errors::{Error, Result};
 use crate::page::embed::is_page;
-use tm_common::header::MAGIC;
-
 use tm_analyzer::model::is_snap_file;
-use tm_analyzer::reader::file::identity;
+use tm_analyzer::reader::file::{
+    START_BYTES as START_BYTES_OF_RECORDING, identity, is_recording as begins_recording,
+};
 
 /// Returns what a file that is made of `input` is called, without an ending; `of_standard_input` if that is what is read.
 pub fn name_after(input: &Path, of_standard_input: &str) -> OsString {
@@ -146,8 +146,8 @@ fn has_content(output: &Path) -> bool {
 }
 
 fn is_recording(path: &Path) -> bool {
-    let mut start = [0; MAGIC.len()];
-    fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == MAGIC
+    let mut start = [0; START_BYTES_OF_RECORDING];
+    fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && begins_recording(&start)
 }
 
 #[cfg(test)]

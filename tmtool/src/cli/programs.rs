@@ -6,13 +6,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::errors::{Error, Result};
-use tm_common::header::MAGIC;
 
 use crate::report::parts::human::{counted, first};
 use crate::report::programs::{ProgramInfo, Programs};
 use tm_analyzer::inspect::own_allocator;
 use tm_analyzer::model::{Origin, Snapshot, is_snap_file};
 use tm_analyzer::reader::Recording;
+use tm_analyzer::reader::file::{START_BYTES, is_recording as begins_recording};
 use tm_analyzer::reader::metadata::notes;
 use tm_analyzer::replay::all_totals;
 
@@ -95,12 +95,12 @@ pub fn recordings(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Whether the file at `path` begins like a recording.
 pub fn is_recording(path: &Path) -> bool {
-    let mut start = [0; MAGIC.len()];
+    let mut start = [0; START_BYTES];
     // No other kind of file is opened: a pipe would wait.
     let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     is_file
         && fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
-        && start == MAGIC
+        && begins_recording(&start)
 }
 
 /// The recording of `path`: the file itself, or of a folder's programs the one that `wanted` names by process id or
@@ -241,6 +241,8 @@ pub fn program(path: &Path, recording: &Recording) -> ProgramInfo {
 
 #[cfg(test)]
 mod tests {
+    use tm_common::header::MAGIC;
+
     use super::*;
     use tm_common::event::Event;
     use tm_common::functions::Function;

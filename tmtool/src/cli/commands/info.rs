@@ -100,6 +100,7 @@ pub fn gather(path: &Path) -> Result<Info> {
         stacks: recording.stacks.n_nodes(),
         still_running: recording.is_unfinished(),
         recording_bytes: recording_bytes(&recording),
+        packed_bytes: recording.file.packed_bytes(),
         self_checks: header.self_checks,
         self_check_differences: header.self_check_differences,
         problems: problems.map(ToString::to_string).collect(),

@@ -9,6 +9,7 @@ pub mod filter;
 pub mod info;
 pub mod leaks;
 pub mod man;
+pub mod pack;
 pub mod peak;
 pub mod report;
 pub mod run;

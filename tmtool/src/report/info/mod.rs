@@ -11,7 +11,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::report::Report;
-use crate::report::parts::human::{count, counted, duration, printable, size, verb};
+use crate::report::parts::human::{count, counted, duration, percent, printable, size, verb};
 use crate::report::parts::json;
 use crate::report::parts::style::Style;
 use commands::CommandLists;
@@ -87,6 +87,8 @@ pub struct Info {
     pub stacks: u64,
     /// The file's size.
     pub recording_bytes: u64,
+    /// The size of the file that it is packed in.
+    pub packed_bytes: Option<u64>,
     /// Stacks that were walked twice.
     pub self_checks: u64,
     /// Checked stacks that differed.
@@ -247,6 +249,10 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
         size(info.recording_bytes),
         counted(events + stacks + metadata + extents, "segment")
     )?;
+    if let Some(packed) = info.packed_bytes {
+        let part = percent(packed, info.recording_bytes);
+        writeln!(out, "packed         {} ({part})", size(packed))?;
+    }
     let (processes, threads) = (counted(info.processes, "process"), counted(info.threads, "thread"));
     writeln!(out, "processes      {processes}, {threads}, {}", counted(info.stacks, "stack node"))?;
     interpreters::write(&info.interpreter_list, out)?;

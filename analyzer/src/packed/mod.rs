@@ -1,0 +1,26 @@
+//! Packed recordings: a recording's segments in compressed blocks (`docs/format.md`, "Packed recordings"). [`PackedFile`]
+//! answers reads at the recording's own offsets, so that whoever reads recordings need not know how one is stored.
+//!
+//! ```text
+//! columns (records), nodes (stacks)  <->  block (compressed)  <->  file (reads by offset)
+//! ```
+
+mod block;
+mod cache;
+mod columns;
+mod file;
+mod nodes;
+
+pub(crate) use block::{BlockWriter, Codec, HEAD_BYTES, Piece};
+pub(crate) use file::{Opening, PackedFile, PackedState};
+
+/// How a packed recording begins.
+pub const MAGIC: [u8; 8] = *b"\x89TMPAK\r\n";
+/// The version of the format; those up to it are read.
+pub const VERSION: u32 = 1;
+/// The bytes before the first block: magic, version, 4 of nothing, the recording's length as 8.
+pub(crate) const FILE_HEADER_BYTES: usize = 24;
+
+/// Bytes are not what is written here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Damaged;
