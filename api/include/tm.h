@@ -13,17 +13,12 @@
  *
  * Results: TM_OK (0) or more is success, a negative value one of enum tm_result. No call changes errno, throws, or makes
  * the program's own allocation fail.
- *
- * Threads: every call may be made from any thread at any time, unless it says otherwise. Commands take effect for all
- * threads of the process.
- *
+ * Threads: every call may be made from any thread at any time, unless it says otherwise. Commands are for all of them.
  * Signal handlers: calls marked [signal-safe] may be made in them. The others load a library on their first use, take a
  * lock and allocate; the thread's signals and its cancellation wait meanwhile. Made while a call of the same thread is
  * interrupted or under way (from a callback) they return TM_BUSY. Callbacks must come back: no exception, no jump, no exit
  * of the thread, and not in a process that they have forked.
- *
  * Sizes are the bytes that were asked for, as in tracemalloc, never what the allocator made of them.
- *
  * Three kinds of cost. track, untrack and tag take some tens of ns, take_snapshot about 100; start, stop and clear wait
  * for each other (0.1 s at most, then TM_BUSY) and make two system calls. Questions (traced memory, object traceback,
  * total size, dump) are answered from the recording by libtm_query.so, which must stand beside libtm.so: the first one
@@ -170,6 +165,7 @@ struct tm_api {
     int (*python_hide)(int hide);
     int (*get_python_traces)(const void *ptr, unsigned nframe, tm_python_traces **traces);
     void (*python_traces_free)(tm_python_traces *traces);
+    int (*start_sampled)(unsigned nframe, uint64_t mean_bytes);
 };
 
 /* NULL without libtm.so. The symbol is weak, and looked up through the global offset table in position-dependent
@@ -203,6 +199,10 @@ static inline const struct tm_api *tm_loaded_api(void) {
    Returns TM_OK, TM_INVALID, or TM_FAILED if the process has no recording (TM_DISABLE=1, or it could not be made).
    [signal-safe] Source: tracemalloc.start. */
 TM_INLINE_ int tm_start(unsigned nframe) { return TM_CALL_(start, (nframe), TM_NOT_LOADED); }
+
+/* Begins as tm_start does, with samples: one in so many bytes on average (to a power of two, at most 1 TiB; 0: every event), and exact
+   totals; at another rate anew, as after tm_stop. tm.h then answers of samples alone. [signal-safe] */
+TM_INLINE_ int tm_start_sampled(unsigned nframe, uint64_t mean) { return TM_CALL_(start_sampled, (nframe, mean), TM_NOT_LOADED); }
 
 /* Ends recording, and forgets what lives: traced memory and peak are 0 until the next start. Does nothing if it is not
    tracing. The recording keeps what came before. [signal-safe] Source: tracemalloc.stop. */

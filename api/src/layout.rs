@@ -107,4 +107,5 @@ pub struct Table {
     pub python_hide: unsafe extern "C" fn(c_int) -> c_int,
     pub get_python_traces: unsafe extern "C" fn(*const c_void, c_uint, *mut *mut c_void) -> c_int,
     pub python_traces_free: unsafe extern "C" fn(*mut c_void),
+    pub start_sampled: unsafe extern "C" fn(c_uint, u64) -> c_int,
 }

@@ -28,7 +28,7 @@ fn types_are_laid_out_as_the_header_says() {
             get_tracemalloc_memory, take_snapshot, dump_snapshot, get_object_traceback, traceback_format,
             traceback_free, track, untrack, name_domain, get_domain_memory, total_size, follow,
             total_size_free, tag, restore_tag, python_objects, python_hide, get_python_traces,
-            python_traces_free,
+            python_traces_free, start_sampled,
         }
     };
     let mut program = String::from("#include \"tm.h\"\n#include <stdio.h>\nint main(void) {\n");

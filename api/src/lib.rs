@@ -47,7 +47,7 @@ mod tracking;
 pub use error::{Error, Result};
 pub use memory::{domain_memory, reset_peak, traced_memory, tracemalloc_memory};
 pub use python::python_objects;
-pub use recording::{clear_traces, is_loaded, is_tracing, start, stop, traceback_limit};
+pub use recording::{clear_traces, is_loaded, is_tracing, start, start_sampled, stop, traceback_limit};
 pub use snapshot::{dump_snapshot, take_snapshot};
 pub use tag::{Tag, tag};
 pub use total_size::{Block, Follow, Options, SizeByDepth, SizeByLine, TotalSize, Walk, total_size};

@@ -23,6 +23,17 @@ pub fn start(nframe: u32) -> Result<()> {
     Error::check(unsafe { start(nframe) }).map(|_| ())
 }
 
+/// Begins as [`start`] does, and records samples: one in `mean_bytes` on average, to the nearest power of two; 0 for every event. While
+/// tracing at another rate it begins anew, as after [`stop`]. For signal handlers too.
+///
+/// # Errors
+/// As [`start`]; [`Error::Invalid`] for more than 1 TiB.
+pub fn start_sampled(nframe: u32, mean_bytes: u64) -> Result<()> {
+    let start_sampled = function!(start_sampled).ok_or(Error::NotLoaded)?;
+    // SAFETY: takes any numbers.
+    Error::check(unsafe { start_sampled(nframe, mean_bytes) }).map(|_| ())
+}
+
 /// Ends recording, and forgets what lives: traced memory and peak are 0 until the next start. Does nothing if it is not
 /// tracing. The recording keeps what came before. For signal handlers too.
 ///

@@ -261,4 +261,5 @@ pub struct Api {
     pub get_python_traces:
         unsafe extern "C" fn(ptr: *const c_void, nframe: c_uint, traces: *mut *mut PythonTraces) -> c_int,
     pub python_traces_free: unsafe extern "C" fn(traces: *mut PythonTraces),
+    pub start_sampled: unsafe extern "C" fn(nframe: c_uint, mean_bytes: u64) -> c_int,
 }

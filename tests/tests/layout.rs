@@ -69,7 +69,8 @@ fn structures_and_codes_are_those_of_the_header() {
         size, start, stop, is_tracing, get_traceback_limit, clear_traces, get_traced_memory, reset_peak,
         get_tracemalloc_memory, take_snapshot, dump_snapshot, get_object_traceback, traceback_format,
         traceback_free, track, untrack, name_domain, get_domain_memory, total_size, follow, total_size_free, tag,
-        restore_tag, python_objects, python_hide, get_python_traces, python_traces_free
+        restore_tag, python_objects, python_hide, get_python_traces, python_traces_free,
+        start_sampled
     });
     for (name, code) in [
         ("TM_OK", result::OK),

@@ -3,13 +3,16 @@
 //! The oracle is the counting preload behind libtm.so in the same run.
 
 use std::path::Path;
+use std::process::Command;
 
 use tm_analyzer::events::{Action, Total};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::events;
 use tm_common::ids::{ProcessIndex, Space};
+use tm_common::metadata::CommandKind;
 use tm_common::sampling::Totals;
 use tm_tests::counting::{Bytes, Counter, Counts};
+use tm_tests::products::products;
 use tm_tests::programs::{compile, installed};
 use tm_tests::run::{Outcome, Run};
 use tm_tests::soak::times;
@@ -203,4 +206,46 @@ fn a_rate_that_makes_no_sense_is_said_in_one_line() {
         let recording = Recording::open(outcome.recording()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(recording.header.version, 3, "every event is recorded");
     }
+}
+
+/// What `tmtool` says with these arguments.
+fn tool(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(&products().tmtool).args(arguments).output().expect("tmtool is there");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// From idle to samples, to every event, and back at another rate: each time what lives begins anew.
+#[test]
+fn a_running_process_is_told_its_rate() {
+    let program = compile("sampled.c", &["-O1", "-pthread"]);
+    let mut running = Run::new(program).args(["forever"]).env("TM_START", "0").start_recorded();
+    wait::until("it allocates", || running.stdout_so_far().contains("begun"));
+    let pid = running.child.id().to_string();
+    let recorded = |what: &str, is_so: &dyn Fn(&Recording) -> bool| {
+        wait::until(what, || {
+            let recordings = running.recordings_so_far();
+            recordings.first().and_then(|path| Recording::open(path).ok()).is_some_and(|it| is_so(&it))
+        });
+    };
+    let rates = |recording: &Recording| -> Vec<u64> {
+        let segments = recording.streams.iter().flat_map(|stream| &stream.segments);
+        segments.map(|segment| segment.sample_rate.mean_bytes()).collect()
+    };
+    recorded("it is idle", &|it| it.header.version == 3 && it.totals.is_empty());
+    for (rate, mean) in [("4K", 4096), ("0", 0), ("64K", 65_536)] {
+        let (is_done, said) = tool(&["start", &pid, "--sample", rate]);
+        assert!(is_done && said.contains("traced"), "{said}");
+        recorded("it records at this rate", &|it| rates(it).contains(&mean));
+    }
+    let (is_done, said) = tool(&["start", &pid, "--sample", "64K"]);
+    assert!(is_done && said.contains("traced already"), "{said}");
+    let (is_done, said) = tool(&["start", &pid, "--sample", "many"]);
+    assert!(!is_done && said.contains("'many'") && said.contains("512K"), "{said}");
+    running.child.kill().expect("it is our child");
+    let outcome = running.finish();
+    let recording = Recording::open(outcome.recording()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((recording.header.version, recording.header.lost_events()), (4, 0));
+    let starts = recording.commands.iter().filter(|command| command.kind == CommandKind::Start).count();
+    assert_eq!(starts, 3, "{:?}", recording.commands);
 }

@@ -4,6 +4,7 @@ use core::ffi::{c_char, c_int, c_uint};
 use core::sync::atomic::Ordering;
 
 use tm_common::api::result;
+use tm_common::sampling::SampleRate;
 
 use super::{code, library, name};
 use crate::session::{SESSION, commands};
@@ -13,6 +14,13 @@ use crate::sys::syscall;
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_start(nframe: c_uint) -> c_int {
     code(commands::start(&SESSION, nframe, None))
+}
+
+/// Implements `tm_start_sampled`.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn tm_start_sampled(nframe: c_uint, mean_bytes: u64) -> c_int {
+    let Some(rate) = SampleRate::nearest(mean_bytes) else { return result::INVALID };
+    code(commands::start(&SESSION, nframe, Some(rate)))
 }
 
 /// Implements `tm_stop`.

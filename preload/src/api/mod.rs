@@ -59,6 +59,7 @@ pub static tm_api: Api = Api {
     python_hide: tm_python_hide,
     get_python_traces: tm_get_python_traces,
     python_traces_free: tm_python_traces_free,
+    start_sampled: tm_start_sampled,
 };
 
 /// Returns the result of a command, as the header says it.

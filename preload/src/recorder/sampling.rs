@@ -8,6 +8,8 @@
 //! The first part is for the thread itself, without its lane: it neither walks nor writes. What is to be written, and all that is not
 //! as usual (another control word, a call inside of a call), goes the long way, through [`with_heap_lane`].
 
+mod tracked;
+
 use core::ffi::c_void;
 
 use tm_common::event::Event;
@@ -24,6 +26,8 @@ use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
 use crate::sys::tls;
 use crate::unwind::Caller;
+
+pub(super) use tracked::{end_at, forget_all, moved, tracked};
 
 /// What is sampled and lives. A forked child has a copy.
 static SAMPLED: Sampled = Sampled::new();
@@ -363,74 +367,6 @@ fn record_reallocation(
     });
 }
 
-/// Does the work of [`super::tracked`], for all but mappings.
-#[inline]
-pub(super) fn tracked(word: u32, space: Space, address: usize, size: usize, caller: Caller) -> bool {
-    // What was tracked there has ended.
-    let was_sample = SAMPLED.remove(key(space, address));
-    let sampler = at_hand(word, space, |_| false);
-    let is_due = sampler.is_none_or(|sampler| sampler.count_allocation(size, 0, false));
-    if !is_due && !was_sample {
-        return true;
-    }
-    record_track(space, (address, size), was_sample, sampler.is_some(), caller.pc, caller.sp, caller.fp)
-}
-
-#[cold]
-#[inline(never)]
-fn record_track(
-    space: Space,
-    (address, size): (usize, usize),
-    was_sample: bool,
-    is_counted: bool,
-    pc: usize,
-    sp: usize,
-    fp: usize,
-) -> bool {
-    let is_recorded = with_lane(|session, thread, lane| {
-        let Some(sampler) = thread.sampler(session, space) else { return false };
-        if !is_counted {
-            sampler.count_allocation(size, 0, false);
-        }
-        let is_sample = sampler.take_sample() && is_kept(session, space, address);
-        if is_sample || was_sample {
-            prepare(session, lane, sampler, None);
-        }
-        let mut is_written = true;
-        if is_sample {
-            let stack = stack_of(thread, lane, Caller { pc, sp, fp });
-            let (address, size, stamp) = (Address(address as u64), size as u64, session.recording.now());
-            let event = Event::Track { space, address, size, stack, stamp };
-            is_written = lane.samples.write(&session.recording, event);
-        } else if was_sample {
-            let (address, size, stamp) = (Address(address as u64), 0, session.recording.now());
-            let event = Event::Untrack { space, address, size, stamp };
-            is_written = lane.samples.write(&session.recording, event);
-        }
-        record_totals(session, lane, sampler, space, is_sample);
-        is_written
-    });
-    is_recorded.unwrap_or(false)
-}
-
-/// Records that what was tracked at `address` of `space` has ended, in a call that began at `stamp`.
-#[inline]
-pub(super) fn end_at(word: u32, space: Space, address: usize, stamp: Stamp) -> bool {
-    let is_sample = SAMPLED.remove(key(space, address));
-    if let Some(sampler) = at_hand(word, space, |_| false) {
-        // What it held is not known: nothing is due.
-        sampler.count_free(0);
-        return !is_sample || write_end(space, address, stamp);
-    }
-    let is_counted = with_lane(|session, thread, _| {
-        thread.sampler(session, space).is_some_and(|sampler| {
-            sampler.count_free(0);
-            true
-        })
-    });
-    is_counted.unwrap_or(false) && (!is_sample || write_end(space, address, stamp))
-}
-
 /// Records the same where it is covered by another call, which is counted: if it is a sample.
 #[cold]
 pub(super) fn end_covered(block: *mut c_void, stamp: Stamp) {
@@ -450,24 +386,4 @@ fn write_end(space: Space, address: usize, stamp: Stamp) -> bool {
         lane.samples.write(&session.recording, Event::Untrack { space, address, size, stamp })
     });
     is_written.unwrap_or(false)
-}
-
-/// Does the work of [`super::moved`].
-pub(super) fn moved(space: Space, address: usize, caller: Caller) {
-    if !SAMPLED.has(key(space, address)) {
-        return;
-    }
-    with_lane(|session, thread, lane| {
-        let Some(sampler) = thread.sampler(session, space) else { return };
-        prepare(session, lane, sampler, None);
-        let stack = stack_of(thread, lane, caller);
-        let (address, stamp) = (Address(address as u64), session.recording.now());
-        lane.samples.write(&session.recording, Event::Move { space, address, stack, stamp });
-    });
-}
-
-/// Forgets all samples of a space, which have ended.
-#[cold]
-pub(super) fn forget_all(space: Space) {
-    SAMPLED.remove_all(|key| key >> 56 == u64::from(space.0));
 }

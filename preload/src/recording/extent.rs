@@ -267,8 +267,11 @@ impl Recording {
 
 /// Lets the pages of a segment go that is not written any more: they are the file's alone from now on. Where one is touched
 /// again after all, it comes back.
-pub fn let_go(segment: *mut MappedSegment) {
-    // SAFETY: null, or a segment, mapped.
+///
+/// # Safety
+/// `segment` is null, or mapped.
+pub unsafe fn let_go(segment: *mut MappedSegment) {
+    // SAFETY: the caller's.
     if let Some(header) = unsafe { segment.as_ref() } {
         pages::let_go(segment.cast(), usize::from(header.grains) * GRAIN_BYTES);
     }

@@ -129,7 +129,8 @@ impl Recording {
         // Release: publishes the header. If another thread was faster, its segment serves and ours stays empty.
         let replaced =
             self.metadata.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
-        extent::let_go(replaced.unwrap_or(core::ptr::null_mut()));
+        // SAFETY: common extents stay mapped.
+        unsafe { extent::let_go(replaced.unwrap_or(core::ptr::null_mut())) };
         Some(())
     }
 

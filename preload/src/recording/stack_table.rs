@@ -111,7 +111,8 @@ impl StackTable {
         let replaced =
             self.segment.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
         // Look-ups do without the file. Who is writing a node there at this moment has its page back.
-        extent::let_go(replaced.unwrap_or(core::ptr::null_mut()));
+        // SAFETY: common extents stay mapped.
+        unsafe { extent::let_go(replaced.unwrap_or(core::ptr::null_mut())) };
         true
     }
 

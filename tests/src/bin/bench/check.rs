@@ -5,6 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
+use tm_analyzer::reader::Recording;
+use tm_common::ids::Space;
 use tm_tests::counting::counted;
 use tm_tests::info::{self, number, sum};
 use tm_tests::run::{Outcome, files};
@@ -67,12 +69,23 @@ pub fn recording(workload: &Workload, variant: Variant, folder: &Path, counted: 
             }
             (recorded_events(&infos), workload.tolerance)
         }
+        Variant::Sampled => (totals_events(folder), workload.tolerance),
         _ => return Vec::new(),
     };
     if (events as f64 - counted as f64).abs() <= tolerance * counted as f64 {
         return Vec::new();
     }
     vec![format!("{} under {}: {events} events recorded, {counted} counted", workload.name, variant.title())]
+}
+
+/// The events that processes which sample have counted in their lines.
+fn totals_events(folder: &Path) -> u64 {
+    let recordings = files(folder).into_iter().map(|path| {
+        let recording = Recording::open(&path).unwrap_or_else(|error| panic!("{error}"));
+        let of_heap = recording.totals.iter().filter(|(_, line)| line.space == Space::HEAP);
+        of_heap.map(|(_, line)| line.totals.n_allocated + line.totals.n_freed).sum::<u64>()
+    });
+    recordings.sum()
 }
 
 /// The events in the floor's files: see the top of `programs/bench/floor.c`.

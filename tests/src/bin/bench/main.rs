@@ -21,6 +21,7 @@ mod statistics;
 mod python;
 mod reading;
 mod rounds;
+mod sampling;
 mod scaling;
 mod startup;
 

@@ -11,6 +11,7 @@ pub const STARTUP: &str = "start-up";
 pub const SCALING: &str = "scaling";
 pub const READING: &str = "reading";
 pub const PYTHON: &str = "python";
+pub const SAMPLING: &str = "sampling";
 
 /// Measures what recording costs under nothing, a floor, libtm.so and heaptrack, and how fast recordings are read.
 #[derive(Debug, Parser)]
@@ -22,7 +23,7 @@ pub struct Options {
     /// One round of a tenth of the work: shows that all runs, and little else
     #[arg(long)]
     pub quick: bool,
-    /// Only these workloads and parts (`start-up`, `scaling`, `python`, `reading`; the last takes `python3-json` along)
+    /// Only these workloads and parts (`start-up`, `scaling`, `python`, `sampling`, `reading`; the last takes `python3-json` along)
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Also a synthetic recording of 200 million events (1 GB of disk)
@@ -35,7 +36,11 @@ pub struct Options {
 
 /// All that `--only` takes.
 pub fn names() -> Vec<&'static str> {
-    workloads::ALL.iter().map(|(name, _)| *name).chain([STARTUP, SCALING, READING, PYTHON]).collect()
+    workloads::ALL
+        .iter()
+        .map(|(name, _)| *name)
+        .chain([STARTUP, SCALING, READING, PYTHON, SAMPLING])
+        .collect()
 }
 
 impl Options {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use tempfile::TempDir;
 
-use crate::options::{Options, PYTHON, READING, SCALING, STARTUP};
+use crate::options::{Options, PYTHON, READING, SAMPLING, SCALING, STARTUP};
 use crate::python::{self, Script};
 use crate::reading::{self, Reader, Reading};
 use crate::rounds::Measured;
+use crate::sampling::Sampled;
 use crate::scaling::Scaling;
 use crate::startup::{self, Start};
 use crate::statistics::geometric_mean;
@@ -21,6 +22,7 @@ pub struct Results {
     pub starts: BTreeMap<Variant, Start>,
     pub scaling: Option<Scaling>,
     pub scripts: Vec<Script>,
+    pub sampled: Vec<Sampled>,
     pub reading: Option<(Reading, Option<Reader>)>,
     pub large: Option<Reading>,
     /// What was wrong in any run.
@@ -55,6 +57,12 @@ impl Results {
             results.scripts = python::scripts(options);
             for script in &mut results.scripts {
                 results.complaints.append(&mut script.complaints);
+            }
+        }
+        if options.wants(SAMPLING) {
+            results.sampled = Sampled::all(options);
+            for sampled in &mut results.sampled {
+                results.complaints.append(&mut sampled.complaints);
             }
         }
         if options.large {

@@ -19,6 +19,8 @@ pub enum Variant {
     Floor,
     /// libtm.so with `TM_START=0`: loaded, and told to do nothing yet.
     Idle,
+    /// libtm.so with `TM_SAMPLE=512K`.
+    Sampled,
     /// libtm.so with `TM_NFRAME=1`.
     FirstFrame,
     /// libtm.so.
@@ -52,6 +54,7 @@ impl Variant {
             Variant::Bare => "bare",
             Variant::Floor => "floor",
             Variant::Idle => "tm, `TM_START=0`",
+            Variant::Sampled => "tm, `TM_SAMPLE=512K`",
             Variant::FirstFrame => "tm, `TM_NFRAME=1`",
             Variant::Tm => "tm",
             Variant::HeaptrackRaw => "heaptrack `--raw`",
@@ -70,6 +73,7 @@ impl Variant {
                 run.preload_before(floor).env("FLOOR_FOLDER", folder)
             }
             Variant::Idle => tm(run).env("TM_START", "0"),
+            Variant::Sampled => tm(run).env("TM_SAMPLE", "512K"),
             Variant::FirstFrame => tm(run).env("TM_NFRAME", "1"),
             Variant::Tm => tm(run),
             Variant::HeaptrackRaw => through_heaptrack(run, &["--raw", "--output"], folder),

@@ -38,7 +38,7 @@ pub struct Workload {
 }
 
 /// What makes a workload in a folder for its input.
-type Make = fn(&Options, &Path) -> Workload;
+pub type Make = fn(&Options, &Path) -> Workload;
 
 /// The workload that is also read.
 pub const READ: &str = "python3-json";

@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::results::Results;
 use crate::table::table;
 use crate::targets::targets;
-use parts::{reading_table, scaling_table, start_table};
+use parts::{reading_table, sampling_table, scaling_table, start_table};
 use python::python_tables;
 use recording::{cpu_table, space_table, wall_table, workloads_table};
 
@@ -31,6 +31,9 @@ pub fn document(options: &Options, machine: &Machine, results: &Results) -> Stri
         parts.push(start_table(results));
     }
     parts.extend(results.scaling.as_ref().map(scaling_table));
+    if !results.sampled.is_empty() {
+        parts.push(sampling_table(&results.sampled));
+    }
     parts.extend(python_tables(&results.scripts));
     parts.extend(reading_table(results));
     parts.join("\n")

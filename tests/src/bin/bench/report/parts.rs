@@ -2,6 +2,7 @@
 
 use crate::reading::{Reader, Reading};
 use crate::results::Results;
+use crate::sampling::Sampled;
 use crate::scaling::{Scaling, THREADS};
 use crate::table::{decimals, grouped, table};
 use crate::variants::{OURS, Variant};
@@ -23,6 +24,18 @@ pub fn start_table(results: &Results) -> String {
         "## Start-up: `/bin/true`\n\n{}",
         table(&["under", "ms", "added ms", "added CPU ms", "KiB on disk"], &rows)
     )
+}
+
+/// What samples cost.
+pub fn sampling_table(sampled: &[Sampled]) -> String {
+    let rows = sampled.iter().map(|sampled| {
+        let added = [Variant::Idle, Variant::Sampled].map(|variant| decimals(sampled.added_ns(variant)));
+        let [idle, samples] = added;
+        vec![sampled.name.to_owned(), idle, samples, decimals(sampled.times_idle())]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let head = ["workload", "idle: CPU ns added per event", "`TM_SAMPLE=512K`", "CPU time / idle"];
+    format!("## Samples\n\n{}", table(&head, &rows))
 }
 
 /// Threads side by side.

@@ -1,0 +1,103 @@
+//! What a process that samples does with blocks of the program's own domains.
+
+use tm_common::event::Event;
+use tm_common::ids::{Address, Space, Stamp};
+
+use super::{SAMPLED, at_hand, is_kept, key, prepare, record_totals, write_end};
+use crate::recorder::lane::with_lane;
+use crate::recorder::stack::stack_of;
+use crate::unwind::Caller;
+
+/// Does the work of [`crate::recorder::tracked`], for all but mappings.
+#[inline]
+pub(in crate::recorder) fn tracked(
+    word: u32,
+    space: Space,
+    address: usize,
+    size: usize,
+    caller: Caller,
+) -> bool {
+    // What was tracked there has ended.
+    let was_sample = SAMPLED.remove(key(space, address));
+    let sampler = at_hand(word, space, |_| false);
+    let is_due = sampler.is_none_or(|sampler| sampler.count_allocation(size, 0, false));
+    if !is_due && !was_sample {
+        return true;
+    }
+    record_track(space, (address, size), was_sample, sampler.is_some(), caller.pc, caller.sp, caller.fp)
+}
+
+#[cold]
+#[inline(never)]
+fn record_track(
+    space: Space,
+    (address, size): (usize, usize),
+    was_sample: bool,
+    is_counted: bool,
+    pc: usize,
+    sp: usize,
+    fp: usize,
+) -> bool {
+    let is_recorded = with_lane(|session, thread, lane| {
+        let Some(sampler) = thread.sampler(session, space) else { return false };
+        if !is_counted {
+            sampler.count_allocation(size, 0, false);
+        }
+        let is_sample = sampler.take_sample() && is_kept(session, space, address);
+        if is_sample || was_sample {
+            prepare(session, lane, sampler, None);
+        }
+        let mut is_written = true;
+        if is_sample {
+            let stack = stack_of(thread, lane, Caller { pc, sp, fp });
+            let (address, size, stamp) = (Address(address as u64), size as u64, session.recording.now());
+            let event = Event::Track { space, address, size, stack, stamp };
+            is_written = lane.samples.write(&session.recording, event);
+        } else if was_sample {
+            let (address, size, stamp) = (Address(address as u64), 0, session.recording.now());
+            let event = Event::Untrack { space, address, size, stamp };
+            is_written = lane.samples.write(&session.recording, event);
+        }
+        record_totals(session, lane, sampler, space, is_sample);
+        is_written
+    });
+    is_recorded.unwrap_or(false)
+}
+
+/// Records that what was tracked at `address` of `space` has ended, in a call that began at `stamp`.
+#[inline]
+pub(in crate::recorder) fn end_at(word: u32, space: Space, address: usize, stamp: Stamp) -> bool {
+    let is_sample = SAMPLED.remove(key(space, address));
+    if let Some(sampler) = at_hand(word, space, |_| false) {
+        // What it held is not known: nothing is due.
+        sampler.count_free(0);
+        return !is_sample || write_end(space, address, stamp);
+    }
+    let is_counted = with_lane(|session, thread, _| {
+        thread.sampler(session, space).is_some_and(|sampler| {
+            sampler.count_free(0);
+            true
+        })
+    });
+    is_counted.unwrap_or(false) && (!is_sample || write_end(space, address, stamp))
+}
+
+/// Does the work of [`crate::recorder::moved`].
+pub(in crate::recorder) fn moved(space: Space, address: usize, caller: Caller) {
+    if !SAMPLED.has(key(space, address)) {
+        return;
+    }
+    with_lane(|session, thread, lane| {
+        let Some(sampler) = thread.sampler(session, space) else { return };
+        prepare(session, lane, sampler, None);
+        let stack = stack_of(thread, lane, caller);
+        let (address, stamp) = (Address(address as u64), session.recording.now());
+        lane.samples.write(&session.recording, Event::Move { space, address, stack, stamp });
+    });
+}
+
+/// Forgets all samples of a space, which have ended.
+#[cold]
+pub(in crate::recorder) fn forget_all(space: Space) {
+    SAMPLED.remove_all(|key| key >> 56 == u64::from(space.0));
+}
