@@ -6,7 +6,6 @@
 
 use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use tm_common::header::Loss;
 use tm_common::ids::{Space, ThreadIndex};
 use tm_common::metadata::control;
 use tm_common::sampling::{MappedTotals, SampleRate, Totals};
@@ -57,7 +56,7 @@ impl Sampler {
     #[cold]
     pub fn begin(&self, session: &Session, thread: ThreadIndex, space: Space, word: u32) -> bool {
         let Some(line) = session.recording.take_line(thread, space) else {
-            session.recording.lose(Loss::NoSpace);
+            session.recording.lose_for_want_of_room();
             return false;
         };
         self.word.store(0, Ordering::Relaxed);
