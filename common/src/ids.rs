@@ -84,6 +84,20 @@ impl Domain {
     pub const PYTHON: Domain = Domain(0x7079_6f62);
     /// Blocks of Boehm's garbage collector, "coll" as a number: what it frees itself is not seen.
     pub const COLLECTOR: Domain = Domain(0x636f_6c6c);
+
+    /// Those that have a name of ours.
+    pub const BUILT_IN: [(Domain, &'static str); 4] = [
+        (Domain::HEAP, "heap"),
+        (Domain::MAPPINGS, "mmap"),
+        (Domain::PYTHON, "python"),
+        (Domain::COLLECTOR, "gc"),
+    ];
+
+    /// Returns our name of a domain; `None` of the program's own.
+    #[must_use]
+    pub fn built_in_name(self) -> Option<&'static str> {
+        Domain::BUILT_IN.iter().find(|(domain, _)| *domain == self).map(|(_, name)| *name)
+    }
 }
 
 impl StackId {

@@ -1,6 +1,6 @@
 //! A node of the stack table, `docs/format.md` section "Stack nodes".
 
-use crate::bytes::{u32_at, u64_at};
+use crate::bytes::u64_at;
 use crate::error::DecodeError;
 use crate::ids::{Epoch, StackId};
 
@@ -127,12 +127,18 @@ impl StackNode {
         [self.parent.0 as u64 | (info as u64) << 32, self.pc]
     }
 
-    /// Reads a node; `None` where none was written (a place that was taken when the process died).
-    pub fn decode(bytes: &[u8]) -> Result<Option<StackNode>, DecodeError> {
-        let (parent, info, pc) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?, u64_at(bytes, 8)?);
+    /// Reads the two words of a node; `None` where none was written (a place that was taken when the process died).
+    #[inline]
+    #[must_use]
+    pub const fn of_words([first, pc]: [u64; 2]) -> Option<StackNode> {
+        let (parent, info) = (StackId(first as u32), (first >> 32) as u32);
         let (epoch, kind) = (Epoch(info >> FrameKind::BITS), FrameKind::in_low_bits(info));
-        let node = StackNode { parent: StackId(parent), epoch, kind, pc };
-        Ok((pc != 0).then_some(node))
+        if pc == 0 { None } else { Some(StackNode { parent, epoch, kind, pc }) }
+    }
+
+    /// Reads a node from its bytes, as [`StackNode::of_words`] does.
+    pub fn decode(bytes: &[u8]) -> Result<Option<StackNode>, DecodeError> {
+        Ok(StackNode::of_words([u64_at(bytes, 0)?, u64_at(bytes, 8)?]))
     }
 }
 

@@ -153,9 +153,10 @@ impl Recording {
 
     /// The domain that `space` is, with its name.
     pub fn domain(&self, space: Space) -> (Domain, &str) {
+        let built_in = |domain: Domain| (domain, domain.built_in_name().unwrap_or_default());
         match space {
-            Space::HEAP => (Domain::HEAP, "heap"),
-            Space::MAPPINGS => (Domain::MAPPINGS, "mmap"),
+            Space::HEAP => built_in(Domain::HEAP),
+            Space::MAPPINGS => built_in(Domain::MAPPINGS),
             _ => {
                 let known = self.spaces.iter().find(|(known, ..)| *known == space);
                 known.map_or((Domain(space.0.into()), ""), |(_, domain, name)| (*domain, name))

@@ -70,12 +70,7 @@ impl PackedNode {
     }
 
     fn node(self) -> Option<StackNode> {
-        let [first, second] = self.0;
-        let mut bytes = [0; NODE_BYTES];
-        for (place, byte) in first.to_le_bytes().iter().chain(&second.to_le_bytes()).enumerate() {
-            *bytes.get_mut(place)? = *byte;
-        }
-        StackNode::decode(&bytes).ok().flatten()
+        StackNode::of_words(self.0)
     }
 }
 

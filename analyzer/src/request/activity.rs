@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::model::{Activity, ActivityProfile, Moment, Profile, ProfileRow, Shown, SumsBy, is_snap_file};
 use crate::reader::Problem;
 use crate::replay::{Activities, Site, Taker};
-use crate::snapshot::Namer;
 
 impl Request {
     /// Adds up what each site did. At the usual time the live blocks are those of the peak, all else is that of the whole
@@ -47,14 +46,13 @@ impl Request {
             weight: row.weight,
         };
         let at_ns = origin.as_ref().map_or(0, |origin| origin.moment_ns);
-        let built_in = [(Domain::HEAP, "heap"), (Domain::MAPPINGS, "mmap")];
         Ok(ActivityProfile {
             profile: Profile { rows: rows.into_iter().map(row).collect(), traceback_limit, origin },
             shown: Shown::End,
             has_events: false,
             from_ns: 0,
             until_ns: at_ns,
-            domains: built_in.map(|(domain, name)| (domain.0, name.to_owned())).into(),
+            domains: Domain::BUILT_IN.map(|(domain, name)| (domain.0, name.to_owned())).into(),
         })
     }
 }
@@ -91,7 +89,7 @@ impl Recorded {
         let is_of_stacks = |problem: &&Problem| matches!(problem, Problem::UnknownStacks { .. });
         findings.problems.extend(raw.findings.problems.iter().filter(is_of_stacks).cloned());
         // What was freed before the moment may have had more frames kept.
-        let mut namer = Namer::new();
+        let mut namer = self.namer();
         let live = |sums: &Activity| match shown {
             Shown::Peak => sums.at_peak,
             Shown::End => sums.at_end,

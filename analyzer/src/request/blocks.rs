@@ -14,7 +14,7 @@ use crate::error::{Refusal, Result};
 use crate::model::{DomainFilter, Snapshot, StackPatterns, Trace};
 use crate::reader::{Recording, Thread};
 use crate::replay::{self, Processes, ResolvedMoment, Selection};
-use crate::snapshot::AdmittedStacks;
+use crate::snapshot::{AdmittedStacks, Namer};
 use crate::text::Pattern;
 
 /// Properties that a block must have; by default any of the first process's heap and own domains has them.
@@ -63,7 +63,6 @@ impl Default for Blocks {
 }
 
 /// What is asked for in a recording's own terms.
-#[derive(Clone, Debug)]
 pub(super) struct Resolved {
     /// The processes.
     pub processes: Processes,
@@ -73,6 +72,8 @@ pub(super) struct Resolved {
     pub window: Option<(ResolvedMoment, ResolvedMoment)>,
     /// Sentences for the answer's notes.
     pub notes: Vec<String>,
+    /// What has named frames to find out.
+    pub namer: Namer,
 }
 
 impl Blocks {
@@ -112,13 +113,13 @@ impl Blocks {
         };
         // Without a window nothing is excluded: inherited blocks may be older than any stamp.
         selection.born_after = window.map(|(from, _)| from.stamp);
-        let mut notes = Vec::new();
+        let (mut notes, mut namer) = (Vec::new(), Namer::new());
         if !self.stacks.is_empty() {
             let mut admitted = AdmittedStacks::new(self.stacks.clone(), seen);
             selection.stacks = Some(admitted.update(recording));
-            notes = admitted.notes();
+            (notes, namer) = (admitted.notes(), admitted.into_namer());
         }
-        Ok(Resolved { processes, selection, window, notes })
+        Ok(Resolved { processes, selection, window, notes, namer })
     }
 
     /// The part of a `.snap` file's blocks that is asked for; of its stacks, the frames that are `seen` count.

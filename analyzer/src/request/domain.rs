@@ -8,17 +8,20 @@ use crate::error::{Refusal, Result};
 use crate::model::Snapshot;
 use crate::reader::{OwnDomain, Recording};
 
-/// Those that each recording knows, and snapshots too. A program's own may have such a name, and is asked for by number.
-const BUILT_IN: [(&str, Domain, Space); 2] =
-    [("heap", Domain::HEAP, Space::HEAP), ("mmap", Domain::MAPPINGS, Space::MAPPINGS)];
+/// The spaces that each recording has. A domain of the program's own may be called alike, and is asked for by number.
+const OF_EACH: [Space; 2] = [Space::HEAP, Space::MAPPINGS];
 
 /// The spaces of `recording` that `text` means. Several domains may have one name.
 ///
 /// # Errors
 /// There is none; the message lists those that there are.
 pub(super) fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
-    if let Some((.., space)) = built_in(text) {
-        return Ok(vec![*space]);
+    let means = |space: &Space| {
+        let (domain, name) = recording.domain(*space);
+        name == text || text.parse() == Ok(domain.0)
+    };
+    if let Some(space) = OF_EACH.into_iter().find(means) {
+        return Ok(vec![space]);
     }
     let own = recording.own_domains();
     let number = text.parse().ok().map(Domain);
@@ -30,7 +33,7 @@ pub(super) fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
         found = of(&|own| own.name == text);
     }
     if found.is_empty() {
-        let built_in = BUILT_IN.iter().map(|(name, ..)| (*name).to_owned());
+        let built_in = OF_EACH.into_iter().map(|space| recording.domain(space).1.to_owned());
         let own =
             own.iter().map(
                 |OwnDomain { domain: Domain(number), name, .. }| {
@@ -44,29 +47,25 @@ pub(super) fn spaces(recording: &Recording, text: &str) -> Result<Vec<Space>> {
     Ok(found)
 }
 
-/// The number of the domain that `text` means in a `.snap` file, which holds no names.
+/// The number of the domain that `text` means in a `.snap` file, which holds no names: those that are ours are known.
 ///
 /// # Errors
 /// There is none; the message lists those that there are.
 pub(super) fn number(snapshot: &Snapshot, path: &Path, text: &str) -> Result<u32> {
-    if let Some((_, domain, _)) = built_in(text) {
-        return Ok(domain.0);
-    }
+    let named = Domain::BUILT_IN.iter().find(|(_, name)| *name == text).map(|(domain, _)| domain.0);
+    let meant = named.or_else(|| text.parse().ok());
     let mut there: Vec<u32> = snapshot.traces.iter().map(|trace| trace.domain).collect();
     there.sort_unstable();
     there.dedup();
-    if let Some(number) = text.parse().ok().filter(|number| there.contains(number)) {
+    // Those of the C library and the kernel are there, perhaps empty.
+    let is_of_each = |number: u32| [Domain::HEAP, Domain::MAPPINGS].contains(&Domain(number));
+    if let Some(number) = meant.filter(|number| there.contains(number) || is_of_each(*number)) {
         return Ok(number);
     }
-    let there = there.iter().map(|number| {
-        let number = number.to_string();
-        built_in(&number).map_or(number, |(name, ..)| (*name).to_owned())
-    });
+    let there = there
+        .iter()
+        .map(|&number| Domain(number).built_in_name().map_or_else(|| number.to_string(), str::to_owned));
     Err(Refusal::NoDomain { text: text.to_owned(), known: there.collect(), has_names: false }.of(path))
-}
-
-fn built_in(text: &str) -> Option<&'static (&'static str, Domain, Space)> {
-    BUILT_IN.iter().find(|(name, domain, _)| *name == text || text.parse() == Ok(domain.0))
 }
 
 #[cfg(test)]
@@ -109,13 +108,19 @@ mod tests {
     fn a_snapshot_knows_numbers() {
         let traceback = Traceback::new(vec![Frame::unknown()], None);
         let trace = |domain| Trace { domain, size: 1, traceback: traceback.clone(), tag: None, sample: None };
-        let snapshot = Snapshot::new(vec![trace(77), trace(0), trace(77)], 16);
+        let snapshot = Snapshot::new(vec![trace(77), trace(0), trace(77), trace(Domain::PYTHON.0)], 16);
         let found = |text| number(&snapshot, Path::new("a.snap"), text);
-        for (text, expected) in [("heap", 0), ("77", 77), ("mmap", 0x6d6d_6170)] {
+        for (text, expected) in [
+            ("heap", 0),
+            ("77", 77),
+            ("mmap", 0x6d6d_6170),
+            ("python", Domain::PYTHON.0),
+            ("1887006562", Domain::PYTHON.0),
+        ] {
             assert_eq!(found(text).unwrap(), expected);
         }
         let error = found("pool").unwrap_err().to_string();
-        assert!(error.ends_with("by number only); its 2 domains are heap and 77"), "{error}");
-        assert!(found("78").is_err());
+        assert!(error.ends_with("by number only); its 3 domains are heap, 77 and python"), "{error}");
+        assert!(found("78").is_err() && found("gc").is_err());
     }
 }

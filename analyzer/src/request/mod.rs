@@ -34,11 +34,13 @@ pub use time::{Between, Time};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use blocks::Resolved;
+
 use crate::error::{Refusal, Result};
 use crate::model::{Moment, Origin, Profile, Snapshot, is_snap_file};
 use crate::reader::Recording;
 use crate::replay::{Churn, Processes, Selection};
-use crate::snapshot::{take_profile, take_sized_profile, take_snapshot};
+use crate::snapshot::Namer;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -111,7 +113,7 @@ impl Request {
     pub fn snapshot(&self) -> Result<Snapshot> {
         let (mut snapshot, notes) = match is_snap_file(&self.path)? {
             true => (self.of_snap_file()?, Vec::new()),
-            false => self.take(take_snapshot)?,
+            false => self.take(Namer::take_snapshot)?,
         };
         self.note(snapshot.origin.as_mut(), notes);
         Ok(snapshot)
@@ -128,7 +130,7 @@ impl Request {
         }
         let (mut profile, notes) = match is_snap_file(&self.path)? {
             true => (self.of_snap_file()?.profile(), Vec::new()),
-            false => self.take(take_profile)?,
+            false => self.take(Namer::take_profile)?,
         };
         self.note(profile.origin.as_mut(), notes);
         Ok(self.grouping.blamed(profile))
@@ -141,7 +143,7 @@ impl Request {
     pub fn sized_profile(&self) -> Result<Profile> {
         let (mut profile, notes) = match is_snap_file(&self.path)? {
             true => (self.of_snap_file()?.sized_profile(), Vec::new()),
-            false => self.take(take_sized_profile)?,
+            false => self.take(Namer::take_sized_profile)?,
         };
         self.note(profile.origin.as_mut(), notes);
         Ok(profile)
@@ -160,14 +162,14 @@ impl Request {
     /// Takes of a recording, with sentences for the answer's notes.
     fn take<T>(
         &self,
-        take: impl FnOnce(&Recording, Processes, &Moment, &Selection) -> Result<T>,
+        take: impl FnOnce(Namer, &Recording, Processes, &Moment, &Selection) -> Result<T>,
     ) -> Result<(T, Vec<String>)> {
         let recording = Recording::open(&self.path)?;
         let moment = self.time.moment().cloned().unwrap_or(Moment::Peak);
         recorded::reading(self.during, &recording, || {
             let resolved = self.blocks.resolve(&recording, &self.time, self.grouping.frames)?;
-            let taken = take(&recording, resolved.processes, &moment, &resolved.selection)?;
-            Ok((taken, resolved.notes))
+            let Resolved { processes, selection, notes, namer, .. } = resolved;
+            Ok((take(namer, &recording, processes, &moment, &selection)?, notes))
         })
     }
 

@@ -1,5 +1,7 @@
 //! A recording with what is asked of it, for answers on events and not on one moment alone.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::io;
 
 use tm_common::ids::{ProcessIndex, Stamp};
@@ -18,7 +20,6 @@ use crate::replay::{
 use crate::snapshot::Namer;
 
 /// A recording and the part of it that a report is about.
-#[derive(Debug)]
 pub struct Recorded {
     /// The recording.
     pub recording: Recording,
@@ -34,6 +35,8 @@ pub struct Recorded {
     pub notes: Vec<String>,
     /// Does the reading.
     during: During,
+    /// What has named frames to find the blocks, until it is asked for.
+    namer: RefCell<Option<Namer>>,
 }
 
 /// Does the reading of a recording, which may take long.
@@ -64,7 +67,7 @@ impl Recorded {
         let resolved = reading(request.during, &recording, || {
             request.blocks.resolve(&recording, &request.time, request.grouping.frames)
         });
-        let Resolved { processes, selection, window, notes: of_blocks } = resolved?;
+        let Resolved { processes, selection, window, notes: of_blocks, namer } = resolved?;
         let (from, until) = match window {
             Some(window) => window,
             None => {
@@ -74,7 +77,8 @@ impl Recorded {
             }
         };
         let (notes, during) = ([request.notes.clone(), of_blocks].concat(), request.during);
-        Ok(Recorded { recording, processes, selection, from, until, notes, during })
+        let namer = RefCell::new(Some(namer));
+        Ok(Recorded { recording, processes, selection, from, until, notes, during, namer })
     }
 
     /// Replays it; `done` gets each process's observer back.
@@ -145,7 +149,7 @@ impl Recorded {
         let mut sums = SumsBy::default();
         let observer_of = |engine: &Engine<'_>| observer_of(engine.process());
         let findings = self.run(observer_of, |_, observer| sums.merge(&sums_of(observer)))?;
-        let mut namer = Namer::new();
+        let mut namer = self.namer();
         let mut profile = namer.profile(&self.recording, &sums);
         profile.origin = Some(self.origin(&namer, &findings));
         Ok(profile)
@@ -160,9 +164,14 @@ impl Recorded {
                 self.recording.processes.iter().map(|process| of(process.index)).max().unwrap_or(u32::MAX)
             }
         };
-        let mut namer = Namer::new();
+        let mut namer = self.namer();
         namer.limit_frames(n_frames_max);
         namer
+    }
+
+    /// For names of the recording: what has named frames to find the blocks, or else a new one.
+    pub fn namer(&self) -> Namer {
+        self.namer.take().unwrap_or_default()
     }
 
     /// What the report's first lines say; `findings` are those of the replay.
@@ -181,6 +190,20 @@ impl Recorded {
         } else {
             Moment::TimeNs(self.until.ns).to_string()
         }
+    }
+}
+
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Recorded { processes, selection, from, until, notes, .. } = self;
+        f.debug_struct("Recorded")
+            .field("file", &self.recording.file.path())
+            .field("processes", processes)
+            .field("selection", selection)
+            .field("from", from)
+            .field("until", until)
+            .field("notes", notes)
+            .finish_non_exhaustive()
     }
 }
 

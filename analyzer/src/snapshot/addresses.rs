@@ -18,7 +18,6 @@ const EVALUATES: &str = "_PyEval_EvalFrameDefault";
 const EVALUATES_AN_INSTRUCTION: &str = "_TAIL_CALL_";
 
 /// What is known of one address of a stack.
-#[derive(Clone)]
 pub(super) struct Named {
     /// The frames, the innermost first: inlined functions are frames of their own.
     pub frames: Arc<[Arc<Frame>]>,
@@ -40,10 +39,12 @@ pub(super) enum Evaluation {
 /// The names so far.
 pub(super) struct Addresses {
     symbolizer: Symbolizer,
-    /// The frames of code that belongs to a module.
-    of_address: FxHashMap<(Epoch, u64, FrameKind), Named>,
-    /// The frames of code that belongs to none, as far as is known.
-    of_anonymous: FxHashMap<(u64, FrameKind), Named>,
+    /// What is known, by number; numbers that were given keep their meaning.
+    named: Vec<Named>,
+    /// The numbers of code that belongs to a module.
+    of_address: FxHashMap<(Epoch, u64, FrameKind), u32>,
+    /// The numbers of code that belongs to none, as far as is known.
+    of_anonymous: FxHashMap<(u64, FrameKind), u32>,
     /// The files that are interpreters, by the address of what the symbolizer calls them, which stays.
     interpreters: FxHashMap<usize, [Arc<ModuleFile>; 2]>,
 }
@@ -52,6 +53,7 @@ impl Addresses {
     pub fn new(symbolizer: Symbolizer) -> Addresses {
         Addresses {
             symbolizer,
+            named: Vec::new(),
             of_address: FxHashMap::default(),
             of_anonymous: FxHashMap::default(),
             interpreters: FxHashMap::default(),
@@ -93,18 +95,31 @@ impl Addresses {
     }
 
     /// The names of one address of a stack.
-    pub fn at(&mut self, recording: &Recording, frame: StackFrame) -> Named {
+    pub fn at(&mut self, recording: &Recording, frame: StackFrame) -> &Named {
+        let number = self.number(recording, frame);
+        self.named(number)
+    }
+
+    /// The names that have this number.
+    pub fn named(&self, number: u32) -> &Named {
+        &self.named[number as usize]
+    }
+
+    /// The number of the names of one address of a stack.
+    pub fn number(&mut self, recording: &Recording, frame: StackFrame) -> u32 {
         let (exact, probe) = probe(&frame);
         let key = (frame.epoch, frame.pc, frame.kind);
-        if let Some(named) = self.of_address.get(&key) {
-            return named.clone();
+        if let Some(number) = self.of_address.get(&key) {
+            return *number;
         }
         let Some(module) = recording.module_at(frame.epoch, probe) else {
-            let made = || Named {
-                frames: [anonymous(frame.pc, frame.kind).into()].into(),
-                evaluation: Evaluation::None,
-            };
-            return self.of_anonymous.entry((frame.pc, frame.kind)).or_insert_with(made).clone();
+            if let Some(number) = self.of_anonymous.get(&(frame.pc, frame.kind)) {
+                return *number;
+            }
+            let frames = [anonymous(frame.pc, frame.kind).into()].into();
+            let number = self.add(Named { frames, evaluation: Evaluation::None });
+            self.of_anonymous.insert((frame.pc, frame.kind), number);
+            return number;
         };
         let interpreter = recording.interpreter_of(frame.epoch, module);
         let frames = self.symbolizer.frames(&image(recording, module), frame.pc, exact);
@@ -119,9 +134,15 @@ impl Addresses {
         let frames: Arc<[Arc<Frame>]> = frames.into_iter().map(&mut placed).collect();
         let in_range = interpreter.is_some_and(|interpreter| interpreter.evaluates(probe));
         let evaluation = if in_range { Evaluation::Function } else { by_name(&frames) };
-        let named = Named { frames, evaluation };
-        self.of_address.insert(key, named.clone());
-        named
+        let number = self.add(Named { frames, evaluation });
+        self.of_address.insert(key, number);
+        number
+    }
+
+    /// The number of `named`. There are fewer than 2^32 nodes of stacks, and no more addresses.
+    fn add(&mut self, named: Named) -> u32 {
+        self.named.push(named);
+        (self.named.len() - 1) as u32
     }
 
     /// `file`, which is an interpreter.

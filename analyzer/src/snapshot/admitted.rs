@@ -77,6 +77,11 @@ impl AdmittedStacks {
         Arc::clone(&self.set)
     }
 
+    /// What has named the frames, for names of the same recording.
+    pub fn into_namer(self) -> Namer {
+        self.namer
+    }
+
     /// What the user should know of patterns that no stack has.
     pub fn notes(&self) -> Vec<String> {
         let unused = |patterns: &FramePatterns, option: &str, is_used: bool| {

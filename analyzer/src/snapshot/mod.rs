@@ -7,6 +7,7 @@ mod admitted;
 mod doubts;
 mod merge;
 mod namer;
+mod native;
 mod origin;
 mod places;
 mod python_names;
@@ -35,12 +36,7 @@ pub fn take_snapshot(
     moment: &Moment,
     selection: &Selection,
 ) -> Result<Snapshot> {
-    let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
-    let mut namer = Namer::new();
-    namer.limit_frames(raw.n_frames_max);
-    let mut snapshot = namer.snapshot(recording, &raw.blocks);
-    snapshot.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
-    Ok(snapshot)
+    Namer::new().take_snapshot(recording, processes, moment, selection)
 }
 
 /// The same added up by stack, tag, domain and process: memory is that of the stacks.
@@ -53,31 +49,55 @@ pub fn take_profile(
     moment: &Moment,
     selection: &Selection,
 ) -> Result<Profile> {
-    let raw: RawSnapshot<SumsBy<Site>> = replay::snapshot(recording, processes, moment, selection)?;
-    let mut namer = Namer::new();
-    namer.limit_frames(raw.n_frames_max);
-    let mut profile = namer.profile(recording, &raw.blocks);
-    profile.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
-    Ok(profile)
+    Namer::new().take_profile(recording, processes, moment, selection)
 }
 
-/// The same with a row for each [`crate::model::Amount::size_class`].
-///
-/// # Errors
-/// If the recording has no such process or moment.
-pub fn take_sized_profile(
-    recording: &Recording,
-    processes: Processes,
-    moment: &Moment,
-    selection: &Selection,
-) -> Result<Profile> {
-    let raw: RawSnapshot<SumsBy<(Site, u8)>> = replay::snapshot(recording, processes, moment, selection)?;
-    let mut namer = Namer::new();
-    namer.limit_frames(raw.n_frames_max);
-    let sums = raw.blocks.sorted().into_iter().map(|((site, _), amount)| (site, amount)).collect();
-    let mut profile = namer.profile_of(recording, sums, |amount| amount.bytes);
-    profile.origin = Some(origin_at(&namer, recording, processes, moment, &raw));
-    Ok(profile)
+impl Namer {
+    /// As [`take_snapshot`], with names that are known already.
+    pub(crate) fn take_snapshot(
+        mut self,
+        recording: &Recording,
+        processes: Processes,
+        moment: &Moment,
+        selection: &Selection,
+    ) -> Result<Snapshot> {
+        let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
+        self.limit_frames(raw.n_frames_max);
+        let mut snapshot = self.snapshot(recording, &raw.blocks);
+        snapshot.origin = Some(origin_at(&self, recording, processes, moment, &raw));
+        Ok(snapshot)
+    }
+
+    /// As [`take_profile`], with names that are known already.
+    pub(crate) fn take_profile(
+        mut self,
+        recording: &Recording,
+        processes: Processes,
+        moment: &Moment,
+        selection: &Selection,
+    ) -> Result<Profile> {
+        let raw: RawSnapshot<SumsBy<Site>> = replay::snapshot(recording, processes, moment, selection)?;
+        self.limit_frames(raw.n_frames_max);
+        let mut profile = self.profile(recording, &raw.blocks);
+        profile.origin = Some(origin_at(&self, recording, processes, moment, &raw));
+        Ok(profile)
+    }
+
+    /// The same with a row for each [`crate::model::Amount::size_class`].
+    pub(crate) fn take_sized_profile(
+        mut self,
+        recording: &Recording,
+        processes: Processes,
+        moment: &Moment,
+        selection: &Selection,
+    ) -> Result<Profile> {
+        let raw: RawSnapshot<SumsBy<(Site, u8)>> = replay::snapshot(recording, processes, moment, selection)?;
+        self.limit_frames(raw.n_frames_max);
+        let sums = raw.blocks.sorted().into_iter().map(|((site, _), amount)| (site, amount)).collect();
+        let mut profile = self.profile_of(recording, sums, |amount| amount.bytes);
+        profile.origin = Some(origin_at(&self, recording, processes, moment, &raw));
+        Ok(profile)
+    }
 }
 
 fn origin_at<B>(

@@ -3,12 +3,13 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tm_common::ids::{StackId, TagIndex};
 
 use super::addresses::{Addresses, Evaluation};
 use super::doubts::{Doubts, doubts_of};
 use super::merge::{Merged, MergedFrame, Part, merge};
+use super::native::{NativeFrames, NativeStack};
 use super::python_names::PythonNames;
 use crate::events::Block;
 use crate::model::{Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
@@ -20,6 +21,7 @@ use crate::symbolize::Symbolizer;
 /// grows; it is of one recording.
 pub struct Namer {
     pub(super) addresses: Addresses,
+    pub(super) native: NativeFrames,
     python: PythonNames,
     /// The most frames of a stack; `None` for as many as the recording ever kept.
     n_frames_max: Option<u32>,
@@ -65,6 +67,7 @@ impl Namer {
     fn with(symbolizer: Symbolizer) -> Namer {
         Namer {
             addresses: Addresses::new(symbolizer),
+            native: NativeFrames::default(),
             python: PythonNames::default(),
             n_frames_max: None,
             of_stack: FxHashMap::default(),
@@ -211,6 +214,7 @@ impl Namer {
         };
         if self.made_for != made_for {
             self.addresses.forget(self.made_for.n_interpreters != made_for.n_interpreters);
+            self.native.forget();
             self.made_for = made_for;
             self.generation += 1;
             self.of_stack.clear();
@@ -221,21 +225,9 @@ impl Namer {
     /// Looks the addresses of all `stacks` up in one go, for [`Namer::traceback`] to find.
     pub fn prepare(&mut self, recording: &Recording, stacks: impl Iterator<Item = StackId>) {
         self.generation(recording);
-        let (of_stack, table, limit) = (&self.of_stack, &recording.stacks, self.made_for.limit as usize);
-        let mut seen = FxHashSet::default();
-        // Most of a stack is outward of where it leaves one that was seen.
-        let frames = stacks.filter(|id| !of_stack.contains_key(id)).flat_map(|id| {
-            let mut next = table.parts(id).0;
-            let mut frames = Vec::new();
-            while frames.len() < limit
-                && let Some((caller, frame)) = table.native_node(next).filter(|_| seen.insert(next))
-            {
-                frames.extend(frame);
-                next = caller;
-            }
-            frames
-        });
-        self.addresses.prepare(recording, frames);
+        let Namer { of_stack, native, addresses, made_for, .. } = self;
+        let new = stacks.filter(|id| !of_stack.contains_key(id));
+        native.prepare((recording, addresses), new, made_for.limit);
     }
 
     /// The name of a tag, which all its blocks share; its number if the name was not recorded.
@@ -265,30 +257,43 @@ impl Namer {
 
     /// The same, not kept.
     pub(super) fn made(&mut self, recording: &Recording, id: StackId) -> Traceback {
-        let (limit, has_python) = (self.made_for.limit, recording.stacks.has_python(id));
-        let (mut frames, mut n_physical, mut differs) = (Vec::new(), 0, false);
-        let total_depth = if has_python {
-            let merged = self.merged(recording, id, limit);
-            for &frame in &merged.stack.frames {
-                self.extend(recording, frame, &mut frames);
-            }
-            (n_physical, differs) = (merged.stack.frames.len(), merged.stack.differs);
-            merged.total_depth
-        } else {
-            let Some(stack) = recording.stacks.stack(id, limit) else { return self.unknown.clone() };
-            let total_depth = stack.total_depth();
-            for frame in stack {
-                frames.extend_from_slice(&self.addresses.at(recording, frame).frames);
-                n_physical += 1;
-            }
-            total_depth
-        };
-        let n_inlined = (frames.len() - n_physical) as u32;
+        let (limit, table) = (self.made_for.limit, &recording.stacks);
+        if table.has_python(id) {
+            return self.made_of_both(recording, id, limit);
+        }
+        let Some(stack) = table.stack(id, limit) else { return self.unknown.clone() };
+        let total_depth = stack.total_depth();
+        let doubts = || doubts_of(recording, table.doubts(id), false);
+        let whole = self.native.stack((recording, &mut self.addresses), table.parts(id).0, limit);
+        if let Some(NativeStack { frames, n_physical, is_certain }) = whole {
+            let total_depth = with_inlined(total_depth, frames.len() - n_physical);
+            let traceback = Traceback::of_kind(frames, total_depth, false);
+            // Python frames may be missing where a stack has none.
+            let is_alone = table.parts(id).1 == StackId::NONE;
+            return if is_certain && is_alone { traceback } else { traceback.with_doubts(doubts()) };
+        }
+        let (mut frames, mut n_physical) = (Vec::new(), 0);
+        for frame in stack {
+            frames.extend_from_slice(&self.addresses.at(recording, frame).frames);
+            n_physical += 1;
+        }
         frames.reverse();
-        let total_depth = total_depth.map(|depth| depth.saturating_add(n_inlined));
-        let doubts = doubts_of(recording, recording.stacks.doubts(id), differs);
-        // Python frames may be there, and all of them incomplete.
-        let has_python = has_python && frames.iter().any(|frame| frame.is_python());
+        let total_depth = with_inlined(total_depth, frames.len() - n_physical);
+        Traceback::of_kind(frames, total_depth, false).with_doubts(doubts())
+    }
+
+    /// The same of native and Python frames.
+    fn made_of_both(&mut self, recording: &Recording, id: StackId, limit: u32) -> Traceback {
+        let MergedStack { stack, total_depth } = self.merged(recording, id, limit);
+        let mut frames = Vec::with_capacity(stack.frames.len());
+        for &frame in &stack.frames {
+            self.extend(recording, frame, &mut frames);
+        }
+        frames.reverse();
+        let total_depth = with_inlined(total_depth, frames.len() - stack.frames.len());
+        let doubts = doubts_of(recording, recording.stacks.doubts(id), stack.differs);
+        // All Python frames may be incomplete.
+        let has_python = frames.iter().any(|frame| frame.is_python());
         Traceback::of_kind(frames, total_depth, has_python).with_doubts(doubts)
     }
 
@@ -348,6 +353,11 @@ impl Namer {
             frames
         })
     }
+}
+
+/// The whole depth of a stack with its inlined functions.
+fn with_inlined(total_depth: Option<u32>, n_inlined: usize) -> Option<u32> {
+    total_depth.map(|depth| depth.saturating_add(n_inlined as u32))
 }
 
 /// A stack of native and Python frames, which have no names yet.

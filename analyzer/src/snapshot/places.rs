@@ -26,17 +26,18 @@ impl Namer {
             return None;
         }
         let (mut inner, mut next, mut place) = (Vec::new(), stack, root);
-        while let Some((caller, frame)) = table.native_node(next) {
+        while let Some(node) = table.native_node(next) {
             if let Some(known) = known.get(&next) {
                 place = *known;
                 break;
             }
-            inner.push((next, frame));
-            next = caller;
+            inner.push((next, node));
+            next = node.caller;
         }
-        for (stack, frame) in inner.into_iter().rev() {
-            if let Some(frame) = frame {
-                place = child(place, &self.addresses.at(recording, frame).frames);
+        for (stack, node) in inner.into_iter().rev() {
+            if let Some(frame) = node.frame {
+                let named = self.native.named((recording, &mut self.addresses), (node.place, frame));
+                place = child(place, &named.frames);
             }
             known.insert(stack, place);
         }

@@ -11,15 +11,17 @@ use rustc_hash::FxHashMap;
 
 use super::frames::{clean, function, source_file};
 use super::measure::Measure;
+use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
-use tm_analyzer::model::{Activity, ActivityProfile, Frame};
+use tm_analyzer::model::{Activity, ActivityProfile, Frame, Traceback};
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
     name: "callgrind",
     suffix: ".callgrind.out",
     purpose: "Costs by line and call: KCachegrind, callgrind_annotate",
-    loses: "whole stacks (calls are added up by caller and callee, and counted by the blocks that came of them), tags, time",
+    loses: "whole stacks (calls are added up by caller and callee, and counted by the blocks that came of them), frames between the \
+            eighth call of a function and further ones within it, tags, time",
     next: "kcachegrind {}",
     needs: Needs::MomentOrSums,
     takes_measure: false,
@@ -53,7 +55,8 @@ pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
     let events: Vec<_> =
         EVENTS.into_iter().filter(|(_, measure)| activity.has_events || !measure.needs_events()).collect();
     let mut costs = Costs::new(activity, &events);
-    activity.profile.rows.iter().for_each(|row| costs.add(row.traceback.frames(), &row.amount));
+    activity.profile.rows.iter().for_each(|row| costs.add(&row.traceback, &row.amount));
+    costs.end_calls(0);
     let total = costs.figures(&activity.profile.total());
     head(activity, &events, &total, out)?;
     costs.write(out)?;
@@ -98,8 +101,21 @@ struct Costs<'a> {
     /// Frames are shared; without a depth.
     of_frame: FxHashMap<usize, Function>,
     own: FxHashMap<Line, Vec<u64>>,
-    /// The sums by the line that called and what it called.
+    /// The sums by the line that called and what it called, but for the last stack.
     calls: FxHashMap<(Line, u32), Vec<u64>>,
+    /// The calls of the last stack, and those that its recursion has left out; callers stand before what they call.
+    path: Vec<Call>,
+    /// The places of the frames of the last stack in it.
+    outer: Outer<u32>,
+}
+
+/// A call that more stacks may come of.
+struct Call {
+    /// The place of the caller.
+    caller: Option<u32>,
+    line: Line,
+    /// What has come of it so far.
+    figures: Vec<u64>,
 }
 
 impl<'a> Costs<'a> {
@@ -114,6 +130,8 @@ impl<'a> Costs<'a> {
             of_frame: FxHashMap::default(),
             own: FxHashMap::default(),
             calls: FxHashMap::default(),
+            path: Vec::new(),
+            outer: Outer::default(),
         }
     }
 
@@ -121,40 +139,60 @@ impl<'a> Costs<'a> {
         self.events.iter().map(|(_, measure)| measure.of(self.activity, sums)).collect()
     }
 
-    fn add(&mut self, oldest_first: &[Arc<Frame>], sums: &Activity) {
+    fn add(&mut self, traceback: &Traceback, sums: &Activity) {
         let figures = self.figures(sums);
         if figures.iter().all(|&figure| figure == 0) {
             return;
         }
-        let unknown = [Arc::new(Frame::unknown())];
-        let stack = self.lines(if oldest_first.is_empty() { &unknown } else { oldest_first });
-        if let Some(&innermost) = stack.last() {
-            add(self.own.entry(innermost).or_default(), &figures);
-        }
-        for pair in stack.windows(2) {
-            if let &[caller, (callee, _)] = pair {
-                add(self.calls.entry((caller, callee)).or_default(), &figures);
-            }
+        let mut outer = std::mem::take(&mut self.outer);
+        let innermost = outer.of_frames(traceback, |caller, frame| self.called(caller, frame)).next_back();
+        self.outer = outer;
+        let place = innermost.unwrap_or_else(|| self.called(None, &Arc::new(Frame::unknown())));
+        // What this stack shares with the last one may be all of it.
+        self.end_calls(place as usize + 1);
+        if let Some(call) = self.path.last_mut() {
+            add(&mut call.figures, &figures);
+            add(self.own.entry(call.line).or_default(), &figures);
         }
     }
 
-    /// The stack as functions, none of them twice.
-    fn lines(&mut self, oldest_first: &[Arc<Frame>]) -> Vec<Line> {
-        let mut stack: Vec<Line> = Vec::with_capacity(oldest_first.len());
-        for frame in oldest_first {
-            let function = self.function(frame);
-            let depth = |line: &Line| self.functions.get(line.0 as usize).copied();
-            let is_same = |known: &Function| Function { depth: function.depth, ..*known } == function;
-            let n_before = stack.iter().filter_map(depth).filter(is_same).count() as u32;
-            let depth = (n_before + 1).min(RECURSION_MAX);
-            let number = self.number(Function { depth, ..function });
-            if n_before + 1 > RECURSION_MAX {
-                let last = stack.iter().rposition(|&(known, _)| known == number);
-                stack.truncate(last.unwrap_or(stack.len()));
-            }
-            stack.push((number, frame.lineno));
+    /// The place of the call of a frame's function by its caller. On the way outward no function is there twice.
+    fn called(&mut self, caller: Option<u32>, frame: &Arc<Frame>) -> u32 {
+        self.end_calls(caller.map_or(0, |caller| caller as usize + 1));
+        let function = self.function(frame);
+        // The nearest one has the greatest depth.
+        let before = self.outward(caller).find_map(|call| {
+            let known = self.functions.get(call.line.0 as usize)?;
+            (Function { depth: 1, ..*known } == function).then_some((call.caller, known.depth))
+        });
+        let (caller, depth) = match before {
+            None => (caller, 1),
+            // That call is left out, and so is what came between.
+            Some((outward, RECURSION_MAX)) => (outward, RECURSION_MAX),
+            Some((_, depth)) => (caller, depth + 1),
+        };
+        let line = (self.number(Function { depth, ..function }), frame.lineno);
+        self.path.push(Call { caller, line, figures: Vec::new() });
+        (self.path.len() - 1) as u32
+    }
+
+    /// The calls from one place outward.
+    fn outward(&self, from: Option<u32>) -> impl Iterator<Item = &Call> {
+        let at = |place: Option<u32>| self.path.get(place? as usize);
+        std::iter::successors(at(from), move |call| at(call.caller))
+    }
+
+    /// Adds the calls from place `n_kept` on to their callers: no more comes of them.
+    fn end_calls(&mut self, n_kept: usize) {
+        while self.path.len() > n_kept
+            && let Some(Call { caller, line, figures }) = self.path.pop()
+        {
+            // Of those that recursion has left out nothing has come.
+            let caller = caller.filter(|_| !figures.is_empty());
+            let Some(caller) = caller.and_then(|caller| self.path.get_mut(caller as usize)) else { continue };
+            add(&mut caller.figures, &figures);
+            add(self.calls.entry((caller.line, line.0)).or_default(), &figures);
         }
-        stack
     }
 
     fn function(&mut self, frame: &Arc<Frame>) -> Function {
@@ -311,12 +349,17 @@ mod tests {
             let made = activity(&[(&frames, None, 10)]);
             let events = [EVENTS[0]];
             let mut costs = Costs::new(&made, &events);
-            let stack = costs.lines(made.profile.rows[0].traceback.frames());
-            let mut functions: Vec<u32> = stack.iter().map(|&(function, _)| function).collect();
+            costs.add(&made.profile.rows[0].traceback, &made.profile.rows[0].amount);
+            let innermost = costs.path.len() as u32 - 1;
+            let mut functions: Vec<u32> = costs.outward(Some(innermost)).map(|call| call.line.0).collect();
+            let n_calls = functions.len();
             functions.sort_unstable();
             functions.dedup();
-            assert_eq!(functions.len(), stack.len(), "none is on the stack twice");
-            assert_eq!(stack.len(), 1 + 2 * depth.min(RECURSION_MAX as usize));
+            assert_eq!(functions.len(), n_calls, "none is on the stack twice");
+            assert_eq!(n_calls, 1 + 2 * depth.min(RECURSION_MAX as usize));
+            costs.end_calls(0);
+            assert_eq!((costs.own.len(), costs.calls.len()), (1, n_calls - 1));
+            assert!(costs.calls.values().all(|figures| figures == &[10]));
         }
         assert!(
             written(&activity(&[(&[frame("f", "a.c", 1), frame("f", "a.c", 1)], None, 1)]))

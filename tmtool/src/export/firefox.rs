@@ -10,13 +10,13 @@ use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
 use super::frames::{UNKNOWN, clean, function, source_file};
+use super::outer::Outer;
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use tm_analyzer::ids::{ProcessIndex, Stamp};
 use tm_analyzer::model::{Amount, Frame, SumsBy, Traceback};
 use tm_analyzer::replay::{Life, Lives, Site, Step, Steps, Timeline};
 use tm_analyzer::request::Recorded;
-use tm_analyzer::snapshot::Namer;
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
@@ -69,7 +69,7 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
             processes.push(Process { index, lives, n_slices, steps });
         },
     )?;
-    let mut namer = Namer::new();
+    let mut namer = recorded.namer();
     let mut sums: SumsBy<Site> = SumsBy::default();
     for (life, amount) in processes.iter().flat_map(|process| &process.lives) {
         sums.add(life.site, *amount);
@@ -233,6 +233,8 @@ struct Tables {
     /// Callers' stacks and frames.
     stacks: Vec<(Option<usize>, usize)>,
     of_stack: FxHashMap<(Option<usize>, usize), usize>,
+    /// The stacks that end at the frames of the last one.
+    outer: Outer<usize>,
 }
 
 /// The number of `key` in `list`, where it is put if it is new.
@@ -248,15 +250,17 @@ fn number<K: Clone + Eq + std::hash::Hash>(
 }
 
 impl Tables {
+    /// The stack of `frame`, which `caller` has called.
+    fn called(&mut self, caller: Option<usize>, frame: &Arc<Frame>) -> usize {
+        let frame = self.frame(frame);
+        number(&mut self.stacks, &mut self.of_stack, (caller, frame))
+    }
+
     fn stack(&mut self, traceback: &Traceback) -> Option<usize> {
-        let unknown = [Arc::new(Frame::unknown())];
-        let frames = if traceback.frames().is_empty() { &unknown[..] } else { traceback.frames() };
-        let mut stack = None;
-        for frame in frames {
-            let frame = self.frame(frame);
-            stack = Some(number(&mut self.stacks, &mut self.of_stack, (stack, frame)));
-        }
-        stack
+        let mut outer = std::mem::take(&mut self.outer);
+        let innermost = outer.of_frames(traceback, |caller, frame| self.called(caller, frame)).next_back();
+        self.outer = outer;
+        innermost.or_else(|| Some(self.called(None, &Arc::new(Frame::unknown()))))
     }
 
     fn frame(&mut self, frame: &Arc<Frame>) -> usize {

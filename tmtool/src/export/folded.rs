@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::frames::{UNKNOWN, flame_name};
 use super::measure::Measure;
+use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
 use tm_analyzer::model::{ActivityProfile, Frame};
 
@@ -55,10 +56,11 @@ impl<V: Default> Stacks<V> {
         measure: Measure,
         part: impl Fn(&mut V) -> &mut u64,
     ) {
+        let mut outer = Outer::default();
         for row in &activity.profile.rows {
             let value = measure.of(activity, &row.amount);
             if value > 0 {
-                let stack = row.traceback.frames().iter().map(|frame| self.number(frame)).collect();
+                let stack = outer.of_frames(&row.traceback, |_, frame| self.number(frame)).collect();
                 let sum = part(self.sums.entry(stack).or_default());
                 *sum = sum.saturating_add(value);
             }

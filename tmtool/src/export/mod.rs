@@ -11,6 +11,7 @@ mod lived;
 mod mappings;
 pub mod massif;
 pub mod measure;
+mod outer;
 pub mod parquet;
 pub mod perfetto;
 mod points;

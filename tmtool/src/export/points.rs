@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::outer::Outer;
 use rustc_hash::FxHashMap;
 use tm_analyzer::model::{Frame, Traceback};
 use tm_common::ids::StackId;
@@ -55,6 +56,8 @@ pub struct Points<N> {
     name: N,
     of_stack: FxHashMap<StackId, u32>,
     of_frames: FxHashMap<Arc<[u32]>, u32>,
+    /// The numbers of the frames of the last one.
+    outer: Outer<u32>,
     /// The frames.
     pub numbers: FrameNumbers,
     /// The stacks, by number.
@@ -70,6 +73,7 @@ impl<N: FnMut(StackId) -> Traceback> Points<N> {
             name,
             of_stack: FxHashMap::default(),
             of_frames: FxHashMap::default(),
+            outer: Outer::default(),
             numbers: FrameNumbers::default(),
             stacks: Vec::new(),
             latest: None,
@@ -94,7 +98,7 @@ impl<N: FnMut(StackId) -> Traceback> Points<N> {
     fn new_stack(&mut self, stack: StackId) -> u32 {
         let traceback = (self.name)(stack);
         let frames: Arc<[u32]> =
-            traceback.frames().iter().rev().map(|frame| self.numbers.of(frame)).collect();
+            self.outer.of_frames(&traceback, |_, frame| self.numbers.of(frame)).rev().collect();
         let next = self.stacks.len() as u32;
         let number = *self.of_frames.entry(Arc::clone(&frames)).or_insert(next);
         if number == next {
@@ -119,8 +123,8 @@ mod tests {
         let mut points = Points::new(name);
         let numbers: Vec<u32> = [1, 2, 3, 1, 2].map(|stack| points.of(StackId(stack))).into();
         assert_eq!(numbers, [0, 1, 1, 0, 1]);
-        assert_eq!(points.stacks.iter().map(|stack| stack.to_vec()).collect::<Vec<_>>(), [[0, 1], [2, 1]]);
+        assert_eq!(points.stacks.iter().map(|stack| stack.to_vec()).collect::<Vec<_>>(), [[1, 0], [2, 0]]);
         let files: Vec<String> = points.numbers.frames.iter().map(|frame| frame.to_string()).collect();
-        assert_eq!(files, ["a.c:1", "main.c:9", "a.c:2"]);
+        assert_eq!(files, ["main.c:9", "a.c:1", "a.c:2"]);
     }
 }

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::frames::{clean, function, source_file};
 use super::mappings::Mappings;
+use super::outer::Outer;
 use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
 use crate::report::parts::{estimate, notice};
@@ -147,6 +148,8 @@ struct Tables {
     of_location: FxHashMap<(u64, u64, Vec<[u64; 2]>), u64>,
     /// The numbers by the outermost frame of an address and how many there are: frames are shared.
     of_frames: FxHashMap<(usize, usize), u64>,
+    /// The locations of the last stack.
+    outer: Outer<u64>,
 }
 
 impl Tables {
@@ -187,13 +190,14 @@ impl Tables {
             return None;
         }
         let mut sample = Message::new();
-        let outward: Vec<&[Arc<Frame>]> = row.traceback.by_address().collect();
-        if outward.is_empty() {
+        let mut outer = std::mem::take(&mut self.outer);
+        let locations = outer.of_addresses(&row.traceback, |_, frames| self.location(frames));
+        let has_none = locations.len() == 0;
+        locations.rev().for_each(|location| sample.put_number(field::sample::LOCATION_ID, location));
+        self.outer = outer;
+        if has_none {
             let unknown = [Arc::new(Frame::unknown())];
             sample.put_number(field::sample::LOCATION_ID, self.location(&unknown));
-        }
-        for frames in outward.into_iter().rev() {
-            sample.put_number(field::sample::LOCATION_ID, self.location(frames));
         }
         for &value in values {
             sample.put_number(field::sample::VALUE, value.min(i64::MAX as u64));

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::frames::{UNKNOWN, clean, function, source_file};
 use super::measure::Measure;
+use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
 use tm_analyzer::model::{Activity, ActivityProfile, Frame};
 
@@ -83,13 +84,13 @@ impl Stacks {
         let mut stacks = Stacks { frames, of_name, of_frame, sums: Vec::new() };
         let mut sums: FxHashMap<Vec<u32>, Activity> = FxHashMap::default();
         let unknown = Arc::new(Frame::unknown());
+        let mut outer = Outer::default();
         for row in &activity.profile.rows {
-            let frames = row.traceback.frames();
-            let frames = if frames.is_empty() { std::slice::from_ref(&unknown) } else { frames };
-            let innermost = frames.len() - 1;
-            let stack =
-                frames.iter().enumerate().map(|(place, frame)| stacks.number(frame, place == innermost));
-            *sums.entry(stack.collect()).or_default() += row.amount;
+            let innermost = row.traceback.frames().last().unwrap_or(&unknown);
+            let mut stack: Vec<u32> =
+                outer.of_callers(&row.traceback, |_, frame| stacks.number(frame, false)).collect();
+            stack.push(stacks.number(innermost, true));
+            *sums.entry(stack).or_default() += row.amount;
         }
         stacks.sums = sums.into_iter().collect();
         stacks.sums.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));

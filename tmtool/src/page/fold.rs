@@ -20,6 +20,8 @@ pub struct Folded {
     pub n_stacks: u64,
     /// Each has less than this share of each measure.
     pub share: f64,
+    /// How many slices of time there were, if they were joined.
+    pub n_slices: Option<usize>,
 }
 
 impl Whole {
@@ -119,8 +121,10 @@ impl Whole {
     }
 
     /// Joins slices in pairs; `false` if there are none left to join.
-    pub fn join_slices(&mut self) -> bool {
+    pub fn join_slices(&mut self, folded: &mut Folded) -> bool {
+        let n_before = self.time.as_ref().map_or(0, Time::n_slices);
         let Some(stages) = self.time.as_mut().and_then(Time::halve) else { return false };
+        folded.n_slices.get_or_insert(n_before);
         let new = |slice: u32| stages.get(slice as usize + 1).map_or(slice, |stage| stage.saturating_sub(1));
         for row in &mut self.rows {
             row.cells.iter_mut().for_each(|(slice, _)| *slice = new(*slice));

@@ -124,11 +124,5 @@ impl Report<'_> {
 
 /// A profile has numbers of domains; the names of a program's own are not known.
 fn name_of_domain(number: u32) -> String {
-    let name = match Domain(number) {
-        Domain::HEAP => "heap",
-        Domain::MAPPINGS => "mmap",
-        Domain::PYTHON => "python",
-        _ => "",
-    };
-    domain_name(number, name)
+    domain_name(number, Domain(number).built_in_name().unwrap_or_default())
 }

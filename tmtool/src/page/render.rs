@@ -86,12 +86,12 @@ fn fit(whole: &mut Whole, bounds: Bounds, folded: &mut Folded) {
     whole.fold(n_nodes_max, folded);
     while whole.n_cells() > bounds.n_cells {
         let is_fine = whole.time.as_ref().is_some_and(|time| time.n_slices() > N_SLICES_MIN);
-        if is_fine && whole.join_slices() {
+        if is_fine && whole.join_slices(folded) {
             continue;
         }
         n_nodes_max = whole.tree.len().min(n_nodes_max) * 3 / 4;
         if n_nodes_max < 2 {
-            if whole.join_slices() {
+            if whole.join_slices(folded) {
                 continue;
             }
             break;
@@ -123,6 +123,7 @@ fn data(whole: &Whole, name_bytes: usize, source_bytes: usize, folded: &Folded) 
     let time = whole.time.as_ref();
     let mut notices = whole.notices.clone();
     notices.extend(folded_notice(whole, folded));
+    notices.extend(joined_notice(whole, folded));
     notices.extend(source_note.map(|text| Notice { kind: "note", text }));
     let limits_ns = time.map(|time| time.limits_ns.clone()).unwrap_or_default();
     let mut data = ReportData {
@@ -169,6 +170,16 @@ fn folded_notice(whole: &Whole, folded: &Folded) -> Option<Notice> {
     let text = format!(
         "{stacks} with less than {share} of {} each {are} shown as \"(small)\", where they branch off; all sums are whole.",
         whole.measured
+    );
+    Some(Notice { kind: "folded", text })
+}
+
+fn joined_notice(whole: &Whole, folded: &Folded) -> Option<Notice> {
+    let (before, time) = folded.n_slices.zip(whole.time.as_ref())?;
+    let after = counted(time.n_slices() as u64, "slice");
+    let text = format!(
+        "The {} of time are joined to {after}, so fewer moments can be picked; the peak, the marks and all sums stay.",
+        counted(before as u64, "slice")
     );
     Some(Notice { kind: "folded", text })
 }

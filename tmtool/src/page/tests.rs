@@ -125,11 +125,13 @@ fn folding_keeps_all_sums_at_each_boundary_that_is_left() {
         assert_eq!(sums(&folding), before);
         assert!(folded.n_stacks <= n_stacks && (folded.n_stacks > 0) == (n_nodes_max < 1_000_000));
     }
-    while folding.join_slices() {
+    let n_slices = folding.time.as_ref().map(Time::n_slices);
+    while folding.join_slices(&mut folded) {
         assert!(is_in_order(&folding));
         let after = sums(&folding);
         assert!(after.iter().all(|(key, sum)| before[key] == *sum));
     }
+    assert_eq!(folded.n_slices, n_slices);
     // The first, the peak, the mark and the last.
     let time = folding.time.expect("it is still there");
     assert_eq!(time.boundaries.len(), 4);

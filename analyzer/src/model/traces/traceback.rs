@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 
 use crate::model::{Doubt, Frame};
@@ -23,8 +24,12 @@ use crate::text::LineSource;
 /// ```
 #[derive(Clone)]
 pub struct Traceback {
-    frames: Arc<[Arc<Frame>]>,
-    total_nframe: Option<u32>,
+    /// The frames, and perhaps more inner ones, which are another traceback's.
+    shared: Arc<[Arc<Frame>]>,
+    /// How many of them there are.
+    n_frames: u32,
+    /// One more than the whole depth.
+    total_nframe: Option<NonZeroU32>,
     /// Thin: most have nothing special, and each block has a traceback.
     special: Option<Arc<Special>>,
 }
@@ -61,8 +66,12 @@ impl Traceback {
         total_nframe: Option<u32>,
         has_python: bool,
     ) -> Traceback {
-        let special = has_python.then(|| Arc::clone(&PYTHON));
-        Traceback { frames: oldest_first.into(), total_nframe, special }
+        let (shared, special) = (oldest_first.into(), has_python.then(|| Arc::clone(&PYTHON)));
+        debug_assert!(
+            u32::try_from(shared.len()).is_ok(),
+            "a stack has fewer frames than the table has nodes"
+        );
+        Traceback { n_frames: shared.len() as u32, shared, total_nframe: kept(total_nframe), special }
     }
 
     /// The same with what is not certain of it.
@@ -77,15 +86,24 @@ impl Traceback {
         Traceback { special, ..self }
     }
 
-    /// The same stack with some of its frames, or with others of the same kinds, oldest first.
+    /// The same stack with some of its frames, or with others of the same kinds, oldest first. Where its own innermost ones are
+    /// left out the others stay shared.
     #[must_use]
     pub(crate) fn with_frames(&self, oldest_first: &[Arc<Frame>], total_nframe: Option<u32>) -> Traceback {
         let has_python = self.has_python() && oldest_first.iter().any(|frame| frame.is_python());
-        let other = Traceback::of_kind(oldest_first, total_nframe, has_python);
-        match self.doubts() {
-            [] => other,
-            doubts => other.with_doubts(doubts.to_vec()),
+        let is_outer_part = oldest_first.as_ptr() == self.shared.as_ptr();
+        let other = match is_outer_part && oldest_first.len() <= self.frames().len() {
+            true => Traceback {
+                n_frames: oldest_first.len() as u32,
+                total_nframe: kept(total_nframe),
+                ..self.clone()
+            },
+            false => Traceback::of_kind(oldest_first, total_nframe, has_python),
+        };
+        if has_python == self.has_python() {
+            return Traceback { special: self.special.clone(), ..other };
         }
+        Traceback { special: None, ..other }.with_doubts(self.doubts().to_vec())
     }
 
     /// What is not certain of the stack.
@@ -100,13 +118,18 @@ impl Traceback {
 
     /// The frames, oldest first.
     pub fn frames(&self) -> &[Arc<Frame>] {
-        &self.frames
+        self.shared.get(..self.n_frames as usize).unwrap_or_default()
     }
 
     /// The frames by address, the outermost first: an address may stand for a function with those that are inlined in it, which
     /// come after it.
     pub fn by_address(&self) -> impl Iterator<Item = &[Arc<Frame>]> {
-        let mut rest = self.frames();
+        self.by_address_after(0)
+    }
+
+    /// The same of the frames that come after the `n_frames` outermost ones, which are those of whole addresses.
+    pub fn by_address_after(&self, n_frames: usize) -> impl Iterator<Item = &[Arc<Frame>]> {
+        let mut rest = self.frames().get(n_frames..).unwrap_or_default();
         std::iter::from_fn(move || {
             let outermost = rest.first()?;
             let is_inlined = |frame: &&Arc<Frame>| {
@@ -125,12 +148,12 @@ impl Traceback {
 
     /// The frame that allocated; `None` if no frame was stored.
     pub fn most_recent(&self) -> Option<&Frame> {
-        self.frames.last().map(|frame| &**frame)
+        self.frames().last().map(|frame| &**frame)
     }
 
     /// The stack's depth before it was cut to `traceback_limit`, if known.
     pub fn total_nframe(&self) -> Option<u32> {
-        self.total_nframe
+        self.total_nframe.map(|kept| kept.get() - 1)
     }
 
     /// The same frames, with the whole depth unknown.
@@ -169,24 +192,30 @@ impl Traceback {
     /// The identity of the shared frames: equal for clones, and never equal for two tracebacks that live at one time and
     /// have different frames.
     pub(crate) fn identity(&self) -> usize {
-        self.frames.as_ptr().addr()
+        // The end: those that share a start have different ones, and between two allocations there is a header.
+        self.frames().as_ptr_range().end.addr()
     }
 
     fn limited(&self, limit: Option<isize>) -> &[Arc<Frame>] {
-        let n_frames = self.frames.len();
+        let n_frames = self.frames().len();
         let range = match limit {
             None => 0..n_frames,
             Some(limit) if limit > 0 => n_frames.saturating_sub(limit.unsigned_abs())..n_frames,
             Some(0) => 0..0,
             Some(limit) => 0..n_frames.saturating_sub(limit.unsigned_abs()),
         };
-        self.frames.get(range).unwrap_or_default()
+        self.frames().get(range).unwrap_or_default()
     }
+}
+
+/// A whole depth as it is kept. No stack has as many frames as do not fit.
+fn kept(total_nframe: Option<u32>) -> Option<NonZeroU32> {
+    NonZeroU32::new(total_nframe?.saturating_add(1))
 }
 
 impl PartialEq for Traceback {
     fn eq(&self, other: &Traceback) -> bool {
-        Arc::ptr_eq(&self.frames, &other.frames) || self.frames == other.frames
+        self.identity() == other.identity() || self.frames() == other.frames()
     }
 }
 
@@ -194,7 +223,7 @@ impl Eq for Traceback {}
 
 impl Hash for Traceback {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.frames.hash(state);
+        self.frames().hash(state);
     }
 }
 
@@ -206,13 +235,13 @@ impl PartialOrd for Traceback {
 
 impl Ord for Traceback {
     fn cmp(&self, other: &Traceback) -> Ordering {
-        self.frames.cmp(&other.frames)
+        self.frames().cmp(other.frames())
     }
 }
 
 impl fmt::Display for Traceback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.frames.first() {
+        match self.frames().first() {
             Some(oldest) => oldest.fmt(f),
             None => Frame::unknown().fmt(f),
         }
@@ -222,12 +251,12 @@ impl fmt::Display for Traceback {
 impl fmt::Debug for Traceback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<Traceback (")?;
-        for (index, frame) in self.frames.iter().enumerate() {
+        for (index, frame) in self.frames().iter().enumerate() {
             write!(f, "{}{frame:?}", if index == 0 { "" } else { ", " })?;
         }
         // Python writes a tuple of one with a comma.
-        f.write_str(if self.frames.len() == 1 { ",)" } else { ")" })?;
-        match self.total_nframe {
+        f.write_str(if self.frames().len() == 1 { ",)" } else { ")" })?;
+        match self.total_nframe() {
             Some(total) => write!(f, " total_nframe={total}>"),
             None => f.write_str(">"),
         }
@@ -274,6 +303,26 @@ mod tests {
         assert!(format(Some(0), false).is_empty());
         assert!(format(Some(isize::MIN), false).is_empty());
         assert_eq!(format(Some(isize::MAX), false), [b, a].concat());
+    }
+
+    #[test]
+    fn the_outer_part_of_a_stack_is_shared_and_another_one() {
+        let frames: Vec<Frame> = (0..4).map(|line| Frame::new("a", line)).collect();
+        let whole = Traceback::new(frames, Some(u32::MAX));
+        let outer = whole.with_frames(&whole.frames()[..2], Some(0));
+        assert!(Arc::ptr_eq(&whole.shared, &outer.shared));
+        assert_eq!((outer.frames(), outer.total_nframe()), (&whole.frames()[..2], Some(0)));
+        assert_eq!(whole.total_nframe(), Some(u32::MAX - 1), "no stack is as deep");
+        let inner = whole.with_frames(&whole.frames()[2..], None);
+        let empty = whole.with_frames(&whole.frames()[..0], None);
+        let all = [&whole, &outer, &inner, &empty];
+        for (place, one) in all.iter().enumerate() {
+            for other in &all[place + 1..] {
+                assert!(one.identity() != other.identity() && one != other);
+            }
+        }
+        assert_eq!(outer.with_frames(whole.frames(), None).frames(), whole.frames());
+        assert_eq!(outer, Traceback::new(vec![Frame::new("a", 2), Frame::new("a", 3)], None));
     }
 
     #[test]

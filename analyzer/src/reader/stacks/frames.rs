@@ -28,6 +28,17 @@ impl StackFrame {
     }
 }
 
+/// A node of a native stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NativeNode {
+    /// Where it is in the table: a number below that of all nodes.
+    pub place: usize,
+    /// The caller's node.
+    pub caller: StackId,
+    /// Its frame, which nodes of other kinds do not have.
+    pub frame: Option<StackFrame>,
+}
+
 /// The native frames of one stack, innermost first, at most as many as were asked for.
 #[derive(Clone, Debug)]
 pub struct Stack<'a> {
@@ -125,11 +136,21 @@ impl StackTable {
         self.chain(python, n_frames_max).map(|chain| PythonStack { chain })
     }
 
-    /// A node of a native stack: its caller's, and its frame, which nodes of other kinds do not have. `None` where the stack ends.
-    pub fn native_node(&self, id: StackId) -> Option<(StackId, Option<StackFrame>)> {
-        let node = self.node(id)?;
+    /// A node of a native stack. `None` where the stack ends.
+    pub(crate) fn native_node(&self, id: StackId) -> Option<NativeNode> {
+        let (place, node) = self.placed(id)?;
         let is_end = matches!(node.kind, FrameKind::Cut | FrameKind::Incomplete);
-        (!is_end).then(|| (node.parent, StackFrame::of_native(node)))
+        (!is_end).then(|| NativeNode { place, caller: node.parent, frame: StackFrame::of_native(node) })
+    }
+
+    /// How many native frames a whole stack has from the node at `place` outwards, with those left out.
+    pub(crate) fn native_depth(&self, place: usize) -> u32 {
+        self.depths.get(place).copied().unwrap_or(0)
+    }
+
+    /// Whether a stack is not followed beyond the node `id`.
+    pub(crate) fn is_incomplete(&self, id: StackId) -> bool {
+        self.node(id).is_some_and(|node| node.kind == FrameKind::Incomplete)
     }
 
     /// Whether the stack `id` has frames of any kind.

@@ -25,7 +25,7 @@ impl Namer {
         recording: &Recording,
         frame: StackFrame,
     ) -> Arc<[Arc<Frame>]> {
-        self.addresses.at(recording, frame).frames
+        Arc::clone(&self.addresses.at(recording, frame).frames)
     }
 
     /// The frame of Python code.

@@ -191,3 +191,55 @@ fn an_interpreter_is_one_while_it_is_loaded() {
     let frame = traceback.most_recent().expect("it has one");
     assert_eq!((frame.file(), frame.is_interpreter()), ("first.so", false));
 }
+
+/// Each stack is as a namer has it that has named no other, whatever the order and the limit.
+#[test]
+fn what_stacks_share_is_as_if_each_were_alone() {
+    let mut random = tm_testing::Random::new(11);
+    let mut builder = builder();
+    let mut ids = vec![StackId::NONE];
+    for _ in 0..400 {
+        // Mostly near the last one, so that stacks are deep.
+        let n_back = if random.below(4) == 0 { random.below(ids.len() as u64) } else { random.below(3) };
+        let parent = ids[ids.len().saturating_sub(1 + n_back as usize)];
+        let pc = 0x30_0000 + 16 * random.below(40) + 1;
+        let node = match random.below(40) {
+            0 => builder.node_of(FrameKind::Cut, StackId::NONE, 1 + random.below(5)),
+            1 => builder.node_of(FrameKind::Incomplete, StackId::NONE, EndReason::NoTable as u64),
+            2 => builder.node_of(FrameKind::Guessed, parent, pc),
+            3 => builder.node_of(FrameKind::Other, parent, pc),
+            _ => builder.node(parent, pc),
+        };
+        ids.push(node);
+    }
+    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    let shown = |traceback: &Traceback| {
+        let frame = |frame: &Arc<Frame>| (frame.to_string(), frame.address, frame.kind);
+        let frames: Vec<_> = traceback.frames().iter().map(frame).collect();
+        (frames, traceback.total_nframe(), traceback.doubts().to_vec())
+    };
+    for limit in [1, 4, 1000] {
+        let with_limit = || {
+            let mut namer = Namer::new();
+            namer.limit_frames(limit);
+            namer
+        };
+        let mut namer = with_limit();
+        let (mut n_frames, mut n_doubts) = (0, 0);
+        for _ in 0..600 {
+            let id = ids[random.below(ids.len() as u64) as usize];
+            let found = shown(&namer.made_anew(&recording, id));
+            assert_eq!(found, shown(&with_limit().traceback(&recording, id)), "{id:?} of {limit}");
+            (n_frames, n_doubts) = (n_frames.max(found.0.len()), n_doubts + found.2.len());
+        }
+        assert!(n_doubts > 50 && n_frames == if limit < 1000 { limit as usize } else { n_frames.max(20) });
+    }
+}
+
+impl Namer {
+    /// The frames of a stack, whatever is kept of it.
+    fn made_anew(&mut self, recording: &Recording, id: StackId) -> Traceback {
+        self.generation(recording);
+        self.made(recording, id)
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! workloads (inputs)  x  variants        -> measure (one run) -> rounds (a workload: medians)  \
-//!                        startup, scaling, reading, python     -> results of their own           -> targets -> report
+//!                        startup, scaling, reading, python, exports -> results of their own           -> targets -> report
 //! ```
 //!
 //! Every run is also a check: of what it printed, and of how many events were recorded.
@@ -18,6 +18,7 @@ mod check;
 mod measure;
 mod statistics;
 
+mod exports;
 mod python;
 mod reading;
 mod rounds;

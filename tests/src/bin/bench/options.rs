@@ -11,6 +11,7 @@ pub const STARTUP: &str = "start-up";
 pub const SCALING: &str = "scaling";
 pub const READING: &str = "reading";
 pub const PYTHON: &str = "python";
+pub const EXPORTS: &str = "exports";
 pub const SAMPLING: &str = "sampling";
 
 /// Measures what recording costs under nothing, a floor, libtm.so and heaptrack, and how fast recordings are read.
@@ -23,7 +24,7 @@ pub struct Options {
     /// One round of a tenth of the work: shows that all runs, and little else
     #[arg(long)]
     pub quick: bool,
-    /// Only these workloads and parts (`start-up`, `scaling`, `python`, `sampling`, `reading`; the last takes `python3-json` along)
+    /// Only these workloads and parts (`start-up`, `scaling`, `python`, `sampling`, `exports`, `reading`; the last takes `python3-json` along)
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Also a synthetic recording of 200 million events (1 GB of disk)
@@ -39,7 +40,7 @@ pub fn names() -> Vec<&'static str> {
     workloads::ALL
         .iter()
         .map(|(name, _)| *name)
-        .chain([STARTUP, SCALING, READING, PYTHON, SAMPLING])
+        .chain([STARTUP, SCALING, READING, PYTHON, SAMPLING, EXPORTS])
         .collect()
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tempfile::TempDir;
 
-use crate::options::{Options, PYTHON, READING, SAMPLING, SCALING, STARTUP};
+use crate::exports::{self, Exported};
+use crate::options::{EXPORTS, Options, PYTHON, READING, SAMPLING, SCALING, STARTUP};
 use crate::python::{self, Script};
 use crate::reading::{self, Reader, Reading};
 use crate::rounds::Measured;
@@ -23,6 +24,7 @@ pub struct Results {
     pub scaling: Option<Scaling>,
     pub scripts: Vec<Script>,
     pub sampled: Vec<Sampled>,
+    pub exported: Vec<Exported>,
     pub reading: Option<(Reading, Option<Reader>)>,
     pub large: Option<Reading>,
     /// What was wrong in any run.
@@ -63,6 +65,12 @@ impl Results {
             results.sampled = Sampled::all(options);
             for sampled in &mut results.sampled {
                 results.complaints.append(&mut sampled.complaints);
+            }
+        }
+        if options.wants(EXPORTS) {
+            results.exported = exports::all(options);
+            for exported in &mut results.exported {
+                results.complaints.append(&mut exported.complaints);
             }
         }
         if options.large {

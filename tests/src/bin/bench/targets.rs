@@ -1,5 +1,7 @@
 //! What tm wants to be, and whether it is.
 
+use crate::exports::{BASE, Exported, TOP};
+use crate::measure::Usage;
 use crate::python::{Script, Under};
 use crate::results::Results;
 use crate::statistics::geometric_mean;
@@ -49,6 +51,7 @@ pub fn targets(results: &Results) -> Vec<Target> {
     targets.extend(threads(results));
     targets.extend(python(results));
     targets.extend(reading(results));
+    targets.extend(exports(results));
     targets
 }
 
@@ -136,6 +139,25 @@ fn python(results: &Results) -> Vec<Target> {
         ("bytes per event against tm without Python frames", 1.25, mean(&bytes)),
     ];
     rows.into_iter().map(|(what, limit, figure)| at_most(what, limit, figure, "", "")).collect()
+}
+
+/// What each way of reading may take of processor time and memory, times `tmtool stats`.
+fn exports(results: &Results) -> Vec<Target> {
+    let rows: [(&'static str, fn(&Usage) -> f64); 2] = [
+        ("exports, reports and `check`, CPU times `tmtool stats`, worst", |usage| usage.cpu_ns),
+        ("the same, memory", |usage| usage.resident_bytes),
+    ];
+    let row = |(what, figure): (&'static str, fn(&Usage) -> f64)| {
+        let of = |exported: &Exported| {
+            let titles = exported.titles().filter(|title| *title != TOP);
+            let times = titles.map(|title| exported.times(title, BASE, figure));
+            (times.fold(f64::NAN, f64::max), exported.name)
+        };
+        let worst = results.exported.iter().map(of).max_by(|one, other| one.0.total_cmp(&other.0));
+        let (times, whose) = worst.unwrap_or((f64::NAN, ""));
+        at_most(what, 1.5, times, "", whose)
+    };
+    rows.map(row).into()
 }
 
 fn reading(results: &Results) -> Vec<Target> {

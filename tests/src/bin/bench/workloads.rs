@@ -10,7 +10,7 @@ use crate::inputs;
 use crate::options::Options;
 
 /// Debian's: linked to nothing but the C library, not a wrapper of a version manager.
-const PYTHON: &str = "/usr/bin/python3";
+pub const PYTHON: &str = "/usr/bin/python3";
 
 /// Part of the events by which two runs of a real program may differ: Python copies its environment, in which our
 /// settings stand, and a compiler's tables grow by addresses.

@@ -10,7 +10,6 @@ use crate::report::temporary::{Decade, Temporary};
 use tm_analyzer::model::{Profile, SumsBy};
 use tm_analyzer::replay::{self, Lifetimes, Site};
 use tm_analyzer::request::Grouping;
-use tm_analyzer::snapshot::Namer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +56,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             decades.iter_mut().zip(&lifetimes.decades).for_each(|(sums, more)| sums.merge(more));
         },
     )?;
-    let mut namer = Namer::new();
+    let mut namer = recorded.namer();
     let mut named = |sums: &SumsBy<Site>| namer.profile(&recorded.recording, sums);
     let mut profile = named(&temporary);
     let decades = decades_by_key(&mut named, &decades, grouping)?;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::export::frames::clean;
+use crate::export::outer::Outer;
 use tm_analyzer::model::{Frame, Traceback};
 use tm_common::ids::StackId;
 
@@ -44,6 +45,8 @@ pub struct DataFile<W> {
     /// Functions by the place of the outermost one, which no other address has; they so stay in their place.
     addresses: FxHashMap<(usize, usize), (Arc<Frame>, u32)>,
     stacks: FxHashMap<(u32, u32), u32>,
+    /// The stacks that end at the addresses of the last one.
+    outer: Outer<u32>,
     allocations: FxHashMap<Allocated, Numbers>,
     n_allocations: u32,
     /// The number that heaptrack takes for that of a temporary allocation.
@@ -73,6 +76,7 @@ impl<W: Write> DataFile<W> {
             strings: FxHashMap::default(),
             addresses: FxHashMap::default(),
             stacks: FxHashMap::default(),
+            outer: Outer::default(),
             allocations: FxHashMap::default(),
             n_allocations: 0,
             latest: 0,
@@ -198,16 +202,18 @@ impl<W: Write> DataFile<W> {
 
     /// The number of a stack, 0 for one without frames.
     fn stack(&mut self, traceback: &Traceback) -> u32 {
-        let mut stack = 0;
-        for functions in traceback.by_address() {
-            let address = self.address(functions);
+        let mut outer = std::mem::take(&mut self.outer);
+        let stack = outer.of_addresses(traceback, |caller, functions| {
+            let (caller, address) = (caller.unwrap_or(0), self.address(functions));
             let next = self.stacks.len() as u32 + 1;
-            let known = *self.stacks.entry((address, stack)).or_insert(next);
+            let known = *self.stacks.entry((address, caller)).or_insert(next);
             if known == next {
-                self.line(b't', &[address.into(), stack.into()]);
+                self.line(b't', &[address.into(), caller.into()]);
             }
-            stack = known;
-        }
+            known
+        });
+        let stack = stack.last().unwrap_or(0);
+        self.outer = outer;
         stack
     }
 

@@ -9,6 +9,7 @@
 //! ```
 
 mod blocks;
+mod encoder;
 mod export;
 mod folder;
 mod names;

@@ -15,7 +15,7 @@ use tm_common::stack::FrameKind;
 pub const STACK_COLUMNS: &[Column] = &[
     ("run", Kind::Number, REQUIRED),
     ("stack_id", Kind::Number, REQUIRED),
-    ("depth", Kind::Number, REQUIRED),
+    ("depth", Kind::Integer, REQUIRED),
     ("frame_id", Kind::Integer, REQUIRED),
     ("is_site", Kind::Flag, REQUIRED),
 ];

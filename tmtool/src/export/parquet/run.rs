@@ -73,7 +73,7 @@ impl Run {
     }
 
     /// The cells of [`COLUMNS`], of the process `pid`.
-    pub fn cells<W: std::io::Write + Send>(&self, table: &mut Table<W>, pid: u32) -> [Cell; 6] {
+    pub fn cells<W: std::io::Write + Send + 'static>(&self, table: &mut Table<W>, pid: u32) -> [Cell; 6] {
         let start = (self.start_us != 0).then_some(self.start_us);
         [
             Cell::Integer(self.number),

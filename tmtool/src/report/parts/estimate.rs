@@ -46,7 +46,7 @@ pub fn notice(sampling: &Sampling) -> Option<String> {
 /// By which part `amount` may be off: `±7.1%`, `±120%`.
 pub fn plus_minus(error: u64, amount: u64) -> String {
     let percent = if amount == 0 { 0.0 } else { error as f64 * 100.0 / amount as f64 };
-    let decimals = usize::from(percent >= 0.05 && percent < 9.95);
+    let decimals = usize::from((0.05..9.95).contains(&percent));
     format!("±{percent:.decimals$}%")
 }
 

@@ -2,6 +2,7 @@
 
 mod recording;
 
+mod exports;
 mod parts;
 mod python;
 
@@ -12,6 +13,7 @@ use crate::options::Options;
 use crate::results::Results;
 use crate::table::table;
 use crate::targets::targets;
+use exports::exports_tables;
 use parts::{reading_table, sampling_table, scaling_table, start_table};
 use python::python_tables;
 use recording::{cpu_table, space_table, wall_table, workloads_table};
@@ -36,6 +38,7 @@ pub fn document(options: &Options, machine: &Machine, results: &Results) -> Stri
     }
     parts.extend(python_tables(&results.scripts));
     parts.extend(reading_table(results));
+    parts.extend(exports_tables(&results.exported));
     parts.join("\n")
 }
 
