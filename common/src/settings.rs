@@ -87,7 +87,7 @@ pub const SAMPLE: Setting = Setting {
     name: "TM_SAMPLE",
     default: "0",
     values: "0, or bytes from 1 to 1T, with K, M, G or T for KiB to TiB, such as 512K; the nearest power of two counts",
-    meaning: "records samples of the allocations, one in so many bytes on average, and exact totals beside them; 0 records \
+    meaning: "records samples of the allocations, one in this many bytes on average, and exact totals beside them; 0 records \
               every event",
 };
 /// What samples are drawn by.

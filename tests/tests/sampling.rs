@@ -131,7 +131,7 @@ fn the_course_of_the_totals_leads_to_the_lines() {
     assert!(highest > 50_000, "{highest}: the blocks that it keeps");
 }
 
-/// Nothing of the totals is lost with a process that is killed, but for the calls that its threads are in.
+/// Nothing of the totals is lost with a process that is killed, except the calls that its threads are in.
 #[test]
 fn kill_9_loses_no_totals() {
     const N_THREADS: u64 = 3;

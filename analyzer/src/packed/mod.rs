@@ -1,5 +1,5 @@
 //! Packed recordings: a recording's segments in compressed blocks (`docs/format.md`, "Packed recordings"). [`PackedFile`]
-//! answers reads at the recording's own offsets, so that whoever reads recordings need not know how one is stored.
+//! answers reads at the recording's own offsets, so that readers of recordings need not know how one is stored.
 //!
 //! ```text
 //! columns (records), nodes (stacks)  <->  block (compressed)  <->  file (reads by offset)

@@ -1,5 +1,5 @@
-//! What a record consists of, without what it means: which fields follow its first byte. Who stores records otherwise
-//! than a segment does (`docs/format.md`, "Packed recordings") takes them apart by this and puts them together again.
+//! What a record consists of, without what it means: which fields follow its first byte. Packed
+//! recordings (`docs/format.md`) are taken apart by this and put together again.
 
 use super::{ADDRESS_IN_SLOT, OTHER_FUNCTION, SITE_IN_SLOT, TIME_FOLLOWS, TIME_SHIFT, kind};
 
@@ -68,7 +68,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Returns those that follow `first`. Of an untrack, a [`Field::Size`] follows too if its space is that of the mappings:
+    /// Returns those that follow `first`; but a [`Field::Size`] follows too in an untrack whose space is that of the mappings:
     /// [`is_untrack`].
     #[inline]
     #[must_use]

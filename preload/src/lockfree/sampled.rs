@@ -5,7 +5,7 @@
 //!      -> tables[0], tables[1], ...       one bucket of 8 words in each; the next table where those before it have no room
 //! ```
 //!
-//! A key is an address with its space. Whoever has what lives there inserts it before anybody else gets it, and removes it
+//! A key is an address with its space. The owner of what lives there inserts it before anybody else gets it, and removes it
 //! before it goes: so one key is never inserted and removed at once, and what orders the two is the program's own. Others may do
 //! anything meanwhile.
 

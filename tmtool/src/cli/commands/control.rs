@@ -70,7 +70,7 @@ pub struct StartArgs {
     /// Keep at most this many frames of each stack, from the innermost; by default as many as TM_NFRAME said.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(N_FRAMES_MAX)))]
     nframe: Option<u32>,
-    /// Record samples, one in so many bytes on average, such as 512K; 0 for every event; by default as TM_SAMPLE said.
+    /// Record samples, one in this many bytes on average, such as 512K; 0 for every event; by default as TM_SAMPLE said.
     ///
     /// What is traced already begins anew at this rate: what lives is forgotten.
     #[arg(long, value_name = "BYTES")]

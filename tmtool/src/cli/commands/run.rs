@@ -45,7 +45,7 @@ pub struct Args {
     /// Record each block that Python's own allocators hand out, as tracemalloc does: TM_PYTHON_OBJECTS=1
     #[arg(long)]
     pub python_objects: bool,
-    /// Record samples, one in so many bytes on average, such as 512K, and exact totals beside them: TM_SAMPLE
+    /// Record samples, one in this many bytes on average, such as 512K, and exact totals beside them: TM_SAMPLE
     #[arg(long, value_name = "BYTES")]
     pub sample: Option<Sample>,
     /// Then check it by tm-budget.toml, as tmtool check does, on standard error
