@@ -65,7 +65,7 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
     }
 }
 
-/// Who encodes: a thread, so that rows are found meanwhile, or the calling one where there can be none.
+/// The place where rows are encoded: a thread, so that rows are found meanwhile, or the calling one where there can be none.
 enum Writing<W: Write + Send> {
     Here(Encoder<W>),
     Elsewhere { groups: SyncSender<Group>, thread: JoinHandle<io::Result<Encoder<W>>> },
