@@ -256,7 +256,7 @@ impl PackedFile {
 /// How much is searched at once, in bytes.
 const SEARCHED_BYTES: usize = 64 << 10;
 
-/// Of a file with more damaged places than this, what follows is not looked for.
+/// What follows as many damaged places is not looked for.
 const N_DAMAGED_MAX: u64 = 1000;
 
 /// Copies what `bytes`, which are at `at`, and `buffer`, which is at `offset`, have in common.

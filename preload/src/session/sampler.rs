@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_logarithm_is_that_of_the_standard_library() {
-        for x in [1.0, 0.5, 0.75, 1e-16, 0.7071, 0.7072, 1.0 - 1e-16, 3e-5, f64::MIN_POSITIVE] {
+        for x in [1.0, 0.5, 0.75, 1e-16, 0.707, 0.708, 1.0 - 1e-16, 3e-5, f64::MIN_POSITIVE] {
             assert!((ln(x) - x.ln()).abs() <= 4e-15 * x.ln().abs() + 1e-17, "{x}: {} {}", ln(x), x.ln());
         }
     }
