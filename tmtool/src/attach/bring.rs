@@ -56,8 +56,8 @@ pub fn bring(
     if let Some(fd) = in_memory {
         let loaded = loader.open(borrowed, memory, &format!("/proc/self/fd/{fd}"), patience);
         // Not if the call goes on: it may be about to open it.
-        if !matches!(loaded, Err(NotBrought::Failed(_))) {
-            borrowed.system_call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
+        if !matches!(loaded, Err(NotBrought::Failed(Failed::GoesOn | Failed::Ended))) {
+            borrowed.system_call(libc::SYS_close, [fd, 0])?;
         }
         return loaded;
     }
@@ -87,7 +87,7 @@ fn in_memory(borrowed: &mut Borrowed<'_>, copy: &[u8], pid: u32) -> Result<Optio
         return Ok(None);
     }
     borrowed.write(borrowed.own_place(), format!("{NAME}\0").as_bytes())?;
-    let arguments = [borrowed.own_place(), u64::from(libc::MFD_CLOEXEC), 0, 0, 0, 0];
+    let arguments = [borrowed.own_place(), u64::from(libc::MFD_CLOEXEC)];
     let fd = match borrowed.system_call(libc::SYS_memfd_create, arguments) {
         Ok(fd) => fd,
         Err(Failed::System(..)) => return Ok(None),
@@ -97,7 +97,7 @@ fn in_memory(borrowed: &mut Borrowed<'_>, copy: &[u8], pid: u32) -> Result<Optio
     if file.and_then(|mut file| file.write_all(copy)).is_ok() {
         return Ok(Some(fd));
     }
-    borrowed.system_call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
+    borrowed.system_call(libc::SYS_close, [fd, 0])?;
     Ok(None)
 }
 
@@ -146,7 +146,7 @@ impl Loader {
     ) -> Result<(), NotBrought> {
         let place = borrowed.own_place();
         borrowed.write(place, format!("{path}\0").as_bytes())?;
-        if borrowed.call(self.open, [place, self.mode, 0], patience)? != 0 {
+        if borrowed.call_to_open(self.open, [place, self.mode, 0], patience)? != 0 {
             return Ok(());
         }
         let reason = match self.reason {

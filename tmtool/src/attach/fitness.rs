@@ -25,7 +25,7 @@ pub struct Code {
     /// Where the C library has the instruction of a system call.
     pub system_call: u64,
     loader_state: LoaderState,
-    own_malloc: Range<u64>,
+    loader: Range<u64>,
     /// Where no frame may be: allocators, the loader, libtm.so.
     forbidden: Vec<Range<u64>>,
 }
@@ -87,12 +87,12 @@ impl Code {
         let first = functions.iter().map(|function| function.start).min()?;
         let end = functions.iter().map(|function| function.end).max()?;
         let own_malloc = first.saturating_sub(BESIDE_MALLOC_BYTES)..end.saturating_add(BESIDE_MALLOC_BYTES);
-        let mut forbidden = vec![own_malloc.clone()];
-        forbidden.extend(loader.map(|loader| loader.start..loader.end));
+        let loader = loader.map_or(0..0, |loader| loader.start..loader.end);
+        let mut forbidden = vec![own_malloc, loader.clone()];
         let others = modules.iter().filter(|module| module.start != c_library.start);
         forbidden.extend(others.filter(|it| is_allocator(memory, it)).map(|it| it.start..it.end));
         let system_call = find_system_call(memory, &c_library)?;
-        Some(Code { modules, c_library, system_call, loader_state, own_malloc, forbidden })
+        Some(Code { modules, c_library, system_call, loader_state, loader, forbidden })
     }
 
     /// Whether something is being loaded or unloaded.
@@ -104,13 +104,21 @@ impl Code {
         self.forbidden.iter().any(|range| range.contains(&address))
     }
 
-    /// Whether a thread that stands still waits for a lock, and has not got as far as to hold the loader's itself: one that waits in
-    /// malloc may do so.
+    /// Whether a thread that stands still in `dlopen` waits for the loader's lock, and so holds none yet: the loader's function that
+    /// others call waits, not one further in, and no other allocator has a part in it.
     pub fn waits_for_first_lock(&self, memory: &Memory, registers: &Registers) -> bool {
         let is_futex =
             registers.interrupted_call().is_some_and(|(number, _)| number as i64 == libc::SYS_futex);
         let stack = unwind(memory, &self.modules, registers);
-        is_futex && !stack.frames.iter().any(|frame| self.own_malloc.contains(&frame.pc))
+        let in_loader = |frame: &&Frame| self.loader.contains(&frame.pc);
+        let n_of_loader = stack
+            .frames
+            .iter()
+            .skip_while(|frame| self.c_library.has(frame.pc) && !self.is_forbidden(frame.pc))
+            .take_while(in_loader)
+            .count();
+        let is_elsewhere = |frame: &Frame| self.is_forbidden(frame.pc) && !self.loader.contains(&frame.pc);
+        is_futex && n_of_loader == 1 && !stack.frames.iter().any(is_elsewhere)
     }
 
     /// Judges a thread that stands still.

@@ -22,6 +22,7 @@ mod seccomp;
 mod sentences;
 mod status;
 mod threads;
+mod undisturbed;
 mod unwind;
 
 // The one machine for which this is written so far; the command is not there on others.
@@ -40,6 +41,7 @@ use memory::Memory;
 use threads::{Fit, LongestStop};
 use tm_common::attach::result;
 use tm_common::settings;
+use undisturbed::Undisturbed;
 
 /// What is wanted of a recording.
 #[derive(Clone, Debug)]
@@ -156,6 +158,7 @@ impl<'a> Work<'a> {
         let found = threads::find(pid, &mut self.checked.memory, deadline, &mut self.longest_look);
         let Fit { thread, tid, code, since } =
             found.map_err(|error| sentences::no_thread(self.checked, error, self.patience))?;
+        let _undisturbed = Undisturbed::begin();
         checks::filters(self.checked, tid)?;
         let memory = &self.checked.memory;
         let mut borrowed = Borrowed::take(thread, memory, &code, since)

@@ -3,7 +3,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::borrowed::as_if_unnoticed;
 use super::fitness::{Code, Unfit};
 use super::memory::Memory;
 use super::ptrace::Thread;
@@ -115,7 +114,6 @@ fn look(tid: u32, memory: &Memory, code: Code, longest: &mut LongestStop) -> Res
     match code.judge(memory, &registers) {
         Ok(()) => Ok(Looked::Fit(Fit { thread, tid, code, since })),
         Err(reason) => {
-            let _ = thread.set_registers(&as_if_unnoticed(&registers));
             drop(thread);
             longest.add(since.elapsed());
             Ok(Looked::Unfit(code, Some(reason)))

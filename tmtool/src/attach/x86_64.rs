@@ -8,9 +8,12 @@
 //!  mov [rbx], rax       its result
 //!  mov [rbx + 8], 1     it is done
 //!  ppoll(0, 0, rbx + 16, 0, 0)
+//!  mov [r14], r15d      errno, as it was
 //!  mov rsp, r13         the frame
 //!  rt_sigreturn
 //! ```
+//!
+//! A function that makes a system call of up to two arguments stands behind it; its result is that of the kernel.
 
 use std::io;
 
@@ -18,7 +21,7 @@ use std::io;
 pub const VECTORS: usize = 0x202;
 
 /// See the module's text.
-pub const CODE: [u8; 46] = [
+pub const CODE: [u8; 60] = [
     0x41, 0xff, 0xd4, // call r12
     0x48, 0x89, 0x03, // mov [rbx], rax
     0xc7, 0x43, 0x08, 1, 0, 0, 0, // mov dword [rbx + 8], 1
@@ -29,11 +32,20 @@ pub const CODE: [u8; 46] = [
     0x45, 0x31, 0xd2, // xor r10d, r10d
     0x45, 0x31, 0xc0, // xor r8d, r8d
     0x0f, 0x05, // syscall
+    0x45, 0x89, 0x3e, // mov [r14], r15d
     0x4c, 0x89, 0xec, // mov rsp, r13
     0xb8, 15, 0, 0, 0, // mov eax, 15
     0x0f, 0x05, // syscall
     0x0f, 0x0b, // ud2
+    // The function.
+    0x89, 0xf8, // mov eax, edi
+    0x48, 0x89, 0xf7, // mov rdi, rsi
+    0x48, 0x89, 0xd6, // mov rsi, rdx
+    0x0f, 0x05, // syscall
+    0xc3, // ret
 ];
+/// Where the function is that makes a system call.
+pub const CALL_SYSTEM_AT: u64 = 49;
 /// A system call.
 pub const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
 
@@ -70,6 +82,8 @@ pub struct Call {
     pub stack_end: u64,
     /// Where the frame is, see [`frame`].
     pub frame: u64,
+    /// Where errno is, and what goes there at the end.
+    pub errno: (u64, u32),
 }
 
 impl Registers {
@@ -132,6 +146,16 @@ impl Registers {
         self.0.rax as i64
     }
 
+    /// The same as if the thread had not been stopped: some system calls would fail for it.
+    pub fn unnoticed(&self) -> Registers {
+        match self.interrupted_call() {
+            Some((number, result)) if result == -i64::from(libc::EINTR) && is_made_again(number) => {
+                self.with_call_again()
+            }
+            _ => *self,
+        }
+    }
+
     /// The same with the interrupted system call made once more from its beginning.
     pub fn with_call_again(&self) -> Registers {
         let mut again = *self;
@@ -157,6 +181,7 @@ impl Registers {
         at.0.rip = call.code;
         at.0.rsp = call.stack_end & !15;
         (at.0.r12, at.0.rbx, at.0.r13) = (call.function, call.result, call.frame);
+        (at.0.r14, at.0.r15) = (call.errno.0, call.errno.1.into());
         [at.0.rdi, at.0.rsi, at.0.rdx] = call.arguments;
         at.0.rax = 0;
         at
@@ -270,8 +295,11 @@ pub const BACK_FROM_SIGNAL: [u8; 9] = [0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05
 /// System calls that wait, and that other machines have not.
 pub const OTHER_WAITS: [i64; 4] = [libc::SYS_poll, libc::SYS_select, libc::SYS_epoll_wait, libc::SYS_pause];
 
-/// System calls that fail with EINTR if a thread is looked at in them, which no handler has interrupted.
-pub fn is_made_again(number: u64) -> bool {
+/// System calls that fail with EINTR if a thread is looked at in them, which no handler has interrupted: those of sockets do where a
+/// timeout is set. Never `close`, which has closed then.
+fn is_made_again(number: u64) -> bool {
+    /// `io_pgetevents`.
+    const IO_PGETEVENTS: i64 = 333;
     let fail = [
         libc::SYS_epoll_wait,
         libc::SYS_epoll_pwait,
@@ -280,7 +308,23 @@ pub fn is_made_again(number: u64) -> bool {
         libc::SYS_semtimedop,
         libc::SYS_rt_sigtimedwait,
         libc::SYS_io_getevents,
+        IO_PGETEVENTS,
+        libc::SYS_io_uring_enter,
         libc::SYS_msgrcv,
+        libc::SYS_msgsnd,
+        libc::SYS_read,
+        libc::SYS_readv,
+        libc::SYS_recvfrom,
+        libc::SYS_recvmsg,
+        libc::SYS_recvmmsg,
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_connect,
+        libc::SYS_write,
+        libc::SYS_writev,
+        libc::SYS_sendto,
+        libc::SYS_sendmsg,
+        libc::SYS_sendmmsg,
     ];
     fail.contains(&(number as i64))
 }
