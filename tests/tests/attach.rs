@@ -121,6 +121,7 @@ fn a_process_goes_on_if_tmtool_is_killed_at_any_moment() {
             let is_whole = attaching.wait().expect("it is our child").success();
             let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
             assert!(status.contains("\nTracerPid:\t0\n"), "{way}, {delay:?}: {status}");
+            assert!(!status.contains("\nState:\tZ"), "{way}, {delay:?}: it has ended");
             if is_whole || fs::exists(&path).expect("it may be looked at") {
                 break;
             }

@@ -2,6 +2,8 @@
 //! goes back by itself if we are no more (see [`super::arch`]). Only to map and unmap the room for that it makes system calls in the
 //! C library, and has its state back at once.
 
+mod room;
+
 use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -109,17 +111,6 @@ impl<'a> Borrowed<'a> {
         Ok(borrowed)
     }
 
-    fn make_room(&mut self) -> Result<()> {
-        let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
-        // In this order where no code may be made writable, or data executable.
-        let (code, data) = (libc::PROT_READ | libc::PROT_EXEC, libc::PROT_READ | libc::PROT_WRITE);
-        let mapping = [0, ROOM_BYTES, code as u64, anonymous, u64::MAX, 0];
-        self.room = self.bare_call(libc::SYS_mmap, mapping)?;
-        let protection = [self.data(), ROOM_BYTES - PAGE_BYTES, data as u64, 0, 0, 0];
-        self.bare_call(libc::SYS_mprotect, protection)?;
-        self.write(self.room, &CODE)
-    }
-
     fn find_errno(&mut self) -> Result<()> {
         if let Some(function) = self.loaded.c_library.symbol(self.memory, "__errno_location") {
             let place = self.call(function.start, [0; 3], LONGER)?;
@@ -152,41 +143,6 @@ impl<'a> Borrowed<'a> {
     pub fn system_call(&mut self, number: i64, [first, second]: [u64; 2]) -> Result<u64> {
         let function = self.room + arch::CALL_SYSTEM_AT;
         result_of("call the system", self.call(function, [number as u64, first, second], LONGER)? as i64)
-    }
-
-    /// Makes a system call where the C library has one, after which the thread has its state.
-    fn bare_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<u64> {
-        let place = self.loaded.system_call;
-        let at = self.before.registers.for_system_call(place, number as u64, arguments);
-        self.thread.set_signal_mask(blocked())?;
-        let made =
-            self.thread.set_registers(&at).map_err(Failed::from).and_then(|()| self.pass_system_call());
-        if !self.is_left {
-            self.thread.set_registers(&self.before.registers)?;
-            self.thread.set_signal_mask(self.before.mask)?;
-        }
-        result_of("map memory in it", made?)
-    }
-
-    /// Has the thread go through the system call before it. It cannot be left there, whatever time that takes.
-    fn pass_system_call(&mut self) -> Result<i64> {
-        let mut n_stops = 0;
-        loop {
-            self.thread.go_to_system_call()?;
-            let stop = loop {
-                if let Some(stop) = self.thread.wait(Instant::now() + LONGER)? {
-                    break stop;
-                }
-            };
-            match stop {
-                Stop::SystemCall if n_stops == 1 => return Ok(self.thread.registers()?.result()),
-                Stop::SystemCall => n_stops += 1,
-                Stop::Signal(signal) if BY_ITSELF.contains(&signal) => return Err(Failed::Crashed(signal)),
-                Stop::Signal(signal) => self.thread.deliver_later(signal),
-                Stop::Interrupted => {}
-                Stop::Gone => return Err(self.ended()),
-            }
-        }
     }
 
     fn ended(&mut self) -> Failed {
@@ -316,13 +272,6 @@ impl<'a> Borrowed<'a> {
         self.unmap();
         self.is_left = true;
         restored.map(|()| self.since.elapsed())
-    }
-
-    fn unmap(&mut self) {
-        if self.room != 0 && !self.is_left {
-            let _ = self.bare_call(libc::SYS_munmap, [self.room, ROOM_BYTES, 0, 0, 0, 0]);
-        }
-        self.room = 0;
     }
 
     /// Puts all back, as far as it can be.

@@ -1,13 +1,13 @@
 //! Brings the copy of the library into a process by one of its threads: as a file in memory, which needs no path that the process
 //! can see; where that cannot be, as a file in its own `/tmp`, removed at once.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::time::Duration;
 
 use super::borrowed::{Borrowed, Failed};
 use super::fitness::Code;
+use super::folder::Folder;
 use super::memory::Memory;
 
 /// Why the library was not brought.
@@ -62,19 +62,10 @@ pub fn bring(
         return loaded;
     }
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
-    for folder in FOLDERS {
-        let path = format!("{}/.tm-attach-{}-{}/", folder.trim_end_matches('/'), pid, std::process::id());
-        let there = format!("/proc/{pid}/root{path}");
-        match write_copy(&there, copy) {
-            Ok(()) => {
-                let loaded = loader.open(borrowed, memory, &format!("{path}{NAME}"), patience);
-                let _ = fs::remove_dir_all(&there);
-                return loaded;
-            }
-            Err(error) => {
-                let _ = fs::remove_dir_all(&there);
-                refused = error;
-            }
+    for place in FOLDERS {
+        match Folder::make(pid, place, NAME, copy) {
+            Ok(folder) => return loader.open(borrowed, memory, &folder.path, patience),
+            Err(error) => refused = error,
         }
     }
     Err(NotBrought::NoPlace(refused))
@@ -99,13 +90,6 @@ fn in_memory(borrowed: &mut Borrowed<'_>, copy: &[u8], pid: u32) -> Result<Optio
     }
     borrowed.system_call(libc::SYS_close, [fd, 0])?;
     Ok(None)
-}
-
-fn write_copy(folder: &str, copy: &[u8]) -> io::Result<()> {
-    fs::create_dir(folder)?;
-    fs::set_permissions(folder, Permissions::from_mode(0o755))?;
-    let path = format!("{folder}{NAME}");
-    OpenOptions::new().write(true).create_new(true).mode(0o755).open(&path)?.write_all(copy)
 }
 
 /// The functions of the process that load libraries.

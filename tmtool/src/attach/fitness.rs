@@ -22,8 +22,10 @@ pub struct Code {
     pub modules: Vec<Module>,
     /// The C library.
     pub c_library: Module,
-    /// Where the C library has the instruction of a system call.
+    /// Where the C library has the instruction of a system call, and of a return behind it.
     pub system_call: u64,
+    /// The function to which a signal handler returns.
+    pub back_from_signal: u64,
     loader_state: LoaderState,
     loader: Range<u64>,
     /// Where no frame may be: allocators, the loader, libtm.so.
@@ -91,8 +93,9 @@ impl Code {
         let mut forbidden = vec![own_malloc, loader.clone()];
         let others = modules.iter().filter(|module| module.start != c_library.start);
         forbidden.extend(others.filter(|it| is_allocator(memory, it)).map(|it| it.start..it.end));
-        let system_call = find_system_call(memory, &c_library)?;
-        Some(Code { modules, c_library, system_call, loader_state, loader, forbidden })
+        let system_call = find_code(memory, &c_library, &super::arch::SYSTEM_CALL_AND_RETURN)?;
+        let back_from_signal = find_code(memory, &c_library, &super::arch::BACK_FROM_SIGNAL)?;
+        Some(Code { modules, c_library, system_call, back_from_signal, loader_state, loader, forbidden })
     }
 
     /// Whether something is being loaded or unloaded.
@@ -134,7 +137,7 @@ impl Code {
         {
             return Err(Unfit::Strange);
         }
-        if self.is_loading(memory) {
+        if self.is_loading(memory) || memory.read(registers.pc()).is_some_and(super::arch::waits_in_code) {
             return Err(Unfit::Loading);
         }
         let waits = registers.interrupted_call().is_some_and(|(number, _)| waits_harmlessly(number));
@@ -180,13 +183,12 @@ impl Code {
     }
 }
 
-/// The place of a system call's instruction in the C library.
-fn find_system_call(memory: &Memory, c_library: &Module) -> Option<u64> {
+/// The place of these instructions in the C library.
+fn find_code(memory: &Memory, c_library: &Module, wanted: &[u8]) -> Option<u64> {
     let code = memory.maps().iter().find(|mapping| mapping.is_code && c_library.has(mapping.start))?;
     let mut bytes = vec![0; (code.end - code.start) as usize];
     let len = memory.read_some(code.start, &mut bytes);
-    let call = super::arch::SYSTEM_CALL;
-    let found = bytes.get(..len)?.windows(call.len()).position(|window| window == call)?;
+    let found = bytes.get(..len)?.windows(wanted.len()).position(|window| window == wanted)?;
     Some(code.start + found as u64)
 }
 

@@ -15,6 +15,7 @@ mod copy;
 mod door;
 mod elf;
 mod fitness;
+mod folder;
 mod memory;
 mod place;
 mod ptrace;
@@ -82,13 +83,15 @@ const TO_SETTLE: Duration = Duration::from_millis(20);
 /// It cannot be attached to, and was left as it was found unless the sentence says otherwise.
 pub fn attach(pid: u32, wanted: &Wanted) -> Result<Done> {
     let mut checked = checks::check(pid)?;
-    let is_again = match &checked.library {
+    let is_brought = match &checked.library {
         Library::None => false,
         Library::Brought(found) if !found.is_attached => true,
         Library::Brought(_) => return Err(sentences::attached_already(pid)),
         Library::Other => return Err(sentences::recorded_already(pid)),
     };
     let output = place::template(pid, &checked.target, &checked.own, wanted.output.as_deref())?;
+    // An earlier attach may have got no further than to bring it.
+    let is_again = is_brought && crate::control::find(pid).is_ok();
     if is_again && wanted.output.is_some() {
         return Err(sentences::goes_on(pid));
     }
@@ -96,7 +99,7 @@ pub fn attach(pid: u32, wanted: &Wanted) -> Result<Done> {
     let block = settings_block(&output, &wanted.settings)?;
     let mut work = Work::new(&mut checked, wanted.patience);
     let attached = work.with_thread(|borrowed, memory, code, has_files| {
-        if !is_again {
+        if !is_brought {
             bring::bring(borrowed, memory, code, &copy, pid, has_files, wanted.patience)
                 .map_err(|error| sentences::not_brought(pid, error, wanted.patience))?;
         }

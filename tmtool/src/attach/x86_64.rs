@@ -44,10 +44,20 @@ pub const CODE: [u8; 60] = [
     0x0f, 0x05, // syscall
     0xc3, // ret
 ];
+/// Where a thread stands in it that waits to have its state put back.
+const WAITS_AT: usize = 34;
+
+/// Whether a thread whose next instructions are these waits there, for another tmtool.
+pub fn waits_in_code(next: [u8; 13]) -> bool {
+    CODE.get(WAITS_AT..).is_some_and(|rest| rest.starts_with(&next))
+}
+
 /// Where the function is that makes a system call.
 pub const CALL_SYSTEM_AT: u64 = 49;
 /// A system call.
 pub const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
+/// A system call, and a return from the function.
+pub const SYSTEM_CALL_AND_RETURN: [u8; 3] = [0x0f, 0x05, 0xc3];
 
 /// Their numbers in unwind tables.
 pub const STACK_POINTER: u16 = 7;
@@ -165,13 +175,18 @@ impl Registers {
         again
     }
 
-    /// The same in a system call by the instruction at `place`.
-    pub fn for_system_call(&self, place: u64, number: u64, arguments: [u64; 6]) -> Registers {
+    /// The first place below what the thread uses of its stack.
+    pub fn below_stack(&self) -> u64 {
+        self.0.rsp.saturating_sub(RED_ZONE_BYTES) & !15
+    }
+
+    /// The same in a system call by the instruction at `place`, with this stack pointer.
+    pub fn for_system_call(&self, place: u64, stack: u64, number: u64, arguments: [u64; 6]) -> Registers {
         let mut at = self.undisturbed();
         at.0.rip = place;
         at.0.rax = number;
         [at.0.rdi, at.0.rsi, at.0.rdx, at.0.r10, at.0.r8, at.0.r9] = arguments;
-        at.0.rsp = self.0.rsp.saturating_sub(RED_ZONE_BYTES) & !15;
+        at.0.rsp = stack;
         at
     }
 
