@@ -33,6 +33,11 @@ impl Sums {
     #[inline]
     pub fn add(&mut self, space: Space, size: u64) {
         self.change(space, size);
+    }
+
+    /// Makes what lives now the peak if it is the most so far.
+    #[inline]
+    pub fn note_peak(&mut self) {
         if self.live > self.peak_bytes {
             self.reset_peak();
         }
