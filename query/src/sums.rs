@@ -95,6 +95,7 @@ mod tests {
                 1..500 => {
                     let size = random.below(100);
                     sums.add(Space(space as u8), size);
+                    sums.note_peak();
                     live[space] += size;
                 }
                 _ => {
