@@ -5,7 +5,7 @@ mod snapshots;
 use std::os::unix::fs::symlink;
 use std::{fs, io};
 
-use snapshots::{failure, folder, stdout};
+use snapshots::{failure, folder, stdout, tmtool};
 use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
@@ -51,7 +51,9 @@ fn what_is_made_of_samples_says_so() {
     builder.event(ProcessIndex(0), 0, &event);
     fs::copy(builder.file().path(), folder.path().join("r.bin")).unwrap();
     for (format, is_by_calls) in [("heaptrack", true), ("massif", false)] {
-        let line = stdout(folder.path(), &["export", format, "r.bin", "-o", format]);
+        let output = tmtool(folder.path(), &["export", format, "r.bin", "-o", format]);
+        assert!(output.status.success(), "{output:?}");
+        let line = String::from_utf8(output.stderr).unwrap();
         assert!(line.contains("These are estimates: one sample per 1024 KiB was recorded"), "{line}");
         assert_eq!(line.contains("calls are counted by samples"), is_by_calls, "{line}");
     }
