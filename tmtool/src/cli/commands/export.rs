@@ -129,6 +129,9 @@ fn request(args: &Args, file: &OsStr) -> Result<Request> {
     Ok(request)
 }
 
+/// What is to be said of temporary samples.
+const TEMPORARY: &str = "More may have been temporary than is shown.";
+
 /// What is to be said of an export of samples.
 fn of_samples(recorded: &Recorded, format: &Format) -> Option<String> {
     let sample_bytes = recorded.recording.sample_bytes();
@@ -138,7 +141,8 @@ fn of_samples(recorded: &Recorded, format: &Format) -> Option<String> {
             "These are estimates: one sample per {rate} was recorded, and counts as what it stands for"
         );
         let calls = "bytes alone, for calls are counted by samples, of which each may stand for many";
-        if format.counts_samples { format!("{estimates}: {calls}.") } else { format!("{estimates}.") }
+        let estimates = if format.counts_samples { format!("{estimates}: {calls}") } else { estimates };
+        format!("{estimates}. {TEMPORARY}")
     })
 }
 
@@ -160,7 +164,7 @@ fn sites(
     let sites = Sites { activity: &activity, before: before.as_ref(), measure: args.measure };
     output.write(|out| Ok(write(&sites, out)?))?;
     let sampling = activity.profile.origin.as_ref().and_then(|origin| origin.sampling);
-    let sampling = sampling.as_ref().map(estimate::sentence);
+    let sampling = sampling.as_ref().map(|it| format!("{} {TEMPORARY}", estimate::sentence(it)));
     output.say(args.format, &summary(&activity, args.measure), sampling)
 }
 
