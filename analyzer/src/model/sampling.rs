@@ -63,7 +63,7 @@ impl std::ops::AddAssign for Sampling {
         // Variances add.
         self.allocations_error = root(self.allocations_error, other.allocations_error);
         self.bytes_error = root(self.bytes_error, other.bytes_error);
-        self.is_peak_estimated |= other.is_peak_estimated;
+        self.is_peak_estimated = self.is_peak_estimated || other.is_peak_estimated;
     }
 }
 

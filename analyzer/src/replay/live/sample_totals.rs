@@ -51,6 +51,6 @@ impl AddAssign for SampleTotals {
         self.estimated += other.estimated;
         self.uncertainty += other.uncertainty;
         self.exact += other.exact;
-        self.is_peak_estimated |= other.is_peak_estimated;
+        self.is_peak_estimated = self.is_peak_estimated || other.is_peak_estimated;
     }
 }
