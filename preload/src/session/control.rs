@@ -211,8 +211,7 @@ mod tests {
         control.use_word(word, Some(0));
         let rate = SampleRate::of_bytes(4096).expect("it is one");
         let sampled = control::sampling(rate, 3);
-        for (on, mode) in
-            [(Some(0), Mode::Every), (Some(sampled), Mode::Samples(sampled)), (None, Mode::Off)]
+        for (on, mode) in [(Some(0), Mode::Every), (Some(sampled), Mode::Samples(sampled)), (None, Mode::Off)]
         {
             control.set_on(on);
             assert_eq!(control.mode(), mode);
