@@ -62,11 +62,11 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for TmAlloc<A> {
 /// Tells of a block that has come. The frame that is recorded is that of the function that this is inlined into.
 #[inline(always)]
 fn came(block: *mut u8, size: usize) {
-    if let Some(track) = function!(track) {
-        if !block.is_null() {
-            // SAFETY: takes any numbers.
-            unsafe { track(Domain::HEAP.0, block as usize, size) };
-        }
+    if let Some(track) = function!(track)
+        && !block.is_null()
+    {
+        // SAFETY: takes any numbers.
+        unsafe { track(Domain::HEAP.0, block as usize, size) };
     }
 }
 

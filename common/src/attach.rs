@@ -79,6 +79,8 @@ pub mod result {
     pub const NO_RECORDING: i32 = -2;
     /// Another thread is giving a command and does not come to an end.
     pub const BUSY: i32 = -3;
+    /// The recording cannot grow.
+    pub const NO_SPACE: i32 = -4;
 }
 
 impl Door {

@@ -33,11 +33,13 @@ pub enum Loss {
     NoSpace = 2,
     /// The process had no memory left for the recorder's own tables.
     NoMemory = 3,
+    /// The file was as large as it may become, see [`crate::settings::LIMIT`].
+    AtLimit = 4,
 }
 
 impl Loss {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Loss; 4] = [Loss::NotReady, Loss::Nested, Loss::NoSpace, Loss::NoMemory];
+    pub const ALL: [Loss; 5] = [Loss::NotReady, Loss::Nested, Loss::NoSpace, Loss::NoMemory, Loss::AtLimit];
 
     /// Returns what happened, as a clause for reports.
     #[must_use]
@@ -47,6 +49,7 @@ impl Loss {
             Loss::Nested => "signal handlers interrupted the recorder twice over",
             Loss::NoSpace => "the recording could not grow",
             Loss::NoMemory => "no memory was left for the recorder",
+            Loss::AtLimit => "the recording had reached its limit",
         }
     }
 }

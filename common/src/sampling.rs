@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::bytes::u64_at;
 use crate::error::DecodeError;
 use crate::ids::{Space, ThreadIndex};
+use crate::settings::parse_bytes;
 
 /// The mean number of bytes from one sample to the next, a power of two; or none, for every event is recorded.
 ///
@@ -72,16 +73,7 @@ impl SampleRate {
     /// that is no size, or above the largest.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<SampleRate> {
-        let text = text.strip_suffix(b"iB").unwrap_or(text);
-        let (digits, shift) = match text.split_last()? {
-            (b'K' | b'k', digits) => (digits, 10),
-            (b'M' | b'm', digits) => (digits, 20),
-            (b'G' | b'g', digits) => (digits, 30),
-            (b'T' | b't', digits) => (digits, 40),
-            _ => (text, 0),
-        };
-        let number = core::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
-        SampleRate::nearest(number.parse::<u64>().ok()?.checked_mul(1 << shift)?)
+        SampleRate::nearest(parse_bytes(text)?)
     }
 }
 

@@ -90,6 +90,13 @@ pub const SAMPLE: Setting = Setting {
     meaning: "records samples of the allocations, one in this many bytes on average, and exact totals beside them; 0 records \
               every event",
 };
+/// The most bytes of a recording.
+pub const LIMIT: Setting = Setting {
+    name: "TM_LIMIT",
+    default: "0",
+    values: "0, or bytes from 1M to 1024T, with K, M, G or T for KiB to TiB, such as 256M",
+    meaning: "the recording never gets larger; what has no room in it is lost, counted and said; 0 is no limit",
+};
 /// What samples are drawn by.
 pub const SAMPLE_SEED: Setting = Setting {
     name: "TM_SAMPLE_SEED",
@@ -109,6 +116,7 @@ pub const RUN: Setting = Setting {
 pub const ALL: &[Setting] = &[
     OUT,
     SAMPLE,
+    LIMIT,
     NFRAME,
     UNWIND,
     PYTHON_FRAMES,
@@ -123,3 +131,27 @@ pub const ALL: &[Setting] = &[
 
 /// The most frames that are kept of a stack: a recursion deeper than this is cut, and the cut is recorded.
 pub const N_FRAMES_MAX: u32 = 16_384;
+
+/// The limits that a recording takes, in bytes.
+pub const LIMITS: core::ops::RangeInclusive<u64> = 1 << 20..=1 << 50;
+
+/// Reads a limit; 0 is none.
+#[must_use]
+pub fn parse_limit(text: &[u8]) -> Option<u64> {
+    parse_bytes(text).filter(|bytes| *bytes == 0 || LIMITS.contains(bytes))
+}
+
+/// Reads a number of bytes: digits, and a unit of powers of 1,024 if there is one.
+#[must_use]
+pub fn parse_bytes(text: &[u8]) -> Option<u64> {
+    let text = text.strip_suffix(b"iB").unwrap_or(text);
+    let (digits, shift) = match text.split_last()? {
+        (b'K' | b'k', digits) => (digits, 10),
+        (b'M' | b'm', digits) => (digits, 20),
+        (b'G' | b'g', digits) => (digits, 30),
+        (b'T' | b't', digits) => (digits, 40),
+        _ => (text, 0),
+    };
+    let number = core::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}

@@ -33,6 +33,8 @@ pub struct Config {
     pub self_check_interval: u32,
     /// `TM_SAMPLE`.
     pub sample_rate: SampleRate,
+    /// `TM_LIMIT`, 0 for none.
+    pub limit_bytes: u64,
     /// `TM_SAMPLE_SEED`, if it is given.
     pub sample_seed: Option<u64>,
     /// `TM_RUN`.
@@ -52,6 +54,7 @@ impl Config {
         follow: true,
         self_check_interval: 0,
         sample_rate: SampleRate::EVERY,
+        limit_bytes: 0,
         sample_seed: None,
         run: 0,
     };
@@ -113,6 +116,10 @@ impl Config {
                 Some(rate) => self.sample_rate = rate,
                 None => return false,
             },
+            name if name == settings::LIMIT.name => match settings::parse_limit(text) {
+                Some(bytes) => self.limit_bytes = bytes,
+                None => return false,
+            },
             name if name == settings::SAMPLE_SEED.name => match number {
                 Some(seed) => self.sample_seed = Some(seed).filter(|&seed| seed != 0),
                 None => return false,
@@ -166,5 +173,6 @@ mod tests {
         assert!(!{ Config::DEFAULT }.set(&settings::NFRAME, c"0"));
         assert!(!{ Config::DEFAULT }.set(&settings::NFRAME, c"16385"));
         assert!(!{ Config::DEFAULT }.set(&settings::UNWIND, c"dwarf"));
+        assert!(!{ Config::DEFAULT }.set(&settings::LIMIT, c"1023K"));
     }
 }

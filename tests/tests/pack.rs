@@ -56,7 +56,9 @@ fn assert_the_same(run: &Run) {
         &["diff", &format!("{name}@25%"), &format!("{name}@75%")],
     ];
     for question in questions {
-        assert_eq!(says(&small, question), says(recording, question), "{question:?}");
+        let (status, stdout, stderr) = says(&small, question);
+        assert!(status == Some(0) && !stdout.is_empty(), "{question:?}: {stderr}");
+        assert_eq!((status, stdout, stderr), says(recording, question), "{question:?}");
     }
     let (status, _, stderr) = says(&small, &["pack", "--unpack", name, "-o", "unpacked.bin"]);
     assert_eq!(status, Some(0), "{stderr}");

@@ -77,6 +77,8 @@ pub enum Refusal {
     Packed,
     /// It is not packed.
     NotPacked,
+    /// It is packed, and its file is cut or damaged.
+    PackedDamaged,
     /// Somebody still writes to it.
     StillWritten,
     /// It holds samples, and something is of every block.
@@ -99,7 +101,7 @@ impl Refusal {
             NoProcess { .. } | NoThread { .. } | OtherProcess { .. } | NoTag { .. } | NoDomain { .. } => {
                 false
             }
-            Packed | NotPacked | StillWritten => false,
+            Packed | NotPacked | PackedDamaged | StillWritten => false,
             EmptyWindow { .. } | NoCommonPeak | OneProcess { .. } | NoSuchAge => true,
             NotInSnapshot { .. } | OneMoment { .. } | NeedsEvents | Samples { .. } => true,
         }
@@ -139,6 +141,9 @@ impl fmt::Display for Refusal {
             }
             Packed => f.write_str("is a packed recording, to which nobody writes any more"),
             NotPacked => f.write_str("is a recording that is not packed"),
+            PackedDamaged => f.write_str(
+                "is a packed recording that is cut or damaged, which nobody would see of what is made of it",
+            ),
             StillWritten => f.write_str("is still being written"),
             NeedsEvents => {
                 f.write_str("is a snapshot of live blocks, and this needs all events; give the recording")

@@ -17,9 +17,9 @@ pub struct Sampling {
     pub estimated_allocations: u64,
     /// What the samples say of these bytes.
     pub estimated_bytes: u64,
-    /// By how much the estimate of the calls may be off, 95 times of 100.
+    /// How far off the estimate of the calls may be, 95 times of 100.
     pub allocations_error: u64,
-    /// By how much that of the bytes may be off.
+    /// How far off the estimate of the bytes may be, likewise.
     pub bytes_error: u64,
 }
 
@@ -30,8 +30,8 @@ const WIDER: f64 = 3.29 / 1.96;
 const NONE: f64 = 6.9;
 
 impl Sampling {
-    /// Whether the estimate of the bytes is so far from what is exact that chance does not explain it: once in a thousand programs. That
-    /// of the calls tells less: the smallest blocks, of which there are most, are drawn so seldom that it is mostly too low.
+    /// Whether the estimate of the bytes is so far from what is exact that chance does not explain it: once in a thousand programs. The
+    /// estimate of the calls tells less: the smallest blocks, of which there are most, are drawn so seldom that it is mostly too low.
     #[must_use]
     pub fn is_off(&self) -> bool {
         if self.samples == 0 {

@@ -6,7 +6,7 @@ use tm_common::header::GRAIN_BYTES;
 use tm_common::segment::SegmentKind;
 
 use crate::error::{Error, Refusal};
-use crate::packed::{BlockWriter, Codec, FILE_HEADER_BYTES, HEAD_BYTES, MAGIC, Piece, VERSION};
+use crate::packed::{BlockWriter, Codec, HEAD_BYTES, PIECES_MAX, Piece, file_header};
 use crate::reader::file::RecordingFile;
 use crate::reader::{FoundSegment, GRAIN, Headers, OpenFile, Recording};
 
@@ -35,9 +35,29 @@ pub struct Packed {
 #[derive(Clone, Copy)]
 struct Part {
     offset: u64,
-    /// Bytes after the head.
+    /// Bytes after the head that are in use.
     len: usize,
+    /// Bytes after the head up to the next part, mostly zeros from `len` on.
+    room: usize,
     codec: Codec,
+}
+
+impl Part {
+    fn end(&self) -> u64 {
+        self.offset + (HEAD_BYTES + self.room) as u64
+    }
+
+    /// The same with `n` bytes more.
+    fn with(self, n: usize) -> Part {
+        Part { len: self.len + n, room: self.room + n, ..self }
+    }
+
+    /// The grain at `offset`, or what the file has of it, as it is.
+    fn grain(offset: u64, file_len: u64) -> Part {
+        let len = file_len.saturating_sub(offset).min(GRAIN) as usize;
+        let len = len.saturating_sub(HEAD_BYTES);
+        Part { offset, len, room: len, codec: Codec::Raw }
+    }
 }
 
 /// Why nothing, or a part, was written.
@@ -64,6 +84,7 @@ pub fn pack(recording: &Recording, level: i32, out: &mut dyn Write) -> Result<Pa
     if recording.as_of.is_some() {
         return Err(Failure::Reading(Refusal::StillWritten.of(file.path())));
     }
+    check_is_whole(file)?;
     let open = file.opened().map_err(|source| unreadable(file, source))?;
     let (segments, others) = parts(file, open).map_err(|source| unreadable(file, source))?;
     let packed = Packed { segment_bytes: recording.segment_counts.bytes(), ..Packed::default() };
@@ -81,6 +102,7 @@ pub fn unpack(recording: &Recording, out: &mut dyn Write) -> Result<u64, Failure
     if file.packed_bytes().is_none() {
         return Err(Failure::Reading(Refusal::NotPacked.of(file.path())));
     }
+    check_is_whole(file)?;
     let (mut at, mut buffer) = (0, Vec::new());
     while at < file.len_bytes() {
         file.read(at, BLOCK_BYTES_MAX, &mut buffer).map_err(|source| unreadable(file, source))?;
@@ -89,6 +111,14 @@ pub fn unpack(recording: &Recording, out: &mut dyn Write) -> Result<u64, Failure
         file.note_events_read(buffer.len());
     }
     Ok(at)
+}
+
+/// Asks whether a packed file has all its blocks: the recording that is made of another one would look whole.
+fn check_is_whole(file: &RecordingFile) -> Result<(), Failure> {
+    match file.packed().is_some_and(|packed| !packed.is_whole()) {
+        true => Err(Failure::Reading(Refusal::PackedDamaged.of(file.path()))),
+        false => Ok(()),
+    }
 }
 
 fn unreadable(file: &RecordingFile, source: io::Error) -> Failure {
@@ -126,7 +156,10 @@ fn add_others(open: &OpenFile, grains: std::ops::Range<u64>, others: &mut Vec<Pa
         open.read(at * GRAIN, GRAIN_BYTES, &mut buffer)?;
         if buffer.iter().any(|byte| *byte != 0) {
             let len = buffer.len().saturating_sub(HEAD_BYTES);
-            others.push(Part { offset: at * GRAIN, len, codec: Codec::Raw });
+            match others.last_mut().filter(|last| last.end() == at * GRAIN && last.len < BLOCK_BYTES_MIN) {
+                Some(last) => *last = last.with(buffer.len()),
+                None => others.push(Part { offset: at * GRAIN, len, room: len, codec: Codec::Raw }),
+            }
         }
         at += 1;
     }
@@ -145,16 +178,10 @@ impl Packing<'_> {
     /// that is cut a beginning can be read.
     fn all(&mut self, segments: &[FoundSegment], others: &[Part], n_streams: usize) -> Result<(), Failure> {
         let len = self.file.len_bytes();
-        let mut start = Vec::with_capacity(FILE_HEADER_BYTES);
-        start.extend_from_slice(&MAGIC);
-        start.extend_from_slice(&VERSION.to_le_bytes());
-        start.extend_from_slice(&[0; 4]);
-        start.extend_from_slice(&len.to_le_bytes());
+        let start = file_header(len);
         self.out.write_all(&start)?;
         self.packed.packed_bytes += start.len() as u64;
-        let header_len =
-            usize::try_from(len).unwrap_or(usize::MAX).min(GRAIN_BYTES).saturating_sub(HEAD_BYTES);
-        self.block(&[Part { offset: 0, len: header_len, codec: Codec::Raw }])?;
+        self.block(&[Part::grain(0, len)])?;
         for kind in [SegmentKind::Extent, SegmentKind::Metadata, SegmentKind::Totals, SegmentKind::Stacks] {
             let of_kind = segments.iter().filter(|found| found.header.kind == kind);
             let parts: Vec<Part> = of_kind.map(|found| part(found, len)).collect();
@@ -173,47 +200,70 @@ impl Packing<'_> {
         Ok(())
     }
 
+    /// Writes `parts` as one block; those that hold anything beyond what they use, of a process that was killed perhaps, as one
+    /// more, as they are.
     fn block(&mut self, parts: &[Part]) -> Result<(), Failure> {
         let Some(codec) = parts.first().map(|part| part.codec) else { return Ok(()) };
-        let (mut pieces, mut contents, mut buffer) =
-            (Vec::with_capacity(parts.len()), Vec::new(), Vec::new());
+        let (mut usual, mut others, mut buffer) = (Contents::default(), Contents::default(), Vec::new());
         for part in parts {
-            let read = self.file.read(part.offset, HEAD_BYTES + part.len, &mut buffer);
+            let read = self.file.read(part.offset, HEAD_BYTES + part.room, &mut buffer);
             read.map_err(|source| unreadable(self.file, source))?;
             if part.codec == Codec::Events {
                 self.file.note_events_read(part.len);
             }
-            buffer.resize(HEAD_BYTES + part.len, 0);
-            if let Some((head, content)) = buffer.split_first_chunk() {
-                pieces.push(Piece { offset: part.offset, len: part.len as u32, head: *head });
-                contents.extend_from_slice(content);
+            buffer.resize(HEAD_BYTES + part.room, 0);
+            let Some((head, content)) = buffer.split_first_chunk() else { continue };
+            let (used, behind) = content.split_at(part.len);
+            match behind.iter().all(|byte| *byte == 0) {
+                true => usual.add(part.offset, head, used),
+                false => others.add(part.offset, head, content),
             }
         }
-        self.packed.packed_bytes += self.writer.write(self.out, codec, &pieces, &contents)?;
-        self.packed.n_blocks += 1;
+        for (codec, Contents { pieces, bytes }) in [(codec, usual), (Codec::Raw, others)] {
+            if !pieces.is_empty() {
+                self.packed.packed_bytes += self.writer.write(self.out, codec, &pieces, &bytes)?;
+                self.packed.n_blocks += 1;
+            }
+        }
         Ok(())
     }
 }
 
-fn part(found: &FoundSegment, file_len: u64) -> Part {
-    let (codec, len) = match found.header.kind {
-        // What follows the header of an extent are the segments in it.
-        SegmentKind::Extent => (Codec::Raw, 0),
-        SegmentKind::Metadata | SegmentKind::Totals => (Codec::Raw, found.used_bytes(file_len)),
-        SegmentKind::Stacks => (Codec::Nodes, found.used_bytes(file_len)),
-        SegmentKind::Events => (Codec::Events, found.used_bytes(file_len)),
-    };
-    Part { offset: found.offset, len, codec }
+/// Pieces, and their contents one after the other.
+#[derive(Default)]
+struct Contents {
+    pieces: Vec<Piece>,
+    bytes: Vec<u8>,
 }
 
-/// Parts that follow each other, as many as have `bytes_max` together.
+impl Contents {
+    fn add(&mut self, offset: u64, head: &[u8; HEAD_BYTES], content: &[u8]) {
+        self.pieces.push(Piece { offset, len: content.len() as u32, head: *head });
+        self.bytes.extend_from_slice(content);
+    }
+}
+
+fn part(found: &FoundSegment, file_len: u64) -> Part {
+    let used = found.used_bytes(file_len);
+    let (codec, len) = match found.header.kind {
+        // What follows the grain of an extent are the segments in it.
+        SegmentKind::Extent => return Part { len: 0, ..Part::grain(found.offset, file_len) },
+        SegmentKind::Metadata | SegmentKind::Totals => (Codec::Raw, used),
+        SegmentKind::Stacks => (Codec::Nodes, used),
+        SegmentKind::Events => (Codec::Events, used),
+    };
+    let in_file = file_len.saturating_sub(found.offset).min(found.header.len_bytes() as u64) as usize;
+    Part { offset: found.offset, len, room: in_file.saturating_sub(HEAD_BYTES), codec }
+}
+
+/// Parts that follow each other, as many as have room for `bytes_max` together.
 fn groups(parts: &[Part], bytes_max: usize) -> impl Iterator<Item = &[Part]> {
-    let mut bytes = 0;
+    let (mut bytes, mut n) = (0, 0);
     parts.chunk_by(move |a, b| {
-        bytes += a.len + HEAD_BYTES;
-        let goes_on = bytes + b.len + HEAD_BYTES <= bytes_max;
+        (bytes, n) = (bytes + a.room + HEAD_BYTES, n + 1);
+        let goes_on = bytes + b.room + HEAD_BYTES <= bytes_max && n < PIECES_MAX;
         if !goes_on {
-            bytes = 0;
+            (bytes, n) = (0, 0);
         }
         goes_on
     })

@@ -96,7 +96,9 @@ fn damage_of_the_recording_is_as_damaged_afterwards() {
             bytes[place] ^= 1 << random.below(8);
         }
         bytes.truncate(bytes.len() - random.below(5 * GRAIN_BYTES as u64) as usize);
-        assert_eq!(totals(&file_of(&packed(&bytes))), totals(&file_of(&bytes)));
+        let small = packed(&bytes);
+        assert_eq!(totals(&file_of(&small)), totals(&file_of(&bytes)));
+        assert!(unpacked(&small) == bytes);
     }
 }
 
@@ -109,14 +111,17 @@ fn a_cut_or_damaged_packed_file_is_read_as_far_as_it_goes_and_says_so() {
     for _ in 0..60 {
         let mut bytes = small.clone();
         let is_cut = random.below(2) == 0;
-        let place = FILE_HEADER_BYTES + random.below((bytes.len() - FILE_HEADER_BYTES) as u64) as usize;
+        let place = random.below(bytes.len() as u64) as usize;
         if is_cut {
             bytes.truncate(place);
         } else {
             bytes[place] ^= 1 << random.below(8);
         }
-        // Without the first block it is none.
+        // Without the start and the first block it is none.
         let Ok(recording) = Recording::open(file_of(&bytes).path()) else { continue };
+        let refusal = pack(&recording, 3, &mut Vec::new());
+        let is_whole = recording.file.packed().expect("it is packed").is_whole();
+        assert!(is_whole || refusal.is_err(), "byte {place}");
         let totals = replay::all_totals(&recording);
         let said = recording.problems.len() + totals.problems.len();
         assert!(said > 0 || format!("{:?}", totals.processes) == whole.0, "byte {place}, cut {is_cut}");

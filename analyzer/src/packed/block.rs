@@ -23,7 +23,7 @@ const PIECE_LEN: usize = 12 + HEAD_BYTES;
 /// More than this no block holds, whatever it says: in bytes, ...
 const CONTENT_MAX: u32 = 64 << 20;
 /// ... and in pieces.
-const PIECES_MAX: u32 = 1 << 18;
+pub(crate) const PIECES_MAX: usize = 4096;
 
 /// What the columns of a block are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,7 @@ pub(super) fn find(file: &File, at: u64) -> Result<Found, Missing> {
     let n_columns = usize::from(*head.get(5).ok_or(Damaged)?);
     let is_possible = head.starts_with(&MAGIC)
         && n_columns == codec.n_columns()
-        && n_pieces <= PIECES_MAX
+        && n_pieces as usize <= PIECES_MAX
         && content_len <= CONTENT_MAX
         && table_len as usize <= zstd::zstd_safe::compress_bound(n_pieces as usize * PIECE_LEN);
     if !is_possible {

@@ -4,6 +4,7 @@
 
 use tm_common::event::fields::{Field, Fields, Width, is_untrack};
 use tm_common::ids::Space;
+use tm_common::varint::Reader;
 
 use super::Damaged;
 
@@ -11,8 +12,6 @@ use super::Damaged;
 pub(super) const N_COLUMNS: usize = 1 + Field::COUNT;
 
 const FIRST_BYTES: usize = 0;
-/// A varint has no more bytes than a number of 64 bits needs.
-const VARINT_BYTES_MAX: usize = 10;
 
 fn column_of(field: Field) -> usize {
     1 + field as usize
@@ -100,14 +99,9 @@ fn take<'a>(bytes: &mut &'a [u8], width: Width) -> Result<&'a [u8], Damaged> {
 /// The length and the value of the varint at the start of `bytes`.
 #[inline]
 fn varint(bytes: &[u8]) -> Result<(usize, u64), Damaged> {
-    let mut value = 0;
-    for (place, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * place as u32).min(63);
-        if byte & 0x80 == 0 {
-            return Ok((place + 1, value));
-        }
-    }
-    Err(Damaged)
+    let mut reader = Reader::new(bytes);
+    let value = reader.unsigned().map_err(|_| Damaged)?;
+    Ok((reader.position(), value))
 }
 
 #[cfg(test)]
@@ -115,7 +109,7 @@ mod tests {
     use tm_common::event::{Decoder, Encoder, Event};
     use tm_common::functions::Function;
     use tm_common::ids::{Address, StackId, Stamp, TagIndex, ThreadIndex};
-    use tm_common::varint::{Reader, Writer};
+    use tm_common::varint::Writer;
     use tm_testing::Random;
 
     use super::*;
@@ -175,7 +169,12 @@ mod tests {
             // The decoder agrees where records end.
             let (mut decoder, mut reader) = (Decoder::new(Stamp(0)), Reader::new(segment));
             while !reader.is_at_end() {
+                let start = reader.position();
                 decoder.decode(&mut reader).expect("an encoder wrote them");
+                let record = &segment[start..reader.position()];
+                split(record, &mut empty()).expect("it is whole, and nothing but it");
+                let cut = split(&record[..record.len() - 1], &mut empty());
+                assert_eq!(cut.is_ok(), record.len() == 1, "{record:?}");
             }
         }
         let total: usize = columns.iter().map(Vec::len).sum();

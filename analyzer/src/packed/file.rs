@@ -13,7 +13,7 @@ use tm_common::error::DecodeError;
 
 use super::block::{self, Block, HEAD_BYTES, Missing, Piece};
 use super::cache::Cache;
-use super::{FILE_HEADER_BYTES, MAGIC, VERSION};
+use super::{FILE_HEADER_BYTES, MAGIC, VERSION, file_header};
 use crate::error::{Error, Result};
 
 /// How much of unpacked contents is kept at most, in bytes: some blocks for each of the streams that are read beside each other.
@@ -75,6 +75,13 @@ pub(crate) struct PackedState {
     pub unreadable: Option<String>,
 }
 
+impl PackedState {
+    /// Whether all blocks were found.
+    pub fn is_whole(&self) -> bool {
+        !self.is_cut && self.n_damaged == 0 && self.unreadable.is_none()
+    }
+}
+
 impl PackedFile {
     /// Tells whether a file that starts with these bytes is one.
     pub fn is_one(start: &[u8]) -> bool {
@@ -95,6 +102,9 @@ impl PackedFile {
         }
         file.read_exact_at(&mut start, 0).map_err(failed)?;
         let (version, len) = (u32_at(&start, 8).map_err(format)?, u64_at(&start, 16).map_err(format)?);
+        if version == VERSION && start != *file_header(len) {
+            return Err(format(DecodeError::Invalid { field: "length", found: len }));
+        }
         let len = len.min(i64::MAX as u64);
         if version > VERSION {
             return Err(format(DecodeError::NewerVersion { found: version, readable: VERSION }));
@@ -116,7 +126,13 @@ impl PackedFile {
 
     fn find_blocks(&mut self, state: &mut PackedState) {
         let mut at = FILE_HEADER_BYTES as u64;
-        loop {
+        // Each segment has a check of its own, four bytes that nothing can guess; other pieces are long.
+        let n_pieces_max = usize::try_from(state.bytes / 4).unwrap_or(usize::MAX);
+        while state.n_damaged < N_DAMAGED_MAX {
+            if self.pieces.len() > n_pieces_max {
+                state.n_damaged += 1;
+                return;
+            }
             match block::find(&self.file, at) {
                 Ok(found) if found.is_end => return,
                 Ok(found) => {
@@ -237,7 +253,11 @@ impl PackedFile {
     }
 }
 
-const SEARCHED_BYTES: usize = 1 << 20;
+/// How much is searched at once, in bytes.
+const SEARCHED_BYTES: usize = 64 << 10;
+
+/// What follows as many damaged places is not looked for.
+const N_DAMAGED_MAX: u64 = 1000;
 
 /// Copies what `bytes`, which are at `at`, and `buffer`, which is at `offset`, have in common.
 fn copy(bytes: &[u8], at: u64, offset: u64, buffer: &mut [u8]) {

@@ -11,15 +11,22 @@ mod columns;
 mod file;
 mod nodes;
 
-pub(crate) use block::{BlockWriter, Codec, HEAD_BYTES, Piece};
+pub(crate) use block::{BlockWriter, Codec, HEAD_BYTES, PIECES_MAX, Piece};
 pub(crate) use file::{Opening, PackedFile, PackedState};
 
 /// How a packed recording begins.
 pub const MAGIC: [u8; 8] = *b"\x89TMPAK\r\n";
 /// The version of the format; those up to it are read.
 pub const VERSION: u32 = 1;
-/// The bytes before the first block: magic, version, 4 of nothing, the recording's length as 8.
+/// The bytes before the first block.
 pub(crate) const FILE_HEADER_BYTES: usize = 24;
+
+/// The bytes before the first block, of a recording of `len` bytes: magic, version, CRC-32 of the others, the length.
+pub(crate) fn file_header(len: u64) -> Vec<u8> {
+    let (start, end) = ([&MAGIC[..], &VERSION.to_le_bytes()].concat(), len.to_le_bytes());
+    let check = crc32fast::hash(&[&start[..], &end].concat()).to_le_bytes();
+    [&start[..], &check, &end].concat()
+}
 
 /// Bytes are not what is written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -129,6 +129,7 @@ fn code(done: Result<(), Refused>) -> c_int {
     match done {
         Ok(()) => result::OK,
         Err(Refused::Busy) => result::BUSY,
+        Err(Refused::NoSpace) => result::NO_SPACE,
         Err(_) => result::NO_RECORDING,
     }
 }

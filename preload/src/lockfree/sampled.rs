@@ -194,7 +194,7 @@ mod tests {
         let mut state = 1u64;
         for step in 0..400_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let key = 0x5555_0000_0000 + (state >> 33) % 40_000 * 48 + ((state >> 20) % 3 << 56);
+            let key = 0x5555_0000_0000 + (state >> 33) % 40_000 * 48 + (((state >> 20) % 3) << 56);
             match state % 5 {
                 0 | 1 => {
                     assert!(set.insert(key));

@@ -42,6 +42,9 @@ const SMALL_GRAINS: u32 = 1 + GRAINS_MAX as u32;
 /// take long to say so.
 const ATTEMPTS_APART: (u32, u32) = (1 << 10, 1 << 16);
 
+/// Says that the file is as large as it may become: no error of the system's.
+pub const AT_LIMIT: Errno = Errno(0);
+
 /// Where a segment is and how large it came out.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
@@ -67,6 +70,7 @@ impl Recording {
         }
         let room = find();
         // Relaxed: decides how often it is tried.
+        self.is_at_limit.store(room.is_err_and(|error| error == AT_LIMIT), Ordering::Relaxed);
         match room {
             Ok(_) => self.n_failures.store(0, Ordering::Relaxed),
             Err(error) => {
@@ -138,7 +142,9 @@ impl Recording {
         let claimed = file_end::claim(&header.end_grain, grains, || syscall::pause_ns(100_000));
         let first = claimed.ok_or(Errno(libc::EBUSY))?;
         let (offset, len) = (first * GRAIN_BYTES as u64, grains as usize * GRAIN_BYTES);
-        let mapped = self.reach(header, first + u64::from(grains)).and_then(|()| {
+        let end = first + u64::from(grains);
+        let may_reach = if end <= self.file().grains_max { self.reach(header, end) } else { Err(AT_LIMIT) };
+        let mapped = may_reach.and_then(|()| {
             let start = self.map(first, len, near)?;
             // SAFETY: a fresh mapping of grains that are this claim's alone.
             unsafe { self.allocate(start, offset, GRAIN_BYTES) }.inspect_err(|_| {

@@ -29,6 +29,14 @@ pub struct FileIdentity {
     pub identity: (u64, u64),
     /// The grains that its length goes ahead of what is claimed.
     pub ahead_grains: u64,
+    /// The most grains that it may have.
+    pub grains_max: u64,
+}
+
+impl FileIdentity {
+    /// No file.
+    pub const NONE: FileIdentity =
+        FileIdentity { path: Text::EMPTY, identity: (0, 0), ahead_grains: 0, grains_max: u64::MAX };
 }
 
 const GRAIN: u64 = GRAIN_BYTES as u64;
@@ -51,12 +59,12 @@ pub struct Fresh {
 
 /// Makes an empty file as long as it is to be, and maps its first `grains`. So much of it is allocated that the recording
 /// can begin.
-pub fn map_fresh(fd: i32, grains: u64) -> Result<Fresh, Errno> {
+pub fn map_fresh(fd: i32, grains: u64, grains_max: u64) -> Result<Fresh, Errno> {
     if grains * GRAIN > syscall::limit(libc::RLIMIT_FSIZE) {
         return Err(Errno(libc::EFBIG));
     }
     syscall::overwrite_in_place(fd);
-    let (ahead_grains, file_grains) = go_ahead(fd, grains)?;
+    let (ahead_grains, file_grains) = go_ahead(fd, grains, grains_max)?;
     let start = map_by_descriptor(fd, 0, (grains * GRAIN) as usize)?;
     let len = BEGIN_GRAINS * GRAIN as usize;
     // SAFETY: a fresh mapping of a fresh file.
@@ -69,13 +77,13 @@ pub fn map_fresh(fd: i32, grains: u64) -> Result<Fresh, Errno> {
 }
 
 /// Makes an empty file `grains` long, and longer if that takes no room on the disk: how far ahead, and its length now.
-fn go_ahead(fd: i32, grains: u64) -> Result<(u64, u64), Errno> {
+fn go_ahead(fd: i32, grains: u64, grains_max: u64) -> Result<(u64, u64), Errno> {
     syscall::ftruncate(fd, grains * GRAIN)?;
     if syscall::status(fd)?.disk_bytes > grains / 2 * GRAIN {
         return Ok((0, grains));
     }
     let ahead = if syscall::geteuid() == 0 { AHEAD_GRAINS_OF_ROOT } else { AHEAD_GRAINS };
-    let target = (grains + ahead).min(syscall::limit(libc::RLIMIT_FSIZE) / GRAIN);
+    let target = (grains + ahead).min(syscall::limit(libc::RLIMIT_FSIZE) / GRAIN).min(grains_max);
     match syscall::ftruncate(fd, target * GRAIN) {
         Ok(_) => Ok((ahead, target)),
         // The file system has a limit of its own.
@@ -121,11 +129,13 @@ impl Recording {
         let length = header.file_grains.load(Ordering::Relaxed);
         // Ahead of what is used by the distance or by as much again, whichever is more, and renewed at half of it.
         let ahead = if self.file().ahead_grains == 0 { 0 } else { self.file().ahead_grains.max(end_grain) };
-        if end_grain + ahead / 2 <= length {
+        let max = self.file().grains_max;
+        if (end_grain + ahead / 2).min(max) <= length {
             return Ok(());
         }
+        let wanted = (end_grain + ahead).min(max);
         let lengthened = self.with_file(|fd| {
-            lengthen(fd, end_grain + ahead).map(|()| end_grain + ahead).or_else(|error| {
+            lengthen(fd, wanted).map(|()| wanted).or_else(|error| {
                 if end_grain <= length { Err(error) } else { lengthen(fd, end_grain).map(|()| end_grain) }
             })
         });

@@ -28,7 +28,6 @@ use crate::lockfree::try_lock::TryLock;
 use crate::lockfree::writers;
 use crate::sys::message::Message;
 use crate::sys::syscall::{self, Errno};
-use crate::sys::text::Text;
 use file::FileIdentity;
 
 /// The longest path that the kernel takes, `PATH_MAX`.
@@ -58,6 +57,8 @@ pub struct Recording {
     n_failures: AtomicU32,
     /// ... and how many claims were refused since the last time without a try.
     n_refused: AtomicU32,
+    /// Whether that was because of its limit.
+    is_at_limit: AtomicBool,
     said_failure: AtomicBool,
     /// Events lost before there was a header to count them in; added to it when it is published.
     n_lost_early: AtomicU64,
@@ -71,7 +72,7 @@ impl Recording {
     pub const fn new() -> Recording {
         Recording {
             header: AtomicPtr::new(core::ptr::null_mut()),
-            file: UnsafeCell::new(FileIdentity { path: Text::EMPTY, identity: (0, 0), ahead_grains: 0 }),
+            file: UnsafeCell::new(FileIdentity::NONE),
             extent: AtomicPtr::new(core::ptr::null_mut()),
             extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
             growing: TryLock::new(),
@@ -87,6 +88,7 @@ impl Recording {
             last_calibration: AtomicU64::new(0),
             n_failures: AtomicU32::new(0),
             n_refused: AtomicU32::new(0),
+            is_at_limit: AtomicBool::new(false),
             said_failure: AtomicBool::new(false),
             n_lost_early: AtomicU64::new(0),
         }
@@ -171,13 +173,25 @@ impl Recording {
         };
     }
 
+    /// Counts an event for which there is no room.
+    #[cold]
+    pub fn lose_for_want_of_room(&self) {
+        // Relaxed: a word for reports.
+        let is_at_limit = self.is_at_limit.load(Ordering::Relaxed);
+        self.lose(if is_at_limit { Loss::AtLimit } else { Loss::NoSpace });
+    }
+
     /// Says once that the file cannot grow. Events are counted as lost until it can again.
     #[cold]
     fn report_growth_failure(&self, error: Errno) {
         // Relaxed: decides who speaks.
         if !self.said_failure.swap(true, Ordering::Relaxed) {
             let message = Message::start("the recording ").bytes(self.file().path.as_bytes());
-            message.text(" cannot grow: ").error(error).text("; events are being lost").say();
+            let message = match error {
+                extent::AT_LIMIT => message.text(" has reached its limit (TM_LIMIT)"),
+                error => message.text(" cannot grow: ").error(error),
+            };
+            message.text("; events are being lost").say();
         }
     }
 }

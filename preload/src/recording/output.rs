@@ -88,7 +88,15 @@ impl Recording {
         });
         match named {
             Ok((header, identity, ahead_grains)) => {
-                self.publish(header, FileIdentity { path: path.clone(), identity, ahead_grains });
+                self.publish(
+                    header,
+                    FileIdentity {
+                        path: path.clone(),
+                        identity,
+                        ahead_grains,
+                        grains_max: grains_max(config),
+                    },
+                );
                 Ok(())
             }
             Err(refused) => {
@@ -102,7 +110,7 @@ impl Recording {
     /// length goes ahead.
     fn begin(&self, fd: i32, config: &Config) -> Result<(*mut MappedHeader, (u64, u64), u64), Errno> {
         let identity = syscall::status(fd)?.identity;
-        let fresh = file::map_fresh(fd, FIRST_ROOM_GRAINS)?;
+        let fresh = file::map_fresh(fd, FIRST_ROOM_GRAINS, grains_max(config))?;
         let header = fresh.start.cast::<MappedHeader>();
         // SAFETY: the first grain of a fresh mapping.
         unsafe { header.write(self.new_header(config, fresh.file_grains)) };
@@ -177,6 +185,11 @@ impl Recording {
             abilities: abilities::SAMPLES,
         }
     }
+}
+
+/// Returns the most grains of the file.
+fn grains_max(config: &Config) -> u64 {
+    if config.limit_bytes == 0 { u64::MAX } else { config.limit_bytes / GRAIN_BYTES as u64 }
 }
 
 /// The header and the first extent.

@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use tm_common::event::{Encoder, Event, MAX_BYTES};
-use tm_common::header::{GRAIN_BYTES, Loss};
+use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
@@ -88,7 +88,7 @@ impl Stream {
     pub fn write(&mut self, recording: &Recording, event: Event) -> bool {
         let is_written = self.try_write(recording, event);
         if !is_written {
-            recording.lose(Loss::NoSpace);
+            recording.lose_for_want_of_room();
         }
         is_written
     }

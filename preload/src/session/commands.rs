@@ -5,7 +5,7 @@
 
 use core::sync::atomic::Ordering;
 
-use tm_common::header::{Loss, MappedRequest, REQUEST_NAME_BYTES, request};
+use tm_common::header::{MappedRequest, REQUEST_NAME_BYTES, request};
 use tm_common::ids::{Stamp, ThreadIndex};
 use tm_common::metadata::{CommandKind, OUTSIDE, start_argument, started_frames, started_rate};
 use tm_common::sampling::SampleRate;
@@ -223,7 +223,7 @@ impl Command {
         }
         if recorded.is_none() && self.kind != CommandKind::Mark {
             // Readers will not know of it: what they say from here on is not the whole truth.
-            session.recording.lose(Loss::NoSpace);
+            session.recording.lose_for_want_of_room();
         }
         recorded.ok_or(Refused::NoSpace)
     }

@@ -6,7 +6,6 @@
 
 use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use tm_common::header::Loss;
 use tm_common::ids::{Space, ThreadIndex};
 use tm_common::metadata::control;
 use tm_common::sampling::{MappedTotals, SampleRate, Totals};
@@ -86,7 +85,7 @@ impl Sampler {
     #[cold]
     pub fn begin(&self, session: &Session, thread: ThreadIndex, space: Space, word: u32) -> bool {
         let Some(line) = session.recording.take_line(thread, space) else {
-            session.recording.lose(Loss::NoSpace);
+            session.recording.lose_for_want_of_room();
             return false;
         };
         self.word.store(0, Ordering::Relaxed);
@@ -253,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_logarithm_is_that_of_the_standard_library() {
-        for x in [1.0, 0.5, 0.75, 1e-16, 0.7071, 0.7072, 1.0 - 1e-16, 3e-5, f64::MIN_POSITIVE] {
+        for x in [1.0, 0.5, 0.75, 1e-16, 0.707, 0.708, 1.0 - 1e-16, 3e-5, f64::MIN_POSITIVE] {
             assert!((ln(x) - x.ln()).abs() <= 4e-15 * x.ln().abs() + 1e-17, "{x}: {} {}", ln(x), x.ln());
         }
     }

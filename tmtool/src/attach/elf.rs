@@ -139,8 +139,8 @@ impl Module {
         let word = |n: u64| memory.half(hashes + 4 * n).map(u64::from);
         let (n_buckets, first, n_filters) = (word(0)?, word(1)?, word(2)?);
         let buckets = 4 + 2 * n_filters;
-        let mut index = word(buckets + u64::from(hash).checked_rem(n_buckets)?)?;
-        for _ in 0..N_MAX {
+        let begin = word(buckets + u64::from(hash).checked_rem(n_buckets)?)?;
+        for index in (begin..).take(N_MAX as usize) {
             let chained = word(buckets + n_buckets + index.checked_sub(first)?)?;
             if chained as u32 | 1 == hash | 1 {
                 let at = symbols + 24 * index;
@@ -155,7 +155,6 @@ impl Module {
             if chained & 1 != 0 {
                 return None;
             }
-            index += 1;
         }
         None
     }

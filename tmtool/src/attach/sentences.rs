@@ -140,6 +140,9 @@ pub fn refused(pid: u32, answer: &Answer) -> Error {
         result::NO_RECORDING => {
             message(format!("process {pid} has no recording that could go on; start it anew"))
         }
+        result::NO_SPACE => message(format!(
+            "the recording of process {pid} cannot grow, since its file is gone or its disk is full; what was recorded before is whole"
+        )),
         result::BUSY => {
             message(format!("a thread of process {pid} is giving a command about its traces; try again"))
         }

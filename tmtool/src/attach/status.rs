@@ -94,9 +94,8 @@ pub fn why_forbidden(pid: u32, target: &Status, own: &Status) -> String {
             "process {pid} may not be traced, since kernel.yama.ptrace_scope is 1 and it is no child of tmtool; run tmtool \
              as root, or set it to 0 ('sysctl kernel.yama.ptrace_scope=0'); {still}"
         ),
-        2 => {
-            format!("only root may trace a process here (kernel.yama.ptrace_scope is 2); run tmtool as root")
-        }
+        2 => "only root may trace a process here (kernel.yama.ptrace_scope is 2); run tmtool as root"
+            .to_owned(),
         3 => format!(
             "nobody may trace a process here (kernel.yama.ptrace_scope is 3, until the next boot); {still}"
         ),

@@ -81,7 +81,7 @@ impl Figures {
         self.values.get(figure as usize).copied().unwrap_or(0)
     }
 
-    /// By how much one of them may be off, 95 times of 100; 0 where all blocks were recorded.
+    /// Returns how far off one of them may be, 95 times of 100; 0 where all blocks were recorded.
     pub fn error_of(&self, figure: Figure) -> u64 {
         let of_one = self.variances.get(figure as usize).copied().unwrap_or(0.0);
         Uncertainty { of_bytes: of_one, ..Uncertainty::EXACT }.bytes()

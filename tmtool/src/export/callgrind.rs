@@ -101,7 +101,7 @@ struct Costs<'a> {
     /// Frames are shared; without a depth.
     of_frame: FxHashMap<usize, Function>,
     own: FxHashMap<Line, Vec<u64>>,
-    /// The sums by the line that called and what it called, but for the last stack.
+    /// The sums by the line that called and what it called, without the last stack.
     calls: FxHashMap<(Line, u32), Vec<u64>>,
     /// The calls of the last stack, and those that its recursion has left out; callers stand before what they call.
     path: Vec<Call>,

@@ -46,7 +46,7 @@ pub struct Checked {
     pub is_bytes: bool,
     /// What was found.
     pub found: u64,
-    /// By how much that may be off, and with it what the limit is counted from; 0 where all blocks were recorded.
+    /// How far off that may be, and with it what the limit is counted from; 0 where all blocks were recorded.
     #[serde(skip_serializing_if = "is_zero")]
     pub error: u64,
     /// The most that is allowed.

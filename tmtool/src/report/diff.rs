@@ -240,7 +240,7 @@ fn size_diff(stat: &StatisticDiff) -> String {
     format!("{}{}", if is_noise(stat) { "~" } else { "" }, human::signed_size(stat.size_diff))
 }
 
-/// By how many bytes a difference may be off.
+/// Writes how many bytes a difference may be off.
 fn plus_minus(uncertainty: &Uncertainty) -> String {
     if uncertainty.is_estimate() { format!(" ±{}", human::size(uncertainty.bytes())) } else { String::new() }
 }

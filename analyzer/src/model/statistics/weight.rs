@@ -78,7 +78,7 @@ impl Uncertainty {
     /// All blocks are there.
     pub const EXACT: Uncertainty = Uncertainty { n_samples: 0, of_bytes: 0.0, of_count: 0.0 };
 
-    /// That of samples of one weight that stand for `amount`.
+    /// Returns the uncertainty of samples of one weight that stand for `amount`.
     #[must_use]
     pub fn of(amount: Amount, weight: Weight) -> Uncertainty {
         if weight.sample_bytes == 0 {
@@ -103,13 +103,13 @@ impl Uncertainty {
         self.n_samples > 0
     }
 
-    /// By how many bytes the sum may be off to either side: in 95 of 100 cases it is by less.
+    /// Returns how many bytes the sum may be off to either side: in 95 of 100 cases it is off by less.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         (SIGMAS_95 * self.of_bytes.sqrt()).round() as u64
     }
 
-    /// By how many blocks, likewise.
+    /// Returns how many blocks the sum may be off, likewise.
     #[must_use]
     pub fn count(&self) -> u64 {
         (SIGMAS_95 * self.of_count.sqrt()).round() as u64

@@ -28,7 +28,7 @@ pub struct Trace {
     pub sample: Option<Sample>,
 }
 
-/// That a block is one of those that were drawn.
+/// Says of a block that it is one of those that were drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sample {
     /// The binary logarithm of the mean number of bytes from one sample to the next.

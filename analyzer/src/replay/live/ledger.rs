@@ -274,7 +274,7 @@ impl Ledger {
         }
     }
 
-    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well. Of samples the exact course says it.
+    /// A block came: perhaps this is the peak. A repair that brings a block back counts as well. Where threads sample, their exact course says it.
     #[inline]
     fn note_peak(&mut self, stamp: Stamp) {
         if self.totals.live.bytes > self.totals.peak.bytes && !self.live.exact.is_told() {

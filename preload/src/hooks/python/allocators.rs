@@ -2,7 +2,6 @@
 
 use core::ffi::{CStr, c_int};
 
-use tm_common::header::Loss;
 use tm_common::ids::Domain;
 
 use super::wrappers::{self, Allocator, N_DOMAINS};
@@ -86,7 +85,7 @@ pub fn begin() -> Result<(), Refused> {
 #[cfg_attr(test, allow(dead_code, reason = "given away by the constructor, which tests do not have"))]
 pub(in crate::hooks) fn see_first_frame(interpreter: &'static python::Interpreter) {
     if begin_in(Some(interpreter)).is_err() {
-        SESSION.recording.lose(Loss::NoSpace);
+        SESSION.recording.lose_for_want_of_room();
     }
 }
 

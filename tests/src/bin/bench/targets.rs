@@ -143,11 +143,12 @@ fn python(results: &Results) -> Vec<Target> {
 
 /// What each way of reading may take of processor time and memory, times `tmtool stats`.
 fn exports(results: &Results) -> Vec<Target> {
-    let rows: [(&'static str, fn(&Usage) -> f64); 2] = [
+    type Row = (&'static str, fn(&Usage) -> f64);
+    let rows: [Row; 2] = [
         ("exports, reports and `check`, CPU times `tmtool stats`, worst", |usage| usage.cpu_ns),
         ("the same, memory", |usage| usage.resident_bytes),
     ];
-    let row = |(what, figure): (&'static str, fn(&Usage) -> f64)| {
+    let row = |(what, figure): Row| {
         let of = |exported: &Exported| {
             let titles = exported.titles().filter(|title| *title != TOP);
             let times = titles.map(|title| exported.times(title, BASE, figure));

@@ -5,6 +5,7 @@ pub mod blame;
 pub mod file;
 pub mod form;
 pub mod group;
+pub mod limit;
 pub mod report;
 pub mod sample_rate;
 pub mod selection;

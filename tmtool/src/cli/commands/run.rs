@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::cli::args::limit::Limit;
 use crate::cli::args::sample_rate::Sample;
 use crate::errors::{EXIT_USAGE, Error, Result};
 use crate::report::Report;
@@ -48,6 +49,9 @@ pub struct Args {
     /// Record samples, one in this many bytes on average, such as 512K, and exact totals beside them: TM_SAMPLE
     #[arg(long, value_name = "BYTES")]
     pub sample: Option<Sample>,
+    /// Let no recording get larger than this, such as 256M; what has no room in it is lost, counted and said: TM_LIMIT
+    #[arg(long, value_name = "BYTES")]
+    pub limit: Option<Limit>,
     /// Then check it by tm-budget.toml, as tmtool check does, on standard error
     ///
     /// A program that fails ends tmtool as it ended, and is not checked. Else the exit code is that of tmtool check: 0 within all
@@ -77,8 +81,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let set_by_user =
         std::env::var_os(settings::OUT.name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut output = Output::plan(args.output.as_deref().or(set_by_user.as_deref()), name, &here)?;
-    let environment =
-        Environment::build(output.template.clone(), args.python_objects, args.sample.map(|sample| sample.0))?;
+    let environment = Environment::build(
+        output.template.clone(),
+        args.python_objects,
+        args.sample.map(|sample| sample.0),
+        args.limit.map(|limit| limit.0),
+    )?;
     if !args.quiet {
         summary::print_lines(&program.notes);
     }

@@ -65,9 +65,9 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
     }
 }
 
-/// Who encodes: a thread, so that rows are found meanwhile, or the calling one where there can be none.
+/// The place where rows are encoded: a thread, so that rows are found meanwhile, or the calling one where there can be none.
 enum Writing<W: Write + Send> {
-    Here(Encoder<W>),
+    Here(Box<Encoder<W>>),
     Elsewhere { groups: SyncSender<Group>, thread: JoinHandle<io::Result<Encoder<W>>> },
     Ended,
 }
@@ -88,7 +88,7 @@ impl<W: Write + Send + 'static> Table<W> {
     /// It cannot be written.
     pub fn new(out: W, columns: &'static [Column], metadata: &[(&str, String)]) -> io::Result<Table<W>> {
         Ok(Table {
-            writing: Writing::Here(Encoder::new(out, columns, metadata)?),
+            writing: Writing::Here(Box::new(Encoder::new(out, columns, metadata)?)),
             columns,
             group: Group::of(columns),
             n_rows: 0,
@@ -136,7 +136,7 @@ impl<W: Write + Send + 'static> Table<W> {
             self.flush()?;
         }
         let encoder = match self.writing {
-            Writing::Here(encoder) => encoder,
+            Writing::Here(encoder) => *encoder,
             Writing::Elsewhere { groups, thread } => ended(groups, thread)?,
             Writing::Ended => return Err(io::ErrorKind::BrokenPipe.into()),
         };
@@ -154,7 +154,7 @@ impl<W: Write + Send + 'static> Table<W> {
                 encoder.write(group)?;
                 Writing::Here(encoder)
             }
-            Writing::Here(encoder) => Writing::elsewhere(encoder, group)?,
+            Writing::Here(encoder) => Writing::elsewhere(*encoder, group)?,
             Writing::Elsewhere { groups, thread } => match groups.send(group) {
                 Ok(()) => Writing::Elsewhere { groups, thread },
                 Err(_) => {
@@ -182,7 +182,7 @@ impl<W: Write + Send + 'static> Writing<W> {
         };
         let Ok(thread) = thread::Builder::new().spawn(run) else {
             encoder.write(group)?;
-            return Ok(Writing::Here(encoder));
+            return Ok(Writing::Here(Box::new(encoder)));
         };
         // Both wait in the channels until the thread takes them.
         let is_given = give.send(encoder).is_ok() && groups.send(group).is_ok();

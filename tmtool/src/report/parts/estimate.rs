@@ -1,5 +1,4 @@
-//! What is said of estimates: of a recording of samples, in its first lines, in a column and in JSON. Of all other recordings
-//! nothing is.
+//! What reports of samples say of their estimates: in their first lines, in a column and in JSON. Reports of every event say nothing.
 
 use serde::Serialize;
 
@@ -43,7 +42,7 @@ pub fn notice(sampling: &Sampling) -> Option<String> {
     })
 }
 
-/// By which part `amount` may be off: `±7.1%`, `±120%`.
+/// Writes the part by which `amount` may be off: `±7.1%`, `±120%`.
 pub fn plus_minus(error: u64, amount: u64) -> String {
     let percent = if amount == 0 { 0.0 } else { error as f64 * 100.0 / amount as f64 };
     let decimals = usize::from((0.05..9.95).contains(&percent));

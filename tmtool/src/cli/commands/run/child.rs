@@ -169,6 +169,7 @@ mod tests {
             run: 5,
             python_objects: false,
             sample_rate: None,
+            limit: None,
             is_disabled: false,
         };
         start_and_wait(&program, OsStr::new(name), arguments, &environment)

@@ -25,6 +25,8 @@ pub(super) struct Environment {
     pub python_objects: bool,
     /// What `TM_SAMPLE` is to be, whatever it is.
     pub sample_rate: Option<SampleRate>,
+    /// The most bytes of a recording.
+    pub limit: Option<u64>,
     /// The user has set `TM_DISABLE`.
     pub is_disabled: bool,
 }
@@ -38,6 +40,7 @@ impl Environment {
         output: PathBuf,
         python_objects: bool,
         sample_rate: Option<SampleRate>,
+        limit: Option<u64>,
     ) -> Result<Environment> {
         let library = library::find()?;
         Ok(Environment {
@@ -46,6 +49,7 @@ impl Environment {
             run: random_number(),
             python_objects,
             sample_rate,
+            limit,
             is_disabled: env::var_os(settings::DISABLE.name).is_some_and(|value| value == "1"),
         })
     }
@@ -60,7 +64,8 @@ impl Environment {
         let python = self.python_objects.then(|| (settings::PYTHON_OBJECTS.name, "1".into()));
         let sample =
             self.sample_rate.map(|rate| (settings::SAMPLE.name, rate.mean_bytes().to_string().into()));
-        variables.into_iter().chain(python).chain(sample)
+        let limit = self.limit.map(|bytes| (settings::LIMIT.name, bytes.to_string().into()));
+        variables.into_iter().chain(python).chain(sample).chain(limit)
     }
 }
 

@@ -181,6 +181,7 @@ mod tests {
             run: 1,
             python_objects: false,
             sample_rate: None,
+            limit: None,
             is_disabled: false,
         };
         let text = nothing_recorded(&environment, Ending::Signal(9));
