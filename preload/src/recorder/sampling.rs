@@ -64,15 +64,14 @@ struct Allocation {
 /// How many bits of an address [`SAMPLED`] knows: the space stands above them.
 const ADDRESS_BITS: u32 = 56;
 
-/// Tells whether samples are drawn of what is at `address` of `space`, and not all of it recorded: not of mappings, and in a domain
-/// of the program's, where any number may be an address, not where the set cannot tell it from that of another space.
+/// Tells whether samples are drawn of what is at `address` of `space`: not of mappings, nor where the set cannot tell it from others.
 #[inline(always)]
 pub(super) fn is_drawn(space: Space, address: usize) -> bool {
     space != Space::MAPPINGS && address as u64 >> ADDRESS_BITS == 0
 }
 
 fn key(space: Space, address: usize) -> u64 {
-    // A pointer of the heap may have a tag of the processor's above its address.
+    // A heap's pointer may have a tag above its address.
     let address = if cfg!(target_arch = "aarch64") { address & ((1 << ADDRESS_BITS) - 1) } else { address };
     address as u64 | u64::from(space.0) << ADDRESS_BITS
 }
@@ -256,8 +255,7 @@ pub(super) fn freeing(word: u32, function: Function, block: *mut c_void) {
     let held = held_bytes(function, block);
     let sampler = at_hand(word, Space::HEAP, |thread| !thread.deleting.is_null());
     let Some(sampler) = sampler else {
-        let release = releasing(word, function, block);
-        return record_free(function, block, false, &release);
+        return record_free(function, block, false, &releasing(word, function, block));
     };
     let is_due = sampler.count_free(held);
     if is_due || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
@@ -265,7 +263,7 @@ pub(super) fn freeing(word: u32, function: Function, block: *mut c_void) {
     }
 }
 
-/// Records a free that is about to come and was counted, if it is a sample's or the totals are due: the filter lets others through.
+/// Records a free to come that was counted, if it is a sample's or the totals are due: the filter lets others through.
 #[cold]
 #[inline(never)]
 fn record_counted_free(function: Function, block: *mut c_void, held: usize, is_due: bool) {
