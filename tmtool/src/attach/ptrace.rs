@@ -33,7 +33,7 @@ pub struct Thread {
 
 /// `NT_PRSTATUS`, general registers.
 const GENERAL: usize = 1;
-/// Stops at system calls are told from a SIGTRAP.
+/// Marks stops at system calls, so that they differ from a SIGTRAP.
 const TELL_SYSTEM_CALLS: usize = 1;
 const SEIZE: libc::c_uint = 0x4206;
 const INTERRUPT: libc::c_uint = 0x4207;
