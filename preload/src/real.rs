@@ -41,7 +41,7 @@ static GET_NEW_HANDLER: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut()
 /// Looks all functions up. Any thread may do so at any time; the result is always the same.
 #[cold]
 pub fn resolve() {
-    let (mut owner_of_malloc, mut owner_of_new) = (None, None);
+    let (mut owner_of_malloc, mut owner_of_new, mut owner_of_usable_size) = (None, None, None);
     let mut get_new_handler = None;
     let mut is_found = [false; N_NUMBERS];
     let mut is_searched = Search::here() == Search::AllOthers;
@@ -66,12 +66,14 @@ pub fn resolve() {
                     held::note_malloc(&symbols);
                 }
                 Function::New => owner_of_new = Some(core::ptr::from_ref(map)),
+                Function::MallocUsableSize => owner_of_usable_size = Some(core::ptr::from_ref(map)),
                 _ => {}
             }
             // Relaxed: an address of code that is loaded for good; nothing else is published with it.
             place(function).store(address as *mut c_void, Ordering::Relaxed);
         }
     }
+    held::note_usable_size(owner_of_malloc.is_some() && owner_of_malloc == owner_of_usable_size);
     let together = owner_of_malloc.is_some() && owner_of_malloc == owner_of_new;
     // Relaxed, both: as above.
     ALLOCATOR_DEFINES_NEW.store(together, Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! What is known of a process: what lives in it now, and the names of stacks.
 
+use std::sync::Arc;
+
 use tm_analyzer::follow::{Follower, Options};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::LiveBlocks;
@@ -30,7 +32,7 @@ impl Process {
         // What the program sees of peaks is what tracemalloc says; and no descriptor stays open in it.
         let options = Options { resets_peak: true, keep_open: false, identity: Some(identity.file) };
         let follower = Follower::open(host.path(), identity.process, options)?;
-        let live_index = LiveIndex::of(follower.live());
+        let live_index = LiveIndex::of(follower.live(), Arc::clone(&follower.recording().thread_tags));
         Ok(Process { follower, live_index, names: Names::default() })
     }
 

@@ -33,6 +33,11 @@ impl Sums {
     #[inline]
     pub fn add(&mut self, space: Space, size: u64) {
         self.change(space, size);
+    }
+
+    /// Makes what lives now the peak if it is the most so far.
+    #[inline]
+    pub fn note_peak(&mut self) {
         if self.live > self.peak_bytes {
             self.reset_peak();
         }
@@ -90,6 +95,7 @@ mod tests {
                 1..500 => {
                     let size = random.below(100);
                     sums.add(Space(space as u8), size);
+                    sums.note_peak();
                     live[space] += size;
                 }
                 _ => {

@@ -6,9 +6,11 @@ use std::ptr;
 
 use tm_analyzer::model::{Cumulative, KeyType, Snapshot};
 use tm_common::api::{Traceback, result};
+use tm_common::event::Event;
 use tm_common::ids::Space;
 use tm_common::metadata::CommandKind;
 use tm_common::query::QueryHost;
+use tm_common::sampling::{SampleRate, Totals};
 use tm_query::tm_query_api;
 
 #[allow(dead_code)]
@@ -42,6 +44,31 @@ fn memory_is_what_lives_now_and_at_most() {
     assert_eq!((program.traced(), program.of_domain(0)), ((10, 10), (10, 10)));
     program.command(CommandKind::Stop, 0);
     assert_eq!((program.traced(), program.of_domain(0)), ((0, 0), (0, 0)));
+}
+
+/// A sample stands for more than itself, in each answer alike; the peak is that of what threads tell.
+#[test]
+fn samples_count_as_what_they_stand_for() {
+    let mut program = Program::new();
+    program.builder.sample_rate = SampleRate::of_bytes(1 << 20).unwrap();
+    let held = |held_bytes, held_high| Totals { n_allocated: 2, held_bytes, held_high, ..Totals::default() };
+    let tell = |program: &mut Program, totals| {
+        program.event(|stamp| Event::Totals { space: Space::HEAP, totals, stamp });
+    };
+    program.malloc(0, 100, 0);
+    tell(&mut program, held(1_000, 5_000));
+    let (live, peak) = program.traced();
+    assert!(live > 1 << 19 && live == peak, "one sample is a MiB: {live}");
+    assert_eq!(program.of_domain(0), (live, live));
+    // More samples, and less than ever is held.
+    program.malloc(100, 100, 0);
+    tell(&mut program, held(400, 1_000));
+    let (now, peak) = program.traced();
+    assert!(now > live && peak == live, "{now} {peak} {live}");
+    assert_eq!(program.of_domain(0), (now, peak));
+    program.free(0);
+    program.free(100);
+    assert_eq!(program.of_domain(0), (0, peak));
 }
 
 #[test]

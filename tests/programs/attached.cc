@@ -9,8 +9,13 @@
 // open    opens and closes libm.so.6
 // wait    one thread reads, the others wait for it
 //
+// fault   each thread traps and faults all the time, handles both, and looks that its errno and its numbers are its own
+//
 // With a number of a system call, the process is ended for making it.
 #include <atomic>
+#include <cerrno>
+#include <csetjmp>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -103,6 +108,37 @@ static void open_on() {
     }
 }
 
+static thread_local sigjmp_buf back;
+static thread_local int n_traps;
+
+static void fault_on(int place) {
+    errno = 1000 + place;
+    double sum = 0, added = 0;
+    while (!ends) {
+        n_traps = 0;
+        asm volatile("int3");
+        if (n_traps != 1) failures++;
+        if (!sigsetjmp(back, 0)) {
+            *(volatile char *)8 = 1;
+            failures++;
+        }
+        for (int n = 0; n < 1000; n++) sum += place, added++;
+        if (errno != 1000 + place || sum != added * place) failures++;
+        n_turns++;
+        usleep(100);
+        if (errno != 1000 + place) failures++;
+    }
+}
+
+static void handle_faults() {
+    struct sigaction action = {};
+    action.sa_flags = SA_NODEFER;
+    action.sa_handler = [](int) { n_traps++; };
+    sigaction(SIGTRAP, &action, nullptr);
+    action.sa_handler = [](int) { siglongjmp(back, 1); };
+    sigaction(SIGSEGV, &action, nullptr);
+}
+
 static void filter(unsigned number) {
     sock_filter instructions[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -122,7 +158,9 @@ int main(int n_arguments, char **arguments) {
     std::mutex held;
     held.lock();
     std::vector<std::thread> threads;
+    if (!strcmp(way, "fault")) handle_faults();
     for (int place = 0; place < n_threads; place++) {
+        if (!strcmp(way, "fault")) threads.emplace_back(fault_on, place);
         if (!strcmp(way, "churn")) threads.emplace_back(churn, place);
         if (!strcmp(way, "fork")) threads.emplace_back(fork_on);
         if (!strcmp(way, "open")) threads.emplace_back(open_on);

@@ -7,9 +7,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use tm_tests::attached::{Target, program, said, tmtool};
 use tm_tests::info::{info, number};
+use tm_tests::products::products;
 use tm_tests::programs::{compile, installed, installed_library};
 use tm_tests::run::{Outcome, Run, Running, may_administer};
 use tm_tests::soak::times;
@@ -87,6 +90,46 @@ fn programs_that_fork_and_open_libraries_all_the_time_go_on() {
         assert!(outcome.status.success(), "{way}: {outcome:?}");
         let info = info(&recording);
         assert_eq!(info["complete"], true, "{way}: {}", info["incomplete_because"]);
+        fs::remove_file(recording).expect("it is there");
+    }
+}
+
+#[test]
+fn handlers_of_faults_errno_and_numbers_stay_the_program_s() {
+    for n_threads in ["1", "3"] {
+        let target = Target::start(&Run::new(program()).args(["fault", n_threads]));
+        let (outcome, recording) = attached_again_and_again(target);
+        assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("ready\n0 failures\n", ""));
+        assert!(outcome.status.success(), "{outcome:?}");
+        fs::remove_file(recording).expect("it is there");
+    }
+}
+
+#[test]
+fn a_process_goes_on_if_tmtool_is_killed_at_any_moment() {
+    for way in ["fault", "churn", "wait"] {
+        let target = Target::start(&Run::new(program()).args([way, "3"]));
+        let (pid, path) = (target.pid(), target.recording.display().to_string());
+        // Each a little later than the one before, until one is whole.
+        let mut delay = Duration::from_millis(1);
+        loop {
+            let tmtool = &products().tmtool;
+            let mut attaching =
+                Command::new(tmtool).args(["attach", &pid, "-o", &path]).spawn().expect("it was built");
+            thread::sleep(delay);
+            let _ = attaching.kill();
+            let is_whole = attaching.wait().expect("it is our child").success();
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+            assert!(status.contains("\nTracerPid:\t0\n"), "{way}, {delay:?}: {status}");
+            assert!(!status.contains("\nState:\tZ"), "{way}, {delay:?}: it has ended");
+            if is_whole || fs::exists(&path).expect("it may be looked at") {
+                break;
+            }
+            delay = delay * 5 / 4;
+        }
+        let (outcome, recording) = target.finish();
+        assert!(outcome.stdout.ends_with("\n0 failures\n"), "{way}, {delay:?}: {outcome:?}");
+        assert!(outcome.status.success(), "{way}, {delay:?}: {outcome:?}");
         fs::remove_file(recording).expect("it is there");
     }
 }

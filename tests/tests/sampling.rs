@@ -249,3 +249,71 @@ fn a_running_process_is_told_its_rate() {
     let starts = recording.commands.iter().filter(|command| command.kind == CommandKind::Start).count();
     assert_eq!(starts, 3, "{:?}", recording.commands);
 }
+
+/// A handler that forks may interrupt a call between its look at what its thread samples by and its count, and the child goes on
+/// there.
+#[test]
+fn children_of_a_handler_go_on_in_the_call_that_it_interrupted() {
+    let program = compile("forks_in_handler.c", &["-O1"]);
+    let allocator = compile("oracle/reentrant_malloc.c", &["-O2", "-shared", "-fPIC"]);
+    let n = times(200, 5_000).to_string();
+    let run = Run::new(program).args([&n]).env("TM_SAMPLE", "1M").preload_after(allocator);
+    let outcome = run.recorded();
+    // A signal that waits comes before the program sees the number.
+    assert!(outcome.stdout.ends_with(" children, 0 of them bad\n"), "{}", outcome.stdout);
+    assert!(outcome.status.success(), "{} {}", outcome.status, outcome.stderr);
+}
+
+/// An allocator without `malloc_usable_size` of its own is not asked by the C library's, which would read before its blocks.
+#[test]
+fn an_allocator_that_cannot_be_asked_is_not_asked_another_s() {
+    let allocator = compile("oracle/four_functions.c", &["-O2", "-shared", "-fPIC"]);
+    let run = Run::new(compile("c_only.c", &["-O1"])).env("TM_SAMPLE", "1").preload_after(allocator);
+    let outcome = run.recorded();
+    assert_eq!((outcome.stdout.as_str(), outcome.status.success()), ("done\n", true), "{}", outcome.stderr);
+    let (counts, bytes) = totals(&outcome.recordings);
+    assert!(counts.allocations >= 50 && counts.frees >= 30, "{counts:?}");
+    assert_eq!((bytes.asked >= 50 * 640, bytes.held), (true, 0), "{bytes:?}");
+}
+
+/// At a mean of one byte all that has some is a sample; of blocks at addresses that are no processor's, too, all come and go.
+#[test]
+fn a_program_starts_to_sample_by_itself() {
+    let program = compile("starts_sampled.c", &["-O1"]);
+    let outcome = Run::new(program).args(["1"]).env("TM_START", "0").recorded();
+    assert_eq!(outcome.stdout, "too large: -4\nno frames: -4\n", "{}", outcome.stderr);
+    assert!(outcome.status.success(), "{}", outcome.status);
+    let recording = Recording::open(outcome.recording()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((recording.header.version, recording.header.lost_events()), (4, 0));
+    let (mut on_heap, mut came, mut went) = (0, Vec::new(), Vec::new());
+    let replayed = events(&recording, ProcessIndex(0), |event| match (event.action, event.space) {
+        (Action::Allocate, Space::HEAP) if event.size == 100 => on_heap += 1,
+        (Action::Track, space) if space.0 > 1 => came.push((space, event.address)),
+        (Action::Untrack, space) if space.0 > 1 => went.push((space, event.address)),
+        _ => {}
+    });
+    replayed.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((on_heap, came.len(), &came), (1000, 24, &went));
+}
+
+/// What is recorded does not change while requests come: the totals stay the counter's, and all that comes is a sample.
+#[test]
+fn marks_change_nothing_of_what_is_recorded() {
+    let program = compile("sampled.c", &["-O1", "-pthread"]);
+    let counter = Counter::new();
+    let run = counter.on(&Run::new(program).args(["forever"]).env("TM_SAMPLE", "4K"));
+    let mut running = run.start_recorded();
+    wait::until("it allocates", || running.stdout_so_far().contains("begun"));
+    let pid = running.child.id().to_string();
+    for _ in 0..times(10, 300) {
+        let (is_done, said) = tool(&["mark", "now", &pid]);
+        assert!(is_done, "{said}");
+    }
+    running.child.kill().expect("it is our child");
+    let outcome = running.finish();
+    let ((found, _), (counted, _)) = (totals(&outcome.recordings), counter.counts());
+    for (found, counted) in [(found.allocations, counted.allocations), (found.frees, counted.frees)] {
+        assert!(found.abs_diff(counted) <= 3, "{found:?}, {counted:?}");
+    }
+    assert!(n_samples(outcome.recording()) > 0);
+}

@@ -5,7 +5,11 @@ mod snapshots;
 use std::os::unix::fs::symlink;
 use std::{fs, io};
 
-use snapshots::{failure, folder, stdout};
+use snapshots::{failure, folder, stdout, tmtool};
+use tm_common::event::Event;
+use tm_common::functions::Function;
+use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
+use tm_common::sampling::SampleRate;
 
 #[test]
 fn the_file_is_called_as_the_one_that_is_read() {
@@ -33,6 +37,25 @@ fn an_older_export_is_replaced() {
         };
         let (old, new) = (written("old.snap"), written("new.snap"));
         assert!(old != new, "{format}");
+    }
+}
+
+/// heaptrack's data have a line for each call, and a sample is one, whatever it stands for.
+#[test]
+fn what_is_made_of_samples_says_so() {
+    let folder = folder();
+    let mut builder = tm_testing::RecordingBuilder::with_process();
+    builder.sample_rate = SampleRate::of_bytes(1 << 20).unwrap();
+    let (function, address, stack) = (Function::Malloc, Address(0x1000), StackId::NONE);
+    let event = Event::Allocate { function, address, size: 100, stack, stamp: Stamp(10) };
+    builder.event(ProcessIndex(0), 0, &event);
+    fs::copy(builder.file().path(), folder.path().join("r.bin")).unwrap();
+    for (format, is_by_calls) in [("heaptrack", true), ("massif", false)] {
+        let output = tmtool(folder.path(), &["export", format, "r.bin", "-o", format]);
+        assert!(output.status.success(), "{output:?}");
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert!(line.contains("These are estimates: one sample per 1024 KiB was recorded"), "{line}");
+        assert_eq!(line.contains("calls are counted by samples"), is_by_calls, "{line}");
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Sampling {
     pub allocations_error: u64,
     /// How far off the estimate of the bytes may be, likewise.
     pub bytes_error: u64,
+    /// Whether the peak and the course over time are the samples' own: the exact ones are not known, or not to the end.
+    #[serde(default)]
+    pub is_peak_estimated: bool,
 }
 
 /// What holds 99.9 % of all estimates is wider than what holds 95 %: 3.29 standard deviations to 1.96.
@@ -60,6 +63,7 @@ impl std::ops::AddAssign for Sampling {
         // Variances add.
         self.allocations_error = root(self.allocations_error, other.allocations_error);
         self.bytes_error = root(self.bytes_error, other.bytes_error);
+        self.is_peak_estimated = self.is_peak_estimated || other.is_peak_estimated;
     }
 }
 

@@ -165,10 +165,12 @@ impl<S: EventStream> Replayer<S> {
     #[cold]
     fn obey_until(&mut self, stamp: Stamp, observer: &mut impl Observer) {
         while let Some(command) = self.commands.take_due(stamp) {
+            observer.on_turn(command.stamp);
+            // Blocks from before a start are held, or given back, that nothing is known of, and so are those that are forgotten.
+            self.ledger.lose_course(command.stamp, observer);
             if command.kind == CommandKind::Start {
                 continue;
             }
-            observer.on_turn(command.stamp);
             // What came between a stop and the moment that it became known goes too: nothing is recorded after it, so nobody
             // would tell of its end. If there was another start meanwhile, that is not known of the rest.
             if command.kind == CommandKind::Stop {
@@ -268,9 +270,7 @@ impl<S: EventStream> Replayer<S> {
     fn untied(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.is_total() {
             observer.on_total(event);
-            if let Some(held) = self.ledger.total(event) {
-                observer.on_held(&held, event.stamp);
-            }
+            self.ledger.total(event, observer);
         } else {
             self.ledger.track(event, observer);
             self.commands.has_forgotten |= event.ends_all();

@@ -45,12 +45,12 @@ pub trait Observer {
     #[inline]
     fn on_total(&mut self, _event: &MergedEvent) {}
 
-    /// It has become known what all blocks of the heap hold, in a process that samples.
+    /// It has become known what all blocks hold, in a process that samples; by `None`, that it is not known from here on.
     #[inline]
-    fn on_held(&mut self, _held: &Held, _stamp: Stamp) {}
+    fn on_held(&mut self, _held: Option<&Held>, _stamp: Stamp) {}
 }
 
-/// The exact course of what the allocator says all blocks of the heap hold, known now and then.
+/// The exact course of what the allocator says all blocks hold, known now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     /// What they hold now.
@@ -115,7 +115,7 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
 
     #[inline]
-    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+    fn on_held(&mut self, held: Option<&Held>, stamp: Stamp) {
         self.0.on_held(held, stamp);
         self.1.on_held(held, stamp);
     }

@@ -161,7 +161,7 @@ impl<O: Observer> Observer for Own<O> {
     }
 
     #[inline]
-    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+    fn on_held(&mut self, held: Option<&Held>, stamp: Stamp) {
         self.observer.on_held(held, stamp);
     }
 }

@@ -10,6 +10,8 @@ use crate::sys::objects::elf::Symbols;
 
 /// `malloc` is glibc's, whose blocks have their size before them.
 static HAS_SIZES_BEFORE: AtomicBool = AtomicBool::new(false);
+/// `malloc_usable_size` is that of the object which has `malloc`: it may be asked about its blocks.
+static CAN_ASK: AtomicBool = AtomicBool::new(false);
 /// The families, by their places in [`Family::INTERFACES`], whose blocks `malloc_usable_size` knows too.
 static FAMILIES_OF_MALLOC: AtomicU8 = AtomicU8::new(0);
 const _: () = assert!(Family::INTERFACES.len() <= 8);
@@ -43,9 +45,11 @@ pub fn at_hand(block: *mut c_void) -> Option<usize> {
     (size & 2 == 0).then(|| (size & !7).wrapping_sub(size_of::<usize>()))
 }
 
+/// Asks the allocator. 0 if it cannot be asked: another's function would read what is none of its blocks.
 #[inline(never)]
 fn asked(block: *mut c_void) -> usize {
-    malloc_usable_size(block)
+    // Relaxed: as above.
+    if CAN_ASK.load(Ordering::Relaxed) { malloc_usable_size(block) } else { 0 }
 }
 
 #[cold]
@@ -61,6 +65,11 @@ pub(super) fn note_malloc(symbols: &Symbols) {
     // Both functions are in one object in glibc alone. Debugging allocators, which lay blocks out otherwise, have objects of their own.
     let is_glibc = symbols.function(c"gnu_get_libc_version").is_some();
     HAS_SIZES_BEFORE.store(is_glibc && symbols.function(c"malloc_usable_size").is_some(), Ordering::Relaxed);
+}
+
+/// Takes note of whether one object has `malloc` and `malloc_usable_size`.
+pub(super) fn note_usable_size(is_of_malloc: bool) {
+    CAN_ASK.store(is_of_malloc, Ordering::Relaxed);
 }
 
 /// Takes note of the object that has the functions of a family.

@@ -232,7 +232,7 @@ pub fn reallocated(
 #[inline]
 pub fn tracked(space: Space, address: usize, size: usize, caller: Caller) -> bool {
     match SESSION.mode_at(0) {
-        Mode::Samples(word) if space != Space::MAPPINGS => {
+        Mode::Samples(word) if sampling::is_drawn(space, address) => {
             return sampling::tracked(word, space, address, size, caller);
         }
         Mode::Every | Mode::Samples(_) => {}
@@ -258,7 +258,9 @@ pub fn untracked(space: Space, address: usize) -> bool {
 /// Called while [`is_on`].
 #[inline]
 pub fn end_at(space: Space, address: usize, stamp: Stamp) -> bool {
-    if let Mode::Samples(word) = SESSION.mode_at(0) {
+    if let Mode::Samples(word) = SESSION.mode_at(0)
+        && sampling::is_drawn(space, address)
+    {
         return sampling::end_at(word, space, address, stamp);
     }
     let is_recorded = with_lane(|session, _, lane| {
@@ -272,8 +274,10 @@ pub fn end_at(space: Space, address: usize, stamp: Stamp) -> bool {
 #[inline(never)]
 pub fn moved(space: Space, address: usize, caller: Caller) {
     match SESSION.mode_at(0) {
-        Mode::Every => {}
-        Mode::Samples(_) => return sampling::moved(space, address, caller),
+        Mode::Samples(_) if sampling::is_drawn(space, address) => {
+            return sampling::moved(space, address, caller);
+        }
+        Mode::Every | Mode::Samples(_) => {}
         Mode::Off => return,
     }
     with_lane(|session, thread, lane| {

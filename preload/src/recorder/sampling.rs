@@ -21,7 +21,7 @@ use super::lane::{with_heap_lane, with_lane};
 use super::stack::stack_of;
 use crate::lockfree::sampled::Sampled;
 use crate::real::{self, check_held, held_at_hand, held_bytes};
-use crate::session::sampler::Sampler;
+use crate::session::sampler::{Counting, Sampler};
 use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
 use crate::sys::tls;
@@ -61,17 +61,24 @@ struct Allocation {
     is_reallocation: bool,
 }
 
+/// How many bits of an address [`SAMPLED`] knows: the space stands above them.
+const ADDRESS_BITS: u32 = 56;
+
+/// Tells whether samples are drawn of what is at `address` of `space`: not of mappings, nor where the set cannot tell it from others.
+#[inline(always)]
+pub(super) fn is_drawn(space: Space, address: usize) -> bool {
+    space != Space::MAPPINGS && address as u64 >> ADDRESS_BITS == 0
+}
+
 fn key(space: Space, address: usize) -> u64 {
-    address as u64 | u64::from(space.0) << 56
+    // A heap's pointer may have a tag above its address.
+    let address = if cfg!(target_arch = "aarch64") { address & ((1 << ADDRESS_BITS) - 1) } else { address };
+    address as u64 | u64::from(space.0) << ADDRESS_BITS
 }
 
 /// Returns what the calling thread samples by in `space`, if it was begun for this control word and no call of ours is under way.
 #[inline(always)]
-fn at_hand(
-    word: u32,
-    space: Space,
-    is_inside: impl FnOnce(&tls::ThreadBlock) -> bool,
-) -> Option<&'static Sampler> {
+fn at_hand(word: u32, space: Space, is_inside: impl FnOnce(&tls::ThreadBlock) -> bool) -> Option<Counting> {
     // SAFETY: the calling thread's own block, read at once.
     let block = unsafe { tls::current().as_ref() };
     if block.depth != 0 || is_inside(block) {
@@ -79,8 +86,7 @@ fn at_hand(
     }
     // SAFETY: null, or one for each space, never unmapped.
     let samplers = unsafe { block.samplers.cast::<[Sampler; Space::COUNT_MAX]>().as_ref() }?;
-    let sampler = &samplers[usize::from(space.0)];
-    sampler.is_of(word).then_some(sampler)
+    samplers[usize::from(space.0)].of(word)
 }
 
 /// Does the work of [`super::allocated`].
@@ -128,7 +134,7 @@ fn counted(
     thread: &Thread,
     allocation: &Allocation,
     is_counted: bool,
-) -> Option<&'static Sampler> {
+) -> Option<Counting> {
     if !is_counted {
         check_held(allocation.block);
     }
@@ -150,7 +156,7 @@ fn is_kept(session: &Session, space: Space, address: usize) -> bool {
 
 /// Makes the lane's samples ones at the rate of `sampler`, with the thread's tag. `stamp` is that of an event that began earlier than
 /// now.
-fn prepare(session: &Session, lane: &mut Lane, sampler: &Sampler, stamp: Option<Stamp>) {
+fn prepare(session: &Session, lane: &mut Lane, sampler: Counting, stamp: Option<Stamp>) {
     lane.samples.sample_at(sampler.rate());
     // SAFETY: the calling thread's own block, read at once.
     let tag = unsafe { tls::current().as_ref() }.tag;
@@ -160,7 +166,7 @@ fn prepare(session: &Session, lane: &mut Lane, sampler: &Sampler, stamp: Option<
 }
 
 /// Writes the thread's totals if they are due.
-fn record_totals(session: &Session, lane: &mut Lane, sampler: &Sampler, space: Space, is_sample: bool) {
+fn record_totals(session: &Session, lane: &mut Lane, sampler: Counting, space: Space, is_sample: bool) {
     let Some(totals) = sampler.due_totals(is_sample) else { return };
     lane.samples.sample_at(sampler.rate());
     let stamp = session.recording.now();
@@ -178,8 +184,7 @@ pub struct Unsampled(&'static Sampler);
 pub fn unsampled(size: usize) -> Option<Unsampled> {
     let word = SESSION.control.present();
     let sampler = at_hand(word, Space::HEAP, |block| block.allocating != 0)?;
-    // One that was not begun has word 0, as a process has that records every event.
-    (word != 0 && sampler.is_before_sample(size)).then_some(Unsampled(sampler))
+    sampler.is_before_sample(size).then(|| Unsampled(sampler.sampler()))
 }
 
 impl Unsampled {
@@ -210,18 +215,20 @@ pub fn free(word: u32, block: *mut c_void) {
     let sampler = at_hand(word, Space::HEAP, |thread| !thread.deleting.is_null() || block.is_null());
     let Some(sampler) = sampler else { return free_unusual(word, block) };
     let Some(held) = held_at_hand(block) else { return free_asking(sampler, block) };
-    if sampler.count_free(held) || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
-        return free_recorded(block, held);
+    let is_due = sampler.count_free(held);
+    if is_due || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
+        return free_recorded(block, held, is_due);
     }
     real::free_late(block);
 }
 
 /// Does the work of [`free`] where the allocator is asked what the block holds.
 #[inline(never)]
-fn free_asking(sampler: &Sampler, block: *mut c_void) {
+fn free_asking(sampler: Counting, block: *mut c_void) {
     let held = held_bytes(Function::Free, block);
-    if sampler.count_free(held) || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
-        return free_recorded(block, held);
+    let is_due = sampler.count_free(held);
+    if is_due || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
+        return free_recorded(block, held, is_due);
     }
     real::free_late(block);
 }
@@ -237,8 +244,8 @@ fn free_unusual(word: u32, block: *mut c_void) {
 
 #[cold]
 #[inline(never)]
-fn free_recorded(block: *mut c_void, held: usize) {
-    record_free(Function::Free, block, held, true, None);
+fn free_recorded(block: *mut c_void, held: usize, is_due: bool) {
+    record_counted_free(Function::Free, block, held, is_due);
     real::free_late(block);
 }
 
@@ -247,32 +254,36 @@ fn free_recorded(block: *mut c_void, held: usize) {
 pub(super) fn freeing(word: u32, function: Function, block: *mut c_void) {
     let held = held_bytes(function, block);
     let sampler = at_hand(word, Space::HEAP, |thread| !thread.deleting.is_null());
-    let is_due = sampler.is_none_or(|sampler| sampler.count_free(held));
+    let Some(sampler) = sampler else {
+        return record_free(function, block, false, &releasing(word, function, block));
+    };
+    let is_due = sampler.count_free(held);
     if is_due || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
-        record_free(function, block, held, sampler.is_some(), None);
+        record_counted_free(function, block, held, is_due);
+    }
+}
+
+/// Records a free to come that was counted, if it is a sample's or the totals are due: the filter lets others through.
+#[cold]
+#[inline(never)]
+fn record_counted_free(function: Function, block: *mut c_void, held: usize, is_due: bool) {
+    let is_sample = SAMPLED.remove(key(Space::HEAP, block as usize));
+    if is_sample || is_due {
+        let release = Release { stamp: SESSION.recording.now(), word: 0, held, is_sample };
+        record_free(function, block, true, &release);
     }
 }
 
 /// Does the work of [`super::freed_at`].
 pub(super) fn freed_at(function: Function, block: *mut c_void, release: &Release) {
-    record_free(function, block, release.held, false, Some(release));
+    record_free(function, block, false, release);
 }
 
-/// Records a free that is about to come, or, with `release`, that came.
+/// Records a free of which `release` was noted before.
 #[cold]
 #[inline(never)]
-fn record_free(
-    function: Function,
-    block: *mut c_void,
-    held: usize,
-    is_counted: bool,
-    release: Option<&Release>,
-) {
-    let is_sample = match release {
-        Some(release) => release.is_sample,
-        None => SAMPLED.remove(key(Space::HEAP, block as usize)),
-    };
-    let stamp = || release.map_or_else(|| SESSION.recording.now(), |release| release.stamp);
+fn record_free(function: Function, block: *mut c_void, is_counted: bool, release: &Release) {
+    let &Release { stamp, held, is_sample, .. } = release;
     let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
         let Some(sampler) = thread.sampler(session, Space::HEAP) else { return };
         if !is_counted {
@@ -280,14 +291,14 @@ fn record_free(
         }
         if is_sample {
             lane.samples.sample_at(sampler.rate());
-            let (address, stamp) = (Address(block as u64), stamp());
+            let address = Address(block as u64);
             lane.samples.write(&session.recording, Event::Free { function, address, stamp });
         }
         record_totals(session, lane, sampler, Space::HEAP, false);
     };
     with_heap_lane(record, || {
         if is_sample {
-            write_end(Space::HEAP, block as usize, stamp());
+            write_end(Space::HEAP, block as usize, stamp);
         }
     });
 }

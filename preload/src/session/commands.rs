@@ -45,7 +45,13 @@ pub fn start(session: &Session, n_frames: u32, rate: Option<SampleRate>) -> Resu
             return Ok(());
         }
         set_on(session, false);
-        Command { kind: CommandKind::Stop, ..Command::now(session) }.record_and_wait(session, b"")?;
+        let stopped =
+            Command { kind: CommandKind::Stop, ..Command::now(session) }.record_and_wait(session, b"");
+        if stopped.is_err() {
+            // Readers would put what lives under the new rate: it goes on as it was.
+            set_on(session, true);
+            return stopped;
+        }
     }
     session.n_frames_max.store(n_frames, Ordering::Relaxed);
     session.use_rate(rate);

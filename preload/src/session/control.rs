@@ -11,6 +11,8 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use tm_common::metadata::control;
 
+use super::Mode;
+
 /// A bit of the word before there is a recording: the first hook starts it.
 const NEW: u32 = 1 << 31;
 /// What [`Control::own`] says while a child is being made a process of its own.
@@ -130,11 +132,20 @@ impl Control {
         self.word().load(Ordering::Relaxed)
     }
 
-    /// Returns the word if samples are recorded now.
+    /// Returns what is recorded, whether or not there is something to be done besides.
+    pub fn mode(&self) -> Mode {
+        match self.present() & !control::ATTEND {
+            0 => Mode::Every,
+            word if word & (NEW | control::IDLE) == 0 => Mode::Samples(word),
+            _ => Mode::Off,
+        }
+    }
+
+    /// Returns the word, as for a process that need not attend, if samples are recorded now.
     pub fn sampling(&self) -> Option<u32> {
-        match self.state() {
-            State::Sampled(word) => Some(word),
-            _ => None,
+        match self.mode() {
+            Mode::Samples(word) => Some(word),
+            Mode::Every | Mode::Off => None,
         }
     }
 
@@ -182,5 +193,31 @@ impl Control {
     pub fn finish_child(&self, number: u32) {
         // SAFETY: as in `own`. Release: publishes what was set up.
         unsafe { (*self.own.load(Ordering::Relaxed)).store(number, Ordering::Release) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::boxed::Box;
+    use tm_common::sampling::SampleRate;
+
+    /// What is recorded does not change while a request waits, or while calls are watched.
+    #[test]
+    fn what_there_is_to_do_besides_changes_nothing_of_what_is_recorded() {
+        let control = Control::new();
+        assert_eq!(control.mode(), Mode::Off, "before the start");
+        let word: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
+        control.use_word(word, Some(0));
+        let rate = SampleRate::of_bytes(4096).expect("it is one");
+        let sampled = control::sampling(rate, 3);
+        for (on, mode) in [(Some(0), Mode::Every), (Some(sampled), Mode::Samples(sampled)), (None, Mode::Off)]
+        {
+            control.set_on(on);
+            assert_eq!(control.mode(), mode);
+            control.ask_for_attention();
+            assert_eq!(control.mode(), mode, "while there is something to be done");
+            control.attend();
+        }
     }
 }

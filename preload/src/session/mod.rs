@@ -149,11 +149,7 @@ impl Session {
 
     #[cold]
     fn mode_after_attending(&self, pc: usize) -> Mode {
-        match (self.attend(pc), self.control.sampling()) {
-            (false, _) => Mode::Off,
-            (true, Some(word)) => Mode::Samples(word),
-            (true, None) => Mode::Every,
-        }
+        if self.attend(pc) { self.control.mode() } else { Mode::Off }
     }
 
     /// Returns what the control word says while the process records or, if it does not, `None`.

@@ -30,26 +30,55 @@ pub struct Sampler {
     random: [AtomicU64; 4],
 }
 
+/// A sampler that was begun, and the line in which it counts.
+///
+/// A signal handler that forks may interrupt the thread anywhere: in the child the sampler is wiped from there on. So nobody who is to
+/// count keeps one of these over a call: it is looked for again. In the few instructions that count, a child finishes what its parent
+/// had begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting {
+    sampler: &'static Sampler,
+    line: &'static MappedTotals,
+    word: u32,
+}
+
 /// The longest distance of samples, in means: it comes once in e^20 times.
 const DISTANCE_MAX: f64 = 20.0;
 
 // Relaxed, everywhere here: all of it is the thread's own; a signal handler of the thread sees the order of its instructions.
 impl Sampler {
-    /// Tells whether it was begun for this control word, and not by a parent.
+    /// Returns what counts by it, if it was begun for this control word, and not by a parent.
     #[inline(always)]
-    pub fn is_of(&self, word: u32) -> bool {
-        self.word.load(Ordering::Relaxed) == word
+    pub fn of(&'static self, word: u32) -> Option<Counting> {
+        let line = self.line.load(Ordering::Relaxed);
+        // Whoever finds the word has a line: one is wiped with the other.
+        compiler_fence(Ordering::SeqCst);
+        if self.word.load(Ordering::Relaxed) != word {
+            return None;
+        }
+        // SAFETY: null, or a line, which stays mapped.
+        unsafe { line.as_ref() }.map(|line| Counting { sampler: self, line, word })
     }
 
+    /// Counts as [`Counting::count_allocation`] does a block of `malloc` that is no sample: it was asked before. In a child that was
+    /// forked since it does nothing: the call began in the parent.
     #[inline(always)]
-    fn line(&self) -> &'static MappedTotals {
-        // SAFETY: whoever counts has seen that it was begun, which sets the line first; and a line stays mapped.
-        unsafe { &*self.line.load(Ordering::Relaxed) }
+    pub fn count_unsampled(&self, size: usize, held: usize) -> bool {
+        // SAFETY: null, or a line, which stays mapped.
+        let Some(line) = (unsafe { self.line.load(Ordering::Relaxed).as_ref() }) else { return false };
+        arch::count_alone(&line.n_allocated);
+        arch::add_alone(&line.position, size as u64);
+        self.note_held(line, arch::add_alone(&line.held_bytes, held as u64) as i64)
     }
 
-    /// Returns how many bytes there are from one sample to the next.
-    pub fn rate(&self) -> SampleRate {
-        control::sample_rate(self.word.load(Ordering::Relaxed))
+    /// Notes the most that the thread holds. Returns whether that is worth a record.
+    #[inline(always)]
+    fn note_held(&self, line: &MappedTotals, held_bytes: i64) -> bool {
+        if held_bytes <= line.held_high.load(Ordering::Relaxed) as i64 {
+            return false;
+        }
+        line.held_high.store(held_bytes as u64, Ordering::Relaxed);
+        held_bytes > self.ceiling.load(Ordering::Relaxed)
     }
 
     /// Begins for `word`, with a line of its own; `false` if there is no room for one.
@@ -78,87 +107,6 @@ impl Sampler {
         true
     }
 
-    /// Tells whether a block of `size` bytes, which are some, ends before the next sample.
-    #[inline(always)]
-    pub fn is_before_sample(&self, size: usize) -> bool {
-        let position = self.line().position.load(Ordering::Relaxed);
-        size != 0 && position.saturating_add(size as u64) < self.next_sample.load(Ordering::Relaxed)
-    }
-
-    /// Counts that a block of `size` bytes has come, of which the allocator says that it holds `held` more than what went for it.
-    /// Returns whether there is something to write.
-    #[inline(always)]
-    pub fn count_allocation(&self, size: usize, held: i64, is_reallocation: bool) -> bool {
-        let line = self.line();
-        arch::count_alone(&line.n_allocated);
-        if is_reallocation {
-            arch::count_alone(&line.n_reallocated);
-        }
-        if size == 0 {
-            arch::count_alone(&line.n_empty);
-        }
-        let position = arch::add_alone(&line.position, size.max(1) as u64);
-        let held_bytes = arch::add_alone(&line.held_bytes, held as u64) as i64;
-        let has_moved = self.note_held(held_bytes);
-        has_moved || position >= self.next_sample.load(Ordering::Relaxed)
-    }
-
-    /// Counts as [`Sampler::count_allocation`] does a block of `malloc` that is no sample: it was asked before.
-    #[inline(always)]
-    pub fn count_unsampled(&self, size: usize, held: usize) -> bool {
-        let line = self.line();
-        arch::count_alone(&line.n_allocated);
-        arch::add_alone(&line.position, size as u64);
-        self.note_held(arch::add_alone(&line.held_bytes, held as u64) as i64)
-    }
-
-    /// Notes the most that the thread holds. Returns whether that is worth a record.
-    #[inline(always)]
-    fn note_held(&self, held_bytes: i64) -> bool {
-        let line = self.line();
-        if held_bytes <= line.held_high.load(Ordering::Relaxed) as i64 {
-            return false;
-        }
-        line.held_high.store(held_bytes as u64, Ordering::Relaxed);
-        held_bytes > self.ceiling.load(Ordering::Relaxed)
-    }
-
-    /// Counts that a block has gone, of which the allocator says that it holds `held` bytes. Returns whether there is something to
-    /// write.
-    #[inline(always)]
-    pub fn count_free(&self, held: usize) -> bool {
-        let line = self.line();
-        arch::count_alone(&line.n_freed);
-        let held_bytes = arch::add_alone(&line.held_bytes, (held as u64).wrapping_neg()) as i64;
-        held_bytes < self.floor.load(Ordering::Relaxed)
-    }
-
-    /// Tells whether the block that was counted last is a sample, and draws where the next one is if it is.
-    pub fn take_sample(&self) -> bool {
-        let position = self.line().position.load(Ordering::Relaxed);
-        let is_sample = position >= self.next_sample.load(Ordering::Relaxed);
-        if is_sample {
-            self.next_sample.store(position.saturating_add(self.distance(self.rate())), Ordering::Relaxed);
-        }
-        is_sample
-    }
-
-    /// Returns the totals if they are to be recorded: at a sample, or where what the thread holds has moved far.
-    pub fn due_totals(&self, is_sample: bool) -> Option<Totals> {
-        let totals = self.line().totals();
-        let near = self.floor.load(Ordering::Relaxed)..=self.ceiling.load(Ordering::Relaxed);
-        let is_far = !near.contains(&totals.held_bytes) || totals.held_high > *near.end();
-        (is_sample || is_far).then_some(totals)
-    }
-
-    /// Takes note that `totals` were recorded, or cannot be: then the most that the thread held stays for the next time.
-    pub fn recorded(&self, totals: &Totals, is_recorded: bool) {
-        if is_recorded {
-            self.line().held_high.store(totals.held_bytes as u64, Ordering::Relaxed);
-        }
-        self.center(totals.held_bytes, self.rate());
-    }
-
     fn center(&self, held_bytes: i64, rate: SampleRate) {
         let reach = rate.mean_bytes() as i64;
         self.floor.store(held_bytes.saturating_sub(reach), Ordering::Relaxed);
@@ -181,6 +129,83 @@ impl Sampler {
             word.store(new, Ordering::Relaxed);
         }
         distance_of(drawn, rate)
+    }
+}
+
+// Relaxed, everywhere here too.
+impl Counting {
+    /// Returns the sampler, which counts itself where there was a call since.
+    #[inline(always)]
+    pub fn sampler(self) -> &'static Sampler {
+        self.sampler
+    }
+
+    /// Returns how many bytes there are from one sample to the next.
+    pub fn rate(&self) -> SampleRate {
+        control::sample_rate(self.word)
+    }
+
+    /// Tells whether a block of `size` bytes, which are some, ends before the next sample.
+    #[inline(always)]
+    pub fn is_before_sample(&self, size: usize) -> bool {
+        let position = self.line.position.load(Ordering::Relaxed);
+        size != 0 && position.saturating_add(size as u64) < self.sampler.next_sample.load(Ordering::Relaxed)
+    }
+
+    /// Counts that a block of `size` bytes has come, of which the allocator says that it holds `held` more than what went for it.
+    /// Returns whether there is something to write.
+    #[inline(always)]
+    pub fn count_allocation(&self, size: usize, held: i64, is_reallocation: bool) -> bool {
+        let line = self.line;
+        arch::count_alone(&line.n_allocated);
+        if is_reallocation {
+            arch::count_alone(&line.n_reallocated);
+        }
+        if size == 0 {
+            arch::count_alone(&line.n_empty);
+        }
+        let position = arch::add_alone(&line.position, size.max(1) as u64);
+        let held_bytes = arch::add_alone(&line.held_bytes, held as u64) as i64;
+        let has_moved = self.sampler.note_held(line, held_bytes);
+        has_moved || position >= self.sampler.next_sample.load(Ordering::Relaxed)
+    }
+
+    /// Counts that a block has gone, of which the allocator says that it holds `held` bytes. Returns whether there is something to
+    /// write.
+    #[inline(always)]
+    pub fn count_free(&self, held: usize) -> bool {
+        let line = self.line;
+        arch::count_alone(&line.n_freed);
+        let held_bytes = arch::add_alone(&line.held_bytes, (held as u64).wrapping_neg()) as i64;
+        held_bytes < self.sampler.floor.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether the block that was counted last is a sample, and draws where the next one is if it is.
+    pub fn take_sample(&self) -> bool {
+        let position = self.line.position.load(Ordering::Relaxed);
+        let is_sample = position >= self.sampler.next_sample.load(Ordering::Relaxed);
+        if is_sample {
+            self.sampler
+                .next_sample
+                .store(position.saturating_add(self.sampler.distance(self.rate())), Ordering::Relaxed);
+        }
+        is_sample
+    }
+
+    /// Returns the totals if they are to be recorded: at a sample, or where what the thread holds has moved far.
+    pub fn due_totals(&self, is_sample: bool) -> Option<Totals> {
+        let totals = self.line.totals();
+        let near = self.sampler.floor.load(Ordering::Relaxed)..=self.sampler.ceiling.load(Ordering::Relaxed);
+        let is_far = !near.contains(&totals.held_bytes) || totals.held_high > *near.end();
+        (is_sample || is_far).then_some(totals)
+    }
+
+    /// Takes note that `totals` were recorded, or cannot be: then the most that the thread held stays for the next time.
+    pub fn recorded(&self, totals: &Totals, is_recorded: bool) {
+        if is_recorded {
+            self.line.held_high.store(totals.held_bytes as u64, Ordering::Relaxed);
+        }
+        self.sampler.center(totals.held_bytes, self.rate());
     }
 }
 
@@ -223,12 +248,34 @@ fn ln(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::boxed::Box;
 
     #[test]
     fn the_logarithm_is_that_of_the_standard_library() {
         for x in [1.0, 0.5, 0.75, 1e-16, 0.707, 0.708, 1.0 - 1e-16, 3e-5, f64::MIN_POSITIVE] {
             assert!((ln(x) - x.ln()).abs() <= 4e-15 * x.ln().abs() + 1e-17, "{x}: {} {}", ln(x), x.ln());
         }
+    }
+
+    /// As a fork in a signal handler leaves it in the child, between the look at it and the count.
+    #[test]
+    fn one_that_is_wiped_meanwhile_counts_in_no_line() {
+        // SAFETY: all zeros is one that is not begun.
+        let sampler: &'static Sampler = Box::leak(Box::new(unsafe { core::mem::zeroed() }));
+        assert!(!sampler.count_unsampled(100, 104));
+        assert!(
+            sampler.of(0).is_none(),
+            "a word that is 0, as in a process that records every event, is none"
+        );
+        let line: &'static MappedTotals = Box::leak(Box::default());
+        sampler.line.store(core::ptr::from_ref(line).cast_mut(), Ordering::Relaxed);
+        sampler.word.store(4, Ordering::Relaxed);
+        assert!(sampler.of(8).is_none());
+        let counting = sampler.of(4).expect("it is begun");
+        counting.sampler().count_unsampled(100, 104);
+        counting.count_free(104);
+        let totals = line.totals();
+        assert_eq!((totals.n_allocated, totals.bytes, totals.n_freed), (1, 100, 1));
     }
 
     /// The mean, and how often a block of this size is a sample, within 5 standard errors.

@@ -11,7 +11,7 @@ use tm_common::header::Loss;
 use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
 use super::Session;
-use super::sampler::Sampler;
+use super::sampler::{Counting, Sampler};
 use crate::lockfree::places::{Place, Places};
 use crate::python::chain::Chain;
 use crate::python::recent::Recent;
@@ -84,6 +84,8 @@ pub struct Thread {
     handle: AtomicUsize,
     /// What it samples by, by space; null before it does.
     samplers: AtomicPtr<Sampler>,
+    /// How often there was no room for them.
+    n_without_samplers: AtomicU32,
 }
 
 unsafe extern "C" {
@@ -126,12 +128,12 @@ impl Thread {
     /// Returns what the thread, which is the calling one, samples by in `space`. `None` if nothing is sampled now, or there is no
     /// room to count in: that is an event that is lost.
     #[cold]
-    pub fn sampler(&self, session: &Session, space: Space) -> Option<&'static Sampler> {
+    pub fn sampler(&self, session: &Session, space: Space) -> Option<Counting> {
         let word = session.control.sampling()?;
         // Relaxed: only changed by the thread that owns the place.
         let mut samplers = self.samplers.load(Ordering::Relaxed);
         if samplers.is_null() {
-            samplers = pages::wiped_on_fork(Space::COUNT_MAX);
+            samplers = self.map_samplers();
             self.samplers.store(samplers, Ordering::Relaxed);
         }
         if samplers.is_null() {
@@ -141,8 +143,24 @@ impl Thread {
         // SAFETY: the calling thread's own block.
         unsafe { tls::current().as_mut() }.samplers = samplers.cast();
         // SAFETY: there is one for each space; never unmapped.
-        let sampler = unsafe { &*samplers.add(usize::from(space.0)) };
-        (sampler.is_of(word) || sampler.begin(session, self.index(), space, word)).then_some(sampler)
+        let sampler: &'static Sampler = unsafe { &*samplers.add(usize::from(space.0)) };
+        sampler.of(word).or_else(|| {
+            let is_begun = sampler.begin(session, self.index(), space, word);
+            is_begun.then(|| sampler.of(word)).flatten()
+        })
+    }
+
+    /// Maps room for what it samples by; null if there is none. The more often there was none, the less often the system is asked.
+    fn map_samplers(&self) -> *mut Sampler {
+        // Relaxed, all: only changed by the thread that owns the place.
+        let n_times = self.n_without_samplers.load(Ordering::Relaxed).wrapping_add(1);
+        let samplers: *mut Sampler = if n_times.is_power_of_two() {
+            pages::wiped_on_fork(Space::COUNT_MAX)
+        } else {
+            core::ptr::null_mut()
+        };
+        self.n_without_samplers.store(if samplers.is_null() { n_times } else { 0 }, Ordering::Relaxed);
+        samplers
     }
 
     /// Returns a lane of the calling thread.
@@ -207,14 +225,17 @@ pub fn renamed(session: &Session) {
 }
 
 /// Returns what the calling thread's streams have for themselves.
-pub fn own_extents<'a>() -> [Option<&'a OwnExtent>; LANES] {
+pub fn own_extents<'a>() -> [Option<&'a OwnExtent>; 2 * LANES] {
     // SAFETY: the calling thread's own block.
     let place = unsafe { tls::current().as_ref() }.thread.cast::<Thread>();
     // SAFETY: null, or the thread's place, which stays mapped.
     let thread = unsafe { place.as_ref() };
     // SAFETY: the thread itself has no event under way, or is in a signal handler, and changes nothing there.
-    core::array::from_fn(|depth| thread.and_then(|it| unsafe { it.lane(depth).as_ref() }))
-        .map(|lane| lane.map(|lane| lane.stream.own_extent()))
+    let lane = |depth| thread.and_then(|it| unsafe { it.lane(depth).as_ref() });
+    core::array::from_fn(|place| {
+        let stream = |lane: &'a Lane| if place < LANES { &lane.stream } else { &lane.samples };
+        lane(place % LANES).map(|lane| stream(lane).own_extent())
+    })
 }
 
 /// Records the name that the calling thread has given the thread `handle`.

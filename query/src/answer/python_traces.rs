@@ -60,7 +60,7 @@ impl OwnedTraces {
         for block in blocks {
             let traceback = builder.traceback_of_stack(recording, namer, block.stack, n_frames_max);
             builder.tables.traces.push(api::PythonTrace {
-                size: block.size,
+                size: block.amount(&recording.thread_tags).bytes,
                 domain: recording.domain(block.space).0.0,
                 traceback,
             });

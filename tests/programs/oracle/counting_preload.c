@@ -30,6 +30,7 @@ static void *(*real_aligned_alloc)(size_t, size_t);
 static void *(*real_memalign)(size_t, size_t);
 static void *(*real_valloc)(size_t);
 static void *(*real_pvalloc)(size_t);
+static size_t (*real_usable_size)(void *);
 
 /* Serves while dlsym looks for the real functions. */
 static char bootstrap[1 << 16] __attribute__((aligned(16)));
@@ -55,6 +56,7 @@ static void resolve(void) {
     real_posix_memalign = dlsym(RTLD_NEXT, "posix_memalign");
     real_aligned_alloc = dlsym(RTLD_NEXT, "aligned_alloc");
     real_memalign = dlsym(RTLD_NEXT, "memalign");
+    real_usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
     real_valloc = dlsym(RTLD_NEXT, "valloc");
     real_pvalloc = dlsym(RTLD_NEXT, "pvalloc");
     resolving = 0;
@@ -80,7 +82,12 @@ static int is_bootstrap(void *block) {
     return (char *)block >= bootstrap && (char *)block < bootstrap + sizeof bootstrap;
 }
 
-static size_t held(void *block) { return !block || is_bootstrap(block) ? 0 : malloc_usable_size(block); }
+size_t malloc_usable_size(void *block) {
+    resolve();
+    return !block || is_bootstrap(block) || !real_usable_size ? 0 : real_usable_size(block);
+}
+
+static size_t held(void *block) { return malloc_usable_size(block); }
 
 static void *counted(void *block, int what, size_t size) {
     if (block) {

@@ -1,5 +1,8 @@
-//! A thread of a process that is made to do something else for a moment: system calls, then calls of functions, on a stack of their
-//! own. Its state is put back at the end, and goes back by itself where we cannot wait for that (see [`super::arch`]).
+//! A thread of a process that is made to do something else for a moment: calls of functions, on a stack of their own, from which it
+//! goes back by itself if we are no more (see [`super::arch`]). Only to map and unmap the room for that it makes system calls in the
+//! C library, and has its state back at once.
+
+mod room;
 
 use std::io;
 use std::thread::sleep;
@@ -17,7 +20,10 @@ pub struct Borrowed<'a> {
     memory: &'a Memory,
     loaded: &'a Code,
     before: State,
-    room: Room,
+    /// Where its errno is, and what it was.
+    errno: Option<(u64, u32)>,
+    /// What is mapped for the calls, 0 for nothing: [`CODE`], then data and stack.
+    room: u64,
     /// It has its state back, or is left to what it does, from which it goes back by itself.
     is_left: bool,
     /// When it was stopped.
@@ -32,19 +38,14 @@ struct State {
     mask: u64,
 }
 
-/// What is mapped in the process for the calls.
-#[derive(Clone, Copy, Debug, Default)]
-struct Room {
-    code: u64,
-    data: u64,
-}
-
 /// What is handed over.
 const DATA_BYTES: u64 = 64 * 1024;
 const STACK_BYTES: u64 = 512 * 1024;
 const PAGE_BYTES: u64 = 4096;
+const ROOM_BYTES: u64 = PAGE_BYTES + DATA_BYTES + STACK_BYTES;
 /// The parts of the data: the frame, the result of a call, and what callers put there.
 const RESULT_AT: u64 = 24 * 1024;
+const NO_ERRNO_AT: u64 = RESULT_AT + 64;
 const OWN_AT: u64 = 32 * 1024;
 /// Bytes that callers may put there.
 pub const OWN_BYTES: usize = (DATA_BYTES - OWN_AT) as usize;
@@ -75,8 +76,6 @@ impl From<io::Error> for Failed {
 
 type Result<T> = std::result::Result<T, Failed>;
 
-/// All signals.
-const ALL_SIGNALS: u64 = u64::MAX;
 /// A call that waits for a lock may be given up; one that has it gets this much longer.
 const LONGER: Duration = Duration::from_secs(10);
 /// A thread that has done a call waits this long to have its state put back.
@@ -86,6 +85,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_micros(30);
 /// Signals that the thread raises by what it does.
 const BY_ITSELF: [i32; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+
+/// What it has blocked meanwhile. Not those that it raises: the kernel would take the program's handlers for them away.
+fn blocked() -> u64 {
+    BY_ITSELF.iter().fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))
+}
 
 impl<'a> Borrowed<'a> {
     /// Takes a thread that stands still since `since` and was judged to be fit.
@@ -100,28 +104,28 @@ impl<'a> Borrowed<'a> {
     ) -> Result<Borrowed<'a>> {
         let before =
             State { registers: thread.registers()?, vectors: thread.vectors()?, mask: thread.signal_mask()? };
-        thread.set_signal_mask(ALL_SIGNALS)?;
-        let room = Room::default();
-        let mut borrowed = Borrowed { thread, memory, loaded, before, room, is_left: false, since };
+        let mut borrowed =
+            Borrowed { thread, memory, loaded, before, errno: None, room: 0, is_left: false, since };
         borrowed.make_room()?;
+        borrowed.find_errno()?;
         Ok(borrowed)
     }
 
-    fn make_room(&mut self) -> Result<()> {
-        let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
-        let mut map = |bytes, protection: i32| {
-            let arguments = [0, bytes, protection as u64, anonymous, u64::MAX, 0];
-            self.system_call(libc::SYS_mmap, arguments).map_err(|error| named(error, "map memory in it"))
-        };
-        let code = map(PAGE_BYTES, libc::PROT_READ | libc::PROT_EXEC)?;
-        let data = map(DATA_BYTES + STACK_BYTES, libc::PROT_READ | libc::PROT_WRITE)?;
-        (self.room.code, self.room.data) = (code, data);
-        self.write(code, &CODE)
+    fn find_errno(&mut self) -> Result<()> {
+        if let Some(function) = self.loaded.c_library.symbol(self.memory, "__errno_location") {
+            let place = self.call(function.start, [0; 3], LONGER)?;
+            self.errno = self.memory.half(place).map(|value| (place, value));
+        }
+        Ok(())
+    }
+
+    fn data(&self) -> u64 {
+        self.room + PAGE_BYTES
     }
 
     /// The place of what callers put into the process.
     pub fn own_place(&self) -> u64 {
-        self.room.data + OWN_AT
+        self.data() + OWN_AT
     }
 
     /// Writes bytes.
@@ -132,36 +136,13 @@ impl<'a> Borrowed<'a> {
         self.memory.write(address, bytes).map_err(|error| Failed::System("write to its memory", error))
     }
 
-    /// Makes a system call; its result.
+    /// Makes a system call of two arguments; its result.
     ///
     /// # Errors
-    /// That of the system call, or the process has ended.
-    pub fn system_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<u64> {
-        let place = self.loaded.system_call;
-        self.thread.set_registers(&self.before.registers.for_system_call(place, number as u64, arguments))?;
-        let deadline = Instant::now() + LONGER;
-        loop {
-            self.thread.step()?;
-            match self.thread.wait(deadline)? {
-                Some(Stop::Signal(libc::SIGTRAP)) => break,
-                Some(Stop::Signal(signal)) if BY_ITSELF.contains(&signal) => {
-                    return Err(Failed::Crashed(signal));
-                }
-                Some(Stop::Signal(signal)) => self.thread.deliver_later(signal),
-                Some(Stop::Interrupted) => {}
-                Some(Stop::Gone) => return Err(self.ended()),
-                None => return Err(self.leave()),
-            }
-            // The signal may have come before or after the instruction.
-            if self.thread.registers()?.pc() != place {
-                break;
-            }
-        }
-        let result = self.thread.registers()?.result();
-        if (-4095..0).contains(&result) {
-            return Err(Failed::System("call the system", io::Error::from_raw_os_error(-result as i32)));
-        }
-        Ok(result as u64)
+    /// That of the system call, or as for a call.
+    pub fn system_call(&mut self, number: i64, [first, second]: [u64; 2]) -> Result<u64> {
+        let function = self.room + arch::CALL_SYSTEM_AT;
+        result_of("call the system", self.call(function, [number as u64, first, second], LONGER)? as i64)
     }
 
     fn ended(&mut self) -> Failed {
@@ -178,23 +159,42 @@ impl<'a> Borrowed<'a> {
     /// Calls a function with up to three arguments; its result. Other threads run meanwhile.
     ///
     /// # Errors
-    /// It has not ended in `patience`, the thread has crashed in it, or the process has ended.
+    /// It has not ended in `patience` and more, the thread has crashed in it, or the process has ended.
     pub fn call(&mut self, function: u64, arguments: [u64; 3], patience: Duration) -> Result<u64> {
+        self.call_that(false, function, arguments, patience)
+    }
+
+    /// Calls the function that opens libraries: as [`Borrowed::call`], and given up if it waits for the loader's lock.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call_to_open(&mut self, function: u64, arguments: [u64; 3], patience: Duration) -> Result<u64> {
+        self.call_that(true, function, arguments, patience)
+    }
+
+    fn call_that(
+        &mut self,
+        may_be_given_up: bool,
+        function: u64,
+        arguments: [u64; 3],
+        patience: Duration,
+    ) -> Result<u64> {
         let call = self.begin_call(function, arguments)?;
-        self.watch(&call, Instant::now() + patience)?;
+        self.watch(&call, Instant::now() + patience, may_be_given_up)?;
         self.memory.word(call.result).ok_or(Failed::Ended)
     }
 
     /// Has the thread begin a call, after which it goes back by itself if nobody puts its state back.
     fn begin_call(&mut self, function: u64, arguments: [u64; 3]) -> Result<Call> {
-        let Room { code, data } = self.room;
+        let data = self.data();
         let call = Call {
-            code,
+            code: self.room,
             function,
             arguments,
             result: data + RESULT_AT,
             stack_end: data + DATA_BYTES + STACK_BYTES,
             frame: data,
+            errno: self.errno.unwrap_or((data + NO_ERRNO_AT, 0)),
         };
         let State { registers, vectors, mask } = &self.before;
         let frame = arch::frame(data, registers, vectors, *mask)
@@ -206,14 +206,15 @@ impl<'a> Borrowed<'a> {
         self.write(data, &frame)?;
         let wait = [0, 0, TO_PUT_BACK.as_secs(), 0];
         self.write(call.result, &wait.map(u64::to_le_bytes).concat())?;
+        // In this order: a thread in the call goes back, and has its mask then.
         self.thread.set_registers(&registers.for_call(&call))?;
+        self.thread.set_signal_mask(blocked())?;
         self.thread.go_on()?;
         Ok(call)
     }
 
     /// Watches a call until it is done, and stops the thread then.
-    fn watch(&mut self, call: &Call, deadline: Instant) -> Result<()> {
-        let mut may_be_given_up = true;
+    fn watch(&mut self, call: &Call, deadline: Instant, mut may_be_given_up: bool) -> Result<()> {
         loop {
             match self.thread.wait(Instant::now())? {
                 Some(Stop::Signal(signal)) if BY_ITSELF.contains(&signal) => {
@@ -223,7 +224,7 @@ impl<'a> Borrowed<'a> {
                     self.thread.deliver_later(signal);
                     self.thread.go_on()?;
                 }
-                Some(Stop::Interrupted) => self.thread.go_on()?,
+                Some(Stop::Interrupted | Stop::SystemCall) => self.thread.go_on()?,
                 Some(Stop::Gone) => return Err(self.ended()),
                 None => {}
             }
@@ -267,54 +268,38 @@ impl<'a> Borrowed<'a> {
     /// # Errors
     /// It has ended.
     pub fn give_back(mut self) -> Result<Duration> {
+        let restored = self.restore();
         self.unmap();
         self.is_left = true;
-        self.restore()?;
-        Ok(self.since.elapsed())
+        restored.map(|()| self.since.elapsed())
     }
 
-    fn unmap(&mut self) {
-        let Room { code, data, .. } = self.room;
-        for (start, bytes) in [(code, PAGE_BYTES), (data, DATA_BYTES + STACK_BYTES)] {
-            if start != 0 {
-                let _ = self.system_call(libc::SYS_munmap, [start, bytes, 0, 0, 0, 0]);
-            }
-        }
-        (self.room.code, self.room.data) = (0, 0);
-    }
-
+    /// Puts all back, as far as it can be.
     fn restore(&self) -> Result<()> {
-        self.thread.set_vectors(&self.before.vectors)?;
-        self.thread.set_registers(&as_if_unnoticed(&self.before.registers))?;
-        self.thread.set_signal_mask(self.before.mask)?;
-        Ok(())
+        let State { registers, vectors, mask } = &self.before;
+        let errno = self.errno.map_or(Ok(()), |(place, value)| self.write(place, &value.to_le_bytes()));
+        let vectors = self.thread.set_vectors(vectors);
+        let registers = self.thread.set_registers(registers);
+        let mask = self.thread.set_signal_mask(*mask);
+        errno?;
+        Ok(vectors.and(registers).and(mask)?)
     }
 }
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         if !self.is_left {
-            self.unmap();
             let _ = self.restore();
+            self.unmap();
         }
     }
 }
 
-/// The state of a thread that was looked at, as if it had not been: some system calls would fail for it.
-pub fn as_if_unnoticed(registers: &Registers) -> Registers {
-    match registers.interrupted_call() {
-        Some((number, result)) if result == -i64::from(libc::EINTR) && arch::is_made_again(number) => {
-            registers.with_call_again()
-        }
-        _ => *registers,
+fn result_of(action: &'static str, result: i64) -> Result<u64> {
+    if (-4095..0).contains(&result) {
+        return Err(Failed::System(action, io::Error::from_raw_os_error(-result as i32)));
     }
-}
-
-fn named(error: Failed, action: &'static str) -> Failed {
-    match error {
-        Failed::System(_, error) => Failed::System(action, error),
-        other => other,
-    }
+    Ok(result as u64)
 }
 
 #[cfg(test)]
@@ -347,9 +332,9 @@ mod tests {
         let getpid = fit.code.c_library.symbol(&memory, "getpid").unwrap().start;
         let n_maps = memory.maps().len();
         let mut borrowed = Borrowed::take(fit.thread, &memory, &fit.code, fit.since).unwrap();
-        assert_eq!(borrowed.system_call(libc::SYS_getpid, [0; 6]).unwrap(), pid);
+        assert_eq!(borrowed.system_call(libc::SYS_getpid, [0; 2]).unwrap(), pid);
         assert_eq!(borrowed.call(getpid, [0; 3], Duration::from_secs(60)).unwrap(), pid);
-        let error = borrowed.system_call(libc::SYS_close, [u64::MAX, 0, 0, 0, 0, 0]).unwrap_err();
+        let error = borrowed.system_call(libc::SYS_close, [u64::MAX, 0]).unwrap_err();
         assert!(matches!(error, Failed::System(_, error) if error.raw_os_error() == Some(libc::EBADF)));
         // No code there.
         assert!(matches!(

@@ -1,13 +1,13 @@
 //! Brings the copy of the library into a process by one of its threads: as a file in memory, which needs no path that the process
 //! can see; where that cannot be, as a file in its own `/tmp`, removed at once.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::time::Duration;
 
 use super::borrowed::{Borrowed, Failed};
 use super::fitness::Code;
+use super::folder::Folder;
 use super::memory::Memory;
 
 /// Why the library was not brought.
@@ -56,25 +56,16 @@ pub fn bring(
     if let Some(fd) = in_memory {
         let loaded = loader.open(borrowed, memory, &format!("/proc/self/fd/{fd}"), patience);
         // Not if the call goes on: it may be about to open it.
-        if !matches!(loaded, Err(NotBrought::Failed(_))) {
-            borrowed.system_call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
+        if !matches!(loaded, Err(NotBrought::Failed(Failed::GoesOn | Failed::Ended))) {
+            borrowed.system_call(libc::SYS_close, [fd, 0])?;
         }
         return loaded;
     }
     let mut refused = io::Error::from(io::ErrorKind::NotFound);
-    for folder in FOLDERS {
-        let path = format!("{}/.tm-attach-{}-{}/", folder.trim_end_matches('/'), pid, std::process::id());
-        let there = format!("/proc/{pid}/root{path}");
-        match write_copy(&there, copy) {
-            Ok(()) => {
-                let loaded = loader.open(borrowed, memory, &format!("{path}{NAME}"), patience);
-                let _ = fs::remove_dir_all(&there);
-                return loaded;
-            }
-            Err(error) => {
-                let _ = fs::remove_dir_all(&there);
-                refused = error;
-            }
+    for place in FOLDERS {
+        match Folder::make(pid, place, NAME, copy) {
+            Ok(folder) => return loader.open(borrowed, memory, &folder.path, patience),
+            Err(error) => refused = error,
         }
     }
     Err(NotBrought::NoPlace(refused))
@@ -87,7 +78,7 @@ fn in_memory(borrowed: &mut Borrowed<'_>, copy: &[u8], pid: u32) -> Result<Optio
         return Ok(None);
     }
     borrowed.write(borrowed.own_place(), format!("{NAME}\0").as_bytes())?;
-    let arguments = [borrowed.own_place(), u64::from(libc::MFD_CLOEXEC), 0, 0, 0, 0];
+    let arguments = [borrowed.own_place(), u64::from(libc::MFD_CLOEXEC)];
     let fd = match borrowed.system_call(libc::SYS_memfd_create, arguments) {
         Ok(fd) => fd,
         Err(Failed::System(..)) => return Ok(None),
@@ -97,15 +88,8 @@ fn in_memory(borrowed: &mut Borrowed<'_>, copy: &[u8], pid: u32) -> Result<Optio
     if file.and_then(|mut file| file.write_all(copy)).is_ok() {
         return Ok(Some(fd));
     }
-    borrowed.system_call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
+    borrowed.system_call(libc::SYS_close, [fd, 0])?;
     Ok(None)
-}
-
-fn write_copy(folder: &str, copy: &[u8]) -> io::Result<()> {
-    fs::create_dir(folder)?;
-    fs::set_permissions(folder, Permissions::from_mode(0o755))?;
-    let path = format!("{folder}{NAME}");
-    OpenOptions::new().write(true).create_new(true).mode(0o755).open(&path)?.write_all(copy)
 }
 
 /// The functions of the process that load libraries.
@@ -146,7 +130,7 @@ impl Loader {
     ) -> Result<(), NotBrought> {
         let place = borrowed.own_place();
         borrowed.write(place, format!("{path}\0").as_bytes())?;
-        if borrowed.call(self.open, [place, self.mode, 0], patience)? != 0 {
+        if borrowed.call_to_open(self.open, [place, self.mode, 0], patience)? != 0 {
             return Ok(());
         }
         let reason = match self.reason {

@@ -25,8 +25,6 @@ pub struct Checked {
     pub notes: Vec<String>,
     /// Its filters let it have files in memory.
     pub has_files_in_memory: bool,
-    /// Its filters were looked at.
-    are_filters_known: bool,
 }
 
 /// Checks process `pid`.
@@ -48,6 +46,11 @@ pub fn check(pid: u32) -> Result<Checked> {
             target.name
         ));
     }
+    if target.state == Some('T') {
+        return message(format!(
+            "process {pid} is stopped, so none of its threads can do anything; let it go on ('kill -CONT {pid}') first"
+        ));
+    }
     if target.tracer != 0 {
         return message(why_forbidden(pid, &target, &own));
     }
@@ -61,16 +64,7 @@ pub fn check(pid: u32) -> Result<Checked> {
         ));
     }
     let library = Library::of(&memory);
-    Ok(Checked {
-        pid,
-        memory,
-        target,
-        own,
-        library,
-        notes,
-        has_files_in_memory: true,
-        are_filters_known: false,
-    })
+    Ok(Checked { pid, memory, target, own, library, notes, has_files_in_memory: true })
 }
 
 /// Checks the filters of a process, of which thread `tid` stands still and was seized.
@@ -78,11 +72,17 @@ pub fn check(pid: u32) -> Result<Checked> {
 /// # Errors
 /// They refuse what a recording needs, or may do so.
 pub fn filters(checked: &mut Checked, tid: u32) -> Result<()> {
-    let Checked { pid, target, own, has_files_in_memory, are_filters_known, .. } = checked;
-    if target.seccomp != 2 || *are_filters_known {
+    let Checked { pid, target, own, has_files_in_memory, .. } = checked;
+    let of_threads = Status::of_threads(*pid);
+    if of_threads.iter().any(|thread| thread.filtering() != target.filtering()) {
+        return Err(Error::Message(format!(
+            "threads of process {pid} have seccomp filters of their own, which may end it for what a recording needs; start it with \
+             'tmtool run'"
+        )));
+    }
+    if target.seccomp != 2 {
         return Ok(());
     }
-    *are_filters_known = true;
     let filters = seccomp::filters(tid);
     if let Ok(filters) = &filters {
         *has_files_in_memory = seccomp::allow_files_in_memory(filters);

@@ -22,10 +22,12 @@ pub struct Code {
     pub modules: Vec<Module>,
     /// The C library.
     pub c_library: Module,
-    /// Where the C library has the instruction of a system call.
+    /// Where the C library has the instruction of a system call, and of a return behind it.
     pub system_call: u64,
+    /// The function to which a signal handler returns.
+    pub back_from_signal: u64,
     loader_state: LoaderState,
-    own_malloc: Range<u64>,
+    loader: Range<u64>,
     /// Where no frame may be: allocators, the loader, libtm.so.
     forbidden: Vec<Range<u64>>,
 }
@@ -87,12 +89,13 @@ impl Code {
         let first = functions.iter().map(|function| function.start).min()?;
         let end = functions.iter().map(|function| function.end).max()?;
         let own_malloc = first.saturating_sub(BESIDE_MALLOC_BYTES)..end.saturating_add(BESIDE_MALLOC_BYTES);
-        let mut forbidden = vec![own_malloc.clone()];
-        forbidden.extend(loader.map(|loader| loader.start..loader.end));
+        let loader = loader.map_or(0..0, |loader| loader.start..loader.end);
+        let mut forbidden = vec![own_malloc, loader.clone()];
         let others = modules.iter().filter(|module| module.start != c_library.start);
         forbidden.extend(others.filter(|it| is_allocator(memory, it)).map(|it| it.start..it.end));
-        let system_call = find_system_call(memory, &c_library)?;
-        Some(Code { modules, c_library, system_call, loader_state, own_malloc, forbidden })
+        let system_call = find_code(memory, &c_library, &super::arch::SYSTEM_CALL_AND_RETURN)?;
+        let back_from_signal = find_code(memory, &c_library, &super::arch::BACK_FROM_SIGNAL)?;
+        Some(Code { modules, c_library, system_call, back_from_signal, loader_state, loader, forbidden })
     }
 
     /// Whether something is being loaded or unloaded.
@@ -104,13 +107,21 @@ impl Code {
         self.forbidden.iter().any(|range| range.contains(&address))
     }
 
-    /// Whether a thread that stands still waits for a lock, and has not got as far as to hold the loader's itself: one that waits in
-    /// malloc may do so.
+    /// Whether a thread that stands still in `dlopen` waits for the loader's lock, and so holds none yet: the loader's function that
+    /// others call waits, not one further in, and no other allocator has a part in it.
     pub fn waits_for_first_lock(&self, memory: &Memory, registers: &Registers) -> bool {
         let is_futex =
             registers.interrupted_call().is_some_and(|(number, _)| number as i64 == libc::SYS_futex);
         let stack = unwind(memory, &self.modules, registers);
-        is_futex && !stack.frames.iter().any(|frame| self.own_malloc.contains(&frame.pc))
+        let in_loader = |frame: &&Frame| self.loader.contains(&frame.pc);
+        let n_of_loader = stack
+            .frames
+            .iter()
+            .skip_while(|frame| self.c_library.has(frame.pc) && !self.is_forbidden(frame.pc))
+            .take_while(in_loader)
+            .count();
+        let is_elsewhere = |frame: &Frame| self.is_forbidden(frame.pc) && !self.loader.contains(&frame.pc);
+        is_futex && n_of_loader == 1 && !stack.frames.iter().any(is_elsewhere)
     }
 
     /// Judges a thread that stands still.
@@ -126,7 +137,7 @@ impl Code {
         {
             return Err(Unfit::Strange);
         }
-        if self.is_loading(memory) {
+        if self.is_loading(memory) || memory.read(registers.pc()).is_some_and(super::arch::waits_in_code) {
             return Err(Unfit::Loading);
         }
         let waits = registers.interrupted_call().is_some_and(|(number, _)| waits_harmlessly(number));
@@ -172,13 +183,12 @@ impl Code {
     }
 }
 
-/// The place of a system call's instruction in the C library.
-fn find_system_call(memory: &Memory, c_library: &Module) -> Option<u64> {
+/// The place of these instructions in the C library.
+fn find_code(memory: &Memory, c_library: &Module, wanted: &[u8]) -> Option<u64> {
     let code = memory.maps().iter().find(|mapping| mapping.is_code && c_library.has(mapping.start))?;
     let mut bytes = vec![0; (code.end - code.start) as usize];
     let len = memory.read_some(code.start, &mut bytes);
-    let call = super::arch::SYSTEM_CALL;
-    let found = bytes.get(..len)?.windows(call.len()).position(|window| window == call)?;
+    let found = bytes.get(..len)?.windows(wanted.len()).position(|window| window == wanted)?;
     Some(code.start + found as u64)
 }
 

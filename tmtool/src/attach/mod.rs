@@ -15,6 +15,7 @@ mod copy;
 mod door;
 mod elf;
 mod fitness;
+mod folder;
 mod memory;
 mod place;
 mod ptrace;
@@ -22,6 +23,7 @@ mod seccomp;
 mod sentences;
 mod status;
 mod threads;
+mod undisturbed;
 mod unwind;
 
 // The one machine for which this is written so far; the command is not there on others.
@@ -40,6 +42,7 @@ use memory::Memory;
 use threads::{Fit, LongestStop};
 use tm_common::attach::result;
 use tm_common::settings;
+use undisturbed::Undisturbed;
 
 /// What is wanted of a recording.
 #[derive(Clone, Debug)]
@@ -80,13 +83,15 @@ const TO_SETTLE: Duration = Duration::from_millis(20);
 /// It cannot be attached to, and was left as it was found unless the sentence says otherwise.
 pub fn attach(pid: u32, wanted: &Wanted) -> Result<Done> {
     let mut checked = checks::check(pid)?;
-    let is_again = match &checked.library {
+    let is_brought = match &checked.library {
         Library::None => false,
         Library::Brought(found) if !found.is_attached => true,
         Library::Brought(_) => return Err(sentences::attached_already(pid)),
         Library::Other => return Err(sentences::recorded_already(pid)),
     };
     let output = place::template(pid, &checked.target, &checked.own, wanted.output.as_deref())?;
+    // An earlier attach may have got no further than to bring it.
+    let is_again = is_brought && crate::control::find(pid).is_ok();
     if is_again && wanted.output.is_some() {
         return Err(sentences::goes_on(pid));
     }
@@ -94,7 +99,7 @@ pub fn attach(pid: u32, wanted: &Wanted) -> Result<Done> {
     let block = settings_block(&output, &wanted.settings)?;
     let mut work = Work::new(&mut checked, wanted.patience);
     let attached = work.with_thread(|borrowed, memory, code, has_files| {
-        if !is_again {
+        if !is_brought {
             bring::bring(borrowed, memory, code, &copy, pid, has_files, wanted.patience)
                 .map_err(|error| sentences::not_brought(pid, error, wanted.patience))?;
         }
@@ -156,6 +161,7 @@ impl<'a> Work<'a> {
         let found = threads::find(pid, &mut self.checked.memory, deadline, &mut self.longest_look);
         let Fit { thread, tid, code, since } =
             found.map_err(|error| sentences::no_thread(self.checked, error, self.patience))?;
+        let _undisturbed = Undisturbed::begin();
         checks::filters(self.checked, tid)?;
         let memory = &self.checked.memory;
         let mut borrowed = Borrowed::take(thread, memory, &code, since)

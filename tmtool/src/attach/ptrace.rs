@@ -13,8 +13,10 @@ use super::arch::Registers;
 pub enum Stop {
     /// It was interrupted, or its process is stopped.
     Interrupted,
-    /// It is about to get this signal; SIGTRAP after a step.
+    /// It is about to get this signal.
     Signal(i32),
+    /// It begins or ends a system call, where it was to stop there.
+    SystemCall,
     /// It has ended.
     Gone,
 }
@@ -31,6 +33,8 @@ pub struct Thread {
 
 /// `NT_PRSTATUS`, general registers.
 const GENERAL: usize = 1;
+/// Marks stops at system calls, so that they differ from a SIGTRAP.
+const TELL_SYSTEM_CALLS: usize = 1;
 const SEIZE: libc::c_uint = 0x4206;
 const INTERRUPT: libc::c_uint = 0x4207;
 const GET_SIGNAL_MASK: libc::c_uint = 0x420a;
@@ -48,7 +52,7 @@ impl Thread {
     /// It may not be traced, or is no more.
     pub fn seize(tid: u32) -> io::Result<Thread> {
         let tid = libc::pid_t::try_from(tid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
-        request(SEIZE, tid, 0, 0)?;
+        request(SEIZE, tid, 0, TELL_SYSTEM_CALLS)?;
         Ok(Thread { tid, is_stopped: false, pending: 0 })
     }
 
@@ -65,6 +69,7 @@ impl Thread {
                     self.pending = signal;
                     self.resume(libc::PTRACE_CONT)?;
                 }
+                Some(Stop::SystemCall) => self.resume(libc::PTRACE_CONT)?,
                 Some(Stop::Gone) | None => return Ok(false),
             }
         }
@@ -104,16 +109,18 @@ impl Thread {
         let signal = libc::WSTOPSIG(status);
         match status >> 16 {
             EVENT_STOP => Stop::Interrupted,
+            0 if signal == libc::SIGTRAP | 0x80 => Stop::SystemCall,
             _ => Stop::Signal(signal),
         }
     }
 
-    /// Has it do one instruction; a system call is one.
+    /// Has it go on to the beginning or the end of a system call. A step would do the same with a SIGTRAP, for which the kernel
+    /// takes the program's handler away where it is blocked.
     ///
     /// # Errors
     /// It is no more.
-    pub fn step(&mut self) -> io::Result<()> {
-        self.resume(libc::PTRACE_SINGLESTEP)
+    pub fn go_to_system_call(&mut self) -> io::Result<()> {
+        self.resume(libc::PTRACE_SYSCALL)
     }
 
     /// Has it get the signal that it was about to get when it goes on.
@@ -205,6 +212,10 @@ impl Drop for Thread {
         }
         // One that does not stop is let go by the kernel when we end.
         if self.is_stopped || self.stop(Instant::now() + Duration::from_millis(100)).unwrap_or(false) {
+            // A signal that it is about to get has interrupted it all the same.
+            if let (0, Ok(registers)) = (self.pending, self.registers()) {
+                let _ = self.set_registers(&registers.unnoticed());
+            }
             let _ = request(libc::PTRACE_DETACH, self.tid, 0, self.pending as usize);
         }
     }

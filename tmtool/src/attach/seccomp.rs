@@ -21,7 +21,7 @@ const ACTION: u32 = 0xffff_0000;
 const N_INSTRUCTIONS_MAX: usize = 4096;
 
 /// The system calls that bringing the library and recording take, and arguments that tell in filters.
-const NEEDED: [(&str, i64, [u64; 6]); 27] = {
+const NEEDED: [(&str, i64, [u64; 6]); 42] = {
     const ANONYMOUS: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
     const CODE: u64 = (libc::PROT_READ | libc::PROT_EXEC) as u64;
     const DATA: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
@@ -58,6 +58,21 @@ const NEEDED: [(&str, i64, [u64; 6]); 27] = {
         ("rt_sigprocmask", libc::SYS_rt_sigprocmask, [0; 6]),
         ("futex", libc::SYS_futex, [0; 6]),
         ("ppoll", libc::SYS_ppoll, [0; 6]),
+        ("write", libc::SYS_write, [2, 0, 0, 0, 0, 0]),
+        ("prctl", libc::SYS_prctl, [libc::PR_GET_NAME as u64, 0, 0, 0, 0, 0]),
+        ("prctl", libc::SYS_prctl, [libc::PR_GET_TSC as u64, 0, 0, 0, 0, 0]),
+        ("prctl", libc::SYS_prctl, [libc::PR_GET_SECCOMP as u64, 0, 0, 0, 0, 0]),
+        ("clock_gettime", libc::SYS_clock_gettime, [libc::CLOCK_MONOTONIC as u64, 0, 0, 0, 0, 0]),
+        ("nanosleep", libc::SYS_nanosleep, [0; 6]),
+        ("rt_sigreturn", libc::SYS_rt_sigreturn, [0; 6]),
+        ("sigaltstack", libc::SYS_sigaltstack, [0; 6]),
+        ("linkat", libc::SYS_linkat, [HERE, 0, HERE, 0, 0, 0]),
+        ("getppid", libc::SYS_getppid, [0; 6]),
+        ("geteuid", libc::SYS_geteuid, [0; 6]),
+        ("getegid", libc::SYS_getegid, [0; 6]),
+        ("faccessat", libc::SYS_faccessat, [HERE, 0, 0, 0, 0, 0]),
+        ("prlimit64", libc::SYS_prlimit64, [0; 6]),
+        ("ioctl", libc::SYS_ioctl, [9, 0, 0, 0, 0, 0]),
     ]
 };
 

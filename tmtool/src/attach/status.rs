@@ -7,6 +7,8 @@ use std::fs;
 pub struct Status {
     /// Its program's name.
     pub name: String,
+    /// What it does, by the kernel's letter.
+    pub state: Option<char>,
     /// The user as which it acts.
     pub user: u32,
     /// The group as which it acts.
@@ -44,6 +46,7 @@ impl Status {
         };
         Status {
             name: field("Name:").unwrap_or_default().to_owned(),
+            state: field("State:").and_then(|state| state.chars().next()),
             user: number("Uid:", 1),
             group: number("Gid:", 1),
             tracer: number("TracerPid:", 0),
@@ -52,6 +55,21 @@ impl Status {
             has_memory: field("VmSize:").is_some(),
             capabilities: field("CapEff:").and_then(|value| u64::from_str_radix(value, 16).ok()).unwrap_or(0),
         }
+    }
+
+    /// Reads those of the threads of process `pid`, as far as they are there.
+    pub fn of_threads(pid: u32) -> Vec<Status> {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        threads
+            .filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok())
+            .map(|text| Status::parse(&text))
+            .filter(|status| !matches!(status.state, Some('Z' | 'X')))
+            .collect()
+    }
+
+    /// How its system calls are filtered: the mode, and the number of filters.
+    pub fn filtering(&self) -> (u32, u32) {
+        (self.seccomp, self.n_filters)
     }
 
     /// Whether it may trace processes of other users.

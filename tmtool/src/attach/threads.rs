@@ -3,7 +3,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::borrowed::as_if_unnoticed;
 use super::fitness::{Code, Unfit};
 use super::memory::Memory;
 use super::ptrace::Thread;
@@ -45,8 +44,6 @@ pub struct Fit {
     pub since: Instant,
 }
 
-/// A thread that waits for a disk, or for a child of `vfork`, does not stop.
-const TO_STOP: Duration = Duration::from_millis(20);
 /// Between rounds, so that threads come on; longer each time.
 const BETWEEN_ROUNDS: Duration = Duration::from_micros(200);
 const BETWEEN_ROUNDS_MAX: Duration = Duration::from_millis(20);
@@ -63,16 +60,23 @@ pub fn find(
     deadline: Instant,
     longest: &mut LongestStop,
 ) -> Result<Fit, NotFound> {
-    let (mut pause, mut reasons) = (BETWEEN_ROUNDS, Vec::new());
+    let (mut pause, mut reasons, mut n_looked_at) = (BETWEEN_ROUNDS, Vec::new(), 0);
     *memory = Memory::of(pid).map_err(|_| NotFound::Ended)?;
     let mut code = Code::of(memory, pid).ok_or(NotFound::NoLoader)?;
     loop {
-        let tids = threads_of(pid);
+        let mut tids = threads_of(pid);
         if tids.is_empty() {
             return Err(NotFound::Ended);
         }
+        // Those that were not looked at come first then.
+        if tids.len() > N_THREADS_MAX {
+            let n = tids.len();
+            tids.rotate_left(n_looked_at % n);
+            tids.truncate(N_THREADS_MAX);
+        }
+        n_looked_at += tids.len();
         for tid in tids {
-            match look(tid, memory, code, longest)? {
+            match look(pid, tid, memory, code, deadline, longest)? {
                 Looked::Fit(fit) => return Ok(fit),
                 Looked::Unfit(same, reason) => {
                     code = same;
@@ -99,23 +103,36 @@ enum Looked {
     Unfit(Code, Option<Unfit>),
 }
 
-fn look(tid: u32, memory: &Memory, code: Code, longest: &mut LongestStop) -> Result<Looked, NotFound> {
+fn look(
+    pid: u32,
+    tid: u32,
+    memory: &Memory,
+    code: Code,
+    deadline: Instant,
+    longest: &mut LongestStop,
+) -> Result<Looked, NotFound> {
+    let state = state_of(pid, tid);
+    if !state.is_some_and(may_stop) {
+        return Ok(Looked::Unfit(code, None));
+    }
     let mut thread = match Thread::seize(tid) {
         Ok(thread) => thread,
-        // It has ended.
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(Looked::Unfit(code, None)),
+        // It is ending, which the kernel says in both ways.
+        Err(_) if !state_of(pid, tid).is_some_and(|now| now != 'Z' && now != 'X') => {
+            return Ok(Looked::Unfit(code, None));
+        }
         Err(_) => return Err(NotFound::Forbidden),
     };
     let since = Instant::now();
-    // It stands still from some moment in between on.
+    // It stands still from some moment in between on. One that has begun to wait for a disk right now does so later, and must not be
+    // left alone then: nobody would have it go on.
     let stopped = thread
-        .stop(since + TO_STOP)
+        .stop(deadline)
         .and_then(|is_stopped| if is_stopped { thread.registers().map(Some) } else { Ok(None) });
     let Ok(Some(registers)) = stopped else { return Ok(Looked::Unfit(code, None)) };
     match code.judge(memory, &registers) {
         Ok(()) => Ok(Looked::Fit(Fit { thread, tid, code, since })),
         Err(reason) => {
-            let _ = thread.set_registers(&as_if_unnoticed(&registers));
             drop(thread);
             longest.add(since.elapsed());
             Ok(Looked::Unfit(code, Some(reason)))
@@ -128,8 +145,18 @@ fn threads_of(pid: u32) -> Vec<u32> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let mut tids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     tids.sort_unstable_by_key(|&tid| (tid != pid, tid));
-    tids.truncate(N_THREADS_MAX);
     tids
+}
+
+/// What a thread does, by the letter that the kernel has for it; `None` if it is no more.
+fn state_of(pid: u32, tid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Whether a thread in this state stops when it is asked to: not one that waits for a disk, or for a child of `vfork`.
+fn may_stop(state: char) -> bool {
+    !['D', 'Z', 'X'].contains(&state)
 }
 
 fn most_frequent(reasons: &[Unfit]) -> Option<Unfit> {

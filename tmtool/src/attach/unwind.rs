@@ -102,7 +102,9 @@ fn caller(memory: &Memory, modules: &[Module], frame: Frame, values: &mut Values
     *values = of_caller;
     match return_address {
         _ if is_first => Some(Caller::None),
-        None | Some(0) => Some(Caller::None),
+        // A rule that is not known here, or memory that cannot be read.
+        None => None,
+        Some(0) => Some(Caller::None),
         Some(pc) => {
             Some(Caller::Frame(Frame { pc, sp: cfa, is_interrupted: description.is_signal_trampoline() }))
         }

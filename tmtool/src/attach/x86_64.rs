@@ -8,9 +8,12 @@
 //!  mov [rbx], rax       its result
 //!  mov [rbx + 8], 1     it is done
 //!  ppoll(0, 0, rbx + 16, 0, 0)
+//!  mov [r14], r15d      errno, as it was
 //!  mov rsp, r13         the frame
 //!  rt_sigreturn
 //! ```
+//!
+//! A function that makes a system call of up to two arguments stands behind it; its result is that of the kernel.
 
 use std::io;
 
@@ -18,7 +21,7 @@ use std::io;
 pub const VECTORS: usize = 0x202;
 
 /// See the module's text.
-pub const CODE: [u8; 46] = [
+pub const CODE: [u8; 60] = [
     0x41, 0xff, 0xd4, // call r12
     0x48, 0x89, 0x03, // mov [rbx], rax
     0xc7, 0x43, 0x08, 1, 0, 0, 0, // mov dword [rbx + 8], 1
@@ -29,13 +32,32 @@ pub const CODE: [u8; 46] = [
     0x45, 0x31, 0xd2, // xor r10d, r10d
     0x45, 0x31, 0xc0, // xor r8d, r8d
     0x0f, 0x05, // syscall
+    0x45, 0x89, 0x3e, // mov [r14], r15d
     0x4c, 0x89, 0xec, // mov rsp, r13
     0xb8, 15, 0, 0, 0, // mov eax, 15
     0x0f, 0x05, // syscall
     0x0f, 0x0b, // ud2
+    // The function.
+    0x89, 0xf8, // mov eax, edi
+    0x48, 0x89, 0xf7, // mov rdi, rsi
+    0x48, 0x89, 0xd6, // mov rsi, rdx
+    0x0f, 0x05, // syscall
+    0xc3, // ret
 ];
+/// Where a thread stands in it that waits to have its state put back.
+const WAITS_AT: usize = 34;
+
+/// Whether a thread whose next instructions are these waits there, for another tmtool.
+pub fn waits_in_code(next: [u8; 13]) -> bool {
+    CODE.get(WAITS_AT..).is_some_and(|rest| rest.starts_with(&next))
+}
+
+/// Where the function is that makes a system call.
+pub const CALL_SYSTEM_AT: u64 = 49;
 /// A system call.
 pub const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
+/// A system call, and a return from the function.
+pub const SYSTEM_CALL_AND_RETURN: [u8; 3] = [0x0f, 0x05, 0xc3];
 
 /// Their numbers in unwind tables.
 pub const STACK_POINTER: u16 = 7;
@@ -70,6 +92,8 @@ pub struct Call {
     pub stack_end: u64,
     /// Where the frame is, see [`frame`].
     pub frame: u64,
+    /// Where errno is, and what goes there at the end.
+    pub errno: (u64, u32),
 }
 
 impl Registers {
@@ -132,6 +156,16 @@ impl Registers {
         self.0.rax as i64
     }
 
+    /// The same as if the thread had not been stopped: some system calls would fail for it.
+    pub fn unnoticed(&self) -> Registers {
+        match self.interrupted_call() {
+            Some((number, result)) if result == -i64::from(libc::EINTR) && is_made_again(number) => {
+                self.with_call_again()
+            }
+            _ => *self,
+        }
+    }
+
     /// The same with the interrupted system call made once more from its beginning.
     pub fn with_call_again(&self) -> Registers {
         let mut again = *self;
@@ -141,13 +175,18 @@ impl Registers {
         again
     }
 
-    /// The same in a system call by the instruction at `place`.
-    pub fn for_system_call(&self, place: u64, number: u64, arguments: [u64; 6]) -> Registers {
+    /// The first place below what the thread uses of its stack.
+    pub fn below_stack(&self) -> u64 {
+        self.0.rsp.saturating_sub(RED_ZONE_BYTES) & !15
+    }
+
+    /// The same in a system call by the instruction at `place`, with this stack pointer.
+    pub fn for_system_call(&self, place: u64, stack: u64, number: u64, arguments: [u64; 6]) -> Registers {
         let mut at = self.undisturbed();
         at.0.rip = place;
         at.0.rax = number;
         [at.0.rdi, at.0.rsi, at.0.rdx, at.0.r10, at.0.r8, at.0.r9] = arguments;
-        at.0.rsp = self.0.rsp.saturating_sub(RED_ZONE_BYTES) & !15;
+        at.0.rsp = stack;
         at
     }
 
@@ -157,6 +196,7 @@ impl Registers {
         at.0.rip = call.code;
         at.0.rsp = call.stack_end & !15;
         (at.0.r12, at.0.rbx, at.0.r13) = (call.function, call.result, call.frame);
+        (at.0.r14, at.0.r15) = (call.errno.0, call.errno.1.into());
         [at.0.rdi, at.0.rsi, at.0.rdx] = call.arguments;
         at.0.rax = 0;
         at
@@ -270,8 +310,11 @@ pub const BACK_FROM_SIGNAL: [u8; 9] = [0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05
 /// System calls that wait, and that other machines have not.
 pub const OTHER_WAITS: [i64; 4] = [libc::SYS_poll, libc::SYS_select, libc::SYS_epoll_wait, libc::SYS_pause];
 
-/// System calls that fail with EINTR if a thread is looked at in them, which no handler has interrupted.
-pub fn is_made_again(number: u64) -> bool {
+/// System calls that fail with EINTR if a thread is looked at in them, which no handler has interrupted: those of sockets do where a
+/// timeout is set. Never `close`, which has closed then.
+fn is_made_again(number: u64) -> bool {
+    /// `io_pgetevents`.
+    const IO_PGETEVENTS: i64 = 333;
     let fail = [
         libc::SYS_epoll_wait,
         libc::SYS_epoll_pwait,
@@ -280,7 +323,23 @@ pub fn is_made_again(number: u64) -> bool {
         libc::SYS_semtimedop,
         libc::SYS_rt_sigtimedwait,
         libc::SYS_io_getevents,
+        IO_PGETEVENTS,
+        libc::SYS_io_uring_enter,
         libc::SYS_msgrcv,
+        libc::SYS_msgsnd,
+        libc::SYS_read,
+        libc::SYS_readv,
+        libc::SYS_recvfrom,
+        libc::SYS_recvmsg,
+        libc::SYS_recvmmsg,
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_connect,
+        libc::SYS_write,
+        libc::SYS_writev,
+        libc::SYS_sendto,
+        libc::SYS_sendmsg,
+        libc::SYS_sendmmsg,
     ];
     fail.contains(&(number as i64))
 }

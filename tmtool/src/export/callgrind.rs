@@ -25,6 +25,7 @@ pub const FORMAT: Format = Format {
     next: "kcachegrind {}",
     needs: Needs::MomentOrSums,
     takes_measure: false,
+    counts_samples: false,
     is_text: true,
     is_like: |start| start.starts_with(START.as_bytes()),
     write: Writer::Sites(write),

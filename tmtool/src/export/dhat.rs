@@ -31,6 +31,7 @@ pub const FORMAT: Format = Format {
     next: "open {} in valgrind's dh_view.html",
     needs: Needs::Events,
     takes_measure: false,
+    counts_samples: false,
     is_text: true,
     is_like: |start| start.starts_with(b"{\"dhatFileVersion\""),
     write: Writer::Events(write),

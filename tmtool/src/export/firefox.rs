@@ -27,6 +27,7 @@ pub const FORMAT: Format = Format {
     next: "https://profiler.firefox.com, \"Load a profile from file\": {}",
     needs: Needs::Events,
     takes_measure: false,
+    counts_samples: false,
     is_text: true,
     is_like: |start| start.starts_with(START.as_bytes()),
     write: Writer::Events(write),

@@ -20,6 +20,7 @@ pub const FORMAT: Format = Format {
     next: "flamegraph.pl --countname=bytes {} > flame.svg",
     needs: Needs::Moment,
     takes_measure: true,
+    counts_samples: false,
     is_text: true,
     is_like,
     write: Writer::Sites(write),

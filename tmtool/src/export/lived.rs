@@ -45,6 +45,10 @@ impl<L: ByLife> Observer for Watched<'_, L> {
         }
     }
 
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.latest.told(event, &self.selection.thread_tags);
+    }
+
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);

@@ -33,6 +33,7 @@ pub const FORMAT: Format = Format {
     next: "ms_print {}",
     needs: Needs::Events,
     takes_measure: false,
+    counts_samples: false,
     is_text: true,
     is_like: |start| start.starts_with(b"desc: "),
     write: Writer::Events(write),

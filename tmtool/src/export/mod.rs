@@ -63,6 +63,8 @@ pub struct Format {
     pub needs: Needs,
     /// Whether it shows one figure, so that another one may be asked for.
     pub takes_measure: bool,
+    /// Whether blocks are counted one by one, so that a sample is one call whatever it stands for.
+    pub counts_samples: bool,
     /// Whether it may be written to a terminal.
     pub is_text: bool,
     /// Whether a file that begins so, unpacked, may be an older one of it, which a new one replaces; of a folder, any of its files.

@@ -29,6 +29,7 @@ pub const FORMAT: Format = Format {
     next: "go tool pprof -http=: {}",
     needs: Needs::MomentOrSums,
     takes_measure: false,
+    counts_samples: false,
     is_text: false,
     is_like: |start| start.starts_with(START),
     write: Writer::Sites(write),

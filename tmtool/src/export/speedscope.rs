@@ -21,6 +21,7 @@ pub const FORMAT: Format = Format {
     next: "speedscope {}    (npm install -g speedscope, or https://www.speedscope.app)",
     needs: Needs::MomentOrSums,
     takes_measure: false,
+    counts_samples: false,
     is_text: true,
     is_like: |start| start.starts_with(START.as_bytes()),
     write: Writer::Sites(write),

@@ -19,6 +19,7 @@ pub const FORMAT: Format = Format {
     next: "xdg-open {}",
     needs: Needs::Moment,
     takes_measure: true,
+    counts_samples: false,
     is_text: true,
     is_like,
     write: Writer::Difference(write),

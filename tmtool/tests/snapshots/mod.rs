@@ -21,7 +21,7 @@ pub fn folder() -> TempDir {
 }
 
 /// `tmtool` with `arguments` in `folder`.
-fn tmtool(folder: &Path, arguments: &[&str]) -> Output {
+pub fn tmtool(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tmtool"));
     command.current_dir(folder).args(arguments).stdin(Stdio::null()).output().unwrap()
 }

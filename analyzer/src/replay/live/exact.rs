@@ -14,7 +14,10 @@ pub(in crate::replay) struct Exact {
     of_thread: FxHashMap<(ThreadIndex, Space), Said>,
     /// All that was told of each space.
     of_space: FxHashMap<Space, Done>,
+    /// Whether the course of what is held is known.
     is_told: bool,
+    /// Whether it is not that of all blocks, and will not be.
+    is_lost: bool,
     /// What the allocator says all blocks of the heap hold.
     held: i64,
     /// The most of it at the latest peak.
@@ -58,8 +61,7 @@ pub(in crate::replay) enum News {
 impl Exact {
     /// Takes in a part of a record.
     pub fn add(&mut self, thread: ThreadIndex, space: Space, total: Total) -> News {
-        let Exact { of_thread, of_space, held, peak, is_told } = self;
-        *is_told = true;
+        let Exact { of_thread, of_space, held, peak, is_told, is_lost } = self;
         let said = of_thread.entry((thread, space)).or_default();
         let all = of_space.entry(space).or_default();
         match total {
@@ -83,6 +85,7 @@ impl Exact {
                 let before = std::mem::replace(&mut said.held, bytes);
                 let highest = held.saturating_add(high.max(bytes).saturating_sub(before));
                 *held = held.saturating_add(bytes.saturating_sub(before));
+                *is_told |= space == Space::HEAP && !*is_lost;
                 let is_peak = space == Space::HEAP && highest > *peak;
                 if is_peak {
                     *peak = highest;
@@ -93,10 +96,22 @@ impl Exact {
         }
     }
 
-    /// Whether any thread has told anything, or did of the process that this was forked by.
+    /// Whether the course of all that is held is known: threads have told of it, or did of the process that this was forked by.
     #[inline]
     pub fn is_told(&self) -> bool {
         self.is_told
+    }
+
+    /// Whether it cannot be known, since [`Exact::lose`].
+    pub fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// What threads tell is no longer the course of all blocks; returns whether it was.
+    #[inline]
+    pub fn lose(&mut self) -> bool {
+        self.is_lost = true;
+        std::mem::take(&mut self.is_told)
     }
 
     /// What the process's threads did, by their lines, since their last records. Before a stop a thread had another line: all of its
@@ -139,7 +154,13 @@ impl Exact {
 
     /// Those of a forked process: what its parent held, and no thread that has said anything.
     pub fn inherited(&self) -> Exact {
-        Exact { held: self.held, peak: self.held, is_told: self.is_told, ..Exact::default() }
+        Exact {
+            held: self.held,
+            peak: self.held,
+            is_told: self.is_told,
+            is_lost: self.is_lost,
+            ..Exact::default()
+        }
     }
 }
 
@@ -164,7 +185,10 @@ mod tests {
         assert!(held(0, 40, 125));
         assert_eq!((exact.held, exact.peak), (90, 175));
         let child = exact.inherited();
-        assert_eq!((child.held, child.peak), (90, 90));
+        assert_eq!((child.held, child.peak, child.is_told(), child.is_lost()), (90, 90, true, false));
+        assert!(exact.lose() && !exact.lose());
+        exact.add(ThreadIndex(0), Space::HEAP, Total::Held { bytes: 999, high: 999 });
+        assert!(!exact.is_told() && !exact.inherited().is_told() && exact.inherited().is_lost());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::totals::Totals;
 use crate::events::{Action, Block, MergedEvent};
 use crate::model::Amount;
 use crate::reader::ThreadTags;
-use crate::replay::observer::{Held, Observer};
+use crate::replay::observer::Observer;
 
 /// What a process has, and what it did.
 #[derive(Debug)]
@@ -118,6 +118,10 @@ impl Ledger {
         } else if event.ends_all() {
             self.end_all(event, observer);
         } else {
+            if event.space != Space::HEAP {
+                // Threads tell what the heap holds, and no other space.
+                self.lose_course(event.stamp, observer);
+            }
             self.take_out(event, observer);
             if event.space != Space::HEAP {
                 self.give_back(event, observer);
@@ -289,22 +293,34 @@ impl Ledger {
         self.peak.reached(&mut self.live);
     }
 
-    /// Takes in what a thread tells of itself; returns what is held by all, if that is what it tells.
-    pub fn total(&mut self, event: &MergedEvent) -> Option<Held> {
-        let total = event.total()?;
+    /// Takes in what a thread tells of itself.
+    pub fn total(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
+        let Some(total) = event.total() else { return };
+        if event.space != Space::HEAP {
+            self.lose_course(event.stamp, observer);
+        }
         let thread = self.thread_tags.thread(event.thread_tag);
         let samples = &mut self.totals.samples;
         samples.sample_bytes = samples.sample_bytes.max(self.thread_tags.sample_bytes(event.thread_tag));
+        samples.is_peak_estimated |= self.live.exact.is_lost();
         match self.live.exact.add(thread, event.space, total) {
-            News::Held(held) => {
+            News::Held(held) if self.live.exact.is_told() => {
                 if held.is_peak {
                     self.reach_peak(event.stamp);
                 }
-                return (event.space == Space::HEAP).then_some(held);
+                observer.on_held(Some(&held), event.stamp);
             }
             news => self.totals.add_exact(event.space, news),
         }
-        None
+    }
+
+    /// What threads tell of what they hold is not the course of all blocks from `stamp` on.
+    pub fn lose_course(&mut self, stamp: Stamp, observer: &mut impl Observer) {
+        let samples = &mut self.totals.samples;
+        samples.is_peak_estimated |= samples.sample_bytes > 0;
+        if self.live.exact.lose() {
+            observer.on_held(None, stamp);
+        }
     }
 
     /// Adds what threads did after their last records: `lines` are those of the process.

@@ -15,6 +15,8 @@ pub struct SampleTotals {
     pub uncertainty: Uncertainty,
     /// What there was: calls, and the bytes that they asked for.
     pub exact: Amount,
+    /// Whether there is no exact course of what was held, or none from some moment on.
+    pub is_peak_estimated: bool,
 }
 
 impl SampleTotals {
@@ -28,7 +30,7 @@ impl SampleTotals {
     /// What a report says of it; nothing if every event was recorded.
     #[must_use]
     pub fn sampling(&self) -> Option<Sampling> {
-        let SampleTotals { sample_bytes, estimated, uncertainty, exact } = self;
+        let SampleTotals { sample_bytes, estimated, uncertainty, exact, is_peak_estimated } = self;
         (*sample_bytes > 0).then(|| Sampling {
             sample_bytes: *sample_bytes,
             samples: uncertainty.n_samples,
@@ -38,6 +40,7 @@ impl SampleTotals {
             estimated_bytes: estimated.bytes,
             allocations_error: uncertainty.count(),
             bytes_error: uncertainty.bytes(),
+            is_peak_estimated: *is_peak_estimated,
         })
     }
 }
@@ -48,5 +51,6 @@ impl AddAssign for SampleTotals {
         self.estimated += other.estimated;
         self.uncertainty += other.uncertainty;
         self.exact += other.exact;
+        self.is_peak_estimated = self.is_peak_estimated || other.is_peak_estimated;
     }
 }

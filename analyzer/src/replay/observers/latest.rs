@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use tm_common::ids::{Space, Stamp};
 
-use crate::events::{Action, Block, MergedEvent};
+use crate::events::{Action, Block, MergedEvent, Total};
 use crate::reader::ThreadTags;
 
 /// The block that came last to each thread and space, if that is live. Mappings and the program's own domains have no part in
@@ -19,13 +19,15 @@ struct Latest {
     /// `None` once it went: any number may be an address in a program's own domain.
     address: Option<u64>,
     birth: Stamp,
+    /// The calls of the thread that allocated, by its first record of totals since and by its latest one after that.
+    calls: [Option<u64>; 2],
 }
 
 impl LatestBlocks {
     /// `block`, of a recording with `thread_tags`, came.
     #[inline]
     pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
-        let new = Latest { address: Some(block.address.0), birth: block.birth };
+        let new = Latest { address: Some(block.address.0), birth: block.birth, calls: [None; 2] };
         let latest = self.of.entry(place(block, thread_tags)).or_default();
         // The parts of a mapping that is cut are as old as it was.
         if new.birth >= latest.birth {
@@ -33,17 +35,32 @@ impl LatestBlocks {
         }
     }
 
+    /// `event` is a part of a record of totals, which a thread that samples writes after each sample and before it frees one.
+    pub fn told(&mut self, event: &MergedEvent, thread_tags: &ThreadTags) {
+        let Some(Total::Allocated { calls, .. }) = event.total() else { return };
+        if let Some(latest) = self.of.get_mut(&(thread_tags.thread(event.thread_tag).0, event.space)) {
+            let place = usize::from(latest.calls[0].is_some());
+            latest.calls[place] = Some(calls);
+        }
+    }
+
     /// `block` goes by `event`. Returns whether it was temporary: freed before its thread allocated the next one. A block that
-    /// grows by realloc goes on to be used; of samples it is not known.
+    /// grows by realloc goes on to be used. A sample's thread itself has to free it: then its totals say whether it has allocated.
     #[inline]
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
         let place = place(block, thread_tags);
         // It stays in its place with no address, so that nothing is put in and taken out for each block.
         let latest = self.of.get_mut(&place).filter(|latest| latest.address == Some(block.address.0));
         let Some(latest) = latest else { return false };
-        *latest = Latest::default();
-        // What a thread allocated between a sample and its end is not in the recording.
-        !block.thread_tag.is_sampled() && matches!(event.action, Action::Free | Action::Untrack)
+        let Latest { calls, .. } = std::mem::take(latest);
+        let is_last = match calls {
+            _ if !block.thread_tag.is_sampled() => true,
+            [Some(first), Some(latest)] => {
+                first == latest && thread_tags.thread(event.thread_tag).0 == place.0
+            }
+            _ => false,
+        };
+        is_last && matches!(event.action, Action::Free | Action::Untrack)
     }
 }
 

@@ -39,6 +39,10 @@ impl Observer for Lifetimes<'_> {
         self.latest.came(block, &self.selection.thread_tags);
     }
 
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.latest.told(event, &self.selection.thread_tags);
+    }
+
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);

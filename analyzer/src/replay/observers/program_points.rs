@@ -169,10 +169,11 @@ impl<P: FnMut(&Block) -> u32> Observer for ProgramPoints<'_, P> {
         }
     }
 
-    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+    fn on_held(&mut self, held: Option<&Held>, stamp: Stamp) {
         // Of a part of all blocks there is no exact course.
-        self.is_told = self.selection.is_whole() && self.selection.memory_kind() == MemoryKind::Traced;
-        if self.is_told && held.is_peak {
+        self.is_told =
+            held.is_some() && self.selection.is_whole() && self.selection.memory_kind() == MemoryKind::Traced;
+        if self.is_told && held.is_some_and(|held| held.is_peak) {
             (self.peak, self.peak_stamp, self.peak_address) = (self.live, stamp, Address(0));
             self.n_peaks += 1;
         }

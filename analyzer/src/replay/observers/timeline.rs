@@ -100,12 +100,13 @@ impl Observer for Timeline<'_> {
         }
     }
 
-    fn on_held(&mut self, held: &Held, stamp: Stamp) {
+    fn on_held(&mut self, held: Option<&Held>, stamp: Stamp) {
         self.go_to(stamp);
         if !self.selection.is_whole() || self.selection.memory_kind() != MemoryKind::Traced {
             return;
         }
-        self.held = Some(held.bytes);
+        self.held = held.map(|held| held.bytes);
+        let Some(held) = held else { return };
         if let Some(step) = self.steps.last_mut().filter(|step| step.most.bytes < held.highest) {
             let most = Amount { bytes: held.highest, ..self.now };
             *step = Step { most, at: stamp.max(step.at) };

@@ -9,6 +9,7 @@ use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, ThreadIndex};
 mod commands;
 mod forks;
 mod mappings;
+mod sampling;
 
 use crate::events::Block;
 use crate::model::{Amount, Moment};

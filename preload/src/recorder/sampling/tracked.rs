@@ -3,12 +3,12 @@
 use tm_common::event::Event;
 use tm_common::ids::{Address, Space, Stamp};
 
-use super::{SAMPLED, at_hand, is_kept, key, prepare, record_totals, write_end};
+use super::{ADDRESS_BITS, SAMPLED, at_hand, is_kept, key, prepare, record_totals, write_end};
 use crate::recorder::lane::with_lane;
 use crate::recorder::stack::stack_of;
 use crate::unwind::Caller;
 
-/// Does the work of [`crate::recorder::tracked`], for all but mappings.
+/// Does the work of [`crate::recorder::tracked`] where samples are drawn.
 #[inline]
 pub(in crate::recorder) fn tracked(
     word: u32,
@@ -99,5 +99,5 @@ pub(in crate::recorder) fn moved(space: Space, address: usize, caller: Caller) {
 /// Forgets all samples of a space, which have ended.
 #[cold]
 pub(in crate::recorder) fn forget_all(space: Space) {
-    SAMPLED.remove_all(|key| key >> 56 == u64::from(space.0));
+    SAMPLED.remove_all(|key| key >> ADDRESS_BITS == u64::from(space.0));
 }

@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             output.write(|out| write(&events, out))?;
-            output.say(format, "", of_samples(&recorded))
+            output.say(format, "", of_samples(&recorded, format))
         }
         Writer::Folder(write) => {
             let recorded = request.open()?;
@@ -129,15 +129,20 @@ fn request(args: &Args, file: &OsStr) -> Result<Request> {
     Ok(request)
 }
 
+/// What is to be said of temporary samples.
+const TEMPORARY: &str = "More may have been temporary than is shown.";
+
 /// What is to be said of an export of samples.
-fn of_samples(recorded: &Recorded) -> Option<String> {
+fn of_samples(recorded: &Recorded, format: &Format) -> Option<String> {
     let sample_bytes = recorded.recording.sample_bytes();
     (sample_bytes > 0).then(|| {
         let rate = human::size(sample_bytes);
         let estimates = format!(
             "These are estimates: one sample per {rate} was recorded, and counts as what it stands for"
         );
-        format!("{estimates}. What was temporary is not known.")
+        let calls = "bytes alone, for calls are counted by samples, of which each may stand for many";
+        let estimates = if format.counts_samples { format!("{estimates}: {calls}") } else { estimates };
+        format!("{estimates}. {TEMPORARY}")
     })
 }
 
@@ -159,7 +164,7 @@ fn sites(
     let sites = Sites { activity: &activity, before: before.as_ref(), measure: args.measure };
     output.write(|out| Ok(write(&sites, out)?))?;
     let sampling = activity.profile.origin.as_ref().and_then(|origin| origin.sampling);
-    let sampling = sampling.as_ref().map(|it| estimate::sentence(it) + " What was temporary is not known.");
+    let sampling = sampling.as_ref().map(|it| format!("{} {TEMPORARY}", estimate::sentence(it)));
     output.say(args.format, &summary(&activity, args.measure), sampling)
 }
 

@@ -25,7 +25,7 @@ const DECADES_NS: [u64; 8] =
     [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000];
 
 /// What samples do not tell.
-const NOT_KNOWN: &str = "Which blocks were freed before their thread allocated the next one is not known of samples; their lifetimes are.";
+const NOT_KNOWN: &str = "Of samples, those alone count as temporary whose own thread wrote its totals just before it freed them: there may be more.";
 
 /// The arguments of `tmtool temporary`.
 #[derive(clap::Args)]

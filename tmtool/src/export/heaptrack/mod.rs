@@ -25,6 +25,7 @@ pub const FORMAT: Format = Format {
     next: "heaptrack_gui {}",
     needs: Needs::Events,
     takes_measure: false,
+    counts_samples: true,
     is_text: false,
     is_like: |start| start.starts_with(b"v "),
     write: Writer::Events(write),

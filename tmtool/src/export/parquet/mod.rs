@@ -30,6 +30,7 @@ pub const FORMAT: Format = Format {
     next: "duckdb -c \"select sum(size) from '{}/blocks/*.parquet' where free_ns is null\"",
     needs: Needs::Events,
     takes_measure: false,
+    counts_samples: false,
     is_text: false,
     is_like: |start| start.starts_with(b"PAR1"),
     write: Writer::Folder(write),

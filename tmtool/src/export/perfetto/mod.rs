@@ -29,6 +29,7 @@ pub const FORMAT: Format = Format {
     next: "open {} in https://ui.perfetto.dev",
     needs: Needs::Events,
     takes_measure: false,
+    counts_samples: false,
     is_text: false,
     is_like: |start| start.starts_with(&[0x0a]),
     write: Writer::Events(write),

@@ -42,6 +42,15 @@ pub fn notice(sampling: &Sampling) -> Option<String> {
     })
 }
 
+/// The notice that the peak is that of samples, not that of the exact course.
+pub fn peak_notice(sampling: &Sampling) -> Option<String> {
+    sampling.is_peak_estimated.then(|| {
+        "The peak and the course over time are estimated too, and a peak may be too high: what lives is known exactly only of a heap \
+         that is recorded from the program's start on without a stop or clear, and where no blocks are in domains besides it."
+            .to_owned()
+    })
+}
+
 /// Writes the part by which `amount` may be off: `±7.1%`, `±120%`.
 pub fn plus_minus(error: u64, amount: u64) -> String {
     let percent = if amount == 0 { 0.0 } else { error as f64 * 100.0 / amount as f64 };

@@ -64,8 +64,9 @@ pub fn of(origin: &Origin) -> Vec<Notice> {
     let counted = counted.map(|(kind, n, sentence)| Notice { kind, text: sentence(n) });
     let off = origin.sampling.as_ref().and_then(estimate::notice);
     let off = off.map(|text| Notice { kind: Kind::Estimates, text });
-    let notes = origin.notes.iter().map(|note| Notice { kind: Kind::Note, text: note.clone() });
-    counted.chain(off).chain(notes).collect()
+    let peak = origin.sampling.as_ref().and_then(estimate::peak_notice);
+    let notes = peak.into_iter().chain(origin.notes.iter().cloned());
+    counted.chain(off).chain(notes.map(|text| Notice { kind: Kind::Note, text })).collect()
 }
 
 /// The lines below a report's header.

@@ -250,7 +250,8 @@ impl Source {
         let unused = self.admitted.iter().flat_map(AdmittedStacks::notes);
         let sampling = self.follower.totals().samples.sampling();
         let estimated = sampling.as_ref().map(estimate::sentence);
-        let first = estimated.into_iter().chain(selected).chain(unused).chain(self.place.note());
+        let estimated = estimated.into_iter().chain(sampling.as_ref().and_then(estimate::peak_notice));
+        let first = estimated.chain(selected).chain(unused).chain(self.place.note());
         first.chain(problems).chain(noticed).chain(others).chain(names).collect()
     }
 

@@ -247,11 +247,15 @@ impl Observer for Slices<'_> {
         }
     }
 
-    fn on_held(&mut self, held: &Held, stamp: Stamp) {
-        self.is_told = self.memory_kind == MemoryKind::Traced;
-        if self.is_told && held.is_peak && self.stage > 0 {
+    fn on_held(&mut self, held: Option<&Held>, stamp: Stamp) {
+        self.is_told = held.is_some() && self.memory_kind == MemoryKind::Traced;
+        if self.is_told && held.is_some_and(|held| held.is_peak) && self.stage > 0 {
             self.reach_peak(stamp);
         }
+    }
+
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.latest.told(event, &self.selection.thread_tags);
     }
 
     #[inline]
