@@ -143,10 +143,14 @@ pub struct Rows<'a, 'b> {
 impl<'a, 'b> Rows<'a, 'b> {
     /// Writes those of the process `pid`.
     pub fn new(blocks: &'b RefCell<Blocks<'a>>, pid: u32) -> Rows<'a, 'b> {
+        let (recording, process) = {
+            let mut blocks = blocks.borrow_mut();
+            (blocks.recording, blocks.process(pid))
+        };
         Rows {
-            recording: blocks.borrow().recording,
+            recording,
             blocks,
-            process: blocks.borrow_mut().process(pid),
+            process,
             live: Amount::default(),
             peak: Amount::default(),
             peak_stamp: Stamp(0),
