@@ -206,7 +206,7 @@ mod tests {
         const ERRNO_1: u32 = 0x5_0001;
         assert_eq!(refused(&[]), None);
         let unrelated = refuses(libc::SYS_ptrace, 0);
-        assert_eq!(refused(&[unrelated.clone()]), None);
+        assert_eq!(refused(std::slice::from_ref(&unrelated)), None);
         assert_eq!(refused(&[unrelated.clone(), refuses(libc::SYS_openat, 0)]), Some("openat"));
         assert_eq!(refused(&[refuses(libc::SYS_madvise, ERRNO_1)]), Some("madvise"));
         assert!(!allow_files_in_memory(&[unrelated, refuses(libc::SYS_memfd_create, ERRNO_1)]));
