@@ -149,7 +149,7 @@ fn real_programs_go_on_and_are_recorded() {
                   [thread.join() for thread in threads]\n\
                   print('done')";
     let perl = "$| = 1; print \"ready\\n\"; my %h; my $r = ''; vec($r, 0, 1) = 1; my $n = 0;\
-                while (1) { $h{$n++ % 5000} = 'x' x ($n % 700); my $s = $r; last if $n % 1000 == 0 && select($s, undef, undef, 0); }\
+                while (1) { delete $h{$n % 5000}; $h{$n++ % 5000} = 'x' x ($n % 700); my $s = $r; last if $n % 1000 == 0 && select($s, undef, undef, 0); }\
                 print \"done\\n\"";
     let sqlite = "create table t(a, b); insert into t select value, hex(randomblob(100)) from generate_series(1, 1000);\n.print ready\n";
     for run in
