@@ -317,3 +317,20 @@ fn marks_change_nothing_of_what_is_recorded() {
     }
     assert!(n_samples(outcome.recording()) > 0);
 }
+
+/// They tell whether the thread that frees a sample has allocated since: whether the block was temporary.
+#[test]
+fn totals_stand_before_the_end_of_each_sample() {
+    let program = compile("starts_sampled.c", &["-O1"]);
+    let outcome = Run::new(program).args(["1"]).env("TM_START", "0").recorded();
+    let recording = Recording::open(outcome.recording()).unwrap_or_else(|error| panic!("{error}"));
+    let (mut told, mut n_temporary) = (Vec::new(), 0);
+    let replayed = events(&recording, ProcessIndex(0), |event| match (event.action, event.total()) {
+        (_, Some(Total::Allocated { calls, .. })) if event.space == Space::HEAP => told.push(calls),
+        (Action::Allocate, _) if event.size == 100 => told.clear(),
+        (Action::Free, _) => n_temporary += u64::from(matches!(told[..], [first, last] if first == last)),
+        _ => {}
+    });
+    replayed.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(n_temporary, 1000);
+}

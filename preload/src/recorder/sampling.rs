@@ -17,7 +17,7 @@ use tm_common::functions::{Function, Role};
 use tm_common::header::Loss;
 use tm_common::ids::{Address, Space, Stamp};
 
-use super::lane::{with_heap_lane, with_lane};
+use super::lane::with_heap_lane;
 use super::stack::stack_of;
 use crate::lockfree::sampled::Sampled;
 use crate::real::{self, check_held, held_at_hand, held_bytes};
@@ -27,6 +27,7 @@ use crate::session::{SESSION, Session};
 use crate::sys::tls;
 use crate::unwind::Caller;
 
+use tracked::write_end;
 pub(super) use tracked::{end_at, forget_all, moved, tracked};
 
 /// What is sampled and lives. A forked child has a copy.
@@ -167,9 +168,20 @@ fn prepare(session: &Session, lane: &mut Lane, sampler: Counting, stamp: Option<
 
 /// Writes the thread's totals if they are due.
 fn record_totals(session: &Session, lane: &mut Lane, sampler: Counting, space: Space, is_sample: bool) {
+    record_totals_at(session, lane, sampler, space, is_sample, session.recording.now());
+}
+
+/// Does the same with the stamp of what is recorded next.
+fn record_totals_at(
+    session: &Session,
+    lane: &mut Lane,
+    sampler: Counting,
+    space: Space,
+    is_sample: bool,
+    stamp: Stamp,
+) {
     let Some(totals) = sampler.due_totals(is_sample) else { return };
     lane.samples.sample_at(sampler.rate());
-    let stamp = session.recording.now();
     let is_written = lane.samples.try_write(&session.recording, Event::Totals { space, totals, stamp });
     sampler.recorded(&totals, is_written);
 }
@@ -289,12 +301,13 @@ fn record_free(function: Function, block: *mut c_void, is_counted: bool, release
         if !is_counted {
             sampler.count_free(held);
         }
+        // Before the end of a sample: they tell whether its thread has allocated since.
+        record_totals_at(session, lane, sampler, Space::HEAP, is_sample, stamp);
         if is_sample {
             lane.samples.sample_at(sampler.rate());
             let address = Address(block as u64);
             lane.samples.write(&session.recording, Event::Free { function, address, stamp });
         }
-        record_totals(session, lane, sampler, Space::HEAP, false);
     };
     with_heap_lane(record, || {
         if is_sample {
@@ -384,17 +397,4 @@ pub(super) fn end_covered(block: *mut c_void, stamp: Stamp) {
     if SAMPLED.remove(key(Space::HEAP, block as usize)) {
         write_end(Space::HEAP, block as usize, stamp);
     }
-}
-
-/// Writes that a sample has ended.
-#[cold]
-#[inline(never)]
-fn write_end(space: Space, address: usize, stamp: Stamp) -> bool {
-    let is_written = with_lane(|session, thread, lane| {
-        let Some(sampler) = thread.sampler(session, space) else { return false };
-        lane.samples.sample_at(sampler.rate());
-        let (address, size) = (Address(address as u64), 0);
-        lane.samples.write(&session.recording, Event::Untrack { space, address, size, stamp })
-    });
-    is_written.unwrap_or(false)
 }

@@ -3,7 +3,7 @@
 use tm_common::event::Event;
 use tm_common::ids::{Address, Space, Stamp};
 
-use super::{ADDRESS_BITS, SAMPLED, at_hand, is_kept, key, prepare, record_totals, write_end};
+use super::{ADDRESS_BITS, SAMPLED, at_hand, is_kept, key, prepare, record_totals, record_totals_at};
 use crate::recorder::lane::with_lane;
 use crate::recorder::stack::stack_of;
 use crate::unwind::Caller;
@@ -100,4 +100,18 @@ pub(in crate::recorder) fn moved(space: Space, address: usize, caller: Caller) {
 #[cold]
 pub(in crate::recorder) fn forget_all(space: Space) {
     SAMPLED.remove_all(|key| key >> ADDRESS_BITS == u64::from(space.0));
+}
+
+/// Writes that a sample has ended.
+#[cold]
+#[inline(never)]
+pub(super) fn write_end(space: Space, address: usize, stamp: Stamp) -> bool {
+    let is_written = with_lane(|session, thread, lane| {
+        let Some(sampler) = thread.sampler(session, space) else { return false };
+        record_totals_at(session, lane, sampler, space, true, stamp);
+        lane.samples.sample_at(sampler.rate());
+        let (address, size) = (Address(address as u64), 0);
+        lane.samples.write(&session.recording, Event::Untrack { space, address, size, stamp })
+    });
+    is_written.unwrap_or(false)
 }
