@@ -90,6 +90,22 @@ pub struct SegmentHeader {
 }
 
 impl SegmentHeader {
+    /// Returns the header of a segment of `process` that has nothing in it yet and is of no stream.
+    #[must_use]
+    pub const fn empty(kind: SegmentKind, grains: u16, process: ProcessIndex) -> SegmentHeader {
+        SegmentHeader {
+            kind,
+            grains,
+            used: 0,
+            process,
+            stream: StreamIndex(0),
+            sequence: 0,
+            thread: ThreadIndex(0),
+            base_stamp: Stamp(0),
+            sample_rate: SampleRate::EVERY,
+        }
+    }
+
     /// Makes a segment with nothing in it yet.
     #[must_use]
     pub fn mapped(self) -> MappedSegment {

@@ -104,8 +104,7 @@ mod tests {
 
     use tempfile::NamedTempFile;
     use tm_common::header::MappedHeader;
-    use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
-    use tm_common::sampling::SampleRate;
+    use tm_common::ids::{ProcessIndex, Stamp};
     use tm_common::segment::SegmentHeader;
 
     use super::*;
@@ -131,17 +130,11 @@ mod tests {
         }
 
         fn put(&self, grain: u64, kind: SegmentKind, grains: u16, sequence: u32, used: u32) {
-            let (process, stream, thread) = (ProcessIndex(0), StreamIndex(0), ThreadIndex(0));
             let header = SegmentHeader {
-                kind,
-                grains,
                 used,
-                process,
-                stream,
                 sequence,
-                thread,
                 base_stamp: Stamp(grain),
-                sample_rate: SampleRate::EVERY,
+                ..SegmentHeader::empty(kind, grains, ProcessIndex(0))
             };
             self.file.as_file().write_all_at(&header_bytes(&header), grain * GRAIN).expect("room for it");
         }

@@ -10,7 +10,6 @@ use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::ids::{Epoch, ProcessIndex, StackId, Stamp, StreamIndex, ThreadIndex};
 use tm_common::metadata::{PENDING, WORD_BYTES};
-use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 use tm_common::varint::Writer;
@@ -254,17 +253,7 @@ impl Script {
 }
 
 fn segment(kind: SegmentKind, grains: u16, sequence: u32, base: u64) -> SegmentHeader {
-    SegmentHeader {
-        kind,
-        grains,
-        used: 0,
-        process: ProcessIndex(0),
-        stream: StreamIndex(0),
-        sequence,
-        thread: ThreadIndex(0),
-        base_stamp: Stamp(base),
-        sample_rate: SampleRate::EVERY,
-    }
+    SegmentHeader { sequence, base_stamp: Stamp(base), ..SegmentHeader::empty(kind, grains, ProcessIndex(0)) }
 }
 
 fn segment_of(kind: SegmentKind, grains: u16) -> SegmentHeader {

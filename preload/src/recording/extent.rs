@@ -12,11 +12,10 @@
 //! the thread that takes one. A full disk is seen there, and never as SIGBUS later.
 
 use core::ops::Range;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
-use tm_common::sampling::SampleRate;
+use tm_common::ids::Stamp;
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
@@ -265,6 +264,21 @@ impl Recording {
     }
 }
 
+/// Makes `room` a segment, the one that `latest` leads to. If another thread was faster than `current`, its segment serves and
+/// this one stays empty. Returns the one that was replaced, or null.
+pub fn replace(
+    latest: &AtomicPtr<MappedSegment>,
+    current: *mut MappedSegment,
+    room: Room,
+    header: SegmentHeader,
+) -> *mut MappedSegment {
+    // SAFETY: who has a room has it alone.
+    unsafe { room.start.write(header.mapped()) };
+    // Release: publishes the header.
+    let replaced = latest.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+    replaced.unwrap_or(core::ptr::null_mut())
+}
+
 /// Lets the pages of a segment go that is not written any more: they are the file's alone from now on. Where one is touched
 /// again after all, it comes back.
 ///
@@ -285,15 +299,10 @@ fn begin_extent(
     recording: &Recording,
 ) -> &'static MappedSegment {
     let header = SegmentHeader {
-        kind: SegmentKind::Extent,
-        grains: 1,
         used: 1,
-        process: recording.process(),
-        stream: StreamIndex(0),
         sequence: grains,
-        thread: ThreadIndex(0),
         base_stamp: Stamp(first_grain),
-        sample_rate: SampleRate::EVERY,
+        ..SegmentHeader::empty(SegmentKind::Extent, 1, recording.process())
     };
     // SAFETY: fresh pages of this process's own, mapped as long as it lives.
     unsafe {

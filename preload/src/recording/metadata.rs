@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{CodeIndex, Epoch, ProcessIndex, Stamp, StreamIndex, ThreadIndex};
+use tm_common::ids::{CodeIndex, Epoch, ProcessIndex, Stamp, ThreadIndex};
 use tm_common::metadata::{
     BUILD_ID_BYTES_MAX, CommandKind, InterpreterState, LineTableKind, MappedCode, MappedCommand, MappedEpoch,
     MappedInterpreter, MappedLineTable, MappedModule, MappedModuleGone, MappedName, MappedNote,
@@ -11,7 +11,6 @@ use tm_common::metadata::{
     NOTE_BYTES_MAX, NameKind, NoteReason, PENDING, PROGRAM_HEADERS_MAX, TEXT_BYTES_MAX, TextKind, WORD_BYTES,
     word,
 };
-use tm_common::sampling::SampleRate;
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::{Recording, extent};
@@ -113,24 +112,10 @@ impl Recording {
     fn begin_metadata_segment(&self, current: *mut MappedSegment, len: usize) -> Option<()> {
         let needed = (HEADER_BYTES + len).div_ceil(GRAIN_BYTES).min(usize::from(GRAINS_MAX)) as u16;
         let room = self.claim(needed, needed)?;
-        let header = SegmentHeader {
-            kind: SegmentKind::Metadata,
-            grains: room.grains,
-            used: 0,
-            process: self.process(),
-            stream: StreamIndex(0),
-            sequence: 0,
-            thread: ThreadIndex(0),
-            base_stamp: Stamp(0),
-            sample_rate: SampleRate::EVERY,
-        };
-        // SAFETY: the room is ours alone.
-        unsafe { room.start.write(header.mapped()) };
-        // Release: publishes the header. If another thread was faster, its segment serves and ours stays empty.
-        let replaced =
-            self.metadata.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+        let header = SegmentHeader::empty(SegmentKind::Metadata, room.grains, self.process());
+        let replaced = extent::replace(&self.metadata, current, room, header);
         // SAFETY: common extents stay mapped.
-        unsafe { extent::let_go(replaced.unwrap_or(core::ptr::null_mut())) };
+        unsafe { extent::let_go(replaced) };
         Some(())
     }
 

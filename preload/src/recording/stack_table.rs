@@ -6,8 +6,7 @@
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{Epoch, StackId, Stamp, StreamIndex, ThreadIndex};
-use tm_common::sampling::SampleRate;
+use tm_common::ids::{Epoch, StackId};
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::stack::{NODE_BYTES, StackNode};
 
@@ -94,25 +93,14 @@ impl StackTable {
             return false;
         };
         let segment = SegmentHeader {
-            kind: SegmentKind::Stacks,
-            grains: room.grains,
-            used: 0,
-            process: recording.process(),
-            stream: StreamIndex(0),
             // Relaxed: numbers only have to be distinct.
             sequence: header.n_stack_segments.fetch_add(1, Ordering::Relaxed),
-            thread: ThreadIndex(0),
-            base_stamp: Stamp(0),
-            sample_rate: SampleRate::EVERY,
+            ..SegmentHeader::empty(SegmentKind::Stacks, room.grains, recording.process())
         };
-        // SAFETY: the room is ours alone.
-        unsafe { room.start.write(segment.mapped()) };
-        // Release: publishes the header. If another thread was faster, its segment serves and ours stays empty.
-        let replaced =
-            self.segment.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+        let replaced = extent::replace(&self.segment, current, room, segment);
         // Look-ups do without the file. Who is writing a node there at this moment has its page back.
         // SAFETY: common extents stay mapped.
-        unsafe { extent::let_go(replaced.unwrap_or(core::ptr::null_mut())) };
+        unsafe { extent::let_go(replaced) };
         true
     }
 

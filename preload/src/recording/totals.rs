@@ -3,11 +3,11 @@
 use core::sync::atomic::Ordering;
 
 use tm_common::header::{GRAIN_BYTES, VERSION};
-use tm_common::ids::{Space, Stamp, StreamIndex, ThreadIndex};
-use tm_common::sampling::{LINE_BYTES, MappedTotals, SampleRate};
+use tm_common::ids::{Space, ThreadIndex};
+use tm_common::sampling::{LINE_BYTES, MappedTotals};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 
-use super::Recording;
+use super::{Recording, extent};
 use crate::lockfree::room;
 
 /// The grains of a segment of lines: 63 lines.
@@ -33,21 +33,9 @@ impl Recording {
                 return Some(line);
             }
             let room = self.claim(GRAINS, GRAINS)?;
-            let header = SegmentHeader {
-                kind: SegmentKind::Totals,
-                grains: room.grains,
-                used: 0,
-                process: self.process(),
-                stream: StreamIndex(0),
-                sequence: 0,
-                thread: ThreadIndex(0),
-                base_stamp: Stamp(0),
-                sample_rate: SampleRate::EVERY,
-            };
-            // SAFETY: the room is ours alone.
-            unsafe { room.start.write(header.mapped()) };
-            // Release: publishes the header. If another thread was faster, its segment serves and ours stays empty.
-            let _ = self.totals.compare_exchange(current, room.start, Ordering::Release, Ordering::Relaxed);
+            let header = SegmentHeader::empty(SegmentKind::Totals, room.grains, self.process());
+            // Threads go on counting in the one before, so its pages stay.
+            extent::replace(&self.totals, current, room, header);
         }
     }
 

@@ -4,8 +4,7 @@ use std::io::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tempfile::NamedTempFile;
-use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
-use tm_common::sampling::SampleRate;
+use tm_common::ids::ProcessIndex;
 use tm_common::segment::{SegmentHeader, SegmentKind};
 
 /// A file that holds `bytes`.
@@ -17,17 +16,7 @@ pub fn file_of(bytes: &[u8]) -> NamedTempFile {
 
 /// A segment's header, of process 0.
 pub(crate) fn segment(kind: SegmentKind, grains: u16, used: usize) -> SegmentHeader {
-    SegmentHeader {
-        kind,
-        grains: grains.max(1),
-        used: used as u32,
-        process: ProcessIndex(0),
-        stream: StreamIndex(0),
-        sequence: 0,
-        thread: ThreadIndex(0),
-        base_stamp: Stamp(0),
-        sample_rate: SampleRate::EVERY,
-    }
+    SegmentHeader { used: used as u32, ..SegmentHeader::empty(kind, grains.max(1), ProcessIndex(0)) }
 }
 
 /// The bytes of a segment header.
