@@ -21,10 +21,11 @@ pub fn doubt_notes(profile: &Profile) -> Vec<String> {
 }
 
 use crate::error::Result;
+use crate::events::Block;
 use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Profile, Snapshot, SumsBy};
 use crate::reader::Recording;
-use crate::replay::{self, Processes, RawSnapshot, Selection, Site};
+use crate::replay::{self, BlockSink, Processes, RawSnapshot, Selection, Site};
 
 /// The live blocks of `processes` at `moment` that are in `selection`, with their tracebacks.
 ///
@@ -55,66 +56,72 @@ pub fn take_profile(
 impl Namer {
     /// As [`take_snapshot`], with names that are known already.
     pub(crate) fn take_snapshot(
-        mut self,
+        self,
         recording: &Recording,
         processes: Processes,
         moment: &Moment,
         selection: &Selection,
     ) -> Result<Snapshot> {
-        let raw: RawSnapshot = replay::snapshot(recording, processes, moment, selection)?;
-        self.limit_frames(raw.n_frames_max);
-        let mut snapshot = self.snapshot(recording, &raw.blocks);
-        snapshot.origin = Some(origin_at(&self, recording, processes, moment, &raw));
+        let name = |namer: &mut Namer, blocks: Vec<Block>| namer.snapshot(recording, &blocks);
+        let (mut snapshot, origin) = self.take(recording, processes, moment, selection, name)?;
+        snapshot.origin = Some(origin);
         Ok(snapshot)
     }
 
     /// As [`take_profile`], with names that are known already.
     pub(crate) fn take_profile(
-        mut self,
+        self,
         recording: &Recording,
         processes: Processes,
         moment: &Moment,
         selection: &Selection,
     ) -> Result<Profile> {
-        let raw: RawSnapshot<SumsBy<Site>> = replay::snapshot(recording, processes, moment, selection)?;
-        self.limit_frames(raw.n_frames_max);
-        let mut profile = self.profile(recording, &raw.blocks);
-        profile.origin = Some(origin_at(&self, recording, processes, moment, &raw));
+        let name = |namer: &mut Namer, sums: SumsBy<Site>| namer.profile(recording, &sums);
+        let (mut profile, origin) = self.take(recording, processes, moment, selection, name)?;
+        profile.origin = Some(origin);
         Ok(profile)
     }
 
     /// The same with a row for each [`crate::model::Amount::size_class`].
     pub(crate) fn take_sized_profile(
-        mut self,
+        self,
         recording: &Recording,
         processes: Processes,
         moment: &Moment,
         selection: &Selection,
     ) -> Result<Profile> {
-        let raw: RawSnapshot<SumsBy<(Site, u8)>> = replay::snapshot(recording, processes, moment, selection)?;
-        self.limit_frames(raw.n_frames_max);
-        let sums = raw.blocks.sorted().into_iter().map(|((site, _), amount)| (site, amount)).collect();
-        let mut profile = self.profile_of(recording, sums, |amount| amount.bytes);
-        profile.origin = Some(origin_at(&self, recording, processes, moment, &raw));
+        let name = |namer: &mut Namer, sums: SumsBy<(Site, u8)>| {
+            let sums = sums.sorted().into_iter().map(|((site, _), amount)| (site, amount)).collect();
+            namer.profile_of(recording, sums, |amount| amount.bytes)
+        };
+        let (mut profile, origin) = self.take(recording, processes, moment, selection, name)?;
+        profile.origin = Some(origin);
         Ok(profile)
     }
-}
 
-fn origin_at<B>(
-    namer: &Namer,
-    recording: &Recording,
-    processes: Processes,
-    moment: &Moment,
-    raw: &RawSnapshot<B>,
-) -> Origin {
-    let mut origin = namer.origin(recording, processes, &raw.findings);
-    origin.notes.extend(own_allocator::sentence(recording));
-    Origin {
-        moment: moment.to_string(),
-        moment_ns: raw.moment_ns,
-        live_bytes: raw.live.bytes,
-        live_blocks: raw.live.count,
-        ..origin
+    /// What lives at the moment, with the names that `name` gives it, and where it is from.
+    fn take<B: BlockSink + Default, T>(
+        mut self,
+        recording: &Recording,
+        processes: Processes,
+        moment: &Moment,
+        selection: &Selection,
+        name: impl FnOnce(&mut Namer, B) -> T,
+    ) -> Result<(T, Origin)> {
+        let raw: RawSnapshot<B> = replay::snapshot(recording, processes, moment, selection)?;
+        self.limit_frames(raw.n_frames_max);
+        let named = name(&mut self, raw.blocks);
+        // After the names: it has what is not certain of them.
+        let mut origin = self.origin(recording, processes, &raw.findings);
+        origin.notes.extend(own_allocator::sentence(recording));
+        let origin = Origin {
+            moment: moment.to_string(),
+            moment_ns: raw.moment_ns,
+            live_bytes: raw.live.bytes,
+            live_blocks: raw.live.count,
+            ..origin
+        };
+        Ok((named, origin))
     }
 }
 
