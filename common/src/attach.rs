@@ -22,6 +22,9 @@ pub const IS_BROUGHT: u32 = 1;
 /// The longest message, in bytes.
 pub const MESSAGE_BYTES: usize = 512;
 
+/// The longest settings, in bytes with their NULs: what the library keeps of them.
+pub const SETTINGS_BYTES_MAX: usize = 16 * 1024;
+
 /// A function of the door.
 pub type Call = unsafe extern "C" fn(request: *mut Request) -> c_int;
 

@@ -18,7 +18,7 @@ fn number_of(segment: u32, place: usize) -> u32 {
 /// Appends `nodes`, the content of the stack segment with number `segment`, to the columns.
 ///
 /// # Errors
-/// Never; it has the form of those that may fail.
+/// There are not as many columns.
 pub(super) fn split(segment: u32, nodes: &[u8], columns: &mut [Vec<u8>]) -> Result<(), Damaged> {
     let [p0, p1, p2, p3, epochs, addresses, rest] = columns else { return Err(Damaged) };
     let (whole, behind) = nodes.as_chunks::<NODE_BYTES>();

@@ -8,7 +8,7 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use tm_common::attach::{Door, Request, State, result};
+use tm_common::attach::{Door, Request, SETTINGS_BYTES_MAX, State, result};
 use tm_common::metadata::NoteReason;
 
 use crate::hooks::objects::redirect;
@@ -86,9 +86,6 @@ unsafe fn of_this_build<'a>(request: *mut Request) -> Option<&'a mut Request> {
     let request = unsafe { request.as_mut() }?;
     (is_brought() && request.size == size_of::<Request>() as u64).then_some(request)
 }
-
-/// The longest settings, with their NULs.
-const SETTINGS_BYTES_MAX: usize = 16 * 1024;
 
 /// The settings of the latest request, and at least one NUL.
 struct Settings(UnsafeCell<[u8; SETTINGS_BYTES_MAX]>);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tm_common::attach::{Door, IS_BROUGHT, MESSAGE_BYTES, Request, State, result};
+use tm_common::attach::{self, Door, IS_BROUGHT, MESSAGE_BYTES, Request, State, result};
 
 use super::borrowed::{Borrowed, Failed, OWN_BYTES};
 use super::elf::{Module, modules};
@@ -54,13 +54,16 @@ pub struct Answer {
 /// Where the parts of what is handed over stand.
 const SETTINGS_AT: usize = 4096;
 /// The most bytes of settings.
-pub const SETTINGS_BYTES_MAX: usize = if OWN_BYTES < 16 * 1024 { OWN_BYTES } else { 16 * 1024 } - SETTINGS_AT;
+pub const SETTINGS_BYTES_MAX: usize = {
+    let kept = attach::SETTINGS_BYTES_MAX;
+    (if OWN_BYTES < kept { OWN_BYTES } else { kept }) - SETTINGS_AT
+};
 
 impl Library {
     /// What is there; a preloaded one may have any name.
     pub fn of(memory: &Memory) -> Library {
         let modules = modules(memory);
-        let door = |module: &Module| module.symbol(memory, tm_common::attach::SYMBOL).map(|door| door.start);
+        let door = |module: &Module| module.symbol(memory, attach::SYMBOL).map(|door| door.start);
         match modules.iter().find_map(door) {
             Some(at) => Found::at(memory, at).map_or(Library::Other, Library::Brought),
             None if modules.iter().any(|module| module.name() == "libtm.so") => Library::Other,

@@ -129,16 +129,14 @@ mod tests {
     use super::*;
     use crate::report::fixtures::origin;
 
+    fn summary(origin: &Origin, size: u64, count: u64) -> Summary<'_> {
+        Summary { origin: Some(origin), size, count, traceback_limit: 16, uncertainty: Uncertainty::EXACT }
+    }
+
     #[test]
     fn a_whole_snapshot_takes_two_lines() {
         let origin = origin();
-        let summary = Summary {
-            origin: Some(&origin),
-            size: 12_900_000,
-            count: 45_678,
-            traceback_limit: 16,
-            uncertainty: Uncertainty::EXACT,
-        };
+        let summary = summary(&origin, 12_900_000, 45_678);
         assert_eq!(
             text(&summary, &Style::default()),
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
@@ -153,13 +151,7 @@ mod tests {
         origin.lost_events = 1_234;
         origin.unknown_frees = 1;
         origin.notes = vec!["The recording ends in the middle of a segment.".to_owned()];
-        let summary = Summary {
-            origin: Some(&origin),
-            size: 1_290_000,
-            count: 5,
-            traceback_limit: 16,
-            uncertainty: Uncertainty::EXACT,
-        };
+        let summary = summary(&origin, 1_290_000, 5);
         assert_eq!(
             text(&summary, &Style::default()),
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
@@ -174,13 +166,7 @@ mod tests {
     #[test]
     fn a_process_that_still_runs_is_as_of_a_moment() {
         let origin = Origin { still_running: true, ..origin() };
-        let summary = Summary {
-            origin: Some(&origin),
-            size: 12_900_000,
-            count: 45_678,
-            traceback_limit: 16,
-            uncertainty: Uncertainty::EXACT,
-        };
+        let summary = summary(&origin, 12_900_000, 45_678);
         let first = "tm.app.4321.bin: app --fast, pid 4321 on host, still running: as of 12.50 s\n";
         assert_eq!(
             text(&summary, &Style::default()),
@@ -194,13 +180,7 @@ mod tests {
     #[test]
     fn churn_is_of_a_time_and_not_of_a_moment() {
         let origin = Origin { churn_from_ns: Some(1_500_000_000), ..origin() };
-        let summary = Summary {
-            origin: Some(&origin),
-            size: 2_000,
-            count: 5,
-            traceback_limit: 16,
-            uncertainty: Uncertainty::EXACT,
-        };
+        let summary = summary(&origin, 2_000, 5);
         assert_eq!(
             text(&summary, &Style::default()),
             "tm.app.4321.bin: app --fast, pid 4321 on host\n\
