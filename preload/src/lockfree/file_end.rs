@@ -9,17 +9,27 @@ const CUTTING: u64 = 1 << 62;
 /// cuts may have lost its processor.
 const CLAIM_ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 1_000 };
 
-/// Claims `grains`: the first of them. `None` if the file is being cut for longer than all the pauses.
-pub fn claim(end: &AtomicU64, grains: u32, pause: impl Fn()) -> Option<u64> {
+/// Why nothing was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It would end behind the limit.
+    AtLimit,
+    /// The file is being cut for longer than all the pauses.
+    Cutting,
+}
+
+/// Claims `grains`, none of them behind grain `max`: the first of them.
+pub fn claim(end: &AtomicU64, grains: u32, max: u64, pause: impl Fn()) -> Result<u64, Refused> {
+    let moved = |start: u64| Some(start + u64::from(grains)).filter(|&to| start < CUTTING && to <= max);
     for _ in 0..CLAIM_ATTEMPTS {
         // Acquire: receives the room as it was left by who gave it back, or has just cut it off.
-        let start = end.fetch_add(u64::from(grains), Ordering::Acquire);
-        if start < CUTTING {
-            return Some(start);
+        match end.fetch_update(Ordering::Acquire, Ordering::Relaxed, moved) {
+            Ok(start) => return Ok(start),
+            Err(start) if start < CUTTING => return Err(Refused::AtLimit),
+            Err(_) => pause(),
         }
-        pause();
     }
-    None
+    Err(Refused::Cutting)
 }
 
 /// Takes back what was claimed from `start` on and not used, unless others have claimed room behind it.

@@ -21,7 +21,8 @@ use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 use super::Recording;
 use super::file::{map_by_descriptor, why_not_allocated};
 use super::own_extent::OwnExtent;
-use crate::lockfree::{file_end, room, writers};
+use crate::lockfree::file_end::{self, Refused};
+use crate::lockfree::{room, writers};
 use crate::sys::memory::pages;
 use crate::sys::process::restrictions;
 use crate::sys::syscall::{self, Errno};
@@ -138,12 +139,15 @@ impl Recording {
     ) -> Result<&'static MappedSegment, Errno> {
         let header = self.header().ok_or(Errno(libc::ENOENT))?;
         writers::enter(&header.writers, syscall::getpid(), syscall::process_exists);
-        let claimed = file_end::claim(&header.end_grain, grains, || syscall::pause_ns(100_000));
-        let first = claimed.ok_or(Errno(libc::EBUSY))?;
+        let max = self.file().grains_max;
+        let claimed = file_end::claim(&header.end_grain, grains, max, || syscall::pause_ns(100_000));
+        let first = claimed.map_err(|refused| match refused {
+            Refused::AtLimit => AT_LIMIT,
+            Refused::Cutting => Errno(libc::EBUSY),
+        })?;
         let (offset, len) = (first * GRAIN_BYTES as u64, grains as usize * GRAIN_BYTES);
         let end = first + u64::from(grains);
-        let may_reach = if end <= self.file().grains_max { self.reach(header, end) } else { Err(AT_LIMIT) };
-        let mapped = may_reach.and_then(|()| {
+        let mapped = self.reach(header, end).and_then(|()| {
             let start = self.map(first, len, near)?;
             // SAFETY: a fresh mapping of grains that are this claim's alone.
             unsafe { self.allocate(start, offset, GRAIN_BYTES) }.inspect_err(|_| {

@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 
 use super::{cells, check, read, thread, write};
-use crate::lockfree::file_end::{claim, cut, give_back};
+use crate::lockfree::file_end::{Refused, claim, cut, give_back};
 
 /// The end of what is claimed, and the file's grains.
 struct File {
@@ -22,7 +22,7 @@ impl File {
 
     /// Claims a grain and writes into it, or finds that it cannot and gives it back: what was claimed.
     fn grow(&self, process: u64, succeeds: bool) -> Option<u64> {
-        let start = claim(&self.end, 1, loom::thread::yield_now)?;
+        let start = claim(&self.end, 1, u64::MAX, loom::thread::yield_now).ok()?;
         let grain = &self.grains[start as usize];
         assert_eq!(read(grain), 0, "no two claims overlap, and what is behind the end holds zeros");
         write(grain, process);
@@ -51,6 +51,22 @@ fn no_two_claims_overlap_and_nothing_claimed_is_cut() {
             assert_eq!(read(&file.grains[start as usize]), process);
             assert!(file.end.load(Ordering::Relaxed) > start);
         }
+    });
+}
+
+#[test]
+fn the_end_is_never_behind_the_limit() {
+    check(3, |order| {
+        let file = File::new();
+        let claims = [(); 2].map(|()| {
+            thread(&file, |file: &File| {
+                let claimed = claim(&file.end, 3, 5, loom::thread::yield_now);
+                assert!(file.end.load(Ordering::Relaxed) <= 5);
+                Some(claimed)
+            })
+        });
+        let claimed: Vec<_> = order.run(claims).into_iter().flatten().collect();
+        assert!(claimed.contains(&Ok(0)) && claimed.contains(&Err(Refused::AtLimit)), "{claimed:?}");
     });
 }
 
