@@ -227,7 +227,7 @@ pub fn frame(at: u64, registers: &Registers, vectors: &[u8], mask: u64) -> io::R
     const FLAGS: u64 = 7;
     /// No flags of an alternate stack: so the thread's own stays as it is.
     const STACK_FLAGS: u32 = 0x10;
-    let state = interrupted_by_signal(registers);
+    let state = made_again(registers);
     let it = &state.0;
     let mut words = vec![0u8; VECTORS_AT];
     let mut put = |place: usize, word: u64| {
@@ -271,17 +271,13 @@ fn with_marks(vectors: &[u8]) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The state of a thread that goes on as after a signal handler: its system call is made again, or fails with EINTR.
-fn interrupted_by_signal(registers: &Registers) -> Registers {
-    const RESTART_BLOCK: i64 = -516;
-    match registers.interrupted_call() {
-        Some((_, RESTART_BLOCK)) => {
-            let mut failed = *registers;
-            failed.0.rax = -i64::from(libc::EINTR) as u64;
-            failed
-        }
-        Some((_, result)) if result != -i64::from(libc::EINTR) => registers.with_call_again(),
-        _ => *registers,
+/// The state of a thread that goes on by itself: its system call is made again from its beginning. What the kernel would go on with,
+/// as a sleep, begins anew: it may take longer, but it does not fail for a signal that the program never had.
+fn made_again(registers: &Registers) -> Registers {
+    let unnoticed = registers.unnoticed();
+    match unnoticed.interrupted_call() {
+        Some((_, result)) if result != -i64::from(libc::EINTR) => unnoticed.with_call_again(),
+        _ => unnoticed,
     }
 }
 
