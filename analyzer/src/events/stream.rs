@@ -5,6 +5,7 @@ use tm_common::ids::Stamp;
 use super::damage::Damage;
 use super::event::MergedEvent;
 use super::records::{DamagedFrom, RecordDecoder};
+use crate::reader::checkpoint::Passed;
 use crate::reader::file::RecordingFile;
 use crate::reader::streams::Stream;
 use crate::reader::{Recording, Repeats, ThreadTags};
@@ -20,6 +21,8 @@ pub(super) struct StreamDecoder<'a> {
     buffer: Vec<u8>,
     position: usize,
     records: RecordDecoder,
+    /// Whether the first event is the folded half of a reallocation.
+    is_half: bool,
     batch_records: usize,
     /// The latest batch.
     pub batch: Vec<MergedEvent>,
@@ -38,7 +41,8 @@ impl<'a> StreamDecoder<'a> {
             next_segment: 0,
             buffer: Vec::new(),
             position: 0,
-            records: RecordDecoder::new(stream.index),
+            records: RecordDecoder::new(stream.index, stream.passed.tag),
+            is_half: stream.passed.is_half,
             batch_records,
             batch: Vec::new(),
             damage: Damage::default(),
@@ -72,7 +76,19 @@ impl<'a> StreamDecoder<'a> {
             self.buffer.clear();
             self.damage.add_unreadable(&error);
         }
+        if self.next_segment == 1 {
+            self.pass_folded();
+        }
         true
+    }
+
+    /// Decodes what is folded of the first segment, for what follows refers to it.
+    fn pass_folded(&mut self) {
+        let n_bytes = self.stream.passed.bytes.min(self.buffer.len());
+        let (Some(bytes), mut passed) = (self.buffer.get(..n_bytes), Vec::new()) else { return };
+        // What cannot be decoded here was damaged when it was folded: then the rest is.
+        let decoded = self.records.decode(bytes, self.thread_tags, self.repeats, usize::MAX, &mut passed);
+        self.position = if decoded == Ok(n_bytes) { n_bytes } else { self.buffer.len() };
     }
 
     /// Goes on in the segment, to its end or until the batch is full.
@@ -81,7 +97,13 @@ impl<'a> StreamDecoder<'a> {
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
         match self.records.decode(bytes, self.thread_tags, self.repeats, self.batch_records, &mut self.batch)
         {
-            Ok(n_bytes) => self.position += n_bytes,
+            Ok(n_bytes) => {
+                self.position += n_bytes;
+                if self.is_half && !self.batch.is_empty() {
+                    self.is_half = false;
+                    self.batch.remove(0);
+                }
+            }
             Err(DamagedFrom(place)) => {
                 self.damage.add_segment(bytes.len() - place);
                 self.position = self.buffer.len();
@@ -94,7 +116,8 @@ impl<'a> StreamDecoder<'a> {
 pub(super) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
     stream.segments.iter().rev().find_map(|&segment| {
         // Alone: of a stream of which nothing can be decoded, each is to be looked at once.
-        let alone = Stream { process: stream.process, index: stream.index, segments: vec![segment] };
+        let (process, index, passed) = (stream.process, stream.index, Passed::default());
+        let alone = Stream { process, index, segments: vec![segment], passed };
         let mut decoder = StreamDecoder::new(recording, &alone, LAST_RECORDS);
         let mut latest = None;
         loop {

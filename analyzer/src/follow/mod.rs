@@ -54,7 +54,7 @@ use crate::reader::file::{FileIdentity, RecordingFile};
 use crate::reader::totals::add_segment as add_lines;
 use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
 use crate::replay::{
-    Beginning, LiveBlocks, MemoryKind, Observer, Replayer, Totals, inherited_here, tolerance,
+    Beginning, From, LiveBlocks, MemoryKind, Observer, Replayer, Totals, beginning_here, tolerance,
 };
 use growing_events::GrowingEvents;
 use growing_stream::GrowingStream;
@@ -133,14 +133,14 @@ impl Follower {
         sources.stacks.look(&open, &mut sources.headers, &mut recording.stacks, None);
         // All commands so far: the engine begins with them.
         sources.metadata.look(&open, &mut sources.headers, &mut recording, None);
-        let live = inherited(&mut recording, process)?;
+        let from = beginning(&mut recording, process)?;
         let clock_is_ours = recording
             .process(process)
             .is_some_and(|process| is_ours(&recording.header.clock, &process.liveness()));
         if clock_is_ours {
             calibrate(&mut recording.header.clock);
         }
-        let beginning = Beginning { live, may_swap: true, resets_peak: options.resets_peak };
+        let beginning = Beginning { from, may_swap: true, resets_peak: options.resets_peak };
         let merge = Merge::of(vec![GrowingEvents::default()]);
         let engine = Replayer::new(&recording, process, merge, beginning);
         let places = FxHashMap::default();
@@ -154,7 +154,8 @@ impl Follower {
     /// written: 20 µs, during which it keeps its processor busy.
     ///
     /// # Errors
-    /// The file cannot be opened or read, or its header is damaged; what was replayed before stays as it is.
+    /// The file cannot be opened or read, or its header is damaged; what was replayed before stays as it is. [`Error::Folded`]
+    /// if events were folded since: then another follower has to begin where they are folded to.
     pub fn catch_up(&mut self, until: Stamp, observer: &mut impl Observer) -> Result<()> {
         self.catch_up_after(until, observer, |_, _| {})
     }
@@ -259,7 +260,11 @@ impl Follower {
         let file = self.recording.file.reopen()?;
         let Follower { recording, process, engine, places, sources, .. } = self;
         let clock = recording.header.clock;
-        recording.header = read_header(&file, recording.file.path())?;
+        let header = read_header(&file, recording.file.path())?;
+        if header.checkpoint != recording.header.checkpoint {
+            return Err(Error::Folded { path: recording.file.path().to_owned() });
+        }
+        recording.header = header;
         if self.clock_is_ours {
             calibrate(&mut recording.header.clock);
         }
@@ -272,7 +277,7 @@ impl Follower {
             streams.first_mut().into_iter().for_each(|first| first.put_before(given_back));
             for (found, look) in sources.events.drain(..) {
                 let place = *places.entry(found.header.stream).or_insert_with(|| {
-                    let stream = GrowingStream::new(found.header.stream, recording);
+                    let stream = GrowingStream::new(found.header.stream, *process, recording);
                     streams.push(GrowingEvents::of(stream));
                     streams.len() - 1
                 });
@@ -349,6 +354,7 @@ impl Sources {
                         self.totals.push(found);
                     }
                 }
+                SegmentKind::Checkpoint => counts.checkpoints += 1,
                 SegmentKind::Extent => {}
             }
         }
@@ -363,17 +369,19 @@ fn line(recording: &Recording, process: ProcessIndex) -> Vec<ProcessIndex> {
     std::iter::successors(Some(process), parent).collect()
 }
 
-/// The blocks that `process` starts with. What its parents did is read to its end by now, and once.
-fn inherited(recording: &mut Recording, process: ProcessIndex) -> Result<LiveBlocks> {
-    if recording.process(process).is_none_or(|process| process.parent.is_none()) {
-        return inherited_here(recording, process);
+/// What `process` begins with. What its parents did is read to its end by now, and once.
+fn beginning(recording: &mut Recording, process: ProcessIndex) -> Result<From> {
+    let is_forked = recording.process(process).is_some_and(|process| process.parent.is_some());
+    if !is_forked && recording.header.checkpoint == 0 {
+        return beginning_here(recording, process);
     }
     let whole = Recording::open(recording.file.path())?;
     if whole.file.identity() != recording.file.identity() {
         return Err(Error::Replaced { path: recording.file.path().to_owned() });
     }
-    let live = inherited_here(&whole, process)?;
+    let from = beginning_here(&whole, process)?;
     // The blocks' thread_tags are numbers of these.
     recording.thread_tags = whole.thread_tags;
-    Ok(live)
+    (recording.checkpoint, recording.header.checkpoint) = (whole.checkpoint, whole.header.checkpoint);
+    Ok(from)
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::CommandKind;
 
+use super::checkpoint::{FoldedPart, FoldedProcess, State as FoldedState};
 use super::commands::Commands;
 use super::live::Ledger;
 use super::live::Totals;
 use super::live::{LiveBlocks, MemoryKind};
 use super::moment::ns_per_stamp;
 use super::observer::Observer;
+use super::observers::Folding;
 use super::order::solve;
 use super::order::{Reach, Window};
 use crate::events::{Action, Block, Damage, EventStream, Merge, MergedEvent, State};
@@ -28,6 +30,9 @@ const AHEAD_TOLERANCES: u64 = 4;
 /// The most steps of all searches for an order in a process: a few seconds, which only damage takes.
 const TRIES_MAX: u64 = 30_000_000;
 
+/// The most moments that a replay goes on with because later events were decided on.
+const SETTLING_MAX: u32 = 1 << 16;
+
 /// A process being replayed from its streams.
 #[derive(Debug)]
 pub struct Replayer<S> {
@@ -39,16 +44,27 @@ pub struct Replayer<S> {
     commands: Commands,
     /// The latest event that was replayed: those before it come late.
     replayed_until: Stamp,
+    /// What it began with.
+    folded: Option<FoldedProcess>,
+    left_out_until: Option<Stamp>,
 }
 
 /// What a [`Replayer`] begins with.
 pub(crate) struct Beginning {
-    /// The blocks that the process has inherited.
-    pub live: LiveBlocks,
+    /// What the process has: what it inherited, or what a checkpoint has of it.
+    pub from: From,
     /// Whether there may be events of several threads, so that stamps may be swapped.
     pub may_swap: bool,
     /// Whether a clearing makes the peak 0 too.
     pub resets_peak: bool,
+}
+
+/// What a process has before the first event.
+pub(crate) enum From {
+    /// The blocks that it inherited.
+    Start(LiveBlocks),
+    /// All that a checkpoint has of it.
+    Checkpoint(FoldedProcess),
 }
 
 /// How many stamps of `recording` the tolerance is.
@@ -57,7 +73,7 @@ pub(crate) fn tolerance(recording: &Recording) -> u64 {
 }
 
 impl<S: EventStream> Replayer<S> {
-    /// At the start of `process`.
+    /// At the start of `process`, or where its events are folded to.
     pub(crate) fn new(
         recording: &Recording,
         process: ProcessIndex,
@@ -66,16 +82,60 @@ impl<S: EventStream> Replayer<S> {
     ) -> Replayer<S> {
         let tolerance = tolerance(recording);
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
+        let thread_tags = &recording.thread_tags;
+        let mut commands = Commands::new(recording, process, beginning.resets_peak);
+        let (ledger, folded) = match beginning.from {
+            From::Start(live) => (Ledger::new(live, start, Arc::clone(thread_tags)), None),
+            From::Checkpoint(folded) => {
+                commands.pass(folded.until(), folded.has_forgotten());
+                (folded.ledger(thread_tags), Some(folded))
+            }
+        };
         let span = if beginning.may_swap { tolerance.saturating_mul(AHEAD_TOLERANCES) } else { 0 };
         Replayer {
             process,
             window: Window::new(merge, span),
             tolerance,
-            ledger: Ledger::new(beginning.live, start, Arc::clone(&recording.thread_tags)),
+            ledger,
             tries: TRIES_MAX,
-            commands: Commands::new(recording, process, beginning.resets_peak),
+            commands,
             replayed_until: Stamp(0),
+            folded,
+            left_out_until: None,
         }
+    }
+
+    /// Tells `observer` of what a checkpoint has, if the process begins with one; of the parent's blocks if `with_inherited`.
+    pub(super) fn tell_folded(&mut self, with_inherited: bool, observer: &mut impl Observer) {
+        let Some(process) = &self.folded else { return };
+        let owners = process.owners(self.ledger.thread_tags());
+        let is_taken_in = observer.on_folded(&FoldedPart { process, owners: &owners, with_inherited });
+        self.left_out_until = (!is_taken_in).then(|| process.until());
+    }
+
+    /// Up to where events are folded that the observer makes nothing of.
+    pub(super) fn left_out_until(&self) -> Option<Stamp> {
+        self.left_out_until
+    }
+
+    /// Folds what was replayed, as `folding` has added it up.
+    pub(super) fn fold(&self, folding: Folding<'_>, until: Stamp) -> FoldedProcess {
+        let Replayer { ledger, commands, .. } = self;
+        let state =
+            FoldedState { until, ledger, has_forgotten: commands.has_forgotten, damage: self.damage() };
+        FoldedProcess::new(self.process.0, &state, folding, ledger.thread_tags())
+    }
+
+    /// Goes on with single moments until no later event was decided on before its turn, because it was found to belong before
+    /// an earlier one. Returns the latest moment.
+    pub(super) fn settle(&mut self, until: Stamp, observer: &mut impl Observer) -> Stamp {
+        let mut until = until;
+        for _ in 0..SETTLING_MAX {
+            let Some(next) = self.present().filter(|_| !self.window.is_settled()) else { break };
+            until = next.stamp.max(until);
+            self.run(until, observer);
+        }
+        until
     }
 
     /// Goes on with streams that have more to read than before. `change` gets them with all that was read and is still to
@@ -246,7 +306,11 @@ impl<S: EventStream> Replayer<S> {
     /// What is missing so far.
     pub fn damage(&self) -> Damage {
         let Totals { unknown_frees, missed_frees, .. } = self.ledger.totals;
-        Damage { unknown_frees, missed_frees, ..self.window.merge.damage() }
+        let mut damage = Damage { unknown_frees, missed_frees, ..self.window.merge.damage() };
+        if let Some(folded) = &self.folded {
+            damage.add(&folded.damage());
+        }
+        damage
     }
 
     #[inline(always)]

@@ -1,0 +1,342 @@
+use std::collections::BTreeMap;
+use std::mem::offset_of;
+
+use tempfile::NamedTempFile;
+use tm_common::event::Event;
+use tm_common::functions::Function;
+use tm_common::header::{GRAIN_BYTES, MappedHeader};
+use tm_common::ids::{Address, Space, StackId, TagIndex, ThreadIndex};
+use tm_common::metadata::{CommandKind, NameKind};
+use tm_common::sampling::{SampleRate, Totals as ThreadTotals};
+use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
+use tm_testing::{Random, RecordingBuilder, file_of, header_bytes};
+
+use super::*;
+use crate::events::Block;
+use crate::model::{Activity, Amount, SumsBy};
+use crate::reader::Problem;
+use crate::replay::{
+    Activities, Allocations, Churn, Lifetimes, MemoryKind, Processes, Selection, Site, Timeline, Totals, run,
+};
+
+const POOL: Space = Space(2);
+
+/// What two processes do, the second a fork of the first: heap blocks that threads hand on, a domain of their own, mappings, tags, stops.
+struct Program {
+    random: Random,
+    builder: RecordingBuilder,
+    /// By process: addresses of the heap and of the pool, with sizes.
+    live: [BTreeMap<u64, u64>; 2],
+    tracked: [BTreeMap<u64, u64>; 2],
+    stacks: Vec<StackId>,
+    now: u64,
+    is_sampled: bool,
+    done: BTreeMap<(u32, u32), ThreadTotals>,
+}
+
+impl Program {
+    fn new(seed: u64, is_sampled: bool) -> Program {
+        let mut builder = RecordingBuilder::new();
+        builder.grains = 1;
+        builder.process(None, 0, None);
+        builder.name(NameKind::Space, 2, 77, "pool");
+        (1..4).for_each(|tag| builder.name(NameKind::Tag, tag, 0, &format!("tag {tag}")));
+        let root = builder.node(StackId::NONE, 0x1000);
+        let stacks = (0..20).map(|pc| builder.node(root, 0x2000 + pc)).collect();
+        if is_sampled {
+            builder.sample_rate = SampleRate::of_bytes(64).expect("it is one");
+        }
+        let (random, live) = (Random::new(seed), Default::default());
+        let (tracked, done) = (Default::default(), BTreeMap::new());
+        Program { random, builder, live, tracked, stacks, now: 1_000, is_sampled, done }
+    }
+
+    fn run(mut self, n_events: u64) -> NamedTempFile {
+        for round in 0..n_events {
+            self.now += 100_000 + self.random.below(100_000);
+            if round == n_events / 3 {
+                self.builder.process(Some(0), self.now, None);
+                self.live[1] = self.live[0].clone();
+                self.tracked[1] = self.tracked[0].clone();
+                self.now += 100_000;
+            }
+            let process = if round > n_events / 3 { self.random.below(2) as u32 } else { 0 };
+            if round % 500 == 499 && !self.is_sampled {
+                let kind = [CommandKind::Mark, CommandKind::Clear][(round / 500 % 2) as usize];
+                self.builder.command(process, kind, 0, self.now, "mark");
+            }
+            self.event(process);
+        }
+        self.builder.file()
+    }
+
+    fn event(&mut self, process: u32) {
+        let thread = self.random.below(3) as u32;
+        let stack = self.stacks[self.random.below(20) as usize];
+        let (size, stamp) = (self.random.below(300), Stamp(self.now));
+        let address = 16 * (1 + self.random.below(150));
+        let at = Address(address);
+        let place = process as usize;
+        let kind = self.random.below(if self.is_sampled { 10 } else { 14 });
+        let event = match (kind, self.live[place].contains_key(&address)) {
+            (10, _) => Event::Tag { tag: TagIndex(self.random.below(4) as u32), stamp },
+            (11, _) => Event::Track {
+                space: Space::MAPPINGS,
+                address: Address(address << 12),
+                size: size << 12,
+                stack,
+                stamp,
+            },
+            (12, _) => Event::Untrack {
+                space: Space::MAPPINGS,
+                address: Address(address << 12),
+                size: size << 11,
+                stamp,
+            },
+            (13, _) if self.tracked[place].remove(&address).is_some() => {
+                Event::Untrack { space: POOL, address: at, size: 0, stamp }
+            }
+            (13, live) => {
+                // A label of a whole block of the heap, or something of its own.
+                let size = if live { self.live[place][&address] } else { size };
+                self.tracked[place].insert(address, size);
+                Event::Track { space: POOL, address: at, size, stack, stamp }
+            }
+            (8, true) => {
+                self.live[place].remove(&address);
+                let new = (1..).map(|n| 16 * n).find(|it| !self.live[place].contains_key(it)).unwrap_or(16);
+                self.live[place].insert(new, size);
+                self.now += 60_000;
+                let end = Stamp(self.now);
+                Event::Reallocate { old: at, new: Address(new), size, stack, begin: stamp, end }
+            }
+            (_, true) => {
+                self.live[place].remove(&address);
+                Event::Free { function: Function::Free, address: at, stamp }
+            }
+            (_, false) => {
+                self.live[place].insert(address, size);
+                Event::Allocate { function: Function::Malloc, address: at, size, stack, stamp }
+            }
+        };
+        self.builder.event(ProcessIndex(process), 3 * process + thread, &event);
+        if self.is_sampled {
+            self.totals(process, thread, &event);
+        }
+    }
+
+    /// A thread that samples tells what it did; all blocks are samples here.
+    fn totals(&mut self, process: u32, thread: u32, event: &Event) {
+        let totals = self.done.entry((process, thread)).or_default();
+        match event {
+            Event::Allocate { size, .. } | Event::Reallocate { size, .. } => {
+                totals.n_allocated += 1;
+                totals.bytes += size;
+                totals.held_bytes += *size as i64;
+            }
+            _ => totals.n_freed += 1,
+        }
+        totals.held_high = totals.held_bytes.max(totals.held_high);
+        let totals = *totals;
+        self.now += 10;
+        let event = Event::Totals { space: Space::HEAP, totals, stamp: Stamp(self.now) };
+        self.builder.event(ProcessIndex(process), 3 * process + thread, &event);
+    }
+}
+
+/// The recording with `fold` as its checkpoint, number `number`; the room that is not needed any more is zeros.
+fn with_checkpoint(file: &NamedTempFile, fold: &Fold, number: u32) -> NamedTempFile {
+    let mut bytes = std::fs::read(file.path()).expect("it is there");
+    let mut n_parts = 0;
+    for part in fold.bytes.chunks(3 * GRAIN_BYTES - HEADER_BYTES) {
+        let header = SegmentHeader {
+            used: part.len() as u32,
+            stream: StreamIndex(number),
+            sequence: n_parts,
+            base_stamp: fold.until,
+            ..SegmentHeader::empty(SegmentKind::Checkpoint, 3, ProcessIndex(0))
+        };
+        let end = bytes.len() + 3 * GRAIN_BYTES;
+        bytes.extend(header_bytes(&header));
+        bytes.extend(part);
+        bytes.resize(end, 0);
+        n_parts += 1;
+    }
+    let at = offset_of!(MappedHeader, checkpoint);
+    bytes[at..at + 8].copy_from_slice(&(u64::from(number) << 32 | u64::from(n_parts)).to_le_bytes());
+    file_of(&bytes)
+}
+
+/// The same, without the segments of which all events are folded.
+fn without_folded(file: &NamedTempFile) -> (NamedTempFile, usize) {
+    let recording = Recording::open(file.path()).expect("it is valid");
+    let mut bytes = std::fs::read(file.path()).expect("it is there");
+    for grain in &recording.folded_grains {
+        let at = *grain as usize * GRAIN_BYTES;
+        bytes[at..at + GRAIN_BYTES].fill(0);
+    }
+    (file_of(&bytes), recording.folded_grains.len())
+}
+
+/// A block by what it says itself.
+type Told = (u8, u64, u64, u32, u64, ThreadIndex, TagIndex, u64);
+
+fn told(recording: &Recording, blocks: impl Iterator<Item = Block>) -> Vec<Told> {
+    let tags = &recording.thread_tags;
+    let told = |block: Block| {
+        let Block { address, size, stack, thread_tag, birth, space } = block;
+        let (thread, tag) = (tags.thread(thread_tag), tags.tag(thread_tag));
+        (space.0, address.0, size, stack.0, birth.0, thread, tag, tags.sample_bytes(thread_tag))
+    };
+    let mut told: Vec<Told> = blocks.map(told).collect();
+    told.sort_unstable();
+    told
+}
+
+/// All that is asked of a recording.
+#[derive(Debug, PartialEq)]
+struct Answers {
+    totals: Vec<Totals>,
+    damage: Vec<Vec<Problem>>,
+    live: Vec<Vec<Told>>,
+    peak: Vec<Vec<Told>>,
+    activities: Vec<(Site, Activity)>,
+    temporary: Vec<(Site, Amount)>,
+    allocated: Vec<(Site, Amount)>,
+    freed: Vec<(Site, Amount)>,
+    highest: Vec<u64>,
+}
+
+fn answers(recording: &Recording, processes: Processes, of: &Selection) -> Answers {
+    let of = &of.clone().in_recording(recording);
+    let (mut activities, mut temporary) = (SumsBy::default(), SumsBy::default());
+    let (mut allocated, mut freed) = (SumsBy::default(), SumsBy::default());
+    let mut answers = Answers {
+        totals: Vec::new(),
+        damage: Vec::new(),
+        live: Vec::new(),
+        peak: Vec::new(),
+        activities: Vec::new(),
+        temporary: Vec::new(),
+        allocated: Vec::new(),
+        freed: Vec::new(),
+        highest: Vec::new(),
+    };
+    let kinds = [MemoryKind::Traced, MemoryKind::Mappings];
+    let all = kinds.map(|kind| Selection::of_account(kind).in_recording(recording));
+    let end = replay::stamp_at(recording, recording.duration_ns());
+    run(
+        recording,
+        processes,
+        Stamp(u64::MAX),
+        |engine| {
+            let process = engine.process();
+            let [traced, mapped] = [0, 1].map(|kind| {
+                let start = recording.process(process).map_or(Stamp(0), |process| process.start);
+                Timeline::new(&all[kind], (start, end), 40, engine.live().iter(kinds[kind]))
+            });
+            let sums = (Allocations::new(of, process), Churn::new(of, process));
+            ((Activities::new(of, process), Lifetimes::new(of, process, vec![])), (sums, (traced, mapped)))
+        },
+        |engine, ((activity, lifetimes), ((allocations, churn), (traced, mapped)))| {
+            answers.totals.push(*engine.totals());
+            answers.damage.push(engine.damage().problems());
+            for kind in kinds {
+                answers.live.push(told(recording, engine.live().iter(kind)));
+                answers.peak.push(told(recording, engine.peak_blocks(kind)));
+            }
+            activities.merge(&activity.sums);
+            temporary.merge(&lifetimes.temporary);
+            allocated.merge(&allocations.sums);
+            freed.merge(&churn.sums);
+            for timeline in [traced, mapped] {
+                let steps = timeline.finish();
+                answers.highest.push(steps.iter().map(|step| step.most.bytes).max().unwrap_or(0));
+            }
+        },
+    )
+    .expect("there are such processes");
+    answers.activities = activities.sorted();
+    answers.temporary = temporary.sorted();
+    answers.allocated = allocated.sorted();
+    answers.freed = freed.sorted();
+    answers
+}
+
+/// Shows the first difference alone.
+fn same<T: PartialEq + std::fmt::Debug>(found: &[T], expected: &[T], note: &str) {
+    let differs = found.iter().zip(expected).position(|(found, expected)| found != expected);
+    if let Some(place) = differs {
+        panic!("{note}, place {place}:\n{:?}\n{:?}", found[place], expected[place]);
+    }
+    assert_eq!(found.len(), expected.len(), "{note}");
+}
+
+fn compare(whole: &Recording, folded: &Recording, note: &str) {
+    let by_thread = Selection { threads: Some(vec![ThreadIndex(1), ThreadIndex(4)]), ..Selection::default() };
+    let by_tag = Selection { tags: Some(vec![TagIndex(2)]), ..Selection::default() };
+    let (parent, child) = (Processes::One(ProcessIndex(0)), Processes::One(ProcessIndex(1)));
+    for (processes, selection) in [
+        (Processes::All, Selection::default()),
+        (parent, by_tag),
+        (parent, Selection::of_account(MemoryKind::Mappings)),
+        (child, by_thread),
+    ] {
+        let (expected, found) =
+            (answers(whole, processes, &selection), answers(folded, processes, &selection));
+        let note = format!("{note}, {processes:?}");
+        same(&found.totals, &expected.totals, &note);
+        same(&found.damage, &expected.damage, &note);
+        found.live.iter().zip(&expected.live).for_each(|(found, it)| same(found, it, &note));
+        found.peak.iter().zip(&expected.peak).for_each(|(found, it)| same(found, it, &note));
+        same(&found.activities, &expected.activities, &note);
+        same(&found.temporary, &expected.temporary, &note);
+        same(&found.allocated, &expected.allocated, &note);
+        same(&found.freed, &expected.freed, &note);
+        // The course of all is none: what a child frees of its parent's is no process's.
+        if processes != Processes::All {
+            same(&found.highest, &expected.highest, &note);
+        }
+    }
+    assert_eq!(folded.problems, whole.problems, "{note}");
+}
+
+/// Against the same recording with all of its events; what is folded is folded again and again.
+fn compare_with_all_events(is_sampled: bool) {
+    let mut n_gone = 0;
+    for seed in 0..3 {
+        let file = Program::new(seed, is_sampled).run(4_000);
+        let whole = Recording::open(file.path()).expect("it is valid");
+        let duration = whole.duration_ns();
+        let (mut folded, mut random) = (None::<NamedTempFile>, Random::new(seed + 100));
+        let mut percent = 0;
+        for number in 1..4 {
+            percent += 10 + random.below(22);
+            let recording = match &folded {
+                Some(folded) => Recording::open(folded.path()).expect("it is valid"),
+                None => Recording::open(file.path()).expect("it is valid"),
+            };
+            let until = replay::stamp_at(&recording, duration * percent / 100 + random.below(50_000));
+            let fold = fold(&recording, until).expect("it can be folded");
+            let file = folded.as_ref().unwrap_or(&file);
+            let with = with_checkpoint(file, &fold, number);
+            let (with, n) = if number > 1 { without_folded(&with) } else { (with, 0) };
+            n_gone += n;
+            let recording = Recording::open(with.path()).expect("it is valid");
+            assert!(recording.folded_until() >= Some(until));
+            compare(&whole, &recording, &format!("seed {seed}, checkpoint {number}"));
+            folded = Some(with);
+        }
+    }
+    assert!(n_gone > 5, "{n_gone} segments were folded away");
+}
+
+#[test]
+fn answers_are_those_of_all_events() {
+    compare_with_all_events(false);
+}
+
+#[test]
+fn answers_are_those_of_all_samples() {
+    compare_with_all_events(true);
+}
