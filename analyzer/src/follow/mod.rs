@@ -349,7 +349,7 @@ impl Sources {
                         self.totals.push(found);
                     }
                 }
-                SegmentKind::Extent => {}
+                SegmentKind::Extent | SegmentKind::Checkpoint => {}
             }
         }
         counts.grains += self.segments.n_extents - counts.extents;

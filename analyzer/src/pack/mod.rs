@@ -182,7 +182,13 @@ impl Packing<'_> {
         self.out.write_all(&start)?;
         self.packed.packed_bytes += start.len() as u64;
         self.block(&[Part::grain(0, len)])?;
-        for kind in [SegmentKind::Extent, SegmentKind::Metadata, SegmentKind::Totals, SegmentKind::Stacks] {
+        for kind in [
+            SegmentKind::Extent,
+            SegmentKind::Metadata,
+            SegmentKind::Totals,
+            SegmentKind::Checkpoint,
+            SegmentKind::Stacks,
+        ] {
             let of_kind = segments.iter().filter(|found| found.header.kind == kind);
             let parts: Vec<Part> = of_kind.map(|found| part(found, len)).collect();
             for parts in groups(&parts, BLOCK_BYTES_MAX) {
@@ -248,7 +254,7 @@ fn part(found: &FoundSegment, file_len: u64) -> Part {
     let (codec, len) = match found.header.kind {
         // What follows the grain of an extent are the segments in it.
         SegmentKind::Extent => return Part { len: 0, ..Part::grain(found.offset, file_len) },
-        SegmentKind::Metadata | SegmentKind::Totals => (Codec::Raw, used),
+        SegmentKind::Metadata | SegmentKind::Totals | SegmentKind::Checkpoint => (Codec::Raw, used),
         SegmentKind::Stacks => (Codec::Nodes, used),
         SegmentKind::Events => (Codec::Events, used),
     };

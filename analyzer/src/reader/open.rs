@@ -110,7 +110,7 @@ struct Contents {
 
 impl Contents {
     fn load(&mut self, file: &RecordingFile, found: &FoundSegment) {
-        if matches!(found.header.kind, SegmentKind::Events | SegmentKind::Extent) {
+        if matches!(found.header.kind, SegmentKind::Events | SegmentKind::Extent | SegmentKind::Checkpoint) {
             return;
         }
         if let Err(error) = found.read(file, &mut self.buffer) {

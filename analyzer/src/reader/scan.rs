@@ -17,6 +17,7 @@ pub struct SegmentCounts {
     pub metadata: u64,
     pub extents: u64,
     pub totals: u64,
+    pub checkpoints: u64,
     /// The grains of all of them: what was handed out, without what was claimed beyond it.
     pub grains: u64,
 }
@@ -68,6 +69,7 @@ impl Layout {
             SegmentKind::Metadata => &mut self.counts.metadata,
             SegmentKind::Extent => &mut self.counts.extents,
             SegmentKind::Totals => &mut self.counts.totals,
+            SegmentKind::Checkpoint => &mut self.counts.checkpoints,
         };
         *count += 1;
         self.counts.grains += u64::from(found.header.grains);
