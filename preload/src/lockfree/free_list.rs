@@ -15,7 +15,11 @@ const POP_ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 16 };
 
 /// Takes the first extent off the list at `top`. `look` sees what is at a grain and returns it with the grain of the next
 /// one, or nothing if no free extent is there; `leave` gives back what it returned. `None` if the list is empty, or is none.
-pub fn pop<T>(top: &AtomicU64, look: impl Fn(u32) -> Option<(T, u32)>, leave: impl Fn(T)) -> Option<(u32, T)> {
+pub fn pop<T>(
+    top: &AtomicU64,
+    look: impl Fn(u32) -> Option<(T, u32)>,
+    leave: impl Fn(T),
+) -> Option<(u32, T)> {
     for _ in 0..POP_ATTEMPTS {
         // Acquire: receives the extent as it was put on the list.
         let seen = top.load(Ordering::Acquire);

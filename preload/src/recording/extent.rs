@@ -156,11 +156,7 @@ impl Recording {
     }
 
     /// Maps an extent for all threads. `near` is one that may stand not far before it.
-    fn map_extent(
-        &self,
-        grains: u32,
-        near: Option<&MappedSegment>,
-    ) -> Result<&'static MappedSegment, Errno> {
+    fn map_extent(&self, grains: u32, near: Option<&MappedSegment>) -> Result<&'static MappedSegment, Errno> {
         self.map_extent_of(0, grains, near)
     }
 
@@ -203,10 +199,12 @@ impl Recording {
         owner: u32,
     ) -> Result<&'static MappedSegment, Errno> {
         // SAFETY: a fresh mapping, in which nobody else uses anything.
-        unsafe { self.allocate(start.cast(), first * GRAIN_BYTES as u64, GRAIN_BYTES) }.inspect_err(|_| {
-            // SAFETY: nobody has seen it.
-            unsafe { syscall::munmap(start.cast(), grains as usize * GRAIN_BYTES) };
-        })?;
+        unsafe { self.allocate(start.cast(), first * GRAIN_BYTES as u64, GRAIN_BYTES) }.inspect_err(
+            |_| {
+                // SAFETY: nobody has seen it.
+                unsafe { syscall::munmap(start.cast(), grains as usize * GRAIN_BYTES) };
+            },
+        )?;
         // SAFETY: as above, and allocated.
         Ok(unsafe { write_extent(start, first, grains, owner, self.process()) })
     }

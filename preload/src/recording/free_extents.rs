@@ -3,6 +3,9 @@
 //!
 //! Nothing that the file says is trusted: what is no free extent of the right size ends the list.
 
+#[cfg(test)]
+mod tests;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use tm_common::free_list::{Top, next_of};

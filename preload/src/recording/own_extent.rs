@@ -59,12 +59,7 @@ impl Recording {
     /// # Safety
     /// The stream has left its segment: nobody touches one in `own` any more.
     #[cold]
-    pub unsafe fn claim_own(
-        &self,
-        own: &mut OwnExtent,
-        stream: StreamIndex,
-        n_filled: u32,
-    ) -> Option<Room> {
+    pub unsafe fn claim_own(&self, own: &mut OwnExtent, stream: StreamIndex, n_filled: u32) -> Option<Room> {
         self.claim_by(|| {
             if let Some(extent) = own.get()
                 && let Some(room) = self.take(extent, GRAINS_MAX, GRAINS_MAX)?

@@ -61,8 +61,10 @@ impl List {
 
     /// Takes all that is left, and checks that each of `n` extents is there or in `taken`, once.
     fn has_all_but(&self, mut taken: Vec<u32>, n: u32) {
-        assert_eq!(u64::from(Top::of(self.top.load(Ordering::Relaxed)).count()) + taken.len() as u64, n.into());
+        let top = || Top::of(self.top.load(Ordering::Relaxed));
+        assert_eq!(u32::from(top().count()) + taken.len() as u32, n);
         taken.extend(std::iter::from_fn(|| self.pop(9)));
+        assert_eq!(top().first, 0, "the list ends");
         taken.sort_unstable();
         assert!(taken.iter().copied().eq(1..=n), "{taken:?}");
     }
