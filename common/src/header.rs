@@ -14,8 +14,10 @@ pub use request::{MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, Request};
 /// The first bytes of every recording. The first byte is not ASCII and the last two are a line end, so that a copy
 /// which was taken for text is seen at once.
 pub const MAGIC: [u8; 8] = *b"\x89TMREC\r\n";
-/// The version of a recording in which anything is sampled, and the latest that is read.
-pub const VERSION: u32 = 4;
+/// The version of a recording of which a keeper has folded anything, and the latest that is read.
+pub const VERSION: u32 = 5;
+/// The version of one in which anything is sampled.
+pub const VERSION_SAMPLED: u32 = 4;
 /// The version of one in which every event is recorded.
 pub const VERSION_UNSAMPLED: u32 = 3;
 /// The header's size, and the grain of everything in the file: segments start at and consist of whole grains.
@@ -74,7 +76,8 @@ pub enum ClockKind {
 pub struct MappedHeader {
     /// [`MAGIC`], written last: a file without it is not a recording yet. Little-endian.
     pub magic: AtomicU64,
-    /// [`VERSION_UNSAMPLED`], and [`VERSION`] from before the first sample on.
+    /// [`VERSION_UNSAMPLED`], [`VERSION_SAMPLED`] from before the first sample on, and [`VERSION`] from before the first
+    /// checkpoint on.
     pub version: AtomicU32,
     /// The ELF machine number: 62 x86_64, 183 aarch64.
     pub machine: u16,
@@ -140,7 +143,21 @@ pub struct MappedHeader {
     pub n_codes: AtomicU32,
     /// [`abilities`] of the library that writes it.
     pub abilities: u32,
+    /// The checkpoint that holds: its number in the upper 32 bits, 0 for none, and how many parts it has in the lower ones.
+    pub checkpoint: AtomicU64,
+    /// The beginning of the list of free extents, a [`crate::free_list::Top`].
+    pub free_extents: AtomicU64,
+    /// The most grains that the file may have, 0 for any number.
+    pub limit_grains: u64,
+    /// The size in grains of extents that one stream has for itself, where there is a limit; 0 if they differ: then none
+    /// is ever given back.
+    pub extent_grains: u32,
+    /// The pid of the latest keeper, 0 for none. Whether it lives its lock tells.
+    pub keeper: AtomicU32,
 }
+
+/// Stands in [`MappedHeader::end_grain`] while the file is being cut: who then claims room tries again.
+pub const CUTTING: u64 = 1 << 62;
 
 /// Bits of [`MappedHeader::abilities`]: what a writer may be asked for beside what every one knows.
 pub mod abilities {
@@ -153,7 +170,7 @@ pub const WRITERS_MAX: usize = 64;
 
 const _: () = assert!(size_of::<MappedHeader>() <= GRAIN_BYTES);
 const _: () =
-    assert!(size_of::<MappedHeader>() == 480 + 24 * 136 + 8, "the layout is the format: see docs/format.md");
+    assert!(size_of::<MappedHeader>() == 480 + 24 * 136 + 40, "the layout is the format: see docs/format.md");
 const _: () = assert!(cfg!(target_endian = "little"), "the mapped structures are little-endian");
 
 /// The header as read from a file.
@@ -180,8 +197,13 @@ pub struct Header {
     pub self_checks: u64,
     pub self_check_differences: u64,
     pub lost: [u64; 8],
-    /// [`abilities`]; 0 in what was read without the whole header.
+    /// [`abilities`]; 0, as all that follows, in what was read without the whole header.
     pub abilities: u32,
+    pub checkpoint: u64,
+    pub free_extents: u64,
+    pub limit_grains: u64,
+    pub extent_grains: u32,
+    pub keeper: u32,
     /// The requests that are ready.
     pub requests: [Option<Request>; REQUESTS_MAX],
 }
@@ -227,6 +249,11 @@ impl Header {
             self_check_differences: u64_of(offset_of!(MappedHeader, self_check_differences))?,
             lost: parse_lost(bytes)?,
             abilities: u32_of(offset_of!(MappedHeader, abilities)).unwrap_or(0),
+            checkpoint: u64_of(offset_of!(MappedHeader, checkpoint)).unwrap_or(0),
+            free_extents: u64_of(offset_of!(MappedHeader, free_extents)).unwrap_or(0),
+            limit_grains: u64_of(offset_of!(MappedHeader, limit_grains)).unwrap_or(0),
+            extent_grains: u32_of(offset_of!(MappedHeader, extent_grains)).unwrap_or(0),
+            keeper: u32_of(offset_of!(MappedHeader, keeper)).unwrap_or(0),
             requests: core::array::from_fn(|place| Request::parse(bytes, place)),
         })
     }

@@ -12,6 +12,7 @@ pub mod api;
 pub mod attach;
 pub mod error;
 pub mod event;
+pub mod free_list;
 pub mod functions;
 pub mod header;
 pub mod ids;

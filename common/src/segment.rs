@@ -1,7 +1,7 @@
 //! The 64 bytes that every segment starts with, `docs/format.md` section "Segments".
 
 use core::mem::offset_of;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::error::DecodeError;
@@ -13,7 +13,8 @@ use crate::sampling::SampleRate;
 pub const MAGIC: u32 = u32::from_le_bytes(*b"TMSG");
 /// The size of the header.
 pub const HEADER_BYTES: usize = 64;
-/// The largest segment: 64 KiB, the steady size of a stream's and of the stack table's segments.
+/// The largest segment of a recorded process: 64 KiB, the steady size of a stream's and of the stack table's segments. A part
+/// of a checkpoint is as large as an extent.
 pub const GRAINS_MAX: u16 = 16;
 
 /// The kinds of segments.
@@ -30,6 +31,8 @@ pub enum SegmentKind {
     Extent = 4,
     /// What threads that sample did, a line each, see [`crate::sampling`].
     Totals = 5,
+    /// A part of what stands in place of the events that a keeper has folded.
+    Checkpoint = 6,
 }
 
 /// A segment's header as it stands in the mapped file.
@@ -38,7 +41,7 @@ pub enum SegmentKind {
 ///  byte 0         4       6         8            12         16
 ///       | magic   | kind  | grains  | used       | process  |
 ///    16 | stream  | sequence        | thread     | check    |
-///    32 | base stamp                | sample bytes          | reserved
+///    32 | base stamp                | sample bytes          | next free | pushed as
 /// ```
 #[repr(C)]
 #[derive(Debug)]
@@ -55,21 +58,26 @@ pub struct MappedSegment {
     pub used: AtomicU32,
     /// The process that took the segment.
     pub process: u32,
-    /// Events: the stream. Stacks: 0.
+    /// Events: the stream. Extents: one more than the stream that has it for itself, where there is a limit, else 0.
+    /// Checkpoints: the number. Stacks: 0.
     pub stream: u32,
     /// Events: the place in the stream's chain, from 0. Stacks: the segment's number in [`crate::ids::StackId`]s.
-    /// Extents: its size in grains.
+    /// Extents: its size in grains. Checkpoints: the number of the part, from 0.
     pub sequence: u32,
     /// Events: the thread of the first event.
     pub thread: u32,
     /// `check` of the fields above but `used`, and of `base_stamp` and `sample_bytes`.
     pub check: u32,
-    /// Events: what the first time difference counts from. Extents: their first grain.
+    /// Events: what the first time difference counts from. Extents: their first grain. Checkpoints: the moment up to which
+    /// events are folded.
     pub base_stamp: u64,
     /// Events: the mean bytes from one sample to the next, a [`SampleRate`]; 0 if every event is here.
     pub sample_bytes: u64,
-    /// 0.
-    pub reserved: [u64; 2],
+    /// Extents that a keeper has: a word of [`crate::free_list`]. 0 of all else. It changes, so the check is not of it, ...
+    pub next_free: AtomicU64,
+    /// ... nor of this: one more than the number that [`crate::free_list::Top::n_pushed`] was before it was put on the list;
+    /// 0 before.
+    pub pushed_as: AtomicU64,
 }
 
 const _: () = assert!(size_of::<MappedSegment>() == HEADER_BYTES);
@@ -122,7 +130,8 @@ impl SegmentHeader {
             check: check(&self),
             base_stamp: self.base_stamp.0,
             sample_bytes: self.sample_rate.mean_bytes(),
-            reserved: [0; 2],
+            next_free: AtomicU64::new(0),
+            pushed_as: AtomicU64::new(0),
         }
     }
 
@@ -140,6 +149,7 @@ impl SegmentHeader {
             3 => SegmentKind::Metadata,
             4 => SegmentKind::Extent,
             5 => SegmentKind::Totals,
+            6 => SegmentKind::Checkpoint,
             other => return Err(DecodeError::Invalid { field: "segment kind", found: u64::from(other) }),
         };
         let sample_bytes = u64_at(bytes, offset_of!(MappedSegment, sample_bytes))?;
@@ -216,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_bit_is_seen_unless_it_is_in_used_or_reserved() {
+    fn a_changed_bit_is_seen_unless_it_is_in_used_or_of_the_free_list() {
         let bytes = bytes_of(&example().mapped());
         for bit in 0..HEADER_BYTES * 8 {
             let mut damaged = bytes;

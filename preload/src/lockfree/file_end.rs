@@ -1,10 +1,10 @@
 //! The end of what is claimed of the file: moved outward by a thread that needs room, held still while the file is cut
 //! there.
 
+use tm_common::header::CUTTING;
+
 use super::atomic::{AtomicU64, Ordering};
 
-/// Stands for the end while the file is being cut: who then claims room tries again.
-const CUTTING: u64 = 1 << 62;
 /// The number of attempts, with pauses of 100 µs: an `ftruncate` on a busy disk takes milliseconds, and the thread that
 /// cuts may have lost its processor.
 const CLAIM_ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 1_000 };

@@ -7,6 +7,7 @@
 
 pub mod addresses;
 pub mod file_end;
+pub mod free_list;
 pub mod numbers;
 pub mod pair;
 pub mod places;

@@ -5,6 +5,9 @@
 //!  own     one stream's, which fills many segments: no other thread touches it.      Unmapped when it is full
 //! ```
 //!
+//! Where the file has a limit, own extents are given back by a keeper once their events are folded ([`super::free_extents`]).
+//! Common ones never are.
+//!
 //! A thread that needs room never waits: if it finds another one growing the recording, it maps a small extent of its
 //! own. The cursor of an extent stands in the file, so a forked child goes on in its parent's common extent.
 //!
@@ -15,11 +18,11 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::Stamp;
+use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
-use super::file::{map_by_descriptor, why_not_allocated};
+use super::file::{FileIdentity, map_by_descriptor, why_not_allocated};
 use super::own_extent::OwnExtent;
 use crate::lockfree::file_end::{self, Refused};
 use crate::lockfree::{room, writers};
@@ -34,6 +37,8 @@ pub const CHILD_GRAINS: u32 = 8;
 /// Each common extent is twice as large as the one before, up to 4 MiB: few calls, and never more than half of the
 /// addresses unused.
 const GRAINS_IN_EXTENT_MAX: u32 = 1024;
+/// Where there is a limit, a common extent is no larger than this part of it.
+const COMMON_SHARE: u64 = 64;
 /// What a thread maps that finds another one at it: one segment of the largest size.
 const SMALL_GRAINS: u32 = 1 + GRAINS_MAX as u32;
 
@@ -68,12 +73,15 @@ impl Recording {
         if restrictions::are_total() || self.is_resting() {
             return None;
         }
+        let free = self.free_extents_now();
         let room = find();
         // Relaxed: decides how often it is tried.
         self.is_at_limit.store(room.is_err_and(|error| error == AT_LIMIT), Ordering::Relaxed);
         match room {
             Ok(_) => self.n_failures.store(0, Ordering::Relaxed),
             Err(error) => {
+                // Relaxed: as above.
+                self.free_at_failure.store(free, Ordering::Relaxed);
                 self.n_refused.store(0, Ordering::Relaxed);
                 self.n_failures.fetch_add(1, Ordering::Relaxed);
                 self.report_growth_failure(error);
@@ -82,11 +90,12 @@ impl Recording {
         room.ok()
     }
 
-    /// Tells whether the file could not grow a moment ago: the system is asked again only now and then.
+    /// Tells whether the file could not grow a moment ago: the system is asked again only now and then, and at once where an
+    /// extent was given back.
     fn is_resting(&self) -> bool {
         // Relaxed: a few attempts too many or too few are harmless.
         let n_failures = self.n_failures.load(Ordering::Relaxed);
-        if n_failures == 0 {
+        if n_failures == 0 || self.has_free_since_failure() {
             return false;
         }
         let (first, max) = ATTEMPTS_APART;
@@ -106,7 +115,7 @@ impl Recording {
         match self.growing.take() {
             Some(_held) => self.replace_extent(current, needed, wanted),
             None => {
-                let extent = self.map_extent(SMALL_GRAINS, None)?;
+                let extent = self.map_small_extent()?;
                 self.take(extent, needed, wanted)?.ok_or(Errno(libc::ENOSPC))
             }
         }
@@ -122,8 +131,8 @@ impl Recording {
             return Ok(room);
         }
         // Relaxed: guarded by the lock.
-        let grains = (self.extent_grains.load(Ordering::Relaxed) * 2).min(GRAINS_IN_EXTENT_MAX);
-        let extent = self.map_extent(grains, None).or_else(|_| self.map_extent(SMALL_GRAINS, None))?;
+        let grains = (self.extent_grains.load(Ordering::Relaxed) * 2).min(self.common_grains_max());
+        let extent = self.map_extent(grains, None).or_else(|_| self.map_small_extent())?;
         self.extent_grains.store(grains, Ordering::Relaxed);
         let room = self.take(extent, needed, wanted);
         // Release: publishes the extent's header.
@@ -131,39 +140,78 @@ impl Recording {
         room?.ok_or(Errno(libc::ENOSPC))
     }
 
-    /// Claims `grains` of the file and maps them. `near` is an extent that may stand not far before them.
-    pub(super) fn map_extent(
+    /// Returns the largest size of a common extent: a small part of what the file may have, for it is never given back.
+    fn common_grains_max(&self) -> u32 {
+        let FileIdentity { grains_max, extent_grains, .. } = *self.file();
+        let max = (grains_max / COMMON_SHARE).clamp(1, u64::from(GRAINS_IN_EXTENT_MAX)) as u32;
+        max.max(extent_grains)
+    }
+
+    /// Maps a small extent; at the limit one that was given back, whatever its size.
+    fn map_small_extent(&self) -> Result<&'static MappedSegment, Errno> {
+        self.map_extent(SMALL_GRAINS, None).or_else(|error| match self.file().extent_grains {
+            grains if error == AT_LIMIT && grains > 0 => self.map_extent(grains, None),
+            _ => Err(error),
+        })
+    }
+
+    /// Maps an extent for all threads. `near` is one that may stand not far before it.
+    fn map_extent(&self, grains: u32, near: Option<&MappedSegment>) -> Result<&'static MappedSegment, Errno> {
+        self.map_extent_of(0, grains, near)
+    }
+
+    /// Claims `grains` of the file for the stream with the number `owner - 1`, or for all threads with 0, and maps them; of
+    /// the size that is given back, an extent that was. `near` is an extent that may stand not far before them.
+    pub(super) fn map_extent_of(
         &self,
+        owner: u32,
         grains: u32,
         near: Option<&MappedSegment>,
     ) -> Result<&'static MappedSegment, Errno> {
         let header = self.header().ok_or(Errno(libc::ENOENT))?;
         writers::enter(&header.writers, syscall::getpid(), syscall::process_exists);
+        if grains == self.file().extent_grains
+            && let Some((first, start)) = self.pop_extent(header, near)
+        {
+            return self.begin_extent(start.cast(), first, grains, owner);
+        }
         let max = self.file().grains_max;
         let claimed = file_end::claim(&header.end_grain, grains, max, || syscall::pause_ns(100_000));
         let first = claimed.map_err(|refused| match refused {
             Refused::AtLimit => AT_LIMIT,
             Refused::Cutting => Errno(libc::EBUSY),
         })?;
-        let (offset, len) = (first * GRAIN_BYTES as u64, grains as usize * GRAIN_BYTES);
-        let end = first + u64::from(grains);
-        let mapped = self.reach(header, end).and_then(|()| {
+        let (len, end) = (grains as usize * GRAIN_BYTES, first + u64::from(grains));
+        let begun = self.reach(header, end).and_then(|()| {
             let start = self.map(first, len, near)?;
-            // SAFETY: a fresh mapping of grains that are this claim's alone.
-            unsafe { self.allocate(start, offset, GRAIN_BYTES) }.inspect_err(|_| {
-                // SAFETY: nobody has seen it.
-                unsafe { syscall::munmap(start, len) };
-            })?;
-            Ok(start)
+            self.begin_extent(start.cast(), first, grains, owner)
         });
-        let start =
-            mapped.inspect_err(|_| _ = file_end::give_back(&header.end_grain, first, u64::from(grains)))?;
-        Ok(begin_extent(start.cast(), first, grains, self))
+        begun.inspect_err(|_| _ = file_end::give_back(&header.end_grain, first, u64::from(grains)))
+    }
+
+    /// Writes the header of an extent that was just mapped and is this claim's alone; unmaps it if the disk has no room for
+    /// that.
+    fn begin_extent(
+        &self,
+        start: *mut MappedSegment,
+        first: u64,
+        grains: u32,
+        owner: u32,
+    ) -> Result<&'static MappedSegment, Errno> {
+        // SAFETY: a fresh mapping, in which nobody else uses anything.
+        unsafe { self.allocate(start.cast(), first * GRAIN_BYTES as u64, GRAIN_BYTES) }.inspect_err(
+            |_| {
+                // SAFETY: nobody has seen it.
+                unsafe { syscall::munmap(start.cast(), grains as usize * GRAIN_BYTES) };
+            },
+        )?;
+        // SAFETY: as above, and allocated.
+        Ok(unsafe { write_extent(start, first, grains, owner, self.process()) })
     }
 
     /// Maps `len` bytes of the file from grain `first` on: by way of a mapping of what stands before them, or by its path
     /// where the kernel does not know that. The nearer that mapping, the fewer addresses it takes meanwhile.
-    fn map(&self, first: u64, len: usize, near: Option<&MappedSegment>) -> Result<*mut u8, Errno> {
+    pub(super) fn map(&self, first: u64, len: usize, near: Option<&MappedSegment>) -> Result<*mut u8, Errno> {
         // Acquire: as in `find_room`. SAFETY: common extents stay mapped.
         let common = unsafe { self.extent.load(Ordering::Acquire).as_ref() };
         let before = common.into_iter().chain(near).filter(|extent| extent.base_stamp <= first);
@@ -230,21 +278,25 @@ impl Recording {
 
     /// Makes `start`, the grain behind the file's header, the first extent.
     pub fn adopt_first_extent(&self, start: *mut MappedSegment) {
-        let extent = begin_extent(start, 1, FIRST_GRAINS, self);
+        // SAFETY: the caller has just mapped it, and allocated its first grains.
+        let extent = unsafe { write_extent(start, 1, FIRST_GRAINS, 0, self.process()) };
         // Release: publishes the extent's header.
         self.extent.store(core::ptr::from_ref(extent).cast_mut(), Ordering::Release);
     }
 
     /// Gives back what is not used: of the current extent and of the calling thread's `own`, and the file behind the last
-    /// one. Later events map extents anew.
+    /// one. Later events map extents anew. Where there is a limit own extents keep their size, by which they are given back.
     pub fn trim<const N: usize>(&self, own: [Option<&OwnExtent>; N]) {
         let Some(header) = self.header() else { return };
         let Some(_held) = self.growing.take() else { return };
         // SAFETY: common extents stay mapped. Acquire: as in `find_room`.
         let common = unsafe { self.extent.load(Ordering::Acquire).as_ref() };
         let mut rest_of_common = common.and_then(|extent| self.leave_extent(extent));
-        let mut rests =
-            own.map(|own| own.and_then(OwnExtent::get).and_then(|extent| self.leave_extent(extent)));
+        let may_be_cut = self.file().extent_grains == 0;
+        let mut rests = own.map(|own| {
+            let own = own.filter(|_| may_be_cut).and_then(OwnExtent::get);
+            own.and_then(|extent| self.leave_extent(extent))
+        });
         // One that is given back may make another one the end. Not twice: what is claimed there since is somebody's.
         let give_back = |rest: &mut Option<Range<u64>>| {
             let is_given = rest.as_ref().is_some_and(|rest| {
@@ -295,20 +347,25 @@ pub unsafe fn let_go(segment: *mut MappedSegment) {
     }
 }
 
-/// Writes the header of an extent that was just mapped.
-fn begin_extent(
+/// Writes the header of an extent of which nothing is taken yet.
+///
+/// # Safety
+/// It is mapped as long as it is used, its first grain is allocated, and nobody else uses it.
+unsafe fn write_extent<'a>(
     start: *mut MappedSegment,
     first_grain: u64,
     grains: u32,
-    recording: &Recording,
-) -> &'static MappedSegment {
+    owner: u32,
+    process: ProcessIndex,
+) -> &'a MappedSegment {
     let header = SegmentHeader {
         used: 1,
+        stream: StreamIndex(owner),
         sequence: grains,
         base_stamp: Stamp(first_grain),
-        ..SegmentHeader::empty(SegmentKind::Extent, 1, recording.process())
+        ..SegmentHeader::empty(SegmentKind::Extent, 1, process)
     };
-    // SAFETY: fresh pages of this process's own, mapped as long as it lives.
+    // SAFETY: the caller's.
     unsafe {
         start.write(header.mapped());
         &*start

@@ -31,12 +31,19 @@ pub struct FileIdentity {
     pub ahead_grains: u64,
     /// The most grains that it may have.
     pub grains_max: u64,
+    /// The size in grains of extents that one stream has for itself; 0 if they differ.
+    pub extent_grains: u32,
 }
 
 impl FileIdentity {
     /// No file.
-    pub const NONE: FileIdentity =
-        FileIdentity { path: Text::EMPTY, identity: (0, 0), ahead_grains: 0, grains_max: u64::MAX };
+    pub const NONE: FileIdentity = FileIdentity {
+        path: Text::EMPTY,
+        identity: (0, 0),
+        ahead_grains: 0,
+        grains_max: u64::MAX,
+        extent_grains: 0,
+    };
 }
 
 const GRAIN: u64 = GRAIN_BYTES as u64;

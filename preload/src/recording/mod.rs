@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod extent;
 pub mod file;
+mod free_extents;
 pub mod metadata;
 pub mod output;
 pub mod own_extent;
@@ -59,6 +60,8 @@ pub struct Recording {
     n_refused: AtomicU32,
     /// Whether that was because of its limit.
     is_at_limit: AtomicBool,
+    /// The beginning of the list of free extents as it was then.
+    free_at_failure: AtomicU64,
     said_failure: AtomicBool,
     /// Events lost before there was a header to count them in; added to it when it is published.
     n_lost_early: AtomicU64,
@@ -89,6 +92,7 @@ impl Recording {
             n_failures: AtomicU32::new(0),
             n_refused: AtomicU32::new(0),
             is_at_limit: AtomicBool::new(false),
+            free_at_failure: AtomicU64::new(0),
             said_failure: AtomicBool::new(false),
             n_lost_early: AtomicU64::new(0),
         }

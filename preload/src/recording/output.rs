@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use tm_common::free_list::Top;
 use tm_common::header::{
     GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, MappedRequest, REQUESTS_MAX, VERSION_UNSAMPLED,
     WRITERS_MAX, abilities,
@@ -11,7 +12,7 @@ use tm_common::ids::Space;
 
 use super::extent::FIRST_GRAINS;
 use super::file::{self, FileIdentity};
-use super::{PATH_BYTES, Recording};
+use super::{PATH_BYTES, Recording, free_extents};
 use crate::config::Config;
 use crate::lockfree::writers;
 use crate::sys::syscall::{self, Errno};
@@ -95,6 +96,7 @@ impl Recording {
                         identity,
                         ahead_grains,
                         grains_max: grains_max(config),
+                        extent_grains: free_extents::size_within(config.limit_bytes),
                     },
                 );
                 Ok(())
@@ -183,6 +185,11 @@ impl Recording {
             requests: [const { MappedRequest::free() }; REQUESTS_MAX],
             n_codes: AtomicU32::new(1),
             abilities: abilities::SAMPLES,
+            checkpoint: AtomicU64::new(0),
+            free_extents: AtomicU64::new(Top::default().word()),
+            limit_grains: config.limit_bytes / GRAIN_BYTES as u64,
+            extent_grains: free_extents::size_within(config.limit_bytes),
+            keeper: AtomicU32::new(0),
         }
     }
 }

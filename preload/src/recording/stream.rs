@@ -22,7 +22,7 @@ const FIRST_GRAINS: [u16; 2] = [1, 4];
 /// The writing end. All zeros is a stream without a segment.
 #[derive(Debug)]
 pub struct Stream {
-    /// Where it writes; null, or mapped.
+    /// Where it writes; null if it has left its segment, else mapped.
     segment: *mut MappedSegment,
     /// The extent in which the segment is, from the third one on.
     own: OwnExtent,
@@ -43,7 +43,7 @@ pub struct Stream {
 impl Stream {
     /// Gives the stream, and the rest of its segment, to another thread of the process.
     pub fn hand_over(&mut self, recording: &Recording, thread: ThreadIndex) {
-        let was_in_use = !self.segment.is_null() && self.process == recording.process();
+        let was_in_use = self.sequence > 0 && self.process == recording.process();
         self.thread = thread;
         if was_in_use {
             self.write(recording, Event::ThreadStart { thread, stamp: recording.now() });
@@ -116,11 +116,13 @@ impl Stream {
     #[cold]
     fn begin_segment(&mut self, recording: &Recording, stamp: Stamp) -> bool {
         let Some(header) = recording.header() else { return false };
+        self.leave_segment();
         let claimed = match FIRST_GRAINS.get(self.sequence as usize) {
-            Some(&wanted) => recording.claim(1, wanted).map(|room| (room, OwnExtent::none())),
-            None => recording.claim_own(&mut self.own, self.sequence - 1),
+            Some(&wanted) => recording.claim(1, wanted),
+            // SAFETY: it was just left.
+            None => unsafe { recording.claim_own(&mut self.own, self.index, self.sequence - 1) },
         };
-        let Some((room, mut full)) = claimed else { return false };
+        let Some(room) = claimed else { return false };
         // A handler that left by siglongjmp would leave a number without a segment: a hole in the chain.
         let _blocked = SignalsBlocked::now();
         if self.sequence == 0 {
@@ -145,7 +147,7 @@ impl Stream {
         };
         self.encoder.reset(base);
         self.sequence += 1;
-        let before = core::mem::replace(&mut self.segment, room.start);
+        self.segment = room.start;
         // SAFETY: the room is ours alone, `grains` long, and longer than a header and a buffer.
         unsafe {
             room.start.write(header.mapped());
@@ -153,12 +155,16 @@ impl Stream {
             self.next = start.add(HEADER_BYTES);
             self.limit = start.add(usize::from(room.grains) * GRAIN_BYTES - Writer::CAPACITY);
         }
-        // SAFETY: the segment before was this stream's alone; it is in the full extent if there is one.
-        unsafe {
-            let_go(before);
-            full.unmap();
-        }
         true
+    }
+
+    /// Has no segment any more: nothing is written before there is a fresh one. Until then the chain ends in the one that is
+    /// left, so its extent is not given back meanwhile.
+    fn leave_segment(&mut self) {
+        self.abandon_segment();
+        let left = core::mem::replace(&mut self.segment, core::ptr::null_mut());
+        // SAFETY: null, or mapped: the extent that it is in is unmapped after it was left.
+        unsafe { let_go(left) };
     }
 }
 

@@ -21,25 +21,30 @@ use super::stream::Stream;
 use crate::config::Config;
 
 /// A file of its own for each test, gone at its end.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Scratch {
+    pub fn new(name: &str) -> Scratch {
         let path = std::env::temp_dir().join(std::format!("tm-unit-{}-{name}.bin", std::process::id()));
         std::fs::remove_file(&path).ok();
         Scratch(path)
     }
 
     fn create(&self) -> Result<&'static Recording, CreateRefused> {
+        self.create_as(&Config::DEFAULT)
+    }
+
+    pub fn create_as(&self, config: &Config) -> Result<&'static Recording, CreateRefused> {
         // Mapped extents outlive the test, so the recording does too.
         let recording: &'static Recording = std::boxed::Box::leak(std::boxed::Box::new(Recording::new()));
         let name = CString::new(self.0.to_str().expect("UTF-8")).expect("no NUL");
         let mut path = Path::EMPTY;
         path.push(name.to_bytes());
-        recording.create(&mut path, &Config::DEFAULT).map(|()| recording)
+        recording.create(&mut path, config).map(|()| recording)
     }
 
-    fn segments(&self) -> (Header, Vec<(SegmentHeader, Vec<u8>)>) {
+    /// The header, and all segments: the grain where each begins, its header and what is in it.
+    pub fn segments(&self) -> (Header, Vec<(u64, SegmentHeader, Vec<u8>)>) {
         let bytes = std::fs::read(&self.0).expect("the recording is readable");
         let header = Header::parse(&bytes).expect("it has a header");
         let mut found = Vec::new();
@@ -49,7 +54,11 @@ impl Scratch {
             let grains = segment.map_or(1, |segment| usize::from(segment.grains));
             if let Some(segment) = segment {
                 let end = (at + grains * GRAIN_BYTES).min(at + HEADER_BYTES + segment.used as usize);
-                found.push((segment, bytes[at + HEADER_BYTES..end.min(bytes.len())].to_vec()));
+                found.push((
+                    (at / GRAIN_BYTES) as u64,
+                    segment,
+                    bytes[at + HEADER_BYTES..end.min(bytes.len())].to_vec(),
+                ));
             }
             at += grains * GRAIN_BYTES;
         }
@@ -63,13 +72,13 @@ impl Drop for Scratch {
     }
 }
 
-fn new_stream() -> std::boxed::Box<Stream> {
+pub(super) fn new_stream() -> std::boxed::Box<Stream> {
     // SAFETY: all zeros is a stream without a segment.
     std::boxed::Box::new(unsafe { core::mem::zeroed() })
 }
 
 /// Makes the k-th event of a thread.
-fn event(thread: u32, k: u64) -> Event {
+pub(super) fn event(thread: u32, k: u64) -> Event {
     let address = Address(0x1000_0000 * u64::from(thread + 1) + 16 * (k % 5000));
     if k.is_multiple_of(3) {
         Event::Free { function: Function::Free, address, stamp: Stamp(1_000_000 + 2 * k) }
@@ -103,7 +112,7 @@ fn what_threads_write_into_their_streams_is_what_is_read() {
     let (header, segments) = scratch.segments();
     assert_eq!((header.n_streams, header.lost_events()), (THREADS, 0));
     let mut chains: HashMap<u32, Vec<_>> = HashMap::new();
-    for (segment, bytes) in segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Events) {
+    for (_, segment, bytes) in segments.iter().filter(|(_, segment, _)| segment.kind == SegmentKind::Events) {
         chains.entry(segment.thread.0).or_default().push((segment, bytes));
     }
     assert_eq!(chains.len(), THREADS as usize);
@@ -154,7 +163,7 @@ fn threads_that_intern_the_same_stacks_at_once_get_ids_that_say_what_was_interne
     });
     let (_, segments) = scratch.segments();
     let mut nodes: HashMap<StackId, StackNode> = HashMap::new();
-    for (segment, bytes) in segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Stacks) {
+    for (_, segment, bytes) in segments.iter().filter(|(_, segment, _)| segment.kind == SegmentKind::Stacks) {
         for (place, bytes) in bytes.chunks_exact(NODE_BYTES).enumerate() {
             let id = StackId::new(segment.sequence, (HEADER_BYTES / NODE_BYTES + place) as u32);
             nodes.extend(StackNode::decode(bytes).expect("a valid kind").map(|node| (id, node)));
@@ -182,8 +191,8 @@ fn stacks_are_joined_without_asking_so_often_and_not_for_ever() {
     let distinct = |ids: &[StackId]| ids.iter().collect::<HashSet<_>>().len();
     assert_eq!((distinct(&unasked), distinct(&asked)), (100, 50));
     let (_, segments) = scratch.segments();
-    let nodes = segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Stacks);
-    assert_eq!(nodes.map(|(_, bytes)| bytes.len() / NODE_BYTES).sum::<usize>(), 150);
+    let nodes = segments.iter().filter(|(_, segment, _)| segment.kind == SegmentKind::Stacks);
+    assert_eq!(nodes.map(|(.., bytes)| bytes.len() / NODE_BYTES).sum::<usize>(), 150);
 }
 
 #[test]
@@ -226,7 +235,7 @@ fn metadata_of_many_threads_is_whole() {
     });
     let (_, segments) = scratch.segments();
     let (mut threads, mut texts) = (HashSet::new(), 0);
-    for (_, bytes) in segments.iter().filter(|(segment, _)| segment.kind == SegmentKind::Metadata) {
+    for (.., bytes) in segments.iter().filter(|(_, segment, _)| segment.kind == SegmentKind::Metadata) {
         for record in Records::new(bytes) {
             match record.expect("whole records") {
                 Metadata::Thread { thread, name, .. } => assert!(name == b"name" && threads.insert(thread)),
@@ -251,7 +260,7 @@ fn a_trimmed_recording_ends_with_its_last_segment_and_grows_again() {
     assert!((0..100_000).all(|k| stream.write(recording, event(0, k))));
     let (header, segments) = scratch.segments();
     let used: usize =
-        segments.iter().filter(|(s, _)| s.kind == SegmentKind::Events).map(|(_, b)| b.len()).sum();
+        segments.iter().filter(|(_, s, _)| s.kind == SegmentKind::Events).map(|(.., b)| b.len()).sum();
     assert!(used > 200_000 && header.lost_events() == 0);
 }
 

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use tm_common::header::{GRAIN_BYTES, VERSION};
+use tm_common::header::{GRAIN_BYTES, VERSION_SAMPLED};
 use tm_common::ids::{Space, ThreadIndex};
 use tm_common::sampling::{LINE_BYTES, MappedTotals};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
@@ -43,7 +43,7 @@ impl Recording {
     pub fn raise_version(&self) {
         if let Some(header) = self.header() {
             // Release: before what an older reader does not know.
-            header.version.fetch_max(VERSION, Ordering::Release);
+            header.version.fetch_max(VERSION_SAMPLED, Ordering::Release);
         }
     }
 }

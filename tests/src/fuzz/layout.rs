@@ -74,6 +74,7 @@ pub fn seal(file: &mut [u8], start: usize) {
         SegmentKind::Metadata,
         SegmentKind::Extent,
         SegmentKind::Totals,
+        SegmentKind::Checkpoint,
     ];
     let Some(kind) = kinds.into_iter().find(|known| *known as u16 == kind) else { return };
     let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod file_end;
+mod free_list;
 mod numbers;
 mod places;
 mod records;
