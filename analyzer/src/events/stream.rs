@@ -1,13 +1,14 @@
 //! Decodes one stream, segment by segment and in batches.
 
 use tm_common::ids::Stamp;
+use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 
 use super::damage::Damage;
 use super::event::MergedEvent;
 use super::records::{DamagedFrom, RecordDecoder};
 use crate::reader::checkpoint::Passed;
 use crate::reader::file::RecordingFile;
-use crate::reader::streams::Stream;
+use crate::reader::streams::{Stream, StreamSegment};
 use crate::reader::{Recording, Repeats, ThreadTags};
 
 /// Decodes one stream, batch by batch.
@@ -24,6 +25,8 @@ pub(super) struct StreamDecoder<'a> {
     /// Whether the first event is the folded half of a reallocation.
     is_half: bool,
     batch_records: usize,
+    /// Whether somebody may be writing to the file.
+    is_written: bool,
     /// The latest batch.
     pub batch: Vec<MergedEvent>,
     /// What could not be decoded so far.
@@ -44,6 +47,7 @@ impl<'a> StreamDecoder<'a> {
             records: RecordDecoder::new(stream.index, stream.passed.tag),
             is_half: stream.passed.is_half,
             batch_records,
+            is_written: recording.as_of.is_some(),
             batch: Vec::new(),
             damage: Damage::default(),
         })
@@ -75,11 +79,28 @@ impl<'a> StreamDecoder<'a> {
         if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
             self.buffer.clear();
             self.damage.add_unreadable(&error);
+        } else if self.is_written && !self.is_there(segment) {
+            // A keeper has given its room back, and who knows whose events these are.
+            self.buffer.clear();
+            self.damage.add_gap(1);
         }
         if self.next_segment == 1 {
             self.pass_folded();
         }
         true
+    }
+
+    /// Whether what was read is still the segment that was found.
+    fn is_there(&mut self, segment: &StreamSegment) -> bool {
+        let at = segment.offset - HEADER_BYTES as u64;
+        let mut bytes = Vec::new();
+        let is_read = self.file.read(at, HEADER_BYTES, &mut bytes).is_ok();
+        let header = SegmentHeader::parse(&bytes).ok().flatten().filter(|_| is_read);
+        header.is_some_and(|header| {
+            let place = (header.process, header.stream, header.sequence);
+            header.kind == SegmentKind::Events
+                && place == (self.stream.process, self.stream.index, segment.sequence)
+        })
     }
 
     /// Decodes what is folded of the first segment, for what follows refers to it.

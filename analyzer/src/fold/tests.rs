@@ -13,10 +13,12 @@ use tm_testing::{Random, RecordingBuilder, file_of, header_bytes};
 
 use super::*;
 use crate::events::Block;
-use crate::model::{Activity, Amount, SumsBy};
+use crate::follow::{Follower, Options};
+use crate::model::{Activity, Amount, Moment, SumsBy};
 use crate::reader::Problem;
 use crate::replay::{
-    Activities, Allocations, Churn, Lifetimes, MemoryKind, Processes, Selection, Site, Timeline, Totals, run,
+    Activities, Allocations, Churn, FoldedPart, Lifetimes, MemoryKind, Observer, Processes, Selection, Site,
+    Timeline, Totals, run,
 };
 
 const POOL: Space = Space(2);
@@ -339,4 +341,83 @@ fn answers_are_those_of_all_events() {
 #[test]
 fn answers_are_those_of_all_samples() {
     compare_with_all_events(true);
+}
+
+/// What a follower has of process 0 or 1 at the end.
+fn followed(follower: &Follower) -> (Totals, Vec<Told>, Vec<Told>) {
+    let recording = follower.recording();
+    let live = told(recording, follower.live().iter(MemoryKind::Traced));
+    let peak = told(recording, follower.peak_blocks(MemoryKind::Traced));
+    (*follower.totals(), live, peak)
+}
+
+#[test]
+fn a_follower_begins_after_what_is_folded_and_goes_on_when_more_is() {
+    let file = Program::new(9, false).run(3_000);
+    let whole = Recording::open(file.path()).expect("it is valid");
+    let at = |percent| replay::stamp_at(&whole, whole.duration_ns() * percent / 100);
+    let first = with_checkpoint(&file, &fold(&whole, at(40)).expect("it can be folded"), 1);
+    let more = Recording::open(first.path()).expect("it is valid");
+    let second = with_checkpoint(&first, &fold(&more, at(60)).expect("it can be folded"), 2);
+    let first_bytes = std::fs::read(first.path()).expect("it is there");
+    for process in [0, 1].map(ProcessIndex) {
+        std::fs::write(first.path(), &first_bytes).expect("there is room");
+        let open = |file: &NamedTempFile| {
+            Follower::open(file.path(), process, Options::default()).expect("there is such a process")
+        };
+        let mut of_all = open(&file);
+        of_all.catch_up(Stamp(u64::MAX), &mut ()).expect("it can be read");
+        let mut folded = open(&first);
+        let mut allocated = 0;
+        folded.tell_folded(&mut Count(&mut allocated));
+        assert!(allocated > 0);
+        folded.catch_up(at(70), &mut ()).expect("it can be read");
+        // The file becomes one of which more is folded, under its reader.
+        std::fs::write(first.path(), std::fs::read(second.path()).expect("it is there"))
+            .expect("there is room");
+        folded.catch_up(Stamp(u64::MAX), &mut ()).expect("it begins again");
+        assert_eq!(folded.recording().folded_until().map(|until| until >= at(60)), Some(true));
+        assert_eq!(followed(&folded), followed(&of_all));
+        assert_eq!(folded.problems(), of_all.problems());
+        // One that has not come so far misses events.
+        let with_first = with_checkpoint(&file, &fold(&whole, at(40)).expect("it can be folded"), 1);
+        let mut late = open(&with_first);
+        late.catch_up(at(50), &mut ()).expect("it can be read");
+        std::fs::write(with_first.path(), std::fs::read(second.path()).expect("it is there"))
+            .expect("there is room");
+        let missed = late.catch_up(Stamp(u64::MAX), &mut ());
+        assert!(matches!(missed, Err(Error::Folded { .. })), "{missed:?}");
+    }
+}
+
+/// Counts what was allocated before.
+struct Count<'a>(&'a mut u64);
+
+impl Observer for Count<'_> {
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        part.sums().for_each(|sum| *self.0 += sum.activity.allocated.count);
+        true
+    }
+}
+
+#[test]
+fn what_is_before_the_events_that_are_left_is_refused() {
+    let file = Program::new(10, false).run(2_000);
+    let whole = Recording::open(file.path()).expect("it is valid");
+    let middle = replay::stamp_at(&whole, whole.duration_ns() / 2);
+    let folded = with_checkpoint(&file, &fold(&whole, middle).expect("it can be folded"), 1);
+    let recording = Recording::open(folded.path()).expect("it is valid");
+    let resolve = |ns| replay::resolve(&recording, Processes::All, &Moment::TimeNs(ns));
+    let known = resolve(whole.duration_ns() * 2 / 3);
+    assert!(known.is_ok());
+    let refused = resolve(whole.duration_ns() / 3).expect_err("its events are folded").to_string();
+    assert!(refused.contains("has only sums of what came before"), "{refused}");
+    // Cut or damaged, a checkpoint is said to be missing, and the rest is read.
+    let mut bytes = std::fs::read(folded.path()).expect("it is there");
+    let end = bytes.len() - 3 * GRAIN_BYTES;
+    bytes[end + HEADER_BYTES + 9] ^= 0xff;
+    let damaged = file_of(&bytes);
+    let damaged = Recording::open(damaged.path()).expect("the rest is valid");
+    assert!(damaged.problems.contains(&Problem::DamagedCheckpoint), "{:?}", damaged.problems);
+    assert_eq!(damaged.folded_until(), None);
 }

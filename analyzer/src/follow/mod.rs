@@ -42,6 +42,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
@@ -52,7 +53,7 @@ use crate::events::{Block, Merge};
 use crate::host::clock::{calibrate, is_ours, now};
 use crate::reader::file::{FileIdentity, RecordingFile};
 use crate::reader::totals::add_segment as add_lines;
-use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
+use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, ThreadTags, read_header};
 use crate::replay::{
     Beginning, From, LiveBlocks, MemoryKind, Observer, Replayer, Totals, beginning_here, tolerance,
 };
@@ -61,6 +62,9 @@ use growing_stream::GrowingStream;
 use metadata::MetadataReader;
 use segments::Segments;
 use stacks::StackReader;
+
+/// How often events may be folded while it is begun again.
+const FOLDED_MEANWHILE_MAX: u32 = 3;
 
 /// How to follow.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,11 +110,49 @@ struct Sources {
 
 impl Follower {
     /// Opens the recording at `path` at the start of `process`, of which nothing is replayed yet; a forked one has what
-    /// its parent had.
+    /// its parent had, and one whose first events are folded what they made of it.
     ///
     /// # Errors
     /// It cannot be read, is not a recording that this version reads, or has no such process.
     pub fn open(path: &Path, process: ProcessIndex, options: Options) -> Result<Follower> {
+        Follower::open_with(path, process, options, Arc::default())
+    }
+
+    /// Begins where events are folded to by now, and goes on silently to where it was: so whoever heard of all so far misses nothing. The
+    /// blocks' makers keep their numbers.
+    ///
+    /// # Errors
+    /// As [`Follower::open`]; [`Error::Folded`] if events are folded that were not replayed yet. Then nothing has changed.
+    fn begin_again(&mut self) -> Result<()> {
+        let path = self.recording.file.path().to_owned();
+        let reached = self.recording.latest.unwrap_or_else(|| self.engine.replayed_until());
+        let thread_tags = Arc::clone(&self.recording.thread_tags);
+        let mut again = Follower::open_with(&path, self.process, self.options, thread_tags)?;
+        if again.recording.folded_until() > Some(reached) {
+            return Err(Error::Folded { path });
+        }
+        again.wait_for(reached);
+        again.read()?;
+        again.engine.run(reached, &mut ());
+        again.recording.latest = Some(reached);
+        if self.options.resets_peak {
+            again.engine.take_peak_of(self.engine.totals());
+        }
+        *self = again;
+        Ok(())
+    }
+
+    /// Tells `observer` what is known of folded events, if the follower begins after such.
+    pub fn tell_folded(&mut self, observer: &mut impl Observer) {
+        self.engine.tell_folded(true, observer);
+    }
+
+    fn open_with(
+        path: &Path,
+        process: ProcessIndex,
+        options: Options,
+        thread_tags: Arc<ThreadTags>,
+    ) -> Result<Follower> {
         let mut file = RecordingFile::open_growing(path)?;
         if options.identity.is_some_and(|identity| identity != file.identity()) {
             return Err(Error::Replaced { path: path.to_owned() });
@@ -118,6 +160,7 @@ impl Follower {
         let open = file.reopen()?;
         let header = read_header(&open, path)?;
         let mut recording = Recording::empty(file, header);
+        recording.thread_tags = thread_tags;
         let mut sources = Sources {
             segments: Segments::new(),
             headers: Headers::default(),
@@ -155,7 +198,7 @@ impl Follower {
     ///
     /// # Errors
     /// The file cannot be opened or read, or its header is damaged; what was replayed before stays as it is. [`Error::Folded`]
-    /// if events were folded since: then another follower has to begin where they are folded to.
+    /// if events were folded since that had not been replayed: then another follower has to begin.
     pub fn catch_up(&mut self, until: Stamp, observer: &mut impl Observer) -> Result<()> {
         self.catch_up_after(until, observer, |_, _| {})
     }
@@ -171,7 +214,12 @@ impl Follower {
         prepare: impl FnOnce(&Recording, &mut O),
     ) -> Result<()> {
         self.wait_for(until);
-        let read = self.read();
+        let mut read = self.read();
+        for _ in 0..FOLDED_MEANWHILE_MAX {
+            if matches!(read, Err(Error::Folded { .. })) {
+                read = self.begin_again().and_then(|()| self.read());
+            }
+        }
         if read.is_ok() {
             prepare(&self.recording, observer);
             self.engine.run(until, observer);
@@ -375,13 +423,13 @@ fn beginning(recording: &mut Recording, process: ProcessIndex) -> Result<From> {
     if !is_forked && recording.header.checkpoint == 0 {
         return beginning_here(recording, process);
     }
-    let whole = Recording::open(recording.file.path())?;
+    let mut whole = Recording::open(recording.file.path())?;
     if whole.file.identity() != recording.file.identity() {
         return Err(Error::Replaced { path: recording.file.path().to_owned() });
     }
+    // The blocks' makers are numbers of these.
+    whole.thread_tags = Arc::clone(&recording.thread_tags);
     let from = beginning_here(&whole, process)?;
-    // The blocks' thread_tags are numbers of these.
-    recording.thread_tags = whole.thread_tags;
     (recording.checkpoint, recording.header.checkpoint) = (whole.checkpoint, whole.header.checkpoint);
     Ok(from)
 }

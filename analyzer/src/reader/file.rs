@@ -8,6 +8,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
 
 use tm_common::header::MAGIC;
 
@@ -177,8 +179,28 @@ impl RecordingFile {
 fn open(path: &Path) -> Result<(File, Metadata)> {
     let file = input::open(path)?;
     let status = file.metadata().map_err(|source| Error::io("read", path, source))?;
+    hold(&file);
     Ok((file, status))
 }
+
+/// Has a keeper leave the room of events alone that are being read: it waits a while for who holds the file. Where locks are not to be
+/// had, each segment is looked at again when it was read.
+fn hold(file: &File) {
+    for _ in 0..HOLD_ATTEMPTS {
+        // SAFETY: flock takes no pointers, and the descriptor is open.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) } == 0 {
+            return;
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock {
+            return;
+        }
+        thread::sleep(HOLD_PAUSE);
+    }
+}
+
+/// A keeper gives room back in milliseconds.
+const HOLD_ATTEMPTS: u32 = 100;
+const HOLD_PAUSE: Duration = Duration::from_millis(10);
 
 fn is_packed(file: &File) -> bool {
     let mut start = [0; START_BYTES];

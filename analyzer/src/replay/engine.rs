@@ -106,7 +106,7 @@ impl<S: EventStream> Replayer<S> {
     }
 
     /// Tells `observer` of what a checkpoint has, if the process begins with one; of the parent's blocks if `with_inherited`.
-    pub(super) fn tell_folded(&mut self, with_inherited: bool, observer: &mut impl Observer) {
+    pub(crate) fn tell_folded(&mut self, with_inherited: bool, observer: &mut impl Observer) {
         let Some(process) = &self.folded else { return };
         let owners = process.owners(self.ledger.thread_tags());
         let is_taken_in = observer.on_folded(&FoldedPart { process, owners: &owners, with_inherited });
@@ -248,6 +248,11 @@ impl<S: EventStream> Replayer<S> {
     /// Makes what lives now the peak, of all kinds of memory: tracemalloc's `reset_peak`.
     pub fn reset_peak(&mut self, stamp: Stamp) {
         self.ledger.reset_peak(stamp);
+    }
+
+    /// Takes the peak that another replay has of the same moment, which knows of moments at which it was made 0.
+    pub(crate) fn take_peak_of(&mut self, totals: &Totals) {
+        self.ledger.take_peak_of(totals);
     }
 
     /// The next event.

@@ -381,6 +381,13 @@ impl Ledger {
         self.peak.reached(&mut self.live);
     }
 
+    /// Takes the peak of other books of the same moment; its blocks are not known.
+    pub fn take_peak_of(&mut self, totals: &Totals) {
+        (self.totals.peak, self.totals.peak_stamp) = (totals.peak, totals.peak_stamp);
+        (self.totals.mapped_peak, self.totals.mapped_peak_stamp) =
+            (totals.mapped_peak, totals.mapped_peak_stamp);
+    }
+
     /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.
     pub fn forget(&mut self, stamp: Stamp, observer: &mut impl Observer) {
         self.live.labels.forget_until(stamp);

@@ -87,7 +87,7 @@ impl Source {
     ) -> Result<Source> {
         // Whatever becomes of the name, the file is read on.
         let options = Options { keep_open: true, identity, ..Options::default() };
-        let follower = Follower::open(path, process, options)?;
+        let mut follower = Follower::open(path, process, options)?;
         let recording = follower.recording();
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
         let history = History::new(start, replay::stamps_in(recording, STEP_NS));
@@ -98,6 +98,7 @@ impl Source {
         for memory_kind in [MemoryKind::Traced, MemoryKind::Mappings] {
             follower.live().iter(memory_kind).for_each(|block| sums.inherit(&block));
         }
+        follower.tell_folded(&mut sums);
         Ok(Source {
             place: Place::new(name, recording.file.identity()),
             liveness: recording.process(process).map(Process::liveness).unwrap_or_default(),
