@@ -143,7 +143,7 @@ impl Follower {
     }
 
     /// Tells `observer` what is known of folded events, if the follower begins after such.
-    pub fn tell_folded(&mut self, observer: &mut impl Observer) {
+    pub fn tell_folded(&self, observer: &mut impl Observer) {
         self.engine.tell_folded(true, observer);
     }
 

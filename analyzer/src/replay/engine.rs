@@ -105,12 +105,18 @@ impl<S: EventStream> Replayer<S> {
         }
     }
 
-    /// Tells `observer` of what a checkpoint has, if the process begins with one; of the parent's blocks if `with_inherited`.
-    pub(crate) fn tell_folded(&mut self, with_inherited: bool, observer: &mut impl Observer) {
-        let Some(process) = &self.folded else { return };
+    /// Tells `observer` of what a checkpoint has, if the process begins with one; of the parent's blocks if `with_inherited`. Returns
+    /// whether nothing is left out.
+    pub(crate) fn tell_folded(&self, with_inherited: bool, observer: &mut impl Observer) -> bool {
+        let Some(process) = &self.folded else { return true };
         let owners = process.owners(self.ledger.thread_tags());
-        let is_taken_in = observer.on_folded(&FoldedPart { process, owners: &owners, with_inherited });
-        self.left_out_until = (!is_taken_in).then(|| process.until());
+        observer.on_folded(&FoldedPart { process, owners: &owners, with_inherited })
+    }
+
+    /// Tells `observer`, and notes whether it makes nothing of it.
+    pub(super) fn begin_told(&mut self, with_inherited: bool, observer: &mut impl Observer) {
+        let is_taken_in = self.tell_folded(with_inherited, observer);
+        self.left_out_until = self.folded.as_ref().filter(|_| !is_taken_in).map(FoldedProcess::until);
     }
 
     /// Up to where events are folded that the observer makes nothing of.

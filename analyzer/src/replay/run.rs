@@ -44,7 +44,7 @@ pub fn run<O: Observer>(
             let from = beginning(recording, &mut folded, process, decoders)?;
             let mut engine = engine(recording, process, from, decoders);
             let mut observer = observer_of(&engine);
-            engine.tell_folded(true, &mut observer);
+            engine.begin_told(true, &mut observer);
             engine.run(until, &mut observer);
             finish(recording, &mut engine, until);
             done(&engine, observer);
@@ -234,7 +234,7 @@ impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
         let from = folded.take(index).map_or_else(|| From::Start(live()), From::Checkpoint);
         let mut engine = engine(recording, index, from, decoders);
         let mut observer = Own { observer: observer_of(&engine), since: counts(index) };
-        engine.tell_folded(observer.since.is_none(), &mut observer);
+        engine.begin_told(observer.since.is_none(), &mut observer);
         Member { engine, observer, forks }
     }
 }

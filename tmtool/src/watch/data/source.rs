@@ -87,7 +87,7 @@ impl Source {
     ) -> Result<Source> {
         // Whatever becomes of the name, the file is read on.
         let options = Options { keep_open: true, identity, ..Options::default() };
-        let mut follower = Follower::open(path, process, options)?;
+        let follower = Follower::open(path, process, options)?;
         let recording = follower.recording();
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
         let history = History::new(start, replay::stamps_in(recording, STEP_NS));
