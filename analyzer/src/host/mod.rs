@@ -7,9 +7,11 @@ mod maps;
 mod process;
 
 mod liveness;
+mod lock;
 mod writers;
 
 pub use liveness::Liveness;
+pub use lock::Lock;
 pub use maps::{MappedFile, is_mapped, of_process as mapped_files};
 pub use process::{Stat, Target};
 pub(crate) use writers::Writers;
