@@ -24,6 +24,7 @@
 //! - A command's record (start, stop, clear) is written before what comes after it. One that comes late is obeyed late, and
 //!   forgets the blocks up to its own stamp.
 
+mod beginning;
 mod grains;
 mod growing_events;
 mod growing_stream;
@@ -54,9 +55,8 @@ use crate::host::clock::{calibrate, is_ours, now};
 use crate::reader::file::{FileIdentity, RecordingFile};
 use crate::reader::totals::add_segment as add_lines;
 use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, ThreadTags, read_header};
-use crate::replay::{
-    Beginning, From, LiveBlocks, MemoryKind, Observer, Replayer, Totals, beginning_here, tolerance,
-};
+use crate::replay::{Beginning, LiveBlocks, MemoryKind, Observer, Replayer, Totals, tolerance};
+use beginning::beginning;
 use growing_events::GrowingEvents;
 use growing_stream::GrowingStream;
 use metadata::MetadataReader;
@@ -116,30 +116,6 @@ impl Follower {
     /// It cannot be read, is not a recording that this version reads, or has no such process.
     pub fn open(path: &Path, process: ProcessIndex, options: Options) -> Result<Follower> {
         Follower::open_with(path, process, options, Arc::default())
-    }
-
-    /// Begins where events are folded to by now, and goes on silently to where it was: so whoever heard of all so far misses nothing. The
-    /// blocks' makers keep their numbers.
-    ///
-    /// # Errors
-    /// As [`Follower::open`]; [`Error::Folded`] if events are folded that were not replayed yet. Then nothing has changed.
-    fn begin_again(&mut self) -> Result<()> {
-        let path = self.recording.file.path().to_owned();
-        let reached = self.recording.latest.unwrap_or_else(|| self.engine.replayed_until());
-        let thread_tags = Arc::clone(&self.recording.thread_tags);
-        let mut again = Follower::open_with(&path, self.process, self.options, thread_tags)?;
-        if again.recording.folded_until() > Some(reached) {
-            return Err(Error::Folded { path });
-        }
-        again.wait_for(reached);
-        again.read()?;
-        again.engine.run(reached, &mut ());
-        again.recording.latest = Some(reached);
-        if self.options.resets_peak {
-            again.engine.take_peak_of(self.engine.totals());
-        }
-        *self = again;
-        Ok(())
     }
 
     /// Tells `observer` what is known of folded events, if the follower begins after such.
@@ -415,21 +391,4 @@ impl Sources {
 fn line(recording: &Recording, process: ProcessIndex) -> Vec<ProcessIndex> {
     let parent = |&process: &ProcessIndex| recording.process(process).and_then(|process| process.parent);
     std::iter::successors(Some(process), parent).collect()
-}
-
-/// What `process` begins with. What its parents did is read to its end by now, and once.
-fn beginning(recording: &mut Recording, process: ProcessIndex) -> Result<From> {
-    let is_forked = recording.process(process).is_some_and(|process| process.parent.is_some());
-    if !is_forked && recording.header.checkpoint == 0 {
-        return beginning_here(recording, process);
-    }
-    let mut whole = Recording::open(recording.file.path())?;
-    if whole.file.identity() != recording.file.identity() {
-        return Err(Error::Replaced { path: recording.file.path().to_owned() });
-    }
-    // The blocks' makers are numbers of these.
-    whole.thread_tags = Arc::clone(&recording.thread_tags);
-    let from = beginning_here(&whole, process)?;
-    (recording.checkpoint, recording.header.checkpoint) = (whole.checkpoint, whole.header.checkpoint);
-    Ok(from)
 }

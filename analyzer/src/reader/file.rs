@@ -15,6 +15,7 @@ use tm_common::header::MAGIC;
 
 use crate::error::{Error, Refusal, Result};
 use crate::files::input;
+use crate::host::Lock;
 use crate::packed::{Opening, PackedFile, PackedState};
 
 /// The identity of a file, whatever its name: device and inode number.
@@ -187,11 +188,7 @@ fn open(path: &Path) -> Result<(File, Metadata)> {
 /// had, each segment is looked at again when it was read.
 fn hold(file: &File) {
     for _ in 0..HOLD_ATTEMPTS {
-        // SAFETY: flock takes no pointers, and the descriptor is open.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) } == 0 {
-            return;
-        }
-        if io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock {
+        if !matches!(Lock::Reader.take(file), Ok(false)) {
             return;
         }
         thread::sleep(HOLD_PAUSE);

@@ -13,7 +13,7 @@ pub trait Observer {
     #[inline]
     fn on_turn(&mut self, _stamp: Stamp) {}
 
-    /// Events at the beginning are not there any more, and `part` is what is known of them; the next that is told is later.
+    /// Events at the beginning are not there any more, and `part` is what is known of them; the next is later.
     /// Returns whether it is taken in: what then is said is of the whole run.
     fn on_folded(&mut self, _part: &FoldedPart<'_>) -> bool {
         false

@@ -22,14 +22,14 @@ use crate::replay::observer::Observer;
 /// What a process has, and what it did.
 #[derive(Debug)]
 pub(in crate::replay) struct Ledger {
-    live: LiveBlocks,
+    pub(super) live: LiveBlocks,
     /// The sums so far.
     pub totals: Totals,
-    peak: Peak,
+    pub(super) peak: Peak,
     /// The mappings at their latest peak, if they have changed since.
-    mapped_at_peak: Option<Ranges>,
+    pub(super) mapped_at_peak: Option<Ranges>,
     /// What samples stand for.
-    thread_tags: Arc<ThreadTags>,
+    pub(super) thread_tags: Arc<ThreadTags>,
 }
 
 impl Ledger {
@@ -54,30 +54,9 @@ impl Ledger {
         Ledger { live, totals, peak: Peak::default(), mapped_at_peak: None, thread_tags }
     }
 
-    /// Goes on with what a checkpoint has.
-    pub fn restored(
-        live: LiveBlocks,
-        totals: Totals,
-        peak: Peak,
-        mapped_at_peak: Option<Ranges>,
-        thread_tags: Arc<ThreadTags>,
-    ) -> Ledger {
-        Ledger { live, totals, peak, mapped_at_peak, thread_tags }
-    }
-
     /// What samples stand for.
     pub fn thread_tags(&self) -> &Arc<ThreadTags> {
         &self.thread_tags
-    }
-
-    /// What the peak was made of.
-    pub fn peak(&self) -> &Peak {
-        &self.peak
-    }
-
-    /// The mappings at their peak, if they have changed since.
-    pub fn mapped_at_peak(&self) -> Option<&Ranges> {
-        self.mapped_at_peak.as_ref()
     }
 
     /// The blocks that are live now.

@@ -80,8 +80,8 @@ impl Peak {
         live.kept_generations(self.number).collect()
     }
 
-    /// Puts blocks into `live`, which is empty: `gone` was live at the peak, `old` still is, and `new` came since. Of several at one
-    /// address the first counts.
+    /// Puts blocks into `live`, which is empty: `gone` was live at the peak, `old` still is, and `new` came since. The first
+    /// counts of several at one address.
     pub fn restore(live: &mut LiveBlocks, [gone, old, new]: [impl Iterator<Item = Block>; 3]) -> Peak {
         let mut peak = Peak::default();
         for block in gone {

@@ -98,7 +98,7 @@ impl Ranges {
         }
     }
 
-    /// Makes ranges of `pieces`. Of those that overlap the last counts.
+    /// Makes ranges of `pieces`. The last counts of those that overlap.
     pub(in crate::replay) fn of(pieces: impl Iterator<Item = Block>) -> Ranges {
         let mut ranges = Ranges::default();
         pieces.for_each(|piece| ranges.insert(piece, &mut |_| {}));

@@ -36,7 +36,7 @@ pub(in crate::replay) struct SavedLedger {
 impl SavedLedger {
     /// Saves `ledger`, the makers of whose blocks get places among `owners`.
     pub fn new(ledger: &Ledger, owners: &mut Owners, thread_tags: &ThreadTags) -> SavedLedger {
-        let (live, peak) = (ledger.live(), ledger.peak());
+        let Ledger { live, peak, mapped_at_peak, totals, .. } = ledger;
         let mut table = |blocks: &mut dyn Iterator<Item = _>| BlockTable::new(blocks, owners, thread_tags);
         let [old, new] = peak.split(live).map(|blocks| table(&mut blocks.into_iter()));
         // In the order in which the table sorts them.
@@ -49,9 +49,9 @@ impl SavedLedger {
             labelled: table(&mut labels.iter().map(|(block, _)| *block)),
             label_spaces: labels.iter().map(|(_, space)| space.0).collect(),
             mappings: table(&mut live.mappings.iter()),
-            mapped_at_peak: ledger.mapped_at_peak().map(|ranges| table(&mut ranges.iter())),
+            mapped_at_peak: mapped_at_peak.as_ref().map(|ranges| table(&mut ranges.iter())),
             exact: SavedExact::new(&live.exact),
-            totals: ledger.totals,
+            totals: *totals,
         }
     }
 
@@ -74,6 +74,6 @@ impl SavedLedger {
         live.mappings = Ranges::of(self.mappings.iter(owners));
         live.exact = self.exact.restored();
         let mapped_at_peak = self.mapped_at_peak.as_ref().map(|table| Ranges::of(table.iter(owners)));
-        Ledger::restored(live, self.totals, peak, mapped_at_peak, thread_tags)
+        Ledger { live, totals: self.totals, peak, mapped_at_peak, thread_tags }
     }
 }

@@ -33,7 +33,7 @@ struct Key {
     stack: StackId,
     thread_tag: ThreadTag,
     space: Space,
-    /// Of samples.
+    /// The size of samples; 0 where all events are there.
     size: u64,
     is_inherited: bool,
 }

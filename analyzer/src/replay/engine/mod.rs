@@ -3,19 +3,20 @@
 //! The event path (`step`, and below it the window, the merge and the table) allocates nothing per event and hashes
 //! once. Conflicts are another function, and cold.
 
+mod folded;
+
 use std::sync::Arc;
 
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::CommandKind;
 
-use super::checkpoint::{FoldedPart, FoldedProcess, State as FoldedState};
+use super::checkpoint::FoldedProcess;
 use super::commands::Commands;
 use super::live::Ledger;
 use super::live::Totals;
 use super::live::{LiveBlocks, MemoryKind};
 use super::moment::ns_per_stamp;
 use super::observer::Observer;
-use super::observers::Folding;
 use super::order::solve;
 use super::order::{Reach, Window};
 use crate::events::{Action, Block, Damage, EventStream, Merge, MergedEvent, State};
@@ -29,9 +30,6 @@ pub const TOLERANCE_NS: f64 = 20_000.0;
 const AHEAD_TOLERANCES: u64 = 4;
 /// The most steps of all searches for an order in a process: a few seconds, which only damage takes.
 const TRIES_MAX: u64 = 30_000_000;
-
-/// The most moments that a replay goes on with because later events were decided on.
-const SETTLING_MAX: u32 = 1 << 16;
 
 /// A process being replayed from its streams.
 #[derive(Debug)]
@@ -103,45 +101,6 @@ impl<S: EventStream> Replayer<S> {
             folded,
             left_out_until: None,
         }
-    }
-
-    /// Tells `observer` of what a checkpoint has, if the process begins with one; of the parent's blocks if `with_inherited`. Returns
-    /// whether nothing is left out.
-    pub(crate) fn tell_folded(&self, with_inherited: bool, observer: &mut impl Observer) -> bool {
-        let Some(process) = &self.folded else { return true };
-        let owners = process.owners(self.ledger.thread_tags());
-        observer.on_folded(&FoldedPart { process, owners: &owners, with_inherited })
-    }
-
-    /// Tells `observer`, and notes whether it makes nothing of it.
-    pub(super) fn begin_told(&mut self, with_inherited: bool, observer: &mut impl Observer) {
-        let is_taken_in = self.tell_folded(with_inherited, observer);
-        self.left_out_until = self.folded.as_ref().filter(|_| !is_taken_in).map(FoldedProcess::until);
-    }
-
-    /// Up to where events are folded that the observer makes nothing of.
-    pub(super) fn left_out_until(&self) -> Option<Stamp> {
-        self.left_out_until
-    }
-
-    /// Folds what was replayed, as `folding` has added it up.
-    pub(super) fn fold(&self, folding: Folding<'_>, until: Stamp) -> FoldedProcess {
-        let Replayer { ledger, commands, .. } = self;
-        let state =
-            FoldedState { until, ledger, has_forgotten: commands.has_forgotten, damage: self.damage() };
-        FoldedProcess::new(self.process.0, &state, folding, ledger.thread_tags())
-    }
-
-    /// Goes on with single moments until no later event was decided on before its turn, because it was found to belong before
-    /// an earlier one. Returns the latest moment.
-    pub(super) fn settle(&mut self, until: Stamp, observer: &mut impl Observer) -> Stamp {
-        let mut until = until;
-        for _ in 0..SETTLING_MAX {
-            let Some(next) = self.present().filter(|_| !self.window.is_settled()) else { break };
-            until = next.stamp.max(until);
-            self.run(until, observer);
-        }
-        until
     }
 
     /// Goes on with streams that have more to read than before. `change` gets them with all that was read and is still to
@@ -254,11 +213,6 @@ impl<S: EventStream> Replayer<S> {
     /// Makes what lives now the peak, of all kinds of memory: tracemalloc's `reset_peak`.
     pub fn reset_peak(&mut self, stamp: Stamp) {
         self.ledger.reset_peak(stamp);
-    }
-
-    /// Takes the peak that another replay has of the same moment, which knows of moments at which it was made 0.
-    pub(crate) fn take_peak_of(&mut self, totals: &Totals) {
-        self.ledger.take_peak_of(totals);
     }
 
     /// The next event.
