@@ -9,11 +9,11 @@ use std::os::fd::AsRawFd;
 /// What is locked: a byte of the file, far behind all that is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// That of the one keeper. The file is open for writing.
+    /// The one keeper's. The file is open for writing.
     Keeper,
-    /// One of all readers, who share it.
+    /// A reader's, which all readers share.
     Reader,
-    /// That of the keeper alone, with no reader. The file is open for writing.
+    /// The keeper's against all readers. The file is open for writing.
     NoReader,
 }
 
