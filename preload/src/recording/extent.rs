@@ -277,8 +277,11 @@ impl Recording {
     }
 
     /// Makes `start`, the grain behind the file's header, the first extent.
-    pub fn adopt_first_extent(&self, start: *mut MappedSegment) {
-        // SAFETY: the caller has just mapped it, and allocated its first grains.
+    ///
+    /// # Safety
+    /// It is mapped for as long as the process lives, its first grain is allocated, and nobody else uses it.
+    pub unsafe fn adopt_first_extent(&self, start: *mut MappedSegment) {
+        // SAFETY: the caller's.
         let extent = unsafe { write_extent(start, 1, FIRST_GRAINS, 0, self.process()) };
         // Release: publishes the extent's header.
         self.extent.store(core::ptr::from_ref(extent).cast_mut(), Ordering::Release);

@@ -119,8 +119,8 @@ impl Recording {
         // SAFETY: as above.
         let writers = unsafe { &(*header).writers };
         writers::enter(writers, syscall::getpid(), syscall::process_exists);
-        // SAFETY: the mapping has FIRST_GRAINS more.
-        self.adopt_first_extent(unsafe { fresh.start.add(GRAIN_BYTES) }.cast());
+        // SAFETY: the mapping, of which the beginning is allocated, has FIRST_GRAINS more.
+        unsafe { self.adopt_first_extent(fresh.start.add(GRAIN_BYTES).cast()) };
         // Release: to a reader of the file, publishes the header's content.
         // SAFETY: as above.
         unsafe { (*header).magic.store(u64::from_le_bytes(MAGIC), Ordering::Release) };

@@ -2,7 +2,7 @@
 //! takes none of the program's memory and addresses.
 //!
 //! Where the file has a limit, a keeper may give the extent to somebody else as soon as the stream's chain goes on in another
-//! one. So a stream that has one here has the end of its chain in it, or nothing: it is let go before the chain goes on elsewhere.
+//! one. So one that a stream has here holds the end of its chain, or nothing: it is let go before the chain goes on elsewhere.
 
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::StreamIndex;
