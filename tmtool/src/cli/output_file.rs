@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, IsTerminal, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
@@ -14,11 +14,27 @@ use tm_analyzer::model::is_snap_file;
 use tm_analyzer::reader::file::{
     START_BYTES as START_BYTES_OF_RECORDING, identity, is_recording as begins_recording,
 };
+use tm_analyzer::request::{Request, Time};
 
-/// Returns what a file that is made of `input` is called, without an ending; `of_standard_input` if that is what is read.
-pub fn name_after(input: &Path, of_standard_input: &str) -> OsString {
+/// Returns what a file that is made of `input` is called, without an ending.
+pub fn name_after(input: &Path) -> OsString {
     let stem = input.file_stem().filter(|_| input != Path::new("-"));
-    stem.unwrap_or(OsStr::new(of_standard_input)).to_owned()
+    stem.unwrap_or(OsStr::new("stdin")).to_owned()
+}
+
+/// Returns what the answer to `request` is written to, in the present folder: the name of the file that is read, with the
+/// moment or the window that is asked for, and `suffix`. Of a difference it is that of the newer file.
+pub fn usual_name(request: &Request, is_difference: bool, suffix: &str) -> PathBuf {
+    let mut name = name_after(&request.path);
+    let time = match &request.time {
+        Time::Usual => String::new(),
+        Time::At(moment) => format!("@{moment}"),
+        Time::Between(between) => format!("@{between}"),
+    };
+    name.push(time.replace([' ', '/'], ""));
+    name.push(if is_difference { ".diff" } else { "" });
+    name.push(suffix);
+    name.into()
 }
 
 /// Asks whether standard output would show `what` to somebody who can do nothing with it.
@@ -162,6 +178,22 @@ mod tests {
         fs::hard_link(&file, &link).expect("as above");
         assert!(check_is_another(&file, &link).is_err());
         assert!(check_is_another(&file, &folder.path().join("new.snap")).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_named_after_what_it_shows() {
+        let moment = |text: &str| Time::At(text.parse().expect("a moment"));
+        for (path, time, is_difference, name) in [
+            ("a/tm.prog.12.bin", Time::Usual, false, "tm.prog.12.html"),
+            ("a/tm.prog.12.bin", moment("12.5s"), false, "tm.prog.12@12.5s.html"),
+            ("a.bin", moment("mark:/a b"), false, "a@mark:ab.html"),
+            ("a.bin", Time::Between("10%..end".parse().expect("a window")), false, "a@10%..end.html"),
+            ("new.snap", Time::Usual, true, "new.diff.html"),
+            ("-", moment("peak"), false, "stdin@peak.html"),
+        ] {
+            let request = Request { time, ..Request::of(Path::new(path)) };
+            assert_eq!(usual_name(&request, is_difference, ".html"), Path::new(name));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::file;
 use crate::cli::args::form::warn_of;
 use crate::cli::args::selection::SelectionArgs;
-use crate::cli::output_file::{check_is_another, check_is_export, check_is_no_terminal, name_after};
+use crate::cli::output_file::{check_is_another, check_is_export, check_is_no_terminal, usual_name};
 use crate::cli::print;
 use crate::errors::{Error, Result, StreamError};
 use crate::export::measure::Measure;
@@ -20,7 +20,7 @@ use crate::report::parts::{estimate, human};
 use tm_analyzer::error::Refusal;
 use tm_analyzer::files::whole;
 use tm_analyzer::model::{ActivityProfile, Cumulative, KeyType, Moment, is_snap_file};
-use tm_analyzer::request::{Recorded, Request, Time};
+use tm_analyzer::request::{Recorded, Request};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,8 +45,8 @@ pub struct Args {
     /// Another one, or another moment, of which a flame graph is to show what is different in it.
     #[arg(value_name = "NEW", allow_hyphen_values = true, value_parser = file::name())]
     new: Option<OsString>,
-    /// What to write; - for standard output. It is called as FILE by default, with the format's ending, in the working
-    /// folder.
+    /// What to write; - for standard output. By default it is called as FILE, or NEW, with the moment and the format's
+    /// ending, in the present folder.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Overwrite OUT even if it is no export. Recordings and .snap files are not overwritten.
@@ -184,7 +184,10 @@ struct Output {
 
 impl Output {
     fn of(args: &Args, request: &Request) -> Result<Output> {
-        let path = args.output.clone().unwrap_or_else(|| usual_name(args, request));
+        let path = args.output.clone().unwrap_or_else(|| {
+            let is_difference = args.new.is_some();
+            usual_name(request, is_difference, args.format.suffix)
+        });
         let is_standard = path == Path::new("-");
         if is_standard && args.format.is_folder() {
             let message = format!("{} is a folder of files; name one with -o", args.format.name);
@@ -230,19 +233,4 @@ impl Output {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The name of the file that is read, with the moment that is asked for and the format's ending.
-fn usual_name(args: &Args, request: &Request) -> PathBuf {
-    let mut name = name_after(&request.path, "stdin");
-    match &request.time {
-        Time::Usual => {}
-        Time::At(moment) => name.push(format!("@{moment}").replace([' ', '/'], "")),
-        Time::Between(between) => name.push(format!("@{between}").replace([' ', '/'], "")),
-    }
-    if args.new.is_some() {
-        name.push(".diff");
-    }
-    name.push(args.format.suffix);
-    PathBuf::from(name)
 }

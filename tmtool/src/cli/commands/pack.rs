@@ -94,7 +94,7 @@ fn write(
 
 /// The name of the file that is read, in the present folder, with an ending of its own.
 fn usual_name(input: &Path, is_unpacking: bool) -> PathBuf {
-    let mut name = name_after(input, "stdin");
+    let mut name = name_after(input);
     name.push(if is_unpacking { ".bin" } else { ".pack" });
     PathBuf::from(name)
 }

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::file;
 use crate::cli::args::selection::SelectionArgs;
-use crate::cli::output_file::{check_is_another, check_is_no_terminal, check_is_page, name_after};
+use crate::cli::output_file::{check_is_another, check_is_no_terminal, check_is_page, usual_name};
 use crate::cli::print::print;
 use crate::errors::{Error, Result};
 use crate::page::embed::Template;
@@ -46,7 +46,8 @@ pub struct Args {
     /// the program (mark:NAME).
     #[arg(long, value_name = "MOMENT", conflicts_with = "new")]
     at: Option<Moment>,
-    /// The file to write, by default FILE's name with .html in the present folder; - for standard output.
+    /// The file to write; - for standard output. By default it is called as FILE, or NEW, with the moment and .html, in the
+    /// present folder.
     #[arg(short, long, value_name = "OUT.html")]
     output: Option<PathBuf>,
     /// Open it in a browser: by $BROWSER, or else xdg-open.
@@ -69,7 +70,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.selection.without_churn("report")?;
     let request = request(args, &args.file, args.at.as_ref())?;
     let new = args.new.as_ref().map(|new| self::request(args, new, None)).transpose()?;
-    let output = args.output.clone().unwrap_or_else(|| default_name(&request.path, new.is_some()));
+    let output = args.output.clone().unwrap_or_else(|| {
+        let shown = new.as_ref().unwrap_or(&request);
+        usual_name(shown, new.is_some(), ".html")
+    });
     let is_to_stdout = output == Path::new("-");
     check_output(args, &output, [Some(&request), new.as_ref()])?;
     let mut report = match &new {
@@ -129,13 +133,6 @@ fn profile(request: &Request) -> Result<Profile> {
     Ok(profile)
 }
 
-/// The name of the file that is read, with another ending, in the present folder.
-fn default_name(path: &Path, is_difference: bool) -> PathBuf {
-    let mut name = name_after(path, "report");
-    name.push(if is_difference { ".diff.html" } else { ".html" });
-    name.into()
-}
-
 /// # Errors
 /// No browser could be started, or it failed.
 fn open(page: &Path) -> Result<()> {
@@ -151,21 +148,5 @@ fn open(page: &Path) -> Result<()> {
         Ok(status) => failed(format!("failed with {status}")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => failed("is not there".to_owned()),
         Err(error) => failed(format!("does not start: {error}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_is_named_after_the_file() {
-        for (path, is_difference, name) in [
-            ("a/tm.prog.12.bin", false, "tm.prog.12.html"),
-            ("old.snap", true, "old.diff.html"),
-            ("-", false, "report.html"),
-        ] {
-            assert_eq!(default_name(Path::new(path), is_difference), Path::new(name));
-        }
     }
 }
