@@ -10,12 +10,13 @@ use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
 use super::frames::{UNKNOWN, clean, function, source_file};
+use super::lived::end_stamp;
 use super::outer::Outer;
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use tm_analyzer::ids::{ProcessIndex, Stamp};
 use tm_analyzer::model::{Amount, Frame, SumsBy, Traceback};
-use tm_analyzer::replay::{Life, Lives, Site, Step, Steps, Timeline};
+use tm_analyzer::replay::{Life, Lives, Site, Step, Steps, Timeline, stamp_at};
 use tm_analyzer::request::Recorded;
 
 /// The row of the table.
@@ -23,7 +24,7 @@ pub const FORMAT: Format = Format {
     name: "firefox",
     suffix: ".firefox.json",
     purpose: "Firefox Profiler: what was retained, allocated and freed in any part of the time, with a track of live bytes",
-    loses: "numbers of blocks, tags, threads, and times within a slice (200 of them, fewer where the file would be large)",
+    loses: "numbers of blocks, tags, threads, and times within a slice (256 of them, fewer where the file would be large)",
     next: "https://profiler.firefox.com, \"Load a profile from file\": {}",
     needs: Needs::Events,
     takes_measure: false,
@@ -36,7 +37,8 @@ pub const FORMAT: Format = Format {
 const START: &str = r#"{"meta":{"product":"tmtool""#;
 /// The version of the format; newer readers bring older files up to theirs.
 const VERSION: u32 = 55;
-const N_SLICES: u32 = 200;
+/// A power of two, so that slices can be joined in pairs, and these again.
+const N_SLICES: u32 = 256;
 /// More rows a process are nothing that a page could show.
 const N_LIVES_MAX: usize = 200_000;
 const N_STEPS: u32 = 1_000;
@@ -56,7 +58,7 @@ struct Process {
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let Events { recorded, grouping, .. } = *events;
     let (recording, selection) = (&recorded.recording, &recorded.selection);
-    let ends = (recorded.begin().stamp, recorded.until.stamp.min(recording.last_stamp()));
+    let ends = (stamp_at(recording, recorded.begin().ns), end_stamp(recorded));
     let mut processes = Vec::new();
     let memory_kind = selection.memory_kind();
     let findings = recorded.run(
