@@ -97,18 +97,23 @@ impl Blame {
         if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
         }
+        let cut = self.cut_once(traceback);
+        self.tracebacks.insert(traceback.identity(), [traceback.clone(), cut.clone()]);
+        cut
+    }
+
+    /// The same of a traceback that is asked for once, and not kept.
+    pub fn cut_once(&mut self, traceback: &Traceback) -> Traceback {
         let seen = self.without_hidden(self.seen.of(traceback));
         let (frames, n_cut) = (seen.frames(), self.n_plumbing(&seen));
-        let cut = match frames.get(..frames.len() - n_cut) {
+        match frames.get(..frames.len() - n_cut) {
             Some(kept) if n_cut > 0 && !kept.is_empty() => {
                 let total_nframe = seen.total_nframe();
                 let total_nframe = total_nframe.map(|total| total.saturating_sub(n_cut as u32));
                 seen.with_frames(kept, total_nframe)
             }
             _ => seen,
-        };
-        self.tracebacks.insert(traceback.identity(), [traceback.clone(), cut.clone()]);
-        cut
+        }
     }
 
     /// The frames that are not hidden. Where all are, one says so: the block is still there.

@@ -150,6 +150,12 @@ impl Namer {
         self.of(recording, stack)
     }
 
+    /// The frames of a stack that is asked for once, and not kept.
+    pub fn traceback_once(&mut self, recording: &Recording, stack: StackId) -> Traceback {
+        self.prepare(recording, std::iter::once(stack));
+        self.made(recording, stack)
+    }
+
     /// The frames of many stacks, looked up in one go.
     pub fn tracebacks(
         &mut self,

@@ -40,8 +40,11 @@ pub struct Blocks<'a> {
     /// The stacks of all blocks so far.
     pub stacks: FxHashSet<StackId>,
     latest_stack: StackId,
+    /// The process that rows are of.
+    pid: Option<u32>,
     tags: FxHashMap<TagIndex, Cell>,
     domains: FxHashMap<Space, Cell>,
+    latest_domain: Option<(Space, Cell)>,
     tids: Vec<Cell>,
 }
 
@@ -61,8 +64,10 @@ impl<'a> Blocks<'a> {
             failed: None,
             stacks: FxHashSet::default(),
             latest_stack: StackId::NONE,
+            pid: None,
             tags: FxHashMap::default(),
             domains: FxHashMap::default(),
+            latest_domain: None,
             tids,
         }
     }
@@ -78,15 +83,15 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// The cells of the recording and a process.
-    pub fn process(&mut self, pid: u32) -> [Cell; 6] {
-        self.run.cells(&mut self.table, pid)
-    }
-
-    /// Writes a block, which went at `went`, if it did.
-    fn write(&mut self, process: &[Cell; 6], block: &Block, went: Option<Stamp>, is_temporary: bool) {
+    /// Writes a block of the process `pid`, which went at `went`, if it did.
+    fn write(&mut self, pid: u32, block: &Block, went: Option<Stamp>, is_temporary: bool) {
         if self.failed.is_some() {
             return;
+        }
+        if self.pid != Some(pid) {
+            self.pid = Some(pid);
+            let cells = self.run.cells(&mut self.table, pid);
+            self.table.begin_rows(&cells);
         }
         if block.stack != self.latest_stack || self.stacks.is_empty() {
             self.stacks.insert(block.stack);
@@ -101,19 +106,16 @@ impl<'a> Blocks<'a> {
                 table.text(&recording.tag_name(tag).map_or_else(unnamed, str::to_owned))
             }),
         };
-        let domain = *self.domains.entry(block.space).or_insert_with(|| {
-            let (domain, name) = recording.domain(block.space);
-            table.text(&if name.is_empty() { domain.0.to_string() } else { name.to_owned() })
-        });
+        let domain = match self.latest_domain {
+            Some((latest, domain)) if latest == block.space => domain,
+            _ => *self.domains.entry(block.space).or_insert_with(|| {
+                let (domain, name) = recording.domain(block.space);
+                table.text(&if name.is_empty() { domain.0.to_string() } else { name.to_owned() })
+            }),
+        };
+        self.latest_domain = Some((block.space, domain));
         let tid = self.tids.get(thread_tags.thread(block.thread_tag).0 as usize).copied();
-        let [run, host, program, version, start, pid] = *process;
         let row = [
-            run,
-            host,
-            program,
-            version,
-            start,
-            pid,
             block.address.0.into(),
             block.size.into(),
             block.stack.0.into(),
@@ -132,7 +134,7 @@ impl<'a> Blocks<'a> {
 pub struct Rows<'a, 'b> {
     recording: &'a Recording,
     blocks: &'b RefCell<Blocks<'a>>,
-    process: [Cell; 6],
+    pid: u32,
     live: Amount,
     /// The most bytes that were live.
     pub peak: Amount,
@@ -143,14 +145,10 @@ pub struct Rows<'a, 'b> {
 impl<'a, 'b> Rows<'a, 'b> {
     /// Writes those of the process `pid`.
     pub fn new(blocks: &'b RefCell<Blocks<'a>>, pid: u32) -> Rows<'a, 'b> {
-        let (recording, process) = {
-            let mut blocks = blocks.borrow_mut();
-            (blocks.recording, blocks.process(pid))
-        };
         Rows {
-            recording,
+            recording: blocks.borrow().recording,
             blocks,
-            process,
+            pid,
             live: Amount::default(),
             peak: Amount::default(),
             peak_stamp: Stamp(0),
@@ -160,7 +158,7 @@ impl<'a, 'b> Rows<'a, 'b> {
     /// Writes those that live on, `live`.
     pub fn finish(&mut self, live: impl Iterator<Item = Block>) {
         let mut blocks = self.blocks.borrow_mut();
-        live.for_each(|block| blocks.write(&self.process, &block, None, false));
+        live.for_each(|block| blocks.write(self.pid, &block, None, false));
     }
 }
 
@@ -176,6 +174,6 @@ impl ByLife for Rows<'_, '_> {
     #[inline]
     fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool) {
         self.live -= block.amount(&self.recording.thread_tags);
-        self.blocks.borrow_mut().write(&self.process, block, Some(stamp), is_temporary);
+        self.blocks.borrow_mut().write(self.pid, block, Some(stamp), is_temporary);
     }
 }

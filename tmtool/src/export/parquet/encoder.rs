@@ -55,6 +55,30 @@ impl Cells {
         self.n_rows += 1;
     }
 
+    /// Adds the same value for the next `n` rows.
+    pub fn push_same(&mut self, value: Option<i64>, n: usize, is_optional: bool) {
+        if self.n_rows == 0 {
+            self.only = Some(value);
+        } else if self.only != Some(value) {
+            self.spell_out(is_optional);
+            self.values.extend(value.iter().cycle().take(n));
+            if is_optional {
+                self.levels.resize(self.n_rows + n, value.is_some().into());
+            }
+        }
+        self.n_rows += n;
+    }
+
+    /// Adds the values of the next rows.
+    pub fn push_each(&mut self, values: &[i64], is_optional: bool) {
+        self.spell_out(is_optional);
+        self.values.extend_from_slice(values);
+        self.n_rows += values.len();
+        if is_optional {
+            self.levels.resize(self.n_rows, 1);
+        }
+    }
+
     /// Writes all rows down that have one value.
     fn spell_out(&mut self, is_optional: bool) {
         let Some(only) = self.only.take() else { return };

@@ -9,12 +9,11 @@ use rustc_hash::FxHashSet;
 
 use super::blocks::{self, Blocks, Rows};
 use super::folder::{Folder, RUN_KEY, TABLES};
-use super::names::{FRAME_COLUMNS, STACK_COLUMNS, write_frames, write_stack};
+use super::names::{FRAME_COLUMNS, STACK_COLUMNS, Stacks, write_frames};
 use super::run::{self, Run};
 use super::table::{Column, Kind, OPTIONAL, REQUIRED, Table};
 use crate::errors::{Error, Result};
 use crate::export::lived::{Watched, own_blocks};
-use crate::export::points::FrameNumbers;
 use tm_analyzer::error::Refusal;
 use tm_analyzer::model::Amount;
 use tm_analyzer::reader::{Process, Recording};
@@ -120,7 +119,7 @@ fn write_names(
     grouping: &Grouping,
     run: i64,
     stacks: FxHashSet<StackId>,
-    mut table: Table<File>,
+    table: Table<File>,
     mut frames: Table<File>,
 ) -> io::Result<()> {
     let recording = &recorded.recording;
@@ -130,13 +129,12 @@ fn write_names(
     namer.prepare(recording, stacks.iter().copied());
     let whole = Grouping { plumbing: None, ..grouping.clone() };
     let (mut whole, mut site) = (whole.blame_of_stacks(), grouping.blame_of_lines());
-    let mut numbers = FrameNumbers::default();
+    let mut rows = Stacks::new(table, run);
     for id in stacks {
-        let traceback = namer.traceback(recording, id);
-        let (whole, site) = (whole.cut(&traceback), site.cut(&traceback));
-        write_stack(&mut table, &mut numbers, (run, id), (&whole, &site))?;
+        let traceback = namer.traceback_once(recording, id);
+        rows.write(id, &whole.cut_once(&traceback), &site.cut_once(&traceback))?;
     }
-    table.finish()?;
+    let numbers = rows.finish()?;
     write_frames(&mut frames, &numbers, run)?;
     frames.finish().map(drop)
 }

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table};
+use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table, Values};
+use crate::export::outer::Outer;
 use crate::export::points::FrameNumbers;
 use tm_analyzer::model::{Frame, Traceback};
 use tm_analyzer::text::hex;
@@ -14,7 +15,7 @@ use tm_common::stack::FrameKind;
 /// A row for each frame of each stack; the innermost has depth 0. One of each stack is the site, which is blamed.
 pub const STACK_COLUMNS: &[Column] = &[
     ("run", Kind::Number, REQUIRED),
-    ("stack_id", Kind::Number, REQUIRED),
+    ("stack_id", Kind::Integer, REQUIRED),
     ("depth", Kind::Integer, REQUIRED),
     ("frame_id", Kind::Integer, REQUIRED),
     ("is_site", Kind::Flag, REQUIRED),
@@ -33,31 +34,57 @@ pub const FRAME_COLUMNS: &[Column] = &[
     ("address", Kind::Integer, OPTIONAL),
 ];
 
-/// Writes the frames of the stack `id`, and numbers them. `site` is the same stack up to the frame to blame.
-///
-/// # Errors
-/// The table cannot be written.
-pub fn write_stack(
-    table: &mut Table<File>,
-    numbers: &mut FrameNumbers,
-    (run, id): (i64, StackId),
-    (whole, site): (&Traceback, &Traceback),
-) -> io::Result<()> {
-    let blamed = site.frames().last();
-    let is_blamed = |frame: &Arc<Frame>| blamed.is_some_and(|blamed| Arc::ptr_eq(blamed, frame));
-    // Of a function that calls itself, the innermost call.
-    let depth_of_site = whole.frames().iter().rev().position(is_blamed).unwrap_or(0);
-    for (depth, frame) in whole.frames().iter().rev().enumerate() {
-        let number = numbers.of(frame);
-        table.push(&[
-            Cell::Integer(run),
-            id.0.into(),
-            (depth as u64).into(),
-            number.into(),
-            Cell::Flag(depth == depth_of_site),
-        ])?;
+/// The rows of stacks, and the numbers of their frames.
+pub struct Stacks {
+    table: Table<File>,
+    numbers: FrameNumbers,
+    /// The numbers of the frames of the last stack.
+    outer: Outer<u32>,
+    /// The columns of one stack: 0, 1, ... of the deepest one, and those of the last one.
+    depths: Vec<i64>,
+    frames: Vec<i64>,
+    is_site: Vec<i64>,
+}
+
+impl Stacks {
+    /// None so far; `table` gets those of the recording `run`.
+    pub fn new(mut table: Table<File>, run: i64) -> Stacks {
+        table.begin_rows(&[Cell::Integer(run)]);
+        let (depths, frames, is_site) = (Vec::new(), Vec::new(), Vec::new());
+        Stacks { table, numbers: FrameNumbers::default(), outer: Outer::default(), depths, frames, is_site }
     }
-    Ok(())
+
+    /// Writes the frames of the stack `id`, and numbers them. `site` is the same stack up to the frame to blame.
+    ///
+    /// # Errors
+    /// The table cannot be written.
+    pub fn write(&mut self, id: StackId, whole: &Traceback, site: &Traceback) -> io::Result<()> {
+        let blamed = site.frames().last();
+        let is_blamed = |frame: &Arc<Frame>| blamed.is_some_and(|blamed| Arc::ptr_eq(blamed, frame));
+        // Of a function that calls itself, the innermost call.
+        let depth_of_site = whole.frames().iter().rev().position(is_blamed).unwrap_or(0);
+        let Stacks { table, numbers, outer, depths, frames, is_site } = self;
+        let outermost_first = outer.of_frames(whole, |_, frame| numbers.of(frame));
+        frames.clear();
+        frames.extend(outermost_first.rev().map(i64::from));
+        let n_frames = frames.len();
+        depths.extend(depths.len() as i64..n_frames as i64);
+        is_site.clear();
+        is_site.resize(n_frames, 0);
+        is_site.get_mut(depth_of_site).into_iter().for_each(|is_site| *is_site = 1);
+        let depths = depths.get(..n_frames).unwrap_or_default();
+        let own = [Values::Each(depths), Values::Each(frames), Values::Each(is_site)];
+        table.push_all(n_frames, &[&[Values::Same(id.0.into())], &own[..]].concat())
+    }
+
+    /// Ends the table. Returns the numbers of the frames.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(self) -> io::Result<FrameNumbers> {
+        self.table.finish()?;
+        Ok(self.numbers)
+    }
 }
 
 /// Writes all frames that have numbers.

@@ -65,6 +65,28 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
     }
 }
 
+impl Cell {
+    /// The number that is kept of it.
+    #[inline]
+    fn value(self) -> Option<i64> {
+        match self {
+            Cell::Null => None,
+            Cell::Integer(number) => Some(number),
+            Cell::Text(number) => Some(number.into()),
+            Cell::Flag(is_so) => Some(is_so.into()),
+        }
+    }
+}
+
+/// A column of some rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// All have this.
+    Same(Cell),
+    /// Each has a number of its own, or a flag, which is 0 or 1.
+    Each(&'a [i64]),
+}
+
 /// The place where rows are encoded: a thread, so that rows are found meanwhile, or the calling one where there can be none.
 enum Writing<W: Write + Send> {
     Here(Box<Encoder<W>>),
@@ -76,6 +98,10 @@ enum Writing<W: Write + Send> {
 pub struct Table<W: Write + Send> {
     writing: Writing<W>,
     columns: &'static [Column],
+    /// The cells of the first columns, which rows have in common.
+    first: Vec<Cell>,
+    /// How many rows have not got them yet.
+    n_without_first: usize,
     group: Group,
     n_rows: usize,
     text_numbers: FxHashMap<Box<str>, u32>,
@@ -90,6 +116,8 @@ impl<W: Write + Send + 'static> Table<W> {
         Ok(Table {
             writing: Writing::Here(Box::new(Encoder::new(out, columns, metadata)?)),
             columns,
+            first: Vec::new(),
+            n_without_first: 0,
             group: Group::of(columns),
             n_rows: 0,
             text_numbers: FxHashMap::default(),
@@ -107,24 +135,64 @@ impl<W: Write + Send + 'static> Table<W> {
         Cell::Text(number)
     }
 
-    /// Adds a row: a cell for each column.
+    /// From here on rows have these cells in the first columns.
+    pub fn begin_rows(&mut self, first: &[Cell]) {
+        self.write_first();
+        self.first = first.to_vec();
+    }
+
+    fn write_first(&mut self) {
+        let n = std::mem::take(&mut self.n_without_first);
+        for ((cells, (.., is_optional)), cell) in
+            self.group.cells.iter_mut().zip(self.columns).zip(&self.first)
+        {
+            cells.push_same(cell.value(), n, *is_optional);
+        }
+    }
+
+    /// Adds a row: a cell for each column but the first ones, which have theirs.
     ///
     /// # Errors
     /// The file cannot be written.
     #[inline]
     pub fn push(&mut self, row: &[Cell]) -> io::Result<()> {
-        debug_assert_eq!(row.len(), self.columns.len());
-        for ((cells, (.., is_optional)), cell) in self.group.cells.iter_mut().zip(self.columns).zip(row) {
-            let value = match *cell {
-                Cell::Null => None,
-                Cell::Integer(number) => Some(number),
-                Cell::Text(number) => Some(number.into()),
-                Cell::Flag(is_so) => Some(is_so.into()),
-            };
-            cells.push(value, *is_optional);
+        let n_first = self.first.len();
+        debug_assert_eq!(n_first + row.len(), self.columns.len());
+        let columns = self.group.cells.iter_mut().zip(self.columns).skip(n_first);
+        for ((cells, (.., is_optional)), cell) in columns.zip(row) {
+            cells.push(cell.value(), *is_optional);
         }
+        self.n_without_first += 1;
         self.n_rows += 1;
         if self.n_rows == ROWS_MAX { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds `n_rows` rows at once: the values of each column but the first ones.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn push_all(&mut self, n_rows: usize, columns: &[Values<'_>]) -> io::Result<()> {
+        let n_first = self.first.len();
+        debug_assert_eq!(n_first + columns.len(), self.columns.len());
+        let mut done = 0;
+        while done < n_rows {
+            let n = (n_rows - done).min(ROWS_MAX - self.n_rows);
+            let own = self.group.cells.iter_mut().zip(self.columns).skip(n_first);
+            for ((cells, (.., is_optional)), values) in own.zip(columns) {
+                match *values {
+                    Values::Same(cell) => cells.push_same(cell.value(), n, *is_optional),
+                    Values::Each(all) => {
+                        cells.push_each(all.get(done..done + n).unwrap_or_default(), *is_optional);
+                    }
+                }
+            }
+            self.n_without_first += n;
+            (done, self.n_rows) = (done + n, self.n_rows + n);
+            if self.n_rows == ROWS_MAX {
+                self.flush()?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the file.
@@ -145,6 +213,7 @@ impl<W: Write + Send + 'static> Table<W> {
 
     /// Hands the rows on to be encoded.
     fn flush(&mut self) -> io::Result<()> {
+        self.write_first();
         self.n_rows = 0;
         let group = std::mem::replace(&mut self.group, Group::of(self.columns));
         self.writing = match std::mem::replace(&mut self.writing, Writing::Ended) {
@@ -205,6 +274,49 @@ mod tests {
     use parquet::file::reader::{FileReader, SerializedFileReader};
 
     use super::*;
+
+    /// The same rows one by one and all at once, in runs that end within row groups, at their ends and beyond.
+    #[test]
+    fn rows_in_bulk_are_those_one_by_one() {
+        const COLUMNS: &[Column] = &[
+            ("run", Kind::Number, REQUIRED),
+            ("tag", Kind::Text, OPTIONAL),
+            ("place", Kind::Integer, REQUIRED),
+            ("start", Kind::Time, OPTIONAL),
+            ("is_odd", Kind::Flag, REQUIRED),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["one", "all"].map(|name| folder.path().join(name));
+        let mut tables = paths.each_ref().map(|path| {
+            let file = std::fs::File::create(path).unwrap();
+            let mut table = Table::new(file, COLUMNS, &[]).unwrap();
+            let tag = table.text("a");
+            (table, tag)
+        });
+        let (mut n_before, mut run) = (0, 0);
+        for n_rows in [1, 5, ROWS_MAX - 6, 3, 2 * ROWS_MAX, ROWS_MAX / 2, ROWS_MAX / 2 - 3, 7] {
+            run += u32::from(n_rows < 10);
+            let places: Vec<i64> = (n_before..n_before + n_rows as i64).collect();
+            let odd: Vec<i64> = places.iter().map(|place| place % 2).collect();
+            for (number, (table, tag)) in tables.iter_mut().enumerate() {
+                let tag = if run % 2 == 0 { Cell::Null } else { *tag };
+                if number == 1 {
+                    table.begin_rows(&[run.into()]);
+                    let columns = [&places, &places, &odd].map(|values| Values::Each(values));
+                    table.push_all(n_rows, &[&[Values::Same(tag)], &columns[..]].concat()).unwrap();
+                    continue;
+                }
+                for &place in &places {
+                    let number = Cell::Integer(place);
+                    table.push(&[run.into(), tag, number, number, Cell::Flag(place % 2 == 1)]).unwrap();
+                }
+            }
+            n_before += n_rows as i64;
+        }
+        tables.into_iter().for_each(|(table, _)| drop(table.finish().unwrap()));
+        let [one, all] = paths.map(|path| std::fs::read(path).unwrap());
+        assert!(one.len() > ROWS_MAX && one == all, "{} and {} bytes", one.len(), all.len());
+    }
 
     #[test]
     fn rows_come_back_over_several_groups() {
