@@ -82,20 +82,29 @@ impl NativeFrames {
     }
 
     /// The names of the node at `place`.
-    pub fn named<'a>(
+    fn named<'a>(
         &mut self,
         (recording, addresses): (&Recording, &'a mut Addresses),
-        (place, frame): (usize, StackFrame),
+        node: (usize, StackFrame),
     ) -> &'a Named {
-        let number = match self.number_at(place) {
+        let number = self.number((recording, &mut *addresses), node);
+        addresses.named(number)
+    }
+
+    /// The number of the names of the node at `place`.
+    pub fn number(
+        &mut self,
+        (recording, addresses): (&Recording, &mut Addresses),
+        (place, frame): (usize, StackFrame),
+    ) -> u32 {
+        match self.number_at(place) {
             0 | WANTED => {
                 let number = addresses.number(recording, frame);
                 self.set(place, number + 1);
                 number
             }
             known => known - 1,
-        };
-        addresses.named(number)
+        }
     }
 
     /// The stack that begins at the node `native`, if it is one of at most `limit` frames with those that are not in the recording.

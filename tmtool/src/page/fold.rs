@@ -39,17 +39,20 @@ impl Whole {
 
     /// The share of each node with all below it, the largest of all measures.
     fn shares(&self) -> Vec<f64> {
-        let mut sums = vec![[0_u128; N_MEASURES]; self.tree.len()];
+        let mut sums = vec![[0_u64; N_MEASURES]; self.tree.len()];
         for row in &self.rows {
             let of_node = &mut sums[row.place.node as usize];
-            of_node.iter_mut().zip(row.measures).for_each(|(sum, more)| *sum += u128::from(more));
+            of_node.iter_mut().zip(row.measures).for_each(|(sum, more)| *sum = sum.saturating_add(more));
         }
         for (node, &(parent, _)) in self.tree.nodes().iter().enumerate().skip(1).rev() {
             let below = sums[node];
-            sums[parent as usize].iter_mut().zip(below).for_each(|(sum, more)| *sum += more);
+            sums[parent as usize]
+                .iter_mut()
+                .zip(below)
+                .for_each(|(sum, more)| *sum = sum.saturating_add(more));
         }
         let whole = sums[Tree::ROOT as usize];
-        let share = |sum: &[u128; N_MEASURES]| {
+        let share = |sum: &[u64; N_MEASURES]| {
             let parts = sum.iter().zip(whole).filter(|(_, whole)| *whole > 0);
             parts.map(|(part, whole)| *part as f64 / whole as f64).fold(0.0, f64::max)
         };
@@ -159,16 +162,19 @@ fn threshold(tree: &Tree, shares: &[f64], n_nodes_max: usize) -> f64 {
     let mut gone_below = vec![0_u32; nodes.len()];
     nodes.iter().skip(1).for_each(|(parent, _)| gone_below[*parent as usize] += 1);
     // Those of the larger share first, and so each after its parent.
-    let mut order: Vec<u32> = (1..nodes.len() as u32).filter(|node| !tree.is_within_small(*node)).collect();
-    order.sort_by(|a, b| shares[*b as usize].total_cmp(&shares[*a as usize]).then(a.cmp(b)));
+    let by_share = |node: u32| (std::cmp::Reverse(shares[node as usize].to_bits()), node);
+    let shown = (1..nodes.len() as u32).filter(|node| !tree.is_within_small(*node));
+    // No share is below zero, and the bits of such numbers are in the order of the numbers.
+    let mut order: Vec<(std::cmp::Reverse<u64>, u32)> = shown.map(by_share).collect();
+    order.sort_unstable();
     let (mut n_nodes, mut least) = (2, f64::INFINITY);
-    for (place, &node) in order.iter().enumerate() {
+    for (place, &(_, node)) in order.iter().enumerate() {
         let parent = nodes[node as usize].0 as usize;
         gone_below[parent] -= 1;
         n_nodes += 1 + usize::from(gone_below[node as usize] > 0);
         n_nodes -= usize::from(gone_below[parent] == 0);
         let share = shares[node as usize];
-        let is_last_of_share = order.get(place + 1).is_none_or(|next| shares[*next as usize] < share);
+        let is_last_of_share = order.get(place + 1).is_none_or(|(_, next)| shares[*next as usize] < share);
         if is_last_of_share && n_nodes <= n_nodes_max {
             least = share;
         }

@@ -45,7 +45,7 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
     let recording = &recorded.recording;
     let limits_ns = LIMITS_NS.to_vec();
     let slicing = Slicing { n_slices: N_SLICES, n_marks_max: N_MARKS_MAX, n_steps: N_STEPS, limits_ns };
-    let Sliced { sums, from_ns, step_ns, findings } = recorded.slices(&slicing)?;
+    let Sliced { mut sums, from_ns, step_ns, findings } = recorded.slices(&slicing)?;
     let boundaries: Vec<u64> = sums.grid.stamps().map(|stamp| recording.ns(stamp)).collect();
     let peak = sums.peak.unwrap_or(0);
     let peak_stamp = sums.grid.stamps().nth(peak).unwrap_or_default();
@@ -57,7 +57,7 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
     // What blaming says of lines.
     profile.origin = Some(origin.clone());
     let mut names = Names::new(recording, grouping);
-    let rows = names.rows(recording, &sums, &mut namer);
+    let rows = names.rows(recording, &mut sums, &mut namer);
     origin = recorded.origin(&namer, &findings);
     (origin.moment, origin.moment_ns) =
         (Moment::Peak.to_string(), boundaries.get(peak).copied().unwrap_or(0));
@@ -123,14 +123,13 @@ impl Names {
         names
     }
 
-    /// The sites with their names.
-    fn rows(&mut self, recording: &Recording, sums: &SliceSums, namer: &mut Namer) -> Vec<Row> {
+    /// The sites with their names; their histograms are taken.
+    fn rows(&mut self, recording: &Recording, sums: &mut SliceSums, namer: &mut Namer) -> Vec<Row> {
         let nodes = self.nodes(recording, sums, namer);
-        let at_peak = sums.live_at(sums.peak.unwrap_or(0));
-        let at_end = sums.live_at(sums.grid.len().saturating_sub(1));
         let mut rows = Vec::with_capacity(sums.sites.len());
+        let ends = [sums.peak.unwrap_or(0), sums.grid.len().saturating_sub(1)];
         let mut cells = sums.cells.as_slice();
-        for (number, site) in sums.sites.iter().enumerate() {
+        for (number, site) in sums.sites.iter_mut().enumerate() {
             let (node, blamed) = nodes.get(&site.place.stack).copied().unwrap_or_default();
             let thread_tag = site.place.thread_tag;
             let tag = namer.tag(recording, recording.thread_tags.tag(thread_tag));
@@ -142,19 +141,20 @@ impl Names {
                 process: self.process(recording, site.process),
                 blamed,
             };
-            let n_own = cells.partition_point(|cell| cell.site as usize <= number);
-            let (own, rest) = cells.split_at(n_own);
+            let n_own = cells.iter().position(|cell| cell.site as usize > number);
+            let (own, rest) = cells.split_at(n_own.unwrap_or(cells.len()));
             cells = rest;
             let (mut allocated, of) = (Amount::default(), |cell: &Cell| (cell.slice, cell.flow));
             own.iter().for_each(|cell| allocated += cell.flow.allocated);
+            let [at_peak, at_end] = ends.map(|end| site.live_at(own, end));
             rows.push(Row {
                 place,
                 start: site.start,
                 after: Amount::default(),
                 cells: own.iter().map(of).collect(),
-                sizes: site.sizes.clone(),
-                lifetimes: site.lifetimes.clone(),
-                measures: [at_peak[number].bytes, at_end[number].bytes, allocated.bytes, allocated.count],
+                sizes: std::mem::take(&mut site.sizes),
+                lifetimes: std::mem::take(&mut site.lifetimes),
+                measures: [at_peak.bytes, at_end.bytes, allocated.bytes, allocated.count],
             });
         }
         rows

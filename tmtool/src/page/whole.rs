@@ -6,14 +6,13 @@ use super::data::{Kind, Life, Mark, Notice, Origin, Timeline};
 use super::names::{FrameNames, Interner};
 use super::tree::Tree;
 use crate::report::parts::human::counted;
-use rustc_hash::FxHashMap;
 use tm_analyzer::analysis::{Blame, Frames};
 use tm_analyzer::ids::StackId;
 use tm_analyzer::model::{Amount, Traceback};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Flow, Grid, Histogram};
 use tm_analyzer::request::Grouping;
-use tm_analyzer::snapshot::Namer;
+use tm_analyzer::snapshot::{Namer, Places};
 
 /// How many measures decide what is small.
 pub const N_MEASURES: usize = 4;
@@ -94,7 +93,9 @@ pub struct Stacks {
     pub frames: FrameNames,
     pub tree: Tree,
     /// The nodes of native stacks, and of their outer parts.
-    known: FxHashMap<StackId, u32>,
+    known: Places,
+    /// The frames of addresses, from the outermost on, by the numbers of their names; none where these are not known.
+    of_address: Vec<Box<[u32]>>,
 }
 
 impl Stacks {
@@ -106,7 +107,8 @@ impl Stacks {
             hides: !grouping.hide.is_empty(),
             frames: FrameNames::new(grouping.plumbing.clone()),
             tree: Tree::default(),
-            known: FxHashMap::default(),
+            known: Places::default(),
+            of_address: Vec::new(),
         }
     }
 
@@ -139,9 +141,17 @@ impl Stacks {
         if self.hides {
             return None;
         }
-        let Stacks { frames, tree, known, .. } = self;
-        let node = namer.place(recording, stack, (Tree::ROOT, known), |parent, of_address| {
-            frames.of_address(of_address).fold(parent, |node, frame| tree.child(node, frame))
+        let Stacks { frames, tree, known, of_address, .. } = self;
+        let node = namer.place(recording, stack, (Tree::ROOT, known), |parent, number, named| {
+            let number = number as usize;
+            if of_address.len() <= number {
+                of_address.resize_with(number + 1, Box::default);
+            }
+            let numbers = &mut of_address[number];
+            if numbers.is_empty() {
+                *numbers = frames.of_address(named).collect();
+            }
+            numbers.iter().fold(parent, |node, &frame| tree.child(node, frame))
         })?;
         // All that is plumbing up to the root is not passed over.
         let mut blamed = node;

@@ -40,6 +40,17 @@ pub struct SiteSlices {
     pub lifetimes: Histogram,
 }
 
+impl SiteSlices {
+    /// What it has at a boundary, of which `cells` are.
+    pub fn live_at(&self, cells: &[Cell], boundary: usize) -> Amount {
+        let before = || cells.iter().filter(|cell| (cell.slice as usize) < boundary);
+        let mut live = self.start;
+        before().for_each(|cell| live += cell.flow.allocated);
+        before().for_each(|cell| live -= cell.flow.freed);
+        live
+    }
+}
+
 impl Slices<'_> {
     /// What `process` did.
     pub fn finish(mut self, process: ProcessIndex) -> SliceSums {
@@ -114,15 +125,14 @@ impl SliceSums {
 
     /// What each site has at a boundary.
     pub fn live_at(&self, boundary: usize) -> Vec<Amount> {
-        let mut live: Vec<Amount> = self.sites.iter().map(|site| site.start).collect();
-        let before = || self.cells.iter().filter(|cell| (cell.slice as usize) < boundary);
-        for cell in before() {
-            live[cell.site as usize] += cell.flow.allocated;
-        }
-        for cell in before() {
-            live[cell.site as usize] -= cell.flow.freed;
-        }
-        live
+        let mut cells = self.cells.as_slice();
+        let of_site = |(number, site): (usize, &SiteSlices)| {
+            let n_own = cells.iter().position(|cell| cell.site as usize > number);
+            let (own, rest) = cells.split_at(n_own.unwrap_or(cells.len()));
+            cells = rest;
+            site.live_at(own, boundary)
+        };
+        self.sites.iter().enumerate().map(of_site).collect()
     }
 
     /// Makes the boundary at which the most is live the peak, where each process has a peak of its own.
