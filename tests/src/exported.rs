@@ -54,7 +54,7 @@ pub fn python_with(packages: &[&str]) -> PathBuf {
     let folder = target_folder().join("exports-venv");
     let python = folder.join("bin/python");
     let has = |package: &&&str| {
-        let name = package.split(['=', '<', '>']).next().unwrap_or(package);
+        let name = package.split(['=', '<', '>', '[']).next().unwrap_or(package);
         let imported = Command::new(&python).args(["-c", &format!("import {name}")]).output();
         imported.is_ok_and(|output| output.status.success())
     };

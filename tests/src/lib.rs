@@ -27,6 +27,7 @@ pub mod elf;
 pub mod exported;
 pub mod fixtures;
 pub mod fuzz;
+pub mod hostile;
 
 pub mod python;
 pub mod python_notes;

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tm_tests::exported::{python_with, read_by};
+use tm_tests::hostile;
 use tm_tests::products::products;
 use tm_tests::programs::{compile, installed};
 use tm_tests::python::DEBIAN;
@@ -144,6 +146,7 @@ fn what_machines_read_says_the_same() {
     let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
     assert!(place["artifactLocation"]["uri"].as_str().is_some_and(|uri| uri.ends_with(&name)), "{sarif:#}");
     assert_eq!(place["region"]["startLine"].to_string(), line);
+    assert_eq!(faults_of_sarif(&folder.path().join("s.sarif")), Vec::<String>::new());
     let json = tmtool(folder.path(), &[&["check", &leaking, "--json"], &options[..2]].concat()).ends(1);
     let json: Value = serde_json::from_str(&json).expect("it is JSON");
     assert_eq!((&json["within"], json["limits"].as_array().map(Vec::len)), (&Value::Bool(false), Some(2)));
@@ -157,6 +160,48 @@ fn what_machines_read_says_the_same() {
         said.refuses("would be overwritten");
     }
     assert_eq!(std::fs::read(&snap).expect("it is there"), before);
+}
+
+/// What the schema of SARIF that its committee has published says against a file.
+fn faults_of_sarif(file: &Path) -> Vec<String> {
+    let script = "import json, sys, jsonschema\n\
+                  schema, log = (json.load(open(path)) for path in sys.argv[1:])\n\
+                  checker = jsonschema.Draft7Validator(schema, format_checker=jsonschema.Draft7Validator.FORMAT_CHECKER)\n\
+                  assert {'uri', 'uri-reference'} <= set(checker.format_checker.checkers)\n\
+                  print(json.dumps([str(list(fault.absolute_path)) for fault in checker.iter_errors(log)]))";
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/sarif-schema-2.1.0.json");
+    let python = python_with(&["jsonschema", "rfc3986_validator"]);
+    let said = read_by(Command::new(python).args(["-c", script]).arg(schema).arg(file));
+    serde_json::from_str(&said).expect("it prints JSON")
+}
+
+#[test]
+fn sarif_is_what_its_schema_says() {
+    let folder = scratch();
+    write(
+        &folder,
+        "b.toml",
+        "[total]\nleaked-blocks = 0\npeak = '1 GiB'\n[[part]]\nfunction = '*script*'\nend = 0\n",
+    );
+    let program = hostile::program(folder.path());
+    let outcome = Run::new(&program).recorded();
+    let (recording, sarif) = (file(&outcome), folder.path().join("s.sarif"));
+    for (options, code) in [(&["--budget", "b.toml"][..], 1), (&["--baseline", &recording], 0)] {
+        let all = [&["check", &recording, "--sarif", "s.sarif"], options].concat();
+        tmtool(folder.path(), &all).ends(code);
+        assert_eq!(faults_of_sarif(&sarif), Vec::<String>::new(), "{options:?}");
+        let text = std::fs::read_to_string(&sarif).expect("it was written");
+        let log: Value = serde_json::from_str(&text).expect("it is JSON");
+        let n_results = log["runs"][0]["results"].as_array().map(Vec::len);
+        assert_eq!(n_results.is_some_and(|n| n > hostile::names().len()), code == 1, "{n_results:?}");
+    }
+    // It is heard of what is wrong.
+    write(
+        &folder,
+        "wrong.sarif",
+        r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "a"}}, "results": [{}]}]}"#,
+    );
+    assert_eq!(faults_of_sarif(&folder.path().join("wrong.sarif")), ["['runs', 0, 'results', 0]"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 use tm_tests::exported::{answer, export, python_with, read_by};
+use tm_tests::hostile;
 use tm_tests::info::number;
 use tm_tests::programs::{compile, find_installed, installed};
 use tm_tests::run::{Outcome, Run};
@@ -45,7 +46,16 @@ impl Case {
         let threads = Run::new(compile("threads.c", &["-g", "-pthread"]));
         let cplusplus = Run::new(compile("leak.cc", &["-g", "-O1"]));
         let whole = [cplusplus, python, threads].map(|run| Case::new(run.recorded()));
-        whole.into_iter().chain([Case::child()]).collect()
+        whole.into_iter().chain([Case::child(), Case::hostile()]).collect()
+    }
+
+    /// A program whose functions have names that would be something else in a format.
+    fn hostile() -> Case {
+        let folder = TempDir::new().expect("the temporary folder can be written");
+        let mut case = Case::new(Run::new(hostile::program(folder.path())).recorded());
+        // The program stays, since it has the names.
+        case.scratch = folder;
+        case
     }
 
     fn recording(&self) -> &Path {
