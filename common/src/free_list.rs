@@ -1,9 +1,5 @@
 //! The words of the list of free extents, `docs/format.md` section "Free extents": a keeper puts extents on it, the recorded
-<<<<<<< HEAD
 //! processes take them off. Knows what is in the words, and not when they change.
-=======
-//! processes take them off. The words are changed elsewhere; here is what is in them.
->>>>>>> h-bound
 
 /// The beginning of the list, [`crate::header::MappedHeader::free_extents`].
 ///

@@ -9,19 +9,11 @@ use std::os::fd::AsRawFd;
 /// What is locked: a byte of the file, far behind all that is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-<<<<<<< HEAD
     /// The one keeper's. The file is open for writing.
-=======
-    /// The lock of the one keeper. The file is open for writing.
->>>>>>> h-bound
     Keeper,
     /// A reader's, which all readers share.
     Reader,
-<<<<<<< HEAD
     /// The keeper's against all readers. The file is open for writing.
-=======
-    /// The lock of the keeper while nobody reads. The file is open for writing.
->>>>>>> h-bound
     NoReader,
 }
 

@@ -105,11 +105,7 @@ fn what_is_not_a_recording_has_one_clear_error() {
     assert!(said(file_of(b"#!/bin/sh\necho hello\n").path()).contains("not a tm recording"));
     assert!(said(Path::new("/dev/null")).contains("is a device"));
     let mut newer = example().build();
-<<<<<<< HEAD
     newer[8] = VERSION as u8 + 1;
-=======
-    newer[8] = 6;
->>>>>>> h-bound
     assert!(said(file_of(&newer).path()).contains("format version 6, and only those up to"));
 }
 

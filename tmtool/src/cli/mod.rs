@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(target_arch = "x86_64")]
 use commands::attach;
 use commands::{
-    check, completions, control, diff, export, filter, info, leaks, man, pack, peak, report, run, snapshot,
-    stats, temporary, timeline, top, watch,
+    check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak, report, run,
+    snapshot, stats, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -89,6 +89,8 @@ pub enum Command {
     Pack(pack::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
+    /// Keep the recording of a running process within its limit, without loss.
+    Keep(keep::Args),
     /// Tell a running process to record.
     Start(control::StartArgs),
     /// Tell a running process to record no more, and to forget what lives.
@@ -142,6 +144,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Check(args) => check::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Keep(args) => keep::run(args),
         Command::Start(args) => control::start(args),
         Command::Stop(args) => control::stop(args),
         Command::Clear(args) => control::clear(args),

@@ -123,7 +123,8 @@ impl KeptFile {
     /// Makes room for an extent a free one that is not on the list, with nothing in it.
     pub fn write_free(&self, first: u64) -> io::Result<()> {
         let mut grain = [0; GRAIN_BYTES];
-        let head = MappedSegment { next_free: AtomicU64::new(next_word(0)), ..free(first, self.extent_grains) };
+        let head =
+            MappedSegment { next_free: AtomicU64::new(next_word(0)), ..free(first, self.extent_grains) };
         grain[..HEADER_BYTES].copy_from_slice(&head.into_bytes());
         // First that it is free: what is in it else would be looked for.
         self.file.write_all_at(&grain, first * GRAIN)?;
@@ -165,7 +166,14 @@ impl KeptFile {
     }
 
     /// Writes the part at `place` of checkpoint `number` over a free extent.
-    pub fn write_part(&self, first: u64, number: u32, place: u32, until: Stamp, bytes: &[u8]) -> io::Result<()> {
+    pub fn write_part(
+        &self,
+        first: u64,
+        number: u32,
+        place: u32,
+        until: Stamp,
+        bytes: &[u8],
+    ) -> io::Result<()> {
         let head = SegmentHeader {
             used: bytes.len() as u32,
             stream: StreamIndex(number),

@@ -14,6 +14,3 @@ mod room;
 
 pub mod keeper;
 pub mod of_run;
-
-#[cfg(test)]
-mod tests;

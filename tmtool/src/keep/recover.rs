@@ -15,8 +15,7 @@ use super::room::Room;
 pub(super) fn recover(file: KeptFile) -> io::Result<Room> {
     // Acquire: receives the parts.
     let valid = (file.header().checkpoint.load(Ordering::Acquire) >> 32) as u32;
-    let mut room =
-        Room { file, spare: Vec::new(), parts: Vec::new(), stale: Vec::new(), number: valid };
+    let mut room = Room { file, spare: Vec::new(), parts: Vec::new(), stale: Vec::new(), number: valid };
     let listed: Option<HashSet<u64>> = room.listed().map(HashSet::from_iter);
     let next_push = room.next_push();
     // One that was taken off the list and is not begun yet has a number too: another one, of an extent before.

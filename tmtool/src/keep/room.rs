@@ -66,8 +66,13 @@ impl Room {
         }
         self.number += 1;
         let parts = self.spare.split_off(self.spare.len() - n_parts);
-        for (place, (&part, bytes)) in parts.iter().zip(bytes.chunks(self.file.part_bytes())).enumerate() {
-            self.file.write_part(part, self.number, place as u32, until, bytes)?;
+        let with_bytes = parts.iter().zip(bytes.chunks(self.file.part_bytes()));
+        let mut wrote = with_bytes
+            .zip(0..)
+            .map(|((&part, bytes), place)| self.file.write_part(part, self.number, place, until, bytes));
+        if let Err(error) = wrote.try_for_each(|wrote| wrote) {
+            self.stale.extend(parts);
+            return Err(error);
         }
         Ok(Some(Written { number: self.number, parts }))
     }
@@ -86,20 +91,22 @@ impl Room {
     /// Gives back the room of older checkpoints and of `done`, extents of streams that are folded; but for what the next
     /// checkpoint may need.
     pub fn give_back(&mut self, done: &[Range<u64>]) -> io::Result<()> {
-        let done = done.iter().filter(|extent| self.is_left(extent)).map(|extent| extent.start);
-        let done: Vec<u64> = mem::take(&mut self.stale).into_iter().chain(done).collect();
-        for &extent in &done {
+        let left = done.iter().filter(|extent| self.is_left(extent)).map(|extent| extent.start);
+        let left: Vec<u64> = left.collect();
+        self.stale.extend(left);
+        while let Some(&extent) = self.stale.last() {
             self.file.write_free(extent)?;
+            self.spare.extend(self.stale.pop());
         }
-        self.spare.extend(done);
         self.push_all_but(self.parts.len() + self.parts.len() / 4 + 1)
     }
 
     /// Puts spare extents on the list, and keeps so many.
     pub fn push_all_but(&mut self, n_kept: usize) -> io::Result<()> {
         while self.spare.len() > n_kept {
-            let Some(extent) = self.spare.pop() else { break };
+            let Some(&extent) = self.spare.last() else { break };
             self.push(extent)?;
+            self.spare.pop();
         }
         Ok(())
     }
@@ -136,7 +143,9 @@ impl Room {
         let moved = |end: u64| Some(end + grains).filter(|&to| end < CUTTING && to <= limit);
         let end = &self.file.header().end_grain;
         // Acquire: receives the room as it was left by who gave it back, or has cut it off.
-        let Ok(first) = end.fetch_update(Ordering::Acquire, Ordering::Relaxed, moved) else { return Ok(None) };
+        let Ok(first) = end.fetch_update(Ordering::Acquire, Ordering::Relaxed, moved) else {
+            return Ok(None);
+        };
         let begun = self.file.reach(first + grains).and_then(|()| self.file.write_free(first));
         if let Err(error) = begun {
             // Release: nothing of it is being touched any more.
@@ -150,17 +159,27 @@ impl Room {
         loop {
             let top = self.top();
             let first = Some(u64::from(top.first)).filter(|&first| first > 0)?;
-            let next = self.file.at(first).and_then(|found| next_of(found.next_free));
+            let next = self.next_of(first);
             if self.top() != top {
                 continue;
             }
             let popped = top.popped(next?);
             // Acquire: as in `top`.
             let word = &self.file.header().free_extents;
-            if word.compare_exchange(top.word(), popped.word(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if word.compare_exchange(top.word(), popped.word(), Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
                 return Some(first);
             }
         }
+    }
+
+    /// The next one of a free extent; `None` if none is there.
+    fn next_of(&self, first: u64) -> Option<u32> {
+        let found = self.file.at(first)?;
+        let is_one = found.header.kind == SegmentKind::Extent
+            && u64::from(found.header.sequence) == self.file.extent_grains
+            && found.header.base_stamp.0 == first;
+        next_of(found.next_free).filter(|_| is_one)
     }
 
     /// Puts a free extent on the list; one that is too far behind for its number stays spare.
@@ -186,7 +205,7 @@ impl Room {
             let mut next = top.first;
             while next > 0 && listed.len() < usize::from(u16::MAX) {
                 listed.push(u64::from(next));
-                next = self.file.at(u64::from(next)).and_then(|found| next_of(found.next_free)).unwrap_or(0);
+                next = self.next_of(next.into()).unwrap_or(0);
             }
             // No extent came or went, so each is where it was.
             if self.top() == top {
