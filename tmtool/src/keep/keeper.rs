@@ -17,8 +17,11 @@ use super::file::KeptFile;
 use super::recover::recover;
 use super::room::Room;
 
-/// A fold begins when less than this share of the limit is free, in hundredths: the rest is for what comes meanwhile.
+/// A fold begins when less than this share of the limit is free, in hundredths: the rest is for what comes meanwhile. Where much
+/// of the room is taken for good, it begins when a quarter is used of what the last one left, or after a while.
 const FREE_SHARE: u64 = 40;
+/// That while: so many times what the last fold took.
+const REST: u32 = 5;
 /// Looks are no further apart, and no nearer.
 const BETWEEN_LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 /// After a fold that came to nothing the next one is tried after this, and then after twice that, up to the second one.
@@ -82,6 +85,8 @@ pub struct Keeper {
     looked: (Instant, u64),
     lived: Instant,
     fold_below: u64,
+    /// When it may fold although that much is not used.
+    rested: Instant,
     pause: Duration,
     is_told: bool,
 }
@@ -114,6 +119,7 @@ impl Keeper {
             room,
             alive,
             lived: now,
+            rested: now,
             pause: BETWEEN_TRIES.0,
             is_told: false,
         };
@@ -138,18 +144,20 @@ impl Keeper {
             self.lived = Instant::now();
         }
         let free = self.room.free_grains();
-        if free > self.fold_below {
+        let wanted = self.room.file.limit_grains * FREE_SHARE / 100;
+        let now = Instant::now();
+        if free > wanted || free > self.fold_below && now < self.rested {
             return Ok(Next::After(self.until_next_look(free)));
         }
         let came = self.fold(gate)?;
         let pause = self.pause;
         self.pause = (self.pause * 2).min(BETWEEN_TRIES.1);
+        self.rested = Instant::now() + (now.elapsed() * REST).max(pause);
         match came {
             Came::Ended => Ok(Next::Ended),
             Came::Room => {
                 let free = self.room.free_grains();
-                // Where much of the room is taken for good, less is free afterwards: not to fold all the time.
-                self.fold_below = (self.room.file.limit_grains * FREE_SHARE / 100).min(free / 2);
+                self.fold_below = wanted.min(free - free / 4);
                 self.looked = (Instant::now(), free);
                 self.pause = BETWEEN_TRIES.0;
                 Ok(Next::After(BETWEEN_LOOKS.0))
@@ -170,7 +178,7 @@ impl Keeper {
         if used == 0 {
             return BETWEEN_LOOKS.1;
         }
-        let left = free - self.fold_below;
+        let left = free.saturating_sub(self.fold_below);
         then.elapsed().mul_f64(left as f64 / used as f64 / 2.0).clamp(BETWEEN_LOOKS.0, BETWEEN_LOOKS.1)
     }
 
