@@ -42,7 +42,6 @@
 pub mod analysis;
 pub mod error;
 pub mod events;
-pub mod fold;
 pub mod follow;
 pub mod model;
 pub mod pack;

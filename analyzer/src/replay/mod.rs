@@ -12,7 +12,6 @@ mod observer;
 
 mod order;
 
-mod checkpoint;
 mod commands;
 
 mod engine;
@@ -35,11 +34,10 @@ mod tests;
 
 use crate::events::StreamEvents;
 
-pub use checkpoint::{Folded, FoldedPart, FoldedProcess, FoldedSum};
 pub use engine::{Replayer, TOLERANCE_NS};
 pub use findings::{Finder, Findings};
 pub use live::{LiveBlocks, MemoryKind, Ranges, SampleTotals, SpaceBlocks, Totals, prefetch};
-pub use moment::{ResolvedMoment, known, resolve, stamp_at, stamps_in};
+pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
 pub use observer::{Held, Observer};
 pub use observers::{
     Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, ProgramPoint,
@@ -59,5 +57,5 @@ pub use totals::{AllTotals, all_totals};
 /// A process of a recording being replayed.
 pub type Engine<'a> = Replayer<StreamEvents<'a>>;
 
-pub(crate) use engine::{Beginning, From, tolerance};
-pub(crate) use run::{beginning_here, fold};
+pub(crate) use engine::{Beginning, tolerance};
+pub(crate) use run::inherited_here;

@@ -86,10 +86,7 @@ impl Between {
         memory_kind: MemoryKind,
     ) -> Result<(ResolvedMoment, ResolvedMoment)> {
         let fixed = |moment| fixed(recording, processes, memory_kind, moment);
-        // The beginning is one also where the first events are folded.
-        let begins = self.from == Moment::TimeNs(0);
-        let from = if begins { ResolvedMoment { stamp: Stamp(0), ns: 0 } } else { fixed(&self.from)? };
-        let until = fixed(&self.until)?;
+        let (from, until) = (fixed(&self.from)?, fixed(&self.until)?);
         if from.stamp >= until.stamp {
             return Err(Refusal::EmptyWindow { window: self.to_string() }.of(recording.file.path()));
         }
@@ -122,7 +119,7 @@ pub(super) fn fixed(
         |_| (),
         |engine, ()| (_, stamp) = engine.totals().peak(memory_kind),
     )?;
-    replay::known(recording, ResolvedMoment { stamp, ns: recording.ns(stamp) })
+    Ok(ResolvedMoment { stamp, ns: recording.ns(stamp) })
 }
 
 /// A file's name and a moment, if there is an `@`.
