@@ -42,6 +42,7 @@
 pub mod analysis;
 pub mod error;
 pub mod events;
+pub mod fold;
 pub mod follow;
 pub mod model;
 pub mod pack;

@@ -182,13 +182,8 @@ impl Packing<'_> {
         self.out.write_all(&start)?;
         self.packed.packed_bytes += start.len() as u64;
         self.block(&[Part::grain(0, len)])?;
-        for kind in [
-            SegmentKind::Extent,
-            SegmentKind::Metadata,
-            SegmentKind::Totals,
-            SegmentKind::Checkpoint,
-            SegmentKind::Stacks,
-        ] {
+        use SegmentKind::{Checkpoint, Extent, Metadata, Stacks, Totals};
+        for kind in [Extent, Metadata, Totals, Checkpoint, Stacks] {
             let of_kind = segments.iter().filter(|found| found.header.kind == kind);
             let parts: Vec<Part> = of_kind.map(|found| part(found, len)).collect();
             for parts in groups(&parts, BLOCK_BYTES_MAX) {

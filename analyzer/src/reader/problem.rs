@@ -22,6 +22,8 @@ pub enum Problem {
         /// How many, at least.
         count: u64,
     },
+    /// What stands in place of the first events cannot be read.
+    DamagedCheckpoint,
     /// Segment headers that do not fit their own check.
     DamagedHeaders {
         /// How many.
@@ -122,6 +124,9 @@ impl fmt::Display for Problem {
             DamagedBlocks { count: n } => {
                 write!(f, "{} of the packed file {} damaged.", some(n, "block"), are(n))
             }
+            DamagedCheckpoint => f.write_str(
+                "The checkpoint is damaged: all that happened before the events that are left is missing, what lived then with it.",
+            ),
             DamagedHeaders { count: n, first } => {
                 write!(f, "{} {} damaged, the first at byte {first}.", some(n, "segment header"), are(n))
             }
