@@ -9,7 +9,8 @@ pub use tm_analyzer::error::Error as Cause;
 use tm_analyzer::error::{FileKind, Refusal, STANDARD_INPUT};
 use tm_common::error::DecodeError;
 
-const EXIT_FAILED: u8 = 1;
+/// The exit code of what could not be done.
+pub const EXIT_FAILED: u8 = 1;
 /// The exit code of a wrong command line.
 pub const EXIT_USAGE: u8 = 2;
 

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 use tm_analyzer::model::{Cumulative, Frame, KeyType, Origin, Sample, Sampling, Snapshot, Trace, Traceback};
+use tm_analyzer::snapshot::{ModuleSymbols, Symbols};
+use tm_analyzer::symbolize::{Attempt, Holds, Outcome, Source};
 use tmtool::report::Report;
 use tmtool::report::check::{Checked, Place, Verdict};
 use tmtool::report::info::commands::{CommandInfo, CommandLists, MarkInfo};
@@ -16,6 +18,7 @@ use tmtool::report::parts::header::Summary;
 use tmtool::report::peak::{Ascent, Peak};
 use tmtool::report::programs::{ProgramInfo, Programs};
 use tmtool::report::stats::Stats;
+use tmtool::report::symbols::SymbolsReport;
 use tmtool::report::temporary::{Decade, Temporary};
 use tmtool::report::timeline::{Point, Timeline};
 use tmtool::report::top::Top;
@@ -231,6 +234,24 @@ fn info_is_as_documented() {
         ..Info::default()
     };
     check(&schema(), &serde_json::to_value(&info).unwrap(), "info", "info");
+}
+
+#[test]
+fn symbols_are_as_documented() {
+    let holds = Holds { symbols: true, ..Holds::default() };
+    let attempt = Attempt { source: Source::File, path: "/x".into(), outcome: Outcome::Used(holds) };
+    let module = ModuleSymbols {
+        path: "/x".to_owned(),
+        build_id: vec![1],
+        addresses: 3,
+        functions: 2,
+        lines: 1,
+        attempts: vec![Attempt { outcome: Outcome::Missing, ..attempt.clone() }, attempt],
+    };
+    let problems = vec![String::new()];
+    let symbols = Symbols { modules: vec![module], problems, ..Symbols::default() };
+    let report = SymbolsReport { recording: "a", symbols: &symbols };
+    check(&schema(), &serde_json::from_str(&json(&report)).unwrap(), "symbols", "symbols");
 }
 
 #[test]

@@ -77,11 +77,18 @@ pub(super) struct Resolved {
 }
 
 impl Blocks {
-    /// What is asked for in the terms of `recording`; of its stacks, the frames that are `seen` count.
+    /// What is asked for in the terms of `recording`; of its stacks, the frames that are `seen` count, named by
+    /// `namer`.
     ///
     /// # Errors
     /// It has no such process, thread, tag, domain or moment, or a window ends before it starts.
-    pub(super) fn resolve(&self, recording: &Recording, time: &Time, seen: Frames) -> Result<Resolved> {
+    pub(super) fn resolve(
+        &self,
+        recording: &Recording,
+        time: &Time,
+        seen: Frames,
+        namer: Namer,
+    ) -> Result<Resolved> {
         if self.ages_ns.is_empty() {
             return Err(Refusal::NoSuchAge.of(recording.file.path()));
         }
@@ -113,9 +120,9 @@ impl Blocks {
         };
         // Without a window nothing is excluded: inherited blocks may be older than any stamp.
         selection.born_after = window.map(|(from, _)| from.stamp);
-        let (mut notes, mut namer) = (Vec::new(), Namer::new());
+        let (mut notes, mut namer) = (Vec::new(), namer);
         if !self.stacks.is_empty() {
-            let mut admitted = AdmittedStacks::new(self.stacks.clone(), seen);
+            let mut admitted = AdmittedStacks::new(self.stacks.clone(), seen, namer);
             selection.stacks = Some(admitted.update(recording));
             (notes, namer) = (admitted.notes(), admitted.into_namer());
         }

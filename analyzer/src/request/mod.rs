@@ -33,6 +33,7 @@ pub use time::{Between, Time};
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use blocks::Resolved;
 
@@ -41,6 +42,7 @@ use crate::model::{Moment, Origin, Profile, Snapshot, is_snap_file};
 use crate::reader::Recording;
 use crate::replay::{Churn, Processes, Selection};
 use crate::snapshot::Namer;
+use crate::symbolize::Search;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub struct Request {
     pub is_churn: bool,
     /// The frames to blame, and how to add up.
     pub grouping: Grouping,
+    /// Where names are looked for.
+    pub search: Arc<Search>,
     /// Sentences for the answer's notes.
     pub notes: Vec<String>,
     /// Does the reading, which may take long: the place to show how far it is.
@@ -71,6 +75,7 @@ impl Request {
             blocks: Blocks::default(),
             is_churn: false,
             grouping: Grouping::default(),
+            search: Arc::default(),
             notes: Vec::new(),
             during: |_, read| read(),
         }
@@ -167,7 +172,8 @@ impl Request {
         let recording = Recording::open(&self.path)?;
         let moment = self.time.moment().cloned().unwrap_or(Moment::Peak);
         recorded::reading(self.during, &recording, || {
-            let resolved = self.blocks.resolve(&recording, &self.time, self.grouping.frames)?;
+            let namer = Namer::looking_in(&self.search);
+            let resolved = self.blocks.resolve(&recording, &self.time, self.grouping.frames, namer)?;
             let Resolved { processes, selection, notes, namer, .. } = resolved;
             Ok((take(namer, &recording, processes, &moment, &selection)?, notes))
         })

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
@@ -18,6 +19,7 @@ use crate::replay::{
     Site,
 };
 use crate::snapshot::Namer;
+use crate::symbolize::Search;
 
 /// A recording and the part of it that a report is about.
 pub struct Recorded {
@@ -35,6 +37,8 @@ pub struct Recorded {
     pub notes: Vec<String>,
     /// Does the reading.
     during: During,
+    /// Where names are looked for.
+    search: Arc<Search>,
     /// What has named frames to find the blocks, until it is asked for.
     namer: RefCell<Option<Namer>>,
 }
@@ -65,7 +69,8 @@ impl Recorded {
     pub(super) fn open(request: &Request) -> Result<Recorded> {
         let recording = Recording::open(&request.path)?;
         let resolved = reading(request.during, &recording, || {
-            request.blocks.resolve(&recording, &request.time, request.grouping.frames)
+            let namer = Namer::looking_in(&request.search);
+            request.blocks.resolve(&recording, &request.time, request.grouping.frames, namer)
         });
         let Resolved { processes, selection, window, notes: of_blocks, namer } = resolved?;
         let (from, until) = match window {
@@ -78,7 +83,8 @@ impl Recorded {
         };
         let (notes, during) = ([request.notes.clone(), of_blocks].concat(), request.during);
         let namer = RefCell::new(Some(namer));
-        Ok(Recorded { recording, processes, selection, from, until, notes, during, namer })
+        let search = Arc::clone(&request.search);
+        Ok(Recorded { recording, processes, selection, from, until, notes, during, search, namer })
     }
 
     /// Replays it; `done` gets each process's observer back.
@@ -171,7 +177,7 @@ impl Recorded {
 
     /// For names of the recording: what has named frames to find the blocks, or else a new one.
     pub fn namer(&self) -> Namer {
-        self.namer.take().unwrap_or_default()
+        self.namer.take().unwrap_or_else(|| Namer::looking_in(&self.search))
     }
 
     /// What the report's first lines say; `findings` are those of the replay.

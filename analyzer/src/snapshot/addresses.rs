@@ -8,7 +8,7 @@ use tm_common::stack::FrameKind;
 
 use crate::model::{Frame, ModuleFile};
 use crate::reader::{Module, Recording, StackFrame};
-use crate::symbolize::{ModuleImage, Symbolizer, normalize};
+use crate::symbolize::{Attempt, ModuleImage, Symbolizer, normalize};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
 const ANONYMOUS: &str = "[anonymous code]";
@@ -71,6 +71,11 @@ impl Addresses {
     /// What kept names from being found so far, a sentence each.
     pub fn problems(&self) -> Vec<String> {
         self.symbolizer.problems()
+    }
+
+    /// Where the names of a module were looked for.
+    pub fn attempts(&mut self, module: &ModuleImage) -> Vec<Attempt> {
+        self.symbolizer.attempts(module)
     }
 
     /// Looks the addresses of `frames` up in one go, for [`Addresses::at`] to find.
@@ -174,7 +179,8 @@ pub(super) fn probe(frame: &StackFrame) -> (bool, u64) {
     (exact, if exact { frame.pc } else { frame.pc.saturating_sub(1) })
 }
 
-fn image(recording: &Recording, module: &Module) -> ModuleImage {
+/// The file of `module`, as the symbolizer wants to know it.
+pub(super) fn image(recording: &Recording, module: &Module) -> ModuleImage {
     let working_directory =
         recording.process(module.process).and_then(|process| process.working_directory.as_deref());
     let segments = module.program_headers.iter();

@@ -42,8 +42,8 @@ pub struct AdmittedStacks {
 }
 
 impl AdmittedStacks {
-    /// Decides by `patterns` on the frames that are `seen`, none so far.
-    pub fn new(patterns: StackPatterns, seen: Frames) -> AdmittedStacks {
+    /// Decides by `patterns` on the frames that are `seen`, none so far; `namer` names them.
+    pub fn new(patterns: StackPatterns, seen: Frames, namer: Namer) -> AdmittedStacks {
         // Blocks without a stack, or with one that is not in the recording.
         let set = Arc::new(StackSet::new(patterns.admit(&[])));
         let unknown = Frame::unknown();
@@ -52,7 +52,7 @@ impl AdmittedStacks {
         AdmittedStacks {
             patterns,
             seen,
-            namer: Namer::new(),
+            namer,
             marks: StackMarks::default(),
             of_address: FxHashMap::default(),
             of_python: FxHashMap::default(),

@@ -11,9 +11,11 @@ mod native;
 mod origin;
 mod places;
 mod python_names;
+mod symbols;
 
 pub use admitted::AdmittedStacks;
 pub use namer::Namer;
+pub use symbols::{ModuleSymbols, Symbols};
 
 /// What is not certain of the stacks of `profile`, by bytes: the sentences that [`Namer::origin`] has of one recording.
 pub fn doubt_notes(profile: &Profile) -> Vec<String> {

@@ -15,7 +15,7 @@ use crate::events::Block;
 use crate::model::{Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
 use crate::reader::{Recording, StackFrame};
 use crate::replay::Site;
-use crate::symbolize::Symbolizer;
+use crate::symbolize::{Search, Symbolizer};
 
 /// Gives stacks their names, each once: all its blocks share a traceback. It goes on to be right while the recording
 /// grows; it is of one recording.
@@ -57,6 +57,11 @@ impl Namer {
     /// One that names all frames that are kept.
     pub fn new() -> Namer {
         Namer::default()
+    }
+
+    /// One that looks for files at the places of `search`.
+    pub fn looking_in(search: &Arc<Search>) -> Namer {
+        Namer::with(Symbolizer::with(Arc::clone(search)))
     }
 
     /// One that makes no thread besides the calling one, as it must be inside of a recorded process.

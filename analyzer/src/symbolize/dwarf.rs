@@ -1,19 +1,13 @@
-//! What DWARF has beyond frames: the names of lambdas that were inlined, and parts that are in files of their own.
+//! What DWARF has beyond frames: the names of lambdas that were inlined.
 //!
 //! A compiler gives a lambda that was inlined everywhere no symbol: its function is called `operator()`, in a class
 //! without a name. It is called here after the function that it stands in, and its place among that one's lambdas.
 
-use std::ffi::OsStr;
-use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, Unit, UnitOffset};
 
-use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, Unit, UnitOffset};
-use object::read::{Object, ObjectSection};
-
+use super::debug_file::Bytes;
 use super::demangle::demangle_with;
 
-type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 type Entry<'a> = DebuggingInformationEntry<Bytes<'a>>;
 /// So often one entry refers to another for its name.
 const REFERENCES_MAX: usize = 8;
@@ -38,72 +32,40 @@ struct Lambda {
 type Outer = (isize, Option<String>, Option<(u64, u64)>);
 
 /// The names of `wanted`, `None` for what is no lambda.
-pub(super) fn names_of_lambdas(path: &Path, wanted: &[Nameless], may_spawn: bool) -> Vec<Option<String>> {
+pub(super) fn names_of_lambdas(
+    dwarf: &Dwarf<Bytes<'_>>,
+    wanted: &[Nameless],
+    may_spawn: bool,
+) -> Vec<Option<String>> {
     let mut names = vec![None; wanted.len()];
-    // The file may be damaged or gone: then nothing is known.
-    let _ = with_dwarf(path, |dwarf| {
-        let mut units = dwarf.units();
-        while let Some(header) = units.next()? {
-            let unit = dwarf.unit(header)?;
-            let mut lambdas = None;
-            for (wanted, name) in wanted.iter().zip(&mut names).filter(|(_, name)| name.is_none()) {
-                if !holds(dwarf, &unit, wanted.offset)? {
-                    continue;
-                }
-                let lambdas = match &lambdas {
-                    Some(lambdas) => lambdas,
-                    None => lambdas.insert(lambdas_of(dwarf, &unit, may_spawn)?),
-                };
-                let Some(function) = origin(&unit, UnitOffset(wanted.entry))? else { continue };
-                *name = name_of_lambda(lambdas, function.0);
-            }
-        }
-        Ok(())
-    });
+    // What is damaged has no names.
+    let _ = find_names(dwarf, wanted, may_spawn, &mut names);
     names
 }
 
-/// The parts of the debug information that stand in `.dwo` files, and of these the files that are gone.
-pub(super) fn missing_parts(path: &Path) -> (usize, Vec<PathBuf>) {
-    let (mut n_parts, mut missing) = (0, Vec::new());
-    let mut package = path.as_os_str().to_owned();
-    package.push(".dwp");
-    if Path::new(&package).is_file() {
-        return (0, missing);
-    }
-    let _ = with_dwarf(path, |dwarf| {
-        let mut units = dwarf.units();
-        while let Some(header) = units.next()? {
-            let unit = dwarf.unit(header)?;
-            let Some(name) = unit.dwo_name()? else { continue };
-            n_parts += 1;
-            let name = dwarf.attr_string(&unit, name)?;
-            let path = |bytes: &Bytes<'_>| PathBuf::from(OsStr::from_bytes(bytes.slice()));
-            let mut part = unit.comp_dir.as_ref().map(path).unwrap_or_default();
-            part.push(path(&name));
-            if !part.is_file() {
-                missing.push(part);
+fn find_names(
+    dwarf: &Dwarf<Bytes<'_>>,
+    wanted: &[Nameless],
+    may_spawn: bool,
+    names: &mut [Option<String>],
+) -> gimli::Result<()> {
+    let mut units = dwarf.units();
+    while let Some(header) = units.next()? {
+        let unit = dwarf.unit(header)?;
+        let mut lambdas = None;
+        for (wanted, name) in wanted.iter().zip(&mut *names).filter(|(_, name)| name.is_none()) {
+            if !holds(dwarf, &unit, wanted.offset)? {
+                continue;
             }
+            let lambdas = match &lambdas {
+                Some(lambdas) => lambdas,
+                None => lambdas.insert(lambdas_of(dwarf, &unit, may_spawn)?),
+            };
+            let Some(function) = origin(&unit, UnitOffset(wanted.entry))? else { continue };
+            *name = name_of_lambda(lambdas, function.0);
         }
-        Ok(())
-    });
-    (n_parts, missing)
-}
-
-/// Runs `use_it` on the DWARF of the file at `path`. `None` if that has none that can be read.
-fn with_dwarf<T>(path: &Path, use_it: impl FnOnce(&Dwarf<Bytes<'_>>) -> gimli::Result<T>) -> Option<T> {
-    let file = File::open(path).ok()?;
-    // SAFETY: the bytes are only read; that whoever changes the file meanwhile changes them is as it is in addr2line.
-    let map = unsafe { memmap2::Mmap::map(&file) }.ok()?;
-    let object = object::File::parse(&*map).ok()?;
-    let sections = gimli::DwarfSections::load(|id| {
-        let section = object.section_by_name(id.name());
-        let data = section.map(|section| section.uncompressed_data()).transpose();
-        Ok::<_, object::Error>(data?.unwrap_or_default())
-    });
-    let sections = sections.ok()?;
-    let dwarf = sections.borrow(|section| EndianSlice::new(section, LittleEndian));
-    use_it(&dwarf).ok()
+    }
+    Ok(())
 }
 
 fn holds(dwarf: &Dwarf<Bytes<'_>>, unit: &Unit<Bytes<'_>>, address: u64) -> gimli::Result<bool> {

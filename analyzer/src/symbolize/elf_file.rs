@@ -9,6 +9,7 @@ use std::path::Path;
 
 use object::read::{Object, ObjectSection, ObjectSegment, ReadCache};
 
+use super::attempt::Holds;
 use super::mini_debug_info::MiniDebugInfo;
 use super::{ModuleImage, Segment};
 
@@ -20,8 +21,8 @@ const PAGE_BYTES: u64 = 4096;
 pub(super) struct ElfFile {
     /// The contents of the build-id note, empty if there is none.
     pub build_id: Vec<u8>,
-    /// Whether it has DWARF.
-    pub has_dwarf: bool,
+    /// What names can be made of.
+    pub holds: Holds,
     /// `.gnu_debuglink`: the debug file's name and its CRC-32.
     pub debug_link: Option<(Vec<u8>, u32)>,
     /// `.gnu_debugaltlink`: the supplementary file's path and build-id.
@@ -32,8 +33,6 @@ pub(super) struct ElfFile {
     pub segments: Vec<Segment>,
     /// When it was written, in ns since 1970.
     pub modified_ns: u64,
-    /// Whether some of its debug information may be in files of its own.
-    pub has_parts: bool,
     /// The symbols in `.gnu_debugdata`.
     pub mini_debug_info: MiniDebugInfo,
 }
@@ -53,19 +52,23 @@ impl ElfFile {
         let invalid = |error: object::Error| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
         let object = object::File::parse(&cache).map_err(invalid)?;
         let owned = |(name, id): (&[u8], &[u8])| (name.to_owned(), id.to_owned());
+        let packed = object.section_by_name(".gnu_debugdata");
+        let packed = packed.and_then(|section| section.data().ok());
+        let mini_debug_info = packed.map(MiniDebugInfo::unpack).unwrap_or_default();
         Ok(ElfFile {
             build_id: object.build_id().map_err(invalid)?.unwrap_or_default().to_owned(),
-            has_dwarf: object.has_debug_symbols(),
+            holds: Holds {
+                debug_information: object.has_debug_symbols(),
+                symbols: object.symbol_table().is_some(),
+                exported_symbols: object.dynamic_symbol_table().is_some(),
+                mini_debug_info: !mini_debug_info.is_empty(),
+            },
             debug_link: object.gnu_debuglink().ok().flatten().map(|(name, crc)| (name.to_owned(), crc)),
             supplement: object.gnu_debugaltlink().ok().flatten().map(owned),
             addresses: addresses(&object),
             segments: segments(&object),
             modified_ns: modified_ns(&metadata),
-            has_parts: object.section_by_name(".debug_addr").is_some(),
-            mini_debug_info: object
-                .section_by_name(".gnu_debugdata")
-                .and_then(|section| Some(MiniDebugInfo::unpack(section.data().ok()?)))
-                .unwrap_or_default(),
+            mini_debug_info,
         })
     }
 

@@ -33,6 +33,11 @@ impl MiniDebugInfo {
         MiniDebugInfo(functions)
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The symbol of the function at `offset`.
     pub(super) fn symbol(&self, offset: u64) -> Option<&str> {
         let after = self.0.partition_point(|(start, ..)| *start <= offset);

@@ -9,7 +9,8 @@
 //! an error: such frames are `file+0xoffset`.
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use rustc_hash::FxHashMap;
@@ -17,7 +18,9 @@ use rustc_hash::FxHashMap;
 use crate::model::Frame;
 use crate::text::raw_text;
 
+mod attempt;
 mod crc;
+mod debug_file;
 mod demangle;
 mod dwarf;
 mod elf_file;
@@ -25,24 +28,27 @@ mod mini_debug_info;
 mod module;
 mod names;
 mod open;
+mod parts;
 mod paths;
 mod problem;
+mod search;
+#[cfg(test)]
+mod source_tests;
 mod sources;
+mod storage;
 #[cfg(test)]
 mod test_programs;
 #[cfg(test)]
 mod tests;
 
+pub use attempt::{Attempt, Holds, Outcome, Source};
 pub use demangle::demangle;
 pub use paths::normalize;
+pub use search::Search;
 
 use module::Module;
 use names::Names;
-use open::{Opened, Wanted, open_all};
-use problem::Problem;
-
-/// Where distributions put separate debug information.
-const DEBUG_FOLDER: &str = "/usr/lib/debug";
+use open::{Wanted, open_all};
 
 /// A loadable segment of a file: its address, its bytes in memory, its place in the file.
 pub type Segment = (u64, u64, u64);
@@ -69,29 +75,30 @@ pub struct ModuleImage {
 /// Finds frames, opening each file once and looking each address up once; several files at a time, if it knows what
 /// will be wanted.
 pub struct Symbolizer {
-    debug_folder: PathBuf,
+    search: Arc<Search>,
     names: Names,
-    /// Modules by path, then by build-id and size: one path may have held several files.
-    modules: FxHashMap<String, Vec<Module>>,
-    problems: Vec<Problem>,
+    /// All modules so far, in the order in which they were asked for.
+    modules: Vec<Module>,
+    /// Their places by path: one path may have held several files.
+    of_path: FxHashMap<String, Vec<usize>>,
     n_threads_max: usize,
 }
 
 impl Symbolizer {
-    /// One that looks for separate debug information under `/usr/lib/debug`.
+    /// One that looks for files where they were recorded, and for separate debug information under `/usr/lib/debug`.
     #[must_use]
     pub fn new() -> Symbolizer {
-        Symbolizer::with_debug_folder(Path::new(DEBUG_FOLDER))
+        Symbolizer::with(Arc::default())
     }
 
-    /// One that looks under `folder` instead, which has the layout of `/usr/lib/debug`.
+    /// One that looks for files at the places of `search`.
     #[must_use]
-    pub fn with_debug_folder(folder: &Path) -> Symbolizer {
+    pub fn with(search: Arc<Search>) -> Symbolizer {
         Symbolizer {
-            debug_folder: folder.to_owned(),
+            search,
             names: Names::default(),
-            modules: FxHashMap::default(),
-            problems: Vec::new(),
+            modules: Vec::new(),
+            of_path: FxHashMap::default(),
             n_threads_max: thread::available_parallelism().map_or(1, NonZero::get),
         }
     }
@@ -110,15 +117,12 @@ impl Symbolizer {
             let offsets = addresses.iter().map(|&(address, exact)| offset(image, address, exact));
             if let Some(known) = new.iter_mut().find(|known| known.image.is_same_file(image)) {
                 known.offsets.extend(offsets);
-            } else if !self.modules.get(&image.path).is_some_and(|same| same.iter().any(|it| it.is_of(image)))
-            {
+            } else if self.place(image).is_none() {
                 new.push(Wanted { image: image.clone(), offsets: offsets.collect() });
             }
         }
-        for (wanted, opened) in
-            new.iter().zip(open_all(&new, &self.debug_folder, &self.names, self.n_threads_max))
-        {
-            self.add(&wanted.image, opened);
+        for module in open_all(&new, &self.search, &self.names, self.n_threads_max) {
+            self.add(module);
         }
     }
 
@@ -128,21 +132,44 @@ impl Symbolizer {
     /// is looked up. An offset in a frame's `file+0xoffset` is the one that was looked up, in the file's own addresses.
     pub fn frames(&mut self, module: &ModuleImage, address: u64, exact: bool) -> Vec<Frame> {
         let offset = offset(module, address, exact);
-        self.prepare([(module, [].as_slice())].into_iter());
-        let same_path = self.modules.get_mut(&module.path);
-        let found = same_path.and_then(|same| same.iter_mut().find(|it| it.is_of(module)));
+        let place = self.found(module);
+        let found = self.modules.get_mut(place);
         found.map_or_else(Vec::new, |found| found.frames(offset, &self.names))
+    }
+
+    /// Where the names of `module` were looked for, in that order: its files are, if they were not yet.
+    pub fn attempts(&mut self, module: &ModuleImage) -> Vec<Attempt> {
+        let place = self.found(module);
+        self.modules.get(place).map_or_else(Vec::new, Module::attempts)
     }
 
     /// What kept names from being found, a sentence for each reason, for the modules that were asked for so far.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        problem::sentences(&self.problems)
+        let problems: Vec<_> = self.modules.iter().flat_map(Module::problems).collect();
+        problem::sentences(&problems)
     }
 
-    fn add(&mut self, image: &ModuleImage, opened: Opened) {
-        self.problems.extend(opened.problems);
-        self.modules.entry(image.path.clone()).or_default().push(opened.module);
+    /// The place of a module that was asked for.
+    fn place(&self, image: &ModuleImage) -> Option<usize> {
+        let same_path = self.of_path.get(&image.path)?;
+        let is_of = |place: &&usize| self.modules.get(**place).is_some_and(|module| module.is_of(image));
+        same_path.iter().find(is_of).copied()
+    }
+
+    /// The place of a module, whose files are looked for if that was not done.
+    fn found(&mut self, image: &ModuleImage) -> usize {
+        self.place(image).unwrap_or_else(|| {
+            let may_spawn = self.n_threads_max > 1;
+            self.add(Module::find(image, &self.search, may_spawn, &self.names))
+        })
+    }
+
+    fn add(&mut self, module: Module) -> usize {
+        let place = self.modules.len();
+        self.of_path.entry(module.path().to_owned()).or_default().push(place);
+        self.modules.push(module);
+        place
     }
 }
 

@@ -1,68 +1,58 @@
 //! One opened module: its frames from DWARF, else from its symbol tables, else offsets.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use addr2line::Loader;
 use rustc_hash::FxHashMap;
 
 use crate::model::{Frame, ModuleFile};
 use crate::text::function_name;
 
 use super::ModuleImage;
+use super::attempt::Attempt;
+use super::debug_file::DebugFile;
 use super::demangle::{demangle_with, is_mangled};
 use super::dwarf::{self, Nameless};
-use super::mini_debug_info::MiniDebugInfo;
 use super::names::Names;
+use super::parts::PartPlaces;
 use super::paths::normalize;
-use super::problem::{Problem, Reason};
+use super::problem::{self, Problem, Reason};
+use super::search::Search;
 use super::sources::Sources;
 
 /// What a compiler calls the function of a lambda, which says nothing alone.
 const CALL_OPERATOR: &str = "operator()";
 
-/// A module whose files have been looked for and opened.
+/// A module whose files have been looked for.
 pub(super) struct Module {
     image: ModuleImage,
     /// The file, as frames carry it.
     file: Arc<ModuleFile>,
-    /// The file with DWARF.
-    debug: Option<Loader>,
-    /// Its path.
-    debug_path: Option<PathBuf>,
-    /// The binary, where that is another file: for its symbols.
-    binary: Option<Loader>,
-    mini_debug_info: MiniDebugInfo,
+    sources: Sources,
+    /// The user's places.
+    search: Arc<Search>,
+    /// The opened files, once an address was looked up.
+    opened: Option<Opened>,
     /// Whether threads may be made.
     may_spawn: bool,
     /// Frames by offset.
     known: FxHashMap<u64, Vec<Frame>>,
 }
 
+/// The files of a module, opened.
+#[derive(Default)]
+struct Opened {
+    /// The file with DWARF.
+    debug: Option<DebugFile>,
+    /// The binary, where that is another file: for its symbols.
+    binary: Option<DebugFile>,
+    /// Those that could not be.
+    problems: Vec<Problem>,
+}
+
 impl Module {
-    /// Looks for the files of `image` and opens them.
-    pub(super) fn open(
-        image: &ModuleImage,
-        debug_folder: &Path,
-        may_spawn: bool,
-        names: &Names,
-        problems: &mut Vec<Problem>,
-    ) -> Module {
-        let sources = Sources::find(image, debug_folder, problems);
-        let mut load = |path: &Path, supplement: Option<&Path>| match Loader::new_with_sup(path, supplement) {
-            Ok(loader) => Some(loader),
-            Err(error) => {
-                let file = path.display().to_string();
-                problems.push(Problem { reason: Reason::DebugUnreadable, file, detail: error.to_string() });
-                None
-            }
-        };
-        let debug = sources.debug.as_deref().and_then(|path| load(path, sources.supplement.as_deref()));
-        let other = sources.binary.as_deref().filter(|&path| sources.debug.as_deref() != Some(path));
-        let binary = other.and_then(|path| load(path, None));
-        if let Some(path) = sources.debug.as_deref().filter(|_| sources.has_parts) {
-            problems.extend(missing_parts(path));
-        }
+    /// Looks for the files of `image`, and opens none.
+    pub(super) fn find(image: &ModuleImage, search: &Arc<Search>, may_spawn: bool, names: &Names) -> Module {
         Module {
             image: image.clone(),
             file: Arc::new(ModuleFile {
@@ -70,13 +60,33 @@ impl Module {
                 build_id: image.build_id.as_slice().into(),
                 is_interpreter: false,
             }),
-            debug,
-            debug_path: sources.debug,
-            binary,
-            mini_debug_info: sources.mini_debug_info,
+            sources: Sources::find(image, search),
+            search: Arc::clone(search),
+            opened: None,
             may_spawn,
             known: FxHashMap::default(),
         }
+    }
+
+    /// The path of its file when it was recorded.
+    pub(super) fn path(&self) -> &str {
+        &self.image.path
+    }
+
+    /// Where its names were looked for.
+    pub(super) fn attempts(&self) -> Vec<Attempt> {
+        let parts = self.debug().map(DebugFile::part_attempts);
+        self.sources.attempts.iter().cloned().chain(parts.unwrap_or_default()).collect()
+    }
+
+    /// What kept names from being found so far.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut problems = problem::of_sources(&self.image, &self.sources);
+        problems.extend(self.opened.iter().flat_map(|opened| opened.problems.iter().cloned()));
+        if let (Some(debug), Some(path)) = (self.debug(), &self.sources.debug) {
+            problems.extend(problem::of_parts(path, debug));
+        }
+        problems
     }
 
     /// Whether this is the module of `image`, wherever that is loaded.
@@ -99,6 +109,7 @@ impl Module {
             if self.known.contains_key(&offset) {
                 continue;
             }
+            self.open();
             let (mut frames, without_name) = self.frames_from_dwarf(offset, names);
             if frames.is_empty() {
                 frames.push(self.frame(None, self.symbol(offset), offset, names));
@@ -106,9 +117,9 @@ impl Module {
             nameless.extend(without_name);
             self.known.insert(offset, frames);
         }
-        let Some(path) = self.debug_path.as_deref().filter(|_| !nameless.is_empty()) else { return };
+        let Some(debug) = self.debug().filter(|_| !nameless.is_empty()) else { return };
         let wanted: Vec<Nameless> = nameless.iter().map(|(nameless, _)| *nameless).collect();
-        let found = dwarf::names_of_lambdas(path, &wanted, self.may_spawn);
+        let found = dwarf::names_of_lambdas(debug.dwarf(), &wanted, self.may_spawn);
         for ((nameless, place), name) in nameless.into_iter().zip(found) {
             let frame = self.known.get_mut(&nameless.offset).and_then(|frames| frames.get_mut(place));
             if let (Some(frame), Some(name)) = (frame, name) {
@@ -117,10 +128,39 @@ impl Module {
         }
     }
 
+    /// Opens its files, unless that was done.
+    fn open(&mut self) {
+        if self.opened.is_some() {
+            return;
+        }
+        let Sources { debug, binary, supplement, .. } = &self.sources;
+        let mut problems = Vec::new();
+        let mut open = |path: &Path, supplement: Option<&Path>| {
+            let of: Vec<_> =
+                [Some(path), binary.as_deref()].into_iter().flatten().map(Path::to_owned).collect();
+            let places = PartPlaces { of, search: Arc::clone(&self.search) };
+            DebugFile::open(path, supplement, places)
+                .map_err(|detail| {
+                    let file = path.display().to_string();
+                    problems.push(Problem { reason: Reason::DebugUnreadable, file, detail });
+                })
+                .ok()
+        };
+        let other = binary.as_deref().filter(|&path| debug.as_deref() != Some(path));
+        let debug = debug.as_deref().and_then(|path| open(path, supplement.as_deref()));
+        let binary = other.and_then(|path| open(path, None));
+        self.opened = Some(Opened { debug, binary, problems });
+    }
+
+    /// The file with DWARF, if it is open.
+    fn debug(&self) -> Option<&DebugFile> {
+        self.opened.as_ref()?.debug.as_ref()
+    }
+
     /// What DWARF says, nothing if it is silent or damaged here; and which of the frames have no name of their own.
     fn frames_from_dwarf(&self, offset: u64, names: &Names) -> (Vec<Frame>, Vec<(Nameless, usize)>) {
         let (mut frames, mut nameless) = (Vec::new(), Vec::new());
-        let Some(Ok(mut found)) = self.debug.as_ref().map(|debug| debug.find_frames(offset)) else {
+        let Some(Ok(mut found)) = self.debug().map(|debug| debug.frames(offset)) else {
             return (frames, nameless);
         };
         let mut last = None;
@@ -168,10 +208,10 @@ impl Module {
 
     fn raw_symbol(&self, offset: u64) -> Option<&str> {
         // Where there is more than the exported ones, that comes first: those of a stripped file may be far away.
-        let loaders = || self.debug.iter().chain(&self.binary);
-        self.mini_debug_info
-            .symbol(offset)
-            .or_else(|| loaders().filter_map(|loader| loader.find_symbol(offset)).next())
+        let opened = self.opened.as_ref();
+        let files = opened.into_iter().flat_map(|opened| opened.debug.iter().chain(&opened.binary));
+        let mini_debug_info = &self.sources.mini_debug_info;
+        mini_debug_info.symbol(offset).or_else(|| files.filter_map(|file| file.symbol(offset)).next())
     }
 
     fn frame(
@@ -199,12 +239,4 @@ fn fortran(symbol: String) -> String {
         Some(name) if !is_mangled(&symbol) => name.to_owned(),
         _ => symbol,
     }
-}
-
-/// What is to be said of a file whose debug information is in parts.
-fn missing_parts(path: &Path) -> Option<Problem> {
-    let (n_parts, missing) = dwarf::missing_parts(path);
-    let first = missing.first()?;
-    let detail = format!("{} of {n_parts}, the first is {}", missing.len(), first.display());
-    Some(Problem { reason: Reason::NoParts, file: path.display().to_string(), detail })
 }

@@ -1,14 +1,13 @@
 //! Opens modules and looks up what is wanted of them, several at a time.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::ModuleImage;
 use super::module::Module;
 use super::names::Names;
-use super::problem::Problem;
+use super::search::Search;
 
 /// A module that is to be opened.
 pub(super) struct Wanted {
@@ -17,34 +16,26 @@ pub(super) struct Wanted {
     pub offsets: Vec<u64>,
 }
 
-/// A module that knows the frames of what was wanted.
-pub(super) struct Opened {
-    pub module: Module,
-    /// What kept names from being found.
-    pub problems: Vec<Problem>,
-}
-
 impl Wanted {
-    fn open(&self, debug_folder: &Path, names: &Names, may_spawn: bool) -> Opened {
-        let mut problems = Vec::new();
-        let mut module = Module::open(&self.image, debug_folder, may_spawn, names, &mut problems);
+    fn open(&self, search: &Arc<Search>, names: &Names, may_spawn: bool) -> Module {
+        let mut module = Module::find(&self.image, search, may_spawn, names);
         module.look_up(&self.offsets, names);
-        Opened { module, problems }
+        module
     }
 }
 
-/// Opens all of `wanted`, with up to `n_threads_max` threads, of which the calling one is the first; in their order.
+/// Opens all of `wanted` and looks up what is wanted of them, with up to `n_threads_max` threads, of which the calling one is the first; in their order.
 pub(super) fn open_all(
     wanted: &[Wanted],
-    debug_folder: &Path,
+    search: &Arc<Search>,
     names: &Names,
     n_threads_max: usize,
-) -> Vec<Opened> {
+) -> Vec<Module> {
     let next = AtomicUsize::new(0);
-    let opened: Vec<Mutex<Option<Opened>>> = wanted.iter().map(|_| Mutex::new(None)).collect();
+    let opened: Vec<Mutex<Option<Module>>> = wanted.iter().map(|_| Mutex::new(None)).collect();
     let open_next = || {
         while let Some((wanted, place)) = next_of(&next, wanted, &opened) {
-            let module = wanted.open(debug_folder, names, n_threads_max > 1);
+            let module = wanted.open(search, names, n_threads_max > 1);
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(module);
         }
     };

@@ -1,5 +1,11 @@
 //! What stands in the way of names: one line for each reason, however many modules have it.
 
+use std::path::Path;
+
+use super::ModuleImage;
+use super::attempt::{Attempt, Outcome, Source};
+use super::debug_file::DebugFile;
+use super::sources::Sources;
 use crate::text::words::named;
 
 /// Why some names are missing or doubtful.
@@ -31,6 +37,54 @@ pub(super) struct Problem {
     pub file: String,
     /// More of it, for a line on one file alone; may be empty.
     pub detail: String,
+}
+
+/// What the places that were looked at say, for the names of `image`.
+pub(super) fn of_sources(image: &ModuleImage, sources: &Sources) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut add = |reason, file: &str, detail: &str| {
+        problems.push(Problem { reason, file: file.to_owned(), detail: detail.to_owned() });
+    };
+    let of = |source| sources.attempts.iter().filter(move |attempt| attempt.source == source);
+    let linked = of(Source::DebugLink).filter_map(|attempt| match &attempt.outcome {
+        Outcome::Other(program) => Some((attempt, program)),
+        _ => None,
+    });
+    for (attempt, program) in linked {
+        add(Reason::OtherDebug, &attempt.path.display().to_string(), program);
+    }
+    if let (None, None, Some(first)) = (&sources.binary, &sources.debug, of(Source::File).next()) {
+        match &first.outcome {
+            Outcome::Missing => add(Reason::NotHere, &image.path, ""),
+            Outcome::Other(difference) => add(Reason::Changed, &image.path, difference),
+            Outcome::Unreadable(error) => add(Reason::Unreadable, &image.path, error),
+            Outcome::Used(_) | Outcome::Stripped => {}
+        }
+    }
+    if sources.is_younger {
+        add(Reason::Younger, &image.path, "");
+    }
+    if let Some(first) =
+        of(Source::Supplement).next().filter(|_| !of(Source::Supplement).any(Attempt::is_used))
+    {
+        let of = sources.debug.as_deref().map(|debug| debug.display().to_string());
+        add(Reason::NoSupplement, &first.path.display().to_string(), &of.unwrap_or_default());
+    }
+    problems
+}
+
+/// What is to be said of the parts of the debug information in the file at `path`.
+pub(super) fn of_parts(path: &Path, debug: &DebugFile) -> Option<Problem> {
+    let (n_wanted, n_gone) = debug.n_parts();
+    if n_gone == 0 {
+        return None;
+    }
+    let attempts = debug.part_attempts();
+    let is_part = |attempt: &&Attempt| attempt.path.extension().is_some_and(|ending| ending != "dwp");
+    let first = attempts.iter().filter(is_part).find(|attempt| !attempt.is_used());
+    let first = first.map_or_else(String::new, |first| format!(", the first is {}", first.path.display()));
+    let detail = format!("{n_gone} of {n_wanted}{first}");
+    Some(Problem { reason: Reason::NoParts, file: path.display().to_string(), detail })
 }
 
 /// A sentence for each reason, in the order in which they came.

@@ -1,17 +1,18 @@
 //! The files that speak for a module: the binary itself, and a separate file with its debug information.
 //!
-//! Finds and checks files; reads nothing in them but what `elf_file` says.
+//! Finds and checks files, and notes each place where it looks; reads nothing in them but what `elf_file` says.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::ModuleImage;
+use super::attempt::{Attempt, Outcome, Source};
 use super::crc;
 use super::elf_file::ElfFile;
 use super::mini_debug_info::MiniDebugInfo;
-use super::problem::{Problem, Reason};
+use super::search::Search;
 use crate::text::hex;
 
 /// The files to read, each checked to belong to the recorded module.
@@ -23,132 +24,212 @@ pub(super) struct Sources {
     pub debug: Option<PathBuf>,
     /// What `debug` shares with the debug files of other binaries (`.gnu_debugaltlink`, made by dwz).
     pub supplement: Option<PathBuf>,
-    /// Whether parts of `debug` may be in files of their own.
-    pub has_parts: bool,
     /// What is packed into the binary.
     pub mini_debug_info: MiniDebugInfo,
+    /// Whether it cannot be told that the binary is what ran: it has no build-id, and is younger than the recording.
+    pub is_younger: bool,
+    /// Where was looked, in that order.
+    pub attempts: Vec<Attempt>,
 }
 
+/// A file that was found, and what it says of itself.
+type Found = (PathBuf, ElfFile);
+
 impl Sources {
-    /// Finds the files of `image`, with separate debug information under `debug_folder`. What is in the way becomes a
-    /// sentence in `problems`.
-    pub(super) fn find(image: &ModuleImage, debug_folder: &Path, problems: &mut Vec<Problem>) -> Sources {
+    /// Finds the files of `image`.
+    pub(super) fn find(image: &ModuleImage, search: &Search) -> Sources {
         if !image.path.contains('/') {
             return Sources::default();
         }
-        let binary = image.file();
-        let binary = binary.as_path();
-        let checked = check_binary(image, binary);
-        let file = checked.as_ref().ok();
-        let own = file.filter(|file| file.has_dwarf).map(|file| (binary.to_owned(), file.clone()));
-        let found = own
-            .or_else(|| linked_debug_file(binary, file?, debug_folder, problems))
-            .or_else(|| by_build_id(&image.build_id, debug_folder));
-        match (&checked, &found) {
-            (Err(problem), None) => problems.push(problem.clone()),
-            (Ok(file), _) if image.build_id.is_empty() && image.is_older_than(file.modified_ns) => {
-                let (reason, file) = (Reason::Younger, image.path.clone());
-                problems.push(Problem { reason, file, detail: String::new() });
-            }
-            _ => {}
-        }
-        let supplement =
-            found.as_ref().and_then(|(path, file)| supplement(path, file, debug_folder, problems));
+        let mut finder = Finder { image, search, attempts: Vec::new() };
+        let binary = finder.binary();
+        let own = binary.as_ref().filter(|(_, file)| file.holds.debug_information).cloned();
+        let debug = own
+            .or_else(|| binary.as_ref().and_then(|binary| finder.by_link(binary)))
+            .or_else(|| finder.by_build_id(&image.build_id, Source::BuildId));
+        let supplement = debug.as_ref().and_then(|debug| finder.supplement(debug));
+        let file = binary.as_ref().map(|(_, file)| file);
         Sources {
-            binary: file.map(|_| binary.to_owned()),
-            has_parts: found.as_ref().is_some_and(|(_, file)| file.has_parts),
-            debug: found.map(|(path, _)| path),
-            supplement,
+            is_younger: image.build_id.is_empty()
+                && file.is_some_and(|file| image.is_older_than(file.modified_ns)),
             mini_debug_info: file.map(|file| file.mini_debug_info.clone()).unwrap_or_default(),
+            binary: binary.map(|(path, _)| path),
+            debug: debug.map(|(path, _)| path),
+            supplement,
+            attempts: finder.attempts,
         }
     }
 }
 
-/// The facts of the file at the module's path, or why it cannot be used.
-fn check_binary(image: &ModuleImage, binary: &Path) -> Result<ElfFile, Problem> {
-    let problem = |reason, detail| Problem { reason, file: image.path.clone(), detail };
-    let file = ElfFile::read(binary).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => problem(Reason::NotHere, String::new()),
-        _ => problem(Reason::Unreadable, error.to_string()),
-    })?;
-    if file.is_of(image) {
-        return Ok(file);
+/// Looks for the files of a module.
+struct Finder<'a> {
+    image: &'a ModuleImage,
+    search: &'a Search,
+    attempts: Vec<Attempt>,
+}
+
+impl Finder<'_> {
+    fn note(&mut self, source: Source, path: &Path, outcome: Outcome) {
+        self.attempts.push(Attempt { source, path: path.to_owned(), outcome });
     }
-    let difference = match (image.build_id.is_empty(), file.build_id.is_empty()) {
+
+    /// The file that ran: where it was, else a copy with its build-id in a folder of the user's.
+    fn binary(&mut self) -> Option<Found> {
+        let (image, recorded) = (self.image, self.image.file());
+        let mut candidates = vec![self.search.place(&recorded)];
+        if !image.build_id.is_empty() {
+            let names = [recorded.file_name().map(PathBuf::from), build_id_path(&image.build_id, "")];
+            let folders = self.search.debug_folders.iter();
+            candidates
+                .extend(folders.flat_map(|folder| names.iter().flatten().map(|name| folder.join(name))));
+        }
+        candidates.into_iter().find_map(|path| self.try_file(path, Source::File, |file| check(image, file)))
+    }
+
+    /// The file that `.gnu_debuglink` names, in the places where gdb looks.
+    fn by_link(&mut self, (binary, file): &Found) -> Option<Found> {
+        let (name, crc) = file.debug_link.as_ref()?;
+        let name = OsStr::from_bytes(name);
+        // A link to a library stands in one folder, and what belongs to the library in that of its file.
+        let real = binary.canonicalize().unwrap_or_else(|_| binary.clone());
+        let (mut here, mut recorded) = (Vec::new(), vec![self.image.file()]);
+        for path in [binary, &real] {
+            here.extend(path.parent().map(Path::to_owned));
+            recorded.push(self.search.recorded(path));
+        }
+        let beside = here.iter().flat_map(|folder| [folder.join(name), folder.join(".debug").join(name)]);
+        let mut candidates: Vec<PathBuf> = beside.collect();
+        for debug_folder in self.search.all_debug_folders() {
+            let folders = recorded.iter().filter_map(|path| path.parent());
+            candidates.extend(folders.map(|folder| debug_folder.join(relative(folder)).join(name)));
+        }
+        candidates.extend(self.search.debug_folders.iter().map(|folder| folder.join(name)));
+        let mut seen = vec![binary.clone(), real];
+        candidates.retain(|candidate| {
+            let is_new = !seen.contains(candidate);
+            seen.push(candidate.clone());
+            is_new
+        });
+        let belongs = |path: &Path, found: &ElfFile| {
+            let belongs = if file.build_id.is_empty() || found.build_id.is_empty() {
+                crc::of_file(path).is_ok_and(|found| found == *crc)
+            } else {
+                file.build_id == found.build_id
+            };
+            if belongs { Ok(()) } else { Err(binary.display().to_string()) }
+        };
+        candidates.into_iter().find_map(|path| {
+            let of = path.clone();
+            self.try_debug(path, Source::DebugLink, |found| belongs(&of, found))
+        })
+    }
+
+    /// The file `.build-id/xx/yyyy.debug` with this build-id.
+    fn by_build_id(&mut self, build_id: &[u8], source: Source) -> Option<Found> {
+        let name = build_id_path(build_id, ".debug")?;
+        let folders: Vec<PathBuf> = self.search.all_debug_folders().collect();
+        let same = |file: &ElfFile| match file.build_id == build_id {
+            true => Ok(()),
+            false => Err(format!("its build-id is {}", hex(&file.build_id))),
+        };
+        folders.iter().find_map(|folder| self.try_debug(folder.join(&name), source, same))
+    }
+
+    /// The file that `.gnu_debugaltlink` of the debug file names.
+    fn supplement(&mut self, (debug, file): &Found) -> Option<PathBuf> {
+        let (name, build_id) = file.supplement.as_ref()?;
+        // A debug file found through a symbolic link names its supplement from where it really is.
+        let real = debug.canonicalize().unwrap_or_else(|_| debug.clone());
+        let name = OsStr::from_bytes(name);
+        let named = match Path::new(name).is_absolute() {
+            true => self.search.place(Path::new(name)),
+            false => real.parent()?.join(name),
+        };
+        let same = |file: &ElfFile| match file.build_id == *build_id {
+            true => Ok(()),
+            false => Err(format!("its build-id is {}", hex(&file.build_id))),
+        };
+        let found = self.try_debug(named, Source::Supplement, same);
+        found.or_else(|| self.by_build_id(build_id, Source::Supplement)).map(|(path, _)| path)
+    }
+
+    /// The file at `path`, if it has debug information and is the right one.
+    fn try_debug(
+        &mut self,
+        path: PathBuf,
+        source: Source,
+        check: impl Fn(&ElfFile) -> Result<(), String>,
+    ) -> Option<Found> {
+        let (path, file) = self.read(path, source)?;
+        if !file.holds.debug_information {
+            self.note(source, &path, Outcome::Stripped);
+            return None;
+        }
+        self.checked((path, file), source, check)
+    }
+
+    /// The file at `path`, if it is the right one.
+    fn try_file(
+        &mut self,
+        path: PathBuf,
+        source: Source,
+        check: impl Fn(&ElfFile) -> Result<(), String>,
+    ) -> Option<Found> {
+        let found = self.read(path, source)?;
+        self.checked(found, source, check)
+    }
+
+    fn read(&mut self, path: PathBuf, source: Source) -> Option<Found> {
+        match ElfFile::read(&path) {
+            Ok(file) => Some((path, file)),
+            Err(error) => {
+                let outcome = match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Outcome::Missing,
+                    _ => Outcome::Unreadable(error.to_string()),
+                };
+                self.note(source, &path, outcome);
+                None
+            }
+        }
+    }
+
+    fn checked(
+        &mut self,
+        (path, file): Found,
+        source: Source,
+        check: impl Fn(&ElfFile) -> Result<(), String>,
+    ) -> Option<Found> {
+        match check(&file) {
+            Ok(()) => {
+                self.note(source, &path, Outcome::Used(file.holds));
+                Some((path, file))
+            }
+            Err(difference) => {
+                self.note(source, &path, Outcome::Other(difference));
+                None
+            }
+        }
+    }
+}
+
+/// Asks whether `file` is what ran.
+fn check(image: &ModuleImage, file: &ElfFile) -> Result<(), String> {
+    if file.is_of(image) {
+        return Ok(());
+    }
+    Err(match (image.build_id.is_empty(), file.build_id.is_empty()) {
         (true, _) => "it is not the file that ran".to_owned(),
         (false, true) => format!("its build-id was {}, it has none now", hex(&image.build_id)),
         (false, false) => format!("its build-id was {}, it is {}", hex(&image.build_id), hex(&file.build_id)),
-    };
-    Err(problem(Reason::Changed, difference))
+    })
 }
 
-/// The file that `.gnu_debuglink` names, in the places where gdb looks.
-fn linked_debug_file(
-    binary: &Path,
-    file: &ElfFile,
-    debug_folder: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<(PathBuf, ElfFile)> {
-    let (name, crc) = file.debug_link.as_ref()?;
-    let name = OsStr::from_bytes(name);
-    // A link to a library stands in one folder, and what belongs to the library in that of its file.
-    let real = binary.canonicalize().ok().filter(|real| real != binary);
-    let folders = [Some(binary), real.as_deref()].into_iter().flatten().filter_map(Path::parent);
-    let candidates = folders.flat_map(|folder| {
-        let in_debug_folder = debug_folder.join(folder.strip_prefix("/").unwrap_or(folder));
-        [folder.join(name), folder.join(".debug").join(name), in_debug_folder.join(name)]
-    });
-    for candidate in candidates {
-        let Ok(found) = ElfFile::read(&candidate) else { continue };
-        if candidate == binary || Some(&candidate) == real.as_ref() || !found.has_dwarf {
-            continue;
-        }
-        let belongs = if file.build_id.is_empty() || found.build_id.is_empty() {
-            crc::of_file(&candidate).is_ok_and(|found| found == *crc)
-        } else {
-            file.build_id == found.build_id
-        };
-        if belongs {
-            return Some((candidate, found));
-        }
-        problems.push(Problem {
-            reason: Reason::OtherDebug,
-            file: candidate.display().to_string(),
-            detail: binary.display().to_string(),
-        });
-    }
-    None
-}
-
-/// The file `.build-id/xx/yyyy.debug` with this build-id.
-fn by_build_id(build_id: &[u8], debug_folder: &Path) -> Option<(PathBuf, ElfFile)> {
+/// `.build-id/xx/yyyy` with an ending.
+fn build_id_path(build_id: &[u8], ending: &str) -> Option<PathBuf> {
     let (first, rest) = build_id.split_first()?;
-    let path = debug_folder.join(format!(".build-id/{first:02x}/{}.debug", hex(rest)));
-    let file = ElfFile::read(&path).ok()?;
-    (file.build_id == build_id).then_some((path, file))
+    Some(PathBuf::from(OsString::from(format!(".build-id/{first:02x}/{}{ending}", hex(rest)))))
 }
 
-/// The file that `.gnu_debugaltlink` of the debug file names.
-fn supplement(
-    debug: &Path,
-    file: &ElfFile,
-    debug_folder: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<PathBuf> {
-    let (name, build_id) = file.supplement.as_ref()?;
-    // A debug file found through a symbolic link names its supplement from where it really is.
-    let real = debug.canonicalize().unwrap_or_else(|_| debug.to_owned());
-    let named = real.parent()?.join(OsStr::from_bytes(name));
-    if ElfFile::read(&named).is_ok_and(|found| found.build_id == *build_id) {
-        return Some(named);
-    }
-    let found = by_build_id(build_id, debug_folder);
-    if found.is_none() {
-        problems.push(Problem {
-            reason: Reason::NoSupplement,
-            file: named.display().to_string(),
-            detail: debug.display().to_string(),
-        });
-    }
-    found.map(|(path, _)| path)
+fn relative(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
 }

@@ -2,21 +2,36 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use super::elf_file::ElfFile;
 use super::test_programs::{C, CPP, Program, RUST, binutils};
 use super::*;
 
-const BIAS: u64 = 0x5555_5555_4000;
+/// One that looks in a folder of the user's.
+fn with_debug_folder(folder: &Path) -> Symbolizer {
+    Symbolizer::with(Search { debug_folders: vec![folder.to_owned()], ..Search::default() }.into())
+}
+
+pub(super) const BIAS: u64 = 0x5555_5555_4000;
 
 /// Every address of the functions named like `part` has the frames that binutils gives it.
 fn agrees_with_binutils(program: &Program, part: &str) {
     let addresses = program.addresses_of(part);
     let expected = binutils(&program.path, &addresses);
-    let mut symbolizer = Symbolizer::new();
+    agrees_with(&mut Symbolizer::new(), &program.image(BIAS), &addresses, &expected);
+}
+
+/// All `addresses` of `image` have the frames that are expected, and nothing is in the way of any name.
+pub(super) fn agrees_with(
+    symbolizer: &mut Symbolizer,
+    image: &ModuleImage,
+    addresses: &[u64],
+    expected: &[Vec<(String, String, u32)>],
+) {
     let mut n_inlined = 0;
-    for (&address, expected) in addresses.iter().zip(&expected) {
-        let found = frames_as_text(&mut symbolizer, program, address);
+    for (&address, expected) in addresses.iter().zip(expected) {
+        let found = frames_as_text(symbolizer, image, address);
         let as_names = |frames: &[(String, String, u32)]| -> Vec<(String, String, u32)> {
             frames.iter().map(|(name, file, line)| (comparable(name), file.clone(), *line)).collect()
         };
@@ -42,10 +57,10 @@ fn comparable(name: &str) -> String {
 
 fn frames_as_text(
     symbolizer: &mut Symbolizer,
-    program: &Program,
+    image: &ModuleImage,
     address: u64,
 ) -> Vec<(String, String, u32)> {
-    let frames = symbolizer.frames(&program.image(BIAS), BIAS + address, true);
+    let frames = symbolizer.frames(image, BIAS + address, true);
     let text = |frame: &Frame| {
         let function = frame.function.as_deref().unwrap_or("??").to_owned();
         (function, frame.filename.to_string(), frame.lineno)
@@ -139,14 +154,14 @@ fn a_build_id_folder_serves_even_when_the_binary_is_gone() {
     program.run(&["mkdir", "-p", &folder]);
     program.run(&["objcopy", "--only-keep-debug", "program", &format!("{folder}/{rest}.debug")]);
     program.run(&["strip", "program"]);
-    let mut symbolizer = Symbolizer::with_debug_folder(program.folder.path());
+    let mut symbolizer = with_debug_folder(program.folder.path());
     let frames = symbolizer.frames(&image, BIAS + 0x10, true);
     assert_eq!(frames.len(), 1);
 
     let unstripped = c_program();
     assert_finds_inner(&mut symbolizer, &unstripped, &image);
     fs::remove_file(&program.path).unwrap();
-    let mut symbolizer = Symbolizer::with_debug_folder(program.folder.path());
+    let mut symbolizer = with_debug_folder(program.folder.path());
     assert_finds_inner(&mut symbolizer, &unstripped, &image);
 }
 

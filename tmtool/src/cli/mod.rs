@@ -23,7 +23,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use commands::attach;
 use commands::{
     check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak, report, run,
-    snapshot, stats, temporary, timeline, top, watch,
+    snapshot, stats, symbols, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -85,6 +85,8 @@ pub enum Command {
     Export(export::Args),
     /// Say whether a run is within its budget: leaks, peak, allocations, growth.
     Check(check::Args),
+    /// Say where the names of a recording come from, and what is missing.
+    Symbols(symbols::Args),
     /// Write a recording compressed, which every command reads so.
     Pack(pack::Args),
     /// Write a part of what was live to a .snap file.
@@ -142,6 +144,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Watch(args) => watch::run(args),
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
+        Command::Symbols(args) => symbols::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Keep(args) => keep::run(args),

@@ -12,6 +12,7 @@ pub mod peak;
 pub mod programs;
 pub mod stats;
 pub mod svg;
+pub mod symbols;
 pub mod temporary;
 pub mod timeline;
 pub mod top;

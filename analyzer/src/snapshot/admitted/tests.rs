@@ -86,7 +86,7 @@ fn the_bits_equal_patterns_on_whole_stacks_as_they_are_shown() {
         for &(focus, ignore) in &choices {
             let of = |text: &str| -> FramePatterns { text.parse().unwrap_or_default() };
             let patterns = StackPatterns { focus: of(focus), ignore: of(ignore) };
-            let mut admitted = AdmittedStacks::new(patterns.clone(), seen);
+            let mut admitted = AdmittedStacks::new(patterns.clone(), seen, Namer::new());
             let set = admitted.update(&recording);
             for &id in &ids {
                 let whole = namer.traceback(&recording, id);
@@ -123,7 +123,7 @@ fn frames_that_started_the_interpreter_are_not_looked_at() {
     let recording = Recording::open(file.path()).unwrap();
     let focus = |text: &str, seen| {
         let patterns = StackPatterns { focus: text.parse().unwrap(), ..StackPatterns::default() };
-        let set = AdmittedStacks::new(patterns, seen).update(&recording);
+        let set = AdmittedStacks::new(patterns, seen, Namer::new()).update(&recording);
         [set.has(without), set.has(with), set.has(main)]
     };
     assert_eq!(focus("libc", Frames::All), [false, true, true]);

@@ -8,6 +8,7 @@ pub mod group;
 pub mod limit;
 pub mod report;
 pub mod sample_rate;
+pub mod search;
 pub mod selection;
 pub mod size_range;
 pub mod stacks;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use super::search::SearchArgs;
 use super::size_range::SizeRange;
 use super::stacks::{self, StackArgs};
 use crate::cli::{programs, progress};
@@ -56,6 +57,8 @@ pub struct SelectionArgs {
     /// Blocks that were allocated after moment T1 and freed up to moment T2, instead; ages are lifetimes.
     #[arg(long, requires = "between")]
     pub churn: bool,
+    #[command(flatten)]
+    search: SearchArgs,
 }
 
 impl SelectionArgs {
@@ -67,6 +70,7 @@ impl SelectionArgs {
         request.time = self.time(&request.time, at)?;
         request.blocks = self.blocks()?;
         request.is_churn = self.churn;
+        request.search = self.search.search()?;
         request.notes.extend(self.note());
         Ok(request)
     }

@@ -18,6 +18,7 @@ pub mod report;
 pub mod run;
 pub mod snapshot;
 pub mod stats;
+pub mod symbols;
 pub mod temporary;
 pub mod timeline;
 pub mod top;

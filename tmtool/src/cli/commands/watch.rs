@@ -11,6 +11,7 @@ use tm_common::ids::ProcessIndex;
 
 use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::group::Key;
+use crate::cli::args::search::SearchArgs;
 use crate::cli::args::stacks::StackArgs;
 use crate::cli::{print, progress, terminal};
 use crate::control;
@@ -63,6 +64,8 @@ pub struct Args {
     /// As text, show at most this many groups; 0 for all.
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
+    #[command(flatten)]
+    search: SearchArgs,
 }
 
 /// The shortest and the longest interval in seconds.
@@ -119,19 +122,21 @@ fn open(args: &Args) -> Result<Source> {
 }
 
 fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> {
-    Source::open(path, &path.display().to_string(), process, None, &grouping(args), asked(args))
+    Source::open(path, &path.display().to_string(), process, None, &grouping(args), asked(args)?)
 }
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
     let (path, identity) = (found.path_to_open(), Some(found.identity));
-    let mut source = Source::open(&path, &found.path, found.process, identity, &grouping(args), asked(args))?;
+    let mut source =
+        Source::open(&path, &found.path, found.process, identity, &grouping(args), asked(args)?)?;
     source.set_target(found.target);
     Ok(source)
 }
 
-fn asked(args: &Args) -> Asked {
-    Asked { patterns: args.stacks.patterns(), words: args.stacks.words() }
+fn asked(args: &Args) -> Result<Asked> {
+    let search = args.search.search()?;
+    Ok(Asked { patterns: args.stacks.patterns(), words: args.stacks.words(), search })
 }
 
 fn grouping(args: &Args) -> Grouping {

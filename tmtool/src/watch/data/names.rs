@@ -13,6 +13,7 @@ use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::Site;
 use tm_analyzer::request::Grouping;
 use tm_analyzer::snapshot::Namer;
+use tm_analyzer::symbolize::Search;
 
 /// So many stacks are looked up before the clock is looked at.
 const N_BATCH: usize = 256;
@@ -40,10 +41,10 @@ pub struct Names {
 }
 
 impl Names {
-    /// None is known. `grouping` says whom to blame, whatever key it has.
-    pub fn new(grouping: &Grouping) -> Names {
+    /// None is known. `grouping` says whom to blame, whatever key it has; files are looked for at the places of `search`.
+    pub fn new(grouping: &Grouping, search: &Arc<Search>) -> Names {
         Names {
-            namer: Namer::new(),
+            namer: Namer::looking_in(search),
             whole: Grouping { plumbing: None, ..grouping.clone() }.blame_of_stacks(),
             blame: grouping.blame_of_lines(),
             blame_of_stacks: grouping.blame_of_stacks(),

@@ -23,7 +23,8 @@ use tm_analyzer::reader::Process;
 use tm_analyzer::reader::file::FileIdentity;
 use tm_analyzer::replay::{self, MemoryKind, Totals};
 use tm_analyzer::request::Grouping;
-use tm_analyzer::snapshot::AdmittedStacks;
+use tm_analyzer::snapshot::{AdmittedStacks, Namer};
+use tm_analyzer::symbolize::Search;
 
 /// How long names are looked up between two samples.
 const NAMING: Duration = Duration::from_millis(200);
@@ -44,6 +45,8 @@ pub struct Asked {
     pub patterns: StackPatterns,
     /// The same as the user wrote it, if he did.
     pub words: Option<String>,
+    /// Where names are looked for.
+    pub search: Arc<Search>,
 }
 
 /// A process whose recording is followed.
@@ -92,8 +95,9 @@ impl Source {
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
         let history = History::new(start, replay::stamps_in(recording, STEP_NS));
         let mut sums = Sums::new(process, Arc::clone(&recording.thread_tags), history);
-        let Asked { patterns, words } = asked;
-        let mut admitted = (!patterns.is_empty()).then(|| AdmittedStacks::new(patterns, grouping.frames));
+        let Asked { patterns, words, search } = asked;
+        let admitted = || AdmittedStacks::new(patterns.clone(), grouping.frames, Namer::looking_in(&search));
+        let mut admitted = (!patterns.is_empty()).then(admitted);
         sums.stacks = admitted.as_mut().map(|admitted| admitted.update(recording));
         for memory_kind in [MemoryKind::Traced, MemoryKind::Mappings] {
             follower.live().iter(memory_kind).for_each(|block| sums.inherit(&block));
@@ -107,7 +111,7 @@ impl Source {
             sums,
             admitted,
             asked: words,
-            names: Names::new(grouping),
+            names: Names::new(grouping, &search),
             state: State::Running,
             start,
             now: start,

@@ -1,0 +1,137 @@
+//! What names the stacks of a recording need, module by module, and where they come from.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Namer;
+use super::addresses::{image, probe};
+use crate::reader::{Recording, StackFrame, StackMarks};
+use crate::symbolize::{Attempt, ModuleImage};
+
+/// A module with the names that stacks need of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleSymbols {
+    /// Its path when it was loaded, or a name that is no path for code that came from no file.
+    pub path: String,
+    /// Its build-id, empty if it had none.
+    pub build_id: Vec<u8>,
+    /// How many of its addresses are in stacks.
+    pub addresses: u64,
+    /// How many of these have the function.
+    pub functions: u64,
+    /// How many of these have the source line.
+    pub lines: u64,
+    /// Where names were looked for, in that order.
+    pub attempts: Vec<Attempt>,
+}
+
+impl ModuleSymbols {
+    /// Whether it came from a file, which so could have names.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.path.contains('/')
+    }
+}
+
+/// The names of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Symbols {
+    /// Its modules, each file once; those of which stacks have most addresses first.
+    pub modules: Vec<ModuleSymbols>,
+    /// Addresses in stacks that are in no module: code that was made at run time.
+    pub anonymous_addresses: u64,
+    /// What keeps names from being found, a sentence each.
+    pub problems: Vec<String>,
+}
+
+impl Namer {
+    /// Looks up all addresses of the stacks of `recording`, and says what was found of each module.
+    pub fn symbols(&mut self, recording: &Recording) -> Symbols {
+        self.prepare_frames(recording, all_frames(recording));
+        let mut symbols = Symbols::default();
+        let mut places: FxHashMap<(String, Vec<u8>, u64), usize> = FxHashMap::default();
+        let (mut place_of, mut images) = (FxHashMap::default(), Vec::new());
+        for module in recording.modules.all() {
+            let image = image(recording, module);
+            let key = (image.path.clone(), image.build_id.clone(), image.end.wrapping_sub(image.start));
+            let place = *places.entry(key).or_insert_with(|| {
+                symbols.modules.push(none_of(&image));
+                images.push(image);
+                images.len() - 1
+            });
+            place_of.insert((module.process, module.epoch, module.start), place);
+        }
+        let mut seen = FxHashSet::default();
+        for frame in all_frames(recording) {
+            let (exact, probe) = probe(&frame);
+            let Some(module) = recording.module_at(frame.epoch, probe) else {
+                symbols.anonymous_addresses += u64::from(seen.insert((usize::MAX, frame.pc, exact)));
+                continue;
+            };
+            let place = place_of.get(&(module.process, module.epoch, module.start)).copied();
+            let Some(found) = place.and_then(|place| symbols.modules.get_mut(place)) else { continue };
+            if !seen.insert((place.unwrap_or_default(), probe.wrapping_sub(module.bias), exact)) {
+                continue;
+            }
+            let frames = self.frames_of(recording, frame);
+            found.addresses += 1;
+            found.functions += u64::from(frames.last().is_some_and(|frame| frame.function.is_some()));
+            found.lines += u64::from(frames.first().is_some_and(|frame| frame.lineno > 0));
+        }
+        for (module, image) in symbols.modules.iter_mut().zip(&images) {
+            module.attempts = self.addresses.attempts(image);
+        }
+        symbols.modules.sort_by(|a, b| b.addresses.cmp(&a.addresses).then_with(|| a.path.cmp(&b.path)));
+        symbols.problems = self.addresses.problems();
+        symbols
+    }
+}
+
+/// All native frames of all stacks.
+fn all_frames(recording: &Recording) -> impl Iterator<Item = StackFrame> {
+    let all = StackMarks::default().unknown(&recording.stacks).collect::<Vec<_>>();
+    all.into_iter().filter_map(StackFrame::of_native)
+}
+
+fn none_of(image: &ModuleImage) -> ModuleSymbols {
+    ModuleSymbols {
+        path: image.path.clone(),
+        build_id: image.build_id.clone(),
+        addresses: 0,
+        functions: 0,
+        lines: 0,
+        attempts: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_common::ids::StackId;
+
+    use super::*;
+    use crate::symbolize::{Outcome, Source};
+    use tm_testing::RecordingBuilder;
+
+    #[test]
+    fn each_module_has_its_addresses_once_and_the_places_where_was_looked() {
+        let mut builder = RecordingBuilder::with_process();
+        builder.module(0, 0, (0x1000, 0x9000), "/nowhere/program");
+        builder.module(0, 0, (0x10_0000, 0x20_0000), "/nowhere/unused.so");
+        let main = builder.node(StackId::NONE, 0x1234);
+        let inner = builder.node(main, 0x1300);
+        builder.node(inner, 0x1234);
+        builder.node(inner, 0xf_0000);
+        let recording = Recording::open(builder.file().path()).expect("it is valid");
+        let symbols = Namer::new().symbols(&recording);
+        let [program, unused] = &symbols.modules[..] else { panic!("{symbols:?}") };
+        assert_eq!((&*program.path, program.addresses, program.functions), ("/nowhere/program", 2, 0));
+        assert_eq!((&*unused.path, unused.addresses), ("/nowhere/unused.so", 0));
+        assert_eq!(symbols.anonymous_addresses, 1);
+        let looked = |module: &ModuleSymbols| {
+            let attempts = module.attempts.iter().filter(|attempt| attempt.outcome == Outcome::Missing);
+            attempts.map(|attempt| attempt.source).collect::<Vec<_>>()
+        };
+        assert_eq!(looked(program), [Source::File, Source::BuildId]);
+        assert_eq!(looked(unused), [Source::File, Source::BuildId]);
+        assert_eq!(symbols.problems.len(), 1, "{symbols:?}");
+    }
+}
