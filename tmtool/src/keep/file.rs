@@ -51,8 +51,11 @@ impl KeptFile {
     /// # Errors
     /// It is no recording, may not be written to, or has no limit.
     pub fn open(path: &Path, name: &Path) -> Result<KeptFile> {
-        // Says what it is if it is none, or packed.
-        RecordingFile::open_growing(path)?;
+        // Says what it is if it is packed, or no file that could be one.
+        let mut bytes = Vec::new();
+        let failed = |error| Error::io("read", name, error);
+        RecordingFile::open_growing(path)?.read(0, GRAIN_BYTES, &mut bytes).map_err(failed)?;
+        let parsed = Header::parse(&bytes).map_err(|error| Error::format(name, error))?;
         let opened = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = opened.map_err(|error| {
             let is_forbidden = error.kind() == io::ErrorKind::PermissionDenied;
@@ -63,10 +66,6 @@ impl KeptFile {
                 error
             }
         })?;
-        let mut bytes = [0; GRAIN_BYTES];
-        let failed = |error| Error::io("read", name, error);
-        file.read_exact_at(&mut bytes, 0).map_err(failed)?;
-        let parsed = Header::parse(&bytes).map_err(|error| Error::format(name, error))?;
         if parsed.limit_grains == 0 || parsed.extent_grains < 2 {
             let what = "has no limit that it could be kept within";
             let next = "start its program with 'tmtool run --limit BYTES', or with TM_LIMIT set";

@@ -14,3 +14,6 @@ mod room;
 
 pub mod keeper;
 pub mod of_run;
+
+#[cfg(test)]
+mod tests;

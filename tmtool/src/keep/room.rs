@@ -61,7 +61,11 @@ impl Room {
         while self.spare.len() < n_parts {
             match self.claim()? {
                 Some(extent) => self.spare.push(extent),
-                None => return Ok(None),
+                None => {
+                    // The processes may need what is too little for it.
+                    self.push_all_but(0)?;
+                    return Ok(None);
+                }
             }
         }
         self.number += 1;
