@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(target_arch = "x86_64")]
 use commands::attach;
 use commands::{
-    check, completions, control, diff, export, filter, info, leaks, man, pack, peak, report, run, snapshot,
-    stats, symbols, temporary, timeline, top, watch,
+    bundle, check, completions, control, diff, export, filter, info, leaks, man, pack, peak, report, run,
+    snapshot, stats, symbols, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -89,6 +89,8 @@ pub enum Command {
     Symbols(symbols::Args),
     /// Write a recording compressed, which every command reads so.
     Pack(pack::Args),
+    /// Write a recording with all names that it needs, to be read without the program's files.
+    Bundle(bundle::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
     /// Tell a running process to record.
@@ -143,6 +145,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Symbols(args) => symbols::run(args),
+        Command::Bundle(args) => bundle::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Start(args) => control::start(args),

@@ -31,6 +31,7 @@ mod template;
 use child::Ending;
 use environment::Environment;
 use output::{Output, Settled};
+use recordings::Recording;
 
 /// Record a program: every allocation, with its call stack.
 #[derive(Debug, clap::Args)]
@@ -58,6 +59,10 @@ pub struct Args {
     /// limits, 1 beyond one of them, 2 it could not be checked.
     #[arg(long)]
     pub check: bool,
+    /// Then put the names of all stacks into the recording, as tmtool bundle does: it is read without the program's files, and
+    /// compressed
+    #[arg(long)]
+    pub bundle: bool,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -92,7 +97,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     output.make()?;
     let ending = child::run(&program, name, arguments, &environment).inspect_err(|_| output.give_up())?;
-    let settled = output.settle(environment.run);
+    let mut settled = output.settle(environment.run);
+    if args.bundle {
+        settled.recordings.iter_mut().for_each(bundle);
+    }
     if !args.quiet {
         summary::print_lines(&summary::lines(&settled, &environment, ending));
     }
@@ -100,6 +108,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(check(&settled, ending, args.quiet));
     }
     Ok(ending.end_alike())
+}
+
+/// Puts a bundle in the place of a recording; where that cannot be done it stays as it is.
+fn bundle(recording: &mut Recording) {
+    match super::bundle::in_place(&recording.path) {
+        Ok(file_bytes) => recording.file_bytes = file_bytes,
+        Err(error) => summary::print_lines(&[format!("not bundled: {error}")]),
+    }
 }
 
 /// Checks what was recorded of a program that did not fail.
