@@ -56,6 +56,8 @@ pub mod symbolize;
 #[doc(hidden)]
 pub mod allocator;
 #[doc(hidden)]
+pub mod bundle;
+#[doc(hidden)]
 pub mod files;
 #[doc(hidden)]
 pub mod host;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tm_common::header::MAGIC;
 
+use crate::bundle::Bundle;
 use crate::error::{Error, Refusal, Result};
 use crate::files::input;
 use crate::host::Lock;
@@ -92,6 +93,14 @@ impl RecordingFile {
     /// What was found of the file itself, if it is packed.
     pub(crate) fn packed(&self) -> Option<&PackedState> {
         self.packed.as_ref()
+    }
+
+    /// The names that it carries; the recording's own file has none.
+    pub(crate) fn bundle(&self) -> Bundle {
+        match self.file.as_ref().map(|file| &*file.0) {
+            Some(Contents::Packed(packed)) => Bundle::read(self.path.clone(), packed.names()),
+            _ => Bundle::default(),
+        }
     }
 
     /// The file's size in bytes, if it is packed: then [`RecordingFile::len_bytes`] is that of what is in it.

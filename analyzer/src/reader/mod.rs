@@ -43,6 +43,8 @@ pub(crate) use stacks::{FirstIds, NodePlace, Repeats, StackTable};
 pub use stacks::{PythonStack, RawDoubts, Stack, StackFrame, StackMarks};
 use streams::Stream;
 
+use crate::bundle::Bundle;
+
 /// An open recording.
 #[derive(Debug)]
 pub struct Recording {
@@ -72,6 +74,8 @@ pub struct Recording {
     pub python: PythonTables,
     /// The makers of events, and their tags; filled as they are decoded.
     pub thread_tags: Arc<ThreadTags>,
+    /// The names that it carries, for machines that have nothing else.
+    pub bundle: Arc<Bundle>,
     /// The events, by process and number.
     pub streams: Vec<Stream>,
     /// What threads that sample had done when the file was read, which may be a little after [`Recording::last_stamp`].
@@ -112,6 +116,7 @@ impl Recording {
             notes: Vec::new(),
             python: PythonTables::default(),
             thread_tags: Arc::default(),
+            bundle: Arc::default(),
             streams: Vec::new(),
             totals: Vec::new(),
             folded_grains: Vec::new(),

@@ -39,7 +39,9 @@ impl Recording {
             None => (Some(header.grains_written()), Expected::Whole(header.n_streams)),
             Some(moment) => (None, Expected::AsOf(moment)),
         };
+        let bundle = file.bundle();
         let mut problems = Problem::of_packed(&file);
+        problems.extend(Problem::of_bundle(&bundle));
         problems.extend(layout.problems(file.len_bytes(), written));
         let checkpoint = Checkpoint::load(&file, &layout.segments, &header).unwrap_or_else(|_| {
             problems.push(Problem::DamagedCheckpoint);
@@ -64,6 +66,7 @@ impl Recording {
             stacks: contents.stacks,
             streams,
             totals: contents.totals,
+            bundle: bundle.into(),
             folded_grains,
             own_extents: layout.own_extents,
             checkpoint,

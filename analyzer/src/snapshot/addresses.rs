@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::Epoch;
 use tm_common::stack::FrameKind;
 
+use crate::bundle::BundleWriter;
 use crate::model::{Frame, ModuleFile};
 use crate::reader::{Module, Recording, StackFrame};
 use crate::symbolize::{Attempt, ModuleImage, Symbolizer, normalize};
@@ -73,6 +74,11 @@ impl Addresses {
         self.symbolizer.problems()
     }
 
+    /// Adds all names so far to `writer`.
+    pub fn write_to(&self, writer: &mut BundleWriter) {
+        self.symbolizer.write_to(writer);
+    }
+
     /// Where the names of a module were looked for.
     pub fn attempts(&mut self, module: &ModuleImage) -> Vec<Attempt> {
         self.symbolizer.attempts(module)
@@ -80,6 +86,7 @@ impl Addresses {
 
     /// Looks the addresses of `frames` up in one go, for [`Addresses::at`] to find.
     pub fn prepare(&mut self, recording: &Recording, frames: impl Iterator<Item = StackFrame>) {
+        self.symbolizer.carry(&recording.bundle);
         let mut seen = rustc_hash::FxHashSet::default();
         let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
         let mut place_of = FxHashMap::default();
@@ -126,6 +133,7 @@ impl Addresses {
             self.of_anonymous.insert((frame.pc, frame.kind), number);
             return number;
         };
+        self.symbolizer.carry(&recording.bundle);
         let interpreter = recording.interpreter_of(frame.epoch, module);
         let frames = self.symbolizer.frames(&image(recording, module), frame.pc, exact);
         let address = Some(frame.pc.wrapping_sub(module.bias));

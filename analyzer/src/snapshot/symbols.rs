@@ -4,6 +4,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Namer;
 use super::addresses::{image, probe};
+use crate::bundle::{BundleWriter, Names};
+use crate::inspect::own_allocator;
 use crate::reader::{Recording, StackFrame, StackMarks};
 use crate::symbolize::{Attempt, ModuleImage};
 
@@ -83,6 +85,19 @@ impl Namer {
         symbols.modules.sort_by(|a, b| b.addresses.cmp(&a.addresses).then_with(|| a.path.cmp(&b.path)));
         symbols.problems = self.addresses.problems();
         symbols
+    }
+}
+
+impl Namer {
+    /// The names of all addresses of the stacks of `recording`, as a file carries them.
+    pub fn bundle(&mut self, recording: &Recording) -> Names {
+        self.prepare_frames(recording, all_frames(recording));
+        let mut writer = BundleWriter::default();
+        self.addresses.write_to(&mut writer);
+        for (path, build_id, names) in own_allocator::of_files(recording) {
+            writer.allocators(path, build_id, &names);
+        }
+        writer.finish()
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 /// Why there may be names at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
+    /// The recording carries names itself.
+    Bundle,
     /// It is the file that ran.
     File,
     /// The file names it as that of its debug information (`.gnu_debuglink`).
@@ -23,6 +25,7 @@ impl Source {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Source::Bundle => "bundle",
             Source::File => "file",
             Source::DebugLink => "debug-link",
             Source::BuildId => "build-id",

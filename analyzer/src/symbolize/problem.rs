@@ -6,6 +6,7 @@ use super::ModuleImage;
 use super::attempt::{Attempt, Outcome, Source};
 use super::debug_file::DebugFile;
 use super::sources::Sources;
+use crate::bundle::BundledProblem;
 use crate::text::words::named;
 
 /// Why some names are missing or doubtful.
@@ -27,6 +28,33 @@ pub(super) enum Reason {
     NoSupplement,
     /// Parts of the debug information are in files that are gone.
     NoParts,
+}
+
+impl Reason {
+    /// All, each at its number in recordings that carry names.
+    const ALL: [Reason; 8] = [
+        Reason::NotHere,
+        Reason::Changed,
+        Reason::Younger,
+        Reason::Unreadable,
+        Reason::DebugUnreadable,
+        Reason::OtherDebug,
+        Reason::NoSupplement,
+        Reason::NoParts,
+    ];
+
+    /// The number.
+    pub(super) fn number(self) -> u64 {
+        Reason::ALL.iter().position(|reason| *reason == self).unwrap_or_default() as u64
+    }
+}
+
+impl Problem {
+    /// What a recording says that carries names; `None` for a reason that is not known here.
+    pub(super) fn of_bundle(problem: &BundledProblem<'_>) -> Option<Problem> {
+        let reason = *Reason::ALL.get(usize::try_from(problem.reason).ok()?)?;
+        Some(Problem { reason, file: problem.file.to_owned(), detail: problem.detail.to_owned() })
+    }
 }
 
 /// Something that keeps names from being found.

@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 pub mod attach;
+pub mod bundle;
 pub mod check;
 pub mod completions;
 pub mod control;

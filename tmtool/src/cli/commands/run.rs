@@ -32,6 +32,7 @@ mod template;
 use child::Ending;
 use environment::Environment;
 use output::{Output, Settled};
+use recordings::Recording;
 
 /// Record a program: every allocation, with its call stack.
 #[derive(Debug, clap::Args)]
@@ -61,6 +62,10 @@ pub struct Args {
     /// limits, 1 beyond one of them, 2 it could not be checked.
     #[arg(long)]
     pub check: bool,
+    /// Then put the names of all stacks into the recording, as tmtool bundle does: it is read without the program's files, and
+    /// compressed
+    #[arg(long)]
+    pub bundle: bool,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -96,8 +101,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     output.make()?;
     let keeper = keeper(&output, &environment)?;
     let ending = child::run(&program, name, arguments, &environment).inspect_err(|_| output.give_up())?;
-    keeper.map(KeeperOfRun::stop);
+<<<<<<< HEAD
+    if let Some(keeper) = keeper {
+        keeper.stop();
+    }
     let settled = output.settle(environment.run);
+=======
+    let mut settled = output.settle(environment.run);
+    if args.bundle {
+        settled.recordings.iter_mut().for_each(bundle);
+    }
+>>>>>>> main
     if !args.quiet {
         summary::print_lines(&summary::lines(&settled, &environment, ending));
     }
@@ -107,6 +121,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ending.end_alike())
 }
 
+<<<<<<< HEAD
 /// Keeps the recordings within their limit, if they are to have one.
 fn keeper(output: &Output, environment: &Environment) -> Result<Option<KeeperOfRun>> {
     if !environment.is_limited() {
@@ -116,6 +131,14 @@ fn keeper(output: &Output, environment: &Environment) -> Result<Option<KeeperOfR
     let list = move || recordings::of_run(&template, run).into_iter().map(|it| it.path).collect();
     let keeper = KeeperOfRun::start(list);
     keeper.map(Some).map_err(|error| Error::Message(format!("no thread can be started: {error}")))
+=======
+/// Puts a bundle in the place of a recording; where that cannot be done it stays as it is.
+fn bundle(recording: &mut Recording) {
+    match super::bundle::in_place(&recording.path) {
+        Ok(file_bytes) => recording.file_bytes = file_bytes,
+        Err(error) => summary::print_lines(&[format!("not bundled: {error}")]),
+    }
+>>>>>>> main
 }
 
 /// Checks what was recorded of a program that did not fail.
