@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(target_arch = "x86_64")]
 use commands::attach;
 use commands::{
-    bundle, check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak, report, run,
-    snapshot, stats, symbols, temporary, timeline, top, watch,
+    bundle, check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak, report,
+    run, snapshot, stats, symbols, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;

@@ -101,17 +101,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     output.make()?;
     let keeper = keeper(&output, &environment)?;
     let ending = child::run(&program, name, arguments, &environment).inspect_err(|_| output.give_up())?;
-<<<<<<< HEAD
     if let Some(keeper) = keeper {
         keeper.stop();
     }
-    let settled = output.settle(environment.run);
-=======
     let mut settled = output.settle(environment.run);
     if args.bundle {
         settled.recordings.iter_mut().for_each(bundle);
     }
->>>>>>> main
     if !args.quiet {
         summary::print_lines(&summary::lines(&settled, &environment, ending));
     }
@@ -121,7 +117,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ending.end_alike())
 }
 
-<<<<<<< HEAD
 /// Keeps the recordings within their limit, if they are to have one.
 fn keeper(output: &Output, environment: &Environment) -> Result<Option<KeeperOfRun>> {
     if !environment.is_limited() {
@@ -131,14 +126,14 @@ fn keeper(output: &Output, environment: &Environment) -> Result<Option<KeeperOfR
     let list = move || recordings::of_run(&template, run).into_iter().map(|it| it.path).collect();
     let keeper = KeeperOfRun::start(list);
     keeper.map(Some).map_err(|error| Error::Message(format!("no thread can be started: {error}")))
-=======
+}
+
 /// Puts a bundle in the place of a recording; where that cannot be done it stays as it is.
 fn bundle(recording: &mut Recording) {
     match super::bundle::in_place(&recording.path) {
         Ok(file_bytes) => recording.file_bytes = file_bytes,
         Err(error) => summary::print_lines(&[format!("not bundled: {error}")]),
     }
->>>>>>> main
 }
 
 /// Checks what was recorded of a program that did not fail.
