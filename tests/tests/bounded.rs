@@ -18,14 +18,14 @@ use tm_tests::run::{Run, Running};
 use tm_tests::soak;
 
 const MIB: u64 = 1 << 20;
-/// While less than so many hundredths of the limit are free, the program waits.
+/// The share of the limit, in hundredths, that must be free, or the program waits.
 const PACE: &str = "15";
 
 fn program() -> PathBuf {
     compile("bounded.c", &["-g", "-O1", "-pthread"])
 }
 
-/// As many rounds of 65,536 steps as make the recording so many times as long as the limit, roughly.
+/// The rounds of 65,536 steps that make the recording about `times` as long as the limit.
 fn rounds(limit_bytes: u64, times: u64) -> String {
     (times * limit_bytes / (400 << 10)).to_string()
 }

@@ -92,7 +92,7 @@ impl Room {
         self.stale.extend(mem::replace(&mut self.parts, written.parts));
     }
 
-    /// Gives back the room of older checkpoints and of `done`, extents of streams that are folded; but for what the next
+    /// Gives back the room of older checkpoints and of `done`, extents of streams that are folded; keeps what the next
     /// checkpoint may need.
     pub fn give_back(&mut self, done: &[Range<u64>]) -> io::Result<()> {
         let left = done.iter().filter(|extent| self.is_left(extent)).map(|extent| extent.start);
@@ -105,7 +105,7 @@ impl Room {
         self.push_all_but(self.parts.len() + self.parts.len() / 4 + 1)
     }
 
-    /// Puts spare extents on the list, and keeps so many.
+    /// Puts spare extents on the list, and keeps `n_kept`.
     pub fn push_all_but(&mut self, n_kept: usize) -> io::Result<()> {
         while self.spare.len() > n_kept {
             let Some(&extent) = self.spare.last() else { break };

@@ -43,7 +43,7 @@ impl Recording {
         self.0.as_file()
     }
 
-    /// Puts an extent that a stream has, with a segment of so many grains.
+    /// Puts an extent that a stream has, with a segment of `grains`.
     fn put_own(&self, first: u64, grains: u16) {
         let stream = StreamIndex(4);
         let extent = SegmentHeader {
