@@ -13,11 +13,10 @@ use crate::report::parts::human::printable;
 
 const EXAMPLES: &str = "\
 Examples:
-  TM_LIMIT=256M LD_PRELOAD=libtm.so ./server &
-  tmtool keep $!
+  tmtool keep 1234
   tmtool keep tm.server.1234.bin
 
-What is old is folded: blocks that live and lived at the peak, sums over the whole run and its time line stay exact, and \
+The program was started with TM_LIMIT, such as 256M. What is old is folded: blocks that live and lived at the peak, sums over the whole run and its time line stay exact, and \
 the room of the events is used again, so nothing has to be lost at the limit. 'tmtool run --limit' does the same by itself. \
 It may be ended at any moment, and begun again.";
 
