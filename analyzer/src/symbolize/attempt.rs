@@ -16,6 +16,8 @@ pub enum Source {
     BuildId,
     /// Debug information refers to it (`.gnu_debugaltlink`, of dwz).
     Supplement,
+    /// The process lists there what code it makes (`/tmp/perf-PID.map`).
+    PerfMap,
     /// It is a part of the debug information (`.dwo`), or has all parts (`.dwp`).
     Part,
 }
@@ -30,6 +32,7 @@ impl Source {
             Source::DebugLink => "debug-link",
             Source::BuildId => "build-id",
             Source::Supplement => "supplement",
+            Source::PerfMap => "perf-map",
             Source::Part => "part",
         }
     }

@@ -31,6 +31,7 @@ mod names;
 mod open;
 mod parts;
 mod paths;
+mod perf_map;
 mod problem;
 mod search;
 #[cfg(test)]
@@ -72,6 +73,9 @@ pub struct ModuleImage {
     pub segments: Vec<Segment>,
     /// When the recording began, in ns since 1970; 0 if that is not known.
     pub recorded_ns: u64,
+    /// If it is no file that was loaded, but all code that a process made at run time, which that lists at the path: when it may have
+    /// written the list, in ns since 1970.
+    pub listed_ns: Option<(u64, u64)>,
 }
 
 /// Finds frames, opening each file once and looking each address up once; several files at a time, if it knows what

@@ -48,6 +48,8 @@ pub(super) struct Module {
     opened: Option<Opened>,
     /// Whether threads may be made.
     may_spawn: bool,
+    /// Whether a function was named that stands where another one did before.
+    has_replaced: bool,
     /// Frames by offset.
     known: FxHashMap<u64, Vec<Frame>>,
 }
@@ -80,6 +82,7 @@ impl Module {
             search: Arc::clone(search),
             opened: None,
             may_spawn,
+            has_replaced: false,
             known: FxHashMap::default(),
         }
     }
@@ -107,6 +110,10 @@ impl Module {
         let mut problems: Vec<Problem> = bundled.filter_map(|problem| Problem::of_bundle(&problem)).collect();
         let Some(sources) = &self.sources else { return problems };
         problems.extend(problem::of_sources(&self.image, sources));
+        if self.has_replaced {
+            let (reason, file) = (Reason::Replaced, self.image.path.clone());
+            problems.push(Problem { reason, file, detail: String::new() });
+        }
         problems.extend(self.opened.iter().flat_map(|opened| opened.problems.iter().cloned()));
         if let (Some(debug), Some(path)) = (self.debug(), &sources.debug) {
             problems.extend(problem::of_parts(path, debug));
@@ -140,6 +147,7 @@ impl Module {
             }
             self.open();
             let (mut frames, without_name) = self.frames_from_dwarf(offset, names);
+            self.has_replaced |= self.listed(offset).is_some_and(|(_, is_second)| is_second);
             if frames.is_empty() {
                 frames.push(self.frame(None, self.symbol(offset), offset, names));
             }
@@ -159,8 +167,9 @@ impl Module {
 
     /// Adds the names so far to `writer`, if there is anything that they come from.
     pub(super) fn write_to(&self, writer: &mut BundleWriter) {
-        let has_file =
-            self.sources.as_ref().is_some_and(|sources| sources.binary.is_some() || sources.debug.is_some());
+        let has_file = self.sources.as_ref().is_some_and(|sources| {
+            sources.binary.is_some() || sources.debug.is_some() || sources.perf_map.is_some()
+        });
         if !has_file && self.bundled.is_none() || self.known.is_empty() {
             return;
         }
@@ -280,13 +289,19 @@ impl Module {
         self.raw_symbol(offset).map(|symbol| demangle_with(symbol, self.may_spawn))
     }
 
+    /// The function that the process lists at `offset`, and whether another one stood there before.
+    fn listed(&self, offset: u64) -> Option<(&str, bool)> {
+        self.sources.as_ref()?.perf_map.as_ref()?.function(offset)
+    }
+
     fn raw_symbol(&self, offset: u64) -> Option<&str> {
         // Where there is more than the exported ones, that comes first: those of a stripped file may be far away.
         let opened = self.opened.as_ref();
         let files = opened.into_iter().flat_map(|opened| opened.debug.iter().chain(&opened.binary));
         let mini_debug_info = self.sources.as_ref().map(|sources| &sources.mini_debug_info);
         let packed = mini_debug_info.and_then(|symbols| symbols.symbol(offset));
-        packed.or_else(|| files.filter_map(|file| file.symbol(offset)).next())
+        let listed = self.listed(offset).map(|(name, _)| name);
+        listed.or(packed).or_else(|| files.filter_map(|file| file.symbol(offset)).next())
     }
 
     fn frame(

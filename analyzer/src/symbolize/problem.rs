@@ -28,11 +28,13 @@ pub(super) enum Reason {
     NoSupplement,
     /// Parts of the debug information are in files that are gone.
     NoParts,
+    /// Code that was made at run time stood where other such code did before.
+    Replaced,
 }
 
 impl Reason {
     /// All, each at its number in recordings that carry names.
-    const ALL: [Reason; 8] = [
+    const ALL: [Reason; 9] = [
         Reason::NotHere,
         Reason::Changed,
         Reason::Younger,
@@ -41,6 +43,7 @@ impl Reason {
         Reason::OtherDebug,
         Reason::NoSupplement,
         Reason::NoParts,
+        Reason::Replaced,
     ];
 
     /// The number.
@@ -156,6 +159,9 @@ fn sentence(reason: Reason, problems: &[&Problem]) -> String {
                 "{files} {are} not here, which debug information refers to{detail}: some functions have no names"
             )
         }
+        Reason::Replaced => format!(
+            "code made at run time took the place of other such code: its functions are the latest that {files} {have}"
+        ),
         Reason::NoParts => format!(
             "parts of the debug information of {files} are gone{detail}: inlined functions and lines are missing"
         ),
