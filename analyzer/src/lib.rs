@@ -42,6 +42,7 @@
 pub mod analysis;
 pub mod error;
 pub mod events;
+pub mod fold;
 pub mod follow;
 pub mod model;
 pub mod pack;
@@ -54,6 +55,8 @@ pub mod symbolize;
 // For tmtool and libtm_query.so alone.
 #[doc(hidden)]
 pub mod allocator;
+#[doc(hidden)]
+pub mod bundle;
 #[doc(hidden)]
 pub mod files;
 #[doc(hidden)]

@@ -26,20 +26,21 @@ impl Encoded {
         Encoded { bytes: byte.into(), len: 1 }
     }
 
-    /// Encodes `value`; `None` if it needs more than 28 bits.
+    /// Encodes `value`; `None` if it needs more than 28 bits. The bits are spread by halves, and by halves of those.
     ///
     /// ```text
     ///  ....ddddddd ccccccc bbbbbbb aaaaaaa
+    ///  ..ddddddd ccccccc ..bbbbbbb aaaaaaa
     ///  0ddddddd 1ccccccc 1bbbbbbb 1aaaaaaa       the top bits of all bytes but the last
     /// ```
     #[inline(always)]
     #[must_use]
     pub fn short(value: u64) -> Option<Encoded> {
-        let spread =
-            (value & 0x7f) | (value & 0x7f << 7) << 1 | (value & 0x7f << 14) << 2 | (value & 0x7f << 21) << 3;
-        let n_bits = 63 - (spread | 1).leading_zeros();
-        let more = 0x0080_8080 & ((1u64 << (n_bits & !7)) - 1);
-        let encoded = Encoded { bytes: spread | more, len: (n_bits / 8 + 1) as usize };
+        const MORE: [u32; 4] = [0, 0x80, 0x8080, 0x80_8080];
+        let halves = (value as u32 & 0x3fff) | (value as u32 & 0x3fff << 14) << 2;
+        let spread = (halves & 0x7f_007f) | (halves & 0x3f80_3f80) << 1;
+        let last = (u32::BITS - 1 - (spread | 1).leading_zeros()) as usize / 8;
+        let encoded = Encoded { bytes: (spread | MORE[last & 3]).into(), len: last + 1 };
         (value < Self::SHORT_END).then_some(encoded)
     }
 }

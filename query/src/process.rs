@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tm_analyzer::error::Error;
 use tm_analyzer::follow::{Follower, Options};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::LiveBlocks;
@@ -42,7 +43,12 @@ impl Process {
     /// The recording cannot be read any further.
     pub fn catch_up(&mut self, host: &Host<'_>) -> Answer<()> {
         let now = host.now();
-        self.follower.catch_up(now, &mut self.live_index)?;
+        if let Err(error) = self.follower.catch_up(now, &mut self.live_index) {
+            let Error::Folded { .. } = error else { return Err(error.into()) };
+            // Events were folded that nobody had asked for: all is known anew.
+            *self = Process::open(host)?;
+            self.follower.catch_up(now, &mut self.live_index)?;
+        }
         self.names.refresh(self.follower.recording(), self.follower.process(), now);
         Ok(())
     }

@@ -18,7 +18,7 @@ use tm_tests::wait;
 const MEMORY_KIB_MAX: u32 = 1 << 20;
 
 /// The commands that read a recording; FILE and OUT stand for names.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 14] = [
     &["info", "FILE"],
     &["info", "--json", "FILE"],
     &["stats", "FILE", "--key", "traceback"],
@@ -30,6 +30,8 @@ const COMMANDS: [&[&str]; 12] = [
     &["temporary", "FILE"],
     &["timeline", "FILE"],
     &["top", "FILE", "--key", "module"],
+    &["symbols", "FILE", "--full"],
+    &["bundle", "FILE", "-o", "OUT.bundle"],
     &["filter", "FILE", "--include", "*", "-o", "OUT"],
 ];
 

@@ -243,6 +243,7 @@ fn symbols_are_as_documented() {
     let module = ModuleSymbols {
         path: "/x".to_owned(),
         build_id: vec![1],
+        is_generated: false,
         addresses: 3,
         functions: 2,
         lines: 1,

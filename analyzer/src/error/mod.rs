@@ -99,6 +99,25 @@ pub enum Error {
         /// The moment that was asked for.
         until_ns: u64,
     },
+    /// What stands in place of a recording's first events is damaged, or written by another version.
+    NewerCheckpoint {
+        /// The recording.
+        path: PathBuf,
+    },
+    /// Events of a recording that is being followed were folded into sums.
+    Folded {
+        /// The recording.
+        path: PathBuf,
+    },
+    /// The moment is one whose events are folded into sums.
+    BeforeTheEvents {
+        /// The recording.
+        path: PathBuf,
+        /// The moment, in ns since the recording's start.
+        ns: u64,
+        /// Up to when events are folded, likewise.
+        folded_ns: u64,
+    },
     /// The recording has no such mark.
     NoSuchMark {
         /// The recording.

@@ -45,6 +45,21 @@ impl fmt::Display for Error {
                 let (began, until) = (Seconds(*began_ns), Seconds(*until_ns));
                 write!(f, "{}: process {pid} began at {began}, after {until}", path.display())
             }
+            Error::NewerCheckpoint { path } => {
+                let what = "its checkpoint, which stands in place of the first events, is of another version or damaged";
+                write!(f, "cannot read {}: {what}", path.display())
+            }
+            Error::Folded { path } => {
+                write!(f, "events of {} were folded while it was followed; begin again", path.display())
+            }
+            Error::BeforeTheEvents { path, ns, folded_ns } => {
+                let (path, ns, folded) = (path.display(), Seconds(*ns), Seconds(*folded_ns));
+                let why = "to stay within its limit";
+                write!(
+                    f,
+                    "{path} has only sums of what came before {folded}, {why}: there is no {ns}; ask from {folded} on"
+                )
+            }
             Error::NoSuchMark { path, name, known } => {
                 write!(f, "{} has no mark '{name}'; {}", path.display(), listed(known))
             }

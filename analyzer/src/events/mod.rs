@@ -18,6 +18,7 @@ mod read_ahead;
 mod merge;
 
 mod duration;
+mod position;
 
 pub use block::{Block, SIZE_MAX};
 pub use damage::Damage;
@@ -28,5 +29,6 @@ pub use read_ahead::StreamEvents;
 
 pub(crate) use block::SIZE_BITS;
 pub(crate) use event::State;
+pub(crate) use position::position;
 pub(crate) use read_ahead::Decoders;
 pub(crate) use records::{DamagedFrom, RecordDecoder};

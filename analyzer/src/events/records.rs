@@ -28,17 +28,22 @@ pub(crate) struct RecordDecoder {
 }
 
 impl RecordDecoder {
-    /// Before the first segment of `stream`.
-    pub fn new(stream: StreamIndex) -> RecordDecoder {
+    /// Before the first segment of `stream`, whose events carry `tag`.
+    pub fn new(stream: StreamIndex, tag: TagIndex) -> RecordDecoder {
         RecordDecoder {
             stream,
             decoder: Decoder::new(Stamp(0)),
             thread: ThreadIndex(0),
-            tag: TagIndex::NONE,
+            tag,
             latest: Stamp(0),
             limit: Stamp(0),
             sample_rate: SampleRate::EVERY,
         }
+    }
+
+    /// The tag in force.
+    pub fn tag(&self) -> TagIndex {
+        self.tag
     }
 
     /// Goes on to a segment of events of `thread`, sampled at a rate, whose time differences count from `base`. Nothing in it is

@@ -1,12 +1,14 @@
 //! Decodes one stream, segment by segment and in batches.
 
 use tm_common::ids::Stamp;
+use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 
 use super::damage::Damage;
 use super::event::MergedEvent;
 use super::records::{DamagedFrom, RecordDecoder};
+use crate::reader::checkpoint::Passed;
 use crate::reader::file::RecordingFile;
-use crate::reader::streams::Stream;
+use crate::reader::streams::{Stream, StreamSegment};
 use crate::reader::{Recording, Repeats, ThreadTags};
 
 /// Decodes one stream, batch by batch.
@@ -20,7 +22,11 @@ pub(super) struct StreamDecoder<'a> {
     buffer: Vec<u8>,
     position: usize,
     records: RecordDecoder,
+    /// Whether the first event is the folded half of a reallocation.
+    is_half: bool,
     batch_records: usize,
+    /// Whether somebody may be writing to the file.
+    is_written: bool,
     /// The latest batch.
     pub batch: Vec<MergedEvent>,
     /// What could not be decoded so far.
@@ -38,8 +44,10 @@ impl<'a> StreamDecoder<'a> {
             next_segment: 0,
             buffer: Vec::new(),
             position: 0,
-            records: RecordDecoder::new(stream.index),
+            records: RecordDecoder::new(stream.index, stream.passed.tag),
+            is_half: stream.passed.is_half,
             batch_records,
+            is_written: recording.as_of.is_some(),
             batch: Vec::new(),
             damage: Damage::default(),
         })
@@ -71,8 +79,37 @@ impl<'a> StreamDecoder<'a> {
         if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
             self.buffer.clear();
             self.damage.add_unreadable(&error);
+        } else if self.is_written && !self.is_there(segment) {
+            // A keeper has given its room back, and who knows whose events these are.
+            self.buffer.clear();
+            self.damage.add_gap(1);
+        }
+        if self.next_segment == 1 {
+            self.pass_folded();
         }
         true
+    }
+
+    /// Whether what was read is still the segment that was found.
+    fn is_there(&mut self, segment: &StreamSegment) -> bool {
+        let at = segment.offset - HEADER_BYTES as u64;
+        let mut bytes = Vec::new();
+        let is_read = self.file.read(at, HEADER_BYTES, &mut bytes).is_ok();
+        let header = SegmentHeader::parse(&bytes).ok().flatten().filter(|_| is_read);
+        header.is_some_and(|header| {
+            let place = (header.process, header.stream, header.sequence);
+            header.kind == SegmentKind::Events
+                && place == (self.stream.process, self.stream.index, segment.sequence)
+        })
+    }
+
+    /// Decodes what is folded of the first segment, for what follows refers to it.
+    fn pass_folded(&mut self) {
+        let n_bytes = self.stream.passed.bytes.min(self.buffer.len());
+        let (Some(bytes), mut passed) = (self.buffer.get(..n_bytes), Vec::new()) else { return };
+        // What cannot be decoded here was damaged when it was folded: then the rest is.
+        let decoded = self.records.decode(bytes, self.thread_tags, self.repeats, usize::MAX, &mut passed);
+        self.position = if decoded == Ok(n_bytes) { n_bytes } else { self.buffer.len() };
     }
 
     /// Goes on in the segment, to its end or until the batch is full.
@@ -81,7 +118,13 @@ impl<'a> StreamDecoder<'a> {
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
         match self.records.decode(bytes, self.thread_tags, self.repeats, self.batch_records, &mut self.batch)
         {
-            Ok(n_bytes) => self.position += n_bytes,
+            Ok(n_bytes) => {
+                self.position += n_bytes;
+                if self.is_half && !self.batch.is_empty() {
+                    self.is_half = false;
+                    self.batch.remove(0);
+                }
+            }
             Err(DamagedFrom(place)) => {
                 self.damage.add_segment(bytes.len() - place);
                 self.position = self.buffer.len();
@@ -94,7 +137,8 @@ impl<'a> StreamDecoder<'a> {
 pub(super) fn last_stamp(recording: &Recording, stream: &Stream) -> Option<Stamp> {
     stream.segments.iter().rev().find_map(|&segment| {
         // Alone: of a stream of which nothing can be decoded, each is to be looked at once.
-        let alone = Stream { process: stream.process, index: stream.index, segments: vec![segment] };
+        let (process, index, passed) = (stream.process, stream.index, Passed::default());
+        let alone = Stream { process, index, segments: vec![segment], passed };
         let mut decoder = StreamDecoder::new(recording, &alone, LAST_RECORDS);
         let mut latest = None;
         loop {

@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tm_common::header::GRAIN_BYTES;
-use tm_common::ids::{Stamp, StreamIndex, ThreadIndex};
+use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
 use crate::events::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
+use crate::reader::checkpoint::Passed;
 use crate::reader::{FoundSegment, Headers, OpenFile, Recording, Repeats, ThreadTags};
 
 /// A segment that is not left behind.
@@ -64,6 +65,8 @@ pub(super) struct GrowingStream {
     /// and those after it are not to be read yet.
     growing: Option<(u32, usize)>,
     records: RecordDecoder,
+    /// What a checkpoint has of the first segment.
+    passed: Passed,
     buffer: Vec<u8>,
     position: usize,
     /// What could not be decoded.
@@ -71,26 +74,33 @@ pub(super) struct GrowingStream {
 }
 
 impl GrowingStream {
-    /// A stream of which nothing was read.
-    pub fn new(stream: StreamIndex, recording: &Recording) -> GrowingStream {
+    /// A stream of which nothing was read but what is folded.
+    pub fn new(stream: StreamIndex, process: ProcessIndex, recording: &Recording) -> GrowingStream {
+        let checkpoint = recording.checkpoint.as_ref();
+        let passed = checkpoint.and_then(|it| it.of_stream(process, stream)).unwrap_or_default();
         GrowingStream {
             file: None,
             thread_tags: Arc::clone(&recording.thread_tags),
             repeats: Arc::clone(&recording.stacks.repeats),
             segments: BTreeMap::new(),
             current: None,
-            next_sequence: 0,
+            next_sequence: passed.sequence,
             growing: None,
-            records: RecordDecoder::new(stream),
+            records: RecordDecoder::new(stream, passed.tag),
+            passed,
             buffer: Vec::new(),
             position: 0,
             damage: Damage::default(),
         }
     }
 
-    /// Adds a segment that was found in look number `look`; `false` if its place in the chain is taken or was passed.
+    /// Adds a segment that was found in look number `look`; `false` if its place in the chain is taken or was passed, and not
+    /// because it is folded.
     pub fn add(&mut self, found: &FoundSegment, look: u64) -> bool {
         let header = &found.header;
+        if header.sequence < self.passed.sequence {
+            return true;
+        }
         let is_new = header.sequence >= self.next_sequence && !self.segments.contains_key(&header.sequence);
         if is_new {
             let segment = Segment {
@@ -154,15 +164,34 @@ impl GrowingStream {
                 return;
             }
             debug_assert!(self.position <= self.buffer.len(), "the decoder is behind what was read");
+            self.pass_folded();
             let bytes = self.buffer.get(self.position..).unwrap_or_default();
+            let n_before = batch.len();
             match self.records.decode(bytes, &self.thread_tags, &self.repeats, n_wanted, batch) {
-                Ok(n_bytes) => self.position += n_bytes,
+                Ok(n_bytes) => {
+                    self.position += n_bytes;
+                    if self.passed.is_half && batch.len() > n_before {
+                        self.passed.is_half = false;
+                        batch.remove(n_before);
+                    }
+                }
                 Err(DamagedFrom(place)) => {
                     self.damage.add_segment(bytes.len() - place);
                     self.position = self.buffer.len();
                     self.current.iter_mut().for_each(|place| place.is_done = true);
                 }
             }
+        }
+    }
+
+    /// Decodes what is folded of the first segment, for what follows refers to it.
+    fn pass_folded(&mut self) {
+        let n_bytes = std::mem::take(&mut self.passed.bytes).min(self.buffer.len());
+        if let Some(bytes) = self.buffer.get(..n_bytes).filter(|bytes| !bytes.is_empty()) {
+            let (tags, mut passed) = (&self.thread_tags, Vec::new());
+            let is_read =
+                self.records.decode(bytes, tags, &self.repeats, usize::MAX, &mut passed) == Ok(n_bytes);
+            self.position = if is_read { n_bytes } else { self.buffer.len() };
         }
     }
 

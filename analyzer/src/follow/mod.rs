@@ -24,6 +24,7 @@
 //! - A command's record (start, stop, clear) is written before what comes after it. One that comes late is obeyed late, and
 //!   forgets the blocks up to its own stamp.
 
+mod beginning;
 mod grains;
 mod growing_events;
 mod growing_stream;
@@ -42,6 +43,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
@@ -52,15 +54,17 @@ use crate::events::{Block, Merge};
 use crate::host::clock::{calibrate, is_ours, now};
 use crate::reader::file::{FileIdentity, RecordingFile};
 use crate::reader::totals::add_segment as add_lines;
-use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, read_header};
-use crate::replay::{
-    Beginning, LiveBlocks, MemoryKind, Observer, Replayer, Totals, inherited_here, tolerance,
-};
+use crate::reader::{FoundSegment, Headers, OpenFile, Problem, Recording, ThreadTags, read_header};
+use crate::replay::{Beginning, LiveBlocks, MemoryKind, Observer, Replayer, Totals, tolerance};
+use beginning::beginning;
 use growing_events::GrowingEvents;
 use growing_stream::GrowingStream;
 use metadata::MetadataReader;
 use segments::Segments;
 use stacks::StackReader;
+
+/// How often events may be folded while it is begun again.
+const FOLDED_MEANWHILE_MAX: u32 = 3;
 
 /// How to follow.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,11 +110,25 @@ struct Sources {
 
 impl Follower {
     /// Opens the recording at `path` at the start of `process`, of which nothing is replayed yet; a forked one has what
-    /// its parent had.
+    /// its parent had, and one whose first events are folded what they made of it.
     ///
     /// # Errors
     /// It cannot be read, is not a recording that this version reads, or has no such process.
     pub fn open(path: &Path, process: ProcessIndex, options: Options) -> Result<Follower> {
+        Follower::open_with(path, process, options, Arc::default())
+    }
+
+    /// Tells `observer` what is known of folded events, if the follower begins after such.
+    pub fn tell_folded(&self, observer: &mut impl Observer) {
+        self.engine.tell_folded(true, observer);
+    }
+
+    fn open_with(
+        path: &Path,
+        process: ProcessIndex,
+        options: Options,
+        thread_tags: Arc<ThreadTags>,
+    ) -> Result<Follower> {
         let mut file = RecordingFile::open_growing(path)?;
         if options.identity.is_some_and(|identity| identity != file.identity()) {
             return Err(Error::Replaced { path: path.to_owned() });
@@ -118,6 +136,7 @@ impl Follower {
         let open = file.reopen()?;
         let header = read_header(&open, path)?;
         let mut recording = Recording::empty(file, header);
+        recording.thread_tags = thread_tags;
         let mut sources = Sources {
             segments: Segments::new(),
             headers: Headers::default(),
@@ -133,14 +152,14 @@ impl Follower {
         sources.stacks.look(&open, &mut sources.headers, &mut recording.stacks, None);
         // All commands so far: the engine begins with them.
         sources.metadata.look(&open, &mut sources.headers, &mut recording, None);
-        let live = inherited(&mut recording, process)?;
+        let from = beginning(&mut recording, process)?;
         let clock_is_ours = recording
             .process(process)
             .is_some_and(|process| is_ours(&recording.header.clock, &process.liveness()));
         if clock_is_ours {
             calibrate(&mut recording.header.clock);
         }
-        let beginning = Beginning { live, may_swap: true, resets_peak: options.resets_peak };
+        let beginning = Beginning { from, may_swap: true, resets_peak: options.resets_peak };
         let merge = Merge::of(vec![GrowingEvents::default()]);
         let engine = Replayer::new(&recording, process, merge, beginning);
         let places = FxHashMap::default();
@@ -154,7 +173,8 @@ impl Follower {
     /// written: 20 µs, during which it keeps its processor busy.
     ///
     /// # Errors
-    /// The file cannot be opened or read, or its header is damaged; what was replayed before stays as it is.
+    /// The file cannot be opened or read, or its header is damaged; what was replayed before stays as it is. [`Error::Folded`]
+    /// if events were folded since that had not been replayed: then another follower has to begin.
     pub fn catch_up(&mut self, until: Stamp, observer: &mut impl Observer) -> Result<()> {
         self.catch_up_after(until, observer, |_, _| {})
     }
@@ -170,7 +190,12 @@ impl Follower {
         prepare: impl FnOnce(&Recording, &mut O),
     ) -> Result<()> {
         self.wait_for(until);
-        let read = self.read();
+        let mut read = self.read();
+        for _ in 0..FOLDED_MEANWHILE_MAX {
+            if matches!(read, Err(Error::Folded { .. })) {
+                read = self.begin_again().and_then(|()| self.read());
+            }
+        }
         if read.is_ok() {
             prepare(&self.recording, observer);
             self.engine.run(until, observer);
@@ -259,7 +284,11 @@ impl Follower {
         let file = self.recording.file.reopen()?;
         let Follower { recording, process, engine, places, sources, .. } = self;
         let clock = recording.header.clock;
-        recording.header = read_header(&file, recording.file.path())?;
+        let header = read_header(&file, recording.file.path())?;
+        if header.checkpoint != recording.header.checkpoint {
+            return Err(Error::Folded { path: recording.file.path().to_owned() });
+        }
+        recording.header = header;
         if self.clock_is_ours {
             calibrate(&mut recording.header.clock);
         }
@@ -272,7 +301,7 @@ impl Follower {
             streams.first_mut().into_iter().for_each(|first| first.put_before(given_back));
             for (found, look) in sources.events.drain(..) {
                 let place = *places.entry(found.header.stream).or_insert_with(|| {
-                    let stream = GrowingStream::new(found.header.stream, recording);
+                    let stream = GrowingStream::new(found.header.stream, *process, recording);
                     streams.push(GrowingEvents::of(stream));
                     streams.len() - 1
                 });
@@ -349,7 +378,8 @@ impl Sources {
                         self.totals.push(found);
                     }
                 }
-                SegmentKind::Extent | SegmentKind::Checkpoint => {}
+                SegmentKind::Checkpoint => counts.checkpoints += 1,
+                SegmentKind::Extent => {}
             }
         }
         counts.grains += self.segments.n_extents - counts.extents;
@@ -361,19 +391,4 @@ impl Sources {
 fn line(recording: &Recording, process: ProcessIndex) -> Vec<ProcessIndex> {
     let parent = |&process: &ProcessIndex| recording.process(process).and_then(|process| process.parent);
     std::iter::successors(Some(process), parent).collect()
-}
-
-/// The blocks that `process` starts with. What its parents did is read to its end by now, and once.
-fn inherited(recording: &mut Recording, process: ProcessIndex) -> Result<LiveBlocks> {
-    if recording.process(process).is_none_or(|process| process.parent.is_none()) {
-        return inherited_here(recording, process);
-    }
-    let whole = Recording::open(recording.file.path())?;
-    if whole.file.identity() != recording.file.identity() {
-        return Err(Error::Replaced { path: recording.file.path().to_owned() });
-    }
-    let live = inherited_here(&whole, process)?;
-    // The blocks' thread_tags are numbers of these.
-    recording.thread_tags = whole.thread_tags;
-    Ok(live)
 }

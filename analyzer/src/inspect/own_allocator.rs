@@ -95,19 +95,25 @@ fn find_once(path: &str, build_id: &[u8]) -> Vec<&'static str> {
     known.or_insert_with(|| find(&raw_text::to_path(path), Some(build_id)).unwrap_or_default()).clone()
 }
 
-/// What of the recorded files was not seen, in one sentence.
-pub fn sentence(recording: &Recording) -> Option<String> {
+/// The recorded files that have allocators inside, each with these: as the recording says, or else the file.
+pub fn of_files(recording: &Recording) -> Vec<(&str, &[u8], Vec<&str>)> {
     let mut files: Vec<(&str, &[u8])> =
         recording.modules.all().iter().map(|module| (&*module.path, &*module.build_id)).collect();
     files.sort_unstable();
     files.dedup();
+    let known = |path, build_id| recording.bundle.allocators(path, build_id);
+    let found = files.into_iter().map(|(path, build_id)| {
+        (path, build_id, known(path, build_id).unwrap_or_else(|| find_once(path, build_id)))
+    });
+    found.filter(|(.., found)| !found.is_empty()).collect()
+}
+
+/// What of the recorded files was not seen, in one sentence.
+pub fn sentence(recording: &Recording) -> Option<String> {
     let mut named = Vec::new();
-    for (path, build_id) in files {
-        let found = find_once(path, build_id);
-        if !found.is_empty() {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            named.push(format!("{name} ({})", found.join(", ")));
-        }
+    for (path, _, found) in of_files(recording) {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        named.push(format!("{name} ({})", found.join(", ")));
     }
     (!named.is_empty()).then(|| {
         format!(

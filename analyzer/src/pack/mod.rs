@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use tm_common::header::GRAIN_BYTES;
 use tm_common::segment::SegmentKind;
 
+use crate::bundle::Names;
 use crate::error::{Error, Refusal};
 use crate::packed::{BlockWriter, Codec, HEAD_BYTES, PIECES_MAX, Piece, file_header};
 use crate::reader::file::RecordingFile;
@@ -27,6 +28,8 @@ pub struct Packed {
     pub segment_bytes: u64,
     /// The bytes that were written.
     pub packed_bytes: u64,
+    /// The bytes of these that are names.
+    pub names_bytes: u64,
     /// Blocks.
     pub n_blocks: u64,
 }
@@ -75,11 +78,36 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Writes `recording` packed to `out`, compressed by `level` as zstd counts them, 1 to 19. One that is packed already is packed anew.
+/// Writes `recording` packed to `out`, compressed by `level` as zstd counts them, 1 to 19. One that is packed already is packed anew,
+/// with the names that it carries.
 ///
 /// # Errors
 /// It cannot be read, is still being written, or `out` cannot be written to.
 pub fn pack(recording: &Recording, level: i32, out: &mut dyn Write) -> Result<Packed, Failure> {
+    let names: Vec<&[u8]> = recording.bundle.contents().collect();
+    pack_with(recording, &names, level, out)
+}
+
+/// As [`pack`], with `names`: so that it is read with them where nothing else is.
+///
+/// # Errors
+/// As there.
+pub fn bundle(
+    recording: &Recording,
+    names: &Names,
+    level: i32,
+    out: &mut dyn Write,
+) -> Result<Packed, Failure> {
+    let parts: Vec<&[u8]> = names.parts.iter().map(Vec::as_slice).collect();
+    pack_with(recording, &parts, level, out)
+}
+
+fn pack_with(
+    recording: &Recording,
+    names: &[&[u8]],
+    level: i32,
+    out: &mut dyn Write,
+) -> Result<Packed, Failure> {
     let file = &recording.file;
     if recording.as_of.is_some() {
         return Err(Failure::Reading(Refusal::StillWritten.of(file.path())));
@@ -89,7 +117,7 @@ pub fn pack(recording: &Recording, level: i32, out: &mut dyn Write) -> Result<Pa
     let (segments, others) = parts(file, open).map_err(|source| unreadable(file, source))?;
     let packed = Packed { segment_bytes: recording.segment_counts.bytes(), ..Packed::default() };
     let mut packing = Packing { file, out, writer: BlockWriter::new(level)?, packed };
-    packing.all(&segments, &others, recording.streams.len())?;
+    packing.all(&segments, &others, names, recording.streams.len())?;
     Ok(packing.packed)
 }
 
@@ -176,19 +204,20 @@ struct Packing<'a> {
 impl Packing<'_> {
     /// Writes everything: what a reader needs first comes first, and events in the order of their time, so that of a file
     /// that is cut a beginning can be read.
-    fn all(&mut self, segments: &[FoundSegment], others: &[Part], n_streams: usize) -> Result<(), Failure> {
+    fn all(
+        &mut self,
+        segments: &[FoundSegment],
+        others: &[Part],
+        names: &[&[u8]],
+        n_streams: usize,
+    ) -> Result<(), Failure> {
         let len = self.file.len_bytes();
-        let start = file_header(len);
+        let start = file_header(len, !names.is_empty());
         self.out.write_all(&start)?;
         self.packed.packed_bytes += start.len() as u64;
         self.block(&[Part::grain(0, len)])?;
-        for kind in [
-            SegmentKind::Extent,
-            SegmentKind::Metadata,
-            SegmentKind::Totals,
-            SegmentKind::Checkpoint,
-            SegmentKind::Stacks,
-        ] {
+        use SegmentKind::{Checkpoint, Extent, Metadata, Stacks, Totals};
+        for kind in [Extent, Metadata, Totals, Checkpoint, Stacks] {
             let of_kind = segments.iter().filter(|found| found.header.kind == kind);
             let parts: Vec<Part> = of_kind.map(|found| part(found, len)).collect();
             for parts in groups(&parts, BLOCK_BYTES_MAX) {
@@ -197,6 +226,12 @@ impl Packing<'_> {
         }
         for parts in groups(others, BLOCK_BYTES_MAX) {
             self.block(parts)?;
+        }
+        for part in names {
+            let n = self.writer.write(self.out, Codec::Names, &[], part)?;
+            self.packed.packed_bytes += n;
+            self.packed.names_bytes += n;
+            self.packed.n_blocks += 1;
         }
         let block_bytes = (ALL_STREAMS_BYTES / n_streams.max(1)).clamp(BLOCK_BYTES_MIN, BLOCK_BYTES_MAX);
         for parts in events(segments, len, block_bytes) {

@@ -34,18 +34,22 @@ pub(crate) enum Codec {
     Events = 1,
     /// Fields of stack nodes.
     Nodes = 2,
+    /// Names, of no piece, in one column.
+    Names = 3,
     /// None: it ends the file.
     End = 255,
 }
 
 impl Codec {
     fn from_id(id: u8) -> Option<Codec> {
-        [Codec::Raw, Codec::Events, Codec::Nodes, Codec::End].into_iter().find(|codec| *codec as u8 == id)
+        [Codec::Raw, Codec::Events, Codec::Nodes, Codec::Names, Codec::End]
+            .into_iter()
+            .find(|codec| *codec as u8 == id)
     }
 
     fn n_columns(self) -> usize {
         match self {
-            Codec::Raw => 1,
+            Codec::Raw | Codec::Names => 1,
             Codec::Events => columns::N_COLUMNS,
             Codec::Nodes => nodes::N_COLUMNS,
             Codec::End => 0,
@@ -89,6 +93,8 @@ pub(super) struct Found {
     pub block: Block,
     pub pieces: Vec<Piece>,
     pub is_end: bool,
+    /// Whether it holds names, and so no piece.
+    pub has_names: bool,
     /// Where the next one is in the file.
     pub end: u64,
 }
@@ -189,8 +195,11 @@ fn split(codec: Codec, pieces: &[Piece], contents: &[u8]) -> Result<Vec<Vec<u8>>
             Codec::Raw => columns.iter_mut().for_each(|column| column.extend_from_slice(content)),
             Codec::Events => columns::split(content, &mut columns)?,
             Codec::Nodes => nodes::split(piece.segment_number(), content, &mut columns)?,
-            Codec::End => {}
+            Codec::Names | Codec::End => {}
         }
+    }
+    if codec == Codec::Names {
+        columns = vec![contents.to_vec()];
     }
     Ok(columns)
 }
@@ -233,10 +242,11 @@ pub(super) fn find(file: &File, at: u64) -> Result<Found, Missing> {
     let end = at + columns.iter().map(|(_, packed)| u64::from(*packed)).sum::<u64>();
     let pieces = pieces(table, n_pieces as usize)?;
     let held: u64 = pieces.iter().map(|piece| u64::from(piece.len)).sum();
-    if held != u64::from(content_len) {
+    if held != u64::from(content_len) && codec != Codec::Names {
         return Err(Missing::Damaged);
     }
-    Ok(Found { block: Block { codec, columns, at, content_len }, pieces, is_end: codec == Codec::End, end })
+    let (is_end, has_names) = (codec == Codec::End, codec == Codec::Names);
+    Ok(Found { block: Block { codec, columns, at, content_len }, pieces, is_end, has_names, end })
 }
 
 fn pieces(table: &[u8], n: usize) -> Result<Vec<Piece>, Damaged> {
@@ -279,6 +289,9 @@ pub(super) fn contents<'a>(
         };
         columns.push(column);
     }
+    if block.codec == Codec::Names {
+        return Ok(columns.into_iter().next().unwrap_or_default());
+    }
     let mut rests: Vec<&[u8]> = columns.iter().map(Vec::as_slice).collect();
     let mut contents = Vec::with_capacity(block.content_len as usize);
     for piece in pieces {
@@ -298,6 +311,6 @@ fn join(codec: Codec, piece: &Piece, columns: &mut [&[u8]], contents: &mut Vec<u
         }
         (Codec::Events, columns) => columns::join(columns, len, contents),
         (Codec::Nodes, columns) => nodes::join(piece.segment_number(), columns, len, contents),
-        (Codec::Raw | Codec::End, _) => Err(Damaged),
+        (Codec::Raw | Codec::Names | Codec::End, _) => Err(Damaged),
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct PackedFile {
     pieces: Vec<Placed>,
     /// The places of the pieces in the order of their offsets; none overlaps another one.
     by_offset: Vec<u32>,
+    /// The blocks with names.
+    names: Vec<Block>,
     cache: Cache,
 }
 
@@ -102,7 +104,8 @@ impl PackedFile {
         }
         file.read_exact_at(&mut start, 0).map_err(failed)?;
         let (version, len) = (u32_at(&start, 8).map_err(format)?, u64_at(&start, 16).map_err(format)?);
-        if version == VERSION && start != *file_header(len) {
+        if version <= VERSION && ![true, false].iter().any(|&has_names| start == *file_header(len, has_names))
+        {
             return Err(format(DecodeError::Invalid { field: "length", found: len }));
         }
         let len = len.min(i64::MAX as u64);
@@ -115,12 +118,13 @@ impl PackedFile {
             blocks: Vec::new(),
             pieces: Vec::new(),
             by_offset: Vec::new(),
+            names: Vec::new(),
             cache: Cache::new(CACHE_BYTES),
         };
         let mut found = PackedState { bytes, ..PackedState::default() };
         packed.find_blocks(&mut found);
         found.n_damaged += packed.order();
-        found.n_blocks = packed.blocks.len() as u64;
+        found.n_blocks = (packed.blocks.len() + packed.names.len()) as u64;
         Ok(Opening { packed, found })
     }
 
@@ -138,7 +142,10 @@ impl PackedFile {
                 Ok(found) => {
                     at = found.end;
                     state.is_cut |= found.end > state.bytes;
-                    self.take(found.block, &found.pieces);
+                    match found.has_names {
+                        true => self.names.push(found.block),
+                        false => self.take(found.block, &found.pieces),
+                    }
                 }
                 Err(Missing::Cut) => {
                     state.is_cut = true;
@@ -200,6 +207,11 @@ impl PackedFile {
     /// The recording's length in bytes.
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// The contents of its blocks with names; `None` for one that is damaged.
+    pub fn names(&self) -> impl Iterator<Item = Option<Vec<u8>>> {
+        self.names.iter().map(|block| block::contents(&self.file, block, std::iter::empty()).ok())
     }
 
     /// What the system says of the packed file.

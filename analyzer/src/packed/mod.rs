@@ -17,13 +17,17 @@ pub(crate) use file::{Opening, PackedFile, PackedState};
 /// How a packed recording begins.
 pub const MAGIC: [u8; 8] = *b"\x89TMPAK\r\n";
 /// The version of the format; those up to it are read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The version of a file without names, which says so.
+const VERSION_WITHOUT_NAMES: u32 = 1;
 /// The bytes before the first block.
 pub(crate) const FILE_HEADER_BYTES: usize = 24;
 
-/// The bytes before the first block, of a recording of `len` bytes: magic, version, CRC-32 of the others, the length.
-pub(crate) fn file_header(len: u64) -> Vec<u8> {
-    let (start, end) = ([&MAGIC[..], &VERSION.to_le_bytes()].concat(), len.to_le_bytes());
+/// The bytes before the first block, of a recording of `len` bytes, with names or without: magic, version, CRC-32 of the
+/// others, the length.
+pub(crate) fn file_header(len: u64, has_names: bool) -> Vec<u8> {
+    let version = if has_names { VERSION } else { VERSION_WITHOUT_NAMES };
+    let (start, end) = ([&MAGIC[..], &version.to_le_bytes()].concat(), len.to_le_bytes());
     let check = crc32fast::hash(&[&start[..], &end].concat()).to_le_bytes();
     [&start[..], &check, &end].concat()
 }

@@ -8,11 +8,15 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
 
 use tm_common::header::MAGIC;
 
+use crate::bundle::Bundle;
 use crate::error::{Error, Refusal, Result};
 use crate::files::input;
+use crate::host::Lock;
 use crate::packed::{Opening, PackedFile, PackedState};
 
 /// The identity of a file, whatever its name: device and inode number.
@@ -89,6 +93,14 @@ impl RecordingFile {
     /// What was found of the file itself, if it is packed.
     pub(crate) fn packed(&self) -> Option<&PackedState> {
         self.packed.as_ref()
+    }
+
+    /// The names that it carries; the recording's own file has none.
+    pub(crate) fn bundle(&self) -> Bundle {
+        match self.file.as_ref().map(|file| &*file.0) {
+            Some(Contents::Packed(packed)) => Bundle::read(self.path.clone(), packed.names()),
+            _ => Bundle::default(),
+        }
     }
 
     /// The file's size in bytes, if it is packed: then [`RecordingFile::len_bytes`] is that of what is in it.
@@ -177,8 +189,24 @@ impl RecordingFile {
 fn open(path: &Path) -> Result<(File, Metadata)> {
     let file = input::open(path)?;
     let status = file.metadata().map_err(|source| Error::io("read", path, source))?;
+    hold(&file);
     Ok((file, status))
 }
+
+/// Has a keeper leave the room of events alone that are being read: it waits a while for who holds the file. Where locks are not to be
+/// had, each segment is looked at again when it was read.
+fn hold(file: &File) {
+    for _ in 0..HOLD_ATTEMPTS {
+        if !matches!(Lock::Reader.take(file), Ok(false)) {
+            return;
+        }
+        thread::sleep(HOLD_PAUSE);
+    }
+}
+
+/// A keeper gives room back in milliseconds.
+const HOLD_ATTEMPTS: u32 = 100;
+const HOLD_PAUSE: Duration = Duration::from_millis(10);
 
 fn is_packed(file: &File) -> bool {
     let mut start = [0; START_BYTES];

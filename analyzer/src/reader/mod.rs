@@ -9,6 +9,7 @@ use tm_common::header::Header;
 use tm_common::ids::{Domain, Epoch, ProcessIndex, Space, StackId, Stamp, TagIndex};
 
 mod as_of;
+pub mod checkpoint;
 pub mod file;
 pub mod headers;
 pub mod metadata;
@@ -23,6 +24,7 @@ pub mod totals;
 mod tests;
 
 pub(crate) use as_of::read_header;
+use checkpoint::Checkpoint;
 pub(crate) use file::OpenFile;
 use file::RecordingFile;
 pub(crate) use headers::{FoundSegment, GRAIN, Headers};
@@ -36,10 +38,12 @@ pub use metadata::python::{Code, Interpreter, PythonTables};
 pub use metadata::thread_tags::{ThreadTag, ThreadTags};
 pub use metadata::{Process, Thread};
 pub use problem::Problem;
-use scan::SegmentCounts;
+use scan::{OwnExtent, SegmentCounts};
 pub(crate) use stacks::{FirstIds, NodePlace, Repeats, StackTable};
 pub use stacks::{PythonStack, RawDoubts, Stack, StackFrame, StackMarks};
 use streams::Stream;
+
+use crate::bundle::Bundle;
 
 /// An open recording.
 #[derive(Debug)]
@@ -70,10 +74,18 @@ pub struct Recording {
     pub python: PythonTables,
     /// The makers of events, and their tags; filled as they are decoded.
     pub thread_tags: Arc<ThreadTags>,
+    /// The names that it carries, for machines that have nothing else.
+    pub bundle: Arc<Bundle>,
     /// The events, by process and number.
     pub streams: Vec<Stream>,
     /// What threads that sample had done when the file was read, which may be a little after [`Recording::last_stamp`].
     pub totals: totals::AllLines,
+    /// Where segments of events begin that are folded, in grains from the file's start.
+    pub(crate) folded_grains: Vec<u64>,
+    /// The extents that one stream has for itself, by place.
+    pub own_extents: Vec<OwnExtent>,
+    /// What stands in place of its first events, if it was kept within a limit.
+    pub checkpoint: Option<Checkpoint>,
     /// What is missing or damaged, except what only shows when events are decoded.
     pub problems: Vec<Problem>,
     /// The last moment that it is known of, if it is being followed; else the streams say it.
@@ -104,8 +116,12 @@ impl Recording {
             notes: Vec::new(),
             python: PythonTables::default(),
             thread_tags: Arc::default(),
+            bundle: Arc::default(),
             streams: Vec::new(),
             totals: Vec::new(),
+            folded_grains: Vec::new(),
+            own_extents: Vec::new(),
+            checkpoint: None,
             problems: Vec::new(),
             latest: None,
             last_event: OnceLock::new(),
@@ -180,6 +196,11 @@ impl Recording {
     pub fn sample_bytes(&self) -> u64 {
         let segments = self.streams.iter().flat_map(|stream| &stream.segments);
         segments.map(|segment| segment.sample_rate.mean_bytes()).max().unwrap_or(0)
+    }
+
+    /// The moment up to which events are folded into sums, as a stamp; `None` if all events are there.
+    pub fn folded_until(&self) -> Option<Stamp> {
+        self.checkpoint.as_ref().map(|checkpoint| checkpoint.until)
     }
 
     /// Nanoseconds from the recording's start to `stamp`.

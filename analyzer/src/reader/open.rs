@@ -10,6 +10,7 @@ use tm_common::segment::SegmentKind;
 
 use super::Recording;
 use super::as_of::{AsOf, writers};
+use super::checkpoint::Checkpoint;
 use super::file::RecordingFile;
 use super::headers::FoundSegment;
 use super::metadata::{TablesBuilder, commands};
@@ -38,9 +39,17 @@ impl Recording {
             None => (Some(header.grains_written()), Expected::Whole(header.n_streams)),
             Some(moment) => (None, Expected::AsOf(moment)),
         };
+        let bundle = file.bundle();
         let mut problems = Problem::of_packed(&file);
+        problems.extend(Problem::of_bundle(&bundle));
         problems.extend(layout.problems(file.len_bytes(), written));
-        let mut streams = streams(&layout.segments, file.len_bytes(), expected, &mut problems);
+        let checkpoint = Checkpoint::load(&file, &layout.segments, &header).unwrap_or_else(|_| {
+            problems.push(Problem::DamagedCheckpoint);
+            None
+        });
+        let folded = checkpoint.as_ref();
+        let folded_grains = folded.map_or_else(Vec::new, |folded| folded.grains_in(&layout.segments));
+        let mut streams = streams(&layout.segments, file.len_bytes(), folded, expected, &mut problems);
         let mut contents = Contents::default();
         for found in &layout.segments {
             contents.load(&file, found);
@@ -57,6 +66,10 @@ impl Recording {
             stacks: contents.stacks,
             streams,
             totals: contents.totals,
+            bundle: bundle.into(),
+            folded_grains,
+            own_extents: layout.own_extents,
+            checkpoint,
             problems,
             as_of: as_of.moment,
             ..Recording::empty(file, header)
@@ -110,7 +123,8 @@ struct Contents {
 
 impl Contents {
     fn load(&mut self, file: &RecordingFile, found: &FoundSegment) {
-        if matches!(found.header.kind, SegmentKind::Events | SegmentKind::Extent | SegmentKind::Checkpoint) {
+        use SegmentKind::{Checkpoint, Events, Extent};
+        if matches!(found.header.kind, Events | Extent | Checkpoint) {
             return;
         }
         if let Err(error) = found.read(file, &mut self.buffer) {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::file::RecordingFile;
+use crate::bundle::Bundle;
 use crate::text::words::{counted, verb};
 
 /// Something that is missing or damaged. Everything else was read.
@@ -22,6 +23,13 @@ pub enum Problem {
         /// How many, at least.
         count: u64,
     },
+    /// Parts of the names that a packed file carries and that cannot be read.
+    DamagedNames {
+        /// How many.
+        count: u64,
+    },
+    /// What stands in place of the first events cannot be read.
+    DamagedCheckpoint,
     /// Segment headers that do not fit their own check.
     DamagedHeaders {
         /// How many.
@@ -98,6 +106,11 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// What is wrong with the names that a packed file carries.
+    pub(super) fn of_bundle(bundle: &Bundle) -> Option<Problem> {
+        (bundle.n_damaged > 0).then_some(Problem::DamagedNames { count: bundle.n_damaged })
+    }
+
     /// What is wrong with a file as a packed one.
     pub(super) fn of_packed(file: &RecordingFile) -> Vec<Problem> {
         let Some(packed) = file.packed() else { return Vec::new() };
@@ -122,6 +135,14 @@ impl fmt::Display for Problem {
             DamagedBlocks { count: n } => {
                 write!(f, "{} of the packed file {} damaged.", some(n, "block"), are(n))
             }
+            DamagedNames { count: n } => {
+                let parts = some(n, "part");
+                let looked = "what was in there is looked for in the files of this machine";
+                write!(f, "{parts} of the names in the packed file {} damaged; {looked}.", are(n))
+            }
+            DamagedCheckpoint => f.write_str(
+                "The checkpoint is damaged: all that happened before the events that are left is missing, what lived then with it.",
+            ),
             DamagedHeaders { count: n, first } => {
                 write!(f, "{} {} damaged, the first at byte {first}.", some(n, "segment header"), are(n))
             }

@@ -29,6 +29,17 @@ impl SegmentCounts {
     }
 }
 
+/// An extent that one stream has for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnExtent {
+    /// Its first grain.
+    pub first: u64,
+    /// The grains that it has, with its header's.
+    pub grains: u64,
+    /// Whether all of it was handed out.
+    pub is_full: bool,
+}
+
 /// What a scan found.
 #[derive(Debug, Default)]
 pub struct Layout {
@@ -36,6 +47,8 @@ pub struct Layout {
     pub segments: Vec<FoundSegment>,
     /// How many there are.
     pub counts: SegmentCounts,
+    /// See [`super::Recording::own_extents`].
+    pub own_extents: Vec<OwnExtent>,
     /// Where headers do not fit their own check, in bytes from the file's start.
     damaged: BTreeSet<u64>,
     unreadable: Option<Problem>,
@@ -77,6 +90,9 @@ impl Layout {
         if found.header.kind == SegmentKind::Extent {
             let grains = u64::from(found.header.sequence);
             let handed_out = u64::from(found.header.used).clamp(1, grains.max(1));
+            if found.header.stream.0 > 0 {
+                self.own_extents.push(OwnExtent { first, grains, is_full: handed_out >= grains });
+            }
             self.last_extent = (first + grains, first + handed_out);
             return first + 1;
         }

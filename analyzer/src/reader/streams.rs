@@ -5,6 +5,7 @@ use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
+use super::checkpoint::{Checkpoint, FoldedStream, Passed};
 use super::headers::FoundSegment;
 use super::problem::Problem;
 
@@ -15,6 +16,8 @@ pub struct StreamSegment {
     pub offset: u64,
     /// Their size in bytes.
     pub len: usize,
+    /// Its place in the stream's chain.
+    pub sequence: u32,
     /// What the first time difference counts from.
     pub base: Stamp,
     /// What a later segment's counts from: nothing in this one is later.
@@ -32,8 +35,10 @@ pub struct Stream {
     pub process: ProcessIndex,
     /// Its number among those of the process.
     pub index: StreamIndex,
-    /// Its chain, without what is missing.
+    /// Its chain, without what is missing and what is folded.
     pub segments: Vec<StreamSegment>,
+    /// What of the first segment is folded.
+    pub passed: Passed,
 }
 
 /// What a chain of segments can be expected to be.
@@ -51,6 +56,7 @@ pub enum Expected {
 pub fn streams(
     segments: &[FoundSegment],
     file_len: u64,
+    checkpoint: Option<&Checkpoint>,
     expected: Expected,
     problems: &mut Vec<Problem>,
 ) -> Vec<Stream> {
@@ -58,13 +64,21 @@ pub fn streams(
         segments.iter().filter(|found| found.header.kind == SegmentKind::Events).collect();
     events.sort_by_key(|found| (found.header.process, found.header.stream, found.header.sequence));
     let (mut missing, mut streams_with_gaps, mut duplicates) = (0, 0, 0);
-    let mut streams = Vec::new();
+    // Those that are folded whole are known too.
+    let is_gone =
+        |folded: &&FoldedStream| events.binary_search_by_key(&folded.key(), |it| stream_of(it)).is_err();
+    let n_gone = checkpoint.map_or(0, |checkpoint| checkpoint.streams.iter().filter(is_gone).count());
+    let (mut streams, mut n_found) = (Vec::new(), n_gone as u64);
     for chain in events.chunk_by(|a, b| stream_of(a) == stream_of(b)) {
+        n_found += 1;
         let Some(first) = chain.first() else { continue };
         let (process, index) = stream_of(first);
-        let mut stream = Stream { process, index, segments: Vec::with_capacity(chain.len()) };
-        let (mut next, mut missing_here) = (0, 0);
-        for found in chain {
+        let passed =
+            checkpoint.and_then(|checkpoint| checkpoint.of_stream(process, index)).unwrap_or_default();
+        let mut stream = Stream { process, index, segments: Vec::with_capacity(chain.len()), passed };
+        let (mut next, mut missing_here) = (u64::from(passed.sequence), 0);
+        let needed = chain.iter().filter(|found| found.header.sequence >= passed.sequence);
+        for found in needed {
             let place = u64::from(found.header.sequence);
             if place < next {
                 duplicates += 1;
@@ -79,6 +93,7 @@ pub fn streams(
             stream.segments.push(StreamSegment {
                 offset: found.offset + HEADER_BYTES as u64,
                 len: found.used_bytes(file_len),
+                sequence: found.header.sequence,
                 base: found.header.base_stamp,
                 limit: Stamp(u64::MAX),
                 thread: found.header.thread,
@@ -100,7 +115,7 @@ pub fn streams(
         }
         Expected::AsOf(_) => None,
     };
-    let lost_streams = n_streams.unwrap_or(0).saturating_sub(streams.len() as u64);
+    let lost_streams = n_streams.unwrap_or(0).saturating_sub(n_found);
     missing += lost_streams;
     streams_with_gaps += lost_streams;
     if missing > 0 {

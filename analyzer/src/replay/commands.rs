@@ -43,6 +43,12 @@ impl Commands {
         commands
     }
 
+    /// Passes over those up to `until`, whose effects are known. `has_forgotten` is what else was forgotten.
+    pub fn pass(&mut self, until: Stamp, has_forgotten: bool) {
+        while self.take_due(Stamp(until.0.saturating_add(1))).is_some() {}
+        self.has_forgotten |= has_forgotten;
+    }
+
     /// Adds one, which is not there yet. If its time has passed it is the next.
     pub fn add(&mut self, command: Command) {
         if command.kind != CommandKind::Mark {

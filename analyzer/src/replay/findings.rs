@@ -1,5 +1,7 @@
 //! What a replay has met beside its answer: what is missing, and how samples were drawn.
 
+use tm_common::ids::Stamp;
+
 use super::Engine;
 use super::live::SampleTotals;
 use crate::events::Damage;
@@ -13,6 +15,8 @@ pub struct Findings {
     pub problems: Vec<Problem>,
     /// How samples were drawn; `None` if all events are there.
     pub sampling: Option<Sampling>,
+    /// The moment up to which events were folded into sums, if those say nothing of what was asked for.
+    pub left_out_until: Option<Stamp>,
 }
 
 /// The same on the way, process by process.
@@ -20,6 +24,7 @@ pub struct Findings {
 pub struct Finder {
     damage: Damage,
     samples: SampleTotals,
+    left_out_until: Option<Stamp>,
 }
 
 impl Finder {
@@ -27,10 +32,15 @@ impl Finder {
     pub fn add(&mut self, engine: &Engine<'_>) {
         self.damage.add(&engine.damage());
         self.samples += engine.totals().samples;
+        self.left_out_until = self.left_out_until.max(engine.left_out_until());
     }
 
     /// All of it.
     pub fn finish(self) -> Findings {
-        Findings { problems: self.damage.problems(), sampling: self.samples.sampling() }
+        Findings {
+            problems: self.damage.problems(),
+            sampling: self.samples.sampling(),
+            left_out_until: self.left_out_until,
+        }
     }
 }

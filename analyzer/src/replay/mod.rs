@@ -12,6 +12,7 @@ mod observer;
 
 mod order;
 
+mod checkpoint;
 mod commands;
 
 mod engine;
@@ -34,10 +35,11 @@ mod tests;
 
 use crate::events::StreamEvents;
 
+pub use checkpoint::{Folded, FoldedPart, FoldedProcess, FoldedSum};
 pub use engine::{Replayer, TOLERANCE_NS};
 pub use findings::{Finder, Findings};
 pub use live::{LiveBlocks, MemoryKind, Ranges, SampleTotals, SpaceBlocks, Totals, prefetch};
-pub use moment::{ResolvedMoment, resolve, stamp_at, stamps_in};
+pub use moment::{ResolvedMoment, known, resolve, stamp_at, stamps_in};
 pub use observer::{Held, Observer};
 pub use observers::{
     Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, ProgramPoint,
@@ -57,5 +59,5 @@ pub use totals::{AllTotals, all_totals};
 /// A process of a recording being replayed.
 pub type Engine<'a> = Replayer<StreamEvents<'a>>;
 
-pub(crate) use engine::{Beginning, tolerance};
-pub(crate) use run::inherited_here;
+pub(crate) use engine::{Beginning, From, tolerance};
+pub(crate) use run::{beginning_here, fold};

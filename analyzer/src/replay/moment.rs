@@ -29,7 +29,7 @@ pub fn resolve(
 ) -> Result<Option<ResolvedMoment>> {
     if let Moment::Mark(name) = moment {
         let stamp = mark(recording, processes, name)?.stamp;
-        return Ok(Some(ResolvedMoment { stamp, ns: recording.ns(stamp) }));
+        return known(recording, ResolvedMoment { stamp, ns: recording.ns(stamp) }).map(Some);
     }
     let duration_ns = recording.duration_ns();
     if let Some(ns) = moment.time_ns(duration_ns).filter(|&ns| ns > duration_ns) {
@@ -40,7 +40,21 @@ pub fn resolve(
         let stamp = if *moment == Moment::End { Stamp(u64::MAX) } else { stamp_at(recording, ns) };
         ResolvedMoment { stamp, ns }
     });
-    Ok(fixed)
+    fixed.map(|moment| known(recording, moment)).transpose()
+}
+
+/// `moment`, if its events are there.
+///
+/// # Errors
+/// They are folded.
+pub fn known(recording: &Recording, moment: ResolvedMoment) -> Result<ResolvedMoment> {
+    match recording.folded_until() {
+        Some(folded) if moment.stamp < folded => {
+            let (path, folded_ns) = (recording.file.path().to_owned(), recording.ns(folded));
+            Err(Error::BeforeTheEvents { path, ns: moment.ns, folded_ns })
+        }
+        _ => Ok(moment),
+    }
 }
 
 fn mark<'a>(recording: &'a Recording, processes: Processes, name: &str) -> Result<&'a Command> {

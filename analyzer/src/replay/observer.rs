@@ -2,6 +2,7 @@
 
 use tm_common::ids::Stamp;
 
+use super::checkpoint::FoldedPart;
 use crate::events::{Block, MergedEvent};
 
 /// Listens to a replay. At any time, the blocks that came and did not go are those that are live, the inherited ones
@@ -11,6 +12,12 @@ pub trait Observer {
     /// is, until the next call. What a replay up to a moment shows is what was told before a later turn.
     #[inline]
     fn on_turn(&mut self, _stamp: Stamp) {}
+
+    /// Events at the beginning are not there any more, and `part` is what is known of them; the next is later.
+    /// Returns whether it is taken in: what then is said is of the whole run.
+    fn on_folded(&mut self, _part: &FoldedPart<'_>) -> bool {
+        false
+    }
 
     /// A block is live from here on.
     #[inline]
@@ -62,10 +69,20 @@ pub struct Held {
 }
 
 /// Nobody.
-impl Observer for () {}
+impl Observer for () {
+    fn on_folded(&mut self, _part: &FoldedPart<'_>) -> bool {
+        true
+    }
+}
 
 /// Two at a time.
 impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        // Both are to hear of it.
+        let (first, second) = (self.0.on_folded(part), self.1.on_folded(part));
+        first && second
+    }
+
     #[inline]
     fn on_turn(&mut self, stamp: Stamp) {
         self.0.on_turn(stamp);

@@ -4,9 +4,11 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::Ending;
 
 use super::Engine;
-use super::engine::Beginning;
-use super::live::LiveBlocks;
+use super::checkpoint::{Folded, FoldedPart, FoldedProcess};
+use super::engine::{Beginning, From};
+use super::live::{LiveBlocks, MemoryKind};
 use super::observer::{Held, Observer};
+use super::observers::Folding;
 use crate::error::{Error, Result};
 use crate::events::{Block, Decoders, Merge, MergedEvent};
 use crate::reader::{Process, Recording};
@@ -35,11 +37,14 @@ pub fn run<O: Observer>(
     mut done: impl FnMut(&Engine<'_>, O),
 ) -> Result<()> {
     let until = until.min(recording.last_stamp());
+    let mut folded = Folded::of(recording)?;
     Decoders::with(|decoders| match processes {
         Processes::One(process) => {
             began_by(recording, process, until)?;
-            let mut engine = engine(recording, process, inherited(recording, process, decoders)?, decoders);
+            let from = beginning(recording, &mut folded, process, decoders)?;
+            let mut engine = engine(recording, process, from, decoders);
             let mut observer = observer_of(&engine);
+            engine.begin_told(true, &mut observer);
             engine.run(until, &mut observer);
             finish(recording, &mut engine, until);
             done(&engine, observer);
@@ -48,8 +53,13 @@ pub fn run<O: Observer>(
         Processes::All => {
             // A process whose parent left no trace starts with nothing.
             let roots = recording.processes.iter().filter(|process| parent(recording, process).is_none());
+            let counts = |process| own_since(recording, Processes::All, process);
+            let mut families = Families { recording, until, decoders, folded, counts };
             for root in roots.filter(|root| root.start <= until) {
-                family(recording, root.index, until, decoders, &mut observer_of, &mut done);
+                families.run(root.index, &mut observer_of, &mut |engine, observer| {
+                    finish(recording, engine, until);
+                    done(engine, observer);
+                });
             }
             Ok(())
         }
@@ -62,9 +72,10 @@ pub fn run<O: Observer>(
 /// # Errors
 /// There is no such process.
 pub fn events(recording: &Recording, process: ProcessIndex, call: impl FnMut(&MergedEvent)) -> Result<()> {
+    let mut folded = Folded::of(recording)?;
     Decoders::with(|decoders| {
-        let inherited = inherited(recording, process, decoders)?;
-        engine(recording, process, inherited, decoders).run(recording.last_stamp(), &mut Call(call));
+        let from = beginning(recording, &mut folded, process, decoders)?;
+        engine(recording, process, from, decoders).run(recording.last_stamp(), &mut Call(call));
         Ok(())
     })
 }
@@ -124,6 +135,10 @@ struct Own<O> {
 }
 
 impl<O: Observer> Observer for Own<O> {
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        self.observer.on_folded(part)
+    }
+
     #[inline]
     fn on_turn(&mut self, stamp: Stamp) {
         self.observer.on_turn(stamp);
@@ -174,37 +189,81 @@ struct Member<'a, O> {
     forks: Vec<(Stamp, ProcessIndex)>,
 }
 
-/// A process and all that descend from it, each replayed once; memory is that of one line of descent.
-fn family<'a, O: Observer>(
+/// Processes and all that descend from them, each replayed once; memory is that of one line of descent.
+struct Families<'a, 'd, F> {
     recording: &'a Recording,
-    root: ProcessIndex,
     until: Stamp,
-    decoders: &Decoders<'a>,
-    observer_of: &mut impl FnMut(&Engine<'_>) -> O,
-    done: &mut impl FnMut(&Engine<'_>, O),
-) {
-    let mut start = |index: ProcessIndex, live: LiveBlocks| {
-        let children = recording.processes.iter().filter(|process| process.parent == Some(index));
-        let children = children.filter(|child| child.start <= until);
-        let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
-        forks.sort_unstable_by(|a, b| b.cmp(a));
-        let engine = engine(recording, index, live, decoders);
-        let since = own_since(recording, Processes::All, index);
-        let observer = Own { observer: observer_of(&engine), since };
-        Member { engine, observer, forks }
-    };
-    let mut line = vec![start(root, LiveBlocks::default())];
-    while let Some(mut member) = line.pop() {
-        if let Some((fork, child)) = member.forks.pop() {
-            member.engine.run(fork, &mut member.observer);
-            let child = start(child, member.engine.live().clone());
-            line.extend([member, child]);
-        } else {
-            member.engine.run(until, &mut member.observer);
-            finish(recording, &mut member.engine, until);
-            done(&member.engine, member.observer.observer);
+    decoders: &'d Decoders<'a>,
+    folded: Folded,
+    /// Since when a process's blocks count as its own.
+    counts: F,
+}
+
+impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
+    fn run<O: Observer>(
+        &mut self,
+        root: ProcessIndex,
+        observer_of: &mut impl FnMut(&Engine<'_>) -> O,
+        done: &mut impl FnMut(&mut Engine<'_>, O),
+    ) {
+        let mut line = vec![self.start(root, LiveBlocks::default, observer_of)];
+        while let Some(mut member) = line.pop() {
+            if let Some((fork, child)) = member.forks.pop() {
+                member.engine.run(fork, &mut member.observer);
+                let child = self.start(child, || member.engine.live().clone(), observer_of);
+                line.extend([member, child]);
+            } else {
+                member.engine.run(self.until, &mut member.observer);
+                done(&mut member.engine, member.observer.observer);
+            }
         }
     }
+
+    /// Starts with a process that would inherit what `live` returns.
+    fn start<O: Observer>(
+        &mut self,
+        index: ProcessIndex,
+        live: impl FnOnce() -> LiveBlocks,
+        observer_of: &mut impl FnMut(&Engine<'_>) -> O,
+    ) -> Member<'a, O> {
+        let Families { recording, until, decoders, folded, counts } = self;
+        let children = recording.processes.iter().filter(|process| process.parent == Some(index));
+        let children = children.filter(|child| child.start <= *until);
+        let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
+        forks.sort_unstable_by(|a, b| b.cmp(a));
+        let from = folded.take(index).map_or_else(|| From::Start(live()), From::Checkpoint);
+        let mut engine = engine(recording, index, from, decoders);
+        let mut observer = Own { observer: observer_of(&engine), since: counts(index) };
+        engine.begin_told(observer.since.is_none(), &mut observer);
+        Member { engine, observer, forks }
+    }
+}
+
+/// Folds all events of `recording` up to `until`: the moment to which each process had to go on, and what it was then.
+///
+/// # Errors
+/// What was folded earlier cannot be read.
+pub(crate) fn fold(recording: &Recording, until: Stamp) -> Result<Vec<FoldedProcess>> {
+    let folded = Folded::of(recording)?;
+    Decoders::with(|decoders| {
+        let roots = recording.processes.iter().filter(|process| parent(recording, process).is_none());
+        // All that happens in a process is folded, whosever blocks it is about.
+        let mut families = Families { recording, until, decoders, folded, counts: |_| None };
+        let (mut processes, thread_tags) = (Vec::new(), &recording.thread_tags);
+        for root in roots.filter(|root| root.start <= until) {
+            let observer_of = &mut |engine: &Engine<'_>| {
+                let forked = forked_at(recording, engine.process());
+                let start = recording.process(engine.process()).map_or(Stamp(0), |process| process.start);
+                let live = [MemoryKind::Traced, MemoryKind::Mappings].map(|kind| engine.totals().live(kind));
+                Folding::new(thread_tags, start, forked, live)
+            };
+            families.run(root.index, observer_of, &mut |engine, mut folding| {
+                let until = engine.settle(until, &mut folding);
+                processes.push(engine.fold(folding, until));
+            });
+        }
+        Ok(processes)
+    })
 }
 
 /// Adds to a replay of all events what threads did after their last records.
@@ -214,51 +273,56 @@ fn finish(recording: &Recording, engine: &mut Engine<'_>, until: Stamp) {
     }
 }
 
-/// A process at its start, which has inherited the blocks of `live`.
+/// A process that begins with `from`.
 fn engine<'a>(
     recording: &'a Recording,
     process: ProcessIndex,
-    live: LiveBlocks,
+    from: From,
     decoders: &Decoders<'a>,
 ) -> Engine<'a> {
     let merge = Merge::new(recording, process, decoders);
-    let beginning = Beginning { live, may_swap: merge.n_streams() > 1, resets_peak: false };
+    let beginning = Beginning { from, may_swap: merge.n_streams() > 1, resets_peak: false };
     Engine::new(recording, process, merge, beginning)
 }
 
-/// The blocks that a process starts with, found without a thread besides the calling one.
+/// What a process begins with, found without a thread besides the calling one.
 ///
 /// # Errors
-/// There is no such process.
-pub(crate) fn inherited_here(recording: &Recording, process: ProcessIndex) -> Result<LiveBlocks> {
-    Decoders::without_threads(|decoders| inherited(recording, process, decoders))
+/// There is no such process, or what was folded cannot be read.
+pub(crate) fn beginning_here(recording: &Recording, process: ProcessIndex) -> Result<From> {
+    let mut folded = Folded::of(recording)?;
+    Decoders::without_threads(|decoders| beginning(recording, &mut folded, process, decoders))
 }
 
-/// The blocks that a process starts with: those that its parent had when it was forked.
-fn inherited<'a>(
+/// What a process begins with: what is folded of it, or the blocks that its parent had when it was forked.
+fn beginning<'a>(
     recording: &'a Recording,
+    folded: &mut Folded,
     process: ProcessIndex,
     decoders: &Decoders<'a>,
-) -> Result<LiveBlocks> {
-    // From the process out to the first one, then back.
-    let mut ancestors = Vec::new();
-    let mut next = Some(process);
+) -> Result<From> {
+    // From the process out to the first one of which anything is known, then back.
+    let (mut line, mut next) = (Vec::new(), Some(process));
+    let mut from = From::Start(LiveBlocks::default());
     while let Some(index) = next {
         let Some(found) = recording.process(index) else { break };
-        ancestors.push((index, found.start));
+        line.push((index, found.start));
+        if let Some(known) = folded.take(index) {
+            from = From::Checkpoint(known);
+            break;
+        }
         next = found.parent;
     }
-    if ancestors.is_empty() {
+    if line.is_empty() {
         let (path, known) = (recording.file.path().to_owned(), recording.processes.len());
         return Err(Error::NoSuchProcess { path, process, known });
     }
-    let mut live = LiveBlocks::default();
-    for pair in ancestors.windows(2).rev() {
+    for pair in line.windows(2).rev() {
         if let [(_, fork), (parent, _)] = *pair {
-            let mut engine = engine(recording, parent, live, decoders);
+            let mut engine = engine(recording, parent, from, decoders);
             engine.run(fork, &mut ());
-            live = engine.into_live();
+            from = From::Start(engine.into_live());
         }
     }
-    Ok(live)
+    Ok(from)
 }

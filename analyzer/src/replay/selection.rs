@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
+use super::checkpoint::{FoldedPart, FoldedSum};
 use super::live::MemoryKind;
 use super::stack_set::StackSet;
 use crate::events::{Block, MergedEvent};
@@ -60,6 +61,24 @@ impl Selection {
         Selection { thread_tags: Arc::clone(&recording.thread_tags), ..self }
     }
 
+    /// Whether it is by what blocks of one site have in common: sums by site tell of nothing else.
+    pub fn is_of_sites(&self) -> bool {
+        let any_size = *self.sizes.start() == 0 && *self.sizes.end() == u64::MAX;
+        let any_age = *self.ages.start() == 0 && *self.ages.end() == u64::MAX;
+        any_size && any_age && self.born_after.is_none_or(|after| after == Stamp(0))
+    }
+
+    /// Passes on what of `part` is asked for: the sums of sites. Returns whether that is all that there is to say of it.
+    pub(super) fn take_in(&self, part: &FoldedPart<'_>, mut take: impl FnMut(&FoldedSum)) -> bool {
+        if self.born_after.is_some_and(|after| after >= part.until()) {
+            return true;
+        }
+        if self.is_of_sites() {
+            part.sums().filter(|sum| self.admits_newborn(&sum.like)).for_each(|sum| take(&sum));
+        }
+        self.is_of_sites()
+    }
+
     /// Whether `block` is asked for at the moment `now`.
     #[inline]
     pub fn admits(&self, block: &Block, now: Stamp) -> bool {
@@ -77,11 +96,9 @@ impl Selection {
 
     /// Says whether all blocks of the kind of memory are asked for, so that a process's own peak is that of the selection.
     pub fn is_whole(&self) -> bool {
-        let any_size = *self.sizes.start() == 0 && *self.sizes.end() == u64::MAX;
-        let any_age = *self.ages.start() == 0 && *self.ages.end() == u64::MAX;
         let any_space = self.spaces.as_ref().is_none_or(|spaces| spaces[..] == [Space::MAPPINGS]);
         let any_owner = self.threads.is_none() && self.tags.is_none() && self.stacks.is_none();
-        any_size && any_age && any_space && any_owner && self.born_after.is_none()
+        self.is_of_sites() && any_space && any_owner && self.born_after.is_none()
     }
 
     /// Where the blocks are.

@@ -38,8 +38,7 @@ impl AllTotals {
 pub fn all_totals(recording: &Recording) -> AllTotals {
     let (mut processes, mut damage, mut unknown) = (Vec::new(), Damage::default(), 0);
     let mut own: FxHashMap<(ProcessIndex, Space), Amount> = FxHashMap::default();
-    // There is no process that could be missing from all.
-    let _ = run(
+    let all = run(
         recording,
         Processes::All,
         Stamp(u64::MAX),
@@ -61,6 +60,8 @@ pub fn all_totals(recording: &Recording) -> AllTotals {
     );
     processes.sort_by_key(|(process, _)| *process);
     let mut problems = damage.problems();
+    // There is no process that could be missing from all; what is folded may be.
+    problems.extend(all.is_err().then_some(Problem::DamagedCheckpoint));
     problems.extend((unknown > 0).then_some(Problem::UnknownStacks { count: unknown }));
     let mut own_spaces: Vec<_> =
         own.into_iter().map(|((process, space), amount)| (process, space, amount)).collect();

@@ -186,6 +186,7 @@ impl Recorded {
         origin.moment = self.until_text();
         origin.moment_ns = self.until.ns;
         origin.notes.extend(own_allocator::sentence(&self.recording));
+        origin.notes.extend(findings.left_out_until.map(|until| left_out(&self.recording, until)));
         origin.notes.extend(self.notes.iter().cloned());
         origin
     }
@@ -197,6 +198,14 @@ impl Recorded {
             Moment::TimeNs(self.until.ns).to_string()
         }
     }
+}
+
+/// What is said where sums of the events up to `until` are all that is left of them, and more is asked for.
+fn left_out(recording: &Recording, until: Stamp) -> String {
+    let seconds = recording.ns(until) as f64 / 1e9;
+    format!(
+        "Of what came before {seconds} s only sums are left, to stay within the limit; it is not in these figures."
+    )
 }
 
 impl fmt::Debug for Recorded {

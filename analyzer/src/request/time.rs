@@ -86,7 +86,10 @@ impl Between {
         memory_kind: MemoryKind,
     ) -> Result<(ResolvedMoment, ResolvedMoment)> {
         let fixed = |moment| fixed(recording, processes, memory_kind, moment);
-        let (from, until) = (fixed(&self.from)?, fixed(&self.until)?);
+        // The beginning is one also where the first events are folded.
+        let begins = self.from == Moment::TimeNs(0);
+        let from = if begins { ResolvedMoment { stamp: Stamp(0), ns: 0 } } else { fixed(&self.from)? };
+        let until = fixed(&self.until)?;
         if from.stamp >= until.stamp {
             return Err(Refusal::EmptyWindow { window: self.to_string() }.of(recording.file.path()));
         }
@@ -119,7 +122,7 @@ pub(super) fn fixed(
         |_| (),
         |engine, ()| (_, stamp) = engine.totals().peak(memory_kind),
     )?;
-    Ok(ResolvedMoment { stamp, ns: recording.ns(stamp) })
+    replay::known(recording, ResolvedMoment { stamp, ns: recording.ns(stamp) })
 }
 
 /// A file's name and a moment, if there is an `@`.

@@ -4,14 +4,22 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::Epoch;
+use tm_common::metadata::Ending;
 use tm_common::stack::FrameKind;
 
+use crate::bundle::BundleWriter;
 use crate::model::{Frame, ModuleFile};
-use crate::reader::{Module, Recording, StackFrame};
+use crate::reader::{Module, Process, Recording, StackFrame};
 use crate::symbolize::{Attempt, ModuleImage, Symbolizer, normalize};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
 const ANONYMOUS: &str = "[anonymous code]";
+/// As far back forked processes are looked at for the code that they left.
+const ANCESTORS_MAX: usize = 8;
+/// So much the clock of files and ours may differ, ...
+const CLOCK_NS: u64 = 2_000_000_000;
+/// ... and so much later than its last event a process may have been killed.
+const KILLED_NS: u64 = 60_000_000_000;
 /// The function of CPython that runs Python code, and what compilers append to the names of its parts.
 const EVALUATES: &str = "_PyEval_EvalFrameDefault";
 /// The functions that it is made of where each instruction calls the next one's, since 3.14.
@@ -73,6 +81,11 @@ impl Addresses {
         self.symbolizer.problems()
     }
 
+    /// Adds all names so far to `writer`.
+    pub fn write_to(&self, writer: &mut BundleWriter) {
+        self.symbolizer.write_to(writer);
+    }
+
     /// Where the names of a module were looked for.
     pub fn attempts(&mut self, module: &ModuleImage) -> Vec<Attempt> {
         self.symbolizer.attempts(module)
@@ -80,6 +93,7 @@ impl Addresses {
 
     /// Looks the addresses of `frames` up in one go, for [`Addresses::at`] to find.
     pub fn prepare(&mut self, recording: &Recording, frames: impl Iterator<Item = StackFrame>) {
+        self.symbolizer.carry(&recording.bundle);
         let mut seen = rustc_hash::FxHashSet::default();
         let mut wanted: Vec<(ModuleImage, Vec<(u64, bool)>)> = Vec::new();
         let mut place_of = FxHashMap::default();
@@ -117,7 +131,16 @@ impl Addresses {
         if let Some(number) = self.of_address.get(&key) {
             return *number;
         }
+        self.symbolizer.carry(&recording.bundle);
         let Some(module) = recording.module_at(frame.epoch, probe) else {
+            if let Some(function) = self.listed(recording, &frame) {
+                // As in a file without lines, so that functions are told apart by whatever key.
+                let filename = Frame::name_in_module(ANONYMOUS, probe).into();
+                let named = Frame { function: Some(function), filename, ..anonymous(frame.pc, frame.kind) };
+                let number = self.add(Named { frames: [named.into()].into(), evaluation: Evaluation::None });
+                self.of_address.insert(key, number);
+                return number;
+            }
             if let Some(number) = self.of_anonymous.get(&(frame.pc, frame.kind)) {
                 return *number;
             }
@@ -142,6 +165,21 @@ impl Addresses {
         let number = self.add(Named { frames, evaluation });
         self.of_address.insert(key, number);
         number
+    }
+
+    /// The function that the process of `frame`, or one that it was forked from, lists at its address.
+    pub(super) fn listed(&mut self, recording: &Recording, frame: &StackFrame) -> Option<Arc<str>> {
+        let (exact, _) = probe(frame);
+        let mut process = recording.process_of_epoch(frame.epoch)?;
+        for _ in 0..ANCESTORS_MAX {
+            let known = recording.process(process)?;
+            let frames = self.symbolizer.frames(&list_of(recording, known), frame.pc, exact);
+            if let Some(function) = frames.into_iter().next().and_then(|frame| frame.function) {
+                return Some(function);
+            }
+            process = known.parent?;
+        }
+        None
     }
 
     /// The number of `named`. There are fewer than 2^32 nodes of stacks, and no more addresses.
@@ -194,6 +232,26 @@ pub(super) fn image(recording: &Recording, module: &Module) -> ModuleImage {
             .map(|segment| (segment.virtual_address, segment.memory_bytes, segment.file_offset))
             .collect(),
         recorded_ns: recording.header.start_realtime_ns,
+        listed_ns: None,
+    }
+}
+
+/// The list that a process may keep of the code that it makes at run time.
+pub(super) fn list_of(recording: &Recording, process: &Process) -> ModuleImage {
+    let realtime = |stamp| recording.header.start_realtime_ns.saturating_add(recording.ns(stamp));
+    let until_ns = if process.ending != Ending::Unknown {
+        realtime(process.end).saturating_add(CLOCK_NS)
+    } else if recording.is_running(process.index) {
+        u64::MAX
+    } else {
+        recording.header.start_realtime_ns.saturating_add(recording.duration_ns()).saturating_add(KILLED_NS)
+    };
+    ModuleImage {
+        path: format!("/tmp/perf-{}.map", process.pid),
+        // No two processes of one number began in the same moment.
+        end: process.process_start,
+        listed_ns: Some((realtime(process.start).saturating_sub(CLOCK_NS), until_ns)),
+        ..ModuleImage::default()
     }
 }
 

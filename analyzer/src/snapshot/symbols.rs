@@ -3,7 +3,9 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Namer;
-use super::addresses::{image, probe};
+use super::addresses::{image, list_of, probe};
+use crate::bundle::{BundleWriter, Names};
+use crate::inspect::own_allocator;
 use crate::reader::{Recording, StackFrame, StackMarks};
 use crate::symbolize::{Attempt, ModuleImage};
 
@@ -14,6 +16,8 @@ pub struct ModuleSymbols {
     pub path: String,
     /// Its build-id, empty if it had none.
     pub build_id: Vec<u8>,
+    /// Whether it is no module, but the list of what code a process made at run time.
+    pub is_generated: bool,
     /// How many of its addresses are in stacks.
     pub addresses: u64,
     /// How many of these have the function.
@@ -28,16 +32,16 @@ impl ModuleSymbols {
     /// Whether it came from a file, which so could have names.
     #[must_use]
     pub fn is_file(&self) -> bool {
-        self.path.contains('/')
+        self.path.contains('/') && !self.is_generated
     }
 }
 
 /// The names of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Symbols {
-    /// Its modules, each file once; those of which stacks have most addresses first.
+    /// Its modules, each file once, and lists of code that was made at run time; those of which stacks have most addresses first.
     pub modules: Vec<ModuleSymbols>,
-    /// Addresses in stacks that are in no module: code that was made at run time.
+    /// Addresses in stacks that are in no module, nor in a list: code that was made at run time.
     pub anonymous_addresses: u64,
     /// What keeps names from being found, a sentence each.
     pub problems: Vec<String>,
@@ -60,11 +64,27 @@ impl Namer {
             });
             place_of.insert((module.process, module.epoch, module.start), place);
         }
-        let mut seen = FxHashSet::default();
+        let (mut seen, mut lists) = (FxHashSet::default(), FxHashMap::default());
         for frame in all_frames(recording) {
             let (exact, probe) = probe(&frame);
             let Some(module) = recording.module_at(frame.epoch, probe) else {
-                symbols.anonymous_addresses += u64::from(seen.insert((usize::MAX, frame.pc, exact)));
+                let process = recording.process_of_epoch(frame.epoch);
+                let place = *lists.entry(process).or_insert_with(|| {
+                    let known = process.and_then(|process| recording.process(process));
+                    let image = known.map(|known| list_of(recording, known)).unwrap_or_default();
+                    symbols.modules.push(none_of(&image));
+                    images.push(image);
+                    images.len() - 1
+                });
+                if seen.insert((place, frame.pc, exact)) {
+                    let is_listed = self.addresses.listed(recording, &frame).is_some();
+                    symbols.anonymous_addresses += u64::from(!is_listed);
+                    let list = symbols.modules.get_mut(place).into_iter();
+                    list.for_each(|list| {
+                        list.addresses += 1;
+                        list.functions += u64::from(is_listed);
+                    });
+                }
                 continue;
             };
             let place = place_of.get(&(module.process, module.epoch, module.start)).copied();
@@ -86,6 +106,23 @@ impl Namer {
     }
 }
 
+impl Namer {
+    /// The names of all addresses of the stacks of `recording`, as a file carries them.
+    pub fn bundle(&mut self, recording: &Recording) -> Names {
+        self.prepare_frames(recording, all_frames(recording));
+        // Code that was made at run time is not looked up in advance.
+        for frame in all_frames(recording) {
+            self.frames_of(recording, frame);
+        }
+        let mut writer = BundleWriter::default();
+        self.addresses.write_to(&mut writer);
+        for (path, build_id, names) in own_allocator::of_files(recording) {
+            writer.allocators(path, build_id, &names);
+        }
+        writer.finish()
+    }
+}
+
 /// All native frames of all stacks.
 fn all_frames(recording: &Recording) -> impl Iterator<Item = StackFrame> {
     let all = StackMarks::default().unknown(&recording.stacks).collect::<Vec<_>>();
@@ -96,6 +133,7 @@ fn none_of(image: &ModuleImage) -> ModuleSymbols {
     ModuleSymbols {
         path: image.path.clone(),
         build_id: image.build_id.clone(),
+        is_generated: image.listed_ns.is_some(),
         addresses: 0,
         functions: 0,
         lines: 0,
@@ -122,7 +160,8 @@ mod tests {
         builder.node(inner, 0xf_0000);
         let recording = Recording::open(builder.file().path()).expect("it is valid");
         let symbols = Namer::new().symbols(&recording);
-        let [program, unused] = &symbols.modules[..] else { panic!("{symbols:?}") };
+        let [program, list, unused] = &symbols.modules[..] else { panic!("{symbols:?}") };
+        assert!(list.is_generated && list.path.starts_with("/tmp/perf-") && list.addresses == 1, "{list:?}");
         assert_eq!((&*program.path, program.addresses, program.functions), ("/nowhere/program", 2, 0));
         assert_eq!((&*unused.path, unused.addresses), ("/nowhere/unused.so", 0));
         assert_eq!(symbols.anonymous_addresses, 1);

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 /// Why there may be names at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
+    /// The recording carries names itself.
+    Bundle,
     /// It is the file that ran.
     File,
     /// The file names it as that of its debug information (`.gnu_debuglink`).
@@ -14,6 +16,8 @@ pub enum Source {
     BuildId,
     /// Debug information refers to it (`.gnu_debugaltlink`, of dwz).
     Supplement,
+    /// The process lists there what code it makes (`/tmp/perf-PID.map`).
+    PerfMap,
     /// It is a part of the debug information (`.dwo`), or has all parts (`.dwp`).
     Part,
 }
@@ -23,10 +27,12 @@ impl Source {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Source::Bundle => "bundle",
             Source::File => "file",
             Source::DebugLink => "debug-link",
             Source::BuildId => "build-id",
             Source::Supplement => "supplement",
+            Source::PerfMap => "perf-map",
             Source::Part => "part",
         }
     }

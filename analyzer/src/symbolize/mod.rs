@@ -15,6 +15,7 @@ use std::thread;
 
 use rustc_hash::FxHashMap;
 
+use crate::bundle::{Bundle, BundleWriter};
 use crate::model::Frame;
 use crate::text::raw_text;
 
@@ -30,6 +31,7 @@ mod names;
 mod open;
 mod parts;
 mod paths;
+mod perf_map;
 mod problem;
 mod search;
 #[cfg(test)]
@@ -46,9 +48,10 @@ pub use demangle::demangle;
 pub use paths::normalize;
 pub use search::Search;
 
-use module::Module;
+use module::{Module, Places};
 use names::Names;
 use open::{Wanted, open_all};
+use problem::Problem;
 
 /// A loadable segment of a file: its address, its bytes in memory, its place in the file.
 pub type Segment = (u64, u64, u64);
@@ -70,12 +73,17 @@ pub struct ModuleImage {
     pub segments: Vec<Segment>,
     /// When the recording began, in ns since 1970; 0 if that is not known.
     pub recorded_ns: u64,
+    /// If it is no file that was loaded, but all code that a process made at run time, which that lists at the path: when it may have
+    /// written the list, in ns since 1970.
+    pub listed_ns: Option<(u64, u64)>,
 }
 
 /// Finds frames, opening each file once and looking each address up once; several files at a time, if it knows what
 /// will be wanted.
 pub struct Symbolizer {
     search: Arc<Search>,
+    /// Names that need no files.
+    bundle: Arc<Bundle>,
     names: Names,
     /// All modules so far, in the order in which they were asked for.
     modules: Vec<Module>,
@@ -96,6 +104,7 @@ impl Symbolizer {
     pub fn with(search: Arc<Search>) -> Symbolizer {
         Symbolizer {
             search,
+            bundle: Arc::default(),
             names: Names::default(),
             modules: Vec::new(),
             of_path: FxHashMap::default(),
@@ -107,6 +116,18 @@ impl Symbolizer {
     #[must_use]
     pub fn without_threads(self) -> Symbolizer {
         Symbolizer { n_threads_max: 1, ..self }
+    }
+
+    /// From here on takes names from `bundle` first, where it has them.
+    pub(crate) fn carry(&mut self, bundle: &Arc<Bundle>) {
+        if !Arc::ptr_eq(&self.bundle, bundle) {
+            self.bundle = Arc::clone(bundle);
+        }
+    }
+
+    /// Adds all names so far to `writer`: those of modules that any file, or the bundle, had names of.
+    pub(crate) fn write_to(&self, writer: &mut BundleWriter) {
+        self.modules.iter().for_each(|module| module.write_to(writer));
     }
 
     /// Looks up in one go what [`Symbolizer::frames`] will be asked for, several modules at a time: for each module its
@@ -121,7 +142,8 @@ impl Symbolizer {
                 new.push(Wanted { image: image.clone(), offsets: offsets.collect() });
             }
         }
-        for module in open_all(&new, &self.search, &self.names, self.n_threads_max) {
+        let places = Places { search: &self.search, bundle: &self.bundle };
+        for module in open_all(&new, places, &self.names, self.n_threads_max) {
             self.add(module);
         }
     }
@@ -146,7 +168,7 @@ impl Symbolizer {
     /// What kept names from being found, a sentence for each reason, for the modules that were asked for so far.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        let problems: Vec<_> = self.modules.iter().flat_map(Module::problems).collect();
+        let problems: Vec<Problem> = self.modules.iter().flat_map(Module::problems).collect();
         problem::sentences(&problems)
     }
 
@@ -161,7 +183,8 @@ impl Symbolizer {
     fn found(&mut self, image: &ModuleImage) -> usize {
         self.place(image).unwrap_or_else(|| {
             let may_spawn = self.n_threads_max > 1;
-            self.add(Module::find(image, &self.search, may_spawn, &self.names))
+            let places = Places { search: &self.search, bundle: &self.bundle };
+            self.add(Module::of(image, places, may_spawn, &self.names))
         })
     }
 
@@ -186,8 +209,12 @@ impl ModuleImage {
 
     /// Whether both are of one file, wherever that is loaded.
     fn is_same_file(&self, other: &ModuleImage) -> bool {
-        let size = |image: &ModuleImage| image.end.wrapping_sub(image.start);
-        self.path == other.path && self.build_id == other.build_id && size(self) == size(other)
+        self.path == other.path && self.build_id == other.build_id && self.size() == other.size()
+    }
+
+    /// The bytes of memory that it takes.
+    fn size(&self) -> u64 {
+        self.end.wrapping_sub(self.start)
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::bundle::{Bundle, BundleWriter, BundledFrame, BundledModule, BundledProblem};
 use crate::model::{Frame, ModuleFile};
 use crate::text::function_name;
 
 use super::ModuleImage;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Holds, Outcome, Source};
 use super::debug_file::DebugFile;
 use super::demangle::{demangle_with, is_mangled};
 use super::dwarf::{self, Nameless};
@@ -23,18 +24,32 @@ use super::sources::Sources;
 /// What a compiler calls the function of a lambda, which says nothing alone.
 const CALL_OPERATOR: &str = "operator()";
 
-/// A module whose files have been looked for.
+/// Where names are looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    /// The user's places.
+    pub search: &'a Arc<Search>,
+    /// The names that the recording carries.
+    pub bundle: &'a Arc<Bundle>,
+}
+
+/// A module. Its files are looked for, and opened, only if the recording does not carry its names.
 pub(super) struct Module {
     image: ModuleImage,
     /// The file, as frames carry it.
     file: Arc<ModuleFile>,
-    sources: Sources,
+    /// The names that the recording carries, if it has any of this module.
+    bundled: Option<(Arc<Bundle>, BundledModule)>,
+    /// Its files, once they were looked for.
+    sources: Option<Sources>,
     /// The user's places.
     search: Arc<Search>,
     /// The opened files, once an address was looked up.
     opened: Option<Opened>,
     /// Whether threads may be made.
     may_spawn: bool,
+    /// Whether a function was named that stands where another one did before.
+    has_replaced: bool,
     /// Frames by offset.
     known: FxHashMap<u64, Vec<Frame>>,
 }
@@ -51,8 +66,10 @@ struct Opened {
 }
 
 impl Module {
-    /// Looks for the files of `image`, and opens none.
-    pub(super) fn find(image: &ModuleImage, search: &Arc<Search>, may_spawn: bool, names: &Names) -> Module {
+    /// The module of `image`: looks for its files, unless the recording carries its names, and opens none.
+    pub(super) fn of(image: &ModuleImage, places: Places<'_>, may_spawn: bool, names: &Names) -> Module {
+        let Places { search, bundle } = places;
+        let bundled = bundle.module(&image.path, &image.build_id, image.size());
         Module {
             image: image.clone(),
             file: Arc::new(ModuleFile {
@@ -60,10 +77,12 @@ impl Module {
                 build_id: image.build_id.as_slice().into(),
                 is_interpreter: false,
             }),
-            sources: Sources::find(image, search),
+            sources: bundled.is_none().then(|| Sources::find(image, search)),
+            bundled: bundled.map(|module| (Arc::clone(bundle), module)),
             search: Arc::clone(search),
             opened: None,
             may_spawn,
+            has_replaced: false,
             known: FxHashMap::default(),
         }
     }
@@ -75,15 +94,28 @@ impl Module {
 
     /// Where its names were looked for.
     pub(super) fn attempts(&self) -> Vec<Attempt> {
+        let bundle = self.bundled.iter().map(|(bundle, _)| Attempt {
+            source: Source::Bundle,
+            path: bundle.path.clone(),
+            outcome: Outcome::Used(Holds { debug_information: true, ..Holds::default() }),
+        });
+        let files = self.sources.iter().flat_map(|sources| sources.attempts.iter().cloned());
         let parts = self.debug().map(DebugFile::part_attempts);
-        self.sources.attempts.iter().cloned().chain(parts.unwrap_or_default()).collect()
+        bundle.chain(files).chain(parts.unwrap_or_default()).collect()
     }
 
     /// What kept names from being found so far.
     pub(super) fn problems(&self) -> Vec<Problem> {
-        let mut problems = problem::of_sources(&self.image, &self.sources);
+        let bundled = self.bundled.iter().flat_map(|(bundle, module)| bundle.problems(module));
+        let mut problems: Vec<Problem> = bundled.filter_map(|problem| Problem::of_bundle(&problem)).collect();
+        let Some(sources) = &self.sources else { return problems };
+        problems.extend(problem::of_sources(&self.image, sources));
+        if self.has_replaced {
+            let (reason, file) = (Reason::Replaced, self.image.path.clone());
+            problems.push(Problem { reason, file, detail: String::new() });
+        }
         problems.extend(self.opened.iter().flat_map(|opened| opened.problems.iter().cloned()));
-        if let (Some(debug), Some(path)) = (self.debug(), &self.sources.debug) {
+        if let (Some(debug), Some(path)) = (self.debug(), &sources.debug) {
             problems.extend(problem::of_parts(path, debug));
         }
         problems
@@ -109,8 +141,13 @@ impl Module {
             if self.known.contains_key(&offset) {
                 continue;
             }
+            if let Some(frames) = self.bundled_frames(offset, names) {
+                self.known.insert(offset, frames);
+                continue;
+            }
             self.open();
             let (mut frames, without_name) = self.frames_from_dwarf(offset, names);
+            self.has_replaced |= self.listed(offset).is_some_and(|(_, is_second)| is_second);
             if frames.is_empty() {
                 frames.push(self.frame(None, self.symbol(offset), offset, names));
             }
@@ -128,12 +165,58 @@ impl Module {
         }
     }
 
+    /// Adds the names so far to `writer`, if there is anything that they come from.
+    pub(super) fn write_to(&self, writer: &mut BundleWriter) {
+        let has_file = self.sources.as_ref().is_some_and(|sources| {
+            sources.binary.is_some() || sources.debug.is_some() || sources.perf_map.is_some()
+        });
+        if !has_file && self.bundled.is_none() || self.known.is_empty() {
+            return;
+        }
+        let problems = self.problems();
+        let problems = problems.iter().map(|Problem { reason, file, detail }| BundledProblem {
+            reason: reason.number(),
+            file,
+            detail,
+        });
+        writer.module(&self.image.path, &self.image.build_id, self.image.size(), problems);
+        let mut offsets: Vec<u64> = self.known.keys().copied().collect();
+        offsets.sort_unstable();
+        for offset in offsets {
+            let frames = self.known.get(&offset).into_iter().flatten();
+            let frames = frames.map(|frame| BundledFrame {
+                function: frame.function.as_deref(),
+                file: (frame.lineno > 0
+                    || *frame.filename != *Frame::name_in_module(&self.file.path, offset))
+                .then_some(&*frame.filename),
+                line: frame.lineno,
+            });
+            writer.address(offset, &frames.collect::<Vec<_>>());
+        }
+    }
+
+    /// The frames at `offset` that the recording carries.
+    fn bundled_frames(&self, offset: u64, names: &Names) -> Option<Vec<Frame>> {
+        let (bundle, module) = self.bundled.as_ref()?;
+        let frames = bundle.frames(module, offset)?;
+        let frame = |frame: &BundledFrame<'_>| Frame {
+            function: frame.function.map(|function| names.share(function)),
+            module: Some(Arc::clone(&self.file)),
+            ..match frame.file {
+                Some(file) => Frame::new(names.share(file), frame.line),
+                None => Frame::new(names.share(&Frame::name_in_module(&self.file.path, offset)), frame.line),
+            }
+        };
+        Some(frames.iter().map(frame).collect())
+    }
+
     /// Opens its files, unless that was done.
     fn open(&mut self) {
         if self.opened.is_some() {
             return;
         }
-        let Sources { debug, binary, supplement, .. } = &self.sources;
+        let sources = self.sources.get_or_insert_with(|| Sources::find(&self.image, &self.search));
+        let Sources { debug, binary, supplement, .. } = &*sources;
         let mut problems = Vec::new();
         let mut open = |path: &Path, supplement: Option<&Path>| {
             let of: Vec<_> =
@@ -206,12 +289,19 @@ impl Module {
         self.raw_symbol(offset).map(|symbol| demangle_with(symbol, self.may_spawn))
     }
 
+    /// The function that the process lists at `offset`, and whether another one stood there before.
+    fn listed(&self, offset: u64) -> Option<(&str, bool)> {
+        self.sources.as_ref()?.perf_map.as_ref()?.function(offset)
+    }
+
     fn raw_symbol(&self, offset: u64) -> Option<&str> {
         // Where there is more than the exported ones, that comes first: those of a stripped file may be far away.
         let opened = self.opened.as_ref();
         let files = opened.into_iter().flat_map(|opened| opened.debug.iter().chain(&opened.binary));
-        let mini_debug_info = &self.sources.mini_debug_info;
-        mini_debug_info.symbol(offset).or_else(|| files.filter_map(|file| file.symbol(offset)).next())
+        let mini_debug_info = self.sources.as_ref().map(|sources| &sources.mini_debug_info);
+        let packed = mini_debug_info.and_then(|symbols| symbols.symbol(offset));
+        let listed = self.listed(offset).map(|(name, _)| name);
+        listed.or(packed).or_else(|| files.filter_map(|file| file.symbol(offset)).next())
     }
 
     fn frame(

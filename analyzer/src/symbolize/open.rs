@@ -1,13 +1,12 @@
 //! Opens modules and looks up what is wanted of them, several at a time.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::ModuleImage;
-use super::module::Module;
+use super::module::{Module, Places};
 use super::names::Names;
-use super::search::Search;
 
 /// A module that is to be opened.
 pub(super) struct Wanted {
@@ -17,8 +16,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn open(&self, search: &Arc<Search>, names: &Names, may_spawn: bool) -> Module {
-        let mut module = Module::find(&self.image, search, may_spawn, names);
+    fn open(&self, places: Places<'_>, names: &Names, may_spawn: bool) -> Module {
+        let mut module = Module::of(&self.image, places, may_spawn, names);
         module.look_up(&self.offsets, names);
         module
     }
@@ -27,7 +26,7 @@ impl Wanted {
 /// Opens all of `wanted` and looks up what is wanted of them, with up to `n_threads_max` threads, of which the calling one is the first; in their order.
 pub(super) fn open_all(
     wanted: &[Wanted],
-    search: &Arc<Search>,
+    places: Places<'_>,
     names: &Names,
     n_threads_max: usize,
 ) -> Vec<Module> {
@@ -35,7 +34,7 @@ pub(super) fn open_all(
     let opened: Vec<Mutex<Option<Module>>> = wanted.iter().map(|_| Mutex::new(None)).collect();
     let open_next = || {
         while let Some((wanted, place)) = next_of(&next, wanted, &opened) {
-            let module = wanted.open(search, names, n_threads_max > 1);
+            let module = wanted.open(places, names, n_threads_max > 1);
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(module);
         }
     };

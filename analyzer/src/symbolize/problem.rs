@@ -6,6 +6,7 @@ use super::ModuleImage;
 use super::attempt::{Attempt, Outcome, Source};
 use super::debug_file::DebugFile;
 use super::sources::Sources;
+use crate::bundle::BundledProblem;
 use crate::text::words::named;
 
 /// Why some names are missing or doubtful.
@@ -27,6 +28,36 @@ pub(super) enum Reason {
     NoSupplement,
     /// Parts of the debug information are in files that are gone.
     NoParts,
+    /// Code that was made at run time stood where other such code did before.
+    Replaced,
+}
+
+impl Reason {
+    /// All, each at its number in recordings that carry names.
+    const ALL: [Reason; 9] = [
+        Reason::NotHere,
+        Reason::Changed,
+        Reason::Younger,
+        Reason::Unreadable,
+        Reason::DebugUnreadable,
+        Reason::OtherDebug,
+        Reason::NoSupplement,
+        Reason::NoParts,
+        Reason::Replaced,
+    ];
+
+    /// The number.
+    pub(super) fn number(self) -> u64 {
+        Reason::ALL.iter().position(|reason| *reason == self).unwrap_or_default() as u64
+    }
+}
+
+impl Problem {
+    /// What a recording says that carries names; `None` for a reason that is not known here.
+    pub(super) fn of_bundle(problem: &BundledProblem<'_>) -> Option<Problem> {
+        let reason = *Reason::ALL.get(usize::try_from(problem.reason).ok()?)?;
+        Some(Problem { reason, file: problem.file.to_owned(), detail: problem.detail.to_owned() })
+    }
 }
 
 /// Something that keeps names from being found.
@@ -128,6 +159,9 @@ fn sentence(reason: Reason, problems: &[&Problem]) -> String {
                 "{files} {are} not here, which debug information refers to{detail}: some functions have no names"
             )
         }
+        Reason::Replaced => format!(
+            "code made at run time took the place of other such code: its functions are the latest that {files} {have}"
+        ),
         Reason::NoParts => format!(
             "parts of the debug information of {files} are gone{detail}: inlined functions and lines are missing"
         ),

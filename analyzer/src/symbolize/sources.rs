@@ -8,10 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::ModuleImage;
-use super::attempt::{Attempt, Outcome, Source};
+use super::attempt::{Attempt, Holds, Outcome, Source};
 use super::crc;
 use super::elf_file::ElfFile;
 use super::mini_debug_info::MiniDebugInfo;
+use super::perf_map::PerfMap;
 use super::search::Search;
 use crate::text::hex;
 
@@ -26,6 +27,8 @@ pub(super) struct Sources {
     pub supplement: Option<PathBuf>,
     /// What is packed into the binary.
     pub mini_debug_info: MiniDebugInfo,
+    /// The code that a process made at run time.
+    pub perf_map: Option<PerfMap>,
     /// Whether it cannot be told that the binary is what ran: it has no build-id, and is younger than the recording.
     pub is_younger: bool,
     /// Where was looked, in that order.
@@ -42,6 +45,10 @@ impl Sources {
             return Sources::default();
         }
         let mut finder = Finder { image, search, attempts: Vec::new() };
+        if let Some(times) = image.listed_ns {
+            let perf_map = finder.perf_map(times);
+            return Sources { perf_map, attempts: finder.attempts, ..Sources::default() };
+        }
         let binary = finder.binary();
         let own = binary.as_ref().filter(|(_, file)| file.holds.debug_information).cloned();
         let debug = own
@@ -56,6 +63,7 @@ impl Sources {
             binary: binary.map(|(path, _)| path),
             debug: debug.map(|(path, _)| path),
             supplement,
+            perf_map: None,
             attempts: finder.attempts,
         }
     }
@@ -71,6 +79,17 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn note(&mut self, source: Source, path: &Path, outcome: Outcome) {
         self.attempts.push(Attempt { source, path: path.to_owned(), outcome });
+    }
+
+    /// What a process lists of the code that it made.
+    fn perf_map(&mut self, times: (u64, u64)) -> Option<PerfMap> {
+        let path = self.search.place(&self.image.file());
+        let (found, outcome) = match PerfMap::read(&path, times) {
+            Ok(map) => (Some(map), Outcome::Used(Holds { symbols: true, ..Holds::default() })),
+            Err(outcome) => (None, outcome),
+        };
+        self.note(Source::PerfMap, &path, outcome);
+        found
     }
 
     /// The file that ran: where it was, else a copy with its build-id in a folder of the user's.

@@ -99,6 +99,7 @@ impl Program {
             end: bias + end,
             segments: file.segments,
             recorded_ns: 0,
+            listed_ns: None,
         }
     }
 

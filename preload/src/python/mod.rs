@@ -19,7 +19,7 @@ pub mod recent;
 mod running;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use core::ffi::c_void;
 use core::ops::Range;

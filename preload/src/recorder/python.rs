@@ -100,5 +100,5 @@ fn is_interrupted(cache: &StackCache) -> bool {
 
 #[cold]
 fn has_interrupted(cache: &StackCache) -> bool {
-    cache.frames().iter().any(|frame| frame.state().kind == FrameKind::Interrupted)
+    cache.live_frames().iter().any(|frame| frame.state().kind == FrameKind::Interrupted)
 }

@@ -2,16 +2,18 @@
 
 use core::sync::atomic::Ordering;
 
+use tm_common::stack::FrameKind;
+
 use crate::python::{self, Interpreter};
 use crate::session::Session;
 use crate::session::threads::Lane;
 use crate::unwind::{Caller, arch, reference};
 
-/// Checks one in `self_check_interval` stacks of the lane: the one of `caller`, which has just been walked.
+/// Checks one in `self_check_interval` stacks of the lane: the one of `caller`, which has just been walked, or has come `by_path`.
 #[inline]
-pub(super) fn now_and_then(session: &Session, lane: &mut Lane, caller: Caller) {
+pub(super) fn now_and_then(session: &Session, lane: &mut Lane, caller: Caller, by_path: bool) {
     if is_now(session, lane) {
-        check(session, lane, caller);
+        check(session, lane, caller, by_path);
     }
 }
 
@@ -37,8 +39,7 @@ pub(super) fn python_now_and_then(
 
 /// Walks again without caches, and counts a difference. The cached stack stays as it is.
 #[cold]
-fn check(session: &Session, lane: &mut Lane, caller: Caller) {
-    let depth = lane.cache.frames().len();
+fn check(session: &Session, lane: &mut Lane, caller: Caller, by_path: bool) {
     loop {
         reference::walk(&session.unwinder, &session.recording, caller, &mut lane.memory, &mut lane.frames);
         let complete = lane.frames.kept().len() == lane.frames.depth();
@@ -46,14 +47,12 @@ fn check(session: &Session, lane: &mut Lane, caller: Caller) {
             break;
         }
     }
-    let cached = lane
-        .cache
-        .frames()
-        .iter()
-        .rev()
-        .map(|frame| (arch::strip(frame.state().pc) as u64, frame.state().kind));
-    let walked = lane.frames.kept().iter().map(|frame| (frame.pc(), frame.kind()));
-    count(session, lane.frames.depth() == depth && cached.eq(walked));
+    let stack = if by_path { lane.memory.around(caller.sp) } else { None };
+    let path = stack.into_iter().flat_map(|stack| lane.cache.path_frames(caller, stack));
+    let path = path.map(|pc| (pc, FrameKind::Return));
+    let cached = lane.cache.live_frames().iter().rev().map(|frame| (frame.state().pc, frame.state().kind));
+    let known = path.chain(cached).map(|(pc, kind)| (arch::strip(pc) as u64, kind));
+    count(session, known.eq(lane.frames.kept().iter().map(|frame| (frame.pc(), frame.kind()))));
 }
 
 /// Counts a check, and a difference if it is not the `same`.

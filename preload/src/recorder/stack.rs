@@ -36,12 +36,28 @@ fn native_stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: u
     if limit == 1 {
         return Nodes::of(session).enter(StackId::NONE, arch::strip(pc), FrameKind::Return);
     }
+    let number = (lane.n_stacks, 2 * limit);
+    let known =
+        session.unwinder.known_stack(&session.recording, caller, number, &mut lane.memory, &mut lane.cache);
+    let Some(stack) = known else { return walked_stack_of(lane, pc, sp, fp, limit) };
+    self_check::now_and_then(session, lane, caller, true);
+    stack
+}
+
+/// Walks the stack, and returns its id.
+#[inline(never)]
+fn walked_stack_of(lane: &mut Lane, pc: usize, sp: usize, fp: usize, limit: usize) -> StackId {
+    let (session, caller) = (&SESSION, Caller { pc, sp, fp });
     let walked =
         session.unwinder.walk_to_cache(&session.recording, caller, &mut lane.memory, &mut lane.cache);
     let Ok(n_kept) = walked else { return walk_in_full(session, lane, caller, limit) };
     let stack = if lane.cache.depth(n_kept) < 2 * limit && lane.cache.n_cut == 0 {
         let nodes = Nodes::of(session);
-        lane.cache.finish(n_kept, |caller, pc, kind| nodes.enter(caller, arch::strip(pc), kind))
+        let stack = lane.cache.finish(n_kept, |caller, pc, kind| nodes.enter(caller, arch::strip(pc), kind));
+        if stack != StackId::NONE {
+            lane.cache.remember_path(n_kept);
+        }
+        stack
     } else {
         enter_with_cut(session, &mut lane.cache, n_kept, limit).unwrap_or(StackId::NONE)
     };
@@ -49,7 +65,7 @@ fn native_stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: u
         // The file cannot grow. Frames without nodes must not be taken for entered ones.
         lane.cache.clear();
     }
-    self_check::now_and_then(session, lane, caller);
+    self_check::now_and_then(session, lane, caller, false);
     stack
 }
 

@@ -99,7 +99,7 @@ impl Lane {
     pub fn recover(&mut self) {
         self.stream.abandon_segment();
         self.samples.abandon_segment();
-        self.cache.clear();
+        self.cache.clear_all();
         self.python.clear();
         self.recent.clear();
         (self.tag, self.samples_tag) = (TAG_UNKNOWN, TAG_UNKNOWN);

@@ -6,10 +6,11 @@
 use tm_common::ids::StackId;
 use tm_common::stack::FrameKind;
 
+use super::paths::Paths;
 use super::tables::rule::Rule;
 
-/// 16 KiB: more frames than change often.
-const SLOTS: usize = 512;
+/// 8 KiB: most frames that change often.
+const SLOTS: usize = 256;
 
 /// What is remembered about one frame.
 #[derive(Debug)]
@@ -70,5 +71,22 @@ impl Memo {
         for remembered in &mut self.0 {
             remembered.pc = 0;
         }
+    }
+}
+
+/// All that a thread remembers beside its last stack. All zeros is nothing.
+#[derive(Debug)]
+pub struct Hints {
+    /// Frames.
+    pub memo: Memo,
+    /// Whole stacks.
+    pub paths: Paths,
+}
+
+impl Hints {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.memo.clear();
+        self.paths.clear();
     }
 }

@@ -8,7 +8,11 @@
 //! that the frames are on. Finding a rule or a mapping is `#[cold]`, and so is going over to another stack.
 
 pub mod cached_frame;
+pub mod comparison;
 pub mod memo;
+#[cfg(test)]
+mod oracle;
+pub mod paths;
 pub mod reference;
 pub mod stack_cache;
 pub mod stack_memory;

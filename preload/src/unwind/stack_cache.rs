@@ -19,8 +19,9 @@
 use tm_common::ids::{Epoch, StackId};
 use tm_common::stack::FrameKind;
 
+use super::Caller;
 use super::cached_frame::{CachedFrame, Marks, Walked};
-use super::memo::{Memo, Remembered};
+use super::memo::{Hints, Remembered};
 use super::stack_memory::Readable;
 use super::step::{NotCached, State};
 use crate::sys::memory::pages;
@@ -36,15 +37,17 @@ const WORDS_MAX: usize = 2;
 const _: () =
     assert!(WORDS_START + WORDS_MAX * DEPTH_MAX <= Marks::WORDS_END_MAX, "marks hold the end of all words");
 /// The number of words that are compared at a time, ...
-const WORDS_AT_ONCE: usize = 8;
+pub(super) const WORDS_AT_ONCE: usize = 8;
 /// ... so there are as many in front that never change.
-const WORDS_START: usize = WORDS_AT_ONCE;
+pub(super) const WORDS_START: usize = WORDS_AT_ONCE;
 
-/// A word of the stack, and what it held.
+/// A word of the stack that a step has read.
 #[derive(Clone, Copy, Debug)]
-struct Word {
-    at: usize,
-    held: usize,
+pub struct Word {
+    /// Where it is.
+    pub at: usize,
+    /// What it held.
+    pub held: usize,
 }
 
 /// A thread's last stack. All zeros is an empty one.
@@ -52,18 +55,21 @@ struct Word {
 pub struct StackCache {
     /// The outermost frame, in front of which stands [`CachedFrame::outside`]. Null before the first walk.
     frames: *mut CachedFrame,
-    memo: *mut Memo,
+    /// Null before the first walk.
+    hints: *mut Hints,
     /// The frames of the walk under way, innermost first.
     walked: *mut Walked,
-    words: *mut Word,
+    pub(super) words: *mut Word,
     /// The number of frames that there is room for, for as many walked ones, and for [`WORDS_MAX`] times as many words.
     capacity: usize,
     len: usize,
+    /// The number of frames, outermost first, that the latest stack has as well: all, unless it has come by a path.
+    n_live: usize,
     n_walked: usize,
     /// One more than the place of the innermost barrier, 0 for none.
     pub barrier_end: usize,
     /// The address at or above which no step reads, if it is no barrier.
-    top: usize,
+    pub(super) top: usize,
     /// Outer frames that were cut from the stack that the nodes are of.
     pub n_cut: usize,
     /// What [`super::walk::Unwinder::generation`] was.
@@ -83,7 +89,7 @@ pub struct Cursor {
 /// Bytes of room for `capacity` frames.
 const fn room_bytes(capacity: usize) -> usize {
     let frame_bytes = size_of::<CachedFrame>() + size_of::<Walked>() + WORDS_MAX * size_of::<Word>();
-    let fixed_bytes = size_of::<CachedFrame>() + WORDS_START * size_of::<Word>() + size_of::<Memo>();
+    let fixed_bytes = size_of::<CachedFrame>() + WORDS_START * size_of::<Word>();
     fixed_bytes + capacity * frame_bytes
 }
 
@@ -107,6 +113,12 @@ impl StackCache {
         unsafe { core::slice::from_raw_parts_mut(self.frames, self.len) }
     }
 
+    /// Returns the frames that the latest stack has as well, outermost first: all, unless it has come by a path.
+    #[inline]
+    pub fn live_frames(&self) -> &[CachedFrame] {
+        self.frames().get(..self.n_live).unwrap_or(&[])
+    }
+
     /// Returns the frame at `place`, which must be less than the number of frames.
     #[inline(always)]
     pub fn frame(&self, place: usize) -> &CachedFrame {
@@ -126,23 +138,67 @@ impl StackCache {
         (self.len, self.n_cut, self.barrier_end) = (0, 0, 0);
     }
 
-    /// Empties the cache and the memo.
+    /// Empties the cache, and forgets what is remembered beside it.
     #[cold]
-    fn clear_all(&mut self) {
+    pub fn clear_all(&mut self) {
         self.clear();
         // SAFETY: null, or the cache's own.
-        if let Some(memo) = unsafe { self.memo.as_mut() } {
-            memo.clear();
+        if let Some(hints) = unsafe { self.hints.as_mut() } {
+            hints.clear();
         }
     }
 
-    /// Starts a walk by the rules of `generation`. Empties the cache if it was walked by other rules or in another epoch.
+    /// Makes it fit for the rules of `generation`: empties it if it was walked by others, or in another epoch.
     #[inline(always)]
-    pub fn begin(&mut self, generation: u32, epoch: Epoch) -> Result<Cursor, NotCached> {
+    pub fn renew(&mut self, generation: u32, epoch: Epoch) {
         if self.generation != generation || self.epoch != epoch {
             self.clear_all();
             (self.generation, self.epoch) = (generation, epoch);
         }
+    }
+
+    /// Finds a path from `caller`, in `stack`, to a cached frame: the place of that one, and what the stack is if all is as it was
+    /// from there outward. It is the thread's stack number `n_stacks`. Not for stacks of `limit` frames or more.
+    #[inline(always)]
+    pub fn find_path(
+        &mut self,
+        caller: Caller,
+        stack: Readable,
+        (n_stacks, limit): (u32, usize),
+    ) -> Option<(usize, StackId)> {
+        // SAFETY: null, or the cache's own; frames are elsewhere.
+        let paths = unsafe { &mut self.hints.as_mut()?.paths };
+        paths.find(caller, stack, n_stacks, |path| {
+            path.n_frames_max() < limit && path.place() < self.len && path.joins(self.frame(path.place()))
+        })
+    }
+
+    /// Takes note that the latest stack has come by a path to the frame at `place`.
+    #[inline(always)]
+    pub fn come_by_path(&mut self, place: usize) {
+        self.n_live = place + 1;
+    }
+
+    /// Returns the frames inward of the cached ones that the latest stack has, if it has come by a path: return addresses, innermost first.
+    #[cold]
+    pub fn path_frames(&self, caller: Caller, stack: Readable) -> impl Iterator<Item = usize> {
+        // SAFETY: null, or the cache's own.
+        let hints = unsafe { self.hints.as_ref() };
+        hints.into_iter().flat_map(move |hints| hints.paths.frames(caller, stack))
+    }
+
+    /// Remembers the path of the stack that has just been finished with `n_kept`, of which all nodes are there.
+    #[inline(always)]
+    pub fn remember_path(&mut self, n_kept: usize) {
+        if n_kept > 0 && self.barrier_end <= n_kept {
+            // SAFETY: there are hints, since `begin`; the frames and words of the finished stack were written.
+            unsafe { (*self.hints).paths.remember(self.frames, self.words, (n_kept - 1, self.len - 1)) };
+        }
+    }
+
+    /// Starts a walk.
+    #[inline(always)]
+    pub fn begin(&mut self) -> Result<Cursor, NotCached> {
         if self.frames.is_null() && !self.grow(0) {
             return Err(NotCached);
         }
@@ -154,8 +210,8 @@ impl StackCache {
     /// Returns what is remembered of the frame in `state`.
     #[inline(always)]
     pub fn remembered(&mut self, state: State) -> &mut Remembered {
-        // SAFETY: there is a memo, since `begin`.
-        unsafe { (*self.memo).of(state.pc, state.sp) }
+        // SAFETY: there are hints, since `begin`.
+        unsafe { (*self.hints).memo.of(state.pc, state.sp) }
     }
 
     /// Tells whether the frame at `place` is in `state`.
@@ -209,8 +265,11 @@ impl StackCache {
         }
         // A handler that left by siglongjmp would leave the pointers to a room that is gone.
         let _blocked = SignalsBlocked::now();
+        if self.hints.is_null() {
+            self.hints = pages::zeroed(1);
+        }
         let fresh: *mut u8 = pages::zeroed(room_bytes(capacity));
-        if fresh.is_null() {
+        if fresh.is_null() || self.hints.is_null() {
             return false;
         }
         // SAFETY: the room is long enough for all; the old room came from here and is nobody else's.
@@ -219,7 +278,6 @@ impl StackCache {
             let frames = fresh.cast::<CachedFrame>().add(1);
             let walked = frames.add(capacity).cast::<Walked>();
             let words = walked.add(capacity).cast::<Word>();
-            let memo = words.add(WORDS_START + WORDS_MAX * capacity).cast::<Memo>();
             for place in 0..WORDS_START {
                 let held = &raw const (*words.add(place)).held;
                 words.add(place).write(Word { at: held as usize, held: 0 });
@@ -229,11 +287,10 @@ impl StackCache {
                 core::ptr::copy_nonoverlapping(self.walked, walked, n_walked);
                 let (from, to) = (self.words.add(WORDS_START), words.add(WORDS_START));
                 core::ptr::copy_nonoverlapping(from, to, WORDS_MAX * self.len);
-                core::ptr::copy_nonoverlapping(self.memo, memo, 1);
                 syscall::munmap(self.frames.sub(1).cast(), room_bytes(self.capacity));
             }
             (self.frames, self.walked, self.words) = (frames, walked, words);
-            (self.memo, self.capacity) = (memo, capacity);
+            self.capacity = capacity;
         }
         true
     }
@@ -272,8 +329,8 @@ impl StackCache {
             let marks = unsafe { self.note_words(&frame, &outer) };
             // Without its caller's node a frame would look like an outermost one.
             let orphan = outer.node == StackId::NONE && place > 0;
-            // SAFETY: there is a memo, since `begin`.
-            let memo = unsafe { (*self.memo).of(frame.pc, frame.sp) };
+            // SAFETY: there are hints, since `begin`.
+            let memo = unsafe { (*self.hints).memo.of(frame.pc, frame.sp) };
             let node = match memo.node(frame.pc, outer.node, marks.kind()) {
                 Some(node) => node,
                 None if orphan => StackId::NONE,
@@ -292,6 +349,7 @@ impl StackCache {
             }
         }
         self.len = n_kept + self.n_walked;
+        self.n_live = self.len;
         outer.node
     }
 
@@ -333,66 +391,5 @@ impl StackCache {
             }
         }
         marks.with_words(end)
-    }
-
-    /// Compares the words that the cached steps read, from frame `place` outward. `None` if all are as they were; else
-    /// the innermost frame whose step has changed or has to be taken again.
-    ///
-    /// The live state equals that of frame `place`, so the walk itself would read these words now.
-    #[inline(never)]
-    pub fn validate(&self, place: usize, stack: Readable) -> Option<usize> {
-        let run = self.run_start(place);
-        if run > place {
-            return Some(place);
-        }
-        let (bound, first) = match run.checked_sub(1) {
-            None => (self.top, WORDS_START),
-            Some(barrier) => (self.frame(barrier).sp, self.frame(barrier).marks.words_end()),
-        };
-        if !stack.ends_at_or_above(bound) {
-            return Some(place);
-        }
-        let end = self.frame(place).marks.words_end();
-        // SAFETY: so many words were written. All lie between the live stack pointer and `bound`, which is in its mapping.
-        match unsafe { self.innermost_change(first, end) } {
-            Some(word) => Some(self.frame_of_word(word, place)),
-            None => run.checked_sub(1),
-        }
-    }
-
-    /// Finds the last of the words from `first` to `end` that has changed. Eight at a time without branches: the loads
-    /// do not wait for each other.
-    ///
-    /// # Safety
-    /// The words were written, and what they are of can be read.
-    #[inline]
-    unsafe fn innermost_change(&self, first: usize, mut end: usize) -> Option<usize> {
-        // SAFETY: the caller's.
-        let difference = |place: usize| unsafe {
-            let word = &*self.words.add(place);
-            (word.at as *const usize).read() ^ word.held
-        };
-        // The last eight may reach into those in front of all, but not into those of a barrier's other stack.
-        let at_once_start = if first == WORDS_START { first } else { first + WORDS_AT_ONCE - 1 };
-        while end > at_once_start && (1..=WORDS_AT_ONCE).fold(0, |any, n| any | difference(end - n)) == 0 {
-            end = end.saturating_sub(WORDS_AT_ONCE);
-        }
-        (first..end).rev().find(|&place| difference(place) != 0)
-    }
-
-    /// Returns the first of the frames up to `place` that have no barrier among them; `place + 1` if it is one itself.
-    #[inline]
-    fn run_start(&self, place: usize) -> usize {
-        if self.barrier_end <= place + 1 { self.barrier_end } else { self.barrier_end_before(place + 1) }
-    }
-
-    #[cold]
-    fn barrier_end_before(&self, end: usize) -> usize {
-        self.frames().iter().take(end).rposition(CachedFrame::is_barrier).map_or(0, |place| place + 1)
-    }
-
-    fn frame_of_word(&self, word: usize, place: usize) -> usize {
-        let outer = self.frames().get(..place).unwrap_or(&[]);
-        outer.partition_point(|frame| frame.marks.words_end() <= word)
     }
 }

@@ -3,6 +3,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use tm_common::ids::StackId;
 use tm_common::stack::{EndReason, FrameKind};
 
 use super::cached_frame::Walked;
@@ -51,7 +52,29 @@ impl Unwinder {
         }
     }
 
-    /// Walks from `caller` until the cache takes over. The number of outer frames that stayed as they were;
+    /// Returns the stack of `caller`, the thread's stack number `n_stacks`, if it has come by a path that is remembered and is no longer
+    /// than `limit`. Makes the cache fit for a walk, if not.
+    #[inline(always)]
+    pub fn known_stack(
+        &self,
+        recording: &Recording,
+        caller: Caller,
+        (n_stacks, limit): (u32, usize),
+        memory: &mut StackMemory,
+        cache: &mut StackCache,
+    ) -> Option<StackId> {
+        // Relaxed: whoever sees an old generation has no frame of the module that went.
+        cache.renew(self.generation.load(Ordering::Relaxed), recording.epoch());
+        let stack = memory.around(caller.sp)?;
+        let (place, node) = cache.find_path(caller, stack, (n_stacks, limit))?;
+        if !matches!(self.changed(recording, place, memory, stack, cache), Ok(None)) {
+            return None;
+        }
+        cache.come_by_path(place);
+        Some(node)
+    }
+
+    /// Walks from `caller` until the cache takes over, after [`Unwinder::known_stack`]. The number of outer frames that stayed as they were;
     /// [`StackCache::finish`] makes the cache this stack.
     #[inline(never)]
     pub fn walk_to_cache(
@@ -61,8 +84,7 @@ impl Unwinder {
         memory: &mut StackMemory,
         cache: &mut StackCache,
     ) -> Result<usize, NotCached> {
-        // Relaxed: whoever sees an old generation has no frame of the module that went.
-        let mut cursor = cache.begin(self.generation.load(Ordering::Relaxed), recording.epoch())?;
+        let mut cursor = cache.begin()?;
         let mut state = State::of(caller);
         let mut stack = memory.around(state.sp).ok_or(NotCached)?;
         let n_kept = loop {
@@ -100,15 +122,33 @@ impl Unwinder {
     }
 
     /// Returns the innermost frame from `place` outward, where the live stack is, whose step does not lead where the cache has it.
+    #[inline(always)]
     fn changed(
         &self,
         recording: &Recording,
         place: usize,
         memory: &mut StackMemory,
+        stack: Readable,
+        cache: &StackCache,
+    ) -> Result<Option<usize>, NotCached> {
+        match cache.validate(place, stack) {
+            Some(suspect) if cache.frame(suspect).is_barrier() => {
+                self.changed_behind(recording, suspect, memory, stack, cache)
+            }
+            suspect => Ok(suspect),
+        }
+    }
+
+    /// Returns the same, if all is as the cache has it up to the barrier `suspect`.
+    #[inline(never)]
+    fn changed_behind(
+        &self,
+        recording: &Recording,
+        mut suspect: usize,
+        memory: &mut StackMemory,
         mut stack: Readable,
         cache: &StackCache,
     ) -> Result<Option<usize>, NotCached> {
-        let Some(mut suspect) = cache.validate(place, stack) else { return Ok(None) };
         while cache.frame(suspect).is_barrier() {
             let state = cache.frame(suspect).state();
             let next;
@@ -261,7 +301,7 @@ impl Unwinder {
 
     /// Forgets what was found: something has gone, or has come where there was nothing known.
     #[cold]
-    fn clear_rules(&self) {
+    pub(super) fn clear_rules(&self) {
         self.rules.clear();
         // Relaxed: see `walk_to_cache`.
         self.generation.fetch_add(1, Ordering::Relaxed);

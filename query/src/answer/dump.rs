@@ -33,7 +33,8 @@ fn snapshot(process: &mut Process, now: Stamp) -> Snapshot {
     let totals = process.follower.totals();
     let live = totals.live(MemoryKind::Traced);
     let moment_ns = recording.ns(now);
-    let findings = Findings { problems: process.follower.problems(), sampling: totals.samples.sampling() };
+    let (problems, sampling) = (process.follower.problems(), totals.samples.sampling());
+    let findings = Findings { problems, sampling, left_out_until: None };
     let asking = Processes::One(process.follower.process());
     snapshot.origin = Some(Origin {
         moment: Moment::TimeNs(moment_ns).to_string(),

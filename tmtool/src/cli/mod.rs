@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(target_arch = "x86_64")]
 use commands::attach;
 use commands::{
-    check, completions, control, diff, export, filter, info, leaks, man, pack, peak, report, run, snapshot,
-    stats, symbols, temporary, timeline, top, watch,
+    bundle, check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak, report,
+    run, snapshot, stats, symbols, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -89,8 +89,12 @@ pub enum Command {
     Symbols(symbols::Args),
     /// Write a recording compressed, which every command reads so.
     Pack(pack::Args),
+    /// Write a recording with all names that it needs, to be read without the program's files.
+    Bundle(bundle::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
+    /// Keep the recording of a running process within its limit, without loss.
+    Keep(keep::Args),
     /// Tell a running process to record.
     Start(control::StartArgs),
     /// Tell a running process to record no more, and to forget what lives.
@@ -143,8 +147,10 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Symbols(args) => symbols::run(args),
+        Command::Bundle(args) => bundle::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Keep(args) => keep::run(args),
         Command::Start(args) => control::start(args),
         Command::Stop(args) => control::stop(args),
         Command::Clear(args) => control::clear(args),

@@ -44,7 +44,9 @@ fn lacks_functions(module: &ModuleSymbols) -> bool {
 impl Report for SymbolsReport<'_> {
     fn text(&self, style: &Style, _source: &mut dyn LineSource) -> String {
         let Symbols { modules, anonymous_addresses, problems } = self.symbols;
-        let needed: Vec<&ModuleSymbols> = modules.iter().filter(|module| module.addresses > 0).collect();
+        let is_module = |module: &&ModuleSymbols| !module.is_generated;
+        let needed: Vec<&ModuleSymbols> =
+            modules.iter().filter(is_module).filter(|module| module.addresses > 0).collect();
         let sum = |of: fn(&ModuleSymbols) -> u64| needed.iter().map(|module| of(module)).sum::<u64>();
         let (addresses, functions) = (sum(|module| module.addresses), sum(|module| module.functions));
         let mut text = format!(
@@ -52,14 +54,16 @@ impl Report for SymbolsReport<'_> {
             printable(self.recording),
             counted(addresses, "address"),
             count(needed.len() as u64),
-            counted(modules.len() as u64, "module"),
+            counted(modules.iter().filter(is_module).count() as u64, "module"),
             count(functions),
             count(sum(|module| module.lines)),
         );
         if *anonymous_addresses > 0 {
             let addresses = counted(*anonymous_addresses, "more address");
             let are = verb(*anonymous_addresses, "is", "are");
-            text += &format!("{addresses} {are} in no module: code that was made at run time has no names\n");
+            text += &format!(
+                "{addresses} {are} in no module: code that was made at run time, and is in no list\n"
+            );
         }
         for module in modules {
             text += &module_lines(module, style);
@@ -114,6 +118,10 @@ fn need(module: &ModuleSymbols) -> String {
     let needed = counted(addresses, "address");
     match (addresses - functions.min(addresses), addresses - lines.min(addresses)) {
         _ if addresses == 0 => "no address is in a stack".to_owned(),
+        (0, _) if module.is_generated => format!("{needed} of code made at run time, all with functions"),
+        (functions, _) if module.is_generated => {
+            format!("{needed} of code made at run time, {} without a function", count(functions))
+        }
         (0, 0) => format!("{needed}, all with functions and lines"),
         (0, lines) => format!("{needed}, all with functions, {} without a line", count(lines)),
         (functions, lines) => {
@@ -151,6 +159,7 @@ struct SymbolsObject<'a> {
 struct ModuleObject<'a> {
     path: &'a str,
     build_id: String,
+    generated: bool,
     addresses: u64,
     functions: u64,
     lines: u64,
@@ -168,6 +177,7 @@ impl ModuleObject<'_> {
         ModuleObject {
             path: &module.path,
             build_id: hex(&module.build_id),
+            generated: module.is_generated,
             addresses: module.addresses,
             functions: module.functions,
             lines: module.lines,
@@ -198,6 +208,7 @@ mod tests {
         let module = |path: &str, (addresses, functions, lines), attempts| ModuleSymbols {
             path: path.to_owned(),
             build_id: vec![0xab, 0xcd],
+            is_generated: false,
             addresses,
             functions,
             lines,
@@ -242,7 +253,7 @@ mod tests {
             "\
 a.bin: 1,240 addresses in 2 of 3 modules
 Functions of 1,237, lines of 1,200
-2 more addresses are in no module: code that was made at run time has no names
+2 more addresses are in no module: code that was made at run time, and is in no list
 
 /bin/app (build-id abcd)
   1,200 addresses, all with functions and lines

@@ -2,8 +2,10 @@
 
 use std::ops::{AddAssign, SubAssign};
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes in a number of blocks. A block becomes an amount in one place, [`Amount::of_block`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Amount {
     /// Requested bytes; a sum past 2^64 stays there.
     pub bytes: u64,

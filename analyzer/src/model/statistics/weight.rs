@@ -8,6 +8,8 @@
 //!   size^2 (1 - p) / p^2            what it adds to the variance of a sum of bytes, as estimated from the samples
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use super::Amount;
 
 /// A block's size, and how finely blocks were drawn when it was allocated. Blocks without a size are drawn as those of one
@@ -61,7 +63,7 @@ impl Weight {
 }
 
 /// How far a sum of samples is from certain.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Uncertainty {
     /// How many samples it is estimated from; 0 where all blocks are there.
     pub n_samples: u64,

@@ -1,6 +1,7 @@
 //! What threads that sample tell of themselves: the exact sums beside their samples, and the course of what is held.
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use tm_common::ids::{Space, ThreadIndex};
 use tm_common::sampling::{ThreadTotals, Totals};
 
@@ -160,6 +161,62 @@ impl Exact {
             is_told: self.is_told,
             is_lost: self.is_lost,
             ..Exact::default()
+        }
+    }
+}
+
+/// The same as it stands in a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::replay) struct SavedExact {
+    /// Thread, space, what it did and what it held.
+    of_thread: Vec<(u32, u8, [u64; 4], i64)>,
+    /// Space, and what was done in it.
+    of_space: Vec<(u8, [u64; 4])>,
+    is_told: bool,
+    is_lost: bool,
+    held: i64,
+    peak: i64,
+}
+
+impl Done {
+    fn saved(&self) -> [u64; 4] {
+        [self.allocated.bytes, self.allocated.count, self.freed, self.reallocated]
+    }
+
+    fn of(&[bytes, count, freed, reallocated]: &[u64; 4]) -> Done {
+        Done { allocated: Amount { bytes, count }, freed, reallocated }
+    }
+}
+
+impl SavedExact {
+    /// Saves `exact`.
+    pub fn new(exact: &Exact) -> SavedExact {
+        let Exact { of_thread, of_space, is_told, is_lost, held, peak } = exact;
+        let thread = |(&(thread, space), said): (&(ThreadIndex, Space), &Said)| {
+            (thread.0, space.0, said.done.saved(), said.held)
+        };
+        let (mut of_thread, mut of_space): (Vec<_>, Vec<_>) = (
+            of_thread.iter().map(thread).collect(),
+            of_space.iter().map(|(space, done)| (space.0, done.saved())).collect(),
+        );
+        of_thread.sort_unstable();
+        of_space.sort_unstable();
+        SavedExact { of_thread, of_space, is_told: *is_told, is_lost: *is_lost, held: *held, peak: *peak }
+    }
+
+    /// The totals as they were saved.
+    pub fn restored(&self) -> Exact {
+        let SavedExact { of_thread, of_space, is_told, is_lost, held, peak } = self;
+        let said = |&(thread, space, ref done, held): &(u32, u8, [u64; 4], i64)| {
+            ((ThreadIndex(thread), Space(space)), Said { done: Done::of(done), held })
+        };
+        Exact {
+            of_thread: of_thread.iter().map(said).collect(),
+            of_space: of_space.iter().map(|(space, done)| (Space(*space), Done::of(done))).collect(),
+            is_told: *is_told,
+            is_lost: *is_lost,
+            held: *held,
+            peak: *peak,
         }
     }
 }

@@ -42,6 +42,11 @@ impl Labels {
         self.0.extract_if(|_, label| label.1 == space).map(|(_, (block, _))| block).collect()
     }
 
+    /// All of them: the heap's block, and the space that has it.
+    pub fn iter(&self) -> impl Iterator<Item = (Block, Space)> + '_ {
+        self.0.values().copied()
+    }
+
     /// Forgets those up to a birth.
     pub fn forget_until(&mut self, birth: Stamp) {
         self.0.retain(|_, (block, _)| block.birth > birth);

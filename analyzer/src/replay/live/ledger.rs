@@ -22,14 +22,14 @@ use crate::replay::observer::Observer;
 /// What a process has, and what it did.
 #[derive(Debug)]
 pub(in crate::replay) struct Ledger {
-    live: LiveBlocks,
+    pub(super) live: LiveBlocks,
     /// The sums so far.
     pub totals: Totals,
-    peak: Peak,
+    pub(super) peak: Peak,
     /// The mappings at their latest peak, if they have changed since.
-    mapped_at_peak: Option<Ranges>,
+    pub(super) mapped_at_peak: Option<Ranges>,
     /// What samples stand for.
-    thread_tags: Arc<ThreadTags>,
+    pub(super) thread_tags: Arc<ThreadTags>,
 }
 
 impl Ledger {
@@ -52,6 +52,11 @@ impl Ledger {
             ..Totals::default()
         };
         Ledger { live, totals, peak: Peak::default(), mapped_at_peak: None, thread_tags }
+    }
+
+    /// What samples stand for.
+    pub fn thread_tags(&self) -> &Arc<ThreadTags> {
+        &self.thread_tags
     }
 
     /// The blocks that are live now.
@@ -353,6 +358,13 @@ impl Ledger {
         self.mapped_at_peak = None;
         self.live.exact.reset_peak();
         self.peak.reached(&mut self.live);
+    }
+
+    /// Takes the peak of other books of the same moment; its blocks are not known.
+    pub fn take_peak_of(&mut self, totals: &Totals) {
+        (self.totals.peak, self.totals.peak_stamp) = (totals.peak, totals.peak_stamp);
+        (self.totals.mapped_peak, self.totals.mapped_peak_stamp) =
+            (totals.mapped_peak, totals.mapped_peak_stamp);
     }
 
     /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.

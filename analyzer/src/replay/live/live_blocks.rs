@@ -109,6 +109,16 @@ impl LiveBlocks {
         self.traced_tables().flat_map(move |table| table.iter_generations(until))
     }
 
+    /// The traced blocks with their generations, in no order.
+    pub(in crate::replay) fn with_generations(&self) -> impl Iterator<Item = (Block, u32)> + '_ {
+        self.traced_tables().flat_map(SpaceBlocks::with_generations)
+    }
+
+    /// The traced blocks of generations up to `until` that went and kept their places, in no order.
+    pub(in crate::replay) fn kept_generations(&self, until: u32) -> impl Iterator<Item = Block> + '_ {
+        self.traced_tables().flat_map(move |table| table.kept_generations(until))
+    }
+
     /// Makes the generation of each block 0.
     pub(in crate::replay) fn reset_generations(&mut self) {
         self.heap.reset_generations();

@@ -63,6 +63,42 @@ impl Peak {
         }
     }
 
+    /// Tells whether a live block with its generation was there.
+    fn has(&self, generation: u32) -> bool {
+        generation <= self.number
+    }
+
+    /// The blocks that are live now: those that were at the peak, and those that came since.
+    pub fn split(&self, live: &LiveBlocks) -> [Vec<Block>; 2] {
+        let (old, new): (Vec<_>, Vec<_>) =
+            live.with_generations().partition(|(_, generation)| self.has(*generation));
+        [old, new].map(|blocks| blocks.into_iter().map(|(block, _)| block).collect())
+    }
+
+    /// The blocks that were live at the peak and went since.
+    pub fn gone(&self, live: &LiveBlocks) -> Vec<Block> {
+        live.kept_generations(self.number).collect()
+    }
+
+    /// Puts blocks into `live`, which is empty: `gone` was live at the peak, `old` still is, and `new` came since. The first
+    /// counts of several at one address.
+    pub fn restore(live: &mut LiveBlocks, [gone, old, new]: [impl Iterator<Item = Block>; 3]) -> Peak {
+        let mut peak = Peak::default();
+        for block in gone {
+            let table = live.of(block.space);
+            if table.insert(&block, 0) {
+                peak.take_out(table, block.address);
+            }
+        }
+        for block in old {
+            live.of(block.space).insert(&block, 0);
+        }
+        for block in new {
+            live.of(block.space).insert(&block, 1);
+        }
+        peak
+    }
+
     /// The blocks of the latest peak, in no order.
     pub fn blocks<'a>(&self, live: &'a LiveBlocks) -> impl Iterator<Item = Block> + 'a {
         live.iter_generations(self.number)

@@ -98,6 +98,13 @@ impl Ranges {
         }
     }
 
+    /// Makes ranges of `pieces`. The last counts of those that overlap.
+    pub(in crate::replay) fn of(pieces: impl Iterator<Item = Block>) -> Ranges {
+        let mut ranges = Ranges::default();
+        pieces.for_each(|piece| ranges.insert(piece, &mut |_| {}));
+        ranges
+    }
+
     /// Takes out all that `is_meant`.
     pub(in crate::replay) fn take_out_all(&mut self, is_meant: impl Fn(&Block) -> bool) -> Vec<Block> {
         let gone: Vec<Block> = self.iter().filter(is_meant).collect();

@@ -2,10 +2,12 @@
 
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Amount, Sampling, Uncertainty, Weight};
 
 /// What was allocated from the C allocator while samples alone were recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SampleTotals {
     /// The mean number of bytes from one sample to the next, the largest of several; 0 if every event was recorded.
     pub sample_bytes: u64,

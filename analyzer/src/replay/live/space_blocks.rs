@@ -202,6 +202,18 @@ impl SpaceBlocks {
         self.taken().filter(move |place| place.generation() <= until).map(|place| place.block(self.space))
     }
 
+    /// All blocks with their generations, in no order.
+    pub(in crate::replay) fn with_generations(&self) -> impl Iterator<Item = (Block, u32)> + '_ {
+        let live = self.taken().filter(|place| !place.is_kept());
+        live.map(|place| (place.block(self.space), place.generation()))
+    }
+
+    /// The blocks of a generation up to `until` that went and keep their places, in no order.
+    pub(in crate::replay) fn kept_generations(&self, until: u32) -> impl Iterator<Item = Block> + '_ {
+        let kept = self.taken().filter(move |place| place.is_kept() && place.generation() <= until);
+        kept.map(|place| place.block(self.space))
+    }
+
     /// Asks the processor for what `address` is found by, some events before it is wanted.
     #[inline]
     pub(in crate::replay) fn prefetch_index(&self, address: Address) {

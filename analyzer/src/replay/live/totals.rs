@@ -1,5 +1,6 @@
 //! The sums over one process's events.
 
+use serde::{Deserialize, Serialize};
 use tm_common::ids::{Space, Stamp};
 
 use super::exact::News;
@@ -8,7 +9,7 @@ use super::sample_totals::SampleTotals;
 use crate::model::Amount;
 
 /// What a process did, and what was live when.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Successful calls of allocating functions other than `realloc` and `reallocarray`.
     pub allocations: u64,
@@ -23,6 +24,7 @@ pub struct Totals {
     /// What was live when that was the most bytes.
     pub peak: Amount,
     /// When that was first so.
+    #[serde(with = "stamp")]
     pub peak_stamp: Stamp,
     /// Frees and reallocations of blocks that were never allocated.
     pub unknown_frees: u64,
@@ -39,6 +41,7 @@ pub struct Totals {
     /// ... and when they were the most.
     pub mapped_peak: Amount,
     /// When that was first so.
+    #[serde(with = "stamp")]
     pub mapped_peak_stamp: Stamp,
     /// Mappings made, moved or made longer, and those taken away in whole or in part.
     pub maps: u64,
@@ -46,6 +49,20 @@ pub struct Totals {
     pub unmaps: u64,
     /// What was allocated while samples alone were recorded. It is exact in all other totals but those of what lives.
     pub samples: SampleTotals,
+}
+
+/// A stamp as a number.
+mod stamp {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use tm_common::ids::Stamp;
+
+    pub fn serialize<S: Serializer>(stamp: &Stamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(stamp.0)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stamp, D::Error> {
+        u64::deserialize(deserializer).map(Stamp)
+    }
 }
 
 impl Totals {

@@ -5,6 +5,7 @@ use tm_common::ids::ProcessIndex;
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
 use crate::model::{Activity, SumsBy};
+use crate::replay::checkpoint::FoldedPart;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
 use crate::replay::site::Site;
@@ -33,6 +34,14 @@ impl<'a> Activities<'a> {
 }
 
 impl Observer for Activities<'_> {
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        part.latest().for_each(|latest| self.latest.put(latest));
+        let Activities { selection, process, sums, .. } = self;
+        selection.take_in(part, |sum| {
+            *sums.of(Site::of(&sum.like, *process, &selection.thread_tags)) += sum.activity;
+        })
+    }
+
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
         self.latest.came(block, &self.selection.thread_tags);

@@ -4,6 +4,7 @@ use tm_common::ids::ProcessIndex;
 
 use crate::events::MergedEvent;
 use crate::model::SumsBy;
+use crate::replay::checkpoint::FoldedPart;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
 use crate::replay::site::Site;
@@ -25,6 +26,15 @@ impl<'a> Allocations<'a> {
 }
 
 impl Observer for Allocations<'_> {
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        let Allocations { selection, process, sums } = self;
+        selection.take_in(part, |sum| {
+            if sum.activity.allocated.count > 0 {
+                sums.add(Site::of(&sum.like, *process, &selection.thread_tags), sum.activity.allocated);
+            }
+        })
+    }
+
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
         if let Some(block) = self.selection.brought_by(event) {

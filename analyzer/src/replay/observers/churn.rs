@@ -4,6 +4,7 @@ use tm_common::ids::ProcessIndex;
 
 use crate::events::{Block, MergedEvent};
 use crate::model::SumsBy;
+use crate::replay::checkpoint::FoldedPart;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
 use crate::replay::site::Site;
@@ -25,6 +26,15 @@ impl<'a> Churn<'a> {
 }
 
 impl Observer for Churn<'_> {
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        let Churn { selection, process, sums } = self;
+        selection.take_in(part, |sum| {
+            if sum.activity.freed.count > 0 {
+                sums.add(Site::of(&sum.like, *process, &selection.thread_tags), sum.activity.freed);
+            }
+        })
+    }
+
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         if self.selection.admits(block, event.stamp) {

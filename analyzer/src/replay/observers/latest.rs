@@ -1,7 +1,7 @@
 //! The latest block of each thread: one that goes while it is that was temporary.
 
 use rustc_hash::FxHashMap;
-use tm_common::ids::{Space, Stamp};
+use tm_common::ids::{Address, Space, Stamp};
 
 use crate::events::{Action, Block, MergedEvent, Total};
 use crate::reader::ThreadTags;
@@ -11,6 +11,21 @@ use crate::reader::ThreadTags;
 #[derive(Debug, Default)]
 pub struct LatestBlocks {
     of: FxHashMap<(u32, Space), Latest>,
+}
+
+/// The latest block of a thread in a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::replay) struct LatestBlock {
+    /// The thread.
+    pub thread: u32,
+    /// The space.
+    pub space: Space,
+    /// Where it is; `None` once it went.
+    pub address: Option<Address>,
+    /// Since when.
+    pub birth: Stamp,
+    /// The calls of the thread that allocated, by its first record of totals since and by its latest one after that.
+    pub calls: [Option<u64>; 2],
 }
 
 /// Where the latest block is, and since when.
@@ -42,6 +57,20 @@ impl LatestBlocks {
             let place = usize::from(latest.calls[0].is_some());
             latest.calls[place] = Some(calls);
         }
+    }
+
+    /// All that are known.
+    pub(in crate::replay) fn all(&self) -> impl Iterator<Item = LatestBlock> + '_ {
+        self.of.iter().map(|(&(thread, space), latest)| {
+            let &Latest { address, birth, calls } = latest;
+            LatestBlock { thread, space, address: address.map(Address), birth, calls }
+        })
+    }
+
+    /// Puts in what was known earlier.
+    pub(in crate::replay) fn put(&mut self, latest: LatestBlock) {
+        let LatestBlock { thread, space, address, birth, calls } = latest;
+        self.of.insert((thread, space), Latest { address: address.map(|address| address.0), birth, calls });
     }
 
     /// `block` goes by `event`. Returns whether it was temporary: freed before its thread allocated the next one. A block that

@@ -5,6 +5,7 @@ use tm_common::ids::ProcessIndex;
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
 use crate::model::SumsBy;
+use crate::replay::checkpoint::FoldedPart;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
 use crate::replay::site::Site;
@@ -34,6 +35,18 @@ impl<'a> Lifetimes<'a> {
 }
 
 impl Observer for Lifetimes<'_> {
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        part.latest().for_each(|latest| self.latest.put(latest));
+        let Lifetimes { selection, process, temporary, .. } = self;
+        selection.take_in(part, |sum| {
+            if sum.activity.temporary.count > 0 {
+                temporary.add(Site::of(&sum.like, *process, &selection.thread_tags), sum.activity.temporary);
+            }
+        });
+        // How long the blocks lived that are folded is not known.
+        selection.born_after.is_some_and(|after| after >= part.until())
+    }
+
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
         self.latest.came(block, &self.selection.thread_tags);

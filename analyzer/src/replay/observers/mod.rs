@@ -3,6 +3,7 @@
 mod activities;
 mod allocations;
 mod churn;
+mod folding;
 mod latest;
 mod lifetimes;
 mod lives;
@@ -15,6 +16,8 @@ mod timeline;
 pub use activities::Activities;
 pub use allocations::Allocations;
 pub use churn::Churn;
+pub(in crate::replay) use folding::Folding;
+pub(in crate::replay) use latest::LatestBlock;
 pub use latest::LatestBlocks;
 pub use lifetimes::Lifetimes;
 pub use lives::{Life, Lives};

@@ -5,6 +5,7 @@ use tm_common::ids::Stamp;
 use super::steps::Steps;
 use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
+use crate::replay::checkpoint::FoldedPart;
 use crate::replay::live::MemoryKind;
 use crate::replay::observer::{Held, Observer};
 use crate::replay::selection::Selection;
@@ -85,6 +86,23 @@ impl<'a> Timeline<'a> {
 }
 
 impl Observer for Timeline<'_> {
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        if !self.selection.is_whole() {
+            return part.until() <= self.time.from;
+        }
+        let live = std::mem::take(&mut self.now);
+        for folded in part.course(self.selection.memory_kind()).steps() {
+            self.go_to(Stamp(folded.at));
+            let most = Amount { bytes: folded.most.0, count: folded.most.1 };
+            if let Some(step) = self.steps.last_mut().filter(|step| step.most.bytes < most.bytes) {
+                *step = Step { most, at: Stamp(folded.at).max(step.at) };
+            }
+            self.now = Amount { bytes: folded.last.0, count: folded.last.1 };
+        }
+        self.now = live;
+        true
+    }
+
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
         self.go_to(block.birth);

@@ -153,6 +153,11 @@ impl<S: EventStream> Window<S> {
         places.reverse();
     }
 
+    /// Whether nothing of what is to come was decided.
+    pub fn is_settled(&self) -> bool {
+        self.events.range(self.present.min(self.events.len())..).all(|event| event.state == State::Pending)
+    }
+
     /// The present event's place.
     pub fn present_place(&self) -> usize {
         self.present

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::errors::Result;
-use tm_common::header::Loss;
+use tm_common::header::{GRAIN_BYTES, Loss};
 use tm_common::ids::ProcessIndex;
 use tm_common::metadata::{CommandKind, Ending};
 
@@ -101,6 +101,8 @@ pub fn gather(path: &Path) -> Result<Info> {
         still_running: recording.is_unfinished(),
         recording_bytes: recording_bytes(&recording),
         packed_bytes: recording.file.packed_bytes(),
+        limit_bytes: Some(header.limit_grains.saturating_mul(GRAIN_BYTES as u64)).filter(|&limit| limit > 0),
+        folded_ns: recording.folded_until().map(|until| recording.ns(until)),
         self_checks: header.self_checks,
         self_check_differences: header.self_check_differences,
         problems: problems.map(ToString::to_string).collect(),

@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 pub mod attach;
+pub mod bundle;
 pub mod check;
 pub mod completions;
 pub mod control;
@@ -9,6 +10,7 @@ pub mod diff;
 pub mod export;
 pub mod filter;
 pub mod info;
+pub mod keep;
 pub mod leaks;
 pub mod man;
 pub mod pack;

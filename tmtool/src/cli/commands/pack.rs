@@ -11,7 +11,7 @@ use crate::cli::{print, progress};
 use crate::errors::{Result, StreamError};
 use crate::report::parts::human;
 use tm_analyzer::files::whole;
-use tm_analyzer::pack::{Failure, pack, unpack};
+use tm_analyzer::pack::{Failure, Packed, pack, unpack};
 use tm_analyzer::reader::Recording;
 
 const EXAMPLES: &str = "\
@@ -47,8 +47,28 @@ pub struct Args {
 /// # Errors
 /// The file cannot be read or is none to do that with, or the output cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let input = Path::new(&args.file);
-    let output = args.output.clone().unwrap_or_else(|| usual_name(input, args.unpack));
+    let ending = if args.unpack { ".bin" } else { ".pack" };
+    write_recording(Path::new(&args.file), args.output.as_deref(), ending, &mut |recording, out| {
+        write(args, recording, out)
+    })
+}
+
+/// Writes a recording to a stream, and returns what there is to say of it.
+pub(super) type Make<'a> =
+    &'a mut dyn FnMut(&Recording, &mut dyn Write) -> std::result::Result<String, StreamError>;
+
+/// Writes what `make` makes of the recording at `input` to `output`, by default to its name with `ending` in the present folder, and
+/// prints what `make` says of it.
+///
+/// # Errors
+/// The recording cannot be read, or the output not be written, or would destroy something.
+pub(super) fn write_recording(
+    input: &Path,
+    output: Option<&Path>,
+    ending: &str,
+    make: Make<'_>,
+) -> Result<ExitCode> {
+    let output = output.map_or_else(|| usual_name(input, ending), Path::to_owned);
     let is_standard = output == Path::new("-");
     if is_standard {
         check_is_no_terminal("a recording")?;
@@ -60,7 +80,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut summary = String::new();
     let mut write = |out: &mut dyn Write| {
         let mut written = Ok(String::new());
-        progress::during(&recording, &mut || written = write(args, &recording, out));
+        progress::during(&recording, &mut || written = make(&recording, out));
         summary = written?;
         Ok(())
     };
@@ -79,22 +99,29 @@ fn write(
     recording: &Recording,
     out: &mut dyn Write,
 ) -> std::result::Result<String, StreamError> {
-    let failed = |failure| match failure {
-        Failure::Reading(error) => StreamError::Making(error.into()),
-        Failure::Writing(error) => StreamError::Writing(error),
-    };
     if args.unpack {
         return Ok(human::size(unpack(recording, out).map_err(failed)?));
     }
-    let packed = pack(recording, args.level, out).map_err(failed)?;
+    Ok(sizes(&pack(recording, args.level, out).map_err(failed)?))
+}
+
+/// Why a recording was not written, or not all of it.
+pub(super) fn failed(failure: Failure) -> StreamError {
+    match failure {
+        Failure::Reading(error) => StreamError::Making(error.into()),
+        Failure::Writing(error) => StreamError::Writing(error),
+    }
+}
+
+/// How long it is and was.
+pub(super) fn sizes(packed: &Packed) -> String {
     let (small, whole) = (packed.packed_bytes, packed.segment_bytes);
-    let part = human::percent(small, whole);
-    Ok(format!("{} of {} ({part})", human::size(small), human::size(whole)))
+    format!("{} of {} ({})", human::size(small), human::size(whole), human::percent(small, whole))
 }
 
 /// The name of the file that is read, in the present folder, with an ending of its own.
-fn usual_name(input: &Path, is_unpacking: bool) -> PathBuf {
+fn usual_name(input: &Path, ending: &str) -> PathBuf {
     let mut name = name_after(input);
-    name.push(if is_unpacking { ".bin" } else { ".pack" });
+    name.push(ending);
     PathBuf::from(name)
 }

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod interpreters;
+mod room;
 
 mod lists;
 
@@ -11,7 +12,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::report::Report;
-use crate::report::parts::human::{count, counted, duration, percent, printable, size, verb};
+use crate::report::parts::human::{count, counted, duration, printable, size, verb};
 use crate::report::parts::json;
 use crate::report::parts::style::Style;
 use commands::CommandLists;
@@ -89,6 +90,10 @@ pub struct Info {
     pub recording_bytes: u64,
     /// The size of the file that it is packed in.
     pub packed_bytes: Option<u64>,
+    /// The most bytes that the recording may have, if there is a limit.
+    pub limit_bytes: Option<u64>,
+    /// The moment before which events were folded into sums, if any were.
+    pub folded_ns: Option<u64>,
     /// Stacks that were walked twice.
     pub self_checks: u64,
     /// Checked stacks that differed.
@@ -242,17 +247,7 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     writeln!(out, "command line   {}", printable(&info.command_line.join(" ")))?;
     writeln!(out, "host           {}, pid {}", printable(&info.host), info.pid)?;
     writeln!(out, "started        {}, recorded for {}", info.start, duration(info.duration_ns))?;
-    let SegmentInfo { events, stacks, metadata, extents } = info.segments;
-    writeln!(
-        out,
-        "recording      {} in {} (events {events}, stacks {stacks}, metadata {metadata}, extents {extents})",
-        size(info.recording_bytes),
-        counted(events + stacks + metadata + extents, "segment")
-    )?;
-    if let Some(packed) = info.packed_bytes {
-        let part = percent(packed, info.recording_bytes);
-        writeln!(out, "packed         {} ({part})", size(packed))?;
-    }
+    room::write(info, out)?;
     let (processes, threads) = (counted(info.processes, "process"), counted(info.threads, "thread"));
     writeln!(out, "processes      {processes}, {threads}, {}", counted(info.stacks, "stack node"))?;
     interpreters::write(&info.interpreter_list, out)?;

@@ -102,6 +102,7 @@ impl Source {
         for memory_kind in [MemoryKind::Traced, MemoryKind::Mappings] {
             follower.live().iter(memory_kind).for_each(|block| sums.inherit(&block));
         }
+        follower.tell_folded(&mut sums);
         Ok(Source {
             place: Place::new(name, recording.file.identity()),
             liveness: recording.process(process).map(Process::liveness).unwrap_or_default(),

@@ -10,7 +10,7 @@ use super::history::History;
 use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::{Amount, SumsBy};
 use tm_analyzer::reader::ThreadTags;
-use tm_analyzer::replay::{MemoryKind, Observer, Site, StackSet};
+use tm_analyzer::replay::{FoldedPart, MemoryKind, Observer, Site, StackSet};
 
 /// The figures of a site, a group of sites or a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,6 +156,18 @@ impl Sums {
 }
 
 impl Observer for Sums {
+    /// What lives of it is inherited.
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        let asked_for = part.sums().filter(|sum| self.is_asked_for(&sum.like)).collect::<Vec<_>>();
+        for sum in asked_for {
+            let (site, thread) = self.keys(&sum.like);
+            let tables = self.tables_of(&sum.like);
+            tables.sites.of(site).figures.allocated += sum.activity.allocated;
+            tables.threads.of(thread).figures.allocated += sum.activity.allocated;
+        }
+        true
+    }
+
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
         if !self.is_asked_for(block) {

@@ -1,10 +1,10 @@
 //! Finds the recordings of one run: the files that the template may have named and whose header has its number.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use tm_common::header::{GRAIN_BYTES, Header};
+
+use tm_analyzer::reader::file::RecordingFile;
 
 use super::template;
 
@@ -38,7 +38,8 @@ fn read(path: PathBuf, run: u64) -> Option<(u64, Recording)> {
 pub(super) fn header(path: &Path) -> Option<Header> {
     path.metadata().ok().filter(|metadata| metadata.is_file())?;
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(GRAIN_BYTES as u64).read_to_end(&mut bytes).ok()?;
+    // It may be packed: the bundle of an earlier run.
+    RecordingFile::open(path).ok()?.read(0, GRAIN_BYTES, &mut bytes).ok()?;
     Header::parse(&bytes).ok()
 }
 

@@ -3,11 +3,14 @@
 //! The event path (`step`, and below it the window, the merge and the table) allocates nothing per event and hashes
 //! once. Conflicts are another function, and cold.
 
+mod folded;
+
 use std::sync::Arc;
 
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::CommandKind;
 
+use super::checkpoint::FoldedProcess;
 use super::commands::Commands;
 use super::live::Ledger;
 use super::live::Totals;
@@ -39,16 +42,27 @@ pub struct Replayer<S> {
     commands: Commands,
     /// The latest event that was replayed: those before it come late.
     replayed_until: Stamp,
+    /// What it began with.
+    folded: Option<FoldedProcess>,
+    left_out_until: Option<Stamp>,
 }
 
 /// What a [`Replayer`] begins with.
 pub(crate) struct Beginning {
-    /// The blocks that the process has inherited.
-    pub live: LiveBlocks,
+    /// What the process has: what it inherited, or what a checkpoint has of it.
+    pub from: From,
     /// Whether there may be events of several threads, so that stamps may be swapped.
     pub may_swap: bool,
     /// Whether a clearing makes the peak 0 too.
     pub resets_peak: bool,
+}
+
+/// What a process has before the first event.
+pub(crate) enum From {
+    /// The blocks that it inherited.
+    Start(LiveBlocks),
+    /// All that a checkpoint has of it.
+    Checkpoint(FoldedProcess),
 }
 
 /// How many stamps of `recording` the tolerance is.
@@ -57,7 +71,7 @@ pub(crate) fn tolerance(recording: &Recording) -> u64 {
 }
 
 impl<S: EventStream> Replayer<S> {
-    /// At the start of `process`.
+    /// At the start of `process`, or where its events are folded to.
     pub(crate) fn new(
         recording: &Recording,
         process: ProcessIndex,
@@ -66,15 +80,26 @@ impl<S: EventStream> Replayer<S> {
     ) -> Replayer<S> {
         let tolerance = tolerance(recording);
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
+        let thread_tags = &recording.thread_tags;
+        let mut commands = Commands::new(recording, process, beginning.resets_peak);
+        let (ledger, folded) = match beginning.from {
+            From::Start(live) => (Ledger::new(live, start, Arc::clone(thread_tags)), None),
+            From::Checkpoint(folded) => {
+                commands.pass(folded.until(), folded.has_forgotten());
+                (folded.ledger(thread_tags), Some(folded))
+            }
+        };
         let span = if beginning.may_swap { tolerance.saturating_mul(AHEAD_TOLERANCES) } else { 0 };
         Replayer {
             process,
             window: Window::new(merge, span),
             tolerance,
-            ledger: Ledger::new(beginning.live, start, Arc::clone(&recording.thread_tags)),
+            ledger,
             tries: TRIES_MAX,
-            commands: Commands::new(recording, process, beginning.resets_peak),
+            commands,
             replayed_until: Stamp(0),
+            folded,
+            left_out_until: None,
         }
     }
 
@@ -246,7 +271,11 @@ impl<S: EventStream> Replayer<S> {
     /// What is missing so far.
     pub fn damage(&self) -> Damage {
         let Totals { unknown_frees, missed_frees, .. } = self.ledger.totals;
-        Damage { unknown_frees, missed_frees, ..self.window.merge.damage() }
+        let mut damage = Damage { unknown_frees, missed_frees, ..self.window.merge.damage() };
+        if let Some(folded) = &self.folded {
+            damage.add(&folded.damage());
+        }
+        damage
     }
 
     #[inline(always)]

@@ -1,0 +1,118 @@
+//! Folds a recording's first events into what is known of them: the content of a checkpoint, as bytes, and which room of the
+//! file is not needed any more once these stand in it. Writes nothing: a keeper does.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use rustc_hash::FxHashMap;
+use tm_common::header::GRAIN_BYTES;
+use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
+
+use crate::error::{Error, Result};
+use crate::events::position;
+use crate::reader::Recording;
+use crate::reader::checkpoint::{Checkpoint, FoldedStream, Passed};
+use crate::replay::{self, Folded, stamps_in};
+
+/// What a thread has not written this long after its stamp, in ns, it does not write before the events are folded: it would have
+/// lost its processor for that long between the two, and its event comes late.
+const WRITTEN_AFTER_NS: u64 = 100_000_000;
+
+/// What a checkpoint is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fold {
+    /// What its parts hold, one after the other.
+    pub bytes: Vec<u8>,
+    /// The moment: no event is folded that is later.
+    pub until: Stamp,
+    /// The extents, as grains, of which all is folded and to which nobody writes any more.
+    pub done: Vec<Range<u64>>,
+}
+
+/// A moment up to which `recording` may be folded, so that about half of the events that are left stay; `None` if it is too young, or
+/// nothing would come of it.
+#[must_use]
+pub fn moment(recording: &Recording) -> Option<Stamp> {
+    let segments = recording.streams.iter().flat_map(|stream| &stream.segments);
+    let mut segments: Vec<(Stamp, usize)> = segments.map(|segment| (segment.base, segment.len)).collect();
+    segments.sort_unstable();
+    let half = segments.iter().map(|(_, len)| len).sum::<usize>() / 2;
+    let mut passed = 0;
+    let middle = segments.iter().find(|(_, len)| {
+        passed += len;
+        passed > half
+    });
+    let known = recording.last_stamp().min(replay::stamp_at(recording, recording.duration_ns()));
+    let written = Stamp(known.0.saturating_sub(stamps_in(recording, WRITTEN_AFTER_NS)));
+    // A moment before the segment begins: all that is earlier is whole.
+    let moment = Stamp(middle?.0.0.saturating_sub(1)).min(written);
+    (Some(moment) > recording.folded_until()).then_some(moment)
+}
+
+/// Folds all events up to `until`, and a few later ones where it shows only then what came before what.
+///
+/// # Errors
+/// What was folded earlier cannot be read, or there is no memory.
+pub fn fold(recording: &Recording, until: Stamp) -> Result<Fold> {
+    let processes = replay::fold(recording, until)?;
+    let until_of: FxHashMap<u32, Stamp> =
+        processes.iter().map(|process| (process.index().0, process.until())).collect();
+    let mut streams = still_folded(recording);
+    for stream in &recording.streams {
+        // One of a process that began later is all there.
+        if let Some(&until) = until_of.get(&stream.process.0) {
+            streams.insert((stream.process, stream.index), position(recording, stream, until));
+        }
+    }
+    let done = done(recording, &streams);
+    let mut streams: Vec<FoldedStream> = streams.into_iter().map(folded_stream).collect();
+    streams.sort_unstable_by_key(|stream| (stream.process, stream.stream));
+    let until = until_of.into_values().max().unwrap_or(until);
+    let no_memory = |source| Error::io("fold", recording.file.path(), source);
+    let body = Folded::new(processes).encode().map_err(no_memory)?;
+    let bytes = Checkpoint { until, streams, body }.encode().map_err(no_memory)?;
+    Ok(Fold { bytes, until, done })
+}
+
+/// How far each stream is folded.
+type Streams = FxHashMap<(ProcessIndex, StreamIndex), Passed>;
+
+/// How far each stream was folded earlier, also one of which nothing is left.
+fn still_folded(recording: &Recording) -> Streams {
+    let folded = recording.checkpoint.iter().flat_map(|checkpoint| &checkpoint.streams);
+    folded.map(|stream| (stream.key(), stream.passed())).collect()
+}
+
+fn folded_stream(((process, stream), passed): ((ProcessIndex, StreamIndex), Passed)) -> FoldedStream {
+    FoldedStream {
+        process: process.0,
+        stream: stream.0,
+        sequence: passed.sequence,
+        bytes: passed.bytes as u32,
+        tag: passed.tag.0,
+        is_half: passed.is_half,
+    }
+}
+
+/// The extents that one stream had for itself and has left: all segments in it are folded, and a later one is elsewhere.
+fn done(recording: &Recording, streams: &Streams) -> Vec<Range<u64>> {
+    let (mut kept, mut folded) = (Vec::new(), recording.folded_grains.clone());
+    for stream in &recording.streams {
+        let passed = streams.get(&(stream.process, stream.index)).copied().unwrap_or_default();
+        for segment in &stream.segments {
+            let is_folded = segment.sequence < passed.sequence;
+            if is_folded { &mut folded } else { &mut kept }.push(segment.offset / GRAIN_BYTES as u64);
+        }
+    }
+    kept.sort_unstable();
+    folded.sort_unstable();
+    let any_in = |places: &[u64], extent: &Range<u64>| {
+        let first = places.partition_point(|place| *place < extent.start);
+        places.get(first).is_some_and(|place| *place < extent.end)
+    };
+    let extents = recording.own_extents.iter().filter(|extent| extent.is_full);
+    let ranges = extents.map(|extent| extent.first..extent.first.saturating_add(extent.grains));
+    ranges.filter(|extent| any_in(&folded, extent) && !any_in(&kept, extent)).collect()
+}

@@ -1,0 +1,68 @@
+//! What replay makes of the events that a recording has folded away, as it stands in a checkpoint: of each process what lived,
+//! what it adds up to, and what the whole run did up to then.
+
+mod course;
+mod process;
+mod sums;
+
+pub(in crate::replay) use course::Course;
+pub(in crate::replay) use process::State;
+pub use process::{FoldedPart, FoldedProcess};
+pub use sums::FoldedSum;
+
+use std::collections::BTreeMap;
+
+use tm_common::ids::ProcessIndex;
+
+use crate::error::{Error, Result};
+use crate::reader::Recording;
+
+/// The processes of a checkpoint, by number.
+#[derive(Clone, Debug, Default)]
+pub struct Folded(BTreeMap<u32, FoldedProcess>);
+
+impl Folded {
+    /// Makes one of processes in any order.
+    #[must_use]
+    pub fn new(processes: Vec<FoldedProcess>) -> Folded {
+        Folded(processes.into_iter().map(|process| (process.process, process)).collect())
+    }
+
+    /// Returns the body of a checkpoint.
+    ///
+    /// # Errors
+    /// The system has no memory for it.
+    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
+        rmp_serde::to_vec(&self.0.values().collect::<Vec<_>>()).map_err(std::io::Error::other)
+    }
+
+    /// What is folded of `recording`; nothing of most.
+    ///
+    /// # Errors
+    /// It is written by another version, or damaged.
+    pub fn of(recording: &Recording) -> Result<Folded> {
+        let Some(checkpoint) = &recording.checkpoint else { return Ok(Folded::default()) };
+        let processes: Option<Vec<FoldedProcess>> = rmp_serde::from_slice(&checkpoint.body).ok();
+        processes
+            .filter(|processes| processes.iter().all(FoldedProcess::is_sound))
+            .map(Folded::new)
+            .ok_or_else(|| Error::NewerCheckpoint { path: recording.file.path().to_owned() })
+    }
+
+    /// The process with this number, if it had begun.
+    #[must_use]
+    pub fn process(&self, index: ProcessIndex) -> Option<&FoldedProcess> {
+        self.0.get(&index.0)
+    }
+
+    /// Takes the process with this number out.
+    pub(in crate::replay) fn take(&mut self, index: ProcessIndex) -> Option<FoldedProcess> {
+        self.0.remove(&index.0)
+    }
+
+    /// Whether nothing is folded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,58 @@
+//! A replay that begins after events that are folded, and one that is folded itself.
+
+use tm_common::ids::Stamp;
+
+use super::Replayer;
+use crate::events::EventStream;
+use crate::replay::checkpoint::{FoldedPart, FoldedProcess, State};
+use crate::replay::live::Totals;
+use crate::replay::observer::Observer;
+use crate::replay::observers::Folding;
+
+/// The most moments that a replay goes on with because later events were decided on.
+const SETTLING_MAX: u32 = 1 << 16;
+
+impl<S: EventStream> Replayer<S> {
+    /// Tells `observer` of what a checkpoint has, if the process begins with one; of the parent's blocks if `with_inherited`. Returns
+    /// whether nothing is left out.
+    pub(crate) fn tell_folded(&self, with_inherited: bool, observer: &mut impl Observer) -> bool {
+        let Some(process) = &self.folded else { return true };
+        let owners = process.owners(self.ledger.thread_tags());
+        observer.on_folded(&FoldedPart { process, owners: &owners, with_inherited })
+    }
+
+    /// Tells `observer`, and notes whether it makes nothing of it.
+    pub(in crate::replay) fn begin_told(&mut self, with_inherited: bool, observer: &mut impl Observer) {
+        let is_taken_in = self.tell_folded(with_inherited, observer);
+        self.left_out_until = self.folded.as_ref().filter(|_| !is_taken_in).map(FoldedProcess::until);
+    }
+
+    /// Up to where events are folded that the observer makes nothing of.
+    pub(in crate::replay) fn left_out_until(&self) -> Option<Stamp> {
+        self.left_out_until
+    }
+
+    /// Folds what was replayed, as `folding` has added it up.
+    pub(in crate::replay) fn fold(&self, folding: Folding<'_>, until: Stamp) -> FoldedProcess {
+        let Replayer { ledger, commands, .. } = self;
+        let state = State { until, ledger, has_forgotten: commands.has_forgotten, damage: self.damage() };
+        FoldedProcess::new(self.process.0, &state, folding, ledger.thread_tags())
+    }
+
+    /// Goes on with single moments until no later event was decided on before its turn, because it was found to belong before
+    /// an earlier one. Returns the latest moment.
+    pub(in crate::replay) fn settle(&mut self, until: Stamp, observer: &mut impl Observer) -> Stamp {
+        let mut until = until;
+        for _ in 0..SETTLING_MAX {
+            let Some(next) = self.present().filter(|_| !self.window.is_settled()) else { break };
+            until = next.stamp.max(until);
+            self.run(until, observer);
+        }
+        until
+    }
+
+    /// Takes the peak that another replay has of the same moment, which knows of moments at which it was made 0.
+    pub(crate) fn take_peak_of(&mut self, totals: &Totals) {
+        self.ledger.take_peak_of(totals);
+    }
+}

@@ -1,0 +1,147 @@
+//! All that a checkpoint says of what a process did: its sums, and the course of what lived.
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::{Address, Space, StackId, Stamp};
+
+use super::latest::LatestBlocks;
+use crate::events::{Block, MergedEvent};
+use crate::model::{Activity, Amount};
+use crate::reader::{ThreadTag, ThreadTags};
+use crate::replay::checkpoint::{Course, FoldedPart, FoldedSum};
+use crate::replay::live::MemoryKind;
+use crate::replay::observer::{Held, Observer};
+
+/// Adds up what each site does, and notes what lives.
+#[derive(Debug)]
+pub(in crate::replay) struct Folding<'a> {
+    thread_tags: &'a ThreadTags,
+    /// Blocks up to this are the parent's.
+    inherited_until: Option<Stamp>,
+    sums: FxHashMap<Key, Activity>,
+    /// The latest blocks.
+    pub latest: LatestBlocks,
+    live: [Amount; 2],
+    /// What all blocks hold, where that is known exactly.
+    held: Option<u64>,
+    /// What was live over time.
+    pub courses: [Course; 2],
+}
+
+/// What blocks of one site have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    stack: StackId,
+    thread_tag: ThreadTag,
+    space: Space,
+    /// The size of samples; 0 where all events are there.
+    size: u64,
+    is_inherited: bool,
+}
+
+impl<'a> Folding<'a> {
+    /// Begins at `start`, when the process has `live`: traced blocks, and mappings.
+    pub fn new(
+        thread_tags: &'a ThreadTags,
+        start: Stamp,
+        inherited_until: Option<Stamp>,
+        live: [Amount; 2],
+    ) -> Folding<'a> {
+        let courses = live.map(|live| Course::new(start.0, (live.bytes, live.count)));
+        let (sums, latest) = (FxHashMap::default(), LatestBlocks::default());
+        Folding { thread_tags, inherited_until, sums, latest, live, held: None, courses }
+    }
+
+    /// What each site did.
+    pub fn sums(&self) -> Vec<FoldedSum> {
+        let sum = |(key, activity): (&Key, &Activity)| {
+            let &Key { stack, thread_tag, space, size, is_inherited } = key;
+            let (address, birth) = (Address(0), Stamp(0));
+            let like = Block { address, size, stack, thread_tag, birth, space };
+            FoldedSum { like, is_inherited, activity: *activity }
+        };
+        let mut sums: Vec<FoldedSum> = self.sums.iter().map(sum).collect();
+        sums.sort_unstable_by_key(|sum| {
+            let Block { stack, thread_tag, space, size, .. } = sum.like;
+            (stack, thread_tag, space, size, sum.is_inherited)
+        });
+        sums
+    }
+
+    #[inline]
+    fn of(&mut self, block: &Block, is_inherited: bool) -> &mut Activity {
+        let &Block { stack, thread_tag, space, size, .. } = block;
+        let size = if thread_tag.is_sampled() { size } else { 0 };
+        self.sums.entry(Key { stack, thread_tag, space, size, is_inherited }).or_default()
+    }
+
+    /// Notes what lives in the kind of memory of `space` from `stamp` on.
+    #[inline]
+    fn change(&mut self, space: Space, stamp: Stamp, change: impl FnOnce(&mut Amount)) {
+        let is_mapping = MemoryKind::of(space) == MemoryKind::Mappings;
+        let [traced, mapped] = &mut self.live;
+        let live = if is_mapping { mapped } else { traced };
+        change(live);
+        let bytes = self.held.filter(|_| !is_mapping).unwrap_or(live.bytes);
+        let now = (bytes, live.count);
+        let [traced, mapped] = &mut self.courses;
+        let course = if is_mapping { mapped } else { traced };
+        course.note(stamp.0, now, now);
+    }
+}
+
+impl Observer for Folding<'_> {
+    /// Goes on from an earlier checkpoint.
+    fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
+        for sum in part.all_sums() {
+            *self.of(&sum.like, sum.is_inherited) += sum.activity;
+        }
+        part.latest().for_each(|latest| self.latest.put(latest));
+        self.courses = [MemoryKind::Traced, MemoryKind::Mappings].map(|kind| part.course(kind).clone());
+        self.live = [MemoryKind::Traced, MemoryKind::Mappings].map(|kind| part.live(kind));
+        true
+    }
+
+    #[inline]
+    fn on_alloc(&mut self, block: &Block) {
+        self.latest.came(block, self.thread_tags);
+        let amount = block.amount(self.thread_tags);
+        self.change(block.space, block.birth, |live| *live += amount);
+    }
+
+    fn on_total(&mut self, event: &MergedEvent) {
+        self.latest.told(event, self.thread_tags);
+    }
+
+    #[inline]
+    fn on_free(&mut self, block: &Block, event: &MergedEvent) {
+        let is_temporary = self.latest.went(block, event, self.thread_tags);
+        let amount = block.amount(self.thread_tags);
+        let is_inherited = self.inherited_until.is_some_and(|fork| block.birth <= fork);
+        let activity = self.of(block, is_inherited);
+        activity.freed += amount;
+        if is_temporary {
+            activity.temporary += amount;
+        }
+        self.change(block.space, event.stamp, |live| *live -= amount);
+    }
+
+    fn on_forget(&mut self, block: &Block, stamp: Stamp) {
+        let amount = block.amount(self.thread_tags);
+        self.change(block.space, stamp, |live| *live -= amount);
+    }
+
+    #[inline]
+    fn on_event(&mut self, event: &MergedEvent) {
+        if !event.is_release() {
+            let block = event.block();
+            let amount = block.amount(self.thread_tags);
+            self.of(&block, false).allocated += amount;
+        }
+    }
+
+    fn on_held(&mut self, held: Option<&Held>, stamp: Stamp) {
+        self.held = held.map(|held| held.bytes);
+        let (Some(held), [live, _], [course, _]) = (held, &self.live, &mut self.courses) else { return };
+        course.note(stamp.0, (held.highest, live.count), (held.bytes, live.count));
+    }
+}
