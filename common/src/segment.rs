@@ -82,6 +82,15 @@ pub struct MappedSegment {
 
 const _: () = assert!(size_of::<MappedSegment>() == HEADER_BYTES);
 
+impl MappedSegment {
+    /// Returns it as it stands in a file.
+    #[must_use]
+    pub fn into_bytes(self) -> [u8; HEADER_BYTES] {
+        // SAFETY: it is repr(C) without padding (its size is the sum of its fields').
+        unsafe { core::mem::transmute::<MappedSegment, [u8; HEADER_BYTES]>(self) }
+    }
+}
+
 /// A segment's header as read from a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are those of MappedSegment")]
@@ -214,20 +223,15 @@ mod tests {
         }
     }
 
-    fn bytes_of(mapped: &MappedSegment) -> [u8; HEADER_BYTES] {
-        // SAFETY: MappedSegment is repr(C) without padding (its size is the sum of its fields), 64 bytes long.
-        unsafe { core::ptr::from_ref(mapped).cast::<[u8; HEADER_BYTES]>().read() }
-    }
-
     #[test]
     fn headers_come_back() {
-        assert_eq!(SegmentHeader::parse(&bytes_of(&example().mapped())), Ok(Some(example())));
+        assert_eq!(SegmentHeader::parse(&example().mapped().into_bytes()), Ok(Some(example())));
         assert_eq!(SegmentHeader::parse(&[0; HEADER_BYTES]), Ok(None));
     }
 
     #[test]
     fn a_changed_bit_is_seen_unless_it_is_in_used_or_of_the_free_list() {
-        let bytes = bytes_of(&example().mapped());
+        let bytes = example().mapped().into_bytes();
         for bit in 0..HEADER_BYTES * 8 {
             let mut damaged = bytes;
             damaged[bit / 8] ^= 1 << (bit % 8);

@@ -95,7 +95,8 @@ pub const LIMIT: Setting = Setting {
     name: "TM_LIMIT",
     default: "0",
     values: "0, or bytes from 1M to 1024T, with K, M, G or T for KiB to TiB, such as 256M",
-    meaning: "the recording never gets larger; what has no room in it is lost, counted and said; 0 is no limit",
+    meaning: "the recording never gets larger; `tmtool run` and `tmtool keep` fold what is old meanwhile, else what has no room \
+              in it is lost, counted and said; 0 is no limit",
 };
 /// What samples are drawn by.
 pub const SAMPLE_SEED: Setting = Setting {

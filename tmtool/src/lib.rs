@@ -9,6 +9,7 @@ pub mod cli;
 pub mod control;
 pub mod errors;
 pub mod export;
+pub mod keep;
 mod library;
 mod page;
 pub mod report;

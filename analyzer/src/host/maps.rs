@@ -29,7 +29,7 @@ pub fn of_process(pid: u32) -> Result<(Vec<MappedFile>, bool)> {
     Ok(parse(&String::from_utf8_lossy(&text)))
 }
 
-/// Whether a process that may be looked at has the file at `path` mapped: also one that was forked a moment ago and has
+/// Whether another process that may be looked at has the file at `path` mapped: also one that was forked a moment ago and has
 /// done nothing yet.
 pub fn is_mapped(path: &Path) -> bool {
     let Ok((inode, path)) =
@@ -38,7 +38,8 @@ pub fn is_mapped(path: &Path) -> bool {
         return false;
     };
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut pids = pids.filter(|&pid| pid != std::process::id());
     // The device has one number here and another in the file's status on some file systems, so the path must do.
     let is_it = |file: &MappedFile| file.inode == inode && Path::new(&file.path) == path;
     pids.any(|pid| of_process(pid).is_ok_and(|(files, _)| files.iter().any(is_it)))

@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(target_arch = "x86_64")]
 use commands::attach;
 use commands::{
-    bundle, check, completions, control, diff, export, filter, info, leaks, man, pack, peak, report, run,
-    snapshot, stats, symbols, temporary, timeline, top, watch,
+    bundle, check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak, report,
+    run, snapshot, stats, symbols, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -93,6 +93,8 @@ pub enum Command {
     Bundle(bundle::Args),
     /// Write a part of what was live to a .snap file.
     Filter(filter::Args),
+    /// Keep the recording of a running process within its limit, without loss.
+    Keep(keep::Args),
     /// Tell a running process to record.
     Start(control::StartArgs),
     /// Tell a running process to record no more, and to forget what lives.
@@ -148,6 +150,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Bundle(args) => bundle::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Keep(args) => keep::run(args),
         Command::Start(args) => control::start(args),
         Command::Stop(args) => control::stop(args),
         Command::Clear(args) => control::clear(args),

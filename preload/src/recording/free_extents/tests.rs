@@ -11,7 +11,7 @@ use tm_common::event::{Decoder, Event};
 use tm_common::free_list::{Top, next_word};
 use tm_common::header::{GRAIN_BYTES, Header, Loss, MappedHeader};
 use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
-use tm_common::segment::{HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
+use tm_common::segment::{MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::varint::Reader;
 
 use super::super::Recording;
@@ -76,9 +76,7 @@ impl Keeper {
             ..SegmentHeader::empty(SegmentKind::Extent, 1, ProcessIndex(0))
         };
         let mapped = MappedSegment { next_free: AtomicU64::new(next_word(next)), ..extent.mapped() };
-        // SAFETY: the layout has no padding, see where it is defined.
-        let bytes = unsafe { core::mem::transmute::<MappedSegment, [u8; HEADER_BYTES]>(mapped) };
-        self.file.write_all_at(&bytes, first * GRAIN_BYTES as u64).expect("it can be written");
+        self.file.write_all_at(&mapped.into_bytes(), first * GRAIN_BYTES as u64).expect("it can be written");
     }
 }
 

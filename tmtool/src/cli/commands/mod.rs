@@ -10,6 +10,7 @@ pub mod diff;
 pub mod export;
 pub mod filter;
 pub mod info;
+pub mod keep;
 pub mod leaks;
 pub mod man;
 pub mod pack;

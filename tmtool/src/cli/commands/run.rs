@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use crate::cli::args::limit::Limit;
 use crate::cli::args::sample_rate::Sample;
 use crate::errors::{EXIT_USAGE, Error, Result};
+use crate::keep::of_run::KeeperOfRun;
 use crate::report::Report;
 use crate::report::parts::style::Style;
 use tm_common::settings;
@@ -50,7 +51,9 @@ pub struct Args {
     /// Record samples, one in this many bytes on average, such as 512K, and exact totals beside them: TM_SAMPLE
     #[arg(long, value_name = "BYTES")]
     pub sample: Option<Sample>,
-    /// Let no recording get larger than this, such as 256M; what has no room in it is lost, counted and said: TM_LIMIT
+    /// Let no recording get larger than this, such as 256M, whatever time the program runs: TM_LIMIT
+    ///
+    /// What is old is folded meanwhile, as tmtool keep does. What has no room all the same is lost, counted and said.
     #[arg(long, value_name = "BYTES")]
     pub limit: Option<Limit>,
     /// Then check it by tm-budget.toml, as tmtool check does, on standard error
@@ -96,7 +99,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         summary::print_lines(&program.notes);
     }
     output.make()?;
+    let keeper = keeper(&output, &environment)?;
     let ending = child::run(&program, name, arguments, &environment).inspect_err(|_| output.give_up())?;
+    if let Some(keeper) = keeper {
+        keeper.stop();
+    }
     let mut settled = output.settle(environment.run);
     if args.bundle {
         settled.recordings.iter_mut().for_each(bundle);
@@ -108,6 +115,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(check(&settled, ending, args.quiet));
     }
     Ok(ending.end_alike())
+}
+
+/// Keeps the recordings within their limit, if they are to have one.
+fn keeper(output: &Output, environment: &Environment) -> Result<Option<KeeperOfRun>> {
+    if !environment.is_limited() {
+        return Ok(None);
+    }
+    let (template, run) = (output.template.clone(), environment.run);
+    let list = move || recordings::of_run(&template, run).into_iter().map(|it| it.path).collect();
+    let keeper = KeeperOfRun::start(list);
+    keeper.map(Some).map_err(|error| Error::Message(format!("no thread can be started: {error}")))
 }
 
 /// Puts a bundle in the place of a recording; where that cannot be done it stays as it is.

@@ -54,6 +54,13 @@ impl Environment {
         })
     }
 
+    /// Whether the recordings have a limit, by an option or by the user's environment.
+    pub(super) fn is_limited(&self) -> bool {
+        let set = || env::var_os(settings::LIMIT.name);
+        let set = || set().and_then(|value| settings::parse_limit(value.as_encoded_bytes()));
+        self.limit.or_else(set).is_some_and(|bytes| bytes > 0)
+    }
+
     /// The variables and their values.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, OsString)> {
         let variables = [

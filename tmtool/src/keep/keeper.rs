@@ -1,0 +1,230 @@
+//! The keeper of one recording: looks how fast it fills, and folds in time.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::errors::{Error, Result};
+use tm_analyzer::fold::{self, Fold};
+use tm_analyzer::host::Lock;
+use tm_analyzer::reader::Recording;
+
+use super::alive::Alive;
+use super::file::KeptFile;
+use super::recover::recover;
+use super::room::Room;
+
+/// A fold begins when less than this share of the limit is free, in hundredths: the rest is for what comes meanwhile. Where much
+/// of the room is taken for good, it begins when a quarter is used of what the last one left, or after a while.
+const FREE_SHARE: u64 = 40;
+/// How long that while is: a multiple of what the last fold took.
+const REST: u32 = 5;
+/// Looks are no further apart, and no nearer.
+const BETWEEN_LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+/// After a fold that came to nothing the next one is tried after this, and then after twice that, up to the second one.
+const BETWEEN_TRIES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// How often it is asked whether any process still writes.
+const BETWEEN_LIVES: Duration = Duration::from_secs(1);
+/// How long readers are waited for before room is given back that they may be reading.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lets a keeper write, until somebody who goes on to read closes it.
+#[derive(Debug, Default)]
+pub struct Gate {
+    is_closed: AtomicBool,
+    writing: Mutex<()>,
+}
+
+impl Gate {
+    /// Lets nothing be written any more, once what is being written is whole.
+    pub fn close(&self) {
+        // Relaxed: the lock orders what was written.
+        self.is_closed.store(true, Ordering::Relaxed);
+        drop(self.writing.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether it is closed.
+    pub fn is_closed(&self) -> bool {
+        // Relaxed: decides when to end, nothing else.
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Runs `write`, unless it is closed.
+    fn pass<T>(&self, write: impl FnOnce() -> T) -> Option<T> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.is_closed()).then(write)
+    }
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another step, after a while.
+    After(Duration),
+    /// Nothing: all processes have ended.
+    Ended,
+}
+
+/// What came of a fold.
+enum Came {
+    Room,
+    Nothing,
+    NoRoom,
+    Ended,
+}
+
+/// A recording that is kept.
+#[derive(Debug)]
+pub struct Keeper {
+    room: Room,
+    alive: Alive,
+    /// When the free grains were counted, and how many there were.
+    looked: (Instant, u64),
+    lived: Instant,
+    fold_below: u64,
+    /// When it may fold although that much is not used.
+    rested: Instant,
+    pause: Duration,
+    is_told: bool,
+}
+
+impl Keeper {
+    /// Becomes the keeper of the recording at `path`, which sentences call `name`.
+    ///
+    /// # Errors
+    /// There is none, it has no limit, another one keeps it, or all of its processes have ended.
+    pub fn of(path: &Path, name: &Path) -> Result<Keeper> {
+        let file = KeptFile::open(path, name)?;
+        let failed = |error| Error::io("read", name, error);
+        let mut alive = Alive::new(file.identity().map_err(failed)?);
+        if !alive.any(file.header()) {
+            let what = "is written by nobody any more, so it does not grow";
+            return Err(Error::Message(format!("{} {what}; read it as it is", name.display())));
+        }
+        if !file.lock(Lock::Keeper).map_err(|error| Error::io("lock", name, error))? {
+            // Relaxed: a word for this sentence.
+            let other = file.header().keeper.load(Ordering::Relaxed);
+            let what = format!("is kept by process {other} already");
+            return Err(Error::Message(format!("{} {what}; one is enough", name.display())));
+        }
+        file.header().keeper.store(std::process::id(), Ordering::Relaxed);
+        let room = recover(file).map_err(failed)?;
+        let now = Instant::now();
+        let mut keeper = Keeper {
+            looked: (now, room.free_grains()),
+            fold_below: room.file.limit_grains * FREE_SHARE / 100,
+            room,
+            alive,
+            lived: now,
+            rested: now,
+            pause: BETWEEN_TRIES.0,
+            is_told: false,
+        };
+        keeper.give_back(&[], &Gate::default())?;
+        Ok(keeper)
+    }
+
+    /// The recording's name.
+    pub fn name(&self) -> &Path {
+        &self.room.file.path
+    }
+
+    /// Looks, and folds if that is needed.
+    ///
+    /// # Errors
+    /// The recording cannot be read or written, or what lives needs more than the limit leaves. The next step may succeed.
+    pub fn step(&mut self, gate: &Gate) -> Result<Next> {
+        if self.lived.elapsed() >= BETWEEN_LIVES {
+            if !self.alive.any(self.room.file.header()) {
+                return Ok(Next::Ended);
+            }
+            self.lived = Instant::now();
+        }
+        let free = self.room.free_grains();
+        let wanted = self.room.file.limit_grains * FREE_SHARE / 100;
+        let now = Instant::now();
+        if free > wanted || free > self.fold_below && now < self.rested {
+            return Ok(Next::After(self.until_next_look(free)));
+        }
+        let came = self.fold(gate)?;
+        let pause = self.pause;
+        self.pause = (self.pause * 2).min(BETWEEN_TRIES.1);
+        self.rested = Instant::now() + (now.elapsed() * REST).max(pause);
+        match came {
+            Came::Ended => Ok(Next::Ended),
+            Came::Room => {
+                let free = self.room.free_grains();
+                self.fold_below = wanted.min(free - free / 4);
+                self.looked = (Instant::now(), free);
+                self.pause = BETWEEN_TRIES.0;
+                Ok(Next::After(BETWEEN_LOOKS.0))
+            }
+            Came::NoRoom if !std::mem::replace(&mut self.is_told, true) => {
+                let what = "has no room for what is to stand in place of its older events";
+                let next = "events are lost once it is full: set a larger limit";
+                Err(Error::Message(format!("{} {what}; {next}", self.name().display())))
+            }
+            Came::Nothing | Came::NoRoom => Ok(Next::After(pause)),
+        }
+    }
+
+    /// Half of the time that it takes at the present pace until a fold is needed.
+    fn until_next_look(&mut self, free: u64) -> Duration {
+        let (then, before) = std::mem::replace(&mut self.looked, (Instant::now(), free));
+        let used = before.saturating_sub(free);
+        if used == 0 {
+            return BETWEEN_LOOKS.1;
+        }
+        let left = free.saturating_sub(self.fold_below);
+        then.elapsed().mul_f64(left as f64 / used as f64 / 2.0).clamp(BETWEEN_LOOKS.0, BETWEEN_LOOKS.1)
+    }
+
+    fn fold(&mut self, gate: &Gate) -> Result<Came> {
+        let Some(Fold { bytes, until, done }) = self.folded()? else { return Ok(Came::Nothing) };
+        // A fold that gives nothing back would be room lost.
+        if done.is_empty() {
+            return Ok(Came::Nothing);
+        }
+        let failed = |path: PathBuf| move |error| Error::io("write to", &path, error);
+        let path = self.name().to_owned();
+        let wrote = gate.pass(|| {
+            let Some(written) = self.room.write(&bytes, until).map_err(failed(path))? else {
+                return Ok(Came::NoRoom);
+            };
+            self.room.publish(written);
+            Ok(Came::Room)
+        });
+        match wrote {
+            Some(Ok(Came::Room)) => self.give_back(&done, gate).map(|()| Came::Room),
+            Some(other) => other,
+            None => Ok(Came::Ended),
+        }
+    }
+
+    /// Folds what is worth it; `None` if nothing is.
+    fn folded(&self) -> Result<Option<Fold>> {
+        let recording = Recording::open(&self.room.file.path_to_open())?;
+        let Some(until) = fold::moment(&recording) else { return Ok(None) };
+        Ok(Some(fold::fold(&recording, until)?))
+    }
+
+    /// Gives room back when no reader is at it; after a while all the same: readers notice.
+    fn give_back(&mut self, done: &[Range<u64>], gate: &Gate) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let failed = |name: &Path, error| Error::io("write to", name, error);
+        loop {
+            let is_alone = self.room.file.lock(Lock::NoReader);
+            let is_alone = is_alone.map_err(|error| failed(&self.room.file.path, error))?;
+            if is_alone || Instant::now() >= deadline || gate.is_closed() {
+                break;
+            }
+            thread::sleep(BETWEEN_LOOKS.0);
+        }
+        let given = gate.pass(|| self.room.give_back(done)).unwrap_or(Ok(()));
+        self.room.file.unlock(Lock::NoReader);
+        given.map_err(|error| failed(&self.room.file.path, error))
+    }
+}
