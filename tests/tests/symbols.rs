@@ -1,15 +1,16 @@
 //! `tmtool symbols`: where names come from and which are missing, and reports with the files somewhere else.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tm_tests::products::products;
 use tm_tests::programs::compile;
-use tm_tests::run::{Outcome, Run};
+use tm_tests::run::{Outcome, Run, may_administer};
 
 fn tmtool(recording: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(&products().tmtool);
@@ -118,6 +119,58 @@ fn a_name_that_is_no_utf_8_is_opened_by_its_bytes() {
         ..tmtool(outcome.recording(), &["symbols"])
     });
     assert!(!said.contains('\x1b'), "control characters reach the terminal: {said:?}");
+}
+
+/// A program and what it is linked with, in a root folder of its own.
+fn root_with(program: &Path) -> TempDir {
+    let root = TempDir::new().expect("the temporary folder can be written");
+    let linked = Command::new("ldd").arg(program).output().expect("ldd starts");
+    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from);
+    for file in libraries {
+        let place = root.path().join(file.strip_prefix("/").expect("it is absolute"));
+        fs::create_dir_all(place.parent().expect("it has one")).expect("the folder can be written");
+        fs::copy(&file, place).expect("as above");
+    }
+    fs::copy(program, root.path().join("prog")).expect("as above");
+    fs::copy(&products().library, root.path().join("libtm.so")).expect("as above");
+    root
+}
+
+#[test]
+fn files_of_a_process_with_a_root_folder_of_its_own_are_looked_for_there() {
+    if !may_administer() {
+        // Nobody else may change the root folder.
+        return;
+    }
+    let folder = TempDir::new().expect("the temporary folder can be written");
+    let source = "#include <stdlib.h>\n#include <unistd.h>\nvoid *volatile kept;\n\
+                  __attribute__((noinline)) void holds_it(void) { kept = malloc(4321); }\n\
+                  int main(void) { holds_it(); if (write(1, \"ready\", 5) < 5) return 1; for (;;) pause(); }\n";
+    fs::write(folder.path().join("p.c"), source).expect("as above");
+    let compiled =
+        Command::new("gcc").args(["-g", "-O1", "p.c", "-o", "p"]).current_dir(folder.path()).status();
+    assert!(compiled.expect("gcc starts").success());
+    let root = root_with(&folder.path().join("p"));
+    let mut command = Command::new("chroot");
+    command.arg(root.path()).args(["/prog"]).env("LD_PRELOAD", "/libtm.so").env("TM_OUT", "/tm.%p.bin");
+    // The loader of chroot itself finds no such library, and says so.
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("chroot starts");
+    let mut ready = [0; 5];
+    let stdout = child.stdout.as_mut().expect("it is a pipe");
+    stdout.read_exact(&mut ready).expect("the program begins");
+    let snapshot = folder.path().join("now.snap");
+    let taken = Command::new(&products().tmtool)
+        .args(["snapshot", &child.id().to_string(), "-o"])
+        .arg(&snapshot)
+        .output()
+        .expect("tmtool starts");
+    child.kill().expect("it is our child");
+    child.wait().expect("as above");
+    assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+    let said = text(&tmtool(&snapshot, &["stats", "--key", "function"]));
+    assert!(said.contains("4321 B") && said.contains("holds_it"), "{said}");
 }
 
 #[test]

@@ -231,7 +231,9 @@ impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
         let children = children.filter(|child| child.start <= *until);
         let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
         forks.sort_unstable_by(|a, b| b.cmp(a));
-        let from = folded.take(index).map_or_else(|| From::Start(live()), From::Checkpoint);
+        let from = folded
+            .take(index)
+            .map_or_else(|| From::Start(Box::new(live())), |known| From::Checkpoint(Box::new(known)));
         let mut engine = engine(recording, index, from, decoders);
         let mut observer = Own { observer: observer_of(&engine), since: counts(index) };
         engine.begin_told(observer.since.is_none(), &mut observer);
@@ -303,12 +305,12 @@ fn beginning<'a>(
 ) -> Result<From> {
     // From the process out to the first one of which anything is known, then back.
     let (mut line, mut next) = (Vec::new(), Some(process));
-    let mut from = From::Start(LiveBlocks::default());
+    let mut from = From::Start(Box::default());
     while let Some(index) = next {
         let Some(found) = recording.process(index) else { break };
         line.push((index, found.start));
         if let Some(known) = folded.take(index) {
-            from = From::Checkpoint(known);
+            from = From::Checkpoint(Box::new(known));
             break;
         }
         next = found.parent;
@@ -321,7 +323,7 @@ fn beginning<'a>(
         if let [(_, fork), (parent, _)] = *pair {
             let mut engine = engine(recording, parent, from, decoders);
             engine.run(fork, &mut ());
-            from = From::Start(engine.into_live());
+            from = From::Start(Box::new(engine.into_live()));
         }
     }
     Ok(from)

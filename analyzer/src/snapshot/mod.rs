@@ -58,7 +58,10 @@ pub fn take_profile(
 
 impl Namer {
     /// As [`take_snapshot`], with names that are known already.
-    pub(crate) fn take_snapshot(
+    ///
+    /// # Errors
+    /// As there.
+    pub fn take_snapshot(
         self,
         recording: &Recording,
         processes: Processes,

@@ -14,6 +14,8 @@ const LINKS_MAX: usize = 40;
 pub struct Search {
     /// Folders with debug information, in their order: laid out as `/usr/lib/debug`, or with the files beside each other.
     pub debug_folders: Vec<PathBuf>,
+    /// What clients of debuginfod have fetched: folders with a folder for each build-id.
+    pub caches: Vec<PathBuf>,
     /// The folder that stands for the root folder of the machine that recorded; without one it is this machine's.
     pub sysroot: Option<PathBuf>,
     /// What the beginnings of paths there are here; the first that fits counts, and the root folder does not then.

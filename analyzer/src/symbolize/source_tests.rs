@@ -134,6 +134,23 @@ fn a_copy_in_a_folder_of_the_user_s_stands_for_a_program_that_is_gone() {
 }
 
 #[test]
+fn what_was_fetched_from_a_server_is_found_by_its_build_id() {
+    let known = Known::new(&[]);
+    known.strip();
+    let folder = format!("cache/{}", hex(&known.image.build_id));
+    known.run(&["mkdir", "-p", &folder]);
+    fs::rename(known.at("program.debug"), known.at(&folder).join("debuginfo")).unwrap();
+    let search = || Search { caches: vec![known.at("cache")], ..Search::default() };
+    let place = known.at(&folder).join("debuginfo");
+    assert_eq!(used(&known.is_named(search())), (Source::BuildId, &*place));
+    fs::remove_file(&known.program.path).unwrap();
+    assert_eq!(used(&known.is_named(search())), (Source::BuildId, &*place));
+    // As a client leaves it when no server has the file.
+    fs::write(&place, "").unwrap();
+    known.is_not_named(search());
+}
+
+#[test]
 fn another_root_folder_and_mapped_paths_are_looked_in() {
     let known = Known::new(&[]);
     known.strip();

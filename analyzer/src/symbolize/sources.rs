@@ -101,6 +101,8 @@ impl Finder<'_> {
             let folders = self.search.debug_folders.iter();
             candidates
                 .extend(folders.flat_map(|folder| names.iter().flatten().map(|name| folder.join(name))));
+            let caches = self.search.caches.iter();
+            candidates.extend(caches.map(|cache| cache.join(hex(&image.build_id)).join("executable")));
         }
         candidates.into_iter().find_map(|path| self.try_file(path, Source::File, |file| check(image, file)))
     }
@@ -110,7 +112,10 @@ impl Finder<'_> {
         let (name, crc) = file.debug_link.as_ref()?;
         let name = OsStr::from_bytes(name);
         // A link to a library stands in one folder, and what belongs to the library in that of its file.
-        let real = binary.canonicalize().unwrap_or_else(|_| binary.clone());
+        // In another root folder links have been followed, and lead elsewhere as seen from here.
+        let real =
+            Some(binary).filter(|_| self.search.sysroot.is_none()).and_then(|path| path.canonicalize().ok());
+        let real = real.unwrap_or_else(|| binary.clone());
         let (mut here, mut recorded) = (Vec::new(), vec![self.image.file()]);
         for path in [binary, &real] {
             here.extend(path.parent().map(Path::to_owned));
@@ -143,15 +148,17 @@ impl Finder<'_> {
         })
     }
 
-    /// The file `.build-id/xx/yyyy.debug` with this build-id.
+    /// The file `.build-id/xx/yyyy.debug` with this build-id, or what was fetched from a server.
     fn by_build_id(&mut self, build_id: &[u8], source: Source) -> Option<Found> {
         let name = build_id_path(build_id, ".debug")?;
-        let folders: Vec<PathBuf> = self.search.all_debug_folders().collect();
+        let mut places: Vec<PathBuf> =
+            self.search.all_debug_folders().map(|folder| folder.join(&name)).collect();
+        places.extend(self.search.caches.iter().map(|cache| cache.join(hex(build_id)).join("debuginfo")));
         let same = |file: &ElfFile| match file.build_id == build_id {
             true => Ok(()),
             false => Err(format!("its build-id is {}", hex(&file.build_id))),
         };
-        folders.iter().find_map(|folder| self.try_debug(folder.join(&name), source, same))
+        places.into_iter().find_map(|place| self.try_debug(place, source, same))
     }
 
     /// The file that `.gnu_debugaltlink` of the debug file names.

@@ -47,12 +47,19 @@ fn check(session: &Session, lane: &mut Lane, caller: Caller, by_path: bool) {
             break;
         }
     }
+    count(session, is_as_walked(lane, caller, by_path));
+}
+
+/// Tells whether the lane knows the stack as its frames have it. Not inlined: what it needs of a small stack is not needed while the stack
+/// is walked.
+#[inline(never)]
+fn is_as_walked(lane: &mut Lane, caller: Caller, by_path: bool) -> bool {
     let stack = if by_path { lane.memory.around(caller.sp) } else { None };
     let path = stack.into_iter().flat_map(|stack| lane.cache.path_frames(caller, stack));
     let path = path.map(|pc| (pc, FrameKind::Return));
     let cached = lane.cache.live_frames().iter().rev().map(|frame| (frame.state().pc, frame.state().kind));
     let known = path.chain(cached).map(|(pc, kind)| (arch::strip(pc) as u64, kind));
-    count(session, known.eq(lane.frames.kept().iter().map(|frame| (frame.pc(), frame.kind()))));
+    known.eq(lane.frames.kept().iter().map(|frame| (frame.pc(), frame.kind())))
 }
 
 /// Counts a check, and a difference if it is not the `same`.

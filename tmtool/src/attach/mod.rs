@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::control::has_same_root;
 use crate::errors::{Error, Result};
 use borrowed::Borrowed;
 use checks::Checked;
@@ -111,7 +112,7 @@ pub fn attach(pid: u32, wanted: &Wanted) -> Result<Done> {
     let begun = begun.map_err(|error| sentences::not_begun(pid, &error))?;
     let (longest_look, longest_call) = (work.longest_look.0, work.longest_call.0);
     let n_led = attached.n_led + begun.n_led;
-    let has_other_root = !place::has_same_root(pid);
+    let has_other_root = !has_same_root(pid);
     let notes = std::mem::take(&mut checked.notes);
     Ok(Done { pid, is_again, has_other_root, longest_look, longest_call, n_led, notes })
 }
@@ -132,7 +133,7 @@ pub fn detach(pid: u32, patience: Duration) -> Result<Done> {
     let answer =
         work.with_thread(|borrowed, _, _, _| call(pid, borrowed, Function::Detach, &[], patience))?;
     let (longest_look, longest_call) = (work.longest_look.0, work.longest_call.0);
-    let (n_led, has_other_root) = (answer.n_led, !place::has_same_root(pid));
+    let (n_led, has_other_root) = (answer.n_led, !has_same_root(pid));
     Ok(Done { pid, is_again: false, has_other_root, longest_look, longest_call, n_led, notes: Vec::new() })
 }
 

@@ -1,20 +1,11 @@
 //! Where the recording of a process goes that may see other files than tmtool: the process makes it, so the path is one of its own.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::status::Status;
+use crate::control::has_same_root;
 use crate::errors::{Error, Result};
 use tm_common::settings;
-
-/// Whether process `pid` finds the same files by the same paths.
-pub fn has_same_root(pid: u32) -> bool {
-    let root = |pid: &str| fs::metadata(format!("/proc/{pid}/root")).ok().map(|it| (it.dev(), it.ino()));
-    let mounts = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
-    let pid = pid.to_string();
-    root(&pid) == root("self") && mounts(&pid) == mounts("self")
-}
 
 /// The value of `TM_OUT` for the process: what the user wants, else the working directory of tmtool, and where the process cannot
 /// have that, its `/tmp`.

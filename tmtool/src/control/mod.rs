@@ -11,9 +11,11 @@ mod addressee;
 mod lock;
 mod mailbox;
 mod mapping;
+mod root;
 
 #[cfg(test)]
 mod fixtures;
 
 pub use find::{Found, find};
 pub use mailbox::{Mailbox, Order, Posted, State};
+pub use root::{has_same_root, other_root};

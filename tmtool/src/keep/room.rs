@@ -19,6 +19,11 @@ use tm_common::segment::SegmentKind;
 
 use super::file::{Found, KeptFile};
 
+/// The part of the limit that is kept for the first checkpoint.
+const RESERVED_SHARE: u64 = 32;
+/// The part that is held for one that had no room: without it all later events would be lost.
+const HELD_SHARE: u64 = 4;
+
 /// What the keeper has of a file.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -55,6 +60,22 @@ impl Room {
         Top::of(self.file.header().free_extents.load(Ordering::Acquire))
     }
 
+    /// Claims room for the first checkpoint: the processes may have all other by the time that it is made.
+    pub fn reserve(&mut self) -> io::Result<()> {
+        while self.parts.is_empty() && self.spare.len() < self.extents_in(RESERVED_SHARE) {
+            match self.claim()? {
+                Some(extent) => self.spare.push(extent),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many extents are one of `n_parts` equal parts of the limit, at least two.
+    fn extents_in(&self, n_parts: u64) -> usize {
+        (self.file.limit_grains / n_parts / self.file.extent_grains).max(2) as usize
+    }
+
     /// Writes a checkpoint as of `until` into room that is spare, or claimed; `None` if there is none.
     pub fn write(&mut self, bytes: &[u8], until: Stamp) -> io::Result<Option<Written>> {
         let n_parts = bytes.len().div_ceil(self.file.part_bytes()).max(1);
@@ -62,8 +83,7 @@ impl Room {
             match self.claim()? {
                 Some(extent) => self.spare.push(extent),
                 None => {
-                    // The processes may need what is too little for it.
-                    self.push_all_but(0)?;
+                    self.push_all_but(self.extents_in(HELD_SHARE))?;
                     return Ok(None);
                 }
             }
@@ -101,6 +121,9 @@ impl Room {
         while let Some(&extent) = self.stale.last() {
             self.file.write_free(extent)?;
             self.spare.extend(self.stale.pop());
+        }
+        if self.parts.is_empty() {
+            return self.reserve();
         }
         self.push_all_but(self.parts.len() + self.parts.len() / 4 + 1)
     }

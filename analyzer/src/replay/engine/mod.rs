@@ -60,9 +60,9 @@ pub(crate) struct Beginning {
 /// What a process has before the first event.
 pub(crate) enum From {
     /// The blocks that it inherited.
-    Start(LiveBlocks),
+    Start(Box<LiveBlocks>),
     /// All that a checkpoint has of it.
-    Checkpoint(FoldedProcess),
+    Checkpoint(Box<FoldedProcess>),
 }
 
 /// How many stamps of `recording` the tolerance is.
@@ -83,10 +83,10 @@ impl<S: EventStream> Replayer<S> {
         let thread_tags = &recording.thread_tags;
         let mut commands = Commands::new(recording, process, beginning.resets_peak);
         let (ledger, folded) = match beginning.from {
-            From::Start(live) => (Ledger::new(live, start, Arc::clone(thread_tags)), None),
+            From::Start(live) => (Ledger::new(*live, start, Arc::clone(thread_tags)), None),
             From::Checkpoint(folded) => {
                 commands.pass(folded.until(), folded.has_forgotten());
-                (folded.ledger(thread_tags), Some(folded))
+                (folded.ledger(thread_tags), Some(*folded))
             }
         };
         let span = if beginning.may_swap { tolerance.saturating_mul(AHEAD_TOLERANCES) } else { 0 };

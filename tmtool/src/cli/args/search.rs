@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use crate::control::other_root;
 use crate::errors::{Error, Result};
 use tm_analyzer::symbolize::Search;
 
@@ -35,6 +36,7 @@ impl SearchArgs {
     pub fn search(&self) -> Result<Arc<Search>> {
         let mut search = Search {
             debug_folders: self.debug_dir.clone(),
+            caches: cache().into_iter().collect(),
             sysroot: self.sysroot.clone(),
             maps: self.map.clone(),
         };
@@ -58,6 +60,32 @@ impl SearchArgs {
         }
         Ok(Arc::new(search))
     }
+}
+
+impl SearchArgs {
+    /// The same for a process that runs: one with another root folder has its files there.
+    ///
+    /// # Errors
+    /// As [`SearchArgs::search`].
+    pub fn search_of(&self, pid: u32) -> Result<Arc<Search>> {
+        let mut search = self.search()?;
+        if search.sysroot.is_none()
+            && let Some(root) = other_root(pid)
+        {
+            Arc::make_mut(&mut search).sysroot = Some(root);
+        }
+        Ok(search)
+    }
+}
+
+/// Where clients of debuginfod keep what they have fetched, as they look for it themselves.
+fn cache() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let usual = || {
+        let caches = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+        caches.map(|caches| caches.join("debuginfod_client"))
+    };
+    named("DEBUGINFOD_CACHE_PATH").or_else(usual).filter(|folder| folder.is_dir())
 }
 
 /// The words of a variable, with `:` between.

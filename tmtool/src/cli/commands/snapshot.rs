@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::cli::args::search::SearchArgs;
 use crate::cli::output_file::{check_is_another, check_is_snapshot};
 use crate::cli::{print, progress};
 use crate::control::{Mailbox, State, find};
@@ -13,7 +14,7 @@ use tm_analyzer::model::Moment;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Processes, Selection};
 use tm_analyzer::request::reading;
-use tm_analyzer::snapshot::take_snapshot;
+use tm_analyzer::snapshot::Namer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,6 +36,8 @@ pub struct Args {
     /// Overwrite OUT.snap even if it is no snapshot.
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    search: SearchArgs,
 }
 
 /// Runs the command.
@@ -53,8 +56,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let now = Moment::TimeNs(recording.duration_ns());
     let processes = Processes::One(found.process);
     let all = Selection::default();
-    let mut snapshot =
-        reading(progress::during, &recording, || take_snapshot(&recording, processes, &now, &all))?;
+    let namer = Namer::looking_in(&args.search.search_of(pid)?);
+    let take = || namer.take_snapshot(&recording, processes, &now, &all);
+    let mut snapshot = reading(progress::during, &recording, take)?;
     let program = recording.process(found.process).and_then(|process| process.executable.as_deref());
     let output = args.output.clone().unwrap_or_else(|| default_name(program, pid));
     check_is_another(&found.path_to_open(), &output)?;

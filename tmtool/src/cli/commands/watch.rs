@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::errors::{Error, Result};
@@ -24,6 +25,7 @@ use tm_analyzer::model::{Cumulative, is_snap_file};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::MemoryKind;
 use tm_analyzer::request::{self, Grouping};
+use tm_analyzer::symbolize::Search;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -122,21 +124,27 @@ fn open(args: &Args) -> Result<Source> {
 }
 
 fn open_file(path: &Path, process: ProcessIndex, args: &Args) -> Result<Source> {
-    Source::open(path, &path.display().to_string(), process, None, &grouping(args), asked(args)?)
+    Source::open(
+        path,
+        &path.display().to_string(),
+        process,
+        None,
+        &grouping(args),
+        asked(args, args.search.search()?),
+    )
 }
 
 fn open_process(pid: u32, args: &Args) -> Result<Source> {
     let found = control::find(pid)?;
     let (path, identity) = (found.path_to_open(), Some(found.identity));
-    let mut source =
-        Source::open(&path, &found.path, found.process, identity, &grouping(args), asked(args)?)?;
+    let asked = asked(args, args.search.search_of(pid)?);
+    let mut source = Source::open(&path, &found.path, found.process, identity, &grouping(args), asked)?;
     source.set_target(found.target);
     Ok(source)
 }
 
-fn asked(args: &Args) -> Result<Asked> {
-    let search = args.search.search()?;
-    Ok(Asked { patterns: args.stacks.patterns(), words: args.stacks.words(), search })
+fn asked(args: &Args, search: Arc<Search>) -> Asked {
+    Asked { patterns: args.stacks.patterns(), words: args.stacks.words(), search }
 }
 
 fn grouping(args: &Args) -> Grouping {
