@@ -23,7 +23,7 @@ pub fn name_after(input: &Path) -> OsString {
 }
 
 /// Returns what the answer to `request` is written to, in the present folder: the name of the file that is read, with the
-/// moment or the window that is asked for, and `suffix`. Of a difference it is that of the newer file.
+/// moment or the window that is asked for, and `suffix`; of a difference that of the newer file.
 pub fn usual_name(request: &Request, is_difference: bool, suffix: &str) -> PathBuf {
     let mut name = name_after(&request.path);
     let time = match &request.time {

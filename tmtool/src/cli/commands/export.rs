@@ -45,7 +45,7 @@ pub struct Args {
     /// Another one, or another moment, of which a flame graph is to show what is different in it.
     #[arg(value_name = "NEW", allow_hyphen_values = true, value_parser = file::name())]
     new: Option<OsString>,
-    /// What to write; - for standard output. By default it is called as FILE, or NEW, with the moment and the format's
+    /// What to write; - for standard output. The default is called as FILE, or NEW, with the moment and the format's
     /// ending, in the present folder.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,

@@ -46,7 +46,7 @@ pub struct Args {
     /// the program (mark:NAME).
     #[arg(long, value_name = "MOMENT", conflicts_with = "new")]
     at: Option<Moment>,
-    /// The file to write; - for standard output. By default it is called as FILE, or NEW, with the moment and .html, in the
+    /// The file to write; - for standard output. The default is called as FILE, or NEW, with the moment and .html, in the
     /// present folder.
     #[arg(short, long, value_name = "OUT.html")]
     output: Option<PathBuf>,
