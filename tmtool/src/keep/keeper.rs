@@ -19,7 +19,7 @@ use super::room::Room;
 
 /// A fold begins when less than this share of the limit is free, in hundredths: the rest is for what comes meanwhile. Where much
 /// of the room is taken for good, it begins when a quarter is used of what the last one left, or after a while.
-const FREE_SHARE: u64 = 40;
+const FREE_SHARE: u64 = 50;
 /// How long that while is: a multiple of what the last fold took.
 const REST: u32 = 5;
 /// Looks are no further apart, and no nearer.
