@@ -107,6 +107,12 @@ impl Recorded {
         Ok(finder.finish())
     }
 
+    /// Says what is missing where each event is shown by itself: those that are folded into sums.
+    pub fn left_out(&self) -> Option<String> {
+        let folded = self.recording.folded_until().filter(|&until| self.from.stamp < until)?;
+        Some(left_out(&self.recording, folded))
+    }
+
     /// What is live at the end of the time, of the selection, added to `blocks`.
     ///
     /// # Errors

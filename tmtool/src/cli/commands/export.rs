@@ -102,13 +102,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             output.write(|out| write(&events, out))?;
-            output.say(format, "", of_samples(&recorded, format))
+            let said = of_samples(&recorded, format).into_iter().chain(recorded.left_out());
+            output.say(format, "", Some(said.collect::<Vec<_>>().join(" ")).filter(|said| !said.is_empty()))
         }
         Writer::Folder(write) => {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             write(&events, &output.path).map_err(|error| error.to(&output.path))?;
-            output.say(format, "", None)
+            output.say(format, "", recorded.left_out())
         }
     }
 }
