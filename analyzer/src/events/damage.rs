@@ -13,6 +13,8 @@ pub struct Damage {
     pub unreadable: (u64, String),
     /// Segments that were missing when their turn came, and in how many streams. `reader` says that of a whole recording.
     pub missing: (u64, u64),
+    /// Processes of which it is not known what they inherited.
+    pub unknown_beginnings: u64,
     /// Frees of blocks that were never allocated.
     pub unknown_frees: u64,
     /// Allocations where a block was live.
@@ -43,6 +45,7 @@ impl Damage {
         self.bytes += other.bytes;
         self.unknown_frees += other.unknown_frees;
         self.missed_frees += other.missed_frees;
+        self.unknown_beginnings += other.unknown_beginnings;
         self.missing.0 += other.missing.0;
         self.missing.1 += other.missing.1;
         self.unreadable.0 += other.unreadable.0;
@@ -64,6 +67,9 @@ impl Damage {
         if self.unreadable.0 > 0 {
             let (count, reason) = self.unreadable.clone();
             problems.push(Problem::Unreadable { count, reason });
+        }
+        if self.unknown_beginnings > 0 {
+            problems.push(Problem::UnknownBeginnings { count: self.unknown_beginnings });
         }
         if self.unknown_frees > 0 {
             problems.push(Problem::UnknownFrees { count: self.unknown_frees });

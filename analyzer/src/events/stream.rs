@@ -84,8 +84,10 @@ impl<'a> StreamDecoder<'a> {
             self.buffer.clear();
             self.damage.add_gap(1);
         }
-        if self.next_segment == 1 {
+        if self.next_segment == 1 && segment.sequence == self.stream.passed.sequence {
             self.pass_folded();
+        } else {
+            self.is_half = false;
         }
         true
     }

@@ -56,6 +56,9 @@ pub fn moment(recording: &Recording) -> Option<Stamp> {
 /// # Errors
 /// What was folded earlier cannot be read, or there is no memory.
 pub fn fold(recording: &Recording, until: Stamp) -> Result<Fold> {
+    if recording.checkpoint.is_none() && recording.header.checkpoint > 0 {
+        return Err(Error::NewerCheckpoint { path: recording.file.path().to_owned() });
+    }
     let processes = replay::fold(recording, until)?;
     let until_of: FxHashMap<u32, Stamp> =
         processes.iter().map(|process| (process.index().0, process.until())).collect();
@@ -72,7 +75,9 @@ pub fn fold(recording: &Recording, until: Stamp) -> Result<Fold> {
     let until = until_of.into_values().max().unwrap_or(until);
     let no_memory = |source| Error::io("fold", recording.file.path(), source);
     let body = Folded::new(processes).encode().map_err(no_memory)?;
-    let bytes = Checkpoint { until, streams, body }.encode().map_err(no_memory)?;
+    let bytes = Checkpoint { until, sample_bytes: recording.sample_bytes(), streams, body }
+        .encode()
+        .map_err(no_memory)?;
     Ok(Fold { bytes, until, done })
 }
 

@@ -49,6 +49,8 @@ pub(super) fn beginning(recording: &mut Recording, process: ProcessIndex) -> Res
     // The blocks' makers are numbers of these.
     whole.thread_tags = Arc::clone(&recording.thread_tags);
     let from = beginning_here(&whole, process)?;
-    (recording.checkpoint, recording.header.checkpoint) = (whole.checkpoint, whole.header.checkpoint);
+    (recording.header.checkpoint, recording.header.free_extents) =
+        (whole.header.checkpoint, whole.header.free_extents);
+    recording.checkpoint = whole.checkpoint;
     Ok(from)
 }

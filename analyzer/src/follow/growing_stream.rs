@@ -239,6 +239,9 @@ impl GrowingStream {
         self.records.begin_segment(segment.base, segment.thread, limit, segment.sample_rate);
         self.damage.add_gap(sequence.saturating_sub(self.next_sequence));
         self.next_sequence = sequence.saturating_add(1);
+        if sequence != self.passed.sequence {
+            (self.passed.bytes, self.passed.is_half) = (0, false);
+        }
         Some(Place { sequence, n_read: 0, is_done: false })
     }
 

@@ -46,6 +46,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use tm_common::free_list::Top;
+use tm_common::header::Header;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
 use tm_common::segment::{HEADER_BYTES, SegmentHeader, SegmentKind};
 
@@ -282,10 +284,13 @@ impl Follower {
     /// Finds out what is new. Events are looked at before what they refer to.
     fn read(&mut self) -> Result<()> {
         let file = self.recording.file.reopen()?;
+        self.recording.file.hold();
         let Follower { recording, process, engine, places, sources, .. } = self;
         let clock = recording.header.clock;
         let header = read_header(&file, recording.file.path())?;
-        if header.checkpoint != recording.header.checkpoint {
+        // Room that was given back holds other segments than were found there.
+        let given = |header: &Header| (header.checkpoint, Top::of(header.free_extents).n_pushed);
+        if given(&header) != given(&recording.header) {
             return Err(Error::Folded { path: recording.file.path().to_owned() });
         }
         recording.header = header;
@@ -328,6 +333,7 @@ impl Follower {
     fn pause(&mut self) {
         let keep_open = self.options.keep_open;
         self.engine.streams_mut().iter_mut().for_each(|stream| stream.pause(keep_open));
+        self.recording.file.let_go();
         if !keep_open {
             self.recording.file.close();
         }

@@ -22,7 +22,7 @@ const KEEPER_AT: libc::off_t = 1 << 62;
 
 impl Lock {
     /// Takes the lock, unless others hold one that is against it: whether it is held now. Where the file system knows no locks
-    /// it counts as held.
+    /// that of readers counts as held; a keeper is not certain to be the only one.
     ///
     /// # Errors
     /// What the system says.
@@ -31,7 +31,11 @@ impl Lock {
             Ok(()) => Ok(true),
             Err(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN | libc::EACCES) => Ok(false),
-                Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOLCK | libc::EINVAL) => Ok(true),
+                Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOLCK | libc::EINVAL)
+                    if self != Lock::Keeper =>
+                {
+                    Ok(true)
+                }
                 _ => Err(error),
             },
         }

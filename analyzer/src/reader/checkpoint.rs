@@ -12,7 +12,7 @@ use super::file::RecordingFile;
 use super::headers::{FoundSegment, GRAIN};
 
 /// A checkpoint holds no more than this, whatever it says.
-const BYTES_MAX: usize = 4 << 30;
+const BYTES_MAX: usize = 1 << 30;
 /// Fast to write, and as small as the next levels make it within a tenth.
 const LEVEL: i32 = 3;
 const LEN_BYTES: usize = 4;
@@ -22,6 +22,8 @@ const LEN_BYTES: usize = 4;
 pub struct Checkpoint {
     /// The moment: no event is folded that is later.
     pub until: Stamp,
+    /// The mean number of bytes from one sample to the next in what is folded; 0 if every event was recorded.
+    pub sample_bytes: u64,
     /// How far each stream was folded.
     pub streams: Vec<FoldedStream>,
     /// What each process had then, and had done: see [`crate::replay`].
@@ -49,6 +51,7 @@ pub struct FoldedStream {
 #[derive(Serialize, Deserialize)]
 struct Head {
     until: u64,
+    sample_bytes: u64,
     streams: Vec<FoldedStream>,
 }
 
@@ -75,11 +78,15 @@ impl Checkpoint {
     /// # Errors
     /// The system has no memory for them.
     pub fn encode(&self) -> std::io::Result<Vec<u8>> {
-        let head = Head { until: self.until.0, streams: self.streams.clone() };
+        let head =
+            Head { until: self.until.0, sample_bytes: self.sample_bytes, streams: self.streams.clone() };
         let head = rmp_serde::to_vec(&head).map_err(std::io::Error::other)?;
         let mut content = (head.len() as u32).to_le_bytes().to_vec();
         content.extend_from_slice(&head);
         content.extend_from_slice(&self.body);
+        if content.len() > BYTES_MAX {
+            return Err(std::io::ErrorKind::OutOfMemory.into());
+        }
         let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
         compressor.include_checksum(true)?;
         compressor.compress(&content)
@@ -92,8 +99,8 @@ impl Checkpoint {
         let mut content = zstd::bulk::decompress(bytes, len).ok()?;
         let head_len = u32_at(&content, 0).ok()? as usize;
         let body = content.split_off(LEN_BYTES.checked_add(head_len).filter(|&end| end <= content.len())?);
-        let Head { until, streams } = rmp_serde::from_slice(content.get(LEN_BYTES..)?).ok()?;
-        Some(Checkpoint { until: Stamp(until), streams, body })
+        let Head { until, sample_bytes, streams } = rmp_serde::from_slice(content.get(LEN_BYTES..)?).ok()?;
+        Some(Checkpoint { until: Stamp(until), sample_bytes, streams, body })
     }
 
     /// Loads the one that the header names, by its word: none if it names none.
@@ -168,7 +175,8 @@ mod tests {
     #[test]
     fn it_comes_back_and_is_nothing_else() {
         let stream = FoldedStream { process: 1, stream: 2, sequence: 3, bytes: 4, tag: 5, is_half: true };
-        let checkpoint = Checkpoint { until: Stamp(9), streams: vec![stream], body: vec![7; 5_000] };
+        let checkpoint =
+            Checkpoint { until: Stamp(9), sample_bytes: 512, streams: vec![stream], body: vec![7; 5_000] };
         let bytes = checkpoint.encode().expect("there is memory");
         assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint.clone()));
         let passed = Passed { sequence: 3, bytes: 4, tag: TagIndex(5), is_half: true };

@@ -177,6 +177,20 @@ impl RecordingFile {
         self.opened()?.read(offset, len, buffer)
     }
 
+    /// Lets a keeper give back room of events, until [`RecordingFile::hold`].
+    pub(crate) fn let_go(&self) {
+        if let Some(Contents::Plain(file)) = self.file.as_ref().map(|open| &*open.0) {
+            Lock::Reader.give_back(file);
+        }
+    }
+
+    /// Has a keeper leave events alone again.
+    pub(crate) fn hold(&self) {
+        if let Some(Contents::Plain(file)) = self.file.as_ref().map(|open| &*open.0) {
+            hold(file);
+        }
+    }
+
     /// The open file.
     ///
     /// # Errors

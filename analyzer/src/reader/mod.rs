@@ -195,7 +195,8 @@ impl Recording {
     /// The mean number of bytes from one sample to the next, the largest of several; 0 if every event was recorded.
     pub fn sample_bytes(&self) -> u64 {
         let segments = self.streams.iter().flat_map(|stream| &stream.segments);
-        segments.map(|segment| segment.sample_rate.mean_bytes()).max().unwrap_or(0)
+        let folded = self.checkpoint.as_ref().map(|checkpoint| checkpoint.sample_bytes);
+        segments.map(|segment| segment.sample_rate.mean_bytes()).chain(folded).max().unwrap_or(0)
     }
 
     /// The moment up to which events are folded into sums, as a stamp; `None` if all events are there.

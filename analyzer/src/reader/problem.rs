@@ -98,6 +98,11 @@ pub enum Problem {
         /// How many.
         count: u64,
     },
+    /// Processes that were forked before the moment up to which events are folded, and had written nothing by then.
+    UnknownBeginnings {
+        /// How many.
+        count: u64,
+    },
     /// Processes that have events and no record of their own.
     UnknownProcesses {
         /// How many.
@@ -184,6 +189,11 @@ impl fmt::Display for Problem {
                 let again = format!("{address} allocated again while still in use");
                 let others = "Other memory that was freed unseen counts as live";
                 write!(f, "{} {} not seen: {again}. {others}.", some(n, "free"), were(n))
+            }
+            UnknownBeginnings { count: n } => {
+                let what = "inherited from the process that forked";
+                let when = "events up to then had been folded before";
+                write!(f, "What {} {what} {} is not known: {when}.", some(n, "process"), verb(*n, "it", "them"))
             }
             UnknownProcesses { count: n } => {
                 write!(f, "{} {} events and no description.", some(n, "process"), verb(*n, "has", "have"))

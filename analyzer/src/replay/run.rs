@@ -231,9 +231,12 @@ impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
         let children = children.filter(|child| child.start <= *until);
         let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
         forks.sort_unstable_by(|a, b| b.cmp(a));
-        let from = folded
-            .take(index)
-            .map_or_else(|| From::Start(Box::new(live())), |known| From::Checkpoint(Box::new(known)));
+        let is_late = recording.process(index).is_some_and(|process| folded.is_late(process));
+        let from = match folded.take(index) {
+            Some(known) => From::Checkpoint(Box::new(known)),
+            None if is_late => From::Unknown,
+            None => From::Start(Box::new(live())),
+        };
         let mut engine = engine(recording, index, from, decoders);
         let mut observer = Own { observer: observer_of(&engine), since: counts(index) };
         engine.begin_told(observer.since.is_none(), &mut observer);
@@ -311,6 +314,10 @@ fn beginning<'a>(
         line.push((index, found.start));
         if let Some(known) = folded.take(index) {
             from = From::Checkpoint(Box::new(known));
+            break;
+        }
+        if folded.is_late(found) {
+            from = From::Unknown;
             break;
         }
         next = found.parent;

@@ -20,12 +20,19 @@ use crate::sys::syscall;
 /// small one, and in a large one a thread needs one less often.
 const SMALL_BYTES: u64 = 256 << 20;
 
+/// Above it there would be more extents of that size than the list counts.
+const LARGE_BYTES: u64 = 8 << 30;
+/// 64 segments, 4 MiB.
+const LARGE_EXTENT_GRAINS: u32 = 1 + 64 * GRAINS_MAX as u32;
+
 /// Returns the size in grains of streams' own extents in a file of at most `limit_bytes`; 0 without a limit.
 pub const fn size_within(limit_bytes: u64) -> u32 {
     match limit_bytes {
         0 => 0,
         1..SMALL_BYTES => 1 + GRAINS_MAX as u32,
-        _ => 1 + 4 * GRAINS_MAX as u32,
+        SMALL_BYTES..LARGE_BYTES => 1 + 4 * GRAINS_MAX as u32,
+        // The list counts to 2^16.
+        _ => LARGE_EXTENT_GRAINS,
     }
 }
 

@@ -45,6 +45,11 @@ pub(super) struct Found {
     pub pushed_as: u64,
 }
 
+/// More grains no extent of a stream's own has: a part of a checkpoint counts them in 16 bits.
+const EXTENT_GRAINS_MAX: u32 = u16::MAX as u32;
+/// The largest limit that is taken, 1,024 TiB.
+const LIMIT_GRAINS_MAX: u64 = 1 << 38;
+
 impl KeptFile {
     /// Opens the recording at `path`, which sentences call `name`.
     ///
@@ -71,6 +76,13 @@ impl KeptFile {
             let next = "start its program with 'tmtool run --limit BYTES', or with TM_LIMIT set";
             return Err(Error::Message(format!("{} {what}; {next}", name.display())));
         }
+        if parsed.extent_grains > EXTENT_GRAINS_MAX || parsed.limit_grains > LIMIT_GRAINS_MAX {
+            let what = "says of itself what no recording says";
+            return Err(Error::Message(format!(
+                "{} {what}: it is damaged, and is left alone",
+                name.display()
+            )));
+        }
         let header = MmapOptions::new().len(GRAIN_BYTES).map_raw(&file);
         let header = header.map_err(|error| Error::io("map", name, error))?;
         Ok(KeptFile {
@@ -91,6 +103,11 @@ impl KeptFile {
     /// A path that leads to it, whatever its name is by now.
     pub fn path_to_open(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+
+    /// The grains that it has.
+    pub fn len_grains(&self) -> io::Result<u64> {
+        self.file.metadata().map(|status| status.len() / GRAIN_BYTES as u64)
     }
 
     /// The identity of the file.

@@ -25,7 +25,7 @@ pub(super) fn recover(file: KeptFile) -> io::Result<Room> {
     };
     // Relaxed: a bound.
     let end = room.file.header().end_grain.load(Ordering::Relaxed);
-    let end = if end < CUTTING { end } else { 0 }.min(room.file.limit_grains);
+    let end = if end < CUTTING { end } else { 0 }.min(room.file.limit_grains).min(room.file.len_grains()?);
     let mut at = 1;
     while at < end {
         let Some(found) = room.file.at(at) else {

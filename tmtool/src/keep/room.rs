@@ -21,6 +21,8 @@ use super::file::{Found, KeptFile};
 
 /// The part of the limit that is kept for the first checkpoint.
 const RESERVED_SHARE: u64 = 32;
+/// The most extents that are claimed for it: some 64 MiB.
+const EXTENTS_RESERVED_MAX: u64 = 256;
 /// The part that is held for one that had no room: without it all later events would be lost.
 const HELD_SHARE: u64 = 4;
 
@@ -73,7 +75,7 @@ impl Room {
 
     /// Returns how many extents are one of `n_parts` equal parts of the limit, at least two.
     fn extents_in(&self, n_parts: u64) -> usize {
-        (self.file.limit_grains / n_parts / self.file.extent_grains).max(2) as usize
+        (self.file.limit_grains / n_parts / self.file.extent_grains).clamp(2, EXTENTS_RESERVED_MAX) as usize
     }
 
     /// Writes a checkpoint as of `until` into room that is spare, or claimed; `None` if there is none.

@@ -18,8 +18,8 @@ use crate::follow::{Follower, Options};
 use crate::model::{Activity, Amount, Moment, SumsBy};
 use crate::reader::Problem;
 use crate::replay::{
-    Activities, Allocations, Churn, FoldedPart, Lifetimes, MemoryKind, Observer, Processes, Selection, Site,
-    Timeline, Totals, run,
+    Activities, Allocations, Churn, Folded, FoldedPart, FoldedProcess, Lifetimes, MemoryKind, Observer,
+    Processes, Selection, Site, Timeline, Totals, run,
 };
 
 /// The recording with `fold` as its checkpoint, number `number`; the room that is not needed any more is zeros.
@@ -296,4 +296,28 @@ fn what_is_before_the_events_that_are_left_is_refused() {
     let damaged = Recording::open(damaged.path()).expect("the rest is valid");
     assert!(damaged.problems.contains(&Problem::DamagedCheckpoint), "{:?}", damaged.problems);
     assert_eq!(damaged.folded_until(), None);
+}
+
+/// A child that wrote nothing before its parent's events were folded.
+#[test]
+fn what_a_late_child_inherited_is_said_to_be_unknown() {
+    let file = Program::new(11, false).run(2_000);
+    let whole = Recording::open(file.path()).expect("it is valid");
+    let until = replay::stamp_at(&whole, whole.duration_ns() * 3 / 5);
+    let fold = fold(&whole, until).expect("it can be folded");
+    let mut checkpoint = Checkpoint::decode(&fold.bytes).expect("it was just made");
+    let mut known: Vec<FoldedProcess> = rmp_serde::from_slice(&checkpoint.body).expect("it was just made");
+    known.retain(|process| process.index() != ProcessIndex(1));
+    checkpoint.body = Folded::new(known).encode().expect("there is memory");
+    checkpoint.streams.retain(|stream| stream.process != 1);
+    let bytes = checkpoint.encode().expect("there is memory");
+    let late = with_checkpoint(&file, &Fold { bytes, ..fold }, 1);
+    let recording = Recording::open(late.path()).expect("it is valid");
+    let all = Selection::default();
+    for processes in [Processes::All, Processes::One(ProcessIndex(1))] {
+        let found = answers(&recording, processes, &all);
+        assert!(found.damage.concat().contains(&Problem::UnknownBeginnings { count: 1 }));
+        // Blocks that it gives back and that nobody knows are its parent's.
+        assert!(found.totals.iter().all(|totals| totals.unknown_frees == 0 && totals.forgotten_frees > 0));
+    }
 }

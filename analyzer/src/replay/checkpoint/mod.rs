@@ -12,20 +12,26 @@ pub use sums::FoldedSum;
 
 use std::collections::BTreeMap;
 
-use tm_common::ids::ProcessIndex;
+use tm_common::ids::{ProcessIndex, Stamp};
 
 use crate::error::{Error, Result};
-use crate::reader::Recording;
+use crate::reader::{Process, Recording};
 
 /// The processes of a checkpoint, by number.
 #[derive(Clone, Debug, Default)]
-pub struct Folded(BTreeMap<u32, FoldedProcess>);
+pub struct Folded {
+    processes: BTreeMap<u32, FoldedProcess>,
+    /// The moments up to which each is folded, also of those that were taken out.
+    untils: BTreeMap<u32, Stamp>,
+}
 
 impl Folded {
     /// Makes one of processes in any order.
     #[must_use]
     pub fn new(processes: Vec<FoldedProcess>) -> Folded {
-        Folded(processes.into_iter().map(|process| (process.process, process)).collect())
+        let untils = processes.iter().map(|process| (process.process, process.until())).collect();
+        let processes = processes.into_iter().map(|process| (process.process, process)).collect();
+        Folded { processes, untils }
     }
 
     /// Returns the body of a checkpoint.
@@ -33,7 +39,7 @@ impl Folded {
     /// # Errors
     /// The system has no memory for it.
     pub fn encode(&self) -> std::io::Result<Vec<u8>> {
-        rmp_serde::to_vec(&self.0.values().collect::<Vec<_>>()).map_err(std::io::Error::other)
+        rmp_serde::to_vec(&self.processes.values().collect::<Vec<_>>()).map_err(std::io::Error::other)
     }
 
     /// What is folded of `recording`; nothing of most.
@@ -52,17 +58,23 @@ impl Folded {
     /// The process with this number, if it had begun.
     #[must_use]
     pub fn process(&self, index: ProcessIndex) -> Option<&FoldedProcess> {
-        self.0.get(&index.0)
+        self.processes.get(&index.0)
     }
 
     /// Takes the process with this number out.
     pub(in crate::replay) fn take(&mut self, index: ProcessIndex) -> Option<FoldedProcess> {
-        self.0.remove(&index.0)
+        self.processes.remove(&index.0)
+    }
+
+    /// Whether `process` was forked before the moment up to which its parent is folded: what lived then is not known.
+    pub(in crate::replay) fn is_late(&self, process: &Process) -> bool {
+        let until = process.parent.and_then(|parent| self.untils.get(&parent.0));
+        until.is_some_and(|&until| process.start < until) && !self.untils.contains_key(&process.index.0)
     }
 
     /// Whether nothing is folded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.processes.is_empty()
     }
 }

@@ -25,8 +25,9 @@ pub struct FoldedProcess {
     ledger: SavedLedger,
     /// Whether there are blocks that nothing is known of, because the program ended all of a space.
     has_forgotten: bool,
-    /// Segments of events that stopped making sense, and the bytes passed over; segments that were missing, and in how many streams.
-    damage: [u64; 4],
+    /// Segments of events that stopped making sense, and the bytes passed over; segments that were missing, and in how many streams; whether its beginning
+    /// is not known.
+    damage: [u64; 5],
     sums: SumTable,
     /// What was live over time: traced blocks, and mappings.
     courses: [Course; 2],
@@ -66,14 +67,14 @@ impl FoldedProcess {
             .map(|it| (it.thread, it.space.0, it.address.map(|address| address.0), it.birth.0, it.calls));
         let mut latest: Vec<_> = latest.collect();
         latest.sort_unstable();
-        let Damage { segments, bytes, missing, .. } = state.damage;
+        let Damage { segments, bytes, missing, unknown_beginnings, .. } = state.damage;
         FoldedProcess {
             process,
             until: state.until.0,
             owners: owners.list,
             ledger,
             has_forgotten: state.has_forgotten,
-            damage: [segments, bytes, missing.0, missing.1],
+            damage: [segments, bytes, missing.0, missing.1, unknown_beginnings],
             sums,
             courses: folding.courses,
             latest,
@@ -106,8 +107,9 @@ impl FoldedProcess {
 
     /// What was missing of the events.
     pub(in crate::replay) fn damage(&self) -> Damage {
-        let [segments, bytes, missing, streams] = self.damage;
-        Damage { segments, bytes, missing: (missing, streams), ..Damage::default() }
+        let [segments, bytes, missing, streams, unknown_beginnings] = self.damage;
+        let missing = (missing, streams);
+        Damage { segments, bytes, missing, unknown_beginnings, ..Damage::default() }
     }
 
     /// The makers as this reading of the recording numbers them.

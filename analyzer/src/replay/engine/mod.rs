@@ -45,6 +45,8 @@ pub struct Replayer<S> {
     /// What it began with.
     folded: Option<FoldedProcess>,
     left_out_until: Option<Stamp>,
+    /// Whether it is not known what it began with.
+    is_unknown: bool,
 }
 
 /// What a [`Replayer`] begins with.
@@ -61,6 +63,8 @@ pub(crate) struct Beginning {
 pub(crate) enum From {
     /// The blocks that it inherited.
     Start(Box<LiveBlocks>),
+    /// What it inherited is not known.
+    Unknown,
     /// All that a checkpoint has of it.
     Checkpoint(Box<FoldedProcess>),
 }
@@ -82,8 +86,13 @@ impl<S: EventStream> Replayer<S> {
         let start = recording.process(process).map_or(Stamp(0), |process| process.start);
         let thread_tags = &recording.thread_tags;
         let mut commands = Commands::new(recording, process, beginning.resets_peak);
+        let is_unknown = matches!(beginning.from, From::Unknown);
         let (ledger, folded) = match beginning.from {
             From::Start(live) => (Ledger::new(*live, start, Arc::clone(thread_tags)), None),
+            From::Unknown => {
+                commands.has_forgotten = true;
+                (Ledger::new(LiveBlocks::default(), start, Arc::clone(thread_tags)), None)
+            }
             From::Checkpoint(folded) => {
                 commands.pass(folded.until(), folded.has_forgotten());
                 (folded.ledger(thread_tags), Some(*folded))
@@ -97,9 +106,10 @@ impl<S: EventStream> Replayer<S> {
             ledger,
             tries: TRIES_MAX,
             commands,
-            replayed_until: Stamp(0),
+            replayed_until: folded.as_ref().map_or(Stamp(0), |folded| folded.until()),
             folded,
             left_out_until: None,
+            is_unknown,
         }
     }
 
@@ -271,7 +281,9 @@ impl<S: EventStream> Replayer<S> {
     /// What is missing so far.
     pub fn damage(&self) -> Damage {
         let Totals { unknown_frees, missed_frees, .. } = self.ledger.totals;
-        let mut damage = Damage { unknown_frees, missed_frees, ..self.window.merge.damage() };
+        let unknown_beginnings = u64::from(self.is_unknown);
+        let found = self.window.merge.damage();
+        let mut damage = Damage { unknown_frees, missed_frees, unknown_beginnings, ..found };
         if let Some(folded) = &self.folded {
             damage.add(&folded.damage());
         }
