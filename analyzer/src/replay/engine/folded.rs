@@ -5,9 +5,19 @@ use tm_common::ids::Stamp;
 use super::Replayer;
 use crate::events::EventStream;
 use crate::replay::checkpoint::{FoldedPart, FoldedProcess, State};
-use crate::replay::live::Totals;
+use crate::replay::live::{LiveBlocks, Totals};
 use crate::replay::observer::Observer;
 use crate::replay::observers::Folding;
+
+/// What a process has before the first event.
+pub(crate) enum From {
+    /// The blocks that it inherited.
+    Start(Box<LiveBlocks>),
+    /// What it inherited is not known.
+    Unknown,
+    /// All that a checkpoint has of it.
+    Checkpoint(Box<FoldedProcess>),
+}
 
 /// The most moments that a replay goes on with because later events were decided on.
 const SETTLING_MAX: u32 = 1 << 16;

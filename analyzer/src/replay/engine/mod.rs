@@ -5,6 +5,8 @@
 
 mod folded;
 
+pub(crate) use folded::From;
+
 use std::sync::Arc;
 
 use tm_common::ids::{ProcessIndex, Stamp};
@@ -57,16 +59,6 @@ pub(crate) struct Beginning {
     pub may_swap: bool,
     /// Whether a clearing makes the peak 0 too.
     pub resets_peak: bool,
-}
-
-/// What a process has before the first event.
-pub(crate) enum From {
-    /// The blocks that it inherited.
-    Start(Box<LiveBlocks>),
-    /// What it inherited is not known.
-    Unknown,
-    /// All that a checkpoint has of it.
-    Checkpoint(Box<FoldedProcess>),
 }
 
 /// How many stamps of `recording` the tolerance is.
