@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::arch::{self, CODE, Call, Registers};
 use super::fitness::Code;
 use super::memory::Memory;
-use super::ptrace::{Stop, Thread};
+use super::ptrace::{BY_ITSELF, Stop, Thread};
 
 /// A thread that does what we say.
 #[derive(Debug)]
@@ -82,10 +82,6 @@ const LONGER: Duration = Duration::from_secs(10);
 const TO_PUT_BACK: Duration = Duration::from_secs(2);
 /// Between two looks whether a call is done.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(30);
-/// Signals that the thread raises by what it does.
-const BY_ITSELF: [i32; 6] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
-
 /// What it has blocked meanwhile. Not those that it raises: the kernel would take the program's handlers for them away.
 fn blocked() -> u64 {
     BY_ITSELF.iter().fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))

@@ -45,6 +45,12 @@ const BETWEEN_LOOKS: Duration = Duration::from_micros(20);
 /// The registers of vector units: no processor has more.
 const VECTOR_BYTES_MAX: usize = 64 * 1024;
 
+/// Signals that a thread raises by what it does.
+pub const BY_ITSELF: [i32; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+/// More of a thread's own signals are not looked at.
+const SIGNALS_MAX: usize = 16;
+
 impl Thread {
     /// Seizes thread `tid`, which runs on.
     ///
@@ -184,6 +190,22 @@ impl Thread {
         let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
         request(what, self.tid, set, &raw mut part as usize)?;
         Ok(part.iov_len)
+    }
+
+    /// Tells whether it has raised a signal that it gets next, whatever it does then.
+    ///
+    /// # Errors
+    /// It is no more.
+    pub fn has_raised(&self) -> io::Result<bool> {
+        // The first of its own.
+        let wanted = libc::ptrace_peeksiginfo_args { off: 0, flags: 0, nr: SIGNALS_MAX as i32 };
+        // SAFETY: numbers and addresses, for which zeros are values.
+        let mut signals: [libc::siginfo_t; SIGNALS_MAX] = unsafe { core::mem::zeroed() };
+        let (wanted, place) = (&raw const wanted, signals.as_mut_ptr());
+        // SAFETY: a place for as many signals as are wanted.
+        let n = unsafe { libc::ptrace(libc::PTRACE_PEEKSIGINFO, self.tid, wanted, place) };
+        let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
+        Ok(signals.iter().take(n).any(|signal| BY_ITSELF.contains(&signal.si_signo)))
     }
 
     /// Reads the signals that it has blocked; signal n is bit n - 1.

@@ -130,6 +130,12 @@ fn look(
         .stop(deadline)
         .and_then(|is_stopped| if is_stopped { thread.registers().map(Some) } else { Ok(None) });
     let Ok(Some(registers)) = stopped else { return Ok(Looked::Unfit(code, None)) };
+    // One that it has raised would come in what it is made to do.
+    if thread.has_raised().unwrap_or(false) {
+        drop(thread);
+        longest.add(since.elapsed());
+        return Ok(Looked::Unfit(code, None));
+    }
     match code.judge(memory, &registers) {
         Ok(()) => Ok(Looked::Fit(Fit { thread, tid, code, since })),
         Err(reason) => {
