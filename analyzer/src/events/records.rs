@@ -9,6 +9,7 @@ use tm_common::varint::Reader;
 
 use super::block::SIZE_MAX;
 use super::event::{ALL, Action, MergedEvent, State};
+use crate::reader::checkpoint::Passed;
 use crate::reader::{FirstIds, Repeats, ThreadTag, ThreadTags};
 
 /// The bytes from here on are not what an encoder writes: the rest of the segment cannot be read.
@@ -25,6 +26,10 @@ pub(crate) struct RecordDecoder {
     latest: Stamp,
     limit: Stamp,
     sample_rate: SampleRate,
+    /// What is folded of the first segment, until that is there.
+    passed: Option<Passed>,
+    /// Whether the next event is the folded half of a reallocation.
+    is_half: bool,
 }
 
 impl RecordDecoder {
@@ -38,7 +43,33 @@ impl RecordDecoder {
             latest: Stamp(0),
             limit: Stamp(0),
             sample_rate: SampleRate::EVERY,
+            passed: None,
+            is_half: false,
         }
+    }
+
+    /// Before what follows the folded part of `stream`.
+    pub fn after(passed: Passed, stream: StreamIndex) -> RecordDecoder {
+        RecordDecoder { passed: Some(passed), ..RecordDecoder::new(stream, passed.tag) }
+    }
+
+    /// Decodes what is folded at the start of a segment, which was just begun and whose place in the chain is `sequence`: what
+    /// follows refers to it. Returns where the rest begins in `bytes`: at their end, if what is folded cannot be read, and at their
+    /// start but in the first segment of the stream.
+    pub fn pass_folded(
+        &mut self,
+        sequence: u32,
+        bytes: &[u8],
+        thread_tags: &ThreadTags,
+        repeats: &Repeats,
+    ) -> usize {
+        let passed = self.passed.take().filter(|passed| passed.sequence == sequence);
+        let Some(passed) = passed else { return 0 };
+        let folded = bytes.get(..passed.bytes).unwrap_or(bytes);
+        let is_read =
+            self.decode(folded, thread_tags, repeats, usize::MAX, &mut Vec::new()) == Ok(folded.len());
+        self.is_half = passed.is_half;
+        if is_read { folded.len() } else { bytes.len() }
     }
 
     /// The tag in force.
@@ -50,7 +81,7 @@ impl RecordDecoder {
     /// later than `limit`.
     pub fn begin_segment(&mut self, base: Stamp, thread: ThreadIndex, limit: Stamp, sample_rate: SampleRate) {
         self.decoder.reset(base);
-        (self.thread, self.limit, self.sample_rate) = (thread, limit, sample_rate);
+        (self.thread, self.limit, self.sample_rate, self.is_half) = (thread, limit, sample_rate, false);
     }
 
     /// Appends the events of the next records, which are whole, until `batch` has `n_wanted`. Returns the number of
@@ -66,6 +97,7 @@ impl RecordDecoder {
         n_wanted: usize,
         batch: &mut Vec<MergedEvent>,
     ) -> Result<usize, DamagedFrom> {
+        let n_before = batch.len();
         let mut reader = Reader::new(bytes);
         let sample_bytes = self.sample_rate.mean_bytes();
         let thread_tag = thread_tags.of_samples(self.thread, self.tag, sample_bytes);
@@ -94,6 +126,10 @@ impl RecordDecoder {
             good = reader.position();
         }
         self.latest = out.latest;
+        if self.is_half && out.batch.len() > n_before {
+            self.is_half = false;
+            out.batch.remove(n_before);
+        }
         if is_damaged { Err(DamagedFrom(good)) } else { Ok(reader.position()) }
     }
 }

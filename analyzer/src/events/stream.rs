@@ -22,8 +22,6 @@ pub(super) struct StreamDecoder<'a> {
     buffer: Vec<u8>,
     position: usize,
     records: RecordDecoder,
-    /// Whether the first event is the folded half of a reallocation.
-    is_half: bool,
     batch_records: usize,
     /// Whether somebody may be writing to the file.
     is_written: bool,
@@ -44,8 +42,7 @@ impl<'a> StreamDecoder<'a> {
             next_segment: 0,
             buffer: Vec::new(),
             position: 0,
-            records: RecordDecoder::new(stream.index, stream.passed.tag),
-            is_half: stream.passed.is_half,
+            records: RecordDecoder::after(stream.passed, stream.index),
             batch_records,
             is_written: recording.as_of.is_some(),
             batch: Vec::new(),
@@ -73,7 +70,6 @@ impl<'a> StreamDecoder<'a> {
     fn open_segment(&mut self) -> bool {
         let Some(segment) = self.stream.segments.get(self.next_segment) else { return false };
         self.next_segment += 1;
-        self.position = 0;
         self.records.begin_segment(segment.base, segment.thread, segment.limit, segment.sample_rate);
         self.file.note_events_read(segment.len);
         if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
@@ -84,11 +80,8 @@ impl<'a> StreamDecoder<'a> {
             self.buffer.clear();
             self.damage.add_gap(1);
         }
-        if self.next_segment == 1 && segment.sequence == self.stream.passed.sequence {
-            self.pass_folded();
-        } else {
-            self.is_half = false;
-        }
+        let (tags, repeats) = (self.thread_tags, self.repeats);
+        self.position = self.records.pass_folded(segment.sequence, &self.buffer, tags, repeats);
         true
     }
 
@@ -105,28 +98,13 @@ impl<'a> StreamDecoder<'a> {
         })
     }
 
-    /// Decodes what is folded of the first segment, for what follows refers to it.
-    fn pass_folded(&mut self) {
-        let n_bytes = self.stream.passed.bytes.min(self.buffer.len());
-        let (Some(bytes), mut passed) = (self.buffer.get(..n_bytes), Vec::new()) else { return };
-        // What cannot be decoded here was damaged when it was folded: then the rest is.
-        let decoded = self.records.decode(bytes, self.thread_tags, self.repeats, usize::MAX, &mut passed);
-        self.position = if decoded == Ok(n_bytes) { n_bytes } else { self.buffer.len() };
-    }
-
     /// Goes on in the segment, to its end or until the batch is full.
     fn decode_records(&mut self) {
         debug_assert!(self.position <= self.buffer.len(), "the decoder is behind the end of its segment");
         let bytes = self.buffer.get(self.position..).unwrap_or_default();
         match self.records.decode(bytes, self.thread_tags, self.repeats, self.batch_records, &mut self.batch)
         {
-            Ok(n_bytes) => {
-                self.position += n_bytes;
-                if self.is_half && !self.batch.is_empty() {
-                    self.is_half = false;
-                    self.batch.remove(0);
-                }
-            }
+            Ok(n_bytes) => self.position += n_bytes,
             Err(DamagedFrom(place)) => {
                 self.damage.add_segment(bytes.len() - place);
                 self.position = self.buffer.len();

@@ -17,7 +17,6 @@ use tm_common::sampling::SampleRate;
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
 
 use crate::events::{Damage, DamagedFrom, MergedEvent, RecordDecoder};
-use crate::reader::checkpoint::Passed;
 use crate::reader::{FoundSegment, Headers, OpenFile, Recording, Repeats, ThreadTags};
 
 /// A segment that is not left behind.
@@ -65,8 +64,8 @@ pub(super) struct GrowingStream {
     /// and those after it are not to be read yet.
     growing: Option<(u32, usize)>,
     records: RecordDecoder,
-    /// What a checkpoint has of the first segment.
-    passed: Passed,
+    /// The place in the chain of the first segment that is not folded as a whole.
+    first_sequence: u32,
     buffer: Vec<u8>,
     position: usize,
     /// What could not be decoded.
@@ -86,8 +85,8 @@ impl GrowingStream {
             current: None,
             next_sequence: passed.sequence,
             growing: None,
-            records: RecordDecoder::new(stream, passed.tag),
-            passed,
+            records: RecordDecoder::after(passed, stream),
+            first_sequence: passed.sequence,
             buffer: Vec::new(),
             position: 0,
             damage: Damage::default(),
@@ -98,7 +97,7 @@ impl GrowingStream {
     /// because it is folded.
     pub fn add(&mut self, found: &FoundSegment, look: u64) -> bool {
         let header = &found.header;
-        if header.sequence < self.passed.sequence {
+        if header.sequence < self.first_sequence {
             return true;
         }
         let is_new = header.sequence >= self.next_sequence && !self.segments.contains_key(&header.sequence);
@@ -164,34 +163,15 @@ impl GrowingStream {
                 return;
             }
             debug_assert!(self.position <= self.buffer.len(), "the decoder is behind what was read");
-            self.pass_folded();
             let bytes = self.buffer.get(self.position..).unwrap_or_default();
-            let n_before = batch.len();
             match self.records.decode(bytes, &self.thread_tags, &self.repeats, n_wanted, batch) {
-                Ok(n_bytes) => {
-                    self.position += n_bytes;
-                    if self.passed.is_half && batch.len() > n_before {
-                        self.passed.is_half = false;
-                        batch.remove(n_before);
-                    }
-                }
+                Ok(n_bytes) => self.position += n_bytes,
                 Err(DamagedFrom(place)) => {
                     self.damage.add_segment(bytes.len() - place);
                     self.position = self.buffer.len();
                     self.current.iter_mut().for_each(|place| place.is_done = true);
                 }
             }
-        }
-    }
-
-    /// Decodes what is folded of the first segment, for what follows refers to it.
-    fn pass_folded(&mut self) {
-        let n_bytes = std::mem::take(&mut self.passed.bytes).min(self.buffer.len());
-        if let Some(bytes) = self.buffer.get(..n_bytes).filter(|bytes| !bytes.is_empty()) {
-            let (tags, mut passed) = (&self.thread_tags, Vec::new());
-            let is_read =
-                self.records.decode(bytes, tags, &self.repeats, usize::MAX, &mut passed) == Ok(n_bytes);
-            self.position = if is_read { n_bytes } else { self.buffer.len() };
         }
     }
 
@@ -239,9 +219,6 @@ impl GrowingStream {
         self.records.begin_segment(segment.base, segment.thread, limit, segment.sample_rate);
         self.damage.add_gap(sequence.saturating_sub(self.next_sequence));
         self.next_sequence = sequence.saturating_add(1);
-        if sequence != self.passed.sequence {
-            (self.passed.bytes, self.passed.is_half) = (0, false);
-        }
         Some(Place { sequence, n_read: 0, is_done: false })
     }
 
@@ -253,6 +230,8 @@ impl GrowingStream {
             self.damage.add_unreadable(&error);
             self.buffer.clear();
         }
+        let (tags, repeats) = (&self.thread_tags, &self.repeats);
+        self.position = self.records.pass_folded(place.sequence, &self.buffer, tags, repeats);
         place.n_read = used;
         self.current = Some(place);
     }

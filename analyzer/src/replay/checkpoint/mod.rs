@@ -55,12 +55,6 @@ impl Folded {
             .ok_or_else(|| Error::NewerCheckpoint { path: recording.file.path().to_owned() })
     }
 
-    /// The process with this number, if it had begun.
-    #[must_use]
-    pub fn process(&self, index: ProcessIndex) -> Option<&FoldedProcess> {
-        self.processes.get(&index.0)
-    }
-
     /// Takes the process with this number out.
     pub(in crate::replay) fn take(&mut self, index: ProcessIndex) -> Option<FoldedProcess> {
         self.processes.remove(&index.0)
@@ -70,11 +64,5 @@ impl Folded {
     pub(in crate::replay) fn is_late(&self, process: &Process) -> bool {
         let until = process.parent.and_then(|parent| self.untils.get(&parent.0));
         until.is_some_and(|&until| process.start < until) && !self.untils.contains_key(&process.index.0)
-    }
-
-    /// Whether nothing is folded.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.processes.is_empty()
     }
 }
