@@ -3,7 +3,7 @@
 //
 //     size TAB file US name US line TAB file US name US line ... NEWLINE
 //
-// It also calls Python code back through C functions, whose names tests/tests/python_stacks.rs looks for between the frames.
+// It also calls Python code back through C functions, whose names tests/tests/all/python_stacks.rs looks for between the frames.
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <frameobject.h> // declares PyFrame_GetBack before 3.11

@@ -38,7 +38,7 @@ print(json.dumps(answers, default=str))
 
 /// The statements in the document, in its order.
 fn questions() -> Vec<String> {
-    let text = include_str!("../../docs/fleet.md");
+    let text = include_str!("../../../docs/fleet.md");
     let blocks = text.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks
         .flat_map(|block| block.split_inclusive(';'))

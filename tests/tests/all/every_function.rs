@@ -59,7 +59,7 @@ fn every_function_does_as_without_us_and_is_recorded_by_its_name() {
 
 #[test]
 fn the_test_leaves_no_c_function_out() {
-    let source = include_str!("../programs/every_function.c");
+    let source = include_str!("../../programs/every_function.c");
     for function in Function::ALL.iter().filter(|function| function.family() == Family::C) {
         assert!(source.contains(&format!("{}(", function.symbol())), "{} is not called", function.symbol());
     }
