@@ -142,13 +142,13 @@ impl<S: EventStream> Replayer<S> {
     pub fn run(&mut self, until: Stamp, observer: &mut impl Observer) {
         self.run_late(until, observer);
         let mut latest = self.replayed_until;
-        while let Some(event) = self.present().filter(|event| event.stamp <= until) {
-            if event.stamp > self.commands.next_stamp {
-                self.obey_until(event.stamp, observer);
+        while let Some(stamp) = self.next_stamp().filter(|stamp| *stamp <= until) {
+            if stamp > self.commands.next_stamp {
+                self.obey_until(stamp, observer);
             }
-            latest = event.stamp;
-            observer.on_turn(event.stamp);
-            self.step(&event, observer);
+            latest = stamp;
+            observer.on_turn(stamp);
+            self.step(observer);
         }
         self.replayed_until = latest.max(self.replayed_until);
         self.obey_until(Stamp(until.0.saturating_add(1)), observer);
@@ -159,7 +159,8 @@ impl<S: EventStream> Replayer<S> {
     fn run_late(&mut self, until: Stamp, observer: &mut impl Observer) {
         let limit = self.replayed_until.min(until);
         self.obey_until(limit, observer);
-        while let Some(event) = self.present().filter(|event| event.stamp < limit) {
+        while self.next_stamp().is_some_and(|stamp| stamp < limit) {
+            let Some(event) = self.window.present().copied() else { break };
             let is_forgotten = Some(event.stamp) <= self.commands.forgotten_until;
             // A block that came since took the place of the one that `realloc` gave back, before its record was written.
             let has_gone = event.action == Action::ReallocateBegin
@@ -177,15 +178,15 @@ impl<S: EventStream> Replayer<S> {
                 observer.on_event(&event);
                 self.window.advance(State::Applied);
             } else {
-                self.step_cold(&event, observer);
+                self.step_cold(observer);
             }
         }
     }
 
     /// As [`Replayer::step`], off the event path.
     #[inline(never)]
-    fn step_cold(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        self.step(event, observer);
+    fn step_cold(&mut self, observer: &mut impl Observer) {
+        self.step(observer);
     }
 
     /// Does what the process was told before `stamp`.
@@ -217,13 +218,13 @@ impl<S: EventStream> Replayer<S> {
         self.ledger.reset_peak(stamp);
     }
 
-    /// The next event.
+    /// The stamp of the next event, whose turn it is.
     #[inline]
-    fn present(&mut self) -> Option<MergedEvent> {
+    fn next_stamp(&mut self) -> Option<Stamp> {
         while self.window.wants_more() {
             self.take_more();
         }
-        self.window.present()
+        self.window.present().map(|event| event.stamp)
     }
 
     /// Takes events from the merge, and has the processor fetch what they will need of the table, all at a time.
@@ -231,10 +232,14 @@ impl<S: EventStream> Replayer<S> {
     fn take_more(&mut self) {
         let n_known = self.window.take_more();
         let heap = self.ledger.live().heap();
-        for event in self.window.events_from(n_known) {
+        if !heap.is_worth_prefetching() {
+            return;
+        }
+        let new = self.window.events_from(n_known);
+        for event in new {
             heap.prefetch_index(event.address);
         }
-        for event in self.window.events_from(n_known).filter(|event| event.is_release()) {
+        for event in new.iter().filter(|event| event.is_release()) {
             heap.prefetch_block(event.address);
         }
     }
@@ -282,24 +287,35 @@ impl<S: EventStream> Replayer<S> {
         damage
     }
 
+    /// Replays the present event. Its fields are read where it stands: a copy would have to wait until it is written.
     #[inline(always)]
-    fn step(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        if event.state != State::Pending || !self.commands.is_tracing {
-            self.window.advance(State::Applied);
-        } else if event.is_tracking() {
-            self.untied(event, observer);
-            self.window.advance(State::Applied);
-        } else if self.ledger.apply(event, observer) {
-            self.ledger.count(event);
+    fn step(&mut self, observer: &mut impl Observer) {
+        let Replayer { window, ledger, commands, .. } = self;
+        let Some(event) = window.present() else { return };
+        let is_usual = event.state == State::Pending && commands.is_tracing && !event.is_tracking();
+        if is_usual && ledger.apply(event, observer) {
+            ledger.count(event);
             observer.on_event(event);
-            self.window.advance(State::Applied);
+            window.advance(State::Applied);
         } else {
-            self.conflict(event, observer);
+            self.step_otherwise(is_usual, observer);
         }
     }
 
+    /// Does the same with what is of no address, or counts no more; or has `not_fitted`.
+    #[inline(never)]
+    fn step_otherwise(&mut self, not_fitted: bool, observer: &mut impl Observer) {
+        let Some(event) = self.window.present().copied() else { return };
+        if not_fitted {
+            return self.conflict(&event, observer);
+        }
+        if event.state == State::Pending && self.commands.is_tracing {
+            self.untied(&event, observer);
+        }
+        self.window.advance(State::Applied);
+    }
+
     /// Does what is no matter of an address's order.
-    #[cold]
     fn untied(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.is_total() {
             observer.on_total(event);
