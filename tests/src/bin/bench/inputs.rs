@@ -42,7 +42,7 @@ pub fn json(folder: &Path, n: u64) -> PathBuf {
 pub fn xml(folder: &Path, n: u64) -> PathBuf {
     let item = |i: u64| {
         let (begin, end) =
-            (if i % 10 == 0 { "<group>" } else { "" }, if i % 10 == 9 { "</group>" } else { "" });
+            (if i.is_multiple_of(10) { "<group>" } else { "" }, if i % 10 == 9 { "</group>" } else { "" });
         format!(
             "{begin}<item id=\"{i}\" kind=\"k{}\"><name>item {i}</name><v>{}</v></item>{end}",
             i % 7,
