@@ -50,7 +50,7 @@ impl<S: EventStream> Replayer<S> {
 
     /// Whether there is nothing more to replay.
     pub(in crate::replay) fn is_at_end(&mut self) -> bool {
-        self.present().is_none()
+        self.next_stamp().is_none()
     }
 
     /// Folds what was replayed, as `folding` has added it up; `closed_since` is when a process was forked that has ended and was
