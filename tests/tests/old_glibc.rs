@@ -1,7 +1,5 @@
 //! The C library of Debian 11 (glibc 2.31), which has no `_dl_find_object`: programs run under libtm.so as without it, and
-//! what they allocate has exact stacks. Long form only: it needs a root folder of that system, which debootstrap makes.
-//!
-//! `TM_OLD_ROOT` names the folder; see `tm_tests::roots`.
+//! what they allocate has exact stacks. Long form only: it needs a root folder of that system, which `scripts/root` makes.
 
 use tm_tests::info::{info, number};
 use tm_tests::roots::Root;
@@ -13,7 +11,7 @@ fn without_find_object_programs_run_and_stacks_are_exact() {
     if !soak::is_long() || !may_administer() {
         return;
     }
-    let root = Root::of("bullseye", "TM_OLD_ROOT", &[]);
+    let root = Root::of("bullseye", &[]);
     root.copy(&["plugin.c", "opens.c", "closes_meanwhile.c"]);
     let build = "for i in 0 1 2 3 4 5 6 7 8 9; do gcc -O1 -shared -fPIC plugin.c -o l$i.so; done
         gcc -O1 -shared -fPIC plugin.c -Wl,-Ttext-segment=0x400000 -o low.so
