@@ -35,7 +35,7 @@ static size_t (*real_usable_size)(void *);
 /* Serves while dlsym looks for the real functions. */
 static char bootstrap[1 << 16] __attribute__((aligned(16)));
 static size_t bootstrap_used;
-static int resolving;
+static int resolving, is_resolved;
 
 static void add(int what, uint64_t n) {
     _Atomic uint64_t *place = counts ? counts : before_the_file;
@@ -45,7 +45,7 @@ static void add(int what, uint64_t n) {
 static void count(int what) { add(what, 1); }
 
 static void resolve(void) {
-    if (real_pvalloc || resolving)
+    if (is_resolved || resolving)
         return;
     int saved = errno;
     resolving = 1;
@@ -58,7 +58,8 @@ static void resolve(void) {
     real_memalign = dlsym(RTLD_NEXT, "memalign");
     real_usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
     real_valloc = dlsym(RTLD_NEXT, "valloc");
-    real_pvalloc = dlsym(RTLD_NEXT, "pvalloc");
+    real_pvalloc = dlsym(RTLD_NEXT, "pvalloc"); /* musl has none */
+    is_resolved = 1;
     resolving = 0;
     errno = saved;
 }
