@@ -30,6 +30,20 @@ fn every_call_is_counted_of_threads_too() {
     }
 }
 
+/// `calloc` and others of musl call functions of its own that are recorded too.
+#[test]
+fn each_call_is_recorded_once() {
+    let run = Run::new(built("musl_functions.c", &["-O1", "-fno-builtin"]));
+    let outcome = run.recorded();
+    outcome.assert_like(&run.bare());
+    assert_eq!((outcome.stdout.as_str(), outcome.status.code()), ("1 1 1\n", Some(0)));
+    let info = info(outcome.recording());
+    assert_nothing_missing(&info);
+    // Of the nine blocks of a round one is made larger; one more is standard output's, if it has any.
+    let counts = ["allocations", "reallocations", "frees"].map(|key| number(&info, key));
+    assert_eq!(counts, [900, 100, 900]);
+}
+
 #[test]
 fn stacks_are_exact_up_to_the_outermost_frame() {
     let runs = [

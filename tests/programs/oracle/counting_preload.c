@@ -44,6 +44,28 @@ static void add(int what, uint64_t n) {
 
 static void count(int what) { add(what, 1); }
 
+#ifndef __GLIBC__
+/* musl's own call malloc and aligned_alloc by their symbols, which would come back here. */
+static void *calloc_of_musl(size_t n, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        bytes = SIZE_MAX;
+    void *block = real_malloc(bytes);
+    return block ? memset(block, 0, bytes) : NULL;
+}
+
+static int posix_memalign_of_musl(void **place, size_t alignment, size_t size) {
+    if (alignment < sizeof(void *))
+        return EINVAL;
+    void *block = real_aligned_alloc(alignment, size);
+    if (block)
+        *place = block;
+    return block ? 0 : errno;
+}
+
+static void *valloc_of_musl(size_t size) { return real_aligned_alloc(4096, size); }
+#endif
+
 static void resolve(void) {
     if (is_resolved || resolving)
         return;
@@ -59,6 +81,12 @@ static void resolve(void) {
     real_usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
     real_valloc = dlsym(RTLD_NEXT, "valloc");
     real_pvalloc = dlsym(RTLD_NEXT, "pvalloc"); /* musl has none */
+#ifndef __GLIBC__
+    real_calloc = calloc_of_musl;
+    real_posix_memalign = posix_memalign_of_musl;
+    real_memalign = real_aligned_alloc;
+    real_valloc = valloc_of_musl;
+#endif
     is_resolved = 1;
     resolving = 0;
     errno = saved;
