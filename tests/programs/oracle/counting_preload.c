@@ -35,7 +35,8 @@ static size_t (*real_usable_size)(void *);
 /* Serves while dlsym looks for the real functions. */
 static char bootstrap[1 << 16] __attribute__((aligned(16)));
 static size_t bootstrap_used;
-static int resolving, is_resolved;
+/* Volatile: dlsym calls calloc, but its header says that it calls nothing back. */
+static volatile int resolving, is_resolved;
 
 static void add(int what, uint64_t n) {
     _Atomic uint64_t *place = counts ? counts : before_the_file;
