@@ -30,7 +30,8 @@ fn every_call_is_counted_of_threads_too() {
         [("frees_elsewhere.c", &[""][..]), ("threads.c", &["live", "cancelled", "destructors", "names"])]
     {
         for scenario in scenarios {
-            let run = Run::new(built(source, &["-O1", "-pthread"])).args([scenario]).env("TM_SELF_CHECK", "10");
+            let run =
+                Run::new(built(source, &["-O1", "-pthread"])).args([scenario]).env("TM_SELF_CHECK", "10");
             let (outcome, counts) = assert_counts_by(&Counter::built_by("musl-gcc"), &run);
             outcome.assert_like(&run.bare());
             assert!(counts.allocations > 500, "{source} {scenario}: {counts:?}");
@@ -53,10 +54,7 @@ fn each_call_is_recorded_once() {
 
 #[test]
 fn stacks_are_exact_up_to_the_outermost_frame() {
-    let runs = [
-        ("thread_stacks.c", &[][..]),
-        ("recursion.c", &["10000", "9000", "10"]),
-    ];
+    let runs = [("thread_stacks.c", &[][..]), ("recursion.c", &["10000", "9000", "10"])];
     for (source, arguments) in runs {
         let program = noting(source);
         let (recorded, notes) = record(&program, arguments);
@@ -76,7 +74,10 @@ fn stacks_of_signal_handlers_are_exact_where_the_program_is_interrupted() {
         let program = noting("signals.c");
         let (recorded, notes) = record(&program, alternate);
         let agreement = compare_program(&program, &recorded, &notes);
-        assert_eq!((agreement.whole + agreement.marked + agreement.beyond, agreement.whole >= 60), (63, true));
+        assert_eq!(
+            (agreement.whole + agreement.marked + agreement.beyond, agreement.whole >= 60),
+            (63, true)
+        );
     }
 }
 
@@ -115,13 +116,18 @@ fn programs_of_one_c_library_execute_those_of_the_other() {
     for (by, child) in [("gcc", "musl-gcc"), ("musl-gcc", "gcc")] {
         let child = compile_by(child, "c_only.c", &["-O1"]);
         for way in ["execv", "posix_spawn", "posix_spawnp chdir", "vfork execvp"] {
-            let run = Run::new(compile_by(by, "executes.c", &["-O1"])).args([way, &*child.to_string_lossy(), "/"]);
+            let run =
+                Run::new(compile_by(by, "executes.c", &["-O1"])).args([way, &*child.to_string_lossy(), "/"]);
             let outcome = run.recorded();
             assert_eq!(outcome.messages(), Vec::<&str>::new(), "{by} {way}");
             let infos: Vec<_> = outcome.recordings.iter().map(|recording| info(recording)).collect();
             let of_child = infos.iter().filter(|info| info["program"] == *child.to_string_lossy());
             let allocations: Vec<u64> = of_child.map(|info| number(info, "allocations")).collect();
-            assert!(allocations.len() == 1 && allocations[0] >= 50, "{by} {way}: {allocations:?} {}", outcome.stderr);
+            assert!(
+                allocations.len() == 1 && allocations[0] >= 50,
+                "{by} {way}: {allocations:?} {}",
+                outcome.stderr
+            );
             infos.iter().for_each(assert_nothing_missing);
         }
     }

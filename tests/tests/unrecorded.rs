@@ -53,7 +53,8 @@ fn executed(program: &Path) -> Vec<Vec<String>> {
 fn foreign() -> PathBuf {
     let loader = target_folder().join("tm-tests/ld-uClibc.so.1");
     if !loader.exists() {
-        let own = tempfile::NamedTempFile::new_in(loader.parent().expect("a folder")).expect("it can be written");
+        let own =
+            tempfile::NamedTempFile::new_in(loader.parent().expect("a folder")).expect("it can be written");
         copy(Path::new("/lib/ld-musl-x86_64.so.1"), own.path());
         set_mode(own.path(), 0o755);
         own.persist(&loader).expect("as above");

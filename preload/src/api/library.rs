@@ -21,7 +21,9 @@ pub fn api() -> Option<&'static QueryApi> {
     if !c_library::is_glibc() {
         // Relaxed: decides who speaks.
         if !SAID.swap(true, Ordering::Relaxed) {
-            let message = Message::start("this process has no glibc, so tm's questions have no answers in it: ask tmtool");
+            let message = Message::start(
+                "this process has no glibc, so tm's questions have no answers in it: ask tmtool",
+            );
             message.text(", of its recording").say();
         }
         return None;

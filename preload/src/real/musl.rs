@@ -53,7 +53,8 @@ unsafe fn clear(block: *mut u8, bytes: usize) {
     let start = block as usize;
     let mut end = start + bytes;
     while end - start >= CLEARED_BYTES {
-        let page = if end.is_multiple_of(CLEARED_BYTES) { end - CLEARED_BYTES } else { end & !(CLEARED_BYTES - 1) };
+        let page =
+            if end.is_multiple_of(CLEARED_BYTES) { end - CLEARED_BYTES } else { end & !(CLEARED_BYTES - 1) };
         if page < start {
             break;
         }

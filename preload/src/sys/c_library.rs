@@ -78,7 +78,8 @@ pub fn too_old() -> Option<&'static CStr> {
 }
 
 fn is_older(version: &[u8]) -> bool {
-    let mut numbers = version.split(|byte| !byte.is_ascii_digit()).map(|number| parse_number(number).unwrap_or(0));
+    let mut numbers =
+        version.split(|byte| !byte.is_ascii_digit()).map(|number| parse_number(number).unwrap_or(0));
     let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     (major, minor) < OLDEST_GLIBC
 }
@@ -140,9 +141,14 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        for (version, is_old) in
-            [("2.31", false), ("2.4", true), ("2.30.9000", true), ("2.100", false), ("3.0", false), ("", true)]
-        {
+        for (version, is_old) in [
+            ("2.31", false),
+            ("2.4", true),
+            ("2.30.9000", true),
+            ("2.100", false),
+            ("3.0", false),
+            ("", true),
+        ] {
             assert_eq!(is_older(version.as_bytes()), is_old, "{version}");
         }
         assert_eq!(too_old(), None);

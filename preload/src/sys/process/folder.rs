@@ -136,7 +136,8 @@ unsafe fn after_actions_of_musl(actions: usize) -> Option<Folder> {
     // SAFETY: the list stands behind two numbers, in `posix_spawn_file_actions_t`.
     let first = unsafe { *((actions + 2 * size_of::<c_int>()) as *const *const ActionOfMusl) };
     // SAFETY: as above, each action of the list.
-    let mut list = core::iter::successors(unsafe { first.as_ref() }, |action| unsafe { action.next.as_ref() });
+    let mut list =
+        core::iter::successors(unsafe { first.as_ref() }, |action| unsafe { action.next.as_ref() });
     list.all(|action| action.command < CHDIR_OF_MUSL).then_some(Folder::WORKING)
 }
 
