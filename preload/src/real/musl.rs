@@ -36,7 +36,7 @@ pub(super) fn instead_of(symbols: &Symbols, function: Function, address: usize) 
 
 extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     // musl's `malloc` refuses such a size, and says why.
-    let bytes = count.checked_mul(size).unwrap_or(usize::MAX);
+    let bytes = count.saturating_mul(size);
     let block = allocate_by(Function::Malloc, bytes, 0, 0);
     if !block.is_null() {
         // SAFETY: a block of so many bytes, which nobody else has.

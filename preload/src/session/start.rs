@@ -124,9 +124,11 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     let [find_object, clock, functions @ ..] = elf::first_of([
         c"_dl_find_object",
         arch::VDSO_CLOCK_GETTIME,
+        c"pthread_setcancelstate",
         c"dlopen",
         c"dlsym",
-        c"pthread_setcancelstate",
+        loader::INNER_FUNCTIONS[0],
+        loader::INNER_FUNCTIONS[1],
     ]);
     link_map::initialise(find_object);
     if !c_library::is_glibc() {
@@ -134,7 +136,8 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     }
     coarse::initialise(clock);
     let program = Program::of_this_process();
-    loader::remember(program.working_directory.as_bytes(), functions);
+    let has_dlopen = !real::address(Function::Dlopen).is_null();
+    loader::remember(program.working_directory.as_bytes(), functions, has_dlopen);
     let names = Names {
         program: program.name(),
         pid: syscall::getpid(),
