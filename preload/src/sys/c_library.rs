@@ -110,11 +110,27 @@ static INITIAL_STACK: AtomicUsize = AtomicUsize::new(0);
 fn find_initial_stack() -> usize {
     // SAFETY: null, or the variable of that name, which the loader sets before it runs any code of a library.
     let of_glibc = unsafe { found().stack_end.as_ref() }.copied();
+    // SAFETY: the kernel's, or what the loader has made of it.
+    let of_glibc = of_glibc.map(|stack| unsafe { behind_loader(stack) });
     // SAFETY: the C library's variable: as the kernel has made it, since this is asked for at the first call of a hook or by a
     // constructor, and who changes the environment allocates for it before.
     let stack = of_glibc.unwrap_or_else(|| unsafe { before_environment(environ.cast()) });
     INITIAL_STACK.store(stack as usize, Ordering::Relaxed);
     stack as usize
+}
+
+/// Returns where the loader before glibc 2.36 has put `argc` if it was told to start the program (`ld.so ./prog`): in the place of its
+/// own last argument.
+///
+/// # Safety
+/// The stack is an initial one.
+unsafe fn behind_loader(stack: *const usize) -> *const usize {
+    // SAFETY: the caller's: the first word is argc, so many arguments follow it.
+    let argc = unsafe { *stack };
+    // SAFETY: as above. An argument's address is larger than any count.
+    let moved = (1..argc).find(|&place| unsafe { *stack.add(place) } == argc - place);
+    // SAFETY: as above.
+    moved.map_or(stack, |place| unsafe { stack.add(place) })
 }
 
 /// Returns where `argc` stands: so many words before the NULL in front of the environment as it says.
@@ -161,6 +177,16 @@ mod tests {
         unsafe {
             let environment = by_glibc.add(1 + *by_glibc + 1);
             assert_eq!(before_environment(environment), by_glibc);
+        }
+        let [argument, end] = [0x7fff_0000, 0];
+        for (stack, place) in [
+            ([2, argument, argument, end], 0),
+            ([3, 2, argument, argument], 1),
+            ([4, argument, 2, argument], 2),
+            ([0, end, argument, argument], 0),
+        ] {
+            // SAFETY: laid out as the kernel does, and then the loader.
+            assert_eq!(unsafe { behind_loader(stack.as_ptr()) }, &raw const stack[place]);
         }
         let without_arguments = [0, 0, 1];
         // SAFETY: laid out as the kernel does.

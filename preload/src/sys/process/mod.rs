@@ -119,10 +119,11 @@ pub fn page_bytes() -> usize {
 }
 
 /// # Safety
-/// `pointer` is null or a C string that lives as long as the process.
+/// `pointer` is null or a C string that lives as long as the process; or a count, which a loader may have put there since.
 unsafe fn c_string(pointer: *const c_char) -> Option<&'static CStr> {
-    // SAFETY: the caller's.
-    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
+    const COUNT_MAX: usize = 4096;
+    // SAFETY: the caller's; nothing is mapped so low.
+    (pointer as usize > COUNT_MAX).then(|| unsafe { CStr::from_ptr(pointer) })
 }
 
 /// Returns the path of the program; where `/proc` is missing, as `execve` was given it, from the working directory.
