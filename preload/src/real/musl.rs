@@ -48,7 +48,7 @@ extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// Clears a block from its end: of whole pages only those that are not clear.
 ///
 /// # Safety
-/// The block has so many bytes.
+/// The block is of that size.
 unsafe fn clear(block: *mut u8, bytes: usize) {
     let start = block as usize;
     let mut end = start + bytes;

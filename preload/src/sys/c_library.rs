@@ -133,7 +133,7 @@ unsafe fn behind_loader(stack: *const usize) -> *const usize {
     moved.map_or(stack, |place| unsafe { stack.add(place) })
 }
 
-/// Returns where `argc` stands: so many words before the NULL in front of the environment as it says.
+/// Returns where `argc` stands: in front of the arguments that it counts, whose NULL is in front of the environment.
 ///
 /// # Safety
 /// The environment is the kernel's.
