@@ -70,7 +70,7 @@ fn frames_can_be_left_out_or_cut() {
     let recording = Recording::open(without.recording()).expect("it is a recording");
     assert!(recording.python.interpreters.is_empty());
     assert!(recorded(&recording).values().all(Vec::is_empty));
-    for limit in [1, 4] {
+    for limit in [1usize, 4] {
         let cut = program().env("TM_NFRAME", limit.to_string()).recorded();
         let recording = Recording::open(cut.recording()).expect("it is a recording");
         let found = recorded(&recording);
