@@ -35,6 +35,33 @@ pub fn strip(pc: usize) -> usize {
     pc & ((1 << 48) - 1)
 }
 
+/// Where a signal frame holds each of [`TRACKED`], as [`SIGNAL_PC`], which stands in the place of x30.
+pub const SIGNAL_REGISTERS: [usize; TRACKED.len()] = {
+    let mut offsets = [0; TRACKED.len()];
+    let mut at = 0;
+    while at < offsets.len() {
+        offsets[at] = if at == CAPTURED_PC { SIGNAL_PC } else { 128 + 176 + 8 + 8 * TRACKED[at] as usize };
+        at += 1;
+    }
+    offsets
+};
+/// What a signal handler returns to: `mov x8, 139; svc 0`.
+pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
+/// The most bytes behind a return address that tell what it belongs to.
+pub const RECOGNISED_BYTES: usize = 8;
+
+/// Returns where the code at a return address ends that calls a function with the value just returned as its argument, and
+/// how far from there the function is: `bl`, from its own place.
+pub fn hands_on(code: &[u8; RECOGNISED_BYTES]) -> Option<(usize, isize)> {
+    // sxtw x0, w0
+    const EXTEND: u32 = 0x9340_7c00;
+    let [a, b, c, d, e, f, g, h] = *code;
+    let words = [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])];
+    let (at, word) = if words[0] == EXTEND { (4, words[1]) } else { (0, words[0]) };
+    let distance = ((word << 6) as i32 >> 6) as isize * 4;
+    (word >> 26 == 0b10_0101).then_some((at, distance))
+}
+
 /// Writes the tracked registers, in the order of [`TRACKED`], as they are right after this call returns.
 ///
 /// # Safety

@@ -14,7 +14,7 @@ use super::tables::modules::Modules;
 use super::tables::registered::Registered;
 use super::tables::rule::Rule;
 use super::tables::rule_table::RuleTable;
-use super::tables::{cfi, eh_frame};
+use super::tables::{cfi, eh_frame, musl};
 use super::turns::Turns;
 use super::{Caller, Frame, Frames, arch, reference, step};
 use crate::recording::Recording;
@@ -254,8 +254,16 @@ impl Unwinder {
     #[cold]
     #[inline(never)]
     pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Result<cfi::Row, EndReason> {
-        let entry = self.entry(recording, pc, address)?;
-        // A match, since each combinator has a copy of the row on the stack.
+        // Matches, since each combinator has a copy of the row on the stack.
+        let entry = match self.entry(recording, pc, address) {
+            Ok(entry) => entry,
+            Err(reason) => {
+                return match musl::row_at(pc) {
+                    Some(row) => Ok(row),
+                    None => Err(reason),
+                };
+            }
+        };
         match cfi::evaluate(&entry, address) {
             Some(row) => Ok(row),
             None => Err(EndReason::NoEntry),

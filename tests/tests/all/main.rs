@@ -42,6 +42,7 @@ mod lines;
 mod live;
 mod mappings;
 mod modules;
+mod musl;
 mod names;
 mod ocaml;
 mod old_glibc;

@@ -20,7 +20,9 @@ use crate::report::parts::{estimate, human};
 use tm_analyzer::error::Refusal;
 use tm_analyzer::files::whole;
 use tm_analyzer::model::{ActivityProfile, Cumulative, KeyType, Moment, is_snap_file};
+use tm_analyzer::reader::Problem;
 use tm_analyzer::request::{Recorded, Request};
+use tm_analyzer::snapshot::Namer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,6 +104,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             output.write(|out| write(&events, out))?;
+            warn_of_events(&recorded);
             let said = of_samples(&recorded, format).into_iter().chain(recorded.left_out());
             output.say(format, "", Some(said.collect::<Vec<_>>().join(" ")).filter(|said| !said.is_empty()))
         }
@@ -109,6 +112,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             write(&events, &output.path).map_err(|error| error.to(&output.path))?;
+            warn_of_events(&recorded);
             output.say(format, "", recorded.left_out())
         }
     }
@@ -147,6 +151,18 @@ fn of_samples(recorded: &Recorded, format: &Format) -> Option<String> {
     })
 }
 
+/// Says what reports say of what is missing in a recording, and in the events that were replayed.
+fn warn_of_events(recorded: &Recorded) {
+    let findings = recorded.found();
+    let origin = recorded.origin(&Namer::new(), &findings);
+    warn_of(&[&origin]);
+    let is_note =
+        |problem: &&Problem| !matches!(problem, Problem::UnknownFrees { .. } | Problem::MissedFrees { .. });
+    for problem in recorded.recording.problems.iter().chain(&findings.problems).filter(is_note) {
+        eprintln!("tmtool: {problem}");
+    }
+}
+
 /// Writes what each site did.
 fn sites(
     args: &Args,
@@ -159,19 +175,19 @@ fn sites(
     let is_live = args.format.needs == Needs::Moment && !args.measure.needs_events();
     let of = |request: &Request| if is_live { request.live() } else { request.activity() };
     let (before, activity) = (old.map(of).transpose()?, of(request)?);
-    for origin in before.iter().chain([&activity]).filter_map(|it| it.profile.origin.as_ref()) {
+    for origin in before.iter().chain([&activity]).filter_map(|it| it.origin.as_ref()) {
         warn_of(&[origin]);
     }
     let sites = Sites { activity: &activity, before: before.as_ref(), measure: args.measure };
     output.write(|out| Ok(write(&sites, out)?))?;
-    let sampling = activity.profile.origin.as_ref().and_then(|origin| origin.sampling);
+    let sampling = activity.origin.as_ref().and_then(|origin| origin.sampling);
     let sampling = sampling.as_ref().map(|it| format!("{} {TEMPORARY}", estimate::sentence(it)));
     output.say(args.format, &summary(&activity, args.measure), sampling)
 }
 
 /// What was written, after a comma.
 fn summary(activity: &ActivityProfile, measure: Measure) -> String {
-    let rows = &activity.profile.rows;
+    let rows = &activity.rows;
     let sum = rows.iter().fold(0, |sum: u64, row| sum.saturating_add(measure.of(activity, &row.amount)));
     let sum = if measure.is_bytes() { human::size(sum) } else { human::count(sum) };
     format!("{sum} {}", measure.words(activity).trim_start_matches("bytes "))
