@@ -80,9 +80,7 @@ fn sentences_begin_with_a_verb_or_their_noun() {
             true if of_crate.is_empty() => clean.push(folder.to_owned()),
             true => {}
             // This file has them all.
-            false => {
-                wrong.extend(of_crate.into_iter().filter(|fault| !fault.contains("all/sentences.rs:")))
-            }
+            false => wrong.extend(of_crate.into_iter().filter(|fault| !fault.contains("all/sentences.rs:"))),
         }
     }
     assert!(n_comments > 3_000, "only {n_comments} comments were found");
