@@ -12,7 +12,7 @@ use tm_common::functions::{Family, Function};
 
 use crate::sys::objects::elf::Symbols;
 use crate::sys::objects::link_map::LinkMap;
-use crate::sys::syscall;
+use crate::sys::{c_library, syscall};
 
 mod held;
 mod interfaces;
@@ -52,7 +52,7 @@ pub fn resolve() {
             continue;
         }
         let Some(symbols) = Symbols::of(map) else { continue };
-        let is_musl = musl::is_musl(&symbols);
+        let is_c_library = symbols.find(c"__libc_start_main").is_some();
         get_new_handler = get_new_handler.or_else(|| symbols.function(c"_ZSt15get_new_handlerv"));
         let exported = Function::ALL.iter().filter(|function| is_searched && function.family().is_exported());
         for &function in exported {
@@ -62,7 +62,13 @@ pub fn resolve() {
             }
             let Some(address) = symbols.function(symbol(function).as_c_str()) else { continue };
             *is_found = true;
-            let address = if is_musl { musl::instead_of(&symbols, function, address) } else { address };
+            let address = if !is_c_library {
+                address
+            } else if c_library::is_glibc() {
+                instead_of_glibc_s(function, address)
+            } else {
+                musl::instead_of(&symbols, function, address)
+            };
             match function {
                 Function::Malloc => {
                     owner_of_malloc = Some(core::ptr::from_ref(map));
@@ -81,6 +87,17 @@ pub fn resolve() {
     // Relaxed, both: as above.
     ALLOCATOR_DEFINES_NEW.store(together, Ordering::Relaxed);
     GET_NEW_HANDLER.store(get_new_handler.unwrap_or(0) as *mut c_void, Ordering::Relaxed);
+}
+
+/// Returns what is to be called for glibc's `function` at `address`: these two call `free` by its symbol (since 2.43), which would
+/// come back to us and be recorded a second time.
+fn instead_of_glibc_s(function: Function, address: usize) -> usize {
+    let free = known(Function::Free) as usize;
+    if matches!(function, Function::FreeSized | Function::FreeAlignedSized) && free != 0 {
+        free
+    } else {
+        address
+    }
 }
 
 /// Tells whether `operator new` must be recorded because the allocator defines it beside `malloc` and does not call that.

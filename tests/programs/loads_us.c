@@ -54,7 +54,8 @@ int main(int argc, char **argv) {
     char *grown = realloc(reallocate(malloc(20), 1001), 1 << 20);
     printf("%d\n", usable(grown) >= 1 << 20);
     void *aligned;
-    printf("%d %d\n", allocate_aligned(&aligned, 4096, 1002), (int)((size_t)aligned % 4096));
+    int refused = allocate_aligned(&aligned, 4096, 1002);
+    printf("%d %d\n", refused, (int)((size_t)aligned % 4096));
     free(aligned);
     release(aligned = malloc(4));
 

@@ -13,15 +13,10 @@ use tm_common::functions::Function;
 
 use super::allocate_by;
 use crate::sys::objects::elf::Symbols;
-use crate::sys::{c_library, process};
+use crate::sys::process;
 
 /// What is cleared only if it is not clear already, as musl has it: fresh pages are not touched.
 const CLEARED_BYTES: usize = 4096;
-
-/// Tells whether these are the symbols of musl.
-pub(super) fn is_musl(symbols: &Symbols) -> bool {
-    !c_library::is_glibc() && symbols.find(c"__libc_start_main").is_some()
-}
 
 /// Returns what is to be called for musl's `function` at `address`.
 pub(super) fn instead_of(symbols: &Symbols, function: Function, address: usize) -> usize {
