@@ -254,9 +254,14 @@ impl Unwinder {
     #[cold]
     #[inline(never)]
     pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Result<cfi::Row, EndReason> {
-        let entry = self.entry(recording, pc, address)?;
+        let entry = self.entry(recording, pc, address);
+        if !entry.is_ok_and(|entry| !entry.is_signal_frame)
+            && let Some(row) = arch::signal_row(pc)
+        {
+            return Ok(row);
+        }
         // A match, since each combinator has a copy of the row on the stack.
-        match cfi::evaluate(&entry, address) {
+        match cfi::evaluate(&entry?, address) {
             Some(row) => Ok(row),
             None => Err(EndReason::NoEntry),
         }
