@@ -78,7 +78,11 @@ static void many_registered_frames(void) {
     }
 }
 
+#ifdef __x86_64__
 enum { SIGNAL_STACK = 8192 };
+#else
+enum { SIGNAL_STACK = 16384 };  /* the kernel takes 4.5 KiB of it */
+#endif
 static char around[3 * SIGNAL_STACK];
 static void handler(int signal) {
     (void)signal;

@@ -56,7 +56,8 @@ fn stacks_are_exact_where_return_addresses_are_signed() {
 #[test]
 fn stacks_are_exact_in_signal_handlers() {
     // Of each processor what its functions do first and last alone.
-    let own = if cfg!(target_arch = "x86_64") { "-mstackrealign" } else { "-mbranch-protection=pac-ret+leaf" };
+    let own =
+        if cfg!(target_arch = "x86_64") { "-mstackrealign" } else { "-mbranch-protection=pac-ret+leaf" };
     for flags in [["-O2", "-fomit-frame-pointer"], ["-O0", "-g"], ["-O2", own]] {
         for alternate in [&[][..], &["alternate"]] {
             let program = compile("signals.c", &flags);

@@ -7,6 +7,21 @@ use tm_common::header::ClockKind;
 
 use super::process::InitialStack;
 
+// The compiler's own library is built to be unwound, and names in its unwind tables the function that the language's run-time
+// library has for that. An exception or a cancellation that passes through goes on: nothing here has anything to clean up.
+#[cfg(panic = "abort")]
+core::arch::global_asm!(
+    ".text",
+    ".hidden rust_eh_personality",
+    ".globl rust_eh_personality",
+    ".type rust_eh_personality, %function",
+    "rust_eh_personality:",
+    "bti c",
+    "mov w0, 8", // _URC_CONTINUE_UNWIND
+    "ret",
+    ".size rust_eh_personality, . - rust_eh_personality",
+);
+
 /// Makes a system call; a result from -4095 to -1 is an error number.
 ///
 /// # Safety

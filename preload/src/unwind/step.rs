@@ -133,8 +133,7 @@ pub fn odd(
     memory: &mut StackMemory,
     stack: Readable,
 ) -> Result<(Step, Option<State>, Readable), NotCached> {
-    let rule =
-        if lacks_stack_pointer(rule, state.kind) { Rule::guess(EndReason::Unreadable) } else { rule };
+    let rule = if lacks_stack_pointer(rule, state.kind) { Rule::guess(EndReason::Unreadable) } else { rule };
     if let Some((step, next)) = ordinary(rule, State { kind: FrameKind::Return, ..state }, stack) {
         return Ok((step, Some(State { kind: inherited(state.kind), ..next }), stack));
     }

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    attach, bundle, check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak, report,
-    run, snapshot, stats, symbols, temporary, timeline, top, watch,
+    attach, bundle, check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak,
+    report, run, snapshot, stats, symbols, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -126,8 +126,8 @@ pub fn main() -> ExitCode {
 fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args),
-            Command::Attach(args) => attach::attach(args),
-            Command::Detach(args) => attach::detach(args),
+        Command::Attach(args) => attach::attach(args),
+        Command::Detach(args) => attach::detach(args),
         Command::Info(args) => info::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Diff(args) => diff::run(args),

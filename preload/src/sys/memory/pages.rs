@@ -12,12 +12,24 @@ pub fn zeroed<T>(count: usize) -> *mut T {
     syscall::mmap(bytes.max(1), None).map_or(core::ptr::null_mut(), |pages| pages.cast())
 }
 
-/// Maps room for `count` values of `T` as [`zeroed`] does, which is all zeros again in a forked child; null too if the kernel is older
-/// than 4.14, which does not do that.
-pub fn wiped_on_fork<T>(count: usize) -> *mut T {
+/// Has the kernel make pages of [`zeroed`] all zeros again in a forked child. An error of one older than 4.14, and where an emulator
+/// agrees to whatever it is told: it may do it (qemu since 8), and may not.
+pub fn wipe_on_fork(start: *mut u8, len: usize) -> Result<usize> {
+    /// Nothing that a kernel knows.
+    const NO_ADVICE: i32 = i32::MAX;
+    syscall::madvise(start, len, libc::MADV_WIPEONFORK)?;
+    match syscall::madvise(start, len, NO_ADVICE) {
+        Ok(_) => Err(Errno(libc::ENOSYS)),
+        Err(_) => Ok(0),
+    }
+}
+
+/// Maps room for `count` values of `T` as [`zeroed`] does, which is all zeros again in a forked child; null too where the kernel does
+/// not do that, unless somebody else does.
+pub fn wiped_on_fork<T>(count: usize, is_wiped_otherwise: bool) -> *mut T {
     let pages = zeroed::<T>(count);
     let bytes = size_of::<T>() * count;
-    if !pages.is_null() && syscall::madvise(pages.cast(), bytes, libc::MADV_WIPEONFORK).is_err() {
+    if !pages.is_null() && wipe_on_fork(pages.cast(), bytes).is_err() && !is_wiped_otherwise {
         // SAFETY: nobody has seen it.
         unsafe { syscall::munmap(pages.cast(), bytes) };
         return core::ptr::null_mut();
