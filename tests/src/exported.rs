@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::products::{products, target_folder};
+use crate::programs::installed;
 
 /// What `tmtool COMMAND FILE OPTIONS --json` prints.
 ///
@@ -66,4 +67,24 @@ pub fn python_with(packages: &[&str]) -> PathBuf {
         assert!(installed.expect("pip starts").success(), "pip cannot install {packages:?}");
     }
     python
+}
+
+/// The folder of a `node_modules` that has `packages` (`name@version`), in the target folder, where they are installed once.
+///
+/// # Panics
+/// They cannot be installed.
+pub fn node_packages(packages: &[&str]) -> PathBuf {
+    fn name<'a>(package: &&'a str) -> &'a str {
+        package.rsplit_once('@').map_or(package, |(name, _)| name)
+    }
+    // npm takes out of a folder what it is not asked for.
+    let folder = target_folder().join("readers").join(packages.first().map_or("", name));
+    let has = |package: &&str| folder.join("node_modules").join(name(package)).is_dir();
+    if !packages.iter().all(has) {
+        let mut npm = Command::new(installed("npm"));
+        npm.args(["install", "--no-save", "--silent", "--prefix"]).arg(&folder).args(packages);
+        let done = npm.status();
+        assert!(done.expect("npm starts").success(), "npm cannot install {packages:?}");
+    }
+    folder
 }

@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tm_tests::exported::{answer, export};
+use tm_tests::exported::{answer, export, node_packages};
 use tm_tests::hostile;
 use tm_tests::info::{info, number};
-use tm_tests::programs::compile;
+use tm_tests::programs::{compile, installed};
 use tm_tests::run::Run;
+use tm_tests::soak;
 use tmtool::export::frames::clean;
 
 /// (bytes, blocks) of a report.
@@ -78,6 +81,89 @@ fn firefox_has_what_was_retained_and_allocated() {
         });
         assert_eq!(highest.max(), Some(sums("stats", file, &[]).0 as i64), "{file}");
         check_times(file, &profile);
+    }
+}
+
+/// The Profiler's own importer, as its command line has it: it brings the file up to its version, and answers.
+struct Profiler {
+    script: PathBuf,
+    sessions: TempDir,
+    daemon: Child,
+}
+
+impl Profiler {
+    fn reading(profile: &Path) -> Profiler {
+        let package = "@firefox-devtools/profiler-cli";
+        let folder = node_packages(&[&format!("{package}@0.10.0")]);
+        let script = folder.join("node_modules").join(package).join("dist/profiler-cli.js");
+        let sessions = TempDir::new().expect("the temporary folder can be written");
+        let mut node = Profiler::node(&script, sessions.path());
+        let node = node.env("PROFILER_CLI_NO_SYMBOLICATE", "1").arg("--daemon").arg(profile);
+        let daemon = node.args(["--session", SESSION]).stdout(Stdio::null()).spawn().expect("node starts");
+        Profiler { script, sessions, daemon }
+    }
+
+    fn node(script: &Path, sessions: &Path) -> Command {
+        let mut node = Command::new(installed("node"));
+        node.arg(script).env("PROFILER_CLI_SESSION_DIR", sessions);
+        node
+    }
+
+    /// What it says, as soon as it has read the file.
+    fn answer(&mut self, question: &[&str]) -> Value {
+        loop {
+            let mut node = Profiler::node(&self.script, self.sessions.path());
+            let output = node.args(question).args(["--json", "--session", SESSION]).output();
+            let output = output.expect("node starts");
+            if output.status.success() {
+                return serde_json::from_slice(&output.stdout).expect("--json prints JSON");
+            }
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(self.daemon.try_wait().expect("it is a child").is_none(), "{question:?}: {said}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Profiler {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+const SESSION: &str = "tm";
+
+/// The Profiler shows what was allocated, within the time of the recording, and the course of what lived.
+#[test]
+fn the_profiler_itself_shows_what_was_allocated() {
+    // It is a package of npm's, which takes seconds to be had and to read a file.
+    if !soak::is_long() {
+        return;
+    }
+    let python = "import json\nkept = [bytearray(1000) for _ in range(500)]\njson.dumps(list(range(5000)))\n";
+    let runs =
+        [Run::new("/usr/bin/python3").args(["-c", python]), Run::new(compile("leak.cc", &["-g", "-O1"]))];
+    for outcome in runs.map(|run| run.recorded()) {
+        assert!(outcome.status.success(), "{}", outcome.stderr);
+        let (folder, file) = (TempDir::new().unwrap(), outcome.recording().display().to_string());
+        let exported = export("firefox", Path::new(&file), &[], folder.path().join("a.json"));
+        let mut profiler = Profiler::reading(&exported);
+        let functions = profiler.answer(&["thread", "functions"]);
+        assert_eq!(functions["callTreeSummaryStrategy"], "native-allocations", "{functions}");
+        let rows = functions["functions"].as_array().expect("a list").iter();
+        let allocated: u64 = rows.map(|row| number(row, "selfSamples")).sum();
+        assert_eq!(allocated, sums("top", &file, &[]).0, "{file}");
+        let counter = profiler.answer(&["counter", "info", "c-0"]);
+        assert_eq!(counter["description"], "Live bytes", "{counter}");
+        // It adds the interval of samples, a millisecond.
+        let range = &counter["context"]["rootRange"];
+        let time = ["start", "end"].map(|end| range[end].as_f64().expect("a number"));
+        let duration_ms = number(&info(Path::new(&file)), "duration_ns") as f64 / 1e6;
+        assert!(
+            0.0 < time[0] && time[0] < time[1] && time[1] <= duration_ms + 1.0,
+            "{time:?} of {duration_ms}"
+        );
     }
 }
 

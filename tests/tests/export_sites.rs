@@ -9,8 +9,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 use tm_analyzer::model::{Frame, Snapshot, Trace, Traceback};
+use tm_tests::exported::node_packages;
 use tm_tests::hostile;
-use tm_tests::products::{products, target_folder};
+use tm_tests::products::products;
 use tm_tests::programs::{compile, installed};
 use tm_tests::run::{Outcome, Run};
 
@@ -273,20 +274,6 @@ fn hostile_names_are_names() {
     assert_eq!(speedscope["profiles"][0]["endValue"], sum);
 }
 
-/// The folder of the readers that are npm packages, which are installed once.
-fn readers() -> PathBuf {
-    let folder = target_folder().join("readers");
-    let packages = ["speedscope@1.25.0", "playwright-core@1.55.0"];
-    if !packages
-        .iter()
-        .all(|package| folder.join("node_modules").join(package.rsplit_once('@').unwrap().0).is_dir())
-    {
-        let mut npm = Command::new(installed("npm"));
-        succeeded(npm.args(["install", "--no-save", "--silent", "--prefix"]).arg(&folder).args(packages));
-    }
-    folder
-}
-
 #[test]
 fn speedscope_shows_each_figure_in_a_browser() {
     let (folder, file) = (TempDir::new().unwrap(), Run::new(compile("leak.cc", &["-g", "-O1"])).recorded());
@@ -295,9 +282,10 @@ fn speedscope_shows_each_figure_in_a_browser() {
     let browser =
         ["/usr/bin/google-chrome", "/usr/bin/chromium"].into_iter().find(|path| Path::new(path).exists());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/speedscope.mjs");
+    let readers = node_packages(&["speedscope@1.25.0", "playwright-core@1.55.0"]);
     let mut node = Command::new(installed("node"));
     let text =
-        stdout(node.arg(script).arg(readers()).arg(browser.expect("scripts/setup installs it")).arg(&out));
+        stdout(node.arg(script).arg(readers).arg(browser.expect("scripts/setup installs it")).arg(&out));
     let shown: Value = serde_json::from_str(&text).expect("the script prints JSON");
     assert_eq!(shown["errors"], serde_json::json!([]));
     let profiles = shown["profiles"].as_array().expect("a list");

@@ -14,4 +14,5 @@ mod library;
 mod page;
 pub mod report;
 mod signals;
+mod tree;
 pub mod watch;

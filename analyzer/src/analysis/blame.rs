@@ -1,5 +1,6 @@
 //! The frame to blame for a stack: the innermost one that is not there to allocate for others.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::frames::Frames;
 use super::plumbing::Plumbing;
-use crate::model::{Frame, FramePatterns, Profile, Traceback};
+use crate::model::{Frame, FramePatterns, Profile, StackView, Traceback};
 
 impl Profile {
     /// The same sums, each traceback without the plumbing at its innermost end: its most recent frame is the one to
@@ -55,6 +56,8 @@ pub struct Blame {
     hidden_frames: FxHashMap<[usize; 3], bool>,
     /// Tracebacks that were cut, which so keep their addresses from being another one's, and what was left.
     tracebacks: FxHashMap<usize, [Traceback; 2]>,
+    /// The frame that stands for hidden ones alone.
+    placeholder: Option<Arc<Frame>>,
 }
 
 impl Blame {
@@ -69,6 +72,7 @@ impl Blame {
             frames: FxHashMap::default(),
             hidden_frames: FxHashMap::default(),
             tracebacks: FxHashMap::default(),
+            placeholder: None,
         }
     }
 
@@ -103,34 +107,43 @@ impl Blame {
     }
 
     /// The same of a traceback that is asked for once, and not kept.
-    pub fn cut_once(&mut self, traceback: &Traceback) -> Traceback {
-        let seen = self.without_hidden(self.seen.of(traceback));
-        let (frames, n_cut) = (seen.frames(), self.n_plumbing(&seen));
-        match frames.get(..frames.len() - n_cut) {
-            Some(kept) if n_cut > 0 && !kept.is_empty() => {
-                let total_nframe = seen.total_nframe();
-                let total_nframe = total_nframe.map(|total| total.saturating_sub(n_cut as u32));
-                seen.with_frames(kept, total_nframe)
+    fn cut_once(&mut self, traceback: &Traceback) -> Traceback {
+        let kept = self.cut_stack(traceback.view());
+        with_kept(traceback, &kept)
+    }
+
+    /// The frames of [`Blame::cut`], of a stack that is not kept.
+    pub fn cut_stack<'a>(&mut self, stack: StackView<'a>) -> Cow<'a, [Arc<Frame>]> {
+        let seen = self.seen.kept(stack).map_or(Cow::Borrowed(stack.frames), Cow::Owned);
+        let mut seen = self.without_hidden_frames(seen);
+        let has_python = stack.has_python && !self.keeps_native && seen.iter().any(|frame| frame.is_python());
+        let n_kept = seen.len() - self.n_plumbing(&seen, has_python);
+        // What has nothing else stays.
+        if n_kept > 0 && n_kept < seen.len() {
+            match &mut seen {
+                Cow::Borrowed(frames) => *frames = frames.get(..n_kept).unwrap_or_default(),
+                Cow::Owned(frames) => frames.truncate(n_kept),
             }
-            _ => seen,
         }
+        seen
     }
 
     /// The frames that are not hidden. Where all are, one says so: the block is still there.
     pub fn without_hidden(&mut self, traceback: Traceback) -> Traceback {
-        if self.hidden.is_empty() {
-            return traceback;
+        let kept = self.without_hidden_frames(Cow::Borrowed(traceback.frames()));
+        with_kept(&traceback, &kept)
+    }
+
+    fn without_hidden_frames<'a>(&mut self, frames: Cow<'a, [Arc<Frame>]>) -> Cow<'a, [Arc<Frame>]> {
+        if self.hidden.is_empty() || !frames.iter().any(|frame| self.is_hidden(frame)) {
+            return frames;
         }
-        let frames = traceback.frames();
-        let kept: Vec<Arc<Frame>> = frames.iter().filter(|frame| !self.is_hidden(frame)).cloned().collect();
-        let n_hidden = (frames.len() - kept.len()) as u32;
-        let total_nframe =
-            |n_left_out| traceback.total_nframe().map(|total| total.saturating_sub(n_left_out));
-        match (n_hidden, kept.is_empty()) {
-            (0, _) => traceback,
-            (_, true) => traceback.with_frames(&[Frame::hidden().into()], total_nframe(n_hidden - 1)),
-            (_, false) => traceback.with_frames(&kept, total_nframe(n_hidden)),
+        let mut kept: Vec<Arc<Frame>> =
+            frames.iter().filter(|frame| !self.is_hidden(frame)).cloned().collect();
+        if kept.is_empty() {
+            kept.push(Arc::clone(self.placeholder.get_or_insert_with(|| Frame::hidden().into())));
         }
+        Cow::Owned(kept)
     }
 
     fn is_hidden(&mut self, frame: &Frame) -> bool {
@@ -139,9 +152,9 @@ impl Blame {
     }
 
     /// How many of the innermost frames are plumbing.
-    fn n_plumbing(&mut self, traceback: &Traceback) -> usize {
-        let inward = || traceback.frames().iter().rev();
-        if self.keeps_native || !traceback.has_python() {
+    fn n_plumbing(&mut self, oldest_first: &[Arc<Frame>], has_python: bool) -> usize {
+        let inward = || oldest_first.iter().rev();
+        if self.keeps_native || !has_python {
             return inward().take_while(|frame| self.is_plumbing(frame)).count();
         }
         let to_blame = inward().position(|frame| frame.is_python() && !self.is_plumbing(frame));
@@ -169,6 +182,11 @@ impl Blame {
             Entry::Vacant(place) => *place.insert(self.plumbing.is_plumbing(frame)),
         }
     }
+}
+
+/// `traceback` with the frames that are `kept` of it.
+fn with_kept(traceback: &Traceback, kept: &[Arc<Frame>]) -> Traceback {
+    traceback.with_frames(kept, traceback.view().with_kept(kept).total_nframe)
 }
 
 /// The addresses of the shared texts that patterns look at.

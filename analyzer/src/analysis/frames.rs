@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Frame, Traceback};
+use crate::model::{Frame, StackView, Traceback};
 
 /// The choice. A stack without Python frames has all its frames with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,20 +48,22 @@ impl Frames {
     /// ```
     #[must_use]
     pub fn of(self, traceback: &Traceback) -> Traceback {
-        let frames = traceback.frames();
-        if !traceback.has_python() {
-            return traceback.clone();
+        let view = traceback.view();
+        let Some(kept) = self.kept(view) else { return traceback.clone() };
+        traceback.with_frames(&kept, view.with_kept(&kept).total_nframe)
+    }
+
+    /// The frames of `stack` that are chosen, if they are others than all.
+    pub(super) fn kept(self, stack: StackView<'_>) -> Option<Vec<Arc<Frame>>> {
+        let StackView { frames, total_nframe, has_python } = stack;
+        if !has_python {
+            return None;
         }
-        let is_whole = traceback.total_nframe().is_some_and(|total| total as usize == frames.len());
+        let is_whole = total_nframe.is_some_and(|total| total as usize == frames.len());
         let n_start = if self == Frames::All && is_whole { n_of_start(frames) } else { 0 };
         let inner = frames.get(n_start..).unwrap_or_default();
         let kept: Vec<Arc<Frame>> = inner.iter().filter(|frame| self.has(frame)).cloned().collect();
-        if kept.len() == frames.len() || kept.is_empty() {
-            return traceback.clone();
-        }
-        let n_left_out = (frames.len() - kept.len()) as u32;
-        let total_nframe = traceback.total_nframe().map(|total| total.saturating_sub(n_left_out));
-        traceback.with_frames(&kept, total_nframe)
+        (kept.len() < frames.len() && !kept.is_empty()).then_some(kept)
     }
 
     /// Whether `frame` is looked at, of a stack that has Python frames.

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{Frame, Profile, Traceback};
+use crate::model::{Frame, Profile, StackView};
 use crate::text::words::{named, percent};
 
 /// Less than this part of the bytes is not worth a word: each program has some in the C library.
@@ -13,15 +13,16 @@ impl Profile {
     #[must_use]
     pub fn without_lines(&self) -> Option<String> {
         let rows = self.rows.iter();
-        sentence(rows.map(|row| (frame_with_line(&row.traceback), row.amount.bytes)))
+        sentence(rows.map(|row| (frame_with_line(row.traceback.view()), row.amount.bytes)))
     }
 }
 
 /// The frame whose line answers who allocated: the innermost one of Python code, if there is one that is looked at.
-fn frame_with_line(traceback: &Traceback) -> Option<&Frame> {
-    let inward = || traceback.frames().iter().rev().map(|frame| &**frame);
-    let python = traceback.has_python().then(|| inward().find(|frame| frame.is_python())).flatten();
-    python.or_else(|| traceback.most_recent())
+fn frame_with_line(stack: StackView<'_>) -> Option<&Frame> {
+    let StackView { frames, has_python, .. } = stack;
+    let inward = || frames.iter().rev().map(|frame| &**frame);
+    let python = has_python.then(|| inward().find(|frame| frame.is_python())).flatten();
+    python.or_else(|| inward().next())
 }
 
 fn sentence<'a>(blocks: impl Iterator<Item = (Option<&'a Frame>, u64)>) -> Option<String> {
@@ -53,6 +54,7 @@ fn sentence<'a>(blocks: impl Iterator<Item = (Option<&'a Frame>, u64)>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Traceback;
 
     fn frame(lineno: u32, module: &str) -> Frame {
         Frame { module: Some(crate::model::ModuleFile::at(module)), ..Frame::new("f", lineno) }
@@ -61,9 +63,9 @@ mod tests {
     #[test]
     fn a_line_of_python_code_answers_for_the_native_code_that_it_called() {
         let stack = crate::analysis::fixtures::python_stack();
-        assert_eq!(frame_with_line(&stack).map(|frame| &*frame.filename), Some("lib.py"));
+        assert_eq!(frame_with_line(stack.view()).map(|frame| &*frame.filename), Some("lib.py"));
         let native = Traceback::new(vec![frame(0, "/lib/b.so"), frame(3, "/a")], None);
-        assert_eq!(frame_with_line(&native).map(|frame| frame.lineno), Some(0));
+        assert_eq!(frame_with_line(native.view()).map(|frame| frame.lineno), Some(0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One process's streams as one, in the order of their stamps. Ties go to any stream; within one, order is kept.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 use tm_common::ids::{ProcessIndex, Stamp};
 
@@ -77,14 +77,14 @@ impl<S: EventStream> Merge<S> {
     }
 
     /// Appends up to `n_wanted` of the next events to `events`; `false` if there are no more.
-    pub fn take(&mut self, mut n_wanted: usize, events: &mut VecDeque<MergedEvent>) -> bool {
+    pub fn take(&mut self, mut n_wanted: usize, events: &mut Vec<MergedEvent>) -> bool {
         while n_wanted > 0 {
             let Some(stream) = self.streams.get_mut(self.current) else { return false };
             let rest = stream.rest();
             let rest = rest.get(..n_wanted).unwrap_or(rest);
             let earliest = rest.iter().position(|event| event.stamp > self.current_until);
             let n_taken = earliest.unwrap_or(rest.len());
-            events.extend(rest.get(..n_taken).unwrap_or_default());
+            events.extend_from_slice(rest.get(..n_taken).unwrap_or_default());
             let next = rest.get(n_taken).map(|event| event.stamp);
             stream.advance(n_taken);
             n_wanted -= n_taken;

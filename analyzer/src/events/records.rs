@@ -106,19 +106,19 @@ impl RecordDecoder {
         let mut is_damaged = false;
         let mut good = 0;
         while out.batch.len() < n_wanted && !reader.is_at_end() {
-            match self.decoder.decode(&mut reader) {
-                Ok(Some(Event::ThreadStart { thread, .. })) => {
+            match self.decoder.decode_to(&mut reader, |event| out.push(event)) {
+                Ok(Some(Taken::Moments)) => {}
+                Ok(Some(Taken::Thread(thread))) => {
                     (self.thread, self.tag) = (thread, TagIndex::NONE);
                     out.thread_tag = thread_tags.of_samples(thread, TagIndex::NONE, sample_bytes);
                 }
-                Ok(Some(Event::Tag { tag, .. })) => {
+                Ok(Some(Taken::Tag(tag))) => {
                     self.tag = tag;
                     out.thread_tag = thread_tags.of_samples(self.thread, tag, sample_bytes);
                 }
-                Ok(Some(event)) if out.push(event) => {}
                 // No later version writes zeros: a page is lost here.
                 Ok(None) if bytes.get(good) != Some(&0) => {}
-                Ok(_) | Err(_) => {
+                Ok(Some(Taken::Nothing) | None) | Err(_) => {
                     is_damaged = true;
                     break;
                 }
@@ -134,6 +134,18 @@ impl RecordDecoder {
     }
 }
 
+/// What became of a record.
+enum Taken {
+    /// Moments, of which each was appended.
+    Moments,
+    /// The thread that the stream belongs to from here on.
+    Thread(ThreadIndex),
+    /// The tag of what follows.
+    Tag(TagIndex),
+    /// There can be no such event.
+    Nothing,
+}
+
 struct Out<'a> {
     batch: &'a mut Vec<MergedEvent>,
     latest: Stamp,
@@ -144,11 +156,11 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
-    /// Splits an event into moments; `false`, and nothing is changed, if there can be no such event: address 0, more
-    /// bytes than there are, or later than what follows.
-    #[inline]
-    fn push(&mut self, event: Event) -> bool {
-        match event {
+    /// Splits an event into moments; takes nothing of it if there can be no such event: address 0, more bytes than there are, or later
+    /// than what follows.
+    #[inline(always)]
+    fn push(&mut self, event: Event) -> Taken {
+        let is_possible = match event {
             Event::Allocate { function, address, size, stack, stamp } => {
                 let is_possible = address.0 != 0 && size <= SIZE_MAX && stamp <= self.limit;
                 if is_possible {
@@ -172,6 +184,17 @@ impl Out<'_> {
                 }
                 is_possible
             }
+            Event::ThreadStart { thread, .. } => return Taken::Thread(thread),
+            Event::Tag { tag, .. } => return Taken::Tag(tag),
+            told => self.push_told(told),
+        };
+        if is_possible { Taken::Moments } else { Taken::Nothing }
+    }
+
+    /// Does the same with what the program tells of, and with totals; returns whether there can be such an event.
+    #[inline(never)]
+    fn push_told(&mut self, event: Event) -> bool {
+        match event {
             Event::Track { space, address, size, stack, stamp } => {
                 // A reservation may have any size: ranges are kept elsewhere than blocks.
                 let has_room = size <= SIZE_MAX || space == Space::MAPPINGS;
@@ -210,7 +233,7 @@ impl Out<'_> {
                 }
                 is_possible
             }
-            Event::Tag { .. } | Event::ThreadStart { .. } => true,
+            _ => true,
         }
     }
 
@@ -226,7 +249,7 @@ impl Out<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn moment(
         &mut self,
         action: Action,
@@ -249,7 +272,7 @@ impl Out<'_> {
         self.add(action, Function::Malloc, space, address, (size, stack), stamp);
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(
         &mut self,
         action: Action,
@@ -315,7 +338,7 @@ mod tests {
         );
         let events = Decoders::without_threads(|decoders| {
             let mut merge = Merge::new(&recording, ProcessIndex(0), decoders);
-            let mut events = std::collections::VecDeque::new();
+            let mut events = Vec::new();
             while merge.take(100, &mut events) {}
             assert_eq!(merge.streams_mut().iter_mut().map(|stream| stream.rest().len()).sum::<usize>(), 0);
             events

@@ -25,7 +25,10 @@ pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
 pub use stack_patterns::StackPatterns;
 pub use statistics::{
-    Activity, ActivityProfile, Amount, Cumulative, KeyType, Profile, ProfileRow, Shown, Statistic,
-    StatisticDiff, SumsBy, Uncertainty, Weight,
+    Activity, ActivityProfile, ActivityRow, Amount, Cumulative, KeyType, Profile, ProfileRow, Shown,
+    Statistic, StatisticDiff, SumsBy, Uncertainty, Weight,
 };
-pub use traces::{Doubt, DoubtKind, Frame, ModuleFile, Sample, Trace, Traceback};
+pub use traces::{
+    Doubt, DoubtKind, Frame, ModuleFile, Sample, StackList, StackView, StackWalk, Trace, Traceback,
+    by_address, n_common,
+};

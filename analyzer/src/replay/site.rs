@@ -68,6 +68,14 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Whether of one process nothing but the stack tells it from others: most are so.
+    #[inline]
+    pub(super) fn is_of_stack(&self) -> bool {
+        self.tag == TagIndex::NONE && self.space == Space::HEAP && self.drawn == Drawn::default()
+    }
+}
+
 /// Hashes one number: each further one would take the hasher as long again.
 impl Hash for Site {
     #[inline]

@@ -3,8 +3,12 @@
 use tm_common::ids::{Domain, Space};
 
 use super::{Blocks, Recorded, Request, Time};
+use crate::analysis::Blame;
 use crate::error::Result;
-use crate::model::{Activity, ActivityProfile, Moment, Profile, ProfileRow, Shown, SumsBy, is_snap_file};
+use crate::model::{
+    Activity, ActivityProfile, ActivityRow, Moment, Profile, ProfileRow, Shown, StackList, SumsBy,
+    is_snap_file,
+};
 use crate::reader::Problem;
 use crate::replay::{Activities, Site, Taker};
 
@@ -18,14 +22,14 @@ impl Request {
         let mut activity = match is_snap_file(&self.path)? {
             true => return self.live(),
             false => {
-                self.open()?.activity(if self.time == Time::Usual { Shown::Peak } else { Shown::End })?
+                let shown = if self.time == Time::Usual { Shown::Peak } else { Shown::End };
+                self.open()?.activity(shown, Some(&mut self.grouping.blame()))?
             }
         };
         // Ages are those of live blocks: what is allocated has none.
         activity.has_events &= self.blocks.ages_ns == Blocks::default().ages_ns;
-        activity.profile = self.grouping.cut(activity.profile);
         let note = activity.measure(|sums| activity.live(sums)).without_lines();
-        if let Some(origin) = &mut activity.profile.origin {
+        if let Some(origin) = &mut activity.origin {
             origin.notes.extend(note);
         }
         Ok(activity)
@@ -37,17 +41,23 @@ impl Request {
     /// As [`Request::profile`].
     pub fn live(&self) -> Result<ActivityProfile> {
         let Profile { rows, traceback_limit, origin } = self.profile()?;
-        let row = |row: ProfileRow| ProfileRow {
-            traceback: row.traceback,
-            tag: row.tag,
-            domain: row.domain,
-            process: row.process,
-            amount: Activity { at_end: row.amount, ..Activity::default() },
-            weight: row.weight,
+        let mut stacks = StackList::default();
+        let row = |row: ProfileRow| {
+            stacks.push(row.traceback.view());
+            ActivityRow {
+                tag: row.tag,
+                domain: row.domain,
+                process: row.process,
+                amount: Activity { at_end: row.amount, ..Activity::default() },
+                weight: row.weight,
+            }
         };
         let at_ns = origin.as_ref().map_or(0, |origin| origin.moment_ns);
         Ok(ActivityProfile {
-            profile: Profile { rows: rows.into_iter().map(row).collect(), traceback_limit, origin },
+            rows: rows.into_iter().map(row).collect(),
+            stacks,
+            traceback_limit,
+            origin,
             shown: Shown::End,
             has_events: false,
             from_ns: 0,
@@ -58,11 +68,11 @@ impl Request {
 }
 
 impl Recorded {
-    /// What each site did up to the end of the time. Stacks are whole.
+    /// What each site did up to the end of the time. Stacks are as `blame` cuts them, or whole.
     ///
     /// # Errors
     /// There is no such process.
-    pub fn activity(&self, shown: Shown) -> Result<ActivityProfile> {
+    pub fn activity(&self, shown: Shown, blame: Option<&mut Blame>) -> Result<ActivityProfile> {
         let Recorded { recording, processes, selection, until, .. } = self;
         let mut sums: SumsBy<Site, Activity> = SumsBy::default();
         let taker = |at| Taker::new(recording, *processes, at, selection, SumsBy::<Site>::default());
@@ -70,7 +80,7 @@ impl Recorded {
         let mut findings = self.run(
             |engine| Activities::new(selection, engine.process()),
             |engine, activities| {
-                sums.merge(&activities.sums);
+                sums.absorb(activities.finish());
                 at_peak.add(engine);
                 at_end.add(engine);
             },
@@ -94,17 +104,19 @@ impl Recorded {
             Shown::Peak => sums.at_peak,
             Shown::End => sums.at_end,
         };
-        let mut profile = namer.profile_by(recording, &sums, |sums| live(sums).bytes);
+        let (rows, stacks) = namer.activity(recording, sums, |sums| live(sums).bytes, blame);
         let mut origin = self.origin(&namer, &findings);
         if shown == Shown::Peak {
             origin.moment = Moment::Peak.to_string();
         }
         (origin.moment_ns, origin.live_bytes, origin.live_blocks) =
             (raw.moment_ns, raw.live.bytes, raw.live.count);
-        profile.origin = Some(origin);
         Ok(ActivityProfile {
+            rows,
+            stacks,
+            traceback_limit: recording.n_frames_max(),
+            origin: Some(origin),
             domains: self.domains(),
-            profile,
             shown,
             has_events: true,
             from_ns: self.begin().ns,
@@ -209,10 +221,9 @@ mod tests {
                     let live = request.profile().unwrap();
                     assert_eq!(rows(&found.measure(|it| found.live(it))), rows(&live), "{time:?}");
                     let origin = |origin: &crate::model::Origin| (origin.moment.clone(), origin.live_bytes);
-                    let origins = [found.profile.origin, live.origin].map(|it| origin(&it.unwrap()));
+                    let origins = [found.origin, live.origin].map(|it| origin(&it.unwrap()));
                     assert_eq!(origins[0].1, origins[1].1);
-                    n_temporary +=
-                        found.profile.rows.iter().map(|row| row.amount.temporary.count).sum::<u64>();
+                    n_temporary += found.rows.iter().map(|row| row.amount.temporary.count).sum::<u64>();
                 }
             }
             assert!(n_temporary > 0, "the programs have none");

@@ -160,7 +160,7 @@ impl Recorded {
     ) -> Result<Profile> {
         let mut sums = SumsBy::default();
         let observer_of = |engine: &Engine<'_>| observer_of(engine.process());
-        let findings = self.run(observer_of, |_, observer| sums.merge(&sums_of(observer)))?;
+        let findings = self.run(observer_of, |_, observer| sums.absorb(sums_of(observer)))?;
         let mut namer = self.namer();
         let mut profile = namer.profile(&self.recording, &sums);
         profile.origin = Some(self.origin(&namer, &findings));

@@ -24,14 +24,17 @@ impl Doubts {
     /// Those of stacks with their bytes.
     pub fn of<'a>(stacks: impl Iterator<Item = (&'a Traceback, u64)>) -> Doubts {
         let mut doubts = Doubts::default();
-        for (traceback, size) in stacks {
-            doubts.whole = doubts.whole.saturating_add(size);
-            for doubt in traceback.doubts() {
-                let sum = doubts.by_doubt.entry(doubt.clone()).or_default();
-                *sum = sum.saturating_add(size);
-            }
-        }
+        stacks.for_each(|(traceback, size)| doubts.add(traceback.doubts(), size));
         doubts
+    }
+
+    /// Adds those of a stack with its bytes.
+    pub fn add(&mut self, of_stack: &[Doubt], size: u64) {
+        self.whole = self.whole.saturating_add(size);
+        for doubt in of_stack {
+            let sum = self.by_doubt.entry(doubt.clone()).or_default();
+            *sum = sum.saturating_add(size);
+        }
     }
 
     /// The doubts of the larger of two snapshots of one report.

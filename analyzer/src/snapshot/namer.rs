@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::{StackId, TagIndex};
 
 use super::addresses::{Addresses, Evaluation};
-use super::doubts::{Doubts, doubts_of};
+use super::doubts::Doubts;
 use super::merge::{Merged, MergedFrame, Part, merge};
-use super::native::{NativeFrames, NativeStack};
+use super::native::NativeFrames;
 use super::python_names::PythonNames;
 use crate::events::Block;
-use crate::model::{Frame, Profile, ProfileRow, Snapshot, SumsBy, Trace, Traceback};
+use crate::model::{Frame, Profile, ProfileRow, Snapshot, StackView, SumsBy, Trace, Traceback};
 use crate::reader::{Recording, StackFrame};
 use crate::replay::Site;
 use crate::symbolize::{Search, Symbolizer};
@@ -22,6 +22,8 @@ use crate::symbolize::{Search, Symbolizer};
 pub struct Namer {
     pub(super) addresses: Addresses,
     pub(super) native: NativeFrames,
+    /// The frames of the last stack that is not one of native frames which are all there.
+    several: Vec<Arc<Frame>>,
     python: PythonNames,
     /// The most frames of a stack; `None` for as many as the recording ever kept.
     n_frames_max: Option<u32>,
@@ -73,6 +75,7 @@ impl Namer {
         Namer {
             addresses: Addresses::new(symbolizer),
             native: NativeFrames::default(),
+            several: Vec::new(),
             python: PythonNames::default(),
             n_frames_max: None,
             of_stack: FxHashMap::default(),
@@ -148,12 +151,6 @@ impl Namer {
     pub fn traceback(&mut self, recording: &Recording, stack: StackId) -> Traceback {
         self.prepare(recording, std::iter::once(stack));
         self.of(recording, stack)
-    }
-
-    /// The frames of a stack that is asked for once, and not kept.
-    pub fn traceback_once(&mut self, recording: &Recording, stack: StackId) -> Traceback {
-        self.prepare(recording, std::iter::once(stack));
-        self.made(recording, stack)
     }
 
     /// The frames of many stacks, looked up in one go.
@@ -268,44 +265,11 @@ impl Namer {
 
     /// The same, not kept.
     pub(super) fn made(&mut self, recording: &Recording, id: StackId) -> Traceback {
-        let (limit, table) = (self.made_for.limit, &recording.stacks);
-        if table.has_python(id) {
-            return self.made_of_both(recording, id, limit);
+        if recording.stacks.stack(id, 1).is_none() && !recording.stacks.has_python(id) {
+            return self.unknown.clone();
         }
-        let Some(stack) = table.stack(id, limit) else { return self.unknown.clone() };
-        let total_depth = stack.total_depth();
-        let doubts = || doubts_of(recording, table.doubts(id), false);
-        let whole = self.native.stack((recording, &mut self.addresses), table.parts(id).0, limit);
-        if let Some(NativeStack { frames, n_physical, is_certain }) = whole {
-            let total_depth = with_inlined(total_depth, frames.len() - n_physical);
-            let traceback = Traceback::of_kind(frames, total_depth, false);
-            // Python frames may be missing where a stack has none.
-            let is_alone = table.parts(id).1 == StackId::NONE;
-            return if is_certain && is_alone { traceback } else { traceback.with_doubts(doubts()) };
-        }
-        let (mut frames, mut n_physical) = (Vec::new(), 0);
-        for frame in stack {
-            frames.extend_from_slice(&self.addresses.at(recording, frame).frames);
-            n_physical += 1;
-        }
-        frames.reverse();
-        let total_depth = with_inlined(total_depth, frames.len() - n_physical);
-        Traceback::of_kind(frames, total_depth, false).with_doubts(doubts())
-    }
-
-    /// The same of native and Python frames.
-    fn made_of_both(&mut self, recording: &Recording, id: StackId, limit: u32) -> Traceback {
-        let MergedStack { stack, total_depth } = self.merged(recording, id, limit);
-        let mut frames = Vec::with_capacity(stack.frames.len());
-        for &frame in &stack.frames {
-            self.extend(recording, frame, &mut frames);
-        }
-        frames.reverse();
-        let total_depth = with_inlined(total_depth, frames.len() - stack.frames.len());
-        let doubts = doubts_of(recording, recording.stacks.doubts(id), stack.differs);
-        // All Python frames may be incomplete.
-        let has_python = frames.iter().any(|frame| frame.is_python());
-        Traceback::of_kind(frames, total_depth, has_python).with_doubts(doubts)
+        let (StackView { frames, total_nframe, has_python }, doubts) = self.view(recording, id);
+        Traceback::of_kind(frames, total_nframe, has_python).with_doubts(doubts)
     }
 
     /// Appends the frames that one of a stack is shown as.
@@ -379,6 +343,7 @@ struct MergedStack {
 }
 
 mod frames;
+mod views;
 
 #[cfg(test)]
 mod tests;

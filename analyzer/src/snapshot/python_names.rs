@@ -23,6 +23,8 @@ pub(super) struct PythonNames {
     lines: FxHashMap<CodeIndex, Option<Lines>>,
     /// The code objects that are missing, or whose line tables are.
     missing: FxHashSet<CodeIndex>,
+    /// The frame of those whose code object is not in the recording.
+    unknown: Option<Arc<Frame>>,
 }
 
 impl PythonNames {
@@ -34,7 +36,8 @@ impl PythonNames {
         }
         let Some(code) = recording.python.code(index) else {
             self.missing.insert(index);
-            return Frame { kind: FrameKind::Python, ..Frame::new(UNKNOWN, 0) }.into();
+            let unknown = || Frame { kind: FrameKind::Python, ..Frame::new(UNKNOWN, 0) }.into();
+            return Arc::clone(self.unknown.get_or_insert_with(unknown));
         };
         let lines = self.lines.entry(index).or_insert_with(|| {
             let table = recording.python.line_table(index)?;

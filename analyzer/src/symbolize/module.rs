@@ -1,5 +1,6 @@
 //! One opened module: its frames from DWARF, else from its symbol tables, else offsets.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub(super) struct Module {
     has_replaced: bool,
     /// Frames by offset.
     known: FxHashMap<u64, Vec<Frame>>,
+    /// Symbols as the programmer wrote them: a function has many addresses.
+    readable: RefCell<FxHashMap<Box<str>, Arc<str>>>,
 }
 
 /// The files of a module, opened.
@@ -84,6 +87,7 @@ impl Module {
             may_spawn,
             has_replaced: false,
             known: FxHashMap::default(),
+            readable: RefCell::default(),
         }
     }
 
@@ -149,7 +153,7 @@ impl Module {
             let (mut frames, without_name) = self.frames_from_dwarf(offset, names);
             self.has_replaced |= self.listed(offset).is_some_and(|(_, is_second)| is_second);
             if frames.is_empty() {
-                frames.push(self.frame(None, self.symbol(offset), offset, names));
+                frames.push(self.frame(None, self.symbol(offset, names), offset, names));
             }
             nameless.extend(without_name);
             self.known.insert(offset, frames);
@@ -257,15 +261,15 @@ impl Module {
                 let entry = gimli::ReaderOffset::into_u64(entry.0) as usize;
                 nameless.push((Nameless { offset, entry }, frames.len()));
             }
-            let readable = function.as_deref().map(|name| demangle_with(name, self.may_spawn));
+            let readable = function.as_deref().map(|name| self.readable(name, names));
             frames.push(self.frame(line, readable, offset, names));
             last = function;
         }
         // The outermost frame is the function whose symbol stands in the symbol table.
         if let Some(frame) = frames.last_mut()
-            && let Some(name) = self.better_name(last.as_deref(), offset)
+            && let Some(name) = self.better_name(last.as_deref(), offset, names)
         {
-            frame.function = Some(names.share(&name));
+            frame.function = Some(name);
             nameless.retain(|(_, place)| place + 1 != frames.len());
         }
         (frames, nameless)
@@ -273,20 +277,30 @@ impl Module {
 
     /// What the symbol table calls the function at `offset`, if that is more than `name`, which DWARF has: without full
     /// debug information a function has no symbol in it, and so no parameters.
-    fn better_name(&self, name: Option<&str>, offset: u64) -> Option<String> {
-        let Some(name) = name else { return self.symbol(offset) };
+    fn better_name(&self, name: Option<&str>, offset: u64, names: &Names) -> Option<Arc<str>> {
+        let Some(name) = name else { return self.symbol(offset, names) };
         if is_mangled(name) {
             return None;
         }
         let symbol = self.raw_symbol(offset).filter(|symbol| is_mangled(symbol))?;
-        let readable = demangle_with(symbol, self.may_spawn);
+        let readable = self.readable(symbol, names);
         let bare = |name: &str| function_name::bare(name).rsplit("::").next().unwrap_or_default().to_owned();
         (bare(&readable) == bare(name)).then_some(readable)
     }
 
     /// The function that the symbol tables have at `offset`.
-    fn symbol(&self, offset: u64) -> Option<String> {
-        self.raw_symbol(offset).map(|symbol| demangle_with(symbol, self.may_spawn))
+    fn symbol(&self, offset: u64, names: &Names) -> Option<Arc<str>> {
+        self.raw_symbol(offset).map(|symbol| self.readable(symbol, names))
+    }
+
+    /// A symbol as the programmer wrote it.
+    fn readable(&self, symbol: &str, names: &Names) -> Arc<str> {
+        if let Some(known) = self.readable.borrow().get(symbol) {
+            return Arc::clone(known);
+        }
+        let readable = names.share(&demangle_with(symbol, self.may_spawn));
+        self.readable.borrow_mut().insert(symbol.into(), Arc::clone(&readable));
+        readable
     }
 
     /// The function that the process lists at `offset`, and whether another one stood there before.
@@ -307,7 +321,7 @@ impl Module {
     fn frame(
         &self,
         line: Option<(&str, u32)>,
-        function: Option<String>,
+        function: Option<Arc<str>>,
         offset: u64,
         names: &Names,
     ) -> Frame {
@@ -315,11 +329,7 @@ impl Module {
             Some((file, lineno)) => (normalize(file), lineno),
             None => (Frame::name_in_module(&self.file.path, offset), 0),
         };
-        Frame {
-            function: function.map(|function| names.share(&function)),
-            module: Some(Arc::clone(&self.file)),
-            ..Frame::new(names.share(&filename), lineno)
-        }
+        Frame { function, module: Some(Arc::clone(&self.file)), ..Frame::new(names.share(&filename), lineno) }
     }
 }
 

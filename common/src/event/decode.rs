@@ -36,46 +36,57 @@ impl Decoder {
     /// The bytes are not what an encoder writes. The rest of the segment cannot be read then.
     #[inline]
     pub fn decode(&mut self, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
-        let first = reader.byte()?;
-        match first & 7 {
-            kind::EXTENDED => self.extended(first >> 3, reader),
-            kind::MALLOC => self.allocate(first, Some(Function::Malloc), reader),
-            kind::CALLOC => self.allocate(first, Some(Function::Calloc), reader),
-            kind::ALLOCATE => self.allocate(first, None, reader),
-            kind::FREE => self.free(first, reader),
-            kind::REALLOCATE => self.reallocate(first, reader),
-            kind::TRACK => self.track(first, reader),
-            _ => self.untrack(first, reader),
-        }
+        self.decode_to(reader, |event| event)
     }
 
-    fn allocate(
+    /// Reads the next record, as [`Decoder::decode`], and has `take` make something of the event. Each kind of record calls it for
+    /// itself, so that no event is ever put into memory, which takes longer than to decode it.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    #[inline(always)]
+    pub fn decode_to<T>(
         &mut self,
-        first: u8,
-        function: Option<Function>,
         reader: &mut Reader<'_>,
-    ) -> Result<Option<Event>, DecodeError> {
+        take: impl FnOnce(Event) -> T,
+    ) -> Result<Option<T>, DecodeError> {
+        let first = reader.byte()?;
+        Ok(match first & 7 {
+            kind::EXTENDED => self.extended(first >> 3, reader)?.map(take),
+            kind::MALLOC | kind::CALLOC | kind::ALLOCATE => Some(take(self.allocate(first, reader)?)),
+            kind::FREE => Some(take(self.free(first, reader)?)),
+            kind::REALLOCATE => Some(take(self.reallocate(first, reader)?)),
+            kind::TRACK => Some(take(self.track(first, reader)?)),
+            _ => Some(take(self.untrack(first, reader)?)),
+        })
+    }
+
+    #[inline(always)]
+    fn allocate(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
         let stamp = self.time(first, reader)?;
-        let function = match function {
-            Some(function) => function,
-            None => read_function(reader, &[Role::Allocate, Role::Reallocate])?,
+        let function = match first & 7 {
+            kind::MALLOC => Function::Malloc,
+            kind::CALLOC => Function::Calloc,
+            _ => read_function(reader, &[Role::Allocate, Role::Reallocate])?,
         };
         let address = self.address(first, reader)?;
         let Site { size, stack } = self.site(first, reader)?;
-        Ok(Some(Event::Allocate { function, address, size, stack, stamp }))
+        Ok(Event::Allocate { function, address, size, stack, stamp })
     }
 
-    fn free(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+    #[inline(always)]
+    fn free(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
         let stamp = self.time(first, reader)?;
         let function = match first & OTHER_FUNCTION {
             0 => Function::Free,
             _ => read_function(reader, &[Role::Free, Role::Reallocate])?,
         };
         let address = self.address(first, reader)?;
-        Ok(Some(Event::Free { function, address, stamp }))
+        Ok(Event::Free { function, address, stamp })
     }
 
-    fn reallocate(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+    #[inline(always)]
+    fn reallocate(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
         let begin = self.time(first, reader)?;
         let duration = reader.unsigned()?;
         let end = Stamp(begin.0.saturating_add(duration));
@@ -84,25 +95,28 @@ impl Decoder {
         let new = Address(unfold_difference(reader.signed()?, old.0));
         self.context.remember_address(Context::address_slot(new.0), new.0);
         let Site { size, stack } = self.site(first, reader)?;
-        Ok(Some(Event::Reallocate { old, new, size, stack, begin, end }))
+        Ok(Event::Reallocate { old, new, size, stack, begin, end })
     }
 
-    fn track(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+    #[inline(never)]
+    fn track(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
         let stamp = self.time(first, reader)?;
         let space = Space(reader.byte()?);
         let address = self.address(first, reader)?;
         let Site { size, stack } = self.site(first, reader)?;
-        Ok(Some(Event::Track { space, address, size, stack, stamp }))
+        Ok(Event::Track { space, address, size, stack, stamp })
     }
 
-    fn untrack(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
+    #[inline(never)]
+    fn untrack(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
         let stamp = self.time(first, reader)?;
         let space = Space(reader.byte()?);
         let address = self.address(first, reader)?;
         let size = if space == Space::MAPPINGS { reader.unsigned()? } else { 0 };
-        Ok(Some(Event::Untrack { space, address, size, stamp }))
+        Ok(Event::Untrack { space, address, size, stamp })
     }
 
+    #[cold]
     fn extended(&mut self, kind: u8, reader: &mut Reader<'_>) -> Result<Option<Event>, DecodeError> {
         // Never written, so that a page of zeros is damage.
         if kind == 0 {
@@ -164,7 +178,7 @@ impl Decoder {
         Ok(Event::Totals { space, totals, stamp })
     }
 
-    #[inline]
+    #[inline(always)]
     fn time(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Stamp, DecodeError> {
         let mut difference = u64::from(first >> TIME_SHIFT);
         if difference == TIME_FOLLOWS {
@@ -174,7 +188,7 @@ impl Decoder {
         Ok(Stamp(self.context.stamp))
     }
 
-    #[inline]
+    #[inline(always)]
     fn address(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Address, DecodeError> {
         let address = if first & ADDRESS_IN_SLOT != 0 {
             let slot = reader.byte()?;
@@ -190,7 +204,7 @@ impl Decoder {
         Ok(Address(address))
     }
 
-    #[inline]
+    #[inline(always)]
     fn site(&mut self, first: u8, reader: &mut Reader<'_>) -> Result<Site, DecodeError> {
         if first & SITE_IN_SLOT != 0 {
             return Ok(self.context.sites[usize::from(reader.byte()?)]);
@@ -206,12 +220,13 @@ fn overlong(len: usize) -> DecodeError {
     DecodeError::Invalid { field: "extended length", found: len as u64 }
 }
 
-#[inline]
+#[inline(always)]
 fn read_stack(reader: &mut Reader<'_>) -> Result<StackId, DecodeError> {
     let stack = reader.unsigned()?;
     u32::try_from(stack).map(StackId).map_err(|_| DecodeError::Invalid { field: "stack", found: stack })
 }
 
+#[inline]
 fn read_function(reader: &mut Reader<'_>, roles: &[Role]) -> Result<Function, DecodeError> {
     let id = reader.byte()?;
     let function = Function::from_id(id).filter(|function| roles.contains(&function.role()));

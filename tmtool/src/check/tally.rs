@@ -46,20 +46,22 @@ impl Tally {
         let (activity, known) = if is_snapshot {
             let whole = Request { grouping: whole_stacks(request), ..request.clone() };
             let activity = whole.activity()?;
-            let known = known_of_snapshot(activity.profile.origin.as_ref(), request)?;
+            let known = known_of_snapshot(activity.origin.as_ref(), request)?;
             (activity, known)
         } else {
-            (request.open()?.activity(Shown::Peak)?, Figure::ALL.to_vec())
+            (request.open()?.activity(Shown::Peak, None)?, Figure::ALL.to_vec())
         };
         let mut tally = Tally {
             sites: Vec::new(),
-            origin: activity.profile.origin.clone().unwrap_or_default(),
+            origin: activity.origin.clone().unwrap_or_default(),
             known,
             suppressed: Amount::default(),
             runtime: Amount::default(),
         };
         let (mut blame, mut libraries) = (request.grouping.blame_of_lines(), RuntimeLibraries::known());
-        for row in &activity.profile.rows {
+        let mut stacks = activity.stacks.walk();
+        for row in &activity.rows {
+            let stack = stacks.next_stack();
             let (mut at_peak, mut at_end) = (row.amount.at_peak, row.amount.at_end);
             if is_snapshot {
                 // The one moment that it has is the end, as far as is known.
@@ -70,10 +72,10 @@ impl Tally {
                 .with_amount((Figure::End, Figure::EndBlocks), at_end, row.weight)
                 .with_amount((Figure::Leaked, Figure::LeakedBlocks), at_end, row.weight)
                 .with_amount((Figure::Allocated, Figure::Allocations), row.amount.allocated, row.weight);
-            let cut = blame.cut(&row.traceback);
-            let blamed = cut.most_recent().cloned().unwrap_or_else(Frame::unknown);
+            let blamed =
+                blame.cut_stack(stack).last().map_or_else(Frame::unknown, |frame| Frame::clone(frame));
             let label = row.tag.as_deref().map(str::to_owned);
-            let mut site = Site { figures, whole: row.traceback.clone(), blamed, label };
+            let mut site = Site { figures, whole: stack.traceback(), blamed, label };
             if at_end.count > 0 {
                 tally.keep_known_leaks_out(&mut site, at_end, &mut libraries, suppressions);
             }

@@ -13,7 +13,7 @@ use super::frames::{clean, function, source_file};
 use super::measure::Measure;
 use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
-use tm_analyzer::model::{Activity, ActivityProfile, Frame, Traceback};
+use tm_analyzer::model::{Activity, ActivityProfile, Frame};
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
@@ -47,6 +47,9 @@ const RECURSION_MAX: u32 = 8;
 /// A function by its number, at a line of it.
 type Line = (u32, u32);
 
+/// The figures of all events that are written; of others nothing is meant.
+type Figures = [u64; EVENTS.len()];
+
 /// Writes the file.
 ///
 /// # Errors
@@ -56,9 +59,11 @@ pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
     let events: Vec<_> =
         EVENTS.into_iter().filter(|(_, measure)| activity.has_events || !measure.needs_events()).collect();
     let mut costs = Costs::new(activity, &events);
-    activity.profile.rows.iter().for_each(|row| costs.add(&row.traceback, &row.amount));
+    let mut stacks = activity.stacks.walk();
+    activity.rows.iter().for_each(|row| costs.add(stacks.next_stack().frames, &row.amount));
     costs.end_calls(0);
-    let total = costs.figures(&activity.profile.total());
+    let total = costs.figures(&activity.total());
+    let total = costs.written(&total).to_vec();
     head(activity, &events, &total, out)?;
     costs.write(out)?;
     writeln!(out, "\ntotals: {}", joined(&total))
@@ -70,7 +75,7 @@ fn head(
     total: &[u64],
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let origin = activity.profile.origin.clone().unwrap_or_default();
+    let origin = activity.origin.clone().unwrap_or_default();
     write!(out, "{START}version: 1\ncreator: tmtool {}\n", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "pid: {}\ncmd: {}\npart: 1\n", origin.pid, clean(&origin.command_line.join(" ")))?;
     writeln!(out, "desc: Recording: {}", clean(&origin.recording))?;
@@ -99,13 +104,15 @@ struct Costs<'a> {
     of_text: FxHashMap<String, u32>,
     functions: Vec<Function>,
     of_function: FxHashMap<Function, u32>,
-    /// Frames are shared; without a depth.
-    of_frame: FxHashMap<usize, Function>,
-    own: FxHashMap<Line, Vec<u64>>,
+    /// Frames are shared: their functions without a depth, with the number of that.
+    of_frame: FxHashMap<usize, (Function, u32)>,
+    own: FxHashMap<Line, Figures>,
     /// The sums by the line that called and what it called, without the last stack.
-    calls: FxHashMap<(Line, u32), Vec<u64>>,
+    calls: FxHashMap<(Line, u32), Figures>,
     /// The calls of the last stack, and those that its recursion has left out; callers stand before what they call.
     path: Vec<Call>,
+    /// How often each function is in it, whatever the depth, by its number without one.
+    n_on_path: Vec<u32>,
     /// The places of the frames of the last stack in it.
     outer: Outer<u32>,
 }
@@ -115,8 +122,10 @@ struct Call {
     /// The place of the caller.
     caller: Option<u32>,
     line: Line,
+    /// The number of the function without a depth.
+    shallow: u32,
     /// What has come of it so far.
-    figures: Vec<u64>,
+    figures: Figures,
 }
 
 impl<'a> Costs<'a> {
@@ -132,21 +141,31 @@ impl<'a> Costs<'a> {
             own: FxHashMap::default(),
             calls: FxHashMap::default(),
             path: Vec::new(),
+            n_on_path: Vec::new(),
             outer: Outer::default(),
         }
     }
 
-    fn figures(&self, sums: &Activity) -> Vec<u64> {
-        self.events.iter().map(|(_, measure)| measure.of(self.activity, sums)).collect()
+    fn figures(&self, sums: &Activity) -> Figures {
+        let mut figures = Figures::default();
+        for (figure, (_, measure)) in figures.iter_mut().zip(self.events) {
+            *figure = measure.of(self.activity, sums);
+        }
+        figures
     }
 
-    fn add(&mut self, traceback: &Traceback, sums: &Activity) {
+    /// Those that are written.
+    fn written<'f>(&self, figures: &'f Figures) -> &'f [u64] {
+        figures.get(..self.events.len()).unwrap_or_default()
+    }
+
+    fn add(&mut self, oldest_first: &[Arc<Frame>], sums: &Activity) {
         let figures = self.figures(sums);
         if figures.iter().all(|&figure| figure == 0) {
             return;
         }
         let mut outer = std::mem::take(&mut self.outer);
-        let innermost = outer.of_frames(traceback, |caller, frame| self.called(caller, frame)).next_back();
+        let innermost = outer.of_frames(oldest_first, |caller, frame| self.called(caller, frame)).next_back();
         self.outer = outer;
         let place = innermost.unwrap_or_else(|| self.called(None, &Arc::new(Frame::unknown())));
         // What this stack shares with the last one may be all of it.
@@ -160,11 +179,13 @@ impl<'a> Costs<'a> {
     /// The place of the call of a frame's function by its caller. On the way outward no function is there twice.
     fn called(&mut self, caller: Option<u32>, frame: &Arc<Frame>) -> u32 {
         self.end_calls(caller.map_or(0, |caller| caller as usize + 1));
-        let function = self.function(frame);
+        let (function, shallow) = self.function(frame);
+        let is_on_path = self.n_on_path.get(shallow as usize).is_some_and(|&n| n > 0);
         // The nearest one has the greatest depth.
-        let before = self.outward(caller).find_map(|call| {
+        let nearest = is_on_path.then(|| self.outward(caller).find(|call| call.shallow == shallow)).flatten();
+        let before = nearest.and_then(|call| {
             let known = self.functions.get(call.line.0 as usize)?;
-            (Function { depth: 1, ..*known } == function).then_some((call.caller, known.depth))
+            Some((call.caller, known.depth))
         });
         let (caller, depth) = match before {
             None => (caller, 1),
@@ -172,8 +193,13 @@ impl<'a> Costs<'a> {
             Some((outward, RECURSION_MAX)) => (outward, RECURSION_MAX),
             Some((_, depth)) => (caller, depth + 1),
         };
-        let line = (self.number(Function { depth, ..function }), frame.lineno);
-        self.path.push(Call { caller, line, figures: Vec::new() });
+        let number = if depth == 1 { shallow } else { self.number(Function { depth, ..function }) };
+        let line = (number, frame.lineno);
+        self.path.push(Call { caller, line, shallow, figures: Figures::default() });
+        if self.n_on_path.len() <= shallow as usize {
+            self.n_on_path.resize(shallow as usize + 1, 0);
+        }
+        self.n_on_path[shallow as usize] += 1;
         (self.path.len() - 1) as u32
     }
 
@@ -186,17 +212,19 @@ impl<'a> Costs<'a> {
     /// Adds the calls from place `n_kept` on to their callers: no more comes of them.
     fn end_calls(&mut self, n_kept: usize) {
         while self.path.len() > n_kept
-            && let Some(Call { caller, line, figures }) = self.path.pop()
+            && let Some(Call { caller, line, shallow, figures }) = self.path.pop()
         {
+            self.n_on_path[shallow as usize] -= 1;
             // Of those that recursion has left out nothing has come.
-            let caller = caller.filter(|_| !figures.is_empty());
+            let caller = caller.filter(|_| figures != Figures::default());
             let Some(caller) = caller.and_then(|caller| self.path.get_mut(caller as usize)) else { continue };
             add(&mut caller.figures, &figures);
             add(self.calls.entry((caller.line, line.0)).or_default(), &figures);
         }
     }
 
-    fn function(&mut self, frame: &Arc<Frame>) -> Function {
+    /// The function of a frame at the depth 1, and its number.
+    fn function(&mut self, frame: &Arc<Frame>) -> (Function, u32) {
         let key = Arc::as_ptr(frame).addr();
         if let Some(&known) = self.of_frame.get(&key) {
             return known;
@@ -204,8 +232,9 @@ impl<'a> Costs<'a> {
         let object = self.text(clean(frame.module_path().unwrap_or("???")));
         let (file, name) = (self.text(source_file(frame)), self.text(function(frame)));
         let function = Function { object, file, name, depth: 1 };
-        self.of_frame.insert(key, function);
-        function
+        let known = (function, self.number(function));
+        self.of_frame.insert(key, known);
+        known
     }
 
     fn text(&mut self, text: String) -> u32 {
@@ -233,7 +262,7 @@ impl<'a> Costs<'a> {
 
     /// Writes each function with its lines and calls.
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut lines: Vec<(Line, Option<u32>, &Vec<u64>)> =
+        let mut lines: Vec<(Line, Option<u32>, &Figures)> =
             self.own.iter().map(|(&line, figures)| (line, None, figures)).collect();
         lines.extend(self.calls.iter().map(|(&(line, callee), figures)| (line, Some(callee), figures)));
         lines.sort_unstable_by_key(|&((function, line), callee, _)| (function, line, callee));
@@ -258,7 +287,7 @@ impl<'a> Costs<'a> {
                 _ => write!(out, "{line}")?,
             }
             at = line;
-            writeln!(out, " {}", joined(figures))?;
+            writeln!(out, " {}", joined(self.written(figures)))?;
         }
         Ok(())
     }
@@ -299,8 +328,7 @@ impl Names<'_> {
     }
 }
 
-fn add(sums: &mut Vec<u64>, figures: &[u64]) {
-    sums.resize(figures.len(), 0);
+fn add(sums: &mut Figures, figures: &Figures) {
     sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum = sum.saturating_add(*figure));
 }
 
@@ -350,7 +378,7 @@ mod tests {
             let made = activity(&[(&frames, None, 10)]);
             let events = [EVENTS[0]];
             let mut costs = Costs::new(&made, &events);
-            costs.add(&made.profile.rows[0].traceback, &made.profile.rows[0].amount);
+            costs.add(made.stacks.walk().next_stack().frames, &made.rows[0].amount);
             let innermost = costs.path.len() as u32 - 1;
             let mut functions: Vec<u32> = costs.outward(Some(innermost)).map(|call| call.line.0).collect();
             let n_calls = functions.len();
@@ -360,7 +388,7 @@ mod tests {
             assert_eq!(n_calls, 1 + 2 * depth.min(RECURSION_MAX as usize));
             costs.end_calls(0);
             assert_eq!((costs.own.len(), costs.calls.len()), (1, n_calls - 1));
-            assert!(costs.calls.values().all(|figures| figures == &[10]));
+            assert!(costs.calls.values().all(|figures| costs.written(figures) == [10]));
         }
         assert!(
             written(&activity(&[(&[frame("f", "a.c", 1), frame("f", "a.c", 1)], None, 1)]))

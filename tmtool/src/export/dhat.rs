@@ -2,17 +2,18 @@
 //! lived, and what was live when. How often blocks were read and written is not known.
 
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::ser::SerializeSeq;
 
 use super::frames::clean;
-use super::lived::{command_line, end_stamp, lives_of, namer, ns_per_stamp, process};
+use super::lived::{command_line, end_stamp, lives_of, ns_per_stamp, process, shown_at_end};
 use super::points::Points as StackNumbers;
 use super::{Events, Format, Needs, Writer, valgrind_frame};
 use crate::errors::StreamError;
+use crate::tree::Tree;
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ProgramPoint;
 use tm_common::ids::Stamp;
@@ -44,7 +45,7 @@ pub const FORMAT: Format = Format {
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
     recorded.one_process("a peak")?;
-    let points = RefCell::new(StackNumbers::new(namer(events)));
+    let points = RefCell::new(StackNumbers::new(shown_at_end(events)));
     let (mut lives, mut peak) = (Vec::new(), Stamp(0));
     recorded.run(
         |engine| lives_of(recorded, engine, |block| points.borrow_mut().of(block.stack)),
@@ -54,7 +55,6 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
         },
     )?;
     let points = points.into_inner();
-    let stacks = points.stacks.iter().map(|stack| &**stack);
     let recording = &recorded.recording;
     let dhat = Dhat {
         command_line: command_line(recorded),
@@ -63,7 +63,8 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
         end_ns: recorded.end().ns,
         ns_per_stamp: ns_per_stamp(recording),
         frames: &points.numbers.frames,
-        points: &stacks.zip(lives).collect::<Vec<(&[u32], ProgramPoint)>>(),
+        tree: &points.tree,
+        points: &points.stacks.iter().copied().zip(lives).collect::<Vec<(u32, ProgramPoint)>>(),
     };
     Ok(dhat.write(out)?)
 }
@@ -82,8 +83,10 @@ pub struct Dhat<'a> {
     pub ns_per_stamp: f64,
     /// The frames, by number.
     pub frames: &'a [Arc<Frame>],
-    /// The stacks as numbers of frames, the innermost first, and what happened; none twice.
-    pub points: &'a [(&'a [u32], ProgramPoint)],
+    /// The stacks of numbers of frames.
+    pub tree: &'a Tree,
+    /// The nodes of stacks, and what happened; none twice.
+    pub points: &'a [(u32, ProgramPoint)],
 }
 
 /// DHAT's members, in its order.
@@ -109,7 +112,7 @@ struct File<'a> {
 
 /// A program point.
 #[derive(Serialize)]
-struct Point {
+struct Point<'a> {
     tb: u64,
     tbk: u64,
     tl: u64,
@@ -119,8 +122,11 @@ struct Point {
     gbk: u64,
     eb: u64,
     ebk: u64,
-    fs: Vec<u32>,
+    fs: Stack<'a>,
 }
+
+/// The frames of a stack, the innermost first.
+struct Stack<'a>(&'a Tree, u32);
 
 struct Points<'a>(&'a Dhat<'a>);
 
@@ -128,9 +134,9 @@ struct Frames<'a>(&'a Dhat<'a>);
 
 impl Serialize for Points<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Dhat { points, ns_per_stamp, .. } = self.0;
+        let Dhat { tree, points, ns_per_stamp, .. } = self.0;
         let mut list = serializer.serialize_seq(Some(points.len()))?;
-        for (frames, life) in *points {
+        for (node, life) in *points {
             list.serialize_element(&Point {
                 tb: life.allocated.bytes,
                 tbk: life.allocated.count,
@@ -141,10 +147,17 @@ impl Serialize for Points<'_> {
                 gbk: life.live_at_peak.count,
                 eb: life.live.bytes,
                 ebk: life.live.count,
-                fs: frames.iter().map(|frame| frame + FIRST_FRAME).collect(),
+                fs: Stack(tree, *node),
             })?;
         }
         list.end()
+    }
+}
+
+impl Serialize for Stack<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Stack(tree, node) = *self;
+        serializer.collect_seq(tree.outward(node).map(|frame| frame + FIRST_FRAME))
     }
 }
 
@@ -177,8 +190,11 @@ impl Dhat<'_> {
             pps: Points(self),
             ftbl: Frames(self),
         };
-        serde_json::to_writer(&mut *out, &file)?;
-        out.write_all(b"\n")
+        // Of a known type, so that the many small writes are calls of nothing.
+        let mut out = BufWriter::new(out);
+        serde_json::to_writer(&mut out, &file)?;
+        out.write_all(b"\n")?;
+        out.flush()
     }
 }
 
@@ -201,14 +217,18 @@ mod tests {
         let frames: Vec<Arc<Frame>> = [("a\"</script>\u{1b}.c", 1), ("main.c", 2)]
             .map(|(file, line)| Frame::new(file, line).into())
             .into();
+        let mut tree = Tree::default();
+        let main = tree.child(Tree::ROOT, 1);
+        let node = tree.child(main, 0);
         let dhat = Dhat {
+            tree: &tree,
             command_line: &["./a".to_owned(), "b\n".to_owned()],
             pid: 7,
             peak_ns: 5_000,
             end_ns: 9_999,
             ns_per_stamp: 2.0,
             frames: &frames,
-            points: &[(&[0, 1], life)],
+            points: &[(node, life)],
         };
         let mut out = Vec::new();
         dhat.write(&mut out).unwrap();

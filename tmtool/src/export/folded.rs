@@ -58,10 +58,11 @@ impl<V: Default> Stacks<V> {
         part: impl Fn(&mut V) -> &mut u64,
     ) {
         let mut outer = Outer::default();
-        for row in &activity.profile.rows {
-            let value = measure.of(activity, &row.amount);
+        let mut stacks = activity.stacks.walk();
+        for row in &activity.rows {
+            let (frames, value) = (stacks.next_stack().frames, measure.of(activity, &row.amount));
             if value > 0 {
-                let stack = outer.of_frames(&row.traceback, |_, frame| self.number(frame)).collect();
+                let stack = outer.of_frames(frames, |_, frame| self.number(frame)).collect();
                 let sum = part(self.sums.entry(stack).or_default());
                 *sum = sum.saturating_add(value);
             }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tm_analyzer::model::{Frame, ModuleFile, Traceback};
+use tm_analyzer::model::{Frame, ModuleFile};
 use tm_common::stack::FrameKind;
 
 /// Mappings begin on pages, with one between them.
@@ -33,12 +33,12 @@ pub struct Mappings {
 }
 
 impl Mappings {
-    /// The files of `stacks`, that of `program` first.
-    pub fn of<'a>(stacks: impl Iterator<Item = &'a Traceback>, program: &str) -> Mappings {
+    /// The files of the frames of stacks, that of `program` first.
+    pub fn of<'a>(frames: impl IntoIterator<Item = &'a Arc<Frame>>, program: &str) -> Mappings {
         let mut files: Vec<(Arc<ModuleFile>, u64)> = Vec::new();
         let mut of_file: FxHashMap<Arc<ModuleFile>, usize> = FxHashMap::default();
         let mut seen = rustc_hash::FxHashSet::default();
-        for frame in stacks.flat_map(Traceback::frames) {
+        for frame in frames {
             if !seen.insert(Arc::as_ptr(frame).addr()) {
                 continue;
             }
@@ -111,8 +111,8 @@ mod tests {
         };
         let (library, program, made) =
             (frame("/lib/a.so", 0x1234), frame("/bin/p", 0x2001), frame("[jit]", 0x77));
-        let stack = Traceback::new(vec![library.clone(), program.clone(), made.clone()], None);
-        let mappings = Mappings::of([&stack].into_iter(), "/bin/p");
+        let stack = [&made, &program, &library].map(|frame| Arc::new(frame.clone()));
+        let mappings = Mappings::of(&stack, "/bin/p");
         let found: Vec<(&str, u64, u64)> =
             mappings.list().iter().map(|file| (&*file.path, file.start, file.limit)).collect();
         assert_eq!(found, [("/bin/p", 0x1000, 0x4000), ("/lib/a.so", 0x5000, 0x7000)]);
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(mappings.place(&library), (2, 0x6233));
         assert_eq!(mappings.place(&made), (0, 0x76));
         assert_eq!(mappings.place(&Frame::new("a.py", 1)), (0, 0));
-        let none = Mappings::of(std::iter::empty(), "");
+        let none = Mappings::of(&[], "");
         assert_eq!(none.list().iter().map(|file| &*file.path).collect::<Vec<_>>(), ["[unknown]"]);
     }
 }

@@ -6,14 +6,19 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
+use super::by_stack::ByStack;
 use super::frames::clean;
-use super::lived::{command_line, end_stamp, lives_of, namer};
+use super::lived::{command_line, end_stamp, lives_of, shown};
 use super::points::Points;
 use super::{Events, Format, Needs, Writer, valgrind_frame};
 use crate::errors::StreamError;
+use crate::tree::Tree as StackTree;
 use tm_analyzer::model::{Amount, Frame};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Lived, Moments};
+use tm_common::ids::StackId;
 
 /// Places with less than this part of what is live are shown together, as massif does.
 const THRESHOLD_PERCENT: f64 = 1.0;
@@ -46,12 +51,13 @@ pub const FORMAT: Format = Format {
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
     recorded.one_process("a peak")?;
-    let points = RefCell::new(Points::new(namer(events)));
+    // Most stacks have nothing at any of the moments, and need no names.
+    let stacks = RefCell::new(StackNumbers::default());
     let mut moments = Vec::new();
     let until = end_stamp(recorded);
     recorded.run(
         |engine| {
-            let lives = lives_of(recorded, engine, |block| points.borrow_mut().of(block.stack));
+            let lives = lives_of(recorded, engine, |block| stacks.borrow_mut().of(block.stack));
             let start = lives.peak_stamp.max(recorded.begin().stamp);
             Moments::new(lives, (start, until), MOMENTS, DETAILED_EVERY)
         },
@@ -65,16 +71,58 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
             moments = with_peak(&recorded.recording, noted, peak);
         },
     )?;
-    let points = points.into_inner();
+    let stacks = stacks.into_inner();
+    let mut namer = recorded.namer_at(recorded.until.stamp);
+    namer.prepare(&recorded.recording, stacks.of_moments(&moments).map(|(_, stack)| stack));
+    let mut points = Points::new(shown(events, namer));
+    stacks.name(&mut moments, |stack| points.node(stack));
     let description = format!("--time-unit=ms (tmtool {} export massif)", env!("CARGO_PKG_VERSION"));
     let massif = Massif {
         command_line: command_line(recorded),
         description: &description,
         frames: &points.numbers.frames,
-        stacks: &points.stacks,
+        tree: &points.tree,
         moments: &moments,
     };
     Ok(massif.write(out)?)
+}
+
+/// Stacks by number, in the order in which they come.
+#[derive(Default)]
+struct StackNumbers {
+    numbers: ByStack,
+    stacks: Vec<StackId>,
+}
+
+impl StackNumbers {
+    #[inline]
+    fn of(&mut self, stack: StackId) -> u32 {
+        self.numbers.get(stack).unwrap_or_else(|| {
+            let number = self.stacks.len() as u32;
+            self.stacks.push(stack);
+            self.numbers.insert(stack, number);
+            number
+        })
+    }
+
+    /// The stacks that have anything at a moment, in the order of their numbers.
+    fn of_moments(&self, moments: &[MassifMoment]) -> impl Iterator<Item = (u32, StackId)> + '_ {
+        let places = moments.iter().filter_map(|moment| moment.places.as_ref());
+        let mut numbers: Vec<u32> = places.flatten().map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().filter_map(|number| Some((number, *self.stacks.get(number as usize)?)))
+    }
+
+    /// Puts the nodes that `node_of` has of stacks in the place of their numbers.
+    fn name(&self, moments: &mut [MassifMoment], mut node_of: impl FnMut(StackId) -> u32) {
+        let nodes: FxHashMap<u32, u32> =
+            self.of_moments(moments).map(|(number, stack)| (number, node_of(stack))).collect();
+        let places = moments.iter_mut().filter_map(|moment| moment.places.as_mut());
+        for (number, _) in places.flatten() {
+            *number = nodes.get(number).copied().unwrap_or(StackTree::ROOT);
+        }
+    }
 }
 
 /// The moments in the order of time with the peak among them, once.
@@ -102,8 +150,8 @@ pub struct Massif<'a> {
     pub description: &'a str,
     /// The frames, by number.
     pub frames: &'a [Arc<Frame>],
-    /// The stacks, by number, as numbers of frames, the innermost first.
-    pub stacks: &'a [Arc<[u32]>],
+    /// The stacks of numbers of frames.
+    pub tree: &'a StackTree,
     /// The moments in the order of time.
     pub moments: &'a [MassifMoment],
 }
@@ -115,7 +163,7 @@ pub struct MassifMoment {
     pub ns: u64,
     /// How much.
     pub live: Amount,
-    /// Where, by number of the stack, if that is written.
+    /// Where, by node of the stack, if that is written.
     pub places: Option<Vec<(u32, Amount)>>,
     /// Whether it is the peak.
     pub is_peak: bool,
@@ -139,9 +187,7 @@ impl Massif<'_> {
                 continue;
             };
             writeln!(out, "heap_tree={}", if moment.is_peak { "peak" } else { "detailed" })?;
-            let stacks = places
-                .iter()
-                .filter_map(|&(stack, live)| Some((&**self.stacks.get(stack as usize)?, live.bytes)));
+            let stacks = places.iter().map(|&(node, live)| (node, live.bytes));
             let tree = Tree { massif: self, least: moment.live.bytes as f64 * THRESHOLD_PERCENT / 100.0 };
             tree.write(out, stacks.collect(), moment.live.bytes)?;
         }
@@ -161,20 +207,20 @@ struct Tree<'a> {
     least: f64,
 }
 
-/// The rest of stacks that share their inner frames, outward, and their bytes.
-type Rest<'a> = Vec<(&'a [u32], u64)>;
+/// The rest of stacks that share their inner frames: the node from which on they go outward, and their bytes.
+type Rest = Vec<(u32, u64)>;
 
 /// A place and what of it is still to be written.
-struct Node<'a> {
+struct Node {
     depth: usize,
     title: String,
     bytes: u64,
-    rest: Rest<'a>,
+    rest: Rest,
 }
 
 impl Tree<'_> {
     /// Writes all of `stacks`, the innermost functions first. Stacks may be deep, so the calls are not.
-    fn write(&self, out: &mut dyn Write, stacks: Rest<'_>, bytes: u64) -> io::Result<()> {
+    fn write(&self, out: &mut dyn Write, stacks: Rest, bytes: u64) -> io::Result<()> {
         let title = "(heap allocation functions) malloc/new/new[], --alloc-fns, etc.".to_owned();
         let mut waiting = vec![Node { depth: 0, title, bytes, rest: stacks }];
         while let Some(node) = waiting.pop() {
@@ -189,10 +235,10 @@ impl Tree<'_> {
     }
 
     /// The callers of a node, the largest first, and those that are shown together.
-    fn children<'a>(&self, node: &Node<'a>) -> (Vec<Node<'a>>, Option<Node<'a>>) {
-        let mut callers: BTreeMap<u32, (u64, Rest<'a>)> = BTreeMap::new();
-        for &(frames, bytes) in &node.rest {
-            if let Some((&caller, outer)) = frames.split_first() {
+    fn children(&self, node: &Node) -> (Vec<Node>, Option<Node>) {
+        let mut callers: BTreeMap<u32, (u64, Rest)> = BTreeMap::new();
+        for &(inner, bytes) in &node.rest {
+            if let Some((outer, caller)) = self.massif.tree.node(inner) {
                 let (sum, rest) = callers.entry(caller).or_default();
                 *sum += bytes;
                 rest.push((outer, bytes));
@@ -228,9 +274,11 @@ mod tests {
     fn trees_go_outward_and_fold_what_is_little() {
         let frame = |file: &str| Arc::new(Frame { function: Some("f#1\n".into()), ..Frame::new(file, 3) });
         let frames = ["a", "b", "main"].map(frame);
-        let stacks: [Arc<[u32]>; 3] = [[0, 2].into(), [1, 2].into(), [1].into()];
+        let mut tree = StackTree::default();
+        let main = tree.child(StackTree::ROOT, 2);
+        let nodes = [tree.child(main, 0), tree.child(main, 1), tree.child(StackTree::ROOT, 1)];
         let amount = |bytes, count| Amount { bytes, count };
-        let places = vec![(0, amount(5, 1)), (1, amount(1_000, 4)), (2, amount(2, 1))];
+        let places = nodes.into_iter().zip([amount(5, 1), amount(1_000, 4), amount(2, 1)]).collect();
         let moment = |ns, live, places, is_peak| MassifMoment { ns, live, places, is_peak };
         let moments = [
             moment(0, amount(0, 0), Some(Vec::new()), false),
@@ -241,7 +289,7 @@ mod tests {
             command_line: &["./a #1".to_owned()],
             description: "tm",
             frames: &frames,
-            stacks: &stacks,
+            tree: &tree,
             moments: &moments,
         };
         let mut out = Vec::new();

@@ -69,7 +69,7 @@ impl Measure {
     /// What it is in words: "bytes live at the peak".
     #[must_use]
     pub fn words(self, activity: &ActivityProfile) -> String {
-        let moment = activity.profile.origin.as_ref().map_or("", |origin| &origin.moment);
+        let moment = activity.origin.as_ref().map_or("", |origin| &origin.moment);
         let moment = match moment {
             "" => String::new(),
             "peak" | "end" => format!(" at the {moment}"),

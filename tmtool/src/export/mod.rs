@@ -1,11 +1,13 @@
 //! What tmtool writes for other tools. A format is a file or a folder here and a row of [`FORMATS`]: help, checks and the
 //! command come from the table. Writers are pure: what a recording says goes in, bytes come out.
 
+mod by_stack;
 pub mod callgrind;
 pub mod dhat;
 pub mod firefox;
 pub mod folded;
 pub mod frames;
+mod gzip;
 pub mod heaptrack;
 mod lived;
 mod mappings;

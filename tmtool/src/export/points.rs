@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use super::outer::Outer;
 use rustc_hash::FxHashMap;
-use tm_analyzer::model::{Frame, Traceback};
+
+use super::by_stack::ByStack;
+use super::lived::Show;
+use super::outer::Outer;
+use crate::tree::Tree;
+use tm_analyzer::model::Frame;
 use tm_common::ids::StackId;
 
 /// The frames that occur.
@@ -51,59 +55,65 @@ impl FrameNumbers {
     }
 }
 
-/// The stacks that occur, as their frames' numbers, the innermost first.
+/// The stacks that occur, as their frames' numbers.
 pub struct Points<N> {
-    name: N,
-    of_stack: FxHashMap<StackId, u32>,
-    of_frames: FxHashMap<Arc<[u32]>, u32>,
-    /// The numbers of the frames of the last one.
+    show: N,
+    of_stack: ByStack,
+    /// The numbers of stacks, by node.
+    of_node: FxHashMap<u32, u32>,
+    /// The nodes of the frames of the last one.
     outer: Outer<u32>,
     /// The frames.
     pub numbers: FrameNumbers,
-    /// The stacks, by number.
-    pub stacks: Vec<Arc<[u32]>>,
-    /// The stack that was asked for last, since events of one come in rows.
-    latest: Option<(StackId, u32)>,
+    /// The stacks and their outer parts.
+    pub tree: Tree,
+    /// The nodes of the stacks, by number.
+    pub stacks: Vec<u32>,
 }
 
-impl<N: FnMut(StackId) -> Traceback> Points<N> {
-    /// None so far; `name` gives stacks.
-    pub fn new(name: N) -> Points<N> {
+impl<N: FnMut(StackId, &mut Show<'_>)> Points<N> {
+    /// None so far; `show` shows stacks.
+    pub fn new(show: N) -> Points<N> {
         Points {
-            name,
-            of_stack: FxHashMap::default(),
-            of_frames: FxHashMap::default(),
+            show,
+            of_stack: ByStack::default(),
+            of_node: FxHashMap::default(),
             outer: Outer::default(),
             numbers: FrameNumbers::default(),
+            tree: Tree::default(),
             stacks: Vec::new(),
-            latest: None,
         }
     }
 
     /// The number of a stack.
     #[inline]
     pub fn of(&mut self, stack: StackId) -> u32 {
-        if let Some((_, number)) = self.latest.filter(|&(latest, _)| latest == stack) {
-            return number;
-        }
-        let number = match self.of_stack.get(&stack) {
-            Some(&number) => number,
+        match self.of_stack.get(stack) {
+            Some(number) => number,
             None => self.new_stack(stack),
-        };
-        self.latest = Some((stack, number));
-        number
+        }
+    }
+
+    /// The node of a stack.
+    pub fn node(&mut self, stack: StackId) -> u32 {
+        let number = self.of(stack);
+        self.stacks.get(number as usize).copied().unwrap_or(Tree::ROOT)
     }
 
     #[cold]
     fn new_stack(&mut self, stack: StackId) -> u32 {
-        let traceback = (self.name)(stack);
-        let frames: Arc<[u32]> =
-            self.outer.of_frames(&traceback, |_, frame| self.numbers.of(frame)).rev().collect();
-        let next = self.stacks.len() as u32;
-        let number = *self.of_frames.entry(Arc::clone(&frames)).or_insert(next);
-        if number == next {
-            self.stacks.push(frames);
-        }
+        let Points { show, of_node, outer, numbers, tree, stacks, .. } = self;
+        let mut number = 0;
+        show(stack, &mut |frames| {
+            let inward = |caller: Option<u32>, frame: &Arc<Frame>| {
+                tree.child(caller.unwrap_or(Tree::ROOT), numbers.of(frame))
+            };
+            let node = outer.of_frames(frames, inward).next_back().unwrap_or(Tree::ROOT);
+            number = *of_node.entry(node).or_insert_with(|| {
+                stacks.push(node);
+                (stacks.len() - 1) as u32
+            });
+        });
         self.of_stack.insert(stack, number);
         number
     }
@@ -115,15 +125,16 @@ mod tests {
 
     #[test]
     fn stacks_that_look_the_same_are_one() {
-        let name = |stack: StackId| {
+        let frame = |file: &str, line| Arc::new(Frame::new(file, line));
+        let show = |stack: StackId, show: &mut Show<'_>| {
             // The last two differ in what is not shown.
-            let line = stack.0.min(2);
-            Traceback::new(vec![Frame::new("a.c", line), Frame::new("main.c", 9)], Some(stack.0))
+            show(&[frame("main.c", 9), frame("a.c", stack.0.min(2))]);
         };
-        let mut points = Points::new(name);
+        let mut points = Points::new(show);
         let numbers: Vec<u32> = [1, 2, 3, 1, 2].map(|stack| points.of(StackId(stack))).into();
         assert_eq!(numbers, [0, 1, 1, 0, 1]);
-        assert_eq!(points.stacks.iter().map(|stack| stack.to_vec()).collect::<Vec<_>>(), [[1, 0], [2, 0]]);
+        let stack = |&node: &u32| points.tree.outward(node).collect::<Vec<_>>();
+        assert_eq!(points.stacks.iter().map(stack).collect::<Vec<_>>(), [[1, 0], [2, 0]]);
         let files: Vec<String> = points.numbers.frames.iter().map(|frame| frame.to_string()).collect();
         assert_eq!(files, ["main.c:9", "a.c:1", "a.c:2"]);
     }

@@ -6,18 +6,17 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use rustc_hash::FxHashMap;
 
 use super::frames::{clean, function, source_file};
+use super::gzip::gzipped;
 use super::mappings::Mappings;
 use super::outer::Outer;
 use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
 use crate::report::parts::{estimate, notice};
 use tm_analyzer::ids::Domain;
-use tm_analyzer::model::{Activity, ActivityProfile, Amount, Frame, Origin, ProfileRow};
+use tm_analyzer::model::{ActivityProfile, ActivityRow, Amount, Frame, Origin};
 use tm_analyzer::text::hex;
 
 /// The row of the table.
@@ -109,27 +108,29 @@ const N_LIVE: usize = 2;
 /// # Errors
 /// Those of `out`.
 pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let mut gzip = GzEncoder::new(out, Compression::fast());
-    let profile = &sites.activity.profile;
-    let program = profile.origin.as_ref().map_or("", |origin| &origin.program);
-    let mappings = Mappings::of(profile.rows.iter().map(|row| &row.traceback), program);
+    gzipped(out, |out| write_profile(sites, out))
+}
+
+fn write_profile(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let activity = sites.activity;
+    let program = activity.origin.as_ref().map_or("", |origin| &origin.program);
+    let mappings = Mappings::of(activity.stacks.frames(), program);
     let mut tables = Tables { mappings, ..Tables::new() };
-    let types = if sites.activity.has_events { &SAMPLE_TYPES[..] } else { &SAMPLE_TYPES[N_LIVE..] };
+    let types = if activity.has_events { &SAMPLE_TYPES[..] } else { &SAMPLE_TYPES[N_LIVE..] };
     for (name, unit) in types {
-        let value_type = tables.value_type(name, unit);
-        put(&mut gzip, field::profile::SAMPLE_TYPE, &value_type)?;
+        put(out, field::profile::SAMPLE_TYPE, &tables.value_type(name, unit))?;
     }
-    let has_processes = profile.rows.windows(2).any(|rows| rows[0].process != rows[1].process);
-    for row in &profile.rows {
-        if let Some(sample) = tables.sample(sites.activity, row, has_processes) {
-            put(&mut gzip, field::profile::SAMPLE, &sample)?;
+    let has_processes = activity.rows.windows(2).any(|rows| rows[0].process != rows[1].process);
+    let mut stacks = activity.stacks.walk();
+    for row in &activity.rows {
+        let frames = stacks.next_stack().frames;
+        if let Some(sample) = tables.sample(activity, (row, frames), has_processes) {
+            put(out, field::profile::SAMPLE, &sample)?;
         }
     }
-    let head = tables.head(sites.activity);
-    gzip.write_all(head.bytes())?;
-    tables.write(&mut gzip)?;
-    gzip.finish()?;
-    Ok(())
+    let head = tables.head(activity);
+    out.write_all(head.bytes())?;
+    tables.write(out)
 }
 
 fn put(out: &mut dyn Write, field: u32, message: &Message) -> io::Result<()> {
@@ -179,7 +180,7 @@ impl Tables {
     fn sample(
         &mut self,
         activity: &ActivityProfile,
-        row: &ProfileRow<Activity>,
+        (row, oldest_first): (&ActivityRow, &[Arc<Frame>]),
         has_processes: bool,
     ) -> Option<Message> {
         let (allocated, live) = (row.amount.allocated, activity.live(&row.amount));
@@ -192,7 +193,7 @@ impl Tables {
         }
         let mut sample = Message::new();
         let mut outer = std::mem::take(&mut self.outer);
-        let locations = outer.of_addresses(&row.traceback, |_, frames| self.location(frames));
+        let locations = outer.of_addresses(oldest_first, |_, frames| self.location(frames));
         let has_none = locations.len() == 0;
         locations.rev().for_each(|location| sample.put_number(field::sample::LOCATION_ID, location));
         self.outer = outer;
@@ -269,12 +270,12 @@ impl Tables {
         use field::profile::{COMMENT, DEFAULT_SAMPLE_TYPE, DURATION_NANOS, PERIOD, PERIOD_TYPE, TIME_NANOS};
         let period_type = self.value_type("space", "bytes");
         let shown = self.text("inuse_space");
-        let sampling = activity.profile.origin.as_ref().and_then(|origin| origin.sampling);
+        let sampling = activity.origin.as_ref().and_then(|origin| origin.sampling);
         let period = sampling.map_or(1, |sampling| sampling.sample_bytes);
         let mut head = Message::new().message(PERIOD_TYPE, &period_type).number(PERIOD, period);
         head.put_number(DEFAULT_SAMPLE_TYPE, shown);
         head.put_number(DURATION_NANOS, activity.until_ns.saturating_sub(activity.from_ns));
-        let Some(origin) = &activity.profile.origin else { return head };
+        let Some(origin) = &activity.origin else { return head };
         if origin.recorded_ns > 0 {
             head.put_number(TIME_NANOS, origin.recorded_ns.saturating_add(origin.moment_ns));
         }

@@ -10,7 +10,8 @@ use super::frames::{UNKNOWN, clean, function, source_file};
 use super::measure::Measure;
 use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
-use tm_analyzer::model::{Activity, ActivityProfile, Frame};
+use crate::tree::Tree;
+use tm_analyzer::model::{Activity, ActivityProfile, Frame, SumsBy};
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
@@ -53,7 +54,7 @@ struct SharedFrame {
 /// Those of `out`.
 pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
     let stacks = Stacks::of(sites.activity);
-    let origin = sites.activity.profile.origin.clone().unwrap_or_default();
+    let origin = sites.activity.origin.clone().unwrap_or_default();
     let name = clean(&format!("{} {}", origin.recording, origin.command_line.join(" ")));
     write!(out, r#"{START}"exporter":"tmtool {}","name":"#, env!("CARGO_PKG_VERSION"))?;
     serde_json::to_writer(&mut *out, name.trim())?;
@@ -71,31 +72,42 @@ pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Sums by stacks of numbers of frames.
+#[derive(Default)]
 struct Stacks {
     frames: Vec<SharedFrame>,
     of_name: FxHashMap<(String, String, Option<u32>), u32>,
     /// The numbers by the frame and whether it is the innermost: frames are shared.
     of_frame: FxHashMap<(usize, bool), u32>,
-    sums: Vec<(Vec<u32>, Activity)>,
+    tree: Tree,
+    /// The sums by node, in the order of the tree.
+    sums: Vec<(u32, Activity)>,
 }
 
 impl Stacks {
     fn of(activity: &ActivityProfile) -> Stacks {
-        let (frames, of_name, of_frame) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
-        let mut stacks = Stacks { frames, of_name, of_frame, sums: Vec::new() };
-        let mut sums: FxHashMap<Vec<u32>, Activity> = FxHashMap::default();
+        let (mut stacks, mut sums) = (Stacks::default(), SumsBy::default());
         let unknown = Arc::new(Frame::unknown());
-        let mut outer = Outer::default();
-        for row in &activity.profile.rows {
-            let innermost = row.traceback.frames().last().unwrap_or(&unknown);
-            let mut stack: Vec<u32> =
-                outer.of_callers(&row.traceback, |_, frame| stacks.number(frame, false)).collect();
-            stack.push(stacks.number(innermost, true));
-            *sums.entry(stack).or_default() += row.amount;
+        let (mut walk, mut outer) = (activity.stacks.walk(), Outer::default());
+        for row in &activity.rows {
+            let frames = walk.next_stack().frames;
+            let callers = outer.of_callers(frames, |caller, frame| stacks.called(caller, frame, false));
+            let caller = callers.last();
+            let node = stacks.called(caller, frames.last().unwrap_or(&unknown), true);
+            sums.add(node, row.amount);
         }
-        stacks.sums = sums.into_iter().collect();
-        stacks.sums.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut ranks = vec![0_u32; stacks.tree.len()];
+        for (rank, node) in (0..).zip(stacks.tree.in_order()) {
+            ranks[node as usize] = rank;
+        }
+        stacks.sums = sums.iter().map(|(&node, &sums)| (node, sums)).collect();
+        stacks.sums.sort_unstable_by_key(|(node, _)| ranks[*node as usize]);
         stacks
+    }
+
+    /// The node of a frame that `caller` has called.
+    fn called(&mut self, caller: Option<u32>, frame: &Arc<Frame>, is_innermost: bool) -> u32 {
+        let number = self.number(frame, is_innermost);
+        self.tree.child(caller.unwrap_or(Tree::ROOT), number)
     }
 
     /// The number of a frame: callers are one of each function, so that they merge.
@@ -115,7 +127,7 @@ impl Stacks {
     /// Writes one profile: a sample is a stack, its weight the figure.
     fn profile(&self, activity: &ActivityProfile, measure: Measure, out: &mut dyn Write) -> io::Result<()> {
         let weighed = || {
-            let weighed = self.sums.iter().map(|(stack, sums)| (stack, measure.of(activity, sums)));
+            let weighed = self.sums.iter().map(|(node, sums)| (*node, measure.of(activity, sums)));
             weighed.filter(|&(_, weight)| weight > 0)
         };
         let sum = weighed().fold(0, |sum: u64, (_, weight)| sum.saturating_add(weight));
@@ -125,15 +137,43 @@ impl Stacks {
             out,
             r#"{{"type":"sampled","name":{name},"unit":"{unit}","startValue":0,"endValue":{sum},"samples":["#
         )?;
-        for (place, (stack, _)) in weighed().enumerate() {
+        let (mut list, mut stack) = (List::default(), Vec::new());
+        for (place, (node, _)) in weighed().enumerate() {
+            stack.clear();
+            stack.extend(self.tree.outward(node));
+            stack.reverse();
             out.write_all(if place > 0 { b"," } else { b"" })?;
-            serde_json::to_writer(&mut *out, stack)?;
+            out.write_all(list.of(&stack)?)?;
         }
         write!(out, r#"],"weights":["#)?;
         for (place, (_, weight)) in weighed().enumerate() {
             write!(out, "{}{weight}", if place > 0 { "," } else { "" })?;
         }
         write!(out, "]}}")
+    }
+}
+
+/// A stack as a list of numbers in JSON. The next one has most of its text, too.
+#[derive(Default)]
+struct List {
+    text: Vec<u8>,
+    /// The numbers, each with where it ends in the text.
+    numbers: Vec<(u32, usize)>,
+}
+
+impl List {
+    /// The list of `stack`.
+    fn of(&mut self, stack: &[u32]) -> io::Result<&[u8]> {
+        let n_common = self.numbers.iter().zip(stack).take_while(|((one, _), other)| one == *other).count();
+        self.numbers.truncate(n_common);
+        self.text.truncate(self.numbers.last().map_or(0, |(_, end)| *end));
+        for &number in stack.get(n_common..).unwrap_or_default() {
+            self.text.push(if self.text.is_empty() { b'[' } else { b',' });
+            serde_json::to_writer(&mut self.text, &number)?;
+            self.numbers.push((number, self.text.len()));
+        }
+        self.text.push(b']');
+        Ok(&self.text)
     }
 }
 

@@ -78,7 +78,7 @@ fn title(sites: &Sites<'_>) -> String {
 
 fn subtitle(sites: &Sites<'_>) -> String {
     let of = |activity: &ActivityProfile| {
-        let origin = activity.profile.origin.clone().unwrap_or_default();
+        let origin = activity.origin.clone().unwrap_or_default();
         let words = origin.command_line.join(" ");
         let program = if words.is_empty() { origin.program } else { words };
         format!("{}@{} {program}", origin.recording, origin.moment)

@@ -1,7 +1,7 @@
 //! Made-up sums for the tests of formats.
 
 use tm_analyzer::model::{
-    Activity, ActivityProfile, Amount, Frame, Origin, Profile, ProfileRow, Shown, Traceback, Weight,
+    Activity, ActivityProfile, ActivityRow, Amount, Frame, Origin, Shown, StackList, Traceback, Weight,
 };
 
 /// A frame of a function.
@@ -11,11 +11,11 @@ pub fn frame(function: &str, file: &str, line: u32) -> Frame {
 
 /// One live block a row (frames from the outermost on, tag, bytes); as much again was freed, and half of the blocks at once.
 pub fn activity(rows: &[(&[Frame], Option<&str>, u64)]) -> ActivityProfile {
+    let mut stacks = StackList::default();
     let row = |(frames, tag, bytes): &(&[Frame], Option<&str>, u64)| {
         let amount = |bytes: u64, count: u64| Amount { bytes, count };
-        let most_recent_first = frames.iter().rev().cloned().collect();
-        ProfileRow {
-            traceback: Traceback::new(most_recent_first, None),
+        stacks.push(Traceback::new(frames.iter().rev().cloned().collect(), None).view());
+        ActivityRow {
             tag: tag.map(Into::into),
             domain: 0,
             process: Some(7),
@@ -43,7 +43,10 @@ pub fn activity(rows: &[(&[Frame], Option<&str>, u64)]) -> ActivityProfile {
     };
     let rows = rows.iter().map(row).collect();
     ActivityProfile {
-        profile: Profile { rows, traceback_limit: 64, origin: Some(origin) },
+        rows,
+        stacks,
+        traceback_limit: 64,
+        origin: Some(origin),
         shown: Shown::Peak,
         has_events: true,
         from_ns: 0,

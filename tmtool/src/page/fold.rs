@@ -10,8 +10,9 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::tree::{SMALL_FRAME, Tree};
+use super::small::{SMALL_FRAME, is_within_small};
 use super::whole::{N_MEASURES, Place, Row, Time, Whole};
+use crate::tree::Tree;
 
 /// What was folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -96,7 +97,7 @@ impl Whole {
     /// How many stacks go that had not gone before.
     fn n_gone(&self, kept: &[bool]) -> u64 {
         let mut gone: Vec<u32> = self.rows.iter().map(|row| row.place.node).collect();
-        gone.retain(|node| !kept[*node as usize] && !self.tree.is_within_small(*node));
+        gone.retain(|node| !kept[*node as usize] && !is_within_small(&self.tree, *node));
         gone.sort_unstable();
         gone.dedup();
         gone.len() as u64
@@ -163,7 +164,7 @@ fn threshold(tree: &Tree, shares: &[f64], n_nodes_max: usize) -> f64 {
     nodes.iter().skip(1).for_each(|(parent, _)| gone_below[*parent as usize] += 1);
     // Those of the larger share first, and so each after its parent.
     let by_share = |node: u32| (std::cmp::Reverse(shares[node as usize].to_bits()), node);
-    let shown = (1..nodes.len() as u32).filter(|node| !tree.is_within_small(*node));
+    let shown = (1..nodes.len() as u32).filter(|node| !is_within_small(tree, *node));
     // No share is below zero, and the bits of such numbers are in the order of the numbers.
     let mut order: Vec<(std::cmp::Reverse<u64>, u32)> = shown.map(by_share).collect();
     order.sort_unstable();

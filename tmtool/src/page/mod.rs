@@ -16,8 +16,8 @@ mod notices;
 pub mod of_profiles;
 pub mod of_recording;
 pub mod render;
+mod small;
 mod sources;
-mod tree;
 pub mod whole;
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use super::embed::Template;
 use super::fold::Folded;
 use super::names::{FrameNames, Interner};
 use super::render::{self, Bounds};
-use super::tree::Tree;
+use super::small::is_within_small;
 use super::whole::{Place, Row, Time, Whole};
+use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tm_analyzer::ids::Stamp;
@@ -147,7 +148,7 @@ fn what_is_large_stays_as_it_is() {
     assert!(parent > 0 || frame > 0);
     folding.fold(60, &mut Folded::default());
     let largest = folding.rows.iter().max_by_key(|row| row.measures[0]).expect("there are some");
-    assert!(!folding.tree.is_within_small(largest.place.node));
+    assert!(!is_within_small(&folding.tree, largest.place.node));
     assert_eq!(folding.tree.nodes()[largest.place.node as usize].1, frame);
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::data::{Kind, Life, Mark, Notice, Origin, Timeline};
 use super::names::{FrameNames, Interner};
-use super::tree::Tree;
 use crate::report::parts::human::counted;
+use crate::tree::Tree;
 use tm_analyzer::analysis::{Blame, Frames};
 use tm_analyzer::ids::StackId;
 use tm_analyzer::model::{Amount, Traceback};

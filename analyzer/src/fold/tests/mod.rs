@@ -123,7 +123,7 @@ fn answers(recording: &Recording, processes: Processes, of: &Selection) -> Answe
                 answers.live.push(told(recording, engine.live().iter(kind)));
                 answers.peak.push(told(recording, engine.peak_blocks(kind)));
             }
-            activities.merge(&activity.sums);
+            activities.merge(&activity.finish());
             temporary.merge(&lifetimes.temporary);
             allocated.merge(&allocations.sums);
             freed.merge(&churn.sums);

@@ -1,8 +1,9 @@
 //! What a site did: the figures of all reports in one, as exports and the page need them.
 
 use std::ops::AddAssign;
+use std::sync::Arc;
 
-use crate::model::{Amount, Profile, ProfileRow};
+use crate::model::{Amount, Origin, Profile, ProfileRow, StackList, Weight};
 
 /// What was allocated, what went, and what lived, of one site or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,11 +40,32 @@ pub enum Shown {
     End,
 }
 
-/// What all sites did.
+/// What the blocks of one stack, tag, domain and process did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivityRow {
+    /// The tag that they were allocated under.
+    pub tag: Option<Arc<str>>,
+    /// The domain that they are in; 0 is the C allocator's.
+    pub domain: u32,
+    /// The id of the process that has them, if that is known.
+    pub process: Option<u32>,
+    /// How much.
+    pub amount: Activity,
+    /// How each of them was drawn, where samples alone were recorded.
+    pub weight: Weight,
+}
+
+/// What all sites did: they are many more than those that live at a moment, so that their stacks are kept together.
 #[derive(Clone, Debug)]
 pub struct ActivityProfile {
     /// The sites.
-    pub profile: Profile<Activity>,
+    pub rows: Vec<ActivityRow>,
+    /// Their stacks, in the same order.
+    pub stacks: StackList,
+    /// The most frames that a stack was allowed to keep.
+    pub traceback_limit: u32,
+    /// The recording and the moment.
+    pub origin: Option<Origin>,
     /// The moment that `tmtool stats` shows of the same time.
     pub shown: Shown,
     /// Whether events were added up. Only what is shown is known of a `.snap` file, and of blocks of an age that is asked
@@ -74,21 +96,26 @@ impl ActivityProfile {
         known.map_or_else(|| number.to_string(), |(_, name)| name.clone())
     }
 
+    /// All sites together.
+    #[must_use]
+    pub fn total(&self) -> Activity {
+        let mut total = Activity::default();
+        self.rows.iter().for_each(|row| total += row.amount);
+        total
+    }
+
     /// One of the figures, of the sites that have any of it.
     #[must_use]
     pub fn measure(&self, figure: impl Fn(&Activity) -> Amount) -> Profile {
-        let rows = self.profile.rows.iter().map(|row| ProfileRow {
-            traceback: row.traceback.clone(),
-            tag: row.tag.clone(),
-            domain: row.domain,
-            process: row.process,
-            amount: figure(&row.amount),
-            weight: row.weight,
-        });
-        Profile {
-            rows: rows.filter(|row| row.amount != Amount::default()).collect(),
-            traceback_limit: self.profile.traceback_limit,
-            origin: self.profile.origin.clone(),
+        let (mut stacks, mut rows) = (self.stacks.walk(), Vec::new());
+        for ActivityRow { tag, domain, process, amount, weight } in &self.rows {
+            let (stack, amount) = (stacks.next_stack(), figure(amount));
+            if amount != Amount::default() {
+                let (traceback, tag) = (stack.traceback(), tag.clone());
+                let (domain, process, weight) = (*domain, *process, *weight);
+                rows.push(ProfileRow { traceback, tag, domain, process, amount, weight });
+            }
         }
+        Profile { rows, traceback_limit: self.traceback_limit, origin: self.origin.clone() }
     }
 }

@@ -28,11 +28,19 @@ impl<K: Eq + Hash, V> SumsBy<K, V> {
     /// Returns the sum of `key`, which `new` makes if there is none.
     #[inline]
     pub fn of_or(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
+        let place = self.place_or(key, new);
+        let (_, sum) = &mut self.sums[place];
+        sum
+    }
+
+    /// Returns the place of the sum of `key`, which it keeps; `new` makes it if there is none.
+    #[inline]
+    pub fn place_or(&mut self, key: K, new: impl FnOnce() -> V) -> usize {
         let SumsBy { places, sums } = self;
         let hash = |key: &K| FxBuildHasher.hash_one(key);
         let is_it = |&place: &u32| sums.get(place as usize).is_some_and(|(known, _)| *known == key);
         let of_place = |&place: &u32| sums.get(place as usize).map_or(0, |(known, _)| hash(known));
-        let place = match places.entry(hash(&key), is_it, of_place) {
+        match places.entry(hash(&key), is_it, of_place) {
             Entry::Occupied(known) => *known.get() as usize,
             Entry::Vacant(free) => {
                 let place = sums.len();
@@ -41,9 +49,13 @@ impl<K: Eq + Hash, V> SumsBy<K, V> {
                 sums.push((key, new()));
                 place
             }
-        };
-        let (_, sum) = &mut sums[place];
-        sum
+        }
+    }
+
+    /// Returns the key and the sum at a place.
+    #[inline]
+    pub fn at(&mut self, place: usize) -> &mut (K, V) {
+        &mut self.sums[place]
     }
 
     /// Returns the sum of `key`, which begins at nothing.
@@ -103,6 +115,15 @@ impl<K: Copy + Eq + Hash, V: Copy + Default + AddAssign> SumsBy<K, V> {
         }
     }
 
+    /// Adds all of `other`, which is not wanted otherwise.
+    pub fn absorb(&mut self, other: SumsBy<K, V>) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.merge(&other);
+        }
+    }
+
     /// Returns the sums in the order of their keys.
     pub fn sorted(&self) -> Vec<(K, V)>
     where
@@ -111,6 +132,15 @@ impl<K: Copy + Eq + Hash, V: Copy + Default + AddAssign> SumsBy<K, V> {
         let mut sums = self.sums.clone();
         sums.sort_unstable_by_key(|(key, _)| *key);
         sums
+    }
+
+    /// The same, of sums that are not wanted otherwise.
+    pub fn into_sorted(mut self) -> Vec<(K, V)>
+    where
+        K: Ord,
+    {
+        self.sums.sort_unstable_by_key(|(key, _)| *key);
+        self.sums
     }
 
     /// Adds all up.

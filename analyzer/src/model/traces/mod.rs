@@ -3,6 +3,8 @@
 mod doubt;
 mod frame;
 mod module_file;
+mod stack_list;
+mod stack_view;
 mod trace;
 mod traceback;
 
@@ -10,5 +12,7 @@ pub(super) use doubt::StoredDoubt;
 pub use doubt::{Doubt, DoubtKind};
 pub use frame::Frame;
 pub use module_file::ModuleFile;
+pub use stack_list::{StackList, StackWalk, n_common};
+pub use stack_view::{StackView, by_address};
 pub use trace::{Sample, Trace};
 pub use traceback::Traceback;

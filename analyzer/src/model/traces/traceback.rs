@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 
-use crate::model::{Doubt, Frame};
+use crate::model::{Doubt, Frame, StackView, by_address};
 use crate::text::LineSource;
 
 /// The frames of one stack, cheap to clone. Stacks share their frames, so that one costs a pointer for each: a program
@@ -121,29 +121,15 @@ impl Traceback {
         self.shared.get(..self.n_frames as usize).unwrap_or_default()
     }
 
-    /// The frames by address, the outermost first: an address may stand for a function with those that are inlined in it, which
-    /// come after it.
-    pub fn by_address(&self) -> impl Iterator<Item = &[Arc<Frame>]> {
-        self.by_address_after(0)
+    /// The stack, to be looked at.
+    pub fn view(&self) -> StackView<'_> {
+        let (frames, total_nframe) = (self.frames(), self.total_nframe());
+        StackView { frames, total_nframe, has_python: self.has_python() }
     }
 
-    /// The same of the frames that come after the `n_frames` outermost ones, which are those of whole addresses.
-    pub fn by_address_after(&self, n_frames: usize) -> impl Iterator<Item = &[Arc<Frame>]> {
-        let mut rest = self.frames().get(n_frames..).unwrap_or_default();
-        std::iter::from_fn(move || {
-            let outermost = rest.first()?;
-            let is_inlined = |frame: &&Arc<Frame>| {
-                // A frame of the same address again is another call of it.
-                outermost.address.is_some()
-                    && (frame.address, frame.kind) == (outermost.address, outermost.kind)
-                    && frame.module_path() == outermost.module_path()
-                    && !Arc::ptr_eq(frame, outermost)
-            };
-            let n = 1 + rest.iter().skip(1).take_while(is_inlined).count();
-            let (one, others) = rest.split_at(n);
-            rest = others;
-            Some(one)
-        })
+    /// The frames by address ([`by_address`]).
+    pub fn by_address(&self) -> impl Iterator<Item = &[Arc<Frame>]> {
+        by_address(self.frames())
     }
 
     /// The frame that allocated; `None` if no frame was stored.

@@ -54,8 +54,8 @@ impl<S: EventStream> Replayer<S> {
     pub(in crate::replay) fn settle(&mut self, until: Stamp, observer: &mut impl Observer) -> Stamp {
         let mut until = until;
         for _ in 0..SETTLING_MAX {
-            let Some(next) = self.present().filter(|_| !self.window.is_settled()) else { break };
-            until = next.stamp.max(until);
+            let Some(next) = self.next_stamp().filter(|_| !self.window.is_settled()) else { break };
+            until = next.max(until);
             self.run(until, observer);
         }
         until

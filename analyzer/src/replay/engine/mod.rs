@@ -3,6 +3,7 @@
 //! The event path (`step`, and below it the window, the merge and the table) allocates nothing per event and hashes
 //! once. Conflicts are another function, and cold.
 
+mod conflict;
 mod folded;
 
 pub(crate) use folded::From;
@@ -19,8 +20,7 @@ use super::live::Totals;
 use super::live::{LiveBlocks, MemoryKind};
 use super::moment::ns_per_stamp;
 use super::observer::Observer;
-use super::order::solve;
-use super::order::{Reach, Window};
+use super::order::Window;
 use crate::events::{Action, Block, Damage, EventStream, Merge, MergedEvent, State};
 use crate::reader::{Command, Recording};
 
@@ -142,13 +142,13 @@ impl<S: EventStream> Replayer<S> {
     pub fn run(&mut self, until: Stamp, observer: &mut impl Observer) {
         self.run_late(until, observer);
         let mut latest = self.replayed_until;
-        while let Some(event) = self.present().filter(|event| event.stamp <= until) {
-            if event.stamp > self.commands.next_stamp {
-                self.obey_until(event.stamp, observer);
+        while let Some(stamp) = self.next_stamp().filter(|stamp| *stamp <= until) {
+            if stamp > self.commands.next_stamp {
+                self.obey_until(stamp, observer);
             }
-            latest = event.stamp;
-            observer.on_turn(event.stamp);
-            self.step(&event, observer);
+            latest = stamp;
+            observer.on_turn(stamp);
+            self.step(observer);
         }
         self.replayed_until = latest.max(self.replayed_until);
         self.obey_until(Stamp(until.0.saturating_add(1)), observer);
@@ -159,7 +159,8 @@ impl<S: EventStream> Replayer<S> {
     fn run_late(&mut self, until: Stamp, observer: &mut impl Observer) {
         let limit = self.replayed_until.min(until);
         self.obey_until(limit, observer);
-        while let Some(event) = self.present().filter(|event| event.stamp < limit) {
+        while self.next_stamp().is_some_and(|stamp| stamp < limit) {
+            let Some(event) = self.window.present().copied() else { break };
             let is_forgotten = Some(event.stamp) <= self.commands.forgotten_until;
             // A block that came since took the place of the one that `realloc` gave back, before its record was written.
             let has_gone = event.action == Action::ReallocateBegin
@@ -177,15 +178,15 @@ impl<S: EventStream> Replayer<S> {
                 observer.on_event(&event);
                 self.window.advance(State::Applied);
             } else {
-                self.step_cold(&event, observer);
+                self.step_cold(observer);
             }
         }
     }
 
     /// As [`Replayer::step`], off the event path.
     #[inline(never)]
-    fn step_cold(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        self.step(event, observer);
+    fn step_cold(&mut self, observer: &mut impl Observer) {
+        self.step(observer);
     }
 
     /// Does what the process was told before `stamp`.
@@ -217,13 +218,13 @@ impl<S: EventStream> Replayer<S> {
         self.ledger.reset_peak(stamp);
     }
 
-    /// The next event.
+    /// The stamp of the next event, whose turn it is.
     #[inline]
-    fn present(&mut self) -> Option<MergedEvent> {
+    fn next_stamp(&mut self) -> Option<Stamp> {
         while self.window.wants_more() {
             self.take_more();
         }
-        self.window.present()
+        self.window.present().map(|event| event.stamp)
     }
 
     /// Takes events from the merge, and has the processor fetch what they will need of the table, all at a time.
@@ -231,10 +232,14 @@ impl<S: EventStream> Replayer<S> {
     fn take_more(&mut self) {
         let n_known = self.window.take_more();
         let heap = self.ledger.live().heap();
-        for event in self.window.events_from(n_known) {
+        if !heap.is_worth_prefetching() {
+            return;
+        }
+        let new = self.window.events_from(n_known);
+        for event in new {
             heap.prefetch_index(event.address);
         }
-        for event in self.window.events_from(n_known).filter(|event| event.is_release()) {
+        for event in new.iter().filter(|event| event.is_release()) {
             heap.prefetch_block(event.address);
         }
     }
@@ -282,24 +287,35 @@ impl<S: EventStream> Replayer<S> {
         damage
     }
 
+    /// Replays the present event. Its fields are read where it stands: a copy would have to wait until it is written.
     #[inline(always)]
-    fn step(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        if event.state != State::Pending || !self.commands.is_tracing {
-            self.window.advance(State::Applied);
-        } else if event.is_tracking() {
-            self.untied(event, observer);
-            self.window.advance(State::Applied);
-        } else if self.ledger.apply(event, observer) {
-            self.ledger.count(event);
+    fn step(&mut self, observer: &mut impl Observer) {
+        let Replayer { window, ledger, commands, .. } = self;
+        let Some(event) = window.present() else { return };
+        let is_usual = event.state == State::Pending && commands.is_tracing && !event.is_tracking();
+        if is_usual && ledger.apply(event, observer) {
+            ledger.count(event);
             observer.on_event(event);
-            self.window.advance(State::Applied);
+            window.advance(State::Applied);
         } else {
-            self.conflict(event, observer);
+            self.step_otherwise(is_usual, observer);
         }
     }
 
+    /// Does the same with what is of no address, or counts no more; or has `not_fitted`.
+    #[inline(never)]
+    fn step_otherwise(&mut self, not_fitted: bool, observer: &mut impl Observer) {
+        let Some(event) = self.window.present().copied() else { return };
+        if not_fitted {
+            return self.conflict(&event, observer);
+        }
+        if event.state == State::Pending && self.commands.is_tracing {
+            self.untied(&event, observer);
+        }
+        self.window.advance(State::Applied);
+    }
+
     /// Does what is no matter of an address's order.
-    #[cold]
     fn untied(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
         if event.is_total() {
             observer.on_total(event);
@@ -308,91 +324,5 @@ impl<S: EventStream> Replayer<S> {
             self.ledger.track(event, observer);
             self.commands.has_forgotten |= event.ends_all();
         }
-    }
-
-    /// The event does not fit: finds an order of this address's events in which it does, first by what follows, then
-    /// by taking back what was decided of late.
-    #[cold]
-    fn conflict(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        for reach in self.reaches() {
-            let (places, items) = self.window.conflict(event.address, &reach, self.tolerance);
-            let was_applied = |window: &mut Window<S>, place| {
-                window.event(place).is_some_and(|event| event.state == State::Applied)
-            };
-            let n_applied = places.iter().filter(|&&place| was_applied(&mut self.window, place)).count();
-            let live = self.ledger.live().heap().get(event.address).is_some() ^ (n_applied % 2 == 1);
-            if places.len() <= 1 && reach.back == u64::MAX {
-                break; // It is alone.
-            }
-            if let Some(order) = solve(&items, live, self.tolerance, &mut self.tries) {
-                let order: Vec<usize> =
-                    order.iter().filter_map(|&place| places.get(place).copied()).collect();
-                self.reorder(&order, observer);
-                self.window.advance(State::Applied);
-                return;
-            }
-        }
-        self.leftover(event, observer);
-        self.window.advance(State::Leftover);
-    }
-
-    /// Where to look for the solution of a conflict: first for one that explains what follows too, and leaves as much
-    /// as it is as can be.
-    fn reaches(&self) -> [Reach; 6] {
-        let ahead = self.tolerance.saturating_mul(AHEAD_TOLERANCES / 2);
-        [(0, ahead), (self.tolerance, ahead), (u64::MAX, ahead), (0, 0), (self.tolerance, 0), (u64::MAX, 0)]
-            .map(|(back, required_ahead)| Reach { back, required_ahead })
-    }
-
-    /// Replays the pending events of `order`, the whole order of one address's events of late. What belongs before
-    /// events that were replayed already is counted, and changes nothing: its effect has passed.
-    fn reorder(&mut self, order: &[usize], observer: &mut impl Observer) {
-        let present = self.window.present_place();
-        let last = |found: &mut dyn FnMut(usize) -> bool| order.iter().rposition(|&place| found(place));
-        let n_passed =
-            last(&mut |place| self.window.event(place).is_some_and(|event| event.state == State::Applied));
-        let n_passed = n_passed.map_or(0, |last| last + 1);
-        // What is to come after the present event waits for its turn.
-        let n_due = last(&mut |place| place == present).map_or(0, |last| last + 1).max(n_passed);
-        for (index, &place) in order.iter().enumerate().take(n_due) {
-            let Some(event) = self.window.event(place) else { continue };
-            let was_applied = event.state == State::Applied;
-            event.state = State::Applied;
-            let event = *event;
-            if index + 1 == n_passed {
-                self.ledger.settle(&event, observer);
-            } else if index >= n_passed && !self.ledger.apply_cold(&event, observer) {
-                if event.is_release() {
-                    self.unknown_free();
-                } else {
-                    self.ledger.totals.missed_frees += 1;
-                }
-            }
-            if !was_applied {
-                self.ledger.count(&event);
-                observer.on_event(&event);
-            }
-        }
-    }
-
-    /// A block goes that nothing is known of.
-    fn unknown_free(&mut self) {
-        if self.commands.has_forgotten {
-            self.ledger.totals.forgotten_frees += 1;
-        } else {
-            self.ledger.totals.unknown_frees += 1;
-        }
-    }
-
-    /// No order fits: something is not in the recording.
-    fn leftover(&mut self, event: &MergedEvent, observer: &mut impl Observer) {
-        if event.is_release() {
-            self.unknown_free();
-        } else {
-            self.ledger.totals.missed_frees += 1;
-            self.ledger.settle(event, observer);
-        }
-        self.ledger.count(event);
-        observer.on_event(event);
     }
 }

@@ -13,13 +13,15 @@ use super::prefetch::prefetch;
 /// Numbers of blocks by hash.
 #[derive(Clone, Debug)]
 pub(in crate::replay) struct Index {
-    /// A power of two of slots, at most four fifths of them taken.
+    /// A power of two of slots: a quarter of few is taken at most, four fifths of many.
     slots: Vec<u64>,
     len: usize,
     shift: u32,
 }
 
 const SLOTS_MIN_LOG2: u32 = 10;
+/// Up to here, half a MiB, room is worth less than searches that end where they begin.
+const SPARSE_SLOTS_MAX: usize = 1 << 16;
 const HASH_SHIFT: u32 = 32;
 
 impl Default for Index {
@@ -73,7 +75,10 @@ impl Index {
     /// Makes room for one more, before it is looked for.
     #[inline]
     pub fn reserve(&mut self) {
-        if self.len * 5 >= self.slots.len() * 4 {
+        let n_slots = self.slots.len();
+        let is_full =
+            if n_slots < SPARSE_SLOTS_MAX { self.len * 4 >= n_slots } else { self.len * 5 >= n_slots * 4 };
+        if is_full {
             self.grow();
         }
     }

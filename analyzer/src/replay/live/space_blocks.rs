@@ -23,6 +23,8 @@ const BIRTH_MAX: u64 = (1 << BIRTH_BITS) - 1;
 /// The largest generation.
 pub(in crate::replay) const GENERATION_MAX: u32 = (1 << 23) - 1;
 const IS_KEPT: u64 = 1 << 63;
+/// A table of this many blocks takes half a MiB with its index.
+const CACHED_BLOCKS_MAX: usize = 1 << 13;
 
 /// A block and its generation as they are kept.
 #[derive(Clone, Copy, Debug, Default)]
@@ -212,6 +214,12 @@ impl SpaceBlocks {
     pub(in crate::replay) fn kept_generations(&self, until: u32) -> impl Iterator<Item = Block> + '_ {
         let kept = self.taken().filter(move |place| place.is_kept() && place.generation() <= until);
         kept.map(|place| place.block(self.space))
+    }
+
+    /// Tells whether the table is larger than what a processor's nearest caches hold beside other things.
+    #[inline]
+    pub(in crate::replay) fn is_worth_prefetching(&self) -> bool {
+        self.places.len() > CACHED_BLOCKS_MAX
     }
 
     /// Asks the processor for what `address` is found by, some events before it is wanted.

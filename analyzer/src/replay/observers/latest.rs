@@ -10,7 +10,10 @@ use crate::reader::ThreadTags;
 /// what is temporary on the heap.
 #[derive(Debug, Default)]
 pub struct LatestBlocks {
-    of: FxHashMap<(u32, Space), Latest>,
+    places: FxHashMap<(u32, Space), u32>,
+    list: Vec<((u32, Space), Latest)>,
+    /// The place that was asked for last: events of one thread come in rows.
+    last: usize,
 }
 
 /// The latest block of a thread in a space.
@@ -43,17 +46,34 @@ impl LatestBlocks {
     #[inline]
     pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
         let new = Latest { address: Some(block.address.0), birth: block.birth, calls: [None; 2] };
-        let latest = self.of.entry(place(block, thread_tags)).or_default();
-        // The parts of a mapping that is cut are as old as it was.
-        if new.birth >= latest.birth {
-            *latest = new;
+        let place = place(block, thread_tags);
+        match self.of(place) {
+            // The parts of a mapping that is cut are as old as it was.
+            Some(latest) if new.birth >= latest.birth => *latest = new,
+            Some(_) => {}
+            None => self.add(place, new),
         }
+    }
+
+    /// The latest of a thread in a space.
+    #[inline]
+    fn of(&mut self, place: (u32, Space)) -> Option<&mut Latest> {
+        if self.list.get(self.last).is_none_or(|(known, _)| *known != place) {
+            self.last = *self.places.get(&place)? as usize;
+        }
+        self.list.get_mut(self.last).map(|(_, latest)| latest)
+    }
+
+    #[cold]
+    fn add(&mut self, place: (u32, Space), latest: Latest) {
+        self.places.insert(place, self.list.len() as u32);
+        self.list.push((place, latest));
     }
 
     /// `event` is a part of a record of totals, which a thread that samples writes after each sample and before it frees one.
     pub fn told(&mut self, event: &MergedEvent, thread_tags: &ThreadTags) {
         let Some(Total::Allocated { calls, .. }) = event.total() else { return };
-        if let Some(latest) = self.of.get_mut(&(thread_tags.thread(event.thread_tag).0, event.space)) {
+        if let Some(latest) = self.of((thread_tags.thread(event.thread_tag).0, event.space)) {
             let place = usize::from(latest.calls[0].is_some());
             latest.calls[place] = Some(calls);
         }
@@ -61,7 +81,7 @@ impl LatestBlocks {
 
     /// All that are known.
     pub(in crate::replay) fn all(&self) -> impl Iterator<Item = LatestBlock> + '_ {
-        self.of.iter().map(|(&(thread, space), latest)| {
+        self.list.iter().map(|&((thread, space), ref latest)| {
             let &Latest { address, birth, calls } = latest;
             LatestBlock { thread, space, address: address.map(Address), birth, calls }
         })
@@ -70,7 +90,11 @@ impl LatestBlocks {
     /// Puts in what was known earlier.
     pub(in crate::replay) fn put(&mut self, latest: LatestBlock) {
         let LatestBlock { thread, space, address, birth, calls } = latest;
-        self.of.insert((thread, space), Latest { address: address.map(|address| address.0), birth, calls });
+        let known = Latest { address: address.map(|address| address.0), birth, calls };
+        match self.of((thread, space)) {
+            Some(latest) => *latest = known,
+            None => self.add((thread, space), known),
+        }
     }
 
     /// `block` goes by `event`. Returns whether it was temporary: freed before its thread allocated the next one. A block that
@@ -79,7 +103,7 @@ impl LatestBlocks {
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
         let place = place(block, thread_tags);
         // It stays in its place with no address, so that nothing is put in and taken out for each block.
-        let latest = self.of.get_mut(&place).filter(|latest| latest.address == Some(block.address.0));
+        let latest = self.of(place).filter(|latest| latest.address == Some(block.address.0));
         let Some(latest) = latest else { return false };
         let Latest { calls, .. } = std::mem::take(latest);
         let is_last = match calls {

@@ -1,8 +1,6 @@
 //! The events around the present one: those to come, so that a conflict can be solved by what follows, and those just
 //! past, so that it can be seen that an earlier choice was wrong.
 
-use std::collections::VecDeque;
-
 use tm_common::ids::Address;
 
 use super::repair::{ITEMS_MAX, Item};
@@ -29,9 +27,12 @@ pub(in crate::replay) struct Reach {
 #[derive(Debug)]
 pub(in crate::replay) struct Window<S> {
     pub merge: Merge<S>,
-    events: VecDeque<MergedEvent>,
+    /// Past ones, the present one, and those to come.
+    events: Vec<MergedEvent>,
     /// The place of the present event.
     present: usize,
+    /// The events before this place may be present: all that follow them within the span are known.
+    ready: usize,
     /// How far to look ahead, in stamps.
     span: u64,
     past_events: usize,
@@ -43,12 +44,13 @@ impl<S: EventStream> Window<S> {
     /// that not, nothing can be swapped.
     pub fn new(merge: Merge<S>, span: u64) -> Window<S> {
         let past_events = if span > 0 { PAST_EVENTS } else { 0 };
-        Window { past_events, merge, events: VecDeque::new(), present: 0, span, merge_is_done: false }
+        Window { past_events, merge, events: Vec::new(), present: 0, ready: 0, span, merge_is_done: false }
     }
 
     /// Changes how far to look ahead.
     pub fn set_span(&mut self, span: u64) {
         self.span = span;
+        self.ready = self.present;
     }
 
     /// Goes on with streams that have more than before; see [`super::Replayer`]. What is still to come goes back to them:
@@ -57,35 +59,48 @@ impl<S: EventStream> Window<S> {
         change(self.merge.streams_mut(), &mut self.events.drain(self.present..));
         self.merge.resume();
         self.merge_is_done = false;
+        self.ready = self.present;
     }
 
     /// Whether more has to be taken from the merge before the present event's turn: all that follow it within the span
     /// have to be known.
     #[inline]
     pub fn wants_more(&self) -> bool {
-        let wanted = self.events.get(self.present).map(|event| event.stamp.0.saturating_add(self.span));
-        let known = self.events.back().map_or(0, |event| event.stamp.0);
-        wanted.is_none_or(|wanted| known <= wanted)
-            && !self.merge_is_done
-            && self.events.len() - self.present < AHEAD_MAX
+        self.present >= self.ready && !self.merge_is_done && self.events.len() - self.present < AHEAD_MAX
     }
 
     /// Takes events from the merge; says the place of the first.
     pub fn take_more(&mut self) -> usize {
+        self.ready = self.ready.max(self.present);
+        self.let_past_go();
         let n_known = self.events.len();
         self.merge_is_done = !self.merge.take(BATCH_EVENTS, &mut self.events);
+        let known = self.events.last().map_or(0, |event| event.stamp.0);
+        let to_come = self.events.get(self.ready..).unwrap_or_default();
+        self.ready +=
+            to_come.iter().take_while(|event| event.stamp.0.saturating_add(self.span) < known).count();
         n_known
     }
 
+    /// Lets the oldest events go, where that is worth moving the others.
+    fn let_past_go(&mut self) {
+        let n_old = self.present.saturating_sub(self.past_events);
+        if n_old >= self.past_events.max(1) {
+            self.events.drain(..n_old);
+            self.present -= n_old;
+            self.ready -= n_old;
+        }
+    }
+
     /// The events from a place on.
-    pub fn events_from(&self, place: usize) -> impl Iterator<Item = &MergedEvent> {
-        self.events.range(place..)
+    pub fn events_from(&self, place: usize) -> &[MergedEvent] {
+        self.events.get(place..).unwrap_or_default()
     }
 
     /// The present event.
     #[inline]
-    pub fn present(&self) -> Option<MergedEvent> {
-        self.events.get(self.present).copied()
+    pub fn present(&self) -> Option<&MergedEvent> {
+        self.events.get(self.present)
     }
 
     /// Marks the present event and goes on to the next.
@@ -97,10 +112,6 @@ impl<S: EventStream> Window<S> {
             event.state = state;
         }
         self.present += 1;
-        if self.present > self.past_events {
-            self.events.pop_front();
-            self.present -= 1;
-        }
     }
 
     /// The events of the present event's address within `reach`, and their places for
@@ -136,7 +147,8 @@ impl<S: EventStream> Window<S> {
 
     fn look_back(&self, address: Address, first_stamp: u64, tolerance: u64, places: &mut Vec<usize>) {
         let mut next = self.events.get(self.present).map_or(0, |event| event.stamp.0);
-        for (place, event) in self.events.range(..self.present).enumerate().rev() {
+        let first = self.present.saturating_sub(self.past_events);
+        for (place, event) in self.events.iter().enumerate().take(self.present).skip(first).rev() {
             let rested = event.stamp.0.saturating_add(tolerance) < next;
             if rested || event.stamp.0 < first_stamp || places.len() >= ITEMS_MAX / 2 {
                 break;
@@ -155,7 +167,7 @@ impl<S: EventStream> Window<S> {
 
     /// Whether nothing of what is to come was decided.
     pub fn is_settled(&self) -> bool {
-        self.events.range(self.present.min(self.events.len())..).all(|event| event.state == State::Pending)
+        self.events_from(self.present).iter().all(|event| event.state == State::Pending)
     }
 
     /// The present event's place.

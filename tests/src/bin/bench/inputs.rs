@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use tm_tests::products::workspace;
 use tm_tests::programs::installed;
 
-/// `tests/programs/regex.cc`, preprocessed: what cc1plus compiles.
-pub fn preprocessed(folder: &Path) -> PathBuf {
+/// `tests/programs/regex.cc`, preprocessed by a `compiler`, for itself.
+pub fn preprocessed(compiler: &str, folder: &Path) -> PathBuf {
     let path = folder.join("regex.ii");
     let source = workspace().join("tests/programs/regex.cc");
-    let status = Command::new(installed("g++")).arg("-E").arg(source).arg("-o").arg(&path).status();
-    assert!(status.expect("g++ starts").success(), "g++ -E fails");
+    let status = Command::new(installed(compiler)).arg("-E").arg(source).arg("-o").arg(&path).status();
+    assert!(status.expect("a compiler starts").success(), "{compiler} -E fails");
     path
 }
 
@@ -21,6 +21,41 @@ pub fn preprocessed(folder: &Path) -> PathBuf {
 pub fn cc1plus() -> PathBuf {
     let output = Command::new(installed("g++")).arg("-print-prog-name=cc1plus").output().expect("g++ starts");
     PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
+}
+
+/// An array of `n` objects.
+pub fn json(folder: &Path, n: u64) -> PathBuf {
+    let object = |i: u64| {
+        let values: Vec<String> = (0..i % 9).map(|n| (n * i).to_string()).collect();
+        format!(
+            "{{\"id\":{i},\"name\":\"row {}\",\"values\":[{}],\"more\":{{\"x\":{}}}}}",
+            i % 313,
+            values.join(","),
+            i / 7
+        )
+    };
+    let text = format!("[{}]", (0..n).map(object).collect::<Vec<_>>().join(",\n"));
+    written(folder.join("input.json"), &text)
+}
+
+/// A tree of `n` items in groups of ten.
+pub fn xml(folder: &Path, n: u64) -> PathBuf {
+    let item = |i: u64| {
+        let (begin, end) =
+            (if i.is_multiple_of(10) { "<group>" } else { "" }, if i % 10 == 9 { "</group>" } else { "" });
+        format!(
+            "{begin}<item id=\"{i}\" kind=\"k{}\"><name>item {i}</name><v>{}</v></item>{end}",
+            i % 7,
+            i * 31
+        )
+    };
+    let text = format!("<all>{}</all>", (0..n / 10 * 10).map(item).collect::<String>());
+    written(folder.join("input.xml"), &text)
+}
+
+fn written(path: PathBuf, text: &str) -> PathBuf {
+    std::fs::write(&path, text).expect("the temporary folder can be written");
+    path
 }
 
 /// A git repository of `n_commits`, each of which changes five of forty text files.

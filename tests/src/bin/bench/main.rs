@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! workloads (inputs)  x  variants        -> measure (one run) -> rounds (a workload: medians)  \
-//!                        startup, scaling, reading, python, exports -> results of their own           -> targets -> report
+//!                        startup, scaling, reading, python, exports, instructions -> results of their own           -> targets -> report
 //! ```
 //!
 //! Every run is also a check: of what it printed, and of how many events were recorded.
@@ -19,6 +19,7 @@ mod measure;
 mod statistics;
 
 mod exports;
+mod instructions;
 mod python;
 mod reading;
 mod rounds;

@@ -13,9 +13,10 @@ pub const READING: &str = "reading";
 pub const PYTHON: &str = "python";
 pub const EXPORTS: &str = "exports";
 pub const SAMPLING: &str = "sampling";
+pub const INSTRUCTIONS: &str = "instructions";
 
 /// Measures what recording costs under nothing, a floor, libtm.so and heaptrack, and how fast recordings are read.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "scripts/bench", after_help = "What single parts cost: scripts/bench --parts [rates|walks]")]
 pub struct Options {
     /// How often each workload runs under each of them; medians are reported
@@ -24,7 +25,7 @@ pub struct Options {
     /// One round of a tenth of the work: shows that all runs, and little else
     #[arg(long)]
     pub quick: bool,
-    /// Only these workloads and parts (`start-up`, `scaling`, `python`, `sampling`, `exports`, `reading`; the last takes `python3-json` along)
+    /// Only these workloads and parts (`start-up`, `scaling`, `python`, `sampling`, `exports`, `instructions`, `reading`; the last takes `python3-json` along)
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Also a synthetic recording of 200 million events (1 GB of disk)
@@ -40,7 +41,7 @@ pub fn names() -> Vec<&'static str> {
     workloads::ALL
         .iter()
         .map(|(name, _)| *name)
-        .chain([STARTUP, SCALING, READING, PYTHON, SAMPLING, EXPORTS])
+        .chain([STARTUP, SCALING, READING, PYTHON, SAMPLING, EXPORTS, INSTRUCTIONS])
         .collect()
 }
 
@@ -55,6 +56,11 @@ impl Options {
     pub fn wants(&self, name: &str) -> bool {
         let is_named = |name: &str| self.only.iter().any(|only| only == name);
         self.only.is_empty() || is_named(name) || (name == workloads::READ && is_named(READING))
+    }
+
+    /// The same with a tenth of the work.
+    pub fn quick(&self) -> Options {
+        Options { quick: true, ..self.clone() }
     }
 
     /// Rounds of each workload.

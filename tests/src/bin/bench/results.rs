@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 use crate::exports::{self, Exported};
-use crate::options::{EXPORTS, Options, PYTHON, READING, SAMPLING, SCALING, STARTUP};
+use crate::instructions::Instructions;
+use crate::options::{EXPORTS, INSTRUCTIONS, Options, PYTHON, READING, SAMPLING, SCALING, STARTUP};
 use crate::python::{self, Script};
 use crate::reading::{self, Reader, Reading};
 use crate::rounds::Measured;
@@ -14,7 +15,7 @@ use crate::scaling::Scaling;
 use crate::startup::{self, Start};
 use crate::statistics::geometric_mean;
 use crate::variants::Variant;
-use crate::workloads;
+use crate::workloads::{self, Kind};
 
 /// Parts that were not wanted are empty.
 #[derive(Debug, Default)]
@@ -25,6 +26,7 @@ pub struct Results {
     pub scripts: Vec<Script>,
     pub sampled: Vec<Sampled>,
     pub exported: Vec<Exported>,
+    pub instructions: Vec<Instructions>,
     pub reading: Option<(Reading, Option<Reader>)>,
     pub large: Option<Reading>,
     /// What was wrong in any run.
@@ -73,6 +75,12 @@ impl Results {
                 results.complaints.append(&mut exported.complaints);
             }
         }
+        if options.wants(INSTRUCTIONS) {
+            results.instructions = Instructions::all(options);
+            for counted in &mut results.instructions {
+                results.complaints.append(&mut counted.complaints);
+            }
+        }
         if options.large {
             results.large = Some(reading::large(options));
         }
@@ -81,12 +89,17 @@ impl Results {
 
     /// The workloads that were not made to be measured.
     pub fn real(&self) -> impl Iterator<Item = &Measured> {
-        self.measured.iter().filter(|measured| measured.workload.is_real)
+        self.measured.iter().filter(|measured| measured.workload.kind.is_real())
     }
 
-    /// The geometric mean of the ratios of all workloads.
-    pub fn mean_ratio(&self, variant: Variant, base: Variant) -> f64 {
-        geometric_mean(self.measured.iter().map(|measured| measured.ratio(variant, base)))
+    /// The workloads that nothing was tuned for, or the others.
+    pub fn of_table(&self, is_untuned: bool) -> impl Iterator<Item = &Measured> {
+        self.measured.iter().filter(move |one| (one.workload.kind == Kind::Untuned) == is_untuned)
+    }
+
+    /// The geometric mean of the ratios of the workloads of a table.
+    pub fn mean_ratio(&self, is_untuned: bool, variant: Variant, base: Variant) -> f64 {
+        geometric_mean(self.of_table(is_untuned).map(|measured| measured.ratio(variant, base)))
     }
 
     /// The largest figure of all workloads, and whose it is.

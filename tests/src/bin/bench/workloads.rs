@@ -29,12 +29,37 @@ pub struct Workload {
     pub what: String,
     /// The program.
     pub run: Run,
-    /// Not made to be measured.
-    pub is_real: bool,
+    /// What it is measured for.
+    pub kind: Kind,
     /// The most threads that live at the same time.
     pub n_threads: u64,
     /// The part of its events by which two runs may differ.
     pub tolerance: f64,
+}
+
+/// What a workload is measured for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A real program, one of those that tm was made faster by.
+    Tuned,
+    /// A real program that nothing was tuned for.
+    Untuned,
+    /// Made to be measured.
+    Synthetic,
+}
+
+impl Kind {
+    /// Tells whether the program was made for something else.
+    pub fn is_real(self) -> bool {
+        self != Kind::Synthetic
+    }
+}
+
+impl Workload {
+    /// Tells whether no two threads of it ever run at once.
+    pub fn is_of_one_thread(&self) -> bool {
+        self.kind.is_real() || self.n_threads <= 2
+    }
 }
 
 /// What makes a workload in a folder for its input.
@@ -50,6 +75,10 @@ pub const ALL: &[(&str, Make)] = &[
     ("cc1plus", cc1plus),
     ("sqlite3", sqlite3),
     ("git", git),
+    ("jq", jq),
+    ("xmllint", xmllint),
+    ("perl", perl),
+    ("clang++", clang),
     ("containers", containers),
     ("churn-30", |options, _| churn(options, "churn-30", 30, 1, OMITTED)),
     ("churn-30-fp", |options, _| churn(options, "churn-30-fp", 30, 1, KEPT)),
@@ -65,11 +94,15 @@ const OMITTED: &str = "-fomit-frame-pointer";
 const KEPT: &str = "-fno-omit-frame-pointer";
 
 fn real(name: &'static str, what: impl Into<String>, run: Run) -> Workload {
-    Workload { name, what: what.into(), run, is_real: true, n_threads: 1, tolerance: REAL_DIFFER }
+    Workload { name, what: what.into(), run, kind: Kind::Tuned, n_threads: 1, tolerance: REAL_DIFFER }
 }
 
 fn threaded(name: &'static str, what: impl Into<String>, run: Run, n_threads: u64) -> Workload {
-    Workload { name, what: what.into(), run, is_real: false, n_threads, tolerance: THREADS_DIFFER }
+    Workload { name, what: what.into(), run, kind: Kind::Synthetic, n_threads, tolerance: THREADS_DIFFER }
+}
+
+fn untuned(name: &'static str, what: impl Into<String>, run: Run) -> Workload {
+    Workload { kind: Kind::Untuned, ..real(name, what, run) }
 }
 
 fn python(options: &Options, name: &'static str, script: &str, full: u64) -> Workload {
@@ -81,7 +114,7 @@ fn python(options: &Options, name: &'static str, script: &str, full: u64) -> Wor
 }
 
 fn cc1plus(_: &Options, folder: &Path) -> Workload {
-    let input = inputs::preprocessed(folder);
+    let input = inputs::preprocessed("g++", folder);
     let run = Run::new(inputs::cc1plus())
         .args(["-fpreprocessed", "-quiet", "-O0", "-o", "/dev/null"])
         .args([input]);
@@ -111,6 +144,39 @@ fn git(options: &Options, folder: &Path) -> Workload {
         Run::new(installed("git")).args(["--no-pager", "log", "--stat", "-p", "main"]).folder(&repository);
     let run = run.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
     real("git", format!("`git log --stat -p` of {n_commits} commits"), run)
+}
+
+fn jq(options: &Options, folder: &Path) -> Workload {
+    let n = options.scaled(60_000);
+    let filter = "map({name, total: (.values | add), big: (.more.x > 100)}) | group_by(.name) \
+                  | map({name: .[0].name, n: length, sum: (map(.total) | add)})";
+    let run = Run::new(installed("jq")).args(["-c", filter]).args([inputs::json(folder, n)]);
+    untuned("jq", format!("{n} objects: mapped, grouped, added up"), run)
+}
+
+fn xmllint(options: &Options, folder: &Path) -> Workload {
+    let n = options.scaled(60_000);
+    let run = Run::new(installed("xmllint")).args(["--format"]).args([inputs::xml(folder, n)]);
+    untuned("xmllint", format!("a tree of {n} items, read and written"), run)
+}
+
+fn perl(options: &Options, _: &Path) -> Workload {
+    let n = options.scaled(100_000);
+    let script = format!(
+        "my %h; for my $i (1 .. {n}) {{ push @{{$h{{'k' . $i % 977}}}}, [$i, \"v$i\", {{id => $i}}]; }} \
+         my $t = 0; for my $k (sort keys %h) {{ my @s = sort {{ $b->[1] cmp $a->[1] }} @{{$h{{$k}}}}; \
+         $t += length join ',', map {{ $_->[1] . $_->[2]{{id}} }} @s; }} print \"$t\\n\";"
+    );
+    let run = Run::new(installed("perl")).args(["-e", &script]).env("PERL_HASH_SEED", "0");
+    untuned("perl", format!("{n} arrays and hashes: filled, sorted, joined"), run)
+}
+
+fn clang(_: &Options, folder: &Path) -> Workload {
+    let input = inputs::preprocessed("clang++", folder);
+    let run = Run::new(installed("clang++"))
+        .args(["-fintegrated-cc1", "-w", "-O1", "-c", "-o", "/dev/null"])
+        .args([input]);
+    untuned("clang++", "the C++ compiler on `regex.cc`, preprocessed, `-O1`", run)
 }
 
 fn containers(options: &Options, _: &Path) -> Workload {

@@ -159,19 +159,19 @@ fn sites(
     let is_live = args.format.needs == Needs::Moment && !args.measure.needs_events();
     let of = |request: &Request| if is_live { request.live() } else { request.activity() };
     let (before, activity) = (old.map(of).transpose()?, of(request)?);
-    for origin in before.iter().chain([&activity]).filter_map(|it| it.profile.origin.as_ref()) {
+    for origin in before.iter().chain([&activity]).filter_map(|it| it.origin.as_ref()) {
         warn_of(&[origin]);
     }
     let sites = Sites { activity: &activity, before: before.as_ref(), measure: args.measure };
     output.write(|out| Ok(write(&sites, out)?))?;
-    let sampling = activity.profile.origin.as_ref().and_then(|origin| origin.sampling);
+    let sampling = activity.origin.as_ref().and_then(|origin| origin.sampling);
     let sampling = sampling.as_ref().map(|it| format!("{} {TEMPORARY}", estimate::sentence(it)));
     output.say(args.format, &summary(&activity, args.measure), sampling)
 }
 
 /// What was written, after a comma.
 fn summary(activity: &ActivityProfile, measure: Measure) -> String {
-    let rows = &activity.profile.rows;
+    let rows = &activity.rows;
     let sum = rows.iter().fold(0, |sum: u64, row| sum.saturating_add(measure.of(activity, &row.amount)));
     let sum = if measure.is_bytes() { human::size(sum) } else { human::count(sum) };
     format!("{sum} {}", measure.words(activity).trim_start_matches("bytes "))

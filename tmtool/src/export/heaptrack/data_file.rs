@@ -17,9 +17,11 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::export::by_stack::ByStack;
 use crate::export::frames::clean;
+use crate::export::lived::Show;
 use crate::export::outer::Outer;
-use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::model::Frame;
 use tm_common::ids::StackId;
 
 /// heaptrack 1.5.0: the reader wants a version of its own.
@@ -45,6 +47,8 @@ pub struct DataFile<W> {
     /// Functions by the place of the outermost one, which no other address has; they so stay in their place.
     addresses: FxHashMap<(usize, usize), (Arc<Frame>, u32)>,
     stacks: FxHashMap<(u32, u32), u32>,
+    /// The numbers of the recording's stacks.
+    of_stack: ByStack,
     /// The stacks that end at the addresses of the last one.
     outer: Outer<u32>,
     allocations: FxHashMap<Allocated, Numbers>,
@@ -52,8 +56,8 @@ pub struct DataFile<W> {
     /// The number that heaptrack takes for that of a temporary allocation.
     latest: u32,
     milliseconds: u64,
-    /// Frees that wait for that of the latest allocation, or for the next one; and since when.
-    waiting: Vec<Allocated>,
+    /// Frees that wait for that of the latest allocation, or for the next one, each with the first of its numbers; and since when.
+    waiting: Vec<(Allocated, u32)>,
     waiting_since: u64,
 }
 
@@ -76,6 +80,7 @@ impl<W: Write> DataFile<W> {
             strings: FxHashMap::default(),
             addresses: FxHashMap::default(),
             stacks: FxHashMap::default(),
+            of_stack: ByStack::default(),
             outer: Outer::default(),
             allocations: FxHashMap::default(),
             n_allocations: 0,
@@ -104,11 +109,11 @@ impl<W: Write> DataFile<W> {
         }
     }
 
-    /// A block came; `name` gives its stack.
+    /// A block came; `show` shows its stack.
     #[inline]
-    pub fn allocated(&mut self, allocated: Allocated, name: impl FnOnce(StackId) -> Traceback) {
+    pub fn allocated(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Show<'_>)) {
         self.free_waiting();
-        let number = self.numbers(allocated, name).first;
+        let number = self.numbers(allocated, show).first;
         self.latest = number;
         self.line(b'+', &[number.into()]);
     }
@@ -119,9 +124,9 @@ impl<W: Write> DataFile<W> {
         &mut self,
         allocated: Allocated,
         is_temporary: bool,
-        name: impl FnOnce(StackId) -> Traceback,
+        show: impl FnOnce(StackId, &mut Show<'_>),
     ) {
-        let number = self.numbers(allocated, name).first;
+        let number = self.numbers(allocated, show).first;
         if is_temporary && number == self.latest {
             self.latest = 0;
             self.line(b'-', &[number.into()]);
@@ -130,7 +135,7 @@ impl<W: Write> DataFile<W> {
         if self.waiting.is_empty() {
             self.waiting_since = self.milliseconds;
         }
-        self.waiting.push(allocated);
+        self.waiting.push((allocated, number));
         if self.waiting.len() == WAITING_MAX {
             self.free_waiting();
         }
@@ -140,12 +145,8 @@ impl<W: Write> DataFile<W> {
     #[inline]
     fn free_waiting(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        for &allocated in &waiting {
-            let Some(&numbers) = self.allocations.get(&allocated) else { continue };
-            let number = match numbers.first == self.latest {
-                true => self.other(allocated, numbers),
-                false => numbers.first,
-            };
+        for &(allocated, first) in &waiting {
+            let number = if first == self.latest { self.other(allocated) } else { first };
             self.latest = 0;
             self.line(b'-', &[number.into()]);
         }
@@ -168,16 +169,23 @@ impl<W: Write> DataFile<W> {
     }
 
     #[inline]
-    fn numbers(&mut self, allocated: Allocated, name: impl FnOnce(StackId) -> Traceback) -> Numbers {
+    fn numbers(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Show<'_>)) -> Numbers {
         match self.allocations.get(&allocated) {
             Some(&numbers) => numbers,
-            None => self.new_numbers(allocated, &name(allocated.1)),
+            None => self.new_numbers(allocated, show),
         }
     }
 
     #[cold]
-    fn new_numbers(&mut self, allocated: Allocated, traceback: &Traceback) -> Numbers {
-        let stack = self.stack(traceback);
+    fn new_numbers(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Show<'_>)) -> Numbers {
+        let (_, id) = allocated;
+        let known = self.of_stack.get(id);
+        let stack = known.unwrap_or_else(|| {
+            let mut stack = 0;
+            show(id, &mut |frames| stack = self.stack(frames));
+            self.of_stack.insert(id, stack);
+            stack
+        });
         let numbers = Numbers { stack, first: self.allocation(allocated.0, stack), other: None };
         self.allocations.insert(allocated, numbers);
         numbers
@@ -185,7 +193,8 @@ impl<W: Write> DataFile<W> {
 
     /// A number of the same that is not the first, nor 0: heaptrack forgets the latest one by making it 0.
     #[cold]
-    fn other(&mut self, allocated: Allocated, numbers: Numbers) -> u32 {
+    fn other(&mut self, allocated: Allocated) -> u32 {
+        let Some(&numbers) = self.allocations.get(&allocated) else { return self.latest };
         if let Some(other) = numbers.other {
             return other;
         }
@@ -201,9 +210,9 @@ impl<W: Write> DataFile<W> {
     }
 
     /// The number of a stack, 0 for one without frames.
-    fn stack(&mut self, traceback: &Traceback) -> u32 {
+    fn stack(&mut self, oldest_first: &[Arc<Frame>]) -> u32 {
         let mut outer = std::mem::take(&mut self.outer);
-        let stack = outer.of_addresses(traceback, |caller, functions| {
+        let stack = outer.of_addresses(oldest_first, |caller, functions| {
             let (caller, address) = (caller.unwrap_or(0), self.address(functions));
             let next = self.stacks.len() as u32 + 1;
             let known = *self.stacks.entry((address, caller)).or_insert(next);
@@ -287,10 +296,13 @@ impl<W: Write> DataFile<W> {
 
 #[inline]
 fn hexadecimal(buffer: &mut Vec<u8>, number: u64) {
-    let n_digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    for digit in (0..n_digits).rev() {
-        buffer.push(b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15]);
+    let n_digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1) as usize;
+    let (mut digits, mut rest) = ([0; 16], number);
+    for digit in digits[..n_digits].iter_mut().rev() {
+        *digit = b"0123456789abcdef"[rest as usize & 15];
+        rest >>= 4;
     }
+    buffer.extend_from_slice(&digits[..n_digits]);
 }
 
 #[cfg(test)]

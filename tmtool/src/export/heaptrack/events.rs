@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::io::Write;
 
 use super::data_file::DataFile;
-use crate::export::lived::ByLife;
+use crate::export::lived::{ByLife, Show};
 use tm_analyzer::events::Block;
-use tm_analyzer::model::Traceback;
 use tm_analyzer::reader::Recording;
 use tm_common::ids::{StackId, Stamp};
 
@@ -16,17 +15,17 @@ pub struct EventLines<'a, W, N> {
     pub recording: &'a Recording,
     /// Where they go.
     pub file: &'a RefCell<DataFile<W>>,
-    /// The stack of a number.
-    pub name: &'a RefCell<N>,
+    /// Shows stacks.
+    pub show: &'a RefCell<N>,
 }
 
-impl<W: Write, N: FnMut(StackId) -> Traceback> ByLife for EventLines<'_, W, N> {
+impl<W: Write, N: FnMut(StackId, &mut Show<'_>)> ByLife for EventLines<'_, W, N> {
     #[inline]
     fn came(&mut self, block: &Block) {
         let mut file = self.file.borrow_mut();
         file.time(self.recording.ns(block.birth));
         let bytes = block.amount(&self.recording.thread_tags).bytes;
-        file.allocated((bytes, block.stack), |stack| (self.name.borrow_mut())(stack));
+        file.allocated((bytes, block.stack), |stack, show| (self.show.borrow_mut())(stack, show));
     }
 
     #[inline]
@@ -34,6 +33,6 @@ impl<W: Write, N: FnMut(StackId) -> Traceback> ByLife for EventLines<'_, W, N> {
         let mut file = self.file.borrow_mut();
         file.time(self.recording.ns(stamp));
         let bytes = block.amount(&self.recording.thread_tags).bytes;
-        file.freed((bytes, block.stack), is_temporary, |stack| (self.name.borrow_mut())(stack));
+        file.freed((bytes, block.stack), is_temporary, |stack, show| (self.show.borrow_mut())(stack, show));
     }
 }

@@ -7,10 +7,8 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::Write;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
-use super::lived::{Watched, command_line, namer};
+use super::gzip::gzipped;
+use super::lived::{Watched, command_line, shown_at_end};
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use data_file::DataFile;
@@ -39,23 +37,19 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
     if events.output.extension() != Some(OsStr::new("gz")) {
         return lines(events, out);
     }
-    // There are many events, and they take little room in any case.
-    let mut encoder = GzEncoder::new(out, Compression::fast());
-    lines(events, &mut encoder)?;
-    encoder.finish()?;
-    Ok(())
+    gzipped(out, |out| lines(events, out))
 }
 
 fn lines(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
     recorded.one_process("a history")?;
-    let name = RefCell::new(namer(events));
+    let show = RefCell::new(shown_at_end(events));
     let file = RefCell::new(DataFile::new(out, command_line(recorded)));
     let (recording, selection) = (&recorded.recording, &recorded.selection);
     let kind = selection.memory_kind();
     recorded.run(
         |engine| {
-            let lines = EventLines { recording, file: &file, name: &name };
+            let lines = EventLines { recording, file: &file, show: &show };
             Watched::new(selection, lines, engine.live().iter(kind))
         },
         |_, _| (),

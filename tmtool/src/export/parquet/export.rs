@@ -131,8 +131,8 @@ fn write_names(
     let (mut whole, mut site) = (whole.blame_of_stacks(), grouping.blame_of_lines());
     let mut rows = Stacks::new(table, run);
     for id in stacks {
-        let traceback = namer.traceback_once(recording, id);
-        rows.write(id, &whole.cut_once(&traceback), &site.cut_once(&traceback))?;
+        let (stack, _) = namer.stack(recording, id);
+        rows.write(id, &whole.cut_stack(stack), site.cut_stack(stack).last())?;
     }
     let numbers = rows.finish()?;
     write_frames(&mut frames, &numbers, run)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table, Values};
 use crate::export::outer::Outer;
 use crate::export::points::FrameNumbers;
-use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::model::Frame;
 use tm_analyzer::text::hex;
 use tm_common::ids::StackId;
 use tm_common::stack::FrameKind;
@@ -54,15 +54,19 @@ impl Stacks {
         Stacks { table, numbers: FrameNumbers::default(), outer: Outer::default(), depths, frames, is_site }
     }
 
-    /// Writes the frames of the stack `id`, and numbers them. `site` is the same stack up to the frame to blame.
+    /// Writes the frames of the stack `id`, and numbers them; one of them is `blamed`.
     ///
     /// # Errors
     /// The table cannot be written.
-    pub fn write(&mut self, id: StackId, whole: &Traceback, site: &Traceback) -> io::Result<()> {
-        let blamed = site.frames().last();
+    pub fn write(
+        &mut self,
+        id: StackId,
+        whole: &[Arc<Frame>],
+        blamed: Option<&Arc<Frame>>,
+    ) -> io::Result<()> {
         let is_blamed = |frame: &Arc<Frame>| blamed.is_some_and(|blamed| Arc::ptr_eq(blamed, frame));
         // Of a function that calls itself, the innermost call.
-        let depth_of_site = whole.frames().iter().rev().position(is_blamed).unwrap_or(0);
+        let depth_of_site = whole.iter().rev().position(is_blamed).unwrap_or(0);
         let Stacks { table, numbers, outer, depths, frames, is_site } = self;
         let outermost_first = outer.of_frames(whole, |_, frame| numbers.of(frame));
         frames.clear();

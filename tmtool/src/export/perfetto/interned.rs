@@ -31,6 +31,8 @@ pub(super) struct Interned {
     mappings: FxHashMap<Option<Arc<ModuleFile>>, u64>,
     n_frames: u64,
     n_stacks: u64,
+    /// The frames of the last one.
+    stack: Vec<u32>,
 }
 
 impl Interned {
@@ -52,10 +54,12 @@ impl Interned {
     }
 
     /// Adds a stack of frames, by their places from 0, the innermost first. Its number is one more than the last.
-    pub fn add_stack(&mut self, frames: &[u32]) {
+    pub fn add_stack(&mut self, frames: impl Iterator<Item = u32>) {
         self.n_stacks += 1;
         let mut entry = Message::new().number(1, self.n_stacks);
-        frames.iter().rev().for_each(|&frame| entry.put_number(2, u64::from(frame) + 1));
+        self.stack.clear();
+        self.stack.extend(frames);
+        self.stack.iter().rev().for_each(|&frame| entry.put_number(2, u64::from(frame) + 1));
         self.data.put_bytes(CALLSTACKS, entry.bytes());
     }
 

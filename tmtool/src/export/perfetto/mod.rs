@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::lived::{lives_of, namer, own_blocks, own_end};
+use super::lived::{lives_of, own_blocks, own_end, shown_at_end};
 use super::points::Points;
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
@@ -42,7 +42,7 @@ pub const FORMAT: Format = Format {
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
     let (recording, selection) = (&recorded.recording, &recorded.selection);
-    let points = RefCell::new(Points::new(namer(events)));
+    let points = RefCell::new(Points::new(shown_at_end(events)));
     let places = RefCell::new(Places::default());
     let (mut dumps, mut found_processes) = (Vec::new(), Vec::new());
     recorded.run(
@@ -77,6 +77,7 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
         start_realtime_ns: recording.header.start_realtime_ns,
         processes: &found_processes,
         frames: &points.numbers.frames,
+        tree: &points.tree,
         stacks: &points.stacks,
         dumps: &dumps,
     };
@@ -92,16 +93,35 @@ fn perfetto_process(recording: &Recording, process: &Process) -> PerfettoProcess
 /// Stacks by the space that their blocks are in, by number.
 #[derive(Default)]
 struct Places {
-    numbers: FxHashMap<(Space, u32), u32>,
+    /// One more than the number of each stack's place in a space, by the stack's number; 0 for none. There are few spaces.
+    numbers: Vec<(Space, Vec<u32>)>,
     places: Vec<(Space, u32)>,
 }
 
 impl Places {
+    #[inline]
     fn of(&mut self, space: Space, stack: u32) -> u32 {
-        *self.numbers.entry((space, stack)).or_insert_with(|| {
-            self.places.push((space, stack));
-            self.places.len() as u32 - 1
-        })
+        let of_space = self.numbers.iter().find(|(known, _)| *known == space);
+        match of_space.and_then(|(_, numbers)| numbers.get(stack as usize)) {
+            Some(&number) if number > 0 => number - 1,
+            _ => self.new_place(space, stack),
+        }
+    }
+
+    #[cold]
+    fn new_place(&mut self, space: Space, stack: u32) -> u32 {
+        let of_space = self.numbers.iter().position(|(known, _)| *known == space);
+        let of_space = of_space.unwrap_or_else(|| {
+            self.numbers.push((space, Vec::new()));
+            self.numbers.len() - 1
+        });
+        let (_, numbers) = &mut self.numbers[of_space];
+        if numbers.len() <= stack as usize {
+            numbers.resize(stack as usize + 1, 0);
+        }
+        self.places.push((space, stack));
+        numbers[stack as usize] = self.places.len() as u32;
+        self.places.len() as u32 - 1
     }
 
     /// The sums of all places that have any, by domain.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::interned::Interned;
 use crate::export::frames::clean;
 use crate::export::protobuf::{Field, Message};
+use crate::tree::Tree;
 use tm_analyzer::model::{Amount, Frame};
 
 // `Trace` and `TracePacket` of trace_packet.proto.
@@ -43,8 +44,10 @@ pub struct Perfetto<'a> {
     pub processes: &'a [PerfettoProcess],
     /// The frames, by number.
     pub frames: &'a [Arc<Frame>],
-    /// The stacks, by number, as numbers of frames, the innermost first.
-    pub stacks: &'a [Arc<[u32]>],
+    /// The stacks of numbers of frames.
+    pub tree: &'a Tree,
+    /// The nodes of the stacks, by number.
+    pub stacks: &'a [u32],
     /// What was allocated and freed, in the order of time for each process.
     pub dumps: &'a [HeapDump],
 }
@@ -95,8 +98,8 @@ impl Perfetto<'_> {
             interned.add_frame(frame);
             flush(out, &mut interned, PACKET_BYTES)?;
         }
-        for stack in self.stacks {
-            interned.add_stack(stack);
+        for &node in self.stacks {
+            interned.add_stack(self.tree.outward(node));
             flush(out, &mut interned, PACKET_BYTES)?;
         }
         flush(out, &mut interned, 1)?;

@@ -14,7 +14,7 @@ use crate::results::Results;
 use crate::table::table;
 use crate::targets::targets;
 use exports::exports_tables;
-use parts::{reading_table, sampling_table, scaling_table, start_table};
+use parts::{instructions_table, reading_table, sampling_table, scaling_table, start_table};
 use python::python_tables;
 use recording::{cpu_table, space_table, wall_table, workloads_table};
 
@@ -35,6 +35,9 @@ pub fn document(options: &Options, machine: &Machine, results: &Results) -> Stri
     parts.extend(results.scaling.as_ref().map(scaling_table));
     if !results.sampled.is_empty() {
         parts.push(sampling_table(&results.sampled));
+    }
+    if !results.instructions.is_empty() {
+        parts.push(instructions_table(&results.instructions));
     }
     parts.extend(python_tables(&results.scripts));
     parts.extend(reading_table(results));

@@ -1,5 +1,6 @@
 //! Tables of what is no workload: start-up, threads, reading.
 
+use crate::instructions::Instructions;
 use crate::reading::{Reader, Reading};
 use crate::results::Results;
 use crate::sampling::Sampled;
@@ -36,6 +37,18 @@ pub fn sampling_table(sampled: &[Sampled]) -> String {
     let rows: Vec<Vec<String>> = rows.collect();
     let head = ["workload", "idle: CPU ns added per event", "`TM_SAMPLE=512K`", "CPU time / idle"];
     format!("## Samples\n\n{}", table(&head, &rows))
+}
+
+/// What an event costs in instructions.
+pub fn instructions_table(counted: &[Instructions]) -> String {
+    let variants = [Variant::Idle, Variant::FirstFrame, Variant::Tm];
+    let rows = counted.iter().map(|counted| {
+        let added = variants.map(|variant| decimals(counted.added(variant)));
+        [counted.name.to_owned()].into_iter().chain(added).collect()
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let header: Vec<&str> = ["workload"].into_iter().chain(variants.map(Variant::title)).collect();
+    format!("## Instructions added per event, by callgrind\n\n{}", table(&header, &rows))
 }
 
 /// Threads side by side.

@@ -20,13 +20,13 @@ fn what_a_line_names_stands_before_it_and_once() {
     // `inlined` is a part of `leaf`.
     let (main, leaf) = (frame("main", "demo.c", 30, 0x2000), frame("leaf", "demo.c", 9, 0x1000));
     let inlined = frame("inlined", "demo.h", 7, 0x1000);
-    let stack = Traceback::from_oldest_first([main, leaf, inlined], None);
+    let stack = [main, leaf, inlined];
     let text = written(|file| {
         for size in [100, 32] {
-            file.allocated((size, StackId(1)), |_| stack.clone());
+            file.allocated((size, StackId(1)), |_, show| show(&stack));
         }
         file.time(10_000_000);
-        file.freed((100, StackId(1)), false, |_| unreachable!("it is known"));
+        file.freed((100, StackId(1)), false, |_, _| unreachable!("it is known"));
     });
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
@@ -75,24 +75,24 @@ fn temporary(text: &str) -> usize {
 
 #[test]
 fn only_frees_of_temporary_blocks_look_like_it() {
-    let stack = Traceback::new(vec![Frame::new("a.c", 1)], None);
+    let stack = [Arc::new(Frame::new("a.c", 1))];
     let (one, other) = ((8, StackId(1)), (9, StackId(1)));
     let text = written(|file| {
-        file.allocated(one, |_| stack.clone());
-        file.allocated(one, |_| stack.clone());
+        file.allocated(one, |_, show| show(&stack));
+        file.allocated(one, |_, show| show(&stack));
         // The first one, then the second.
-        file.freed(one, false, |_| stack.clone());
-        file.freed(one, false, |_| stack.clone());
-        file.allocated(other, |_| stack.clone());
-        file.freed(other, true, |_| stack.clone());
-        file.allocated(other, |_| stack.clone());
-        file.freed(other, false, |_| stack.clone());
+        file.freed(one, false, |_, show| show(&stack));
+        file.freed(one, false, |_, show| show(&stack));
+        file.allocated(other, |_, show| show(&stack));
+        file.freed(other, true, |_, show| show(&stack));
+        file.allocated(other, |_, show| show(&stack));
+        file.freed(other, false, |_, show| show(&stack));
         // What was freed between is no hindrance.
-        file.allocated(one, |_| stack.clone());
-        file.allocated(other, |_| stack.clone());
-        file.freed(one, false, |_| stack.clone());
+        file.allocated(one, |_, show| show(&stack));
+        file.allocated(other, |_, show| show(&stack));
+        file.freed(one, false, |_, show| show(&stack));
         file.time(5_000_000);
-        file.freed(other, true, |_| stack.clone());
+        file.freed(other, true, |_, show| show(&stack));
     });
     assert_eq!(temporary(&text), 2, "{text}");
     assert_eq!(text.matches("\n- ").count(), text.matches("\n+ ").count());

@@ -1,0 +1,63 @@
+//! A number for each stack of a recording: asked for at each event.
+
+use rustc_hash::FxHashMap;
+use tm_common::ids::StackId;
+
+/// Stacks have numbers of their own, in the order in which they come. One that is many times the last needs no room for those
+/// between: it is damage.
+const AHEAD: usize = 1 << 16;
+
+/// The numbers that are known.
+#[derive(Default)]
+pub struct ByStack {
+    /// One more than each, by the stack; 0 for none.
+    numbers: Vec<u32>,
+    /// Those of stacks that are far away.
+    others: FxHashMap<StackId, u32>,
+}
+
+impl ByStack {
+    /// The number of `stack`, if it is known.
+    #[inline]
+    pub fn get(&self, stack: StackId) -> Option<u32> {
+        match self.numbers.get(stack.0 as usize) {
+            Some(&number) => number.checked_sub(1),
+            None => self.others.get(&stack).copied(),
+        }
+    }
+
+    /// Makes `number` that of `stack`.
+    pub fn insert(&mut self, stack: StackId, number: u32) {
+        let place = stack.0 as usize;
+        if place >= 2 * self.numbers.len() + AHEAD {
+            self.others.insert(stack, number);
+            return;
+        }
+        if self.numbers.len() <= place {
+            self.numbers.resize(place + 1, 0);
+            // What was far away may be near now.
+            for (stack, number) in std::mem::take(&mut self.others) {
+                self.insert(stack, number);
+            }
+        }
+        self.numbers[place] = number + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_known_wherever_the_stack_is() {
+        let mut numbers = ByStack::default();
+        let stacks = [7, 0, u32::MAX, 100_000, 200_000, 90, 4_000_000, 260_000].map(StackId);
+        for (stack, number) in stacks.into_iter().zip(0..) {
+            assert_eq!(numbers.get(stack), None);
+            numbers.insert(stack, number);
+            let known = stacks.into_iter().zip(0..=number);
+            assert!(known.into_iter().all(|(stack, number)| numbers.get(stack) == Some(number)));
+        }
+        assert!(numbers.numbers.len() < 1_000_000);
+    }
+}
