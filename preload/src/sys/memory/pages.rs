@@ -13,7 +13,7 @@ pub fn zeroed<T>(count: usize) -> *mut T {
 }
 
 /// Has the kernel make pages of [`zeroed`] all zeros again in a forked child. An error of one older than 4.14, and where an emulator
-/// agrees to whatever it is told: it may do it (qemu since 8), and may not.
+/// agrees to whatever it is asked for: it may do it (qemu since 8), and may not.
 pub fn wipe_on_fork(start: *mut u8, len: usize) -> Result<usize> {
     /// Nothing that a kernel knows.
     const NO_ADVICE: i32 = i32::MAX;
