@@ -1,7 +1,8 @@
 """Puts libtm.so, libtm_query.so and tmtool into the wheel, and gives it its platform.
 
 They are taken from the folder that TMHEAP_PRODUCTS names; without it cargo builds them in the checkout around this
-folder.
+folder. TMHEAP_PLATFORM names the platform that given ones are for (scripts/package knows it); without it the wheel is for
+systems like this one.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class ProductsHook(BuildHookInterface):  # type: ignore[misc]
                 "tmheap: there is no source distribution, since the libraries are built from the checkout around this "
                 "folder: build a wheel"
             )
-        if sys.platform != "linux" or platform.machine() != "x86_64":
+        platform_tag = os.environ.get("TMHEAP_PLATFORM")
+        if platform_tag is None and (sys.platform != "linux" or platform.machine() != "x86_64"):
             sys.exit(f"tmheap: wheels are for Linux on x86_64, not for {sys.platform} on {platform.machine()}")
         given = os.environ.get("TMHEAP_PRODUCTS")
         folder = Path(given) if given else build_products(Path(self.root).resolve().parent)
@@ -56,4 +58,4 @@ class ProductsHook(BuildHookInterface):  # type: ignore[misc]
                 sys.exit(f"tmheap: there is no {name} in {folder}")
             build_data["force_include"][str(folder / name)] = f"tmheap/products/{name}"
         build_data["pure_python"] = False
-        build_data["tag"] = "py3-none-linux_x86_64"
+        build_data["tag"] = f"py3-none-{platform_tag or 'linux_x86_64'}"

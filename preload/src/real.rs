@@ -17,6 +17,7 @@ use crate::sys::syscall;
 mod held;
 mod interfaces;
 pub mod mappings;
+mod musl;
 mod search;
 
 pub use held::{at_hand as held_at_hand, check as check_held, held_bytes};
@@ -51,6 +52,7 @@ pub fn resolve() {
             continue;
         }
         let Some(symbols) = Symbols::of(map) else { continue };
+        let is_musl = musl::is_musl(&symbols);
         get_new_handler = get_new_handler.or_else(|| symbols.function(c"_ZSt15get_new_handlerv"));
         let exported = Function::ALL.iter().filter(|function| is_searched && function.family().is_exported());
         for &function in exported {
@@ -60,6 +62,7 @@ pub fn resolve() {
             }
             let Some(address) = symbols.function(symbol(function).as_c_str()) else { continue };
             *is_found = true;
+            let address = if is_musl { musl::instead_of(&symbols, function, address) } else { address };
             match function {
                 Function::Malloc => {
                     owner_of_malloc = Some(core::ptr::from_ref(map));

@@ -3,6 +3,7 @@
 // number of interrupted calls, whatever time they take.
 #pragma once
 #include <signal.h>
+#include <stddef.h>
 #include <sys/time.h>
 
 // Set by the program while it is in a call that ticks are meant for.

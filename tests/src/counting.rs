@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::NamedTempFile;
 
 use crate::info::{all, assert_nothing_missing, sum};
-use crate::programs::compile;
+use crate::programs::compile_by;
 use crate::run::{Outcome, Run};
 
 /// Calls of all processes of a run.
@@ -43,7 +43,15 @@ impl Counter {
     /// The temporary folder cannot be written.
     #[allow(clippy::new_without_default, reason = "it makes a file")]
     pub fn new() -> Counter {
-        let library = compile("oracle/counting_preload.c", &["-O2", "-shared", "-fPIC"]);
+        Counter::built_by("gcc")
+    }
+
+    /// The same for programs of this compiler's C library.
+    ///
+    /// # Panics
+    /// As [`Counter::new`].
+    pub fn built_by(compiler: &str) -> Counter {
+        let library = compile_by(compiler, "oracle/counting_preload.c", &["-O2", "-shared", "-fPIC"]);
         let file = NamedTempFile::new().expect("the temporary folder can be written");
         file.as_file().set_len(40).expect("as above");
         Counter { library, file }
@@ -75,7 +83,10 @@ impl Counter {
 /// # Panics
 /// The counter was never loaded.
 pub fn counted(run: &Run) -> (Outcome, Counts) {
-    let counter = Counter::new();
+    counted_by(&Counter::new(), run)
+}
+
+fn counted_by(counter: &Counter, run: &Run) -> (Outcome, Counts) {
     let outcome = counter.on(run).recorded();
     let (counts, _) = counter.counts();
     assert!(counts.allocations > 0, "the counter was not loaded: {}", outcome.stderr);
@@ -88,7 +99,15 @@ pub fn counted(run: &Run) -> (Outcome, Counts) {
 /// # Panics
 /// It is not so.
 pub fn assert_counts(run: &Run) -> (Outcome, Counts) {
-    let (outcome, counts) = counted(run);
+    assert_counts_by(&Counter::new(), run)
+}
+
+/// The same by this counter, of which it is the first run.
+///
+/// # Panics
+/// As [`assert_counts`].
+pub fn assert_counts_by(counter: &Counter, run: &Run) -> (Outcome, Counts) {
+    let (outcome, counts) = counted_by(counter, run);
     let infos = all(&outcome.recordings);
     infos.iter().for_each(assert_nothing_missing);
     let recorded = Counts {

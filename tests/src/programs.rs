@@ -49,7 +49,8 @@ pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
         Some(library) => {
             command.args(["--edition", "2024", "--extern"]).arg(format!("tm={}", library.display()))
         }
-        None => command.arg("-I").arg(include),
+        // Before glibc 2.34 `dlsym` and its like are in a library of their own.
+        None => command.arg("-I").arg(include).args(["-Wl,--as-needed", "-ldl"]),
     };
     made(&stem, &(&text, &headers, &path, &bindings, compiler, flags), &mut command)
 }

@@ -1,35 +1,32 @@
-//! Root folders of other releases of Debian, with other C libraries and compilers: for long forms alone, since debootstrap makes
-//! them.
+//! Root folders of other releases of Debian, with other C libraries, compilers and Pythons, which `scripts/root` makes: for
+//! long forms alone.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::products::products;
+use crate::products::{products, workspace};
 
 /// A root folder, with `libtm.so` and what a test copies there in `/tm-test`.
 #[derive(Debug)]
-pub struct Root(PathBuf);
+pub struct Root {
+    release: String,
+    folder: PathBuf,
+}
 
 impl Root {
-    /// The root of `release` with a C compiler and `packages`: the folder that the variable `variable` names, or else one in the
-    /// temporary folder, which is kept for the next time.
+    /// The root of `release` with a C compiler and `packages`.
     ///
     /// # Panics
     /// It cannot be made.
-    pub fn of(release: &str, variable: &str, packages: &[&str]) -> Root {
-        let given = std::env::var_os(variable).map(PathBuf::from);
-        let folder = given.unwrap_or_else(|| std::env::temp_dir().join(format!("tm-root-{release}")));
-        if !folder.join("usr/bin/gcc").exists() {
-            let arguments = ["--variant=minbase", "--include=gcc,libc6-dev", release];
-            let status = Command::new("debootstrap").args(arguments).arg(&folder).status();
-            assert!(status.expect("scripts/setup --programs installs debootstrap").success());
-        }
-        let root = Root(folder);
+    pub fn of(release: &str, packages: &[&str]) -> Root {
+        let output = Command::new(script()).arg(release).output().expect("bash is everywhere");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        let root = Root { release: release.to_owned(), folder: folder.join("tm-test") };
         fs::create_dir_all(root.folder()).expect("the root folder can be written");
-        root.succeed("mountpoint -q /proc || mount -t proc proc /proc");
         if !packages.is_empty() {
-            // Not debootstrap's: their scripts want what is mounted now.
             let install = "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends";
             root.succeed(&format!("{install} {}", packages.join(" ")));
         }
@@ -38,8 +35,8 @@ impl Root {
     }
 
     /// Where `/tm-test` is.
-    pub fn folder(&self) -> PathBuf {
-        self.0.join("tm-test")
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Copies test programs there.
@@ -59,24 +56,23 @@ impl Root {
     ///
     /// # Panics
     /// It cannot be started.
-    pub fn run(&self, script: &str) -> Output {
-        let script = format!("cd /tm-test; {script}");
-        Command::new("chroot").arg(&self.0).args(["sh", "-ec", &script]).output().expect("chroot starts")
+    pub fn run(&self, script_text: &str) -> Output {
+        let script_text = format!("cd /tm-test; {script_text}");
+        let arguments = [&*self.release, "sh", "-ec", &script_text].map(OsStr::new);
+        Command::new(script()).args(arguments).output().expect("bash is everywhere")
     }
 
     /// The same of one that succeeds.
     ///
     /// # Panics
     /// It does not.
-    pub fn succeed(&self, script: &str) {
-        let output = self.run(script);
-        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    pub fn succeed(&self, script_text: &str) {
+        let output = self.run(script_text);
+        assert!(output.status.success(), "{script_text}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
-impl Drop for Root {
-    fn drop(&mut self) {
-        // Another test may be in it.
-        let _ = self.run("umount /proc");
-    }
+/// What makes root folders, and runs commands in them.
+fn script() -> PathBuf {
+    workspace().join("scripts/root")
 }

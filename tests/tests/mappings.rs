@@ -82,7 +82,7 @@ fn assert_recorded(scenario: &str) -> (Value, BTreeMap<u64, Ranges>) {
     let program = compile("mappings.c", &["-O1", "-g", "-pthread"]);
     let notes = NamedTempFile::new().expect("the temporary folder can be written");
     let run = Run::new(program).args([scenario]).args([notes.path()]).env("TM_SELF_CHECK", "1");
-    let (outcome, counts) = assert_counts_and_behaviour(&run);
+    let (outcome, _) = assert_counts_and_behaviour(&run);
     assert!(outcome.stdout.ends_with("done, errno 0\n"), "{}", outcome.stdout);
     // The bare run has noted its own since.
     let outcome = run.recorded();
@@ -90,7 +90,6 @@ fn assert_recorded(scenario: &str) -> (Value, BTreeMap<u64, Ranges>) {
     assert_eq!(recorded, noted, "recorded, noted");
     let info = info(outcome.recording());
     assert_nothing_missing(&info);
-    assert_eq!((number(&info, "allocations"), number(&info, "frees")), (counts.allocations, counts.frees));
     (info, noted)
 }
 

@@ -15,7 +15,7 @@ fn stacks_of_ocaml_with_effects_are_those_of_libgcc() {
     if !soak::is_long() || !may_administer() {
         return;
     }
-    let root = Root::of("trixie", "TM_NEW_ROOT", &["ocaml-nox"]);
+    let root = Root::of("trixie", &["ocaml-nox"]);
     root.copy(&["effects.ml", "effects_stub.c", "oracle/unwind_preload.c"]);
     root.succeed(
         "gcc -O2 -g -I$(ocamlopt -where) -c effects_stub.c; ocamlopt -g -o effects effects_stub.o effects.ml

@@ -102,11 +102,11 @@ fn the_lines_of_objects_that_are_taken_again_are_tracemalloc_s() {
 }
 
 /// The same of other releases of Debian: long form only.
-fn assert_lines_in(release: &str, variable: &str, interpreters: &[&str]) {
+fn assert_lines_in(release: &str, interpreters: &[&str]) {
     if !is_long() || !may_administer() {
         return;
     }
-    let root = Root::of(release, variable, interpreters);
+    let root = Root::of(release, interpreters);
     root.copy(&["python_objects.py"]);
     for interpreter in interpreters {
         root.succeed(&format!(
@@ -121,12 +121,12 @@ fn assert_lines_in(release: &str, variable: &str, interpreters: &[&str]) {
 
 #[test]
 fn the_lines_of_debian_13_are_tracemalloc_s() {
-    assert_lines_in("trixie", "TM_NEW_ROOT", &["python3.13"]);
+    assert_lines_in("trixie", &["python3.13"]);
 }
 
 #[test]
 fn the_lines_of_the_newest_debian_are_tracemalloc_s() {
-    assert_lines_in("sid", "TM_NEWEST_ROOT", &["python3.14", "python3.15"]);
+    assert_lines_in("sid", &["python3.14", "python3.15"]);
 }
 
 /// One function in the process hears of objects. tracemalloc puts its own in the place of ours, and none when it ends.

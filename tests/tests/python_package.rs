@@ -97,12 +97,12 @@ fn cpython_3_13_passes_its_own_tests_too() {
         return;
     }
     let packages = ["python3", "python3-pytest", "python3-numpy", "libpython3.13-testsuite"];
-    let root = Root::of("trixie", "TM_NEW_ROOT", &packages);
+    let root = Root::of("trixie", &packages);
     root.succeed("rm -rf package site tmheap-*.whl");
     let folder = root.folder();
-    let copy = copy_of_the_package(&folder);
+    let copy = copy_of_the_package(folder);
     let mut wheel = pip(Path::new(PYTHON), "wheel", &copy);
-    wheel.arg("--wheel-dir").arg(&folder).env("TMHEAP_PRODUCTS", folder_of_products());
+    wheel.arg("--wheel-dir").arg(folder).env("TMHEAP_PRODUCTS", folder_of_products());
     succeed(&mut wheel);
     root.succeed(
         "python3 -m zipfile -e tmheap-*.whl site; chmod +x site/tmheap/products/*

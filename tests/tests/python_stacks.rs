@@ -68,15 +68,15 @@ fn stacks_of_a_shared_3_13() {
 }
 
 /// The same in another release of Debian, each of whose interpreters has its package `-dev`.
-fn compare_in(release: &str, variable: &str, pythons: &[&str]) {
+fn compare_in(release: &str, pythons: &[&str]) {
     if !is_long() || !may_administer() {
         return;
     }
     let packages: Vec<String> = pythons.iter().map(|python| format!("{python}-dev")).collect();
     let packages: Vec<&str> = packages.iter().map(String::as_str).chain(["python3-greenlet"]).collect();
-    let root = Root::of(release, variable, &packages);
+    let root = Root::of(release, &packages);
     for python in pythons {
-        copy_programs(&root.folder());
+        copy_programs(root.folder());
         root.succeed(&build(python));
         for seed in 3..6 {
             root.succeed("rm -f notes r.bin");
@@ -93,15 +93,15 @@ fn compare_in(release: &str, variable: &str, pythons: &[&str]) {
 
 #[test]
 fn stacks_of_debian_11() {
-    compare_in("bullseye", "TM_OLD_ROOT", &["python3.9"]);
+    compare_in("bullseye", &["python3.9"]);
 }
 
 #[test]
 fn stacks_of_debian_13() {
-    compare_in("trixie", "TM_NEW_ROOT", &["python3.13"]);
+    compare_in("trixie", &["python3.13"]);
 }
 
 #[test]
 fn stacks_of_the_newest_debian() {
-    compare_in("sid", "TM_NEWEST_ROOT", &["python3.14", "python3.15"]);
+    compare_in("sid", &["python3.14", "python3.15"]);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tm_tests::info::info;
-use tm_tests::products::products;
+use tm_tests::products::{products, target_folder};
 use tm_tests::programs::{compile, compile_by, copy, installed};
 use tm_tests::run::Run;
 
@@ -49,13 +49,27 @@ fn executed(program: &Path) -> Vec<Vec<String>> {
     ways.collect()
 }
 
+/// A program whose loader is known to be another C library's than glibc's and musl's, by its name: the file is musl's.
+fn foreign() -> PathBuf {
+    let loader = target_folder().join("tm-tests/ld-uClibc.so.1");
+    if !loader.exists() {
+        let own =
+            tempfile::NamedTempFile::new_in(loader.parent().expect("a folder")).expect("it can be written");
+        copy(Path::new("/lib/ld-musl-x86_64.so.1"), own.path());
+        set_mode(own.path(), 0o755);
+        own.persist(&loader).expect("as above");
+    }
+    let flag = format!("-Wl,--dynamic-linker={}", loader.display());
+    compile_by("musl-gcc", "counts_arguments.c", &["-O1", &flag])
+}
+
 #[test]
 fn a_child_of_another_c_library_runs_and_is_named() {
     installed("musl-gcc");
-    let musl = compile_by("musl-gcc", "counts_arguments.c", &["-O1"]);
-    for (way, notes) in WAYS.iter().zip(executed(&musl)) {
+    let foreign = foreign();
+    for (way, notes) in WAYS.iter().zip(executed(&foreign)) {
         let [note] = &notes[..] else { panic!("{way}: one note of {notes:?}") };
-        let path = if *way == "fexecve" { "/proc/self/fd/".into() } else { musl.display().to_string() };
+        let path = if *way == "fexecve" { "/proc/self/fd/".into() } else { foreign.display().to_string() };
         assert!(note.contains("another C library") && note.contains(&path), "{way}: {note}");
     }
 }
@@ -92,8 +106,7 @@ fn set_mode(path: &Path, mode: u32) {
 
 /// Programs of either C library, each with the words that a note of it has.
 fn of_either_library() -> [(PathBuf, Option<&'static str>); 2] {
-    let musl = compile_by("musl-gcc", "counts_arguments.c", &["-O1"]);
-    [(compile("counts_arguments.c", &["-O1"]), None), (musl, Some("another C library"))]
+    [(compile("counts_arguments.c", &["-O1"]), None), (foreign(), Some("another C library"))]
 }
 
 /// Runs it as without us; there is a note with these words, or none at all.

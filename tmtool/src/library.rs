@@ -18,14 +18,23 @@ pub fn find() -> Result<PathBuf> {
     beside(&executable)
 }
 
-/// The library beside the tmtool `executable`, or in the `lib` folder beside its folder.
+/// Where it may be, from the folder of tmtool: what was built or unpacked into one folder, a prefix such as `/usr/local`, Debian's
+/// folder of libraries.
+const PLACES: [&str; 3] = ["", "lib", DEBIAN];
+const DEBIAN: &str =
+    if cfg!(target_arch = "aarch64") { "lib/aarch64-linux-gnu" } else { "lib/x86_64-linux-gnu" };
+
+/// The library that belongs to the tmtool `executable`.
 fn beside(executable: &Path) -> Result<PathBuf> {
     let folder = executable.parent().unwrap_or(Path::new("/"));
-    let places = [Some(folder.join(LIBRARY)), folder.parent().map(|parent| parent.join("lib").join(LIBRARY))];
-    places.into_iter().flatten().find(|path| path.is_file()).ok_or_else(|| {
+    let prefix = folder.parent().unwrap_or(folder);
+    let folders = PLACES.map(|place| if place.is_empty() { folder.to_owned() } else { prefix.join(place) });
+    let paths = folders.iter().map(|folder| folder.join(LIBRARY));
+    paths.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        let [beside, lib, debian] = folders.each_ref().map(|folder| folder.display());
         Error::Message(format!(
-            "there is no {LIBRARY} in {} or its sibling folder lib; build it (cargo build --release) or copy it there",
-            folder.display()
+            "there is no {LIBRARY} in {beside}, {lib} or {debian} (cargo install brings tmtool alone): in tm's source folder, \
+             cargo build --release -p tm-preload -p tm-query, then copy target/release/libtm*.so to one of these"
         ))
     })
 }
@@ -37,13 +46,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_library_is_beside_or_in_lib() {
+    fn the_library_is_found_in_all_layouts() {
         let root = tempfile::tempdir().unwrap();
         let (bin, lib) = (root.path().join("bin"), root.path().join("lib"));
+        let debian = root.path().join(DEBIAN);
         let executable = bin.join("tmtool");
         fs::create_dir_all(&bin).unwrap();
-        fs::create_dir_all(&lib).unwrap();
-        assert!(beside(&executable).unwrap_err().to_string().starts_with("there is no libtm.so in "));
+        fs::create_dir_all(&debian).unwrap();
+        let refused = beside(&executable).unwrap_err().to_string();
+        for folder in [&bin, &lib, &debian] {
+            assert!(refused.contains(&folder.display().to_string()), "{refused}");
+        }
+        assert!(refused.contains("-p tm-preload"), "{refused}");
+        fs::write(debian.join(LIBRARY), "").unwrap();
+        assert_eq!(beside(&executable).unwrap(), debian.join(LIBRARY));
         fs::write(lib.join(LIBRARY), "").unwrap();
         assert_eq!(beside(&executable).unwrap(), lib.join(LIBRARY));
         fs::write(bin.join(LIBRARY), "").unwrap();

@@ -18,8 +18,8 @@ const LITTLE_ENDIAN: u8 = 1;
 /// `e_machine` of this build of tmtool, and so of the `libtm.so` beside it.
 const OUR_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
 
-/// What the name of glibc's dynamic loader starts with, on all machines.
-const GLIBC_LOADER: &str = "ld-linux";
+/// What the names of the dynamic loaders start with, on all machines, of the C libraries that libtm.so works with: glibc and musl.
+const LOADERS: [&str; 2] = ["ld-linux", "ld-musl"];
 
 type Elf<'a> = ElfFile64<'a, Endianness, &'a ReadCache<File>>;
 
@@ -141,11 +141,11 @@ fn machine_name(machine: u16) -> String {
     }
 }
 
-/// A dynamic loader that preloads, of the C library that libtm.so is made for.
+/// A dynamic loader that preloads, of a C library that libtm.so is made for.
 fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
     let shown = path.display();
     let Some(loader) = &facts.loader else {
-        if is_glibc_s_loader(path) {
+        if is_loader(path) {
             // It loads the program that its arguments name, and what is preloaded.
             return Ok(());
         }
@@ -158,14 +158,9 @@ fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
         });
     };
     let name = loader.rsplit('/').next().unwrap_or(loader);
-    if name.starts_with("ld-musl") || facts.has_library("libc.musl") {
+    if !LOADERS.iter().any(|known| name.starts_with(known)) {
         return refuse(format!(
-            "{shown} uses the C library musl, libtm.so needs glibc; use a glibc build of it"
-        ));
-    }
-    if !name.starts_with(GLIBC_LOADER) {
-        return refuse(format!(
-            "{shown} is loaded by {loader}, which is not glibc's loader, libtm.so needs glibc; use a glibc build of it"
+            "{shown} is loaded by {loader}, which is neither glibc's loader nor musl's; use a build of it for one of these"
         ));
     }
     Ok(())
@@ -174,18 +169,19 @@ fn check_loader(path: &Path, facts: &Facts) -> Result<()> {
 fn check_loader_exists(path: &Path, facts: &Facts) -> Result<()> {
     match &facts.loader {
         Some(loader) if !Path::new(loader).exists() => refuse(format!(
-            "{} needs the loader {loader}, which does not exist; install the glibc it was built for",
+            "{} needs the loader {loader}, which does not exist; install the C library it was built for",
             path.display()
         )),
         _ => Ok(()),
     }
 }
 
-/// Whether the program is glibc's loader itself, under its own name or a link's.
-fn is_glibc_s_loader(path: &Path) -> bool {
+/// Whether the program is such a loader itself, under its own name or a link's.
+fn is_loader(path: &Path) -> bool {
     let real = std::fs::canonicalize(path);
     let is_loader = |path: &Path| {
-        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(GLIBC_LOADER.as_bytes()))
+        let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
+        LOADERS.iter().any(|known| name.starts_with(known.as_bytes()))
     };
     is_loader(path) || real.is_ok_and(|real| is_loader(&real))
 }

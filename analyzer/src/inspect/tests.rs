@@ -117,8 +117,8 @@ fn an_exported_malloc_is_refused() {
 #[test]
 fn other_machines_and_c_libraries_are_refused() {
     let folder = TempDir::new().unwrap();
-    let musl = compiled(&folder, "musl", &["-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"]);
-    assert_refused(musl, "musl");
+    let foreign = compiled(&folder, "foreign", &["-Wl,--dynamic-linker=/lib/ld-uClibc.so.1"]);
+    assert_refused(foreign, "neither glibc's loader nor musl's");
     let absent = compiled(&folder, "absent", &["-Wl,--dynamic-linker=/nix/ld-linux-x86-64.so.2"]);
     assert_refused(absent, "needs the loader");
     let program = compiled(&folder, "program", &[]);

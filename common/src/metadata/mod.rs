@@ -155,7 +155,7 @@ pub enum NameKind {
 pub enum NoteReason {
     /// The process executed the program of this path, which is static: no library can be preloaded into it.
     ExecutedStatic = 1,
-    /// The process executed the program of this path, whose dynamic loader is not glibc's.
+    /// The process executed the program of this path, whose dynamic loader is neither glibc's nor musl's.
     ExecutedForeign = 2,
     /// The process executed the program of this path, which gains rights by that: its loader drops preloaded libraries.
     ExecutedPrivileged = 3,

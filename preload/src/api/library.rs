@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use tm_common::query::{FILE_NAME, QueryApi, SYMBOL};
 
+use crate::sys::c_library;
 use crate::sys::message::Message;
 use crate::sys::objects::loader::{self, Library};
 
@@ -16,6 +17,16 @@ static SAID: AtomicBool = AtomicBool::new(false);
 pub fn api() -> Option<&'static QueryApi> {
     if let Some(api) = known() {
         return Some(api);
+    }
+    if !c_library::is_glibc() {
+        // Relaxed: decides who speaks.
+        if !SAID.swap(true, Ordering::Relaxed) {
+            let message = Message::start(
+                "this process has no glibc, so tm's questions have no answers in it: ask tmtool",
+            );
+            message.text(", of its recording").say();
+        }
+        return None;
     }
     let path = loader::beside(FILE_NAME);
     let library = Library::open(path.as_c_str());

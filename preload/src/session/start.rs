@@ -23,7 +23,8 @@ use crate::sys::objects::link_map::{self, LinkMap};
 use crate::sys::objects::loader;
 use crate::sys::process::{self, InitialStack, restrictions};
 use crate::sys::text::Text;
-use crate::sys::{arch, coarse, syscall};
+use crate::sys::{arch, c_library, coarse, syscall};
+use crate::unwind::tables::musl;
 
 /// Starts the session; whether events are recorded now.
 pub fn start(session: &Session) -> bool {
@@ -38,7 +39,7 @@ pub fn start(session: &Session) -> bool {
         // Who loads us has our settings in the environment by then.
         Search::AllOthers => Config::read(process::present_environment(), &mut complaints),
     };
-    let ready = !config.disabled && begin(session, stack, &config, &mut complaints);
+    let ready = !config.disabled && begin_if_supported(session, stack, &config, &mut complaints);
     if !config.follow {
         leave_executed_programs_alone(stack);
     }
@@ -58,7 +59,7 @@ pub(super) fn start_brought(session: &Session, settings: impl Iterator<Item = &'
     let stack = InitialStack::current();
     let mut complaints = Complaints::of(stack);
     let config = Config { start: false, ..Config::read(settings, &mut complaints) };
-    let ready = begin(session, stack, &config, &mut complaints);
+    let ready = begin_if_supported(session, stack, &config, &mut complaints);
     session.is_called_otherwise();
     session.set_phase(if ready { Phase::Ready } else { Phase::New });
     ready
@@ -104,18 +105,39 @@ impl Program {
     }
 }
 
+/// Begins the session, but in a process whose C library is older than what this library was ever tried with.
+fn begin_if_supported(
+    session: &Session,
+    stack: InitialStack,
+    config: &Config,
+    complaints: &mut Complaints,
+) -> bool {
+    let Some(version) = c_library::too_old() else { return begin(session, stack, config, complaints) };
+    let (major, minor) = c_library::OLDEST_GLIBC;
+    let message = Message::start("the C library is glibc ").bytes(version.to_bytes());
+    let message = message.text(", and the oldest that can be recorded with is ").number(major).text(".");
+    complaints.say(message.number(minor).text("; nothing is recorded: use a newer system or container"));
+    false
+}
+
 fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &mut Complaints) -> bool {
     let [find_object, clock, functions @ ..] = elf::first_of([
         c"_dl_find_object",
         arch::VDSO_CLOCK_GETTIME,
+        c"pthread_setcancelstate",
         c"dlopen",
         c"dlsym",
-        c"pthread_setcancelstate",
+        loader::INNER_FUNCTIONS[0],
+        loader::INNER_FUNCTIONS[1],
     ]);
     link_map::initialise(find_object);
+    if !c_library::is_glibc() {
+        musl::remember_code();
+    }
     coarse::initialise(clock);
     let program = Program::of_this_process();
-    loader::remember(program.working_directory.as_bytes(), functions);
+    let has_dlopen = !real::address(Function::Dlopen).is_null();
+    loader::remember(program.working_directory.as_bytes(), functions, has_dlopen);
     let names = Names {
         program: program.name(),
         pid: syscall::getpid(),

@@ -70,6 +70,12 @@ impl Message {
         self
     }
 
+    /// Appends a number.
+    pub fn number(mut self, number: u64) -> Message {
+        self.0.push_number(number);
+        self
+    }
+
     /// Appends what an error number means.
     pub fn error(mut self, error: syscall::Errno) -> Message {
         let meaning = match error.0 {

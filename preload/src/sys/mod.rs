@@ -2,6 +2,7 @@
 //!
 //! System calls are made directly: libc's wrappers set `errno`, are cancellation points, and may be interposed.
 
+pub mod c_library;
 pub mod coarse;
 pub mod complaints;
 pub mod files;

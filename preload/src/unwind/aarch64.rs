@@ -2,7 +2,7 @@
 
 use core::arch::{asm, naked_asm};
 
-use super::tables::cfi::{Cfa, N_TRACKED, RegisterRule, Row, column};
+use super::tables::cfi::{Cfa, RegisterRule, Row, column};
 use crate::sys::syscall;
 
 /// The registers that a callee preserves, the link register and the stack pointer, by their DWARF numbers (AADWARF64, table "Mapping
@@ -24,13 +24,23 @@ pub const GUESSES_FIND_STACK_POINTERS: bool = false;
 
 /// Where a signal frame holds the interrupted registers, in bytes from the stack pointer that the handler returns to: `siginfo_t`
 /// (128), then `ucontext_t` with `uc_mcontext` at 176, which has the fault address, and x0 to x30, sp and pc.
-const SIGNAL_REGISTERS: usize = 128 + 176 + 8;
-/// See [`SIGNAL_REGISTERS`].
-pub const SIGNAL_PC: usize = SIGNAL_REGISTERS + 8 * 32;
-/// See [`SIGNAL_REGISTERS`].
-pub const SIGNAL_SP: usize = SIGNAL_REGISTERS + 8 * 31;
-/// See [`SIGNAL_REGISTERS`].
-pub const SIGNAL_FP: usize = SIGNAL_REGISTERS + 8 * 29;
+const FIRST_REGISTER: usize = 128 + 176 + 8;
+/// See [`FIRST_REGISTER`].
+pub const SIGNAL_PC: usize = FIRST_REGISTER + 8 * 32;
+/// See [`FIRST_REGISTER`].
+pub const SIGNAL_SP: usize = FIRST_REGISTER + 8 * 31;
+/// See [`FIRST_REGISTER`].
+pub const SIGNAL_FP: usize = FIRST_REGISTER + 8 * 29;
+/// Where it holds each of [`TRACKED`].
+pub const SIGNAL_REGISTERS: [usize; TRACKED.len()] = {
+    let mut offsets = [0; TRACKED.len()];
+    let mut at = 0;
+    while at < offsets.len() {
+        offsets[at] = if TRACKED[at] == PC { SIGNAL_PC } else { FIRST_REGISTER + 8 * TRACKED[at] as usize };
+        at += 1;
+    }
+    offsets
+};
 
 /// Says whether a row of augmentation `S` is that of the kernel's frame. None is: [`signal_row`] knows that frame by its code, and what
 /// kernels before Linux 5.8 said of it leaves out the function that was interrupted.
@@ -42,22 +52,15 @@ pub fn is_laid_out_by_the_kernel(_row: &Row) -> bool {
 /// the same everywhere and have no unwind table. `pc` may be anything.
 #[cold]
 pub fn signal_row(pc: usize) -> Option<Row> {
-    /// `mov x8, 139; svc 0`: `rt_sigreturn`.
-    const RETURN_FROM_SIGNAL: u64 = 0xd400_0001_d280_1168;
     // SAFETY: the kernel has read the word, and code is not unmapped while it is on the stack.
     let instructions = (pc.is_multiple_of(4) && syscall::is_readable(pc))
-        .then(|| unsafe { (pc as *const u64).read_unaligned() });
-    if instructions != Some(RETURN_FROM_SIGNAL) {
+        .then(|| unsafe { (pc as *const [u8; 8]).read_unaligned() });
+    if instructions != Some(SIGNAL_RETURN) {
         return None;
-    }
-    let mut registers = [RegisterRule::Same; N_TRACKED];
-    for (rule, &number) in registers.iter_mut().zip(&TRACKED) {
-        let at = if number == PC { SIGNAL_PC } else { SIGNAL_REGISTERS + 8 * usize::from(number) };
-        *rule = RegisterRule::AtCfa(at as i64);
     }
     Some(Row {
         cfa: Cfa::Register { register: STACK_POINTER, offset: 0 },
-        registers,
+        registers: SIGNAL_REGISTERS.map(|offset| RegisterRule::AtCfa(offset as i64)),
         return_address_column: column(u64::from(PC))?,
         is_signal_frame: true,
     })
@@ -71,6 +74,23 @@ pub fn strip(pc: usize) -> usize {
     // SAFETY: `xpaclri` changes x30 alone.
     unsafe { asm!("hint 7", inlateout("x30") pc => address, options(pure, nomem, nostack, preserves_flags)) };
     address
+}
+
+/// What a signal handler returns to: `mov x8, 139; svc 0`.
+pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
+/// The most bytes behind a return address that tell what it belongs to.
+pub const RECOGNISED_BYTES: usize = 8;
+
+/// Returns where the code at a return address ends that calls a function with the value just returned as its argument, and
+/// how far from there the function is: `bl`, from its own place.
+pub fn hands_on(code: &[u8; RECOGNISED_BYTES]) -> Option<(usize, isize)> {
+    // sxtw x0, w0
+    const EXTEND: u32 = 0x9340_7c00;
+    let [a, b, c, d, e, f, g, h] = *code;
+    let words = [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])];
+    let (at, word) = if words[0] == EXTEND { (4, words[1]) } else { (0, words[0]) };
+    let distance = ((word << 6) as i32 >> 6) as isize * 4;
+    (word >> 26 == 0b10_0101).then_some((at, distance))
 }
 
 /// Writes the registers that callees preserve into the order of [`TRACKED`], as they are right after this call returns.

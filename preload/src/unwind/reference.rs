@@ -188,6 +188,9 @@ fn guess(registers: &Registers, stack: Readable, reason: EndReason) -> Step {
     let Some((fp, pc, sp)) = frame_pointer_step(value(sp_at), value(fp_at), stack) else {
         return if ends_by_frame_pointer(registers.kind, value(fp_at)) { Ok(None) } else { Err(reason) };
     };
+    if pc == 0 && !ends_by_frame_pointer(registers.kind, pc) {
+        return Err(reason);
+    }
     let mut next = Registers { pc, kind: FrameKind::Guessed, ..*registers };
     next.values.get_mut(sp_at).into_iter().for_each(|value| *value = sp);
     next.values.get_mut(fp_at).into_iter().for_each(|value| *value = fp);

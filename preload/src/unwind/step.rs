@@ -257,11 +257,11 @@ pub fn frame_pointer_step(sp: usize, fp: usize, stack: Readable) -> Option<(usiz
     Some((next_fp, pc, fp + 16))
 }
 
-/// Tells whether a frame pointer of 0 is that of the outermost frame, as the ABI has it: not if nothing says so far that the code
-/// keeps frame pointers.
+/// Tells whether a frame pointer or a return address of 0 is that of the outermost frame, as the ABI has it: not if nothing says
+/// so far that the code keeps frame pointers.
 #[inline]
-pub fn ends_by_frame_pointer(kind: FrameKind, fp: usize) -> bool {
-    fp == 0 && matches!(kind, FrameKind::Guessed)
+pub fn ends_by_frame_pointer(kind: FrameKind, found: usize) -> bool {
+    found == 0 && matches!(kind, FrameKind::Guessed)
 }
 
 fn guess(rule: Rule, state: &State, stack: Readable) -> Taken {
@@ -271,6 +271,10 @@ fn guess(rule: Rule, state: &State, stack: Readable) -> Taken {
         let is_end = ends_by_frame_pointer(state.kind, fp);
         return (no_step, (!is_end).then_some(State::incomplete(rule.reason(), sp)));
     };
+    if pc == 0 && !ends_by_frame_pointer(state.kind, pc) {
+        let no_step = Step { uses_fp: true, ..Step::BARRIER };
+        return (no_step, Some(State::incomplete(rule.reason(), sp)));
+    }
     let barrier = !stays_readable(sp, fp, stack);
     let step = Step { ra_at: fp + 8, fp_at: fp, uses_fp: true, barrier };
     (step, (pc != 0).then_some(State { pc, sp: next_sp, fp: next_fp, kind: FrameKind::Guessed }))

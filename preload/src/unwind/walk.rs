@@ -14,7 +14,7 @@ use super::tables::modules::Modules;
 use super::tables::registered::Registered;
 use super::tables::rule::Rule;
 use super::tables::rule_table::RuleTable;
-use super::tables::{cfi, eh_frame};
+use super::tables::{cfi, eh_frame, musl};
 use super::turns::Turns;
 use super::{Caller, Frame, Frames, arch, reference, step};
 use crate::recording::Recording;
@@ -260,8 +260,17 @@ impl Unwinder {
         {
             return Ok(row);
         }
-        // A match, since each combinator has a copy of the row on the stack.
-        match cfi::evaluate(&entry?, address) {
+        // Matches, since each combinator has a copy of the row on the stack.
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(reason) => {
+                return match musl::row_at(pc) {
+                    Some(row) => Ok(row),
+                    None => Err(reason),
+                };
+            }
+        };
+        match cfi::evaluate(&entry, address) {
             Some(row) => Ok(row),
             None => Err(EndReason::NoEntry),
         }

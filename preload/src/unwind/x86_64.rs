@@ -44,6 +44,36 @@ pub fn strip(pc: usize) -> usize {
     pc
 }
 
+/// Where a signal frame holds each of [`TRACKED`], as [`SIGNAL_PC`]: `uc_mcontext` has r8 to r15, rdi, rsi, rbp, rbx, rdx, rax,
+/// rcx, rsp, rip.
+pub const SIGNAL_REGISTERS: [usize; TRACKED.len()] = {
+    let places = [13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16];
+    let mut offsets = [0; TRACKED.len()];
+    let mut at = 0;
+    while at < offsets.len() {
+        offsets[at] = 40 + 8 * places[at];
+        at += 1;
+    }
+    offsets
+};
+/// What a signal handler returns to: `mov rax, 15; syscall`.
+pub const SIGNAL_RETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
+/// The most bytes behind a return address that tell what it belongs to.
+pub const RECOGNISED_BYTES: usize = 10;
+
+/// Returns where the code at a return address ends that calls a function with the value just returned as its argument, and
+/// how far from there the function is.
+pub fn hands_on(code: &[u8; RECOGNISED_BYTES]) -> Option<(usize, isize)> {
+    const CALL: u8 = 0xe8;
+    // mov edi, eax; mov rdi, rax; movsxd rdi, eax; cdqe, mov rdi, rax.
+    const MOVES: [&[u8]; 4] =
+        [&[0x89, 0xc7], &[0x48, 0x89, 0xc7], &[0x48, 0x63, 0xf8], &[0x48, 0x98, 0x48, 0x89, 0xc7]];
+    MOVES.iter().find_map(|moves| match code.strip_prefix(*moves)? {
+        [CALL, a, b, c, d, ..] => Some((moves.len() + 5, i32::from_le_bytes([*a, *b, *c, *d]) as isize)),
+        _ => None,
+    })
+}
+
 /// Writes the registers that callees preserve into the order of [`TRACKED`], as they are right after this call returns.
 /// Leaves the others.
 ///

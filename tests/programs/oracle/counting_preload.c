@@ -35,7 +35,8 @@ static size_t (*real_usable_size)(void *);
 /* Serves while dlsym looks for the real functions. */
 static char bootstrap[1 << 16] __attribute__((aligned(16)));
 static size_t bootstrap_used;
-static int resolving;
+/* Volatile: dlsym calls calloc, but its header says that it calls nothing back. */
+static volatile int resolving, is_resolved;
 
 static void add(int what, uint64_t n) {
     _Atomic uint64_t *place = counts ? counts : before_the_file;
@@ -44,8 +45,30 @@ static void add(int what, uint64_t n) {
 
 static void count(int what) { add(what, 1); }
 
+#ifndef __GLIBC__
+/* musl's own call malloc and aligned_alloc by their symbols, which would come back here. */
+static void *calloc_of_musl(size_t n, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        bytes = SIZE_MAX;
+    void *block = real_malloc(bytes);
+    return block ? memset(block, 0, bytes) : NULL;
+}
+
+static int posix_memalign_of_musl(void **place, size_t alignment, size_t size) {
+    if (alignment < sizeof(void *))
+        return EINVAL;
+    void *block = real_aligned_alloc(alignment, size);
+    if (block)
+        *place = block;
+    return block ? 0 : errno;
+}
+
+static void *valloc_of_musl(size_t size) { return real_aligned_alloc(4096, size); }
+#endif
+
 static void resolve(void) {
-    if (real_pvalloc || resolving)
+    if (is_resolved || resolving)
         return;
     int saved = errno;
     resolving = 1;
@@ -58,7 +81,14 @@ static void resolve(void) {
     real_memalign = dlsym(RTLD_NEXT, "memalign");
     real_usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
     real_valloc = dlsym(RTLD_NEXT, "valloc");
-    real_pvalloc = dlsym(RTLD_NEXT, "pvalloc");
+    real_pvalloc = dlsym(RTLD_NEXT, "pvalloc"); /* musl has none */
+#ifndef __GLIBC__
+    real_calloc = calloc_of_musl;
+    real_posix_memalign = posix_memalign_of_musl;
+    real_memalign = real_aligned_alloc;
+    real_valloc = valloc_of_musl;
+#endif
+    is_resolved = 1;
     resolving = 0;
     errno = saved;
 }

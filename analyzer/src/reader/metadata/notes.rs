@@ -21,7 +21,9 @@ pub struct Note {
 fn lead(reason: NoteReason) -> &'static str {
     match reason {
         NoteReason::ExecutedStatic => "Executed programs that are static cannot be recorded",
-        NoteReason::ExecutedForeign => "Executed programs of another C library than glibc cannot be recorded",
+        NoteReason::ExecutedForeign => {
+            "Executed programs of another C library than glibc and musl cannot be recorded"
+        }
         NoteReason::ExecutedPrivileged => "Executed programs that gain rights cannot be recorded",
         NoteReason::OwnNamespace => {
             "Libraries in a namespace of their own (dlmopen) have their own C library, and their blocks are not recorded"

@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::elf::Dynamic;
 use super::image::Image;
+use crate::sys::c_library;
 use crate::sys::memory::maps::Maps;
 
 /// One loaded object: the public head of the loader's `struct link_map`, `<link.h>`.
@@ -22,15 +23,7 @@ pub struct LinkMap {
     previous: *const LinkMap,
 }
 
-#[repr(C)]
-struct Debug {
-    version: i32,
-    map: *const LinkMap,
-}
-
 unsafe extern "C" {
-    /// The loader's rendezvous with debuggers, `<link.h>`.
-    static _r_debug: Debug;
     /// This library's own dynamic section.
     static _DYNAMIC: Dynamic;
 }
@@ -38,8 +31,7 @@ unsafe extern "C" {
 impl LinkMap {
     /// Returns the objects in the order in which the loader searches them, the program first.
     pub fn all() -> impl Iterator<Item = &'static LinkMap> {
-        // SAFETY: set by the loader before any code of a library runs.
-        let first = unsafe { _r_debug.map };
+        let first: *const LinkMap = c_library::first_object().cast();
         // SAFETY: each entry is valid as long as its object is loaded, see the module's text.
         core::iter::successors(unsafe { first.as_ref() }, |map| unsafe { map.next.as_ref() })
     }

@@ -5,7 +5,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::link_map::LinkMap;
 use crate::sys::text::Text;
@@ -19,6 +19,8 @@ struct Loader {
     dlopen: AtomicPtr<c_void>,
     dlsym: AtomicPtr<c_void>,
     set_cancel_state: AtomicPtr<c_void>,
+    /// What is added to the mode of `dlopen`.
+    mode: AtomicI32,
 }
 
 // SAFETY: `folder` is written by `remember` alone, before other threads have reason to read it.
@@ -29,16 +31,25 @@ static LOADER: Loader = Loader {
     dlopen: AtomicPtr::new(core::ptr::null_mut()),
     dlsym: AtomicPtr::new(core::ptr::null_mut()),
     set_cancel_state: AtomicPtr::new(core::ptr::null_mut()),
+    mode: AtomicI32::new(0),
 };
 
-/// Notes this library's folder, `working_directory` being the present one, and where `dlopen`, `dlsym` and
-/// `pthread_setcancelstate` are. Called once, at the start.
-pub fn remember(working_directory: &[u8], functions: [usize; 3]) {
+/// The C library's own `dlopen` and `dlsym` before glibc 2.34, in a process without libdl.
+pub const INNER_FUNCTIONS: [&CStr; 2] = [c"__libc_dlopen_mode", c"__libc_dlsym"];
+/// `__RTLD_DLOPEN`, which the inner `dlopen` wants.
+const INNER_MODE: c_int = c_int::MIN;
+
+/// Notes this library's folder, `working_directory` being the present one, and where `pthread_setcancelstate`, `dlopen`, `dlsym`
+/// and the inner ones are, of which those are called if the process has no `dlopen`. Called once, at the start.
+pub fn remember(working_directory: &[u8], functions: [usize; 5], has_dlopen: bool) {
+    let [set_cancel_state, dlopen, dlsym, inner_dlopen, inner_dlsym] = functions;
+    let (dlopen, dlsym) = if has_dlopen { (dlopen, dlsym) } else { (inner_dlopen, inner_dlsym) };
     let places = [&LOADER.dlopen, &LOADER.dlsym, &LOADER.set_cancel_state];
-    for (place, address) in places.into_iter().zip(functions) {
+    for (place, address) in places.into_iter().zip([dlopen, dlsym, set_cancel_state]) {
         // Relaxed: published with the session.
         place.store(address as *mut c_void, Ordering::Relaxed);
     }
+    LOADER.mode.store(if has_dlopen { 0 } else { INNER_MODE }, Ordering::Relaxed);
     let Some(ours) = LinkMap::all().find(|map| map.is_ours()) else { return };
     let path = ours.name().to_bytes();
     let Some(end) = path.iter().rposition(|&byte| byte == b'/') else { return };
@@ -146,7 +157,7 @@ impl Library {
         let dlopen: unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void =
             unsafe { core::mem::transmute(address) };
         // SAFETY: a C string; the library's constructors are its own business.
-        let handle = unsafe { dlopen(path.as_ptr(), mode) };
+        let handle = unsafe { dlopen(path.as_ptr(), mode | LOADER.mode.load(Ordering::Relaxed)) };
         (!handle.is_null()).then_some(Library(handle))
     }
 

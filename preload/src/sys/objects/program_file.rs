@@ -9,11 +9,11 @@ use crate::sys::text::Text;
 /// What becomes of a program when it is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramKind {
-    /// The loader is glibc's, or nothing speaks against it.
+    /// The loader is glibc's or musl's, or nothing speaks against it.
     Preloads,
     /// A static program, without loader: nothing is preloaded, and nothing goes wrong.
     Static,
-    /// Another C library's loader, which takes `LD_PRELOAD` too and fails with a library made for glibc.
+    /// Another C library's loader, which takes `LD_PRELOAD` too and fails with a library made for those two.
     Foreign,
     /// It gains rights, so that its loader drops what is preloaded from a path.
     Privileged,
@@ -99,20 +99,20 @@ fn parse<'a>(bytes: &'a [u8], path: &[u8]) -> Head<'a> {
         }
         Some(None)
     };
-    let is_glibc = |path: &[u8]| name_of(path).starts_with(b"ld-") && !is_foreign(path);
+    let is_loader = |path: &[u8]| name_of(path).starts_with(b"ld-") && !is_foreign(path);
     let found = find();
     let loader = found.flatten().and_then(|loader| CStr::from_bytes_until_nul(loader).ok());
     match (found, loader) {
         (_, Some(loader)) if is_foreign(loader.to_bytes()) => Head::Elf(ProgramKind::Foreign, Some(loader)),
-        // glibc's loader itself has none and loads what it is told to.
-        (Some(None), _) if !is_glibc(path) => Head::Elf(ProgramKind::Static, None),
+        // A loader itself has none and loads what it is told to.
+        (Some(None), _) if !is_loader(path) => Head::Elf(ProgramKind::Static, None),
         _ => Head::Elf(ProgramKind::Preloads, loader),
     }
 }
 
-/// Tells whether a loader of this name is another C library's: musl's, uClibc's, Android's. glibc's has several.
+/// Tells whether a loader of this name is another C library's: uClibc's, Android's. glibc's has several.
 fn is_foreign(path: &[u8]) -> bool {
-    let names: [&[u8]; 5] = [b"ld-musl", b"ld-uClibc", b"ld64-uClibc", b"linker", b"libc.so"];
+    let names: [&[u8]; 3] = [b"ld-uClibc", b"ld64-uClibc", b"linker"];
     names.iter().any(|name| name_of(path).starts_with(name))
 }
 
@@ -151,10 +151,11 @@ mod tests {
             &b"/lib64/ld-linux-x86-64.so.2\0"[..],
             b"/lib/ld-linux-aarch64.so.1\0",
             b"/opt/glibc/ld-2.36.so\0",
+            b"/lib/ld-musl-x86_64.so.1\0",
         ] {
             assert_eq!(of(loader), Some(ProgramKind::Preloads));
         }
-        for loader in [&b"/lib/ld-musl-x86_64.so.1\0"[..], b"/system/bin/linker64\0"] {
+        for loader in [&b"/lib/ld-uClibc.so.1\0"[..], b"/system/bin/linker64\0"] {
             assert_eq!(of(loader), Some(ProgramKind::Foreign));
             let loader = CStr::from_bytes_with_nul(loader).expect("it has one");
             let program = elf(PT_INTERP, loader.to_bytes_with_nul());
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_left_alone() {
-        let whole = elf(PT_INTERP, b"/lib/ld-musl-x86_64.so.1\0");
+        let whole = elf(PT_INTERP, b"/lib/ld-uClibc.so.1\0");
         for len in 0..whole.len() {
             assert!(matches!(kind(&whole[..len], b"it"), None | Some(ProgramKind::Preloads)), "{len}");
         }

@@ -2,6 +2,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
+use crate::sys::c_library;
 use crate::sys::syscall::{self, Errno, Result};
 
 /// A folder. Open as long as this lives, if it is not the process's own.
@@ -77,6 +78,10 @@ impl Folder {
     /// # Safety
     /// The C library has made them.
     pub unsafe fn after_actions(actions: usize) -> Option<Folder> {
+        if actions != 0 && !c_library::is_glibc() {
+            // SAFETY: the caller's.
+            return unsafe { after_actions_of_musl(actions) };
+        }
         // SAFETY: the caller's.
         let Some(list) = (unsafe { (actions as *const FileActions).as_ref() }) else {
             return Some(Folder::WORKING);
@@ -110,6 +115,30 @@ impl Folder {
         let fd = self.open(path, libc::O_PATH | libc::O_DIRECTORY).ok()?;
         Some(Folder { fd, is_ours: true })
     }
+}
+
+/// musl's `struct fdop`, `src/process/fdop.h`: a list.
+#[repr(C)]
+struct ActionOfMusl {
+    next: *const ActionOfMusl,
+    previous: *const ActionOfMusl,
+    /// [`CHDIR_OF_MUSL`] and more lead into a folder.
+    command: c_int,
+}
+
+const CHDIR_OF_MUSL: c_int = 4;
+
+/// Returns the process's own folder, if no action leads away from it.
+///
+/// # Safety
+/// musl has made them.
+unsafe fn after_actions_of_musl(actions: usize) -> Option<Folder> {
+    // SAFETY: the list stands behind two numbers, in `posix_spawn_file_actions_t`.
+    let first = unsafe { *((actions + 2 * size_of::<c_int>()) as *const *const ActionOfMusl) };
+    // SAFETY: as above, each action of the list.
+    let mut list =
+        core::iter::successors(unsafe { first.as_ref() }, |action| unsafe { action.next.as_ref() });
+    list.all(|action| action.command < CHDIR_OF_MUSL).then_some(Folder::WORKING)
 }
 
 fn folder_after(actions: &[Action], depth: u32) -> Option<Folder> {

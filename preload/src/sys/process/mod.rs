@@ -3,6 +3,7 @@
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::c_library;
 use super::memory::maps::Maps;
 use super::text::{Text, parse_number};
 use super::{files, syscall};
@@ -12,8 +13,6 @@ pub mod restrictions;
 pub mod signals;
 
 unsafe extern "C" {
-    /// The loader's record of the initial stack: `argc, argv..., NULL, envp..., NULL, auxv...`.
-    static __libc_stack_end: *const usize;
     /// The environment as the C library has it.
     static environ: *const *const c_char;
 }
@@ -39,17 +38,15 @@ pub struct InitialStack {
 impl InitialStack {
     /// Returns the initial stack of this process.
     pub fn current() -> InitialStack {
-        // SAFETY: the loader sets it before it runs any code of a library, and the block lives as long as the process.
-        let stack = unsafe { __libc_stack_end };
-        // SAFETY: the first word is argc, the rest follows it.
+        let stack = c_library::initial_stack() as *const usize;
+        // SAFETY: the first word is argc, the rest follows it; the block lives as long as the process.
         unsafe { InitialStack { argc: *stack, argv: stack.add(1).cast() } }
     }
 
     /// Returns where the initial stack is: an address in the mapping that the kernel made for the stack of the first thread.
     #[inline]
     pub fn address() -> usize {
-        // SAFETY: as in `current`.
-        unsafe { __libc_stack_end as usize }
+        c_library::initial_stack()
     }
 
     /// Returns the arguments. They end early if the program has shortened its own.
@@ -122,10 +119,11 @@ pub fn page_bytes() -> usize {
 }
 
 /// # Safety
-/// `pointer` is null or a C string that lives as long as the process.
+/// `pointer` is null or a C string that lives as long as the process; or a count, which a loader may have put there since.
 unsafe fn c_string(pointer: *const c_char) -> Option<&'static CStr> {
-    // SAFETY: the caller's.
-    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
+    const COUNT_MAX: usize = 4096;
+    // SAFETY: the caller's; nothing is mapped so low.
+    (pointer as usize > COUNT_MAX).then(|| unsafe { CStr::from_ptr(pointer) })
 }
 
 /// Returns the path of the program; where `/proc` is missing, as `execve` was given it, from the working directory.

@@ -28,7 +28,7 @@ pub enum Cfa {
 
 impl Cfa {
     /// The value before an instruction defines it.
-    const UNDEFINED: Cfa = Cfa::Register { register: u16::MAX, offset: 0 };
+    pub(super) const UNDEFINED: Cfa = Cfa::Register { register: u16::MAX, offset: 0 };
 }
 
 /// The way the caller's value of a register is found (DWARF 5 section 6.4.1).

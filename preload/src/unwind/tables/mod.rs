@@ -7,6 +7,7 @@ pub mod dwarf;
 pub mod eh_frame;
 pub mod expression;
 pub mod modules;
+pub mod musl;
 pub mod registered;
 pub mod rule;
 pub mod rule_table;
