@@ -1,6 +1,7 @@
 //! The file's first page, `docs/format.md` section "Header".
 
 pub mod request;
+mod shared;
 
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
@@ -10,6 +11,7 @@ use crate::error::DecodeError;
 use crate::ids::Stamp;
 
 pub use request::{MappedRequest, REQUEST_NAME_BYTES, REQUESTS_MAX, Request};
+pub use shared::{SHARED_ROOMS, SharedRoom};
 
 /// The first bytes of every recording. The first byte is not ASCII and the last two are a line end, so that a copy
 /// which was taken for text is seen at once.
@@ -154,6 +156,9 @@ pub struct MappedHeader {
     pub extent_grains: u32,
     /// The pid of the latest keeper, 0 for none. Whether it lives its lock tells.
     pub keeper: AtomicU32,
+    /// Where there is a limit, what the processes begin last for all of them, by [`SharedRoom`]: its first grain in the lower 48
+    /// bits, 0 for none, and how many there are in the upper ones.
+    pub shared: [AtomicU64; SHARED_ROOMS],
 }
 
 /// Stands in [`MappedHeader::end_grain`] while the file is being cut: who then claims room tries again.
@@ -163,6 +168,8 @@ pub const CUTTING: u64 = 1 << 62;
 pub mod abilities {
     /// A start may come with a rate of samples.
     pub const SAMPLES: u32 = 1;
+    /// What stands in an extent of a stream's own is not looked at any more once all of it is handed out and written.
+    pub const LEAVES_FULL: u32 = 2;
 }
 
 /// The number of processes that find a place in [`MappedHeader::writers`].
@@ -170,7 +177,7 @@ pub const WRITERS_MAX: usize = 64;
 
 const _: () = assert!(size_of::<MappedHeader>() <= GRAIN_BYTES);
 const _: () =
-    assert!(size_of::<MappedHeader>() == 480 + 24 * 136 + 40, "the layout is the format: see docs/format.md");
+    assert!(size_of::<MappedHeader>() == 480 + 24 * 136 + 64, "the layout is the format: see docs/format.md");
 const _: () = assert!(cfg!(target_endian = "little"), "the mapped structures are little-endian");
 
 /// The header as read from a file.

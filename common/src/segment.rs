@@ -17,6 +17,9 @@ pub const HEADER_BYTES: usize = 64;
 /// of a checkpoint is as large as an extent.
 pub const GRAINS_MAX: u16 = 16;
 
+/// Stands in [`MappedSegment::stream`] of an extent that a stream takes for itself before it has a number.
+pub const UNNUMBERED: u32 = u32::MAX;
+
 /// The kinds of segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
@@ -58,7 +61,8 @@ pub struct MappedSegment {
     pub used: AtomicU32,
     /// The process that took the segment.
     pub process: u32,
-    /// Events: the stream. Extents: one more than the stream that has it for itself, where there is a limit, else 0.
+    /// Events: the stream. Extents: one more than the stream that has it for itself, where there is a limit, or [`UNNUMBERED`];
+    /// else 0.
     /// Checkpoints: the number. Stacks: 0.
     pub stream: u32,
     /// Events: the place in the stream's chain, from 0. Stacks: the segment's number in [`crate::ids::StackId`]s.

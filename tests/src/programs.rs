@@ -32,8 +32,8 @@ pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
     // The headers that C and C++ programs share, and what is included by another language's.
     let include = workspace().join("api/include");
-    let headers =
-        ["noted.h", "ticks.h", "tracemalloc_api.h", "calls_tm.c"].map(|header| path.with_file_name(header));
+    let headers = ["noted.h", "room.h", "ticks.h", "tracemalloc_api.h", "calls_tm.c"]
+        .map(|header| path.with_file_name(header));
     let headers = headers.into_iter().chain([include.join("tm.h")]);
     let headers: Vec<Vec<u8>> = headers.map(|header| std::fs::read(header).unwrap_or_default()).collect();
     let bindings = (compiler == "rustc").then(bindings);

@@ -5,6 +5,7 @@
 //! little room left, so that however slow its keeper is nothing is lost.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -158,6 +159,89 @@ fn assert_kept_by_run(limit_bytes: u64, times: u64) {
 fn a_recording_that_run_keeps_answers_as_a_whole_one() {
     let (limit, times) = if soak::is_long() { (8 * MIB, 40) } else { (2 * MIB, 8) };
     assert_kept_by_run(limit, times);
+}
+
+/// What all processes of a recording did and left, whatever their numbers are.
+fn answers_of_all(recording: &Path) -> Vec<(&'static str, Vec<String>)> {
+    let all = ["--process", "all", "--limit", "0", "--key", "traceback"];
+    let asked = |command: &[&str]| groups(&report(&[command, &all[..]].concat(), recording));
+    let info = info(recording);
+    let figures = |of: &Value, keys: &[&str]| -> Vec<String> {
+        keys.iter().map(|key| format!("{key} {}", of[key])).collect()
+    };
+    let did = ["allocations", "frees", "bytes_allocated", "peak_bytes", "peak_blocks"];
+    let left = ["live_bytes_at_end", "live_blocks_at_end", "ending"];
+    let keys = [&did[..], &left].concat();
+    let list = info["process_list"].as_array().expect("a list");
+    let mut processes: Vec<String> = list.iter().map(|process| figures(process, &keys).join(" ")).collect();
+    processes.sort();
+    let sums = ["processes", "lost_events", "unknown_frees", "missed_frees", "complete", "problems"];
+    vec![
+        ("info", figures(&info, &sums)),
+        ("processes", processes),
+        ("stats", asked(&["stats", "--at", "end"])),
+        ("top", asked(&["top"])),
+    ]
+}
+
+/// Each request leaves more in the file than an extent, and all of it comes back but what tells of the process.
+#[test]
+fn a_server_that_forks_goes_on_for_ever() {
+    let (limit, n_requests) = if soak::is_long() { (16 * MIB, 5_000) } else { (4 * MIB, 400) };
+    let folder = TempDir::new().expect("the temporary folder can be written");
+    let kept = folder.path().join("kept.bin");
+    let program = compile("forking.c", &["-g", "-O1"]);
+    let arguments = [n_requests.to_string(), "8000".to_owned()];
+    let mut run = tmtool(&["run", "-q", "--limit", &limit.to_string(), "-o"]);
+    run.arg(&kept).arg("--").arg(&program).args(&arguments).arg(PACE);
+    assert!(run.status().expect("tmtool starts").success());
+    let whole = Run::new(&program).args(&arguments).recorded();
+    assert!(whole.status.success(), "{}", whole.stderr);
+    let [length, of_whole] =
+        [&kept, whole.recording()].map(|path| fs::metadata(path).expect("it is there").len());
+    assert!(length <= limit && of_whole > 2 * limit, "{length} and {of_whole} bytes");
+    for ((what, found), (_, expected)) in
+        answers_of_all(&kept).into_iter().zip(answers_of_all(whole.recording()))
+    {
+        assert_eq!(found, expected, "{what}");
+    }
+    // What one had from its parent is not kept, so there is no answer for it alone.
+    let list = info(&kept)["process_list"].as_array().expect("a list").clone();
+    let ended = number(&list[1], "pid").to_string();
+    let output = tmtool(&["stats", "--process", &ended]).arg(&kept).output().expect("tmtool starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let sentence = format!("has only sums of process {ended}, which had ended before");
+    assert!(output.status.code() == Some(1) && said.contains(&sentence), "{said}");
+}
+
+/// More threads than the limit has room for: it is said, once, and what fits is there. The program goes on
+/// until then.
+#[test]
+fn a_limit_that_is_too_small_for_its_threads_is_said_to_be() {
+    let folder = TempDir::new().expect("the temporary folder can be written");
+    let kept = folder.path().join("kept.bin");
+    let mut run = tmtool(&["run", "-q", "--limit", "1M", "-o"]);
+    let crowd = compile("crowd.c", &["-g", "-O1", "-pthread"]);
+    run.arg(&kept).arg("--").arg(crowd).arg("80").stderr(Stdio::piped());
+    let mut run = run.spawn().expect("tmtool starts");
+    let said = BufReader::new(run.stderr.take().expect("it is piped"));
+    let mut lines = said.lines().map(|line| line.expect("it can be read"));
+    let sentence = lines.find(|line| line.contains("events are lost while it is full, what fits is kept"));
+    let sentence = sentence.expect("it is said");
+    assert!(sentence.contains("set a larger limit") && sentence.contains("has no room "), "{sentence}");
+    // The recording is named after the process.
+    let recording =
+        fs::read_dir(&kept).expect("it is a folder").flatten().next().expect("there is one").path();
+    let pid = recording.file_stem().and_then(|name| name.to_str()?.rsplit('.').next()?.parse().ok());
+    // SAFETY: takes no pointers.
+    assert_eq!(unsafe { libc::kill(pid.expect("it has a pid"), libc::SIGKILL) }, 0);
+    let more: Vec<String> = lines.filter(|line| line.contains("what fits is kept")).collect();
+    assert_eq!(more, [""; 0], "it is said once");
+    run.wait().expect("it is our child");
+    let info = info(&kept);
+    assert!(number(&info, "lost_events") > 0 && number(&info, "live_blocks_at_end") > 0, "{info}");
+    assert!(!groups(&report(&["stats", "--at", "end"], &kept)).is_empty());
+    assert!(fs::metadata(&kept).expect("it is there").len() <= MIB);
 }
 
 fn start_limited(rounds: &str, limit: u64) -> (Running, PathBuf) {

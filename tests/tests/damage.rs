@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
-use tm_common::header::{VERSION, VERSION_UNSAMPLED};
+use tm_common::header::{GRAIN_BYTES, VERSION, VERSION_UNSAMPLED};
+use tm_common::segment::{SegmentHeader, SegmentKind};
 use tm_tests::fuzz::random::Random;
 use tm_tests::info::{info, number};
 use tm_tests::products::products;
@@ -151,4 +152,32 @@ fn rustc_is_refused_for_its_own_malloc() {
     let rustc = Path::new(String::from_utf8_lossy(&sysroot.stdout).trim()).join("bin/rustc");
     let name = rustc.display().to_string();
     assert_one_sentence(&["run", &name, "--version"], &[&name, "malloc"]);
+}
+
+/// What reports say below their first lines, exports of events say on standard error.
+#[test]
+fn an_export_says_what_is_missing_as_reports_do() {
+    let outcome = Run::new(compile("bounded.c", &["-g", "-O1", "-pthread"])).args(["1", "1", "1"]).recorded();
+    assert!(outcome.status.success(), "{}", outcome.stderr);
+    let mut bytes = fs::read(outcome.recording()).expect("it is there");
+    let is_second = |at: &usize| {
+        let header = SegmentHeader::parse(&bytes[*at..]).ok().flatten();
+        header.is_some_and(|header| header.kind == SegmentKind::Events && header.sequence == 1)
+    };
+    let second = (1..bytes.len() / GRAIN_BYTES).map(|grain| grain * GRAIN_BYTES).find(is_second);
+    let second = second.expect("a stream has two segments");
+    bytes[second..second + GRAIN_BYTES].fill(0);
+    let folder = TempDir::new().expect("the temporary folder can be written");
+    let damaged = folder.path().join("damaged.bin").display().to_string();
+    fs::write(&damaged, &bytes).expect("as above");
+    let missing = "At least 1 segment of events is missing in 1 stream.";
+    let report = tmtool(&["stats", &damaged]);
+    assert!(String::from_utf8_lossy(&report.stdout).contains(missing));
+    for format in ["heaptrack", "dhat", "massif"] {
+        let out = folder.path().join(format).display().to_string();
+        let output = tmtool(&["export", format, &damaged, "-o", &out]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.matches(missing).count() == 1, "{format}: {said}");
+        assert!(said.contains("whose allocation was not seen"), "{format}: {said}");
+    }
 }

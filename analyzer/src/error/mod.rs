@@ -104,6 +104,15 @@ pub enum Error {
         /// The recording.
         path: PathBuf,
     },
+    /// A process had ended when its events were folded into sums.
+    Closed {
+        /// The recording.
+        path: PathBuf,
+        /// The process.
+        pid: u32,
+        /// Up to when it was folded, in ns since the recording's start.
+        folded_ns: u64,
+    },
     /// Events of a recording that is being followed were folded into sums.
     Folded {
         /// The recording.

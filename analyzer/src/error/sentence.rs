@@ -49,6 +49,11 @@ impl fmt::Display for Error {
                 let what = "its checkpoint, which stands in place of the first events, is of another version or damaged";
                 write!(f, "cannot read {}: {what}", path.display())
             }
+            Error::Closed { path, pid, folded_ns } => {
+                let (path, folded) = (path.display(), Seconds(*folded_ns));
+                let what = format!("has only sums of process {pid}, which had ended before {folded}");
+                write!(f, "{path} {what}; 'tmtool info' shows them, and --process all counts its blocks")
+            }
             Error::Folded { path } => {
                 write!(f, "events of {} were folded while it was followed; begin again", path.display())
             }

@@ -2,6 +2,7 @@
 
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
+use super::event::ALL;
 use crate::model::{Amount, Sample, Weight};
 use crate::reader::{ThreadTag, ThreadTags};
 
@@ -23,6 +24,11 @@ pub struct Block {
 }
 
 impl Block {
+    /// Tells whether there can be such a block of the heap, or of a program's own domain.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.address != ALL && self.size <= SIZE_MAX
+    }
+
     /// Returns how much it adds to a sum: itself, or if it is a sample what it stands for. It is of a recording with `thread_tags`.
     #[inline]
     pub fn amount(&self, thread_tags: &ThreadTags) -> Amount {

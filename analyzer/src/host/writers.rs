@@ -31,6 +31,26 @@ impl<'a> Writers<'a> {
         process.runs() && self.is_mapped_by(process.pid())
     }
 
+    /// Whether the processes of others are seen from here.
+    pub fn are_seen() -> bool {
+        Stat::of(1).is_some()
+    }
+
+    /// Whether `process` writes to it no more for certain: it was there and is gone, or is another program by now.
+    pub fn is_without(&mut self, process: Liveness) -> bool {
+        let Some(start) = process.start_ticks().filter(|_| process.pid() > 0) else { return false };
+        let pid = match Stat::of(process.pid()) {
+            Some(stat) if stat.start_ticks == start => process.pid(),
+            _ => match self.namesake(&process) {
+                Some(target) => target.pid,
+                None => return true,
+            },
+        };
+        // One whose first thread has ended may have others.
+        let has_ended = Stat::of(pid).is_none_or(|stat| stat.has_ended() && has_no_other_thread(pid));
+        has_ended || !self.is_mapped_by(pid)
+    }
+
     /// The process that calls itself what `process` does, and started when it did.
     fn namesake(&mut self, process: &Liveness) -> Option<Target> {
         let start = process.start_ticks()?;
@@ -45,6 +65,10 @@ impl<'a> Writers<'a> {
         let Ok((files, _)) = mapped_files(pid) else { return true };
         files.iter().any(|file| file.is(self.recording))
     }
+}
+
+fn has_no_other_thread(pid: u32) -> bool {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |tasks| tasks.count() <= 1)
 }
 
 fn all_processes() -> Vec<(u32, Stat)> {

@@ -37,6 +37,8 @@ pub(super) struct AsOf {
     pub moment: Option<Stamp>,
     /// The processes that ran a little before.
     pub running: BTreeSet<ProcessIndex>,
+    /// Those that had ended by then for certain.
+    pub gone: BTreeSet<ProcessIndex>,
 }
 
 impl AsOf {
@@ -51,6 +53,7 @@ impl AsOf {
             )?;
             let processes = processes(file);
             let running = writers(&status, &processes);
+            let gone = gone(&status, &processes, &running);
             let moment = if running.is_empty() { None } else { now(&header.clock) };
             if moment.is_some() {
                 thread::sleep(WRITTEN_AFTER);
@@ -58,13 +61,13 @@ impl AsOf {
                     file.opened().map_err(|source| Error::io("read", file.path(), source))?,
                     file.path(),
                 )?;
-                return Ok(AsOf { header, moment, running });
+                return Ok(AsOf { header, moment, running, gone });
             }
             // One that has ended since may have forked another one before.
             let n_known = known.len();
             known.extend(processes.iter().map(|process| process.index));
             if known.len() == n_known {
-                return Ok(AsOf { header, moment, running });
+                return Ok(AsOf { header, moment, running, gone });
             }
         }
     }
@@ -75,6 +78,24 @@ pub(super) fn writers(status: &Metadata, processes: &[Process]) -> BTreeSet<Proc
     let mut writers = Writers::of(status);
     let writing = processes.iter().filter(|process| writers.has(process.liveness()));
     writing.map(|process| process.index).collect()
+}
+
+/// The ones of `processes` that write no more for certain; none where others may run that are not seen from here.
+fn gone(
+    status: &Metadata,
+    processes: &[Process],
+    running: &BTreeSet<ProcessIndex>,
+) -> BTreeSet<ProcessIndex> {
+    // All of them are in the first one's namespace of pids, or in one inside of it. One that is forked into another has no parent there.
+    let first = processes.iter().find(|process| process.parent.is_none());
+    let sees_first = first.is_some_and(|first| running.contains(&first.index));
+    let are_together = processes.iter().all(|process| process.parent.is_none() || process.ppid != 0);
+    if running.is_empty() || !Writers::are_seen() || !(sees_first || are_together) {
+        return BTreeSet::new();
+    }
+    let mut writers = Writers::of(status);
+    let gone = processes.iter().filter(|process| writers.is_without(process.liveness()));
+    gone.map(|process| process.index).collect()
 }
 
 /// Reads the header of `file`, which is at `path`.

@@ -24,6 +24,8 @@ pub struct Checkpoint {
     pub until: Stamp,
     /// The mean number of bytes from one sample to the next in what is folded; 0 if every event was recorded.
     pub sample_bytes: u64,
+    /// Segments that were missing in what is folded, and in how many streams, one perhaps more than once.
+    pub missing: (u64, u64),
     /// How far each stream was folded.
     pub streams: Vec<FoldedStream>,
     /// What each process had then, and had done: see [`crate::replay`].
@@ -52,6 +54,7 @@ pub struct FoldedStream {
 struct Head {
     until: u64,
     sample_bytes: u64,
+    missing: (u64, u64),
     streams: Vec<FoldedStream>,
 }
 
@@ -78,8 +81,8 @@ impl Checkpoint {
     /// # Errors
     /// The system has no memory for them.
     pub fn encode(&self) -> std::io::Result<Vec<u8>> {
-        let head =
-            Head { until: self.until.0, sample_bytes: self.sample_bytes, streams: self.streams.clone() };
+        let Checkpoint { until, sample_bytes, missing, .. } = *self;
+        let head = Head { until: until.0, sample_bytes, missing, streams: self.streams.clone() };
         let head = rmp_serde::to_vec(&head).map_err(std::io::Error::other)?;
         let mut content = (head.len() as u32).to_le_bytes().to_vec();
         content.extend_from_slice(&head);
@@ -99,8 +102,9 @@ impl Checkpoint {
         let mut content = zstd::bulk::decompress(bytes, len).ok()?;
         let head_len = u32_at(&content, 0).ok()? as usize;
         let body = content.split_off(LEN_BYTES.checked_add(head_len).filter(|&end| end <= content.len())?);
-        let Head { until, sample_bytes, streams } = rmp_serde::from_slice(content.get(LEN_BYTES..)?).ok()?;
-        Some(Checkpoint { until: Stamp(until), sample_bytes, streams, body })
+        let head = rmp_serde::from_slice(content.get(LEN_BYTES..)?).ok()?;
+        let Head { until, sample_bytes, missing, streams } = head;
+        Some(Checkpoint { until: Stamp(until), sample_bytes, missing, streams, body })
     }
 
     /// Loads the one that the header names, by its word: none if it names none.
@@ -175,8 +179,8 @@ mod tests {
     #[test]
     fn it_comes_back_and_is_nothing_else() {
         let stream = FoldedStream { process: 1, stream: 2, sequence: 3, bytes: 4, tag: 5, is_half: true };
-        let checkpoint =
-            Checkpoint { until: Stamp(9), sample_bytes: 512, streams: vec![stream], body: vec![7; 5_000] };
+        let (until, missing, streams) = (Stamp(9), (3, 2), vec![stream]);
+        let checkpoint = Checkpoint { until, sample_bytes: 512, missing, streams, body: vec![7; 5_000] };
         let bytes = checkpoint.encode().expect("there is memory");
         assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint.clone()));
         let passed = Passed { sequence: 3, bytes: 4, tag: TagIndex(5), is_half: true };

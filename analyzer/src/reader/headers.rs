@@ -8,6 +8,7 @@ use std::ops::Range;
 use tm_common::error::DecodeError;
 use tm_common::header::GRAIN_BYTES;
 use tm_common::segment::{HEADER_BYTES, SegmentHeader};
+use tm_common::varint::Writer;
 
 use super::Problem;
 use super::file::{OpenFile, RecordingFile};
@@ -27,6 +28,11 @@ impl FoundSegment {
         let in_file = usize::try_from(file_len.saturating_sub(self.offset)).unwrap_or(usize::MAX);
         let room = self.header.len_bytes().min(in_file).saturating_sub(HEADER_BYTES);
         room.min(self.header.used as usize)
+    }
+
+    /// Whether there is no room for another record of events: a writer goes on in the next segment.
+    pub fn is_full(&self) -> bool {
+        HEADER_BYTES + self.header.used as usize + Writer::CAPACITY >= self.header.len_bytes()
     }
 
     /// Reads them.

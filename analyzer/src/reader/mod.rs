@@ -96,6 +96,8 @@ pub struct Recording {
     pub(crate) as_of: Option<Stamp>,
     /// The processes that ran at that moment.
     pub(crate) running: BTreeSet<ProcessIndex>,
+    /// Those that had ended by then for certain: all that they wrote is there.
+    pub(crate) gone: BTreeSet<ProcessIndex>,
     epochs: Vec<(Epoch, ProcessIndex)>,
 }
 
@@ -127,6 +129,7 @@ impl Recording {
             last_event: OnceLock::new(),
             as_of: None,
             running: BTreeSet::new(),
+            gone: BTreeSet::new(),
             epochs: Vec::new(),
         }
     }

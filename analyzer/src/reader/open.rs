@@ -72,6 +72,7 @@ impl Recording {
             checkpoint,
             problems,
             as_of: as_of.moment,
+            gone: as_of.gone,
             ..Recording::empty(file, header)
         };
         contents.tables.place_modules();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tm_common::ids::ProcessIndex;
 use tm_common::segment::{HEADER_BYTES, SegmentKind};
 
 use super::file::RecordingFile;
@@ -32,6 +33,8 @@ impl SegmentCounts {
 /// An extent that one stream has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnExtent {
+    /// Whose it is.
+    pub process: ProcessIndex,
     /// Its first grain.
     pub first: u64,
     /// The grains that it has, with its header's.
@@ -91,7 +94,8 @@ impl Layout {
             let grains = u64::from(found.header.sequence);
             let handed_out = u64::from(found.header.used).clamp(1, grains.max(1));
             if found.header.stream.0 > 0 {
-                self.own_extents.push(OwnExtent { first, grains, is_full: handed_out >= grains });
+                let (process, is_full) = (found.header.process, handed_out >= grains);
+                self.own_extents.push(OwnExtent { process, first, grains, is_full });
             }
             self.last_extent = (first + grains, first + handed_out);
             return first + 1;

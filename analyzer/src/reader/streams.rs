@@ -26,6 +26,8 @@ pub struct StreamSegment {
     pub thread: ThreadIndex,
     /// How many bytes there are from one sample to the next.
     pub sample_rate: SampleRate,
+    /// Whether no record begins in it any more, for want of room.
+    pub is_full: bool,
 }
 
 /// The segments of one stream in their order: stamps never decrease along it.
@@ -39,6 +41,18 @@ pub struct Stream {
     pub segments: Vec<StreamSegment>,
     /// What of the first segment is folded.
     pub passed: Passed,
+}
+
+impl Stream {
+    /// The places before that of `sequence` where a segment is missing.
+    pub(crate) fn missing_before(&self, sequence: u32) -> u64 {
+        let (mut missing, mut next) = (0, u64::from(self.passed.sequence));
+        for segment in self.segments.iter().filter(|segment| segment.sequence <= sequence) {
+            missing += u64::from(segment.sequence).saturating_sub(next);
+            next = u64::from(segment.sequence) + 1;
+        }
+        missing
+    }
 }
 
 /// What a chain of segments can be expected to be.
@@ -63,7 +77,8 @@ pub fn streams(
     let mut events: Vec<&FoundSegment> =
         segments.iter().filter(|found| found.header.kind == SegmentKind::Events).collect();
     events.sort_by_key(|found| (found.header.process, found.header.stream, found.header.sequence));
-    let (mut missing, mut streams_with_gaps, mut duplicates) = (0, 0, 0);
+    let (mut missing, mut streams_with_gaps) = checkpoint.map_or((0, 0), |checkpoint| checkpoint.missing);
+    let mut duplicates = 0;
     // Those that are folded whole are known too.
     let is_gone =
         |folded: &&FoldedStream| events.binary_search_by_key(&folded.key(), |it| stream_of(it)).is_err();
@@ -98,6 +113,7 @@ pub fn streams(
                 limit: Stamp(u64::MAX),
                 thread: found.header.thread,
                 sample_rate: found.header.sample_rate,
+                is_full: found.is_full(),
             });
         }
         if stream.segments.is_empty() {

@@ -39,7 +39,7 @@ pub trait Observer {
         self.on_alloc(new);
     }
 
-    /// What lives has been made the peak, because the program forgot what lived before.
+    /// The program has forgotten what lived before: as it sees it, what lives now is the peak.
     #[inline]
     fn on_peak_reset(&mut self, _stamp: Stamp) {}
 

@@ -41,6 +41,7 @@ pub fn run<O: Observer>(
     Decoders::with(|decoders| match processes {
         Processes::One(process) => {
             began_by(recording, process, until)?;
+            folded.has_blocks_of(recording, process)?;
             let from = beginning(recording, &mut folded, process, decoders)?;
             let mut engine = engine(recording, process, from, decoders);
             let mut observer = observer_of(&engine);
@@ -166,6 +167,11 @@ impl<O: Observer> Observer for Own<O> {
     }
 
     #[inline]
+    fn on_peak_reset(&mut self, stamp: Stamp) {
+        self.observer.on_peak_reset(stamp);
+    }
+
+    #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
         self.observer.on_event(event);
     }
@@ -250,6 +256,7 @@ impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
 /// What was folded earlier cannot be read.
 pub(crate) fn fold(recording: &Recording, until: Stamp) -> Result<Vec<FoldedProcess>> {
     let folded = Folded::of(recording)?;
+    let is_forked = |process| forked_at(recording, process).is_some();
     Decoders::with(|decoders| {
         let roots = recording.processes.iter().filter(|process| parent(recording, process).is_none());
         // All that happens in a process is folded, whosever blocks it is about.
@@ -264,7 +271,16 @@ pub(crate) fn fold(recording: &Recording, until: Stamp) -> Result<Vec<FoldedProc
             };
             families.run(root.index, observer_of, &mut |engine, mut folding| {
                 let until = engine.settle(until, &mut folding);
-                processes.push(engine.fold(folding, until));
+                let process = engine.process();
+                let is_whole = recording.gone.contains(&process) && is_forked(process) && engine.is_at_end();
+                if is_whole {
+                    engine.finish_totals(recording);
+                }
+                processes.push(engine.fold(
+                    folding,
+                    until,
+                    forked_at(recording, process).filter(|_| is_whole),
+                ));
             });
         }
         Ok(processes)

@@ -41,6 +41,8 @@ pub struct Recorded {
     search: Arc<Search>,
     /// What has named frames to find the blocks, until it is asked for.
     namer: RefCell<Option<Namer>>,
+    /// What the latest replay found.
+    found: RefCell<Findings>,
 }
 
 /// Does the reading of a recording, which may take long.
@@ -84,7 +86,8 @@ impl Recorded {
         let (notes, during) = ([request.notes.clone(), of_blocks].concat(), request.during);
         let namer = RefCell::new(Some(namer));
         let search = Arc::clone(&request.search);
-        Ok(Recorded { recording, processes, selection, from, until, notes, during, search, namer })
+        let found = RefCell::default();
+        Ok(Recorded { recording, processes, selection, from, until, notes, during, search, namer, found })
     }
 
     /// Replays it; `done` gets each process's observer back.
@@ -104,7 +107,14 @@ impl Recorded {
         reading(self.during, &self.recording, || {
             replay::run(&self.recording, self.processes, self.until.stamp, observer_of, done)
         })?;
-        Ok(finder.finish())
+        let findings = finder.finish();
+        self.found.borrow_mut().clone_from(&findings);
+        Ok(findings)
+    }
+
+    /// What the latest replay found beside its answer.
+    pub fn found(&self) -> Findings {
+        self.found.borrow().clone()
     }
 
     /// Says what is missing where each event is shown by itself: those that are folded into sums.

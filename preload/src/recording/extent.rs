@@ -17,7 +17,7 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use tm_common::header::GRAIN_BYTES;
+use tm_common::header::{GRAIN_BYTES, SharedRoom};
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
 use tm_common::segment::{GRAINS_MAX, MappedSegment, SegmentHeader, SegmentKind};
 
@@ -57,7 +57,12 @@ pub struct Room {
     pub start: *mut MappedSegment,
     /// The size in grains; at least what was needed.
     pub grains: u16,
+    /// Where it is in the file.
+    pub first_grain: u64,
 }
+
+/// A mapping of a part of the file, and the grain where that begins.
+pub type Mapped = (*const u8, u64);
 
 impl Recording {
     /// Claims room for a segment of `wanted` grains, of fewer if an extent ends and `needed` are still to be had there.
@@ -130,13 +135,22 @@ impl Recording {
         {
             return Ok(room);
         }
+        if let Some(extent) = self.join(SharedRoom::Extent) {
+            // Release: publishes the extent's header.
+            self.extent.store(extent, Ordering::Release);
+            // SAFETY: it stays mapped.
+            if let Some(room) = self.take(unsafe { &*extent }, needed, wanted)? {
+                return Ok(room);
+            }
+        }
         // Relaxed: guarded by the lock.
         let grains = (self.extent_grains.load(Ordering::Relaxed) * 2).min(self.common_grains_max());
-        let extent = self.map_extent(grains, None).or_else(|_| self.map_small_extent())?;
+        let extent = self.map_extent(grains).or_else(|_| self.map_small_extent())?;
         self.extent_grains.store(grains, Ordering::Relaxed);
         let room = self.take(extent, needed, wanted);
         // Release: publishes the extent's header.
         self.extent.store(core::ptr::from_ref(extent).cast_mut(), Ordering::Release);
+        self.share(SharedRoom::Extent, extent.base_stamp, extent.sequence as u16);
         room?.ok_or(Errno(libc::ENOSPC))
     }
 
@@ -149,24 +163,24 @@ impl Recording {
 
     /// Maps a small extent; at the limit one that was given back, whatever its size.
     fn map_small_extent(&self) -> Result<&'static MappedSegment, Errno> {
-        self.map_extent(SMALL_GRAINS, None).or_else(|error| match self.file().extent_grains {
-            grains if error == AT_LIMIT && grains > 0 => self.map_extent(grains, None),
+        self.map_extent(SMALL_GRAINS).or_else(|error| match self.file().extent_grains {
+            grains if error == AT_LIMIT && grains > 0 => self.map_extent(grains),
             _ => Err(error),
         })
     }
 
-    /// Maps an extent for all threads. `near` is one that may stand not far before it.
-    fn map_extent(&self, grains: u32, near: Option<&MappedSegment>) -> Result<&'static MappedSegment, Errno> {
-        self.map_extent_of(0, grains, near)
+    /// Maps an extent for all threads.
+    fn map_extent(&self, grains: u32) -> Result<&'static MappedSegment, Errno> {
+        self.map_extent_of(0, grains, None)
     }
 
     /// Claims `grains` of the file for the stream with the number `owner - 1`, or for all threads with 0, and maps them; of
-    /// the size that is given back, an extent that was. `near` is an extent that may stand not far before them.
+    /// the size that is given back, an extent that was. `near` may stand not far before them.
     pub(super) fn map_extent_of(
         &self,
         owner: u32,
         grains: u32,
-        near: Option<&MappedSegment>,
+        near: Option<Mapped>,
     ) -> Result<&'static MappedSegment, Errno> {
         let header = self.header().ok_or(Errno(libc::ENOENT))?;
         writers::enter(&header.writers, syscall::getpid(), syscall::process_exists);
@@ -211,14 +225,13 @@ impl Recording {
 
     /// Maps `len` bytes of the file from grain `first` on: by way of a mapping of what stands before them, or by its path
     /// where the kernel does not know that. The nearer that mapping, the fewer addresses it takes meanwhile.
-    pub(super) fn map(&self, first: u64, len: usize, near: Option<&MappedSegment>) -> Result<*mut u8, Errno> {
+    pub(super) fn map(&self, first: u64, len: usize, near: Option<Mapped>) -> Result<*mut u8, Errno> {
         // Acquire: as in `find_room`. SAFETY: common extents stay mapped.
         let common = unsafe { self.extent.load(Ordering::Acquire).as_ref() };
-        let before = common.into_iter().chain(near).filter(|extent| extent.base_stamp <= first);
-        let (mapping, from) = match before.max_by_key(|extent| extent.base_stamp) {
-            Some(extent) => (core::ptr::from_ref(extent).cast(), extent.base_stamp),
-            None => (self.header().map_or(core::ptr::null(), core::ptr::from_ref).cast::<u8>(), 0),
-        };
+        let common = common.map(|extent| (core::ptr::from_ref(extent).cast(), extent.base_stamp));
+        let header = self.header().map_or(core::ptr::null(), core::ptr::from_ref).cast::<u8>();
+        let before = common.into_iter().chain(near).filter(|&(_, from)| from <= first);
+        let (mapping, from) = before.max_by_key(|&(_, from)| from).unwrap_or((header, 0));
         // What is mapped begins with a page, and so does what is not needed of it.
         let into_page = pages::into_page(mapping as usize);
         let before = into_page + (first - from) as usize * GRAIN_BYTES;
@@ -276,7 +289,7 @@ impl Recording {
         allocated.inspect_err(|_| {
             room::give_grains_back(&extent.used, at, wanted);
         })?;
-        Ok(Some(Room { start, grains }))
+        Ok(Some(Room { start, grains, first_grain: extent.base_stamp + u64::from(at) }))
     }
 
     /// Makes `start`, the grain behind the file's header, the first extent.
@@ -291,14 +304,16 @@ impl Recording {
     }
 
     /// Gives back what is not used: of the current extent and of the calling thread's `own`, and the file behind the last
-    /// one. Later events map extents anew. Where there is a limit own extents keep their size, by which they are given back.
+    /// one. Later events map extents anew. Where there is a limit own extents keep their size, by which they are given back, and
+    /// what a forked process has begun for all stays theirs.
     pub fn trim<const N: usize>(&self, own: [Option<&OwnExtent>; N]) {
         let Some(header) = self.header() else { return };
         let Some(_held) = self.growing.take() else { return };
         // SAFETY: common extents stay mapped. Acquire: as in `find_room`.
         let common = unsafe { self.extent.load(Ordering::Acquire).as_ref() };
-        let mut rest_of_common = common.and_then(|extent| self.leave_extent(extent));
         let may_be_cut = self.file().extent_grains == 0;
+        let is_left = may_be_cut || !self.is_forked();
+        let mut rest_of_common = common.filter(|_| is_left).and_then(|extent| self.leave_extent(extent));
         let mut rests = own.map(|own| {
             let own = own.filter(|_| may_be_cut).and_then(OwnExtent::get);
             own.and_then(|extent| self.leave_extent(extent))
@@ -341,13 +356,13 @@ pub fn replace(
     replaced.unwrap_or(core::ptr::null_mut())
 }
 
-/// Lets the pages of a segment go that is not written any more: they are the file's alone from now on. Where one is touched
-/// again after all, it comes back.
+/// Lets the pages of a common segment go that is not written any more: they are the file's alone from now on. Where one is
+/// touched again after all, it comes back.
 ///
 /// # Safety
-/// `segment` is null, or mapped.
+/// `segment` is null, or in a common extent.
 pub unsafe fn let_go(segment: *mut MappedSegment) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller's; common extents stay mapped.
     if let Some(header) = unsafe { segment.as_ref() } {
         pages::let_go(segment.cast(), usize::from(header.grains) * GRAIN_BYTES);
     }

@@ -13,6 +13,7 @@ use tm_common::header::{GRAIN_BYTES, MappedHeader};
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::Recording;
+use super::extent::Mapped;
 use crate::lockfree::free_list;
 use crate::sys::memory::pages;
 use crate::sys::syscall;
@@ -43,11 +44,7 @@ const NEXT: usize = core::mem::offset_of!(MappedSegment, next_free) / size_of::<
 
 impl Recording {
     /// Takes an extent off the list, and maps it: its first grain and where it is. `None` if there is none.
-    pub(super) fn pop_extent(
-        &self,
-        header: &MappedHeader,
-        near: Option<&MappedSegment>,
-    ) -> Option<(u64, *mut u8)> {
+    pub(super) fn pop_extent(&self, header: &MappedHeader, near: Option<Mapped>) -> Option<(u64, *mut u8)> {
         let grains = self.file().extent_grains;
         let len = grains as usize * GRAIN_BYTES;
         let leave = |start: *mut u8| {
@@ -55,7 +52,9 @@ impl Recording {
             unsafe { pages::unmap_part(start, len) };
         };
         let look = |first: u32| {
-            let is_inside = |grain: u32| self.is_inside(header, grain, grains);
+            let is_inside = |grain: u32| {
+                grain > super::extent::FIRST_GRAINS && self.is_inside(header, grain.into(), grains)
+            };
             let start = Some(first).filter(|&first| is_inside(first))?;
             let start = self.map(u64::from(start), len, near).ok()?;
             // Behind the end of the file, wherever its header says that is, nothing is readable.
@@ -73,11 +72,11 @@ impl Recording {
         popped.map(|(first, start)| (u64::from(first), start))
     }
 
-    /// Tells whether an extent may be there: behind the first one, and in what was claimed.
-    fn is_inside(&self, header: &MappedHeader, first: u32, grains: u32) -> bool {
+    /// Tells whether that is in what was claimed.
+    pub(super) fn is_inside(&self, header: &MappedHeader, first: u64, grains: u32) -> bool {
         // Relaxed: a bound, and what is behind the file's end is not touched.
         let end = header.end_grain.load(Ordering::Relaxed).min(self.file().grains_max);
-        first > super::extent::FIRST_GRAINS && u64::from(first) + u64::from(grains) <= end
+        first > 0 && grains > 0 && first.saturating_add(grains.into()) <= end
     }
 
     /// Tells whether an extent was given back, or taken, since the file could not grow.

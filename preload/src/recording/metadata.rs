@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use tm_common::header::GRAIN_BYTES;
+use tm_common::header::{GRAIN_BYTES, SharedRoom};
 use tm_common::ids::{CodeIndex, Epoch, ProcessIndex, Stamp, ThreadIndex};
 use tm_common::metadata::{
     BUILD_ID_BYTES_MAX, CommandKind, InterpreterState, LineTableKind, MappedCode, MappedCommand, MappedEpoch,
@@ -110,10 +110,14 @@ impl Recording {
     }
 
     fn begin_metadata_segment(&self, current: *mut MappedSegment, len: usize) -> Option<()> {
+        if self.join_as(SharedRoom::Metadata, &self.metadata, current) {
+            return Some(());
+        }
         let needed = (HEADER_BYTES + len).div_ceil(GRAIN_BYTES).min(usize::from(GRAINS_MAX)) as u16;
         let room = self.claim(needed, needed)?;
         let header = SegmentHeader::empty(SegmentKind::Metadata, room.grains, self.process());
         let replaced = extent::replace(&self.metadata, current, room, header);
+        self.share(SharedRoom::Metadata, room.first_grain, room.grains);
         // SAFETY: common extents stay mapped.
         unsafe { extent::let_go(replaced) };
         Some(())

@@ -11,6 +11,7 @@ mod free_extents;
 pub mod metadata;
 pub mod output;
 pub mod own_extent;
+mod shared;
 pub mod stack_table;
 pub mod stream;
 pub mod totals;
@@ -21,7 +22,7 @@ mod tests;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use tm_common::header::{Loss, MappedHeader};
+use tm_common::header::{Loss, MappedHeader, SHARED_ROOMS};
 use tm_common::ids::{Epoch, ProcessIndex};
 use tm_common::segment::MappedSegment;
 
@@ -44,6 +45,8 @@ pub struct Recording {
     extent_grains: AtomicU32,
     growing: TryLock,
     metadata: AtomicPtr<MappedSegment>,
+    /// What the process takes room from together with others, as the header had it.
+    joined: [AtomicU64; SHARED_ROOMS],
     /// Where the process's threads have their lines of totals.
     totals: AtomicPtr<MappedSegment>,
     process: AtomicU32,
@@ -80,6 +83,7 @@ impl Recording {
             extent_grains: AtomicU32::new(extent::FIRST_GRAINS),
             growing: TryLock::new(),
             metadata: AtomicPtr::new(core::ptr::null_mut()),
+            joined: [const { AtomicU64::new(0) }; SHARED_ROOMS],
             totals: AtomicPtr::new(core::ptr::null_mut()),
             process: AtomicU32::new(0),
             epoch: AtomicU32::new(0),

@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tm_common::free_list::Top;
 use tm_common::header::{
-    GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, MappedRequest, REQUESTS_MAX, VERSION_UNSAMPLED,
-    WRITERS_MAX, abilities,
+    GRAIN_BYTES, Header, Loss, MAGIC, MappedHeader, MappedRequest, REQUESTS_MAX, SHARED_ROOMS,
+    VERSION_UNSAMPLED, WRITERS_MAX, abilities,
 };
 use tm_common::ids::Space;
 
@@ -184,12 +184,13 @@ impl Recording {
             n_spaces: AtomicU32::new(Space::FIRST_OWN.0.into()),
             requests: [const { MappedRequest::free() }; REQUESTS_MAX],
             n_codes: AtomicU32::new(1),
-            abilities: abilities::SAMPLES,
+            abilities: abilities::SAMPLES | abilities::LEAVES_FULL,
             checkpoint: AtomicU64::new(0),
             free_extents: AtomicU64::new(Top::default().word()),
             limit_grains: config.limit_bytes / GRAIN_BYTES as u64,
             extent_grains: free_extents::size_within(config.limit_bytes),
             keeper: AtomicU32::new(0),
+            shared: [const { AtomicU64::new(0) }; SHARED_ROOMS],
         }
     }
 }

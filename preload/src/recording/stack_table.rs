@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use tm_common::header::GRAIN_BYTES;
+use tm_common::header::{GRAIN_BYTES, SharedRoom};
 use tm_common::ids::{Epoch, StackId};
 use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::stack::{NODE_BYTES, StackNode};
@@ -82,6 +82,9 @@ impl StackTable {
     }
 
     fn begin_segment(&self, recording: &Recording, current: *mut MappedSegment) -> bool {
+        if recording.join_as(SharedRoom::Stacks, &self.segment, current) {
+            return true;
+        }
         // SAFETY: segments stay mapped.
         let current_segment = unsafe { current.as_ref() };
         let wanted = match current_segment {
@@ -98,6 +101,7 @@ impl StackTable {
             ..SegmentHeader::empty(SegmentKind::Stacks, room.grains, recording.process())
         };
         let replaced = extent::replace(&self.segment, current, room, segment);
+        recording.share(SharedRoom::Stacks, room.first_grain, room.grains);
         // Look-ups do without the file. Who is writing a node there at this moment has its page back.
         // SAFETY: common extents stay mapped.
         unsafe { extent::let_go(replaced) };

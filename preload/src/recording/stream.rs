@@ -6,17 +6,17 @@ use tm_common::event::{Encoder, Event, MAX_BYTES};
 use tm_common::header::GRAIN_BYTES;
 use tm_common::ids::{ProcessIndex, Stamp, StreamIndex, ThreadIndex};
 use tm_common::sampling::SampleRate;
-use tm_common::segment::{HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
+use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::varint::Writer;
 
 use super::Recording;
-use super::extent::let_go;
 use super::own_extent::OwnExtent;
 use crate::lockfree::room;
+use crate::sys::memory::pages;
 use crate::sys::process::signals::SignalsBlocked;
 
 /// The sizes of a stream's first segments: small for the many threads that allocate little. The others have 64 KiB, in
-/// extents of the stream's own.
+/// extents of the stream's own. Where there is a limit, all of a forked process's are: so they come back once it has ended.
 const FIRST_GRAINS: [u16; 2] = [1, 4];
 
 /// The writing end. All zeros is a stream without a segment.
@@ -24,6 +24,8 @@ const FIRST_GRAINS: [u16; 2] = [1, 4];
 pub struct Stream {
     /// Where it writes; null if it has left its segment, else mapped.
     segment: *mut MappedSegment,
+    /// The size of that: what is full may be another's in the file.
+    grains: u16,
     /// The extent in which the segment is, from the third one on.
     own: OwnExtent,
     /// Where the next record goes.
@@ -117,10 +119,16 @@ impl Stream {
     fn begin_segment(&mut self, recording: &Recording, stamp: Stamp) -> bool {
         let Some(header) = recording.header() else { return false };
         self.leave_segment();
-        let claimed = match FIRST_GRAINS.get(self.sequence as usize) {
-            Some(&wanted) => recording.claim(1, wanted),
-            // SAFETY: it was just left.
-            None => unsafe { recording.claim_own(&mut self.own, self.index, self.sequence - 1) },
+        let comes_back = recording.is_forked() && recording.file().extent_grains > 0;
+        let first = FIRST_GRAINS.get(self.sequence as usize).copied();
+        let claimed = match first {
+            Some(wanted) if !comes_back => recording.claim(1, wanted),
+            _ => {
+                let stream = (self.sequence > 0).then_some(self.index);
+                let n_filled = self.sequence.saturating_sub(1);
+                // SAFETY: it was just left.
+                unsafe { recording.claim_own(&mut self.own, stream, n_filled, first.unwrap_or(GRAINS_MAX)) }
+            }
         };
         let Some(room) = claimed else { return false };
         // A handler that left by siglongjmp would leave a number without a segment: a hole in the chain.
@@ -147,7 +155,7 @@ impl Stream {
         };
         self.encoder.reset(base);
         self.sequence += 1;
-        self.segment = room.start;
+        (self.segment, self.grains) = (room.start, room.grains);
         // SAFETY: the room is ours alone, `grains` long, and longer than a header and a buffer.
         unsafe {
             room.start.write(header.mapped());
@@ -158,13 +166,15 @@ impl Stream {
         true
     }
 
-    /// Has no segment any more: nothing is written before there is a fresh one. Until then the chain ends in the one that is
-    /// left, so its extent is not given back meanwhile.
+    /// Has no segment any more: nothing is written before there is a fresh one. The pages of the one that is left are the file's
+    /// alone from then on.
     fn leave_segment(&mut self) {
         self.abandon_segment();
         let left = core::mem::replace(&mut self.segment, core::ptr::null_mut());
-        // SAFETY: null, or mapped: the extent that it is in is unmapped after it was left.
-        unsafe { let_go(left) };
+        if !left.is_null() {
+            // The extent that it is in is unmapped after it was left.
+            pages::let_go(left.cast(), usize::from(self.grains) * GRAIN_BYTES);
+        }
     }
 }
 

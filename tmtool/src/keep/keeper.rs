@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,16 +26,23 @@ const REST: u32 = 5;
 const BETWEEN_LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 /// After a fold that came to nothing the next one is tried after this, and then after twice that, up to the second one.
 const BETWEEN_TRIES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// How many folds come to nothing, one after the other, before it is said: the last of them are up to the present moment.
+const STUCK_AFTER: u32 = 6;
 /// How often it is asked whether any process still writes.
 const BETWEEN_LIVES: Duration = Duration::from_secs(1);
 /// How long readers are waited for before room is given back that they may be reading.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Lets a keeper write, until somebody who goes on to read closes it.
+/// Fewer free grains than these, and a fold begins.
+fn wanted_grains(room: &Room) -> u64 {
+    room.file.limit_grains * FREE_SHARE / 100
+}
+
+/// Lets keepers write, each without waiting for others, until somebody who goes on to read closes it.
 #[derive(Debug, Default)]
 pub struct Gate {
     is_closed: AtomicBool,
-    writing: Mutex<()>,
+    writing: RwLock<()>,
 }
 
 impl Gate {
@@ -43,7 +50,7 @@ impl Gate {
     pub fn close(&self) {
         // Relaxed: the lock orders what was written.
         self.is_closed.store(true, Ordering::Relaxed);
-        drop(self.writing.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(self.writing.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Whether it is closed.
@@ -54,7 +61,7 @@ impl Gate {
 
     /// Runs `write`, unless it is closed.
     fn pass<T>(&self, write: impl FnOnce() -> T) -> Option<T> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         (!self.is_closed()).then(write)
     }
 }
@@ -88,6 +95,8 @@ pub struct Keeper {
     /// When it may fold although that much is not used.
     rested: Instant,
     pause: Duration,
+    /// How many folds came to nothing since one that did not.
+    n_vain: u32,
     is_told: bool,
 }
 
@@ -115,12 +124,13 @@ impl Keeper {
         let now = Instant::now();
         let mut keeper = Keeper {
             looked: (now, room.free_grains()),
-            fold_below: room.file.limit_grains * FREE_SHARE / 100,
+            fold_below: wanted_grains(&room),
             room,
             alive,
             lived: now,
             rested: now,
             pause: BETWEEN_TRIES.0,
+            n_vain: 0,
             is_told: false,
         };
         keeper.give_back(&[], &Gate::default())?;
@@ -144,7 +154,7 @@ impl Keeper {
             self.lived = Instant::now();
         }
         let free = self.room.free_grains();
-        let wanted = self.room.file.limit_grains * FREE_SHARE / 100;
+        let wanted = wanted_grains(&self.room);
         let now = Instant::now();
         if free > wanted || free > self.fold_below && now < self.rested {
             return Ok(Next::After(self.until_next_look(free)));
@@ -159,16 +169,35 @@ impl Keeper {
                 let free = self.room.free_grains();
                 self.fold_below = wanted.min(free - free / 4);
                 self.looked = (Instant::now(), free);
-                self.pause = BETWEEN_TRIES.0;
+                (self.pause, self.n_vain) = (BETWEEN_TRIES.0, 0);
                 Ok(Next::After(BETWEEN_LOOKS.0))
             }
-            Came::NoRoom if !std::mem::replace(&mut self.is_told, true) => {
-                let what = "has no room for what is to stand in place of its older events";
-                let next = "events are lost once it is full: set a larger limit";
-                Err(Error::Message(format!("{} {what}; {next}", self.name().display())))
+            Came::Nothing | Came::NoRoom => {
+                self.n_vain = self.n_vain.saturating_add(1);
+                let has_no_room = matches!(came, Came::NoRoom);
+                let is_stuck = has_no_room || self.n_vain >= STUCK_AFTER && self.is_full(free);
+                if is_stuck && !std::mem::replace(&mut self.is_told, true) {
+                    return Err(self.stuck(has_no_room));
+                }
+                Ok(Next::After(pause))
             }
-            Came::Nothing | Came::NoRoom => Ok(Next::After(pause)),
         }
+    }
+
+    /// Whether the processes find no room in it: `free` grains are fewer than the smallest extent that they take, or were.
+    fn is_full(&self, free: u64) -> bool {
+        free < self.room.file.extent_grains
+    }
+
+    /// Why nothing of it can be kept but what fits.
+    fn stuck(&self, has_no_room: bool) -> Error {
+        let what = if has_no_room {
+            "has no room for what is to stand in place of its older events"
+        } else {
+            "has no room that could be given back: what its threads are writing takes all of its limit"
+        };
+        let next = "events are lost while it is full, what fits is kept: set a larger limit";
+        Error::Message(format!("{} {what}; {next}", self.name().display()))
     }
 
     /// Half of the time that it takes at the present pace until a fold is needed.
@@ -207,7 +236,7 @@ impl Keeper {
     /// Folds what is worth it; `None` if nothing is.
     fn folded(&self) -> Result<Option<Fold>> {
         let recording = Recording::open(&self.room.file.path_to_open())?;
-        let Some(until) = fold::moment(&recording) else { return Ok(None) };
+        let Some(until) = fold::moment(&recording, self.n_vain) else { return Ok(None) };
         Ok(Some(fold::fold(&recording, until)?))
     }
 
@@ -226,5 +255,25 @@ impl Keeper {
         let given = gate.pass(|| self.room.give_back(done)).unwrap_or(Ok(()));
         self.room.file.unlock(Lock::NoReader);
         given.map_err(|error| failed(&self.room.file.path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn keepers_write_at_once_and_nothing_once_the_gate_is_closed() {
+        let (gate, both_write) = (Gate::default(), Barrier::new(2));
+        let write = || gate.pass(|| both_write.wait());
+        thread::scope(|scope| {
+            let other = scope.spawn(write);
+            assert!(write().is_some());
+            assert!(other.join().expect("it does not panic").is_some());
+        });
+        gate.close();
+        assert!(gate.pass(|| ()).is_none() && gate.is_closed());
     }
 }

@@ -1,12 +1,12 @@
-//! Keeps all recordings of a run that have a limit, beside the run: in a thread of its own, which may end with its process at
-//! any moment.
+//! Keeps all recordings of a run that have a limit, beside the run: each in a thread of its own, so that none waits for another
+//! one's. The threads may end with their process at any moment.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::keeper::{Gate, Keeper, Next};
 use crate::errors::Result;
@@ -16,7 +16,7 @@ const BETWEEN_LISTS: Duration = Duration::from_millis(50);
 /// After something failed, the next attempt.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// The thread.
+/// The threads.
 #[derive(Debug)]
 pub struct KeeperOfRun(Arc<Gate>);
 
@@ -28,7 +28,7 @@ impl KeeperOfRun {
     pub fn start(list: impl Fn() -> Vec<PathBuf> + Send + 'static) -> std::io::Result<KeeperOfRun> {
         let gate = Arc::new(Gate::default());
         let kept = KeeperOfRun(Arc::clone(&gate));
-        thread::Builder::new().name("keeper".to_owned()).spawn(move || keep_all(&gate, list))?;
+        spawn(move || keep_all(&gate, list))?;
         Ok(kept)
     }
 
@@ -38,31 +38,36 @@ impl KeeperOfRun {
     }
 }
 
-fn keep_all(gate: &Gate, list: impl Fn() -> Vec<PathBuf>) {
-    let mut keepers: BTreeMap<PathBuf, Option<(Keeper, Instant)>> = BTreeMap::new();
-    let mut listed = None;
+fn spawn(run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    thread::Builder::new().name("keeper".to_owned()).spawn(run).map(drop)
+}
+
+fn keep_all(gate: &Arc<Gate>, list: impl Fn() -> Vec<PathBuf>) {
+    let mut known = BTreeSet::new();
     while !gate.is_closed() {
-        let now = Instant::now();
-        if listed.is_none_or(|listed| now.duration_since(listed) >= BETWEEN_LISTS) {
-            listed = Some(now);
-            for path in list() {
-                // One that cannot be kept is not tried again: another one keeps it, or its process was quick.
-                keepers.entry(path).or_insert_with_key(|path| Some((Keeper::of(path, path).ok()?, now)));
+        for path in list() {
+            if known.contains(&path) {
+                continue;
+            }
+            let (gate, name) = (Arc::clone(gate), path.clone());
+            // Where the system gives no thread it is asked again.
+            if spawn(move || keep(&name, &gate)).is_ok() {
+                known.insert(path);
             }
         }
-        for kept in keepers.values_mut() {
-            if let Some((keeper, due)) = kept
-                && *due <= now
-            {
-                match step(keeper, gate) {
-                    Next::After(pause) => *due = Instant::now() + pause,
-                    Next::Ended => *kept = None,
-                }
-            }
+        thread::sleep(BETWEEN_LISTS);
+    }
+}
+
+/// Keeps a recording until its processes have ended. One that cannot be kept is left alone: another one keeps it, or its process was
+/// quick.
+fn keep(path: &Path, gate: &Gate) {
+    let Ok(mut keeper) = Keeper::of(path, path) else { return };
+    while !gate.is_closed() {
+        match step(&mut keeper, gate) {
+            Next::After(pause) => thread::sleep(pause),
+            Next::Ended => return,
         }
-        let due = keepers.values().flatten().map(|(_, due)| *due).min();
-        let pause = due.map_or(BETWEEN_LISTS, |due| due.saturating_duration_since(Instant::now()));
-        thread::sleep(pause.min(BETWEEN_LISTS));
     }
 }
 

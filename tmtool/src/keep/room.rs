@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use tm_common::free_list::{Top, next_of};
 use tm_common::header::{CUTTING, VERSION};
 use tm_common::ids::Stamp;
-use tm_common::segment::SegmentKind;
+use tm_common::segment::{SegmentHeader, SegmentKind, UNNUMBERED};
 
 use super::file::{Found, KeptFile};
 
@@ -140,24 +140,28 @@ impl Room {
         Ok(())
     }
 
-    /// Tells whether this is an extent that one stream had for itself and has filled: one that was cut at a process's end may
-    /// have become a part of others.
+    /// Tells whether this is an extent that one stream had for itself and has left: filled, or with room that nobody took before its
+    /// process ended. One that was cut at a process's end may have become a part of others.
     fn is_left(&self, extent: &Range<u64>) -> bool {
         let Some(Found { header, next_free: 0, .. }) = self.file.at(extent.start) else { return false };
         let is_own = header.kind == SegmentKind::Extent
             && header.stream.0 > 0
             && u64::from(header.sequence) == self.file.extent_grains
             && extent.end - extent.start == self.file.extent_grains;
+        let is_of_owner = |segment: &SegmentHeader| {
+            let of_stream = header.stream.0 == UNNUMBERED || header.stream.0 == segment.stream.0 + 1;
+            segment.kind == SegmentKind::Events && segment.process == header.process && of_stream
+        };
+        let has_rest = header.used < header.sequence;
         let mut at = extent.start + 1;
         while is_own && at < extent.end {
-            match self.file.at(at) {
-                Some(Found { header: segment, .. })
-                    if segment.kind == SegmentKind::Events && segment.stream.0 + 1 == header.stream.0 =>
-                {
-                    at += u64::from(segment.grains.max(1));
+            at += match self.file.at(at) {
+                Some(Found { header: segment, .. }) if is_of_owner(&segment) => {
+                    u64::from(segment.grains.max(1))
                 }
+                None if has_rest => 1,
                 _ => return false,
-            }
+            };
         }
         is_own && at == extent.end
     }

@@ -1,5 +1,8 @@
 //! Against the same recordings with all of their events.
 
+mod course;
+mod ended;
+mod lost;
 mod program;
 
 use std::mem::offset_of;
@@ -304,14 +307,9 @@ fn what_a_late_child_inherited_is_said_to_be_unknown() {
     let file = Program::new(11, false).run(2_000);
     let whole = Recording::open(file.path()).expect("it is valid");
     let until = replay::stamp_at(&whole, whole.duration_ns() * 3 / 5);
-    let fold = fold(&whole, until).expect("it can be folded");
-    let mut checkpoint = Checkpoint::decode(&fold.bytes).expect("it was just made");
-    let mut known: Vec<FoldedProcess> = rmp_serde::from_slice(&checkpoint.body).expect("it was just made");
-    known.retain(|process| process.index() != ProcessIndex(1));
-    checkpoint.body = Folded::new(known).encode().expect("there is memory");
-    checkpoint.streams.retain(|stream| stream.process != 1);
-    let bytes = checkpoint.encode().expect("there is memory");
-    let late = with_checkpoint(&file, &Fold { bytes, ..fold }, 1);
+    let mut fold = fold(&whole, until).expect("it can be folded");
+    retain(&mut fold, |process| process.index() != ProcessIndex(1));
+    let late = with_checkpoint(&file, &fold, 1);
     let recording = Recording::open(late.path()).expect("it is valid");
     let all = Selection::default();
     for processes in [Processes::All, Processes::One(ProcessIndex(1))] {
@@ -320,4 +318,14 @@ fn what_a_late_child_inherited_is_said_to_be_unknown() {
         // Blocks that it gives back and that nobody knows are its parent's.
         assert!(found.totals.iter().all(|totals| totals.unknown_frees == 0 && totals.forgotten_frees > 0));
     }
+}
+
+/// Leaves some processes out of a checkpoint, as if they had not written anything by then.
+fn retain(fold: &mut Fold, is_there: impl Fn(&FoldedProcess) -> bool) {
+    let mut checkpoint = Checkpoint::decode(&fold.bytes).expect("it was just made");
+    let mut known: Vec<FoldedProcess> = rmp_serde::from_slice(&checkpoint.body).expect("it was just made");
+    known.retain(is_there);
+    checkpoint.streams.retain(|stream| known.iter().any(|process| process.index().0 == stream.process));
+    checkpoint.body = Folded::new(known).encode().expect("there is memory");
+    fold.bytes = checkpoint.encode().expect("there is memory");
 }

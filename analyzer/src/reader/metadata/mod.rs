@@ -33,6 +33,8 @@ pub struct Process {
     pub parent: Option<ProcessIndex>,
     /// The kernel's number.
     pub pid: u32,
+    /// The kernel's number of the process that it was a child of then; 0 of one in another namespace.
+    pub ppid: u32,
     /// Its first epoch.
     pub epoch: Epoch,
     /// Its parent's epoch when it was forked.
@@ -68,6 +70,7 @@ impl Process {
             index,
             parent: None,
             pid: 0,
+            ppid: 0,
             epoch: Epoch(0),
             parent_epoch: Epoch(0),
             start: Stamp(0),
@@ -238,7 +241,7 @@ impl TablesBuilder {
             process: index,
             parent,
             pid,
-            ppid: _,
+            ppid,
             epoch,
             parent_epoch,
             start,
@@ -264,6 +267,7 @@ impl TablesBuilder {
             // Processes are numbered as they begin, so a parent's number is smaller: no circles.
             parent: parent.filter(|&parent| parent < index),
             pid,
+            ppid,
             epoch,
             parent_epoch,
             start,

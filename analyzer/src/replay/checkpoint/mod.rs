@@ -21,17 +21,31 @@ use crate::reader::{Process, Recording};
 #[derive(Clone, Debug, Default)]
 pub struct Folded {
     processes: BTreeMap<u32, FoldedProcess>,
-    /// The moments up to which each is folded, also of those that were taken out.
-    untils: BTreeMap<u32, Stamp>,
+    /// All of them, also those that were taken out.
+    known: BTreeMap<u32, Known>,
+}
+
+/// What is asked of a process whose checkpoint was taken out.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// The latest event that is folded.
+    latest: Stamp,
+    until: Stamp,
+    is_closed: bool,
 }
 
 impl Folded {
     /// Makes one of processes in any order.
     #[must_use]
     pub fn new(processes: Vec<FoldedProcess>) -> Folded {
-        let untils = processes.iter().map(|process| (process.process, process.until())).collect();
+        let known = |process: &FoldedProcess| Known {
+            latest: process.latest(),
+            until: process.until(),
+            is_closed: process.is_closed(),
+        };
+        let known = processes.iter().map(|process| (process.process, known(process))).collect();
         let processes = processes.into_iter().map(|process| (process.process, process)).collect();
-        Folded { processes, untils }
+        Folded { processes, known }
     }
 
     /// Returns the body of a checkpoint.
@@ -60,9 +74,24 @@ impl Folded {
         self.processes.remove(&index.0)
     }
 
-    /// Whether `process` was forked before the moment up to which its parent is folded: what lived then is not known.
+    /// Whether `process` was forked before an event of its parent's that is folded: what lived then is not known.
     pub(in crate::replay) fn is_late(&self, process: &Process) -> bool {
-        let until = process.parent.and_then(|parent| self.untils.get(&parent.0));
-        until.is_some_and(|&until| process.start < until) && !self.untils.contains_key(&process.index.0)
+        let parent = process.parent.and_then(|parent| self.known.get(&parent.0));
+        parent.is_some_and(|parent| parent.is_closed || process.start < parent.latest)
+            && !self.known.contains_key(&process.index.0)
+    }
+
+    /// # Errors
+    /// `process` had ended when it was folded: its blocks are counted among those of all processes, and what it had from its parent
+    /// is not known any more.
+    pub(in crate::replay) fn has_blocks_of(
+        &self,
+        recording: &Recording,
+        process: ProcessIndex,
+    ) -> Result<()> {
+        let Some(known) = self.known.get(&process.0).filter(|known| known.is_closed) else { return Ok(()) };
+        let pid = recording.process(process).map_or(0, |process| process.pid);
+        let (path, folded_ns) = (recording.file.path().to_owned(), recording.ns(known.until));
+        Err(Error::Closed { path, pid, folded_ns })
     }
 }

@@ -20,6 +20,10 @@ pub struct FoldedProcess {
     pub(super) process: u32,
     /// The moment, a stamp.
     until: u64,
+    /// The stamp of the latest event that is folded.
+    latest: u64,
+    /// When it was forked, of one that has ended and of which all is folded: what it had from its parent is not kept, nor its course.
+    closed_since: Option<u64>,
     /// The makers of blocks: thread, tag, mean bytes between samples.
     owners: Vec<(u32, u32, u64)>,
     ledger: SavedLedger,
@@ -32,7 +36,11 @@ pub struct FoldedProcess {
     /// What was live over time: traced blocks, and mappings.
     courses: [Course; 2],
     /// The latest block of each thread in each space.
-    latest: Vec<SavedLatest>,
+    latest_blocks: Vec<SavedLatest>,
+    /// The most bytes that lived since the program last forgot what lived, the blocks then, and when: traced blocks, and mappings.
+    peaks_since_reset: Option<[(u64, u64, u64); 2]>,
+    /// Segments that the system could not read, and what it said the last time.
+    unreadable: (u64, String),
 }
 
 /// Thread, space, address, birth and calls: see [`LatestBlock`].
@@ -41,6 +49,8 @@ type SavedLatest = (u32, u8, Option<u64>, u64, [Option<u64>; 2]);
 /// What is known of a process beside its sums.
 pub(in crate::replay) struct State<'a> {
     pub until: Stamp,
+    pub latest: Stamp,
+    pub closed_since: Option<Stamp>,
     pub ledger: &'a Ledger,
     pub has_forgotten: bool,
     pub damage: Damage,
@@ -55,29 +65,45 @@ impl FoldedProcess {
         thread_tags: &ThreadTags,
     ) -> FoldedProcess {
         let mut owners = Owners::default();
-        let ledger = SavedLedger::new(state.ledger, &mut owners, thread_tags);
+        let ledger = SavedLedger::new(state.ledger, &mut owners, thread_tags, state.closed_since);
         let mut sums = SumTable::default();
-        for sum in folding.sums() {
+        let is_closed = state.closed_since.is_some();
+        for sum in folding.sums().into_iter().filter(|sum| !(is_closed && sum.is_inherited)) {
             let owner = owners.place(sum.like.thread_tag, thread_tags);
             sums.push(&sum, owner);
         }
         let latest = folding
             .latest
             .all()
+            .filter(|_| !is_closed)
             .map(|it| (it.thread, it.space.0, it.address.map(|address| address.0), it.birth.0, it.calls));
         let mut latest: Vec<_> = latest.collect();
         latest.sort_unstable();
-        let Damage { segments, bytes, missing, unknown_beginnings, .. } = state.damage;
+        let Damage { segments, bytes, missing, unknown_beginnings, ref unreadable, .. } = state.damage;
+        let peaks = folding.peaks_since_reset;
+        let courses = if is_closed {
+            [MemoryKind::Traced, MemoryKind::Mappings].map(|kind| {
+                let live = state.ledger.totals.live(kind);
+                Course::new(state.until.0, (live.bytes, live.count))
+            })
+        } else {
+            folding.courses
+        };
         FoldedProcess {
             process,
             until: state.until.0,
+            latest: state.latest.0,
+            closed_since: state.closed_since.map(|stamp| stamp.0),
             owners: owners.list,
             ledger,
             has_forgotten: state.has_forgotten,
             damage: [segments, bytes, missing.0, missing.1, unknown_beginnings],
             sums,
-            courses: folding.courses,
-            latest,
+            courses,
+            latest_blocks: latest,
+            peaks_since_reset: peaks
+                .map(|peaks| peaks.map(|(amount, stamp)| (amount.bytes, amount.count, stamp.0))),
+            unreadable: unreadable.clone(),
         }
     }
 
@@ -100,6 +126,28 @@ impl FoldedProcess {
         Stamp(self.until)
     }
 
+    /// The stamp of the latest event that is folded.
+    pub(in crate::replay) fn latest(&self) -> Stamp {
+        Stamp(self.latest)
+    }
+
+    /// Whether it has ended and nothing of it is left but what it did and left itself.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed_since.is_some()
+    }
+
+    /// The most that lived since the program last forgot what lived, and when, of traced blocks and of mappings.
+    pub(in crate::replay) fn peaks_since_reset(&self) -> Option<[(Amount, Stamp); 2]> {
+        let peak = |(bytes, count, stamp)| (Amount { bytes, count }, Stamp(stamp));
+        self.peaks_since_reset.map(|peaks| peaks.map(peak))
+    }
+
+    /// When it was forked, if it is closed.
+    pub(in crate::replay) fn closed_since(&self) -> Option<Stamp> {
+        self.closed_since.map(Stamp)
+    }
+
     /// Whether there are blocks that nothing is known of.
     pub(in crate::replay) fn has_forgotten(&self) -> bool {
         self.has_forgotten
@@ -109,7 +157,8 @@ impl FoldedProcess {
     pub(in crate::replay) fn damage(&self) -> Damage {
         let [segments, bytes, missing, streams, unknown_beginnings] = self.damage;
         let missing = (missing, streams);
-        Damage { segments, bytes, missing, unknown_beginnings, ..Damage::default() }
+        let unreadable = self.unreadable.clone();
+        Damage { segments, bytes, missing, unreadable, unknown_beginnings, ..Damage::default() }
     }
 
     /// The makers as this reading of the recording numbers them.
@@ -117,9 +166,13 @@ impl FoldedProcess {
         Owners::numbered(&self.owners, thread_tags)
     }
 
-    /// Its books.
-    pub(in crate::replay) fn ledger(&self, thread_tags: &Arc<ThreadTags>) -> Ledger {
-        self.ledger.restored(&self.owners(thread_tags), Arc::clone(thread_tags))
+    /// Its books; with the peak since the program last forgot what lived, if `resets_peak`.
+    pub(in crate::replay) fn ledger(&self, thread_tags: &Arc<ThreadTags>, resets_peak: bool) -> Ledger {
+        let mut ledger = self.ledger.restored(&self.owners(thread_tags), Arc::clone(thread_tags));
+        if let Some(peaks) = self.peaks_since_reset().filter(|_| resets_peak) {
+            ledger.take_peaks(peaks);
+        }
+        ledger
     }
 }
 
@@ -151,13 +204,18 @@ impl FoldedPart<'_> {
 
     /// The latest blocks.
     pub(in crate::replay) fn latest(&self) -> impl Iterator<Item = LatestBlock> + '_ {
-        self.process.latest.iter().map(|&(thread, space, address, birth, calls)| LatestBlock {
+        self.process.latest_blocks.iter().map(|&(thread, space, address, birth, calls)| LatestBlock {
             thread,
             space: Space(space),
             address: address.map(Address),
             birth: Stamp(birth),
             calls,
         })
+    }
+
+    /// See [`FoldedProcess::peaks_since_reset`].
+    pub(in crate::replay) fn peaks_since_reset(&self) -> Option<[(Amount, Stamp); 2]> {
+        self.process.peaks_since_reset()
     }
 
     /// What was live over time.

@@ -5,8 +5,8 @@ use tm_common::ids::Stamp;
 use super::Replayer;
 use crate::events::EventStream;
 use crate::replay::checkpoint::{FoldedPart, FoldedProcess, State};
-use crate::replay::live::{LiveBlocks, Totals};
-use crate::replay::observer::Observer;
+use crate::replay::live::{LiveBlocks, MemoryKind, Totals};
+use crate::replay::observer::{Held, Observer};
 use crate::replay::observers::Folding;
 
 /// What a process has before the first event.
@@ -28,7 +28,13 @@ impl<S: EventStream> Replayer<S> {
     pub(crate) fn tell_folded(&self, with_inherited: bool, observer: &mut impl Observer) -> bool {
         let Some(process) = &self.folded else { return true };
         let owners = process.owners(self.ledger.thread_tags());
-        observer.on_folded(&FoldedPart { process, owners: &owners, with_inherited })
+        let is_taken_in = observer.on_folded(&FoldedPart { process, owners: &owners, with_inherited });
+        if let Some(bytes) = self.ledger.held() {
+            // What threads that sample have told holds until they tell more.
+            let held = Held { bytes, highest: bytes, is_peak: false };
+            observer.on_held(Some(&held), process.until());
+        }
+        is_taken_in
     }
 
     /// Tells `observer`, and notes whether it makes nothing of it.
@@ -42,10 +48,28 @@ impl<S: EventStream> Replayer<S> {
         self.left_out_until
     }
 
-    /// Folds what was replayed, as `folding` has added it up.
-    pub(in crate::replay) fn fold(&self, folding: Folding<'_>, until: Stamp) -> FoldedProcess {
+    /// Whether there is nothing more to replay.
+    pub(in crate::replay) fn is_at_end(&mut self) -> bool {
+        self.next_stamp().is_none()
+    }
+
+    /// Folds what was replayed, as `folding` has added it up; `closed_since` is when a process was forked that has ended and was
+    /// replayed to its end.
+    pub(in crate::replay) fn fold(
+        &self,
+        folding: Folding<'_>,
+        until: Stamp,
+        closed_since: Option<Stamp>,
+    ) -> FoldedProcess {
         let Replayer { ledger, commands, .. } = self;
-        let state = State { until, ledger, has_forgotten: commands.has_forgotten, damage: self.damage() };
+        let folded_earlier = self.folded.as_ref();
+        let before = folded_earlier.map_or(Stamp(0), FoldedProcess::latest);
+        let has_more = folded_earlier.is_none_or(|folded| self.replayed_until > folded.until());
+        let replayed = if has_more { self.replayed_until } else { before };
+        let latest = replayed.max(before).max(commands.forgotten_until.unwrap_or_default());
+        let closed_since = closed_since.or(folded_earlier.and_then(FoldedProcess::closed_since));
+        let (has_forgotten, damage) = (commands.has_forgotten, self.damage());
+        let state = State { until, latest, ledger, has_forgotten, damage, closed_since };
         FoldedProcess::new(self.process.0, &state, folding, ledger.thread_tags())
     }
 
@@ -63,6 +87,6 @@ impl<S: EventStream> Replayer<S> {
 
     /// Takes the peak that another replay has of the same moment, which knows of moments at which it was made 0.
     pub(crate) fn take_peak_of(&mut self, totals: &Totals) {
-        self.ledger.take_peak_of(totals);
+        self.ledger.take_peaks([MemoryKind::Traced, MemoryKind::Mappings].map(|kind| totals.peak(kind)));
     }
 }

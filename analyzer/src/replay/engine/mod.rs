@@ -87,7 +87,7 @@ impl<S: EventStream> Replayer<S> {
             }
             From::Checkpoint(folded) => {
                 commands.pass(folded.until(), folded.has_forgotten());
-                (folded.ledger(thread_tags), Some(*folded))
+                (folded.ledger(thread_tags, beginning.resets_peak), Some(*folded))
             }
         };
         let span = if beginning.may_swap { tolerance.saturating_mul(AHEAD_TOLERANCES) } else { 0 };
@@ -208,8 +208,8 @@ impl<S: EventStream> Replayer<S> {
             self.ledger.forget(until, observer);
             if self.commands.resets_peak {
                 self.ledger.reset_peak(command.stamp);
-                observer.on_peak_reset(command.stamp);
             }
+            observer.on_peak_reset(command.stamp);
         }
     }
 

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use tm_common::ids::{Address, Space, StackId, Stamp, TagIndex, ThreadIndex};
 
+use super::live_blocks::MemoryKind;
 use crate::events::Block;
 use crate::reader::{ThreadTag, ThreadTags};
 
@@ -68,12 +69,17 @@ impl BlockTable {
         table
     }
 
-    /// Whether it is one: all columns are as long, and each maker is one of `n_owners`.
-    pub fn is_sound(&self, n_owners: usize) -> bool {
+    /// Whether it is one: all columns are as long, each maker is one of `n_owners`, and each block may be in a table of such memory.
+    pub fn is_sound(&self, n_owners: usize, memory_kind: MemoryKind) -> bool {
         let BlockTable { spaces, addresses, sizes, stacks, owners, births } = self;
         let len = spaces.len();
+        let is_possible = |block: Block| {
+            MemoryKind::of(block.space) == memory_kind
+                && (memory_kind == MemoryKind::Mappings || block.is_possible())
+        };
         [addresses.len(), sizes.len(), stacks.len(), owners.len(), births.len()].iter().all(|&it| it == len)
             && owners.iter().all(|&owner| (owner as usize) < n_owners)
+            && self.iter(&[]).all(is_possible)
     }
 
     /// The number of blocks.
@@ -104,15 +110,41 @@ impl BlockTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::SIZE_MAX;
     use tm_testing::Random;
+
+    /// A checkpoint may say anything: what no event could have made is refused.
+    #[test]
+    fn a_block_that_there_cannot_be_makes_no_table() {
+        let good = Block { address: Address(16), ..Block::default() };
+        let mapped = Block { space: Space::MAPPINGS, ..good };
+        for (block, in_traced, in_mapped) in [
+            (good, true, false),
+            (mapped, false, true),
+            (Block { address: Address(0), ..mapped }, false, true),
+            (Block { address: Address(0), ..good }, false, false),
+            (Block { address: Address(0), space: Space(3), ..good }, false, false),
+            (Block { size: SIZE_MAX + 1, ..good }, false, false),
+            (Block { size: SIZE_MAX + 1, ..mapped }, false, true),
+        ] {
+            let (mut owners, thread_tags) = (Owners::default(), ThreadTags::default());
+            // The one before it is good, so that differences are looked at too.
+            let before = if block.space == Space::MAPPINGS { mapped } else { good };
+            let before = Block { space: block.space, ..before };
+            let blocks = [before, Block { birth: Stamp(1), ..block }];
+            let table = BlockTable::new(blocks.into_iter(), &mut owners, &thread_tags);
+            let found = [MemoryKind::Traced, MemoryKind::Mappings].map(|kind| table.is_sound(1, kind));
+            assert_eq!(found, [in_traced, in_mapped], "{block:?}");
+        }
+    }
 
     #[test]
     fn blocks_come_back_by_space_and_address() {
         let (mut random, thread_tags) = (Random::new(3), ThreadTags::default());
         let mut blocks: Vec<Block> = (0..1_000)
             .map(|_| Block {
-                address: Address(random.below(u64::MAX)),
-                size: random.below(1 << 48),
+                address: Address(1 + random.below(u64::MAX - 1)),
+                size: random.below(SIZE_MAX),
                 stack: StackId(random.below(1 << 32) as u32),
                 thread_tag: thread_tags.of_samples(
                     ThreadIndex(random.below(5) as u32),
@@ -120,13 +152,14 @@ mod tests {
                     random.below(2) * 4_096,
                 ),
                 birth: Stamp(random.below(1 << 56)),
-                space: Space(random.below(4) as u8),
+                space: [Space::HEAP, Space(2), Space(9)][random.below(3) as usize],
             })
             .collect();
         let mut owners = Owners::default();
         let table = BlockTable::new(blocks.iter().copied(), &mut owners, &thread_tags);
         blocks.sort_by_key(|block| (block.space, block.address));
-        assert!(table.is_sound(owners.list.len()) && !table.is_sound(owners.list.len() - 1));
+        let is_sound = |n_owners| table.is_sound(n_owners, MemoryKind::Traced);
+        assert!(is_sound(owners.list.len()) && !is_sound(owners.list.len() - 1));
         let others = ThreadTags::default();
         let numbered = Owners::numbered(&owners.list, &others);
         let found: Vec<Block> = table.iter(&numbered).collect();

@@ -103,6 +103,11 @@ impl Exact {
         self.is_told
     }
 
+    /// What all blocks hold, if that is known.
+    pub fn held(&self) -> Option<u64> {
+        self.is_told.then_some(self.held.max(0) as u64)
+    }
+
     /// Whether it cannot be known, since [`Exact::lose`].
     pub fn is_lost(&self) -> bool {
         self.is_lost
@@ -189,14 +194,14 @@ impl Done {
 }
 
 impl SavedExact {
-    /// Saves `exact`.
-    pub fn new(exact: &Exact) -> SavedExact {
+    /// Saves `exact`; of a process that has ended not what each thread did.
+    pub fn new(exact: &Exact, is_closed: bool) -> SavedExact {
         let Exact { of_thread, of_space, is_told, is_lost, held, peak } = exact;
         let thread = |(&(thread, space), said): (&(ThreadIndex, Space), &Said)| {
             (thread.0, space.0, said.done.saved(), said.held)
         };
         let (mut of_thread, mut of_space): (Vec<_>, Vec<_>) = (
-            of_thread.iter().map(thread).collect(),
+            of_thread.iter().filter(|_| !is_closed).map(thread).collect(),
             of_space.iter().map(|(space, done)| (space.0, done.saved())).collect(),
         );
         of_thread.sort_unstable();

@@ -360,11 +360,15 @@ impl Ledger {
         self.peak.reached(&mut self.live);
     }
 
-    /// Takes the peak of other books of the same moment; its blocks are not known.
-    pub fn take_peak_of(&mut self, totals: &Totals) {
-        (self.totals.peak, self.totals.peak_stamp) = (totals.peak, totals.peak_stamp);
-        (self.totals.mapped_peak, self.totals.mapped_peak_stamp) =
-            (totals.mapped_peak, totals.mapped_peak_stamp);
+    /// Takes peaks of the same process, of traced blocks and of mappings, that are known otherwise; their blocks are not.
+    pub fn take_peaks(&mut self, [traced, mapped]: [(Amount, Stamp); 2]) {
+        (self.totals.peak, self.totals.peak_stamp) = traced;
+        (self.totals.mapped_peak, self.totals.mapped_peak_stamp) = mapped;
+    }
+
+    /// What all blocks hold, if threads tell of it.
+    pub fn held(&self) -> Option<u64> {
+        self.live.exact.held()
     }
 
     /// Forgets what lives and is not younger than `stamp`. The peak's blocks are still known.

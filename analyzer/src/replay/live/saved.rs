@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tm_common::ids::Space;
+use tm_common::ids::{Space, Stamp};
 
 use super::block_table::{BlockTable, Owners};
 use super::exact::SavedExact;
 use super::ledger::Ledger;
-use super::live_blocks::LiveBlocks;
+use super::live_blocks::{LiveBlocks, MemoryKind};
 use super::peak::Peak;
 use super::ranges::Ranges;
 use super::totals::Totals;
+use crate::events::Block;
 use crate::reader::{ThreadTag, ThreadTags};
 
 /// A ledger that can be gone on with.
@@ -34,13 +35,22 @@ pub(in crate::replay) struct SavedLedger {
 }
 
 impl SavedLedger {
-    /// Saves `ledger`, the makers of whose blocks get places among `owners`.
-    pub fn new(ledger: &Ledger, owners: &mut Owners, thread_tags: &ThreadTags) -> SavedLedger {
+    /// Saves `ledger`, the makers of whose blocks get places among `owners`; of one that is not gone on with, only what was born
+    /// after `closed_since`.
+    pub fn new(
+        ledger: &Ledger,
+        owners: &mut Owners,
+        thread_tags: &ThreadTags,
+        closed_since: Option<Stamp>,
+    ) -> SavedLedger {
         let Ledger { live, peak, mapped_at_peak, totals, .. } = ledger;
-        let mut table = |blocks: &mut dyn Iterator<Item = _>| BlockTable::new(blocks, owners, thread_tags);
+        let is_kept = |block: &Block| closed_since.is_none_or(|since| block.birth > since);
+        let mut table = |blocks: &mut dyn Iterator<Item = Block>| {
+            BlockTable::new(blocks.filter(is_kept), owners, thread_tags)
+        };
         let [old, new] = peak.split(live).map(|blocks| table(&mut blocks.into_iter()));
         // In the order in which the table sorts them.
-        let mut labels: Vec<_> = live.labels.iter().collect();
+        let mut labels: Vec<_> = live.labels.iter().filter(|(block, _)| is_kept(block)).collect();
         labels.sort_unstable_by_key(|(block, _)| (block.space, block.address));
         SavedLedger {
             gone: table(&mut peak.gone(live).into_iter()),
@@ -50,17 +60,19 @@ impl SavedLedger {
             label_spaces: labels.iter().map(|(_, space)| space.0).collect(),
             mappings: table(&mut live.mappings.iter()),
             mapped_at_peak: mapped_at_peak.as_ref().map(|ranges| table(&mut ranges.iter())),
-            exact: SavedExact::new(&live.exact),
+            exact: SavedExact::new(&live.exact, closed_since.is_some()),
             totals: *totals,
         }
     }
 
     /// Whether it is one, whose makers are among `n_owners`.
     pub fn is_sound(&self, n_owners: usize) -> bool {
-        let tables = [&self.gone, &self.old, &self.new, &self.labelled, &self.mappings];
-        let tables = tables.into_iter().chain(&self.mapped_at_peak);
-        tables.into_iter().all(|table| table.is_sound(n_owners))
+        let mut traced = [&self.gone, &self.old, &self.new, &self.labelled].into_iter();
+        let mut mapped = [&self.mappings].into_iter().chain(&self.mapped_at_peak);
+        traced.all(|table| table.is_sound(n_owners, MemoryKind::Traced))
+            && mapped.all(|table| table.is_sound(n_owners, MemoryKind::Mappings))
             && self.label_spaces.len() == self.labelled.len()
+            && self.label_spaces.iter().all(|&space| Space(space) >= Space::FIRST_OWN)
     }
 
     /// The ledger as it was; `owners` are those that its makers' places lead to.

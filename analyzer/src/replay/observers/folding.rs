@@ -25,6 +25,8 @@ pub(in crate::replay) struct Folding<'a> {
     held: Option<u64>,
     /// What was live over time.
     pub courses: [Course; 2],
+    /// The most that lived since the program last forgot what lived, and when; `None` if it never did.
+    pub peaks_since_reset: Option<[(Amount, Stamp); 2]>,
 }
 
 /// What blocks of one site have in common.
@@ -48,7 +50,8 @@ impl<'a> Folding<'a> {
     ) -> Folding<'a> {
         let courses = live.map(|live| Course::new(start.0, (live.bytes, live.count)));
         let (sums, latest) = (FxHashMap::default(), LatestBlocks::default());
-        Folding { thread_tags, inherited_until, sums, latest, live, held: None, courses }
+        let peaks_since_reset = None;
+        Folding { thread_tags, inherited_until, sums, latest, live, held: None, courses, peaks_since_reset }
     }
 
     /// What each site did.
@@ -83,6 +86,7 @@ impl<'a> Folding<'a> {
         change(live);
         let bytes = self.held.filter(|_| !is_mapping).unwrap_or(live.bytes);
         let now = (bytes, live.count);
+        note_peak(&mut self.peaks_since_reset, is_mapping, now, stamp);
         let [traced, mapped] = &mut self.courses;
         let course = if is_mapping { mapped } else { traced };
         course.note(stamp.0, now, now);
@@ -98,7 +102,14 @@ impl Observer for Folding<'_> {
         part.latest().for_each(|latest| self.latest.put(latest));
         self.courses = [MemoryKind::Traced, MemoryKind::Mappings].map(|kind| part.course(kind).clone());
         self.live = [MemoryKind::Traced, MemoryKind::Mappings].map(|kind| part.live(kind));
+        self.peaks_since_reset = part.peaks_since_reset();
         true
+    }
+
+    fn on_peak_reset(&mut self, stamp: Stamp) {
+        let [mut traced, mapped] = self.live;
+        traced.bytes = self.held.unwrap_or(traced.bytes);
+        self.peaks_since_reset = Some([(traced, stamp), (mapped, stamp)]);
     }
 
     #[inline]
@@ -142,6 +153,23 @@ impl Observer for Folding<'_> {
     fn on_held(&mut self, held: Option<&Held>, stamp: Stamp) {
         self.held = held.map(|held| held.bytes);
         let (Some(held), [live, _], [course, _]) = (held, &self.live, &mut self.courses) else { return };
+        note_peak(&mut self.peaks_since_reset, false, (held.highest, live.count), stamp);
         course.note(stamp.0, (held.highest, live.count), (held.bytes, live.count));
+    }
+}
+
+/// Notes bytes and blocks that live at `stamp`, if they are more than since the last reset.
+#[inline]
+fn note_peak(
+    peaks: &mut Option<[(Amount, Stamp); 2]>,
+    is_mapping: bool,
+    (bytes, count): (u64, u64),
+    stamp: Stamp,
+) {
+    if let Some([traced, mapped]) = peaks {
+        let peak = if is_mapping { mapped } else { traced };
+        if bytes > peak.0.bytes {
+            *peak = (Amount { bytes, count }, stamp);
+        }
     }
 }

@@ -20,7 +20,9 @@ use crate::report::parts::{estimate, human};
 use tm_analyzer::error::Refusal;
 use tm_analyzer::files::whole;
 use tm_analyzer::model::{ActivityProfile, Cumulative, KeyType, Moment, is_snap_file};
+use tm_analyzer::reader::Problem;
 use tm_analyzer::request::{Recorded, Request};
+use tm_analyzer::snapshot::Namer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,6 +104,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             output.write(|out| write(&events, out))?;
+            warn_of_events(&recorded);
             let said = of_samples(&recorded, format).into_iter().chain(recorded.left_out());
             output.say(format, "", Some(said.collect::<Vec<_>>().join(" ")).filter(|said| !said.is_empty()))
         }
@@ -109,6 +112,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             write(&events, &output.path).map_err(|error| error.to(&output.path))?;
+            warn_of_events(&recorded);
             output.say(format, "", recorded.left_out())
         }
     }
@@ -145,6 +149,18 @@ fn of_samples(recorded: &Recorded, format: &Format) -> Option<String> {
         let estimates = if format.counts_samples { format!("{estimates}: {calls}") } else { estimates };
         format!("{estimates}. {TEMPORARY}")
     })
+}
+
+/// Says what reports say of what is missing in a recording, and in the events that were replayed.
+fn warn_of_events(recorded: &Recorded) {
+    let findings = recorded.found();
+    let origin = recorded.origin(&Namer::new(), &findings);
+    warn_of(&[&origin]);
+    let is_note =
+        |problem: &&Problem| !matches!(problem, Problem::UnknownFrees { .. } | Problem::MissedFrees { .. });
+    for problem in recorded.recording.problems.iter().chain(&findings.problems).filter(is_note) {
+        eprintln!("tmtool: {problem}");
+    }
 }
 
 /// Writes what each site did.

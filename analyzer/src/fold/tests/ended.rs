@@ -1,0 +1,109 @@
+//! Processes that have ended, and those that begin when their parent's events are folded.
+
+use tm_common::event::Event;
+use tm_common::functions::Function;
+use tm_common::ids::{Address, StackId};
+use tm_testing::RecordingBuilder;
+
+use super::*;
+
+/// A child of which nothing is folded, whose parent did nothing between the fork and the moment up to which it is folded.
+#[test]
+fn nothing_is_unknown_of_a_child_whose_parent_did_nothing_since() {
+    let stack = StackId::NONE;
+    let of = |function, address, stamp| match function {
+        Function::Free => Event::Free { function, address: Address(address), stamp: Stamp(stamp) },
+        _ => Event::Allocate { function, address: Address(address), size: 8, stack, stamp: Stamp(stamp) },
+    };
+    for (parent_again, is_known) in [(9_000, true), (3_000, false)] {
+        let mut builder = RecordingBuilder::new();
+        builder.process(None, 0, None);
+        builder.process(Some(0), 2_000, None);
+        let (parent, child) = (ProcessIndex(0), ProcessIndex(1));
+        for (process, event) in [
+            (parent, of(Function::Malloc, 16, 1_000)),
+            (parent, of(Function::Malloc, 32, 2_000)),
+            (parent, of(Function::Free, 32, parent_again)),
+            (child, of(Function::Free, 16, 6_000)),
+            (child, of(Function::Free, 32, 7_000)),
+        ] {
+            builder.event(process, 0, &event);
+        }
+        let file = builder.file();
+        let whole = Recording::open(file.path()).expect("it is valid");
+        let mut fold = fold(&whole, Stamp(5_000)).expect("it can be folded");
+        retain(&mut fold, |process| process.index() == parent);
+        let late = with_checkpoint(&file, &fold, 1);
+        let recording = Recording::open(late.path()).expect("it is valid");
+        let found = answers(&recording, Processes::One(child), &Selection::default());
+        assert_eq!(found.damage.concat().is_empty(), is_known, "{:?}", found.damage);
+        assert_eq!(found.totals[0].forgotten_frees, if is_known { 0 } else { 2 });
+    }
+}
+
+/// A process that has ended: all of its room comes back, and it counts among all as it did.
+#[test]
+fn of_a_process_that_has_ended_what_it_did_is_kept_and_no_room() {
+    for is_sampled in [false, true] {
+        let file = Program::new(12, is_sampled).run(8_000);
+        let whole = Recording::open(file.path()).expect("it is valid");
+        let child = ProcessIndex(1);
+        let mut recording = Recording::open(file.path()).expect("it is valid");
+        recording.gone.insert(child);
+        let until = |percent| replay::stamp_at(&whole, whole.duration_ns() * percent / 100);
+        let early = fold(&recording, until(50)).expect("it can be folded");
+        let known = |fold: &Fold| Checkpoint::decode(&fold.bytes).expect("it was just made");
+        let is_closed = |fold: &Fold| {
+            let body = known(fold).body;
+            let processes: Vec<FoldedProcess> = rmp_serde::from_slice(&body).expect("it was just made");
+            processes.iter().map(FoldedProcess::is_closed).collect::<Vec<_>>()
+        };
+        assert_eq!(is_closed(&early), [false, false], "it has more events");
+        let first = with_checkpoint(&file, &early, 1);
+        let mut recording = Recording::open(first.path()).expect("it is valid");
+        recording.gone.insert(child);
+        let late = fold(&recording, until(100)).expect("it can be folded");
+        assert_eq!(is_closed(&late), [false, true]);
+        let second = with_checkpoint(&first, &late, 2);
+        let mut again = Recording::open(second.path()).expect("it is valid");
+        assert!(again.streams.iter().all(|stream| stream.process != child), "nothing of it is read any more");
+        // And once more, when nothing tells that it has ended.
+        again.gone.clear();
+        let third = with_checkpoint(&second, &fold(&again, until(100)).expect("it can be folded"), 3);
+        let (third, n_gone) = without_folded(&third);
+        assert!(n_gone > 3);
+        let folded = Recording::open(third.path()).expect("it is valid");
+        let all = Selection::default();
+        let (found, expected) =
+            (answers(&folded, Processes::All, &all), answers(&whole, Processes::All, &all));
+        same(&found.totals, &expected.totals, "totals");
+        same(&found.activities, &expected.activities, "activities");
+        same(&found.allocated, &expected.allocated, "allocated");
+        same(&found.damage, &expected.damage, "damage");
+        assert_eq!(own(&folded), own(&whole));
+        let refused = run(&folded, Processes::One(child), Stamp(u64::MAX), |_| (), |_, ()| ());
+        assert!(matches!(refused, Err(Error::Closed { .. })), "{refused:?}");
+    }
+}
+
+/// What the second process has made itself that is left, and what of it there was at its peak.
+fn own(recording: &Recording) -> [Vec<Told>; 2] {
+    let mut found = [Vec::new(), Vec::new()];
+    let fork = recording.processes[1].start;
+    run(
+        recording,
+        Processes::All,
+        Stamp(u64::MAX),
+        |_| (),
+        |engine, ()| {
+            if engine.process() == ProcessIndex(1) {
+                let is_own = |block: &Block| block.birth > fork;
+                let live = engine.live().iter(MemoryKind::Traced).filter(is_own);
+                let peak = engine.peak_blocks(MemoryKind::Traced).filter(is_own);
+                found = [told(recording, live), told(recording, peak)];
+            }
+        },
+    )
+    .expect("there are such processes");
+    found
+}
