@@ -20,6 +20,7 @@ struct fiber {
 void switch_to(void **save, void *load);
 void fiber_starts(void);
 #ifdef __x86_64__
+enum { N_SAVED = 7 };
 __asm__(".text\n.type switch_to,@function\nswitch_to:\n.cfi_startproc\n"
         "push %rbp\n.cfi_adjust_cfa_offset 8\n.cfi_offset rbp,-16\npush %rbx\n.cfi_adjust_cfa_offset 8\n.cfi_offset rbx,-24\n"
         "push %r12\n.cfi_adjust_cfa_offset 8\npush %r13\n.cfi_adjust_cfa_offset 8\npush %r14\n.cfi_adjust_cfa_offset 8\n"
@@ -30,6 +31,27 @@ __asm__(".text\n.type switch_to,@function\nswitch_to:\n.cfi_startproc\n"
         // The first switch to a fiber returns here; its argument waits in rbx. Nothing called it.
         ".type fiber_starts,@function\nfiber_starts:\n.cfi_startproc\n.cfi_undefined rip\n"
         "mov %rbx,%rdi\ncall runs\nud2\n.cfi_endproc\n.size fiber_starts,.-fiber_starts\n");
+static void *const *first_registers(struct fiber *fiber) {
+    static void *registers[N_SAVED];
+    registers[4] = fiber, registers[6] = (void *)fiber_starts;
+    return registers;
+}
+#else
+enum { N_SAVED = 12 };
+__asm__(".text\n.globl switch_to, fiber_starts\n.type switch_to,%function\nswitch_to:\n.cfi_startproc\n"
+        "stp x29,x30,[sp,-96]!\n.cfi_def_cfa_offset 96\n.cfi_offset 29,-96\n.cfi_offset 30,-88\n"
+        "stp x19,x20,[sp,16]\n.cfi_offset 19,-80\n.cfi_offset 20,-72\nstp x21,x22,[sp,32]\nstp x23,x24,[sp,48]\n"
+        "stp x25,x26,[sp,64]\nstp x27,x28,[sp,80]\nmov x9,sp\nstr x9,[x0]\nmov sp,x1\n"
+        "ldp x19,x20,[sp,16]\nldp x21,x22,[sp,32]\nldp x23,x24,[sp,48]\nldp x25,x26,[sp,64]\nldp x27,x28,[sp,80]\n"
+        "ldp x29,x30,[sp],96\n.cfi_def_cfa_offset 0\n.cfi_restore 29\n.cfi_restore 30\nret\n"
+        ".cfi_endproc\n.size switch_to,.-switch_to\n"
+        ".type fiber_starts,%function\nfiber_starts:\n.cfi_startproc\n.cfi_undefined 30\n"
+        "mov x0,x19\nbl runs\nbrk 1\n.cfi_endproc\n.size fiber_starts,.-fiber_starts\n");
+static void *const *first_registers(struct fiber *fiber) {
+    static void *registers[N_SAVED];
+    registers[1] = (void *)fiber_starts, registers[2] = fiber;
+    return registers;
+}
 #endif
 
 __attribute__((noinline)) static void goes_deeper(struct fiber *fiber, int n) {
@@ -42,7 +64,8 @@ __attribute__((noinline)) static void goes_deeper(struct fiber *fiber, int n) {
 }
 
 __attribute__((noinline, used)) void runs(struct fiber *fiber) {
-    for (;;)
+    // Always: of a function that seems to return nowhere, no return address is kept.
+    while (fiber->number >= 0)
         CALL(goes_deeper(fiber, (int)(fiber->number % 3)));
 }
 
@@ -54,9 +77,8 @@ __attribute__((noinline)) static void resume(struct fiber *fiber) {
 
 static void make(struct fiber *fiber, char *stack, long number) {
     void **top = (void **)(stack + STACK - 64);
-    void *registers[] = {NULL, NULL, NULL, NULL, fiber, NULL, (void *)fiber_starts};
-    memcpy(top - 7, registers, sizeof registers);
-    *fiber = (struct fiber){.sp = top - 7, .stack = stack, .number = number};
+    memcpy(top - N_SAVED, first_registers(fiber), N_SAVED * sizeof(void *));
+    *fiber = (struct fiber){.sp = top - N_SAVED, .stack = stack, .number = number};
 }
 
 static struct fiber fibers[N_FIBERS];

@@ -2,8 +2,13 @@
 // is that of its caller, so a guess leaves the caller out. argv[1] is where the notes go.
 #include "noted.h"
 
+#ifdef __x86_64__
 __asm__(".text\n.globl frameless\n.type frameless,@function\nframeless:\n"
         "sub $24,%rsp\n call allocates\n add $24,%rsp\n ret\n.size frameless,.-frameless\n");
+#else
+__asm__(".text\n.globl frameless\n.type frameless,%function\nframeless:\n"
+        "str x30,[sp,-32]!\n bl allocates\n ldr x30,[sp],32\n ret\n.size frameless,.-frameless\n");
+#endif
 void frameless(long n);
 
 __attribute__((noinline, used)) void allocates(long n) { CALL(NOTED("allocates", n)); }

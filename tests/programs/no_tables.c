@@ -1,4 +1,4 @@
-/* Code without unwind tables calls malloc with all kinds of garbage in rbp, on a stack that ends at memory which cannot
+/* Code without unwind tables calls malloc with all kinds of garbage in rbp or x29, on a stack that ends at memory which cannot
  * be read, and that has been cut off from a larger mapping. Every fault is counted by a handler: a profiler that
  * follows rbp blindly makes some. Prints the number of faults. */
 #define _GNU_SOURCE
@@ -26,6 +26,10 @@ void calls_with(uintptr_t rbp, uintptr_t sp);
 __asm__(".text\n.type calls_with,@function\ncalls_with:\npush %rbp\npush %rbx\npush %r12\nmov %rsp,%rbx\n"
         "test %rsi,%rsi\nje 1f\nmov %rsi,%rsp\n1: and $-16,%rsp\nmov %rdi,%rbp\ncall allocates\n"
         "mov %rbx,%rsp\npop %r12\npop %rbx\npop %rbp\nret\n.size calls_with,.-calls_with\n");
+#else
+__asm__(".text\n.globl calls_with\n.type calls_with,%function\ncalls_with:\nstp x29,x30,[sp,-32]!\nstr x19,[sp,16]\nmov x19,sp\n"
+        "cbz x1,1f\nand x1,x1,-16\nmov sp,x1\n1: mov x29,x0\nbl allocates\n"
+        "mov sp,x19\nldr x19,[sp,16]\nldp x29,x30,[sp],32\nret\n.size calls_with,.-calls_with\n");
 #endif
 
 static void on_fault(int signal) {

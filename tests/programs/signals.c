@@ -2,7 +2,8 @@
 // `signals OUTPUT [alternate]`
 //
 // What the timer interrupts allocates nothing itself, so the handler may. It is a function with a prologue of many
-// pushes, so that many of the interrupted instructions are between a call and the next stable frame.
+// pushes, so that many of the interrupted instructions are between a call and the next stable frame, and one that calls
+// nothing: some processors have the return address in a register alone then.
 #define _GNU_SOURCE
 #include "noted.h"
 #include "ticks.h"
@@ -27,7 +28,11 @@ static volatile long sink[8];
 __attribute__((noinline)) static long many_registers(long a, long b, long c, long d) {
     long e = sink[0], f = sink[1], g = sink[2], h = sink[3];
     __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+r"(g), "+r"(h) : : "memory");
+#ifdef __x86_64__
     __asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15", "memory");
+#else
+    __asm__ volatile("" ::: "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "memory");
+#endif
     return a + b * c - d + e + f * g - h;
 }
 

@@ -1,6 +1,6 @@
 // Allocations from stacks of all shapes, each noted with the stack as libgcc sees it: `stacks OUTPUT`.
 //
-// The test builds this with several sets of flags; RBP_IS_FREE says that assembly may use rbp.
+// The test builds this with several sets of flags; FP_IS_FREE says that assembly may use the register of frame pointers.
 #include "noted.h"
 
 #include <alloca.h>
@@ -37,12 +37,16 @@ NOINLINE static void over_aligned(int n) {
     __asm__ volatile("" : : "r"(room), "r"(more) : "memory");
 }
 
-#ifdef RBP_IS_FREE
-NOINLINE static void rbp_is_a_number(int n) {
+#ifdef FP_IS_FREE
+NOINLINE static void frame_pointer_is_a_number(int n) {
+#ifdef __x86_64__
     __asm__ volatile("movq $0x1234, %%rbp" ::: "rbp");
-    NOTED("rbp_is_a_number", 48);
+#else
+    __asm__ volatile("mov x29, 0x1234" ::: "x29");
+#endif
+    NOTED("frame_pointer_is_a_number", 48);
     if (n > 0)
-        CALL(rbp_is_a_number(n - 1));
+        CALL(frame_pointer_is_a_number(n - 1));
 }
 #endif
 
@@ -204,8 +208,8 @@ int main(int argc, char **argv) {
     start_notes();
     CALL(variable_frames(3));
     CALL(over_aligned(3));
-#ifdef RBP_IS_FREE
-    CALL(rbp_is_a_number(3));
+#ifdef FP_IS_FREE
+    CALL(frame_pointer_is_a_number(3));
 #endif
     CALL(exceptions());
     CALL(sorts());

@@ -53,6 +53,12 @@ __asm__(".text\n.globl with_return_address\n.type with_return_address,@function\
         ".cfi_startproc\npush %rbx\n.cfi_adjust_cfa_offset 8\n.cfi_offset rbx,-16\nmov 8(%rsp),%rbx\n"
         "test %rdi,%rdi\nje 1f\nmovq $0,8(%rsp)\n1: call leaf\nmov %rbx,8(%rsp)\npop %rbx\n"
         ".cfi_adjust_cfa_offset -8\nret\n.cfi_endproc\n.size with_return_address,.-with_return_address\n");
+#else
+__asm__(".text\n.globl with_return_address\n.type with_return_address,%function\nwith_return_address:\n"
+        ".cfi_startproc\nstp x29,x30,[sp,-32]!\n.cfi_def_cfa_offset 32\n.cfi_offset 29,-32\n.cfi_offset 30,-24\n"
+        "str x19,[sp,16]\n.cfi_offset 19,-16\nmov x19,x30\ncbz x0,1f\nstr xzr,[sp,8]\n1: bl leaf\nstr x19,[sp,8]\n"
+        "ldr x19,[sp,16]\nldp x29,x30,[sp],32\n.cfi_def_cfa_offset 0\n.cfi_restore 29\n.cfi_restore 30\n.cfi_restore 19\n"
+        "ret\n.cfi_endproc\n.size with_return_address,.-with_return_address\n");
 #endif
 static void return_address_of_zero(void) {
     for (int i = 0; i < 10; i++)
@@ -72,7 +78,11 @@ static void many_registered_frames(void) {
     }
 }
 
+#ifdef __x86_64__
 enum { SIGNAL_STACK = 8192 };
+#else
+enum { SIGNAL_STACK = 16384 };  /* the kernel takes 4.5 KiB of it */
+#endif
 static char around[3 * SIGNAL_STACK];
 static void handler(int signal) {
     (void)signal;

@@ -8,6 +8,7 @@
 typedef void run(void *argument);
 typedef void on_stack(run *function, void *argument, void *top, void *block);
 
+#ifdef __x86_64__
 // The registers of a call are rdi function, rsi argument, rdx top, rcx block.
 #define FUNCTION_OF_KIND(kind, name, body)                                                                             \
     __asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n.cfi_startproc\n" kind body                  \
@@ -31,6 +32,27 @@ FUNCTION("by_block", "push %r12\n .cfi_def_cfa %rsp,16\n .cfi_offset %r12,-16\n 
 FUNCTION_OF_KIND(".cfi_signal_frame\n", "by_marked",
                  "lea -16(%rdx),%rdx\n mov %rsp,8(%rdx)\n mov %rdx,%rsp\n"
                  ".cfi_escape 0x0f,5,0x77,8,0x06,0x23,8\n" CALL_IT "mov 8(%rsp),%rsp\n .cfi_def_cfa %rsp,8\n")
+#else
+// The same by x29, x19 and x21; they are x0 function, x1 argument, x2 top, x3 block. The return address is saved first.
+#define FUNCTION_OF_KIND(kind, name, kept, body, back)                                                                 \
+    __asm__(".text\n.globl " name "\n.type " name ",%function\n" name ":\n.cfi_startproc\n" kind                      \
+            "stp x" kept ",x30,[sp,-16]!\n .cfi_def_cfa 31,16\n .cfi_offset " kept ",-16\n .cfi_offset 30,-8\n" body   \
+            "mov x9,x0\n mov x0,x1\n blr x9\n" back "mov sp,x9\n .cfi_def_cfa 31,16\n ldp x" kept                      \
+            ",x30,[sp],16\n .cfi_def_cfa 31,0\n .cfi_restore " kept "\n .cfi_restore 30\n"                             \
+            "ret\n.cfi_endproc\n.size " name ",.-" name "\n");
+#define FUNCTION(name, kept, body, back) FUNCTION_OF_KIND("", name, kept, body, back)
+FUNCTION("by_rbp", "29", "mov x29,sp\n .cfi_def_cfa_register 29\n mov sp,x2\n", "mov x9,x29\n")
+FUNCTION("by_rbx", "19", "mov x19,sp\n .cfi_def_cfa_register 19\n mov sp,x2\n", "mov x9,x19\n")
+FUNCTION("by_expression", "29",
+         "sub x2,x2,16\n mov x9,sp\n str x9,[x2]\n mov sp,x2\n .cfi_escape 0x0f,5,0x8f,0,0x06,0x23,16\n",
+         "ldr x9,[sp]\n")
+FUNCTION("by_block", "21",
+         "mov x21,x3\n mov x9,sp\n str x9,[x21,16]\n mov sp,x2\n .cfi_escape 0x0f,5,0x85,16,0x06,0x23,16\n",
+         "ldr x9,[x21,16]\n")
+FUNCTION_OF_KIND(".cfi_signal_frame\n", "by_marked", "29",
+                 "sub x2,x2,16\n mov x9,sp\n str x9,[x2,8]\n mov sp,x2\n .cfi_escape 0x0f,5,0x8f,8,0x06,0x23,16\n",
+                 "ldr x9,[sp,8]\n")
+#endif
 on_stack by_rbp, by_rbx, by_expression, by_block, by_marked;
 static on_stack *const ways[] = {by_rbp, by_rbx, by_expression, by_block, by_marked};
 enum { N_WAYS = 5, STACK_BYTES = 64 << 10, DEPTH = 5 };

@@ -50,7 +50,9 @@ impl Functions {
 
     /// Whether two return addresses are of calls in one function.
     fn hold_both(&self, one: u64, other: u64) -> bool {
-        self.0.iter().any(|&(start, end)| [one, other].iter().all(|pc| (start..end).contains(&(pc - 1))))
+        self.0
+            .iter()
+            .any(|&(start, end)| [one, other].iter().all(|pc| (start..end).contains(&pc.wrapping_sub(1))))
     }
 }
 
@@ -64,7 +66,8 @@ pub fn assert_stacks_are_the_noted_ones(program: &Path, recorded: &Recorded, not
     assert_each(notes, |note| {
         let mut addresses = recorded.exact_addresses(recorded.last_of(note.block));
         addresses.drain(..n_of_allocator(&functions, notes, note, &addresses));
-        let same = functions.hold_both(addresses[0] - notes.bias, note.frames[0] - notes.bias);
+        let same = functions
+            .hold_both(addresses[0].wrapping_sub(notes.bias), note.frames[0].wrapping_sub(notes.bias));
         (!same || addresses[1..] != note.frames[1..]).then_some(addresses)
     });
 }
@@ -77,7 +80,8 @@ fn n_of_allocator(functions: &Functions, notes: &Notes, note: &Note, addresses: 
         "box" => 4,
         _ => 0,
     };
-    let is_noted = |&pc: &u64| functions.hold_both(pc - notes.bias, note.frames[0] - notes.bias);
+    let is_noted =
+        |&pc: &u64| functions.hold_both(pc.wrapping_sub(notes.bias), note.frames[0].wrapping_sub(notes.bias));
     addresses.iter().take_while(|pc| !is_noted(pc)).count().min(n_max)
 }
 
@@ -149,7 +153,8 @@ pub fn compare_program(program: &Path, recorded: &Recorded, notes: &Notes) -> Ag
         let allocation = recorded.last_of(note.block);
         let addresses: Vec<u64> = recorded.frames(allocation).iter().map(|frame| frame.pc).collect();
         let n_own = n_of_allocator(&functions, notes, note, &addresses);
-        let same = functions.hold_both(addresses[n_own] - notes.bias, note.frames[0] - notes.bias);
+        let same = functions
+            .hold_both(addresses[n_own].wrapping_sub(notes.bias), note.frames[0].wrapping_sub(notes.bias));
         assert!(same, "the innermost frame is another one: {}", difference(note, &addresses));
         (allocation, n_own + 1, 1)
     })

@@ -216,7 +216,7 @@ impl Recording {
         unsafe { self.allocate(start.cast(), first * GRAIN_BYTES as u64, GRAIN_BYTES) }.inspect_err(
             |_| {
                 // SAFETY: nobody has seen it.
-                unsafe { syscall::munmap(start.cast(), grains as usize * GRAIN_BYTES) };
+                unsafe { pages::unmap_part(start.cast(), grains as usize * GRAIN_BYTES) };
             },
         )?;
         // SAFETY: as above, and allocated.
@@ -232,12 +232,15 @@ impl Recording {
         let header = self.header().map_or(core::ptr::null(), core::ptr::from_ref).cast::<u8>();
         let before = common.into_iter().chain(near).filter(|&(_, from)| from <= first);
         let (mapping, from) = before.max_by_key(|&(_, from)| from).unwrap_or((header, 0));
-        let before = (first - from) as usize * GRAIN_BYTES;
-        match syscall::map_again(mapping, before + len) {
+        // What is mapped begins with a page, and so does what is not needed of it.
+        let into_page = pages::into_page(mapping as usize);
+        let before = into_page + (first - from) as usize * GRAIN_BYTES;
+        match syscall::map_again(mapping.wrapping_sub(into_page), before + len) {
             Ok(start) => {
-                if before > 0 {
+                let unneeded = before - pages::into_page(before);
+                if unneeded > 0 {
                     // SAFETY: the beginning of the new mapping, which nobody has seen.
-                    unsafe { syscall::munmap(start, before) };
+                    unsafe { syscall::munmap(start, unneeded) };
                 }
                 Ok(start.wrapping_add(before))
             }

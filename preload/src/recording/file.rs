@@ -101,9 +101,10 @@ fn go_ahead(fd: i32, grains: u64, grains_max: u64) -> Result<(u64, u64), Errno> 
 /// Maps a part of the file. Where it is touched, only that page is made: the kernel would make all that lies near it in
 /// the hole, for a file that is read is mostly read on.
 pub fn map_by_descriptor(fd: i32, offset: u64, len: usize) -> Result<*mut u8, Errno> {
-    let start = syscall::mmap(len, Some((fd, offset)))?;
-    let _ = syscall::madvise(start, len, libc::MADV_RANDOM);
-    Ok(start)
+    let before = pages::into_page(offset as usize);
+    let start = syscall::mmap(before + len, Some((fd, offset - before as u64)))?;
+    let _ = syscall::madvise(start, before + len, libc::MADV_RANDOM);
+    Ok(start.wrapping_add(before))
 }
 
 /// Returns what the system says to allocating a part of the file by its descriptor, after it failed through the mapping.

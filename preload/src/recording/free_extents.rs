@@ -15,6 +15,7 @@ use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader,
 use super::Recording;
 use super::extent::Mapped;
 use crate::lockfree::free_list;
+use crate::sys::memory::pages;
 use crate::sys::syscall;
 
 /// Files with limits below this have extents of one segment each, the others of four: many threads are to find room in a
@@ -48,7 +49,7 @@ impl Recording {
         let len = grains as usize * GRAIN_BYTES;
         let leave = |start: *mut u8| {
             // SAFETY: mapped by `look`, and nobody has seen it.
-            unsafe { syscall::munmap(start, len) };
+            unsafe { pages::unmap_part(start, len) };
         };
         let look = |first: u32| {
             let is_inside = |grain: u32| {

@@ -10,7 +10,8 @@ use tm_common::segment::{GRAINS_MAX, MappedSegment, UNNUMBERED};
 
 use super::Recording;
 use super::extent::{AT_LIMIT, Mapped, Room};
-use crate::sys::syscall::{self, Errno};
+use crate::sys::memory::pages;
+use crate::sys::syscall::Errno;
 
 /// It has as many of the largest segments as the stream has filled before, up to this: half a MiB, some 120,000 events.
 const SEGMENTS_MAX: u32 = 8;
@@ -61,7 +62,7 @@ impl OwnExtent {
         let OwnExtent { start, len, .. } = core::mem::replace(self, OwnExtent::none());
         if len > 0 {
             // SAFETY: it is mapped that long, and the caller's.
-            unsafe { syscall::munmap(start.cast(), len) };
+            unsafe { pages::unmap_part(start.cast(), len) };
         }
     }
 }

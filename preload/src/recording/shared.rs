@@ -18,6 +18,7 @@ use tm_common::header::{GRAIN_BYTES, SharedRoom};
 use tm_common::segment::{HEADER_BYTES, MappedSegment, SegmentHeader, SegmentKind};
 
 use super::{Recording, extent};
+use crate::sys::memory::pages;
 use crate::sys::syscall;
 
 /// Where the number of grains begins in a word; below it is the first one.
@@ -47,7 +48,7 @@ impl Recording {
             return Some(start.cast());
         }
         // SAFETY: nobody has seen it.
-        unsafe { syscall::munmap(start, len) };
+        unsafe { pages::unmap_part(start, len) };
         None
     }
 

@@ -181,6 +181,12 @@ impl Control {
         self.own.store(core::ptr::from_ref(word).cast_mut(), Ordering::Relaxed);
     }
 
+    /// Says that this is a child which has no number yet, where the kernel does not.
+    pub fn forget_own(&self) {
+        // SAFETY: as in `own`. Relaxed: the child has one thread.
+        unsafe { (*self.own.load(Ordering::Relaxed)).store(0, Ordering::Relaxed) };
+    }
+
     /// Claims the making of this child a process: `Err` with what the word says if somebody else has.
     pub fn begin_child(&self) -> Result<(), u32> {
         // SAFETY: as in `own`.

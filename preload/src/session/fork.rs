@@ -2,7 +2,7 @@
 //!
 //! | state | in the child |
 //! |---|---|
-//! | own word | wiped by the kernel, which is how the first event notices |
+//! | own word | wiped by the kernel, or by a handler of the C library's where the kernel does not; which is how the first event notices |
 //! | control word | the parent's until then, of its own afterwards; it records if the parent did at the fork |
 //! | tags, domains | their numbers are a copy, new ones are the recording's next |
 //! | file, extents, stack and metadata segments | shared with the parent, both append |
@@ -12,7 +12,8 @@
 //! | streams | the parent's; each thread of the child sees that its place is of another process, and takes a fresh one |
 //! | try-locks | released: their holders do not exist here |
 
-use core::sync::atomic::Ordering;
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use tm_common::header::Loss;
 use tm_common::ids::Stamp;
@@ -20,6 +21,7 @@ use tm_common::ids::Stamp;
 use super::Session;
 use super::control::Control;
 use crate::python::PYTHON;
+use crate::sys::objects::elf;
 use crate::sys::process::signals::SignalsBlocked;
 use crate::sys::syscall;
 
@@ -57,4 +59,43 @@ pub fn continue_in_child(session: &Session) -> bool {
     session.use_process(process, fork_stamp);
     session.control.finish_child(recording.process().0 + 1);
     true
+}
+
+/// A handler of pthread_atfork(3).
+type Handler = Option<unsafe extern "C" fn()>;
+/// What that calls: before the fork, in the parent, in the child, the library that goes with them.
+type Register = unsafe extern "C" fn(Handler, Handler, Handler, *const c_void) -> i32;
+
+/// Tells whether the C library tells a child that it is one.
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+/// Tells whether [`be_told`] has succeeded.
+pub fn is_told() -> bool {
+    // Relaxed: set before there are other threads.
+    IS_TOLD.load(Ordering::Relaxed)
+}
+
+/// Has the C library tell a child that it is one, where the kernel may not wipe what is to be wiped. One that is made by a system
+/// call of the program's own is not told. False if that cannot be.
+#[cold]
+pub fn be_told() -> bool {
+    let [register] = elf::first_of([c"__register_atfork"]);
+    if register == 0 {
+        return false;
+    }
+    // SAFETY: the function of that name.
+    let register: Register = unsafe { core::mem::transmute(register) };
+    // SAFETY: the handler stays: this library is never unloaded.
+    let is_told = unsafe { register(None, None, Some(in_child), core::ptr::null()) } == 0;
+    IS_TOLD.store(is_told, Ordering::Relaxed);
+    is_told
+}
+
+unsafe extern "C" fn in_child() {
+    let session = &super::SESSION;
+    // Relaxed: the process has one thread now. One that has a number has been wiped, and has made itself a process.
+    if session.pid.load(Ordering::Relaxed) != syscall::getpid() {
+        session.threads.empty_samplers();
+        session.control.forget_own();
+    }
 }

@@ -9,7 +9,7 @@ use tm_common::metadata::TextKind;
 
 use super::commands::{self, Refused};
 use super::control::Control;
-use super::{Phase, Session, withdraw};
+use super::{Phase, Session, fork, withdraw};
 use crate::config::Config;
 use crate::python::PYTHON;
 use crate::real::{self, Search};
@@ -174,13 +174,14 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
     true
 }
 
-/// Returns a word in a page of its own that is 0 in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
+/// Returns a word in a page of its own that is 0 in a forked child (`MADV_WIPEONFORK`, Linux 4.14), or in one that the C library
+/// makes.
 fn wiped_on_fork() -> Option<&'static AtomicU32> {
     let page: *mut AtomicU32 = pages::zeroed(1);
     // SAFETY: fresh zeroed memory, or null.
     let word = unsafe { page.as_ref() }?;
     let page_bytes = process::page_bytes();
-    if syscall::madvise(page.cast(), page_bytes, libc::MADV_WIPEONFORK).is_err() {
+    if pages::wipe_on_fork(page.cast(), page_bytes).is_err() && !fork::be_told() {
         Message::start("this kernel is older than 4.14: do not fork, or the child's events are mixed up")
             .say();
     }

@@ -10,8 +10,8 @@ use tm_common::event::Event;
 use tm_common::header::Loss;
 use tm_common::ids::{Space, Stamp, TagIndex, ThreadIndex};
 
-use super::Session;
 use super::sampler::{Counting, Sampler};
+use super::{Session, fork};
 use crate::lockfree::places::{Place, Places};
 use crate::python::chain::Chain;
 use crate::python::recent::Recent;
@@ -155,7 +155,7 @@ impl Thread {
         // Relaxed, all: only changed by the thread that owns the place.
         let n_times = self.n_without_samplers.load(Ordering::Relaxed).wrapping_add(1);
         let samplers: *mut Sampler = if n_times.is_power_of_two() {
-            pages::wiped_on_fork(Space::COUNT_MAX)
+            pages::wiped_on_fork(Space::COUNT_MAX, fork::is_told())
         } else {
             core::ptr::null_mut()
         };
@@ -266,6 +266,18 @@ impl Threads {
         let lanes = lanes.map(|lane| unsafe { &*lane.get() });
         let latest = |lane: &Lane| lane.stream.latest_stamp().max(lane.samples.latest_stamp());
         lanes.map(latest).max().unwrap_or(Stamp(0))
+    }
+
+    /// Empties what the parent's threads sampled by, where the kernel may not have.
+    pub fn empty_samplers(&self) {
+        for thread in self.0.iter() {
+            // Relaxed: the process has one thread now.
+            let samplers = thread.samplers.load(Ordering::Relaxed);
+            if !samplers.is_null() {
+                // SAFETY: there is one for each space; all zeros is a fresh one.
+                unsafe { samplers.write_bytes(0, Space::COUNT_MAX) };
+            }
+        }
     }
 
     /// Forgets what the parent's threads sampled by: the calling thread's block may name it still, and nobody else is to get it.

@@ -5,6 +5,23 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use tm_common::header::ClockKind;
 
+use super::process::InitialStack;
+
+// The compiler's own library is built to be unwound, and names in its unwind tables the function that the language's run-time
+// library has for that. An exception or a cancellation that passes through goes on: nothing here has anything to clean up.
+#[cfg(panic = "abort")]
+core::arch::global_asm!(
+    ".text",
+    ".hidden rust_eh_personality",
+    ".globl rust_eh_personality",
+    ".type rust_eh_personality, %function",
+    "rust_eh_personality:",
+    "bti c",
+    "mov w0, 8", // _URC_CONTINUE_UNWIND
+    "ret",
+    ".size rust_eh_personality, . - rust_eh_personality",
+);
+
 /// Makes a system call; a result from -4095 to -1 is an error number.
 ///
 /// # Safety
@@ -93,6 +110,23 @@ pub fn jump_target(address: usize, code: &[u8]) -> Option<usize> {
     };
     let distance = (word << (32 - first_bit - n_bits)) as i32 >> (32 - n_bits);
     Some(address.wrapping_add_signed(4 * distance as isize))
+}
+
+/// Calls the resolver of an indirect function, as the loader does: with what the processor can do (`sys/ifunc.h`). Returns the
+/// function's address.
+///
+/// # Safety
+/// `address` is that of a resolver.
+pub unsafe fn call_resolver(address: usize) -> usize {
+    /// The second argument is there.
+    const HAS_ARGUMENT: usize = 1 << 62;
+    let stack = InitialStack::current();
+    let value = |key| stack.auxiliary(key).unwrap_or(0);
+    let (first, second) = (value(libc::AT_HWCAP), value(libc::AT_HWCAP2));
+    let argument = [size_of::<[usize; 3]>(), first, second];
+    // SAFETY: the caller's.
+    let resolver: extern "C" fn(usize, &[usize; 3]) -> usize = unsafe { core::mem::transmute(address) };
+    resolver(first | HAS_ARGUMENT, &argument)
 }
 
 /// Ends the process at once with an illegal instruction.

@@ -97,6 +97,16 @@ pub fn jump_target(address: usize, code: &[u8]) -> Option<usize> {
     Some(address.wrapping_add(len).wrapping_add_signed(distance as isize))
 }
 
+/// Calls the resolver of an indirect function, as the loader does: with nothing. Returns the function's address.
+///
+/// # Safety
+/// `address` is that of a resolver.
+pub unsafe fn call_resolver(address: usize) -> usize {
+    // SAFETY: the caller's.
+    let resolver: extern "C" fn() -> usize = unsafe { core::mem::transmute(address) };
+    resolver()
+}
+
 /// Ends the process at once with an illegal instruction.
 pub fn abort() -> ! {
     // SAFETY: nothing runs after it.

@@ -1,50 +1,81 @@
 //! aarch64: which registers unwinding needs, and how to see them.
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 
-use super::tables::cfi::{Cfa, Row};
+use super::tables::cfi::{Cfa, RegisterRule, Row, column};
+use crate::sys::syscall;
 
-/// The registers that a callee preserves, the link register and the stack pointer, by their DWARF numbers
-/// (AADWARF64, table "Mapping of DWARF register numbers").
-pub const TRACKED: [u16; 13] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31];
+/// The registers that a callee preserves, the link register and the stack pointer, by their DWARF numbers (AADWARF64, table "Mapping
+/// of DWARF register numbers"); before them those by which prologues that probe a large frame find it, which are known of
+/// a frame that a signal interrupted alone; behind them the number of such a frame's pc, which is no register that code saves.
+pub const TRACKED: [u16; 17] = [9, 12, 16, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, PC];
+/// `ELR_mode`, where an exception came from.
+const PC: u16 = 33;
 /// The place of what `capture` returns to among them: x30.
-pub const CAPTURED_PC: usize = 11;
+pub const CAPTURED_PC: usize = 14;
 /// x29.
 pub const FRAME_POINTER: u16 = 29;
 /// sp.
 pub const STACK_POINTER: u16 = 31;
 /// Return addresses stand wherever the function saved x30.
 pub const RETURN_ADDRESS_SLOT: Option<i8> = None;
+/// Frame pointers lead from one pair of saved x29 and x30 to the next, which stands anywhere in its frame.
+pub const GUESSES_FIND_STACK_POINTERS: bool = false;
 
-/// Where a signal frame holds the interrupted pc, sp and fp, in bytes from the stack pointer that the handler returns
-/// to: `siginfo_t` (128), then `ucontext_t` with `uc_mcontext` at 176, which has the fault address and x0 to x30.
-pub const SIGNAL_PC: usize = 128 + 176 + 8 + 8 * 32;
-/// See [`SIGNAL_PC`].
-pub const SIGNAL_SP: usize = 128 + 176 + 8 + 8 * 31;
-/// See [`SIGNAL_PC`].
-pub const SIGNAL_FP: usize = 128 + 176 + 8 + 8 * 29;
-
-/// Says whether a row of augmentation `S` is that of the kernel's frame: its frame record is the interrupted one's.
-pub fn is_laid_out_by_the_kernel(row: &Row) -> bool {
-    matches!(row.cfa, Cfa::Register { register: FRAME_POINTER, offset: 0 })
-}
-
-/// Returns the address in a return address, which may carry a pointer authentication code above bit 47.
-#[inline]
-pub fn strip(pc: usize) -> usize {
-    pc & ((1 << 48) - 1)
-}
-
-/// Where a signal frame holds each of [`TRACKED`], as [`SIGNAL_PC`], which stands in the place of x30.
+/// Where a signal frame holds the interrupted registers, in bytes from the stack pointer that the handler returns to: `siginfo_t`
+/// (128), then `ucontext_t` with `uc_mcontext` at 176, which has the fault address, and x0 to x30, sp and pc.
+const FIRST_REGISTER: usize = 128 + 176 + 8;
+/// See [`FIRST_REGISTER`].
+pub const SIGNAL_PC: usize = FIRST_REGISTER + 8 * 32;
+/// See [`FIRST_REGISTER`].
+pub const SIGNAL_SP: usize = FIRST_REGISTER + 8 * 31;
+/// See [`FIRST_REGISTER`].
+pub const SIGNAL_FP: usize = FIRST_REGISTER + 8 * 29;
+/// Where it holds each of [`TRACKED`].
 pub const SIGNAL_REGISTERS: [usize; TRACKED.len()] = {
     let mut offsets = [0; TRACKED.len()];
     let mut at = 0;
     while at < offsets.len() {
-        offsets[at] = if at == CAPTURED_PC { SIGNAL_PC } else { 128 + 176 + 8 + 8 * TRACKED[at] as usize };
+        offsets[at] = if TRACKED[at] == PC { SIGNAL_PC } else { FIRST_REGISTER + 8 * TRACKED[at] as usize };
         at += 1;
     }
     offsets
 };
+
+/// Says whether a row of augmentation `S` is that of the kernel's frame. None is: [`signal_row`] knows that frame by its code, and what
+/// kernels before Linux 5.8 said of it leaves out the function that was interrupted.
+pub fn is_laid_out_by_the_kernel(_row: &Row) -> bool {
+    false
+}
+
+/// Returns the row of the kernel's frame if a signal handler returns to `pc`: to the two instructions that leave it, which are
+/// the same everywhere and have no unwind table. `pc` may be anything.
+#[cold]
+pub fn signal_row(pc: usize) -> Option<Row> {
+    // SAFETY: the kernel has read the word, and code is not unmapped while it is on the stack.
+    let instructions = (pc.is_multiple_of(4) && syscall::is_readable(pc))
+        .then(|| unsafe { (pc as *const [u8; 8]).read_unaligned() });
+    if instructions != Some(SIGNAL_RETURN) {
+        return None;
+    }
+    Some(Row {
+        cfa: Cfa::Register { register: STACK_POINTER, offset: 0 },
+        registers: SIGNAL_REGISTERS.map(|offset| RegisterRule::AtCfa(offset as i64)),
+        return_address_column: column(u64::from(PC))?,
+        is_signal_frame: true,
+    })
+}
+
+/// Returns the address in a return address, which may carry a pointer authentication code in the bits that addresses do not
+/// use. How many those are, the processor knows: one that makes no codes does nothing.
+#[inline]
+pub fn strip(pc: usize) -> usize {
+    let address;
+    // SAFETY: `xpaclri` changes x30 alone.
+    unsafe { asm!("hint 7", inlateout("x30") pc => address, options(pure, nomem, nostack, preserves_flags)) };
+    address
+}
+
 /// What a signal handler returns to: `mov x8, 139; svc 0`.
 pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
 /// The most bytes behind a return address that tell what it belongs to.
@@ -62,7 +93,8 @@ pub fn hands_on(code: &[u8; RECOGNISED_BYTES]) -> Option<(usize, isize)> {
     (word >> 26 == 0b10_0101).then_some((at, distance))
 }
 
-/// Writes the tracked registers, in the order of [`TRACKED`], as they are right after this call returns.
+/// Writes the registers that callees preserve into the order of [`TRACKED`], as they are right after this call returns.
+/// Leaves the others.
 ///
 /// # Safety
 /// `registers` has room for them.
@@ -70,14 +102,37 @@ pub fn hands_on(code: &[u8; RECOGNISED_BYTES]) -> Option<(usize, isize)> {
 pub unsafe extern "C" fn capture(registers: *mut [usize; TRACKED.len()]) {
     naked_asm!(
         "bti c",
-        "stp x19, x20, [x0]",
-        "stp x21, x22, [x0, 16]",
-        "stp x23, x24, [x0, 32]",
-        "stp x25, x26, [x0, 48]",
-        "stp x27, x28, [x0, 64]",
-        "stp x29, x30, [x0, 80]",
+        "stp x19, x20, [x0, 24]",
+        "stp x21, x22, [x0, 40]",
+        "stp x23, x24, [x0, 56]",
+        "stp x25, x26, [x0, 72]",
+        "stp x27, x28, [x0, 88]",
+        "stp x29, x30, [x0, 104]",
         "mov x9, sp",
-        "str x9, [x0, 96]",
+        "str x9, [x0, 120]",
         "ret",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_taken_off_return_addresses() {
+        let signed: usize;
+        let plain = strip as fn(usize) -> usize as usize;
+        // SAFETY: `paciasp` changes x30 alone.
+        unsafe { asm!("hint 25", inlateout("x30") plain => signed, options(nomem, nostack)) };
+        assert_eq!((strip(signed), strip(plain), strip(0)), (plain, plain, 0));
+    }
+
+    #[test]
+    fn a_return_from_a_signal_is_known_by_its_instructions() {
+        static CODE: [u32; 3] = [0xd503_201f, 0xd280_1168, 0xd400_0001];
+        let code = CODE.as_ptr() as usize;
+        let row = signal_row(code + 4).expect("it is one");
+        assert!(row.is_signal_frame && row.return_address() == RegisterRule::AtCfa(568));
+        assert!([code, code + 2, code + 8, 0, 8, usize::MAX - 7].iter().all(|&pc| signal_row(pc).is_none()));
+    }
 }

@@ -6,9 +6,10 @@
 use tm_common::stack::{EndReason, FrameKind};
 
 use super::stack_memory::{Readable, StackMemory};
-use super::step::{ends_by_frame_pointer, frame_pointer_step, stack_of_caller, word};
+use super::step::{ends_by_frame_pointer, frame_pointer_step, lacks_stack_pointer, stack_of_caller, word};
 use super::tables::cfi::{Cfa, N_TRACKED, RegisterRule, Row, column};
 use super::tables::expression::Context;
+use super::tables::rule::Rule;
 use super::turns::Turns;
 use super::walk::{N_FRAMES_WALKED_MAX, Unwinder};
 use super::{Caller, Frame, Frames, arch};
@@ -109,6 +110,9 @@ fn step(
     let address = if registers.kind == FrameKind::Interrupted { pc } else { pc - 1 };
     match unwinder.row(recording, pc, address) {
         Ok(row) if row.return_address() == RegisterRule::Undefined => Ok(None),
+        Ok(row) if lacks_stack_pointer(Rule::of_row(&row), registers.kind) => {
+            guess(registers, stack, EndReason::Unreadable)
+        }
         Ok(row) => match apply(&row, registers, memory, stack) {
             Some((next, _)) if next.pc == 0 && next.kind == FrameKind::Interrupted => {
                 Err(EndReason::NoModule)

@@ -117,6 +117,13 @@ fn inherited(kind: FrameKind) -> FrameKind {
     if matches!(kind, FrameKind::Guessed) { FrameKind::Guessed } else { FrameKind::Return }
 }
 
+/// Tells whether the step of a guessed frame needs the stack pointer, and that is not known: then the guess goes on.
+#[inline]
+pub fn lacks_stack_pointer(rule: Rule, kind: FrameKind) -> bool {
+    let needs_it = matches!(rule.kind(), Kind::FromStackPointer | Kind::Signal | Kind::Complex);
+    !arch::GUESSES_FIND_STACK_POINTERS && matches!(kind, FrameKind::Guessed) && needs_it
+}
+
 /// Takes the step of any frame: all kinds of rules, and what is wrong with the ordinary ones. Also returns where its
 /// caller is: in `stack`, except for signal frames and those that were called on another stack.
 #[inline(never)]
@@ -126,6 +133,7 @@ pub fn odd(
     memory: &mut StackMemory,
     stack: Readable,
 ) -> Result<(Step, Option<State>, Readable), NotCached> {
+    let rule = if lacks_stack_pointer(rule, state.kind) { Rule::guess(EndReason::Unreadable) } else { rule };
     if let Some((step, next)) = ordinary(rule, State { kind: FrameKind::Return, ..state }, stack) {
         return Ok((step, Some(State { kind: inherited(state.kind), ..next }), stack));
     }

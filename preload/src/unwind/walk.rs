@@ -254,8 +254,14 @@ impl Unwinder {
     #[cold]
     #[inline(never)]
     pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Result<cfi::Row, EndReason> {
+        let entry = self.entry(recording, pc, address);
+        if !entry.is_ok_and(|entry| !entry.is_signal_frame)
+            && let Some(row) = arch::signal_row(pc)
+        {
+            return Ok(row);
+        }
         // Matches, since each combinator has a copy of the row on the stack.
-        let entry = match self.entry(recording, pc, address) {
+        let entry = match entry {
             Ok(entry) => entry,
             Err(reason) => {
                 return match musl::row_at(pc) {

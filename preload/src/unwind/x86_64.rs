@@ -16,6 +16,8 @@ pub const FRAME_POINTER: u16 = 6;
 pub const STACK_POINTER: u16 = 7;
 /// Return addresses always stand here, in words from the CFA.
 pub const RETURN_ADDRESS_SLOT: Option<i8> = Some(-1);
+/// A frame that rbp is kept for ends with what was saved of it and the return address.
+pub const GUESSES_FIND_STACK_POINTERS: bool = true;
 
 /// Where a signal frame holds the interrupted pc, sp and fp, in bytes from the stack pointer that the handler returns
 /// to: `ucontext_t` with `uc_mcontext` at 40, REG_RIP 16, REG_RSP 15, REG_RBP 10.
@@ -28,6 +30,12 @@ pub const SIGNAL_FP: usize = 40 + 8 * 10;
 /// Says whether a row of augmentation `S` is that of the kernel's frame: no call has left the return address below the CFA.
 pub fn is_laid_out_by_the_kernel(row: &Row) -> bool {
     !matches!(row.return_address(), RegisterRule::AtCfa(_))
+}
+
+/// Returns the row of the kernel's frame if a signal handler returns to `pc` and no unwind table says so. The C library's does.
+#[inline]
+pub fn signal_row(_pc: usize) -> Option<Row> {
+    None
 }
 
 /// Returns the address in a return address: nothing else is in it.

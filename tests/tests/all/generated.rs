@@ -14,7 +14,6 @@ use tm_tests::run::Run;
 use tm_tests::soak::times;
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn generated_code_with_frame_pointers_is_walked_and_marked_as_a_guess() {
     let program = compile("generated_code.c", &["-O2"]);
     let (recorded, notes) = record(&program, &["unregistered"]);
@@ -33,7 +32,6 @@ fn generated_code_with_frame_pointers_is_walked_and_marked_as_a_guess() {
 
 /// Another table for other code at the same address each time, and no frame pointer to guess by.
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn stacks_through_generated_code_are_exact_by_the_table_that_is_registered() {
     let program = compile("generated_code.c", &["-O2"]);
     let (recorded, notes) =
@@ -45,7 +43,6 @@ fn stacks_through_generated_code_are_exact_by_the_table_that_is_registered() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn garbage_in_the_frame_pointer_of_code_without_tables_is_not_followed_to_a_fault() {
     // What was above the stack in its mapping stays, cannot be read any more, or is gone.
     for gone in [&[][..], &["0"], &["1"]] {

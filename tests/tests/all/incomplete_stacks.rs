@@ -1,6 +1,5 @@
 //! No stack is wrong or ends early without a mark: code without unwind tables, with tables that cannot be searched, with
 //! tables for debuggers only, and between frames. The mark is in the text, in the JSON, in snapshots and in headers.
-#![cfg(target_arch = "x86_64")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

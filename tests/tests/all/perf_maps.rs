@@ -1,7 +1,5 @@
 //! Names of code that was made at run time, from the list that its process keeps.
 
-#![cfg(target_arch = "x86_64")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

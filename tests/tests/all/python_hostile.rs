@@ -1,6 +1,5 @@
 //! Python programs that are hard on one who reads frames: they say the same and end the same under libtm.so, and nothing is lost.
 //! Where they note what they allocate, the frames are those of the interpreter.
-#![cfg(target_arch = "x86_64")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

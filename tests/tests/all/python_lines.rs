@@ -1,5 +1,4 @@
 //! What reports say of Python programs: the lines of Python that allocate, also where C code between them does it.
-#![cfg(target_arch = "x86_64")]
 
 use std::path::Path;
 use std::process::Command;

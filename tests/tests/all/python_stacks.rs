@@ -2,7 +2,6 @@
 //! through C, generators, coroutines, greenlets, threads, signals, code made at run time (`programs/python/stacks.py`).
 //!
 //! Short forms: Debian's interpreter, and those that a version manager has built, if any. Long form: five releases.
-#![cfg(target_arch = "x86_64")]
 
 use std::path::Path;
 

@@ -179,13 +179,11 @@ fn stacks_of_many_programs_are_those_of_libgcc() {
 
 /// The crate `stacker` changes stacks by a frame pointer, in assembly.
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn stacks_of_rust_that_grow_by_other_stacks_are_those_of_libgcc() {
     assert_stacks_are_libgccs(Run::new(env!("CARGO_BIN_EXE_grows_stack")).args(["300"]), 1);
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn self_checks_of_rust_that_grows_by_other_stacks_find_no_difference() {
     assert_self_checks_find_no_difference(Run::new(env!("CARGO_BIN_EXE_grows_stack")).args(["1500"]), 10);
 }

@@ -21,7 +21,7 @@ fn stacks_are_exact_without_optimization() {
 
 #[test]
 fn stacks_are_exact_without_optimization_and_frame_pointers() {
-    stacks_are_exact(&["-O0", "-fomit-frame-pointer", "-DRBP_IS_FREE"]);
+    stacks_are_exact(&["-O0", "-fomit-frame-pointer", "-DFP_IS_FREE"]);
 }
 
 #[test]
@@ -30,8 +30,8 @@ fn stacks_are_exact_with_optimization() {
 }
 
 #[test]
-fn stacks_are_exact_with_rbp_as_a_general_register() {
-    stacks_are_exact(&["-O2", "-DTAIL_CALLS", "-fomit-frame-pointer", "-DRBP_IS_FREE"]);
+fn stacks_are_exact_with_the_frame_pointer_as_a_general_register() {
+    stacks_are_exact(&["-O2", "-DTAIL_CALLS", "-fomit-frame-pointer", "-DFP_IS_FREE"]);
 }
 
 #[test]
@@ -40,13 +40,25 @@ fn stacks_are_exact_with_frame_pointers() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
 fn stacks_are_exact_where_every_function_realigns_its_stack() {
     stacks_are_exact(&["-O2", "-DTAIL_CALLS", "-mstackrealign"]);
 }
 
 #[test]
+#[cfg(target_arch = "aarch64")]
+fn stacks_are_exact_where_return_addresses_are_signed() {
+    stacks_are_exact(&["-O0", "-mbranch-protection=standard"]);
+    stacks_are_exact(&["-O2", "-DTAIL_CALLS", "-mbranch-protection=standard"]);
+    stacks_are_exact(&["-O2", "-DTAIL_CALLS", "-march=armv8.3-a", "-mbranch-protection=pac-ret+leaf+b-key"]);
+}
+
+#[test]
 fn stacks_are_exact_in_signal_handlers() {
-    for flags in [["-O2", "-fomit-frame-pointer"], ["-O0", "-g"], ["-O2", "-mstackrealign"]] {
+    // Of each processor what its functions do first and last alone.
+    let own =
+        if cfg!(target_arch = "x86_64") { "-mstackrealign" } else { "-mbranch-protection=pac-ret+leaf" };
+    for flags in [["-O2", "-fomit-frame-pointer"], ["-O0", "-g"], ["-O2", own]] {
         for alternate in [&[][..], &["alternate"]] {
             let program = compile("signals.c", &flags);
             let (recorded, notes) = record(&program, alternate);
@@ -99,7 +111,6 @@ fn without_unwind_tables_frame_pointers_are_followed_and_marked_as_guesses() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn stacks_of_fibers_are_exact_also_at_used_addresses_and_in_other_threads() {
     for flags in [["-O2", "-pthread"], ["-O0", "-pthread"]] {
         let program = compile("fibers.c", &flags);

@@ -28,7 +28,6 @@ fn a_thread_that_a_forked_child_starts_before_it_allocates_has_a_place_of_its_ow
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn a_stack_that_ends_early_once_is_whole_again_afterwards() {
     survives("return_address_of_zero");
 }

@@ -19,11 +19,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-#[cfg(target_arch = "x86_64")]
-use commands::attach;
 use commands::{
-    bundle, check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak, report,
-    run, snapshot, stats, symbols, temporary, timeline, top, watch,
+    attach, bundle, check, completions, control, diff, export, filter, info, keep, leaks, man, pack, peak,
+    report, run, snapshot, stats, symbols, temporary, timeline, top, watch,
 };
 pub use print::note_standard_output;
 use print::print;
@@ -56,10 +54,8 @@ pub enum Command {
     /// Run a program and record it.
     Run(run::Args),
     /// Begin to record a process that runs already.
-    #[cfg(target_arch = "x86_64")]
     Attach(attach::AttachArgs),
     /// Record a process no more that was attached to.
-    #[cfg(target_arch = "x86_64")]
     Detach(attach::DetachArgs),
     /// Say what a recording is and whether it is complete.
     Info(info::Args),
@@ -130,9 +126,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args),
-        #[cfg(target_arch = "x86_64")]
         Command::Attach(args) => attach::attach(args),
-        #[cfg(target_arch = "x86_64")]
         Command::Detach(args) => attach::detach(args),
         Command::Info(args) => info::run(args),
         Command::Stats(args) => stats::run(args),

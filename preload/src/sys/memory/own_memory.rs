@@ -42,8 +42,6 @@ static LOCKS_FUTURE: AtomicBool = AtomicBool::new(false);
 /// A page that is not locked; 0 if there is none, or somebody uses it.
 static SEED: AtomicUsize = AtomicUsize::new(0);
 
-const PAGE_BYTES: usize = 4096;
-
 fn parts() -> impl Iterator<Item = &'static Part> {
     // Acquire: receives the part's memory. SAFETY: parts stay mapped.
     core::iter::successors(Some(&FIRST), |part| unsafe { part.next.load(Ordering::Acquire).as_ref() })
@@ -104,11 +102,11 @@ pub fn before_locking() {
     add_library();
     // Relaxed: whether there is one.
     if SEED.load(Ordering::Relaxed) == 0
-        && let Ok(seed) = syscall::mmap_unlisted(PAGE_BYTES)
+        && let Ok(seed) = syscall::mmap_unlisted(process::page_bytes())
         && SEED.compare_exchange(0, seed as usize, Ordering::Relaxed, Ordering::Relaxed).is_err()
     {
         // SAFETY: nobody has seen it.
-        unsafe { syscall::munmap_unlisted(seed, PAGE_BYTES) };
+        unsafe { syscall::munmap_unlisted(seed, process::page_bytes()) };
     }
 }
 
@@ -138,7 +136,7 @@ fn ranges() -> impl Iterator<Item = Range<usize>> {
     let further = parts().skip(1).map(|part| (core::ptr::from_ref(part) as usize, size_of::<Part>()));
     let listed =
         places().map(|place| (place.start.load(Ordering::Relaxed), place.len.load(Ordering::Relaxed)));
-    let all = core::iter::once((seed, PAGE_BYTES)).chain(further).chain(listed);
+    let all = core::iter::once((seed, 1)).chain(further).chain(listed);
     let page_bytes = process::page_bytes();
     all.filter(|&(start, _)| start != 0).map(move |(start, len)| {
         start & !(page_bytes - 1)..start.saturating_add(len).next_multiple_of(page_bytes)
@@ -200,8 +198,9 @@ pub fn from_seed(len: usize) -> Result<*mut u8> {
     if seed == 0 {
         return Err(Errno(libc::EAGAIN));
     }
-    let len = len.next_multiple_of(PAGE_BYTES);
-    let grown = syscall::enlarge(seed, PAGE_BYTES, len + PAGE_BYTES);
+    let page_bytes = process::page_bytes();
+    let len = len.next_multiple_of(page_bytes);
+    let grown = syscall::enlarge(seed, page_bytes, len + page_bytes);
     // Release: the page is the next one's.
     SEED.store(grown.map_or(seed, |start| start as usize + len), Ordering::Release);
     grown
@@ -210,6 +209,8 @@ pub fn from_seed(len: usize) -> Result<*mut u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PAGE_BYTES: usize = 4096;
 
     fn locked_kib() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");

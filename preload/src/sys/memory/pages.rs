@@ -1,6 +1,7 @@
 //! Memory straight from the kernel: private zeroed pages, never the target's heap; and the pages of a
 //! shared file mapping, allocated before they are touched.
 
+use crate::sys::process::page_bytes;
 use crate::sys::syscall::{self, Errno, Result};
 
 /// Maps room for `count` values of `T`, all bytes zero; null if the process has no memory left.
@@ -11,12 +12,24 @@ pub fn zeroed<T>(count: usize) -> *mut T {
     syscall::mmap(bytes.max(1), None).map_or(core::ptr::null_mut(), |pages| pages.cast())
 }
 
-/// Maps room for `count` values of `T` as [`zeroed`] does, which is all zeros again in a forked child; null too if the kernel is older
-/// than 4.14, which does not do that.
-pub fn wiped_on_fork<T>(count: usize) -> *mut T {
+/// Has the kernel make pages of [`zeroed`] all zeros again in a forked child. An error of one older than 4.14, and where an emulator
+/// agrees to whatever it is asked for: it may do it (qemu since 8), and may not.
+pub fn wipe_on_fork(start: *mut u8, len: usize) -> Result<usize> {
+    /// Nothing that a kernel knows.
+    const NO_ADVICE: i32 = i32::MAX;
+    syscall::madvise(start, len, libc::MADV_WIPEONFORK)?;
+    match syscall::madvise(start, len, NO_ADVICE) {
+        Ok(_) => Err(Errno(libc::ENOSYS)),
+        Err(_) => Ok(0),
+    }
+}
+
+/// Maps room for `count` values of `T` as [`zeroed`] does, which is all zeros again in a forked child; null too where the kernel does
+/// not do that, unless somebody else does.
+pub fn wiped_on_fork<T>(count: usize, is_wiped_otherwise: bool) -> *mut T {
     let pages = zeroed::<T>(count);
     let bytes = size_of::<T>() * count;
-    if !pages.is_null() && syscall::madvise(pages.cast(), bytes, libc::MADV_WIPEONFORK).is_err() {
+    if !pages.is_null() && wipe_on_fork(pages.cast(), bytes).is_err() && !is_wiped_otherwise {
         // SAFETY: nobody has seen it.
         unsafe { syscall::munmap(pages.cast(), bytes) };
         return core::ptr::null_mut();
@@ -29,9 +42,31 @@ pub fn discard<T>(start: *mut T, count: usize) {
     let _ = syscall::madvise(start.cast(), count * size_of::<T>(), libc::MADV_DONTNEED);
 }
 
+/// Returns how far into its page `address` is: parts of a recording begin at multiples of what is the smallest page, and not the
+/// page of each kernel.
+pub fn into_page(address: usize) -> usize {
+    address & (page_bytes() - 1)
+}
+
+/// Has the kernel do something with all pages that a part of a shared file mapping touches.
+fn advise(start: *mut u8, len: usize, advice: i32) -> Result<usize> {
+    let before = into_page(start as usize);
+    syscall::madvise(start.wrapping_sub(before), before + len, advice)
+}
+
 /// Takes the pages of a shared file mapping out of the process: its content is the file's, and comes back where it is touched.
 pub fn let_go(start: *mut u8, len: usize) {
-    let _ = syscall::madvise(start, len, libc::MADV_DONTNEED);
+    let _ = advise(start, len, libc::MADV_DONTNEED);
+}
+
+/// Unmaps a part of a file that was mapped for itself.
+///
+/// # Safety
+/// Nobody uses it any more.
+pub unsafe fn unmap_part(start: *mut u8, len: usize) {
+    let before = into_page(start as usize);
+    // SAFETY: the caller's; what stands before it in its first page was mapped with it, for nobody.
+    unsafe { syscall::munmap(start.wrapping_sub(before), before + len) };
 }
 
 /// The unit in which the file behind a shared mapping is allocated here; pages are as large or larger.
@@ -43,7 +78,7 @@ const PAGE_BYTES: usize = 4096;
 /// # Safety
 /// The range is mapped for writing, holds zeros and is nobody else's.
 pub unsafe fn allocate(start: *mut u8, len: usize) -> Result<()> {
-    match syscall::madvise(start, len, libc::MADV_POPULATE_WRITE) {
+    match advise(start, len, libc::MADV_POPULATE_WRITE) {
         Ok(_) => Ok(()),
         Err(Errno(libc::EFAULT)) => Err(Errno(libc::EFAULT)),
         // A kernel older than 5.14, or somebody who forbids it.

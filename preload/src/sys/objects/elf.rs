@@ -9,6 +9,7 @@ use core::ops::Range;
 
 use super::image::Image;
 use super::link_map::{self, LinkMap};
+use crate::sys::arch;
 
 /// An entry of a dynamic section.
 #[repr(C)]
@@ -124,9 +125,8 @@ impl Symbols {
         if symbol.st_info & 0xf != STT_GNU_IFUNC {
             return Some(address);
         }
-        // SAFETY: an indirect function's value is its resolver, which takes no arguments on x86_64 that matter to it.
-        let resolver: extern "C" fn() -> usize = unsafe { core::mem::transmute(address) };
-        Some(resolver())
+        // SAFETY: an indirect function's value is its resolver.
+        Some(unsafe { arch::call_resolver(address) })
     }
 
     /// Returns where variable `name` is, if it is defined there and can be read.

@@ -1,6 +1,6 @@
 //! The commands, one file each: its arguments, its examples, and what it does with them.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg_attr(not(target_arch = "x86_64"), path = "attach_elsewhere.rs")]
 pub mod attach;
 pub mod bundle;
 pub mod check;
