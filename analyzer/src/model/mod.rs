@@ -25,7 +25,7 @@ pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
 pub use stack_patterns::StackPatterns;
 pub use statistics::{
-    Activity, ActivityProfile, ActivityRow, Amount, Cumulative, KeyType, Profile, ProfileRow, Shown,
+    Activity, ActivityProfile, ActivityRow, Amount, Counted, Cumulative, KeyType, Profile, ProfileRow, Shown,
     Statistic, StatisticDiff, SumsBy, Uncertainty, Weight,
 };
 pub use traces::{

@@ -11,5 +11,5 @@ pub mod words;
 
 pub use fnmatch::Pattern;
 pub use hex::hex;
-pub use printable::printable;
+pub use printable::{is_plain, printable};
 pub use source_lines::{LineSource, NoLines, SourceFiles};

@@ -30,7 +30,7 @@ use std::path::Path;
 
 use crate::errors::StreamError;
 use measure::Measure;
-use tm_analyzer::model::ActivityProfile;
+use tm_analyzer::model::{ActivityProfile, Counted};
 use tm_analyzer::request::{Grouping, Recorded};
 
 /// All formats, those that most tools read first.
@@ -80,8 +80,8 @@ pub struct Format {
 pub enum Needs {
     /// The live blocks of a moment, so that a `.snap` file is enough.
     Moment,
-    /// The sums of a moment, and those of all events where these are known.
-    MomentOrSums,
+    /// The sums of a moment, and those of all events where these are known: what is allocated, and what of that which goes.
+    MomentOrSums(Counted),
     /// All events: a recording.
     Events,
 }
@@ -146,7 +146,7 @@ impl Needs {
     fn words(self) -> &'static str {
         match self {
             Needs::Moment => "a recording or a .snap file",
-            Needs::MomentOrSums => "a recording; of a .snap file, what was live",
+            Needs::MomentOrSums(_) => "a recording; of a .snap file, what was live",
             Needs::Events => "a recording",
         }
     }

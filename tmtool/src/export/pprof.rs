@@ -16,7 +16,7 @@ use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
 use crate::report::parts::{estimate, notice};
 use tm_analyzer::ids::Domain;
-use tm_analyzer::model::{ActivityProfile, ActivityRow, Amount, Frame, Origin};
+use tm_analyzer::model::{ActivityProfile, ActivityRow, Amount, Counted, Frame, Origin};
 use tm_analyzer::text::hex;
 
 /// The row of the table.
@@ -26,7 +26,7 @@ pub const FORMAT: Format = Format {
     purpose: "pprof profiles: go tool pprof, Pyroscope, Parca, Grafana, Polar Signals, Perfetto",
     loses: "time, threads, sizes of single blocks, what was freed; addresses are made up, places in files are not",
     next: "go tool pprof -http=: {}",
-    needs: Needs::MomentOrSums,
+    needs: Needs::MomentOrSums(Counted::LEAST),
     takes_measure: false,
     counts_samples: false,
     is_text: false,
@@ -121,10 +121,10 @@ fn write_profile(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
         put(out, field::profile::SAMPLE_TYPE, &tables.value_type(name, unit))?;
     }
     let has_processes = activity.rows.windows(2).any(|rows| rows[0].process != rows[1].process);
-    let mut stacks = activity.stacks.walk();
+    let (mut stacks, mut sample) = (activity.stacks.walk(), Message::new());
     for row in &activity.rows {
         let frames = stacks.next_stack().frames;
-        if let Some(sample) = tables.sample(activity, (row, frames), has_processes) {
+        if tables.sample(activity, (row, frames), has_processes, &mut sample) {
             put(out, field::profile::SAMPLE, &sample)?;
         }
     }
@@ -134,7 +134,8 @@ fn write_profile(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn put(out: &mut dyn Write, field: u32, message: &Message) -> io::Result<()> {
-    out.write_all(Message::new().message(field, message).bytes())
+    out.write_all(Message::new().start(field, message.bytes().len()).bytes())?;
+    out.write_all(message.bytes())
 }
 
 /// What samples name by numbers; those of all but texts begin at 1.
@@ -151,7 +152,29 @@ struct Tables {
     /// The numbers by the outermost frame of an address and how many there are: frames are shared.
     of_frames: FxHashMap<(usize, usize), u64>,
     /// The locations of the last stack.
-    outer: Outer<u64>,
+    path: Path,
+    /// Where those of its frames end in it.
+    outer: Outer<usize>,
+}
+
+/// The numbers of the locations of a stack, which samples have from the innermost outward: as bytes from the last to the first, so
+/// that the next stack goes on where it leaves this one.
+#[derive(Default)]
+struct Path(Vec<u8>);
+
+impl Path {
+    /// Goes on with `location` behind the first `n_bytes`. Returns how many there are then.
+    fn put(&mut self, n_bytes: usize, location: u64) -> usize {
+        let number = Message::varint(location);
+        self.0.truncate(n_bytes);
+        self.0.extend(number.bytes().iter().rev());
+        self.0.len()
+    }
+
+    /// The first `n_bytes`, as a sample has them.
+    fn outward(&self, n_bytes: usize) -> impl ExactSizeIterator<Item = u8> + '_ {
+        self.0.get(..n_bytes).unwrap_or_default().iter().rev().copied()
+    }
 }
 
 impl Tables {
@@ -176,31 +199,25 @@ impl Tables {
         Message::new().number(field::value_type::TYPE, name).number(field::value_type::UNIT, unit)
     }
 
-    /// A site; `None` if it has nothing.
+    /// Makes the sample of a site; `false` if it has nothing.
     fn sample(
         &mut self,
         activity: &ActivityProfile,
         (row, oldest_first): (&ActivityRow, &[Arc<Frame>]),
         has_processes: bool,
-    ) -> Option<Message> {
+        sample: &mut Message,
+    ) -> bool {
         let (allocated, live) = (row.amount.allocated, activity.live(&row.amount));
         let [Amount { bytes: alloc_space, count: alloc_objects }, Amount { bytes, count }] =
             [allocated, live];
         let values = [alloc_objects, alloc_space, count, bytes];
         let values = if activity.has_events { &values[..] } else { &values[N_LIVE..] };
         if values.iter().all(|&value| value == 0) {
-            return None;
+            return false;
         }
-        let mut sample = Message::new();
-        let mut outer = std::mem::take(&mut self.outer);
-        let locations = outer.of_addresses(oldest_first, |_, frames| self.location(frames));
-        let has_none = locations.len() == 0;
-        locations.rev().for_each(|location| sample.put_number(field::sample::LOCATION_ID, location));
-        self.outer = outer;
-        if has_none {
-            let unknown = [Arc::new(Frame::unknown())];
-            sample.put_number(field::sample::LOCATION_ID, self.location(&unknown));
-        }
+        sample.clear();
+        let n_bytes = self.path(oldest_first);
+        sample.put_all(field::sample::LOCATION_ID, self.path.outward(n_bytes));
         for &value in values {
             sample.put_number(field::sample::VALUE, value.min(i64::MAX as u64));
         }
@@ -215,7 +232,22 @@ impl Tables {
                 sample.put_bytes(field::sample::LABEL, label.bytes());
             }
         }
-        Some(sample)
+        true
+    }
+
+    /// Puts the locations of a stack into the path. Returns how many bytes of it they are.
+    fn path(&mut self, oldest_first: &[Arc<Frame>]) -> usize {
+        let mut outer = std::mem::take(&mut self.outer);
+        let ends = outer.of_addresses(oldest_first, |caller, frames| {
+            let location = self.location(frames);
+            self.path.put(caller.unwrap_or(0), location)
+        });
+        let end = ends.last();
+        self.outer = outer;
+        end.unwrap_or_else(|| {
+            let location = self.location(&[Arc::new(Frame::unknown())]);
+            self.path.put(0, location)
+        })
     }
 
     /// The number of an address with its frames, the outermost first.

@@ -17,6 +17,19 @@ impl Message {
         Message::default()
     }
 
+    /// A number alone, as fields of several numbers have it.
+    #[must_use]
+    pub fn varint(value: u64) -> Message {
+        let mut number = Message::new();
+        number.put_varint(value);
+        number
+    }
+
+    /// Takes all fields out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// The message's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -43,20 +56,37 @@ impl Message {
         self.text(field, &value.0)
     }
 
+    /// Adds what stands before a string, bytes or a message of `n_bytes`.
+    #[must_use]
+    pub fn start(mut self, field: Field, n_bytes: usize) -> Message {
+        self.put_start(field, n_bytes);
+        self
+    }
+
     /// Adds a number.
     pub fn put_number(&mut self, field: Field, value: u64) {
-        self.varint(u64::from(field << 3 | VARINT));
-        self.varint(value);
+        self.put_varint(u64::from(field << 3 | VARINT));
+        self.put_varint(value);
     }
 
     /// Adds a string, bytes or a message.
     pub fn put_bytes(&mut self, field: Field, value: &[u8]) {
-        self.varint(u64::from(field << 3 | LENGTH_DELIMITED));
-        self.varint(value.len() as u64);
+        self.put_start(field, value.len());
         self.0.extend_from_slice(value);
     }
 
-    fn varint(&mut self, mut value: u64) {
+    /// The same of bytes that come one by one.
+    pub fn put_all(&mut self, field: Field, value: impl ExactSizeIterator<Item = u8>) {
+        self.put_start(field, value.len());
+        self.0.extend(value);
+    }
+
+    fn put_start(&mut self, field: Field, n_bytes: usize) {
+        self.put_varint(u64::from(field << 3 | LENGTH_DELIMITED));
+        self.put_varint(n_bytes as u64);
+    }
+
+    fn put_varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
             value >>= 7;

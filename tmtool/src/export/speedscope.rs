@@ -11,7 +11,7 @@ use super::measure::Measure;
 use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
 use crate::tree::Tree;
-use tm_analyzer::model::{Activity, ActivityProfile, Frame, SumsBy};
+use tm_analyzer::model::{Activity, ActivityProfile, Counted, Frame, SumsBy};
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
@@ -20,7 +20,7 @@ pub const FORMAT: Format = Format {
     purpose: "speedscope: time order, left heavy and sandwich views of each figure, in one file",
     loses: "lines of callers (each function that allocated has its own), tags, time, addresses",
     next: "speedscope {}    (npm install -g speedscope, or https://www.speedscope.app)",
-    needs: Needs::MomentOrSums,
+    needs: Needs::MomentOrSums(Counted::WITH_TEMPORARY),
     takes_measure: false,
     counts_samples: false,
     is_text: true,

@@ -1,12 +1,13 @@
 //! What each site did, all figures in one pass.
 
-use tm_common::ids::ProcessIndex;
+use tm_common::ids::{ProcessIndex, Space, StackId};
 
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
-use crate::model::{Activity, Amount, SumsBy};
+use crate::model::{Activity, Amount, Counted, SumsBy};
+use crate::reader::ThreadTag;
 use crate::replay::checkpoint::FoldedPart;
-use crate::replay::live::prefetch;
+use crate::replay::live::{MemoryKind, prefetch};
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
 use crate::replay::site::Site;
@@ -16,7 +17,10 @@ use crate::replay::site::Site;
 #[derive(Debug)]
 pub struct Activities<'a> {
     selection: &'a Selection,
+    /// Whether all blocks of the heap are asked for.
+    admits_heap: bool,
     process: ProcessIndex,
+    counted: Counted,
     latest: LatestBlocks,
     sums: SumsBy<Site, Activity>,
     /// One more than the place in `sums` of sites that nothing but their stack tells apart, by the stack; 0 for none.
@@ -40,11 +44,13 @@ const PENDING_MAX: usize = 32;
 const NUMBERS_AHEAD: usize = 1 << 16;
 
 impl<'a> Activities<'a> {
-    /// Counts those of `process` in `selection`.
-    pub fn new(selection: &'a Selection, process: ProcessIndex) -> Activities<'a> {
+    /// Counts those of `process` in `selection`; of what goes, the figures of `counted`.
+    pub fn new(selection: &'a Selection, process: ProcessIndex, counted: Counted) -> Activities<'a> {
         Activities {
             selection,
+            admits_heap: selection.is_whole() && selection.memory_kind() == MemoryKind::Traced,
             process,
+            counted,
             latest: LatestBlocks::default(),
             sums: SumsBy::default(),
             of_stack: Vec::new(),
@@ -59,9 +65,9 @@ impl<'a> Activities<'a> {
         self.sums
     }
 
+    /// Has something added to the sums at `place`.
     #[inline]
-    fn change(&mut self, block: &Block, change: Change) {
-        let place = self.place(block);
+    fn change(&mut self, place: usize, change: Change) {
         let (site, activity) = self.sums.at(place);
         prefetch(site);
         prefetch(&activity.at_end);
@@ -78,27 +84,30 @@ impl<'a> Activities<'a> {
             match change {
                 Change::Allocated(amount) => activity.allocated += amount,
                 Change::Freed(amount) => activity.freed += amount,
-                Change::Temporary(amount) => {
-                    activity.freed += amount;
-                    activity.temporary += amount;
-                }
+                Change::Temporary(amount) => activity.temporary += amount,
             }
         }
+    }
+
+    /// The place of a site that is known by its stack, if it is one of those that nothing else tells apart.
+    #[inline]
+    fn known_place(&self, space: Space, thread_tag: ThreadTag, stack: StackId) -> Option<usize> {
+        let known = self.of_stack.get(stack.0 as usize).copied().unwrap_or(0);
+        (known > 0 && space == Space::HEAP && thread_tag.is_plain()).then(|| known as usize - 1)
     }
 
     /// The place of a block's site.
     #[inline]
     fn place(&mut self, block: &Block) -> usize {
-        let site = Site::of(block, self.process, &self.selection.thread_tags);
-        let stack = site.stack.0 as usize;
-        match self.of_stack.get(stack) {
-            Some(&known) if known > 0 && site.is_of_stack() => known as usize - 1,
-            _ => self.new_place(site),
+        match self.known_place(block.space, block.thread_tag, block.stack) {
+            Some(place) => place,
+            None => self.found_place(block),
         }
     }
 
     #[cold]
-    fn new_place(&mut self, site: Site) -> usize {
+    fn found_place(&mut self, block: &Block) -> usize {
+        let site = Site::of(block, self.process, &self.selection.thread_tags);
         let (place, stack) = (self.sums.place_or(site, Activity::default), site.stack.0 as usize);
         if site.is_of_stack() && stack < 2 * self.of_stack.len() + NUMBERS_AHEAD {
             if self.of_stack.len() <= stack {
@@ -109,20 +118,31 @@ impl<'a> Activities<'a> {
         }
         place
     }
+
+    /// Counts a block that comes.
+    #[inline(never)]
+    fn brought(&mut self, event: &MergedEvent) {
+        if let Some(block) = self.selection.brought_by(event) {
+            let (place, amount) = (self.place(&block), block.amount(&self.selection.thread_tags));
+            self.change(place, Change::Allocated(amount));
+        }
+    }
 }
 
 impl Observer for Activities<'_> {
     fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
         part.latest().for_each(|latest| self.latest.put(latest));
-        let Activities { selection, process, sums, .. } = self;
+        let Activities { selection, process, counted, sums, .. } = self;
         selection.take_in(part, |sum| {
-            *sums.of(Site::of(&sum.like, *process, &selection.thread_tags)) += sum.activity;
+            *sums.of(Site::of(&sum.like, *process, &selection.thread_tags)) += counted.of(sum.activity);
         })
     }
 
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
-        self.latest.came(block, &self.selection.thread_tags);
+        if self.counted.temporary {
+            self.latest.came(block, &self.selection.thread_tags);
+        }
     }
 
     fn on_total(&mut self, event: &MergedEvent) {
@@ -131,19 +151,32 @@ impl Observer for Activities<'_> {
 
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
-        let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
-        if !self.selection.admits(block, event.stamp) {
+        let Counted { freed, temporary } = self.counted;
+        let is_temporary = temporary && self.latest.went(block, event, &self.selection.thread_tags);
+        if !(freed || is_temporary) {
             return;
         }
-        let amount = block.amount(&self.selection.thread_tags);
-        self.change(block, if is_temporary { Change::Temporary(amount) } else { Change::Freed(amount) });
+        let is_admitted = self.admits_heap && block.space == Space::HEAP;
+        if !is_admitted && !self.selection.admits(block, event.stamp) {
+            return;
+        }
+        let (place, amount) = (self.place(block), block.amount(&self.selection.thread_tags));
+        if freed {
+            self.change(place, Change::Freed(amount));
+        }
+        if is_temporary {
+            self.change(place, Change::Temporary(amount));
+        }
     }
 
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
-        if let Some(block) = self.selection.brought_by(event) {
-            let amount = block.amount(&self.selection.thread_tags);
-            self.change(&block, Change::Allocated(amount));
+        if event.is_release() {
+            return;
+        }
+        match self.known_place(event.space, event.thread_tag, event.stack).filter(|_| self.admits_heap) {
+            Some(place) => self.change(place, Change::Allocated(Amount::of_block(event.size))),
+            None => self.brought(event),
         }
     }
 }
