@@ -1,7 +1,6 @@
 //! What tmtool writes for other tools. A format is a file or a folder here and a row of [`FORMATS`]: help, checks and the
 //! command come from the table. Writers are pure: what a recording says goes in, bytes come out.
 
-mod by_stack;
 pub mod callgrind;
 pub mod dhat;
 pub mod firefox;
@@ -15,6 +14,7 @@ pub mod massif;
 pub mod measure;
 mod outer;
 pub mod parquet;
+mod paths;
 pub mod perfetto;
 mod points;
 pub mod pprof;

@@ -81,6 +81,11 @@ impl Message {
         self.0.extend(value);
     }
 
+    /// Adds fields that are bytes already.
+    pub fn put_fields(&mut self, fields: &[u8]) {
+        self.0.extend_from_slice(fields);
+    }
+
     fn put_start(&mut self, field: Field, n_bytes: usize) {
         self.put_varint(u64::from(field << 3 | LENGTH_DELIMITED));
         self.put_varint(n_bytes as u64);

@@ -6,25 +6,24 @@ use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
 use crate::model::{Activity, Amount, Counted, SumsBy};
 use crate::reader::ThreadTag;
+use crate::replay::by_stack::ByStack;
 use crate::replay::checkpoint::FoldedPart;
-use crate::replay::live::{MemoryKind, prefetch};
+use crate::replay::live::prefetch;
 use crate::replay::observer::Observer;
-use crate::replay::selection::Selection;
+use crate::replay::selection::{Gate, Selection};
 use crate::replay::site::Site;
 
 /// Counts what comes as [`super::Allocations`] does, what goes as [`super::Churn`], and what is temporary as
 /// [`super::Lifetimes`]. What lives is not looked at before the end: memory is that of the sites.
 #[derive(Debug)]
 pub struct Activities<'a> {
-    selection: &'a Selection,
-    /// Whether all blocks of the heap are asked for.
-    admits_heap: bool,
+    selection: Gate<'a>,
     process: ProcessIndex,
     counted: Counted,
     latest: LatestBlocks,
     sums: SumsBy<Site, Activity>,
-    /// One more than the place in `sums` of sites that nothing but their stack tells apart, by the stack; 0 for none.
-    of_stack: Vec<u32>,
+    /// The places in `sums` of sites that nothing but their stack tells apart.
+    of_stack: ByStack,
     /// What is to be added where, once the processor has fetched it.
     pending: Vec<(usize, Change)>,
 }
@@ -39,21 +38,17 @@ enum Change {
 
 /// How many changes wait: as many as a fetch takes.
 const PENDING_MAX: usize = 32;
-/// Stacks have numbers in the order in which they come. One that is many times the last needs no room for those between: it is
-/// damage.
-const NUMBERS_AHEAD: usize = 1 << 16;
 
 impl<'a> Activities<'a> {
     /// Counts those of `process` in `selection`; of what goes, the figures of `counted`.
     pub fn new(selection: &'a Selection, process: ProcessIndex, counted: Counted) -> Activities<'a> {
         Activities {
-            selection,
-            admits_heap: selection.is_whole() && selection.memory_kind() == MemoryKind::Traced,
+            selection: Gate::of(selection),
             process,
             counted,
             latest: LatestBlocks::default(),
             sums: SumsBy::default(),
-            of_stack: Vec::new(),
+            of_stack: ByStack::default(),
             pending: Vec::with_capacity(PENDING_MAX),
         }
     }
@@ -92,8 +87,8 @@ impl<'a> Activities<'a> {
     /// The place of a site that is known by its stack, if it is one of those that nothing else tells apart.
     #[inline]
     fn known_place(&self, space: Space, thread_tag: ThreadTag, stack: StackId) -> Option<usize> {
-        let known = self.of_stack.get(stack.0 as usize).copied().unwrap_or(0);
-        (known > 0 && space == Space::HEAP && thread_tag.is_plain()).then(|| known as usize - 1)
+        let known = self.of_stack.get(stack).filter(|_| space == Space::HEAP && thread_tag.is_plain());
+        known.map(|place| place as usize)
     }
 
     /// The place of a block's site.
@@ -108,13 +103,10 @@ impl<'a> Activities<'a> {
     #[cold]
     fn found_place(&mut self, block: &Block) -> usize {
         let site = Site::of(block, self.process, &self.selection.thread_tags);
-        let (place, stack) = (self.sums.place_or(site, Activity::default), site.stack.0 as usize);
-        if site.is_of_stack() && stack < 2 * self.of_stack.len() + NUMBERS_AHEAD {
-            if self.of_stack.len() <= stack {
-                self.of_stack.resize(stack + 1, 0);
-            }
+        let place = self.sums.place_or(site, Activity::default);
+        if site.is_of_stack() {
             // There are fewer than 2^32 stacks.
-            self.of_stack[stack] = place as u32 + 1;
+            self.of_stack.insert(site.stack, place as u32);
         }
         place
     }
@@ -153,11 +145,7 @@ impl Observer for Activities<'_> {
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         let Counted { freed, temporary } = self.counted;
         let is_temporary = temporary && self.latest.went(block, event, &self.selection.thread_tags);
-        if !(freed || is_temporary) {
-            return;
-        }
-        let is_admitted = self.admits_heap && block.space == Space::HEAP;
-        if !is_admitted && !self.selection.admits(block, event.stamp) {
+        if !(freed || is_temporary) || !self.selection.admits(block, event.stamp) {
             return;
         }
         let (place, amount) = (self.place(block), block.amount(&self.selection.thread_tags));
@@ -174,7 +162,10 @@ impl Observer for Activities<'_> {
         if event.is_release() {
             return;
         }
-        match self.known_place(event.space, event.thread_tag, event.stack).filter(|_| self.admits_heap) {
+        match self
+            .known_place(event.space, event.thread_tag, event.stack)
+            .filter(|_| self.selection.admits_heap())
+        {
             Some(place) => self.change(place, Change::Allocated(Amount::of_block(event.size))),
             None => self.brought(event),
         }

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::{Address, Space, Stamp};
 
 use crate::events::{Action, Block, MergedEvent, Total};
-use crate::reader::ThreadTags;
+use crate::reader::{ThreadTag, ThreadTags};
 
 /// The block that came last to each thread and space, if that is live. Mappings and the program's own domains have no part in
 /// what is temporary on the heap.
@@ -12,8 +12,9 @@ use crate::reader::ThreadTags;
 pub struct LatestBlocks {
     places: FxHashMap<(u32, Space), u32>,
     list: Vec<((u32, Space), Latest)>,
-    /// The place that was asked for last: events of one thread come in rows.
-    last: usize,
+    /// What was asked for last, and its place: events of one thread come in rows.
+    last: Option<(ThreadTag, Space)>,
+    last_place: usize,
 }
 
 /// The latest block of a thread in a space.
@@ -45,23 +46,30 @@ impl LatestBlocks {
     /// `block`, of a recording with `thread_tags`, came.
     #[inline]
     pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
-        let new = Latest { address: Some(block.address.0), birth: block.birth, calls: [None; 2] };
-        let place = place(block, thread_tags);
-        match self.of(place) {
-            // The parts of a mapping that is cut are as old as it was.
-            Some(latest) if new.birth >= latest.birth => *latest = new,
-            Some(_) => {}
-            None => self.add(place, new),
+        if self.last != Some((block.thread_tag, block.space)) && !self.go_to(block, thread_tags) {
+            self.add((thread_tags.thread(block.thread_tag).0, block.space), Latest::default());
+            self.go_to(block, thread_tags);
+        }
+        let Some((_, latest)) = self.list.get_mut(self.last_place) else { return };
+        // The parts of a mapping that is cut are as old as it was.
+        if block.birth >= latest.birth {
+            *latest = Latest { address: Some(block.address.0), birth: block.birth, calls: [None; 2] };
         }
     }
 
+    /// Makes the place of a block the last one, if there is one.
+    #[cold]
+    fn go_to(&mut self, block: &Block, thread_tags: &ThreadTags) -> bool {
+        let place = (thread_tags.thread(block.thread_tag).0, block.space);
+        let Some(&place) = self.places.get(&place) else { return false };
+        (self.last, self.last_place) = (Some((block.thread_tag, block.space)), place as usize);
+        true
+    }
+
     /// The latest of a thread in a space.
-    #[inline]
     fn of(&mut self, place: (u32, Space)) -> Option<&mut Latest> {
-        if self.list.get(self.last).is_none_or(|(known, _)| *known != place) {
-            self.last = *self.places.get(&place)? as usize;
-        }
-        self.list.get_mut(self.last).map(|(_, latest)| latest)
+        let place = *self.places.get(&place)? as usize;
+        self.list.get_mut(place).map(|(_, latest)| latest)
     }
 
     #[cold]
@@ -101,23 +109,22 @@ impl LatestBlocks {
     /// grows by realloc goes on to be used. A sample's thread itself has to free it: then its totals say whether it has allocated.
     #[inline]
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
-        let place = place(block, thread_tags);
+        if self.last != Some((block.thread_tag, block.space)) && !self.go_to(block, thread_tags) {
+            return false;
+        }
         // It stays in its place with no address, so that nothing is put in and taken out for each block.
-        let latest = self.of(place).filter(|latest| latest.address == Some(block.address.0));
+        let latest = self.list.get_mut(self.last_place).map(|(_, latest)| latest);
+        let latest = latest.filter(|latest| latest.address == Some(block.address.0));
         let Some(latest) = latest else { return false };
         let Latest { calls, .. } = std::mem::take(latest);
         let is_last = match calls {
             _ if !block.thread_tag.is_sampled() => true,
             [Some(first), Some(latest)] => {
-                first == latest && thread_tags.thread(event.thread_tag).0 == place.0
+                first == latest
+                    && thread_tags.thread(event.thread_tag) == thread_tags.thread(block.thread_tag)
             }
             _ => false,
         };
         is_last && matches!(event.action, Action::Free | Action::Untrack)
     }
-}
-
-#[inline]
-fn place(block: &Block, thread_tags: &ThreadTags) -> (u32, Space) {
-    (thread_tags.thread(block.thread_tag).0, block.space)
 }

@@ -8,7 +8,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use crate::events::{Block, MergedEvent};
 use crate::model::{Amount, SumsBy};
 use crate::replay::observer::Observer;
-use crate::replay::selection::Selection;
+use crate::replay::selection::{Gate, Selection};
 use crate::replay::site::Site;
 
 /// Blocks of one site that came in one slice and went in another.
@@ -33,7 +33,7 @@ impl Hash for Life {
 /// Adds up lives; where there are too many different ones, slices are joined in pairs.
 #[derive(Debug)]
 pub struct Lives<'a> {
-    selection: &'a Selection,
+    selection: Gate<'a>,
     process: ProcessIndex,
     slices: TimeSlices,
     n_lives_max: usize,
@@ -95,12 +95,13 @@ impl<'a> Lives<'a> {
         n_lives_max: usize,
     ) -> Lives<'a> {
         let slices = TimeSlices::new(time, n_slices);
-        Lives { selection, process, slices, n_lives_max, sums: SumsBy::default() }
+        Lives { selection: Gate::of(selection), process, slices, n_lives_max, sums: SumsBy::default() }
     }
 
     /// All lives with `live`, those that live on; and how many slices there are.
     pub fn finish(mut self, live: impl Iterator<Item = Block>) -> (SumsBy<Life>, u32) {
-        for block in live.filter(|block| self.selection.admits_newborn(block)) {
+        let selection = self.selection;
+        for block in live.filter(|block| selection.admits_newborn(block)) {
             self.add(&block, None);
         }
         (self.sums, self.slices.n)

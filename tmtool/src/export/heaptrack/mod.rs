@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 
 use super::gzip::gzipped;
-use super::lived::{Watched, command_line, shown_at_end};
+use super::lived::{Watched, command_line, ns_per_stamp, shown_at_end};
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use data_file::DataFile;
@@ -49,7 +49,8 @@ fn lines(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let kind = selection.memory_kind();
     recorded.run(
         |engine| {
-            let lines = EventLines { recording, file: &file, show: &show };
+            let lines =
+                EventLines { recording, ns_per_stamp: ns_per_stamp(recording), file: &file, show: &show };
             Watched::new(selection, lines, engine.live().iter(kind))
         },
         |_, _| (),
