@@ -9,9 +9,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::frames::{clean, function, source_file};
-use super::gzip::gzipped;
 use super::mappings::Mappings;
 use super::outer::Outer;
+use super::packed::{Codec, packed};
 use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
 use crate::report::parts::{estimate, notice};
@@ -108,7 +108,7 @@ const N_LIVE: usize = 2;
 /// # Errors
 /// Those of `out`.
 pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
-    gzipped(out, |out| write_profile(sites, out))
+    packed(Codec::Gzip, out, |out| write_profile(sites, out))
 }
 
 fn write_profile(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -18,7 +18,7 @@ use tm_common::ids::{Space, StackId, Stamp, TagIndex};
 const OWN_COLUMNS: [Column; 9] = [
     ("address", Kind::Integer, REQUIRED),
     ("size", Kind::Number, REQUIRED),
-    ("stack_id", Kind::Number, REQUIRED),
+    ("stack_id", Kind::Integer, REQUIRED),
     ("tid", Kind::Number, REQUIRED),
     ("tag", Kind::Text, OPTIONAL),
     ("domain", Kind::Text, REQUIRED),
