@@ -173,7 +173,8 @@ mod tests {
             let bytes: Vec<u8> = (0..n_bytes).map(|place| (place / 3 % 251) as u8).collect();
             for codec in [Codec::Gzip, Codec::Zstd] {
                 let mut out = Vec::new();
-                packed(codec, &mut out, |to| bytes.chunks(1000).try_for_each(|some| to.write_all(some))).unwrap();
+                packed(codec, &mut out, |to| bytes.chunks(1000).try_for_each(|some| to.write_all(some)))
+                    .unwrap();
                 let mut found = Vec::new();
                 match codec {
                     Codec::Gzip => GzDecoder::new(&out[..]).read_to_end(&mut found).unwrap(),

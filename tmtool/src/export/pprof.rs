@@ -12,7 +12,7 @@ use super::frames::{clean, function, source_file};
 use super::mappings::Mappings;
 use super::outer::Outer;
 use super::packed::{Codec, packed};
-use super::protobuf::Message;
+use super::protobuf::{Message, put_varint};
 use super::{Format, Needs, Sites, Writer};
 use crate::report::parts::{estimate, notice};
 use tm_analyzer::ids::Domain;
@@ -165,9 +165,9 @@ struct Path(Vec<u8>);
 impl Path {
     /// Goes on with `location` behind the first `n_bytes`. Returns how many there are then.
     fn put(&mut self, n_bytes: usize, location: u64) -> usize {
-        let number = Message::varint(location);
         self.0.truncate(n_bytes);
-        self.0.extend(number.bytes().iter().rev());
+        put_varint(&mut self.0, location);
+        self.0.get_mut(n_bytes..).unwrap_or_default().reverse();
         self.0.len()
     }
 

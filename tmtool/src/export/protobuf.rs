@@ -17,14 +17,6 @@ impl Message {
         Message::default()
     }
 
-    /// A number alone, as fields of several numbers have it.
-    #[must_use]
-    pub fn varint(value: u64) -> Message {
-        let mut number = Message::new();
-        number.put_varint(value);
-        number
-    }
-
     /// Takes all fields out.
     pub fn clear(&mut self) {
         self.0.clear();
@@ -65,8 +57,7 @@ impl Message {
 
     /// Adds a number.
     pub fn put_number(&mut self, field: Field, value: u64) {
-        self.put_varint(u64::from(field << 3 | VARINT));
-        self.put_varint(value);
+        put_number(&mut self.0, field, value);
     }
 
     /// Adds a string, bytes or a message.
@@ -91,13 +82,26 @@ impl Message {
         self.put_varint(n_bytes as u64);
     }
 
-    fn put_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
+    fn put_varint(&mut self, value: u64) {
+        put_varint(&mut self.0, value);
     }
+}
+
+/// Appends a number as it stands in a message.
+#[inline]
+pub fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+/// Appends a field that is a number.
+#[inline]
+pub fn put_number(bytes: &mut Vec<u8>, field: Field, value: u64) {
+    put_varint(bytes, u64::from(field << 3 | VARINT));
+    put_varint(bytes, value);
 }
 
 #[cfg(test)]

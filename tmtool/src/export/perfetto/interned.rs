@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::export::frames::{clean, function};
 use crate::export::paths::Paths;
-use crate::export::protobuf::{Field, Message};
+use crate::export::protobuf::{Field, Message, put_number};
 use crate::tree::Tree;
 use tm_analyzer::model::{Frame, ModuleFile};
 
@@ -61,7 +61,7 @@ impl Interned {
     pub fn add_stack(&mut self, tree: &Tree, node: u32) {
         self.n_stacks += 1;
         let frames = self.paths.of(tree, node, |fields, frame| {
-            fields.extend_from_slice(Message::new().number(2, u64::from(frame) + 1).bytes());
+            put_number(fields, 2, u64::from(frame) + 1);
         });
         self.stack.clear();
         self.stack.put_number(1, self.n_stacks);
