@@ -14,8 +14,8 @@ use crate::replay::{Activities, Site, Taker};
 
 impl Request {
     /// Adds up what each site did. At the usual time the live blocks are those of the peak, all else is that of the whole
-    /// run; at a moment or in a window all is that up to its end. Stacks end where [`super::Grouping`] blames. Of what goes, the
-    /// figures of `counted` are counted.
+    /// run; at a moment or in a window all is that up to its end. Stacks end where [`super::Grouping`] blames. The
+    /// figures of what goes are those of `counted`.
     ///
     /// # Errors
     /// As [`Request::profile`]; and the peak of all processes is none that events could be counted up to.
@@ -70,7 +70,7 @@ impl Request {
 }
 
 impl Recorded {
-    /// What each site did up to the end of the time; of what goes, the figures of `counted`. Stacks are as `blame` cuts them, or
+    /// What each site did up to the end of the time, with the figures of `counted` of what goes. Stacks are as `blame` cuts them, or
     /// whole.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ enum Change {
 const PENDING_MAX: usize = 32;
 
 impl<'a> Activities<'a> {
-    /// Counts those of `process` in `selection`; of what goes, the figures of `counted`.
+    /// Counts those of `process` in `selection`, with the figures of `counted` of what goes.
     pub fn new(selection: &'a Selection, process: ProcessIndex, counted: Counted) -> Activities<'a> {
         Activities {
             selection: Gate::of(selection),

@@ -3,6 +3,9 @@
 //! Messages are written as they are made, and what they name (functions, addresses, texts) behind them: the order of a
 //! protocol buffer's fields does not matter, and memory is that of the names.
 
+mod field;
+mod path;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -12,9 +15,10 @@ use super::frames::{clean, function, source_file};
 use super::mappings::Mappings;
 use super::outer::Outer;
 use super::packed::{Codec, packed};
-use super::protobuf::{Message, put_varint};
+use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
 use crate::report::parts::{estimate, notice};
+use path::Path;
 use tm_analyzer::ids::Domain;
 use tm_analyzer::model::{ActivityProfile, ActivityRow, Amount, Counted, Frame, Origin};
 use tm_analyzer::text::hex;
@@ -36,62 +40,6 @@ pub const FORMAT: Format = Format {
 
 /// A sample type of the first two texts.
 const START: &[u8] = &[0x0a, 4, 0x08, 1, 0x10, 2];
-
-/// The fields of the messages, by the name of the message.
-mod field {
-    pub mod profile {
-        pub const SAMPLE_TYPE: u32 = 1;
-        pub const SAMPLE: u32 = 2;
-        pub const MAPPING: u32 = 3;
-        pub const LOCATION: u32 = 4;
-        pub const FUNCTION: u32 = 5;
-        pub const STRING_TABLE: u32 = 6;
-        pub const TIME_NANOS: u32 = 9;
-        pub const DURATION_NANOS: u32 = 10;
-        pub const PERIOD_TYPE: u32 = 11;
-        pub const PERIOD: u32 = 12;
-        pub const COMMENT: u32 = 13;
-        pub const DEFAULT_SAMPLE_TYPE: u32 = 14;
-    }
-    pub mod value_type {
-        pub const TYPE: u32 = 1;
-        pub const UNIT: u32 = 2;
-    }
-    pub mod sample {
-        pub const LOCATION_ID: u32 = 1;
-        pub const VALUE: u32 = 2;
-        pub const LABEL: u32 = 3;
-    }
-    pub mod label {
-        pub const KEY: u32 = 1;
-        pub const STR: u32 = 2;
-    }
-    pub mod mapping {
-        pub const ID: u32 = 1;
-        pub const MEMORY_START: u32 = 2;
-        pub const MEMORY_LIMIT: u32 = 3;
-        pub const FILENAME: u32 = 5;
-        pub const BUILD_ID: u32 = 6;
-        /// With those of file names, lines and inlined functions: nothing is to be looked up again.
-        pub const HAS_FUNCTIONS: u32 = 7;
-        pub const HAS_INLINE_FRAMES: u32 = 10;
-    }
-    pub mod location {
-        pub const ID: u32 = 1;
-        pub const MAPPING_ID: u32 = 2;
-        pub const ADDRESS: u32 = 3;
-        pub const LINE: u32 = 4;
-    }
-    pub mod line {
-        pub const FUNCTION_ID: u32 = 1;
-        pub const LINE: u32 = 2;
-    }
-    pub mod function {
-        pub const ID: u32 = 1;
-        pub const NAME: u32 = 2;
-        pub const FILENAME: u32 = 4;
-    }
-}
 
 /// The sample types: the one that is shown first is the last, and the default too.
 const SAMPLE_TYPES: [(&str, &str); 4] = [
@@ -155,26 +103,6 @@ struct Tables {
     path: Path,
     /// Where those of its frames end in it.
     outer: Outer<usize>,
-}
-
-/// The numbers of the locations of a stack, which samples have from the innermost outward: as bytes from the last to the first, so
-/// that the next stack goes on where it leaves this one.
-#[derive(Default)]
-struct Path(Vec<u8>);
-
-impl Path {
-    /// Goes on with `location` behind the first `n_bytes`. Returns how many there are then.
-    fn put(&mut self, n_bytes: usize, location: u64) -> usize {
-        self.0.truncate(n_bytes);
-        put_varint(&mut self.0, location);
-        self.0.get_mut(n_bytes..).unwrap_or_default().reverse();
-        self.0.len()
-    }
-
-    /// The first `n_bytes`, as a sample has them.
-    fn outward(&self, n_bytes: usize) -> impl ExactSizeIterator<Item = u8> + '_ {
-        self.0.get(..n_bytes).unwrap_or_default().iter().rev().copied()
-    }
 }
 
 impl Tables {
