@@ -69,7 +69,7 @@ fn changed(body: &[u8], rate: u64, random: &mut Random) -> Vec<u8> {
         if is_number && random.below(rate) == 0 {
             let largest = [u64::MAX, i64::MAX as u64, u64::from(u32::MAX), random.below(1 << 40), 0];
             made.push(0xcf);
-            made.extend(largest[random.below(5) as usize].to_be_bytes());
+            made.extend(largest[random.below(5) as usize].to_le_bytes().iter().rev());
         } else {
             made.extend_from_slice(&body[at..=at + len]);
         }
