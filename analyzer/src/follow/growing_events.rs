@@ -68,7 +68,7 @@ impl EventStream for GrowingEvents {
         self.next_in_batch += n;
     }
 
-    /// All of it: whoever follows wants what is known so far.
+    /// All of it: a follower says what is known so far.
     fn damage_until(&self, _until: Stamp) -> Damage {
         self.stream.as_ref().map(|stream| stream.damage.clone()).unwrap_or_default()
     }
