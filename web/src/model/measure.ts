@@ -11,6 +11,18 @@ export interface Time {
     until: number;
 }
 
+/** Standard deviations to either side that hold 95 of 100 estimates. */
+const SIGMAS_95 = 1.96;
+
+/**
+ * Gives how far a sum of bytes may be off in 95 of 100 cases, at the most: a byte that is estimated from samples adds the mean distance of these to
+ * the variance, and less in a large block. 0 where every event was recorded.
+ */
+export function errorOf(report: Report, bytes: number): number {
+    const distance = Math.max(0, ...report.data.origins.map(({ sampleBytes }) => sampleBytes));
+    return SIGMAS_95 * Math.sqrt(distance * Math.abs(bytes));
+}
+
 /** The measures that a report of this kind can answer. */
 export function measuresOf(report: Report): Measure[] {
     switch (report.data.kind) {
