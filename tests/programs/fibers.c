@@ -20,7 +20,7 @@ struct fiber {
 void switch_to(void **save, void *load);
 void fiber_starts(void);
 #ifdef __x86_64__
-enum { N_SAVED = 7 };
+enum { N_SAVED = 7, RETURNS_TO = 6, ARGUMENT = 4 };
 __asm__(".text\n.type switch_to,@function\nswitch_to:\n.cfi_startproc\n"
         "push %rbp\n.cfi_adjust_cfa_offset 8\n.cfi_offset rbp,-16\npush %rbx\n.cfi_adjust_cfa_offset 8\n.cfi_offset rbx,-24\n"
         "push %r12\n.cfi_adjust_cfa_offset 8\npush %r13\n.cfi_adjust_cfa_offset 8\npush %r14\n.cfi_adjust_cfa_offset 8\n"
@@ -31,13 +31,8 @@ __asm__(".text\n.type switch_to,@function\nswitch_to:\n.cfi_startproc\n"
         // The first switch to a fiber returns here; its argument waits in rbx. Nothing called it.
         ".type fiber_starts,@function\nfiber_starts:\n.cfi_startproc\n.cfi_undefined rip\n"
         "mov %rbx,%rdi\ncall runs\nud2\n.cfi_endproc\n.size fiber_starts,.-fiber_starts\n");
-static void *const *first_registers(struct fiber *fiber) {
-    static void *registers[N_SAVED];
-    registers[4] = fiber, registers[6] = (void *)fiber_starts;
-    return registers;
-}
 #else
-enum { N_SAVED = 12 };
+enum { N_SAVED = 12, RETURNS_TO = 1, ARGUMENT = 2 };
 __asm__(".text\n.globl switch_to, fiber_starts\n.type switch_to,%function\nswitch_to:\n.cfi_startproc\n"
         "stp x29,x30,[sp,-96]!\n.cfi_def_cfa_offset 96\n.cfi_offset 29,-96\n.cfi_offset 30,-88\n"
         "stp x19,x20,[sp,16]\n.cfi_offset 19,-80\n.cfi_offset 20,-72\nstp x21,x22,[sp,32]\nstp x23,x24,[sp,48]\n"
@@ -47,12 +42,13 @@ __asm__(".text\n.globl switch_to, fiber_starts\n.type switch_to,%function\nswitc
         ".cfi_endproc\n.size switch_to,.-switch_to\n"
         ".type fiber_starts,%function\nfiber_starts:\n.cfi_startproc\n.cfi_undefined 30\n"
         "mov x0,x19\nbl runs\nbrk 1\n.cfi_endproc\n.size fiber_starts,.-fiber_starts\n");
+#endif
+// What the first switch to a fiber finds saved.
 static void *const *first_registers(struct fiber *fiber) {
     static void *registers[N_SAVED];
-    registers[1] = (void *)fiber_starts, registers[2] = fiber;
+    registers[RETURNS_TO] = (void *)fiber_starts, registers[ARGUMENT] = fiber;
     return registers;
 }
-#endif
 
 __attribute__((noinline)) static void goes_deeper(struct fiber *fiber, int n) {
     if (n > 0)

@@ -14,5 +14,6 @@ mod library;
 mod page;
 pub mod report;
 mod signals;
+mod toml_file;
 mod tree;
 pub mod watch;

@@ -59,6 +59,29 @@ fn what_is_made_of_samples_says_so() {
     }
 }
 
+/// What reports say below their headers: of sums by site and of events.
+#[test]
+fn what_is_missing_is_said() {
+    let folder = folder();
+    let mut builder = tm_testing::RecordingBuilder::with_process();
+    let (function, address, stack) = (Function::Malloc, Address(0x1000), StackId::NONE);
+    let event = Event::Allocate { function, address, size: 100, stack, stamp: Stamp(10) };
+    builder.event(ProcessIndex(0), 0, &event);
+    builder.garbage(ProcessIndex(0), 0, &[0; 100]);
+    fs::copy(builder.file().path(), folder.path().join("r.bin")).unwrap();
+    let report = stdout(folder.path(), &["stats", "r.bin"]);
+    let said: Vec<&str> = report.lines().filter(|line| line.starts_with("Note: ")).collect();
+    assert!(!said.is_empty(), "{report}");
+    for format in ["folded", "pprof", "callgrind", "massif", "heaptrack"] {
+        let output = tmtool(folder.path(), &["export", format, "r.bin", "-o", format]);
+        assert!(output.status.success(), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        for line in &said {
+            assert!(stderr.lines().any(|it| it == format!("tmtool: {line}")), "{format}: {line}\n{stderr}");
+        }
+    }
+}
+
 /// Each is refused with a sentence that says what to do, and nothing is written.
 #[test]
 fn what_cannot_be_is_refused() {

@@ -18,7 +18,7 @@ use tmtool::report::parts::header::Summary;
 use tmtool::report::peak::{Ascent, Peak};
 use tmtool::report::programs::{ProgramInfo, Programs};
 use tmtool::report::stats::Stats;
-use tmtool::report::symbols::SymbolsReport;
+use tmtool::report::symbols::{Setting, SymbolsReport};
 use tmtool::report::temporary::{Decade, Temporary};
 use tmtool::report::timeline::{Point, Timeline};
 use tmtool::report::top::Top;
@@ -251,7 +251,8 @@ fn symbols_are_as_documented() {
     };
     let problems = vec![String::new()];
     let symbols = Symbols { modules: vec![module], problems, ..Symbols::default() };
-    let report = SymbolsReport { recording: "a", symbols: &symbols };
+    let settings = [Setting { name: "sysroot", value: "/srv".to_owned(), by: "--sysroot".to_owned() }];
+    let report = SymbolsReport { recording: "a", symbols: &symbols, settings: &settings };
     check(&schema(), &serde_json::from_str(&json(&report)).unwrap(), "symbols", "symbols");
 }
 

@@ -41,16 +41,23 @@ impl Damage {
 
     /// Adds another stream's.
     pub fn add(&mut self, other: &Damage) {
-        self.segments += other.segments;
-        self.bytes += other.bytes;
-        self.unknown_frees += other.unknown_frees;
-        self.missed_frees += other.missed_frees;
-        self.unknown_beginnings += other.unknown_beginnings;
-        self.missing.0 += other.missing.0;
-        self.missing.1 += other.missing.1;
-        self.unreadable.0 += other.unreadable.0;
+        let Damage { segments, bytes, missing, unreadable, unknown_frees, missed_frees, unknown_beginnings } =
+            self;
+        // What stands in a checkpoint may be any number.
+        for (sum, more) in [
+            (segments, other.segments),
+            (bytes, other.bytes),
+            (unknown_frees, other.unknown_frees),
+            (missed_frees, other.missed_frees),
+            (unknown_beginnings, other.unknown_beginnings),
+            (&mut missing.0, other.missing.0),
+            (&mut missing.1, other.missing.1),
+            (&mut unreadable.0, other.unreadable.0),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
         if other.unreadable.0 > 0 {
-            self.unreadable.1.clone_from(&other.unreadable.1);
+            unreadable.1.clone_from(&other.unreadable.1);
         }
     }
 

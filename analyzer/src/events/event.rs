@@ -26,6 +26,8 @@ pub enum Action {
     Untrack,
     /// What is tracked at the address, if anything, belongs to another stack.
     Move,
+    /// The heap's block at the address, if it has this size, counts in another space.
+    Label,
     /// A part of a record of totals: see [`MergedEvent::total`]. It is of no address.
     TotalAllocated,
     /// See [`Action::TotalAllocated`].
@@ -78,7 +80,7 @@ pub struct MergedEvent {
     pub stream: StreamIndex,
     /// What happened.
     pub action: Action,
-    /// The function that was called; of [`Action::Track`], [`Action::Untrack`] and [`Action::Move`] nothing.
+    /// The function that was called; of [`Action::Track`], [`Action::Untrack`], [`Action::Move`] and [`Action::Label`] nothing.
     pub function: Function,
     /// Where the block is.
     pub space: Space,
@@ -128,7 +130,8 @@ impl MergedEvent {
     /// address's events must stand.
     #[inline]
     pub fn is_tracking(&self) -> bool {
-        matches!(self.action, Action::Track | Action::Untrack | Action::Move) || self.is_total()
+        matches!(self.action, Action::Track | Action::Untrack | Action::Move | Action::Label)
+            || self.is_total()
     }
 
     /// Whether it is a part of a record of totals.

@@ -26,7 +26,12 @@ pub(crate) fn position(
     let tag = tag_after(recording, stream, before);
     let (n_bytes, is_half, tag_at_end) = Reading { recording, until }.read(stream, last, tag);
     if n_bytes >= last.len && !is_half && is_left(last) {
-        return Passed { sequence: last.sequence + 1, bytes: 0, tag: tag_at_end, is_half: false };
+        return Passed {
+            sequence: last.sequence.saturating_add(1),
+            bytes: 0,
+            tag: tag_at_end,
+            is_half: false,
+        };
     }
     Passed { sequence: last.sequence, bytes: n_bytes, tag, is_half }
 }

@@ -219,12 +219,10 @@ impl Out<'_> {
                 is_possible
             }
             Event::Move { space, address, stack, stamp } => {
-                let is_told = space != Space::HEAP && space != Space::MAPPINGS;
-                let is_possible = is_told && address != ALL && stamp <= self.limit;
-                if is_possible {
-                    self.in_space(Action::Move, space, address, (0, stack), stamp);
-                }
-                is_possible
+                self.push_beside(Action::Move, space, address, (0, stack), stamp)
+            }
+            Event::Label { space, address, size, stamp } => {
+                self.push_beside(Action::Label, space, address, (size, StackId::NONE), stamp)
             }
             Event::Totals { space, totals, stamp } => {
                 let is_possible = stamp <= self.limit && space != Space::MAPPINGS;
@@ -235,6 +233,23 @@ impl Out<'_> {
             }
             _ => true,
         }
+    }
+
+    /// Does the same with what is said of a block that is there already.
+    fn push_beside(
+        &mut self,
+        action: Action,
+        space: Space,
+        address: Address,
+        (size, stack): (u64, StackId),
+        stamp: Stamp,
+    ) -> bool {
+        let is_told = space != Space::HEAP && space != Space::MAPPINGS;
+        let is_possible = is_told && address != ALL && stamp <= self.limit;
+        if is_possible {
+            self.in_space(action, space, address, (size, stack), stamp);
+        }
+        is_possible
     }
 
     #[cold]

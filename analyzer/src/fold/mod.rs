@@ -81,7 +81,8 @@ pub fn fold(recording: &Recording, until: Stamp) -> Result<Fold> {
             let is_left = |segment: &StreamSegment| is_closed || leaves_full && segment.is_full;
             let passed = position(recording, stream, until, is_left);
             let n_missing = stream.missing_before(passed.sequence);
-            missing = (missing.0 + n_missing, missing.1 + u64::from(n_missing > 0));
+            missing =
+                (missing.0.saturating_add(n_missing), missing.1.saturating_add(u64::from(n_missing > 0)));
             streams.insert((stream.process, stream.index), passed);
         }
     }

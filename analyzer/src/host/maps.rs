@@ -1,4 +1,4 @@
-//! `/proc/PID/maps`: the files that a process has mapped shared, to write to. See proc_pid_maps(5).
+//! `/proc/PID/maps`: the files that a process has mapped shared, to write to, and those whose code it runs. See proc_pid_maps(5).
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -29,6 +29,18 @@ pub fn of_process(pid: u32) -> Result<(Vec<MappedFile>, bool)> {
     Ok(parse(&String::from_utf8_lossy(&text)))
 }
 
+/// The files whose code process `pid` has mapped, each once.
+///
+/// # Errors
+/// They may not be looked at, or the process has gone.
+pub fn code_of_process(pid: u32) -> Result<Vec<MappedFile>> {
+    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, error))?;
+    let text = String::from_utf8_lossy(&text);
+    let mut seen = BTreeSet::new();
+    let code = text.lines().filter_map(line).filter(|(permissions, _)| permissions.contains('x'));
+    Ok(code.map(|(_, file)| file).filter(|file| seen.insert(file.identity())).collect())
+}
+
 /// Whether another process that may be looked at has the file at `path` mapped: also one that was forked a moment ago and has
 /// done nothing yet.
 pub fn is_mapped(path: &Path) -> bool {
@@ -49,10 +61,7 @@ fn parse(text: &str) -> (Vec<MappedFile>, bool) {
     let (mut files, mut seen, mut has_library) = (Vec::new(), BTreeSet::new(), false);
     for (permissions, file) in text.lines().filter_map(line) {
         has_library |= is_library(&file.path);
-        if permissions.starts_with("rw")
-            && permissions.ends_with('s')
-            && seen.insert((file.device, file.inode))
-        {
+        if permissions.starts_with("rw") && permissions.ends_with('s') && seen.insert(file.identity()) {
             files.push(file);
         }
     }
@@ -87,6 +96,18 @@ fn line(line: &str) -> Option<(&str, MappedFile)> {
 const DELETED: &str = " (deleted)";
 
 impl MappedFile {
+    /// What tells it from all other files that are mapped now: device and inode.
+    #[must_use]
+    pub fn identity(&self) -> ((u32, u32), u64) {
+        (self.device, self.inode)
+    }
+
+    /// Its path, if it has one: without what the kernel adds if it was deleted.
+    #[must_use]
+    pub fn recorded_path(&self) -> &Path {
+        Path::new(self.path.strip_suffix(DELETED).unwrap_or(&self.path))
+    }
+
     /// The file itself, whatever its path means by now, read-only.
     ///
     /// # Errors
@@ -154,6 +175,15 @@ ffff-fff0 rw-s 00000000 00:00 0                          anon_inode:[x]
         assert_eq!(found, [("7f10-7f20", "/tmp/a b.bin"), ("7f50-7f60", "/dev/zero (deleted)")]);
         assert_eq!((files[0].device, files[0].inode, has_library), ((0xfd, 1), 123, true));
         assert!(!parse("").1);
+    }
+
+    #[test]
+    fn code_of_this_process_is_that_of_its_program() {
+        let program = std::env::current_exe().unwrap().canonicalize().unwrap();
+        let files = code_of_process(std::process::id()).unwrap();
+        let own: Vec<_> = files.iter().filter(|file| file.recorded_path() == program).collect();
+        assert!(own.len() == 1 && files.len() > 1, "{files:?}");
+        assert!(code_of_process(u32::MAX).is_err());
     }
 
     #[test]

@@ -120,8 +120,9 @@ pub fn streams(
             continue;
         }
         limit_by_followers(&mut stream.segments);
-        missing += missing_here;
-        streams_with_gaps += u64::from(missing_here > 0);
+        // A checkpoint may say any number.
+        missing = missing.saturating_add(missing_here);
+        streams_with_gaps = streams_with_gaps.saturating_add(u64::from(missing_here > 0));
         streams.push(stream);
     }
     // Each takes a grain at least: a greater number is damage of its own, or the file is cut, which is said.
@@ -132,8 +133,8 @@ pub fn streams(
         Expected::AsOf(_) => None,
     };
     let lost_streams = n_streams.unwrap_or(0).saturating_sub(n_found);
-    missing += lost_streams;
-    streams_with_gaps += lost_streams;
+    missing = missing.saturating_add(lost_streams);
+    streams_with_gaps = streams_with_gaps.saturating_add(lost_streams);
     if missing > 0 {
         problems.push(Problem::MissingSegments { count: missing, streams: streams_with_gaps });
     }

@@ -10,7 +10,7 @@ use tm_common::stack::FrameKind;
 use crate::bundle::BundleWriter;
 use crate::model::{Frame, ModuleFile};
 use crate::reader::{Module, Process, Recording, StackFrame};
-use crate::symbolize::{Attempt, ModuleImage, Symbolizer, normalize};
+use crate::symbolize::{Attempt, Generator, ModuleImage, Symbolizer, normalize};
 
 /// The file name of frames in code that belongs to no file: generated at run time.
 const ANONYMOUS: &str = "[anonymous code]";
@@ -232,7 +232,7 @@ pub(super) fn image(recording: &Recording, module: &Module) -> ModuleImage {
             .map(|segment| (segment.virtual_address, segment.memory_bytes, segment.file_offset))
             .collect(),
         recorded_ns: recording.header.start_realtime_ns,
-        listed_ns: None,
+        generated_by: None,
     }
 }
 
@@ -250,7 +250,11 @@ pub(super) fn list_of(recording: &Recording, process: &Process) -> ModuleImage {
         path: format!("/tmp/perf-{}.map", process.pid),
         // No two processes of one number began in the same moment.
         end: process.process_start,
-        listed_ns: Some((realtime(process.start).saturating_sub(CLOCK_NS), until_ns)),
+        generated_by: Some(Generator {
+            pid: process.pid,
+            working_directory: process.working_directory.clone(),
+            listed_ns: (realtime(process.start).saturating_sub(CLOCK_NS), until_ns),
+        }),
         ..ModuleImage::default()
     }
 }

@@ -34,6 +34,12 @@ impl ModuleSymbols {
     pub fn is_file(&self) -> bool {
         self.path.contains('/') && !self.is_generated
     }
+
+    /// Whether a stack leads to code of it whose function has no name, though it came from a file.
+    #[must_use]
+    pub fn lacks_functions(&self) -> bool {
+        self.is_file() && self.functions < self.addresses
+    }
 }
 
 /// The names of a recording.
@@ -133,7 +139,7 @@ fn none_of(image: &ModuleImage) -> ModuleSymbols {
     ModuleSymbols {
         path: image.path.clone(),
         build_id: image.build_id.clone(),
-        is_generated: image.listed_ns.is_some(),
+        is_generated: image.generated_by.is_some(),
         addresses: 0,
         functions: 0,
         lines: 0,

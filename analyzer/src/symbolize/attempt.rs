@@ -14,10 +14,14 @@ pub enum Source {
     DebugLink,
     /// It stands in a folder under the file's build-id.
     BuildId,
+    /// A server was asked for it by the build-id.
+    Debuginfod,
     /// Debug information refers to it (`.gnu_debugaltlink`, of dwz).
     Supplement,
     /// The process lists there what code it makes (`/tmp/perf-PID.map`).
     PerfMap,
+    /// The process dumps there what code it makes, for perf (`jit-PID.dump`).
+    Dump,
     /// It is a part of the debug information (`.dwo`), or has all parts (`.dwp`).
     Part,
 }
@@ -31,8 +35,10 @@ impl Source {
             Source::File => "file",
             Source::DebugLink => "debug-link",
             Source::BuildId => "build-id",
+            Source::Debuginfod => "debuginfod",
             Source::Supplement => "supplement",
             Source::PerfMap => "perf-map",
+            Source::Dump => "jitdump",
             Source::Part => "part",
         }
     }
@@ -75,6 +81,8 @@ pub enum Outcome {
     Missing,
     /// It cannot be read, and why.
     Unreadable(String),
+    /// It could not be fetched, and why.
+    Failed(String),
     /// It is of another build, and what tells so.
     Other(String),
     /// It has no debug information.
@@ -89,6 +97,7 @@ impl Outcome {
             Outcome::Used(_) => "used",
             Outcome::Missing => "missing",
             Outcome::Unreadable(_) => "unreadable",
+            Outcome::Failed(_) => "failed",
             Outcome::Other(_) => "other",
             Outcome::Stripped => "stripped",
         }

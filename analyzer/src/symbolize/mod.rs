@@ -22,9 +22,12 @@ use crate::text::raw_text;
 mod attempt;
 mod crc;
 mod debug_file;
+mod debuginfod;
 mod demangle;
 mod dwarf;
 mod elf_file;
+mod generated_code;
+mod jitdump;
 mod mini_debug_info;
 mod module;
 mod names;
@@ -34,6 +37,7 @@ mod paths;
 mod perf_map;
 mod problem;
 mod search;
+mod source_files;
 #[cfg(test)]
 mod source_tests;
 mod sources;
@@ -44,9 +48,11 @@ mod test_programs;
 mod tests;
 
 pub use attempt::{Attempt, Holds, Outcome, Source};
+pub use debuginfod::{Debuginfod, Progress};
 pub use demangle::demangle;
 pub use paths::normalize;
-pub use search::Search;
+pub use search::{HeldFile, Search};
+pub use source_files::SourceFiles;
 
 use module::{Module, Places};
 use names::Names;
@@ -73,9 +79,19 @@ pub struct ModuleImage {
     pub segments: Vec<Segment>,
     /// When the recording began, in ns since 1970; 0 if that is not known.
     pub recorded_ns: u64,
-    /// If it is no file that was loaded, but all code that a process made at run time, which that lists at the path: when it may have
-    /// written the list, in ns since 1970.
-    pub listed_ns: Option<(u64, u64)>,
+    /// If it is no file that was loaded, but all code that a process made at run time: who lists it, at the path or in a dump.
+    pub generated_by: Option<Generator>,
+}
+
+/// A process that makes code at run time, and may list it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Generator {
+    /// Its number, as it knows that itself.
+    pub pid: u32,
+    /// The folder that it ran in, if that is known.
+    pub working_directory: Option<String>,
+    /// When it may have written the list, in ns since 1970.
+    pub listed_ns: (u64, u64),
 }
 
 /// Finds frames, opening each file once and looking each address up once; several files at a time, if it knows what

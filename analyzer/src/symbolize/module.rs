@@ -172,7 +172,7 @@ impl Module {
     /// Adds the names so far to `writer`, if there is anything that they come from.
     pub(super) fn write_to(&self, writer: &mut BundleWriter) {
         let has_file = self.sources.as_ref().is_some_and(|sources| {
-            sources.binary.is_some() || sources.debug.is_some() || sources.perf_map.is_some()
+            sources.binary.is_some() || sources.debug.is_some() || sources.generated.is_some()
         });
         if !has_file && self.bundled.is_none() || self.known.is_empty() {
             return;
@@ -220,6 +220,8 @@ impl Module {
             return;
         }
         let sources = self.sources.get_or_insert_with(|| Sources::find(&self.image, &self.search));
+        // Stacks need this file, so that it is worth asking for.
+        sources.fetch(&self.image, &self.search);
         let Sources { debug, binary, supplement, .. } = &*sources;
         let mut problems = Vec::new();
         let mut open = |path: &Path, supplement: Option<&Path>| {
@@ -305,7 +307,7 @@ impl Module {
 
     /// The function that the process lists at `offset`, and whether another one stood there before.
     fn listed(&self, offset: u64) -> Option<(&str, bool)> {
-        self.sources.as_ref()?.perf_map.as_ref()?.function(offset)
+        self.sources.as_ref()?.generated.as_ref()?.function(offset)
     }
 
     fn raw_symbol(&self, offset: u64) -> Option<&str> {

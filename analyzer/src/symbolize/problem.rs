@@ -28,13 +28,15 @@ pub(super) enum Reason {
     NoSupplement,
     /// Parts of the debug information are in files that are gone.
     NoParts,
+    /// Debug information could not be fetched.
+    NotFetched,
     /// Code that was made at run time stood where other such code did before.
     Replaced,
 }
 
 impl Reason {
     /// All, each at its number in recordings that carry names.
-    const ALL: [Reason; 9] = [
+    const ALL: [Reason; 10] = [
         Reason::NotHere,
         Reason::Changed,
         Reason::Younger,
@@ -44,6 +46,7 @@ impl Reason {
         Reason::NoSupplement,
         Reason::NoParts,
         Reason::Replaced,
+        Reason::NotFetched,
     ];
 
     /// The number.
@@ -89,8 +92,14 @@ pub(super) fn of_sources(image: &ModuleImage, sources: &Sources) -> Vec<Problem>
             Outcome::Missing => add(Reason::NotHere, &image.path, ""),
             Outcome::Other(difference) => add(Reason::Changed, &image.path, difference),
             Outcome::Unreadable(error) => add(Reason::Unreadable, &image.path, error),
-            Outcome::Used(_) | Outcome::Stripped => {}
+            Outcome::Failed(_) | Outcome::Used(_) | Outcome::Stripped => {}
         }
+    }
+    if let Some(why) = of(Source::Debuginfod).find_map(|attempt| match &attempt.outcome {
+        Outcome::Failed(why) | Outcome::Other(why) | Outcome::Unreadable(why) => Some(why),
+        Outcome::Used(_) | Outcome::Missing | Outcome::Stripped => None,
+    }) {
+        add(Reason::NotFetched, &image.path, why);
     }
     if sources.is_younger {
         add(Reason::Younger, &image.path, "");
@@ -135,6 +144,8 @@ fn sentence(reason: Reason, problems: &[&Problem]) -> String {
     let (files, is_one) = (named(&names), problems.len() == 1);
     let detail = match problems {
         [one] if !one.detail.is_empty() => format!(" ({})", one.detail),
+        // What is wrong with a server is wrong for all.
+        [first, ..] if reason == Reason::NotFetched => format!(" ({})", first.detail),
         _ => String::new(),
     };
     let (are, have, they) =
@@ -162,6 +173,9 @@ fn sentence(reason: Reason, problems: &[&Problem]) -> String {
         Reason::Replaced => format!(
             "code made at run time took the place of other such code: its functions are the latest that {files} {have}"
         ),
+        Reason::NotFetched => {
+            format!("the debug information of {files} was not fetched by --debuginfod{detail}")
+        }
         Reason::NoParts => format!(
             "parts of the debug information of {files} are gone{detail}: inlined functions and lines are missing"
         ),

@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::debuginfod::Debuginfod;
 
 /// Where distributions put separate debug information.
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
@@ -16,10 +19,34 @@ pub struct Search {
     pub debug_folders: Vec<PathBuf>,
     /// What clients of debuginfod have fetched: folders with a folder for each build-id.
     pub caches: Vec<PathBuf>,
+    /// The servers that are asked for what is nowhere here; none, unless the user wants it.
+    pub debuginfod: Option<Arc<Debuginfod>>,
+    /// Files that were opened while they were loaded, in case that they are gone by now.
+    pub held: Vec<HeldFile>,
+    /// Folders with a folder for each run of a program, in which it dumps the code that it makes.
+    pub dump_folders: Vec<PathBuf>,
     /// The folder that stands for the root folder of the machine that recorded; without one it is this machine's.
     pub sysroot: Option<PathBuf>,
     /// What the beginnings of paths there are here; the first that fits counts, and the root folder does not then.
     pub maps: Vec<(PathBuf, PathBuf)>,
+}
+
+/// A file that this process has open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldFile {
+    /// Its path when it was loaded.
+    pub path: PathBuf,
+    /// Where it is read: the name of a descriptor.
+    pub at: PathBuf,
+}
+
+/// Where a source file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SourcePlace {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether the user says that it is there.
+    pub is_named: bool,
 }
 
 impl Search {
@@ -32,6 +59,16 @@ impl Search {
             Some(root) => resolve_in(root, path),
             None => path.to_owned(),
         }
+    }
+
+    /// Where the source file is that debug information, or Python, calls `path`. In the root folder of the machine that recorded there may
+    /// be none: programs are compiled elsewhere.
+    pub(super) fn source(&self, path: &Path) -> SourcePlace {
+        if let Some(path) = self.mapped(path) {
+            return SourcePlace { path, is_named: true };
+        }
+        let within = self.sysroot.as_deref().map(|root| resolve_in(root, path)).filter(|path| path.exists());
+        SourcePlace { path: within.unwrap_or_else(|| path.to_owned()), is_named: false }
     }
 
     /// The folder that was `folder` when it was recorded, given one of this machine.

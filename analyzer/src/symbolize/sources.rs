@@ -3,18 +3,21 @@
 //! Finds and checks files, and notes each place where it looks; reads nothing in them but what `elf_file` says.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use super::ModuleImage;
 use super::attempt::{Attempt, Holds, Outcome, Source};
 use super::crc;
+use super::debuginfod::{Failure, Wanted};
 use super::elf_file::ElfFile;
+use super::generated_code::GeneratedCode;
+use super::jitdump;
 use super::mini_debug_info::MiniDebugInfo;
-use super::perf_map::PerfMap;
-use super::search::Search;
-use crate::text::hex;
+use super::perf_map;
+use super::search::{HeldFile, Search};
+use super::{Generator, ModuleImage};
+use crate::text::{hex, raw_text};
 
 /// The files to read, each checked to belong to the recorded module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub(super) struct Sources {
     /// What is packed into the binary.
     pub mini_debug_info: MiniDebugInfo,
     /// The code that a process made at run time.
-    pub perf_map: Option<PerfMap>,
+    pub generated: Option<GeneratedCode>,
     /// Whether it cannot be told that the binary is what ran: it has no build-id, and is younger than the recording.
     pub is_younger: bool,
     /// Where was looked, in that order.
@@ -45,9 +48,9 @@ impl Sources {
             return Sources::default();
         }
         let mut finder = Finder { image, search, attempts: Vec::new() };
-        if let Some(times) = image.listed_ns {
-            let perf_map = finder.perf_map(times);
-            return Sources { perf_map, attempts: finder.attempts, ..Sources::default() };
+        if let Some(generator) = &image.generated_by {
+            let generated = finder.perf_map(generator).or_else(|| finder.dump(generator));
+            return Sources { generated, attempts: finder.attempts, ..Sources::default() };
         }
         let binary = finder.binary();
         let own = binary.as_ref().filter(|(_, file)| file.holds.debug_information).cloned();
@@ -63,9 +66,43 @@ impl Sources {
             binary: binary.map(|(path, _)| path),
             debug: debug.map(|(path, _)| path),
             supplement,
-            perf_map: None,
+            generated: None,
             attempts: finder.attempts,
         }
+    }
+}
+
+impl Sources {
+    /// Asks servers for what was not found, if the user wants that.
+    pub(super) fn fetch(&mut self, image: &ModuleImage, search: &Search) {
+        let is_file = image.path.contains('/') && image.generated_by.is_none();
+        if search.debuginfod.is_none() || !is_file || image.build_id.is_empty() {
+            return;
+        }
+        let mut finder = Finder { image, search, attempts: std::mem::take(&mut self.attempts) };
+        let mut debug = None;
+        if self.debug.is_none() {
+            debug = finder.fetched_debug(&image.build_id, Source::Debuginfod);
+        }
+        if self.binary.is_none() && self.debug.is_none() && debug.is_none() {
+            let executable = finder.fetched(Wanted::Executable, &image.build_id, Source::Debuginfod);
+            if let Some((path, file)) = executable
+                .and_then(|path| finder.try_file(path, Source::Debuginfod, |file| check(image, file)))
+            {
+                debug = Some((path.clone(), file.clone())).filter(|_| file.holds.debug_information);
+                (self.binary, self.mini_debug_info) = (Some(path), file.mini_debug_info);
+            }
+        }
+        if let Some((path, _)) = &debug {
+            self.debug = Some(path.clone());
+            self.supplement = debug.as_ref().and_then(|debug| finder.supplement(debug));
+        }
+        if let (None, Some(debug)) = (&self.supplement, &self.debug) {
+            let wanted = ElfFile::read(debug).ok().and_then(|file| file.supplement);
+            let found = wanted.and_then(|(_, build_id)| finder.fetched_debug(&build_id, Source::Supplement));
+            self.supplement = found.map(|(path, _)| path);
+        }
+        self.attempts = finder.attempts;
     }
 }
 
@@ -82,13 +119,46 @@ impl Finder<'_> {
     }
 
     /// What a process lists of the code that it made.
-    fn perf_map(&mut self, times: (u64, u64)) -> Option<PerfMap> {
+    fn perf_map(&mut self, generator: &Generator) -> Option<GeneratedCode> {
         let path = self.search.place(&self.image.file());
-        let (found, outcome) = match PerfMap::read(&path, times) {
-            Ok(map) => (Some(map), Outcome::Used(Holds { symbols: true, ..Holds::default() })),
+        let read = perf_map::read(&path, generator.listed_ns);
+        self.listed(Source::PerfMap, &path, read)
+    }
+
+    /// What a process dumped of the code that it made.
+    fn dump(&mut self, generator: &Generator) -> Option<GeneratedCode> {
+        let name = format!("jit-{}.dump", generator.pid);
+        let folder = generator.working_directory.as_deref().map(raw_text::to_path);
+        let recorded = folder.into_iter().chain([PathBuf::from("/tmp")]);
+        let mut places: Vec<PathBuf> =
+            recorded.map(|folder| self.search.place(&folder.join(&name))).collect();
+        places.extend(self.search.debug_folders.iter().map(|folder| folder.join(&name)));
+        // Each run of an agent of perf's has a folder of its own.
+        let runs = self
+            .search
+            .dump_folders
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+        places.extend(runs.map(|run| run.path().join(&name)).filter(|path| path.exists()));
+        places.dedup();
+        places.into_iter().find_map(|path| {
+            let read = jitdump::read(&path, generator.pid, generator.listed_ns);
+            self.listed(Source::Dump, &path, read)
+        })
+    }
+
+    /// Notes what a list was.
+    fn listed(
+        &mut self,
+        source: Source,
+        path: &Path,
+        read: Result<GeneratedCode, Outcome>,
+    ) -> Option<GeneratedCode> {
+        let (found, outcome) = match read {
+            Ok(code) => (Some(code), Outcome::Used(Holds { symbols: true, ..Holds::default() })),
             Err(outcome) => (None, outcome),
         };
-        self.note(Source::PerfMap, &path, outcome);
+        self.note(source, path, outcome);
         found
     }
 
@@ -104,7 +174,24 @@ impl Finder<'_> {
             let caches = self.search.caches.iter();
             candidates.extend(caches.map(|cache| cache.join(hex(&image.build_id)).join("executable")));
         }
-        candidates.into_iter().find_map(|path| self.try_file(path, Source::File, |file| check(image, file)))
+        let found = candidates
+            .into_iter()
+            .find_map(|path| self.try_file(path, Source::File, |file| check(image, file)));
+        found.or_else(|| self.held())
+    }
+
+    /// The file that ran, where it was opened before it was gone.
+    fn held(&mut self) -> Option<Found> {
+        let image = self.image;
+        let name = image.file();
+        let may_be =
+            |held: &&HeldFile| !image.build_id.is_empty() || held.path.file_name() == name.file_name();
+        let of_it = |held: &HeldFile| {
+            Some((held.at.clone(), ElfFile::read(&held.at).ok().filter(|file| file.is_of(image))?))
+        };
+        let (path, file) = self.search.held.iter().filter(may_be).find_map(of_it)?;
+        self.note(Source::File, &path, Outcome::Used(file.holds));
+        Some((path, file))
     }
 
     /// The file that `.gnu_debuglink` names, in the places where gdb looks.
@@ -154,11 +241,26 @@ impl Finder<'_> {
         let mut places: Vec<PathBuf> =
             self.search.all_debug_folders().map(|folder| folder.join(&name)).collect();
         places.extend(self.search.caches.iter().map(|cache| cache.join(hex(build_id)).join("debuginfo")));
-        let same = |file: &ElfFile| match file.build_id == build_id {
-            true => Ok(()),
-            false => Err(format!("its build-id is {}", hex(&file.build_id))),
+        places.into_iter().find_map(|place| self.try_debug(place, source, |file| has(file, build_id)))
+    }
+
+    /// A file of a build that a server has.
+    fn fetched(&mut self, wanted: Wanted, build_id: &[u8], source: Source) -> Option<PathBuf> {
+        let servers = self.search.debuginfod.as_ref()?;
+        let name = self.image.path.rsplit('/').next().unwrap_or_default();
+        let outcome = match servers.fetch(wanted, build_id, name) {
+            Ok(path) => return Some(path),
+            Err(Failure::NowhereThere) => Outcome::Missing,
+            Err(Failure::Failed(why)) => Outcome::Failed(why),
         };
-        places.into_iter().find_map(|place| self.try_debug(place, source, same))
+        self.note(source, &wanted.path(build_id), outcome);
+        None
+    }
+
+    /// The debug information of a build that a server has.
+    fn fetched_debug(&mut self, build_id: &[u8], source: Source) -> Option<Found> {
+        let path = self.fetched(Wanted::DebugInformation, build_id, source)?;
+        self.try_debug(path, source, |file| has(file, build_id))
     }
 
     /// The file that `.gnu_debugaltlink` of the debug file names.
@@ -171,11 +273,7 @@ impl Finder<'_> {
             true => self.search.place(Path::new(name)),
             false => real.parent()?.join(name),
         };
-        let same = |file: &ElfFile| match file.build_id == *build_id {
-            true => Ok(()),
-            false => Err(format!("its build-id is {}", hex(&file.build_id))),
-        };
-        let found = self.try_debug(named, Source::Supplement, same);
+        let found = self.try_debug(named, Source::Supplement, |file| has(file, build_id));
         found.or_else(|| self.by_build_id(build_id, Source::Supplement)).map(|(path, _)| path)
     }
 
@@ -248,6 +346,14 @@ fn check(image: &ModuleImage, file: &ElfFile) -> Result<(), String> {
         (false, true) => format!("its build-id was {}, it has none now", hex(&image.build_id)),
         (false, false) => format!("its build-id was {}, it is {}", hex(&image.build_id), hex(&file.build_id)),
     })
+}
+
+/// Asks whether `file` has this build-id.
+fn has(file: &ElfFile, build_id: &[u8]) -> Result<(), String> {
+    match file.build_id == build_id {
+        true => Ok(()),
+        false => Err(format!("its build-id is {}", hex(&file.build_id))),
+    }
 }
 
 /// `.build-id/xx/yyyy` with an ending.

@@ -99,7 +99,7 @@ impl Program {
             end: bias + end,
             segments: file.segments,
             recorded_ns: 0,
-            listed_ns: None,
+            generated_by: None,
         }
     }
 

@@ -127,13 +127,12 @@ impl Decoder {
         let end = reader.position().saturating_add(len);
         let mut payload = reader.clone();
         reader.skip(len)?;
-        if kind == extended::MOVE {
-            let moved = self.moved(&mut payload)?;
-            return if payload.position() > end { Err(overlong(len)) } else { Ok(Some(moved)) };
-        }
-        if kind == extended::TOTALS {
-            let totals = self.totals(&mut payload)?;
-            return if payload.position() > end { Err(overlong(len)) } else { Ok(Some(totals)) };
+        if matches!(kind, extended::MOVE | extended::LABEL | extended::TOTALS) {
+            let event = match kind {
+                extended::TOTALS => self.totals(&mut payload)?,
+                _ => self.beside(kind, &mut payload)?,
+            };
+            return if payload.position() > end { Err(overlong(len)) } else { Ok(Some(event)) };
         }
         if !matches!(kind, extended::THREAD_START | extended::TAG | extended::UNTRACK_ALL) {
             return Ok(None);
@@ -158,15 +157,17 @@ impl Decoder {
     }
 
     /// Reads the content of a record that leaves the context as it is.
-    fn moved(&self, payload: &mut Reader<'_>) -> Result<Event, DecodeError> {
+    fn beside(&self, kind: u8, payload: &mut Reader<'_>) -> Result<Event, DecodeError> {
         let stamp = Stamp(self.context.stamp.saturating_add(payload.unsigned()?));
         let space = Space(payload.byte()?);
         let address = Address(unfold_difference(payload.signed()?, self.context.address));
-        let stack = read_stack(payload)?;
-        Ok(Event::Move { space, address, stack, stamp })
+        Ok(match kind {
+            extended::LABEL => Event::Label { space, address, size: payload.unsigned()?, stamp },
+            _ => Event::Move { space, address, stack: read_stack(payload)?, stamp },
+        })
     }
 
-    /// Reads the content of a record of totals, as [`Decoder::moved`].
+    /// Reads the content of a record of totals, as [`Decoder::beside`].
     fn totals(&self, payload: &mut Reader<'_>) -> Result<Event, DecodeError> {
         let stamp = Stamp(self.context.stamp.saturating_add(payload.unsigned()?));
         let space = Space(payload.byte()?);

@@ -114,7 +114,10 @@ impl Encoder {
                 self.extended(&mut writer, extended::UNTRACK_ALL, space.0.into(), stamp);
             }
             Event::Move { space, address, stack, stamp } => {
-                self.moved(&mut writer, space, address, stack, stamp);
+                self.beside(&mut writer, extended::MOVE, (space, address, u64::from(stack.0)), stamp);
+            }
+            Event::Label { space, address, size, stamp } => {
+                self.beside(&mut writer, extended::LABEL, (space, address, size), stamp);
             }
             Event::Totals { space, totals, stamp } => self.totals(&mut writer, space, &totals, stamp),
             Event::Tag { tag, stamp } => self.extended(&mut writer, extended::TAG, tag.0, stamp),
@@ -189,20 +192,19 @@ impl Encoder {
     }
 
     /// Writes a record that leaves the context as it is: readers that do not know it pass over it.
-    fn moved(
+    fn beside(
         &mut self,
         writer: &mut Writer<'_>,
-        space: Space,
-        address: Address,
-        stack: StackId,
+        extended: u8,
+        (space, address, number): (Space, Address, u64),
         stamp: Stamp,
     ) {
         self.aside = self.aside.max(stamp);
-        with_length(writer, extended::MOVE, |inner| {
+        with_length(writer, extended, |inner| {
             inner.unsigned(stamp.0.saturating_sub(self.context.stamp));
             inner.byte(space.0);
             inner.signed(fold_difference(address.0, self.context.address));
-            inner.unsigned(u64::from(stack.0));
+            inner.unsigned(number);
         });
     }
 

@@ -109,6 +109,18 @@ pub enum Event {
         /// The moment.
         stamp: Stamp,
     },
+    /// The heap's block at an address counts in another space, where the program tells of it, until its end there. Recorded if the
+    /// block is a sample and what the program tells is none: other samples of that space stand for it.
+    Label {
+        /// The place, other than the heap and that of the mappings.
+        space: Space,
+        /// The start.
+        address: Address,
+        /// How many bytes the program tells of: if the block has others, it is something else.
+        size: u64,
+        /// The moment.
+        stamp: Stamp,
+    },
     /// What the stream's thread did in a space so far: exact, beside samples.
     Totals {
         /// The place.
@@ -153,6 +165,7 @@ mod extended {
     pub const UNTRACK_ALL: u8 = 3;
     pub const MOVE: u8 = 4;
     pub const TOTALS: u8 = 5;
+    pub const LABEL: u8 = 6;
 }
 
 const ADDRESS_IN_SLOT: u8 = 1 << 3;

@@ -55,6 +55,7 @@ fn random_event(random: &mut Random, stamp: &mut u64) -> Event {
             Event::Totals { space: Space(any() as u8), totals, stamp: at }
         }
         12 => Event::Move { space: Space(random.below(256) as u8), address, stack, stamp: at },
+        14 => Event::Label { space: Space(random.below(256) as u8), address, size, stamp: at },
         5 => Event::Allocate { function: Function::Malloc, address, size, stack, stamp: at },
         _ => Event::Free { function: Function::Free, address, stamp: at },
     }
@@ -84,19 +85,19 @@ fn random_events_come_back_and_no_record_is_longer_than_promised() {
 
 /// A reader of an earlier version passes over them, and reads the rest as it is.
 #[test]
-fn moves_leave_no_trace_in_other_records() {
+fn what_stands_beside_leaves_no_trace_in_other_records() {
     let mut random = Random(7);
     let mut stamp = 1 << 40;
     let events: Vec<Event> = (0..20_000).map(|_| random_event(&mut random, &mut stamp)).collect();
-    let bytes = |with_moves: bool| {
+    let bytes = |with_them: bool| {
         let mut encoder = Encoder::NEW;
         encoder.reset(Stamp(1 << 40));
         let mut bytes = Vec::new();
         for event in &events {
             let mut buffer = [0; Writer::CAPACITY];
-            let is_move = matches!(event, Event::Move { .. } | Event::Totals { .. });
-            let len = if is_move && !with_moves { 0 } else { encoder.encode(*event, &mut buffer) };
-            bytes.extend_from_slice(if is_move { &[] } else { &buffer[..len] });
+            let is_beside = matches!(event, Event::Move { .. } | Event::Label { .. } | Event::Totals { .. });
+            let len = if is_beside && !with_them { 0 } else { encoder.encode(*event, &mut buffer) };
+            bytes.extend_from_slice(if is_beside { &[] } else { &buffer[..len] });
         }
         bytes
     };

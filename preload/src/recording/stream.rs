@@ -188,6 +188,7 @@ fn stamp_of(event: &Event) -> Stamp {
         | Event::Untrack { stamp, .. }
         | Event::UntrackAll { stamp, .. }
         | Event::Move { stamp, .. }
+        | Event::Label { stamp, .. }
         | Event::Totals { stamp, .. }
         | Event::Tag { stamp, .. }
         | Event::ThreadStart { stamp, .. } => stamp,

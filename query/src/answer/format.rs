@@ -5,7 +5,8 @@ use std::slice;
 use std::sync::Arc;
 
 use tm_analyzer::model::{Frame, Traceback};
-use tm_analyzer::text::{LineSource, SourceFiles};
+use tm_analyzer::symbolize::SourceFiles;
+use tm_analyzer::text::LineSource;
 use tm_common::api;
 
 /// Returns the lines of `traceback`, each with its end.

@@ -269,6 +269,7 @@ impl RecordingBuilder {
             | Event::Untrack { stamp, .. }
             | Event::UntrackAll { stamp, .. }
             | Event::Move { stamp, .. }
+            | Event::Label { stamp, .. }
             | Event::Totals { stamp, .. }
             | Event::Tag { stamp, .. } => stamp.0,
             Event::ThreadStart { thread, stamp } => {

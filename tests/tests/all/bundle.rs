@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,6 +12,7 @@ use tm_tests::info::{info, number};
 use tm_tests::products::products;
 use tm_tests::programs::{compile, compile_by};
 use tm_tests::run::{Outcome, Run};
+use tm_tests::wait;
 
 /// A recording under this name, whatever it is, so that reports are equal to the byte.
 const NAME: &str = "run.bin";
@@ -194,6 +195,40 @@ fn a_run_bundles_what_it_recorded() {
         assert_eq!(files.len(), 3, "{files:?}");
         assert!(files.iter().all(|file| number(&info(&file.path()), "packed_bytes") > 0));
     }
+}
+
+/// A library that is loaded from a folder of its own, and goes while the program still runs.
+fn a_library_that_goes(go: impl FnOnce(&Path)) {
+    let plugin = compile("plugin.c", &["-g", "-O1", "-shared", "-fPIC"]);
+    let (_folder, plugin) = copied(&plugin, OsStr::new("plugin.so"));
+    let host = compile("plugin_host.c", &["-g"]);
+    let (here, root) = (Folder::new(), Folder::new());
+    let mut command = Command::new(&products().tmtool);
+    command.args(["run", "--bundle", "-o", NAME]).arg(&host).arg(&plugin).current_dir(here.0.path());
+    let mut run = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tmtool starts");
+    let descriptors = format!("/proc/{}/fd", run.id());
+    wait::until("tmtool to have the plugin open", || {
+        let open = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|path| path == plugin)
+    });
+    go(&plugin);
+    drop(run.stdin.take());
+    let output = run.wait_with_output().expect("it is our child");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !stderr.contains("not bundled"), "{stderr}");
+    let said = here.says(&["stats", NAME, "--key", "traceback", "--at", "end"], Some(root.0.path()));
+    assert!(said.contains("in hidden_holder") && said.contains("/plugin.c\", line"), "{said}");
+    assert!(!said.contains("plugin.so is not here") && !said.contains("has changed"), "{said}");
+}
+
+#[test]
+fn a_library_that_is_gone_at_the_end_is_bundled() {
+    a_library_that_goes(|plugin| fs::remove_file(plugin).expect("it is there"));
+    // Another one takes its name, as in an update of packages.
+    a_library_that_goes(|plugin| {
+        fs::remove_file(plugin).expect("it is there");
+        fs::copy(compile("plugin.c", &["-g", "-O2", "-shared", "-fPIC"]), plugin).expect("as above");
+    });
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn report(recording: &Path, options: &[&str]) -> String {
 }
 
 /// The data of a page.
-fn data(html: &str) -> Value {
+pub(crate) fn data(html: &str) -> Value {
     let (_, rest) = html.split_once("id=\"tm-data\">").expect("it has a place for the data");
     let (packed, _) = rest.split_once("</script>").expect("the place ends");
     let digit = |byte: u8| match byte {

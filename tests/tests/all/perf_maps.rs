@@ -1,4 +1,4 @@
-//! Names of code that was made at run time, from the list that its process keeps.
+//! Names of code that was made at run time, from the list that its process keeps, or the dump that it writes for perf.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,15 +113,87 @@ fn a_list_that_was_written_later_is_another_process_s() {
     assert!(functions(outcome.recording()).iter().all(|(_, name)| name.starts_with("0x")));
 }
 
+/// The dump of a process that ran in this folder.
+fn dump_of(outcome: &Outcome, folder: &Path) -> PathBuf {
+    let dump = folder.join(format!("jit-{}.dump", info(outcome.recording())["pid"]));
+    assert!(dump.exists(), "{} is not there", dump.display());
+    dump
+}
+
+#[test]
+fn generated_code_has_the_names_of_its_dump_and_a_bundle_keeps_them() {
+    let there = TempDir::new().expect("the temporary folder can be written");
+    let run = Run::new(compile("perf_map.c", &["-O1", "-g"])).args(["dump", "first one", "_ZN3app3runEv"]);
+    let outcome = run.folder(there.path()).recorded();
+    assert!(outcome.status.success(), "{}", outcome.stderr);
+    let (recording, dump) = (outcome.recording(), dump_of(&outcome, there.path()));
+    let expected = [(1002, "first one".to_owned()), (1003, "app::run()".to_owned())];
+    assert_eq!(functions(recording), expected);
+    let folder = TempDir::new().expect("the temporary folder can be written");
+    let bundle = folder.path().join("b");
+    let mut command = Command::new(&products().tmtool);
+    let made = command.arg("bundle").arg(recording).arg("-o").arg(&bundle).output().expect("tmtool starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    // Elsewhere it is found in a folder of the user's.
+    let kept = folder.path().join(dump.file_name().expect("it has a name"));
+    fs::rename(&dump, &kept)
+        .or_else(|_| fs::copy(&dump, &kept).and_then(|_| fs::remove_file(&dump)))
+        .expect("it is ours");
+    assert_eq!(functions(&bundle), expected);
+    assert!(functions(recording).iter().all(|(_, name)| name.starts_with("0x")));
+    let modified = fs::metadata(&kept).and_then(|status| status.modified()).expect("it is there");
+    let folder = format!("--debug-dir={}", folder.path().display());
+    let of_user = |what: &str| {
+        let symbols = report(recording, &["symbols", &folder]);
+        let modules = symbols["module_list"].as_array().expect("a list").iter();
+        let generated = modules.filter(|module| module["generated"] == true).collect::<Vec<_>>();
+        let attempts = generated[0]["attempt_list"].as_array().expect("a list").clone();
+        let last = attempts.last().expect("it was looked for").clone();
+        assert_eq!((&last["source"], &last["outcome"]), (&"jitdump".into(), &what.into()), "{last}");
+    };
+    of_user("used");
+    // That of another process is no use, nor is one that is damaged, and both are said.
+    let whole = fs::read(&kept).expect("it is there");
+    let set = |bytes: &[u8]| {
+        fs::write(&kept, bytes).expect("it is ours");
+        let file = fs::File::options().append(true).open(&kept).expect("as above");
+        file.set_modified(modified).expect("as above");
+    };
+    set(&[&whole[..20], &[1, 2, 3, 4], &whole[24..]].concat());
+    of_user("other");
+    set(b"no dump");
+    of_user("unreadable");
+}
+
+/// The names are node's own, so that this holds for what it writes.
+#[test]
+fn functions_of_node_have_the_names_of_its_dump() {
+    let node = installed("node");
+    let folder = TempDir::new().expect("the temporary folder can be written");
+    let script = folder.path().join("app.js");
+    fs::write(&script, HOTSPOT).expect("as above");
+    let outcome = Run::new(node)
+        .args(["--perf-prof", "--interpreted-frames-native-stack"])
+        .args([&script])
+        .folder(folder.path())
+        .recorded();
+    assert!(outcome.status.success(), "{}", outcome.stderr);
+    dump_of(&outcome, folder.path());
+    let found = functions(outcome.recording());
+    assert!(found.iter().any(|(_, name)| name.contains("hotspot")), "{} generated frames", found.len());
+}
+
+/// Allocates in a function of JavaScript.
+const HOTSPOT: &str = "function hotspot(n) { const b = []; for (let i = 0; i < 50; i++) b.push(Buffer.alloc(100000 + n)); return b.length; }\n\
+                       let sum = 0; for (let i = 0; i < 300; i++) sum += hotspot(i); console.log(sum);\n";
+
 /// The names are node's own, so that this holds for what it writes.
 #[test]
 fn functions_of_node_have_their_names() {
     let node = installed("node");
     let folder = TempDir::new().expect("the temporary folder can be written");
     let script = folder.path().join("app.js");
-    let source = "function hotspot(n) { const b = []; for (let i = 0; i < 50; i++) b.push(Buffer.alloc(100000 + n)); return b.length; }\n\
-                  let sum = 0; for (let i = 0; i < 300; i++) sum += hotspot(i); console.log(sum);\n";
-    fs::write(&script, source).expect("as above");
+    fs::write(&script, HOTSPOT).expect("as above");
     let (outcome, _list) = recorded(
         Run::new(node).args(["--perf-basic-prof", "--interpreted-frames-native-stack"]).args([&script]),
     );

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use tm_analyzer::events::{Action, Total};
+use tm_analyzer::model::Moment;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::events;
+use tm_analyzer::replay::{Processes, RawSnapshot, Selection, all_totals, events, snapshot};
 use tm_common::ids::{ProcessIndex, Space};
 use tm_common::metadata::CommandKind;
 use tm_common::sampling::Totals;
@@ -316,6 +317,42 @@ fn marks_change_nothing_of_what_is_recorded() {
         assert!(found.abs_diff(counted) <= 3, "{found:?}, {counted:?}");
     }
     assert!(n_samples(outcome.recording()) > 0);
+}
+
+/// What lives in the heap, in the domain of whole blocks and in that of parts, in bytes; and how many blocks both were told of.
+fn of_domains(path: &Path) -> ([u64; 3], u64) {
+    let recording = Recording::open(path).unwrap_or_else(|error| panic!("{error}"));
+    let (first, of_all) = (Processes::One(ProcessIndex(0)), Selection::default());
+    let found: RawSnapshot =
+        snapshot(&recording, first, &Moment::End, &of_all).unwrap_or_else(|error| panic!("{error}"));
+    let mut bytes = [0; 3];
+    for block in &found.blocks {
+        let domain = recording.domain(block.space).0.0;
+        // One large block beside others of 64 bytes.
+        if block.size == 64 {
+            bytes[domain.saturating_sub(6) as usize] += block.amount(&recording.thread_tags).bytes;
+        }
+    }
+    (bytes, all_totals(&recording).processes[0].1.tracks)
+}
+
+/// A block of the heap that the program tells of in a domain of its own counts there, whichever of both is a sample.
+#[test]
+fn blocks_that_a_domain_tells_of_count_once() {
+    let run = Run::new(compile("labelled.c", &["-O1"]));
+    let (exact, n_tracks) = of_domains(run.recorded().recording());
+    assert_eq!((exact, n_tracks), ([640_000, 640_000, 1_920_000], 60_000));
+    let (mut sums, n_runs) = ([0; 3], times(6, 100));
+    for seed in 1..=n_runs {
+        let outcome = run.clone().env("TM_SAMPLE", "2K").env("TM_SAMPLE_SEED", seed.to_string()).recorded();
+        let (bytes, n_tracks) = of_domains(outcome.recording());
+        assert_eq!(n_tracks, 60_000, "it is exact");
+        sums.iter_mut().zip(bytes).for_each(|(sum, bytes)| *sum += bytes);
+    }
+    for (sum, exact) in sums.into_iter().zip(exact) {
+        let mean = sum / u64::from(n_runs);
+        assert!(mean.abs_diff(exact) < exact / 6, "{mean} of {exact}");
+    }
 }
 
 /// They tell whether the thread that frees a sample has allocated since: whether the block was temporary.

@@ -33,6 +33,22 @@ fn no_source_file_is_over_400_lines() {
     assert_none(&long, "too long");
 }
 
+/// A name that no file has would be passed over: nothing would be tested by it.
+#[test]
+fn files_of_tests_that_scripts_name_are_there() {
+    for (script, list) in [("check", "in_root=("), ("target", "names=(")] {
+        let script = text(&workspace().join("scripts").join(script));
+        let (_, names) = script.split_once(list).expect("it has the list");
+        let (names, _) = names.split_once(')').expect("the list ends");
+        let names: Vec<&str> = names.split_whitespace().collect();
+        assert!(names.len() > 15, "{names:?}");
+        let is_file = |name: &&str| workspace().join(format!("tests/tests/all/{name}.rs")).is_file();
+        let unknown: Vec<String> =
+            names.into_iter().filter(|name| !is_file(name)).map(str::to_owned).collect();
+        assert_none(&unknown, "no files of tests/tests/all");
+    }
+}
+
 #[test]
 fn scripts_can_be_run() {
     let mut scripts: Vec<PathBuf> = sources(&workspace().join("scripts"), &[""]);

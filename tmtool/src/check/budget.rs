@@ -2,21 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Document, Item, TableLike};
+use toml_edit::{Item, TableLike};
 
 use super::amount::{self, Allowed};
 use super::figure::Figure;
-use super::keys::Source;
-use super::line_of;
 use super::places::{self, Places};
 use super::suppressions::{Suppression, own};
-use super::wrong;
-use crate::errors::{Error, Result};
+use crate::errors::Result;
+use crate::toml_file::{self, Source};
 
 /// The file that is read if none is named.
 pub const USUAL: &str = "tm-budget.toml";
-/// A budget is written by hand.
-const BYTES_MAX: u64 = 1 << 20;
 
 /// What a run is allowed.
 #[derive(Clone, Debug, Default)]
@@ -77,10 +73,7 @@ impl Budget {
     /// # Errors
     /// It is no budget.
     pub fn parse(path: &Path, text: &str) -> Result<Budget> {
-        let document = Document::parse(text).map_err(|error| {
-            let line = line_of(text, error.span().map_or(0, |span| span.start));
-            wrong(path, line, format!("this is no TOML: {}", error.message().replace('\n', "; ")))
-        })?;
+        let document = toml_file::parse(path, text)?;
         let source = Source { path, text };
         let root: &dyn TableLike = document.as_table();
         source.check_keys(root, &["total", "part", "growth", "suppress", "suppressions"])?;
@@ -118,18 +111,7 @@ impl Budget {
 /// # Errors
 /// It cannot be read, or cannot be a text that somebody wrote.
 pub fn read(path: &Path) -> Result<String> {
-    let status = std::fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
-    if status.len() > BYTES_MAX {
-        let what =
-            format!("{} has {} MiB and is nothing that somebody wrote", path.display(), status.len() >> 20);
-        return Err(Error::Message(format!("{what}; name a budget or a list of suppressions")));
-    }
-    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let line =
-            error.as_bytes().iter().take(error.utf8_error().valid_up_to()).filter(|&&b| b == b'\n').count();
-        wrong(path, line + 1, "this is no text (UTF-8)")
-    })
+    toml_file::read(path, "a budget or a list of suppressions")
 }
 
 fn part(source: Source<'_>, table: &dyn TableLike) -> Result<Scope> {

@@ -9,22 +9,7 @@ pub mod figure;
 pub mod github;
 pub mod judge;
 pub mod junit;
-mod keys;
 pub mod places;
 pub mod sarif;
 pub mod suppressions;
 pub mod tally;
-
-use std::path::Path;
-
-use crate::errors::Error;
-
-/// Why line `line` of the file at `path` cannot be used.
-fn wrong(path: &Path, line: usize, what: impl std::fmt::Display) -> Error {
-    Error::Message(format!("{}:{line}: {what}", path.display()))
-}
-
-/// The number of the line that byte `at` of `text` stands in, from 1.
-fn line_of(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|&byte| byte == b'\n').count() + 1
-}

@@ -2,8 +2,8 @@
 
 use toml_edit::TableLike;
 
-use super::keys::Source;
 use crate::errors::Result;
+use crate::toml_file::Source;
 use tm_analyzer::model::{Frame, Traceback};
 use tm_analyzer::text::Pattern;
 use tm_analyzer::text::function_name::bare;

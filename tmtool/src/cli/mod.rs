@@ -7,10 +7,14 @@ mod command_line;
 
 pub mod args;
 pub mod commands;
+pub mod fetching;
+pub mod given;
 pub mod output_file;
 pub mod print;
 pub mod programs;
 pub mod progress;
+pub mod search_settings;
+pub mod settings_file;
 pub mod terminal;
 
 use crate::errors::Result;

@@ -3,12 +3,14 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::errors::{Error, Result, StreamError};
 use crate::report::parts::style::Style;
 use crate::report::{Format, Report};
-use tm_analyzer::text::{SourceFiles, raw_text};
+use tm_analyzer::symbolize::{Search, SourceFiles};
+use tm_analyzer::text::raw_text;
 
 /// Whether standard output was closed when the program began. The run-time library of Rust opens `/dev/null` in its
 /// place, so it is asked before that.
@@ -22,13 +24,14 @@ pub extern "C" fn note_standard_output() {
     IS_STDOUT_CLOSED.store(is_closed, Ordering::Relaxed);
 }
 
-/// Prints `report`. Source lines are those of files as they were when the youngest of what it reports on was recorded.
+/// Prints `report`. Source lines are those of files as they were when the youngest of what it reports on was recorded, at the places
+/// of `search`.
 ///
 /// # Errors
 /// If standard output cannot be written to.
-pub fn show(report: &dyn Report, format: Format, style: &Style) -> Result<ExitCode> {
+pub fn show(report: &dyn Report, format: Format, search: &Arc<Search>, style: &Style) -> Result<ExitCode> {
     let recorded_ns = report.origins().iter().map(|origin| origin.recorded_ns).min();
-    let mut files = SourceFiles::as_of(recorded_ns.unwrap_or(0));
+    let mut files = SourceFiles::as_of(recorded_ns.unwrap_or(0)).looking_in(search);
     to_standard_output(|out| {
         report.write(format, out, style, &mut files)?;
         match files.note().filter(|_| format == Format::Text) {

@@ -1,5 +1,7 @@
 //! The reports of one moment, and of the difference between two.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::data::{Kind, Notice};
@@ -118,6 +120,7 @@ impl Report<'_> {
             time: None,
             measured,
             recorded_ns,
+            search: Arc::default(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The report of a recording over time.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::data::{Kind, Life, Mark, Notice, Timeline};
@@ -82,6 +84,7 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
         time: Some(Time { grid: sums.grid, boundaries, peak, course, marks, lives, limits_ns }),
         measured: "what lived at the peak and at the end, of the allocations and of their bytes",
         recorded_ns,
+        search: Arc::default(),
     })
 }
 

@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use super::data::Source;
 use super::render::Texts;
 use super::whole::Whole;
-use tm_analyzer::text::{LineSource, SourceFiles, printable};
+use tm_analyzer::symbolize::SourceFiles;
+use tm_analyzer::text::{LineSource, printable};
 
 /// How many lines stand before and after that of a frame.
 const N_AROUND: u32 = 4;
@@ -33,7 +34,7 @@ pub fn of(
     if bytes_max == 0 {
         return (Vec::new(), None);
     }
-    let mut files = SourceFiles::as_of(whole.recorded_ns);
+    let mut files = SourceFiles::as_of(whole.recorded_ns).looking_in(&whole.search);
     let mut lines: BTreeMap<Arc<str>, BTreeMap<u32, String>> = BTreeMap::new();
     let mut room = bytes_max;
     for (file, line) in places(whole, frame_numbers) {

@@ -81,6 +81,7 @@ fn whole(n_stacks: usize, name_bytes: usize) -> Whole {
         time: Some(time),
         measured: "all",
         recorded_ns: 0,
+        search: Arc::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Flow, Grid, Histogram};
 use tm_analyzer::request::Grouping;
 use tm_analyzer::snapshot::{Namer, Places};
+use tm_analyzer::symbolize::Search;
 
 /// How many measures decide what is small.
 pub const N_MEASURES: usize = 4;
@@ -34,6 +35,8 @@ pub struct Whole {
     pub measured: &'static str,
     /// Source files may be shown that were not written after this, in ns since 1970.
     pub recorded_ns: u64,
+    /// Where they are looked for.
+    pub search: Arc<Search>,
 }
 
 impl Whole {

@@ -21,24 +21,32 @@ pub struct SymbolsReport<'a> {
     pub recording: &'a str,
     /// The names.
     pub symbols: &'a Symbols,
+    /// What is set of the places where they are looked for.
+    pub settings: &'a [Setting],
+}
+
+/// A setting of the places where names are looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// What is set.
+    pub name: &'static str,
+    /// What it is set to.
+    pub value: String,
+    /// What says so: an option, a variable, or a line of a file.
+    pub by: String,
 }
 
 impl SymbolsReport<'_> {
     /// What the stacks need and do not have, as a clause; nothing if they have all functions.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
-        let lacking = self.symbols.modules.iter().filter(|module| lacks_functions(module));
+        let lacking = self.symbols.modules.iter().filter(|module| module.lacks_functions());
         let (n_modules, n) = lacking.fold((0, 0), |(modules, n), module| {
             (modules + 1, n + module.addresses.saturating_sub(module.functions))
         });
         let modules = counted(n_modules, "module");
         (n > 0).then(|| format!("the functions of {} in {modules} are missing", counted(n, "address")))
     }
-}
-
-/// Whether a stack leads to code of it whose function has no name.
-fn lacks_functions(module: &ModuleSymbols) -> bool {
-    module.is_file() && module.functions < module.addresses
 }
 
 impl Report for SymbolsReport<'_> {
@@ -65,6 +73,12 @@ impl Report for SymbolsReport<'_> {
                 "{addresses} {are} in no module: code that was made at run time, and is in no list\n"
             );
         }
+        if !self.settings.is_empty() {
+            text += "\nSettings\n";
+        }
+        for Setting { name, value, by } in self.settings {
+            text += &format!("  {name} {} ({})\n", printable(value), printable(by));
+        }
         for module in modules {
             text += &module_lines(module, style);
         }
@@ -80,6 +94,7 @@ impl Report for SymbolsReport<'_> {
             report: "symbols",
             version: json::VERSION,
             recording: self.recording,
+            settings: self.settings,
             names_missing: self.missing().is_some(),
             anonymous_addresses: *anonymous_addresses,
             module_list: modules.iter().map(ModuleObject::of).collect(),
@@ -139,7 +154,7 @@ fn path(attempt: &Attempt) -> String {
 fn detail(attempt: &Attempt) -> Option<String> {
     match &attempt.outcome {
         Outcome::Used(holds) => Some(holds.to_string()),
-        Outcome::Unreadable(why) | Outcome::Other(why) => Some(why.clone()),
+        Outcome::Unreadable(why) | Outcome::Other(why) | Outcome::Failed(why) => Some(why.clone()),
         Outcome::Missing | Outcome::Stripped => None,
     }
 }
@@ -149,6 +164,7 @@ struct SymbolsObject<'a> {
     report: &'static str,
     version: u32,
     recording: &'a str,
+    settings: &'a [Setting],
     names_missing: bool,
     anonymous_addresses: u64,
     module_list: Vec<ModuleObject<'a>>,
@@ -244,16 +260,23 @@ mod tests {
         }
     }
 
+    fn settings() -> [Setting; 1] {
+        [Setting { name: "sysroot", value: "/srv".to_owned(), by: "--sysroot".to_owned() }]
+    }
+
     #[test]
     fn what_is_missing_is_said_with_the_places() {
         let symbols = symbols();
-        let report = SymbolsReport { recording: "a.bin", symbols: &symbols };
+        let report = SymbolsReport { recording: "a.bin", symbols: &symbols, settings: &settings() };
         assert_eq!(
             report.text(&Style::default(), &mut NoLines),
             "\
 a.bin: 1,240 addresses in 2 of 3 modules
 Functions of 1,237, lines of 1,200
 2 more addresses are in no module: code that was made at run time, and is in no list
+
+Settings
+  sysroot /srv (--sysroot)
 
 /bin/app (build-id abcd)
   1,200 addresses, all with functions and lines
@@ -282,7 +305,7 @@ Note: it is so
         symbols.modules.truncate(2);
         let one = symbols.modules[1].attempts[1].clone();
         symbols.modules[1].attempts.extend(vec![one; 30]);
-        let report = SymbolsReport { recording: "a.bin", symbols: &symbols };
+        let report = SymbolsReport { recording: "a.bin", symbols: &symbols, settings: &settings() };
         let text = report.text(&Style::default(), &mut NoLines);
         assert!(text.contains("  and 12 more places (--full and --json have all)\n"), "{text}");
         let full = report.text(&Style { is_full: true, ..Style::default() }, &mut NoLines);

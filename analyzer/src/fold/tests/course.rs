@@ -7,15 +7,12 @@ use crate::replay::Step;
 fn a_peak_since_the_program_forgot_what_lived_is_the_same_once_that_is_folded() {
     let file = Program::new(14, false).run(3_000);
     let whole = Recording::open(file.path()).expect("it is valid");
-    let at = |percent| replay::stamp_at(&whole, whole.duration_ns() * percent / 100);
     // A third of the events are before it.
-    let folded = with_checkpoint(&file, &fold(&whole, at(45)).expect("it can be folded"), 1);
-    let recording = Recording::open(folded.path()).expect("it is valid");
-    let again = with_checkpoint(&folded, &fold(&recording, at(60)).expect("it can be folded"), 2);
+    let [folded, again] = folded_twice(&file, [45, 60]);
     let peaks = |file: &NamedTempFile, resets_peak| {
         let options = Options { resets_peak, ..Options::default() };
         let mut follower = Follower::open(file.path(), ProcessIndex(0), options).expect("it is there");
-        follower.catch_up(at(62), &mut ()).expect("it can be read");
+        follower.catch_up(percent_of(&whole, 62), &mut ()).expect("it can be read");
         [MemoryKind::Traced, MemoryKind::Mappings].map(|kind| follower.totals().peak(kind))
     };
     let (expected, of_run) = (peaks(&file, true), peaks(&file, false));

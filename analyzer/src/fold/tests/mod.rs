@@ -2,6 +2,7 @@
 
 mod course;
 mod ended;
+mod hostile;
 mod lost;
 mod program;
 
@@ -57,6 +58,21 @@ fn without_folded(file: &NamedTempFile) -> (NamedTempFile, usize) {
         bytes[at..at + GRAIN_BYTES].fill(0);
     }
     (file_of(&bytes), recording.folded_grains.len())
+}
+
+fn percent_of(recording: &Recording, percent: u64) -> Stamp {
+    replay::stamp_at(recording, recording.duration_ns() * percent / 100)
+}
+
+/// The recording folded up to a part of its time, and that folded further; in percent.
+fn folded_twice(file: &NamedTempFile, [first, second]: [u64; 2]) -> [NamedTempFile; 2] {
+    let whole = Recording::open(file.path()).expect("it is valid");
+    let first = fold(&whole, percent_of(&whole, first)).expect("it can be folded");
+    let folded = with_checkpoint(file, &first, 1);
+    let more = Recording::open(folded.path()).expect("it is valid");
+    let second = fold(&more, percent_of(&whole, second)).expect("it can be folded");
+    let again = with_checkpoint(&folded, &second, 2);
+    [folded, again]
 }
 
 /// A block by what it says itself.
@@ -234,10 +250,8 @@ fn followed(follower: &Follower) -> (Totals, Vec<Told>, Vec<Told>) {
 fn a_follower_begins_after_what_is_folded_and_goes_on_when_more_is() {
     let file = Program::new(9, false).run(3_000);
     let whole = Recording::open(file.path()).expect("it is valid");
-    let at = |percent| replay::stamp_at(&whole, whole.duration_ns() * percent / 100);
-    let first = with_checkpoint(&file, &fold(&whole, at(40)).expect("it can be folded"), 1);
-    let more = Recording::open(first.path()).expect("it is valid");
-    let second = with_checkpoint(&first, &fold(&more, at(60)).expect("it can be folded"), 2);
+    let at = |percent| percent_of(&whole, percent);
+    let [first, second] = folded_twice(&file, [40, 60]);
     let first_bytes = std::fs::read(first.path()).expect("it is there");
     for process in [0, 1].map(ProcessIndex) {
         std::fs::write(first.path(), &first_bytes).expect("there is room");

@@ -70,9 +70,12 @@ impl Program {
         let address = 16 * (1 + self.random.below(150));
         let at = Address(address);
         let place = process as usize;
-        let kind = self.random.below(if self.is_sampled { 10 } else { 14 });
+        let kind = self.random.below(if self.is_sampled { 11 } else { 14 });
         let event = match (kind, self.live[place].contains_key(&address)) {
-            (10, _) => Event::Tag { tag: TagIndex(self.random.below(4) as u32), stamp },
+            (10, true) if self.is_sampled => {
+                Event::Label { space: POOL, address: at, size: self.live[place][&address], stamp }
+            }
+            (10, _) if !self.is_sampled => Event::Tag { tag: TagIndex(self.random.below(4) as u32), stamp },
             (11, _) => Event::Track {
                 space: Space::MAPPINGS,
                 address: Address(address << 12),
@@ -127,7 +130,8 @@ impl Program {
                 totals.bytes += size;
                 totals.held_bytes += *size as i64;
             }
-            _ => totals.n_freed += 1,
+            Event::Free { .. } => totals.n_freed += 1,
+            _ => {}
         }
         totals.held_high = totals.held_bytes.max(totals.held_high);
         let totals = *totals;

@@ -120,6 +120,9 @@ impl Ledger {
             self.map(event, observer);
         } else if event.action == Action::Move {
             return self.change_owner(event, observer);
+        } else if event.action == Action::Label {
+            self.give_back(event, observer);
+            return self.label(event, observer);
         } else if event.ends_all() {
             self.end_all(event, observer);
         } else {
@@ -136,8 +139,10 @@ impl Ledger {
                 // The place is free now.
                 self.put(&event.block(), observer);
             }
-            self.totals.tracks += u64::from(event.action == Action::Track);
-            self.totals.untracks += u64::from(event.action == Action::Untrack);
+            // Those of samples are among the exact ones, which come with totals.
+            let is_counted = !event.thread_tag.is_sampled();
+            self.totals.tracks += u64::from(is_counted && event.action == Action::Track);
+            self.totals.untracks += u64::from(is_counted && event.action == Action::Untrack);
         }
         observer.on_event(event);
     }

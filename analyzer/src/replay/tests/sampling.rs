@@ -126,6 +126,42 @@ fn what_is_in_another_domain_has_a_part_in_the_peak() {
     assert_eq!(peaks(&recording), [50, 50, 50, (1 << 20) + 2 * SIZE]);
 }
 
+/// A sample of the heap counts where the program tells of it, also if that is no sample itself, until it ends there.
+#[test]
+fn a_sample_that_a_domain_tells_of_is_not_the_heap_s() {
+    let label = |address, size, stamp| Event::Label {
+        space: Space(2),
+        address: Address(address),
+        size,
+        stamp: Stamp(stamp),
+    };
+    let untrack =
+        |stamp| Event::Untrack { space: Space(2), address: Address(0x10_0000), size: 0, stamp: Stamp(stamp) };
+    for (events, live, n_samples) in [
+        (vec![label(0x10_0000, SIZE, 20)], 0, 1),
+        (vec![label(0x10_0000, SIZE - 1, 20)], SIZE, 1),
+        (vec![label(0x20_0000, SIZE, 20)], SIZE, 1),
+        (vec![label(0x10_0000, SIZE, 20), label(0x10_0000, SIZE, 21)], 0, 1),
+        (vec![label(0x10_0000, SIZE, 20), label(0x10_0000, 1, 21)], SIZE, 1),
+        (vec![label(0x10_0000, SIZE, 20), untrack(30)], SIZE, 1),
+        (vec![untrack(20)], SIZE, 1),
+        (vec![label(0x10_0000, SIZE, 20), free(0x10_0000, 30)], 0, 1),
+        (vec![label(0x10_0000, SIZE, 20), free(0x10_0000, 30), malloc(0x10_0000, SIZE, 40)], SIZE, 2),
+    ] {
+        let mut builder = builder();
+        builder.event(FIRST, 0, &malloc(0x10_0000, SIZE, 10));
+        events.iter().for_each(|event| builder.event(FIRST, 0, event));
+        let totals = all_totals(&open(&builder)).processes[0].1;
+        assert_eq!(
+            (totals.live.bytes, totals.samples.uncertainty.n_samples),
+            (live, n_samples),
+            "{events:?}"
+        );
+        assert_eq!((totals.tracks, totals.untracks), (0, 0), "totals tell of them");
+        assert_eq!((totals.unknown_frees, totals.missed_frees), (0, 0), "{events:?}");
+    }
+}
+
 /// Between a sample and its end its thread may have allocated what was not drawn: its count of calls says so.
 #[test]
 fn a_sample_is_temporary_if_its_thread_made_no_call_before_its_end() {

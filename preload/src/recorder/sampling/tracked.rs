@@ -21,10 +21,17 @@ pub(in crate::recorder) fn tracked(
     let was_sample = SAMPLED.remove(key(space, address));
     let sampler = at_hand(word, space, |_| false);
     let is_due = sampler.is_none_or(|sampler| sampler.count_allocation(size, 0, false));
-    if !is_due && !was_sample {
+    if !is_due && !was_sample && !is_heap_sample(address) {
         return true;
     }
     record_track(space, (address, size), was_sample, sampler.is_some(), caller.pc, caller.sp, caller.fp)
+}
+
+/// Tells whether the heap's block at `address` is a sample. Where the program tells of it in another space, samples of that one stand
+/// for it: that is recorded although it is none itself, so that readers do not count the block in both.
+#[inline]
+fn is_heap_sample(address: usize) -> bool {
+    SAMPLED.has(key(Space::HEAP, address))
 }
 
 #[cold]
@@ -58,6 +65,12 @@ fn record_track(
             let event = Event::Untrack { space, address, size, stamp };
             is_written = lane.samples.write(&session.recording, event);
         }
+        if !is_sample && is_heap_sample(address) {
+            lane.samples.sample_at(sampler.rate());
+            let (address, size, stamp) = (Address(address as u64), size as u64, session.recording.now());
+            is_written &=
+                lane.samples.write(&session.recording, Event::Label { space, address, size, stamp });
+        }
         record_totals(session, lane, sampler, space, is_sample);
         is_written
     });
@@ -67,7 +80,7 @@ fn record_track(
 /// Records that what was tracked at `address` of `space` has ended, in a call that began at `stamp`.
 #[inline]
 pub(in crate::recorder) fn end_at(word: u32, space: Space, address: usize, stamp: Stamp) -> bool {
-    let is_sample = SAMPLED.remove(key(space, address));
+    let is_sample = SAMPLED.remove(key(space, address)) || space != Space::HEAP && is_heap_sample(address);
     if let Some(sampler) = at_hand(word, space, |_| false) {
         // What it held is not known: nothing is due.
         sampler.count_free(0);

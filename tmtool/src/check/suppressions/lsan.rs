@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::{Rule, Suppression};
-use crate::check::wrong;
 use crate::errors::Result;
+use crate::toml_file::wrong;
 use tm_analyzer::model::Traceback;
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Suppression>> {

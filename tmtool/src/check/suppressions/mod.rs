@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::budget;
 use super::places::Places;
-use super::wrong;
 use crate::errors::Result;
+use crate::toml_file::wrong;
 use tm_analyzer::model::{Frame, Traceback};
 
 /// A kind of leak that is known.

@@ -2,20 +2,16 @@
 
 use std::path::Path;
 
-use toml_edit::{Document, TableLike};
+use toml_edit::TableLike;
 
 use super::{Rule, Suppression};
-use crate::check::keys::Source;
 use crate::check::places::{self, Places};
-use crate::check::{line_of, wrong};
 use crate::errors::Result;
+use crate::toml_file::{self, Source};
 
 /// Reads a file of nothing else.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Suppression>> {
-    let document = Document::parse(text).map_err(|error| {
-        let line = line_of(text, error.span().map_or(0, |span| span.start));
-        wrong(path, line, format!("this is no TOML: {}", error.message().replace('\n', "; ")))
-    })?;
+    let document = toml_file::parse(path, text)?;
     let source = Source { path, text };
     source.check_keys(document.as_table(), &["suppress"])?;
     read(source, document.as_table())

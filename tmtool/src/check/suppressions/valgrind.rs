@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use super::{Rule, Suppression};
-use crate::check::wrong;
 use crate::errors::Result;
+use crate::toml_file::wrong;
 use tm_analyzer::model::{Frame, Traceback};
 use tm_analyzer::symbolize::demangle;
 use tm_analyzer::text::Pattern;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::cli::print::show;
 use crate::cli::terminal;
@@ -10,6 +11,7 @@ use crate::report::parts::notice;
 use crate::report::parts::style::Style;
 use crate::report::{Format, Report};
 use tm_analyzer::model::Origin;
+use tm_analyzer::symbolize::Search;
 
 /// How a report is written: `--full`, `--json` and `--csv`.
 #[derive(clap::Args, Debug)]
@@ -27,15 +29,15 @@ pub struct FormArgs {
 
 impl FormArgs {
     /// Prints `report` in the form that is asked for. Source lines are those of files as they were when the youngest of
-    /// what it reports on was recorded.
+    /// what it reports on was recorded, at the places of `search`.
     ///
     /// # Errors
     /// If standard output cannot be written.
-    pub fn show(&self, report: &dyn Report) -> Result<ExitCode> {
+    pub fn show(&self, report: &dyn Report, search: &Arc<Search>) -> Result<ExitCode> {
         if self.format() == Format::Csv {
             warn_of(&report.origins());
         }
-        show(report, self.format(), &self.style())
+        show(report, self.format(), search, &self.style())
     }
 
     fn format(&self) -> Format {

@@ -73,8 +73,8 @@ impl ReportArgs {
     /// Prints `report` in the form that is asked for.
     ///
     /// # Errors
-    /// If standard output cannot be written.
+    /// If standard output cannot be written, or the places where files are looked for make no sense.
     pub fn show(&self, report: &dyn Report) -> Result<ExitCode> {
-        self.form.show(report)
+        self.form.show(report, &self.selection.search()?)
     }
 }

@@ -1,6 +1,7 @@
 //! The blocks to report: the options, and what they ask for.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 
 use super::search::SearchArgs;
 use super::size_range::SizeRange;
@@ -10,6 +11,7 @@ use crate::errors::{Error, Result};
 use crate::report::parts::human::duration;
 use tm_analyzer::model::Moment;
 use tm_analyzer::request::{Between, Blocks, Grouping, ProcessChoice, Request, Time};
+use tm_analyzer::symbolize::Search;
 
 /// The blocks to report, of which program, and in which time.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -70,7 +72,7 @@ impl SelectionArgs {
         request.time = self.time(&request.time, at)?;
         request.blocks = self.blocks()?;
         request.is_churn = self.churn;
-        request.search = self.search.search()?;
+        request.search = self.search()?;
         request.notes.extend(self.note());
         Ok(request)
     }
@@ -88,6 +90,14 @@ impl SelectionArgs {
         let mut request = Request { path: chosen.path, grouping, during: progress::during, ..request };
         request.notes.extend(notes);
         Ok(request)
+    }
+
+    /// Where files are looked for.
+    ///
+    /// # Errors
+    /// Some of these places are none.
+    pub fn search(&self) -> Result<Arc<Search>> {
+        self.search.search()
     }
 
     fn blocks(&self) -> Result<Blocks> {

@@ -9,13 +9,13 @@ use super::pack::{failed, sizes, write_recording};
 use crate::cli::args::search::SearchArgs;
 use crate::cli::programs;
 use crate::errors::{Result, StreamError};
-use crate::report::parts::human;
+use crate::report::parts::human::{self, counted, printable};
 use crate::report::symbols::SymbolsReport;
 use tm_analyzer::files::whole;
 use tm_analyzer::pack::bundle;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::snapshot::Namer;
-use tm_analyzer::symbolize::Search;
+use tm_analyzer::snapshot::{Namer, Symbols};
+use tm_analyzer::symbolize::{Attempt, Outcome, Search, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +45,9 @@ pub struct Args {
 /// As hard is compressed: the names are to come fast.
 const LEVEL: i32 = 1;
 
+/// As many files are named that are gone.
+const N_GONE_MAX: usize = 5;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -53,38 +56,104 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let search = args.search.search()?;
     let input = programs::choose(&args.file, args.program.as_deref())?.path;
     write_recording(&input, args.output.as_deref(), ".bundle", &mut |recording, out| {
-        write(recording, &search, out)
+        write(recording, &search, out).map(|(said, _)| said)
     })
 }
 
-/// Puts a bundle in the place of the recording at `path`. Returns how long it is, in bytes.
+/// Puts a bundle in the place of the recording at `path`. Returns how long it is, in bytes, and what there is to say of names that it
+/// lacks.
 ///
 /// # Errors
 /// It cannot be read, is still being written, or its place cannot be written to: then it is there as it was.
-pub fn in_place(path: &Path) -> Result<u64> {
-    let search = SearchArgs::default().search()?;
+pub fn in_place(path: &Path, search: &Arc<Search>) -> Result<(u64, Vec<String>)> {
     let recording = Recording::open(path)?;
-    whole::stream(path, |out: &mut dyn Write| write(&recording, &search, out).map(drop))
-        .map_err(|error: StreamError| error.to(path))?;
+    let mut said = Vec::new();
+    whole::stream(path, |out: &mut dyn Write| {
+        let (_, symbols) = write(&recording, search, out)?;
+        said = lacking(&symbols);
+        Ok(())
+    })
+    .map_err(|error: StreamError| error.to(path))?;
     let status = path.metadata().map_err(|error| crate::errors::Error::io("read", path, error))?;
-    Ok(status.len())
+    Ok((status.len(), said))
 }
 
-/// Writes the bundle. Returns what there is to say of it.
+/// A sentence for each module whose file was gone, and one for all names that are missing.
+fn lacking(symbols: &Symbols) -> Vec<String> {
+    let gone = symbols.modules.iter().filter(|module| module.lacks_functions()).filter_map(|module| {
+        let first = module.attempts.iter().find(|attempt| attempt.source == Source::File)?;
+        let what = match &first.outcome {
+            _ if module.attempts.iter().any(Attempt::is_used) => return None,
+            Outcome::Missing => "was deleted",
+            Outcome::Other(_) => "was replaced",
+            _ => return None,
+        };
+        let addresses = counted(module.addresses.saturating_sub(module.functions), "address");
+        Some(format!(
+            "not bundled: the functions of {addresses} in {}, which {what} before it could be opened",
+            printable(&module.path)
+        ))
+    });
+    let gone: Vec<String> = gone.collect();
+    let n_more = gone.len().saturating_sub(N_GONE_MAX);
+    let more = (n_more > 0).then(|| {
+        format!("not bundled: the functions of {}, gone as well", counted(n_more as u64, "more file"))
+    });
+    gone.into_iter().take(N_GONE_MAX).chain(more).collect()
+}
+
+/// Writes the bundle. Returns what there is to say of it, and which names it has.
 fn write(
     recording: &Recording,
     search: &Arc<Search>,
     out: &mut dyn Write,
-) -> std::result::Result<String, StreamError> {
+) -> std::result::Result<(String, Symbols), StreamError> {
     let mut namer = Namer::looking_in(search);
     let names = namer.bundle(recording);
     let packed = bundle(recording, &names, LEVEL, out).map_err(failed)?;
     let symbols = namer.symbols(recording);
-    let missing = SymbolsReport { recording: "", symbols: &symbols }.missing();
+    let missing = SymbolsReport { recording: "", symbols: &symbols, settings: &[] }.missing();
     let missing = missing.map(|missing| format!("; {missing} (tmtool symbols says where was looked)"));
-    let left_out = (names.n_left_out > 0).then(|| {
-        format!("; the names of {} have no room in it", human::counted(names.n_left_out, "address"))
-    });
+    let left_out = (names.n_left_out > 0)
+        .then(|| format!("; the names of {} have no room in it", counted(names.n_left_out, "address")));
     let (missing, left_out) = (missing.unwrap_or_default(), left_out.unwrap_or_default());
-    Ok(format!("{}, {} of that names{missing}{left_out}", sizes(&packed), human::size(packed.names_bytes)))
+    let names = human::size(packed.names_bytes);
+    Ok((format!("{}, {names} of that names{missing}{left_out}", sizes(&packed)), symbols))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tm_analyzer::snapshot::ModuleSymbols;
+
+    #[test]
+    fn files_that_were_gone_are_named_and_the_rest_is_counted() {
+        let module = |n: usize, outcome: &Outcome, addresses| ModuleSymbols {
+            path: format!("/tmp/{n}.so"),
+            build_id: vec![1],
+            is_generated: false,
+            addresses,
+            functions: 0,
+            lines: 0,
+            attempts: vec![Attempt { source: Source::File, path: "/x".into(), outcome: outcome.clone() }],
+        };
+        let mut modules = vec![
+            module(0, &Outcome::Missing, 1),
+            module(1, &Outcome::Other("it is x".to_owned()), 20),
+            // No stack needs it, or it has none.
+            module(2, &Outcome::Missing, 0),
+            module(3, &Outcome::Used(tm_analyzer::symbolize::Holds::default()), 7),
+        ];
+        let said = lacking(&Symbols { modules: modules.clone(), ..Symbols::default() });
+        assert_eq!(
+            said,
+            [
+                "not bundled: the functions of 1 address in /tmp/0.so, which was deleted before it could be opened",
+                "not bundled: the functions of 20 addresses in /tmp/1.so, which was replaced before it could be opened",
+            ]
+        );
+        modules.extend((4..9).map(|n| module(n, &Outcome::Missing, 1)));
+        let said = lacking(&Symbols { modules, ..Symbols::default() });
+        assert_eq!((said.len(), &*said[5]), (6, "not bundled: the functions of 2 more files, gone as well"));
+    }
 }

@@ -145,7 +145,7 @@ fn check(args: &Args) -> Result<ExitCode> {
         write(path, sarif::text(&verdict, &here))?;
     }
     let style = crate::report::parts::style::Style { is_full: args.full, ..terminal::style() };
-    show(&verdict, if args.json { Format::Json } else { Format::Text }, &style)?;
+    show(&verdict, if args.json { Format::Json } else { Format::Text }, &args.selection.search()?, &style)?;
     if args.github {
         print(&github::lines(&verdict, &here))?;
     }

@@ -9,18 +9,17 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::file;
-use crate::cli::args::form::warn_of;
 use crate::cli::args::selection::SelectionArgs;
 use crate::cli::output_file::{check_is_another, check_is_export, check_is_no_terminal, usual_name};
 use crate::cli::print;
 use crate::errors::{Error, Result, StreamError};
 use crate::export::measure::Measure;
 use crate::export::{self, Events, FORMATS, Format, Needs, Sites, Writer};
-use crate::report::parts::{estimate, human};
+use crate::report::parts::style::Style;
+use crate::report::parts::{estimate, human, notice};
 use tm_analyzer::error::Refusal;
 use tm_analyzer::files::whole;
-use tm_analyzer::model::{ActivityProfile, Cumulative, KeyType, Moment, is_snap_file};
-use tm_analyzer::reader::Problem;
+use tm_analyzer::model::{ActivityProfile, Cumulative, KeyType, Moment, Origin, is_snap_file};
 use tm_analyzer::request::{Recorded, Request};
 use tm_analyzer::snapshot::Namer;
 
@@ -104,7 +103,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             output.write(|out| write(&events, out))?;
-            warn_of_events(&recorded);
+            say_notices_of_events(&recorded);
             let said = of_samples(&recorded, format).into_iter().chain(recorded.left_out());
             output.say(format, "", Some(said.collect::<Vec<_>>().join(" ")).filter(|said| !said.is_empty()))
         }
@@ -112,7 +111,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let recorded = request.open()?;
             let events = Events { recorded: &recorded, grouping: &request.grouping, output: &output.path };
             write(&events, &output.path).map_err(|error| error.to(&output.path))?;
-            warn_of_events(&recorded);
+            say_notices_of_events(&recorded);
             output.say(format, "", recorded.left_out())
         }
     }
@@ -151,16 +150,18 @@ fn of_samples(recorded: &Recorded, format: &Format) -> Option<String> {
     })
 }
 
-/// Says what reports say of what is missing in a recording, and in the events that were replayed.
-fn warn_of_events(recorded: &Recorded) {
-    let findings = recorded.found();
-    let origin = recorded.origin(&Namer::new(), &findings);
-    warn_of(&[&origin]);
-    let is_note =
-        |problem: &&Problem| !matches!(problem, Problem::UnknownFrees { .. } | Problem::MissedFrees { .. });
-    for problem in recorded.recording.problems.iter().chain(&findings.problems).filter(is_note) {
-        eprintln!("tmtool: {problem}");
+/// Says what reports say below their headers: what is missing in a recording, and what is not certain of its figures. A format has no
+/// place for it.
+fn say_notices(origin: &Origin) {
+    for line in notice::text(origin, &Style::default()).lines() {
+        // Nobody is left to be told if standard error is gone.
+        let _ = writeln!(io::stderr(), "tmtool: {line}");
     }
+}
+
+/// Says the same of events that were replayed.
+fn say_notices_of_events(recorded: &Recorded) {
+    say_notices(&recorded.origin(&Namer::new(), &recorded.found()));
 }
 
 /// Writes what each site did.
@@ -175,9 +176,7 @@ fn sites(
     let is_live = args.format.needs == Needs::Moment && !args.measure.needs_events();
     let of = |request: &Request| if is_live { request.live() } else { request.activity() };
     let (before, activity) = (old.map(of).transpose()?, of(request)?);
-    for origin in before.iter().chain([&activity]).filter_map(|it| it.origin.as_ref()) {
-        warn_of(&[origin]);
-    }
+    before.iter().chain([&activity]).filter_map(|it| it.origin.as_ref()).for_each(say_notices);
     let sites = Sites { activity: &activity, before: before.as_ref(), measure: args.measure };
     output.write(|out| Ok(write(&sites, out)?))?;
     let sampling = activity.origin.as_ref().and_then(|origin| origin.sampling);

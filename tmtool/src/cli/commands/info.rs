@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::errors::Result;
 use tm_common::header::{GRAIN_BYTES, Loss};
@@ -57,10 +58,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.file.is_dir() && args.program.is_none() {
         let programs = programs::of_folder(&args.file)?;
         let limit = (args.limit > 0).then_some(args.limit);
-        show(&Listing { programs: &programs, limit }, format, &terminal::style())
+        show(&Listing { programs: &programs, limit }, format, &Arc::default(), &terminal::style())
     } else {
         let info = gather(&programs::choose(&args.file, args.program.as_deref())?.path)?;
-        show(&info, format, &terminal::style())
+        show(&info, format, &Arc::default(), &terminal::style())
     }
 }
 

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
 use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::file;
@@ -80,6 +81,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Some(new) => difference(&request, new)?,
         None => of_one(args, &request)?,
     };
+    report.search = Arc::clone(&request.search);
     let html = render::html(&mut report, &Template::built(), Bounds::default(), !args.no_source);
     if is_to_stdout {
         print(&html)?;

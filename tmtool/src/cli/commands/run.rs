@@ -8,11 +8,14 @@
 //! The recording is `libtm.so`'s work; nothing here is in its way, and nothing is changed in the files.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::cli::args::limit::Limit;
 use crate::cli::args::sample_rate::Sample;
+use crate::cli::args::search::SearchArgs;
 use crate::errors::{EXIT_USAGE, Error, Result};
 use crate::keep::of_run::KeeperOfRun;
 use crate::report::Report;
@@ -20,10 +23,12 @@ use crate::report::parts::style::Style;
 use tm_common::settings;
 
 use tm_analyzer::inspect;
+use tm_analyzer::symbolize::Search;
 use tm_analyzer::text::NoLines;
 
 mod child;
 mod environment;
+mod loaded;
 mod output;
 mod recordings;
 mod summary;
@@ -31,6 +36,7 @@ mod template;
 
 use child::Ending;
 use environment::Environment;
+use loaded::Loading;
 use output::{Output, Settled};
 use recordings::Recording;
 
@@ -98,15 +104,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !args.quiet {
         summary::print_lines(&program.notes);
     }
+    // What is wrong with the places for names is said before the program runs, not after.
+    let search = args.bundle.then(|| SearchArgs::default().search()).transpose()?;
     output.make()?;
+    let loading = search.is_some().then(|| Loading::start(output.template.clone(), environment.run));
     let keeper = keeper(&output, &environment)?;
     let ending = child::run(&program, name, arguments, &environment).inspect_err(|_| output.give_up())?;
     if let Some(keeper) = keeper {
         keeper.stop();
     }
     let mut settled = output.settle(environment.run);
-    if args.bundle {
-        settled.recordings.iter_mut().for_each(bundle);
+    if let Some(search) = search {
+        // Without the thread the files are read that are left.
+        let loaded = loading.and_then(io::Result::ok).map(Loading::stop).unwrap_or_default();
+        let search = Arc::new(Search { held: loaded.held(), ..(*search).clone() });
+        settled.recordings.iter_mut().for_each(|recording| bundle(recording, &search));
     }
     if !args.quiet {
         summary::print_lines(&summary::lines(&settled, &environment, ending));
@@ -128,10 +140,13 @@ fn keeper(output: &Output, environment: &Environment) -> Result<Option<KeeperOfR
     keeper.map(Some).map_err(|error| Error::Message(format!("no thread can be started: {error}")))
 }
 
-/// Puts a bundle in the place of a recording; where that cannot be done it stays as it is.
-fn bundle(recording: &mut Recording) {
-    match super::bundle::in_place(&recording.path) {
-        Ok(file_bytes) => recording.file_bytes = file_bytes,
+/// Puts a bundle in the place of a recording; where that cannot be done it stays as it is. Says what it lacks.
+fn bundle(recording: &mut Recording, search: &Arc<Search>) {
+    match super::bundle::in_place(&recording.path, search) {
+        Ok((file_bytes, said)) => {
+            recording.file_bytes = file_bytes;
+            summary::print_lines(&said);
+        }
         Err(error) => summary::print_lines(&[format!("not bundled: {error}")]),
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::args::search::SearchArgs;
+use crate::cli::args::search::{SearchArgs, Settled};
 use crate::cli::print::show;
 use crate::cli::{programs, terminal};
 use crate::errors::{EXIT_FAILED, Result};
@@ -50,14 +50,14 @@ pub struct Args {
 /// # Errors
 /// The file cannot be read or is no recording.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let search = args.search.search()?;
+    let Settled { search, settings } = args.search.settled()?;
     let path = programs::choose(&args.file, args.program.as_deref())?.path;
     let recording = Recording::open(&path)?;
     let symbols = Namer::looking_in(&search).symbols(&recording);
     let name = path.display().to_string();
-    let report = SymbolsReport { recording: &name, symbols: &symbols };
+    let report = SymbolsReport { recording: &name, symbols: &symbols, settings: &settings };
     let format = if args.json { Format::Json } else { Format::Text };
-    show(&report, format, &Style { is_full: args.full, ..terminal::style() })?;
+    show(&report, format, &search, &Style { is_full: args.full, ..terminal::style() })?;
     match report.missing().filter(|_| args.check) {
         Some(missing) => {
             // Nobody is left to be told if standard error is gone.

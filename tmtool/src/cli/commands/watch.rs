@@ -14,6 +14,7 @@ use crate::cli::args::blame::BlameArgs;
 use crate::cli::args::group::Key;
 use crate::cli::args::search::SearchArgs;
 use crate::cli::args::stacks::StackArgs;
+use crate::cli::fetching;
 use crate::cli::{print, progress, terminal};
 use crate::control;
 use crate::watch;
@@ -143,7 +144,11 @@ fn open_process(pid: u32, args: &Args) -> Result<Source> {
     Ok(source)
 }
 
-fn asked(args: &Args, search: Arc<Search>) -> Asked {
+fn asked(args: &Args, mut search: Arc<Search>) -> Asked {
+    // The screen is drawn meanwhile.
+    if search.debuginfod.is_some() {
+        Arc::make_mut(&mut search).debuginfod = Some(fetching::silent_servers());
+    }
     Asked { patterns: args.stacks.patterns(), words: args.stacks.words(), search }
 }
 

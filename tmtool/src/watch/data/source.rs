@@ -58,6 +58,8 @@ pub struct Source {
     /// The words that ask for them.
     asked: Option<String>,
     names: Names,
+    /// Where files are looked for.
+    search: Arc<Search>,
     place: Place,
     liveness: Liveness,
     state: State,
@@ -112,6 +114,7 @@ impl Source {
             admitted,
             asked: words,
             names: Names::new(grouping, &search),
+            search,
             state: State::Running,
             start,
             now: start,
@@ -120,6 +123,11 @@ impl Source {
             is_over: false,
             has_unnamed: false,
         })
+    }
+
+    /// Where files are looked for.
+    pub fn search(&self) -> &Arc<Search> {
+        &self.search
     }
 
     /// The stamps between which there is something to read; the end of a process that could not say it is not known

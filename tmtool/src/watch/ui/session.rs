@@ -29,7 +29,7 @@ impl View {
 /// The recording cannot be read any more, or the terminal cannot be used; it is as it was before.
 pub fn run(source: Source, mut sample: Sample, mut view: View) -> Result<()> {
     let signals = Signals::notice();
-    let mut terminal = Terminal::open()?;
+    let mut terminal = Terminal::open(source.search())?;
     let worker = Worker::start(source, view.request(false));
     view.update(&sample);
     let mut is_new = true;

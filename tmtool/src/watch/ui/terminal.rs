@@ -3,6 +3,7 @@
 use std::io::{self, stdout};
 use std::mem::ManuallyDrop;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
@@ -15,7 +16,7 @@ use super::view::View;
 use super::{screen, signals};
 use crate::errors::{Error, Result};
 use crate::watch::data::sample::Sample;
-use tm_analyzer::text::SourceFiles;
+use tm_analyzer::symbolize::{Search, SourceFiles};
 
 /// A terminal that is taken over as long as this lives.
 pub struct Terminal {
@@ -25,17 +26,17 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal over.
+    /// Takes the terminal over. Source lines are those of files at the places of `search`.
     ///
     /// # Errors
     /// It cannot be.
-    pub fn open() -> Result<Terminal> {
+    pub fn open(search: &Arc<Search>) -> Result<Terminal> {
         show_cursor_on_panic();
         let inner = ratatui::try_init().map_err(|source| {
             give_back();
             error(source)
         })?;
-        Ok(Terminal { inner: ManuallyDrop::new(inner), source: SourceFiles::default() })
+        Ok(Terminal { inner: ManuallyDrop::new(inner), source: SourceFiles::default().looking_in(search) })
     }
 
     /// Draws the screen.

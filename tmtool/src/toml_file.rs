@@ -1,16 +1,58 @@
-//! The keys of a table of a TOML file: each is known, or refused with the nearest one that is.
+//! TOML files that somebody wrote by hand: what cannot be used is said with file and line, and a key that is not known is refused
+//! with the nearest one that is.
 
 use std::ops::Range;
 use std::path::Path;
 
-use toml_edit::{Item, TableLike};
+use toml_edit::{Document, Item, TableLike};
 
-use super::{line_of, wrong};
-use crate::errors::Result;
+use crate::errors::{Error, Result};
+
+/// What somebody wrote is not longer, in bytes.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Why line `line` of the file at `path` cannot be used.
+pub fn wrong(path: &Path, line: usize, what: impl std::fmt::Display) -> Error {
+    Error::Message(format!("{}:{line}: {what}", path.display()))
+}
+
+/// The number of the line that byte `at` of `text` stands in, from 1.
+pub fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|&byte| byte == b'\n').count() + 1
+}
+
+/// The text of the file at `path`, which is to be `what`.
+///
+/// # Errors
+/// It cannot be read, or cannot be a text that somebody wrote.
+pub fn read(path: &Path, what: &str) -> Result<String> {
+    let status = std::fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
+    if status.len() > BYTES_MAX {
+        let found =
+            format!("{} has {} MiB and is nothing that somebody wrote", path.display(), status.len() >> 20);
+        return Err(Error::Message(format!("{found}; name {what}")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        wrong(path, valid.filter(|&&byte| byte == b'\n').count() + 1, "this is no text (UTF-8)")
+    })
+}
+
+/// The tables of `text`, which stands in the file at `path`.
+///
+/// # Errors
+/// It is no TOML: the line is named.
+pub fn parse<'a>(path: &Path, text: &'a str) -> Result<Document<&'a str>> {
+    Document::parse(text).map_err(|error| {
+        let line = line_of(text, error.span().map_or(0, |span| span.start));
+        wrong(path, line, format!("this is no TOML: {}", error.message().replace('\n', "; ")))
+    })
+}
 
 /// A TOML file that is being read.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub struct Source<'a> {
     /// Where it is.
     pub path: &'a Path,
     /// What it says.
@@ -24,7 +66,7 @@ impl Source<'_> {
     }
 
     /// Why what stands at `span` cannot be used.
-    pub fn wrong(&self, span: Option<Range<usize>>, what: impl std::fmt::Display) -> crate::errors::Error {
+    pub fn wrong(&self, span: Option<Range<usize>>, what: impl std::fmt::Display) -> Error {
         wrong(self.path, self.line(span), what)
     }
 

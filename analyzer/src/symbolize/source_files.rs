@@ -1,32 +1,13 @@
-//! Where the text of a source line comes from when a traceback is printed: Python's `linecache`, made pluggable.
+//! The text of source lines, from the files of this machine where a search looks for them.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::raw_text;
-
-/// Gives the text of source lines.
-pub trait LineSource {
-    /// Line `lineno` (from 1) of `filename`, or `None` if it is not at hand.
-    fn line(&mut self, filename: &str, lineno: u32) -> Option<String>;
-}
-
-impl<F: FnMut(&str, u32) -> Option<String>> LineSource for F {
-    fn line(&mut self, filename: &str, lineno: u32) -> Option<String> {
-        self(filename, lineno)
-    }
-}
-
-/// No source at all.
-pub struct NoLines;
-
-impl LineSource for NoLines {
-    fn line(&mut self, _filename: &str, _lineno: u32) -> Option<String> {
-        None
-    }
-}
+use super::search::{Search, SourcePlace};
+use crate::text::{LineSource, raw_text};
 
 /// The files of this machine, each read once.
 #[derive(Default)]
@@ -34,7 +15,10 @@ pub struct SourceFiles {
     files: HashMap<String, Option<Vec<String>>>,
     /// Files that were written later than this, in ns since 1970, are left out; 0 for none.
     written_until_ns: u64,
+    search: Arc<Search>,
     n_left_out: usize,
+    /// Files that are younger, and shown all the same, because the user says that they are the source.
+    n_younger: usize,
 }
 
 impl SourceFiles {
@@ -44,31 +28,50 @@ impl SourceFiles {
         SourceFiles { written_until_ns, ..SourceFiles::default() }
     }
 
-    /// What was left out, as a sentence.
+    /// The same, at the places of `search`.
     #[must_use]
-    pub fn note(&self) -> Option<String> {
-        let (files, of) = match self.n_left_out {
-            0 => return None,
-            1 => ("1 source file was".to_owned(), "it"),
-            n => (format!("{n} source files were"), "them"),
-        };
-        Some(format!("{files} edited since the recording, so no lines of {of} are shown."))
+    pub fn looking_in(self, search: &Arc<Search>) -> SourceFiles {
+        SourceFiles { search: Arc::clone(search), ..self }
     }
 
-    fn read(&mut self, path: &Path) -> Option<Vec<String>> {
+    /// What was left out, or is in doubt, as sentences.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let were = |n, one: &'static str, several: &'static str| match n {
+            1 => ("1 source file was".to_owned(), one),
+            n => (format!("{n} source files were"), several),
+        };
+        let left_out = (self.n_left_out > 0).then(|| {
+            let (files, of) = were(self.n_left_out, "it", "them");
+            format!("{files} edited since the recording, so no lines of {of} are shown.")
+        });
+        let younger = (self.n_younger > 0).then(|| {
+            let (files, its) = were(self.n_younger, "its", "their");
+            format!("{files} written since the recording, where --map leads; {its} lines may be others.")
+        });
+        let all: Vec<String> = left_out.into_iter().chain(younger).collect();
+        (!all.is_empty()).then(|| all.join(" "))
+    }
+
+    fn read(&mut self, recorded: &Path) -> Option<Vec<String>> {
         // A program's own relative name is of the folder that it was built in, which is not known.
-        if self.written_until_ns != 0 && !path.is_absolute() {
+        if self.written_until_ns != 0 && !recorded.is_absolute() {
             return None;
         }
-        let metadata = fs::metadata(path).ok()?;
+        let SourcePlace { path, is_named } = self.search.source(recorded);
+        let metadata = fs::metadata(&path).ok()?;
         if !metadata.is_file() || metadata.len() > SOURCE_BYTES_MAX {
             return None;
         }
         let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let written_ns = written.map_or(0, |time| time.as_nanos());
         if self.written_until_ns != 0 && written_ns > u128::from(self.written_until_ns) {
-            self.n_left_out += 1;
-            return None;
+            // A copy of the sources that was made elsewhere is always younger.
+            self.n_younger += usize::from(is_named);
+            self.n_left_out += usize::from(!is_named);
+            if !is_named {
+                return None;
+            }
         }
         let bytes = fs::read(path).ok()?;
         Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
@@ -123,5 +126,36 @@ mod tests {
         assert_eq!((files.line(name, 1), files.line(name, 2)), (None, None));
         let note = "1 source file was edited since the recording, so no lines of it are shown.";
         assert_eq!(files.note().as_deref(), Some(note));
+    }
+
+    #[test]
+    fn source_is_where_a_search_looks_and_what_is_named_may_be_younger() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for (path, text) in
+            [("src/a.c", "mapped"), ("root/app/b.py", "in the root folder"), ("here.c", "here")]
+        {
+            fs::create_dir_all(at(path).parent().unwrap()).unwrap();
+            fs::write(at(path), text).unwrap();
+        }
+        let search = Arc::new(Search {
+            maps: vec![("/build".into(), at("src"))],
+            sysroot: Some(at("root")),
+            ..Search::default()
+        });
+        let here = at("here.c").display().to_string();
+        let mut files = SourceFiles::default().looking_in(&search);
+        assert_eq!(files.line("/build/a.c", 1).as_deref(), Some("mapped"));
+        assert_eq!(files.line("/app/b.py", 1).as_deref(), Some("in the root folder"));
+        // A program is compiled on another machine than it runs on.
+        assert_eq!((files.line(&here, 1).as_deref(), files.note()), (Some("here"), None));
+        let mut files = SourceFiles::as_of(1).looking_in(&search);
+        assert_eq!(files.line("/build/a.c", 1).as_deref(), Some("mapped"));
+        assert_eq!((files.line("/app/b.py", 1), files.line("/build/none.c", 1)), (None, None));
+        let note = files.note().unwrap();
+        assert!(
+            note.starts_with("1 source file was edited") && note.contains(" where --map leads"),
+            "{note}"
+        );
     }
 }
