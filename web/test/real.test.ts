@@ -225,7 +225,17 @@ test(
 
 test("a sampled program says in each row how far it may be off", options, async () => {
     const recording = "sampled.bin";
-    tmtool("run", "--sample", "4K", "-o", recording, "--", "/usr/bin/python3", "-c", PYTHON.replace(/if os.fork[^]*os.wait\(\)/, ""));
+    tmtool(
+        "run",
+        "--sample",
+        "4K",
+        "-o",
+        recording,
+        "--",
+        "/usr/bin/python3",
+        "-c",
+        PYTHON.replace(/if os.fork[^]*os.wait\(\)/, ""),
+    );
     const page = join(folder, "sampled.html");
     tmtool("report", recording, "-o", page, "--at", "peak");
     const said = JSON.parse(tmtool("stats", recording, "--at", "peak", "--limit", "0", "--json")) as {
