@@ -234,7 +234,7 @@ test("a sampled program says in each row how far it may be off", options, async 
         "--",
         "/usr/bin/python3",
         "-c",
-        PYTHON.replace(/if os.fork[^]*os.wait\(\)/, ""),
+        PYTHON.replace(/if os.fork[\s\S]*os.wait\(\)/, ""),
     );
     const page = join(folder, "sampled.html");
     tmtool("report", recording, "-o", page, "--at", "peak");
