@@ -59,6 +59,7 @@ test("an estimate may be off by what samples of small blocks are off", () => {
     const data = makeReport({ seed: 1, nodes: 40, sites: 30, slices: 4 });
     assert.equal(errorOf(new Report(data), 1e9), 0);
     data.origins[0].sampleBytes = 1 << 19;
+    assert.ok(errorOf(new Report(data), 1 << 26, 1) < 1, "a block that is always drawn");
     // Of a hundred samples a tenth, and twice that holds 95 of 100.
     const error = errorOf(new Report(data), 100 * (1 << 19));
     assert.ok(Math.abs(error / (100 * (1 << 19)) - 0.196) < 1e-9);

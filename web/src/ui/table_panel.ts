@@ -260,7 +260,10 @@ export class TablePanel {
     private error(row: Row, column: Column): string {
         const { state, report } = this.view;
         if (state.unit !== "bytes" || (column !== "self" && column !== "total")) return "";
-        if (!isChange(state.measure)) return plusMinus(errorOf(report, row[column]), row[column]);
+        if (!isChange(state.measure)) {
+            const blocks = column === "self" ? row.other : undefined;
+            return plusMinus(errorOf(report, row[column], blocks), row[column]);
+        }
         const error = column === "self" ? errorOf(report, row.before + row.after) : 0;
         return error === 0 ? "" : `\u00b1${bytes(error)}`;
     }

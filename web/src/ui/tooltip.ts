@@ -54,8 +54,8 @@ export function figures(view: View, cell: Cell): string[] {
         ? `${share(cell.width, view.width())} of all changes`
         : share(cell.width, view.width());
     const lines = [`${what}, ${part}`];
-    const error = plusMinus(errorOf(view.report, b), b);
-    if (error !== "" && !isChange(measure)) lines.push(`estimated from samples, ${error} of the bytes at the most`);
+    const error = plusMinus(errorOf(view.report, b, n), b);
+    if (error !== "" && !isChange(measure)) lines.push(`estimated from samples: the bytes ${error}`);
     if (view.hasTwoMoments()) {
         const [before, after] = [amount(cell.before, unit), amount(cell.after, unit)];
         lines.push(`before ${before}, after ${after}: ${signed(cell.after - cell.before, unit)}`);

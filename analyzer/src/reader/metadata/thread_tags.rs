@@ -48,7 +48,7 @@ impl ThreadTag {
 /// The makers that occur and are more than a thread, in the order in which they were met. Threads that decode add to it.
 #[derive(Debug, Default)]
 pub struct ThreadTags {
-    /// By place. Every sample asks for its own, so it is read without a lock.
+    /// The makers, each at its place. Every sample asks for its own, so it is read without a lock.
     makers: boxcar::Vec<Maker>,
     places: Mutex<FxHashMap<Maker, u32>>,
 }
