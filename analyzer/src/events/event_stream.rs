@@ -1,5 +1,7 @@
 //! What can be merged: the events of one stream.
 
+use tm_common::ids::Stamp;
+
 use super::damage::Damage;
 use super::event::MergedEvent;
 
@@ -11,6 +13,6 @@ pub trait EventStream {
     /// Goes on behind the first `n` of [`EventStream::rest`].
     fn advance(&mut self, n: usize);
 
-    /// What could not be decoded so far.
-    fn damage(&self) -> &Damage;
+    /// What could not be decoded so far, and follows no event that is later than `until`: events are decoded ahead.
+    fn damage_until(&self, until: Stamp) -> Damage;
 }

@@ -101,11 +101,11 @@ impl<S: EventStream> Merge<S> {
         true
     }
 
-    /// What could not be decoded so far.
-    pub fn damage(&self) -> Damage {
+    /// See [`EventStream::damage_until`].
+    pub fn damage_until(&self, until: Stamp) -> Damage {
         let mut sum = Damage::default();
         for stream in &self.streams {
-            sum.add(stream.damage());
+            sum.add(&stream.damage_until(until));
         }
         sum
     }

@@ -13,6 +13,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use tm_common::ids::Stamp;
+
 use super::damage::Damage;
 use super::event::MergedEvent;
 use super::event_stream::EventStream;
@@ -132,8 +134,8 @@ impl<'a> Slot<'a> {
 pub struct StreamEvents<'a> {
     batch: Vec<MergedEvent>,
     next_in_batch: usize,
-    /// What could not be decoded of the batches so far.
-    damage: Damage,
+    /// What could not be decoded of the batches so far: see [`StreamDecoder::damage`].
+    damage: Vec<(Stamp, Damage)>,
     /// The rest of the stream, if there is any.
     ahead: Option<(Arc<Slot<'a>>, Decoders<'a>)>,
 }
@@ -146,7 +148,7 @@ impl<'a> StreamEvents<'a> {
         let mut events = StreamEvents {
             batch: Vec::new(),
             next_in_batch: 0,
-            damage: Damage::default(),
+            damage: Vec::new(),
             ahead: Some((slot, decoders.clone())),
         };
         events.accept(decoder);
@@ -165,7 +167,7 @@ impl<'a> StreamEvents<'a> {
     fn accept(&mut self, mut decoder: Box<StreamDecoder<'a>>) {
         std::mem::swap(&mut self.batch, &mut decoder.batch);
         self.next_in_batch = 0;
-        self.damage.clone_from(&decoder.damage);
+        self.damage.append(&mut decoder.damage);
         if decoder.is_at_end() {
             self.ahead = None;
         }
@@ -191,8 +193,10 @@ impl EventStream for StreamEvents<'_> {
         self.next_in_batch += n;
     }
 
-    fn damage(&self) -> &Damage {
-        &self.damage
+    fn damage_until(&self, until: Stamp) -> Damage {
+        let n_until = self.damage.partition_point(|(latest, _)| *latest <= until);
+        let (_, damage) = n_until.checked_sub(1).and_then(|last| self.damage.get(last)).cloned().unzip();
+        damage.unwrap_or_default()
     }
 }
 
@@ -200,7 +204,7 @@ impl EventStream for StreamEvents<'_> {
 mod tests {
     use tm_common::event::Event;
     use tm_common::functions::Function;
-    use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
+    use tm_common::ids::{Address, ProcessIndex, StackId};
 
     use super::*;
     use crate::reader::Recording;
@@ -228,7 +232,11 @@ mod tests {
                     n_read += n;
                 }
             }
-            events.into_iter().zip(streams).map(|(events, stream)| (events, stream.damage)).collect()
+            events
+                .into_iter()
+                .zip(streams)
+                .map(|(events, stream)| (events, stream.damage_until(Stamp(u64::MAX))))
+                .collect()
         })
     }
 

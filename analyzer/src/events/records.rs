@@ -72,6 +72,11 @@ impl RecordDecoder {
         if is_read { folded.len() } else { bytes.len() }
     }
 
+    /// The stamp of the latest event.
+    pub fn latest(&self) -> Stamp {
+        self.latest
+    }
+
     /// The tag in force.
     pub fn tag(&self) -> TagIndex {
         self.tag

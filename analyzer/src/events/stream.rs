@@ -27,8 +27,9 @@ pub(super) struct StreamDecoder<'a> {
     is_written: bool,
     /// The latest batch.
     pub batch: Vec<MergedEvent>,
-    /// What could not be decoded so far.
-    pub damage: Damage,
+    /// What could not be decoded so far: as a whole each time that something was added, with the latest stamp before that.
+    pub damage: Vec<(Stamp, Damage)>,
+    whole_damage: Damage,
 }
 
 impl<'a> StreamDecoder<'a> {
@@ -46,7 +47,8 @@ impl<'a> StreamDecoder<'a> {
             batch_records,
             is_written: recording.as_of.is_some(),
             batch: Vec::new(),
-            damage: Damage::default(),
+            damage: Vec::new(),
+            whole_damage: Damage::default(),
         })
     }
 
@@ -74,11 +76,11 @@ impl<'a> StreamDecoder<'a> {
         self.file.note_events_read(segment.len);
         if let Err(error) = self.file.read(segment.offset, segment.len, &mut self.buffer) {
             self.buffer.clear();
-            self.damage.add_unreadable(&error);
+            self.note_damage(segment.base, |damage| damage.add_unreadable(&error));
         } else if self.is_written && !self.is_there(segment) {
             // A keeper has given its room back, and who knows whose events these are.
             self.buffer.clear();
-            self.damage.add_gap(1);
+            self.note_damage(segment.base, |damage| damage.add_gap(1));
         }
         let (tags, repeats) = (self.thread_tags, self.repeats);
         self.position = self.records.pass_folded(segment.sequence, &self.buffer, tags, repeats);
@@ -98,6 +100,13 @@ impl<'a> StreamDecoder<'a> {
         })
     }
 
+    /// Notes damage behind the event of a stamp.
+    #[cold]
+    fn note_damage(&mut self, latest: Stamp, note: impl FnOnce(&mut Damage)) {
+        note(&mut self.whole_damage);
+        self.damage.push((latest, self.whole_damage.clone()));
+    }
+
     /// Goes on in the segment, to its end or until the batch is full.
     fn decode_records(&mut self) {
         debug_assert!(self.position <= self.buffer.len(), "the decoder is behind the end of its segment");
@@ -106,7 +115,11 @@ impl<'a> StreamDecoder<'a> {
         {
             Ok(n_bytes) => self.position += n_bytes,
             Err(DamagedFrom(place)) => {
-                self.damage.add_segment(bytes.len() - place);
+                let n_bytes = bytes.len() - place;
+                let begun =
+                    self.next_segment.checked_sub(1).and_then(|place| self.stream.segments.get(place));
+                let latest = begun.map_or(Stamp(0), |segment| segment.base).max(self.records.latest());
+                self.note_damage(latest, |damage| damage.add_segment(n_bytes));
                 self.position = self.buffer.len();
             }
         }

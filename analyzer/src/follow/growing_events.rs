@@ -1,5 +1,7 @@
 //! What the merge takes events from: a stream, or those that it gave back.
 
+use tm_common::ids::Stamp;
+
 use super::growing_stream::{GrowingStream, keep_rest};
 use crate::events::{Damage, EventStream, MergedEvent};
 
@@ -12,7 +14,6 @@ pub struct GrowingEvents {
     stream: Option<GrowingStream>,
     batch: Vec<MergedEvent>,
     next_in_batch: usize,
-    none: Damage,
 }
 
 impl GrowingEvents {
@@ -67,7 +68,8 @@ impl EventStream for GrowingEvents {
         self.next_in_batch += n;
     }
 
-    fn damage(&self) -> &Damage {
-        self.stream.as_ref().map_or(&self.none, |stream| &stream.damage)
+    /// All of it: a follower says what is known so far.
+    fn damage_until(&self, _until: Stamp) -> Damage {
+        self.stream.as_ref().map(|stream| stream.damage.clone()).unwrap_or_default()
     }
 }

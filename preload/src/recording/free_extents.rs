@@ -38,6 +38,9 @@ pub const fn size_within(limit_bytes: u64) -> u32 {
     }
 }
 
+/// The part of the limit up to which forked processes take what never comes back.
+const SMALL_SHARE: u64 = 4;
+
 const WORDS: usize = HEADER_BYTES / size_of::<u64>();
 /// The place of [`MappedSegment::next_free`] among the words.
 const NEXT: usize = core::mem::offset_of!(MappedSegment, next_free) / size_of::<u64>();
@@ -77,6 +80,18 @@ impl Recording {
         // Relaxed: a bound, and what is behind the file's end is not touched.
         let end = header.end_grain.load(Ordering::Relaxed).min(self.file().grains_max);
         first > 0 && grains > 0 && first.saturating_add(grains.into()) <= end
+    }
+
+    /// Tells whether a forked process is to have its small first segments too in an extent that comes back once it has ended: where
+    /// somebody gives extents back, and [`SMALL_SHARE`] of the limit is used. Such an extent is tens of times as large as what most
+    /// children write, so until then they take less of common ones.
+    pub(super) fn prefers_what_comes_back(&self) -> bool {
+        let (limit, header) = (self.file().grains_max, self.header());
+        // Relaxed, both: they decide where room is taken, which all readers find.
+        header.is_some_and(|header| {
+            header.keeper.load(Ordering::Relaxed) != 0
+                && header.end_grain.load(Ordering::Relaxed) >= limit / SMALL_SHARE
+        })
     }
 
     /// Tells whether an extent was given back, or taken, since the file could not grow.

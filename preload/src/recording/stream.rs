@@ -16,7 +16,7 @@ use crate::sys::memory::pages;
 use crate::sys::process::signals::SignalsBlocked;
 
 /// The sizes of a stream's first segments: small for the many threads that allocate little. The others have 64 KiB, in
-/// extents of the stream's own. Where there is a limit, all of a forked process's are: so they come back once it has ended.
+/// extents of the stream's own. Where a keeper gives room back, all of a forked process's may be: so they come back once it has ended.
 const FIRST_GRAINS: [u16; 2] = [1, 4];
 
 /// The writing end. All zeros is a stream without a segment.
@@ -119,7 +119,7 @@ impl Stream {
     fn begin_segment(&mut self, recording: &Recording, stamp: Stamp) -> bool {
         let Some(header) = recording.header() else { return false };
         self.leave_segment();
-        let comes_back = recording.is_forked() && recording.file().extent_grains > 0;
+        let comes_back = recording.is_forked() && recording.prefers_what_comes_back();
         let first = FIRST_GRAINS.get(self.sequence as usize).copied();
         let claimed = match first {
             Some(wanted) if !comes_back => recording.claim(1, wanted),

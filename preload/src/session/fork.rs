@@ -94,8 +94,24 @@ pub fn be_told() -> bool {
 unsafe extern "C" fn in_child() {
     let session = &super::SESSION;
     // Relaxed: the process has one thread now. One that has a number has been wiped, and has made itself a process.
-    if session.pid.load(Ordering::Relaxed) != syscall::getpid() {
+    if is_child_of_recorded(session.pid.load(Ordering::Relaxed), syscall::getpid()) {
         session.threads.empty_samplers();
         session.control.forget_own();
+    }
+}
+
+/// Tells whether the process `pid` is a child of one that is recorded, `recorded`: 0 if nothing is, in children neither.
+fn is_child_of_recorded(recorded: u32, pid: u32) -> bool {
+    recorded != 0 && recorded != pid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_of_a_process_that_records_nothing_are_left_alone() {
+        let found = [(0, 7), (7, 7), (6, 7)].map(|(recorded, pid)| is_child_of_recorded(recorded, pid));
+        assert_eq!(found, [false, false, true]);
     }
 }

@@ -214,6 +214,25 @@ fn a_server_that_forks_goes_on_for_ever() {
     assert!(output.status.code() == Some(1) && said.contains(&sentence), "{said}");
 }
 
+/// Many children that do little, as of a build: nobody gives room back to them in time, or at all, and what they write is little.
+#[test]
+fn many_short_children_lose_nothing_of_what_has_room() {
+    let folder = TempDir::new().expect("the temporary folder can be written");
+    let program = compile("forking.c", &["-g", "-O1"]);
+    let limit = "64M";
+    let kept = folder.path().join("kept.bin");
+    let mut run = tmtool(&["run", "-q", "--limit", limit, "-o"]);
+    run.arg(&kept).arg("--").arg(&program).args(["1500", "40"]);
+    assert!(run.status().expect("tmtool starts").success());
+    let alone = Run::new(&program).args(["1500", "40"]).env("TM_LIMIT", limit).recorded();
+    for path in [&kept, alone.recording()] {
+        let info = info(path);
+        assert_eq!(number(&info, "lost_events"), 0, "{}", path.display());
+        let bytes = fs::metadata(path).expect("it is there").len();
+        assert!(number(&info, "allocations") > 40_000 && bytes < 32 * MIB, "{bytes} bytes");
+    }
+}
+
 /// More threads than the limit has room for: it is said, once, and what fits is there. The program goes on
 /// until then.
 #[test]

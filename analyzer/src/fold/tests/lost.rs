@@ -27,3 +27,31 @@ fn segments_that_were_missing_are_said_to_be_after_they_are_folded() {
     let recording = Recording::open(again.path()).expect("it is valid");
     assert!(recording.problems.contains(&missing), "{:?}", recording.problems);
 }
+
+/// What of events is damaged is passed over, and said, once: before and behind the moment up to which they are folded.
+#[test]
+fn damage_is_what_it_is_of_all_events() {
+    let mut n_damaged = 0;
+    for seed in 0..6 {
+        let file = Program::new(20 + seed, seed % 2 == 1).run(3_000);
+        let (mut random, whole) = (Random::new(seed), Recording::open(file.path()).expect("it is valid"));
+        let mut bytes = std::fs::read(file.path()).expect("it is there");
+        let segments = whole.streams.iter().flat_map(|stream| &stream.segments);
+        for segment in segments.filter(|segment| segment.len > 100) {
+            if random.below(4) == 0 {
+                let at = segment.offset as usize + random.below(segment.len as u64 - 20) as usize;
+                bytes[at..at + 20].fill([0, 0xff][random.below(2) as usize]);
+            }
+        }
+        let file = file_of(&bytes);
+        let whole = Recording::open(file.path()).expect("the rest is valid");
+        for percent in [20, 50, 80] {
+            let fold = fold(&whole, percent_of(&whole, percent)).expect("it can be folded");
+            let folded = with_checkpoint(&file, &fold, 1);
+            let recording = Recording::open(folded.path()).expect("it is valid");
+            compare(&whole, &recording, &format!("seed {seed}, {percent} %"));
+        }
+        n_damaged += answers(&whole, Processes::All, &Selection::default()).damage.concat().len();
+    }
+    assert!(n_damaged > 6, "{n_damaged}");
+}

@@ -68,7 +68,7 @@ impl<S: EventStream> Replayer<S> {
         let replayed = if has_more { self.replayed_until } else { before };
         let latest = replayed.max(before).max(commands.forgotten_until.unwrap_or_default());
         let closed_since = closed_since.or(folded_earlier.and_then(FoldedProcess::closed_since));
-        let (has_forgotten, damage) = (commands.has_forgotten, self.damage());
+        let (has_forgotten, damage) = (commands.has_forgotten, self.damage_until(until));
         let state = State { until, latest, ledger, has_forgotten, damage, closed_since };
         FoldedProcess::new(self.process.0, &state, folding, ledger.thread_tags())
     }

@@ -277,9 +277,14 @@ impl<S: EventStream> Replayer<S> {
 
     /// What is missing so far.
     pub fn damage(&self) -> Damage {
+        self.damage_until(Stamp(u64::MAX))
+    }
+
+    /// The same without what was decoded ahead, and follows later events than `until`.
+    fn damage_until(&self, until: Stamp) -> Damage {
         let Totals { unknown_frees, missed_frees, .. } = self.ledger.totals;
         let unknown_beginnings = u64::from(self.is_unknown);
-        let found = self.window.merge.damage();
+        let found = self.window.merge.damage_until(until);
         let mut damage = Damage { unknown_frees, missed_frees, unknown_beginnings, ..found };
         if let Some(folded) = &self.folded {
             damage.add(&folded.damage());
