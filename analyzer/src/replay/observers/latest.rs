@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use tm_common::ids::{Address, Space, Stamp};
 
 use crate::events::{Action, Block, MergedEvent, Total};
-use crate::reader::ThreadTags;
+use crate::reader::{ThreadTag, ThreadTags};
 
 /// The block that came last to each thread and space, if that is live. Mappings and the program's own domains have no part in
 /// what is temporary on the heap.
@@ -12,8 +12,8 @@ use crate::reader::ThreadTags;
 pub struct LatestBlocks {
     places: FxHashMap<(u32, Space), u32>,
     list: Vec<((u32, Space), Latest)>,
-    /// The place that was asked for last: events of one thread come in rows.
-    last: usize,
+    /// The maker and space that were asked for last, and their place: events of one thread come in rows.
+    last: Option<(ThreadTag, Space, usize)>,
 }
 
 /// The latest block of a thread in a space.
@@ -46,22 +46,26 @@ impl LatestBlocks {
     #[inline]
     pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
         let new = Latest { address: Some(block.address.0), birth: block.birth, calls: [None; 2] };
-        let place = place(block, thread_tags);
-        match self.of(place) {
+        match self.of(block.thread_tag, block.space, thread_tags) {
             // The parts of a mapping that is cut are as old as it was.
             Some(latest) if new.birth >= latest.birth => *latest = new,
             Some(_) => {}
-            None => self.add(place, new),
+            None => self.add((thread_tags.thread(block.thread_tag).0, block.space), new),
         }
     }
 
-    /// The latest of a thread in a space.
+    /// The latest of a thread, under whatever tag, in a space.
     #[inline]
-    fn of(&mut self, place: (u32, Space)) -> Option<&mut Latest> {
-        if self.list.get(self.last).is_none_or(|(known, _)| *known != place) {
-            self.last = *self.places.get(&place)? as usize;
-        }
-        self.list.get_mut(self.last).map(|(_, latest)| latest)
+    fn of(&mut self, maker: ThreadTag, space: Space, thread_tags: &ThreadTags) -> Option<&mut Latest> {
+        let place = match self.last {
+            Some((last, of_space, place)) if last == maker && of_space == space => place,
+            _ => {
+                let place = *self.places.get(&(thread_tags.thread(maker).0, space))? as usize;
+                self.last = Some((maker, space, place));
+                place
+            }
+        };
+        self.list.get_mut(place).map(|(_, latest)| latest)
     }
 
     #[cold]
@@ -73,7 +77,7 @@ impl LatestBlocks {
     /// `event` is a part of a record of totals, which a thread that samples writes after each sample and before it frees one.
     pub fn told(&mut self, event: &MergedEvent, thread_tags: &ThreadTags) {
         let Some(Total::Allocated { calls, .. }) = event.total() else { return };
-        if let Some(latest) = self.of((thread_tags.thread(event.thread_tag).0, event.space)) {
+        if let Some(latest) = self.of(event.thread_tag, event.space, thread_tags) {
             let place = usize::from(latest.calls[0].is_some());
             latest.calls[place] = Some(calls);
         }
@@ -91,8 +95,8 @@ impl LatestBlocks {
     pub(in crate::replay) fn put(&mut self, latest: LatestBlock) {
         let LatestBlock { thread, space, address, birth, calls } = latest;
         let known = Latest { address: address.map(|address| address.0), birth, calls };
-        match self.of((thread, space)) {
-            Some(latest) => *latest = known,
+        match self.places.get(&(thread, space)).and_then(|&place| self.list.get_mut(place as usize)) {
+            Some((_, latest)) => *latest = known,
             None => self.add((thread, space), known),
         }
     }
@@ -101,23 +105,19 @@ impl LatestBlocks {
     /// grows by realloc goes on to be used. A sample's thread itself has to free it: then its totals say whether it has allocated.
     #[inline]
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
-        let place = place(block, thread_tags);
         // It stays in its place with no address, so that nothing is put in and taken out for each block.
-        let latest = self.of(place).filter(|latest| latest.address == Some(block.address.0));
+        let latest = self.of(block.thread_tag, block.space, thread_tags);
+        let latest = latest.filter(|latest| latest.address == Some(block.address.0));
         let Some(latest) = latest else { return false };
         let Latest { calls, .. } = std::mem::take(latest);
         let is_last = match calls {
             _ if !block.thread_tag.is_sampled() => true,
             [Some(first), Some(latest)] => {
-                first == latest && thread_tags.thread(event.thread_tag).0 == place.0
+                first == latest
+                    && thread_tags.thread(event.thread_tag) == thread_tags.thread(block.thread_tag)
             }
             _ => false,
         };
         is_last && matches!(event.action, Action::Free | Action::Untrack)
     }
-}
-
-#[inline]
-fn place(block: &Block, thread_tags: &ThreadTags) -> (u32, Space) {
-    (thread_tags.thread(block.thread_tag).0, block.space)
 }
