@@ -11,7 +11,6 @@ enum { ROUNDS = 40, LOADED = 300 };
 
 static void *volatile kept[2 * (ROUNDS + LOADED)];
 static int second;
-static void *volatile second_hand;
 
 __attribute__((noinline)) static void leak(int thread, int round) {
     kept[2 * LOADED + thread * ROUNDS + round] = malloc(1000 + round);
@@ -28,6 +27,8 @@ __attribute__((noinline)) static void unload(int thread) {
 }
 
 __attribute__((noinline)) static void burst(void) {
+    // Each thread its own: one of both would be freed by the other.
+    void *volatile second_hand;
     for (int i = 0; i < 20000; i++)
         second_hand = malloc(1 + i % 500), free(second_hand);
 }

@@ -53,6 +53,8 @@ export interface Origin {
     /** As reports name it: "peak", "end", "12.5s". */
     moment: string;
     momentNs: number;
+    /** The mean number of bytes from one sample to the next; 0 where every event was recorded. */
+    sampleBytes: number;
     /** Exact totals by which the page checks itself. */
     liveBytes: number;
     liveBlocks: number;

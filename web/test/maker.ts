@@ -315,6 +315,7 @@ function makeOrigins(data: ReportData, prefix: string): ReportData["origins"] {
         moment,
         momentNs,
         liveBytes: live[0],
+        sampleBytes: 0,
         liveBlocks: live[1],
     });
     const sum = (column: number[]) => column.reduce((a, b) => a + b, 0);

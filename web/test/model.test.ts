@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ReportData } from "../src/format";
 import { layout } from "../src/model/layout";
-import type { Measure, Unit } from "../src/model/measure";
+import { errorOf, type Measure, type Unit } from "../src/model/measure";
 import { Report } from "../src/model/report";
 import type { Cell } from "../src/model/trie";
 import { View } from "../src/model/view";
 import { fromHash, initialState, type State, toHash } from "../src/state";
+import { plusMinus } from "../src/ui/units";
 import { makeReport } from "./maker";
 import { eachCell, Random } from "./maker_parts";
 
@@ -53,6 +54,20 @@ function total(values: Iterable<number>): number {
     for (const value of values) sum += value;
     return sum;
 }
+
+test("an estimate may be off by what samples of small blocks are off", () => {
+    const data = makeReport({ seed: 1, nodes: 40, sites: 30, slices: 4 });
+    assert.equal(errorOf(new Report(data), 1e9), 0);
+    data.origins[0].sampleBytes = 1 << 19;
+    assert.ok(errorOf(new Report(data), 1 << 26, 1) < 1, "a block that is always drawn");
+    // Of a hundred samples a tenth, and twice that holds 95 of 100.
+    const error = errorOf(new Report(data), 100 * (1 << 19));
+    assert.ok(Math.abs(error / (100 * (1 << 19)) - 0.196) < 1e-9);
+    assert.deepEqual(
+        [plusMinus(error, 100 * (1 << 19)), plusMinus(7.08, 100), plusMinus(0, 9)],
+        ["\u00b120%", "\u00b17.1%", ""],
+    );
+});
 
 test("every measure of every site is the plain sum", () => {
     for (const seed of SEEDS) {

@@ -12,6 +12,7 @@ import { pathToFileURL } from "node:url";
 import { inflateRawSync } from "node:zlib";
 import type { Browser } from "playwright-core";
 import type { ReportData } from "../src/format";
+import { errorOf } from "../src/model/measure";
 import { Report } from "../src/model/report";
 import { View } from "../src/model/view";
 import { initialState, toHash } from "../src/state";
@@ -221,3 +222,34 @@ test(
         });
     },
 );
+
+test("a sampled program says in each row how far it may be off", options, async () => {
+    const recording = "sampled.bin";
+    tmtool(
+        "run",
+        "--sample",
+        "4K",
+        "-o",
+        recording,
+        "--",
+        "/usr/bin/python3",
+        "-c",
+        PYTHON.replace(/if os.fork[\s\S]*os.wait\(\)/, ""),
+    );
+    const page = join(folder, "sampled.html");
+    tmtool("report", recording, "-o", page, "--at", "peak");
+    const said = JSON.parse(tmtool("stats", recording, "--at", "peak", "--limit", "0", "--json")) as {
+        statistics: { size: number; count: number; estimate?: { size_error: number } }[];
+    };
+    const report = new Report(dataOf(page));
+    const errors = said.statistics.map(({ size, count, estimate }) => [
+        errorOf(report, size, count),
+        estimate?.size_error ?? 0,
+    ]);
+    const both = [0, 1].map((which) => errors.reduce((sum, error) => sum + error[which], 0));
+    assert.ok(both[1] > 0 && both[0] >= both[1] && both[0] < 1.5 * both[1], String(errors));
+    await on(browser, pathToFileURL(page).href, async (opened) => {
+        await settled(opened);
+        assert.match((await opened.locator("td.bar .error").first().textContent()) ?? "", /^\u00b1[0-9.]+%$/);
+    });
+});

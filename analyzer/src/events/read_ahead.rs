@@ -27,13 +27,24 @@ const THREADS_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Decoders<'a> {
     queue: Sender<Arc<Slot<'a>>>,
+    n_threads: usize,
 }
 
 impl<'a> Decoders<'a> {
     /// Does `work`, and ends the threads after it.
     pub fn with<T>(work: impl FnOnce(&Decoders<'a>) -> T) -> T {
+        Decoders::beside(0, work)
+    }
+
+    /// Does the same where `n_busy` processors have other things to do.
+    pub fn beside<T>(n_busy: usize, work: impl FnOnce(&Decoders<'a>) -> T) -> T {
         let n_processors = thread::available_parallelism().map_or(1, NonZero::get);
-        Decoders::with_threads(n_processors.saturating_sub(1).min(THREADS_MAX), work)
+        Decoders::with_threads(n_processors.saturating_sub(1 + n_busy).min(THREADS_MAX), work)
+    }
+
+    /// Whether there are threads that decode.
+    pub fn has_threads(&self) -> bool {
+        self.n_threads > 0
     }
 
     /// Does `work` without a thread besides the calling one.
@@ -50,7 +61,7 @@ impl<'a> Decoders<'a> {
                 let _ = thread::Builder::new().spawn_scoped(scope, || decode_all(&jobs));
             }
             // The threads end when the last sender is gone.
-            work(&Decoders { queue })
+            work(&Decoders { queue, n_threads })
         })
     }
 }

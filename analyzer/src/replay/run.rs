@@ -257,7 +257,8 @@ impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
 pub(crate) fn fold(recording: &Recording, until: Stamp) -> Result<Vec<FoldedProcess>> {
     let folded = Folded::of(recording)?;
     let is_forked = |process| forked_at(recording, process).is_some();
-    Decoders::with(|decoders| {
+    // The program that is recorded has its processor to itself.
+    Decoders::beside(1, |decoders| {
         let roots = recording.processes.iter().filter(|process| parent(recording, process).is_none());
         // All that happens in a process is folded, whosever blocks it is about.
         let mut families = Families { recording, until, decoders, folded, counts: |_| None };

@@ -30,7 +30,7 @@ pub struct Site {
 ///  bit 0           48                63
 ///     | size        | 1 + log2 (rate) |      0 = each block is there
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Drawn(u64);
 
 impl Drawn {

@@ -22,6 +22,9 @@ use super::room::Room;
 const FREE_SHARE: u64 = 50;
 /// How long that while is: a multiple of what the last fold took.
 const REST: u32 = 5;
+/// It begins in any case when what is left is used at the present pace in this many times of what the last one took: there would
+/// be no room by the time that it is done.
+const FOLDS_AHEAD: f64 = 2.0;
 /// Looks are no further apart, and no nearer.
 const BETWEEN_LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 /// After a fold that came to nothing the next one is tried after this, and then after twice that, up to the second one.
@@ -90,6 +93,10 @@ pub struct Keeper {
     alive: Alive,
     /// When the free grains were counted, and how many there were.
     looked: (Instant, u64),
+    /// How many grains were used in a second, between the latest two times that they were counted.
+    pace: f64,
+    /// What the last fold took, in seconds.
+    took: f64,
     lived: Instant,
     fold_below: u64,
     /// When it may fold although that much is not used.
@@ -124,6 +131,8 @@ impl Keeper {
         let now = Instant::now();
         let mut keeper = Keeper {
             looked: (now, room.free_grains()),
+            pace: 0.0,
+            took: 0.0,
             fold_below: wanted_grains(&room),
             room,
             alive,
@@ -153,16 +162,18 @@ impl Keeper {
             }
             self.lived = Instant::now();
         }
-        let free = self.room.free_grains();
+        let free = self.look();
         let wanted = wanted_grains(&self.room);
         let now = Instant::now();
-        if free > wanted || free > self.fold_below && now < self.rested {
+        let is_urgent = (free as f64) < self.pace * self.took * FOLDS_AHEAD;
+        if free > wanted || free > self.fold_below && now < self.rested && !is_urgent {
             return Ok(Next::After(self.until_next_look(free)));
         }
         let came = self.fold(gate)?;
         let pause = self.pause;
         self.pause = (self.pause * 2).min(BETWEEN_TRIES.1);
         self.rested = Instant::now() + (now.elapsed() * REST).max(pause);
+        self.took = now.elapsed().as_secs_f64();
         match came {
             Came::Ended => Ok(Next::Ended),
             Came::Room => {
@@ -200,15 +211,20 @@ impl Keeper {
         Error::Message(format!("{} {what}; {next}", self.name().display()))
     }
 
-    /// Half of the time that it takes at the present pace until a fold is needed.
-    fn until_next_look(&mut self, free: u64) -> Duration {
+    /// Counts the free grains, and how fast they are used.
+    fn look(&mut self) -> u64 {
+        let free = self.room.free_grains();
         let (then, before) = std::mem::replace(&mut self.looked, (Instant::now(), free));
-        let used = before.saturating_sub(free);
-        if used == 0 {
-            return BETWEEN_LOOKS.1;
-        }
-        let left = free.saturating_sub(self.fold_below);
-        then.elapsed().mul_f64(left as f64 / used as f64 / 2.0).clamp(BETWEEN_LOOKS.0, BETWEEN_LOOKS.1)
+        self.pace = before.saturating_sub(free) as f64 / then.elapsed().as_secs_f64().max(f64::EPSILON);
+        free
+    }
+
+    /// Half of the time that it takes at the present pace until a fold is needed.
+    fn until_next_look(&self, free: u64) -> Duration {
+        let left = free.saturating_sub(self.fold_below) as f64;
+        let (soonest, latest) = BETWEEN_LOOKS;
+        let secs = (left / self.pace / 2.0).clamp(soonest.as_secs_f64(), latest.as_secs_f64());
+        if secs.is_nan() { latest } else { Duration::from_secs_f64(secs) }
     }
 
     fn fold(&mut self, gate: &Gate) -> Result<Came> {
@@ -227,7 +243,11 @@ impl Keeper {
             Ok(Came::Room)
         });
         match wrote {
-            Some(Ok(Came::Room)) => self.give_back(&done, gate).map(|()| Came::Room),
+            Some(Ok(Came::Room)) => {
+                // The pace is that of the whole fold: what is given back now is not what was used.
+                self.look();
+                self.give_back(&done, gate).map(|()| Came::Room)
+            }
             Some(other) => other,
             None => Ok(Came::Ended),
         }

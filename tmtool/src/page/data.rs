@@ -58,6 +58,8 @@ pub struct Origin {
     pub duration_ns: u64,
     pub moment: String,
     pub moment_ns: u64,
+    /// The mean number of bytes from one sample to the next; 0 where every event was recorded.
+    pub sample_bytes: u64,
     pub live_bytes: u64,
     pub live_blocks: u64,
 }

@@ -42,6 +42,7 @@ pub fn origin(origin: &Origin, live: Amount) -> data::Origin {
         duration_ns: origin.duration_ns,
         moment: origin.moment.clone(),
         moment_ns: origin.moment_ns,
+        sample_bytes: origin.sampling.as_ref().map_or(0, |sampling| sampling.sample_bytes),
         live_bytes: live.bytes,
         live_blocks: live.count,
     }

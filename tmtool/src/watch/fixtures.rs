@@ -5,14 +5,15 @@ use tm_common::ids::Stamp;
 use super::data::history::History;
 use super::data::sample::{Facts, Interval, LargestStack, Name, Row, Sample, State};
 use super::data::sums::Figures;
-use tm_analyzer::model::{Amount, Frame, KeyType, Traceback};
+use tm_analyzer::model::{Amount, Frame, KeyType, Traceback, Uncertainty};
 use tm_analyzer::replay::MemoryKind;
 
 /// A row called `file:line` that holds one byte.
 pub fn named(id: u64, file: &str, line: u32) -> Row {
     let name = Name::Place(Traceback::new(vec![Frame::new(file, line)], None));
     let live = Amount::of_block(1);
-    Row { id, name, figures: Figures { live, ..Figures::default() }, largest: None }
+    let figures = Figures { live, ..Figures::default() };
+    Row { id, name, figures, uncertainty: Uncertainty::EXACT, largest: None }
 }
 
 fn row(id: u64, frame: (&str, u32, Option<&str>), live: (u64, u64), allocated: (u64, u64)) -> Row {
@@ -25,7 +26,8 @@ fn row(id: u64, frame: (&str, u32, Option<&str>), live: (u64, u64), allocated: (
     main.function = Some("main".into());
     let traceback = Traceback::new(vec![frame.clone(), main], Some(2));
     let largest = Some(LargestStack { traceback, figures, n_stacks: 3 });
-    Row { id, name: Name::Place(Traceback::new(vec![frame], None)), figures, largest }
+    let name = Name::Place(Traceback::new(vec![frame], None));
+    Row { id, name, figures, uncertainty: Uncertainty::EXACT, largest }
 }
 
 /// Three rows.
@@ -64,6 +66,7 @@ pub fn sample() -> Sample {
             mapped_peak: Amount { bytes: 32 << 20, count: 44 },
             n_lost: 0,
             n_threads: 2,
+            is_estimated: false,
             lately: Interval { ns: 1_000_000_000, n_events: 61_234, n_bytes: 2_264_000, is_first: false },
             notes: Vec::new(),
         },

@@ -1,5 +1,5 @@
 /** The table of the chosen kind: sorted, filtered by the search, and only the rows that can be seen are in the page. */
-import { isChange } from "../model/measure";
+import { errorOf, isChange } from "../model/measure";
 import { matcher } from "../model/search";
 import type { Row } from "../model/table";
 import type { View } from "../model/view";
@@ -7,7 +7,7 @@ import { type Column, nameOf, type Picked, type State, type Tab } from "../state
 import type { Actions } from "./app";
 import { copy, h } from "./dom";
 import { clip, type Names } from "./names";
-import { figure, share, signed } from "./units";
+import { bytes, figure, plusMinus, share, signed } from "./units";
 
 const ROW_HEIGHT = 25;
 /** Rows beyond the edges, so that scrolling shows no hole. */
@@ -118,6 +118,7 @@ export class TablePanel {
         const { ascending, measure } = this.view.state;
         const sort = this.sortColumn();
         this.scroller.classList.toggle("change", isChange(measure));
+        this.scroller.classList.toggle("estimated", errorOf(this.view.report, 1) > 0);
         const cells = this.heads().map(({ column, text, title }) => {
             const sorted = column === sort;
             const order = ascending ? "ascending" : "descending";
@@ -247,10 +248,24 @@ export class TablePanel {
                 });
                 const bar = h("span", { class: "share", "aria-hidden": "true" });
                 bar.style.width = `${Math.min(100, (100 * Math.abs(value)) / (this.view.width() || 1))}%`;
-                cell.append(bar, h("span", {}, change ? signed(value, unit) : figure(value, unit)), part ?? "");
+                const error = this.error(row, column);
+                cell.append(bar, h("span", {}, change ? signed(value, unit) : figure(value, unit)));
+                cell.append(error === "" ? "" : h("small", { class: "error" }, error), part ?? "");
                 return cell;
             }
         }
+    }
+
+    /** How far the bytes of a row may be off: in hundredths, of a change in bytes. Nothing where they are exact. */
+    private error(row: Row, column: Column): string {
+        const { state, report } = this.view;
+        if (state.unit !== "bytes" || (column !== "self" && column !== "total")) return "";
+        if (!isChange(state.measure)) {
+            const blocks = column === "self" ? row.other : undefined;
+            return plusMinus(errorOf(report, row[column], blocks), row[column]);
+        }
+        const error = column === "self" ? errorOf(report, row.before + row.after) : 0;
+        return error === 0 ? "" : `\u00b1${bytes(error)}`;
     }
 
     private nameCell({ row, name }: Shown): HTMLElement {
@@ -312,9 +327,11 @@ export class TablePanel {
         const otherUnit = unit === "bytes" ? "blocks" : "bytes";
         const heads = this.heads().filter(({ column }) => column !== "name");
         const lines = this.shown.slice(0, COPIED_MAX).map(({ row, name }) => {
-            const numbers = heads.map(({ column }) =>
-                figure(row[column as Exclude<Column, "name">], column === "other" ? otherUnit : unit).padStart(12),
-            );
+            const numbers = heads.map(({ column }) => {
+                const value = figure(row[column as Exclude<Column, "name">], column === "other" ? otherUnit : unit);
+                const error = this.error(row, column);
+                return ` ${error === "" ? value : `${value} ${error}`}`.padStart(12);
+            });
             const place =
                 row.frame >= 0 && this.view.state.tab === "line" ? `  ${this.names.wholePlace(row.frame)}` : "";
             return `${numbers.join("")}  ${name}${place}`;

@@ -1,10 +1,10 @@
 /** The box beside the pointer, and what it says of a cell of the graph. */
-import { isChange } from "../model/measure";
+import { errorOf, isChange } from "../model/measure";
 import type { Cell, Trie } from "../model/trie";
 import type { View } from "../model/view";
 import { h } from "./dom";
 import type { Names } from "./names";
-import { amount, blocks, bytes, share, signed } from "./units";
+import { amount, blocks, bytes, plusMinus, share, signed } from "./units";
 
 export class Tooltip {
     readonly element = h("div", { class: "tooltip", role: "presentation", hidden: true });
@@ -54,6 +54,8 @@ export function figures(view: View, cell: Cell): string[] {
         ? `${share(cell.width, view.width())} of all changes`
         : share(cell.width, view.width());
     const lines = [`${what}, ${part}`];
+    const error = plusMinus(errorOf(view.report, b, n), b);
+    if (error !== "" && !isChange(measure)) lines.push(`estimated from samples: the bytes ${error}`);
     if (view.hasTwoMoments()) {
         const [before, after] = [amount(cell.before, unit), amount(cell.after, unit)];
         lines.push(`before ${before}, after ${after}: ${signed(cell.after - cell.before, unit)}`);

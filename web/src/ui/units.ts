@@ -50,6 +50,13 @@ export function share(part: number, whole: number): string {
     return whole === 0 ? "" : `${((100 * part) / whole).toFixed(1)}%`;
 }
 
+/** How far an estimate may be off, as `tmtool stats` writes it: \u00b17.1%, \u00b1120%. Nothing where it is exact. */
+export function plusMinus(error: number, value: number): string {
+    if (error === 0 || value === 0) return "";
+    const percent = (100 * error) / Math.abs(value);
+    return `\u00b1${percent.toFixed(percent >= 0.05 && percent < 9.95 ? 1 : 0)}%`;
+}
+
 const DURATIONS: [number, string][] = [
     [3600e9, "h"],
     [60e9, "min"],

@@ -8,6 +8,8 @@
 //!   size^2 (1 - p) / p^2            what it adds to the variance of a sum of bytes, as estimated from the samples
 //! ```
 
+use std::cell::Cell;
+
 use serde::{Deserialize, Serialize};
 
 use super::Amount;
@@ -28,17 +30,28 @@ impl Weight {
 
     /// The chance that such a block is drawn.
     #[must_use]
+    #[inline]
     pub fn chance(&self) -> f64 {
         if self.sample_bytes == 0 {
             return 1.0;
         }
-        -(-(self.size.max(1) as f64) / self.sample_bytes as f64).exp_m1()
+        RECENT.with(|recent| {
+            let place = self.size.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT_LOG2);
+            let known = &recent[place as usize];
+            let (weight, chance) = known.get();
+            if weight == *self {
+                return chance;
+            }
+            let chance = -(-(self.size.max(1) as f64) / self.sample_bytes as f64).exp_m1();
+            known.set((*self, chance));
+            chance
+        })
     }
 
     /// The bytes that one such block stands for.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        (self.size as f64 / self.chance()).round() as u64
+        rounded(self.size as f64 / self.chance())
     }
 
     /// Returns what one such block stands for. A part of a block cannot be counted: it is rounded.
@@ -50,16 +63,37 @@ impl Weight {
     /// Decides by `draw`, a number as good as random, whether the part of a block is rounded up, so that the mean is right.
     #[must_use]
     pub fn rounds_up(&self, draw: u64) -> bool {
-        (draw >> 11) as f64 / (1_u64 << 53) as f64 + self.chance().recip().fract() >= 1.0
+        (draw >> 11) as f64 / (1_u64 << 53) as f64 + part(self.chance().recip()) >= 1.0
     }
 
     /// What one such block adds to the variance of a sum of bytes, and of a sum of blocks, its rounding with it.
     fn variances(&self) -> (f64, f64) {
         let chance = self.chance();
-        let (count, part) = ((1.0 - chance) / (chance * chance), chance.recip().fract());
+        let (count, part) = ((1.0 - chance) / (chance * chance), part(chance.recip()));
         let size = self.size as f64;
         (size * size * count, count + part * (1.0 - part))
     }
+}
+
+/// How many chances are remembered, as a power of two: sizes come again and again, and an exponential costs more than a sample.
+const RECENT_LOG2: u32 = 8;
+
+thread_local! {
+    /// The chances that were asked for lately, each where its size says.
+    static RECENT: [Cell<(Weight, f64)>; 1 << RECENT_LOG2] =
+        const { [const { Cell::new((Weight::EXACT, 1.0)) }; 1 << RECENT_LOG2] };
+}
+
+/// Rounds what is not negative. The processor's own instruction for it is not to be had everywhere, and the function is slow.
+#[inline]
+fn rounded(number: f64) -> u64 {
+    (number + 0.5) as u64
+}
+
+/// What is left of a number that is not negative without its whole part.
+#[inline]
+fn part(number: f64) -> f64 {
+    number - (number as u64) as f64
 }
 
 /// How far a sum of samples is from certain.
@@ -88,7 +122,7 @@ impl Uncertainty {
         }
         // Each adds the same number of bytes; those without a size add about as many blocks.
         let n_samples = match weight.bytes() {
-            0 => (amount.count as f64 * weight.chance()).round() as u64,
+            0 => rounded(amount.count as f64 * weight.chance()),
             each => amount.bytes / each,
         };
         let (of_bytes, of_count) = weight.variances();
@@ -108,13 +142,13 @@ impl Uncertainty {
     /// Returns how many bytes the sum may be off to either side: in 95 of 100 cases it is off by less.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        (SIGMAS_95 * self.of_bytes.sqrt()).round() as u64
+        rounded(SIGMAS_95 * self.of_bytes.sqrt())
     }
 
     /// Returns how many blocks the sum may be off, likewise.
     #[must_use]
     pub fn count(&self) -> u64 {
-        (SIGMAS_95 * self.of_count.sqrt()).round() as u64
+        rounded(SIGMAS_95 * self.of_count.sqrt())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The maker of an event: its thread, the tag that the thread had put on what it does, and how finely it drew its samples.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{TagIndex, ThreadIndex};
@@ -53,16 +53,14 @@ impl ThreadTag {
 
 /// The makers that occur and are more than a thread, in the order in which they were met. Threads that decode add to it.
 #[derive(Debug, Default)]
-pub struct ThreadTags(RwLock<Makers>);
+pub struct ThreadTags {
+    /// The makers, each at its place. Every sample asks for its own, so it is read without a lock.
+    makers: boxcar::Vec<Maker>,
+    places: Mutex<FxHashMap<Maker, u32>>,
+}
 
 /// A thread, its tag, and the mean number of bytes between its samples, a power of two; 0 for all events.
 type Maker = (ThreadIndex, TagIndex, u64);
-
-#[derive(Debug, Default)]
-struct Makers {
-    list: Vec<Maker>,
-    places: FxHashMap<Maker, u32>,
-}
 
 impl ThreadTags {
     /// The number of `thread` under `tag`, of which all events are there. Called where the tag changes, not for each event.
@@ -75,13 +73,9 @@ impl ThreadTags {
         if tag == TagIndex::NONE && sample_bytes == 0 {
             return ThreadTag::of_thread(thread);
         }
-        let mut makers = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let Makers { list, places } = &mut *makers;
         let maker = (thread, tag, sample_bytes);
-        let place = *places.entry(maker).or_insert_with(|| {
-            list.push(maker);
-            (list.len() - 1) as u32
-        });
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = *places.entry(maker).or_insert_with(|| self.makers.push(maker) as u32);
         ThreadTag(IS_PLACE | if sample_bytes > 0 { IS_SAMPLED } else { 0 } | place & PLACE)
     }
 
@@ -108,8 +102,7 @@ impl ThreadTags {
         if thread_tag.0 & IS_PLACE == 0 {
             return (ThreadIndex(thread_tag.0), TagIndex::NONE, 0);
         }
-        let makers = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let maker = makers.list.get((thread_tag.0 & PLACE) as usize);
+        let maker = self.makers.get((thread_tag.0 & PLACE) as usize);
         debug_assert!(maker.is_some(), "{thread_tag:?} is another recording's");
         maker.copied().unwrap_or_default()
     }

@@ -12,9 +12,9 @@ use crate::replay::observer::Held;
 /// The totals of one process's threads so far.
 #[derive(Clone, Debug, Default)]
 pub(in crate::replay) struct Exact {
-    of_thread: FxHashMap<(ThreadIndex, Space), Said>,
-    /// All that was told of each space.
-    of_space: FxHashMap<Space, Done>,
+    of_thread: Said,
+    /// All that was told of each space, few.
+    of_space: Vec<(Space, Done)>,
     /// Whether the course of what is held is known.
     is_told: bool,
     /// Whether it is not that of all blocks, and will not be.
@@ -25,11 +25,47 @@ pub(in crate::replay) struct Exact {
     peak: i64,
 }
 
+/// What threads have said so far of what they did in a space.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    places: FxHashMap<(ThreadIndex, Space), u32>,
+    list: Vec<SaidBy>,
+    /// The place that was asked for last: a record has several parts, and those of one thread come in rows.
+    last: usize,
+}
+
 /// What a thread has said so far of what it did in a space.
 #[derive(Clone, Copy, Debug, Default)]
-struct Said {
+struct SaidBy {
+    thread: ThreadIndex,
+    space: Space,
     done: Done,
     held: i64,
+}
+
+impl Said {
+    #[inline]
+    fn of(&mut self, thread: ThreadIndex, space: Space) -> &mut SaidBy {
+        let Said { places, list, last } = self;
+        let is_it = |said: &SaidBy| said.thread == thread && said.space == space;
+        if !list.get(*last).is_some_and(is_it) {
+            *last = *places.entry((thread, space)).or_insert_with(|| {
+                list.push(SaidBy { thread, space, ..SaidBy::default() });
+                // There are fewer than 2^32 threads.
+                (list.len() - 1) as u32
+            }) as usize;
+        }
+        &mut list[*last]
+    }
+}
+
+/// What was done in `space`.
+fn done_in(of_space: &mut Vec<(Space, Done)>, space: Space) -> &mut Done {
+    let place = of_space.iter().position(|(known, _)| *known == space).unwrap_or_else(|| {
+        of_space.push((space, Done::default()));
+        of_space.len() - 1
+    });
+    &mut of_space[place].1
 }
 
 /// What was done in a space.
@@ -63,8 +99,7 @@ impl Exact {
     /// Takes in a part of a record.
     pub fn add(&mut self, thread: ThreadIndex, space: Space, total: Total) -> News {
         let Exact { of_thread, of_space, held, peak, is_told, is_lost } = self;
-        let said = of_thread.entry((thread, space)).or_default();
-        let all = of_space.entry(space).or_default();
+        let (said, all) = (of_thread.of(thread, space), done_in(of_space, space));
         match total {
             Total::Allocated { calls, bytes } => {
                 let now = Amount { bytes, count: calls };
@@ -134,7 +169,7 @@ impl Exact {
         }
         let mut rest = Vec::new();
         for (space, whole) in sums {
-            let done = self.of_space.entry(space).or_default();
+            let done = done_in(&mut self.of_space, space);
             let mut allocated = whole.allocated;
             allocated -= done.allocated;
             let calls = whole.freed.saturating_sub(done.freed);
@@ -149,7 +184,7 @@ impl Exact {
 
     /// Threads count from nothing again: recording was stopped.
     pub fn restart(&mut self) {
-        self.of_thread.clear();
+        self.of_thread = Said::default();
         self.held = 0;
     }
 
@@ -197,11 +232,9 @@ impl SavedExact {
     /// Saves `exact`; of a process that has ended not what each thread did.
     pub fn new(exact: &Exact, is_closed: bool) -> SavedExact {
         let Exact { of_thread, of_space, is_told, is_lost, held, peak } = exact;
-        let thread = |(&(thread, space), said): (&(ThreadIndex, Space), &Said)| {
-            (thread.0, space.0, said.done.saved(), said.held)
-        };
+        let thread = |said: &SaidBy| (said.thread.0, said.space.0, said.done.saved(), said.held);
         let (mut of_thread, mut of_space): (Vec<_>, Vec<_>) = (
-            of_thread.iter().filter(|_| !is_closed).map(thread).collect(),
+            of_thread.list.iter().filter(|_| !is_closed).map(thread).collect(),
             of_space.iter().map(|(space, done)| (space.0, done.saved())).collect(),
         );
         of_thread.sort_unstable();
@@ -212,12 +245,18 @@ impl SavedExact {
     /// The totals as they were saved.
     pub fn restored(&self) -> Exact {
         let SavedExact { of_thread, of_space, is_told, is_lost, held, peak } = self;
-        let said = |&(thread, space, ref done, held): &(u32, u8, [u64; 4], i64)| {
-            ((ThreadIndex(thread), Space(space)), Said { done: Done::of(done), held })
-        };
+        let mut said = Said::default();
+        for &(thread, space, ref done, held) in of_thread {
+            let by = said.of(ThreadIndex(thread), Space(space));
+            (by.done, by.held) = (Done::of(done), held);
+        }
+        let mut spaces = Vec::new();
+        for (space, done) in of_space {
+            *done_in(&mut spaces, Space(*space)) = Done::of(done);
+        }
         Exact {
-            of_thread: of_thread.iter().map(said).collect(),
-            of_space: of_space.iter().map(|(space, done)| (Space(*space), Done::of(done))).collect(),
+            of_thread: said,
+            of_space: spaces,
             is_told: *is_told,
             is_lost: *is_lost,
             held: *held,

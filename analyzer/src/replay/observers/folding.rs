@@ -1,11 +1,12 @@
 //! All that a checkpoint says of what a process did: its sums, and the course of what lived.
 
-use rustc_hash::FxHashMap;
+use std::hash::{Hash, Hasher};
+
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
-use crate::model::{Activity, Amount};
+use crate::model::{Activity, Amount, SumsBy};
 use crate::reader::{ThreadTag, ThreadTags};
 use crate::replay::checkpoint::{Course, FoldedPart, FoldedSum};
 use crate::replay::live::MemoryKind;
@@ -17,7 +18,9 @@ pub(in crate::replay) struct Folding<'a> {
     thread_tags: &'a ThreadTags,
     /// Blocks up to this are the parent's.
     inherited_until: Option<Stamp>,
-    sums: FxHashMap<Key, Activity>,
+    sums: SumsBy<Key, Activity>,
+    /// Keys that were asked for lately and the places of their sums, each where its hash says: most sites come again and again.
+    recent: Box<[(Key, usize)]>,
     /// The latest blocks.
     pub latest: LatestBlocks,
     live: [Amount; 2],
@@ -30,7 +33,7 @@ pub(in crate::replay) struct Folding<'a> {
 }
 
 /// What blocks of one site have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Key {
     stack: StackId,
     thread_tag: ThreadTag,
@@ -39,6 +42,33 @@ struct Key {
     size: u64,
     is_inherited: bool,
 }
+
+impl Key {
+    #[inline]
+    fn number(&self) -> u64 {
+        let &Key { stack, thread_tag, space, size, is_inherited } = self;
+        let rest = size.wrapping_mul(8) ^ u64::from(space.0) << 1 ^ u64::from(is_inherited);
+        let number = u64::from(stack.0) | u64::from(thread_tag.number()) << 32;
+        (number ^ rest.wrapping_mul(0xd6e8_feb8_6659_fd93)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// Where it is looked for among those that were asked for lately.
+    #[inline]
+    fn home(&self) -> usize {
+        (self.number() >> (u64::BITS - RECENT_LOG2)) as usize
+    }
+}
+
+/// Hashes one number: each further one would take the hasher as long again.
+impl Hash for Key {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.number());
+    }
+}
+
+/// How many keys are remembered as asked for lately, as a power of two: as many as leave room in a processor's nearest cache.
+const RECENT_LOG2: u32 = 9;
 
 impl<'a> Folding<'a> {
     /// Begins at `start`, when the process has `live`: traced blocks, and mappings.
@@ -49,9 +79,17 @@ impl<'a> Folding<'a> {
         live: [Amount; 2],
     ) -> Folding<'a> {
         let courses = live.map(|live| Course::new(start.0, (live.bytes, live.count)));
-        let (sums, latest) = (FxHashMap::default(), LatestBlocks::default());
-        let peaks_since_reset = None;
-        Folding { thread_tags, inherited_until, sums, latest, live, held: None, courses, peaks_since_reset }
+        Folding {
+            thread_tags,
+            inherited_until,
+            sums: SumsBy::default(),
+            recent: vec![(Key::default(), usize::MAX); 1 << RECENT_LOG2].into(),
+            latest: LatestBlocks::default(),
+            live,
+            held: None,
+            courses,
+            peaks_since_reset: None,
+        }
     }
 
     /// What each site did.
@@ -74,7 +112,13 @@ impl<'a> Folding<'a> {
     fn of(&mut self, block: &Block, is_inherited: bool) -> &mut Activity {
         let &Block { stack, thread_tag, space, size, .. } = block;
         let size = if thread_tag.is_sampled() { size } else { 0 };
-        self.sums.entry(Key { stack, thread_tag, space, size, is_inherited }).or_default()
+        let key = Key { stack, thread_tag, space, size, is_inherited };
+        let Folding { sums, recent, .. } = self;
+        let (known, place) = &mut recent[key.home()];
+        if *known != key || *place == usize::MAX {
+            (*known, *place) = (key, sums.place_or(key, Activity::default));
+        }
+        &mut sums.at(*place).1
     }
 
     /// Notes what lives in the kind of memory of `space` from `stamp` on.

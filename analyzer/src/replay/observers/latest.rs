@@ -12,9 +12,8 @@ use crate::reader::{ThreadTag, ThreadTags};
 pub struct LatestBlocks {
     places: FxHashMap<(u32, Space), u32>,
     list: Vec<((u32, Space), Latest)>,
-    /// What was asked for last, and its place: events of one thread come in rows.
-    last: Option<(ThreadTag, Space)>,
-    last_place: usize,
+    /// The maker and space that were asked for last, and their place: events of one thread come in rows.
+    last: Option<(ThreadTag, Space, usize)>,
 }
 
 /// The latest block of a thread in a space.
@@ -46,29 +45,26 @@ impl LatestBlocks {
     /// `block`, of a recording with `thread_tags`, came.
     #[inline]
     pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
-        if self.last != Some((block.thread_tag, block.space)) && !self.go_to(block, thread_tags) {
-            self.add((thread_tags.thread(block.thread_tag).0, block.space), Latest::default());
-            self.go_to(block, thread_tags);
-        }
-        let Some((_, latest)) = self.list.get_mut(self.last_place) else { return };
-        // The parts of a mapping that is cut are as old as it was.
-        if block.birth >= latest.birth {
-            *latest = Latest { address: Some(block.address.0), birth: block.birth, calls: [None; 2] };
+        let new = Latest { address: Some(block.address.0), birth: block.birth, calls: [None; 2] };
+        match self.of(block.thread_tag, block.space, thread_tags) {
+            // The parts of a mapping that is cut are as old as it was.
+            Some(latest) if new.birth >= latest.birth => *latest = new,
+            Some(_) => {}
+            None => self.add((thread_tags.thread(block.thread_tag).0, block.space), new),
         }
     }
 
-    /// Makes the place of a block the last one, if there is one.
-    #[cold]
-    fn go_to(&mut self, block: &Block, thread_tags: &ThreadTags) -> bool {
-        let place = (thread_tags.thread(block.thread_tag).0, block.space);
-        let Some(&place) = self.places.get(&place) else { return false };
-        (self.last, self.last_place) = (Some((block.thread_tag, block.space)), place as usize);
-        true
-    }
-
-    /// The latest of a thread in a space.
-    fn of(&mut self, place: (u32, Space)) -> Option<&mut Latest> {
-        let place = *self.places.get(&place)? as usize;
+    /// The latest of a thread, under whatever tag, in a space.
+    #[inline]
+    fn of(&mut self, maker: ThreadTag, space: Space, thread_tags: &ThreadTags) -> Option<&mut Latest> {
+        let place = match self.last {
+            Some((last, of_space, place)) if last == maker && of_space == space => place,
+            _ => {
+                let place = *self.places.get(&(thread_tags.thread(maker).0, space))? as usize;
+                self.last = Some((maker, space, place));
+                place
+            }
+        };
         self.list.get_mut(place).map(|(_, latest)| latest)
     }
 
@@ -81,7 +77,7 @@ impl LatestBlocks {
     /// `event` is a part of a record of totals, which a thread that samples writes after each sample and before it frees one.
     pub fn told(&mut self, event: &MergedEvent, thread_tags: &ThreadTags) {
         let Some(Total::Allocated { calls, .. }) = event.total() else { return };
-        if let Some(latest) = self.of((thread_tags.thread(event.thread_tag).0, event.space)) {
+        if let Some(latest) = self.of(event.thread_tag, event.space, thread_tags) {
             let place = usize::from(latest.calls[0].is_some());
             latest.calls[place] = Some(calls);
         }
@@ -99,8 +95,8 @@ impl LatestBlocks {
     pub(in crate::replay) fn put(&mut self, latest: LatestBlock) {
         let LatestBlock { thread, space, address, birth, calls } = latest;
         let known = Latest { address: address.map(|address| address.0), birth, calls };
-        match self.of((thread, space)) {
-            Some(latest) => *latest = known,
+        match self.places.get(&(thread, space)).and_then(|&place| self.list.get_mut(place as usize)) {
+            Some((_, latest)) => *latest = known,
             None => self.add((thread, space), known),
         }
     }
@@ -109,11 +105,8 @@ impl LatestBlocks {
     /// grows by realloc goes on to be used. A sample's thread itself has to free it: then its totals say whether it has allocated.
     #[inline]
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
-        if self.last != Some((block.thread_tag, block.space)) && !self.go_to(block, thread_tags) {
-            return false;
-        }
         // It stays in its place with no address, so that nothing is put in and taken out for each block.
-        let latest = self.list.get_mut(self.last_place).map(|(_, latest)| latest);
+        let latest = self.of(block.thread_tag, block.space, thread_tags);
         let latest = latest.filter(|latest| latest.address == Some(block.address.0));
         let Some(latest) = latest else { return false };
         let Latest { calls, .. } = std::mem::take(latest);

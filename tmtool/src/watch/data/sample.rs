@@ -6,7 +6,7 @@ use super::history::History;
 use super::sums::Figures;
 use crate::report::parts::human::printable;
 use crate::report::parts::label;
-use tm_analyzer::model::{Amount, KeyType, Traceback};
+use tm_analyzer::model::{Amount, KeyType, Traceback, Uncertainty};
 use tm_analyzer::replay::MemoryKind;
 
 /// A moment of a process.
@@ -57,6 +57,8 @@ pub struct Facts {
     pub n_lost: u64,
     /// Threads that ever allocated.
     pub n_threads: u64,
+    /// Whether figures are estimated from samples.
+    pub is_estimated: bool,
     /// What happened lately.
     pub lately: Interval,
     /// What else the user must know, a sentence each.
@@ -104,6 +106,8 @@ pub struct Row {
     pub name: Name,
     /// Its figures.
     pub figures: Figures,
+    /// How far what lives is from certain.
+    pub uncertainty: Uncertainty,
     /// The stack that holds most of it, if its names are known; of a thread none.
     pub largest: Option<LargestStack>,
 }

@@ -10,9 +10,9 @@ use super::names::Named;
 use super::sample::{LargestStack, Name, Row};
 use super::sums::{Figures, Running};
 use tm_analyzer::analysis::{GroupName, Groups};
-use tm_analyzer::model::{KeyType, SumsBy, Traceback};
+use tm_analyzer::model::{KeyType, SumsBy, Traceback, Uncertainty};
 use tm_analyzer::reader::Thread;
-use tm_analyzer::replay::Site;
+use tm_analyzer::replay::{Drawn, Site};
 
 /// The groups of `sites` by `key_type`, in no particular order. `named` gives the names of a stack if they are known; those
 /// of which they are not are a group of their own.
@@ -31,6 +31,7 @@ pub fn by_key<'a>(
         });
         let row = groups.of(stack, tags.get(&site.tag), |name| row(key_type, name));
         add(row, figures, names);
+        row.uncertainty += Uncertainty::of(figures.live, site.drawn.weight());
     }
     groups.into_groups().collect()
 }
@@ -41,7 +42,13 @@ fn row(key_type: KeyType, GroupName { traceback, tag }: GroupName) -> Row {
         (_, None) => Name::Unnamed,
         (_, Some(traceback)) => Name::Place(traceback),
     };
-    Row { id: id_of(&name), name, figures: Figures::default(), largest: None }
+    Row {
+        id: id_of(&name),
+        name,
+        figures: Figures::default(),
+        uncertainty: Uncertainty::EXACT,
+        largest: None,
+    }
 }
 
 /// Adds a site to its group, whose largest stack it may be.
@@ -61,16 +68,27 @@ fn add(row: &mut Row, figures: &Figures, names: Option<&Named>) {
 }
 
 /// The rows of threads, in no particular order. `known` is by number.
-pub fn of_threads(threads: &SumsBy<ThreadIndex, Running>, known: &[Thread]) -> Vec<Row> {
-    let row = |(&index, &Running { figures, .. }): (&ThreadIndex, &Running)| {
+pub fn of_threads(threads: &SumsBy<(ThreadIndex, Drawn), Running>, known: &[Thread]) -> Vec<Row> {
+    let name = |index| {
         let place = known.binary_search_by_key(&index, |thread| thread.index).ok();
-        let name = match place.and_then(|place| known.get(place)) {
+        match place.and_then(|place| known.get(place)) {
             Some(thread) => Name::Thread { tid: thread.tid, name: thread.name.clone() },
             None => Name::Thread { tid: 0, name: "(unknown)".to_owned() },
-        };
-        Row { id: index.0.into(), name, figures, largest: None }
+        }
     };
-    threads.iter().map(row).collect()
+    let mut rows: SumsBy<ThreadIndex, Row> = SumsBy::default();
+    for (&(index, drawn), Running { figures, .. }) in threads.iter() {
+        let row = rows.of_or(index, || Row {
+            id: index.0.into(),
+            name: name(index),
+            figures: Figures::default(),
+            uncertainty: Uncertainty::EXACT,
+            largest: None,
+        });
+        row.figures += *figures;
+        row.uncertainty += Uncertainty::of(figures.live, drawn.weight());
+    }
+    rows.into_values().collect()
 }
 
 /// A number for what a group is called: by its texts, which are the same from look to look.
@@ -100,9 +118,7 @@ mod tests {
     use crate::watch::data::history::History;
     use crate::watch::data::sums::Sums;
     use tm_analyzer::events::Block;
-    use tm_analyzer::model::{
-        Amount, Cumulative, Frame, ModuleFile, Profile, ProfileRow, Statistic, Uncertainty, Weight,
-    };
+    use tm_analyzer::model::{Amount, Cumulative, Frame, ModuleFile, Profile, ProfileRow, Statistic, Weight};
     use tm_analyzer::reader::ThreadTags;
     use tm_analyzer::replay::{MemoryKind, Observer};
     use tm_testing::Random;

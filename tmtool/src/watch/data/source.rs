@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::errors::Result;
-use rustc_hash::FxHashMap;
-use tm_common::ids::{ProcessIndex, Stamp};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
 
 use super::history::{History, STEP_NS};
 use super::names::Names;
@@ -228,7 +228,8 @@ impl Source {
             [] => process.executable.clone().unwrap_or_default(),
             words => words.join(" "),
         });
-        let n_threads = self.sums.tables(MemoryKind::Traced).threads.iter().count();
+        let threads = self.sums.tables(MemoryKind::Traced).threads.iter();
+        let threads: FxHashSet<ThreadIndex> = threads.map(|((thread, _), _)| *thread).collect();
         Facts {
             recording: self.place.name().to_owned(),
             recording_bytes: recording.segment_counts.bytes(),
@@ -244,7 +245,8 @@ impl Source {
             mapped: totals.live(MemoryKind::Mappings),
             mapped_peak: totals.peak(MemoryKind::Mappings).0,
             n_lost: recording.header.lost_events(),
-            n_threads: n_threads as u64,
+            n_threads: threads.len() as u64,
+            is_estimated: totals.samples.sampling().is_some(),
             lately: self.lately,
             notes: self.notes(),
         }

@@ -10,7 +10,7 @@ use super::history::History;
 use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::{Amount, SumsBy};
 use tm_analyzer::reader::ThreadTags;
-use tm_analyzer::replay::{FoldedPart, MemoryKind, Observer, Site, StackSet};
+use tm_analyzer::replay::{Drawn, FoldedPart, MemoryKind, Observer, Site, StackSet};
 
 /// The figures of a site, a group of sites or a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,8 +60,8 @@ impl Running {
 pub struct Tables {
     /// The sums by site.
     pub sites: SumsBy<Site, Running>,
-    /// The sums by the thread that allocated.
-    pub threads: SumsBy<ThreadIndex, Running>,
+    /// The sums by the thread that allocated, and how the blocks were drawn.
+    pub threads: SumsBy<(ThreadIndex, Drawn), Running>,
 }
 
 /// What a process did so far.
@@ -117,8 +117,9 @@ impl Sums {
     }
 
     #[inline]
-    fn keys(&self, block: &Block) -> (Site, ThreadIndex) {
-        (Site::of(block, self.process, &self.thread_tags), self.thread_tags.thread(block.thread_tag))
+    fn keys(&self, block: &Block) -> (Site, (ThreadIndex, Drawn)) {
+        let site = Site::of(block, self.process, &self.thread_tags);
+        (site, (self.thread_tags.thread(block.thread_tag), site.drawn))
     }
 
     #[inline]
@@ -258,7 +259,11 @@ mod tests {
                     tables.sites.iter().map(|(site, sum)| ((site.stack, site.space, site.tag), sum.figures));
                 assert_eq!(found.collect::<BTreeMap<_, _>>(), sites);
                 assert_eq!(
-                    tables.threads.iter().map(|(id, sum)| (*id, sum.figures)).collect::<BTreeMap<_, _>>(),
+                    tables
+                        .threads
+                        .iter()
+                        .map(|((id, _), sum)| (*id, sum.figures))
+                        .collect::<BTreeMap<_, _>>(),
                     threads
                 );
             }

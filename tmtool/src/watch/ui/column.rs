@@ -2,8 +2,9 @@
 
 use clap::ValueEnum;
 
+use crate::report::parts::estimate;
 use crate::report::parts::human::{self, brief_count};
-use crate::watch::data::sample::{Interval, Row};
+use crate::watch::data::sample::{Facts, Interval, Row};
 use tm_analyzer::model::KeyType;
 
 /// A column.
@@ -74,6 +75,54 @@ impl Column {
     }
 }
 
+/// What stands before the name in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// The figure of a column.
+    Figure(Column),
+    /// How far what lives may be off, where it is estimated from samples.
+    Error,
+}
+
+impl Cell {
+    /// Those of a process of which `facts` are known, from left to right.
+    pub fn all(facts: &Facts) -> impl Iterator<Item = Cell> {
+        let is_estimated = facts.is_estimated;
+        let columns = Column::ALL.into_iter().filter(|&column| column != Column::Name);
+        columns.flat_map(move |column| {
+            let error = (is_estimated && column == Column::Live).then_some(Cell::Error);
+            [Some(Cell::Figure(column)), error].into_iter().flatten()
+        })
+    }
+
+    /// The heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Cell::Figure(column) => column.heading(),
+            Cell::Error => estimate::HEADING,
+        }
+    }
+
+    /// What it says of `row`.
+    pub fn text(self, row: &Row, interval: &Interval) -> String {
+        match self {
+            Cell::Figure(column) => column.text(row, interval),
+            Cell::Error => estimate::cell(&row.uncertainty, row.figures.live.bytes),
+        }
+    }
+
+    /// Its width on a screen, so that nothing jumps from sample to sample.
+    pub fn width(self) -> usize {
+        match self {
+            Cell::Figure(Column::Live | Column::AllocsRate | Column::BytesRate) => 9,
+            Cell::Figure(Column::Blocks) => 8,
+            Cell::Figure(Column::Allocs) => 7,
+            Cell::Error => 6,
+            Cell::Figure(Column::Name) => 0,
+        }
+    }
+}
+
 /// The heading of the last column.
 pub fn name_heading(key_type: KeyType, are_threads: bool) -> &'static str {
     match (are_threads, key_type) {
@@ -90,11 +139,29 @@ pub fn name_heading(key_type: KeyType, are_threads: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::fixtures::named;
+    use tm_analyzer::model::{Amount, Uncertainty, Weight};
 
     #[test]
     fn columns_follow_each_other_around_the_ends() {
         assert_eq!(Column::Live.next(1), Column::Blocks);
         assert_eq!(Column::Live.next(-1), Column::Name);
         assert_eq!(Column::Name.next(1), Column::Live);
+    }
+
+    #[test]
+    fn what_is_estimated_says_how_far_it_may_be_off() {
+        let headings = |is_estimated| {
+            let facts = Facts { is_estimated, ..Facts::default() };
+            Cell::all(&facts).map(Cell::heading).collect::<Vec<_>>()
+        };
+        assert_eq!(headings(false), ["LIVE", "BLOCKS", "ALLOCS", "ALLOCS/S", "BYTES/S"]);
+        assert_eq!(headings(true), ["LIVE", "±", "BLOCKS", "ALLOCS", "ALLOCS/S", "BYTES/S"]);
+        let weight = Weight { size: 1 << 10, sample_bytes: 1 << 19 };
+        let mut row = named(1, "a.c", 1);
+        assert_eq!(Cell::Error.text(&row, &Interval::default()), "");
+        row.figures.live = Amount { bytes: 100 * weight.bytes(), count: 51_250 };
+        row.uncertainty = Uncertainty::of(row.figures.live, weight);
+        assert_eq!(Cell::Error.text(&row, &Interval::default()), "±20%");
     }
 }

@@ -1,6 +1,6 @@
 //! A sample as plain text: for files, pipes and `--once`.
 
-use super::column::{Column, name_heading};
+use super::column::{Cell, name_heading};
 use super::list::Order;
 use super::words::{self, WORD_WIDTH};
 use crate::report::parts::human::{count, long_duration, printable};
@@ -32,15 +32,13 @@ pub fn text(sample: &Sample, order: &Order, limit: Option<usize>, style: &Style)
     if rows.is_empty() {
         return text;
     }
-    let mut headings: Vec<&str> = Column::ALL.iter().map(|column| column.heading()).collect();
-    headings.pop();
+    let mut headings: Vec<&str> = Cell::all(facts).map(Cell::heading).collect();
     headings.push(name_heading(sample.key_type, false));
     text + "\n" + &table::text(&headings, &rows, style, |row, width| row.name.text(sample.key_type, width))
 }
 
 fn figures(row: &Row, sample: &Sample) -> Vec<String> {
-    let columns = Column::ALL.iter().filter(|&&column| column != Column::Name);
-    columns.map(|column| column.text(row, &sample.facts.lately)).collect()
+    Cell::all(&sample.facts).map(|cell| cell.text(row, &sample.facts.lately)).collect()
 }
 
 #[cfg(test)]

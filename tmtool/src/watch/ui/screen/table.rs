@@ -6,11 +6,9 @@ use ratatui::style::{Modifier, Style};
 
 use crate::report::parts::human::{self, keep_start};
 use crate::watch::data::sample::{Row, Sample};
-use crate::watch::ui::column::{Column, name_heading};
+use crate::watch::ui::column::{Cell, Column, name_heading};
 use crate::watch::ui::view::View;
 
-/// The widths of the columns with figures, so that nothing jumps from sample to sample.
-const WIDTHS: [usize; 5] = [9, 8, 7, 9, 9];
 const GAP: &str = " ";
 
 /// Draws as many rows as there is room for.
@@ -43,9 +41,14 @@ fn heading(view: &View, sample: &Sample) -> String {
     let marked = |column: Column, text: &str| {
         if column == view.order.column { format!("{arrow}{text}") } else { text.to_owned() }
     };
-    let figures = Column::ALL.iter().zip(WIDTHS);
-    let mut text: String = figures
-        .map(|(&column, width)| format!("{:>width$}{GAP}", marked(column, column.heading())))
+    let mut text: String = Cell::all(&sample.facts)
+        .map(|cell| {
+            let heading = match cell {
+                Cell::Figure(column) => marked(column, column.heading()),
+                Cell::Error => cell.heading().to_owned(),
+            };
+            format!("{heading:>width$}{GAP}", width = cell.width())
+        })
         .collect();
     text += GAP;
     text += &marked(Column::Name, name_heading(sample.key_type, view.are_threads()));
@@ -57,9 +60,8 @@ fn heading(view: &View, sample: &Sample) -> String {
 }
 
 fn line(row: &Row, sample: &Sample, width: usize) -> String {
-    let figures = Column::ALL.iter().zip(WIDTHS);
-    let mut text: String = figures
-        .map(|(column, width)| format!("{:>width$}{GAP}", column.text(row, &sample.facts.lately)))
+    let mut text: String = Cell::all(&sample.facts)
+        .map(|cell| format!("{:>width$}{GAP}", cell.text(row, &sample.facts.lately), width = cell.width()))
         .collect();
     text += GAP;
     let room = width.saturating_sub(human::width(&text));
