@@ -11,11 +11,16 @@ const script = `${file}.js`;
 const content = fs.readFileSync(file).toString("base64");
 fs.writeFileSync(script, `speedscope.loadFileFromBase64("made.json", ${JSON.stringify(content)})`);
 
+// A loaded machine takes longer than anybody would think: what is awaited is a state, and this is when it will not come any more.
+const TIMEOUT_MS = 600_000;
 const browser = await chromium.launch({
     executablePath: browserPath,
+    timeout: TIMEOUT_MS,
     args: ["--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader"],
 });
 const tab = await browser.newPage({ viewport: { width: 1600, height: 8000 } });
+tab.setDefaultTimeout(TIMEOUT_MS);
+tab.setDefaultNavigationTimeout(TIMEOUT_MS);
 const errors = [];
 tab.on("pageerror", (error) => errors.push(String(error)));
 tab.on("dialog", (dialog) => {
@@ -24,7 +29,11 @@ tab.on("dialog", (dialog) => {
 });
 await tab.goto(`file://${page}#localProfilePath=${script}`);
 await tab.waitForFunction(() => document.title.endsWith("- speedscope"));
-await tab.keyboard.press("3");
+// The title comes before the page hears of keys; this one may be pressed again.
+while ((await tab.$("text=Symbol Name")) === null) {
+    await tab.keyboard.press("3");
+    await tab.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
+}
 const profiles = [];
 for (;;) {
     await tab.waitForSelector("text=Symbol Name");
@@ -34,7 +43,7 @@ for (;;) {
     );
     const [name, place, count] = await heading.jsonValue();
     if (Number(place) !== profiles.length + 1) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await tab.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
         continue;
     }
     const rows = await tab.$$eval("tr", (all) => all.map((row) => [...row.children].map((cell) => cell.innerText.trim())));

@@ -3,13 +3,18 @@
 mod snapshots;
 
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, io};
 
 use snapshots::{failure, folder, stdout, tmtool};
+use tm_analyzer::model::Counted;
+use tm_analyzer::request::{Recorded, Request};
 use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
 use tm_common::sampling::SampleRate;
+use tmtool::export::measure::Measure;
+use tmtool::export::{Events, FORMATS, Sites, Writer};
 
 #[test]
 fn the_file_is_called_as_the_one_that_is_read() {
@@ -128,4 +133,50 @@ fn what_cannot_be_is_refused() {
     }
     assert_eq!(files(), before);
     stdout(folder.path(), &["export", "folded", "new.snap", "-o", "notes.txt", "--force"]);
+}
+
+/// How often reading was done where progress is shown.
+static N_SHOWN: AtomicU32 = AtomicU32::new(0);
+
+/// Every format reads the recording's events where it is shown how far that is.
+#[test]
+fn every_format_shows_how_far_it_is() {
+    let mut builder = tm_testing::RecordingBuilder::with_process();
+    let (function, address, stack) = (Function::Malloc, Address(0x1000), builder.node(StackId::NONE, 0x10));
+    let event = Event::Allocate { function, address, size: 100, stack, stamp: Stamp(10) };
+    builder.event(ProcessIndex(0), 0, &event);
+    let (file, folder) = (builder.file(), tempfile::tempdir().unwrap());
+    let mut request = Request::of(file.path());
+    request.during = |_, read| {
+        // Nothing else is published with it.
+        N_SHOWN.fetch_add(1, Ordering::Relaxed);
+        read();
+    };
+    for format in FORMATS {
+        let before = N_SHOWN.load(Ordering::Relaxed);
+        let output = folder.path().join(format.name);
+        let events = |recorded: &Recorded, write: &dyn Fn(&Events<'_>)| {
+            write(&Events { recorded, grouping: &request.grouping, output: &output });
+        };
+        match format.write {
+            Writer::Sites(write) | Writer::Difference(write) => {
+                let activity = request.activity(Counted::ALL).unwrap();
+                let sites = Sites { activity: &activity, before: None, measure: Measure::LiveBytes };
+                write(&sites, &mut io::sink()).unwrap();
+            }
+            Writer::Events(write) => {
+                let recorded = request.open().unwrap();
+                let opened = N_SHOWN.load(Ordering::Relaxed);
+                events(&recorded, &|events| assert!(write(events, &mut io::sink()).is_ok()));
+                assert!(N_SHOWN.load(Ordering::Relaxed) > opened, "{}", format.name);
+            }
+            Writer::Folder(write) => {
+                let recorded = request.open().unwrap();
+                let opened = N_SHOWN.load(Ordering::Relaxed);
+                events(&recorded, &|events| assert!(write(events, &output).is_ok()));
+                assert!(N_SHOWN.load(Ordering::Relaxed) > opened, "{}", format.name);
+            }
+        }
+        assert!(N_SHOWN.load(Ordering::Relaxed) > before, "{}", format.name);
+    }
 }

@@ -8,15 +8,20 @@ mod write;
 pub(crate) use write::BundleWriter;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::model::SourceText;
 use part::Part;
 
 /// More contents than this are neither written nor read, in bytes: of one part, ...
 pub(crate) const PART_BYTES_MAX: usize = 16 << 20;
 /// ... and of all together; what is beyond is looked up in files.
 pub(crate) const ALL_BYTES_MAX: usize = 128 << 20;
+
+/// Lines of source take no more than this of all, in bytes.
+pub(crate) const SOURCE_BYTES_MAX: usize = 32 << 20;
 
 /// Names that a recording is to carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub struct Names {
     pub(crate) parts: Vec<Vec<u8>>,
     /// Addresses that have no room in them.
     pub n_left_out: u64,
+    /// Lines of source that have none.
+    pub n_lines_left_out: u64,
 }
 
 /// The names that a recording carries; none of most.
@@ -35,6 +42,7 @@ pub struct Bundle {
     /// How many parts could not be read.
     pub n_damaged: u64,
     parts: Vec<Part>,
+    source: Arc<SourceText>,
     /// The places of modules by path: part, and module in it.
     of_path: FxHashMap<String, Vec<(usize, usize)>>,
 }
@@ -89,7 +97,16 @@ impl Bundle {
             let path = part.text(module.path).to_owned();
             self.of_path.entry(path).or_default().push((number, place));
         }
+        if part.has_source() {
+            part.add_source(Arc::make_mut(&mut self.source));
+        }
         self.parts.push(part);
+    }
+
+    /// The lines of source that go with them.
+    #[must_use]
+    pub fn source(&self) -> &Arc<SourceText> {
+        &self.source
     }
 
     /// Whether it has no names.

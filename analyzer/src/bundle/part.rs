@@ -7,6 +7,7 @@
 //!                           problems   n, then each: reason, file, detail
 //!                           addresses  n, then each: difference to the one before, n, numbers of frames
 //! allocators  n, then each: path, build-id, n, names
+//! source      if there is any: n, then each: file, n, and each line: difference to the one before, text
 //! ```
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::ops::Range;
 use tm_common::varint::Reader;
 
 use super::{BundledFrame, BundledProblem};
+use crate::model::SourceText;
 
 /// A part that was read: its bytes, and where everything is in them.
 #[derive(Debug)]
@@ -23,6 +25,14 @@ pub(super) struct Part {
     frames: Vec<[u32; 3]>,
     pub(super) modules: Vec<Module>,
     allocators: Vec<Allocators>,
+    source: Vec<SourceFile>,
+}
+
+/// Lines of a file of source: each with its number, and that of its text.
+#[derive(Debug)]
+struct SourceFile {
+    file: u32,
+    lines: Vec<(u32, u32)>,
 }
 
 /// A module of a part; texts by number.
@@ -91,6 +101,15 @@ impl Fields<'_> {
         self.bytes.get(run.start as usize..run.end as usize).map(<[u8]>::to_vec)
     }
 
+    fn source_file(&mut self) -> Option<SourceFile> {
+        let (file, mut last) = (self.text()?, 0u32);
+        let lines = self.list(|fields| {
+            last = u32::try_from(fields.number()?).ok().and_then(|more| last.checked_add(more))?;
+            Some((last, fields.text()?))
+        })?;
+        Some(SourceFile { file, lines })
+    }
+
     fn module(&mut self) -> Option<Module> {
         let (path, build_id, size) = (self.text()?, self.bytes()?, self.number()?);
         let problems = self.list(|fields| Some((fields.number()?, fields.text()?, fields.text()?)))?;
@@ -124,10 +143,11 @@ impl Part {
             let (path, build_id) = (fields.text()?, fields.bytes()?);
             Some(Allocators { path, build_id, names: fields.list(Fields::text)? })
         })?;
+        let source = if fields.reader.is_at_end() { Vec::new() } else { fields.list(Fields::source_file)? };
         if !fields.reader.is_at_end() {
             return None;
         }
-        Some(Part { texts, frames, modules, allocators, bytes })
+        Some(Part { texts, frames, modules, allocators, source, bytes })
     }
 
     /// Its bytes.
@@ -164,6 +184,20 @@ impl Part {
             detail: self.text(detail),
         };
         self.modules.get(module).into_iter().flat_map(|module| &module.problems).map(problem).collect()
+    }
+
+    /// Whether it has lines of source.
+    pub(super) fn has_source(&self) -> bool {
+        !self.source.is_empty()
+    }
+
+    /// Adds its lines of source.
+    pub(super) fn add_source(&self, source: &mut SourceText) {
+        for SourceFile { file, lines } in &self.source {
+            lines
+                .iter()
+                .for_each(|&(line, text)| source.add(self.text(*file), line, self.text(text).to_owned()));
+        }
     }
 
     /// The allocators inside of a file.

@@ -56,7 +56,7 @@ fn names_of_any_length_are_cut_into_parts() {
     let endless = "x".repeat(PART_BYTES_MAX);
     writer.address(5_000, &[frame(&endless, "a.c", 1)]);
     writer.address(6_000, &[frame("last", "a.c", 1)]);
-    let Names { parts: contents, n_left_out } = writer.finish();
+    let Names { parts: contents, n_left_out, .. } = writer.finish();
     assert!(contents.len() > 2 && contents.iter().all(|content| content.len() <= PART_BYTES_MAX));
     assert_eq!(n_left_out, 1);
     let bundle = read(contents);
@@ -95,4 +95,42 @@ fn what_makes_no_sense_is_a_part_that_is_not_there() {
     }
     let bundle = Bundle::read(PathBuf::new(), [None, Some(content.clone())].into_iter());
     assert!(bundle.n_damaged == 1 && !bundle.is_empty());
+}
+
+#[test]
+fn lines_of_source_are_carried_as_far_as_there_is_room() {
+    let mut source = SourceText::default();
+    source.add("/a.c", 3, "three".to_owned());
+    source.add("/a.c", u32::MAX, String::new());
+    source.add("/b.py", 1, "\u{e9}\tone".to_owned());
+    (1..=2500).for_each(|line| source.add("/long.c", line, format!("line {line}")));
+    let mut writer = BundleWriter::default();
+    writer.module("/bin/a", &[1], 1, std::iter::empty());
+    writer.address(0x10, &[frame("f", "/a.c", 3)]);
+    writer.source(&source);
+    let names = writer.finish();
+    assert_eq!((names.parts.len(), names.n_lines_left_out), (1, 0));
+    let bundle = read(names.parts.clone());
+    assert_eq!((&**bundle.source(), bundle.n_damaged), (&source, 0));
+    assert!(bundle.module("/bin/a", &[1], 1).is_some() && read(example()).source().files().next().is_none());
+    // What is cut is no part, but where it ends before them.
+    let content = &names.parts[0];
+    let cut = (0..content.len()).filter(|n| read(vec![content[..*n].to_vec()]).n_damaged == 0);
+    assert_eq!(cut.count(), 1);
+    let mut random = Random::new(9);
+    for _ in 0..2_000 {
+        let mut damaged = content.clone();
+        let place = random.below(damaged.len() as u64) as usize;
+        damaged[place] = random.below(256) as u8;
+        read(vec![damaged]);
+    }
+    // More than there is room for.
+    let mut source = SourceText::default();
+    (1..=40).for_each(|line| source.add(&format!("/{line}.c"), line, "x".repeat(1 << 20)));
+    let mut writer = BundleWriter::default();
+    writer.source(&source);
+    let names = writer.finish();
+    assert!(names.n_lines_left_out > 5 && names.parts.iter().all(|part| part.len() <= PART_BYTES_MAX));
+    let n_read = read(names.parts).source().files().count() as u64;
+    assert_eq!(n_read + names.n_lines_left_out, 40);
 }

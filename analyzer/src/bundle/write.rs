@@ -2,10 +2,13 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{ALL_BYTES_MAX, BundledFrame, BundledProblem, Names, PART_BYTES_MAX};
+use super::{ALL_BYTES_MAX, BundledFrame, BundledProblem, Names, PART_BYTES_MAX, SOURCE_BYTES_MAX};
+use crate::model::SourceText;
 
 /// A part is closed when its contents are longer than this, in bytes.
 const PART_BYTES: usize = PART_BYTES_MAX / 2;
+/// As many lines of a file of source stand together.
+const LINES_MAX: usize = 1000;
 /// A number takes this many bytes at most.
 const NUMBER_BYTES_MAX: usize = 10;
 
@@ -19,6 +22,8 @@ pub(crate) struct BundleWriter {
     module: Option<PendingModule>,
     /// Addresses that have no room.
     n_left_out: u64,
+    source_bytes: usize,
+    n_lines_left_out: u64,
 }
 
 /// A part that is not closed.
@@ -32,6 +37,8 @@ struct Pending {
     n_modules: u64,
     allocators: Vec<u8>,
     n_allocators: u64,
+    source: Vec<u8>,
+    n_source: u64,
 }
 
 #[derive(Debug, Default)]
@@ -115,11 +122,44 @@ impl BundleWriter {
         part.n_allocators += 1;
     }
 
+    /// Adds lines of source.
+    pub fn source(&mut self, source: &SourceText) {
+        self.end_module();
+        for (file, lines) in source.files() {
+            let lines: Vec<(&u32, &String)> = lines.iter().collect();
+            lines.chunks(LINES_MAX).for_each(|lines| self.source_file(file, lines));
+        }
+    }
+
+    fn source_file(&mut self, file: &str, lines: &[(&u32, &String)]) {
+        let text_bytes = |(_, text): &(&u32, &String)| text.len() + 2 * NUMBER_BYTES_MAX;
+        let bytes = lines.iter().map(text_bytes).sum::<usize>() + file.len() + 2 * NUMBER_BYTES_MAX;
+        let is_too_much = self.source_bytes + bytes > SOURCE_BYTES_MAX || bytes > PART_BYTES_MAX / 4;
+        if is_too_much || self.done_bytes + self.bytes() + bytes > ALL_BYTES_MAX {
+            self.n_lines_left_out += lines.len() as u64;
+            return;
+        }
+        self.source_bytes += bytes;
+        if self.bytes() + bytes > PART_BYTES {
+            self.close();
+        }
+        let part = &mut self.part;
+        put(&mut part.source, part.texts.number(file).into());
+        put(&mut part.source, lines.len() as u64);
+        let mut last = 0;
+        for &(&line, text) in lines {
+            put(&mut part.source, (line - last).into());
+            put(&mut part.source, part.texts.number(text).into());
+            last = line;
+        }
+        part.n_source += 1;
+    }
+
     /// All that was taken.
     pub fn finish(mut self) -> Names {
         self.end_module();
         self.close();
-        Names { parts: self.done, n_left_out: self.n_left_out }
+        Names { parts: self.done, n_left_out: self.n_left_out, n_lines_left_out: self.n_lines_left_out }
     }
 
     /// How long the part is so far, about.
@@ -128,7 +168,8 @@ impl BundleWriter {
             module.path.len() + module.build_id.len() + module.problems.len() + module.addresses.len()
         });
         let part = &self.part;
-        part.texts.bytes.len() + part.frame_bytes.len() + part.modules.len() + part.allocators.len() + module
+        let source = part.source.len() + part.allocators.len();
+        part.texts.bytes.len() + part.frame_bytes.len() + part.modules.len() + source + module
     }
 
     fn end_module(&mut self) {
@@ -159,7 +200,7 @@ impl BundleWriter {
         self.end_module();
         self.module = goes_on;
         let part = std::mem::take(&mut self.part);
-        if part.n_modules + part.n_allocators == 0 {
+        if part.n_modules + part.n_allocators + part.n_source == 0 {
             return;
         }
         let mut content = Vec::new();
@@ -171,6 +212,10 @@ impl BundleWriter {
         ] {
             put(&mut content, n);
             content.extend_from_slice(bytes);
+        }
+        if part.n_source > 0 {
+            put(&mut content, part.n_source);
+            content.extend_from_slice(&part.source);
         }
         self.done_bytes += content.len();
         self.done.push(content);

@@ -11,6 +11,7 @@ mod sampling;
 mod size;
 mod snap_file;
 mod snapshot;
+mod source_text;
 mod stack_patterns;
 mod statistics;
 mod traces;
@@ -23,9 +24,10 @@ pub use sampling::Sampling;
 pub use size::format_size;
 pub use snap_file::is_snap_file;
 pub use snapshot::Snapshot;
+pub use source_text::SourceText;
 pub use stack_patterns::StackPatterns;
 pub use statistics::{
-    Activity, ActivityProfile, ActivityRow, Amount, Cumulative, KeyType, Profile, ProfileRow, Shown,
+    Activity, ActivityProfile, ActivityRow, Amount, Counted, Cumulative, KeyType, Profile, ProfileRow, Shown,
     Statistic, StatisticDiff, SumsBy, Uncertainty, Weight,
 };
 pub use traces::{

@@ -1,8 +1,10 @@
 //! Where a snapshot comes from, so that every report can say it. It has no part in equality or statistics.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::Sampling;
+use super::{Sampling, SourceText};
 
 /// The recording and the moment that a snapshot shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +48,9 @@ pub struct Origin {
     /// How samples were drawn, if samples alone were recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
+    /// The lines of source that the recording carries, if it does; snapshots do not.
+    #[serde(skip)]
+    pub source: Arc<SourceText>,
     /// Sentences on what the reader should know: a cut file, a damaged segment, filters that were applied.
     pub notes: Vec<String>,
 }

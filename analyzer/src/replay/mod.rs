@@ -12,6 +12,7 @@ mod observer;
 
 mod order;
 
+mod by_stack;
 mod checkpoint;
 mod commands;
 
@@ -35,6 +36,7 @@ mod tests;
 
 use crate::events::StreamEvents;
 
+pub use by_stack::ByStack;
 pub use checkpoint::{Folded, FoldedPart, FoldedProcess, FoldedSum};
 pub use engine::{Replayer, TOLERANCE_NS};
 pub use findings::{Finder, Findings};
@@ -49,7 +51,7 @@ pub use observers::{
     Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices,
 };
 pub use run::{Processes, ended_at, events, forked_at, run};
-pub use selection::Selection;
+pub use selection::{Gate, Selection};
 pub use sink::{BlockSink, ByBirth};
 pub use site::{Drawn, Site};
 pub use snapshot::{RawSnapshot, Taker, snapshot, snapshot_at};

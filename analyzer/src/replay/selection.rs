@@ -127,9 +127,94 @@ impl Selection {
     }
 }
 
+/// A selection as it is asked at each event: mostly it has all blocks of its kind of memory, which is then found out once.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    selection: &'a Selection,
+    /// Whether all blocks but mappings are admitted, whatever else they are.
+    admits_all: bool,
+}
+
+impl<'a> Gate<'a> {
+    /// Admits the blocks in `selection`.
+    pub fn of(selection: &'a Selection) -> Gate<'a> {
+        let admits_all = selection.is_whole() && selection.spaces.is_none();
+        Gate { selection, admits_all }
+    }
+
+    /// As [`Selection::admits_newborn`].
+    #[inline]
+    pub fn admits_newborn(&self, block: &Block) -> bool {
+        match self.admits_all {
+            true => block.space != Space::MAPPINGS,
+            false => self.selection.admits_newborn(block),
+        }
+    }
+
+    /// As [`Selection::admits`].
+    #[inline]
+    pub fn admits(&self, block: &Block, now: Stamp) -> bool {
+        match self.admits_all {
+            true => block.space != Space::MAPPINGS,
+            false => self.selection.admits(block, now),
+        }
+    }
+
+    /// As [`Selection::brought_by`].
+    #[inline]
+    pub fn brought_by(&self, event: &MergedEvent) -> Option<Block> {
+        if event.is_release() {
+            return None;
+        }
+        Some(event.block()).filter(|block| self.admits_newborn(block))
+    }
+
+    /// Whether all blocks of the heap are admitted.
+    #[inline]
+    pub(super) fn admits_heap(&self) -> bool {
+        self.admits_all
+    }
+}
+
+impl<'a> std::ops::Deref for Gate<'a> {
+    type Target = Selection;
+
+    fn deref(&self) -> &Selection {
+        self.selection
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tm_testing::Random;
+
+    #[test]
+    fn a_gate_admits_what_its_selection_does() {
+        let mut random = Random::new(9);
+        let all = Selection::default();
+        let selections = [
+            all.clone(),
+            Selection { spaces: Some(vec![Space::MAPPINGS]), ..all.clone() },
+            Selection { spaces: Some(vec![Space::HEAP]), ..all.clone() },
+            Selection { sizes: 3..=7, ..all.clone() },
+            Selection { ages: 5..=9, ..all.clone() },
+            Selection { born_after: Some(Stamp(4)), ..all.clone() },
+            Selection { threads: Some(vec![ThreadIndex(0)]), ..all },
+        ];
+        for selection in &selections {
+            let gate = Gate::of(selection);
+            for _ in 0..200 {
+                let spaces = [Space::HEAP, Space::MAPPINGS, Space(5)];
+                let (size, birth) = (random.below(10), Stamp(random.below(10)));
+                let block =
+                    Block { size, birth, space: spaces[random.below(3) as usize], ..Block::default() };
+                let now = Stamp(birth.0 + random.below(20));
+                assert_eq!(gate.admits_newborn(&block), selection.admits_newborn(&block));
+                assert_eq!(gate.admits(&block, now), selection.admits(&block, now));
+            }
+        }
+    }
 
     #[test]
     fn each_property_is_looked_at() {

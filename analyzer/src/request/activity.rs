@@ -6,7 +6,7 @@ use super::{Blocks, Recorded, Request, Time};
 use crate::analysis::Blame;
 use crate::error::Result;
 use crate::model::{
-    Activity, ActivityProfile, ActivityRow, Moment, Profile, ProfileRow, Shown, StackList, SumsBy,
+    Activity, ActivityProfile, ActivityRow, Counted, Moment, Profile, ProfileRow, Shown, StackList, SumsBy,
     is_snap_file,
 };
 use crate::reader::Problem;
@@ -14,16 +14,17 @@ use crate::replay::{Activities, Site, Taker};
 
 impl Request {
     /// Adds up what each site did. At the usual time the live blocks are those of the peak, all else is that of the whole
-    /// run; at a moment or in a window all is that up to its end. Stacks end where [`super::Grouping`] blames.
+    /// run; at a moment or in a window all is that up to its end. Stacks end where [`super::Grouping`] blames. The
+    /// figures of what goes are those of `counted`.
     ///
     /// # Errors
     /// As [`Request::profile`]; and the peak of all processes is none that events could be counted up to.
-    pub fn activity(&self) -> Result<ActivityProfile> {
+    pub fn activity(&self, counted: Counted) -> Result<ActivityProfile> {
         let mut activity = match is_snap_file(&self.path)? {
             true => return self.live(),
             false => {
                 let shown = if self.time == Time::Usual { Shown::Peak } else { Shown::End };
-                self.open()?.activity(shown, Some(&mut self.grouping.blame()))?
+                self.open()?.activity(shown, counted, Some(&mut self.grouping.blame()))?
             }
         };
         // Ages are those of live blocks: what is allocated has none.
@@ -60,6 +61,7 @@ impl Request {
             origin,
             shown: Shown::End,
             has_events: false,
+            counted: Counted::LEAST,
             from_ns: 0,
             until_ns: at_ns,
             domains: Domain::BUILT_IN.map(|(domain, name)| (domain.0, name.to_owned())).into(),
@@ -68,17 +70,23 @@ impl Request {
 }
 
 impl Recorded {
-    /// What each site did up to the end of the time. Stacks are as `blame` cuts them, or whole.
+    /// What each site did up to the end of the time, with the figures of `counted` of what goes. Stacks are as `blame` cuts them, or
+    /// whole.
     ///
     /// # Errors
     /// There is no such process.
-    pub fn activity(&self, shown: Shown, blame: Option<&mut Blame>) -> Result<ActivityProfile> {
+    pub fn activity(
+        &self,
+        shown: Shown,
+        counted: Counted,
+        blame: Option<&mut Blame>,
+    ) -> Result<ActivityProfile> {
         let Recorded { recording, processes, selection, until, .. } = self;
         let mut sums: SumsBy<Site, Activity> = SumsBy::default();
         let taker = |at| Taker::new(recording, *processes, at, selection, SumsBy::<Site>::default());
         let (mut at_peak, mut at_end) = (taker(None), taker(Some(*until)));
         let mut findings = self.run(
-            |engine| Activities::new(selection, engine.process()),
+            |engine| Activities::new(selection, engine.process(), counted),
             |engine, activities| {
                 sums.absorb(activities.finish());
                 at_peak.add(engine);
@@ -119,6 +127,7 @@ impl Recorded {
             domains: self.domains(),
             shown,
             has_events: true,
+            counted,
             from_ns: self.begin().ns,
             until_ns: self.end().ns,
         })
@@ -206,7 +215,7 @@ mod tests {
                 ] {
                     let mut request = Request { time: time.clone(), ..Request::of(file.path()) };
                     request.blocks.process = process;
-                    let found = request.activity().unwrap();
+                    let found = request.activity(Counted::ALL).unwrap();
                     let of = |figure: fn(&Activity) -> Amount| rows(&found.measure(figure));
                     let recorded = request.open().unwrap();
                     let select = &recorded.selection;
@@ -218,6 +227,15 @@ mod tests {
                     let temporary =
                         recorded.profile(|it| Lifetimes::new(select, it, vec![]), |it| it.temporary);
                     assert_eq!(of(|it| it.temporary), cut(temporary.unwrap()), "{time:?}");
+                    for counted in [Counted::LEAST, Counted::WITH_TEMPORARY, Counted::WITH_FREED] {
+                        let part = request.activity(counted).unwrap();
+                        let figures = |of: &ActivityProfile| -> Vec<Activity> {
+                            let figures = of.rows.iter().map(|row| counted.of(row.amount));
+                            figures.filter(|figures| *figures != Activity::default()).collect()
+                        };
+                        assert_eq!(figures(&part), figures(&found), "{time:?} {counted:?}");
+                        assert!(part.rows.iter().all(|row| counted.of(row.amount) == row.amount));
+                    }
                     let live = request.profile().unwrap();
                     assert_eq!(rows(&found.measure(|it| found.live(it))), rows(&live), "{time:?}");
                     let origin = |origin: &crate::model::Origin| (origin.moment.clone(), origin.live_bytes);
@@ -236,7 +254,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.snap");
         Request::of(file.path()).snapshot().unwrap().dump(&path).unwrap();
-        let [of_file, of_snap] = [file.path(), &path].map(|path| Request::of(path).activity().unwrap());
+        let [of_file, of_snap] =
+            [file.path(), &path].map(|path| Request::of(path).activity(Counted::ALL).unwrap());
         assert!(of_file.has_events && !of_snap.has_events);
         let live = |of: &ActivityProfile| of.measure(|it| of.live(it)).total();
         assert_eq!(live(&of_file), live(&of_snap));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tm_common::ids::StackId;
 
-use super::addresses::{Addresses, Named};
+use super::addresses::Addresses;
 use crate::model::Frame;
 use crate::reader::{Recording, StackFrame};
 
@@ -18,6 +18,8 @@ pub(super) struct NativeFrames {
     path: Vec<Step>,
     /// Its frames.
     frames: Vec<Arc<Frame>>,
+    /// The nodes that the next one does not share with it, from the innermost on.
+    inner: Vec<(usize, StackFrame)>,
 }
 
 /// A node of the last stack.
@@ -81,16 +83,6 @@ impl NativeFrames {
         }
     }
 
-    /// The names of the node at `place`.
-    fn named<'a>(
-        &mut self,
-        (recording, addresses): (&Recording, &'a mut Addresses),
-        node: (usize, StackFrame),
-    ) -> &'a Named {
-        let number = self.number((recording, &mut *addresses), node);
-        addresses.named(number)
-    }
-
     /// The number of the names of the node at `place`.
     pub fn number(
         &mut self,
@@ -119,7 +111,7 @@ impl NativeFrames {
         if table.native_depth(innermost.place) > limit {
             return None;
         }
-        let (mut inner, mut next, mut n_shared) = (Vec::new(), native, 0);
+        let (mut inner, mut next, mut n_shared) = (std::mem::take(&mut self.inner), native, 0);
         while let Some(node) = table.native_node(next) {
             // All frames outward of it count, so that is its place in a stack that has it.
             let depth = table.native_depth(node.place) as usize;
@@ -136,12 +128,16 @@ impl NativeFrames {
             Some(step) => step.is_certain,
             None => !table.is_incomplete(next),
         };
-        for (place, frame) in inner.into_iter().rev() {
-            let named = self.named((recording, &mut *addresses), (place, frame));
-            self.frames.extend(named.frames.iter().rev().cloned());
+        for (place, frame) in inner.drain(..).rev() {
+            let number = self.number((recording, &mut *addresses), (place, frame));
+            match &*addresses.named(number).frames {
+                [one] => self.frames.push(Arc::clone(one)),
+                several => self.frames.extend(several.iter().rev().cloned()),
+            }
             is_certain &= frame.kind != tm_common::stack::FrameKind::Guessed;
             self.path.push(Step { place, n_frames: self.frames.len(), is_certain });
         }
+        self.inner = inner;
         Some(NativeStack { frames: &self.frames, n_physical: self.path.len(), is_certain })
     }
 

@@ -1,5 +1,7 @@
 //! What a report says of where its figures come from.
 
+use std::sync::Arc;
+
 use super::Namer;
 use crate::model::Origin;
 use crate::reader::{Problem, Recording};
@@ -40,6 +42,7 @@ impl Namer {
             unknown_frees,
             missed_frees,
             sampling: findings.sampling,
+            source: Arc::clone(recording.bundle.source()),
             notes: notes
                 .into_iter()
                 .chain(recording.note_sentences())

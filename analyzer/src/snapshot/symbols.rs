@@ -1,13 +1,18 @@
 //! What names the stacks of a recording need, module by module, and where they come from.
 
+use std::sync::Arc;
+
 use rustc_hash::{FxHashMap, FxHashSet};
+use tm_common::python::PythonFrame;
+use tm_common::stack::FrameKind;
 
 use super::Namer;
 use super::addresses::{image, list_of, probe};
 use crate::bundle::{BundleWriter, Names};
 use crate::inspect::own_allocator;
+use crate::model::Frame;
 use crate::reader::{Recording, StackFrame, StackMarks};
-use crate::symbolize::{Attempt, ModuleImage};
+use crate::symbolize::{Attempt, ModuleImage, SourceFiles};
 
 /// A module with the names that stacks need of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +118,9 @@ impl Namer {
 }
 
 impl Namer {
-    /// The names of all addresses of the stacks of `recording`, as a file carries them.
-    pub fn bundle(&mut self, recording: &Recording) -> Names {
+    /// The names of all addresses of the stacks of `recording`, as a file carries them; with the lines of `source` that their frames, and
+    /// those of Python, are on.
+    pub fn bundle(&mut self, recording: &Recording, source: Option<&mut SourceFiles>) -> Names {
         self.prepare_frames(recording, all_frames(recording));
         // Code that was made at run time is not looked up in advance.
         for frame in all_frames(recording) {
@@ -122,10 +128,29 @@ impl Namer {
         }
         let mut writer = BundleWriter::default();
         self.addresses.write_to(&mut writer);
+        if let Some(source) = source {
+            let frames = self.all_lines(recording);
+            writer.source(&source.around(frames.iter().map(|frame| (&*frame.filename, frame.lineno))));
+        }
         for (path, build_id, names) in own_allocator::of_files(recording) {
             writer.allocators(path, build_id, &names);
         }
         writer.finish()
+    }
+}
+
+impl Namer {
+    /// The frames of all nodes of all stacks, of Python too.
+    fn all_lines(&mut self, recording: &Recording) -> Vec<Arc<Frame>> {
+        let mut frames: Vec<Arc<Frame>> = Vec::new();
+        for node in StackMarks::default().unknown(&recording.stacks) {
+            if let Some(native) = StackFrame::of_native(node) {
+                frames.extend_from_slice(&self.frames_of(recording, native));
+            } else if node.kind == FrameKind::Python {
+                frames.push(self.python_frame(recording, PythonFrame::decode(node.pc)));
+            }
+        }
+        frames
     }
 }
 

@@ -52,7 +52,7 @@ pub use debuginfod::{Debuginfod, Progress};
 pub use demangle::demangle;
 pub use paths::normalize;
 pub use search::{HeldFile, Search};
-pub use source_files::SourceFiles;
+pub use source_files::{LINE_BYTES_MAX, LINES_AROUND, SourceFiles, is_source};
 
 use module::{Module, Places};
 use names::Names;

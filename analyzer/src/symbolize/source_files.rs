@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use rustc_hash::FxHashSet;
+
 use super::search::{Search, SourcePlace};
+use crate::model::SourceText;
 use crate::text::{LineSource, raw_text};
 
 /// The files of this machine, each read once.
@@ -16,6 +19,8 @@ pub struct SourceFiles {
     /// Files that were written later than this, in ns since 1970, are left out; 0 for none.
     written_until_ns: u64,
     search: Arc<Search>,
+    /// The lines that recordings carry, which need no files.
+    carried: Vec<Arc<SourceText>>,
     n_left_out: usize,
     /// Files that are younger, and shown all the same, because the user says that they are the source.
     n_younger: usize,
@@ -32,6 +37,13 @@ impl SourceFiles {
     #[must_use]
     pub fn looking_in(self, search: &Arc<Search>) -> SourceFiles {
         SourceFiles { search: Arc::clone(search), ..self }
+    }
+
+    /// The same, with the lines that a recording carries, before those of files.
+    #[must_use]
+    pub fn carrying(mut self, source: &Arc<SourceText>) -> SourceFiles {
+        self.carried.push(Arc::clone(source));
+        self
     }
 
     /// What was left out, or is in doubt, as sentences.
@@ -82,8 +94,50 @@ impl SourceFiles {
 /// whatever it likes.
 const SOURCE_BYTES_MAX: u64 = 16 << 20;
 
+/// The endings of files with source. Names come from recordings, and pages and bundles are sent to others: a recording that was made up
+/// must not take other files with it.
+const ENDINGS: [&str; 27] = [
+    "c", "h", "cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "tcc", "ipp", "inc", "inl", "rs", "py",
+    "pyx", "go", "d", "f", "f90", "f95", "ml", "mli", "m", "mm", "zig",
+];
+
+/// Whether a file may be one of source, by its name.
+#[must_use]
+pub fn is_source(file: &str) -> bool {
+    let ending = file.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// How many lines before and after that of a frame are looked at with it.
+pub const LINES_AROUND: u32 = 4;
+/// What is longer is no line that anybody reads, in bytes.
+pub const LINE_BYTES_MAX: usize = 240;
+
+impl SourceFiles {
+    /// The lines of `places` (file and line), and those around them.
+    #[must_use]
+    pub fn around<'a>(&mut self, places: impl Iterator<Item = (&'a str, u32)>) -> SourceText {
+        let mut text = SourceText::default();
+        let mut seen = FxHashSet::default();
+        for (file, line) in places.filter(|(file, line)| *line > 0 && is_source(file)) {
+            if !seen.insert((file, line)) || self.line(file, line).is_none() {
+                continue;
+            }
+            for near in line.saturating_sub(LINES_AROUND).max(1)..=line.saturating_add(LINES_AROUND) {
+                let Some(found) = self.line(file, near) else { break };
+                let cut = found.get(..found.floor_char_boundary(LINE_BYTES_MAX)).unwrap_or_default();
+                text.add(file, near, cut.to_owned());
+            }
+        }
+        text
+    }
+}
+
 impl LineSource for SourceFiles {
     fn line(&mut self, filename: &str, lineno: u32) -> Option<String> {
+        if let Some(carried) = self.carried.iter().find_map(|source| source.line(filename, lineno)) {
+            return Some(carried.to_owned());
+        }
         let index = usize::try_from(lineno.checked_sub(1)?).ok()?;
         if !self.files.contains_key(filename) {
             let lines = self.read(&raw_text::to_path(filename));

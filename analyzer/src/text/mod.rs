@@ -12,4 +12,4 @@ pub mod words;
 pub use fnmatch::Pattern;
 pub use hex::hex;
 pub use line_source::{LineSource, NoLines};
-pub use printable::printable;
+pub use printable::{is_plain, printable};

@@ -3,7 +3,7 @@
 /// `text` with an escape (`\n`, `\u{1b}`) for every character that would steer a terminal or be invisible: names come
 /// from recordings.
 pub fn printable(text: &str) -> String {
-    if !text.contains(is_unprintable) {
+    if is_plain(text) || !text.contains(is_unprintable) {
         return text.to_owned();
     }
     let mut printable = String::with_capacity(text.len() + 8);
@@ -15,6 +15,14 @@ pub fn printable(text: &str) -> String {
         }
     }
     printable
+}
+
+/// Whether `text` is of printable ASCII alone, as most names are: found out many bytes at a time.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
+    // Blocks without a way out of them become vector instructions.
+    text.as_bytes().chunks(64).all(|bytes| bytes.iter().fold(true, |all, byte| all & is_plain(byte)))
 }
 
 /// Control characters, and Unicode's format characters (Cf) and line separators: they turn the direction of what
@@ -48,6 +56,17 @@ fn is_unprintable(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_is_what_needs_no_escape_and_no_second_byte() {
+        let plain = "a b~".repeat(50);
+        assert!(is_plain("") && is_plain(&plain) && printable(&plain) == plain);
+        for (place, other) in [(0, "\n"), (63, "\u{7f}"), (64, "é"), (199, "\u{1b}")] {
+            let mut text = plain.clone();
+            text.replace_range(place..=place, other);
+            assert!(!is_plain(&text), "{other:?} at {place}");
+        }
+    }
 
     #[test]
     fn what_steers_or_hides_is_escaped() {

@@ -14,6 +14,8 @@ use tm_tests::programs::{compile, compile_by};
 use tm_tests::run::{Outcome, Run};
 use tm_tests::wait;
 
+use crate::page_data;
+
 /// A recording under this name, whatever it is, so that reports are equal to the byte.
 const NAME: &str = "run.bin";
 
@@ -229,6 +231,46 @@ fn a_library_that_is_gone_at_the_end_is_bundled() {
         fs::remove_file(plugin).expect("it is there");
         fs::copy(compile("plugin.c", &["-g", "-O2", "-shared", "-fPIC"]), plugin).expect("as above");
     });
+}
+
+/// What is said of a program whose source is gone, by a bundle that has it; a bundle of that bundle has it too.
+#[test]
+fn lines_of_source_are_in_a_bundle_that_is_to_have_them() {
+    let build = Folder::new();
+    let source = "#include <stdlib.h>\nvoid *volatile kept;\n__attribute__((noinline)) void holds(int n) {\n\
+                  \tkept = malloc(n); // the line\n}\nint main() { holds(1404); return 0; }\n";
+    fs::write(build.at("n.c"), source).expect("the folder can be written");
+    let compiled =
+        Command::new("gcc").args(["-g", "-O1"]).arg(build.at("n.c")).arg("-o").arg(build.at("n")).output();
+    assert!(compiled.expect("gcc starts").status.success());
+    let script = build.at("p.py");
+    fs::write(&script, "import ctypes # this one\n").expect("as above");
+    for (program, arguments, line) in [
+        (build.at("n"), vec![], "kept = malloc(n); // the line"),
+        (PathBuf::from("/usr/bin/python3"), vec![script.as_os_str()], "import ctypes # this one"),
+    ] {
+        let outcome = Run::new(program).args(&arguments).recorded();
+        let (here, there, root) = (Folder::new(), Folder::new(), Folder::new());
+        fs::copy(outcome.recording(), here.at(NAME)).expect("the folder can be written");
+        let stacks = ["stats", NAME, "--key", "traceback", "--limit", "0", "--at", "end"];
+        let before = here.says(&stacks, None);
+        assert!(before.contains(line), "{before}");
+        let target = |folder: &Folder| folder.at(NAME).display().to_string();
+        here.says(&["bundle", NAME, "--sources", "-o", &target(&there)], None);
+        let (plain, again) = (Folder::new(), Folder::new());
+        here.says(&["bundle", NAME, "-o", &target(&plain)], None);
+        let gone = (arguments.is_empty(), build.at("n.c"), build.at("hidden"));
+        let file = if gone.0 { gone.1 } else { script.clone() };
+        fs::rename(&file, &gone.2).expect("it is there");
+        assert_eq!(there.says(&stacks, Some(root.0.path())), before);
+        there.says(&["bundle", NAME, "-o", &target(&again)], Some(root.0.path()));
+        assert_eq!(again.says(&stacks, Some(root.0.path())), before);
+        assert!(!plain.says(&stacks, Some(root.0.path())).contains(line), "nobody asked for it");
+        there.says(&["report", NAME, "-o", "page.html"], Some(root.0.path()));
+        let page = fs::read_to_string(there.at("page.html")).expect("it was written");
+        assert!(page_data::data(&page)["sources"].to_string().contains(line), "{}", page.len());
+        fs::rename(&gone.2, &file).expect("as above");
+    }
 }
 
 #[test]

@@ -52,6 +52,7 @@ mod page_data;
 mod perf_maps;
 mod privacy;
 mod processes;
+mod progress;
 mod python_frames;
 mod python_hostile;
 mod python_lines;

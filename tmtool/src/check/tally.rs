@@ -5,7 +5,7 @@ use super::places::Places;
 use super::suppressions::Suppression;
 use crate::errors::{Error, Result};
 use tm_analyzer::analysis::RuntimeLibraries;
-use tm_analyzer::model::{Amount, Frame, Origin, Shown, Traceback, is_snap_file};
+use tm_analyzer::model::{Amount, Counted, Frame, Origin, Shown, Traceback, is_snap_file};
 use tm_analyzer::request::Request;
 
 /// The blocks of one stack under one label.
@@ -45,11 +45,11 @@ impl Tally {
         let is_snapshot = is_snap_file(&request.path)?;
         let (activity, known) = if is_snapshot {
             let whole = Request { grouping: whole_stacks(request), ..request.clone() };
-            let activity = whole.activity()?;
+            let activity = whole.activity(Counted::LEAST)?;
             let known = known_of_snapshot(activity.origin.as_ref(), request)?;
             (activity, known)
         } else {
-            (request.open()?.activity(Shown::Peak, None)?, Figure::ALL.to_vec())
+            (request.open()?.activity(Shown::Peak, Counted::LEAST, None)?, Figure::ALL.to_vec())
         };
         let mut tally = Tally {
             sites: Vec::new(),

@@ -127,22 +127,27 @@ pub fn check_is_export(output: &Path, is_like: fn(&[u8]) -> bool, is_forced: boo
     Err(Error::Usage(format!("{what}; choose another name with -o, or say --force")))
 }
 
-/// What a file begins with; of one that gzip has packed, what that begins with, which may be a recording.
+/// What a file begins with; of one that gzip or zstd has packed, what that begins with, which may be a recording.
 fn start_of(path: &Path) -> Result<Vec<u8>> {
     let failed = |error| Error::io("read", path, error);
     let (mut start, mut unpacked) = (Vec::new(), Vec::new());
     fs::File::open(path).map_err(failed)?.take(START_BYTES).read_to_end(&mut start).map_err(failed)?;
-    if !start.starts_with(&GZIP) {
+    // Either ends in an error where it is cut, and what comes before that is there.
+    if start.starts_with(&GZIP) {
+        let _ = GzDecoder::new(start.as_slice()).take(START_BYTES).read_to_end(&mut unpacked);
+    } else if start.starts_with(&ZSTD) {
+        let _ = zstd::Decoder::new(start.as_slice())
+            .and_then(|decoder| decoder.take(START_BYTES).read_to_end(&mut unpacked));
+    } else {
         return Ok(start);
     }
-    // It ends in an error where it is cut, and what comes before that is there.
-    let _ = GzDecoder::new(start.as_slice()).take(START_BYTES).read_to_end(&mut unpacked);
     Ok(unpacked)
 }
 
 /// Enough of a file to know its format by: a line of folded stacks may be long.
 const START_BYTES: u64 = 256 << 10;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Asks whether a recording at `output` would destroy what is none.
 ///

@@ -32,6 +32,10 @@ pub extern "C" fn note_standard_output() {
 pub fn show(report: &dyn Report, format: Format, search: &Arc<Search>, style: &Style) -> Result<ExitCode> {
     let recorded_ns = report.origins().iter().map(|origin| origin.recorded_ns).min();
     let mut files = SourceFiles::as_of(recorded_ns.unwrap_or(0)).looking_in(search);
+    // Of two recordings of one program, the new one's lines come first.
+    for origin in report.origins().into_iter().rev() {
+        files = files.carrying(&origin.source);
+    }
     to_standard_output(|out| {
         report.write(format, out, style, &mut files)?;
         match files.note().filter(|_| format == Format::Text) {

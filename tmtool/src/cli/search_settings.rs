@@ -164,11 +164,13 @@ fn check_is_folder(folder: &Path, by: &Giver, option: &str) -> Result<()> {
 /// Where clients of debuginfod keep what they have fetched, as they look for it themselves.
 fn cache() -> Option<PathBuf> {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // Where it was in early versions it stays.
+    let early = || Some(named("HOME")?.join(".debuginfod_client_cache")).filter(|folder| folder.is_dir());
     let usual = || {
         let caches = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
         caches.map(|caches| caches.join("debuginfod_client"))
     };
-    named("DEBUGINFOD_CACHE_PATH").or_else(usual).filter(|folder| folder.is_dir())
+    named("DEBUGINFOD_CACHE_PATH").or_else(early).or_else(usual).filter(|folder| folder.is_dir())
 }
 
 /// Where agents dump generated code for perf, as they look for it themselves.

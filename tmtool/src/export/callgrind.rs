@@ -13,7 +13,7 @@ use super::frames::{clean, function, source_file};
 use super::measure::Measure;
 use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
-use tm_analyzer::model::{Activity, ActivityProfile, Frame};
+use tm_analyzer::model::{Activity, ActivityProfile, Counted, Frame};
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
@@ -23,7 +23,7 @@ pub const FORMAT: Format = Format {
     loses: "whole stacks (calls are added up by caller and callee, and counted by the blocks that came of them), frames between the \
             eighth call of a function and further ones within it, tags, time",
     next: "kcachegrind {}",
-    needs: Needs::MomentOrSums,
+    needs: Needs::MomentOrSums(Counted::WITH_TEMPORARY),
     takes_measure: false,
     counts_samples: false,
     is_text: true,
@@ -287,7 +287,8 @@ impl<'a> Costs<'a> {
                 _ => write!(out, "{line}")?,
             }
             at = line;
-            writeln!(out, " {}", joined(self.written(figures)))?;
+            self.written(figures).iter().try_for_each(|figure| write!(out, " {figure}"))?;
+            out.write_all(b"\n")?;
         }
         Ok(())
     }

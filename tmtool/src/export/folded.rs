@@ -84,13 +84,28 @@ impl<V: Default> Stacks<V> {
 
     /// All lines without their sums, and these; by name.
     pub(super) fn lines(&self) -> impl Iterator<Item = (String, &V)> {
-        let name = |&number: &u32| self.names.get(number as usize).map_or("", String::as_str);
-        let mut stacks: Vec<(&Vec<u32>, &V)> = self.sums.iter().collect();
-        stacks.sort_by(|(a, _), (b, _)| a.iter().map(name).cmp(b.iter().map(name)));
-        stacks.into_iter().map(move |(stack, sum)| match stack.as_slice() {
-            [] => (UNKNOWN.to_owned(), sum),
-            stack => (stack.iter().map(name).collect::<Vec<_>>().join(";"), sum),
-        })
+        self.sorted().into_iter().map(|(stack, sum)| (self.line(stack), sum))
+    }
+
+    /// All stacks and their sums, by name: those that begin alike are together.
+    pub(super) fn sorted(&self) -> Vec<(&[u32], &V)> {
+        let mut stacks: Vec<(&[u32], &V)> = self.sums.iter().map(|(stack, sum)| (&stack[..], sum)).collect();
+        stacks.sort_by(|(a, _), (b, _)| {
+            a.iter().map(|&name| self.name(name)).cmp(b.iter().map(|&name| self.name(name)))
+        });
+        stacks
+    }
+
+    /// The line of a stack.
+    pub(super) fn line(&self, stack: &[u32]) -> String {
+        match stack {
+            [] => UNKNOWN.to_owned(),
+            stack => stack.iter().map(|&name| self.name(name)).collect::<Vec<_>>().join(";"),
+        }
+    }
+
+    fn name(&self, number: u32) -> &str {
+        self.names.get(number as usize).map_or("", String::as_str)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tm_analyzer::model::Frame;
-use tm_analyzer::text::{printable, raw_text};
+use tm_analyzer::text::{is_plain, printable, raw_text};
 
 /// What a stack without frames is called.
 pub const UNKNOWN: &str = "<unknown>";
@@ -11,6 +11,9 @@ pub const UNKNOWN: &str = "<unknown>";
 /// `text` as valid UTF-8 without characters that steer a terminal, end a line or hide: names come from recordings.
 #[must_use]
 pub fn clean(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
     match raw_text::to_bytes(text) {
         Cow::Borrowed(_) => printable(text),
         Cow::Owned(bytes) => printable(&String::from_utf8_lossy(&bytes)),

@@ -6,7 +6,7 @@ use tm_analyzer::events::{Block, MergedEvent};
 use tm_analyzer::model::Frame;
 use tm_analyzer::reader::{Process, Recording};
 use tm_analyzer::replay::{
-    Engine, LatestBlocks, Observer, Processes, ProgramPoints, Selection, ended_at, forked_at, stamp_at,
+    Engine, Gate, LatestBlocks, Observer, Processes, ProgramPoints, Selection, ended_at, forked_at, stamp_at,
 };
 use tm_analyzer::request::Recorded;
 use tm_analyzer::snapshot::Namer;
@@ -25,7 +25,7 @@ pub trait ByLife {
 
 /// Tells of the blocks in a selection.
 pub struct Watched<'a, L> {
-    selection: &'a Selection,
+    selection: Gate<'a>,
     latest: LatestBlocks,
     /// The one that hears of them.
     pub lives: L,
@@ -34,6 +34,7 @@ pub struct Watched<'a, L> {
 impl<'a, L: ByLife> Watched<'a, L> {
     /// Tells `lives` of the blocks in `selection`, of those that live at the start, `inherited`, at once.
     pub fn new(selection: &'a Selection, mut lives: L, inherited: impl Iterator<Item = Block>) -> Self {
+        let selection = Gate::of(selection);
         inherited.filter(|block| selection.admits_newborn(block)).for_each(|block| lives.came(&block));
         Watched { selection, latest: LatestBlocks::default(), lives }
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::by_stack::ByStack;
 use super::frames::clean;
 use super::lived::{command_line, end_stamp, lives_of, shown};
 use super::points::Points;
@@ -17,7 +16,7 @@ use crate::errors::StreamError;
 use crate::tree::Tree as StackTree;
 use tm_analyzer::model::{Amount, Frame};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Lived, Moments};
+use tm_analyzer::replay::{ByStack, Lived, Moments};
 use tm_common::ids::StackId;
 
 /// Places with less than this part of what is live are shown together, as massif does.

@@ -1,7 +1,7 @@
 //! The figure that a format shows where it has room for one.
 
 use clap::ValueEnum;
-use tm_analyzer::model::{Activity, ActivityProfile, Amount};
+use tm_analyzer::model::{Activity, ActivityProfile, Amount, Counted};
 
 /// A figure of [`Activity`], in bytes or blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -29,6 +29,7 @@ impl Measure {
     /// The figure of one site of `activity`.
     #[must_use]
     pub fn of(self, activity: &ActivityProfile, sums: &Activity) -> u64 {
+        debug_assert_eq!(self.counted(), activity.counted.both(self.counted()), "{self:?} was not counted");
         let Amount { bytes, count } = match self {
             Measure::LiveBytes | Measure::LiveBlocks => activity.live(sums),
             Measure::AllocatedBytes | Measure::Allocations => sums.allocated,
@@ -36,6 +37,17 @@ impl Measure {
             Measure::TemporaryBytes | Measure::TemporaryBlocks => sums.temporary,
         };
         if self.is_bytes() { bytes } else { count }
+    }
+
+    /// What it takes to be counted.
+    #[must_use]
+    pub fn counted(self) -> Counted {
+        use Measure::*;
+        match self {
+            FreedBytes | FreedBlocks => Counted::WITH_FREED,
+            TemporaryBytes | TemporaryBlocks => Counted::WITH_TEMPORARY,
+            LiveBytes | LiveBlocks | AllocatedBytes | Allocations => Counted::LEAST,
+        }
     }
 
     /// Whether it is in bytes.

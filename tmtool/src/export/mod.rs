@@ -1,20 +1,20 @@
 //! What tmtool writes for other tools. A format is a file or a folder here and a row of [`FORMATS`]: help, checks and the
 //! command come from the table. Writers are pure: what a recording says goes in, bytes come out.
 
-mod by_stack;
 pub mod callgrind;
 pub mod dhat;
 pub mod firefox;
 pub mod folded;
 pub mod frames;
-mod gzip;
 pub mod heaptrack;
 mod lived;
 mod mappings;
 pub mod massif;
 pub mod measure;
 mod outer;
+mod packed;
 pub mod parquet;
+mod paths;
 pub mod perfetto;
 mod points;
 pub mod pprof;
@@ -30,7 +30,7 @@ use std::path::Path;
 
 use crate::errors::StreamError;
 use measure::Measure;
-use tm_analyzer::model::ActivityProfile;
+use tm_analyzer::model::{ActivityProfile, Counted};
 use tm_analyzer::request::{Grouping, Recorded};
 
 /// All formats, those that most tools read first.
@@ -80,8 +80,8 @@ pub struct Format {
 pub enum Needs {
     /// The live blocks of a moment, so that a `.snap` file is enough.
     Moment,
-    /// The sums of a moment, and those of all events where these are known.
-    MomentOrSums,
+    /// The sums of a moment, and those of all events where these are known: what is allocated, and what of that which goes.
+    MomentOrSums(Counted),
     /// All events: a recording.
     Events,
 }
@@ -146,7 +146,7 @@ impl Needs {
     fn words(self) -> &'static str {
         match self {
             Needs::Moment => "a recording or a .snap file",
-            Needs::MomentOrSums => "a recording; of a .snap file, what was live",
+            Needs::MomentOrSums(_) => "a recording; of a .snap file, what was live",
             Needs::Events => "a recording",
         }
     }

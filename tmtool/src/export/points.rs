@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::by_stack::ByStack;
 use super::lived::Show;
 use super::outer::Outer;
 use crate::tree::Tree;
 use tm_analyzer::model::Frame;
+use tm_analyzer::replay::ByStack;
 use tm_common::ids::StackId;
 
 /// The frames that occur.

@@ -17,6 +17,11 @@ impl Message {
         Message::default()
     }
 
+    /// Takes all fields out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// The message's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -43,26 +48,60 @@ impl Message {
         self.text(field, &value.0)
     }
 
+    /// Adds what stands before a string, bytes or a message of `n_bytes`.
+    #[must_use]
+    pub fn start(mut self, field: Field, n_bytes: usize) -> Message {
+        self.put_start(field, n_bytes);
+        self
+    }
+
     /// Adds a number.
     pub fn put_number(&mut self, field: Field, value: u64) {
-        self.varint(u64::from(field << 3 | VARINT));
-        self.varint(value);
+        put_number(&mut self.0, field, value);
     }
 
     /// Adds a string, bytes or a message.
     pub fn put_bytes(&mut self, field: Field, value: &[u8]) {
-        self.varint(u64::from(field << 3 | LENGTH_DELIMITED));
-        self.varint(value.len() as u64);
+        self.put_start(field, value.len());
         self.0.extend_from_slice(value);
     }
 
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
+    /// The same of bytes that come one by one.
+    pub fn put_all(&mut self, field: Field, value: impl ExactSizeIterator<Item = u8>) {
+        self.put_start(field, value.len());
+        self.0.extend(value);
     }
+
+    /// Adds fields that are bytes already.
+    pub fn put_fields(&mut self, fields: &[u8]) {
+        self.0.extend_from_slice(fields);
+    }
+
+    fn put_start(&mut self, field: Field, n_bytes: usize) {
+        self.put_varint(u64::from(field << 3 | LENGTH_DELIMITED));
+        self.put_varint(n_bytes as u64);
+    }
+
+    fn put_varint(&mut self, value: u64) {
+        put_varint(&mut self.0, value);
+    }
+}
+
+/// Appends a number as it stands in a message.
+#[inline]
+pub fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+/// Appends a field that is a number.
+#[inline]
+pub fn put_number(bytes: &mut Vec<u8>, field: Field, value: u64) {
+    put_varint(bytes, u64::from(field << 3 | VARINT));
+    put_varint(bytes, value);
 }
 
 #[cfg(test)]

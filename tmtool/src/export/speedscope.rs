@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::frames::{UNKNOWN, clean, function, source_file};
 use super::measure::Measure;
 use super::outer::Outer;
+use super::paths::Paths;
 use super::{Format, Needs, Sites, Writer};
 use crate::tree::Tree;
-use tm_analyzer::model::{Activity, ActivityProfile, Frame, SumsBy};
+use tm_analyzer::model::{Activity, ActivityProfile, Counted, Frame, SumsBy};
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
@@ -20,7 +21,7 @@ pub const FORMAT: Format = Format {
     purpose: "speedscope: time order, left heavy and sandwich views of each figure, in one file",
     loses: "lines of callers (each function that allocated has its own), tags, time, addresses",
     next: "speedscope {}    (npm install -g speedscope, or https://www.speedscope.app)",
-    needs: Needs::MomentOrSums,
+    needs: Needs::MomentOrSums(Counted::WITH_TEMPORARY),
     takes_measure: false,
     counts_samples: false,
     is_text: true,
@@ -137,43 +138,22 @@ impl Stacks {
             out,
             r#"{{"type":"sampled","name":{name},"unit":"{unit}","startValue":0,"endValue":{sum},"samples":["#
         )?;
-        let (mut list, mut stack) = (List::default(), Vec::new());
+        let mut paths = Paths::default();
         for (place, (node, _)) in weighed().enumerate() {
-            stack.clear();
-            stack.extend(self.tree.outward(node));
-            stack.reverse();
-            out.write_all(if place > 0 { b"," } else { b"" })?;
-            out.write_all(list.of(&stack)?)?;
+            let numbers = paths.of(&self.tree, node, |text, frame| {
+                text.push(b',');
+                // Memory can be written to.
+                let _ = write!(text, "{frame}");
+            });
+            out.write_all(if place > 0 { b",[" } else { b"[" })?;
+            out.write_all(numbers.get(1..).unwrap_or_default())?;
+            out.write_all(b"]")?;
         }
         write!(out, r#"],"weights":["#)?;
         for (place, (_, weight)) in weighed().enumerate() {
             write!(out, "{}{weight}", if place > 0 { "," } else { "" })?;
         }
         write!(out, "]}}")
-    }
-}
-
-/// A stack as a list of numbers in JSON. The next one has most of its text, too.
-#[derive(Default)]
-struct List {
-    text: Vec<u8>,
-    /// The numbers, each with where it ends in the text.
-    numbers: Vec<(u32, usize)>,
-}
-
-impl List {
-    /// The list of `stack`.
-    fn of(&mut self, stack: &[u32]) -> io::Result<&[u8]> {
-        let n_common = self.numbers.iter().zip(stack).take_while(|((one, _), other)| one == *other).count();
-        self.numbers.truncate(n_common);
-        self.text.truncate(self.numbers.last().map_or(0, |(_, end)| *end));
-        for &number in stack.get(n_common..).unwrap_or_default() {
-            self.text.push(if self.text.is_empty() { b'[' } else { b',' });
-            serde_json::to_writer(&mut self.text, &number)?;
-            self.numbers.push((number, self.text.len()));
-        }
-        self.text.push(b']');
-        Ok(&self.text)
     }
 }
 

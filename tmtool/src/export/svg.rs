@@ -40,12 +40,10 @@ pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     stacks.add(sites.activity, sites.measure, |[_, new]| new);
     let is_difference = sites.before.is_some();
-    let shown = |&(_, &[old, new]): &(String, &[u64; 2])| new > 0 || (is_difference && old > 0);
-    let line = |(stack, [old, new]): (String, &[u64; 2])| match is_difference {
-        true => format!("{stack} {old} {new}"),
-        false => format!("{stack} {new}"),
+    let lines: Vec<String> = match is_difference {
+        true => stacks.lines().map(|(stack, [old, new])| format!("{stack} {old} {new}")).collect(),
+        false => drawn(&stacks),
     };
-    let lines: Vec<String> = stacks.lines().filter(shown).map(line).collect();
     if lines.is_empty() {
         let words = sites.measure.words(sites.activity);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there are no {words} to be shown")));
@@ -53,6 +51,32 @@ pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut options = options(sites);
     let failed = |error: io::Error| io::Error::new(error.kind(), error.to_string());
     flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), out).map_err(failed)
+}
+
+/// The lines of stacks without the frames within one that is too narrow to be drawn: most stacks are, and each is a hundred names.
+fn drawn(stacks: &Stacks<[u64; 2]>) -> Vec<String> {
+    let sorted = stacks.sorted();
+    let sum =
+        |all: &[(&[u32], &[u64; 2])]| all.iter().fold(0, |sum: u64, (_, [_, new])| sum.saturating_add(*new));
+    // Half of it, so that no rounding decides.
+    let narrow = (sum(&sorted) as f64 * WIDTH_MIN_PERCENT / 100.0 / 2.0) as u64;
+    let mut lines = Vec::new();
+    // Stacks that have the same first frames, and how many these are.
+    let mut open = vec![(&sorted[..], 0)];
+    while let Some((same, n_frames)) = open.pop() {
+        let Some((stack, _)) = same.first() else { continue };
+        let sum = sum(same);
+        if sum < narrow || same.len() == 1 {
+            let n_kept = if sum < narrow { stack.len().min(n_frames) } else { stack.len() };
+            if sum > 0 {
+                lines.push(format!("{} {sum}", stacks.line(stack.get(..n_kept).unwrap_or_default())));
+            }
+            continue;
+        }
+        let next = |(stack, _): &(&[u32], &[u64; 2])| stack.get(n_frames).copied();
+        open.extend(same.chunk_by(|one, other| next(one) == next(other)).map(|same| (same, n_frames + 1)));
+    }
+    lines
 }
 
 fn options(sites: &Sites<'_>) -> Options<'static> {
@@ -123,6 +147,16 @@ mod tests {
         assert!(one.contains("<title>main (120 bytes, 100.00%)</title>"), "{one}");
         let two = written(&Sites { activity: &new, before: Some(&old), measure });
         assert!(two.contains("red has grown") && two.contains("<title>f (50 bytes"), "{two}");
+        let tail = frame("tail", "a.c", 1);
+        let wide = [frame("main", "a.c", 1), frame("wide", "a.c", 1)];
+        let narrow = [frame("main", "a.c", 1), frame("narrow", "a.c", 1), tail.clone()];
+        let both = activity(&[(&wide, None, 1_000_000), (&narrow, None, 2), (&[tail], None, 60_000)]);
+        let picture = written(&Sites { activity: &both, before: None, measure });
+        assert!(
+            !picture.contains("narrow") && picture.contains("<title>main (1,000,002 bytes, 94.34%)"),
+            "{picture}"
+        );
+        assert!(picture.contains("<title>tail (60,000 bytes"), "{picture}");
         let none = activity(&[]);
         assert!(write(&Sites { activity: &none, before: None, measure }, &mut Vec::new()).is_err());
     }

@@ -1,7 +1,8 @@
 //! Made-up sums for the tests of formats.
 
 use tm_analyzer::model::{
-    Activity, ActivityProfile, ActivityRow, Amount, Frame, Origin, Shown, StackList, Traceback, Weight,
+    Activity, ActivityProfile, ActivityRow, Amount, Counted, Frame, Origin, Shown, StackList, Traceback,
+    Weight,
 };
 
 /// A frame of a function.
@@ -49,6 +50,7 @@ pub fn activity(rows: &[(&[Frame], Option<&str>, u64)]) -> ActivityProfile {
         origin: Some(origin),
         shown: Shown::Peak,
         has_events: true,
+        counted: Counted::ALL,
         from_ns: 0,
         until_ns: 3_000_000_000,
         domains: vec![(0, "heap".to_owned()), (77, "pool".to_owned())],

@@ -66,6 +66,8 @@ pub enum FrameKind {
 pub struct FrameNames {
     plumbing: Option<Plumbing>,
     frames: Interner<ShownFrame>,
+    /// What was said of frames, by the addresses of what patterns look at: function, file and module are shared texts.
+    known_plumbing: FxHashMap<[usize; 3], bool>,
     /// The numbers by the address of a frame, which is kept so that it stays its own, and whether it is inlined.
     known: FxHashMap<(usize, bool), (Arc<Frame>, u32)>,
     /// Texts as they are shown, by their addresses.
@@ -79,7 +81,13 @@ impl FrameNames {
             ShownFrame { function: "(small)".into(), kind: FrameKind::Placeholder, ..ShownFrame::default() };
         let mut frames = Interner::default();
         frames.of(small);
-        FrameNames { plumbing, frames, known: FxHashMap::default(), texts: FxHashMap::default() }
+        FrameNames {
+            plumbing,
+            frames,
+            known_plumbing: FxHashMap::default(),
+            known: FxHashMap::default(),
+            texts: FxHashMap::default(),
+        }
     }
 
     /// The numbers of the frames of a stack, the outermost first.
@@ -118,12 +126,20 @@ impl FrameNames {
             line: frame.lineno,
             module: frame.module.as_ref().map(|module| self.text(&module.path)).unwrap_or_default(),
             kind: kind(frame),
-            is_plumbing: self.plumbing.as_ref().is_some_and(|plumbing| plumbing.is_plumbing(frame)),
+            is_plumbing: self.is_there_for_others(frame),
             is_inlined,
         };
         let number = self.frames.of(shown);
         self.known.insert(key, (Arc::clone(frame), number));
         number
+    }
+
+    /// The texts of `known` frames stay, and so do their addresses.
+    fn is_there_for_others(&mut self, frame: &Frame) -> bool {
+        let Some(plumbing) = &self.plumbing else { return false };
+        let texts = [Some(&*frame.filename), frame.function.as_deref(), frame.module_path()];
+        let key = texts.map(|text| text.map_or(0, |text| text.as_ptr().addr()));
+        *self.known_plumbing.entry(key).or_insert_with(|| plumbing.is_plumbing(frame))
     }
 
     fn text(&mut self, text: &Arc<str>) -> Arc<str> {

@@ -121,6 +121,7 @@ impl Report<'_> {
             measured,
             recorded_ns,
             search: Arc::default(),
+            source: origins.iter().rev().map(|origin| Arc::clone(&origin.source)).collect(),
         }
     }
 }

@@ -85,6 +85,7 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
         measured: "what lived at the peak and at the end, of the allocations and of their bytes",
         recorded_ns,
         search: Arc::default(),
+        source: vec![Arc::clone(&origin.source)],
     })
 }
 

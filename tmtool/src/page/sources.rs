@@ -8,20 +8,8 @@ use rustc_hash::FxHashMap;
 use super::data::Source;
 use super::render::Texts;
 use super::whole::Whole;
-use tm_analyzer::symbolize::SourceFiles;
+use tm_analyzer::symbolize::{LINE_BYTES_MAX, LINES_AROUND, SourceFiles, is_source};
 use tm_analyzer::text::{LineSource, printable};
-
-/// How many lines stand before and after that of a frame.
-const N_AROUND: u32 = 4;
-/// What is longer is no line that anybody reads.
-const LINE_BYTES_MAX: usize = 240;
-
-/// The endings of files with source. Names come from recordings, and reports are sent to others: a recording that was made up
-/// must not take other files with it.
-const ENDINGS: [&str; 27] = [
-    "c", "h", "cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "tcc", "ipp", "inc", "inl", "rs", "py",
-    "pyx", "go", "d", "f", "f90", "f95", "ml", "mli", "m", "mm", "zig",
-];
 
 /// The lines around the places that are blamed, those of the most bytes first, then around those of the other frames; all
 /// together at most `bytes_max`. The sentence is on what was left out.
@@ -35,6 +23,9 @@ pub fn of(
         return (Vec::new(), None);
     }
     let mut files = SourceFiles::as_of(whole.recorded_ns).looking_in(&whole.search);
+    for source in &whole.source {
+        files = files.carrying(source);
+    }
     let mut lines: BTreeMap<Arc<str>, BTreeMap<u32, String>> = BTreeMap::new();
     let mut room = bytes_max;
     for (file, line) in places(whole, frame_numbers) {
@@ -45,7 +36,7 @@ pub fn of(
             continue;
         }
         let of_file = lines.entry(Arc::clone(&file)).or_default();
-        for near in line.saturating_sub(N_AROUND).max(1)..=line.saturating_add(N_AROUND) {
+        for near in line.saturating_sub(LINES_AROUND).max(1)..=line.saturating_add(LINES_AROUND) {
             if of_file.contains_key(&near) {
                 continue;
             }
@@ -78,11 +69,6 @@ fn places(whole: &Whole, frame_numbers: &[Option<u32>]) -> Vec<(Arc<str>, u32)> 
         (Arc::clone(&frame.file), frame.line)
     };
     used.into_iter().map(place).filter(|(file, _)| is_source(file)).collect()
-}
-
-fn is_source(file: &str) -> bool {
-    let ending = file.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 /// Lines that follow each other, as one piece each.

@@ -82,6 +82,7 @@ fn whole(n_stacks: usize, name_bytes: usize) -> Whole {
         measured: "all",
         recorded_ns: 0,
         search: Arc::default(),
+        source: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::report::parts::human::counted;
 use crate::tree::Tree;
 use tm_analyzer::analysis::{Blame, Frames};
 use tm_analyzer::ids::StackId;
-use tm_analyzer::model::{Amount, Traceback};
+use tm_analyzer::model::{Amount, SourceText, Traceback};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Flow, Grid, Histogram};
 use tm_analyzer::request::Grouping;
@@ -37,6 +37,8 @@ pub struct Whole {
     pub recorded_ns: u64,
     /// Where they are looked for.
     pub search: Arc<Search>,
+    /// The lines that the recordings carry, the new one's first.
+    pub source: Vec<Arc<SourceText>>,
 }
 
 impl Whole {

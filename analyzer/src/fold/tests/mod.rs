@@ -19,7 +19,7 @@ use program::Program;
 use super::*;
 use crate::events::Block;
 use crate::follow::{Follower, Options};
-use crate::model::{Activity, Amount, Moment, SumsBy};
+use crate::model::{Activity, Amount, Counted, Moment, SumsBy};
 use crate::reader::Problem;
 use crate::replay::{
     Activities, Allocations, Churn, Folded, FoldedPart, FoldedProcess, Lifetimes, MemoryKind, Observer,
@@ -140,7 +140,10 @@ fn answers(recording: &Recording, processes: Processes, of: &Selection) -> Answe
                 Timeline::new(&all[kind], (start, end), 40, engine.live().iter(kinds[kind]))
             });
             let sums = (Allocations::new(of, process), Churn::new(of, process));
-            ((Activities::new(of, process), Lifetimes::new(of, process, vec![])), (sums, (traced, mapped)))
+            (
+                (Activities::new(of, process, Counted::ALL), Lifetimes::new(of, process, vec![])),
+                (sums, (traced, mapped)),
+            )
         },
         |engine, ((activity, lifetimes), ((allocations, churn), (traced, mapped)))| {
             answers.totals.push(*engine.totals());

@@ -31,6 +31,44 @@ impl AddAssign for Activity {
     }
 }
 
+/// What is counted beside what was allocated and what lives: each takes its time at each event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// [`Activity::freed`].
+    pub freed: bool,
+    /// [`Activity::temporary`].
+    pub temporary: bool,
+}
+
+impl Counted {
+    /// Nothing beside what was allocated and what lives.
+    pub const LEAST: Counted = Counted { freed: false, temporary: false };
+    /// What is temporary too.
+    pub const WITH_TEMPORARY: Counted = Counted { freed: false, temporary: true };
+    /// What is freed too.
+    pub const WITH_FREED: Counted = Counted { freed: true, temporary: false };
+    /// All.
+    pub const ALL: Counted = Counted { freed: true, temporary: true };
+
+    /// What both count.
+    #[must_use]
+    pub fn both(self, other: Counted) -> Counted {
+        Counted { freed: self.freed && other.freed, temporary: self.temporary && other.temporary }
+    }
+
+    /// `whole` without the figures that are not counted.
+    #[must_use]
+    pub fn of(self, whole: Activity) -> Activity {
+        let if_counted =
+            |is_counted: bool, amount: Amount| if is_counted { amount } else { Amount::default() };
+        Activity {
+            freed: if_counted(self.freed, whole.freed),
+            temporary: if_counted(self.temporary, whole.temporary),
+            ..whole
+        }
+    }
+}
+
 /// The moment whose live blocks are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -71,6 +109,8 @@ pub struct ActivityProfile {
     /// Whether events were added up. Only what is shown is known of a `.snap` file, and of blocks of an age that is asked
     /// for: all else means nothing.
     pub has_events: bool,
+    /// What was counted of events: figures that were not are 0, and mean nothing.
+    pub counted: Counted,
     /// The time begins after this, in ns since the start of the recording.
     pub from_ns: u64,
     /// The time ends with this.

@@ -8,7 +8,7 @@ mod statistic;
 mod sums;
 mod weight;
 
-pub use activity::{Activity, ActivityProfile, ActivityRow, Shown};
+pub use activity::{Activity, ActivityProfile, ActivityRow, Counted, Shown};
 pub use amount::Amount;
 pub use key::{Cumulative, KeyType};
 pub use profile::{Profile, ProfileRow};

@@ -32,6 +32,12 @@ impl ThreadTag {
         self.0 & IS_SAMPLED != 0
     }
 
+    /// Whether it is a thread without a tag, of which all events were recorded: most are.
+    #[inline]
+    pub(crate) fn is_plain(self) -> bool {
+        self.0 & IS_PLACE == 0
+    }
+
     /// As a number.
     #[inline]
     pub(crate) fn number(self) -> u32 {

@@ -1,26 +1,29 @@
 //! What each site did, all figures in one pass.
 
-use tm_common::ids::ProcessIndex;
+use tm_common::ids::{ProcessIndex, Space, StackId};
 
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
-use crate::model::{Activity, Amount, SumsBy};
+use crate::model::{Activity, Amount, Counted, SumsBy};
+use crate::reader::ThreadTag;
+use crate::replay::by_stack::ByStack;
 use crate::replay::checkpoint::FoldedPart;
 use crate::replay::live::prefetch;
 use crate::replay::observer::Observer;
-use crate::replay::selection::Selection;
+use crate::replay::selection::{Gate, Selection};
 use crate::replay::site::Site;
 
 /// Counts what comes as [`super::Allocations`] does, what goes as [`super::Churn`], and what is temporary as
 /// [`super::Lifetimes`]. What lives is not looked at before the end: memory is that of the sites.
 #[derive(Debug)]
 pub struct Activities<'a> {
-    selection: &'a Selection,
+    selection: Gate<'a>,
     process: ProcessIndex,
+    counted: Counted,
     latest: LatestBlocks,
     sums: SumsBy<Site, Activity>,
-    /// One more than the place in `sums` of sites that nothing but their stack tells apart, by the stack; 0 for none.
-    of_stack: Vec<u32>,
+    /// The places in `sums` of sites that nothing but their stack tells apart.
+    of_stack: ByStack,
     /// What is to be added where, once the processor has fetched it.
     pending: Vec<(usize, Change)>,
 }
@@ -35,19 +38,17 @@ enum Change {
 
 /// How many changes wait: as many as a fetch takes.
 const PENDING_MAX: usize = 32;
-/// Stacks have numbers in the order in which they come. One that is many times the last needs no room for those between: it is
-/// damage.
-const NUMBERS_AHEAD: usize = 1 << 16;
 
 impl<'a> Activities<'a> {
-    /// Counts those of `process` in `selection`.
-    pub fn new(selection: &'a Selection, process: ProcessIndex) -> Activities<'a> {
+    /// Counts those of `process` in `selection`, with the figures of `counted` of what goes.
+    pub fn new(selection: &'a Selection, process: ProcessIndex, counted: Counted) -> Activities<'a> {
         Activities {
-            selection,
+            selection: Gate::of(selection),
             process,
+            counted,
             latest: LatestBlocks::default(),
             sums: SumsBy::default(),
-            of_stack: Vec::new(),
+            of_stack: ByStack::default(),
             pending: Vec::with_capacity(PENDING_MAX),
         }
     }
@@ -59,9 +60,9 @@ impl<'a> Activities<'a> {
         self.sums
     }
 
+    /// Has something added to the sums at `place`.
     #[inline]
-    fn change(&mut self, block: &Block, change: Change) {
-        let place = self.place(block);
+    fn change(&mut self, place: usize, change: Change) {
         let (site, activity) = self.sums.at(place);
         prefetch(site);
         prefetch(&activity.at_end);
@@ -78,51 +79,62 @@ impl<'a> Activities<'a> {
             match change {
                 Change::Allocated(amount) => activity.allocated += amount,
                 Change::Freed(amount) => activity.freed += amount,
-                Change::Temporary(amount) => {
-                    activity.freed += amount;
-                    activity.temporary += amount;
-                }
+                Change::Temporary(amount) => activity.temporary += amount,
             }
         }
+    }
+
+    /// The place of a site that is known by its stack, if it is one of those that nothing else tells apart.
+    #[inline]
+    fn known_place(&self, space: Space, thread_tag: ThreadTag, stack: StackId) -> Option<usize> {
+        let known = self.of_stack.get(stack).filter(|_| space == Space::HEAP && thread_tag.is_plain());
+        known.map(|place| place as usize)
     }
 
     /// The place of a block's site.
     #[inline]
     fn place(&mut self, block: &Block) -> usize {
-        let site = Site::of(block, self.process, &self.selection.thread_tags);
-        let stack = site.stack.0 as usize;
-        match self.of_stack.get(stack) {
-            Some(&known) if known > 0 && site.is_of_stack() => known as usize - 1,
-            _ => self.new_place(site),
+        match self.known_place(block.space, block.thread_tag, block.stack) {
+            Some(place) => place,
+            None => self.found_place(block),
         }
     }
 
     #[cold]
-    fn new_place(&mut self, site: Site) -> usize {
-        let (place, stack) = (self.sums.place_or(site, Activity::default), site.stack.0 as usize);
-        if site.is_of_stack() && stack < 2 * self.of_stack.len() + NUMBERS_AHEAD {
-            if self.of_stack.len() <= stack {
-                self.of_stack.resize(stack + 1, 0);
-            }
+    fn found_place(&mut self, block: &Block) -> usize {
+        let site = Site::of(block, self.process, &self.selection.thread_tags);
+        let place = self.sums.place_or(site, Activity::default);
+        if site.is_of_stack() {
             // There are fewer than 2^32 stacks.
-            self.of_stack[stack] = place as u32 + 1;
+            self.of_stack.insert(site.stack, place as u32);
         }
         place
+    }
+
+    /// Counts a block that comes.
+    #[inline(never)]
+    fn brought(&mut self, event: &MergedEvent) {
+        if let Some(block) = self.selection.brought_by(event) {
+            let (place, amount) = (self.place(&block), block.amount(&self.selection.thread_tags));
+            self.change(place, Change::Allocated(amount));
+        }
     }
 }
 
 impl Observer for Activities<'_> {
     fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
         part.latest().for_each(|latest| self.latest.put(latest));
-        let Activities { selection, process, sums, .. } = self;
+        let Activities { selection, process, counted, sums, .. } = self;
         selection.take_in(part, |sum| {
-            *sums.of(Site::of(&sum.like, *process, &selection.thread_tags)) += sum.activity;
+            *sums.of(Site::of(&sum.like, *process, &selection.thread_tags)) += counted.of(sum.activity);
         })
     }
 
     #[inline]
     fn on_alloc(&mut self, block: &Block) {
-        self.latest.came(block, &self.selection.thread_tags);
+        if self.counted.temporary {
+            self.latest.came(block, &self.selection.thread_tags);
+        }
     }
 
     fn on_total(&mut self, event: &MergedEvent) {
@@ -131,19 +143,31 @@ impl Observer for Activities<'_> {
 
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
-        let is_temporary = self.latest.went(block, event, &self.selection.thread_tags);
-        if !self.selection.admits(block, event.stamp) {
+        let Counted { freed, temporary } = self.counted;
+        let is_temporary = temporary && self.latest.went(block, event, &self.selection.thread_tags);
+        if !(freed || is_temporary) || !self.selection.admits(block, event.stamp) {
             return;
         }
-        let amount = block.amount(&self.selection.thread_tags);
-        self.change(block, if is_temporary { Change::Temporary(amount) } else { Change::Freed(amount) });
+        let (place, amount) = (self.place(block), block.amount(&self.selection.thread_tags));
+        if freed {
+            self.change(place, Change::Freed(amount));
+        }
+        if is_temporary {
+            self.change(place, Change::Temporary(amount));
+        }
     }
 
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
-        if let Some(block) = self.selection.brought_by(event) {
-            let amount = block.amount(&self.selection.thread_tags);
-            self.change(&block, Change::Allocated(amount));
+        if event.is_release() {
+            return;
+        }
+        match self
+            .known_place(event.space, event.thread_tag, event.stack)
+            .filter(|_| self.selection.admits_heap())
+        {
+            Some(place) => self.change(place, Change::Allocated(Amount::of_block(event.size))),
+            None => self.brought(event),
         }
     }
 }

@@ -8,7 +8,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use crate::events::{Block, MergedEvent};
 use crate::model::{Amount, SumsBy};
 use crate::replay::observer::Observer;
-use crate::replay::selection::Selection;
+use crate::replay::selection::{Gate, Selection};
 use crate::replay::site::Site;
 
 /// Blocks of one site that came in one slice and went in another.
@@ -33,47 +33,86 @@ impl Hash for Life {
 /// Adds up lives; where there are too many different ones, slices are joined in pairs.
 #[derive(Debug)]
 pub struct Lives<'a> {
-    selection: &'a Selection,
+    selection: Gate<'a>,
     process: ProcessIndex,
-    from: Stamp,
-    until: Stamp,
-    n_slices: u32,
+    slices: TimeSlices,
     n_lives_max: usize,
     sums: SumsBy<Life>,
 }
 
+/// A stretch of time in slices of equal length.
+#[derive(Debug)]
+struct TimeSlices {
+    from: Stamp,
+    span: u64,
+    n: u32,
+    /// Slices a stamp.
+    per_stamp: f64,
+}
+
+impl TimeSlices {
+    fn new((from, until): (Stamp, Stamp), n: u32) -> TimeSlices {
+        let span = until.0.saturating_sub(from.0).max(1);
+        TimeSlices { from, span, n, per_stamp: f64::from(n) / span as f64 }
+    }
+
+    /// The slice of a stamp, of which each block asks twice: it is guessed, and a division of 128 bits is for guesses that are
+    /// near an end.
+    #[inline]
+    fn of(&self, stamp: Stamp) -> u32 {
+        let passed = stamp.0.saturating_sub(self.from.0);
+        let guess = passed as f64 * self.per_stamp;
+        let slice = guess as u32;
+        let within = guess - f64::from(slice);
+        let slice = if (SURE..1.0 - SURE).contains(&within) { slice } else { self.divided(passed) };
+        slice.min(self.n - 1)
+    }
+
+    /// Joins each with the next one.
+    fn halve(&mut self) {
+        self.n = self.n.div_ceil(2);
+        self.per_stamp = f64::from(self.n) / self.span as f64;
+    }
+
+    #[cold]
+    fn divided(&self, passed: u64) -> u32 {
+        let slice = u128::from(passed) * u128::from(self.n) / u128::from(self.span);
+        slice.min(u128::from(u32::MAX)) as u32
+    }
+}
+
+/// A guess is nearer to the truth than this, in slices of which there are fewer than 2^20.
+const SURE: f64 = 1e-6;
+
 impl<'a> Lives<'a> {
-    /// Counts those of `process` in `selection` (ages have no part), from `from` to `until` in at most `n_slices`, and with about
+    /// Counts those of `process` in `selection` (ages have no part), of `time` in at most `n_slices`, and with about
     /// `n_lives_max` different lives at most.
     pub fn new(
         selection: &'a Selection,
         process: ProcessIndex,
-        (from, until): (Stamp, Stamp),
+        time: (Stamp, Stamp),
         n_slices: u32,
         n_lives_max: usize,
     ) -> Lives<'a> {
-        Lives { selection, process, from, until, n_slices, n_lives_max, sums: SumsBy::default() }
+        let slices = TimeSlices::new(time, n_slices);
+        Lives { selection: Gate::of(selection), process, slices, n_lives_max, sums: SumsBy::default() }
     }
 
     /// All lives with `live`, those that live on; and how many slices there are.
     pub fn finish(mut self, live: impl Iterator<Item = Block>) -> (SumsBy<Life>, u32) {
-        for block in live.filter(|block| self.selection.admits_newborn(block)) {
+        let selection = self.selection;
+        for block in live.filter(|block| selection.admits_newborn(block)) {
             self.add(&block, None);
         }
-        (self.sums, self.n_slices)
-    }
-
-    fn slice(&self, stamp: Stamp) -> u32 {
-        let span = u128::from(self.until.0.saturating_sub(self.from.0)).max(1);
-        let passed = u128::from(stamp.0.saturating_sub(self.from.0));
-        (passed * u128::from(self.n_slices) / span).min(u128::from(self.n_slices - 1)) as u32
+        (self.sums, self.slices.n)
     }
 
     fn add(&mut self, block: &Block, gone: Option<Stamp>) {
         let site = Site::of(block, self.process, &self.selection.thread_tags);
-        let life = Life { site, born: self.slice(block.birth), gone: gone.map(|gone| self.slice(gone)) };
+        let life =
+            Life { site, born: self.slices.of(block.birth), gone: gone.map(|gone| self.slices.of(gone)) };
         self.sums.add(life, block.amount(&self.selection.thread_tags));
-        if self.sums.len() > self.n_lives_max && self.n_slices > 1 {
+        if self.sums.len() > self.n_lives_max && self.slices.n > 1 {
             self.join();
         }
     }
@@ -86,7 +125,8 @@ impl<'a> Lives<'a> {
             let amount: Amount = amount;
             joined.add(Life { site, born: born / 2, gone: gone.map(|gone| gone / 2) }, amount);
         }
-        (self.sums, self.n_slices) = (joined, self.n_slices.div_ceil(2));
+        self.sums = joined;
+        self.slices.halve();
     }
 }
 
@@ -106,8 +146,33 @@ impl Observer for Lives<'_> {
 #[cfg(test)]
 mod tests {
     use tm_common::ids::StackId;
+    use tm_testing::Random;
 
     use super::*;
+
+    #[test]
+    fn slices_are_those_of_whole_numbers() {
+        let mut random = Random::new(3);
+        for n in [1, 2, 3, 255, 256] {
+            for span in [1, 7, 256, 1_000_003, u64::MAX >> 1] {
+                let from = 1_000;
+                let slices = TimeSlices::new((Stamp(from), Stamp(from + span)), n);
+                let near = |slice: u32| (u128::from(slice) * u128::from(span) / u128::from(n)) as u64;
+                let edges =
+                    (0..=n).flat_map(|slice| (0..3).map(move |more| (near(slice) + more).saturating_sub(1)));
+                let others = (0..1_000).map(|_| random.below(span.saturating_mul(2)));
+                for passed in edges.chain(others) {
+                    let expected = u128::from(passed) * u128::from(n) / u128::from(span);
+                    let found = slices.of(Stamp(from.saturating_add(passed)));
+                    assert_eq!(
+                        u128::from(found),
+                        expected.min(u128::from(n - 1)),
+                        "{passed} of {span} in {n}"
+                    );
+                }
+            }
+        }
+    }
 
     #[test]
     fn slices_are_joined_when_there_are_too_many_lives() {

@@ -6,7 +6,7 @@ use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
 use crate::replay::live::MemoryKind;
 use crate::replay::observer::{Held, Observer};
-use crate::replay::selection::Selection;
+use crate::replay::selection::{Gate, Selection};
 
 /// The figures of one place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Place {
 /// The places of blocks, by number, and what was live of all.
 #[derive(Debug)]
 pub struct ProgramPoints<'a, P> {
-    selection: &'a Selection,
+    selection: Gate<'a>,
     place_of: P,
     places: Vec<Place>,
     /// What is live.
@@ -75,6 +75,7 @@ impl<'a, P: FnMut(&Block) -> u32> ProgramPoints<'a, P> {
         inherited: impl Iterator<Item = Block>,
     ) -> ProgramPoints<'a, P> {
         let (live, peak) = (Amount::default(), Amount::default());
+        let selection = Gate::of(selection);
         let mut lives = ProgramPoints {
             selection,
             place_of,

@@ -8,7 +8,7 @@ use crate::model::Amount;
 use crate::replay::checkpoint::FoldedPart;
 use crate::replay::live::MemoryKind;
 use crate::replay::observer::{Held, Observer};
-use crate::replay::selection::Selection;
+use crate::replay::selection::{Gate, Selection};
 
 /// A stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Step {
 /// Watches the live bytes.
 #[derive(Debug)]
 pub struct Timeline<'a> {
-    selection: &'a Selection,
+    selection: Gate<'a>,
     time: Steps,
     now: Amount,
     steps: Vec<Step>,
@@ -43,6 +43,7 @@ impl<'a> Timeline<'a> {
     ) -> Timeline<'a> {
         let (now, steps) = (Amount::default(), Vec::with_capacity(n_steps as usize));
         let time = Steps { from, until, n: n_steps };
+        let selection = Gate::of(selection);
         let mut timeline = Timeline { selection, time, now, steps, step_end: from, held: None };
         for block in inherited.filter(|block| selection.admits_newborn(block)) {
             timeline.now += block.amount(&selection.thread_tags);

@@ -56,20 +56,21 @@ pub fn all(options: &Options) -> Vec<Exported> {
     .collect()
 }
 
-/// The commands, as words after the name of the recording is put in for `FILE` and that of the output for `OUT`.
-fn commands() -> Vec<(String, Vec<&'static str>)> {
+/// The commands, as words before the name of the recording is put in for `FILE`, and that of the output before `OUT`: its ending
+/// is the usual one, which may say that it is to be compressed.
+fn commands() -> Vec<(String, Vec<String>)> {
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect();
     let mut commands = vec![
-        (BASE.to_owned(), vec!["stats", "FILE"]),
-        (TOP.to_owned(), vec!["top", "FILE"]),
-        ("stats --focus".to_owned(), vec!["stats", "FILE", "--focus", "a"]),
-        ("check".to_owned(), vec!["check", "FILE", "--budget", "BUDGET"]),
-        ("report".to_owned(), vec!["report", "FILE", "-o", "OUT"]),
+        (BASE.to_owned(), words("stats FILE")),
+        (TOP.to_owned(), words("top FILE")),
+        ("stats --focus".to_owned(), words("stats FILE --focus a")),
+        ("check".to_owned(), words("check FILE --budget BUDGET")),
+        ("report".to_owned(), words("report FILE -o OUT.html")),
     ];
-    commands.extend(
-        FORMATS.iter().map(|format| {
-            (format!("export {}", format.name), vec!["export", format.name, "FILE", "-o", "OUT"])
-        }),
-    );
+    commands.extend(FORMATS.iter().map(|format| {
+        let line = format!("export {} FILE -o OUT{}", format.name, format.suffix);
+        (format!("export {}", format.name), words(&line))
+    }));
     commands
 }
 
@@ -101,12 +102,14 @@ impl Exported {
             let budget = folder.path().join("budget.toml");
             std::fs::write(&budget, "[total]\npeak = \"64 GiB\"\n")
                 .expect("the temporary folder can be written");
-            let file = |word: &str| -> OsString {
-                let path: PathBuf = match word {
+            let file = |word: String| -> OsString {
+                let path: PathBuf = match word.as_str() {
                     "FILE" => recording.to_owned(),
-                    "OUT" => folder.path().join("out"),
                     "BUDGET" => budget.clone(),
-                    word => word.into(),
+                    other => match other.strip_prefix("OUT") {
+                        Some(ending) => folder.path().join(format!("out{ending}")),
+                        None => other.into(),
+                    },
                 };
                 path.into()
             };

@@ -15,12 +15,13 @@ use tm_analyzer::files::whole;
 use tm_analyzer::pack::bundle;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::snapshot::{Namer, Symbols};
-use tm_analyzer::symbolize::{Attempt, Outcome, Search, Source};
+use tm_analyzer::symbolize::{Attempt, Outcome, Search, Source, SourceFiles};
 
 const EXAMPLES: &str = "\
 Examples:
   tmtool bundle tm.prog.1234.bin                  writes tm.prog.1234.bundle
   tmtool leaks tm.prog.1234.bundle                reads it on any machine, without the binaries
+  tmtool bundle tm.prog.1234.bin --sources        with the lines of source that reports show
   tmtool run --bundle ./prog                      makes one at once, while the files are there
 
 A bundle is what tmtool pack writes, with the functions, lines and inlined functions of all addresses in its stacks. FILE stays, and \
@@ -38,6 +39,9 @@ pub struct Args {
     /// The file to write, by default FILE with the ending .bundle, in the present folder; - for standard output.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+    /// Put lines of source in too: those of all frames, with four before and after each
+    #[arg(long)]
+    sources: bool,
     #[command(flatten)]
     search: SearchArgs,
 }
@@ -56,7 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let search = args.search.search()?;
     let input = programs::choose(&args.file, args.program.as_deref())?.path;
     write_recording(&input, args.output.as_deref(), ".bundle", &mut |recording, out| {
-        write(recording, &search, out).map(|(said, _)| said)
+        write(recording, &search, args.sources, out).map(|(said, _)| said)
     })
 }
 
@@ -65,11 +69,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 ///
 /// # Errors
 /// It cannot be read, is still being written, or its place cannot be written to: then it is there as it was.
-pub fn in_place(path: &Path, search: &Arc<Search>) -> Result<(u64, Vec<String>)> {
+pub fn in_place(path: &Path, search: &Arc<Search>, has_sources: bool) -> Result<(u64, Vec<String>)> {
     let recording = Recording::open(path)?;
     let mut said = Vec::new();
     whole::stream(path, |out: &mut dyn Write| {
-        let (_, symbols) = write(&recording, search, out)?;
+        let (_, symbols) = write(&recording, search, has_sources, out)?;
         said = lacking(&symbols);
         Ok(())
     })
@@ -106,16 +110,25 @@ fn lacking(symbols: &Symbols) -> Vec<String> {
 fn write(
     recording: &Recording,
     search: &Arc<Search>,
+    has_sources: bool,
     out: &mut dyn Write,
 ) -> std::result::Result<(String, Symbols), StreamError> {
     let mut namer = Namer::looking_in(search);
-    let names = namer.bundle(recording);
+    let mut files = SourceFiles::as_of(recording.header.start_realtime_ns)
+        .looking_in(search)
+        .carrying(recording.bundle.source());
+    // One that has them keeps them.
+    let has_sources = has_sources || recording.bundle.source().files().next().is_some();
+    let names = namer.bundle(recording, has_sources.then_some(&mut files));
     let packed = bundle(recording, &names, LEVEL, out).map_err(failed)?;
     let symbols = namer.symbols(recording);
     let missing = SymbolsReport { recording: "", symbols: &symbols, settings: &[] }.missing();
     let missing = missing.map(|missing| format!("; {missing} (tmtool symbols says where was looked)"));
     let left_out = (names.n_left_out > 0)
         .then(|| format!("; the names of {} have no room in it", counted(names.n_left_out, "address")));
+    let lines_left_out = (names.n_lines_left_out > 0)
+        .then(|| format!("; {} of source have no room in it", counted(names.n_lines_left_out, "line")));
+    let left_out = [left_out, lines_left_out].into_iter().flatten().reduce(|all, more| all + &more);
     let (missing, left_out) = (missing.unwrap_or_default(), left_out.unwrap_or_default());
     let names = human::size(packed.names_bytes);
     Ok((format!("{}, {names} of that names{missing}{left_out}", sizes(&packed)), symbols))

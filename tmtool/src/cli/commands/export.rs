@@ -174,7 +174,11 @@ fn sites(
 ) -> Result<ExitCode> {
     // Sites that have nothing of what is shown need no names.
     let is_live = args.format.needs == Needs::Moment && !args.measure.needs_events();
-    let of = |request: &Request| if is_live { request.live() } else { request.activity() };
+    let counted = match args.format.needs {
+        Needs::MomentOrSums(counted) => counted,
+        Needs::Moment | Needs::Events => args.measure.counted(),
+    };
+    let of = |request: &Request| if is_live { request.live() } else { request.activity(counted) };
     let (before, activity) = (old.map(of).transpose()?, of(request)?);
     before.iter().chain([&activity]).filter_map(|it| it.origin.as_ref()).for_each(say_notices);
     let sites = Sites { activity: &activity, before: before.as_ref(), measure: args.measure };

@@ -72,6 +72,9 @@ pub struct Args {
     /// compressed
     #[arg(long)]
     pub bundle: bool,
+    /// Put lines of source into the bundle too, as tmtool bundle --sources does
+    #[arg(long, requires = "bundle")]
+    pub sources: bool,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -118,7 +121,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         // Without the thread the files are read that are left.
         let loaded = loading.and_then(io::Result::ok).map(Loading::stop).unwrap_or_default();
         let search = Arc::new(Search { held: loaded.held(), ..(*search).clone() });
-        settled.recordings.iter_mut().for_each(|recording| bundle(recording, &search));
+        settled.recordings.iter_mut().for_each(|recording| bundle(recording, &search, args.sources));
     }
     if !args.quiet {
         summary::print_lines(&summary::lines(&settled, &environment, ending));
@@ -141,8 +144,8 @@ fn keeper(output: &Output, environment: &Environment) -> Result<Option<KeeperOfR
 }
 
 /// Puts a bundle in the place of a recording; where that cannot be done it stays as it is. Says what it lacks.
-fn bundle(recording: &mut Recording, search: &Arc<Search>) {
-    match super::bundle::in_place(&recording.path, search) {
+fn bundle(recording: &mut Recording, search: &Arc<Search>, has_sources: bool) {
+    match super::bundle::in_place(&recording.path, search, has_sources) {
         Ok((file_bytes, said)) => {
             recording.file_bytes = file_bytes;
             summary::print_lines(&said);

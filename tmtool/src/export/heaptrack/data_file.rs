@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::export::by_stack::ByStack;
 use crate::export::frames::clean;
 use crate::export::lived::Show;
 use crate::export::outer::Outer;
 use tm_analyzer::model::Frame;
-use tm_common::ids::StackId;
+use tm_analyzer::replay::ByStack;
+use tm_common::ids::{StackId, Stamp};
 
 /// heaptrack 1.5.0: the reader wants a version of its own.
 const TOOL_VERSION: u32 = 0x10500;
@@ -32,6 +32,8 @@ const PYTHON: &str = "python";
 /// How long and how many frees wait: not so long that they would be seen late in a chart.
 const WAIT_MS: u64 = 100;
 const WAITING_MAX: usize = 1 << 14;
+/// Nanoseconds of a millisecond, the unit of the file's times.
+pub const NS_PER_MS: u64 = 1_000_000;
 /// How many bytes are kept until they are written.
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -56,6 +58,8 @@ pub struct DataFile<W> {
     /// The number that heaptrack takes for that of a temporary allocation.
     latest: u32,
     milliseconds: u64,
+    /// The last stamp that is known to be of this millisecond.
+    pub until: Stamp,
     /// Frees that wait for that of the latest allocation, or for the next one, each with the first of its numbers; and since when.
     waiting: Vec<(Allocated, u32)>,
     waiting_since: u64,
@@ -86,6 +90,7 @@ impl<W: Write> DataFile<W> {
             n_allocations: 0,
             latest: 0,
             milliseconds: 0,
+            until: Stamp(0),
             waiting: Vec::new(),
             waiting_since: 0,
         };
@@ -99,7 +104,7 @@ impl<W: Write> DataFile<W> {
     /// What follows is `ns` after the start. Earlier than before is as before.
     #[inline]
     pub fn time(&mut self, ns: u64) {
-        let milliseconds = ns / 1_000_000;
+        let milliseconds = ns / NS_PER_MS;
         if milliseconds > self.milliseconds {
             self.milliseconds = milliseconds;
             if milliseconds - self.waiting_since > WAIT_MS {

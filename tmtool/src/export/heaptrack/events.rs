@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::Write;
 
-use super::data_file::DataFile;
+use super::data_file::{DataFile, NS_PER_MS};
 use crate::export::lived::{ByLife, Show};
 use tm_analyzer::events::Block;
 use tm_analyzer::reader::Recording;
@@ -13,17 +13,33 @@ use tm_common::ids::{StackId, Stamp};
 pub struct EventLines<'a, W, N> {
     /// What the events are of.
     pub recording: &'a Recording,
+    /// Nanoseconds from one of its stamps to the next.
+    pub ns_per_stamp: f64,
     /// Where they go.
     pub file: &'a RefCell<DataFile<W>>,
     /// Shows stacks.
     pub show: &'a RefCell<N>,
 }
 
+impl<W: Write, N> EventLines<'_, W, N> {
+    /// What follows is at `stamp`.
+    #[inline]
+    fn time(&self, file: &mut DataFile<W>, stamp: Stamp) {
+        if stamp > file.until {
+            let ns = self.recording.ns(stamp);
+            file.time(ns);
+            // Nothing new is said up to the end of the millisecond; both ends of what is left are rounded.
+            let left_ns = (NS_PER_MS - ns % NS_PER_MS).saturating_sub(2);
+            file.until = Stamp(stamp.0.saturating_add((left_ns as f64 / self.ns_per_stamp) as u64));
+        }
+    }
+}
+
 impl<W: Write, N: FnMut(StackId, &mut Show<'_>)> ByLife for EventLines<'_, W, N> {
     #[inline]
     fn came(&mut self, block: &Block) {
         let mut file = self.file.borrow_mut();
-        file.time(self.recording.ns(block.birth));
+        self.time(&mut file, block.birth);
         let bytes = block.amount(&self.recording.thread_tags).bytes;
         file.allocated((bytes, block.stack), |stack, show| (self.show.borrow_mut())(stack, show));
     }
@@ -31,7 +47,7 @@ impl<W: Write, N: FnMut(StackId, &mut Show<'_>)> ByLife for EventLines<'_, W, N>
     #[inline]
     fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool) {
         let mut file = self.file.borrow_mut();
-        file.time(self.recording.ns(stamp));
+        self.time(&mut file, stamp);
         let bytes = block.amount(&self.recording.thread_tags).bytes;
         file.freed((bytes, block.stack), is_temporary, |stack, show| (self.show.borrow_mut())(stack, show));
     }

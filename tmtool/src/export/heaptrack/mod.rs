@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::Write;
 
-use super::gzip::gzipped;
-use super::lived::{Watched, command_line, shown_at_end};
+use super::lived::{Watched, command_line, ns_per_stamp, shown_at_end};
+use super::packed::{Codec, packed};
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use data_file::DataFile;
@@ -17,7 +17,7 @@ use events::EventLines;
 /// The row of the table.
 pub const FORMAT: Format = Format {
     name: "heaptrack",
-    suffix: ".heaptrack.gz",
+    suffix: ".heaptrack.zst",
     purpose: "heaptrack's data, for heaptrack_gui and heaptrack_print",
     loses: "threads, tags and addresses of blocks",
     next: "heaptrack_gui {}",
@@ -34,10 +34,12 @@ pub const FORMAT: Format = Format {
 /// # Errors
 /// All processes are asked for, the recording cannot be read, or `out` cannot be written to.
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
-    if events.output.extension() != Some(OsStr::new("gz")) {
-        return lines(events, out);
-    }
-    gzipped(out, |out| lines(events, out))
+    let codec = match events.output.extension().and_then(OsStr::to_str) {
+        Some("gz") => Codec::Gzip,
+        Some("zst") => Codec::Zstd,
+        _ => return lines(events, out),
+    };
+    packed(codec, out, |out| lines(events, out))
 }
 
 fn lines(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
@@ -49,7 +51,8 @@ fn lines(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let kind = selection.memory_kind();
     recorded.run(
         |engine| {
-            let lines = EventLines { recording, file: &file, show: &show };
+            let lines =
+                EventLines { recording, ns_per_stamp: ns_per_stamp(recording), file: &file, show: &show };
             Watched::new(selection, lines, engine.live().iter(kind))
         },
         |_, _| (),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::run::{self, Run};
 use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table};
@@ -12,12 +12,13 @@ use crate::export::lived::ByLife;
 use tm_analyzer::events::Block;
 use tm_analyzer::model::Amount;
 use tm_analyzer::reader::Recording;
+use tm_analyzer::replay::ByStack;
 use tm_common::ids::{Space, StackId, Stamp, TagIndex};
 
 const OWN_COLUMNS: [Column; 9] = [
     ("address", Kind::Integer, REQUIRED),
     ("size", Kind::Number, REQUIRED),
-    ("stack_id", Kind::Number, REQUIRED),
+    ("stack_id", Kind::Integer, REQUIRED),
     ("tid", Kind::Number, REQUIRED),
     ("tag", Kind::Text, OPTIONAL),
     ("domain", Kind::Text, REQUIRED),
@@ -37,9 +38,10 @@ pub struct Blocks<'a> {
     table: Table<File>,
     /// The first failure: nothing is written after it.
     failed: Option<io::Error>,
-    /// The stacks of all blocks so far.
-    pub stacks: FxHashSet<StackId>,
-    latest_stack: StackId,
+    /// The stacks of all blocks so far, in the order in which they came, ...
+    stacks: Vec<StackId>,
+    /// ... and by their numbers.
+    known_stacks: ByStack,
     /// The process that rows are of.
     pid: Option<u32>,
     tags: FxHashMap<TagIndex, Cell>,
@@ -62,8 +64,8 @@ impl<'a> Blocks<'a> {
             run,
             table,
             failed: None,
-            stacks: FxHashSet::default(),
-            latest_stack: StackId::NONE,
+            stacks: Vec::new(),
+            known_stacks: ByStack::default(),
             pid: None,
             tags: FxHashMap::default(),
             domains: FxHashMap::default(),
@@ -76,7 +78,7 @@ impl<'a> Blocks<'a> {
     ///
     /// # Errors
     /// Something could not be written.
-    pub fn finish(self) -> io::Result<FxHashSet<StackId>> {
+    pub fn finish(self) -> io::Result<Vec<StackId>> {
         match self.failed {
             Some(error) => Err(error),
             None => self.table.finish().map(|_| self.stacks),
@@ -93,9 +95,9 @@ impl<'a> Blocks<'a> {
             let cells = self.run.cells(&mut self.table, pid);
             self.table.begin_rows(&cells);
         }
-        if block.stack != self.latest_stack || self.stacks.is_empty() {
-            self.stacks.insert(block.stack);
-            self.latest_stack = block.stack;
+        if self.known_stacks.get(block.stack).is_none() {
+            self.known_stacks.insert(block.stack, 0);
+            self.stacks.push(block.stack);
         }
         let Blocks { recording, table, .. } = self;
         let thread_tags = &recording.thread_tags;

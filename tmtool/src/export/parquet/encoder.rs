@@ -43,16 +43,26 @@ impl Cells {
     /// Adds the value of the next row.
     #[inline]
     pub fn push(&mut self, value: Option<i64>, is_optional: bool) {
-        if self.n_rows == 0 {
-            self.only = Some(value);
-        } else if self.only != Some(value) {
-            self.spell_out(is_optional);
-            self.values.extend(value);
-            if is_optional {
-                self.levels.push(value.is_some().into());
+        match self.only {
+            None if self.n_rows > 0 => self.push_spelled_out(value, is_optional),
+            None => self.only = Some(value),
+            Some(only) if only == value => {}
+            Some(_) => {
+                self.spell_out(is_optional);
+                self.push_spelled_out(value, is_optional);
             }
         }
         self.n_rows += 1;
+    }
+
+    #[inline]
+    fn push_spelled_out(&mut self, value: Option<i64>, is_optional: bool) {
+        if let Some(value) = value {
+            self.values.push(value);
+        }
+        if is_optional {
+            self.levels.push(value.is_some().into());
+        }
     }
 
     /// Adds the same value for the next `n` rows.

@@ -5,8 +5,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustc_hash::FxHashSet;
-
 use super::blocks::{self, Blocks, Rows};
 use super::folder::{Folder, RUN_KEY, TABLES};
 use super::names::{FRAME_COLUMNS, STACK_COLUMNS, Stacks, write_frames};
@@ -85,7 +83,7 @@ fn write_blocks(
     run: &Run,
     table: Table<File>,
     failed: &impl Fn(io::Error) -> Error,
-) -> Result<(FxHashSet<StackId>, Vec<Found>)> {
+) -> Result<(Vec<StackId>, Vec<Found>)> {
     let Recorded { recording, selection, .. } = recorded;
     let blocks = RefCell::new(Blocks::new(recording, run, table));
     let kind = selection.memory_kind();
@@ -118,12 +116,11 @@ fn write_names(
     recorded: &Recorded,
     grouping: &Grouping,
     run: i64,
-    stacks: FxHashSet<StackId>,
+    mut stacks: Vec<StackId>,
     table: Table<File>,
     mut frames: Table<File>,
 ) -> io::Result<()> {
     let recording = &recorded.recording;
-    let mut stacks: Vec<StackId> = stacks.into_iter().collect();
     stacks.sort_unstable();
     let mut namer = recorded.namer_at(recorded.until.stamp);
     namer.prepare(recording, stacks.iter().copied());

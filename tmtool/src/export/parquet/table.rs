@@ -158,8 +158,9 @@ impl<W: Write + Send + 'static> Table<W> {
     pub fn push(&mut self, row: &[Cell]) -> io::Result<()> {
         let n_first = self.first.len();
         debug_assert_eq!(n_first + row.len(), self.columns.len());
-        let columns = self.group.cells.iter_mut().zip(self.columns).skip(n_first);
-        for ((cells, (.., is_optional)), cell) in columns.zip(row) {
+        let cells = self.group.cells.get_mut(n_first..).unwrap_or_default();
+        let columns = self.columns.get(n_first..).unwrap_or_default();
+        for ((cells, (.., is_optional)), cell) in cells.iter_mut().zip(columns).zip(row) {
             cells.push(cell.value(), *is_optional);
         }
         self.n_without_first += 1;

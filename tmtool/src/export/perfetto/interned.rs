@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::export::frames::{clean, function};
-use crate::export::protobuf::{Field, Message};
+use crate::export::paths::Paths;
+use crate::export::protobuf::{Field, Message, put_number};
+use crate::tree::Tree;
 use tm_analyzer::model::{Frame, ModuleFile};
 
 // `InternedData` of interned_data.proto.
@@ -31,8 +33,10 @@ pub(super) struct Interned {
     mappings: FxHashMap<Option<Arc<ModuleFile>>, u64>,
     n_frames: u64,
     n_stacks: u64,
-    /// The frames of the last one.
-    stack: Vec<u32>,
+    /// The fields of the frames of the last one.
+    paths: Paths,
+    /// The stack that is being made.
+    stack: Message,
 }
 
 impl Interned {
@@ -53,14 +57,16 @@ impl Interned {
         self.data.put_bytes(FRAMES, entry.bytes());
     }
 
-    /// Adds a stack of frames, by their places from 0, the innermost first. Its number is one more than the last.
-    pub fn add_stack(&mut self, frames: impl Iterator<Item = u32>) {
+    /// Adds the stack that ends at a node of `tree`, whose frames are numbers from 0. Its number is one more than the last.
+    pub fn add_stack(&mut self, tree: &Tree, node: u32) {
         self.n_stacks += 1;
-        let mut entry = Message::new().number(1, self.n_stacks);
+        let frames = self.paths.of(tree, node, |fields, frame| {
+            put_number(fields, 2, u64::from(frame) + 1);
+        });
         self.stack.clear();
-        self.stack.extend(frames);
-        self.stack.iter().rev().for_each(|&frame| entry.put_number(2, u64::from(frame) + 1));
-        self.data.put_bytes(CALLSTACKS, entry.bytes());
+        self.stack.put_number(1, self.n_stacks);
+        self.stack.put_fields(frames);
+        self.data.put_bytes(CALLSTACKS, self.stack.bytes());
     }
 
     fn mapping(&mut self, frame: &Frame) -> u64 {

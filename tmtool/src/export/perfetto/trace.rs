@@ -99,7 +99,7 @@ impl Perfetto<'_> {
             flush(out, &mut interned, PACKET_BYTES)?;
         }
         for &node in self.stacks {
-            interned.add_stack(self.tree.outward(node));
+            interned.add_stack(self.tree, node);
             flush(out, &mut interned, PACKET_BYTES)?;
         }
         flush(out, &mut interned, 1)?;
@@ -156,14 +156,13 @@ impl HeapDump {
         let domain = sites.first().map_or("", |site| &*site.domain);
         samples.put_bytes(11, clean(domain).as_bytes());
         samples.put_number(12, SAMPLING_INTERVAL_BYTES);
+        let mut sample = Message::new();
         for Site { stack, allocated, live, .. } in sites {
-            let sample = Message::new()
-                .number(1, u64::from(*stack) + 1)
-                .number(2, allocated.bytes)
-                .number(3, allocated.bytes.saturating_sub(live.bytes))
-                .number(4, self.ns)
-                .number(5, allocated.count)
-                .number(6, allocated.count.saturating_sub(live.count));
+            sample.clear();
+            let gone =
+                [allocated.bytes.saturating_sub(live.bytes), allocated.count.saturating_sub(live.count)];
+            let fields = [u64::from(*stack) + 1, allocated.bytes, gone[0], self.ns, allocated.count, gone[1]];
+            (1..).zip(fields).for_each(|(field, number)| sample.put_number(field, number));
             samples.put_bytes(2, sample.bytes());
         }
         samples
@@ -184,5 +183,6 @@ fn flush(out: &mut dyn Write, interned: &mut Interned, least: usize) -> io::Resu
 }
 
 fn put(out: &mut dyn Write, packet: &Message) -> io::Result<()> {
-    out.write_all(Message::new().message(PACKET, packet).bytes())
+    out.write_all(Message::new().start(PACKET, packet.bytes().len()).bytes())?;
+    out.write_all(packet.bytes())
 }

@@ -25,7 +25,7 @@ use crate::events::{Block, MergedEvent};
 use crate::model::Amount;
 use crate::replay::live::MemoryKind;
 use crate::replay::observer::{Held, Observer};
-use crate::replay::selection::Selection;
+use crate::replay::selection::{Gate, Selection};
 use course::Course;
 use peak::Peak;
 use pieces::Pieces;
@@ -57,7 +57,7 @@ pub struct SliceTime {
 /// Watches one process.
 #[derive(Debug)]
 pub struct Slices<'a> {
-    selection: &'a Selection,
+    selection: Gate<'a>,
     time: SliceTime,
     /// How many boundaries have been passed.
     stage: u32,
@@ -83,6 +83,7 @@ impl<'a> Slices<'a> {
         time: SliceTime,
         inherited: impl Iterator<Item = Block>,
     ) -> Slices<'a> {
+        let selection = Gate::of(selection);
         let mut slices = Slices {
             selection,
             stage: 0,

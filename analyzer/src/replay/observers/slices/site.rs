@@ -11,6 +11,7 @@ use super::pieces::{Part, Pieces};
 use crate::events::Block;
 use crate::model::{Amount, SumsBy};
 use crate::reader::ThreadTag;
+use crate::replay::by_stack::ByStack;
 
 /// Where a block of a process was allocated, and who did: [`crate::replay::Site`] with the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,19 +43,43 @@ impl Hash for Place {
 
 /// All sites, numbered in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Sites(SumsBy<Place, SiteState>);
+pub(super) struct Sites {
+    sums: SumsBy<Place, SiteState>,
+    /// The thread and space of the first block, mostly those of all others too, and the places of their sites.
+    usual: Option<(ThreadTag, Space)>,
+    of_stack: ByStack,
+}
 
 impl Sites {
     /// The site of a block.
     #[inline]
     pub fn of(&mut self, block: &Block) -> &mut SiteState {
-        let number = self.0.len() as u32;
-        self.0.of_or(Place::of(block), || SiteState { number, ..SiteState::default() })
+        let is_usual = self.usual == Some((block.thread_tag, block.space));
+        let place = match self.of_stack.get(block.stack).filter(|_| is_usual) {
+            Some(place) => place as usize,
+            None => self.found(block),
+        };
+        let (_, site) = self.sums.at(place);
+        site
+    }
+
+    /// The place of the site of a block.
+    #[inline(never)]
+    fn found(&mut self, block: &Block) -> usize {
+        let number = self.sums.len() as u32;
+        let new = || SiteState { number, ..SiteState::default() };
+        let place = self.sums.place_or(Place::of(block), new);
+        let of_block = (block.thread_tag, block.space);
+        if *self.usual.get_or_insert(of_block) == of_block {
+            // There are fewer than 2^32 stacks.
+            self.of_stack.insert(block.stack, place as u32);
+        }
+        place
     }
 
     /// Returns all, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Place, &mut SiteState)> {
-        self.0.iter_mut()
+        self.sums.iter_mut()
     }
 }
 

@@ -8,7 +8,7 @@ use tm_common::ids::StackId;
 const AHEAD: usize = 1 << 16;
 
 /// The numbers that are known.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct ByStack {
     /// One more than each, by the stack; 0 for none.
     numbers: Vec<u32>,

@@ -7,28 +7,39 @@ use std::thread::{Builder, Scope, scope};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+/// How it is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// What most tools read.
+    Gzip,
+    /// The same in a fourth of the time, and smaller.
+    Zstd,
+}
+
 /// How much is compressed at once.
 const BLOCK_BYTES: usize = 1 << 18;
 /// How many blocks wait for it at most.
 const WAITING_MAX: usize = 2;
 
-/// Writes to `out` what `write` writes, gzipped.
+/// Writes to `out` what `write` writes, compressed.
 ///
 /// # Errors
 /// Those of `write`, and those of `out`.
-pub fn gzipped<E: From<io::Error>>(
+pub fn packed<E: From<io::Error>>(
+    codec: Codec,
     out: &mut dyn Write,
     write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), E> {
     scope(|scope| {
-        let mut gzip = Gzip { block: Vec::with_capacity(BLOCK_BYTES), encoder: Encoder::new(scope), out };
-        write(&mut gzip)?;
-        Ok(gzip.finish()?)
+        let encoder = Encoder::new(codec, scope)?;
+        let mut packed = Packed { block: Vec::with_capacity(BLOCK_BYTES), encoder, out };
+        write(&mut packed)?;
+        Ok(packed.finish()?)
     })
 }
 
 /// What is being compressed.
-struct Gzip<'a> {
+struct Packed<'a> {
     /// What is not given to the encoder yet.
     block: Vec<u8>,
     encoder: Encoder,
@@ -39,44 +50,73 @@ enum Encoder {
     /// In a thread, which gets blocks and gives back what they become.
     Beside { blocks: SyncSender<Vec<u8>>, compressed: Receiver<Vec<u8>> },
     /// Here: no thread can be made.
-    Here(Box<GzEncoder<Vec<u8>>>),
+    Here(Box<Packer>),
 }
 
 impl Encoder {
-    fn new<'scope>(scope: &'scope Scope<'scope, '_>) -> Encoder {
+    fn new<'scope>(codec: Codec, scope: &'scope Scope<'scope, '_>) -> io::Result<Encoder> {
         let (blocks, next) = sync_channel::<Vec<u8>>(WAITING_MAX);
         // Nothing waits for who takes what is compressed, who may be waiting for a place in the other channel.
         let (give, compressed) = std::sync::mpsc::channel();
+        let mut encoder = Packer::new(codec)?;
         let run = move || {
-            let mut encoder = encoder();
             while let Ok(block) = next.recv() {
-                if encoder.write_all(&block).is_err() || give.send(taken(&mut encoder)).is_err() {
+                if encoder.write_all(&block).is_err() || give.send(encoder.taken()).is_err() {
                     return;
                 }
             }
             // Whoever does not ask for the end has failed.
             let _ = encoder.finish().map(|rest| give.send(rest));
         };
-        match Builder::new().spawn_scoped(scope, run) {
+        Ok(match Builder::new().spawn_scoped(scope, run) {
             Ok(_) => Encoder::Beside { blocks, compressed },
-            Err(_) => Encoder::Here(Box::new(encoder())),
+            Err(_) => Encoder::Here(Box::new(Packer::new(codec)?)),
+        })
+    }
+}
+
+/// What compresses.
+enum Packer {
+    Gzip(GzEncoder<Vec<u8>>),
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl Packer {
+    /// There is much of it, and it takes little room in any case: the fastest way is good enough.
+    fn new(codec: Codec) -> io::Result<Packer> {
+        Ok(match codec {
+            Codec::Gzip => Packer::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
+            Codec::Zstd => Packer::Zstd(zstd::stream::write::Encoder::new(Vec::new(), 1)?),
+        })
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Packer::Gzip(encoder) => encoder.write_all(bytes),
+            Packer::Zstd(encoder) => encoder.write_all(bytes),
+        }
+    }
+
+    /// What is compressed by now.
+    fn taken(&mut self) -> Vec<u8> {
+        std::mem::take(match self {
+            Packer::Gzip(encoder) => encoder.get_mut(),
+            Packer::Zstd(encoder) => encoder.get_mut(),
+        })
+    }
+
+    fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Packer::Gzip(encoder) => encoder.finish(),
+            Packer::Zstd(encoder) => encoder.finish(),
         }
     }
 }
 
-/// There is much of it, and it takes little room in any case.
-fn encoder() -> GzEncoder<Vec<u8>> {
-    GzEncoder::new(Vec::new(), Compression::fast())
-}
-
-fn taken(encoder: &mut GzEncoder<Vec<u8>>) -> Vec<u8> {
-    std::mem::take(encoder.get_mut())
-}
-
-impl Gzip<'_> {
+impl Packed<'_> {
     /// Hands the block on, and writes what is compressed by now.
     fn hand_on(&mut self) -> io::Result<()> {
-        let Gzip { block, encoder, out } = self;
+        let Packed { block, encoder, out } = self;
         match encoder {
             Encoder::Beside { blocks, compressed } => {
                 let full = std::mem::replace(block, Vec::with_capacity(BLOCK_BYTES));
@@ -86,7 +126,7 @@ impl Gzip<'_> {
             Encoder::Here(encoder) => {
                 encoder.write_all(block)?;
                 block.clear();
-                out.write_all(&taken(encoder))
+                out.write_all(&encoder.taken())
             }
         }
     }
@@ -104,7 +144,7 @@ impl Gzip<'_> {
     }
 }
 
-impl Write for Gzip<'_> {
+impl Write for Packed<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.block.extend_from_slice(bytes);
@@ -131,19 +171,25 @@ mod tests {
     fn what_is_written_comes_back() {
         for n_bytes in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 5 * BLOCK_BYTES + 7] {
             let bytes: Vec<u8> = (0..n_bytes).map(|place| (place / 3 % 251) as u8).collect();
-            let mut out = Vec::new();
-            gzipped(&mut out, |gzip| bytes.chunks(1000).try_for_each(|some| gzip.write_all(some))).unwrap();
-            let mut found = Vec::new();
-            GzDecoder::new(&out[..]).read_to_end(&mut found).unwrap();
-            assert!(found == bytes, "{n_bytes} bytes");
+            for codec in [Codec::Gzip, Codec::Zstd] {
+                let mut out = Vec::new();
+                packed(codec, &mut out, |to| bytes.chunks(1000).try_for_each(|some| to.write_all(some)))
+                    .unwrap();
+                let mut found = Vec::new();
+                match codec {
+                    Codec::Gzip => GzDecoder::new(&out[..]).read_to_end(&mut found).unwrap(),
+                    Codec::Zstd => zstd::Decoder::new(&out[..]).unwrap().read_to_end(&mut found).unwrap(),
+                };
+                assert!(found == bytes, "{n_bytes} bytes, {codec:?}");
+            }
         }
     }
 
     #[test]
     fn failures_are_told() {
         let fails = |_: &mut dyn Write| Err(io::Error::from(io::ErrorKind::NotFound));
-        assert!(gzipped(&mut Vec::new(), fails).is_err());
+        assert!(packed(Codec::Gzip, &mut Vec::new(), fails).is_err());
         let mut no_room = [0; 4];
-        assert!(gzipped(&mut &mut no_room[..], |gzip| gzip.write_all(b"text")).is_err());
+        assert!(packed(Codec::Zstd, &mut &mut no_room[..], |to| to.write_all(b"text")).is_err());
     }
 }

@@ -3,20 +3,24 @@
 //! Messages are written as they are made, and what they name (functions, addresses, texts) behind them: the order of a
 //! protocol buffer's fields does not matter, and memory is that of the names.
 
+mod field;
+mod path;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::frames::{clean, function, source_file};
-use super::gzip::gzipped;
 use super::mappings::Mappings;
 use super::outer::Outer;
+use super::packed::{Codec, packed};
 use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
 use crate::report::parts::{estimate, notice};
+use path::Path;
 use tm_analyzer::ids::Domain;
-use tm_analyzer::model::{ActivityProfile, ActivityRow, Amount, Frame, Origin};
+use tm_analyzer::model::{ActivityProfile, ActivityRow, Amount, Counted, Frame, Origin};
 use tm_analyzer::text::hex;
 
 /// The row of the table.
@@ -26,7 +30,7 @@ pub const FORMAT: Format = Format {
     purpose: "pprof profiles: go tool pprof, Pyroscope, Parca, Grafana, Polar Signals, Perfetto",
     loses: "time, threads, sizes of single blocks, what was freed; addresses are made up, places in files are not",
     next: "go tool pprof -http=: {}",
-    needs: Needs::MomentOrSums,
+    needs: Needs::MomentOrSums(Counted::LEAST),
     takes_measure: false,
     counts_samples: false,
     is_text: false,
@@ -36,62 +40,6 @@ pub const FORMAT: Format = Format {
 
 /// A sample type of the first two texts.
 const START: &[u8] = &[0x0a, 4, 0x08, 1, 0x10, 2];
-
-/// The fields of the messages, by the name of the message.
-mod field {
-    pub mod profile {
-        pub const SAMPLE_TYPE: u32 = 1;
-        pub const SAMPLE: u32 = 2;
-        pub const MAPPING: u32 = 3;
-        pub const LOCATION: u32 = 4;
-        pub const FUNCTION: u32 = 5;
-        pub const STRING_TABLE: u32 = 6;
-        pub const TIME_NANOS: u32 = 9;
-        pub const DURATION_NANOS: u32 = 10;
-        pub const PERIOD_TYPE: u32 = 11;
-        pub const PERIOD: u32 = 12;
-        pub const COMMENT: u32 = 13;
-        pub const DEFAULT_SAMPLE_TYPE: u32 = 14;
-    }
-    pub mod value_type {
-        pub const TYPE: u32 = 1;
-        pub const UNIT: u32 = 2;
-    }
-    pub mod sample {
-        pub const LOCATION_ID: u32 = 1;
-        pub const VALUE: u32 = 2;
-        pub const LABEL: u32 = 3;
-    }
-    pub mod label {
-        pub const KEY: u32 = 1;
-        pub const STR: u32 = 2;
-    }
-    pub mod mapping {
-        pub const ID: u32 = 1;
-        pub const MEMORY_START: u32 = 2;
-        pub const MEMORY_LIMIT: u32 = 3;
-        pub const FILENAME: u32 = 5;
-        pub const BUILD_ID: u32 = 6;
-        /// With those of file names, lines and inlined functions: nothing is to be looked up again.
-        pub const HAS_FUNCTIONS: u32 = 7;
-        pub const HAS_INLINE_FRAMES: u32 = 10;
-    }
-    pub mod location {
-        pub const ID: u32 = 1;
-        pub const MAPPING_ID: u32 = 2;
-        pub const ADDRESS: u32 = 3;
-        pub const LINE: u32 = 4;
-    }
-    pub mod line {
-        pub const FUNCTION_ID: u32 = 1;
-        pub const LINE: u32 = 2;
-    }
-    pub mod function {
-        pub const ID: u32 = 1;
-        pub const NAME: u32 = 2;
-        pub const FILENAME: u32 = 4;
-    }
-}
 
 /// The sample types: the one that is shown first is the last, and the default too.
 const SAMPLE_TYPES: [(&str, &str); 4] = [
@@ -108,7 +56,7 @@ const N_LIVE: usize = 2;
 /// # Errors
 /// Those of `out`.
 pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
-    gzipped(out, |out| write_profile(sites, out))
+    packed(Codec::Gzip, out, |out| write_profile(sites, out))
 }
 
 fn write_profile(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -121,10 +69,10 @@ fn write_profile(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
         put(out, field::profile::SAMPLE_TYPE, &tables.value_type(name, unit))?;
     }
     let has_processes = activity.rows.windows(2).any(|rows| rows[0].process != rows[1].process);
-    let mut stacks = activity.stacks.walk();
+    let (mut stacks, mut sample) = (activity.stacks.walk(), Message::new());
     for row in &activity.rows {
         let frames = stacks.next_stack().frames;
-        if let Some(sample) = tables.sample(activity, (row, frames), has_processes) {
+        if tables.sample(activity, (row, frames), has_processes, &mut sample) {
             put(out, field::profile::SAMPLE, &sample)?;
         }
     }
@@ -134,7 +82,8 @@ fn write_profile(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn put(out: &mut dyn Write, field: u32, message: &Message) -> io::Result<()> {
-    out.write_all(Message::new().message(field, message).bytes())
+    out.write_all(Message::new().start(field, message.bytes().len()).bytes())?;
+    out.write_all(message.bytes())
 }
 
 /// What samples name by numbers; those of all but texts begin at 1.
@@ -151,7 +100,9 @@ struct Tables {
     /// The numbers by the outermost frame of an address and how many there are: frames are shared.
     of_frames: FxHashMap<(usize, usize), u64>,
     /// The locations of the last stack.
-    outer: Outer<u64>,
+    path: Path,
+    /// Where those of its frames end in it.
+    outer: Outer<usize>,
 }
 
 impl Tables {
@@ -176,31 +127,25 @@ impl Tables {
         Message::new().number(field::value_type::TYPE, name).number(field::value_type::UNIT, unit)
     }
 
-    /// A site; `None` if it has nothing.
+    /// Makes the sample of a site; `false` if it has nothing.
     fn sample(
         &mut self,
         activity: &ActivityProfile,
         (row, oldest_first): (&ActivityRow, &[Arc<Frame>]),
         has_processes: bool,
-    ) -> Option<Message> {
+        sample: &mut Message,
+    ) -> bool {
         let (allocated, live) = (row.amount.allocated, activity.live(&row.amount));
         let [Amount { bytes: alloc_space, count: alloc_objects }, Amount { bytes, count }] =
             [allocated, live];
         let values = [alloc_objects, alloc_space, count, bytes];
         let values = if activity.has_events { &values[..] } else { &values[N_LIVE..] };
         if values.iter().all(|&value| value == 0) {
-            return None;
+            return false;
         }
-        let mut sample = Message::new();
-        let mut outer = std::mem::take(&mut self.outer);
-        let locations = outer.of_addresses(oldest_first, |_, frames| self.location(frames));
-        let has_none = locations.len() == 0;
-        locations.rev().for_each(|location| sample.put_number(field::sample::LOCATION_ID, location));
-        self.outer = outer;
-        if has_none {
-            let unknown = [Arc::new(Frame::unknown())];
-            sample.put_number(field::sample::LOCATION_ID, self.location(&unknown));
-        }
+        sample.clear();
+        let n_bytes = self.path(oldest_first);
+        sample.put_all(field::sample::LOCATION_ID, self.path.outward(n_bytes));
         for &value in values {
             sample.put_number(field::sample::VALUE, value.min(i64::MAX as u64));
         }
@@ -215,7 +160,22 @@ impl Tables {
                 sample.put_bytes(field::sample::LABEL, label.bytes());
             }
         }
-        Some(sample)
+        true
+    }
+
+    /// Puts the locations of a stack into the path. Returns how many bytes of it they are.
+    fn path(&mut self, oldest_first: &[Arc<Frame>]) -> usize {
+        let mut outer = std::mem::take(&mut self.outer);
+        let ends = outer.of_addresses(oldest_first, |caller, frames| {
+            let location = self.location(frames);
+            self.path.put(caller.unwrap_or(0), location)
+        });
+        let end = ends.last();
+        self.outer = outer;
+        end.unwrap_or_else(|| {
+            let location = self.location(&[Arc::new(Frame::unknown())]);
+            self.path.put(0, location)
+        })
     }
 
     /// The number of an address with its frames, the outermost first.
