@@ -41,6 +41,8 @@ impl<'a> Writers<'a> {
         let Some(start) = process.start_ticks().filter(|_| process.pid() > 0) else { return false };
         let pid = match Stat::of(process.pid()) {
             Some(stat) if stat.start_ticks == start => process.pid(),
+            // In a time namespace of its own it started at another time than it has noted.
+            Some(_) if self.is_seen_mapped_by(process.pid()) => return false,
             _ => match self.namesake(&process) {
                 Some(target) => target.pid,
                 None => return true,
@@ -62,8 +64,11 @@ impl<'a> Writers<'a> {
 
     /// Whether it has the recording mapped; a copy is mapped by nobody. Where that may not be known, pid and start decide.
     fn is_mapped_by(&self, pid: u32) -> bool {
-        let Ok((files, _)) = mapped_files(pid) else { return true };
-        files.iter().any(|file| file.is(self.recording))
+        mapped_files(pid).is_err() || self.is_seen_mapped_by(pid)
+    }
+
+    fn is_seen_mapped_by(&self, pid: u32) -> bool {
+        mapped_files(pid).is_ok_and(|(files, _)| files.iter().any(|file| file.is(self.recording)))
     }
 }
 
