@@ -8,6 +8,7 @@ use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
 use crate::model::{Activity, Amount, SumsBy};
 use crate::reader::{ThreadTag, ThreadTags};
+use crate::replay::by_stack::ByStack;
 use crate::replay::checkpoint::{Course, FoldedPart, FoldedSum};
 use crate::replay::live::MemoryKind;
 use crate::replay::observer::{Held, Observer};
@@ -19,8 +20,8 @@ pub(in crate::replay) struct Folding<'a> {
     /// Blocks up to this are the parent's.
     inherited_until: Option<Stamp>,
     sums: SumsBy<Key, Activity>,
-    /// Keys that were asked for lately and the places of their sums, each where its hash says: most sites come again and again.
-    recent: Box<[(Key, usize)]>,
+    /// The places of the sums that were asked for last, by their stacks.
+    of_stack: ByStack,
     /// The latest blocks.
     pub latest: LatestBlocks,
     live: [Amount; 2],
@@ -33,7 +34,7 @@ pub(in crate::replay) struct Folding<'a> {
 }
 
 /// What blocks of one site have in common.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     stack: StackId,
     thread_tag: ThreadTag,
@@ -43,32 +44,16 @@ struct Key {
     is_inherited: bool,
 }
 
-impl Key {
-    #[inline]
-    fn number(&self) -> u64 {
-        let &Key { stack, thread_tag, space, size, is_inherited } = self;
-        let rest = size.wrapping_mul(8) ^ u64::from(space.0) << 1 ^ u64::from(is_inherited);
-        let number = u64::from(stack.0) | u64::from(thread_tag.number()) << 32;
-        (number ^ rest.wrapping_mul(0xd6e8_feb8_6659_fd93)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-
-    /// Where it is looked for among those that were asked for lately.
-    #[inline]
-    fn home(&self) -> usize {
-        (self.number() >> (u64::BITS - RECENT_LOG2)) as usize
-    }
-}
-
 /// Hashes one number: each further one would take the hasher as long again.
 impl Hash for Key {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.number());
+        let &Key { stack, thread_tag, space, size, is_inherited } = self;
+        let rest = (size << 9 | u64::from(space.0) << 1 | u64::from(is_inherited))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        state.write_u64(u64::from(stack.0) ^ u64::from(thread_tag.number()) << 32 ^ rest);
     }
 }
-
-/// How many keys are remembered as asked for lately, as a power of two: as many as leave room in a processor's nearest cache.
-const RECENT_LOG2: u32 = 9;
 
 impl<'a> Folding<'a> {
     /// Begins at `start`, when the process has `live`: traced blocks, and mappings.
@@ -83,7 +68,7 @@ impl<'a> Folding<'a> {
             thread_tags,
             inherited_until,
             sums: SumsBy::default(),
-            recent: vec![(Key::default(), usize::MAX); 1 << RECENT_LOG2].into(),
+            of_stack: ByStack::default(),
             latest: LatestBlocks::default(),
             live,
             held: None,
@@ -113,12 +98,17 @@ impl<'a> Folding<'a> {
         let &Block { stack, thread_tag, space, size, .. } = block;
         let size = if thread_tag.is_sampled() { size } else { 0 };
         let key = Key { stack, thread_tag, space, size, is_inherited };
-        let Folding { sums, recent, .. } = self;
-        let (known, place) = &mut recent[key.home()];
-        if *known != key || *place == usize::MAX {
-            (*known, *place) = (key, sums.place_or(key, Activity::default));
-        }
-        &mut sums.at(*place).1
+        let Folding { sums, of_stack, .. } = self;
+        let place = match of_stack.get(stack) {
+            Some(place) if sums.at(place as usize).0 == key => place as usize,
+            _ => {
+                let place = sums.place_or(key, Activity::default);
+                // There are fewer than 2^32 sums: `SumsBy` numbers them so.
+                of_stack.insert(stack, place as u32);
+                place
+            }
+        };
+        &mut sums.at(place).1
     }
 
     /// Notes what lives in the kind of memory of `space` from `stamp` on.
