@@ -1,14 +1,16 @@
-// A library that is loaded by plugin_host.c; its inner function has a name in its debug information alone.
+/* A library that a program opens: its function allocates, two frames deep. */
 #include <stdlib.h>
 
-void *volatile kept;
-
-__attribute__((noinline)) static void hidden_holder(void) {
-    kept = malloc(54321);
-    __asm__ volatile("" ::: "memory");
+static __attribute__((noinline)) void *deeper(size_t size)
+{
+    void *block = malloc(size);
+    __asm__ volatile("" : : "r"(block) : "memory");
+    return block;
 }
 
-void run(void) {
-    hidden_holder();
-    __asm__ volatile("" ::: "memory");
+void *grab(size_t size)
+{
+    void *block = deeper(size);
+    __asm__ volatile("" : : "r"(block) : "memory");
+    return block;
 }

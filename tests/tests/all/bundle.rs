@@ -219,7 +219,7 @@ fn a_library_that_goes(go: impl FnOnce(&Path)) {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && !stderr.contains("not bundled"), "{stderr}");
     let said = here.says(&["stats", NAME, "--key", "traceback", "--at", "end"], Some(root.0.path()));
-    assert!(said.contains("in hidden_holder") && said.contains("/plugin.c\", line"), "{said}");
+    assert!(said.contains("in deeper") && said.contains("/plugin.c\", line"), "{said}");
     assert!(!said.contains("plugin.so is not here") && !said.contains("has changed"), "{said}");
 }
 
