@@ -1,7 +1,11 @@
 //! A number for each stack of a recording: asked for at each event.
 
+use std::hash::Hash;
+
 use rustc_hash::FxHashMap;
 use tm_common::ids::StackId;
+
+use crate::model::SumsBy;
 
 /// Stacks have numbers of their own, in the order in which they come. One that is many times the last needs no room for those
 /// between: it is damage.
@@ -41,6 +45,27 @@ impl ByStack {
             }
         }
         self.numbers[place] = number + 1;
+    }
+
+    /// The place in `sums` of the sum of `key`, a key of `stack`, which `new` makes if there is none; the numbers are those of the
+    /// places that were asked for last.
+    #[inline]
+    pub(super) fn place_in<K: Eq + Hash, V>(
+        &mut self,
+        stack: StackId,
+        key: K,
+        sums: &mut SumsBy<K, V>,
+        new: impl FnOnce() -> V,
+    ) -> usize {
+        match self.get(stack) {
+            Some(place) if sums.at(place as usize).0 == key => place as usize,
+            _ => {
+                let place = sums.place_or(key, new);
+                // There are fewer than 2^32 sums: `SumsBy` numbers them so.
+                self.insert(stack, place as u32);
+                place
+            }
+        }
     }
 }
 

@@ -99,15 +99,7 @@ impl<'a> Folding<'a> {
         let size = if thread_tag.is_sampled() { size } else { 0 };
         let key = Key { stack, thread_tag, space, size, is_inherited };
         let Folding { sums, of_stack, .. } = self;
-        let place = match of_stack.get(stack) {
-            Some(place) if sums.at(place as usize).0 == key => place as usize,
-            _ => {
-                let place = sums.place_or(key, Activity::default);
-                // There are fewer than 2^32 sums: `SumsBy` numbers them so.
-                of_stack.insert(stack, place as u32);
-                place
-            }
-        };
+        let place = of_stack.place_in(stack, key, sums, Activity::default);
         &mut sums.at(place).1
     }
 

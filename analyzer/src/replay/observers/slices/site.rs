@@ -45,8 +45,7 @@ impl Hash for Place {
 #[derive(Debug, Default)]
 pub(super) struct Sites {
     sums: SumsBy<Place, SiteState>,
-    /// The thread and space of the first block, mostly those of all others too, and the places of their sites.
-    usual: Option<(ThreadTag, Space)>,
+    /// The places of the sites that were asked for last, by their stacks.
     of_stack: ByStack,
 }
 
@@ -54,27 +53,11 @@ impl Sites {
     /// The site of a block.
     #[inline]
     pub fn of(&mut self, block: &Block) -> &mut SiteState {
-        let is_usual = self.usual == Some((block.thread_tag, block.space));
-        let place = match self.of_stack.get(block.stack).filter(|_| is_usual) {
-            Some(place) => place as usize,
-            None => self.found(block),
-        };
-        let (_, site) = self.sums.at(place);
-        site
-    }
-
-    /// The place of the site of a block.
-    #[inline(never)]
-    fn found(&mut self, block: &Block) -> usize {
-        let number = self.sums.len() as u32;
+        let Sites { sums, of_stack } = self;
+        let number = sums.len() as u32;
         let new = || SiteState { number, ..SiteState::default() };
-        let place = self.sums.place_or(Place::of(block), new);
-        let of_block = (block.thread_tag, block.space);
-        if *self.usual.get_or_insert(of_block) == of_block {
-            // There are fewer than 2^32 stacks.
-            self.of_stack.insert(block.stack, place as u32);
-        }
-        place
+        let place = of_stack.place_in(block.stack, Place::of(block), sums, new);
+        &mut sums.at(place).1
     }
 
     /// Returns all, to be changed.
