@@ -168,8 +168,8 @@ impl BundleWriter {
             module.path.len() + module.build_id.len() + module.problems.len() + module.addresses.len()
         });
         let part = &self.part;
-        let source = part.source.len() + part.allocators.len();
-        part.texts.bytes.len() + part.frame_bytes.len() + part.modules.len() + source + module
+        let lists = part.modules.len() + part.allocators.len() + part.source.len();
+        part.texts.bytes.len() + part.frame_bytes.len() + lists + module
     }
 
     fn end_module(&mut self) {

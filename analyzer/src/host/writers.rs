@@ -42,7 +42,7 @@ impl<'a> Writers<'a> {
         let pid = match Stat::of(process.pid()) {
             Some(stat) if stat.start_ticks == start => process.pid(),
             // In a time namespace of its own it started at another time than it has noted.
-            Some(_) if self.is_seen_mapped_by(process.pid()) => return false,
+            Some(_) if self.is_seen_in(process.pid()) == Some(true) => return false,
             _ => match self.namesake(&process) {
                 Some(target) => target.pid,
                 None => return true,
@@ -64,11 +64,13 @@ impl<'a> Writers<'a> {
 
     /// Whether it has the recording mapped; a copy is mapped by nobody. Where that may not be known, pid and start decide.
     fn is_mapped_by(&self, pid: u32) -> bool {
-        mapped_files(pid).is_err() || self.is_seen_mapped_by(pid)
+        self.is_seen_in(pid).unwrap_or(true)
     }
 
-    fn is_seen_mapped_by(&self, pid: u32) -> bool {
-        mapped_files(pid).is_ok_and(|(files, _)| files.iter().any(|file| file.is(self.recording)))
+    /// Whether it is among what process `pid` has mapped; `None` where that may not be known.
+    fn is_seen_in(&self, pid: u32) -> Option<bool> {
+        let (files, _) = mapped_files(pid).ok()?;
+        Some(files.iter().any(|file| file.is(self.recording)))
     }
 }
 
