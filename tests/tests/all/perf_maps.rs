@@ -168,35 +168,35 @@ fn generated_code_has_the_names_of_its_dump_and_a_bundle_keeps_them() {
 /// The names are node's own, so that this holds for what it writes.
 #[test]
 fn functions_of_node_have_the_names_of_its_dump() {
-    let node = installed("node");
-    let folder = TempDir::new().expect("the temporary folder can be written");
-    let script = folder.path().join("app.js");
-    fs::write(&script, HOTSPOT).expect("as above");
-    let outcome = Run::new(node)
-        .args(["--perf-prof", "--interpreted-frames-native-stack"])
-        .args([&script])
-        .folder(folder.path())
-        .recorded();
+    let (folder, run) = node_that_is_told("--perf-prof");
+    let outcome = run.folder(folder.path()).recorded();
     assert!(outcome.status.success(), "{}", outcome.stderr);
     dump_of(&outcome, folder.path());
-    let found = functions(outcome.recording());
-    assert!(found.iter().any(|(_, name)| name.contains("hotspot")), "{} generated frames", found.len());
+    assert_names_hotspot(&outcome);
 }
 
 /// Allocates in a function of JavaScript.
 const HOTSPOT: &str = "function hotspot(n) { const b = []; for (let i = 0; i < 50; i++) b.push(Buffer.alloc(100000 + n)); return b.length; }\n\
                        let sum = 0; for (let i = 0; i < 300; i++) sum += hotspot(i); console.log(sum);\n";
 
-/// The names are node's own, so that this holds for what it writes.
-#[test]
-fn functions_of_node_have_their_names() {
-    let node = installed("node");
+/// Node with a script of [`HOTSPOT`] in a folder of its own, told by `option` how to say the names of what it generates.
+fn node_that_is_told(option: &str) -> (TempDir, Run) {
     let folder = TempDir::new().expect("the temporary folder can be written");
     let script = folder.path().join("app.js");
     fs::write(&script, HOTSPOT).expect("as above");
-    let (outcome, _list) = recorded(
-        Run::new(node).args(["--perf-basic-prof", "--interpreted-frames-native-stack"]).args([&script]),
-    );
+    let run = Run::new(installed("node")).args([option, "--interpreted-frames-native-stack"]).args([&script]);
+    (folder, run)
+}
+
+fn assert_names_hotspot(outcome: &Outcome) {
     let found = functions(outcome.recording());
     assert!(found.iter().any(|(_, name)| name.contains("hotspot")), "{} generated frames", found.len());
+}
+
+/// The names are node's own, so that this holds for what it writes.
+#[test]
+fn functions_of_node_have_their_names() {
+    let (_folder, run) = node_that_is_told("--perf-basic-prof");
+    let (outcome, _list) = recorded(run);
+    assert_names_hotspot(&outcome);
 }
