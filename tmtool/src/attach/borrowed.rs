@@ -300,30 +300,34 @@ fn result_of(action: &'static str, result: i64) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command};
+    use std::io::{Read, Write};
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
     use crate::attach::threads::{Fit, LongestStop, find};
 
-    /// A process that sleeps, and a thread of it that stands still.
-    fn sleeper(seconds: &str) -> (Child, Memory, Fit) {
-        let child = Command::new("sleep").arg(seconds).spawn().unwrap();
+    /// A process that waits for input, has done all that it does at its start, and a thread of it that stands still.
+    fn waiter() -> (Child, Memory, Fit) {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // What it loads and maps at its start is there when it has answered.
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let pid = child.id();
-        // It has to get as far as to have a C library.
+        let mut memory = Memory::of(pid).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let mut memory = Memory::of(pid).unwrap();
-            let soon = Instant::now() + Duration::from_millis(100);
-            match find(pid, &mut memory, soon, &mut LongestStop::default()) {
-                Ok(fit) => return (child, memory, fit),
-                Err(_) => assert!(Instant::now() < deadline, "no thread is fit"),
-            }
-        }
+        let fit = find(pid, &mut memory, deadline, &mut LongestStop::default()).unwrap();
+        (child, memory, fit)
+    }
+
+    /// Ends its input, which it has to see.
+    fn end(mut child: Child) {
+        drop(child.stdin.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "it has waited and ended as ever");
     }
 
     #[test]
     fn a_thread_does_what_it_is_told_and_goes_on() {
-        let (mut child, memory, fit) = sleeper("1000");
+        let (child, memory, fit) = waiter();
         let pid = u64::from(child.id());
         let getpid = fit.code.c_library.symbol(&memory, "getpid").unwrap().start;
         let n_maps = memory.maps().len();
@@ -339,14 +343,12 @@ mod tests {
         ));
         borrowed.give_back().unwrap();
         assert_eq!(Memory::of(child.id()).unwrap().maps().len(), n_maps, "nothing is left in it");
-        assert!(child.try_wait().unwrap().is_none(), "it sleeps on");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        end(child);
     }
 
     #[test]
     fn a_thread_whose_watcher_has_died_goes_back_by_itself() {
-        let (mut child, memory, fit) = sleeper("1");
+        let (child, memory, fit) = waiter();
         let getpid = fit.code.c_library.symbol(&memory, "getpid").unwrap().start;
         let mut borrowed = Borrowed::take(fit.thread, &memory, &fit.code, fit.since).unwrap();
         let call = borrowed.begin_call(getpid, [0; 3]).unwrap();
@@ -355,6 +357,6 @@ mod tests {
         }
         borrowed.is_left = true;
         drop(borrowed);
-        assert_eq!(child.wait().unwrap().code(), Some(0), "it has slept and ended as ever");
+        end(child);
     }
 }
