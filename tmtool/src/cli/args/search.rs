@@ -2,7 +2,7 @@
 //! settings.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
@@ -33,6 +33,9 @@ pub struct SearchArgs {
     /// stacks need, with 10 s for each (DEBUGINFOD_MAXTIME). Without it: what TMTOOL_DEBUGINFOD says, or debuginfod of the settings.
     #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_parser = truth)]
     debuginfod: Option<bool>,
+    /// What they settle: once, so that all of a command looks in the same places.
+    #[arg(skip)]
+    known: OnceLock<Settled>,
 }
 
 /// The places that are asked for, and what asks for them.
@@ -50,14 +53,17 @@ impl SearchArgs {
     /// # Errors
     /// As [`SearchArgs::settled`].
     pub fn search(&self) -> Result<Arc<Search>> {
-        Ok(self.settled()?.search)
+        Ok(self.settled()?.search.clone())
     }
 
     /// The places that are asked for, and what asks for them.
     ///
     /// # Errors
     /// One of them is no folder, or the environment or the file of settings says what is none.
-    pub fn settled(&self) -> Result<Settled> {
+    pub fn settled(&self) -> Result<&Settled> {
+        if let Some(known) = self.known.get() {
+            return Ok(known);
+        }
         let several = |folders: &[PathBuf]| (!folders.is_empty()).then(|| folders.to_vec());
         let maps = (!self.map.is_empty()).then(|| self.map.clone());
         let of_options = SearchSettings {
@@ -67,7 +73,8 @@ impl SearchArgs {
             debuginfod: Given::by_option(self.debuginfod, "--debuginfod"),
         };
         let settings = of_options.or(SearchSettings::of_environment()?).or(settings_file::of_user()?);
-        Ok(Settled { search: Arc::new(settings.search()?), settings: settings.list() })
+        let settled = Settled { search: Arc::new(settings.search()?), settings: settings.list() };
+        Ok(self.known.get_or_init(|| settled))
     }
 }
 

@@ -53,11 +53,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let Settled { search, settings } = args.search.settled()?;
     let path = programs::choose(&args.file, args.program.as_deref())?.path;
     let recording = Recording::open(&path)?;
-    let symbols = Namer::looking_in(&search).symbols(&recording);
+    let symbols = Namer::looking_in(search).symbols(&recording);
     let name = path.display().to_string();
-    let report = SymbolsReport { recording: &name, symbols: &symbols, settings: &settings };
+    let report = SymbolsReport { recording: &name, symbols: &symbols, settings };
     let format = if args.json { Format::Json } else { Format::Text };
-    show(&report, format, &search, &Style { is_full: args.full, ..terminal::style() })?;
+    show(&report, format, search, &Style { is_full: args.full, ..terminal::style() })?;
     match report.missing().filter(|_| args.check) {
         Some(missing) => {
             // Nobody is left to be told if standard error is gone.
