@@ -16,6 +16,7 @@ pub mod soak;
 pub mod source_tree;
 pub mod wait;
 
+pub mod real;
 pub mod roots;
 pub mod run;
 pub mod terminal;

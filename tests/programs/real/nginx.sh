@@ -5,28 +5,7 @@ PATH=$PATH:/usr/sbin
 chmod 755 "$folder"
 mkdir "$folder/html"
 seq 3000 >"$folder/html/numbers.txt"
-cat >"$folder/nginx.conf" <<END
-daemon off;
-worker_processes 2;
-pid $folder/pid;
-events { worker_connections 256; }
-http {
-    access_log $folder/access.log;
-    gzip on;
-    gzip_types text/plain;
-    client_body_temp_path $folder/body;
-    proxy_temp_path $folder/proxy;
-    fastcgi_temp_path $folder/fastcgi;
-    uwsgi_temp_path $folder/uwsgi;
-    scgi_temp_path $folder/scgi;
-    types { text/plain txt; }
-    server {
-        listen 127.0.0.1:$2;
-        root $folder/html;
-        location /again/ { proxy_pass http://127.0.0.1:$2/; }
-    }
-}
-END
+sed "s|FOLDER|$folder|; s|PORT|$2|" "${0%/*}/nginx.conf" >"$folder/nginx.conf"
 address=http://127.0.0.1:$2
 load() { ab -q -c 20 -n "$1" -H 'Accept-Encoding: gzip' "$address/$2" | grep -E 'Complete|Failed|Non-2xx|HTML|Document Length'; }
 

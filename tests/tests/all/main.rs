@@ -6,6 +6,7 @@ mod allocators;
 mod answers;
 mod attach;
 mod attach_refused;
+mod attach_under_load;
 mod bench;
 mod bindings;
 mod bounded;

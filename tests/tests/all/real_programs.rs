@@ -2,51 +2,16 @@
 //! in the same run, nothing missing, and all stacks right. Those that are common and quick run always if they are
 //! installed, all of them in the long form. The tasks are in `programs/real`.
 
-use std::ffi::OsString;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-
 use tm_tests::counting::{Counts, assert_counts, assert_counts_and_behaviour};
 use tm_tests::info::{all, number, sum};
 use tm_tests::products::products;
-use tm_tests::programs::{find_installed, installed};
+use tm_tests::programs::installed;
+use tm_tests::real::{free_port, is_left_out, is_missing, not_as_root, postgres_folder, script, task};
 use tm_tests::run::{Outcome, Run};
-use tm_tests::soak::{is_long, times};
+use tm_tests::soak::times;
 
 /// Debian's: one that stands in the way of a version manager's wrapper is many shells more.
 const PYTHON: &str = "/usr/bin/python3";
-
-/// Whether a task is to be left out, which is said: for want of a program.
-///
-/// # Panics
-/// In the long form, for which `scripts/soak` installs them all.
-fn is_missing(programs: &[&str]) -> bool {
-    let is_there = |program: &&&str| Path::new(program).is_file() || find_installed(program).is_some();
-    let Some(missing) = programs.iter().find(|program| !is_there(program)) else { return false };
-    assert!(!is_long(), "{missing} is not installed: scripts/setup --programs installs what the tests need");
-    eprintln!("left out: {missing} is not installed");
-    true
-}
-
-/// The same of a task for which there is time in the long form only.
-fn is_left_out(programs: &[&str]) -> bool {
-    if !is_long() {
-        eprintln!("left out: a task of the long form (TM_SOAK=1)");
-        return true;
-    }
-    is_missing(programs)
-}
-
-/// A task of `programs/real`, by the program that reads it, with every 100th stack checked.
-fn task(reader: impl Into<PathBuf>, name: &str, arguments: &[&str]) -> Run {
-    let task = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/real").join(name);
-    let arguments = arguments.iter().map(OsString::from);
-    Run::new(reader).args([task.into_os_string()]).args(arguments).env("TM_SELF_CHECK", "100")
-}
-
-fn script(name: &str, arguments: &[&str]) -> Run {
-    task(installed("bash"), name, arguments)
-}
 
 fn amount(short: u32, long: u32) -> String {
     times(short, long).to_string()
@@ -189,28 +154,18 @@ fn nginx_whose_workers_are_replaced_under_load() {
     if is_left_out(&["/usr/sbin/nginx", "ab"]) {
         return;
     }
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let port = port.expect("there is a loopback device").port().to_string();
+    let port = free_port();
     let outcome = assert_recorded(&script("nginx.sh", &["3", &port]), 0, 50_000);
     assert_eq!(processes(&outcome, "nginx"), 5, "the master, two workers, their successors");
 }
 
 #[test]
 fn postgres_under_pgbench() {
-    let mut folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let folder = folders.next().map_or_else(PathBuf::new, |folder| folder.path().join("bin"));
-    let programs = folder.join("pgbench").display().to_string();
-    if is_left_out(&[&programs, "setpriv"]) {
+    let folder = postgres_folder();
+    if is_left_out(&[&format!("{folder}/pgbench"), "setpriv"]) {
         return;
     }
-    let mut run = script("postgres.sh", &["3", &folder.display().to_string()]);
-    if tm_tests::run::may_administer() {
-        // Not root, but with the right to reach the scratch folders and products of root's tests.
-        let becomes = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-        let keeps = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"];
-        let arguments: Vec<_> = becomes.iter().chain(&keeps).map(|argument| argument.as_ref()).collect();
-        run = run.through(&installed("setpriv"), &arguments);
-    }
+    let run = not_as_root(script("postgres.sh", &["3", &folder]));
     let outcome = assert_recorded(&run, 0, 50_000);
     assert!(outcome.stdout.contains("t\nSET\nSET\nSET\n99900|1\n"), "{}", outcome.stdout);
     assert!(processes(&outcome, "postgres") >= 10, "the server, its helpers, and one for each client");
