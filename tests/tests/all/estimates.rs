@@ -62,7 +62,8 @@ fn assert_estimated(run: &Run, asked: [&str; 3], rate: &str) {
     for (name, (sum, variances, n_held)) in found {
         let (mean, error, size) = (sum / n, (variances / n / n).sqrt(), exact[name].size as f64);
         let off = (mean - size) / error.max(f64::MIN_POSITIVE);
-        let what = format!("{name}: {mean} ± {error}, exact {size}, {off:.2} errors off, {n_held} of {n} hold it");
+        let what =
+            format!("{name}: {mean} ± {error}, exact {size}, {off:.2} errors off, {n_held} of {n} hold it");
         println!("{what}");
         assert!(off.abs() <= 3.0, "{what}");
         assert!(f64::from(n_held) >= (0.95 - 4.0 * (0.05 * 0.95 / n).sqrt()) * n - 1.0, "{what}");

@@ -2,6 +2,8 @@
 //! in the same run, nothing missing, and all stacks right. Those that are common and quick run always if they are
 //! installed, all of them in the long form. The tasks are in `programs/real`.
 
+use std::path::Path;
+
 use tm_tests::counting::{Counts, assert_counts, assert_counts_and_behaviour};
 use tm_tests::info::{all, number, sum};
 use tm_tests::products::products;
