@@ -36,14 +36,26 @@ impl Encoded {
     #[inline(always)]
     #[must_use]
     pub fn short(value: u64) -> Option<Encoded> {
-        const MORE: [u32; 4] = [0, 0x80, 0x8080, 0x80_8080];
         let halves = (value as u32 & 0x3fff) | (value as u32 & 0x3fff << 14) << 2;
         let spread = (halves & 0x7f_007f) | (halves & 0x3f80_3f80) << 1;
-        let last = (u32::BITS - 1 - (spread | 1).leading_zeros()) as usize / 8;
-        let encoded = Encoded { bytes: (spread | MORE[last & 3]).into(), len: last + 1 };
+        let (more, len) = ENDS[(u32::BITS - 1 - (spread | 1).leading_zeros()) as usize];
+        let encoded = Encoded { bytes: (spread | more).into(), len: len as usize };
         (value < Self::SHORT_END).then_some(encoded)
     }
 }
+
+/// The top bits of all bytes but the last, and the number of bytes, of a number whose highest bit is this one after it was spread: looked up,
+/// since that is one step where the byte would be computed first.
+const ENDS: [(u32, u32); 32] = {
+    let mut ends = [(0, 1); 32];
+    let mut bit = 0;
+    while bit < ends.len() {
+        let last = bit / 8;
+        ends[bit] = ([0, 0x80, 0x8080, 0x80_8080][last], last as u32 + 1);
+        bit += 1;
+    }
+    ends
+};
 
 /// A cursor over a fixed buffer that wraps instead of failing.
 ///

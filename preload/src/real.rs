@@ -20,7 +20,7 @@ pub mod mappings;
 mod musl;
 mod search;
 
-pub use held::{at_hand as held_at_hand, check as check_held, held_bytes};
+pub use held::{before as held_before, check as check_held, held_bytes, is_quick};
 pub(crate) use interfaces::symbol;
 pub use interfaces::{
     find_interfaces, has_interfaces, is_allocator, is_interface, is_loader, is_only_definition,
@@ -138,6 +138,7 @@ pub fn address(function: Function) -> *mut c_void {
 }
 
 /// Returns the address of the real function as far as it is known; null if it is not.
+#[inline]
 pub fn known(function: Function) -> *mut c_void {
     // Relaxed: see `resolve`.
     place(function).load(Ordering::Relaxed)
@@ -175,6 +176,18 @@ macro_rules! call_real {
 #[inline]
 pub fn malloc(size: usize) -> *mut c_void {
     call_real!(Malloc as fn(size: usize) -> *mut c_void, or early_allocate(size, MIN_ALIGN))
+}
+
+/// Calls `free` with a block that is none of the early arena's.
+///
+/// # Safety
+/// It is known, as where [`is_quick`].
+#[inline(always)]
+pub unsafe fn known_free(block: *mut c_void) {
+    // SAFETY: the caller's.
+    let function: unsafe extern "C" fn(*mut c_void) = unsafe { core::mem::transmute(known(Function::Free)) };
+    // SAFETY: the argument is the caller's.
+    unsafe { function(block) }
 }
 
 /// Calls `calloc`.
@@ -315,6 +328,11 @@ pub fn is_early(block: *mut c_void) -> bool {
     (block as usize).wrapping_sub(EARLY.0.get() as usize) < EARLY_BYTES
 }
 
+/// What stands in the word before an early block beside its size: as where a block of glibc's is mapped by itself, so that
+/// [`held_before`] says nothing of it.
+const EARLY_MARK: usize = 2;
+const EARLY_SIZE_SHIFT: u32 = 3;
+
 /// Returns a zeroed block, its size in the word before it; null when the arena is used up.
 #[cold]
 fn early_allocate(size: usize, align: usize) -> *mut c_void {
@@ -330,14 +348,14 @@ fn early_allocate(size: usize, align: usize) -> *mut c_void {
     // SAFETY: [at, at + needed) lies in the arena and belongs to this call alone.
     unsafe {
         let block = EARLY.0.get().cast::<u8>().add(at + align);
-        block.cast::<usize>().sub(1).write(size);
+        block.cast::<usize>().sub(1).write(size << EARLY_SIZE_SHIFT | EARLY_MARK);
         block.cast()
     }
 }
 
 fn early_size(block: *mut c_void) -> usize {
     // SAFETY: `early_allocate` wrote the size there.
-    unsafe { block.cast::<usize>().sub(1).read() }
+    unsafe { block.cast::<usize>().sub(1).read() >> EARLY_SIZE_SHIFT }
 }
 
 #[cold]

@@ -1,7 +1,6 @@
 //! Start, stop, clear, marks, and what is in force.
 
 use core::ffi::{c_char, c_int, c_uint};
-use core::sync::atomic::Ordering;
 
 use tm_common::api::result;
 use tm_common::sampling::SampleRate;
@@ -40,8 +39,7 @@ pub unsafe extern "C" fn tm_is_tracing() -> c_int {
 pub unsafe extern "C" fn tm_get_traceback_limit() -> c_uint {
     // Also reads the settings, should this be the first call of all.
     SESSION.is_process();
-    // Relaxed: a number on its own.
-    SESSION.n_frames_max.load(Ordering::Relaxed)
+    SESSION.n_frames_max() as u32
 }
 
 /// Implements `tm_clear_traces`.

@@ -9,7 +9,7 @@ use super::library;
 use crate::session::SESSION;
 use crate::sys::objects::loader;
 use crate::sys::syscall;
-use crate::sys::tls::{self, MUTED};
+use crate::sys::tls::{self, MUTED, OPERATING};
 
 unsafe extern "C" {
     /// Returns `errno`'s place, `<errno.h>`.
@@ -30,7 +30,7 @@ impl Asking {
     fn begin() -> Option<Asking> {
         // SAFETY: the calling thread's own block.
         let block = unsafe { tls::current().as_mut() };
-        if block.asking != 0 || block.depth != 0 {
+        if block.asking != 0 || block.depth & !OPERATING != 0 {
             return None;
         }
         block.asking = 1;

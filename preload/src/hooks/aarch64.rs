@@ -8,13 +8,84 @@
 /// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
 ///
 /// With `own`, it is not exported. With `or $function`, it jumps to that real function while nothing is recorded: what an idle process pays for a hook. Not
-/// for functions that take blocks, which may be of the early arena. With `samples $sampling` it jumps there where samples are recorded, or
-/// there is something else to be done first.
+/// for functions that take blocks, which may be of the early arena.
+///
+/// With `recorded $recorded, counted $counted`, for functions that return a block, it calls the real function itself where that is all there
+/// is to do: what a caller's frame is need not be kept over the call. It jumps to `$recorded` with the block, which is not null, its size,
+/// pc, sp and fp, if every event is recorded; and to `$counted` with the block, its size and the [`Sampler`], if samples are, and the size
+/// says that it will be none.
+///
+/// [`Sampler`]: crate::session::sampler::Sampler
 macro_rules! stub {
     ($name:ident or $function:ident, $n:tt, $target:path) => {
-        stub!($name or $function, $n, $target, samples $target);
+        stub!(@idle $name or $function, $n, $target, ["b.ne 2f",] [] []);
     };
-    ($name:ident or $function:ident, $n:tt, $target:path, samples $sampling:path) => {
+    ($name:ident or $function:ident, $n:tt, $target:path, recorded $recorded:path, counted $counted:path) => {
+        stub!(@idle $name or $function, $n, $target, [
+            // Below is 0: every event. Above is all but an idle process.
+            "b.lo 4f",
+            "b.hi 3f",
+        ] [
+            "3:",
+            "adrp x12, :gottprel:tm_tls",
+            "ldr x12, [x12, :gottprel_lo12:tm_tls]",
+            "mrs x11, tpidr_el0",
+            "add x12, x12, x11",
+            "ldr w11, [x12, {depth}]",
+            "cbnz w11, 2b",
+            "ldr x11, [x12, {samplers}]",
+            "cbz x11, 2b",
+            "ldr w12, [x11, {quick}]",
+            "cmp w12, w10",
+            "b.ne 2b",
+            stub!(@size $n),
+            "cbz x9, 2b",
+            "ldr x12, [x11, {left}]",
+            "cmp x9, x12",
+            "b.ge 2b",
+            "adrp x16, {addresses}",
+            "add x16, x16, :lo12:{addresses}",
+            "ldr x16, [x16, {place}]",
+            "stp x30, x9, [sp, -32]!",
+            ".cfi_adjust_cfa_offset 32",
+            ".cfi_rel_offset x30, 0",
+            "str x11, [sp, 16]",
+            "blr x16",
+            "ldr x2, [sp, 16]",
+            "ldp x30, x1, [sp], 32",
+            ".cfi_adjust_cfa_offset -32",
+            ".cfi_restore x30",
+            "b {counted}",
+            "4:",
+            "adrp x16, {addresses}",
+            "add x16, x16, :lo12:{addresses}",
+            "ldr x16, [x16, {place}]",
+            "cbz x16, 2b",
+            stub!(@size $n),
+            "stp x30, x9, [sp, -16]!",
+            ".cfi_adjust_cfa_offset 16",
+            ".cfi_rel_offset x30, 0",
+            "blr x16",
+            "ldp x30, x1, [sp], 16",
+            ".cfi_adjust_cfa_offset -16",
+            ".cfi_restore x30",
+            "cbz x0, 5f",
+            "mov x2, x30",
+            "mov x3, sp",
+            "mov x4, x29",
+            "b {recorded}",
+            "5:",
+            "ret",
+        ] [
+            depth = const $crate::sys::tls::OFFSETS.0,
+            samplers = const $crate::sys::tls::OFFSETS.1,
+            quick = const $crate::session::sampler::Sampler::OFFSETS.0,
+            left = const $crate::session::sampler::Sampler::OFFSETS.1,
+            recorded = sym $recorded,
+            counted = sym $counted,
+        ]);
+    };
+    (@idle $name:ident or $function:ident, $n:tt, $target:path, [$($otherwise:tt)*] [$($more:tt)*] [$($operands:tt)*]) => {
         /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -26,10 +97,8 @@ macro_rules! stub {
                 "add x9, x9, :lo12:{session}",
                 "ldr x10, [x9, {control}]",
                 "ldr w10, [x10]",
-                // Below is 0: every event. Above is all but an idle process.
                 "cmp w10, {idle}",
-                "b.lo 2f",
-                "b.hi 3f",
+                $($otherwise)*
                 // A forked child that has not noticed goes the long way.
                 "ldr x10, [x9, {own}]",
                 "ldr w10, [x10]",
@@ -44,11 +113,7 @@ macro_rules! stub {
                 stub!(@second $n),
                 stub!(@third $n),
                 "b {target}",
-                "3:",
-                stub!(@first $n),
-                stub!(@second $n),
-                stub!(@third $n),
-                "b {sampling}",
+                $($more)*
                 ".cfi_endproc",
                 session = sym $crate::session::SESSION,
                 control = const $crate::session::CONTROL_OFFSETS.0,
@@ -57,10 +122,14 @@ macro_rules! stub {
                 addresses = sym $crate::real::ADDRESSES,
                 place = const 8 * tm_common::functions::Function::$function as usize,
                 target = sym $target,
-                sampling = sym $sampling,
+                $($operands)*
             )
         }
     };
+    // The bytes that are asked for.
+    (@size 1) => { "mov x9, x0" };
+    // The real function fails if the product overflows.
+    (@size 2) => { "mul x9, x0, x1" };
     (@first 1) => { "mov x1, x30" };
     (@second 1) => { "mov x2, sp" };
     (@third 1) => { "mov x3, x29" };

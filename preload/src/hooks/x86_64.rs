@@ -5,13 +5,83 @@
 /// Exports `$name`, a function of `$n` integer arguments, which jumps to `$target` with three more: pc, sp, fp.
 ///
 /// With `own`, it is not exported. With `or $function`, it jumps to that real function while nothing is recorded: what an idle process pays for a hook. Not
-/// for functions that take blocks, which may be of the early arena. With `samples $sampling` it jumps there where samples are recorded, or
-/// there is something else to be done first.
+/// for functions that take blocks, which may be of the early arena.
+///
+/// With `recorded $recorded, counted $counted`, for functions that return a block, it calls the real function itself where that is all there
+/// is to do: what a caller's frame is need not be kept over the call. It jumps to `$recorded` with the block, which is not null, its size,
+/// pc, sp and fp, if every event is recorded; and to `$counted` with the block, its size and the [`Sampler`], if samples are, and the size
+/// says that it will be none.
+///
+/// [`Sampler`]: crate::session::sampler::Sampler
 macro_rules! stub {
     ($name:ident or $function:ident, $n:tt, $target:path) => {
-        stub!($name or $function, $n, $target, samples $target);
+        stub!(@idle $name or $function, $n, $target, ["jne 2f",] [] []);
     };
-    ($name:ident or $function:ident, $n:tt, $target:path, samples $sampling:path) => {
+    ($name:ident or $function:ident, $n:tt, $target:path, recorded $recorded:path, counted $counted:path) => {
+        stub!(@idle $name or $function, $n, $target, [
+            // Below is 0: every event. Above is all but an idle process.
+            "jb 4f",
+            "ja 3f",
+        ] [
+            "3:",
+            "mov r10, [rip + tm_tls@GOTTPOFF]",
+            "cmp dword ptr fs:[r10 + {depth}], 0",
+            "jne 2b",
+            "mov r8, fs:[r10 + {samplers}]",
+            "test r8, r8",
+            "jz 2b",
+            "mov eax, [rax]",
+            "cmp [r8 + {quick}], eax",
+            "jne 2b",
+            stub!(@size $n),
+            "test r9, r9",
+            "jz 2b",
+            "cmp r9, [r8 + {left}]",
+            "jge 2b",
+            "push r9",
+            ".cfi_adjust_cfa_offset 8",
+            "push r8",
+            ".cfi_adjust_cfa_offset 8",
+            "sub rsp, 8",
+            ".cfi_adjust_cfa_offset 8",
+            "call [rip + {addresses} + {place}]",
+            "add rsp, 8",
+            ".cfi_adjust_cfa_offset -8",
+            "pop rdx",
+            ".cfi_adjust_cfa_offset -8",
+            "pop rsi",
+            ".cfi_adjust_cfa_offset -8",
+            "mov rdi, rax",
+            "jmp {counted}",
+            "4:",
+            "mov rax, [rip + {addresses} + {place}]",
+            "test rax, rax",
+            "jz 2b",
+            stub!(@size $n),
+            "push r9",
+            ".cfi_adjust_cfa_offset 8",
+            "call rax",
+            "pop rsi",
+            ".cfi_adjust_cfa_offset -8",
+            "test rax, rax",
+            "jz 5f",
+            "mov rdi, rax",
+            "mov rdx, [rsp]",
+            "lea rcx, [rsp + 8]",
+            "mov r8, rbp",
+            "jmp {recorded}",
+            "5:",
+            "ret",
+        ] [
+            depth = const $crate::sys::tls::OFFSETS.0,
+            samplers = const $crate::sys::tls::OFFSETS.1,
+            quick = const $crate::session::sampler::Sampler::OFFSETS.0,
+            left = const $crate::session::sampler::Sampler::OFFSETS.1,
+            recorded = sym $recorded,
+            counted = sym $counted,
+        ]);
+    };
+    (@idle $name:ident or $function:ident, $n:tt, $target:path, [$($otherwise:tt)*] [$($more:tt)*] [$($operands:tt)*]) => {
         /// Hooks the C function of this name.
         #[unsafe(naked)]
         #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -20,10 +90,8 @@ macro_rules! stub {
                 ".cfi_startproc",
                 "endbr64",
                 "mov rax, [rip + {session} + {control}]",
-                // Below is 0: every event. Above is all but an idle process.
                 "cmp dword ptr [rax], {idle}",
-                "jb 2f",
-                "ja 3f",
+                $($otherwise)*
                 // A forked child that has not noticed goes the long way.
                 "mov rax, [rip + {session} + {own}]",
                 "cmp dword ptr [rax], 0",
@@ -37,11 +105,7 @@ macro_rules! stub {
                 stub!(@second $n),
                 stub!(@third $n),
                 "jmp {target}",
-                "3:",
-                stub!(@first $n),
-                stub!(@second $n),
-                stub!(@third $n),
-                "jmp {sampling}",
+                $($more)*
                 ".cfi_endproc",
                 session = sym $crate::session::SESSION,
                 control = const $crate::session::CONTROL_OFFSETS.0,
@@ -50,10 +114,14 @@ macro_rules! stub {
                 addresses = sym $crate::real::ADDRESSES,
                 place = const 8 * tm_common::functions::Function::$function as usize,
                 target = sym $target,
-                sampling = sym $sampling,
+                $($operands)*
             )
         }
     };
+    // The bytes that are asked for.
+    (@size 1) => { "mov r9, rdi" };
+    // The real function fails if the product overflows.
+    (@size 2) => { "mov r9, rdi\nimul r9, rsi" };
     (@first 1) => { "mov rsi, [rsp]" };
     (@second 1) => { "lea rdx, [rsp + 8]" };
     (@third 1) => { "mov rcx, rbp" };

@@ -54,7 +54,7 @@ impl Sampled {
     fn count(&self, key: u64) -> &AtomicU8 {
         let granule = key >> GRANULE_LOG2;
         // What is near stays near; what is far apart begins elsewhere.
-        let folded = granule ^ granule >> COUNTS_LOG2.max(1) ^ granule >> (2 * COUNTS_LOG2.max(1));
+        let folded = granule ^ granule >> COUNTS_LOG2.max(1);
         &self.counts[folded as usize & ((1 << COUNTS_LOG2) - 1)]
     }
 

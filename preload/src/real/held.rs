@@ -25,24 +25,37 @@ pub fn held_bytes(function: Function, block: *mut c_void) -> usize {
     }
 }
 
+#[inline(always)]
+fn of_malloc(block: *mut c_void) -> usize {
+    // Relaxed: set before there are blocks.
+    if !HAS_SIZES_BEFORE.load(Ordering::Relaxed) {
+        return asked(block);
+    }
+    // SAFETY: a block of glibc's, see `note_malloc`.
+    unsafe { before(block) }.unwrap_or_else(|| asked(block))
+}
+
+/// Returns what a block of glibc's holds, as it says in front of the block; `None` if it is mapped by itself. For one of the early arena
+/// too.
+///
 /// ```text
 ///  block - 8   size of the chunk, with this word | 1 the one before is in use | 2 mapped by itself | 4 of another arena
 /// ```
+///
+/// # Safety
+/// A block of an allocator that [is quick](is_quick).
 #[inline(always)]
-fn of_malloc(block: *mut c_void) -> usize {
-    at_hand(block).unwrap_or_else(|| asked(block))
-}
-
-/// Returns what a block that was made by `malloc` holds, if that need not be asked.
-#[inline(always)]
-pub fn at_hand(block: *mut c_void) -> Option<usize> {
-    // Relaxed: set before there are blocks.
-    if !HAS_SIZES_BEFORE.load(Ordering::Relaxed) {
-        return None;
-    }
-    // SAFETY: a block of glibc's, see `note_malloc`.
+pub unsafe fn before(block: *mut c_void) -> Option<usize> {
+    // SAFETY: the caller's.
     let size = unsafe { *block.cast::<usize>().wrapping_sub(1) };
     (size & 2 == 0).then(|| (size & !7).wrapping_sub(size_of::<usize>()))
+}
+
+/// Tells whether the real functions are known, and their blocks say in front of them what they hold. So it stays.
+pub fn is_quick() -> bool {
+    let functions = [Function::Malloc, Function::Calloc, Function::Free];
+    // Relaxed: as above.
+    HAS_SIZES_BEFORE.load(Ordering::Relaxed) && functions.iter().all(|&function| !known(function).is_null())
 }
 
 /// Asks the allocator. 0 if it cannot be asked: another's function would read what is none of its blocks.

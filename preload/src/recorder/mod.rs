@@ -4,7 +4,9 @@
 //! The order is what lets a reader put threads together (`docs/format.md`, "What the stamps mean"): an allocation is
 //! stamped after the real function has returned, a free before it is called.
 
+mod every;
 mod lane;
+mod operators;
 mod python;
 mod sampling;
 mod self_check;
@@ -21,10 +23,14 @@ use crate::session::threads::{Lane, Thread};
 use crate::session::{Mode, SESSION, Session};
 use crate::sys::{arch, tls};
 use crate::unwind::Caller;
+use every::{allocated_by, freeing_one};
 use lane::{is_covered, tag_next, with_heap_lane, with_lane};
+use operators::is_freed;
 use stack::stack_of;
 
-pub use sampling::{Release, free as free_sampling, unsampled};
+pub use every::{calloc_returned, free_one, malloc_returned};
+pub use operators::{deleting, inside_new};
+pub use sampling::{Release, free as free_sampling, unsampled_returned};
 
 /// Tells whether anything is recorded at all: hooks whose preparations take time ask before.
 #[inline(always)]
@@ -32,33 +38,30 @@ pub fn is_on() -> bool {
     SESSION.is_on()
 }
 
-/// Returns what is recorded.
+/// Returns the control word: 0 if every event is recorded, more than [`control::IDLE`](tm_common::metadata::control::IDLE) if samples are,
+/// or there is something else to be done.
 #[inline(always)]
-pub fn mode() -> Mode {
-    SESSION.mode_at(0)
+pub fn word() -> u32 {
+    SESSION.control.present()
+}
+
+/// Tells whether this is a forked child that has not noticed.
+#[inline(always)]
+pub fn is_child_unnoticed() -> bool {
+    SESSION.control.own() == 0
 }
 
 /// Records that `function` has returned `block`, of `size` bytes. NULL is a failure, which is no event.
 #[inline(always)]
 pub fn allocated(function: Function, block: *mut c_void, size: usize, caller: Caller) {
-    // SAFETY: the calling thread's own block, read at once.
-    let is_inside = || unsafe { tls::current().as_ref() }.allocating == size.wrapping_add(1);
-    if block.is_null() || is_inside() {
+    if block.is_null() {
         return;
     }
     match SESSION.mode_at(caller.pc) {
-        Mode::Every => {}
-        Mode::Samples(word) => return sampling::allocated(word, function, block, size, caller),
-        Mode::Off => return,
+        Mode::Every => allocated_by(function, block, size, caller.pc, caller.sp, caller.fp),
+        Mode::Samples(word) => sampling::allocated(word, function, block, size, caller),
+        Mode::Off => {}
     }
-    let record = move |session: &Session, thread: &Thread, lane: &mut Lane| {
-        tag_next(session, lane, None);
-        let stack = stack_of(thread, lane, caller);
-        let (address, size) = (Address(block as u64), size as u64);
-        let stamp = session.recording.now();
-        lane.stream.write(&session.recording, Event::Allocate { function, address, size, stack, stamp });
-    };
-    with_heap_lane(record, || {});
 }
 
 /// Runs `call`, of an allocator that hands memory of the heap on as blocks of its own: events of the heap are left out
@@ -104,60 +107,14 @@ fn end_covered(block: *mut c_void, stamp: Stamp) {
     }
 }
 
-/// Runs `allocate`, an operator of the allocator's that makes a block of `size` bytes. It may do so by calling another
-/// function by its symbol, which is the same allocation and no event; [`allocated`] is called afterwards.
-///
-/// `size + 1` is 0, which is nothing, only for a size that no allocator has.
-#[inline]
-pub fn inside_new(size: usize, allocate: impl FnOnce() -> *mut c_void) -> *mut c_void {
-    let inside = size.wrapping_add(1);
-    // SAFETY: the calling thread's own block; a signal handler that comes here meanwhile puts back what it found.
-    let outer = core::mem::replace(unsafe { &mut tls::current().as_mut().allocating }, inside);
-    let block = allocate();
-    // SAFETY: as above.
-    unsafe { tls::current().as_mut() }.allocating = outer;
-    block
-}
-
 /// Records that `function` is about to free `block`. NULL is no event.
 #[inline(always)]
 pub fn freeing(function: Function, block: *mut c_void) {
-    match mode() {
+    match SESSION.mode_at(0) {
         Mode::Every => freeing_one(function, block),
         Mode::Samples(word) if is_freed(block) => sampling::freeing(word, function, block),
         Mode::Samples(_) | Mode::Off => {}
     }
-}
-
-/// Tells whether a call that is about to give `block` back is one of its own: not for NULL, and not inside of an operator's.
-#[inline(always)]
-fn is_freed(block: *mut c_void) -> bool {
-    // SAFETY: the calling thread's own block, read at once.
-    !block.is_null() && unsafe { tls::current().as_ref() }.deleting != block.cast()
-}
-
-/// Does the work of [`freeing`] in a process that records every event.
-#[inline(always)]
-pub fn freeing_one(function: Function, block: *mut c_void) {
-    if is_freed(block) {
-        let record = move |session: &Session, _: &Thread, lane: &mut Lane| {
-            let (address, stamp) = (Address(block as u64), session.recording.now());
-            lane.stream.write(&session.recording, Event::Free { function, address, stamp });
-        };
-        with_heap_lane(record, || end_covered(block, begin_release()));
-    }
-}
-
-/// Records that `function`, an operator of the allocator's, is about to free `block`, and runs `free_it`. The operator
-/// may call `free` or another operator by its symbol, which is the same free and no event.
-#[inline]
-pub fn deleting(function: Function, block: *mut c_void, free_it: impl FnOnce()) {
-    freeing(function, block);
-    // SAFETY: the calling thread's own block; a signal handler that deletes meanwhile puts back what it found.
-    let outer = core::mem::replace(unsafe { &mut tls::current().as_mut().deleting }, block.cast());
-    free_it();
-    // SAFETY: as above. The address may belong to another block from here on.
-    unsafe { tls::current().as_mut() }.deleting = outer;
 }
 
 /// Records that `function` has freed `block`, of which `release` was noted before.

@@ -1,7 +1,5 @@
 //! The Python frames of an event, and the node that joins them with its stack.
 
-use core::sync::atomic::Ordering;
-
 use tm_common::ids::StackId;
 use tm_common::stack::{EndReason, FrameKind, StackNode};
 
@@ -30,8 +28,7 @@ pub(super) fn join(interpreter: &'static Interpreter, lane: &mut Lane, stack: St
     if innermost == 0 && (can_look || !is_at_home) {
         return stack;
     }
-    // Relaxed: a number on its own.
-    let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
+    let limit = session.n_frames_max();
     let python = if !can_look || limit > 1 && is_interrupted(&lane.cache) {
         // A signal may have come while the interpreter was changing its frames.
         enter_unread()

@@ -5,10 +5,14 @@
 //!  free         count; may the set of samples have it? -> record
 //! ```
 //!
-//! The first part is for the thread itself, without its lane: it neither walks nor writes. What is to be written, and all that is not
-//! as usual (another control word, a call inside of a call), goes the long way, through [`with_heap_lane`].
+//! The first part is for the thread itself, without its lane: it neither walks nor writes. For `malloc` and `calloc` the stubs see before
+//! the call whether the block will be a sample. What is to be written, and all that is not as usual (another control word, a call inside of
+//! a call), goes the long way, through [`with_heap_lane`].
+
+#![allow(clippy::not_unsafe_ptr_arg_deref, reason = "blocks are handed on as the target gave them")]
 
 mod tracked;
+mod unsampled;
 
 use core::ffi::c_void;
 
@@ -18,14 +22,17 @@ use tm_common::header::Loss;
 use tm_common::ids::{Address, Space, Stamp};
 
 use super::lane::with_heap_lane;
+use super::operators::is_of_operator;
 use super::stack::stack_of;
 use crate::lockfree::sampled::Sampled;
-use crate::real::{self, check_held, held_at_hand, held_bytes};
+use crate::real::{self, check_held, held_before, held_bytes};
 use crate::session::sampler::{Counting, Sampler};
 use crate::session::threads::{Lane, Thread};
 use crate::session::{SESSION, Session};
 use crate::sys::tls;
 use crate::unwind::Caller;
+
+pub use unsampled::unsampled_returned;
 
 use tracked::write_end;
 pub(super) use tracked::{end_at, forget_all, moved, tracked};
@@ -77,17 +84,22 @@ fn key(space: Space, address: usize) -> u64 {
     address as u64 | u64::from(space.0) << ADDRESS_BITS
 }
 
-/// Returns what the calling thread samples by in `space`, if it was begun for this control word and no call of ours is under way.
+/// Returns what the calling thread samples by, by space, if no call of ours is under way.
 #[inline(always)]
-fn at_hand(word: u32, space: Space, is_inside: impl FnOnce(&tls::ThreadBlock) -> bool) -> Option<Counting> {
+fn samplers() -> Option<&'static [Sampler; Space::COUNT_MAX]> {
     // SAFETY: the calling thread's own block, read at once.
     let block = unsafe { tls::current().as_ref() };
-    if block.depth != 0 || is_inside(block) {
+    if block.depth != 0 {
         return None;
     }
     // SAFETY: null, or one for each space, never unmapped.
-    let samplers = unsafe { block.samplers.cast::<[Sampler; Space::COUNT_MAX]>().as_ref() }?;
-    samplers[usize::from(space.0)].of(word)
+    unsafe { block.samplers.cast::<[Sampler; Space::COUNT_MAX]>().as_ref() }
+}
+
+/// Returns the one in `space`, if it was begun for this control word.
+#[inline(always)]
+fn at_hand(word: u32, space: Space) -> Option<Counting> {
+    samplers()?[usize::from(space.0)].of(word)
 }
 
 /// Does the work of [`super::allocated`].
@@ -95,9 +107,11 @@ fn at_hand(word: u32, space: Space, is_inside: impl FnOnce(&tls::ThreadBlock) ->
 pub(super) fn allocated(word: u32, function: Function, block: *mut c_void, size: usize, caller: Caller) {
     let is_reallocation = function.role() == Role::Reallocate;
     let held = held_bytes(function, block) as i64;
-    let is_counted = match at_hand(word, Space::HEAP, |block| block.allocating != 0) {
+    let is_counted = match at_hand(word, Space::HEAP) {
         Some(sampler) if !sampler.count_allocation(size, held, is_reallocation) => return,
-        sampler => sampler.is_some(),
+        Some(_) => true,
+        None if is_of_operator(size) => return,
+        None => false,
     };
     let allocation = Allocation { block, size, held, is_reallocation };
     record_allocation(function, &allocation, is_counted, caller.pc, caller.sp, caller.fp);
@@ -186,72 +200,32 @@ fn record_totals_at(
     sampler.recorded(&totals, is_written);
 }
 
-/// Counts an allocation that is about to be made, and is no sample.
-#[derive(Clone, Copy, Debug)]
-pub struct Unsampled(&'static Sampler);
-
-/// Returns what counts a new block of `size` bytes of the heap by `malloc` or `calloc`, if it will be no sample and the call is one as
-/// usual.
-#[inline(always)]
-pub fn unsampled(size: usize) -> Option<Unsampled> {
-    let word = SESSION.control.present();
-    let sampler = at_hand(word, Space::HEAP, |block| block.allocating != 0)?;
-    sampler.is_before_sample(size).then(|| Unsampled(sampler.sampler()))
-}
-
-impl Unsampled {
-    /// Counts it, if it was made.
-    #[inline(always)]
-    pub fn count(self, block: *mut c_void, size: usize) {
-        if !block.is_null() && self.0.count_unsampled(size, held_bytes(Function::Malloc, block)) {
-            record_move();
-        }
+/// Frees a block as `free`, in a process that samples.
+#[inline(never)]
+pub fn free(block: *mut c_void, word: u32) {
+    if block.is_null() {
+        return;
     }
-}
-
-/// Records the totals, because what the thread holds has moved far.
-#[cold]
-#[inline(never)]
-fn record_move() {
-    let record = |session: &Session, thread: &Thread, lane: &mut Lane| {
-        if let Some(sampler) = thread.sampler(session, Space::HEAP) {
-            record_totals(session, lane, sampler, Space::HEAP, false);
-        }
-    };
-    with_heap_lane(record, || {});
-}
-
-/// Frees a block that is none of the early arena's, as `free`, in a process that samples.
-#[inline(never)]
-pub fn free(word: u32, block: *mut c_void) {
-    let sampler = at_hand(word, Space::HEAP, |thread| !thread.deleting.is_null() || block.is_null());
-    let Some(sampler) = sampler else { return free_unusual(word, block) };
-    let Some(held) = held_at_hand(block) else { return free_asking(sampler, block) };
-    let is_due = sampler.count_free(held);
+    let Some([of_heap, ..]) = samplers() else { return free_unusual(block) };
+    let Some(line) = of_heap.quick_line(word) else { return free_unusual(block) };
+    // SAFETY: the sampler is quick.
+    let Some(held) = (unsafe { held_before(block) }) else { return free_unusual(block) };
+    let is_due = of_heap.count_free(line, held);
     if is_due || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
         return free_recorded(block, held, is_due);
     }
-    real::free_late(block);
+    // SAFETY: the sampler is quick.
+    unsafe { real::known_free(block) }
 }
 
-/// Does the work of [`free`] where the allocator is asked what the block holds.
-#[inline(never)]
-fn free_asking(sampler: Counting, block: *mut c_void) {
-    let held = held_bytes(Function::Free, block);
-    let is_due = sampler.count_free(held);
-    if is_due || SAMPLED.may_have(key(Space::HEAP, block as usize)) {
-        return free_recorded(block, held, is_due);
-    }
-    real::free_late(block);
-}
-
+/// Frees one where something else is to be done, or the process does not sample after all.
 #[cold]
 #[inline(never)]
-fn free_unusual(word: u32, block: *mut c_void) {
-    if super::is_freed(block) {
-        freeing(word, Function::Free, block);
+fn free_unusual(block: *mut c_void) {
+    if !real::is_early(block) {
+        super::freeing(Function::Free, block);
+        real::free_late(block);
     }
-    real::free_late(block);
 }
 
 #[cold]
@@ -265,7 +239,7 @@ fn free_recorded(block: *mut c_void, held: usize, is_due: bool) {
 #[inline(always)]
 pub(super) fn freeing(word: u32, function: Function, block: *mut c_void) {
     let held = held_bytes(function, block);
-    let sampler = at_hand(word, Space::HEAP, |thread| !thread.deleting.is_null());
+    let sampler = at_hand(word, Space::HEAP);
     let Some(sampler) = sampler else {
         return record_free(function, block, false, &releasing(word, function, block));
     };
@@ -341,7 +315,7 @@ pub(super) fn reallocated(
     caller: Caller,
 ) {
     let held = held_bytes(function, new) as i64 - release.held as i64;
-    let sampler = at_hand(release.word, Space::HEAP, |_| false);
+    let sampler = at_hand(release.word, Space::HEAP);
     let is_due = sampler.is_none_or(|sampler| sampler.count_allocation(size, held, true));
     if is_due || release.is_sample {
         let allocation = Allocation { block: new, size, held, is_reallocation: true };

@@ -1,7 +1,5 @@
 //! From the caller's registers to a stack id: a walk, and a node of the stack table for each of its frames.
 
-use core::sync::atomic::Ordering;
-
 use tm_common::ids::StackId;
 use tm_common::stack::{FrameKind, StackNode};
 
@@ -26,22 +24,39 @@ pub(super) fn stack_of(thread: &Thread, lane: &mut Lane, caller: Caller) -> Stac
 }
 
 /// Returns the id of the stack of return addresses. Not of a [`Caller`], which would be passed in memory.
-#[inline(never)]
+#[inline(always)]
 fn native_stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
-    let (session, caller) = (&SESSION, Caller { pc, sp, fp });
-    // Relaxed: a number on its own.
-    let limit = session.n_frames_max.load(Ordering::Relaxed) as usize;
-    lane.n_stacks = lane.n_stacks.wrapping_add(1);
-    thread.look_at_name(session, lane.n_stacks);
-    if limit == 1 {
-        return Nodes::of(session).enter(StackId::NONE, arch::strip(pc), FrameKind::Return);
+    match SESSION.n_frames_max() {
+        1 => first_frame_of(thread, lane, pc),
+        _ => deep_stack_of(thread, lane, pc, sp, fp),
     }
-    let number = (lane.n_stacks, 2 * limit);
-    let known =
-        session.unwinder.known_stack(&session.recording, caller, number, &mut lane.memory, &mut lane.cache);
+}
+
+/// Does its work where stacks are of more than one frame.
+#[inline(never)]
+fn deep_stack_of(thread: &Thread, lane: &mut Lane, pc: usize, sp: usize, fp: usize) -> StackId {
+    let (session, caller) = (&SESSION, Caller { pc, sp, fp });
+    let limit = session.n_frames_max();
+    note_stack(thread, lane);
+    let Lane { n_stacks, memory, cache, .. } = lane;
+    let known = session.unwinder.known_stack(&session.recording, caller, *n_stacks, memory, cache);
     let Some(stack) = known else { return walked_stack_of(lane, pc, sp, fp, limit) };
     self_check::now_and_then(session, lane, caller, true);
     stack
+}
+
+/// Does its work where they are of one: it needs few registers.
+#[inline(never)]
+fn first_frame_of(thread: &Thread, lane: &mut Lane, pc: usize) -> StackId {
+    note_stack(thread, lane);
+    Nodes::of(&SESSION).enter(StackId::NONE, arch::strip(pc), FrameKind::Return)
+}
+
+/// Counts a stack.
+#[inline(always)]
+fn note_stack(thread: &Thread, lane: &mut Lane) {
+    lane.n_stacks = lane.n_stacks.wrapping_add(1);
+    thread.look_at_name(&SESSION, lane.n_stacks);
 }
 
 /// Walks the stack, and returns its id.
@@ -54,7 +69,8 @@ fn walked_stack_of(lane: &mut Lane, pc: usize, sp: usize, fp: usize, limit: usiz
     let stack = if lane.cache.depth(n_kept) < 2 * limit && lane.cache.n_cut == 0 {
         let nodes = Nodes::of(session);
         let stack = lane.cache.finish(n_kept, |caller, pc, kind| nodes.enter(caller, arch::strip(pc), kind));
-        if stack != StackId::NONE {
+        // Paths are good for stacks below the limit: if it is another one now, they are forgotten after this one was remembered.
+        if stack != StackId::NONE && limit == session.n_frames_max() {
             lane.cache.remember_path(n_kept);
         }
         stack

@@ -145,6 +145,14 @@ impl Recording {
         Stamp(self.counter() >> (self.clock_shift.load(Ordering::Relaxed) & 63))
     }
 
+    /// Returns the same if the clock is the processor's counter.
+    #[inline(always)]
+    pub fn now_by_counter(&self) -> Option<Stamp> {
+        // Relaxed, both: as in `counter` and `now`.
+        let is_counter = self.clock_is_counter.load(Ordering::Relaxed);
+        is_counter.then(|| Stamp(arch::counter() >> (self.clock_shift.load(Ordering::Relaxed) & 63)))
+    }
+
     /// Brings the latest calibration in the header up to date, unless it was done a moment ago.
     ///
     /// Called from cold paths only, which are frequent early in a program's life and rare later.

@@ -102,8 +102,28 @@ impl Stream {
         if self.next >= self.limit && !self.begin_segment(recording, stamp_of(&event)) {
             return false;
         }
-        // SAFETY: `next < limit`, behind which a whole buffer fits; the segment is this stream's alone, and what lies behind
-        // its committed length is nothing yet.
+        // SAFETY: `next < limit`: a fresh segment has room.
+        unsafe { self.put(event) };
+        true
+    }
+
+    /// Writes and publishes an event of this moment, if nothing else is to be done for it: there is room in the segment, and the clock is the
+    /// processor's counter. Returns whether it did.
+    #[inline(always)]
+    pub fn write_at_hand(&mut self, recording: &Recording, event: impl FnOnce(Stamp) -> Event) -> bool {
+        let Some(stamp) = recording.now_by_counter().filter(|_| self.next < self.limit) else { return false };
+        // SAFETY: `next < limit`.
+        unsafe { self.put(event(stamp)) };
+        true
+    }
+
+    /// Writes and publishes an event.
+    ///
+    /// # Safety
+    /// `next < limit`: a whole buffer fits behind it.
+    #[inline(always)]
+    unsafe fn put(&mut self, event: Event) {
+        // SAFETY: the caller's; the segment is this stream's alone, and what lies behind its committed length is nothing yet.
         unsafe {
             let len = self.encoder.encode(event, &mut *self.next.cast::<[u8; Writer::CAPACITY]>());
             self.next = self.next.add(len);
@@ -111,7 +131,6 @@ impl Stream {
             let used = self.next.offset_from_unsigned(start) as u32;
             room::commit(&(*self.segment).used, used);
         }
-        true
     }
 
     /// Takes a fresh segment whose stamps count from the first event's, `stamp`.

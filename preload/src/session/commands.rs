@@ -53,7 +53,7 @@ pub fn start(session: &Session, n_frames: u32, rate: Option<SampleRate>) -> Resu
             return stopped;
         }
     }
-    session.n_frames_max.store(n_frames, Ordering::Relaxed);
+    session.use_n_frames_max(n_frames);
     session.use_rate(rate);
     let argument = start_argument(n_frames, rate);
     let command = Command { kind: CommandKind::Start, argument, ..Command::now(session) };
@@ -172,7 +172,7 @@ fn obey_one(session: &Session, request: &MappedRequest, name: &[u8]) {
                 let _ = stop.record_and_wait(session, b"");
                 stamp = session.recording.now();
             }
-            session.n_frames_max.store(started_frames(argument).clamp(1, N_FRAMES_MAX), Ordering::Relaxed);
+            session.use_n_frames_max(started_frames(argument).clamp(1, N_FRAMES_MAX));
             session.use_rate(rate);
         }
         CommandKind::Stop if !was_on => return,

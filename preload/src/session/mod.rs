@@ -50,7 +50,7 @@ pub struct Session {
     /// Tags and domains.
     pub names: Names,
     /// `TM_NFRAME`, or what the program has said since.
-    pub n_frames_max: AtomicU32,
+    n_frames_max: AtomicU32,
     /// `TM_SELF_CHECK`.
     pub self_check_interval: AtomicU32,
     phase: AtomicU32,
@@ -122,6 +122,20 @@ enum Phase {
 }
 
 impl Session {
+    /// Returns how many frames of a stack are recorded.
+    #[inline(always)]
+    pub fn n_frames_max(&self) -> usize {
+        // Relaxed: a number on its own.
+        self.n_frames_max.load(Ordering::Relaxed) as usize
+    }
+
+    /// Changes it.
+    fn use_n_frames_max(&self, n_frames: u32) {
+        // Relaxed: whoever goes by the number before forgets the paths of it afterwards.
+        self.n_frames_max.store(n_frames, Ordering::Relaxed);
+        self.unwinder.forget_paths();
+    }
+
     /// Tells whether events are recorded, as far as the control word says. The first call starts the session; requests from
     /// outside are obeyed. A forked child's events still have to find out that they are.
     #[inline(always)]

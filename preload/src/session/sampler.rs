@@ -4,6 +4,7 @@
 //! here, and takes a line of its own. The fast path (`recorder::sampling`) asks for no more than whether it was begun for the
 //! present control word.
 
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use tm_common::ids::{Space, ThreadIndex};
@@ -11,6 +12,7 @@ use tm_common::metadata::control;
 use tm_common::sampling::{MappedTotals, SampleRate, Totals};
 
 use super::Session;
+use crate::real;
 use crate::sys::arch;
 
 /// See the module's text. All zeros is one that is not begun.
@@ -19,10 +21,11 @@ use crate::sys::arch;
 pub struct Sampler {
     /// The control word that it was begun for.
     word: AtomicU32,
-    space: AtomicU32,
+    /// The same, if [`real::is_quick`]; else 0.
+    quick_word: AtomicU32,
     line: AtomicPtr<MappedTotals>,
-    /// The [`MappedTotals::position`] from which on a block is a sample.
-    next_sample: AtomicU64,
+    /// How many bytes there are up to the next sample; signed: at most 0 from that on.
+    left: AtomicU64,
     /// Between these what the thread holds is not worth a record of totals.
     floor: AtomicI64,
     ceiling: AtomicI64,
@@ -44,9 +47,27 @@ pub struct Counting {
 
 /// The longest distance of samples, in means: it comes once in e^20 times.
 const DISTANCE_MAX: f64 = 20.0;
+/// The size from which on blocks are all alike, so that no sum of a few is negative.
+const SIZE_MAX: u64 = 1 << 56;
+
+/// Adds to a number of the thread's own; of 1 it says so.
+macro_rules! add {
+    ($of:ident: $kind:ident . $field:ident, 1) => {
+        // SAFETY: a field.
+        unsafe { arch::count_alone::<{ offset_of!($kind, $field) }>(core::ptr::from_ref($of).cast()) }
+    };
+    ($of:ident: $kind:ident . $field:ident, $addend:expr) => {{
+        let addend: u64 = $addend;
+        // SAFETY: a field.
+        unsafe { arch::add_alone::<{ offset_of!($kind, $field) }>(core::ptr::from_ref($of).cast(), addend) }
+    }};
+}
 
 // Relaxed, everywhere here: all of it is the thread's own; a signal handler of the thread sees the order of its instructions.
 impl Sampler {
+    /// Where the word by which calls are counted quickly stands, and how many bytes there are up to the next sample, for the stubs.
+    pub const OFFSETS: (usize, usize) = (offset_of!(Sampler, quick_word), offset_of!(Sampler, left));
+
     /// Returns what counts by it, if it was begun for this control word, and not by a parent.
     #[inline(always)]
     pub fn of(&'static self, word: u32) -> Option<Counting> {
@@ -60,20 +81,44 @@ impl Sampler {
         unsafe { line.as_ref() }.map(|line| Counting { sampler: self, line, word })
     }
 
+    /// Returns the line in which it counts, if it was begun for this control word where calls are counted quickly.
+    #[inline(always)]
+    pub fn quick_line(&self, word: u32) -> Option<&'static MappedTotals> {
+        let line = self.line.load(Ordering::Relaxed);
+        // As in `of`.
+        compiler_fence(Ordering::SeqCst);
+        if self.quick_word.load(Ordering::Relaxed) != word {
+            return None;
+        }
+        // SAFETY: null, or a line, which stays mapped.
+        unsafe { line.as_ref() }
+    }
+
     /// Counts as [`Counting::count_allocation`] does a block of `malloc` that is no sample: it was asked before. In a child that was
     /// forked since it does nothing: the call began in the parent.
     #[inline(always)]
     pub fn count_unsampled(&self, size: usize, held: usize) -> bool {
         // SAFETY: null, or a line, which stays mapped.
         let Some(line) = (unsafe { self.line.load(Ordering::Relaxed).as_ref() }) else { return false };
-        arch::count_alone(&line.n_allocated);
-        arch::add_alone(&line.position, size as u64);
-        self.note_held(line, arch::add_alone(&line.held_bytes, held as u64) as i64)
+        add!(line: MappedTotals.n_allocated, 1);
+        add!(line: MappedTotals.position, size as u64);
+        add!(self: Sampler.left, (size as u64).wrapping_neg());
+        self.note_held(line, held as u64)
     }
 
-    /// Notes the most that the thread holds. Returns whether that is worth a record.
+    /// Counts as [`Counting::count_free`] in `line`.
     #[inline(always)]
-    fn note_held(&self, line: &MappedTotals, held_bytes: i64) -> bool {
+    pub fn count_free(&self, line: &MappedTotals, held: usize) -> bool {
+        add!(line: MappedTotals.n_freed, 1);
+        add!(line: MappedTotals.held_bytes, (held as u64).wrapping_neg());
+        (line.held_bytes.load(Ordering::Relaxed) as i64) < self.floor.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the thread holds so much more, and the most that it holds. Returns whether that is worth a record.
+    #[inline(always)]
+    fn note_held(&self, line: &MappedTotals, more: u64) -> bool {
+        add!(line: MappedTotals.held_bytes, more);
+        let held_bytes = line.held_bytes.load(Ordering::Relaxed) as i64;
         if held_bytes <= line.held_high.load(Ordering::Relaxed) as i64 {
             return false;
         }
@@ -89,9 +134,9 @@ impl Sampler {
             return false;
         };
         self.word.store(0, Ordering::Relaxed);
+        self.quick_word.store(0, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
         self.line.store(core::ptr::from_ref(line).cast_mut(), Ordering::Relaxed);
-        self.space.store(space.0.into(), Ordering::Relaxed);
         let number = u64::from(thread.0) | u64::from(space.0) << 32 | u64::from(word & 0x00ff_ff00) << 32;
         let process = u64::from(session.recording.process().0).wrapping_mul(0xd6e8_feb8_6659_fd93);
         let mut seed =
@@ -100,10 +145,11 @@ impl Sampler {
             word.store(split_mix(&mut seed), Ordering::Relaxed);
         }
         let rate = control::sample_rate(word);
-        self.next_sample.store(self.distance(rate), Ordering::Relaxed);
+        self.left.store(self.distance(rate), Ordering::Relaxed);
         self.center(0, rate);
         compiler_fence(Ordering::SeqCst);
         self.word.store(word, Ordering::Relaxed);
+        self.quick_word.store(if real::is_quick() { word } else { 0 }, Ordering::Relaxed);
         true
     }
 
@@ -134,60 +180,44 @@ impl Sampler {
 
 // Relaxed, everywhere here too.
 impl Counting {
-    /// Returns the sampler, which counts itself where there was a call since.
-    #[inline(always)]
-    pub fn sampler(self) -> &'static Sampler {
-        self.sampler
-    }
-
     /// Returns how many bytes there are from one sample to the next.
     pub fn rate(&self) -> SampleRate {
         control::sample_rate(self.word)
-    }
-
-    /// Tells whether a block of `size` bytes, which are some, ends before the next sample.
-    #[inline(always)]
-    pub fn is_before_sample(&self, size: usize) -> bool {
-        let position = self.line.position.load(Ordering::Relaxed);
-        size != 0 && position.saturating_add(size as u64) < self.sampler.next_sample.load(Ordering::Relaxed)
     }
 
     /// Counts that a block of `size` bytes has come, of which the allocator says that it holds `held` more than what went for it.
     /// Returns whether there is something to write.
     #[inline(always)]
     pub fn count_allocation(&self, size: usize, held: i64, is_reallocation: bool) -> bool {
-        let line = self.line;
-        arch::count_alone(&line.n_allocated);
+        let Counting { line, sampler, .. } = *self;
+        add!(line: MappedTotals.n_allocated, 1);
         if is_reallocation {
-            arch::count_alone(&line.n_reallocated);
+            add!(line: MappedTotals.n_reallocated, 1);
         }
         if size == 0 {
-            arch::count_alone(&line.n_empty);
+            add!(line: MappedTotals.n_empty, 1);
         }
-        let position = arch::add_alone(&line.position, size.max(1) as u64);
-        let held_bytes = arch::add_alone(&line.held_bytes, held as u64) as i64;
-        let has_moved = self.sampler.note_held(line, held_bytes);
-        has_moved || position >= self.sampler.next_sample.load(Ordering::Relaxed)
+        let bytes = size.max(1) as u64;
+        add!(line: MappedTotals.position, bytes);
+        // What is larger than any memory takes no more than what is as large.
+        add!(sampler: Sampler.left, bytes.min(SIZE_MAX).wrapping_neg());
+        let has_moved = sampler.note_held(line, held as u64);
+        has_moved || sampler.left.load(Ordering::Relaxed) as i64 <= 0
     }
 
     /// Counts that a block has gone, of which the allocator says that it holds `held` bytes. Returns whether there is something to
     /// write.
     #[inline(always)]
     pub fn count_free(&self, held: usize) -> bool {
-        let line = self.line;
-        arch::count_alone(&line.n_freed);
-        let held_bytes = arch::add_alone(&line.held_bytes, (held as u64).wrapping_neg()) as i64;
-        held_bytes < self.sampler.floor.load(Ordering::Relaxed)
+        self.sampler.count_free(self.line, held)
     }
 
     /// Tells whether the block that was counted last is a sample, and draws where the next one is if it is.
     pub fn take_sample(&self) -> bool {
-        let position = self.line.position.load(Ordering::Relaxed);
-        let is_sample = position >= self.sampler.next_sample.load(Ordering::Relaxed);
+        let left = &self.sampler.left;
+        let is_sample = left.load(Ordering::Relaxed) as i64 <= 0;
         if is_sample {
-            self.sampler
-                .next_sample
-                .store(position.saturating_add(self.sampler.distance(self.rate())), Ordering::Relaxed);
+            left.store(self.sampler.distance(self.rate()), Ordering::Relaxed);
         }
         is_sample
     }
@@ -272,7 +302,7 @@ mod tests {
         sampler.word.store(4, Ordering::Relaxed);
         assert!(sampler.of(8).is_none());
         let counting = sampler.of(4).expect("it is begun");
-        counting.sampler().count_unsampled(100, 104);
+        sampler.count_unsampled(100, 104);
         counting.count_free(104);
         let totals = line.totals();
         assert_eq!((totals.n_allocated, totals.bytes, totals.n_freed), (1, 100, 1));

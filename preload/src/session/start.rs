@@ -154,7 +154,7 @@ fn begin(session: &Session, stack: InitialStack, config: &Config, complaints: &m
         return false;
     }
     // Relaxed: all of this is published by the control word, last of all.
-    session.n_frames_max.store(config.n_frames_max, Ordering::Relaxed);
+    session.use_n_frames_max(config.n_frames_max);
     // What frame pointers say is not what the tables say.
     let interval = if config.frame_pointers_only { 0 } else { config.self_check_interval };
     session.self_check_interval.store(interval, Ordering::Relaxed);

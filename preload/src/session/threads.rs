@@ -4,6 +4,7 @@
 //! one whose thread the kernel no longer knows.
 
 use core::cell::UnsafeCell;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use tm_common::event::Event;
@@ -168,6 +169,14 @@ impl Thread {
         self.lanes.get(depth).map_or(core::ptr::null_mut(), UnsafeCell::get)
     }
 
+    /// Returns the lane that is used where nothing of the calling thread's is under way.
+    #[inline(always)]
+    pub fn first_lane(&self) -> NonNull<Lane> {
+        let [first, ..] = &self.lanes;
+        // SAFETY: the address of a part of the thread.
+        unsafe { NonNull::new_unchecked(first.get()) }
+    }
+
     /// Returns its number in the recording.
     pub fn index(&self) -> ThreadIndex {
         // Relaxed: only changed by the thread that owns the place.
@@ -286,15 +295,20 @@ impl Threads {
         self.0.iter().for_each(|thread| thread.samplers.store(core::ptr::null_mut(), Ordering::Relaxed));
     }
 
-    /// Returns the calling thread's place, by its block; it is given one if it has none in this process. `None` if there can be none.
+    /// Returns the calling thread's place, by its block, if it has one in this process.
     #[inline(always)]
-    pub fn of_caller(&self, session: &Session, block: &mut ThreadBlock) -> Option<&Thread> {
-        let mut thread = block.thread.cast::<Thread>().cast_const();
-        if thread.is_null() || block.process != session.control.own() {
-            thread = self.register(session, block).unwrap_or(core::ptr::null());
-        }
+    pub fn known(&self, session: &Session, block: &ThreadBlock) -> Option<&'static Thread> {
         // SAFETY: null, or a place, which stays mapped.
-        unsafe { thread.as_ref() }
+        let thread = unsafe { block.thread.cast::<Thread>().as_ref() };
+        thread.filter(|_| block.process == session.control.own())
+    }
+
+    /// Returns the same; the thread is given a place if it has none. `None` if there can be none.
+    pub fn of_caller(&self, session: &Session, block: &mut ThreadBlock) -> Option<&'static Thread> {
+        self.known(session, block).or_else(|| {
+            // SAFETY: a place, which stays mapped.
+            self.register(session, block).map(|place| unsafe { &*place })
+        })
     }
 
     /// Gives the calling thread a place: a dead thread's, or a new one. `None` if there can be none; then an event is

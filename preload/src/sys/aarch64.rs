@@ -75,18 +75,27 @@ pub fn counter_kind() -> Option<(ClockKind, u8)> {
     Some((ClockKind::VirtualCounter, (frequency / 100_000_000).max(1).ilog2() as u8))
 }
 
-/// Adds to a number that the calling thread alone changes, and returns what it is then: at once, so that a signal handler of the
-/// thread comes before or after it.
+/// Adds to the number at byte `AT` of `start`, which the calling thread alone changes: at once, so that a signal handler of the thread
+/// comes before or after it.
+///
+/// # Safety
+/// There is such a number.
 #[inline(always)]
-pub fn add_alone(number: &AtomicU64, addend: u64) -> u64 {
+pub unsafe fn add_alone<const AT: usize>(start: *const u8, addend: u64) {
+    // SAFETY: the caller's.
+    let number = unsafe { &*start.add(AT).cast::<AtomicU64>() };
     // Relaxed: the thread's own.
-    number.fetch_add(addend, Ordering::Relaxed).wrapping_add(addend)
+    number.fetch_add(addend, Ordering::Relaxed);
 }
 
-/// Adds 1 to a number that the calling thread alone changes, as [`add_alone`].
+/// Adds 1 to one, as [`add_alone`].
+///
+/// # Safety
+/// As there.
 #[inline(always)]
-pub fn count_alone(number: &AtomicU64) {
-    add_alone(number, 1);
+pub unsafe fn count_alone<const AT: usize>(start: *const u8) {
+    // SAFETY: the caller's.
+    unsafe { add_alone::<AT>(start, 1) };
 }
 
 /// The kernel's own function in the process that tells the time.

@@ -26,7 +26,8 @@ pub struct ThreadBlock {
     /// The thread's recorder state, null before its first event. Typed by `session::threads`.
     pub thread: *mut u8,
     /// The number of recorder calls that are under way: 1 while an event is recorded, 2 while a signal handler that
-    /// interrupted it records one. With [`MUTED`], nothing of the thread's is recorded; with [`COVERED`], no block of the heap.
+    /// interrupted it records one. With [`MUTED`], nothing of the thread's is recorded; with [`COVERED`], no block of the heap; with
+    /// [`OPERATING`], not the block of an operator.
     pub depth: u32,
     /// One more than the number of the process that `thread` belongs to: a forked child's threads start anew.
     pub process: u32,
@@ -56,6 +57,14 @@ pub const MUTED: u32 = 1 << 31;
 /// Added to [`ThreadBlock::depth`] while an allocator that has the heap's blocks for its own is called: what it hands out is
 /// recorded as its own, once.
 pub const COVERED: u32 = 1 << 30;
+/// Added to [`ThreadBlock::depth`] while a recorded operator of the allocator's runs, which may call another function for the same block.
+pub const OPERATING: u32 = 1 << 29;
+/// What is added to [`ThreadBlock::depth`] for calls of others that are under way.
+pub const CALLS: u32 = COVERED | OPERATING;
+
+/// Where the depth and the samplers stand, for the stubs.
+pub const OFFSETS: (usize, usize) =
+    (core::mem::offset_of!(ThreadBlock, depth), core::mem::offset_of!(ThreadBlock, samplers));
 
 const _: () = assert!(size_of::<ThreadBlock>() == 80, "the block that the assembly reserves");
 

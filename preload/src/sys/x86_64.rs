@@ -1,7 +1,6 @@
 //! What only x86_64 assembly can say: system calls, the thread-local block, the counter, where a jump leads.
 
 use core::arch::{asm, x86_64};
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use tm_common::header::ClockKind;
 
@@ -57,23 +56,27 @@ pub fn counter_kind() -> Option<(ClockKind, u8)> {
     invariant.then_some((ClockKind::Tsc, 5))
 }
 
-/// Adds to a number that the calling thread alone changes, by one instruction, so that a signal handler of the thread comes before or
-/// after it; and returns what it is then.
+/// Adds to the number at byte `AT` of `start`, which the calling thread alone changes, by one instruction, so that a signal handler of the
+/// thread comes before or after it.
+///
+/// # Safety
+/// There is such a number.
 #[inline(always)]
-pub fn add_alone(number: &AtomicU64, addend: u64) -> u64 {
-    // SAFETY: the number is valid memory, aligned, and written by this thread alone.
+pub unsafe fn add_alone<const AT: usize>(start: *const u8, addend: u64) {
+    // SAFETY: the caller's.
     unsafe {
-        asm!("add qword ptr [{0}], {1}", in(reg) number.as_ptr(), in(reg) addend, options(nostack));
+        asm!("add qword ptr [{0} + {at}], {1}", in(reg) start, in(reg) addend, at = const AT, options(nostack));
     }
-    // Relaxed: the thread's own.
-    number.load(Ordering::Relaxed)
 }
 
-/// Adds 1 to a number that the calling thread alone changes, as [`add_alone`].
+/// Adds 1 to one, as [`add_alone`].
+///
+/// # Safety
+/// As there.
 #[inline(always)]
-pub fn count_alone(number: &AtomicU64) {
-    // SAFETY: as in `add_alone`.
-    unsafe { asm!("inc qword ptr [{0}]", in(reg) number.as_ptr(), options(nostack)) };
+pub unsafe fn count_alone<const AT: usize>(start: *const u8) {
+    // SAFETY: the caller's.
+    unsafe { asm!("inc qword ptr [{0} + {at}]", in(reg) start, at = const AT, options(nostack)) };
 }
 
 /// The kernel's own function in the process that tells the time.

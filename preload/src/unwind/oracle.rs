@@ -241,7 +241,7 @@ impl Walks {
     fn stack_of(&mut self, caller: Caller) -> Option<StackId> {
         self.n_stacks += 1;
         let Walks { unwinder, recording, memory, cache, nodes, .. } = self;
-        let known = unwinder.known_stack(recording, caller, (self.n_stacks, LIMIT), memory, cache);
+        let known = unwinder.known_stack(recording, caller, self.n_stacks, memory, cache);
         self.n_known += u32::from(known.is_some());
         if known.is_some() {
             return known;
@@ -251,7 +251,9 @@ impl Walks {
             return None;
         };
         let stack = cache.finish(n_kept, |outer, pc, kind| nodes.enter(outer, Frame::new(pc, kind)));
-        cache.remember_path(n_kept);
+        if cache.frames().len() < LIMIT {
+            cache.remember_path(n_kept);
+        }
         Some(stack)
     }
 

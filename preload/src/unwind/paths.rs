@@ -22,10 +22,12 @@ use super::stack_cache::Word;
 use super::stack_memory::Readable;
 use crate::lockfree::sum_of_products;
 
-/// The number of places for paths: 30 KiB, so that a thread takes 64 KiB in all.
-const SLOTS: usize = 192;
+/// The number of keys for paths.
+const KEYS_LOG2: u32 = 6;
 /// The number of places that a path may have under one key.
-const WAYS: usize = 2;
+const WAYS: usize = 3;
+/// The number of places for paths: 30 KiB, so that a thread takes 64 KiB in all.
+const SLOTS: usize = WAYS << KEYS_LOG2;
 /// The most words of a path.
 const WORDS_MAX: usize = 11;
 /// The number of paths that a stack is compared with at most.
@@ -59,7 +61,7 @@ pub struct Path {
     join_at: u16,
     /// A bit for each word that is a return address.
     return_addresses: u16,
-    n_words: u8,
+    n_words: i8,
     /// See [`Path::NEEDS_FP`].
     flags: u8,
     /// Where the words are, in words from the leaf's stack pointer, ...
@@ -94,30 +96,35 @@ impl Path {
         if !stack.ends_at_or_above(self.join_sp()) {
             return Some(0);
         }
-        for n in 0..usize::from(self.n_words) {
+        // SAFETY: right behind what belongs to the path.
+        let (at, held) = unsafe { (self.at.as_ptr().add(WORDS_MAX), self.held.as_ptr().add(WORDS_MAX)) };
+        // Up to 0: an instruction less a word.
+        let mut n = -isize::from(self.n_words);
+        while n != 0 {
             // SAFETY: a path has no more words than there is room for; they lie between the live stack pointer, which is aligned, and the
             // join's, which are in the stack's mapping.
             let (holds, held) = unsafe {
-                let at = usize::from(*self.at.get_unchecked(n));
-                ((caller.sp as *const usize).add(at).read(), *self.held.get_unchecked(n))
+                let at = usize::from(*at.offset(n));
+                ((caller.sp as *const usize).add(at).read(), *held.offset(n))
             };
             if holds != held {
-                return Some(holds.wrapping_add(n));
+                return Some(holds.wrapping_sub(n as usize));
             }
+            n += 1;
         }
         None
+    }
+
+    /// Returns the place of word `n`, counted from the inside: the last one stands at the end.
+    #[inline(always)]
+    fn place_of_word(&self, n: usize) -> usize {
+        (WORDS_MAX + n).wrapping_sub(self.n_words as usize)
     }
 
     /// Returns the place in the cached stack where it joins.
     #[inline(always)]
     pub fn place(&self) -> usize {
         self.place as usize
-    }
-
-    /// Returns how many frames a stack that comes by it has at most: each is found by a word.
-    #[inline(always)]
-    pub fn n_frames_max(&self) -> usize {
-        self.place() + 1 + usize::from(self.n_words)
     }
 
     /// Tells whether it leads to `frame`, as that is now.
@@ -179,11 +186,10 @@ impl Paths {
     /// Returns the path of `caller`; the error is the place where it belongs.
     #[inline(always)]
     fn path_of(&self, caller: Caller, stack: Readable) -> Result<&Path, usize> {
-        let mut key = sum_of_products(caller.pc as u64, caller.sp as u64) >> 32;
+        let mut key = sum_of_products(caller.pc as u64, caller.sp as u64);
         let mut probe = 1;
         loop {
-            // The key is of 32 bits.
-            let first = ((key * (SLOTS / WAYS) as u64) >> 32) as usize * WAYS;
+            let first = (key >> (u64::BITS - KEYS_LOG2)) as usize * WAYS;
             let set = &self.table[first..first + WAYS];
             let Some(path) = set.iter().find(|path| path.begins_at(caller)) else {
                 let free = set.iter().position(|path| path.pc == 0);
@@ -194,7 +200,7 @@ impl Paths {
                 return Err(self.slot(path));
             }
             probe += 1;
-            key = sum_of_products(key, difference as u64) >> 32;
+            key = sum_of_products(key, difference as u64);
         }
     }
 
@@ -210,7 +216,8 @@ impl Paths {
         let path = self.path_of(caller, stack).ok();
         let words = path.into_iter().flat_map(|path| {
             let is_address = |n: &usize| path.return_addresses & 1 << n != 0;
-            (0..usize::from(path.n_words)).filter(is_address).map(|n| path.held[n])
+            let n_words = usize::try_from(path.n_words).unwrap_or(0);
+            (0..n_words).filter(is_address).filter_map(|n| path.held.get(path.place_of_word(n)).copied())
         });
         // Each address is that of the frame outward, and the last one that of the join.
         let n_frames = path.map_or(0, |path| path.return_addresses.count_ones() as usize);
@@ -241,7 +248,7 @@ impl Paths {
         }
         (path.pc, path.sp, path.fp, path.join_fp) = (first.pc, first.sp, first.fp, last.fp);
         (path.join_node, path.node, path.place) = (last.node, first.node, join as u32);
-        (path.join_at, path.n_words, path.return_addresses) = (join_at as u16, (end - start) as u8, 0);
+        (path.join_at, path.n_words, path.return_addresses) = (join_at as u16, (end - start) as i8, 0);
         let flag = |frame: &CachedFrame, flag| if frame.marks.has(Marks::NEEDS_FP) { flag } else { 0 };
         path.flags = flag(first, Path::NEEDS_FP) | flag(last, Path::JOIN_NEEDS_FP);
         let mut n = 0;
@@ -252,8 +259,9 @@ impl Paths {
                 end -= 1;
                 // SAFETY: as above.
                 let word = unsafe { &*words.add(end) };
-                path.at[n] = ((word.at - first.sp) / size_of::<usize>()) as u16;
-                path.held[n] = word.held;
+                let place = path.place_of_word(n).min(WORDS_MAX - 1);
+                path.at[place] = ((word.at - first.sp) / size_of::<usize>()) as u16;
+                path.held[place] = word.held;
                 n += 1;
             }
             // A step's return address is the first of its words.
@@ -307,7 +315,7 @@ mod tests {
                 &*paths
             };
             let path = &paths.table[0];
-            assert_eq!((path.n_words, path.place(), path.n_frames_max()), (1, 0, 2));
+            assert_eq!((path.n_words, path.place()), (1, 0));
             assert!(path.joins(&frame(join_sp, 3, 1, needed, 9)));
             assert!(!path.joins(&frame(join_sp, 3, 2, needed, 9)), "other callers");
             assert!(

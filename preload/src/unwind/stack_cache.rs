@@ -158,18 +158,13 @@ impl StackCache {
     }
 
     /// Finds a path from `caller`, in `stack`, to a cached frame: the place of that one, and what the stack is if all is as it was
-    /// from there outward. It is the thread's stack number `n_stacks`. Not for stacks of `limit` frames or more.
+    /// from there outward. It is the thread's stack number `n_stacks`.
     #[inline(always)]
-    pub fn find_path(
-        &mut self,
-        caller: Caller,
-        stack: Readable,
-        (n_stacks, limit): (u32, usize),
-    ) -> Option<(usize, StackId)> {
+    pub fn find_path(&mut self, caller: Caller, stack: Readable, n_stacks: u32) -> Option<(usize, StackId)> {
         // SAFETY: null, or the cache's own; frames are elsewhere.
         let paths = unsafe { &mut self.hints.as_mut()?.paths };
         paths.find(caller, stack, n_stacks, |path| {
-            path.n_frames_max() < limit && path.place() < self.len && path.joins(self.frame(path.place()))
+            path.place() < self.len && path.joins(self.frame(path.place()))
         })
     }
 
@@ -187,7 +182,8 @@ impl StackCache {
         hints.into_iter().flat_map(move |hints| hints.paths.frames(caller, stack))
     }
 
-    /// Remembers the path of the stack that has just been finished with `n_kept`, of which all nodes are there.
+    /// Remembers the path of the stack that has just been finished with `n_kept`, of which all nodes are there. Each stack that comes by it has
+    /// as many frames.
     #[inline(always)]
     pub fn remember_path(&mut self, n_kept: usize) {
         if n_kept > 0 && self.barrier_end <= n_kept {

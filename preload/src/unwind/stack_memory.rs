@@ -104,7 +104,8 @@ pub struct Readable {
 impl Readable {
     #[inline(always)]
     fn holds_byte(&self, address: usize) -> bool {
-        address.wrapping_sub(self.start) < self.end.wrapping_sub(self.start)
+        // Two comparisons with memory, where one of a difference takes four instructions.
+        address < self.end && address >= self.start
     }
 
     /// Tells whether the word at `address` can be read.

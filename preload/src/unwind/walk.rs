@@ -52,21 +52,21 @@ impl Unwinder {
         }
     }
 
-    /// Returns the stack of `caller`, the thread's stack number `n_stacks`, if it has come by a path that is remembered and is no longer
-    /// than `limit`. Makes the cache fit for a walk, if not.
+    /// Returns the stack of `caller`, the thread's stack number `n_stacks`, if it has come by a path that is remembered. Makes the cache fit
+    /// for a walk, if not.
     #[inline(always)]
     pub fn known_stack(
         &self,
         recording: &Recording,
         caller: Caller,
-        (n_stacks, limit): (u32, usize),
+        n_stacks: u32,
         memory: &mut StackMemory,
         cache: &mut StackCache,
     ) -> Option<StackId> {
-        // Relaxed: whoever sees an old generation has no frame of the module that went.
-        cache.renew(self.generation.load(Ordering::Relaxed), recording.epoch());
+        // Acquire: receives what has changed. Whoever sees an old generation has no frame of the module that went.
+        cache.renew(self.generation.load(Ordering::Acquire), recording.epoch());
         let stack = memory.around(caller.sp)?;
-        let (place, node) = cache.find_path(caller, stack, (n_stacks, limit))?;
+        let (place, node) = cache.find_path(caller, stack, n_stacks)?;
         if !matches!(self.changed(recording, place, memory, stack, cache), Ok(None)) {
             return None;
         }
@@ -313,11 +313,16 @@ impl Unwinder {
         }
     }
 
+    /// Makes threads forget the ways by which stacks have come.
+    pub fn forget_paths(&self) {
+        // Release: publishes what the paths depended on.
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// Forgets what was found: something has gone, or has come where there was nothing known.
     #[cold]
     pub(super) fn clear_rules(&self) {
         self.rules.clear();
-        // Relaxed: see `walk_to_cache`.
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.forget_paths();
     }
 }

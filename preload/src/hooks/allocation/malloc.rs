@@ -3,14 +3,14 @@
 use core::ffi::c_void;
 
 use tm_common::functions::Function;
+use tm_common::metadata::control;
 
 use crate::hooks::caller;
 use crate::hooks::stub::stub;
-use crate::session::Mode;
 use crate::{real, recorder};
 
-stub!(malloc or Malloc, 1, on_malloc, samples on_malloc_sampling);
-stub!(calloc or Calloc, 2, on_calloc, samples on_calloc_sampling);
+stub!(malloc or Malloc, 1, on_malloc, recorded recorder::malloc_returned, counted recorder::unsampled_returned);
+stub!(calloc or Calloc, 2, on_calloc, recorded recorder::calloc_returned, counted recorder::unsampled_returned);
 stub!(realloc, 2, on_realloc);
 stub!(reallocarray, 3, on_reallocarray);
 
@@ -24,23 +24,6 @@ extern "C" fn on_calloc(count: usize, size: usize, pc: usize, sp: usize, fp: usi
     let block = real::calloc(count, size);
     // The real function fails if the product overflows.
     recorder::allocated(Function::Calloc, block, count.wrapping_mul(size), caller!(pc, sp, fp));
-    block
-}
-
-/// Does the work of [`on_malloc`] in a process that samples: mostly the block is none, and nobody asks who has called.
-extern "C" fn on_malloc_sampling(size: usize, pc: usize, sp: usize, fp: usize) -> *mut c_void {
-    let Some(counter) = recorder::unsampled(size) else { return on_malloc(size, pc, sp, fp) };
-    let block = real::malloc(size);
-    counter.count(block, size);
-    block
-}
-
-/// Does the same for [`on_calloc`].
-extern "C" fn on_calloc_sampling(count: usize, size: usize, pc: usize, sp: usize, fp: usize) -> *mut c_void {
-    let bytes = count.wrapping_mul(size);
-    let Some(counter) = recorder::unsampled(bytes) else { return on_calloc(count, size, pc, sp, fp) };
-    let block = real::calloc(count, size);
-    counter.count(block, bytes);
     block
 }
 
@@ -112,21 +95,32 @@ macro_rules! free_hook {
 /// Hooks the function of this name.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn free(block: *mut c_void) {
-    if real::is_early(block) {
-        return;
-    }
     // Each on its own, so that none pays for the registers of another.
-    match recorder::mode() {
-        Mode::Every => free_one(block),
-        Mode::Samples(word) => recorder::free_sampling(word, block),
-        Mode::Off => real::free_late(block),
+    match recorder::word() {
+        0 => recorder::free_one(block),
+        word if word > control::IDLE => recorder::free_sampling(block, word),
+        _ => free_idle(block),
     }
 }
 
+/// Does the work of [`free`] while nothing is recorded.
+#[inline(always)]
+fn free_idle(block: *mut c_void) {
+    if recorder::is_child_unnoticed() {
+        return free_attending(block);
+    }
+    if !real::is_early(block) {
+        real::free_late(block);
+    }
+}
+
+#[cold]
 #[inline(never)]
-fn free_one(block: *mut c_void) {
-    recorder::freeing_one(Function::Free, block);
-    real::free_late(block);
+fn free_attending(block: *mut c_void) {
+    if !real::is_early(block) {
+        recorder::freeing(Function::Free, block);
+        real::free_late(block);
+    }
 }
 
 free_hook!(cfree(), Cfree);

@@ -19,7 +19,7 @@ pub(in crate::recorder) fn tracked(
 ) -> bool {
     // What was tracked there has ended.
     let was_sample = SAMPLED.remove(key(space, address));
-    let sampler = at_hand(word, space, |_| false);
+    let sampler = at_hand(word, space);
     let is_due = sampler.is_none_or(|sampler| sampler.count_allocation(size, 0, false));
     if !is_due && !was_sample && !is_heap_sample(address) {
         return true;
@@ -81,7 +81,7 @@ fn record_track(
 #[inline]
 pub(in crate::recorder) fn end_at(word: u32, space: Space, address: usize, stamp: Stamp) -> bool {
     let is_sample = SAMPLED.remove(key(space, address)) || space != Space::HEAP && is_heap_sample(address);
-    if let Some(sampler) = at_hand(word, space, |_| false) {
+    if let Some(sampler) = at_hand(word, space) {
         // What it held is not known: nothing is due.
         sampler.count_free(0);
         return !is_sample || write_end(space, address, stamp);
