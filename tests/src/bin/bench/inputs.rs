@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use tm_tests::products::workspace;
 use tm_tests::programs::installed;
 
-/// `tests/programs/regex.cc`, preprocessed by a `compiler`, for itself.
-pub fn preprocessed(compiler: &str, folder: &Path) -> PathBuf {
-    let path = folder.join("regex.ii");
-    let source = workspace().join("tests/programs/regex.cc");
+/// A `source` of `tests/programs`, preprocessed by a `compiler`, for itself.
+pub fn preprocessed(compiler: &str, source: &str, folder: &Path) -> PathBuf {
+    let path = folder.join("preprocessed.ii");
+    let source = workspace().join("tests/programs").join(source);
     let status = Command::new(installed(compiler)).arg("-E").arg(source).arg("-o").arg(&path).status();
     assert!(status.expect("a compiler starts").success(), "{compiler} -E fails");
     path

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::ExitStatus;
 
 use tempfile::TempDir;
 use tm_tests::programs::installed;
@@ -14,9 +15,10 @@ use crate::variants::Variant;
 use crate::workloads::{self, Make, Workload};
 
 /// What is compared.
-const VARIANTS: [Variant; 4] = [Variant::Bare, Variant::Idle, Variant::FirstFrame, Variant::Tm];
+const VARIANTS: [Variant; 6] =
+    [Variant::Bare, Variant::Floor, Variant::Idle, Variant::Sampled, Variant::FirstFrame, Variant::Tm];
 
-/// A workload of one thread, a tenth of it, and the instructions of its runs.
+/// A workload of one thread, a hundredth of it, and the instructions of its runs.
 #[derive(Debug)]
 pub struct Instructions {
     pub name: &'static str,
@@ -29,7 +31,7 @@ pub struct Instructions {
 impl Instructions {
     /// Counts those of all workloads of one thread.
     pub fn all(options: &Options) -> Vec<Instructions> {
-        let options = options.quick();
+        let options = options.counted();
         let of = |(_, make): &(&str, Make)| {
             let input = TempDir::with_prefix("tm-bench-").expect("the temporary folder can be written");
             let workload = make(&options, input.path());
@@ -38,24 +40,25 @@ impl Instructions {
         workloads::ALL.iter().filter_map(of).collect()
     }
 
+    /// As many runs at a time as there are processors: what is counted does not depend on it.
     fn of(workload: &Workload) -> Instructions {
         let (n_events, complaints) = check::count(workload);
         let mut counted =
             Instructions { name: workload.name, n_events, executed: BTreeMap::new(), complaints };
-        for variant in VARIANTS {
-            eprintln!("bench: instructions of {}, {}", workload.name, variant.title());
-            let folder = TempDir::with_prefix("tm-bench-").expect("the temporary folder can be written");
-            let output = folder.path().join("callgrind.%p").into_os_string();
-            let option = [OsStr::new("--callgrind-out-file="), &output].join(OsStr::new(""));
-            let valgrind = ["--tool=callgrind", "--trace-children=yes"].map(OsStr::new);
-            let run = variant.of(&workload.run, folder.path());
-            let run = run.through(&installed("valgrind"), &[valgrind[0], valgrind[1], &option]);
-            let outcome = run.bare();
-            if !outcome.status.success() {
-                let (name, title) = (workload.name, variant.title());
-                counted.complaints.push(format!("{name} under {title} and callgrind: {}", outcome.status));
-            }
-            counted.executed.insert(variant, executed(folder.path()));
+        let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
+        for variants in VARIANTS.chunks(n_processors) {
+            std::thread::scope(|scope| {
+                let begin = |&variant| (variant, scope.spawn(move || run(workload, variant)));
+                let running: Vec<_> = variants.iter().map(begin).collect();
+                for (variant, run) in running {
+                    let (executed, status) = run.join().expect("it does not panic");
+                    if !status.success() {
+                        let (name, title) = (workload.name, variant.title());
+                        counted.complaints.push(format!("{name} under {title} and callgrind: {status}"));
+                    }
+                    counted.executed.insert(variant, executed);
+                }
+            });
         }
         counted
     }
@@ -65,6 +68,18 @@ impl Instructions {
         let of = |variant| self.executed.get(&variant).copied().unwrap_or(f64::NAN);
         (of(variant) - of(Variant::Bare)) / self.n_events as f64
     }
+}
+
+/// Runs a workload under a variant and callgrind: the instructions, and how it ended.
+fn run(workload: &Workload, variant: Variant) -> (f64, ExitStatus) {
+    eprintln!("bench: instructions of {}, {}", workload.name, variant.title());
+    let folder = TempDir::with_prefix("tm-bench-").expect("the temporary folder can be written");
+    let output = folder.path().join("callgrind.%p").into_os_string();
+    let option = [OsStr::new("--callgrind-out-file="), &output].join(OsStr::new(""));
+    let valgrind = ["--tool=callgrind", "--trace-children=yes"].map(OsStr::new);
+    let run = variant.of(&workload.run, folder.path());
+    let outcome = run.through(&installed("valgrind"), &[valgrind[0], valgrind[1], &option]).bare();
+    (executed(folder.path()), outcome.status)
 }
 
 /// The sum over callgrind's files in `folder`: its manual, section "Callgrind Format Specification".

@@ -25,6 +25,8 @@ pub struct Options {
     /// One round of a tenth of the work: shows that all runs, and little else
     #[arg(long)]
     pub quick: bool,
+    #[arg(skip)]
+    is_counted: bool,
     /// Only these workloads and parts (`start-up`, `scaling`, `python`, `sampling`, `exports`, `instructions`, `reading`; the last takes `python3-json` along)
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<String>,
@@ -58,9 +60,9 @@ impl Options {
         self.only.is_empty() || is_named(name) || (name == workloads::READ && is_named(READING))
     }
 
-    /// The same with a tenth of the work.
-    pub fn quick(&self) -> Options {
-        Options { quick: true, ..self.clone() }
+    /// The same with a hundredth of the work, for what counts each of its instructions.
+    pub fn counted(&self) -> Options {
+        Options { quick: true, is_counted: true, ..self.clone() }
     }
 
     /// Rounds of each workload.
@@ -70,6 +72,11 @@ impl Options {
 
     /// `full` units of work, or what is left of them.
     pub fn scaled(&self, full: u64) -> u64 {
-        if self.quick { full / 10 } else { full }
+        let n_parts = match (self.is_counted, self.quick) {
+            (true, _) => 100,
+            (false, true) => 10,
+            (false, false) => 1,
+        };
+        (full / n_parts).max(1)
     }
 }

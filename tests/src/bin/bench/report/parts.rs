@@ -41,7 +41,7 @@ pub fn sampling_table(sampled: &[Sampled]) -> String {
 
 /// What an event costs in instructions.
 pub fn instructions_table(counted: &[Instructions]) -> String {
-    let variants = [Variant::Idle, Variant::FirstFrame, Variant::Tm];
+    let variants = [Variant::Floor, Variant::Idle, Variant::Sampled, Variant::FirstFrame, Variant::Tm];
     let rows = counted.iter().map(|counted| {
         let added = variants.map(|variant| decimals(counted.added(variant)));
         [counted.name.to_owned()].into_iter().chain(added).collect()
