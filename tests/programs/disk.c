@@ -22,6 +22,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Headers of before Linux 5.6 have it not. */
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+
 enum { N = 400000, N_FEW = 1000, SLOTS = 1024, NOBODY = 65534 };
 
 static void *(*volatile volatile_malloc)(size_t) = malloc;

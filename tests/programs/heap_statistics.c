@@ -41,7 +41,8 @@ int main(void) {
     printf("malloc_trim: %d, again: %d\n", malloc_trim(0), malloc_trim(0));
     say("trimmed");
     printf("mallopt(M_PERTURB): %d\n", mallopt(M_PERTURB, 0x55));
-    unsigned char *volatile block = malloc(40);
+    /* Larger than what threads keep, which is not perturbed since glibc 2.41. */
+    unsigned char *volatile block = malloc(5000);
     printf("perturbed: %x, usable %zu\n", block[25], malloc_usable_size(block));
     free(block);
     return 0;

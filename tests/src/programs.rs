@@ -43,6 +43,10 @@ pub fn compile_by(compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
         // Where it puts the modules of the source: else in the folder that the tests run in.
         command.arg("-J").arg(target_folder());
     }
+    if compiler == "g++" {
+        // What others have by default was later than gcc 10.
+        command.arg("-std=gnu++17");
+    }
     // Libraries in `flags` stand after the source, where the linker wants them.
     command.arg(&path).args(flags);
     match &bindings {

@@ -30,8 +30,13 @@ static void *(*real_realloc)(void *, size_t);
 static int file = -1;
 static pid_t process;
 static uint64_t every;
+/* What dlsym allocates before glibc 2.34, in the middle of resolve. */
+static char early[4096] __attribute__((aligned(16)));
+static size_t early_used;
+static volatile int is_resolving;
 
 static void resolve(void) {
+    is_resolving = 1;
     real_malloc = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
     real_calloc = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, "calloc");
     real_realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "realloc");
@@ -43,6 +48,7 @@ static void resolve(void) {
     if (file < 0 || every == 0)
         abort();
     process = getpid();
+    is_resolving = 0;
 }
 
 static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *data) {
@@ -95,6 +101,11 @@ void *malloc(size_t size) {
 }
 
 void *calloc(size_t count, size_t size) {
+    if (!real_calloc && is_resolving) {
+        size_t begin = early_used;
+        early_used += (count * size + 15) & ~(size_t)15;
+        return early_used <= sizeof early ? early + begin : NULL;
+    }
     if (!real_calloc)
         resolve();
     void *block = real_calloc(count, size);

@@ -1,6 +1,5 @@
 //! Programs with an allocator of their own, linked or preloaded, are recorded call by call: `operator new` and
 //! `delete` where the allocator defines them itself, the C functions below them where it does not. Never both.
-//!
 //! The oracle is `programs/operators.cc`, which calls each operator a number of times of its own.
 
 use std::collections::{BTreeMap, HashMap};
@@ -42,7 +41,7 @@ const KINDS: [(&str, &str, &str); 17] = [
     ("realloc", "free", "realloc"),
 ];
 
-/// Calls by (size of the block, function).
+/// Calls by (size of the block, function); `posix_memalign`, which libstdc++ calls since GCC 13, as `aligned_alloc`.
 type Calls = BTreeMap<(u64, String), u64>;
 
 /// Calls about blocks of the sizes that `wanted` holds for.
@@ -59,7 +58,8 @@ fn calls(outcome: &Outcome, wanted: impl Fn(u64) -> bool) -> Calls {
             _ => None,
         };
         if let Some(size) = size.filter(|size| wanted(*size)) {
-            *calls.entry((size, event.function.name().to_owned())).or_insert(0) += 1;
+            let name = event.function.name().replace("posix_memalign", "aligned_alloc");
+            *calls.entry((size, name)).or_insert(0) += 1;
         }
     })
     .expect("the first process is there");

@@ -128,7 +128,7 @@ fn servers_with_workers_and_coverage() {
 /// Compiles `embeds.c`, with what `python3-config` says if it is to be linked with Python.
 fn embeds(python: &Python, config: Option<&str>) -> PathBuf {
     let flags = config.map(|config| format!("-DLINKED $({config} --embed --ldflags)")).unwrap_or_default();
-    let script = format!("gcc -O1 -g embeds.c -o embeds {flags} -ldl");
+    let script = format!("gcc -O1 -g embeds.c -o embeds {flags} -ldl -pthread");
     let status = Command::new("sh").args(["-ec", &script]).current_dir(python.folder()).status();
     assert!(status.expect("sh is everywhere").success(), "scripts/setup installs python3-dev");
     python.folder().join("embeds")

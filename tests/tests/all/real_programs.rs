@@ -90,7 +90,7 @@ fn sqlite_writing_rolling_back_and_dumping() {
     if is_missing(&["sqlite3"]) {
         return;
     }
-    let outcome = assert_recorded(&script("sqlite.sh", &[&amount(10_000, 200_000)]), 0, 10_000);
+    let outcome = assert_recorded(&script("sqlite.sh", &[&amount(10_000, 200_000)]), 0, 5_000);
     assert!(outcome.stdout.contains("ok\nsqlite3 fails with 1\n"), "{}", outcome.stdout);
 }
 

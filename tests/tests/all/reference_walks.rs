@@ -124,7 +124,7 @@ fn stacks_of_git_and_all_that_it_executes_are_those_of_libgcc() {
 fn stacks_of_sqlite_are_those_of_libgcc() {
     assert_stacks_are_libgccs(
         task("bash", "sqlite.sh", &[&times(3_000, 200_000).to_string()]),
-        times(50, 20),
+        times(25, 20),
     );
 }
 
