@@ -18,6 +18,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PRODUCTS = ("libtm.so", "libtm_query.so", "tmtool")
+MACHINES = ("x86_64", "aarch64")
 BUILD = ("cargo", "build", "--release", "-p", "tm-preload", "-p", "tm-query", "-p", "tmtool")
 
 
@@ -49,8 +50,9 @@ class ProductsHook(BuildHookInterface):  # type: ignore[misc]
                 "folder: build a wheel"
             )
         platform_tag = os.environ.get("TMHEAP_PLATFORM")
-        if platform_tag is None and (sys.platform != "linux" or platform.machine() != "x86_64"):
-            sys.exit(f"tmheap: wheels are for Linux on x86_64, not for {sys.platform} on {platform.machine()}")
+        machine = platform.machine()
+        if platform_tag is None and (sys.platform != "linux" or machine not in MACHINES):
+            sys.exit(f"tmheap: wheels are for Linux on {' and '.join(MACHINES)}, not for {sys.platform} on {machine}")
         given = os.environ.get("TMHEAP_PRODUCTS")
         folder = Path(given) if given else build_products(Path(self.root).resolve().parent)
         for name in PRODUCTS:
@@ -58,4 +60,4 @@ class ProductsHook(BuildHookInterface):  # type: ignore[misc]
                 sys.exit(f"tmheap: there is no {name} in {folder}")
             build_data["force_include"][str(folder / name)] = f"tmheap/products/{name}"
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform_tag or 'linux_x86_64'}"
+        build_data["tag"] = f"py3-none-{platform_tag or f'linux_{machine}'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,7 +40,7 @@ def warned(programs: Programs, code: str, **settings: str) -> str:
     ("change", "said"),
     [
         ("sys.implementation.name = 'pypy'; platform.python_implementation = lambda: 'PyPy'", "PyPy is not supported"),
-        ("sys.platform = 'darwin'", "darwin on x86_64 is not supported; Linux on x86_64 is"),
+        ("sys.platform = 'darwin'", f"darwin on {platform.machine()} is not supported; Linux on x86_64 and"),
         ("platform.machine = lambda: 'riscv64'", "linux on riscv64 is not supported"),
     ],
 )

@@ -15,6 +15,9 @@ from tmheap._layout import Api, Table
 PRODUCTS = Path(__file__).parent / "products"
 """The folder of libtm.so, libtm_query.so and tmtool."""
 
+MACHINES = ("x86_64", "aarch64")
+"""The processors that tm is written for."""
+
 _SETTINGS = {"TM_START": "0"}
 """What a library that is loaded for tracemalloc's functions is given: nothing is recorded before start()."""
 
@@ -76,8 +79,9 @@ def product(name: str) -> Path:
 def _check_interpreter() -> None:
     if sys.implementation.name != "cpython":
         raise Unavailable(f"{platform.python_implementation()} is not supported; CPython is")
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise Unavailable(f"{sys.platform} on {platform.machine()} is not supported; Linux on x86_64 is")
+    if sys.platform != "linux" or platform.machine() not in MACHINES:
+        supported = f"Linux on {' and '.join(MACHINES)} is"
+        raise Unavailable(f"{sys.platform} on {platform.machine()} is not supported; {supported}")
 
 
 def _open_own() -> Api:
