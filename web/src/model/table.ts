@@ -17,68 +17,85 @@ export interface Row {
     total: number;
 }
 
+/** `outermost` marks the nodes of [`outermostOf`]: a block counts once for a key however often this stands in its stack. */
 export function rowsOfFrames(
     report: Report,
     keys: Keys,
+    outermost: Uint8Array,
     values: SiteValues,
     kept: Uint8Array,
     total: Weights,
     hidden: Uint8Array,
 ): Row[] {
-    const rows = emptyRows(keys.n, (key) => keys.frame[key]);
+    const { frameOf, parent } = report;
     const { blamed } = report.sites;
-    for (let site = 0; site < report.nSites; site++) {
+    const key = new Int32Array(report.nSites).fill(-1);
+    for (let site = 0; site < key.length; site++) {
         if (!kept[site]) continue;
         let node = blamed[site];
-        while (node > 0 && hidden[report.frameOf[node]]) node = report.parent[node];
-        if (node > 0) addSite(rows[keys.of[report.frameOf[node]]], values, site);
+        while (node > 0 && hidden[frameOf[node]]) node = parent[node];
+        if (node > 0) key[site] = keys.of[frameOf[node]];
     }
-    addTotals(report, keys, total, rows);
-    return rows.filter((row) => isShown(row));
+    const totals = new Float64Array(keys.n);
+    for (let node = 1; node < outermost.length; node++) {
+        if (outermost[node]) totals[keys.of[frameOf[node]]] += total.value[node];
+    }
+    return rows(key, keys.n, values, totals, (of) => keys.frame[of]);
 }
 
 export function rowsOfSites(report: Report, dimension: Dimension, values: SiteValues, kept: Uint8Array): Row[] {
     const column = report.sites[dimension];
-    const rows = emptyRows(report.data[`${dimension === "process" ? "processe" : dimension}s`].length, () => -1);
-    for (let site = 0; site < report.nSites; site++) if (kept[site]) addSite(rows[column[site]], values, site);
-    for (const row of rows) row.total = row.self;
-    return rows.filter((row) => isShown(row));
+    const key = column.map((of, site) => (kept[site] ? of : -1));
+    const n = report.data[`${dimension === "process" ? "processe" : dimension}s`].length;
+    return rows(key, n, values, null, () => -1);
 }
 
-function emptyRows(n: number, frame: (key: number) => number): Row[] {
-    return Array.from({ length: n }, (_, key) => ({
-        key,
-        frame: frame(key),
-        self: 0,
-        other: 0,
-        before: 0,
-        after: 0,
-        total: 0,
-    }));
-}
-
-function addSite(row: Row, values: SiteValues, site: number): void {
-    row.self += values.value[site];
-    row.other += values.other[site];
-    row.before += values.before?.[site] ?? 0;
-    row.after += values.after?.[site] ?? 0;
-}
-
-/** A block counts once for a key however often this stands in its stack: only the outermost node of a key on each way is added. */
-function addTotals(report: Report, keys: Keys, total: Weights, rows: Row[]): void {
+/** Marks the nodes with no node of the same key between the root and themselves. */
+export function outermostOf(report: Report, keys: Keys): Uint8Array {
     const { preorder, parent, frameOf } = report;
+    const outermost = new Uint8Array(report.nNodes);
     const open = new Int32Array(keys.n);
     let last = 0;
     for (let i = 1; i < preorder.length; i++) {
         const node = preorder[i];
         for (; last > 0 && last !== parent[node]; last = parent[last]) open[keys.of[frameOf[last]]]--;
-        const key = keys.of[frameOf[node]];
-        if (open[key] === 0) rows[key].total += total.value[node];
-        open[key]++;
+        if (open[keys.of[frameOf[node]]]++ === 0) outermost[node] = 1;
         last = node;
     }
+    return outermost;
 }
 
-function isShown(row: Row): boolean {
-    return row.self !== 0 || row.other !== 0 || row.total !== 0 || row.before !== 0 || row.after !== 0;
+/** The rows that have anything, of sites with a key below `n`; without `totals` each has itself in all. */
+function rows(
+    key: Int32Array,
+    n: number,
+    values: SiteValues,
+    totals: Float64Array | null,
+    frame: (key: number) => number,
+): Row[] {
+    const self = byKey(key, n, values.value);
+    const other = byKey(key, n, values.other);
+    const before = values.before && byKey(key, n, values.before);
+    const after = values.after && byKey(key, n, values.after);
+    const total = totals ?? self;
+    const found: Row[] = [];
+    for (let of = 0; of < n; of++) {
+        if (self[of] === 0 && other[of] === 0 && total[of] === 0 && !before?.[of] && !after?.[of]) continue;
+        found.push({
+            key: of,
+            frame: frame(of),
+            self: self[of],
+            other: other[of],
+            before: before?.[of] ?? 0,
+            after: after?.[of] ?? 0,
+            total: total[of],
+        });
+    }
+    return found;
+}
+
+function byKey(key: Int32Array, n: number, values: Float64Array): Float64Array {
+    const sums = new Float64Array(n);
+    for (let site = 0; site < key.length; site++) if (key[site] >= 0) sums[key[site]] += values[site];
+    return sums;
 }

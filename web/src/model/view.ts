@@ -6,7 +6,7 @@ import { bySite, ends, isOfWindow } from "./measure";
 import type { Report } from "./report";
 import { matcher, matchingFrames, SearchError } from "./search";
 import { nodesBelow, nodesWithin, sitesOf } from "./selection";
-import { type Row, rowsOfFrames, rowsOfSites } from "./table";
+import { outermostOf, type Row, rowsOfFrames, rowsOfSites } from "./table";
 import { type Cell, Trie, wayTo } from "./trie";
 import { isNothing, ownWeights, type SiteValues, sum, totalWeights, type Weights } from "./weights";
 
@@ -33,6 +33,7 @@ export interface Tries {
 
 export class View {
     private readonly keyTables = new Map<Grouping, Keys>();
+    private readonly outermostNodes = new Map<Grouping, Uint8Array>();
     private readonly memo = {
         values: new Memo<SiteValues>(),
         found: new Memo<Uint8Array | null>(),
@@ -46,6 +47,7 @@ export class View {
         tries: new Memo<Tries>(),
         rows: new Memo<Row[]>(),
         lit: new Memo<Uint8Array | null>(),
+        litKeys: new Memo<Uint8Array>(),
     };
     /** Why the search is none, or "". */
     searchError = "";
@@ -62,6 +64,16 @@ export class View {
             this.keyTables.set(grouping, keys);
         }
         return keys;
+    }
+
+    /** Marks the nodes that add to the totals of a table. */
+    private outermost(grouping: Grouping): Uint8Array {
+        let outermost = this.outermostNodes.get(grouping);
+        if (outermost === undefined) {
+            outermost = outermostOf(this.report, this.keys(grouping));
+            this.outermostNodes.set(grouping, outermost);
+        }
+        return outermost;
     }
 
     /** How the graph's frames are grouped. */
@@ -110,7 +122,7 @@ export class View {
     /** Marks the frames with the key of `frame`. */
     framesLike(grouping: Grouping, frame: number): Uint8Array {
         const { of } = this.keys(grouping);
-        return Uint8Array.from(of, (key) => (key === of[frame] ? 1 : 0));
+        return marked(of, (key) => key === of[frame]);
     }
 
     /** Frames that the reader hid. */
@@ -119,7 +131,7 @@ export class View {
         return this.memo.hidden.of([hidden], () => {
             const { of } = this.keys("function");
             const keys = new Set(hidden.map((frame) => of[frame]));
-            return Uint8Array.from(of, (key) => (keys.has(key) ? 1 : 0));
+            return marked(of, (key) => keys.has(key));
         });
     }
 
@@ -137,7 +149,7 @@ export class View {
                 const isInterpreter = report.kind[frame] === KIND_INTERPRETER;
                 return is || (isPlumbing && !plumbing) || (isInterpreter && !interpreter) ? 0 : 1;
             });
-            const visible = Uint8Array.from(report.frameOf, (frame) => shown[frame] ?? 0);
+            const visible = marked(report.frameOf, (frame) => shown[frame] === 1);
             for (const node of report.sites.blamed) if (node > 0 && !hidden[report.frameOf[node]]) visible[node] = 1;
             return visible;
         });
@@ -249,6 +261,19 @@ export class View {
         return trie.direction === "down" ? shown : shown.reverse().slice(0, place.levels);
     }
 
+    /** Whether a cell of the graph is lit: it has frames of several lines, perhaps, and those it was made of tell. */
+    isLit(lit: Uint8Array, cell: Cell): boolean {
+        if (lit[cell.frame] === 1) return true;
+        const keys = this.graphKeys();
+        const litKeys = this.memo.litKeys.of([lit, keys], () => {
+            const marks = new Uint8Array(keys.n);
+            for (let frame = 0; frame < lit.length; frame++) marks[keys.of[frame]] |= lit[frame];
+            return marks;
+        });
+        const { frameOf } = this.report;
+        return !this.state.byLine && litKeys[cell.key] === 1 && cell.at.some((node) => lit[frameOf[node]] === 1);
+    }
+
     /** Frames to light in the graph: those of the picked row, else what the search found. */
     lit(): Uint8Array | null {
         const { picked } = this.state;
@@ -266,7 +291,8 @@ export class View {
             if (tab === "thread" || tab === "label" || tab === "process" || tab === "domain") {
                 return rowsOfSites(this.report, tab, this.values(), this.kept());
             }
-            return rowsOfFrames(this.report, this.keys(tab), this.values(), this.kept(), this.total(), hidden);
+            const [keys, outermost] = [this.keys(tab), this.outermost(tab)];
+            return rowsOfFrames(this.report, keys, outermost, this.values(), this.kept(), this.total(), hidden);
         });
     }
 
@@ -277,7 +303,7 @@ export class View {
         const nodes =
             trie.direction === "down" || this.state.focus !== null
                 ? nodesBelow(this.report, cell.nodes)
-                : Uint8Array.from({ length: this.report.nNodes }, () => 0);
+                : new Uint8Array(this.report.nNodes);
         if (trie.direction === "up" && this.state.focus === null) for (const node of cell.nodes) nodes[node] = 1;
         return kept.map((is, site) => is & nodes[this.report.sites.node[site]]);
     }
@@ -295,3 +321,10 @@ export class View {
 }
 
 const KIND_INTERPRETER = 2;
+
+/** A mark for each of `numbers`; a loop, since `Uint8Array.from` goes through an iterator. */
+function marked(numbers: Int32Array, is: (number: number) => boolean): Uint8Array {
+    const marks = new Uint8Array(numbers.length);
+    for (let i = 0; i < marks.length; i++) if (is(numbers[i])) marks[i] = 1;
+    return marks;
+}

@@ -26,20 +26,22 @@ export interface SiteValues {
 
 /** Adds the kept sites up by node. */
 export function ownWeights(report: Report, values: SiteValues, kept: Uint8Array): Weights {
-    const own = {
-        value: byNode(report, values.value, kept),
+    const value = byNode(report, values.value, kept);
+    return {
+        value,
         other: byNode(report, values.other, kept),
+        width: absolute(value),
         before: values.before && byNode(report, values.before, kept),
         after: values.after && byNode(report, values.after, kept),
     };
-    return { ...own, width: own.value.map(Math.abs) };
 }
 
 export function totalWeights(report: Report, own: Weights): Weights {
+    const value = withBelow(report, own.value);
     return {
-        value: withBelow(report, own.value),
+        value,
         other: withBelow(report, own.other),
-        width: withBelow(report, own.width),
+        width: own.width === own.value ? value : withBelow(report, own.width),
         before: own.before && withBelow(report, own.before),
         after: own.after && withBelow(report, own.after),
     };
@@ -50,6 +52,12 @@ function byNode(report: Report, values: Float64Array, kept: Uint8Array): Float64
     const { node } = report.sites;
     for (let site = 0; site < node.length; site++) if (kept[site]) sums[node[site]] += values[site];
     return sums;
+}
+
+/** The same column where nothing in it is below zero. */
+function absolute(values: Float64Array): Float64Array {
+    for (let i = 0; i < values.length; i++) if (values[i] < 0) return values.map(Math.abs);
+    return values;
 }
 
 function withBelow(report: Report, own: Float64Array): Float64Array {

@@ -197,17 +197,10 @@ export class Graph {
                 const value = change ? signed(cell.value, unit) : figure(cell.value, unit);
                 return `${this.cellName(cell)}  ${value}${cell.frame < 0 ? "" : ` ${share(cell.width, view.width())}`}`;
             },
-            isLit: lit === null ? null : (cell) => cell.frame >= 0 && isLitCell(lit, view, cell),
+            isLit: lit === null ? null : (cell) => cell.frame >= 0 && view.isLit(lit, cell),
             selected: this.selected?.cell ?? null,
             hovered: this.hovered,
         };
-        function isLitCell(frames: Uint8Array, of: View, cell: Cell): boolean {
-            // A cell has frames of several lines, perhaps; those it was made of tell.
-            return (
-                frames[cell.frame] === 1 ||
-                (!of.state.byLine && cell.at.some((node) => frames[of.report.frameOf[node]] === 1))
-            );
-        }
     }
 
     private cellName(cell: Cell): string {

@@ -21,19 +21,13 @@ interface Head {
     title: string;
 }
 
-interface Shown {
-    row: Row;
-    name: string;
-    place: string;
-}
-
 export class TablePanel {
     readonly element: HTMLElement;
     private readonly scroller: HTMLElement;
     private readonly head = h("thead");
     private readonly body = h("tbody");
     private readonly summary = h("p", { class: "summary", role: "status" });
-    private shown: Shown[] = [];
+    private shown: Row[] = [];
     private from: unknown[] = [];
     private printing = false;
 
@@ -136,54 +130,52 @@ export class TablePanel {
         this.head.replaceChildren(h("tr", {}, ...cells));
     }
 
-    private filtered(rows: Row[]): Shown[] {
+    private filtered(rows: Row[]): Row[] {
         const { state, report } = this.view;
-        const named = rows.map((row) => this.named(row));
-        if (state.query === "" || this.view.searchError !== "") return named;
+        if (state.query === "" || this.view.searchError !== "") return rows.slice();
         if (isOfFrames(state.tab)) {
             const found = this.view.found();
             const keys = this.view.keys(state.tab);
-            if (found === null) return named;
+            if (found === null) return rows.slice();
             const keyFound = new Uint8Array(keys.n);
             const own = matcher(state.query, state.regex);
             for (let frame = 0; frame < report.nFrames; frame++) keyFound[keys.of[frame]] |= found[frame];
             // A file's or module's own name counts: nearly each has a function that matches.
-            return named.filter(({ row, name }) =>
-                state.tab === "line" || state.tab === "function" ? keyFound[row.key] : own?.(name),
+            return rows.filter((row) =>
+                state.tab === "line" || state.tab === "function" ? keyFound[row.key] : own?.(this.named(row)),
             );
         }
         const matches = matcher(state.query, state.regex);
-        return named.filter(({ name }) => matches?.(name));
+        return rows.filter((row) => matches?.(this.named(row)));
     }
 
-    private named(row: Row): Shown {
+    private named({ key, frame }: Row): string {
         const { state, report } = this.view;
-        const { frame } = row;
         switch (state.tab) {
             case "line":
             case "function":
-                return { row, name: report.functionName(frame) || report.fileOrAddress(frame), place: "" };
+                return report.functionName(frame) || report.fileOrAddress(frame);
             case "file":
-                return { row, name: report.fileName(frame) || "no file known", place: "" };
+                return report.fileName(frame) || "no file known";
             case "module":
-                return { row, name: report.moduleName(frame) || "no module known", place: "" };
+                return report.moduleName(frame) || "no module known";
             case "detail":
-                return { row, name: "", place: "" };
+                return "";
             default:
-                return { row, name: nameOf(report, state.tab, row.key), place: "" };
+                return nameOf(report, state.tab, key);
         }
     }
 
-    private sorted(rows: Shown[]): Shown[] {
+    private sorted(rows: Row[]): Row[] {
         const { ascending } = this.view.state;
         const sort = this.sortColumn();
         const sign = ascending ? 1 : -1;
-        const byName = (a: Shown, b: Shown) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.row.key - b.row.key);
+        const byName = (a: Row, b: Row) => {
+            const [nameA, nameB] = [this.named(a), this.named(b)];
+            return nameA < nameB ? -1 : nameA > nameB ? 1 : a.key - b.key;
+        };
         if (sort === "name") return rows.sort((a, b) => -sign * byName(a, b));
-        return rows.sort(
-            (a, b) =>
-                sign * (a.row[sort] - b.row[sort]) || Math.abs(b.row.total) - Math.abs(a.row.total) || byName(a, b),
-        );
+        return rows.sort((a, b) => sign * (a[sort] - b[sort]) || Math.abs(b.total) - Math.abs(a.total) || byName(a, b));
     }
 
     /** Puts the rows that can be seen between two spacers. */
@@ -205,10 +197,9 @@ export class TablePanel {
         return this.body.querySelector<HTMLElement>(`tr[data-index="${index}"]`);
     }
 
-    private rowElement(shown: Shown, index: number): HTMLElement {
-        const { row } = shown;
+    private rowElement(row: Row, index: number): HTMLElement {
         const { state } = this.view;
-        const cells = this.heads().map(({ column }) => this.cell(column, shown));
+        const cells = this.heads().map(({ column }) => this.cell(column, row));
         return h(
             "tr",
             {
@@ -221,14 +212,13 @@ export class TablePanel {
         );
     }
 
-    private cell(column: Column, shown: Shown): HTMLElement {
-        const { row } = shown;
+    private cell(column: Column, row: Row): HTMLElement {
         const { unit, measure } = this.view.state;
         const otherUnit = unit === "bytes" ? "blocks" : "bytes";
         const change = isChange(measure);
         switch (column) {
             case "name":
-                return this.nameCell(shown);
+                return this.nameCell(row);
             case "other":
                 return numberCell(
                     column,
@@ -268,9 +258,12 @@ export class TablePanel {
         return error === 0 ? "" : `\u00b1${bytes(error)}`;
     }
 
-    private nameCell({ row, name }: Shown): HTMLElement {
+    private nameCell(row: Row): HTMLElement {
         const { tab } = this.view.state;
-        if (tab !== "line" && tab !== "function") return h("td", { class: "name", title: clip(name) }, clip(name, 200));
+        if (tab !== "line" && tab !== "function") {
+            const name = this.named(row);
+            return h("td", { class: "name", title: clip(name) }, clip(name, 200));
+        }
         const place = tab === "line" ? this.names.place(row.frame) : this.names.placeOfFunction(row.frame);
         const cell = h("td", {
             class: "name",
@@ -280,14 +273,15 @@ export class TablePanel {
         return cell;
     }
 
-    private shownOf(event: Event): Shown | null {
+    private shownOf(event: Event): Row | null {
         const tr = (event.target as HTMLElement).closest<HTMLElement>("tr[data-index]");
         return tr === null ? null : (this.shown[Number(tr.dataset.index)] ?? null);
     }
 
-    private click(event: Event): void {
+    private click(event: MouseEvent): void {
         const found = this.shownOf(event);
-        if (found !== null) this.pick(found.row);
+        // The second click of two is the one that focuses, and would take the first one back.
+        if (found !== null && !(event.detail > 1 && this.canFocus())) this.pick(found);
     }
 
     private pick(row: Row): void {
@@ -303,15 +297,20 @@ export class TablePanel {
 
     private focus(event: Event): void {
         const found = this.shownOf(event);
+        if (found !== null && this.canFocus()) this.actions.focus(found.frame);
+    }
+
+    /** Whether the rows are functions, or lines of them. */
+    private canFocus(): boolean {
         const { tab } = this.view.state;
-        if (found !== null && (tab === "line" || tab === "function")) this.actions.focus(found.row.frame);
+        return tab === "line" || tab === "function";
     }
 
     private key(event: KeyboardEvent): void {
         const found = this.shownOf(event);
         if (found === null) return;
         const index = Number((event.target as HTMLElement).dataset.index);
-        if (event.key === "Enter" || event.key === " ") this.pick(found.row);
+        if (event.key === "Enter" || event.key === " ") this.pick(found);
         else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
             const next = index + (event.key === "ArrowDown" ? 1 : -1);
             const edge = this.rowAt(next);
@@ -326,7 +325,7 @@ export class TablePanel {
         const { unit } = this.view.state;
         const otherUnit = unit === "bytes" ? "blocks" : "bytes";
         const heads = this.heads().filter(({ column }) => column !== "name");
-        const lines = this.shown.slice(0, COPIED_MAX).map(({ row, name }) => {
+        const lines = this.shown.slice(0, COPIED_MAX).map((row) => {
             const numbers = heads.map(({ column }) => {
                 const value = figure(row[column as Exclude<Column, "name">], column === "other" ? otherUnit : unit);
                 const error = this.error(row, column);
@@ -334,7 +333,7 @@ export class TablePanel {
             });
             const place =
                 row.frame >= 0 && this.view.state.tab === "line" ? `  ${this.names.wholePlace(row.frame)}` : "";
-            return `${numbers.join("")}  ${name}${place}`;
+            return `${numbers.join("")}  ${this.named(row)}${place}`;
         });
         const head = heads.map(({ text }) => text.toUpperCase().padStart(12)).join("");
         return `${head}  ${titleOf(this.view.state.tab).toUpperCase()}\n${lines.join("\n")}\n`;
