@@ -11,6 +11,7 @@ pub mod errors;
 pub mod export;
 pub mod keep;
 mod library;
+mod packed;
 mod page;
 pub mod report;
 mod signals;

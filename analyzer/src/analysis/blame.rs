@@ -1,6 +1,5 @@
 //! The frame to blame for a stack: the innermost one that is not there to allocate for others.
 
-use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::frames::Frames;
 use super::plumbing::Plumbing;
-use crate::model::{Frame, FramePatterns, Profile, StackView, Traceback};
+use crate::model::{Frame, FramePatterns, Profile, Refill, StackView, Traceback};
 
 impl Profile {
     /// The same sums, each traceback without the plumbing at its innermost end: its most recent frame is the one to
@@ -43,6 +42,17 @@ impl<V> Profile<V> {
 ///
 /// Where Python code runs it is to blame, and whatever native code it has called is plumbing.
 pub struct Blame {
+    rules: Rules,
+    /// Tracebacks that were cut, which so keep their addresses from being another one's, and what was left.
+    tracebacks: FxHashMap<usize, [Traceback; 2]>,
+    /// Room for the frames of the last stack that are looked at, ...
+    seen: Vec<Arc<Frame>>,
+    /// ... and for those that are not hidden.
+    shown: Vec<Arc<Frame>>,
+}
+
+/// What is not to blame, and not shown.
+struct Rules {
     plumbing: Plumbing,
     /// The frames that are looked at, and shown.
     seen: Frames,
@@ -54,8 +64,6 @@ pub struct Blame {
     frames: FxHashMap<[usize; 3], bool>,
     /// The same on what is hidden.
     hidden_frames: FxHashMap<[usize; 3], bool>,
-    /// Tracebacks that were cut, which so keep their addresses from being another one's, and what was left.
-    tracebacks: FxHashMap<usize, [Traceback; 2]>,
     /// The frame that stands for hidden ones alone.
     placeholder: Option<Arc<Frame>>,
 }
@@ -64,35 +72,35 @@ impl Blame {
     /// Blames by `plumbing`.
     #[must_use]
     pub fn new(plumbing: Plumbing) -> Blame {
-        Blame {
+        let rules = Rules {
             plumbing,
             seen: Frames::All,
             hidden: FramePatterns::default(),
             keeps_native: false,
             frames: FxHashMap::default(),
             hidden_frames: FxHashMap::default(),
-            tracebacks: FxHashMap::default(),
             placeholder: None,
-        }
+        };
+        Blame { rules, tracebacks: FxHashMap::default(), seen: Vec::new(), shown: Vec::new() }
     }
 
     /// The same, looking at these frames alone.
     #[must_use]
     pub fn seeing(self, seen: Frames) -> Blame {
-        Blame { seen, ..self }
+        Blame { rules: Rules { seen, ..self.rules }, ..self }
     }
 
     /// The same, with these frames taken out of the stacks.
     #[must_use]
     pub fn hiding(self, hidden: FramePatterns) -> Blame {
-        Blame { hidden, ..self }
+        Blame { rules: Rules { hidden, ..self.rules }, ..self }
     }
 
     /// The same for stacks that are shown whole: what Python code has called is a part of them unless the patterns say that it
     /// is plumbing.
     #[must_use]
     pub fn keeping_native(self) -> Blame {
-        Blame { keeps_native: true, ..self }
+        Blame { rules: Rules { keeps_native: true, ..self.rules }, ..self }
     }
 
     /// Returns `traceback` without the plumbing at its innermost end, or as it is if it has nothing else; of the frames that
@@ -101,64 +109,35 @@ impl Blame {
         if let Some([_, known]) = self.tracebacks.get(&traceback.identity()) {
             return known.clone();
         }
-        let cut = self.cut_once(traceback);
+        let view = traceback.view();
+        let kept = self.cut_stack(view);
+        let cut = traceback.with_frames(kept, view.with_kept(kept).total_nframe);
         self.tracebacks.insert(traceback.identity(), [traceback.clone(), cut.clone()]);
         cut
     }
 
-    /// The same of a traceback that is asked for once, and not kept.
-    fn cut_once(&mut self, traceback: &Traceback) -> Traceback {
-        let kept = self.cut_stack(traceback.view());
-        with_kept(traceback, &kept)
-    }
-
     /// The frames of [`Blame::cut`], of a stack that is not kept.
-    pub fn cut_stack<'a>(&mut self, stack: StackView<'a>) -> Cow<'a, [Arc<Frame>]> {
-        let seen = self.seen.kept(stack).map_or(Cow::Borrowed(stack.frames), Cow::Owned);
-        let mut seen = self.without_hidden_frames(seen);
-        let has_python = stack.has_python && !self.keeps_native && seen.iter().any(|frame| frame.is_python());
-        let n_kept = seen.len() - self.n_plumbing(&seen, has_python);
+    pub fn cut_stack<'a>(&'a mut self, stack: StackView<'a>) -> &'a [Arc<Frame>] {
+        let Blame { rules, seen, shown, .. } = self;
+        let seen = rules.seen.kept(stack, seen).unwrap_or(stack.frames);
+        let seen = rules.without_hidden(seen, shown);
+        let has_python =
+            stack.has_python && !rules.keeps_native && seen.iter().any(|frame| frame.is_python());
         // What has nothing else stays.
-        if n_kept > 0 && n_kept < seen.len() {
-            match &mut seen {
-                Cow::Borrowed(frames) => *frames = frames.get(..n_kept).unwrap_or_default(),
-                Cow::Owned(frames) => frames.truncate(n_kept),
-            }
+        match seen.len() - rules.n_plumbing(seen, has_python) {
+            0 => seen,
+            n_kept => seen.get(..n_kept).unwrap_or_default(),
         }
-        seen
     }
 
-    /// The frames that are not hidden. Where all are, one says so: the block is still there.
-    pub fn without_hidden(&mut self, traceback: Traceback) -> Traceback {
-        let kept = self.without_hidden_frames(Cow::Borrowed(traceback.frames()));
-        with_kept(&traceback, &kept)
-    }
-
-    fn without_hidden_frames<'a>(&mut self, frames: Cow<'a, [Arc<Frame>]>) -> Cow<'a, [Arc<Frame>]> {
-        if self.hidden.is_empty() || !frames.iter().any(|frame| self.is_hidden(frame)) {
-            return frames;
-        }
-        let mut kept: Vec<Arc<Frame>> =
-            frames.iter().filter(|frame| !self.is_hidden(frame)).cloned().collect();
-        if kept.is_empty() {
-            kept.push(Arc::clone(self.placeholder.get_or_insert_with(|| Frame::hidden().into())));
-        }
-        Cow::Owned(kept)
-    }
-
-    fn is_hidden(&mut self, frame: &Frame) -> bool {
-        let hidden = &self.hidden;
-        *self.hidden_frames.entry(names_of(frame)).or_insert_with(|| hidden.matches(frame))
-    }
-
-    /// How many of the innermost frames are plumbing.
-    fn n_plumbing(&mut self, oldest_first: &[Arc<Frame>], has_python: bool) -> usize {
-        let inward = || oldest_first.iter().rev();
-        if self.keeps_native || !has_python {
-            return inward().take_while(|frame| self.is_plumbing(frame)).count();
-        }
-        let to_blame = inward().position(|frame| frame.is_python() && !self.is_plumbing(frame));
-        to_blame.or_else(|| inward().position(|frame| frame.is_python())).unwrap_or(0)
+    /// The frames of a stack with the plumbing: those that are looked at, and the interpreter's own where only these are not.
+    pub fn whole_stack<'a>(&'a mut self, stack: StackView<'a>) -> &'a [Arc<Frame>] {
+        let Blame { rules, seen, shown, .. } = self;
+        let seen = match rules.seen {
+            Frames::All => stack.frames,
+            frames => frames.kept(stack, seen).unwrap_or(stack.frames),
+        };
+        rules.without_hidden(seen, shown)
     }
 
     /// Returns the frame that [`Blame::cut`] leaves as the most recent one of `outward`, the frames of a stack without Python
@@ -177,16 +156,49 @@ impl Blame {
 
     /// Whether `frame` is there to allocate for others.
     pub(super) fn is_plumbing(&mut self, frame: &Frame) -> bool {
+        self.rules.is_plumbing(frame)
+    }
+}
+
+impl Rules {
+    /// The frames that are not hidden, put in `room` if some are. Where all are, one says so: the block is still there.
+    fn without_hidden<'a>(
+        &mut self,
+        frames: &'a [Arc<Frame>],
+        room: &'a mut Vec<Arc<Frame>>,
+    ) -> &'a [Arc<Frame>] {
+        if self.hidden.is_empty() || !frames.iter().any(|frame| self.is_hidden(frame)) {
+            return frames;
+        }
+        let mut kept = Refill::new(room);
+        frames.iter().filter(|frame| !self.is_hidden(frame)).for_each(|frame| kept.push(frame));
+        if kept.is_empty() {
+            kept.push(self.placeholder.get_or_insert_with(|| Frame::hidden().into()));
+        }
+        kept.finish()
+    }
+
+    fn is_hidden(&mut self, frame: &Frame) -> bool {
+        let hidden = &self.hidden;
+        *self.hidden_frames.entry(names_of(frame)).or_insert_with(|| hidden.matches(frame))
+    }
+
+    /// How many of the innermost frames are plumbing.
+    fn n_plumbing(&mut self, oldest_first: &[Arc<Frame>], has_python: bool) -> usize {
+        let inward = || oldest_first.iter().rev();
+        if self.keeps_native || !has_python {
+            return inward().take_while(|frame| self.is_plumbing(frame)).count();
+        }
+        let to_blame = inward().position(|frame| frame.is_python() && !self.is_plumbing(frame));
+        to_blame.or_else(|| inward().position(|frame| frame.is_python())).unwrap_or(0)
+    }
+
+    fn is_plumbing(&mut self, frame: &Frame) -> bool {
         match self.frames.entry(names_of(frame)) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(place) => *place.insert(self.plumbing.is_plumbing(frame)),
         }
     }
-}
-
-/// `traceback` with the frames that are `kept` of it.
-fn with_kept(traceback: &Traceback, kept: &[Arc<Frame>]) -> Traceback {
-    traceback.with_frames(kept, traceback.view().with_kept(kept).total_nframe)
 }
 
 /// The addresses of the shared texts that patterns look at.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Frame, StackView, Traceback};
+use crate::model::{Frame, Refill, StackView, Traceback};
 
 /// The choice. A stack without Python frames has all its frames with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -49,12 +49,17 @@ impl Frames {
     #[must_use]
     pub fn of(self, traceback: &Traceback) -> Traceback {
         let view = traceback.view();
-        let Some(kept) = self.kept(view) else { return traceback.clone() };
-        traceback.with_frames(&kept, view.with_kept(&kept).total_nframe)
+        let mut kept = Vec::new();
+        let Some(kept) = self.kept(view, &mut kept) else { return traceback.clone() };
+        traceback.with_frames(kept, view.with_kept(kept).total_nframe)
     }
 
-    /// The frames of `stack` that are chosen, if they are others than all.
-    pub(super) fn kept(self, stack: StackView<'_>) -> Option<Vec<Arc<Frame>>> {
+    /// The frames of `stack` that are chosen, put in `room`, if they are others than all.
+    pub(super) fn kept<'a>(
+        self,
+        stack: StackView<'_>,
+        room: &'a mut Vec<Arc<Frame>>,
+    ) -> Option<&'a [Arc<Frame>]> {
         let StackView { frames, total_nframe, has_python } = stack;
         if !has_python {
             return None;
@@ -62,7 +67,9 @@ impl Frames {
         let is_whole = total_nframe.is_some_and(|total| total as usize == frames.len());
         let n_start = if self == Frames::All && is_whole { n_of_start(frames) } else { 0 };
         let inner = frames.get(n_start..).unwrap_or_default();
-        let kept: Vec<Arc<Frame>> = inner.iter().filter(|frame| self.has(frame)).cloned().collect();
+        let mut kept = Refill::new(room);
+        inner.iter().filter(|frame| self.has(frame)).for_each(|frame| kept.push(frame));
+        let kept = kept.finish();
         (kept.len() < frames.len() && !kept.is_empty()).then_some(kept)
     }
 

@@ -1,5 +1,7 @@
 //! How much of a profile was allocated in code of which no source lines are known, and where.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use crate::model::{Frame, Profile, StackView};
@@ -12,8 +14,52 @@ impl Profile {
     /// A sentence on the modules without line information, if much was allocated in them.
     #[must_use]
     pub fn without_lines(&self) -> Option<String> {
-        let rows = self.rows.iter();
-        sentence(rows.map(|row| (frame_with_line(row.traceback.view()), row.amount.bytes)))
+        let mut lines = LineInformation::default();
+        self.rows.iter().for_each(|row| lines.add(row.traceback.view(), row.amount.bytes));
+        lines.sentence()
+    }
+}
+
+/// The bytes of blocks, and of those that were allocated in code without lines.
+#[derive(Default)]
+pub(crate) struct LineInformation {
+    all: u64,
+    without: u64,
+    of_module: FxHashMap<Arc<str>, u64>,
+}
+
+impl LineInformation {
+    /// Adds the blocks of a stack, of which the frame to blame is the innermost.
+    pub fn add(&mut self, stack: StackView<'_>, size: u64) {
+        self.add_frame(frame_with_line(stack), size);
+    }
+
+    fn add_frame(&mut self, frame: Option<&Frame>, size: u64) {
+        self.all = self.all.saturating_add(size);
+        let Some(frame) = frame.filter(|frame| frame.lineno == 0) else { return };
+        let Some(module) = frame.module.as_ref().filter(|module| module.path.contains('/')) else { return };
+        self.without = self.without.saturating_add(size);
+        let sum = self.of_module.entry(Arc::clone(&module.path)).or_default();
+        *sum = sum.saturating_add(size);
+    }
+
+    /// A sentence on the modules, if it is much.
+    pub fn sentence(&self) -> Option<String> {
+        let LineInformation { all, without, of_module } = self;
+        let is_much = u128::from(*without) * 100 >= u128::from(*all) * u128::from(SHARE_PERCENT_MIN);
+        if *without == 0 || !is_much {
+            return None;
+        }
+        let mut modules: Vec<(&str, u64)> =
+            of_module.iter().map(|(module, &size)| (&**module, size)).collect();
+        modules.sort_by_key(|&(module, size)| (std::cmp::Reverse(size), module));
+        let name = |module: &str| module.rsplit('/').next().unwrap_or(module).to_owned();
+        let names: Vec<String> = modules.iter().map(|&(module, _)| name(module)).collect();
+        Some(format!(
+            "{} of the bytes are of code without line information (in {}): build it with -g, or install its debug symbols.",
+            percent(*without, *all),
+            named(&names)
+        ))
     }
 }
 
@@ -23,32 +69,6 @@ fn frame_with_line(stack: StackView<'_>) -> Option<&Frame> {
     let inward = || frames.iter().rev().map(|frame| &**frame);
     let python = has_python.then(|| inward().find(|frame| frame.is_python())).flatten();
     python.or_else(|| inward().next())
-}
-
-fn sentence<'a>(blocks: impl Iterator<Item = (Option<&'a Frame>, u64)>) -> Option<String> {
-    let (mut all, mut without, mut of_module) = (0_u64, 0_u64, FxHashMap::<&str, u64>::default());
-    for (frame, size) in blocks {
-        all = all.saturating_add(size);
-        let Some(frame) = frame.filter(|frame| frame.lineno == 0) else { continue };
-        if let Some(module) = frame.module_path().filter(|module| module.contains('/')) {
-            without = without.saturating_add(size);
-            let sum = of_module.entry(module).or_default();
-            *sum = sum.saturating_add(size);
-        }
-    }
-    let is_much = u128::from(without) * 100 >= u128::from(all) * u128::from(SHARE_PERCENT_MIN);
-    if without == 0 || !is_much {
-        return None;
-    }
-    let mut modules: Vec<(&str, u64)> = of_module.into_iter().collect();
-    modules.sort_by_key(|&(module, size)| (std::cmp::Reverse(size), module));
-    let name = |module: &str| module.rsplit('/').next().unwrap_or(module).to_owned();
-    let names: Vec<String> = modules.iter().map(|&(module, _)| name(module)).collect();
-    Some(format!(
-        "{} of the bytes are of code without line information (in {}): build it with -g, or install its debug symbols.",
-        percent(without, all),
-        named(&names)
-    ))
 }
 
 #[cfg(test)]
@@ -71,13 +91,19 @@ mod tests {
     #[test]
     fn only_much_is_worth_a_line() {
         let (known, stripped, other) = (frame(3, "/a"), frame(0, "/lib/b.so"), frame(0, "/lib/c.so"));
-        let say =
-            |sizes: [u64; 3]| sentence([Some(&known), Some(&stripped), Some(&other)].into_iter().zip(sizes));
+        let sentence = |blocks: &[(Option<&Frame>, u64)]| {
+            let mut lines = LineInformation::default();
+            blocks.iter().for_each(|&(frame, size)| lines.add_frame(frame, size));
+            lines.sentence()
+        };
+        let say = |[first, second, third]: [u64; 3]| {
+            sentence(&[(Some(&known), first), (Some(&stripped), second), (Some(&other), third)])
+        };
         assert_eq!(say([81, 10, 9]), None);
         let expected = "20.0% of the bytes are of code without line information (in b.so and c.so): build it with -g, \
                         or install its debug symbols.";
         assert_eq!(say([80, 12, 8]).as_deref(), Some(expected));
         assert_eq!(say([0, 0, 0]), None);
-        assert_eq!(sentence([(Some(&frame(0, "[anonymous code]")), 5), (None, 9)].into_iter()), None);
+        assert_eq!(sentence(&[(Some(&frame(0, "[anonymous code]")), 5), (None, 9)]), None);
     }
 }

@@ -39,6 +39,7 @@ pub use blame::Blame;
 pub use frames::Frames;
 pub(crate) use frames::Sight;
 pub use group::{GroupName, Groups};
+pub(crate) use line_information::LineInformation;
 pub use plumbing::Plumbing;
 pub use runtime::RuntimeLibraries;
 

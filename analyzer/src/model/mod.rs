@@ -30,6 +30,7 @@ pub use statistics::{
     Activity, ActivityProfile, ActivityRow, Amount, Counted, Cumulative, KeyType, Profile, ProfileRow, Shown,
     Statistic, StatisticDiff, SumsBy, Uncertainty, Weight,
 };
+pub(crate) use traces::Refill;
 pub use traces::{
     Doubt, DoubtKind, Frame, ModuleFile, Sample, StackList, StackView, StackWalk, Trace, Traceback,
     by_address, n_common,

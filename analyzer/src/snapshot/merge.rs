@@ -16,20 +16,19 @@
 use tm_common::python::PythonFrame;
 
 use super::addresses::Evaluation;
-use crate::reader::StackFrame;
 
-/// A frame of a merged stack.
+/// A frame of a merged stack; of a native one whatever the caller knows it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MergedFrame {
-    Native(StackFrame),
+pub(super) enum MergedFrame<N> {
+    Native(N),
     Python(PythonFrame),
 }
 
 /// A merged stack.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Merged {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Merged<N> {
     /// The frames, the innermost first, without those that CPython does not show.
-    pub frames: Vec<MergedFrame>,
+    pub frames: Vec<MergedFrame<N>>,
     /// How many Python frames are not shown.
     pub n_incomplete: u32,
     /// Whether Python frames are left that no native frame has run, or native ones that have run none, though none is missing.
@@ -44,11 +43,11 @@ pub(super) struct Part<I> {
 }
 
 /// The frames of `native` and `python` as one stack.
-pub(super) fn merge(
-    native: Part<&[(StackFrame, Evaluation)]>,
+pub(super) fn merge<N: Copy>(
+    native: Part<&[(N, Evaluation)]>,
     python: Part<impl Iterator<Item = PythonFrame>>,
-) -> Merged {
-    let mut merged = Merged::default();
+) -> Merged<N> {
+    let mut merged = Merged { frames: Vec::new(), n_incomplete: 0, differs: false };
     let mut rest = python.frames.peekable();
     let mut native_frames = native.frames.iter().copied().peekable();
     while let Some((frame, evaluation)) = native_frames.next() {
@@ -75,7 +74,7 @@ pub(super) fn merge(
     merged
 }
 
-impl Merged {
+impl<N> Merged<N> {
     fn push(&mut self, frame: PythonFrame) {
         if frame.is_incomplete {
             self.n_incomplete += 1;

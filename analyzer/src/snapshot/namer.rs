@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tm_common::ids::{StackId, TagIndex};
+use tm_common::stack::FrameKind;
 
-use super::addresses::{Addresses, Evaluation};
+use super::addresses::Addresses;
 use super::doubts::Doubts;
 use super::merge::{Merged, MergedFrame, Part, merge};
 use super::native::NativeFrames;
 use super::python_names::PythonNames;
 use crate::events::Block;
 use crate::model::{Frame, Profile, ProfileRow, Snapshot, StackView, SumsBy, Trace, Traceback};
-use crate::reader::{Recording, StackFrame};
+use crate::reader::{RawDoubts, Recording, StackFrame};
 use crate::replay::Site;
 use crate::symbolize::{Search, Symbolizer};
 
@@ -178,7 +179,7 @@ impl Namer {
             if frame.is_incomplete {
                 n_incomplete += 1;
             } else if named.len() < n_frames_max as usize {
-                named.push(self.python.frame(recording, frame));
+                named.push(Arc::clone(self.python.frame(recording, frame)));
             }
         }
         (named, whole.saturating_sub(n_incomplete))
@@ -187,13 +188,14 @@ impl Namer {
     /// The return address of each frame of [`Namer::traceback`]; 0 for inlined functions and Python's.
     pub fn addresses(&mut self, recording: &Recording, stack: StackId) -> Vec<u64> {
         let mut addresses = Vec::new();
-        for frame in self.merged(recording, stack, self.limit(recording)).stack.frames {
+        let limit = self.limit(recording);
+        for frame in self.merged(recording, stack, limit, |frame, number| (frame.pc, number)).stack.frames {
             match frame {
-                MergedFrame::Native(frame) => {
+                MergedFrame::Native((pc, number)) => {
                     // The most inlined function comes first; the last is the one that was called.
-                    let n_inlined = self.addresses.at(recording, frame).frames.len().saturating_sub(1);
+                    let n_inlined = self.addresses.named(number).frames.len().saturating_sub(1);
                     addresses.extend(std::iter::repeat_n(0, n_inlined));
-                    addresses.push(frame.pc);
+                    addresses.push(pc);
                 }
                 MergedFrame::Python(_) => addresses.push(0),
             }
@@ -272,42 +274,48 @@ impl Namer {
         Traceback::of_kind(frames, total_nframe, has_python).with_doubts(doubts)
     }
 
-    /// Appends the frames that one of a stack is shown as.
-    fn extend(&mut self, recording: &Recording, frame: MergedFrame, frames: &mut Vec<Arc<Frame>>) {
-        match frame {
-            MergedFrame::Native(frame) => {
-                frames.extend_from_slice(&self.addresses.at(recording, frame).frames);
+    /// All frames of a stack, at most `limit` of each kind; `known_by` makes what is kept of a native one, of which the number is
+    /// that of its names.
+    fn merged<N: Copy>(
+        &mut self,
+        recording: &Recording,
+        id: StackId,
+        limit: u32,
+        known_by: impl Fn(StackFrame, u32) -> N,
+    ) -> MergedStack<N> {
+        let table = &recording.stacks;
+        let (native_id, python_id) = table.parts(id);
+        let native_depth = table.stack(id, limit).map_or(Some(0), |stack| stack.total_depth());
+        let (mut native, mut next, mut is_guessed) = (Vec::new(), native_id, false);
+        while native.len() < limit as usize
+            && let Some(node) = table.native_node(next)
+        {
+            if let Some(frame) = node.frame {
+                let number = self.native.number((recording, &mut self.addresses), (node.place, frame));
+                native.push((known_by(frame, number), self.addresses.named(number).evaluation));
+                is_guessed |= frame.kind == FrameKind::Guessed;
             }
-            MergedFrame::Python(frame) => frames.push(self.python.frame(recording, frame)),
+            next = node.caller;
         }
-    }
-
-    /// All frames of a stack, at most `limit` of each kind.
-    fn merged(&mut self, recording: &Recording, id: StackId, limit: u32) -> MergedStack {
-        let stacks = &recording.stacks;
-        let (native, python) = (stacks.stack(id, limit), stacks.python(id, limit));
-        let native_depth = native.as_ref().map_or(Some(0), |stack| stack.total_depth());
-        let python_depth = python.as_ref().map_or(Some(0), |stack| stack.total_depth());
-        let native: Vec<(StackFrame, Evaluation)> = native
-            .into_iter()
-            .flatten()
-            .map(|frame| (frame, self.addresses.at(recording, frame).evaluation))
-            .collect();
-        let Some(python) = python else {
-            let frames = native.into_iter().map(|(frame, _)| MergedFrame::Native(frame)).collect();
-            return MergedStack { stack: Merged { frames, ..Merged::default() }, total_depth: native_depth };
+        let is_whole = native_depth == Some(native.len() as u32);
+        // Where a stack is whole, ends with its outermost frame and has no guess, there is nothing else to be found.
+        let doubts = match is_whole && !is_guessed && !table.is_known(next) {
+            true => RawDoubts { python_end: table.end_of(python_id), ..RawDoubts::default() },
+            false => table.doubts(id),
         };
-        let doubts = stacks.doubts(id);
-        let native_is_whole = native_depth == Some(native.len() as u32) && doubts.end.is_none();
-        let n_python = python.clone().count() as u32;
-        let python_is_whole = python_depth == Some(n_python) && doubts.python_end.is_none();
+        let python = table.python(id, limit);
+        let python_depth = python.as_ref().map_or(Some(0), |stack| stack.total_depth());
+        let n_python = python.clone().into_iter().flatten().count() as u32;
         let stack = merge(
-            Part { frames: &native, is_whole: native_is_whole },
-            Part { frames: python, is_whole: python_is_whole },
+            Part { frames: &native, is_whole: is_whole && doubts.end.is_none() },
+            Part {
+                is_whole: python_depth == Some(n_python) && doubts.python_end.is_none(),
+                frames: python.into_iter().flatten(),
+            },
         );
         let whole = native_depth.zip(python_depth).map(|(native, python)| native.saturating_add(python));
         let total_depth = whole.map(|whole| whole.saturating_sub(stack.n_incomplete));
-        MergedStack { stack, total_depth }
+        MergedStack { stack, total_depth, doubts }
     }
 
     /// Returns the frames of a stack from the innermost outward, each looked up as it is asked for.
@@ -318,14 +326,13 @@ impl Namer {
     ) -> impl Iterator<Item = Arc<Frame>> + 'a {
         let limit = self.limit(recording);
         let (native, merged) = match recording.stacks.has_python(stack) {
-            true => (None, self.merged(recording, stack, limit).stack.frames),
+            true => (None, self.merged(recording, stack, limit, |frame, _| frame).stack.frames),
             false => (recording.stacks.stack(stack, limit), Vec::new()),
         };
         let native = native.into_iter().flatten().map(MergedFrame::Native);
-        native.chain(merged).flat_map(move |frame| {
-            let mut frames = Vec::new();
-            self.extend(recording, frame, &mut frames);
-            frames
+        native.chain(merged).flat_map(move |frame| match frame {
+            MergedFrame::Native(frame) => self.addresses.at(recording, frame).frames.to_vec(),
+            MergedFrame::Python(frame) => vec![Arc::clone(self.python.frame(recording, frame))],
         })
     }
 }
@@ -336,10 +343,12 @@ fn with_inlined(total_depth: Option<u32>, n_inlined: usize) -> Option<u32> {
 }
 
 /// A stack of native and Python frames, which have no names yet.
-struct MergedStack {
-    stack: Merged,
+struct MergedStack<N> {
+    stack: Merged<N>,
     /// How many frames it had of all that are shown, with those that are not in the recording.
     total_depth: Option<u32>,
+    /// What is not certain of its parts.
+    doubts: RawDoubts,
 }
 
 mod frames;

@@ -18,26 +18,35 @@ const UNKNOWN: &str = "[unknown Python code]";
 /// The names so far.
 #[derive(Default)]
 pub(super) struct PythonNames {
-    of_frame: FxHashMap<(CodeIndex, Option<u32>), Arc<Frame>>,
+    /// The frames, by number.
+    frames: Vec<Arc<Frame>>,
+    of_frame: FxHashMap<(CodeIndex, Option<u32>), usize>,
     /// The lines of code objects; `None` where the recording does not have them all.
     lines: FxHashMap<CodeIndex, Option<Lines>>,
     /// The code objects that are missing, or whose line tables are.
     missing: FxHashSet<CodeIndex>,
-    /// The frame of those whose code object is not in the recording.
-    unknown: Option<Arc<Frame>>,
+    /// The number of the frame of those whose code object is not in the recording.
+    unknown: Option<usize>,
 }
 
 impl PythonNames {
     /// The frame as it is shown.
-    pub fn frame(&mut self, recording: &Recording, frame: PythonFrame) -> Arc<Frame> {
+    pub fn frame(&mut self, recording: &Recording, frame: PythonFrame) -> &Arc<Frame> {
+        let number = self.number(recording, frame);
+        &self.frames[number]
+    }
+
+    fn number(&mut self, recording: &Recording, frame: PythonFrame) -> usize {
         let PythonFrame { code: index, instruction, .. } = frame;
-        if let Some(known) = self.of_frame.get(&(index, instruction)) {
-            return Arc::clone(known);
+        if let Some(&known) = self.of_frame.get(&(index, instruction)) {
+            return known;
         }
         let Some(code) = recording.python.code(index) else {
             self.missing.insert(index);
-            let unknown = || Frame { kind: FrameKind::Python, ..Frame::new(UNKNOWN, 0) }.into();
-            return Arc::clone(self.unknown.get_or_insert_with(unknown));
+            return *self.unknown.get_or_insert_with(|| {
+                self.frames.push(Frame { kind: FrameKind::Python, ..Frame::new(UNKNOWN, 0) }.into());
+                self.frames.len() - 1
+            });
         };
         let lines = self.lines.entry(index).or_insert_with(|| {
             let table = recording.python.line_table(index)?;
@@ -46,14 +55,14 @@ impl PythonNames {
         if lines.is_none() {
             self.missing.insert(index);
         }
-        let named: Arc<Frame> = Frame {
+        let named = Frame {
             function: Some(Arc::clone(&code.name)),
             kind: FrameKind::Python,
             ..Frame::new(Arc::clone(&code.file), lines.as_ref().map_or(0, |lines| lines.line(instruction)))
-        }
-        .into();
-        self.of_frame.insert((index, instruction), Arc::clone(&named));
-        named
+        };
+        self.frames.push(named.into());
+        self.of_frame.insert((index, instruction), self.frames.len() - 1);
+        self.frames.len() - 1
     }
 
     /// What kept names or lines from being found, as a sentence.

@@ -11,8 +11,8 @@ use rustc_hash::FxHashMap;
 
 use super::frames::{clean, function, source_file};
 use super::measure::Measure;
-use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
+use crate::tree::Outer;
 use tm_analyzer::model::{Activity, ActivityProfile, Counted, Frame};
 
 /// The row of the table.

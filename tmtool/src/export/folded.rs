@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 
 use super::frames::{UNKNOWN, flame_name};
 use super::measure::Measure;
-use super::outer::Outer;
 use super::{Format, Needs, Sites, Writer};
+use crate::tree::Outer;
 use tm_analyzer::model::{ActivityProfile, Frame};
 
 /// The row of the table.

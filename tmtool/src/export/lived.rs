@@ -99,7 +99,7 @@ pub fn shown<'a>(events: &Events<'a>, mut namer: Namer) -> impl FnMut(StackId, &
     let mut blame = events.grouping.blame_of_stacks();
     move |stack, show| {
         let (stack, _) = namer.stack(recording, stack);
-        show(&blame.cut_stack(stack));
+        show(blame.cut_stack(stack));
     }
 }
 

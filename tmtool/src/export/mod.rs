@@ -11,8 +11,6 @@ mod lived;
 mod mappings;
 pub mod massif;
 pub mod measure;
-mod outer;
-mod packed;
 pub mod parquet;
 mod paths;
 pub mod perfetto;

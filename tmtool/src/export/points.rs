@@ -5,8 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::lived::Show;
-use super::outer::Outer;
-use crate::tree::Tree;
+use crate::tree::{Outer, Tree};
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ByStack;
 use tm_common::ids::StackId;

@@ -8,10 +8,9 @@ use serde::Serialize;
 
 use super::frames::{UNKNOWN, clean, function, source_file};
 use super::measure::Measure;
-use super::outer::Outer;
 use super::paths::Paths;
 use super::{Format, Needs, Sites, Writer};
-use crate::tree::Tree;
+use crate::tree::{Outer, Tree};
 use tm_analyzer::model::{Activity, ActivityProfile, Counted, Frame, SumsBy};
 
 /// The row of the table.

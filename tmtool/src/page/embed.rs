@@ -1,13 +1,11 @@
 //! The data in the page: deflated and in base64, so that nothing of it can be markup.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
-
 use super::data::ReportData;
+use crate::packed::{self, Codec};
 
 /// The page as `web/` builds it.
 const BUILT: &str = include_str!("../../../web/dist/report.html");
@@ -70,15 +68,19 @@ fn escaped(text: &str) -> String {
 
 /// The data as the page unpacks it.
 pub fn packed(data: &ReportData) -> String {
-    // As a whole: the deflater takes long over each of a million small pieces.
-    let json = serde_json::to_vec(data).unwrap_or_default();
-    debug_assert!(!json.is_empty(), "all keys are texts");
-    let mut deflated = DeflateEncoder::new(Vec::new(), Compression::default());
-    let written = deflated.write_all(&json);
-    debug_assert!(written.is_ok(), "memory can be written to");
-    base64(&deflated.finish().unwrap_or_default())
+    let mut deflated = Vec::new();
+    let written: io::Result<()> = packed::packed(Codec::Deflate, &mut deflated, |out| {
+        // Of a known type, so that a million small writes are calls of nothing.
+        let mut out = BufWriter::with_capacity(JSON_BYTES, out);
+        serde_json::to_writer(&mut out, data)?;
+        out.flush()
+    });
+    debug_assert!(written.is_ok(), "memory can be written to, and all keys are texts");
+    base64(&deflated)
 }
 
+/// How much of the data is handed on at once.
+const JSON_BYTES: usize = 1 << 16;
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// RFC 4648, section 4.

@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::small::{SMALL_FRAME, is_within_small};
 use super::whole::{N_MEASURES, Place, Row, Time, Whole};
 use crate::tree::Tree;
+use tm_analyzer::replay::Cell;
 
 /// What was folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,7 +36,8 @@ impl Whole {
             folded.share = folded.share.max(least);
             self.keep(|node| shares[node as usize] >= least, n_nodes_max, folded);
         }
-        self.rows = add_up(std::mem::take(&mut self.rows));
+        let (rows, cells) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.cells));
+        (self.rows, self.cells) = add_up(rows, cells);
     }
 
     /// The share of each node with all below it, the largest of all measures.
@@ -121,7 +123,7 @@ impl Whole {
 
     /// How many cells there are.
     pub fn n_cells(&self) -> usize {
-        self.rows.iter().map(|row| row.cells.len()).sum()
+        self.cells.len()
     }
 
     /// Joins slices in pairs; `false` if there are none left to join.
@@ -130,10 +132,8 @@ impl Whole {
         let Some(stages) = self.time.as_mut().and_then(Time::halve) else { return false };
         folded.n_slices.get_or_insert(n_before);
         let new = |slice: u32| stages.get(slice as usize + 1).map_or(slice, |stage| stage.saturating_sub(1));
-        for row in &mut self.rows {
-            row.cells.iter_mut().for_each(|(slice, _)| *slice = new(*slice));
-            add_up_cells(row);
-        }
+        self.cells.iter_mut().for_each(|cell| cell.slice = new(cell.slice));
+        add_up_cells(&mut self.cells);
         true
     }
 }
@@ -183,37 +183,66 @@ fn threshold(tree: &Tree, shares: &[f64], n_nodes_max: usize) -> f64 {
     least
 }
 
-/// Rows of the same place added up, in the order of their places.
-fn add_up(rows: Vec<Row>) -> Vec<Row> {
+/// Rows of the same place added up, in the order of their places; and the cells of those.
+fn add_up(rows: Vec<Row>, cells: Vec<Cell>) -> (Vec<Row>, Vec<Cell>) {
     let mut sums: Vec<Row> = Vec::with_capacity(rows.len());
-    let mut of_place: FxHashMap<Place, usize> = FxHashMap::default();
+    let mut of_place: FxHashMap<Place, u32> = FxHashMap::default();
+    let mut numbers: Vec<u32> = Vec::with_capacity(rows.len());
     for row in rows {
-        let number = *of_place.entry(row.place).or_insert(sums.len());
-        let Some(sum) = sums.get_mut(number) else {
+        let number = *of_place.entry(row.place).or_insert(sums.len() as u32);
+        numbers.push(number);
+        let Some(sum) = sums.get_mut(number as usize) else {
             sums.push(row);
             continue;
         };
         sum.start += row.start;
         sum.after += row.after;
-        sum.cells.extend(row.cells);
         sum.sizes.merge(&row.sizes);
         sum.lifetimes.merge(&row.lifetimes);
         sum.measures.iter_mut().zip(row.measures).for_each(|(sum, more)| *sum = sum.saturating_add(more));
     }
-    sums.iter_mut().for_each(add_up_cells);
-    sums.sort_unstable_by_key(|row| row.place);
-    sums
+    let mut order: Vec<u32> = (0..sums.len() as u32).collect();
+    order.sort_unstable_by_key(|&number| sums[number as usize].place);
+    let mut new = vec![0; sums.len()];
+    (0..).zip(&order).for_each(|(place, &number)| new[number as usize] = place);
+    numbers.iter_mut().for_each(|number| *number = new[*number as usize]);
+    let sums = order.iter().map(|&number| std::mem::take(&mut sums[number as usize])).collect();
+    let mut cells = renumbered(cells, &numbers, order.len());
+    add_up_cells(&mut cells);
+    (sums, cells)
 }
 
-fn add_up_cells(row: &mut Row) {
-    if row.cells.is_sorted_by(|(a, _), (b, _)| a < b) {
-        return;
+/// `cells` of rows that have new numbers, below `n`, in the order of these.
+fn renumbered(cells: Vec<Cell>, numbers: &[u32], n: usize) -> Vec<Cell> {
+    if numbers.is_sorted() {
+        return cells.into_iter().map(|cell| Cell { site: numbers[cell.site as usize], ..cell }).collect();
     }
-    row.cells.sort_unstable_by_key(|(slice, _)| *slice);
-    row.cells.dedup_by(|(next, more), (slice, sum)| {
-        let is_same = next == slice;
+    // There may be a million, of a few rows each: they are put where they belong.
+    let mut places = vec![0_usize; n + 1];
+    cells.iter().for_each(|cell| places[numbers[cell.site as usize] as usize + 1] += 1);
+    (0..n).for_each(|row| places[row + 1] += places[row]);
+    let Some(&first) = cells.first() else { return cells };
+    let mut placed = vec![first; cells.len()];
+    for cell in cells {
+        let site = numbers[cell.site as usize];
+        let place = &mut places[site as usize];
+        placed[*place] = Cell { site, ..cell };
+        *place += 1;
+    }
+    placed
+}
+
+/// Adds up cells of one row and slice, and puts those of each row, which stand together, in the order of slices.
+fn add_up_cells(cells: &mut Vec<Cell>) {
+    for row in cells.chunk_by_mut(|one, next| one.site == next.site) {
+        if !row.is_sorted_by_key(|cell| cell.slice) {
+            row.sort_unstable_by_key(|cell| cell.slice);
+        }
+    }
+    cells.dedup_by(|next, sum| {
+        let is_same = (next.site, next.slice) == (sum.site, sum.slice);
         if is_same {
-            *sum += *more;
+            sum.flow += next.flow;
         }
         is_same
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use tm_analyzer::analysis::Plumbing;
-use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::model::Frame;
 use tm_analyzer::text::printable;
 
 /// Things with numbers, each once.
@@ -90,16 +90,12 @@ impl FrameNames {
         }
     }
 
-    /// The numbers of the frames of a stack, the outermost first.
-    pub fn of(&mut self, stack: &Traceback) -> Vec<u32> {
-        let mut numbers = Vec::with_capacity(stack.frames().len());
-        for frames in stack.by_address() {
-            numbers.extend(frames.iter().enumerate().map(|(place, frame)| self.frame(frame, place > 0)));
-        }
-        numbers
+    /// The numbers of the frames of one address, the outermost first.
+    pub fn inward<'a>(&'a mut self, outermost_first: &'a [Arc<Frame>]) -> impl Iterator<Item = u32> + 'a {
+        outermost_first.iter().enumerate().map(|(place, frame)| self.frame(frame, place > 0))
     }
 
-    /// The numbers of the frames of one address, of which the innermost come first: from the outermost on.
+    /// The same of frames of which the innermost come first.
     pub fn of_address<'a>(&'a mut self, innermost_first: &'a [Arc<Frame>]) -> impl Iterator<Item = u32> + 'a {
         let last = innermost_first.len().saturating_sub(1);
         innermost_first.iter().enumerate().rev().map(move |(place, frame)| self.frame(frame, place < last))
@@ -179,6 +175,7 @@ pub fn bounded(text: &str, n_bytes_max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tm_analyzer::model::by_address;
 
     fn frame(function: &str, address: u64) -> Arc<Frame> {
         Arc::new(Frame { function: Some(function.into()), address: Some(address), ..Frame::new("a.c", 1) })
@@ -189,7 +186,8 @@ mod tests {
         let (f, g, main) = (frame("f", 8), frame("g", 8), frame("main", 4));
         let mut names = FrameNames::new(None);
         let stack = [&main, &f, &g, &f, &g].map(Arc::clone);
-        let numbers = names.of(&Traceback::from_oldest_first(stack.to_vec(), None));
+        let mut numbers = Vec::new();
+        by_address(&stack).for_each(|frames| numbers.extend(names.inward(frames)));
         let inlined = numbers.iter().map(|&number| names.frames()[number as usize].is_inlined);
         assert_eq!(inlined.collect::<Vec<_>>(), [false, false, true, false, true]);
         assert_eq!((names.frames().len(), &*names.frames()[0].function), (4, "(small)"));

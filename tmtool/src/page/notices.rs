@@ -3,7 +3,7 @@
 use super::data::{self, Notice};
 use crate::report::parts::estimate;
 use crate::report::parts::notice::{self, Kind};
-use tm_analyzer::model::{Amount, Origin, Profile};
+use tm_analyzer::model::{Amount, Origin};
 use tm_analyzer::text::printable;
 
 /// All that is to be known of what comes from `origin`.
@@ -25,9 +25,9 @@ fn kind(notice: &notice::Notice) -> &'static str {
     }
 }
 
-/// How much of `profile` is of code without lines.
-pub fn of_lines(profile: &Profile) -> Option<Notice> {
-    profile.without_lines().map(|text| Notice { kind: "note", text })
+/// A sentence on how much is of code without lines.
+pub fn of_lines(text: String) -> Notice {
+    Notice { kind: "note", text }
 }
 
 /// Where figures come from, as the page shows it; `live` is what of it is in the report.

@@ -63,7 +63,7 @@ impl Report<'_> {
     /// Adds what lives before, or `after`; the sizes shown are those of the last.
     fn add(&mut self, profile: &Profile, after: bool, is_last: bool) {
         for row in &profile.rows {
-            let (node, blamed) = self.stacks.nodes(&row.traceback);
+            let (node, blamed) = self.stacks.nodes(row.traceback.view());
             let process = row.process.filter(|_| self.has_processes);
             let place = Place {
                 node,
@@ -98,7 +98,8 @@ impl Report<'_> {
         let mut said: Vec<Notice> = Vec::new();
         for (profile, origin) in profiles.iter().zip(&origins) {
             let blamed = self.grouping.cut((*profile).clone());
-            for notice in notices::of(origin).into_iter().chain(notices::of_lines(&blamed)) {
+            let of_lines = blamed.without_lines().map(notices::of_lines);
+            for notice in notices::of(origin).into_iter().chain(of_lines) {
                 if !said.contains(&notice) {
                     said.push(notice);
                 }
@@ -117,6 +118,7 @@ impl Report<'_> {
             labels: self.labels,
             processes: self.processes,
             rows,
+            cells: Vec::new(),
             time: None,
             measured,
             recorded_ns,

@@ -13,7 +13,7 @@ use crate::report::parts::human::counted;
 use tm_analyzer::ids::{ProcessIndex, Space, StackId};
 use tm_analyzer::model::{Amount, Moment};
 use tm_analyzer::reader::{Process, Recording};
-use tm_analyzer::replay::{self, Cell, CourseStep, Processes, SliceSums};
+use tm_analyzer::replay::{self, CourseStep, Processes, SliceSums};
 use tm_analyzer::request::{Grouping, Recorded, Sliced, Slicing};
 use tm_analyzer::snapshot::Namer;
 use tm_analyzer::text::printable;
@@ -52,19 +52,17 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
     let peak = sums.peak.unwrap_or(0);
     let peak_stamp = sums.grid.stamps().nth(peak).unwrap_or_default();
     let mut namer = recorded.namer_at(peak_stamp);
-    let profile = namer.profile(recording, &recorded.sums_at(&sums, peak));
-    let (selected, recorded_ns) = (profile.total(), recording.header.start_realtime_ns);
-    let mut profile = grouping.blamed(profile);
-    let mut origin = recorded.origin(&namer, &findings);
-    // What blaming says of lines.
-    profile.origin = Some(origin.clone());
+    let at_peak = recorded.sums_at(&sums, peak);
+    let (selected, recorded_ns) = (at_peak.total(), recording.header.start_realtime_ns);
+    let without_lines = namer.without_lines(recording, &at_peak, &mut grouping.blame());
+    drop(at_peak);
     let mut names = Names::new(recording, grouping);
     let rows = names.rows(recording, &mut sums, &mut namer);
-    origin = recorded.origin(&namer, &findings);
+    let mut origin = recorded.origin(&namer, &findings);
     (origin.moment, origin.moment_ns) =
         (Moment::Peak.to_string(), boundaries.get(peak).copied().unwrap_or(0));
     let mut said = notices::of(&origin);
-    said.extend(notices::of_lines(&profile));
+    said.extend(without_lines.map(notices::of_lines));
     said.extend(of_processes(recorded));
     let marks = marks(recording, &boundaries, &mut said);
     let lives = names.lives(recording, &mut said);
@@ -81,6 +79,7 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
         labels: names.labels,
         processes: names.processes,
         rows,
+        cells: sums.cells,
         time: Some(Time { grid: sums.grid, boundaries, peak, course, marks, lives, limits_ns }),
         measured: "what lived at the peak and at the end, of the allocations and of their bytes",
         recorded_ns,
@@ -127,13 +126,13 @@ impl Names {
         names
     }
 
-    /// The sites with their names; their histograms are taken.
+    /// The sites with their names; they are taken, and their cells stay.
     fn rows(&mut self, recording: &Recording, sums: &mut SliceSums, namer: &mut Namer) -> Vec<Row> {
         let nodes = self.nodes(recording, sums, namer);
         let mut rows = Vec::with_capacity(sums.sites.len());
         let ends = [sums.peak.unwrap_or(0), sums.grid.len().saturating_sub(1)];
         let mut cells = sums.cells.as_slice();
-        for (number, site) in sums.sites.iter_mut().enumerate() {
+        for (number, site) in std::mem::take(&mut sums.sites).into_iter().enumerate() {
             let (node, blamed) = nodes.get(&site.place.stack).copied().unwrap_or_default();
             let thread_tag = site.place.thread_tag;
             let tag = namer.tag(recording, recording.thread_tags.tag(thread_tag));
@@ -148,16 +147,15 @@ impl Names {
             let n_own = cells.iter().position(|cell| cell.site as usize > number);
             let (own, rest) = cells.split_at(n_own.unwrap_or(cells.len()));
             cells = rest;
-            let (mut allocated, of) = (Amount::default(), |cell: &Cell| (cell.slice, cell.flow));
+            let mut allocated = Amount::default();
             own.iter().for_each(|cell| allocated += cell.flow.allocated);
             let [at_peak, at_end] = ends.map(|end| site.live_at(own, end));
             rows.push(Row {
                 place,
                 start: site.start,
                 after: Amount::default(),
-                cells: own.iter().map(of).collect(),
-                sizes: std::mem::take(&mut site.sizes),
-                lifetimes: std::mem::take(&mut site.lifetimes),
+                sizes: site.sizes,
+                lifetimes: site.lifetimes,
                 measures: [at_peak.bytes, at_end.bytes, allocated.bytes, allocated.count],
             });
         }
@@ -181,8 +179,10 @@ impl Names {
         }
         others.sort_unstable();
         others.dedup();
-        let named = namer.tracebacks(recording, others.iter().copied());
-        nodes.extend(others.iter().zip(&named).map(|(stack, named)| (*stack, self.stacks.nodes(named))));
+        for stack in others {
+            let (named, _) = namer.stack(recording, stack);
+            nodes.insert(stack, self.stacks.nodes(named));
+        }
         nodes
     }
 

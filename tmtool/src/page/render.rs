@@ -9,7 +9,7 @@ use super::names::{Interner, bounded};
 use super::sources;
 use super::whole::{Row, Whole};
 use crate::report::parts::human::counted;
-use tm_analyzer::replay::Histogram;
+use tm_analyzer::replay::{Cell, Histogram};
 
 /// How much a document may have.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,7 @@ fn data(whole: &Whole, name_bytes: usize, source_bytes: usize, folded: &Folded) 
         processes: bounded_all(&whole.processes),
         sites: sites(whole),
         boundaries: time.map(|time| time.boundaries.clone()).unwrap_or_default(),
-        cells: cells(&whole.rows, time.is_some()),
+        cells: cells(whole, time.is_some()),
         timeline: time.map(|time| time.course.clone()),
         marks: time.map(|time| time.marks.clone()).unwrap_or_default(),
         lives: time.map(|time| time.lives.clone()).unwrap_or_default(),
@@ -257,12 +257,15 @@ fn sites(whole: &Whole) -> Sites {
     sites
 }
 
-fn cells(rows: &[Row], has_time: bool) -> Cells {
-    let mut cells = Cells::default();
-    for row in rows.iter().filter(|_| has_time) {
-        cells.per_site.push(row.cells.len() as u32);
+fn cells(whole: &Whole, has_time: bool) -> Cells {
+    let (mut cells, mut rest) = (Cells::default(), whole.cells.as_slice());
+    for (row, _) in (0u32..).zip(&whole.rows).filter(|_| has_time) {
+        let n_own = rest.iter().take_while(|cell| cell.site == row).count();
+        let (own, others) = rest.split_at(n_own);
+        rest = others;
+        cells.per_site.push(n_own as u32);
         let mut before = 0;
-        for (slice, flow) in &row.cells {
+        for Cell { slice, flow, .. } in own {
             cells.slice.push(slice - before);
             before = *slice;
             cells.allocated_bytes.push(flow.allocated.bytes);

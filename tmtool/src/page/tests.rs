@@ -11,8 +11,8 @@ use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tm_analyzer::ids::Stamp;
-use tm_analyzer::model::{Amount, Frame, Traceback};
-use tm_analyzer::replay::{Flow, Grid};
+use tm_analyzer::model::{Amount, Frame};
+use tm_analyzer::replay::{Cell, Flow, Grid};
 use tm_testing::Random;
 
 const N_SLICES: u32 = 64;
@@ -27,15 +27,15 @@ fn whole(n_stacks: usize, name_bytes: usize) -> Whole {
         Arc::new(Frame { function: Some(function.into()), ..Frame::new("a.c", number as u32) })
     };
     let pool: Vec<Arc<Frame>> = (0..200).map(named).collect();
-    let mut rows = Vec::new();
-    for _ in 0..n_stacks {
+    let (mut rows, mut cells) = (Vec::new(), Vec::new());
+    for site in 0..n_stacks as u32 {
         let depth = 1 + random.below(12);
         let stack: Vec<_> = (0..depth).map(|_| Arc::clone(&pool[random.below(200) as usize])).collect();
         let mut node = Tree::ROOT;
         let mut blamed = Tree::ROOT;
-        let stack = Traceback::from_oldest_first(stack, None);
-        for (place, frame) in frames.of(&stack).into_iter().enumerate() {
-            node = tree.child(node, frame);
+        for (place, frame) in stack.iter().enumerate() {
+            node =
+                frames.inward(std::slice::from_ref(frame)).fold(node, |node, frame| tree.child(node, frame));
             if place == depth as usize / 2 {
                 blamed = node;
             }
@@ -48,7 +48,7 @@ fn whole(n_stacks: usize, name_bytes: usize) -> Whole {
             }
             let magnitude = random.below(16);
             let allocated = Amount::of_block(random.below(1 << magnitude));
-            row.cells.push((slice, Flow { allocated, ..Flow::default() }));
+            cells.push(Cell { site, slice, flow: Flow { allocated, ..Flow::default() } });
             row.sizes.add(Amount::size_class(allocated.bytes), allocated);
             row.measures[2] += allocated.bytes;
             row.measures[3] += 1;
@@ -78,6 +78,7 @@ fn whole(n_stacks: usize, name_bytes: usize) -> Whole {
         labels: names(),
         processes: names(),
         rows,
+        cells,
         time: Some(time),
         measured: "all",
         recorded_ns: 0,
@@ -91,10 +92,11 @@ fn sums(whole: &Whole) -> BTreeMap<(u64, u32), (u64, u64)> {
     let boundaries = &whole.time.as_ref().expect("there is one").boundaries;
     let mut sums: BTreeMap<(u64, u32), (u64, u64)> = BTreeMap::new();
     for (number, boundary) in boundaries.iter().enumerate() {
-        for row in &whole.rows {
+        for (place, row) in (0u32..).zip(&whole.rows) {
             let sum = sums.entry((*boundary, row.place.thread)).or_default();
-            let cells = row.cells.iter().filter(|(slice, _)| (*slice as usize) < number);
-            let came = cells.map(|(_, flow)| flow.allocated);
+            let first = whole.cells.partition_point(|cell| cell.site < place);
+            let own = whole.cells[first..].iter().take_while(|cell| cell.site == place);
+            let came = own.filter(|cell| (cell.slice as usize) < number).map(|cell| cell.flow.allocated);
             came.chain([row.start]).for_each(|amount| *sum = (sum.0 + amount.bytes, sum.1 + amount.count));
         }
     }
@@ -112,7 +114,7 @@ fn is_in_order(whole: &Whole) -> bool {
     };
     nodes.iter().enumerate().skip(1).all(|(node, (parent, _))| (*parent as usize) < node)
         && whole.rows.iter().all(|row| is_ancestor(row.place.blamed, row.place.node))
-        && whole.rows.iter().all(|row| row.cells.is_sorted_by(|(a, _), (b, _)| a < b))
+        && whole.cells.is_sorted_by(|a, b| (a.site, a.slice) < (b.site, b.slice))
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::data::{Kind, Life, Mark, Notice, Origin, Timeline};
 use super::names::{FrameNames, Interner};
 use crate::report::parts::human::counted;
-use crate::tree::Tree;
-use tm_analyzer::analysis::{Blame, Frames};
+use crate::tree::{Outer, Tree};
+use tm_analyzer::analysis::Blame;
 use tm_analyzer::ids::StackId;
-use tm_analyzer::model::{Amount, SourceText, Traceback};
+use tm_analyzer::model::{Amount, SourceText, StackView};
 use tm_analyzer::reader::Recording;
-use tm_analyzer::replay::{Flow, Grid, Histogram};
+use tm_analyzer::replay::{Cell, Grid, Histogram};
 use tm_analyzer::request::Grouping;
 use tm_analyzer::snapshot::{Namer, Places};
 use tm_analyzer::symbolize::Search;
@@ -30,6 +30,8 @@ pub struct Whole {
     pub labels: Interner<String>,
     pub processes: Interner<String>,
     pub rows: Vec<Row>,
+    /// What came and went, by the row's place in `rows` and by slice.
+    pub cells: Vec<Cell>,
     pub time: Option<Time>,
     /// What the measures of rows are of, as an end of a sentence.
     pub measured: &'static str,
@@ -70,8 +72,6 @@ pub struct Row {
     pub place: Place,
     pub start: Amount,
     pub after: Amount,
-    /// What came and went, by slice.
-    pub cells: Vec<(u32, Flow)>,
     pub sizes: Histogram,
     pub lifetimes: Histogram,
     /// How much it is, in different ways: where all are small, the row is.
@@ -93,8 +93,9 @@ pub struct Time {
 /// Stacks as nodes.
 pub struct Stacks {
     blame: Blame,
-    seen: Frames,
     hides: bool,
+    /// The nodes of the addresses of the last stack that was seen as a whole.
+    outer: Outer<u32>,
     pub frames: FrameNames,
     pub tree: Tree,
     /// The nodes of native stacks, and of their outer parts.
@@ -108,8 +109,8 @@ impl Stacks {
     pub fn new(grouping: &Grouping) -> Stacks {
         Stacks {
             blame: grouping.blame_of_lines(),
-            seen: grouping.frames,
             hides: !grouping.hide.is_empty(),
+            outer: Outer::default(),
             frames: FrameNames::new(grouping.plumbing.clone()),
             tree: Tree::default(),
             known: Places::default(),
@@ -118,21 +119,18 @@ impl Stacks {
     }
 
     /// (innermost, blamed) of a stack.
-    pub fn nodes(&mut self, stack: &Traceback) -> (u32, u32) {
+    pub fn nodes(&mut self, stack: StackView<'_>) -> (u32, u32) {
+        let Stacks { blame, frames, tree, outer, .. } = self;
+        let last = blame.cut_stack(stack).last().cloned();
+        let is_last = |frame: &Arc<_>| last.as_ref().is_some_and(|last| Arc::ptr_eq(last, frame));
         // The page hides interpreters' own frames itself.
-        let seen = if self.seen == Frames::All { stack.clone() } else { self.seen.of(stack) };
-        let seen = self.blame.without_hidden(seen);
-        let cut = self.blame.cut(stack);
-        let last = cut.frames().last();
-        let is_last = |frame: &Arc<_>| last.is_some_and(|last| Arc::ptr_eq(last, frame));
-        let n_blamed = seen.frames().iter().rposition(is_last).map_or(seen.frames().len(), |place| place + 1);
-        let (mut node, mut blamed) = (Tree::ROOT, Tree::ROOT);
-        for (place, frame) in self.frames.of(&seen).into_iter().enumerate() {
-            node = self.tree.child(node, frame);
-            if place + 1 == n_blamed {
-                blamed = node;
-            }
-        }
+        let seen = blame.whole_stack(stack);
+        let n_inner = seen.iter().rev().position(is_last).unwrap_or(0);
+        let mut nodes = outer.of_addresses(seen, |caller, address| {
+            frames.inward(address).fold(caller.unwrap_or(Tree::ROOT), |node, frame| tree.child(node, frame))
+        });
+        let node = nodes.next_back().unwrap_or(Tree::ROOT);
+        let blamed = (0..n_inner).fold(node, |node, _| tree.nodes()[node as usize].0);
         (node, blamed)
     }
 

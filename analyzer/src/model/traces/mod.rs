@@ -3,6 +3,7 @@
 mod doubt;
 mod frame;
 mod module_file;
+mod refill;
 mod stack_list;
 mod stack_view;
 mod trace;
@@ -12,6 +13,7 @@ pub(super) use doubt::StoredDoubt;
 pub use doubt::{Doubt, DoubtKind};
 pub use frame::Frame;
 pub use module_file::ModuleFile;
+pub(crate) use refill::Refill;
 pub use stack_list::{StackList, StackWalk, n_common};
 pub use stack_view::{StackView, by_address};
 pub use trace::{Sample, Trace};

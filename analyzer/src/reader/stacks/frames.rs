@@ -194,9 +194,19 @@ impl StackTable {
             }
             inner = (node.kind != FrameKind::Cut).then_some(StackFrame::of(node));
         }
-        let end = self.outward(python).find(|node| node.kind == FrameKind::Incomplete);
-        doubts.python_end = end.map(|node| EndReason::of_number(node.pc));
+        doubts.python_end = self.end_of(python);
         doubts
+    }
+
+    /// Why the frames of the node `id` are not followed up to the outermost one, if they are not.
+    pub(crate) fn end_of(&self, id: StackId) -> Option<EndReason> {
+        let end = self.outward(id).find(|node| node.kind == FrameKind::Incomplete);
+        end.map(|node| EndReason::of_number(node.pc))
+    }
+
+    /// Whether there is a node `id`, of whatever kind.
+    pub(crate) fn is_known(&self, id: StackId) -> bool {
+        self.node(id).is_some()
     }
 
     /// The nodes of a chain. Circles were ended when the frames were counted, or are still to be.

@@ -4,6 +4,7 @@ use tm_common::ids::{CodeIndex, Epoch};
 use tm_common::stack::FrameKind;
 
 use super::*;
+use crate::reader::StackFrame;
 
 /// Native frames from the innermost on: `E` the evaluation function, `I` one instruction of it, any other a function.
 fn native(text: &str) -> Vec<(StackFrame, Evaluation)> {
@@ -52,7 +53,7 @@ fn merged_of(
     );
     let n_incomplete = python_text.matches('?').count() as u32;
     assert_eq!(merged.n_incomplete, n_incomplete);
-    let letter = |frame: &MergedFrame| match frame {
+    let letter = |frame: &MergedFrame<StackFrame>| match frame {
         MergedFrame::Native(frame) => char::from_u32(frame.pc as u32).expect("it was one"),
         MergedFrame::Python(frame) => char::from_u32(frame.code.0).expect("it was one"),
     };

@@ -34,6 +34,6 @@ impl Namer {
         recording: &Recording,
         frame: PythonFrame,
     ) -> Arc<Frame> {
-        self.python.frame(recording, frame)
+        Arc::clone(self.python.frame(recording, frame))
     }
 }

@@ -3,11 +3,12 @@
 use tm_common::ids::StackId;
 
 use super::{MergedStack, Namer, with_inlined};
-use crate::analysis::Blame;
-use crate::model::{Activity, ActivityRow, Doubt, StackList, StackView, SumsBy};
+use crate::analysis::{Blame, LineInformation};
+use crate::model::{Activity, ActivityRow, Amount, Doubt, Refill, StackList, StackView, SumsBy};
 use crate::reader::Recording;
 use crate::replay::Site;
 use crate::snapshot::doubts::{Doubts, doubts_of};
+use crate::snapshot::merge::MergedFrame;
 use crate::snapshot::native::NativeStack;
 
 impl Namer {
@@ -34,12 +35,32 @@ impl Namer {
             let (stack, of_stack) = self.view(recording, site.stack);
             doubts.add(&of_stack, bytes(&amount));
             match &mut blame {
-                Some(blame) => stacks.push(stack.with_kept(&blame.cut_stack(stack))),
+                Some(blame) => stacks.push(stack.with_kept(blame.cut_stack(stack))),
                 None => stacks.push(stack),
             }
         }
         self.doubts = std::mem::take(&mut self.doubts).or_larger(doubts);
         (rows, stacks)
+    }
+
+    /// Says how much of what lives at sites is of code without line information, by the frames that `blame` leaves; and notes what is
+    /// not certain of their stacks.
+    pub fn without_lines(
+        &mut self,
+        recording: &Recording,
+        sums: &SumsBy<Site>,
+        blame: &mut Blame,
+    ) -> Option<String> {
+        let sums: Vec<(Site, Amount)> = sums.sorted();
+        self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
+        let (mut doubts, mut lines) = (Doubts::default(), LineInformation::default());
+        for (site, amount) in sums {
+            let (stack, of_stack) = self.view(recording, site.stack);
+            doubts.add(&of_stack, amount.bytes);
+            lines.add(stack.with_kept(blame.cut_stack(stack)), amount.bytes);
+        }
+        self.doubts = std::mem::take(&mut self.doubts).or_larger(doubts);
+        lines.sentence()
     }
 
     /// The frames of a stack, which last until the next one is asked for; and what is not certain of it. Each address is looked up
@@ -86,19 +107,25 @@ impl Namer {
         id: StackId,
         limit: u32,
     ) -> (StackView<'_>, Vec<Doubt>) {
-        let MergedStack { stack, total_depth } = self.merged(recording, id, limit);
-        let mut frames = std::mem::take(&mut self.several);
-        frames.clear();
-        for &frame in &stack.frames {
-            self.extend(recording, frame, &mut frames);
-        }
-        frames.reverse();
-        self.several = frames;
-        let frames = &self.several[..];
-        let total_nframe = with_inlined(total_depth, frames.len() - stack.frames.len());
-        let doubts = doubts_of(recording, recording.stacks.doubts(id), stack.differs);
+        let MergedStack { stack, total_depth, doubts } =
+            self.merged(recording, id, limit, |_, number| number);
+        let Namer { addresses, python, several, .. } = self;
         // All Python frames may be incomplete.
-        let has_python = frames.iter().any(|frame| frame.is_python());
+        let (mut frames, mut has_python) = (Refill::new(several), false);
+        for frame in stack.frames.iter().rev() {
+            match *frame {
+                MergedFrame::Native(number) => {
+                    addresses.named(number).frames.iter().rev().for_each(|frame| frames.push(frame));
+                }
+                MergedFrame::Python(frame) => {
+                    frames.push(python.frame(recording, frame));
+                    has_python = true;
+                }
+            }
+        }
+        let frames = frames.finish();
+        let total_nframe = with_inlined(total_depth, frames.len() - stack.frames.len());
+        let doubts = doubts_of(recording, doubts, stack.differs);
         (StackView { frames, total_nframe, has_python }, doubts)
     }
 }

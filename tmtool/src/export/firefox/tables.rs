@@ -6,8 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use crate::export::frames::{UNKNOWN, function, source_file};
-use crate::export::outer::Outer;
-use crate::tree::Tree;
+use crate::tree::{Outer, Tree};
 use tm_analyzer::model::Frame;
 
 /// Stacks, frames, functions and texts of a thread, by number.

@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 
 use crate::export::frames::clean;
 use crate::export::lived::Show;
-use crate::export::outer::Outer;
+use crate::tree::Outer;
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ByStack;
 use tm_common::ids::{StackId, Stamp};

@@ -8,9 +8,9 @@ use std::ffi::OsStr;
 use std::io::Write;
 
 use super::lived::{Watched, command_line, ns_per_stamp, shown_at_end};
-use super::packed::{Codec, packed};
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
+use crate::packed::{Codec, packed};
 use data_file::DataFile;
 use events::EventLines;
 

@@ -129,7 +129,7 @@ fn write_names(
     let mut rows = Stacks::new(table, run);
     for id in stacks {
         let (stack, _) = namer.stack(recording, id);
-        rows.write(id, &whole.cut_stack(stack), site.cut_stack(stack).last())?;
+        rows.write(id, whole.cut_stack(stack), site.cut_stack(stack).last())?;
     }
     let numbers = rows.finish()?;
     write_frames(&mut frames, &numbers, run)?;

@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table, Values};
-use crate::export::outer::Outer;
 use crate::export::points::FrameNumbers;
+use crate::tree::Outer;
 use tm_analyzer::model::Frame;
 use tm_analyzer::text::hex;
 use tm_common::ids::StackId;

@@ -13,11 +13,11 @@ use rustc_hash::FxHashMap;
 
 use super::frames::{clean, function, source_file};
 use super::mappings::Mappings;
-use super::outer::Outer;
-use super::packed::{Codec, packed};
 use super::protobuf::Message;
 use super::{Format, Needs, Sites, Writer};
+use crate::packed::{Codec, packed};
 use crate::report::parts::{estimate, notice};
+use crate::tree::Outer;
 use path::Path;
 use tm_analyzer::ids::Domain;
 use tm_analyzer::model::{ActivityProfile, ActivityRow, Amount, Counted, Frame, Origin};

@@ -18,6 +18,10 @@ impl Histogram {
 
     #[cold]
     fn insert(&mut self, bucket: u8, amount: Amount) {
+        if self.0.is_empty() {
+            // Most have one bucket and stay so, and there are a hundred thousand sites.
+            self.0.reserve_exact(1);
+        }
         let place = self.0.partition_point(|(known, _)| *known < bucket);
         self.0.insert(place, (bucket, amount));
     }

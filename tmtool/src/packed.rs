@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, scope};
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{DeflateEncoder, GzEncoder};
 
 /// How it is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Codec {
     Gzip,
     /// The same in a fourth of the time, and smaller.
     Zstd,
+    /// Without what a file has around it, and as small as is worth the time: what a page unpacks.
+    Deflate,
 }
 
 /// How much is compressed at once.
@@ -79,14 +81,16 @@ impl Encoder {
 enum Packer {
     Gzip(GzEncoder<Vec<u8>>),
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+    Deflate(DeflateEncoder<Vec<u8>>),
 }
 
 impl Packer {
-    /// There is much of it, and it takes little room in any case: the fastest way is good enough.
+    /// There is much of a file, and it takes little room in any case: the fastest way is good enough.
     fn new(codec: Codec) -> io::Result<Packer> {
         Ok(match codec {
             Codec::Gzip => Packer::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
             Codec::Zstd => Packer::Zstd(zstd::stream::write::Encoder::new(Vec::new(), 1)?),
+            Codec::Deflate => Packer::Deflate(DeflateEncoder::new(Vec::new(), Compression::default())),
         })
     }
 
@@ -94,6 +98,7 @@ impl Packer {
         match self {
             Packer::Gzip(encoder) => encoder.write_all(bytes),
             Packer::Zstd(encoder) => encoder.write_all(bytes),
+            Packer::Deflate(encoder) => encoder.write_all(bytes),
         }
     }
 
@@ -102,6 +107,7 @@ impl Packer {
         std::mem::take(match self {
             Packer::Gzip(encoder) => encoder.get_mut(),
             Packer::Zstd(encoder) => encoder.get_mut(),
+            Packer::Deflate(encoder) => encoder.get_mut(),
         })
     }
 
@@ -109,6 +115,7 @@ impl Packer {
         match self {
             Packer::Gzip(encoder) => encoder.finish(),
             Packer::Zstd(encoder) => encoder.finish(),
+            Packer::Deflate(encoder) => encoder.finish(),
         }
     }
 }
@@ -163,7 +170,7 @@ impl Write for Packed<'_> {
 mod tests {
     use std::io::Read;
 
-    use flate2::read::GzDecoder;
+    use flate2::read::{DeflateDecoder, GzDecoder};
 
     use super::*;
 
@@ -171,13 +178,14 @@ mod tests {
     fn what_is_written_comes_back() {
         for n_bytes in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 5 * BLOCK_BYTES + 7] {
             let bytes: Vec<u8> = (0..n_bytes).map(|place| (place / 3 % 251) as u8).collect();
-            for codec in [Codec::Gzip, Codec::Zstd] {
+            for codec in [Codec::Gzip, Codec::Zstd, Codec::Deflate] {
                 let mut out = Vec::new();
                 packed(codec, &mut out, |to| bytes.chunks(1000).try_for_each(|some| to.write_all(some)))
                     .unwrap();
                 let mut found = Vec::new();
                 match codec {
                     Codec::Gzip => GzDecoder::new(&out[..]).read_to_end(&mut found).unwrap(),
+                    Codec::Deflate => DeflateDecoder::new(&out[..]).read_to_end(&mut found).unwrap(),
                     Codec::Zstd => zstd::Decoder::new(&out[..]).unwrap().read_to_end(&mut found).unwrap(),
                 };
                 assert!(found == bytes, "{n_bytes} bytes, {codec:?}");

@@ -1,6 +1,10 @@
 //! Stacks as one tree, from the outermost frame inward: what they share is there once.
 
+mod outer;
+
 use rustc_hash::FxHashMap;
+
+pub use outer::Outer;
 
 /// The tree; frames are numbers. A parent's number is below its children's; node 0 is the root, without a frame.
 #[derive(Clone, Debug)]
