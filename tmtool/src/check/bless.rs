@@ -77,17 +77,17 @@ fn set(table: &mut dyn TableLike, sum: &Figures, headroom: f64) {
 mod tests {
     use super::*;
     use crate::check::tally::Site;
-    use tm_analyzer::model::{Amount, Frame, Origin, Traceback};
+    use tm_analyzer::model::{Frame, Origin};
 
     fn tally() -> Tally {
         let site = |function: &str, peak| {
             let blamed = Frame { function: Some(function.into()), ..Frame::new("a.c", 1) };
             let figures = Figures::default().with(Figure::Peak, peak).with(Figure::Leaked, 1);
-            Site { figures, whole: Traceback::new(vec![blamed.clone()], None), blamed, label: None }
+            Site { figures, blamed: blamed.into(), label: None }
         };
-        let (suppressed, runtime) = (Amount::default(), Amount::default());
-        let sites = vec![site("f", 100), site("g", 20)];
-        Tally { sites, known: Figure::ALL.to_vec(), origin: Origin::default(), suppressed, runtime }
+        let mut tally = Tally::new(Figure::ALL.to_vec(), Origin::default());
+        [site("f", 100), site("g", 20)].into_iter().for_each(|site| tally.add(site));
+        tally
     }
 
     #[test]

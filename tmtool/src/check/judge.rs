@@ -146,22 +146,18 @@ mod tests {
     use super::*;
     use crate::check::figure::Figures;
     use crate::check::tally::Site;
-    use tm_analyzer::model::{Amount, Frame, Origin, Traceback};
+    use tm_analyzer::model::{Frame, Origin};
 
     fn tally(sites: &[(&str, u64, u64)]) -> Tally {
         let site = |&(function, leaked, allocated): &(&str, u64, u64)| {
             let blamed = Frame { function: Some(function.into()), ..Frame::new("src/a.c", 7) };
             let figures =
                 Figures::default().with(Figure::LeakedBlocks, leaked).with(Figure::Allocations, allocated);
-            Site { figures, whole: Traceback::new(vec![blamed.clone()], None), blamed, label: None }
+            Site { figures, blamed: blamed.into(), label: None }
         };
-        Tally {
-            sites: sites.iter().map(site).collect(),
-            known: Figure::ALL.to_vec(),
-            origin: Origin::default(),
-            suppressed: Amount::default(),
-            runtime: Amount::default(),
-        }
+        let mut tally = Tally::new(Figure::ALL.to_vec(), Origin::default());
+        sites.iter().map(site).for_each(|site| tally.add(site));
+        tally
     }
 
     fn budget(text: &str) -> Budget {

@@ -1,10 +1,12 @@
 //! Where blocks are allocated, by patterns: function, file, module and label.
 
+use std::sync::Arc;
+
 use toml_edit::TableLike;
 
 use crate::errors::Result;
 use crate::toml_file::Source;
-use tm_analyzer::model::{Frame, Traceback};
+use tm_analyzer::model::Frame;
 use tm_analyzer::text::Pattern;
 use tm_analyzer::text::function_name::bare;
 
@@ -52,11 +54,11 @@ impl Places {
     }
 
     /// Whether blocks of the stack `whole`, which are blamed on `blamed`, under `label` are meant.
-    pub fn match_block(&self, whole: &Traceback, blamed: &Frame, label: Option<&str>) -> bool {
+    pub fn match_block(&self, whole: &[Arc<Frame>], blamed: &Frame, label: Option<&str>) -> bool {
         let is_label = self.label.as_ref().is_none_or(|pattern| label.is_some_and(|it| pattern.matches(it)));
         is_label
             && match self.is_anywhere {
-                true => whole.frames().iter().any(|frame| self.match_frame(frame)),
+                true => whole.iter().any(|frame| self.match_frame(frame)),
                 false => self.match_frame(blamed),
             }
     }

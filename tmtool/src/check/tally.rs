@@ -1,11 +1,15 @@
 //! What a run did, by site: the figures of a budget, from one replay.
 
+use std::sync::Arc;
+
 use super::figure::{Figure, Figures};
 use super::places::Places;
 use super::suppressions::Suppression;
 use crate::errors::{Error, Result};
 use tm_analyzer::analysis::RuntimeLibraries;
-use tm_analyzer::model::{Amount, Counted, Frame, Origin, Shown, Traceback, is_snap_file};
+use tm_analyzer::model::{
+    Amount, Counted, Frame, Origin, Shown, StackList, StackView, Traceback, is_snap_file,
+};
 use tm_analyzer::request::Request;
 
 /// The blocks of one stack under one label.
@@ -13,10 +17,8 @@ use tm_analyzer::request::Request;
 pub struct Site {
     /// What they add up to.
     pub figures: Figures,
-    /// The whole stack.
-    pub whole: Traceback,
     /// The frame that is blamed.
-    pub blamed: Frame,
+    pub blamed: Arc<Frame>,
     /// The label.
     pub label: Option<String>,
 }
@@ -26,6 +28,8 @@ pub struct Site {
 pub struct Tally {
     /// The sites; leaks are without what is known.
     pub sites: Vec<Site>,
+    /// Their whole stacks, in the same order.
+    pub stacks: StackList,
     /// The figures that are known.
     pub known: Vec<Figure>,
     /// The recording.
@@ -51,13 +55,7 @@ impl Tally {
         } else {
             (request.open()?.activity(Shown::Peak, Counted::LEAST, None)?, Figure::ALL.to_vec())
         };
-        let mut tally = Tally {
-            sites: Vec::new(),
-            origin: activity.origin.clone().unwrap_or_default(),
-            known,
-            suppressed: Amount::default(),
-            runtime: Amount::default(),
-        };
+        let mut tally = Tally::new(known, activity.origin.clone().unwrap_or_default());
         let (mut blame, mut libraries) = (request.grouping.blame_of_lines(), RuntimeLibraries::known());
         let mut stacks = activity.stacks.walk();
         for row in &activity.rows {
@@ -72,26 +70,41 @@ impl Tally {
                 .with_amount((Figure::End, Figure::EndBlocks), at_end, row.weight)
                 .with_amount((Figure::Leaked, Figure::LeakedBlocks), at_end, row.weight)
                 .with_amount((Figure::Allocated, Figure::Allocations), row.amount.allocated, row.weight);
-            let blamed =
-                blame.cut_stack(stack).last().map_or_else(Frame::unknown, |frame| Frame::clone(frame));
+            let blamed = blame.cut_stack(stack).last().map_or_else(|| Frame::unknown().into(), Arc::clone);
             let label = row.tag.as_deref().map(str::to_owned);
-            let mut site = Site { figures, whole: stack.traceback(), blamed, label };
+            let mut site = Site { figures, blamed, label };
             if at_end.count > 0 {
-                tally.keep_known_leaks_out(&mut site, at_end, &mut libraries, suppressions);
+                let whole = stack.traceback();
+                tally.keep_known_leaks_out(&mut site, &whole, at_end, &mut libraries, suppressions);
             }
             tally.sites.push(site);
         }
+        tally.stacks = activity.stacks;
         Ok(tally)
+    }
+
+    /// One without sites.
+    pub fn new(known: Vec<Figure>, origin: Origin) -> Tally {
+        let (sites, stacks) = (Vec::new(), StackList::default());
+        Tally { sites, stacks, known, origin, suppressed: Amount::default(), runtime: Amount::default() }
+    }
+
+    /// Adds a site whose stack is the frame that is blamed.
+    pub fn add(&mut self, site: Site) {
+        let frames = [Arc::clone(&site.blamed)];
+        self.stacks.push(StackView { frames: &frames, total_nframe: None, has_python: false });
+        self.sites.push(site);
     }
 
     fn keep_known_leaks_out(
         &mut self,
         site: &mut Site,
+        whole: &Traceback,
         at_end: Amount,
         libraries: &mut RuntimeLibraries,
         suppressions: &mut [Suppression],
     ) {
-        let Site { whole, blamed, label, .. } = &*site;
+        let Site { blamed, label, .. } = &*site;
         if libraries.is_own(whole) {
             self.runtime += at_end;
         } else {
@@ -111,15 +124,16 @@ impl Tally {
         let figures = blocks.iter().fold(Figures::default(), |figures, &figure| figures.with(figure, 1));
         let figures = sizes.iter().fold(figures, |figures, &figure| figures.with(figure, bytes));
         let blamed = Frame { function: Some("--inject-leak".into()), ..Frame::new(INJECTED, 0) };
-        let whole = Traceback::new(vec![blamed.clone()], None);
-        self.sites.push(Site { figures, whole, blamed, label: None });
+        self.add(Site { figures, blamed: blamed.into(), label: None });
     }
 
     /// The sites of `places`; all of them without.
     pub fn sites_of<'a>(&'a self, places: Option<&'a Places>) -> impl Iterator<Item = &'a Site> {
+        let mut stacks = self.stacks.walk();
         self.sites.iter().filter(move |site| {
-            let means =
-                |places: &Places| places.match_block(&site.whole, &site.blamed, site.label.as_deref());
+            let means = |places: &Places| {
+                places.match_block(stacks.next_stack().frames, &site.blamed, site.label.as_deref())
+            };
             places.is_none_or(means)
         })
     }

@@ -43,7 +43,7 @@ impl Suppression {
     /// Whether blocks of the stack `whole`, which are blamed on `blamed`, under `label` are known.
     pub fn matches(&self, whole: &Traceback, blamed: &Frame, label: Option<&str>) -> bool {
         match &self.rule {
-            Rule::Own(places) => places.match_block(whole, blamed, label),
+            Rule::Own(places) => places.match_block(whole.frames(), blamed, label),
             Rule::Lsan(template) => template.matches(whole),
             Rule::Valgrind(callers) => callers.matches(whole),
         }
