@@ -121,6 +121,16 @@ impl Group {
     pub fn of(columns: &[Column]) -> Group {
         Group { cells: columns.iter().map(|_| Cells::default()).collect(), texts: Vec::new() }
     }
+
+    /// One without rows that has room for as many as `full` has.
+    pub fn after(full: &Group) -> Group {
+        let room = |cells: &Cells| Cells {
+            values: Vec::with_capacity(cells.values.len()),
+            levels: Vec::with_capacity(cells.levels.len()),
+            ..Cells::default()
+        };
+        Group { cells: full.cells.iter().map(room).collect(), texts: Vec::new() }
+    }
 }
 
 impl<W: Write + Send> Encoder<W> {

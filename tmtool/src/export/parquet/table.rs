@@ -216,7 +216,8 @@ impl<W: Write + Send + 'static> Table<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.write_first();
         self.n_rows = 0;
-        let group = std::mem::replace(&mut self.group, Group::of(self.columns));
+        let next = Group::after(&self.group);
+        let group = std::mem::replace(&mut self.group, next);
         self.writing = match std::mem::replace(&mut self.writing, Writing::Ended) {
             // A file of one row group takes no thread.
             Writing::Here(encoder) if encoder.is_empty() => {
