@@ -120,7 +120,7 @@ impl<W: Write> DataFile<W> {
         self.free_waiting();
         let number = self.numbers(allocated, show).first;
         self.latest = number;
-        self.line(b'+', &[number.into()]);
+        self.event(b'+', number);
     }
 
     /// A block went.
@@ -134,7 +134,7 @@ impl<W: Write> DataFile<W> {
         let number = self.numbers(allocated, show).first;
         if is_temporary && number == self.latest {
             self.latest = 0;
-            self.line(b'-', &[number.into()]);
+            self.event(b'-', number);
             return;
         }
         if self.waiting.is_empty() {
@@ -153,7 +153,7 @@ impl<W: Write> DataFile<W> {
         for &(allocated, first) in &waiting {
             let number = if first == self.latest { self.other(allocated) } else { first };
             self.latest = 0;
-            self.line(b'-', &[number.into()]);
+            self.event(b'-', number);
         }
         waiting.clear();
         self.waiting = waiting;
@@ -272,7 +272,20 @@ impl<W: Write> DataFile<W> {
         number
     }
 
+    /// The line of an event, of which there are millions: it is written as 16 bytes, and those beyond its end are taken back.
     #[inline]
+    fn event(&mut self, kind: u8, number: u32) {
+        let (digits, n_digits) = digits(number);
+        let line = u128::from(kind) | u128::from(b' ') << 8 | u128::from(digits) << 16;
+        let line = line | u128::from(b'\n') << (16 + 8 * n_digits);
+        let n_bytes = self.buffer.len() + 3 + n_digits;
+        self.buffer.extend_from_slice(&line.to_le_bytes());
+        self.buffer.truncate(n_bytes);
+        if n_bytes >= BUFFER_BYTES {
+            self.flush();
+        }
+    }
+
     fn line(&mut self, kind: u8, numbers: &[u64]) {
         self.buffer.push(kind);
         for &number in numbers {
@@ -299,15 +312,37 @@ impl<W: Write> DataFile<W> {
     }
 }
 
-#[inline]
 fn hexadecimal(buffer: &mut Vec<u8>, number: u64) {
-    let n_digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1) as usize;
-    let (mut digits, mut rest) = ([0; 16], number);
-    for digit in digits[..n_digits].iter_mut().rev() {
-        *digit = b"0123456789abcdef"[rest as usize & 15];
-        rest >>= 4;
+    let (upper, lower) = ((number >> 32) as u32, number as u32);
+    if upper > 0 {
+        hexadecimal(buffer, upper.into());
+        buffer.extend_from_slice(&all_digits(lower).to_le_bytes());
+        return;
     }
-    buffer.extend_from_slice(&digits[..n_digits]);
+    let (digits, n_digits) = digits(lower);
+    let n_bytes = buffer.len() + n_digits;
+    buffer.extend_from_slice(&digits.to_le_bytes());
+    buffer.truncate(n_bytes);
+}
+
+/// The digits of a number without zeros before them, the first one in the lowest byte; and how many there are.
+#[inline]
+fn digits(number: u32) -> (u64, usize) {
+    let n_digits = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    (all_digits(number) >> (8 * (8 - n_digits)), n_digits as usize)
+}
+
+/// The eight digits of a number, the first one in the lowest byte.
+#[inline]
+fn all_digits(number: u32) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // The upper half of what is left goes to the lower bytes, which come first: halves, bytes and digits of the number.
+    let halves = u64::from(number >> 16) | u64::from(number & 0xffff) << 32;
+    let bytes = halves >> 8 & 0x00ff_0000_00ff | (halves & 0x00ff_0000_00ff) << 16;
+    let digits = bytes >> 4 & 0x000f_000f_000f_000f | (bytes & 0x000f_000f_000f_000f) << 8;
+    // 1 in the byte of each digit from a on.
+    let letters = (digits + 6 * EACH) >> 4 & EACH;
+    digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)
 }
 
 #[cfg(test)]
