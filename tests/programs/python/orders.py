@@ -2,22 +2,28 @@
 
 
 def new_item(number):
-    return [number * 1000 + i for i in range(number % 50 + 10)]
+    item = []
+    for i in range(number % 50 + 10):
+        item.append(number * 1000 + i)
+    return item
+
+
+def new_name(number):
+    return f"item {number} of many"
 
 
 def new_order(number):
-    return {f"item {i}": new_item(number + i) for i in range(16)}
-
-
-def load_table(size):
-    return bytearray(size)
+    order = {}
+    for i in range(16):
+        order[new_name(i)] = new_item(number + i)
+    return order
 
 
 def work():
-    table = load_table(4 << 20)
+    table = bytearray(4 << 20)
     orders = []
     for _ in range(4):
-        for number in range(400):
+        for number in range(100):
             orders.append(new_order(number))
         orders = orders[::4]
     print(len(orders), len(table))
