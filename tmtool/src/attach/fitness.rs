@@ -26,6 +26,8 @@ pub struct Code {
     pub system_call: u64,
     /// The function to which a signal handler returns.
     pub back_from_signal: u64,
+    /// Where its code is: up to glibc 2.33 a part of it is in files of its own.
+    of_c_library: Vec<Range<u64>>,
     loader_state: LoaderState,
     loader: Range<u64>,
     /// Where no frame may be: allocators, the loader, libtm.so.
@@ -74,6 +76,8 @@ const OF_MALLOC: [&str; 12] = [
     "mallopt",
     "malloc_usable_size",
 ];
+/// The files of the C library that have become parts of `libc.so.6` with glibc 2.34, by how their names begin.
+const PARTS_ONCE: [&str; 3] = ["libpthread", "librt", "libdl"];
 /// A stack is looked at so far where there are no unwind tables.
 const STACK_BYTES_MAX: usize = 256 * 1024;
 
@@ -95,12 +99,30 @@ impl Code {
         forbidden.extend(others.filter(|it| is_allocator(memory, it)).map(|it| it.start..it.end));
         let system_call = find_code(memory, &c_library, &super::arch::SYSTEM_CALL_AND_RETURN)?;
         let back_from_signal = find_code(memory, &c_library, &super::arch::BACK_FROM_SIGNAL)?;
-        Some(Code { modules, c_library, system_call, back_from_signal, loader_state, loader, forbidden })
+        let is_part = |module: &&Module| {
+            module.start == c_library.start || PARTS_ONCE.iter().any(|name| module.name().starts_with(name))
+        };
+        let of_c_library = modules.iter().filter(is_part).map(|part| part.start..part.end).collect();
+        Some(Code {
+            modules,
+            c_library,
+            system_call,
+            back_from_signal,
+            of_c_library,
+            loader_state,
+            loader,
+            forbidden,
+        })
     }
 
     /// Whether something is being loaded or unloaded.
     pub fn is_loading(&self, memory: &Memory) -> bool {
         !self.loader_state.is_consistent(memory)
+    }
+
+    /// Whether code at `address` is the C library's.
+    pub fn is_c_library_s(&self, address: u64) -> bool {
+        self.of_c_library.iter().any(|range| range.contains(&address))
     }
 
     fn is_forbidden(&self, address: u64) -> bool {
@@ -117,7 +139,7 @@ impl Code {
         let n_of_loader = stack
             .frames
             .iter()
-            .skip_while(|frame| self.c_library.has(frame.pc) && !self.is_forbidden(frame.pc))
+            .skip_while(|frame| self.is_c_library_s(frame.pc) && !self.is_forbidden(frame.pc))
             .take_while(in_loader)
             .count();
         let is_elsewhere = |frame: &Frame| self.is_forbidden(frame.pc) && !self.loader.contains(&frame.pc);
@@ -152,7 +174,7 @@ impl Code {
             if n > 0 && frame.is_interrupted {
                 (is_front, may_be_c_library) = (true, false);
             }
-            is_front = is_front && self.c_library.has(frame.pc);
+            is_front = is_front && self.is_c_library_s(frame.pc);
             if is_front && !may_be_c_library {
                 return Err(Unfit::InCLibrary);
             }
@@ -175,7 +197,7 @@ impl Code {
                 return Err(Unfit::InAllocator);
             }
             // A signal may have interrupted anything.
-            if self.c_library.has(word) && memory.read(word) == Some(back) {
+            if self.is_c_library_s(word) && memory.read(word) == Some(back) {
                 return Err(Unfit::InCLibrary);
             }
         }

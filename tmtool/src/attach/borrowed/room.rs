@@ -40,7 +40,7 @@ impl Borrowed<'_> {
     fn way_back(&self) -> Result<u64> {
         let State { registers, vectors, mask } = &self.before;
         let below = registers.below_stack();
-        if !self.loaded.c_library.has(registers.pc()) {
+        if !self.loaded.is_c_library_s(registers.pc()) {
             return Ok(below);
         }
         let frame_at = |at| arch::frame(at, registers, vectors, *mask);
