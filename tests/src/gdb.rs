@@ -13,7 +13,7 @@ use crate::run::{Outcome, Run};
 pub enum Noted {
     /// `take_note` of the program, as `programs/noted.h` has it.
     InProgram,
-    /// `note_stack` of `programs/oracle/unwind_preload.c`, by which notes are named `TID.NUMBER`.
+    /// `note_by_oracle` of `programs/oracle/unwind_preload.c`, by which notes are named `TID.NUMBER`.
     InPreload,
 }
 
@@ -21,7 +21,7 @@ impl Noted {
     fn function(self) -> &'static str {
         match self {
             Noted::InProgram => "take_note",
-            Noted::InPreload => "note_stack",
+            Noted::InPreload => "note_by_oracle",
         }
     }
 }

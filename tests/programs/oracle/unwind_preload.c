@@ -60,7 +60,7 @@ static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *dat
 }
 
 // Debuggers stop here for the two arguments.
-__attribute__((noipa)) static void note_stack(uint64_t *note, void *block) {
+__attribute__((noipa)) static void note_by_oracle(uint64_t *note, void *block) {
     note[2] = (uintptr_t)block;
     note[3] = 0;
     _Unwind_Backtrace(note_frame, note);
@@ -84,7 +84,7 @@ __attribute__((noinline)) static void take_note(void *block) {
     uint64_t *note = state.note;
     note[0] = (uint64_t)syscall(SYS_gettid);
     note[1] = number;
-    note_stack(note, block);
+    note_by_oracle(note, block);
     size_t used = (HEAD + note[3]) * sizeof(uint64_t);
     if (write(file, note, used) != (ssize_t)used)
         abort();
