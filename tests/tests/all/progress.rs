@@ -29,7 +29,7 @@ fn a_terminal_is_shown_how_far_it_is_and_a_pipe_is_not() {
     let folder = TempDir::new().expect("the temporary folder can be written");
     std::fs::write(folder.path().join("budget.toml"), "[total]\npeak = \"64 GiB\"\n")
         .expect("it can be written");
-    let n_events = soak::times(1_000, 30_000_000).to_string();
+    let n_events = soak::times(1_000, 150_000_000).to_string();
     let churn = Run::new(compile("bench/churn.c", &["-O2", "-pthread"])).args([&n_events, "5", "1"]);
     let recorded = churn.recorded();
     for (words, more) in commands() {
