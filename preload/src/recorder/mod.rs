@@ -19,6 +19,7 @@ use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, Space, Stamp};
 
+use crate::real;
 use crate::session::threads::{Lane, Thread};
 use crate::session::{Mode, SESSION, Session};
 use crate::sys::{arch, tls};
@@ -114,6 +115,16 @@ pub fn freeing(function: Function, block: *mut c_void) {
         Mode::Every => freeing_one(function, block),
         Mode::Samples(word) if is_freed(block) => sampling::freeing(word, function, block),
         Mode::Samples(_) | Mode::Off => {}
+    }
+}
+
+/// Frees `block` as `free`, where it has to be found out what is recorded.
+#[cold]
+#[inline(never)]
+pub fn free_unusual(block: *mut c_void) {
+    if !real::is_early(block) {
+        freeing(Function::Free, block);
+        real::free_late(block);
     }
 }
 

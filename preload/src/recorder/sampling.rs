@@ -21,6 +21,7 @@ use tm_common::functions::{Function, Role};
 use tm_common::header::Loss;
 use tm_common::ids::{Address, Space, Stamp};
 
+use super::free_unusual;
 use super::lane::with_heap_lane;
 use super::operators::is_of_operator;
 use super::stack::stack_of;
@@ -216,16 +217,6 @@ pub fn free(block: *mut c_void, word: u32) {
     }
     // SAFETY: the sampler is quick.
     unsafe { real::known_free(block) }
-}
-
-/// Frees one where something else is to be done, or the process does not sample after all.
-#[cold]
-#[inline(never)]
-fn free_unusual(block: *mut c_void) {
-    if !real::is_early(block) {
-        super::freeing(Function::Free, block);
-        real::free_late(block);
-    }
 }
 
 #[cold]

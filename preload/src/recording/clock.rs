@@ -141,16 +141,22 @@ impl Recording {
     /// Returns the moment, as a stamp.
     #[inline]
     pub fn now(&self) -> Stamp {
+        self.stamp_at(self.counter())
+    }
+
+    /// Returns the stamp of what the counter has counted.
+    #[inline(always)]
+    fn stamp_at(&self, counter: u64) -> Stamp {
         // Relaxed: constant since the start.
-        Stamp(self.counter() >> (self.clock_shift.load(Ordering::Relaxed) & 63))
+        Stamp(counter >> (self.clock_shift.load(Ordering::Relaxed) & 63))
     }
 
     /// Returns the same if the clock is the processor's counter.
     #[inline(always)]
     pub fn now_by_counter(&self) -> Option<Stamp> {
-        // Relaxed, both: as in `counter` and `now`.
+        // Relaxed: as in `counter`.
         let is_counter = self.clock_is_counter.load(Ordering::Relaxed);
-        is_counter.then(|| Stamp(arch::counter() >> (self.clock_shift.load(Ordering::Relaxed) & 63)))
+        is_counter.then(|| self.stamp_at(arch::counter()))
     }
 
     /// Brings the latest calibration in the header up to date, unless it was done a moment ago.

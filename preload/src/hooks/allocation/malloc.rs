@@ -107,18 +107,9 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 #[inline(always)]
 fn free_idle(block: *mut c_void) {
     if recorder::is_child_unnoticed() {
-        return free_attending(block);
+        return recorder::free_unusual(block);
     }
     if !real::is_early(block) {
-        real::free_late(block);
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn free_attending(block: *mut c_void) {
-    if !real::is_early(block) {
-        recorder::freeing(Function::Free, block);
         real::free_late(block);
     }
 }
