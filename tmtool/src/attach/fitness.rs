@@ -26,7 +26,7 @@ pub struct Code {
     pub system_call: u64,
     /// The function to which a signal handler returns.
     pub back_from_signal: u64,
-    /// Where its code is: up to glibc 2.33 a part of it is in files of its own.
+    /// Where the C library's code is: up to glibc 2.33 a part of it is in files of its own.
     of_c_library: Vec<Range<u64>>,
     loader_state: LoaderState,
     loader: Range<u64>,

@@ -29,13 +29,12 @@ pub fn of_user() -> Result<SearchSettings> {
             None => return Ok(SearchSettings::default()),
         },
     };
-    match path.exists() {
-        false if is_named => {
-            let what = format!("there is no {}, which {NAMED_BY} names", path.display());
-            return Err(Error::Usage(format!("{what}; correct or unset it")));
+    if !path.exists() {
+        if !is_named {
+            return Ok(SearchSettings::default());
         }
-        false => return Ok(SearchSettings::default()),
-        true => {}
+        let what = format!("there is no {}, which {NAMED_BY} names", path.display());
+        return Err(Error::Usage(format!("{what}; correct or unset it")));
     }
     let text = toml_file::read(&path, "a file of settings")?;
     parse(&path, &text, variable("HOME").map(PathBuf::from).as_deref()).map_err(|error| match error {
