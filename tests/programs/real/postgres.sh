@@ -1,13 +1,7 @@
 # PostgreSQL: initdb, a server, pgbench with four clients, a query by parallel workers, a function that fails:
 # postgres.sh TIMES BIN, where BIN is the folder of its programs. Not as root, whom PostgreSQL refuses.
 . "${0%/*}/server.sh"
-PATH=$2:$PATH
-export PGHOST=$folder PGUSER=owner PGDATABASE=postgres
-initdb -D "$folder/data" -U owner -A trust -E UTF8 --no-locale --no-sync >"$folder/initdb.log"
-postgres -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off >"$folder/log" 2>&1 &
-server=$!
-wait_until pg_isready -q
-pgbench -i -q -s 1 2>/dev/null
+start_postgres "$2"
 pgbench -c 4 -j 2 -t $((100 * $1)) 2>/dev/null | grep -E 'actually processed|failed'
 psql -At <<'END' 2>&1
 SELECT sum(tbalance) = (SELECT sum(delta) FROM pgbench_history) FROM pgbench_tellers;

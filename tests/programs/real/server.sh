@@ -24,3 +24,27 @@ ended() {
     server=
     echo "the server ended with $status"
 }
+
+# Starts nginx with `nginx.conf`, which serves one page at PORT.
+start_nginx() { # PORT
+    PATH=$PATH:/usr/sbin
+    # The workers of root's server are somebody else.
+    chmod 755 "$folder"
+    mkdir "$folder/html"
+    seq 3000 >"$folder/html/numbers.txt"
+    sed "s|FOLDER|$folder|; s|PORT|$1|" "${0%/*}/nginx.conf" >"$folder/nginx.conf"
+    nginx -e "$folder/error.log" -p "$folder" -c "$folder/nginx.conf" &
+    server=$!
+    wait_until ab -q -n 1 "http://127.0.0.1:$1/numbers.txt"
+}
+
+# Starts PostgreSQL, of which BIN is the folder of programs, with the tables of pgbench.
+start_postgres() { # BIN
+    PATH=$1:$PATH
+    export PGHOST=$folder PGUSER=owner PGDATABASE=postgres
+    initdb -D "$folder/data" -U owner -A trust -E UTF8 --no-locale --no-sync >"$folder/initdb.log"
+    postgres -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off >"$folder/log" 2>&1 &
+    server=$!
+    wait_until pg_isready -q
+    pgbench -i -q -s 1 2>/dev/null
+}

@@ -1,8 +1,6 @@
 # Servers and runtimes that work until their input ends: under_load.sh redis | nginx PORT | postgres BIN | node | java. Says
 # which processes do the work, and afterwards how it ended and how often a client failed.
 . "${0%/*}/server.sh"
-PATH=$PATH:/usr/sbin
-chmod 755 "$folder"
 
 case $1 in
 redis)
@@ -23,12 +21,7 @@ redis)
     ;;
 nginx)
     page=http://127.0.0.1:$2/numbers.txt
-    mkdir "$folder/html"
-    seq 3000 >"$folder/html/numbers.txt"
-    sed "s|FOLDER|$folder|; s|PORT|$2|" "${0%/*}/nginx.conf" >"$folder/nginx.conf"
-    nginx -e "$folder/error.log" -p "$folder" -c "$folder/nginx.conf" &
-    server=$!
-    wait_until ab -q -n 1 "$page"
+    start_nginx "$2"
     workers() { pgrep -P "$server"; }
     load() {
         ab -q -c 20 -n 2000 -H 'Accept-Encoding: gzip' "$page" | grep '^Failed requests: *0$'
@@ -36,13 +29,7 @@ nginx)
     stop() { kill -QUIT "$server"; }
     ;;
 postgres)
-    PATH=$2:$PATH
-    export PGHOST=$folder PGUSER=owner PGDATABASE=postgres
-    initdb -D "$folder/data" -U owner -A trust -E UTF8 --no-locale --no-sync >"$folder/initdb.log"
-    postgres -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off >"$folder/log" 2>&1 &
-    server=$!
-    wait_until pg_isready -q
-    pgbench -i -q -s 1 2>"$folder/log.pgbench"
+    start_postgres "$2"
     # One that works as long as the server is to, beside those that come and go.
     psql -Atq >"$folder/psql" 2>&1 <<'SQL' &
 CREATE TABLE documents (id serial, body jsonb);
