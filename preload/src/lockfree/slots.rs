@@ -18,8 +18,10 @@ const PROBES_MAX: usize = if cfg!(loom) { 2 } else { 48 };
 const SLOTS_IN_PAGE: usize = 256;
 /// ... which is for the children of half as many parents, ...
 const PARENTS_IN_PAGE_LOG2: u32 = 7;
-/// ... and searched so far before the rest of the table is.
-const PROBES_NEAR: usize = if cfg!(loom) { PROBES_MAX } else { 16 };
+/// ... and searched so far, two lines of the processor's cache, before the rest of the table is.
+const PROBES_NEAR: usize = if cfg!(loom) { PROBES_MAX } else { 2 * SLOTS_IN_LINE };
+/// Slots of a line of the cache, which are searched one after the other, from any of them on.
+const SLOTS_IN_LINE: usize = if cfg!(loom) { 1 } else { 4 };
 
 /// A slot of the hash table. `key` is claimed by compare-and-swap; `value` follows, with the id in it.
 ///
@@ -51,7 +53,7 @@ pub struct Slots {
     growing: TryLock,
 }
 
-/// Finds nodes that are known: nearly all stand in their first slot.
+/// Finds nodes that are known, and stand in their first line.
 #[derive(Clone, Copy)]
 pub struct Reader {
     table: &'static Table,
@@ -63,9 +65,11 @@ impl Reader {
     #[inline(always)]
     pub fn find(self, parent: StackId, pc: u64, kind: FrameKind) -> Option<StackId> {
         let key = Key::of(&StackNode { parent, epoch: self.epoch, kind, pc })?;
-        // SAFETY: the mask keeps the place inside the table.
-        let slot = unsafe { &*self.table.slots.add(key.place(0) & self.table.mask) };
-        slot.id_of(key)
+        (0..SLOTS_IN_LINE).find_map(|probe| {
+            // SAFETY: the mask keeps the place inside the table.
+            let slot = unsafe { &*self.table.slots.add(key.place(probe) & self.table.mask) };
+            slot.id_of(key)
+        })
     }
 }
 
@@ -144,11 +148,18 @@ impl Key {
             let hash = (self.sum() >> 32) as usize;
             let parent = self.key >> Self::PC_BITS | self.tag & 0xffff_0000;
             let page = (parent as usize >> PARENTS_IN_PAGE_LOG2) * SLOTS_IN_PAGE;
-            page + (hash % SLOTS_IN_PAGE + probe) % SLOTS_IN_PAGE
+            page + in_line(hash, probe) % SLOTS_IN_PAGE
         } else {
-            self.far_place(probe)
+            in_line(self.far_place(probe / SLOTS_IN_LINE), probe % SLOTS_IN_LINE)
         }
     }
+}
+
+/// Returns the `probe`-th place of those that begin at `start`: first all of its line.
+#[inline(always)]
+fn in_line(start: usize, probe: usize) -> usize {
+    let line = start / SLOTS_IN_LINE + probe / SLOTS_IN_LINE;
+    line * SLOTS_IN_LINE + (start + probe) % SLOTS_IN_LINE
 }
 
 impl Slot {

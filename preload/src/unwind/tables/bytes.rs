@@ -68,11 +68,31 @@ impl Bytes {
         Some(unsafe { (part.at as *const T).read_unaligned() })
     }
 
+    /// Reads the next byte.
+    #[inline(always)]
+    pub fn byte(&mut self) -> Option<u8> {
+        if self.at >= self.end {
+            return None;
+        }
+        // SAFETY: readable by the promise of `new`.
+        let byte = unsafe { *(self.at as *const u8) };
+        self.at += 1;
+        Some(byte)
+    }
+
     /// Reads an unsigned LEB128 number; bits beyond 64 are dropped.
+    #[inline(always)]
     pub fn uleb(&mut self) -> Option<u64> {
-        let (mut value, mut shift) = (0u64, 0u32);
+        match self.byte()? {
+            byte if byte & 0x80 == 0 => Some(byte.into()),
+            byte => self.uleb_from(byte),
+        }
+    }
+
+    fn uleb_from(&mut self, first: u8) -> Option<u64> {
+        let (mut value, mut shift) = (u64::from(first & 0x7f), 7u32);
         loop {
-            let byte: u8 = self.value()?;
+            let byte = self.byte()?;
             value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
             shift += 7;
             if byte & 0x80 == 0 {
@@ -85,7 +105,7 @@ impl Bytes {
     pub fn sleb(&mut self) -> Option<i64> {
         let (mut value, mut shift) = (0i64, 0u32);
         loop {
-            let byte: u8 = self.value()?;
+            let byte = self.byte()?;
             value |= i64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
             shift += 7;
             if byte & 0x80 == 0 {
@@ -123,7 +143,6 @@ impl Bytes {
 
 /// Numbers that any bytes are a value of.
 pub trait Plain: Copy {}
-impl Plain for u8 {}
 impl Plain for i8 {}
 impl Plain for u16 {}
 impl Plain for i16 {}

@@ -77,9 +77,22 @@ impl Row {
 }
 
 /// Returns the place of a register among the tracked ones.
+#[inline]
 pub fn column(register: u64) -> Option<usize> {
-    arch::TRACKED.iter().position(|&tracked| u64::from(tracked) == register)
+    let register = usize::try_from(register).ok()?;
+    COLUMNS.get(register).map(|&place| usize::from(place)).filter(|&place| place < N_TRACKED)
 }
+
+/// The place of each register among the tracked ones; [`N_TRACKED`] for none.
+const COLUMNS: [u8; 128] = {
+    let mut columns = [N_TRACKED as u8; 128];
+    let mut place = 0;
+    while place < N_TRACKED {
+        columns[arch::TRACKED[place] as usize] = place as u8;
+        place += 1;
+    }
+    columns
+};
 
 /// Returns the row at `address`, which the entry covers. `None` for instructions that this evaluator does not know, and for an entry
 /// that does not say where the frame is.
@@ -122,8 +135,8 @@ struct Machine<'a> {
 impl Machine<'_> {
     /// Runs until the instructions end or the location passes `address`.
     fn run(&mut self, mut code: Bytes, address: usize) -> Option<()> {
-        while code.remaining() > 0 && self.location <= address {
-            let opcode: u8 = code.value()?;
+        while self.location <= address {
+            let Some(opcode) = code.byte() else { break };
             let low = u64::from(opcode & 0x3f);
             match opcode & 0xc0 {
                 dw::DW_CFA_advance_loc => self.advance(low, address),
@@ -132,6 +145,8 @@ impl Machine<'_> {
                     self.set(low, RegisterRule::AtCfa(self.factored(offset)));
                 }
                 dw::DW_CFA_restore => self.restore(low),
+                // Nearly all others are this one: compilers push arguments, and pop them.
+                _ if opcode == dw::DW_CFA_def_cfa_offset => self.define_cfa_offset(code.uleb()? as i64),
                 _ => self.step(opcode, &mut code, address)?,
             }
         }
@@ -142,7 +157,7 @@ impl Machine<'_> {
         match opcode {
             dw::DW_CFA_nop => {}
             dw::DW_CFA_set_loc => self.location = code.pointer(self.entry.pointer_encoding, 0)?,
-            dw::DW_CFA_advance_loc1 => self.advance(code.value::<u8>()?.into(), address),
+            dw::DW_CFA_advance_loc1 => self.advance(code.byte()?.into(), address),
             dw::DW_CFA_advance_loc2 => self.advance(code.value::<u16>()?.into(), address),
             dw::DW_CFA_advance_loc4 => self.advance(code.value::<u32>()?.into(), address),
             dw::DW_CFA_remember_state => {
@@ -161,7 +176,15 @@ impl Machine<'_> {
         Some(())
     }
 
-    /// Executes an instruction of DWARF 5 section 6.4.2.2.
+    #[inline(always)]
+    fn define_cfa_offset(&mut self, new: i64) {
+        match &mut self.row.cfa {
+            Cfa::Register { offset, .. } => *offset = new,
+            Cfa::Expression(_) => self.row.cfa = Cfa::Register { register: arch::STACK_POINTER, offset: new },
+        }
+    }
+
+    /// Executes another instruction of DWARF 5 section 6.4.2.2.
     fn define_cfa(&mut self, opcode: u8, code: &mut Bytes) -> Option<()> {
         let (mut register, mut offset) = match self.row.cfa {
             Cfa::Register { register, offset } => (u64::from(register), offset),
@@ -174,7 +197,6 @@ impl Machine<'_> {
                 offset = self.factored(code.sleb()?);
             }
             dw::DW_CFA_def_cfa_register => register = code.uleb()?,
-            dw::DW_CFA_def_cfa_offset => offset = code.uleb()? as i64,
             dw::DW_CFA_def_cfa_offset_sf => offset = self.factored(code.sleb()?),
             dw::DW_CFA_def_cfa_expression => {
                 self.row.cfa = Cfa::Expression(Expression::read(code)?);

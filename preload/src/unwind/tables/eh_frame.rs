@@ -158,11 +158,11 @@ fn parse_common(mut body: Bytes) -> Option<Common> {
     if body.value::<u32>()? != 0 {
         return None;
     }
-    let version: u8 = body.value()?;
+    let version = body.byte()?;
     let augmentation = parse_string(&mut body)?;
     let code_alignment = body.uleb()?;
     let data_alignment = body.sleb()?;
-    let return_address = if version == 1 { u64::from(body.value::<u8>()?) } else { body.uleb()? };
+    let return_address = if version == 1 { u64::from(body.byte()?) } else { body.uleb()? };
     let mut common = Common {
         instructions: Bytes::EMPTY,
         code_alignment,
@@ -180,7 +180,7 @@ fn parse_common(mut body: Bytes) -> Option<Common> {
 fn parse_string(body: &mut Bytes) -> Option<Bytes> {
     let mut rest = *body;
     let mut len = 0;
-    while rest.value::<u8>()? != 0 {
+    while rest.byte()? != 0 {
         len += 1;
     }
     let string = body.split(len);
@@ -192,20 +192,20 @@ fn parse_augmentation(mut letters: Bytes, body: &mut Bytes, common: &mut Common)
     if letters.remaining() == 0 {
         return Some(());
     }
-    if letters.value::<u8>()? != b'z' {
+    if letters.byte()? != b'z' {
         return None;
     }
     common.has_augmentation_data = true;
     let len = body.uleb()? as usize;
     let mut data = body.split(len)?;
     while letters.remaining() > 0 {
-        match letters.value::<u8>()? {
-            b'R' => common.pointer_encoding = data.value()?,
+        match letters.byte()? {
+            b'R' => common.pointer_encoding = data.byte()?,
             b'P' => {
-                let encoding = data.value::<u8>()? & !dw::DW_EH_PE_indirect;
+                let encoding = data.byte()? & !dw::DW_EH_PE_indirect;
                 data.pointer(encoding, 0)?;
             }
-            b'L' => drop(data.value::<u8>()?),
+            b'L' => drop(data.byte()?),
             b'S' => common.is_signal_frame = true,
             // 'B': return addresses are signed with the other key (aarch64), which stripping does not care about.
             b'B' => {}

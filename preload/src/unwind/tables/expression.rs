@@ -39,7 +39,7 @@ impl Expression {
     pub fn dereferenced_frame_pointer(self) -> Option<i64> {
         let mut code = self.code();
         let offset = frame_pointer_plus(&mut code)?;
-        let deref = code.value::<u8>()? == dw::DW_OP_deref;
+        let deref = code.byte()? == dw::DW_OP_deref;
         (deref && code.remaining() == 0).then_some(offset)
     }
 
@@ -58,7 +58,7 @@ impl Expression {
         }
         let mut code = self.code();
         while code.remaining() > 0 {
-            let op: u8 = code.value()?;
+            let op = code.byte()?;
             step(op, &mut code, &mut stack, context)?;
         }
         stack.pop()
@@ -66,7 +66,7 @@ impl Expression {
 }
 
 fn frame_pointer_plus(code: &mut Bytes) -> Option<i64> {
-    let op: u8 = code.value()?;
+    let op = code.byte()?;
     (u16::from(op) == u16::from(dw::DW_OP_breg0) + arch::FRAME_POINTER).then(|| code.sleb())?
 }
 
@@ -99,7 +99,7 @@ fn step(op: u8, code: &mut Bytes, stack: &mut Stack, context: &impl Context) -> 
             let register = context.register(code.uleb()?)?;
             register.wrapping_add_signed(code.sleb()? as isize)
         }
-        dw::DW_OP_const1u => code.value::<u8>()?.into(),
+        dw::DW_OP_const1u => code.byte()?.into(),
         dw::DW_OP_const1s => code.value::<i8>()? as usize,
         dw::DW_OP_const2u => code.value::<u16>()?.into(),
         dw::DW_OP_const2s => code.value::<i16>()? as usize,
