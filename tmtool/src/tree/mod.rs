@@ -11,12 +11,26 @@ pub use outer::Outer;
 pub struct Tree {
     /// (parent, frame) of each node but the root.
     nodes: Vec<(u32, u32)>,
-    places: FxHashMap<(u32, u32), u32>,
+    links: Vec<Links>,
+    /// The children that are not listed, by (parent, frame).
+    others: FxHashMap<(u32, u32), u32>,
 }
+
+/// The first children of a node, as a list, the latest one first: most nodes have few.
+#[derive(Clone, Copy, Debug, Default)]
+struct Links {
+    /// Its latest one of them; the root stands for none.
+    child: u32,
+    /// The next one of its parent's.
+    sibling: u32,
+}
+
+/// How many children of a node are listed.
+const LISTED_MAX: usize = 8;
 
 impl Default for Tree {
     fn default() -> Tree {
-        Tree { nodes: vec![(0, u32::MAX)], places: FxHashMap::default() }
+        Tree { nodes: vec![(0, u32::MAX)], links: vec![Links::default()], others: FxHashMap::default() }
     }
 }
 
@@ -26,10 +40,29 @@ impl Tree {
 
     /// The child of `parent` with this frame, which is made if there is none.
     pub fn child(&mut self, parent: u32, frame: u32) -> u32 {
-        *self.places.entry((parent, frame)).or_insert_with(|| {
-            self.nodes.push((parent, frame));
-            (self.nodes.len() - 1) as u32
-        })
+        let latest = self.links[parent as usize].child;
+        let (mut next, mut n_listed) = (latest, 0);
+        while next != Tree::ROOT {
+            if self.nodes[next as usize].1 == frame {
+                return next;
+            }
+            next = self.links[next as usize].sibling;
+            n_listed += 1;
+        }
+        let new = self.nodes.len() as u32;
+        let mut sibling = Tree::ROOT;
+        if n_listed < LISTED_MAX {
+            self.links[parent as usize].child = new;
+            sibling = latest;
+        } else {
+            let known = *self.others.entry((parent, frame)).or_insert(new);
+            if known != new {
+                return known;
+            }
+        }
+        self.nodes.push((parent, frame));
+        self.links.push(Links { child: Tree::ROOT, sibling });
+        new
     }
 
     /// How many nodes there are, the root among them.
@@ -83,6 +116,22 @@ impl Tree {
 mod tests {
     use super::*;
     use tm_testing::Random;
+
+    #[test]
+    fn children_are_those_of_a_map() {
+        let (mut random, mut tree) = (Random::new(7), Tree::default());
+        let mut known: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+        for _ in 0..5_000 {
+            // The first nodes have many children.
+            let parent = random.below(tree.len().min(40) as u64) as u32;
+            let frame = random.below(60) as u32;
+            let next = tree.len() as u32;
+            let expected = *known.entry((parent, frame)).or_insert(next);
+            assert_eq!(tree.child(parent, frame), expected);
+            assert_eq!(tree.node(expected), Some((parent, frame)));
+        }
+        assert!(tree.others.len() > 500 && tree.len() == known.len() + 1, "{}", tree.others.len());
+    }
 
     #[test]
     fn the_order_is_that_of_the_stacks() {
