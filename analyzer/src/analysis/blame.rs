@@ -154,8 +154,13 @@ impl Blame {
         innermost.unwrap_or_else(|| Frame::unknown().into())
     }
 
+    /// Whether frames are hidden, whatever they are.
+    pub(crate) fn hides(&self) -> bool {
+        !self.rules.hidden.is_empty()
+    }
+
     /// Whether `frame` is there to allocate for others.
-    pub(super) fn is_plumbing(&mut self, frame: &Frame) -> bool {
+    pub(crate) fn is_plumbing(&mut self, frame: &Frame) -> bool {
         self.rules.is_plumbing(frame)
     }
 }

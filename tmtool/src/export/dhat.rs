@@ -9,8 +9,9 @@ use serde::Serialize;
 use serde::ser::SerializeSeq;
 
 use super::frames::clean;
-use super::lived::{command_line, end_stamp, lives_of, ns_per_stamp, process, shown_at_end};
+use super::lived::{command_line, end_stamp, lives_of, ns_per_stamp, process};
 use super::points::Points as StackNumbers;
+use super::shown::ShownStacks;
 use super::{Events, Format, Needs, Writer, valgrind_frame};
 use crate::errors::StreamError;
 use crate::tree::Tree;
@@ -45,7 +46,8 @@ pub const FORMAT: Format = Format {
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
     recorded.one_process("a peak")?;
-    let points = RefCell::new(StackNumbers::new(shown_at_end(events)));
+    let mut stacks = ShownStacks::at_end(events);
+    let points = RefCell::new(StackNumbers::new(|stack, called| stacks.place(stack, called)));
     let (mut lives, mut peak) = (Vec::new(), Stamp(0));
     recorded.run(
         |engine| lives_of(recorded, engine, |block| points.borrow_mut().of(block.stack)),

@@ -1,18 +1,12 @@
 //! What the formats of lives and events ask of a recording.
 
-use std::sync::Arc;
-
 use tm_analyzer::events::{Block, MergedEvent};
-use tm_analyzer::model::Frame;
 use tm_analyzer::reader::{Process, Recording};
 use tm_analyzer::replay::{
     Engine, Gate, LatestBlocks, Observer, Processes, ProgramPoints, Selection, ended_at, forked_at, stamp_at,
 };
 use tm_analyzer::request::Recorded;
-use tm_analyzer::snapshot::Namer;
-use tm_common::ids::{ProcessIndex, StackId, Stamp};
-
-use super::Events;
+use tm_common::ids::{ProcessIndex, Stamp};
 
 /// Hears of each block that comes and goes.
 pub trait ByLife {
@@ -88,24 +82,6 @@ pub fn own_blocks<'a>(
 ) -> impl Iterator<Item = Block> + 'a {
     let fork = forked_at(&recorded.recording, process).filter(|_| recorded.processes == Processes::All);
     blocks.filter(move |block| fork.is_none_or(|fork| block.birth > fork))
-}
-
-/// Takes the frames of a stack, the outermost first, which do not last.
-pub type Show<'a> = dyn FnMut(&[Arc<Frame>]) + 'a;
-
-/// Shows stacks as the reports do.
-pub fn shown<'a>(events: &Events<'a>, mut namer: Namer) -> impl FnMut(StackId, &mut Show<'_>) + use<'a> {
-    let recording = &events.recorded.recording;
-    let mut blame = events.grouping.blame_of_stacks();
-    move |stack, show| {
-        let (stack, _) = namer.stack(recording, stack);
-        show(blame.cut_stack(stack));
-    }
-}
-
-/// The same with as many frames as were kept at the end of the time.
-pub fn shown_at_end<'a>(events: &Events<'a>) -> impl FnMut(StackId, &mut Show<'_>) + use<'a> {
-    shown(events, events.recorded.namer_at(events.recorded.until.stamp))
 }
 
 pub fn process(recorded: &Recorded) -> Option<&Process> {

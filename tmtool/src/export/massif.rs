@@ -9,8 +9,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::frames::clean;
-use super::lived::{command_line, end_stamp, lives_of, shown};
+use super::lived::{command_line, end_stamp, lives_of};
 use super::points::Points;
+use super::shown::ShownStacks;
 use super::{Events, Format, Needs, Writer, valgrind_frame};
 use crate::errors::StreamError;
 use crate::tree::Tree as StackTree;
@@ -73,7 +74,8 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
     let stacks = stacks.into_inner();
     let mut namer = recorded.namer_at(recorded.until.stamp);
     namer.prepare(&recorded.recording, stacks.of_moments(&moments).map(|(_, stack)| stack));
-    let mut points = Points::new(shown(events, namer));
+    let mut shown = ShownStacks::new(events, namer);
+    let mut points = Points::new(|stack, called| shown.place(stack, called));
     stacks.name(&mut moments, |stack| points.node(stack));
     let description = format!("--time-unit=ms (tmtool {} export massif)", env!("CARGO_PKG_VERSION"));
     let massif = Massif {

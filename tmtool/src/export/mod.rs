@@ -17,6 +17,7 @@ pub mod perfetto;
 mod points;
 pub mod pprof;
 mod protobuf;
+mod shown;
 pub mod speedscope;
 pub mod svg;
 #[cfg(test)]

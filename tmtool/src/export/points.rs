@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::lived::Show;
-use crate::tree::{Outer, Tree};
+use super::shown::Called;
+use crate::tree::Tree;
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ByStack;
 use tm_common::ids::StackId;
@@ -58,10 +58,8 @@ impl FrameNumbers {
 pub struct Points<N> {
     show: N,
     of_stack: ByStack,
-    /// The numbers of stacks, by node.
-    of_node: FxHashMap<u32, u32>,
-    /// The nodes of the frames of the last one.
-    outer: Outer<u32>,
+    /// One more than the numbers of stacks, by node; 0 for none.
+    of_node: Vec<u32>,
     /// The frames.
     pub numbers: FrameNumbers,
     /// The stacks and their outer parts.
@@ -70,14 +68,13 @@ pub struct Points<N> {
     pub stacks: Vec<u32>,
 }
 
-impl<N: FnMut(StackId, &mut Show<'_>)> Points<N> {
-    /// None so far; `show` shows stacks.
+impl<N: FnMut(StackId, &mut Called<'_>) -> u32> Points<N> {
+    /// None so far; `show` gives stacks their places ([`super::shown::ShownStacks::place`]).
     pub fn new(show: N) -> Points<N> {
         Points {
             show,
             of_stack: ByStack::default(),
-            of_node: FxHashMap::default(),
-            outer: Outer::default(),
+            of_node: Vec::new(),
             numbers: FrameNumbers::default(),
             tree: Tree::default(),
             stacks: Vec::new(),
@@ -101,18 +98,21 @@ impl<N: FnMut(StackId, &mut Show<'_>)> Points<N> {
 
     #[cold]
     fn new_stack(&mut self, stack: StackId) -> u32 {
-        let Points { show, of_node, outer, numbers, tree, stacks, .. } = self;
-        let mut number = 0;
-        show(stack, &mut |frames| {
-            let inward = |caller: Option<u32>, frame: &Arc<Frame>| {
-                tree.child(caller.unwrap_or(Tree::ROOT), numbers.of(frame))
-            };
-            let node = outer.of_frames(frames, inward).next_back().unwrap_or(Tree::ROOT);
-            number = *of_node.entry(node).or_insert_with(|| {
-                stacks.push(node);
-                (stacks.len() - 1) as u32
-            });
+        let Points { show, of_node, numbers, tree, stacks, .. } = self;
+        let node = show(stack, &mut |caller, innermost_first| {
+            innermost_first.iter().rev().fold(caller, |node, frame| tree.child(node, numbers.of(frame)))
         });
+        if of_node.len() <= node as usize {
+            of_node.resize(tree.len(), 0);
+        }
+        let number = match &mut of_node[node as usize] {
+            0 => {
+                stacks.push(node);
+                of_node[node as usize] = stacks.len() as u32;
+                (stacks.len() - 1) as u32
+            }
+            known => *known - 1,
+        };
         self.of_stack.insert(stack, number);
         number
     }
@@ -125,9 +125,11 @@ mod tests {
     #[test]
     fn stacks_that_look_the_same_are_one() {
         let frame = |file: &str, line| Arc::new(Frame::new(file, line));
-        let show = |stack: StackId, show: &mut Show<'_>| {
+        let show = |stack: StackId, called: &mut Called<'_>| {
             // The last two differ in what is not shown.
-            show(&[frame("main.c", 9), frame("a.c", stack.0.min(2))]);
+            [frame("main.c", 9), frame("a.c", stack.0.min(2))]
+                .into_iter()
+                .fold(Tree::ROOT, |caller, frame| called(caller, &[frame]))
         };
         let mut points = Points::new(show);
         let numbers: Vec<u32> = [1, 2, 3, 1, 2].map(|stack| points.of(StackId(stack))).into();

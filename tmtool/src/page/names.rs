@@ -47,7 +47,6 @@ pub struct ShownFrame {
     pub line: u32,
     pub module: Arc<str>,
     pub kind: FrameKind,
-    pub is_plumbing: bool,
     pub is_inlined: bool,
 }
 
@@ -66,8 +65,8 @@ pub enum FrameKind {
 pub struct FrameNames {
     plumbing: Option<Plumbing>,
     frames: Interner<ShownFrame>,
-    /// What was said of frames, by the addresses of what patterns look at: function, file and module are shared texts.
-    known_plumbing: FxHashMap<[usize; 3], bool>,
+    /// The first of all that are shown so, by number, from 1.
+    originals: Vec<Arc<Frame>>,
     /// The numbers by the address of a frame, which is kept so that it stays its own, and whether it is inlined.
     known: FxHashMap<(usize, bool), (Arc<Frame>, u32)>,
     /// Texts as they are shown, by their addresses.
@@ -84,7 +83,7 @@ impl FrameNames {
         FrameNames {
             plumbing,
             frames,
-            known_plumbing: FxHashMap::default(),
+            originals: Vec::new(),
             known: FxHashMap::default(),
             texts: FxHashMap::default(),
         }
@@ -101,9 +100,17 @@ impl FrameNames {
         innermost_first.iter().enumerate().rev().map(move |(place, frame)| self.frame(frame, place < last))
     }
 
-    /// Whether the frame allocates for others.
-    pub fn is_plumbing(&self, frame: u32) -> bool {
-        self.frames.items().get(frame as usize).is_some_and(|frame| frame.is_plumbing)
+    /// What says whether frames allocate for others, by their numbers: it is asked of those that are shown in the end.
+    pub fn plumbing(&self) -> impl FnMut(usize) -> bool + '_ {
+        // By the addresses of what patterns look at: function, file and module are shared texts, and stay.
+        let mut known: FxHashMap<[usize; 3], bool> = FxHashMap::default();
+        move |number| {
+            let original = number.checked_sub(1).and_then(|place| self.originals.get(place));
+            let Some((plumbing, frame)) = self.plumbing.as_ref().zip(original) else { return false };
+            let texts = [Some(&*frame.filename), frame.function.as_deref(), frame.module_path()];
+            let key = texts.map(|text| text.map_or(0, |text| text.as_ptr().addr()));
+            *known.entry(key).or_insert_with(|| plumbing.is_plumbing(frame))
+        }
     }
 
     /// All frames by number.
@@ -122,20 +129,14 @@ impl FrameNames {
             line: frame.lineno,
             module: frame.module.as_ref().map(|module| self.text(&module.path)).unwrap_or_default(),
             kind: kind(frame),
-            is_plumbing: self.is_there_for_others(frame),
             is_inlined,
         };
         let number = self.frames.of(shown);
+        if number as usize > self.originals.len() {
+            self.originals.push(Arc::clone(frame));
+        }
         self.known.insert(key, (Arc::clone(frame), number));
         number
-    }
-
-    /// The texts of `known` frames stay, and so do their addresses.
-    fn is_there_for_others(&mut self, frame: &Frame) -> bool {
-        let Some(plumbing) = &self.plumbing else { return false };
-        let texts = [Some(&*frame.filename), frame.function.as_deref(), frame.module_path()];
-        let key = texts.map(|text| text.map_or(0, |text| text.as_ptr().addr()));
-        *self.known_plumbing.entry(key).or_insert_with(|| plumbing.is_plumbing(frame))
     }
 
     fn text(&mut self, text: &Arc<str>) -> Arc<str> {

@@ -220,8 +220,9 @@ fn frames(whole: &Whole, texts: &mut Texts) -> (Vec<Option<u32>>, data::Frames) 
     for (_, frame) in whole.tree.nodes().iter().skip(1) {
         is_used[*frame as usize] = true;
     }
+    let mut is_plumbing = whole.frames.plumbing();
     let (mut numbers, mut frames, mut n) = (Vec::with_capacity(all.len()), data::Frames::default(), 0);
-    for (frame, is_used) in all.iter().zip(is_used) {
+    for (number, (frame, is_used)) in all.iter().zip(is_used).enumerate() {
         numbers.push(is_used.then_some(n));
         if is_used {
             n += 1;
@@ -230,7 +231,7 @@ fn frames(whole: &Whole, texts: &mut Texts) -> (Vec<Option<u32>>, data::Frames) 
             frames.line.push(frame.line);
             frames.module.push(texts.of(&frame.module));
             frames.kind.push(frame.kind as u8);
-            frames.plumbing.push(u8::from(frame.is_plumbing));
+            frames.plumbing.push(u8::from(is_plumbing(number)));
             frames.inlined.push(u8::from(frame.is_inlined));
         }
     }

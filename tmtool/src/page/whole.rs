@@ -8,7 +8,7 @@ use crate::report::parts::human::counted;
 use crate::tree::{Outer, Tree};
 use tm_analyzer::analysis::Blame;
 use tm_analyzer::ids::StackId;
-use tm_analyzer::model::{Amount, SourceText, StackView};
+use tm_analyzer::model::{Amount, Frame, SourceText, StackView};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{Cell, Grid, Histogram};
 use tm_analyzer::request::Grouping;
@@ -93,7 +93,6 @@ pub struct Time {
 /// Stacks as nodes.
 pub struct Stacks {
     blame: Blame,
-    hides: bool,
     /// The nodes of the addresses of the last stack that was seen as a whole.
     outer: Outer<u32>,
     pub frames: FrameNames,
@@ -109,7 +108,6 @@ impl Stacks {
     pub fn new(grouping: &Grouping) -> Stacks {
         Stacks {
             blame: grouping.blame_of_lines(),
-            hides: !grouping.hide.is_empty(),
             outer: Outer::default(),
             frames: FrameNames::new(grouping.plumbing.clone()),
             tree: Tree::default(),
@@ -141,12 +139,11 @@ impl Stacks {
         stack: StackId,
         namer: &mut Namer,
     ) -> Option<(u32, u32)> {
-        if self.hides {
-            return None;
-        }
-        let Stacks { frames, tree, known, of_address, .. } = self;
-        let node = namer.place(recording, stack, (Tree::ROOT, known), |parent, number, named| {
-            let number = number as usize;
+        let Stacks { blame, frames, tree, known, of_address, .. } = self;
+        let mut child = |caller, number: Option<u32>, named: &[Arc<Frame>]| {
+            let Some(number) = number.map(|number| number as usize) else {
+                return frames.of_address(named).fold(caller, |node, frame| tree.child(node, frame));
+            };
             if of_address.len() <= number {
                 of_address.resize_with(number + 1, Box::default);
             }
@@ -154,17 +151,10 @@ impl Stacks {
             if numbers.is_empty() {
                 *numbers = frames.of_address(named).collect();
             }
-            numbers.iter().fold(parent, |node, &frame| tree.child(node, frame))
-        })?;
-        // All that is plumbing up to the root is not passed over.
-        let mut blamed = node;
-        while blamed != Tree::ROOT {
-            let (parent, frame) = tree.nodes()[blamed as usize];
-            if !frames.is_plumbing(frame) {
-                return Some((node, blamed));
-            }
-            blamed = parent;
-        }
-        Some((node, node))
+            numbers.iter().fold(caller, |node, &frame| tree.child(node, frame))
+        };
+        let blamed = namer.blamed_place(recording, stack, blame, (Tree::ROOT, known), &mut child)?;
+        let node = namer.place(recording, stack, (Tree::ROOT, known), &mut child)?;
+        Some((node, blamed))
     }
 }

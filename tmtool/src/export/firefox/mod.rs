@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::frames::clean;
-use super::lived::{Show, end_stamp, shown};
+use super::lived::end_stamp;
+use super::shown::ShownStacks;
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use tables::{Tables, TablesJson};
@@ -77,14 +78,14 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
     let lives = processes.iter().flat_map(|process| &process.lives);
     namer.prepare(recording, lives.map(|(life, _)| life.site.stack));
     let origin = recorded.origin(&namer, &findings);
-    let mut show = shown(events, namer);
+    let mut stacks = ShownStacks::new(events, namer);
     // Of a known type, so that the many small writes are calls of nothing.
     let mut out = BufWriter::new(out);
     write!(out, "{START},{}", fields(&meta(recorded, &clean(&origin.command_line.join(" ")))))?;
     write!(out, "}},\"libs\":[],\"pages\":[],\"profilerOverhead\":[],\"threads\":[")?;
     for (place, process) in processes.iter().enumerate() {
         out.write_all(if place > 0 { b"," } else { b"" })?;
-        let thread = Thread::of(recorded, process, ends, &mut show);
+        let thread = Thread::of(recorded, process, ends, &mut stacks);
         serde_json::to_writer(&mut out, &thread).map_err(io::Error::from)?;
     }
     write!(out, "],\"counters\":[")?;
@@ -165,13 +166,13 @@ impl Thread {
         recorded: &Recorded,
         process: &Process,
         ends: (Stamp, Stamp),
-        show: &mut impl FnMut(StackId, &mut Show<'_>),
+        stacks: &mut ShownStacks<'_>,
     ) -> Thread {
         let mut tables = Tables::default();
+        stacks.begin_tree();
         let native_allocations = rows(recorded, process, ends, |stack| {
-            let mut node = 0;
-            show(stack, &mut |frames| node = tables.stack(frames));
-            node
+            let node = stacks.place(stack, &mut |caller, functions| tables.called(caller, functions));
+            tables.stack(node)
         });
         Thread { native_allocations, tables: tables.json(), others: others(recorded, process.index, ends) }
     }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use crate::export::frames::{UNKNOWN, function, source_file};
-use crate::tree::{Outer, Tree};
+use crate::tree::Tree;
 use tm_analyzer::model::Frame;
 
 /// Stacks, frames, functions and texts of a thread, by number.
@@ -20,11 +20,9 @@ pub struct Tables {
     /// Functions and lines.
     frames: Vec<(u32, u32)>,
     of_frame: FxHashMap<(u32, u32), u32>,
-    /// The numbers of frames, which are shared.
-    of_shared: FxHashMap<usize, u32>,
+    /// The numbers of frames by their place: they are shared, and stay as long as they are here.
+    of_shared: FxHashMap<usize, (Arc<Frame>, u32)>,
     stacks: Tree,
-    /// The nodes of the frames of the last stack.
-    outer: Outer<u32>,
 }
 
 /// The number of `key` in `list`, where it is put if it is new.
@@ -36,25 +34,26 @@ fn number<K: Clone + Eq + std::hash::Hash>(list: &mut Vec<K>, known: &mut FxHash
 }
 
 impl Tables {
-    /// The node of `frame`, which `caller` has called.
-    fn called(&mut self, caller: Option<u32>, frame: &Arc<Frame>) -> u32 {
-        let frame = self.frame(frame);
-        self.stacks.child(caller.unwrap_or(Tree::ROOT), frame)
+    /// The node of the functions of an address, the innermost first, called from the node `caller`.
+    pub fn called(&mut self, caller: u32, functions: &[Arc<Frame>]) -> u32 {
+        functions.iter().rev().fold(caller, |node, frame| {
+            let frame = self.frame(frame);
+            self.stacks.child(node, frame)
+        })
     }
 
-    /// The number of a stack.
-    pub fn stack(&mut self, oldest_first: &[Arc<Frame>]) -> u32 {
-        let mut outer = std::mem::take(&mut self.outer);
-        let innermost = outer.of_frames(oldest_first, |caller, frame| self.called(caller, frame)).next_back();
-        self.outer = outer;
+    /// The number of the stack that ends at a node.
+    pub fn stack(&mut self, node: u32) -> u32 {
+        let has_frames = node != Tree::ROOT;
+        let node = if has_frames { node } else { self.called(node, &[Arc::new(Frame::unknown())]) };
         // The root has no number here.
-        innermost.unwrap_or_else(|| self.called(None, &Arc::new(Frame::unknown()))) - 1
+        node - 1
     }
 
     fn frame(&mut self, frame: &Arc<Frame>) -> u32 {
         let key = Arc::as_ptr(frame).addr();
-        if let Some(&known) = self.of_shared.get(&key) {
-            return known;
+        if let Some((_, known)) = self.of_shared.get(&key) {
+            return *known;
         }
         let is_unknown = **frame == Frame::unknown();
         let name = if is_unknown { UNKNOWN.to_owned() } else { function(frame) };
@@ -62,7 +61,7 @@ impl Tables {
         let function = number(&mut self.functions, &mut self.of_function, names);
         let place = number(&mut self.frames, &mut self.of_frame, (function, frame.lineno));
         if !is_unknown {
-            self.of_shared.insert(key, place);
+            self.of_shared.insert(key, (Arc::clone(frame), place));
         }
         place
     }
@@ -163,8 +162,13 @@ mod tests {
     #[test]
     fn stacks_share_their_callers_and_lines_are_the_frames() {
         let mut tables = Tables::default();
-        let stack = |line| [frame("main", "a.c", 1), frame("f\n", "a.c", line)].map(Arc::new);
-        assert_eq!([tables.stack(&stack(2)), tables.stack(&stack(3)), tables.stack(&stack(2))], [1, 2, 1]);
+        let mut stack = |line| {
+            // The function is inlined.
+            let node = tables
+                .called(Tree::ROOT, &[frame("f\n", "a.c", line), frame("main", "a.c", 1)].map(Arc::new));
+            tables.stack(node)
+        };
+        assert_eq!([stack(2), stack(3), stack(2)], [1, 2, 1]);
         let json = serde_json::to_value(tables.json()).unwrap();
         assert_eq!(json["stackTable"], json!({"length": 3, "prefix": [null, 0, 0], "frame": [0, 1, 2]}));
         assert_eq!(json["frameTable"]["line"], json!([1, 2, 3]));

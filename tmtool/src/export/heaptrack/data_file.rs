@@ -12,14 +12,15 @@
 //! the two. Two blocks of one size and stack share a number, so a free that would be mistaken gets another number that means
 //! the same; and other frees wait for a while, since the order of frees from one allocation to the next changes nothing else.
 
+use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::export::frames::clean;
-use crate::export::lived::Show;
-use crate::tree::Outer;
+use crate::export::shown::Called;
+use crate::tree::Tree;
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ByStack;
 use tm_common::ids::{StackId, Stamp};
@@ -37,8 +38,36 @@ pub const NS_PER_MS: u64 = 1_000_000;
 /// How many bytes are kept until they are written.
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// A size and the stack that allocated it.
-pub type Allocated = (u64, StackId);
+/// A size and the stack that allocated it. There may be many thousands of them, one of which is asked for at each event: each is as
+/// small as can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allocated {
+    /// The lower half of the size, and the upper one.
+    size: [u32; 2],
+    stack: StackId,
+}
+
+impl Allocated {
+    /// A block of `size`, allocated by `stack`.
+    #[inline]
+    pub fn new(size: u64, stack: StackId) -> Allocated {
+        Allocated { size: [size as u32, (size >> 32) as u32], stack }
+    }
+
+    #[inline]
+    fn size(self) -> u64 {
+        let [lower, upper] = self.size.map(u64::from);
+        upper << 32 | lower
+    }
+}
+
+/// Hashes one number: each further one would take the hasher as long again.
+impl Hash for Allocated {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.size().rotate_left(32) ^ u64::from(self.stack.0));
+    }
+}
 
 /// A data file that is being written. The first failure is kept until its end, and nothing is written after it.
 pub struct DataFile<W> {
@@ -48,12 +77,13 @@ pub struct DataFile<W> {
     strings: FxHashMap<Arc<str>, u32>,
     /// Functions by the place of the outermost one, which no other address has; they so stay in their place.
     addresses: FxHashMap<(usize, usize), (Arc<Frame>, u32)>,
-    stacks: FxHashMap<(u32, u32), u32>,
+    /// Stacks of the numbers of addresses; the root is that without frames.
+    stacks: Tree,
     /// The numbers of the recording's stacks.
     of_stack: ByStack,
-    /// The stacks that end at the addresses of the last one.
-    outer: Outer<u32>,
-    allocations: FxHashMap<Allocated, Numbers>,
+    /// The numbers of what was allocated, and further ones of the same, which no allocation line has.
+    allocations: FxHashMap<Allocated, u32>,
+    others: FxHashMap<Allocated, u32>,
     n_allocations: u32,
     /// The number that heaptrack takes for that of a temporary allocation.
     latest: u32,
@@ -65,15 +95,6 @@ pub struct DataFile<W> {
     waiting_since: u64,
 }
 
-/// The numbers of what is allocated.
-#[derive(Clone, Copy)]
-struct Numbers {
-    stack: u32,
-    first: u32,
-    /// One that no allocation line has, if there is any.
-    other: Option<u32>,
-}
-
 impl<W: Write> DataFile<W> {
     /// Begins with the program's command line.
     pub fn new(out: W, command_line: &[String]) -> DataFile<W> {
@@ -83,10 +104,10 @@ impl<W: Write> DataFile<W> {
             failed: None,
             strings: FxHashMap::default(),
             addresses: FxHashMap::default(),
-            stacks: FxHashMap::default(),
+            stacks: Tree::default(),
             of_stack: ByStack::default(),
-            outer: Outer::default(),
             allocations: FxHashMap::default(),
+            others: FxHashMap::default(),
             n_allocations: 0,
             latest: 0,
             milliseconds: 0,
@@ -114,11 +135,11 @@ impl<W: Write> DataFile<W> {
         }
     }
 
-    /// A block came; `show` shows its stack.
+    /// A block came; `show` gives its stack a place among those of the file.
     #[inline]
-    pub fn allocated(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Show<'_>)) {
+    pub fn allocated(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Called<'_>) -> u32) {
         self.free_waiting();
-        let number = self.numbers(allocated, show).first;
+        let number = self.number(allocated, show);
         self.latest = number;
         self.event(b'+', number);
     }
@@ -129,9 +150,9 @@ impl<W: Write> DataFile<W> {
         &mut self,
         allocated: Allocated,
         is_temporary: bool,
-        show: impl FnOnce(StackId, &mut Show<'_>),
+        show: impl FnOnce(StackId, &mut Called<'_>) -> u32,
     ) {
-        let number = self.numbers(allocated, show).first;
+        let number = self.number(allocated, show);
         if is_temporary && number == self.latest {
             self.latest = 0;
             self.event(b'-', number);
@@ -174,37 +195,39 @@ impl<W: Write> DataFile<W> {
     }
 
     #[inline]
-    fn numbers(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Show<'_>)) -> Numbers {
+    fn number(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Called<'_>) -> u32) -> u32 {
         match self.allocations.get(&allocated) {
-            Some(&numbers) => numbers,
-            None => self.new_numbers(allocated, show),
+            Some(&number) => number,
+            None => self.new_number(allocated, show),
         }
     }
 
     #[cold]
-    fn new_numbers(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Show<'_>)) -> Numbers {
-        let (_, id) = allocated;
-        let known = self.of_stack.get(id);
-        let stack = known.unwrap_or_else(|| {
-            let mut stack = 0;
-            show(id, &mut |frames| stack = self.stack(frames));
+    fn new_number(
+        &mut self,
+        allocated: Allocated,
+        show: impl FnOnce(StackId, &mut Called<'_>) -> u32,
+    ) -> u32 {
+        let id = allocated.stack;
+        let stack = self.of_stack.get(id).unwrap_or_else(|| {
+            let stack = show(id, &mut |caller, functions| self.stack(caller, functions));
             self.of_stack.insert(id, stack);
             stack
         });
-        let numbers = Numbers { stack, first: self.allocation(allocated.0, stack), other: None };
-        self.allocations.insert(allocated, numbers);
-        numbers
+        let number = self.allocation(allocated.size(), stack);
+        self.allocations.insert(allocated, number);
+        number
     }
 
     /// A number of the same that is not the first, nor 0: heaptrack forgets the latest one by making it 0.
     #[cold]
     fn other(&mut self, allocated: Allocated) -> u32 {
-        let Some(&numbers) = self.allocations.get(&allocated) else { return self.latest };
-        if let Some(other) = numbers.other {
+        if let Some(&other) = self.others.get(&allocated) {
             return other;
         }
-        let other = self.allocation(allocated.0, numbers.stack);
-        self.allocations.insert(allocated, Numbers { other: Some(other), ..numbers });
+        let Some(stack) = self.of_stack.get(allocated.stack) else { return self.latest };
+        let other = self.allocation(allocated.size(), stack);
+        self.others.insert(allocated, other);
         other
     }
 
@@ -214,26 +237,20 @@ impl<W: Write> DataFile<W> {
         self.n_allocations - 1
     }
 
-    /// The number of a stack, 0 for one without frames.
-    fn stack(&mut self, oldest_first: &[Arc<Frame>]) -> u32 {
-        let mut outer = std::mem::take(&mut self.outer);
-        let stack = outer.of_addresses(oldest_first, |caller, functions| {
-            let (caller, address) = (caller.unwrap_or(0), self.address(functions));
-            let next = self.stacks.len() as u32 + 1;
-            let known = *self.stacks.entry((address, caller)).or_insert(next);
-            if known == next {
-                self.line(b't', &[address.into(), caller.into()]);
-            }
-            known
-        });
-        let stack = stack.last().unwrap_or(0);
-        self.outer = outer;
+    /// The number of the stack that ends with the functions of an address, the innermost first, called from the stack `caller`.
+    fn stack(&mut self, caller: u32, functions: &[Arc<Frame>]) -> u32 {
+        let address = self.address(functions);
+        let next = self.stacks.len() as u32;
+        let stack = self.stacks.child(caller, address);
+        if stack == next {
+            self.line(b't', &[address.into(), caller.into()]);
+        }
         stack
     }
 
-    /// The number of an address, with its functions from the outermost inward.
+    /// The number of an address, with its functions, the innermost first.
     fn address(&mut self, functions: &[Arc<Frame>]) -> u32 {
-        let Some(outermost) = functions.first() else { return 0 };
+        let Some(outermost) = functions.last() else { return 0 };
         let key = (Arc::as_ptr(outermost).addr(), functions.len());
         if let Some((_, known)) = self.addresses.get(&key) {
             return *known;
@@ -244,7 +261,7 @@ impl<W: Write> DataFile<W> {
         };
         let mut numbers = vec![outermost.address.unwrap_or(0), module.into()];
         // Without a name and a line, heaptrack shows the address and the module.
-        let named = functions.iter().rev().filter(|frame| frame.function.is_some() || frame.lineno != 0);
+        let named = functions.iter().filter(|frame| frame.function.is_some() || frame.lineno != 0);
         for frame in named {
             let function = frame.function.as_deref().map_or(0, |function| self.string(function));
             let file = if frame.lineno == 0 { 0 } else { self.string(&frame.filename) };

@@ -3,25 +3,26 @@
 use std::cell::RefCell;
 use std::io::Write;
 
-use super::data_file::{DataFile, NS_PER_MS};
-use crate::export::lived::{ByLife, Show};
+use super::data_file::{Allocated, DataFile, NS_PER_MS};
+use crate::export::lived::ByLife;
+use crate::export::shown::ShownStacks;
 use tm_analyzer::events::Block;
 use tm_analyzer::reader::Recording;
-use tm_common::ids::{StackId, Stamp};
+use tm_common::ids::Stamp;
 
 /// Writes each event to a file, for which stacks are named.
-pub struct EventLines<'a, W, N> {
+pub struct EventLines<'a, W> {
     /// What the events are of.
     pub recording: &'a Recording,
     /// Nanoseconds from one of its stamps to the next.
     pub ns_per_stamp: f64,
     /// Where they go.
     pub file: &'a RefCell<DataFile<W>>,
-    /// Shows stacks.
-    pub show: &'a RefCell<N>,
+    /// The stacks with their names.
+    pub stacks: &'a RefCell<ShownStacks<'a>>,
 }
 
-impl<W: Write, N> EventLines<'_, W, N> {
+impl<W: Write> EventLines<'_, W> {
     /// What follows is at `stamp`.
     #[inline]
     fn time(&self, file: &mut DataFile<W>, stamp: Stamp) {
@@ -35,13 +36,15 @@ impl<W: Write, N> EventLines<'_, W, N> {
     }
 }
 
-impl<W: Write, N: FnMut(StackId, &mut Show<'_>)> ByLife for EventLines<'_, W, N> {
+impl<W: Write> ByLife for EventLines<'_, W> {
     #[inline]
     fn came(&mut self, block: &Block) {
         let mut file = self.file.borrow_mut();
         self.time(&mut file, block.birth);
         let bytes = block.amount(&self.recording.thread_tags).bytes;
-        file.allocated((bytes, block.stack), |stack, show| (self.show.borrow_mut())(stack, show));
+        file.allocated(Allocated::new(bytes, block.stack), |stack, called| {
+            self.stacks.borrow_mut().place(stack, called)
+        });
     }
 
     #[inline]
@@ -49,6 +52,8 @@ impl<W: Write, N: FnMut(StackId, &mut Show<'_>)> ByLife for EventLines<'_, W, N>
         let mut file = self.file.borrow_mut();
         self.time(&mut file, stamp);
         let bytes = block.amount(&self.recording.thread_tags).bytes;
-        file.freed((bytes, block.stack), is_temporary, |stack, show| (self.show.borrow_mut())(stack, show));
+        file.freed(Allocated::new(bytes, block.stack), is_temporary, |stack, called| {
+            self.stacks.borrow_mut().place(stack, called)
+        });
     }
 }

@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::Write;
 
-use super::lived::{Watched, command_line, ns_per_stamp, shown_at_end};
+use super::lived::{Watched, command_line, ns_per_stamp};
+use super::shown::ShownStacks;
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use crate::packed::{Codec, packed};
@@ -45,14 +46,14 @@ pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError
 fn lines(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
     recorded.one_process("a history")?;
-    let show = RefCell::new(shown_at_end(events));
+    let stacks = RefCell::new(ShownStacks::at_end(events));
     let file = RefCell::new(DataFile::new(out, command_line(recorded)));
     let (recording, selection) = (&recorded.recording, &recorded.selection);
     let kind = selection.memory_kind();
     recorded.run(
         |engine| {
             let lines =
-                EventLines { recording, ns_per_stamp: ns_per_stamp(recording), file: &file, show: &show };
+                EventLines { recording, ns_per_stamp: ns_per_stamp(recording), file: &file, stacks: &stacks };
             Watched::new(selection, lines, engine.live().iter(kind))
         },
         |_, _| (),

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::lived::{lives_of, own_blocks, own_end, shown_at_end};
+use super::lived::{lives_of, own_blocks, own_end};
 use super::points::Points;
+use super::shown::ShownStacks;
 use super::{Events, Format, Needs, Writer};
 use crate::errors::StreamError;
 use tm_analyzer::model::Amount;
@@ -42,7 +43,8 @@ pub const FORMAT: Format = Format {
 pub fn write(events: &Events<'_>, out: &mut dyn Write) -> Result<(), StreamError> {
     let recorded = events.recorded;
     let (recording, selection) = (&recorded.recording, &recorded.selection);
-    let points = RefCell::new(Points::new(shown_at_end(events)));
+    let mut stacks = ShownStacks::at_end(events);
+    let points = RefCell::new(Points::new(|stack, called| stacks.place(stack, called)));
     let places = RefCell::new(Places::default());
     let (mut dumps, mut found_processes) = (Vec::new(), Vec::new());
     recorded.run(

@@ -1,12 +1,22 @@
 //! What heaptrack makes of the lines, by its own rules.
 
 use super::*;
-use tm_analyzer::model::ModuleFile;
+use tm_analyzer::model::{ModuleFile, by_address};
 
 fn frame(function: &str, file: &str, line: u32, address: u64) -> Arc<Frame> {
     let module = Some(ModuleFile::at("/usr/bin/demo"));
     let (function, address) = (Some(function.into()), Some(address));
     Arc::new(Frame { function, module, address, ..Frame::new(file, line) })
+}
+
+/// What shows any stack as `outermost_first`.
+fn shows(outermost_first: &[Arc<Frame>]) -> impl FnOnce(StackId, &mut Called<'_>) -> u32 {
+    move |_, called| {
+        by_address(outermost_first).fold(Tree::ROOT, |caller, functions| {
+            let innermost_first: Vec<Arc<Frame>> = functions.iter().rev().cloned().collect();
+            called(caller, &innermost_first)
+        })
+    }
 }
 
 fn written(write: impl FnOnce(&mut DataFile<Vec<u8>>)) -> String {
@@ -23,10 +33,10 @@ fn what_a_line_names_stands_before_it_and_once() {
     let stack = [main, leaf, inlined];
     let text = written(|file| {
         for size in [100, 32] {
-            file.allocated((size, StackId(1)), |_, show| show(&stack));
+            file.allocated(Allocated::new(size, StackId(1)), shows(&stack));
         }
         file.time(10_000_000);
-        file.freed((100, StackId(1)), false, |_, _| unreachable!("it is known"));
+        file.freed(Allocated::new(100, StackId(1)), false, |_, _| unreachable!("it is known"));
     });
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
@@ -76,23 +86,23 @@ fn temporary(text: &str) -> usize {
 #[test]
 fn only_frees_of_temporary_blocks_look_like_it() {
     let stack = [Arc::new(Frame::new("a.c", 1))];
-    let (one, other) = ((8, StackId(1)), (9, StackId(1)));
+    let [one, other] = [8, 9].map(|size| Allocated::new(size, StackId(1)));
     let text = written(|file| {
-        file.allocated(one, |_, show| show(&stack));
-        file.allocated(one, |_, show| show(&stack));
+        file.allocated(one, shows(&stack));
+        file.allocated(one, shows(&stack));
         // The first one, then the second.
-        file.freed(one, false, |_, show| show(&stack));
-        file.freed(one, false, |_, show| show(&stack));
-        file.allocated(other, |_, show| show(&stack));
-        file.freed(other, true, |_, show| show(&stack));
-        file.allocated(other, |_, show| show(&stack));
-        file.freed(other, false, |_, show| show(&stack));
+        file.freed(one, false, shows(&stack));
+        file.freed(one, false, shows(&stack));
+        file.allocated(other, shows(&stack));
+        file.freed(other, true, shows(&stack));
+        file.allocated(other, shows(&stack));
+        file.freed(other, false, shows(&stack));
         // What was freed between is no hindrance.
-        file.allocated(one, |_, show| show(&stack));
-        file.allocated(other, |_, show| show(&stack));
-        file.freed(one, false, |_, show| show(&stack));
+        file.allocated(one, shows(&stack));
+        file.allocated(other, shows(&stack));
+        file.freed(one, false, shows(&stack));
         file.time(5_000_000);
-        file.freed(other, true, |_, show| show(&stack));
+        file.freed(other, true, shows(&stack));
     });
     assert_eq!(temporary(&text), 2, "{text}");
     assert_eq!(text.matches("\n- ").count(), text.matches("\n+ ").count());
