@@ -7,6 +7,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 
 use crate::events::{Block, MergedEvent};
 use crate::model::{Amount, SumsBy};
+use crate::replay::by_stack::ByStack;
 use crate::replay::observer::Observer;
 use crate::replay::selection::{Gate, Selection};
 use crate::replay::site::Site;
@@ -38,6 +39,8 @@ pub struct Lives<'a> {
     slices: TimeSlices,
     n_lives_max: usize,
     sums: SumsBy<Life>,
+    /// The places in `sums` of the latest lives of stacks: blocks of one stack mostly come and go alike for a while.
+    of_stack: ByStack,
 }
 
 /// A stretch of time in slices of equal length.
@@ -95,7 +98,8 @@ impl<'a> Lives<'a> {
         n_lives_max: usize,
     ) -> Lives<'a> {
         let slices = TimeSlices::new(time, n_slices);
-        Lives { selection: Gate::of(selection), process, slices, n_lives_max, sums: SumsBy::default() }
+        let (sums, of_stack) = (SumsBy::default(), ByStack::default());
+        Lives { selection: Gate::of(selection), process, slices, n_lives_max, sums, of_stack }
     }
 
     /// All lives with `live`, those that live on; and how many slices there are.
@@ -111,7 +115,8 @@ impl<'a> Lives<'a> {
         let site = Site::of(block, self.process, &self.selection.thread_tags);
         let life =
             Life { site, born: self.slices.of(block.birth), gone: gone.map(|gone| self.slices.of(gone)) };
-        self.sums.add(life, block.amount(&self.selection.thread_tags));
+        let place = self.of_stack.place_in(block.stack, life, &mut self.sums, Amount::default);
+        self.sums.at(place).1 += block.amount(&self.selection.thread_tags);
         if self.sums.len() > self.n_lives_max && self.slices.n > 1 {
             self.join();
         }
@@ -125,7 +130,7 @@ impl<'a> Lives<'a> {
             let amount: Amount = amount;
             joined.add(Life { site, born: born / 2, gone: gone.map(|gone| gone / 2) }, amount);
         }
-        self.sums = joined;
+        (self.sums, self.of_stack) = (joined, ByStack::default());
         self.slices.halve();
     }
 }
