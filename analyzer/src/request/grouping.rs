@@ -34,10 +34,14 @@ impl Default for Grouping {
 impl Grouping {
     /// Ends the stacks of `profile` at the functions to blame, and notes how much is of code without line information.
     pub fn blamed(&self, profile: Profile) -> Profile {
-        let mut blamed = self.cut(profile);
-        let note = blamed.without_lines();
-        blamed.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
-        blamed
+        Grouping::noted(self.cut(profile))
+    }
+
+    /// Notes how much of `profile`, whose stacks end at the functions to blame, is of code without line information.
+    pub fn noted(mut profile: Profile) -> Profile {
+        let note = profile.without_lines();
+        profile.origin.iter_mut().for_each(|origin| origin.notes.extend(note.clone()));
+        profile
     }
 
     /// Ends the stacks of `profile` at the functions to blame.

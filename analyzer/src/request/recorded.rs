@@ -10,6 +10,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 use super::Request;
 use super::blocks::Resolved;
 use super::time::fixed;
+use crate::analysis::Blame;
 use crate::error::{Error, Refusal, Result};
 use crate::inspect::own_allocator;
 use crate::model::{Moment, Origin, Profile, SumsBy};
@@ -159,7 +160,7 @@ impl Recorded {
         }
     }
 
-    /// The sums of an observer over all processes.
+    /// The sums of an observer over all processes. Stacks are as `blame` cuts them, or whole.
     ///
     /// # Errors
     /// There is no such process.
@@ -167,12 +168,16 @@ impl Recorded {
         &self,
         observer_of: impl Fn(ProcessIndex) -> O,
         sums_of: impl Fn(O) -> SumsBy<Site>,
+        blame: Option<&mut Blame>,
     ) -> Result<Profile> {
         let mut sums = SumsBy::default();
         let observer_of = |engine: &Engine<'_>| observer_of(engine.process());
         let findings = self.run(observer_of, |_, observer| sums.absorb(sums_of(observer)))?;
         let mut namer = self.namer();
-        let mut profile = namer.profile(&self.recording, &sums);
+        let mut profile = match blame {
+            Some(blame) => namer.blamed_profile(&self.recording, sums, blame),
+            None => namer.profile(&self.recording, &sums),
+        };
         profile.origin = Some(self.origin(&namer, &findings));
         Ok(profile)
     }
@@ -265,7 +270,7 @@ mod tests {
         let file = builder.file();
         let recorded = Request::of(file.path()).open().unwrap();
         let of_snapshot = recorded.origin(&Namer::new(), &recorded.live(Vec::new()).unwrap().findings);
-        let of_events = recorded.profile(|_| (), |()| SumsBy::default()).unwrap().origin.unwrap();
+        let of_events = recorded.profile(|_| (), |()| SumsBy::default(), None).unwrap().origin.unwrap();
         let taken = take_profile(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
         for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {
             assert_eq!((origin.unknown_frees, origin.missed_frees), (1, 1));

@@ -3,31 +3,35 @@
 use tm_common::ids::ProcessIndex;
 
 use crate::events::MergedEvent;
-use crate::model::SumsBy;
+use crate::model::{Amount, SumsBy};
+use crate::replay::by_stack::ByStack;
 use crate::replay::checkpoint::FoldedPart;
 use crate::replay::observer::Observer;
-use crate::replay::selection::Selection;
+use crate::replay::selection::{Gate, Selection};
 use crate::replay::site::Site;
 
 /// Counts every allocation later than the selection's birth; reallocations with their new size. Ages have no part.
 #[derive(Debug)]
 pub struct Allocations<'a> {
-    selection: &'a Selection,
+    selection: Gate<'a>,
     process: ProcessIndex,
     /// What was counted.
     pub sums: SumsBy<Site>,
+    /// The places in `sums` of the latest sites of stacks: most have one.
+    of_stack: ByStack,
 }
 
 impl<'a> Allocations<'a> {
     /// Counts those of `process` in `selection`.
     pub fn new(selection: &'a Selection, process: ProcessIndex) -> Allocations<'a> {
-        Allocations { selection, process, sums: SumsBy::default() }
+        let (selection, of_stack) = (Gate::of(selection), ByStack::default());
+        Allocations { selection, process, sums: SumsBy::default(), of_stack }
     }
 }
 
 impl Observer for Allocations<'_> {
     fn on_folded(&mut self, part: &FoldedPart<'_>) -> bool {
-        let Allocations { selection, process, sums } = self;
+        let Allocations { selection, process, sums, .. } = self;
         selection.take_in(part, |sum| {
             if sum.activity.allocated.count > 0 {
                 sums.add(Site::of(&sum.like, *process, &selection.thread_tags), sum.activity.allocated);
@@ -37,11 +41,11 @@ impl Observer for Allocations<'_> {
 
     #[inline]
     fn on_event(&mut self, event: &MergedEvent) {
-        if let Some(block) = self.selection.brought_by(event) {
-            self.sums.add(
-                Site::of(&block, self.process, &self.selection.thread_tags),
-                block.amount(&self.selection.thread_tags),
-            );
+        let Allocations { selection, process, sums, of_stack } = self;
+        if let Some(block) = selection.brought_by(event) {
+            let site = Site::of(&block, *process, &selection.thread_tags);
+            let place = of_stack.place_in(block.stack, site, sums, Amount::default);
+            sums.at(place).1 += block.amount(&selection.thread_tags);
         }
     }
 }

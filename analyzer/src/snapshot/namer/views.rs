@@ -4,7 +4,9 @@ use tm_common::ids::StackId;
 
 use super::{MergedStack, Namer, with_inlined};
 use crate::analysis::{Blame, LineInformation};
-use crate::model::{Activity, ActivityRow, Amount, Doubt, Refill, StackList, StackView, SumsBy};
+use crate::model::{
+    Activity, ActivityRow, Amount, Doubt, Profile, ProfileRow, Refill, StackList, StackView, SumsBy,
+};
 use crate::reader::Recording;
 use crate::replay::Site;
 use crate::snapshot::doubts::{Doubts, doubts_of};
@@ -41,6 +43,38 @@ impl Namer {
         }
         self.doubts = std::mem::take(&mut self.doubts).or_larger(doubts);
         (rows, stacks)
+    }
+
+    /// `sums` with the tracebacks that `blame` leaves, without an origin: of the whole stacks none is kept.
+    pub(crate) fn blamed_profile(
+        &mut self,
+        recording: &Recording,
+        sums: SumsBy<Site>,
+        blame: &mut Blame,
+    ) -> Profile {
+        let sums = sums.into_sorted();
+        self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
+        let mut rows: Vec<ProfileRow> = Vec::with_capacity(sums.len());
+        let (mut doubts, mut latest) = (Doubts::default(), None);
+        for (site, amount) in sums {
+            let same = rows.last().filter(|_| latest == Some(site.stack));
+            let traceback = same.map(|row| row.traceback.clone()).unwrap_or_else(|| {
+                let (stack, of_stack) = self.view(recording, site.stack);
+                stack.with_kept(blame.cut_stack(stack)).traceback().with_doubts(of_stack)
+            });
+            latest = Some(site.stack);
+            doubts.add(traceback.doubts(), amount.bytes);
+            rows.push(ProfileRow {
+                traceback,
+                tag: self.tag(recording, site.tag),
+                domain: recording.domain(site.space).0.0,
+                process: recording.process(site.process).map(|process| process.pid),
+                amount,
+                weight: site.drawn.weight(),
+            });
+        }
+        self.doubts = std::mem::take(&mut self.doubts).or_larger(doubts);
+        Profile { rows, traceback_limit: self.limit(recording), origin: None }
     }
 
     /// Says how much of what lives at sites is of code without line information, by the frames that `blame` leaves; and notes what is

@@ -14,7 +14,7 @@ use crate::report::parts::human::counted;
 use crate::report::top::Top;
 use tm_analyzer::model::{Origin, Profile};
 use tm_analyzer::replay::Allocations;
-use tm_analyzer::request::Request;
+use tm_analyzer::request::{Grouping, Request};
 use tm_analyzer::snapshot::doubt_notes;
 
 const EXAMPLES: &str = "\
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let (profile, span) = of_one(&request)?;
         (profile, request.grouping, span.from_ns)
     };
-    let profile = grouping.blamed(profile);
+    let profile = Grouping::noted(profile);
     let mut statistics = grouping.statistics(&profile)?;
     if args.sort == Sort::Count {
         statistics.sort_by_key(|stat| std::cmp::Reverse(stat.count));
@@ -84,12 +84,15 @@ struct Span {
     started_ns: u64,
 }
 
-/// What the recording's processes allocated, and when.
+/// What the recording's processes allocated, by what is blamed for it, and when.
 fn of_one(request: &Request) -> Result<(Profile, Span)> {
     let recorded = request.open()?;
     let selection = &recorded.selection;
-    let profile =
-        recorded.profile(|process| Allocations::new(selection, process), |allocations| allocations.sums)?;
+    let profile = recorded.profile(
+        |process| Allocations::new(selection, process),
+        |allocations| allocations.sums,
+        Some(&mut request.grouping.blame()),
+    )?;
     let started_ns = recorded.recording.header.start_realtime_ns;
     Ok((profile, Span { from_ns: recorded.from.ns, started_ns }))
 }
