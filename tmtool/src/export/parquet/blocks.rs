@@ -6,6 +6,7 @@ use std::io;
 
 use rustc_hash::FxHashMap;
 
+use super::batch::{Batch, Common};
 use super::run::{self, Run};
 use super::table::{Cell, Column, Kind, OPTIONAL, REQUIRED, Table};
 use crate::export::lived::ByLife;
@@ -36,18 +37,19 @@ pub struct Blocks<'a> {
     recording: &'a Recording,
     run: &'a Run,
     table: Table<File>,
+    /// The latest rows, which the table has not got yet.
+    batch: Batch,
     /// The first failure: nothing is written after it.
     failed: Option<io::Error>,
     /// The stacks of all blocks so far, in the order in which they came, ...
     stacks: Vec<StackId>,
     /// ... and by their numbers.
     known_stacks: ByStack,
-    /// The process that rows are of.
+    /// The process that rows of the table are of.
     pid: Option<u32>,
     tags: FxHashMap<TagIndex, Cell>,
     domains: FxHashMap<Space, Cell>,
-    latest_domain: Option<(Space, Cell)>,
-    tids: Vec<Cell>,
+    tids: Vec<i64>,
 }
 
 impl<'a> Blocks<'a> {
@@ -55,7 +57,7 @@ impl<'a> Blocks<'a> {
     pub fn new(recording: &'a Recording, run: &'a Run, table: Table<File>) -> Blocks<'a> {
         let n_threads = recording.threads.iter().map(|thread| thread.index.0 as usize + 1).max().unwrap_or(0);
         // Only damage has numbers past those of the threads that are known.
-        let mut tids = vec![Cell::Integer(0); n_threads.min(recording.threads.len() * 4 + 4)];
+        let mut tids = vec![0; n_threads.min(recording.threads.len() * 4 + 4)];
         for thread in &recording.threads {
             tids.get_mut(thread.index.0 as usize).into_iter().for_each(|tid| *tid = thread.tid.into());
         }
@@ -63,13 +65,13 @@ impl<'a> Blocks<'a> {
             recording,
             run,
             table,
+            batch: Batch::default(),
             failed: None,
             stacks: Vec::new(),
             known_stacks: ByStack::default(),
             pid: None,
             tags: FxHashMap::default(),
             domains: FxHashMap::default(),
-            latest_domain: None,
             tids,
         }
     }
@@ -78,57 +80,59 @@ impl<'a> Blocks<'a> {
     ///
     /// # Errors
     /// Something could not be written.
-    pub fn finish(self) -> io::Result<Vec<StackId>> {
+    pub fn finish(mut self) -> io::Result<Vec<StackId>> {
+        self.write_batch();
         match self.failed {
             Some(error) => Err(error),
             None => self.table.finish().map(|_| self.stacks),
         }
     }
 
-    /// Writes a block of the process `pid`, which went at `went`, if it did.
-    fn write(&mut self, pid: u32, block: &Block, went: Option<Stamp>, is_temporary: bool) {
-        if self.failed.is_some() {
-            return;
-        }
-        if self.pid != Some(pid) {
-            self.pid = Some(pid);
-            let cells = self.run.cells(&mut self.table, pid);
-            self.table.begin_rows(&cells);
+    /// Adds a block of the process `pid`, which went at `went`, if it did.
+    #[inline]
+    fn add(&mut self, pid: u32, block: &Block, went: Option<Stamp>, is_temporary: bool) {
+        let thread_tags = &self.recording.thread_tags;
+        let (tag, thread) = (thread_tags.tag(block.thread_tag), thread_tags.thread(block.thread_tag));
+        let common = Common { pid, tag, space: block.space, is_gone: went.is_some() };
+        if !self.batch.takes(common) {
+            self.write_batch();
+            self.batch.common = Some(common);
         }
         if self.known_stacks.get(block.stack).is_none() {
             self.known_stacks.insert(block.stack, 0);
             self.stacks.push(block.stack);
         }
-        let Blocks { recording, table, .. } = self;
-        let thread_tags = &recording.thread_tags;
-        let tag = match thread_tags.tag(block.thread_tag) {
+        let tid = self.tids.get(thread.0 as usize).copied().unwrap_or(0);
+        self.batch.push(block, tid, went, is_temporary);
+    }
+
+    /// Writes the latest rows.
+    #[cold]
+    fn write_batch(&mut self) {
+        let Some(Common { pid, tag, space, .. }) = self.batch.common else { return };
+        if self.pid != Some(pid) {
+            self.pid = Some(pid);
+            let cells = self.run.cells(&mut self.table, pid);
+            self.table.begin_rows(&cells);
+        }
+        let Blocks { recording, table, batch, tags, domains, .. } = self;
+        let tag = match tag {
             TagIndex::NONE => Cell::Null,
-            tag => *self.tags.entry(tag).or_insert_with(|| {
+            tag => *tags.entry(tag).or_insert_with(|| {
                 let unnamed = || format!("tag {}", tag.0);
                 table.text(&recording.tag_name(tag).map_or_else(unnamed, str::to_owned))
             }),
         };
-        let domain = match self.latest_domain {
-            Some((latest, domain)) if latest == block.space => domain,
-            _ => *self.domains.entry(block.space).or_insert_with(|| {
-                let (domain, name) = recording.domain(block.space);
-                table.text(&if name.is_empty() { domain.0.to_string() } else { name.to_owned() })
-            }),
-        };
-        self.latest_domain = Some((block.space, domain));
-        let tid = self.tids.get(thread_tags.thread(block.thread_tag).0 as usize).copied();
-        let row = [
-            block.address.0.into(),
-            block.size.into(),
-            block.stack.0.into(),
-            tid.unwrap_or(Cell::Integer(0)),
-            tag,
-            domain,
-            recording.ns(block.birth).into(),
-            went.map(|stamp| recording.ns(stamp)).into(),
-            Cell::Flag(is_temporary),
-        ];
-        self.failed = table.push(&row).err();
+        let domain = *domains.entry(space).or_insert_with(|| {
+            let (domain, name) = recording.domain(space);
+            table.text(&if name.is_empty() { domain.0.to_string() } else { name.to_owned() })
+        });
+        let is_well = self.failed.is_none();
+        let written = batch.take(recording, [tag, domain], |n_rows, columns| match is_well {
+            true => table.push_all(n_rows, columns),
+            false => Ok(()),
+        });
+        self.failed = self.failed.take().or(written.err());
     }
 }
 
@@ -160,7 +164,7 @@ impl<'a, 'b> Rows<'a, 'b> {
     /// Writes those that live on, `live`.
     pub fn finish(&mut self, live: impl Iterator<Item = Block>) {
         let mut blocks = self.blocks.borrow_mut();
-        live.for_each(|block| blocks.write(self.pid, &block, None, false));
+        live.for_each(|block| blocks.add(self.pid, &block, None, false));
     }
 }
 
@@ -176,6 +180,6 @@ impl ByLife for Rows<'_, '_> {
     #[inline]
     fn went(&mut self, block: &Block, stamp: Stamp, is_temporary: bool) {
         self.live -= block.amount(&self.recording.thread_tags);
-        self.blocks.borrow_mut().write(self.pid, block, Some(stamp), is_temporary);
+        self.blocks.borrow_mut().add(self.pid, block, Some(stamp), is_temporary);
     }
 }

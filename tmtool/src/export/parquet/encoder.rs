@@ -81,6 +81,12 @@ impl Cells {
 
     /// Adds the values of the next rows.
     pub fn push_each(&mut self, values: &[i64], is_optional: bool) {
+        let is_of_one_value = self.n_rows == 0 || self.only.is_some();
+        if let Some((&first, others)) = values.split_first().filter(|_| is_of_one_value)
+            && others.iter().all(|&value| value == first)
+        {
+            return self.push_same(Some(first), values.len(), is_optional);
+        }
         self.spell_out(is_optional);
         self.values.extend_from_slice(values);
         self.n_rows += values.len();

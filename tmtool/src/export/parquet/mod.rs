@@ -8,6 +8,7 @@
 //!        frames/               each frame                  by run, frame_id
 //! ```
 
+mod batch;
 mod blocks;
 mod encoder;
 mod export;

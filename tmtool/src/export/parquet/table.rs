@@ -38,12 +38,10 @@ pub const REQUIRED: bool = false;
 pub enum Cell {
     /// None.
     Null,
-    /// A number or a time.
+    /// A number, a time, or a flag, which is 0 or 1.
     Integer(i64),
     /// A text, by its number ([`Table::text`]).
     Text(u32),
-    /// Yes or no.
-    Flag(bool),
 }
 
 impl From<u64> for Cell {
@@ -73,7 +71,6 @@ impl Cell {
             Cell::Null => None,
             Cell::Integer(number) => Some(number),
             Cell::Text(number) => Some(number.into()),
-            Cell::Flag(is_so) => Some(is_so.into()),
         }
     }
 }
@@ -83,7 +80,7 @@ impl Cell {
 pub enum Values<'a> {
     /// All have this.
     Same(Cell),
-    /// Each has a number of its own, or a flag, which is 0 or 1.
+    /// Each has a number of its own.
     Each(&'a [i64]),
 }
 
@@ -310,7 +307,7 @@ mod tests {
                 }
                 for &place in &places {
                     let number = Cell::Integer(place);
-                    table.push(&[run.into(), tag, number, number, Cell::Flag(place % 2 == 1)]).unwrap();
+                    table.push(&[run.into(), tag, number, number, u32::from(place % 2 == 1).into()]).unwrap();
                 }
             }
             n_before += n_rows as i64;
@@ -338,7 +335,7 @@ mod tests {
         for row in 0..n_rows {
             let name = if row % 3 == 0 { Cell::Null } else { name };
             let start = (row % 2 == 0).then_some(row);
-            table.push(&[row.into(), name, start.into(), Cell::Flag(row % 2 == 1), kind]).unwrap();
+            table.push(&[row.into(), name, start.into(), u32::from(row % 2 == 1).into(), kind]).unwrap();
         }
         table.finish().unwrap();
         let reader = SerializedFileReader::try_from(path.as_path()).unwrap();
