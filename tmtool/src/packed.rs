@@ -90,7 +90,7 @@ impl Packer {
         Ok(match codec {
             Codec::Gzip => Packer::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
             Codec::Zstd => Packer::Zstd(zstd::stream::write::Encoder::new(Vec::new(), 1)?),
-            Codec::Deflate => Packer::Deflate(DeflateEncoder::new(Vec::new(), Compression::default())),
+            Codec::Deflate => Packer::Deflate(DeflateEncoder::new(Vec::new(), Compression::new(4))),
         })
     }
 

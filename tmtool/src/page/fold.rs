@@ -167,6 +167,11 @@ fn threshold(tree: &Tree, shares: &[f64], n_nodes_max: usize) -> f64 {
     let shown = (1..nodes.len() as u32).filter(|node| !is_within_small(tree, *node));
     // No share is below zero, and the bits of such numbers are in the order of the numbers.
     let mut order: Vec<(std::cmp::Reverse<u64>, u32)> = shown.map(by_share).collect();
+    // Each that stays is one more: those after the first `n_nodes_max` go in any case.
+    if order.len() > n_nodes_max + 1 {
+        order.select_nth_unstable(n_nodes_max);
+        order.truncate(n_nodes_max + 1);
+    }
     order.sort_unstable();
     let (mut n_nodes, mut least) = (2, f64::INFINITY);
     for (place, &(_, node)) in order.iter().enumerate() {
