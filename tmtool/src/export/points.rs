@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::shown::Called;
-use crate::tree::Tree;
+use crate::tree::{AddressFrames, Tree};
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ByStack;
 use tm_common::ids::StackId;
@@ -60,6 +60,7 @@ pub struct Points<N> {
     of_stack: ByStack,
     /// One more than the numbers of stacks, by node; 0 for none.
     of_node: Vec<u32>,
+    addresses: AddressFrames,
     /// The frames.
     pub numbers: FrameNumbers,
     /// The stacks and their outer parts.
@@ -75,6 +76,7 @@ impl<N: FnMut(StackId, &mut Called<'_>) -> u32> Points<N> {
             show,
             of_stack: ByStack::default(),
             of_node: Vec::new(),
+            addresses: AddressFrames::default(),
             numbers: FrameNumbers::default(),
             tree: Tree::default(),
             stacks: Vec::new(),
@@ -98,9 +100,11 @@ impl<N: FnMut(StackId, &mut Called<'_>) -> u32> Points<N> {
 
     #[cold]
     fn new_stack(&mut self, stack: StackId) -> u32 {
-        let Points { show, of_node, numbers, tree, stacks, .. } = self;
-        let node = show(stack, &mut |caller, innermost_first| {
-            innermost_first.iter().rev().fold(caller, |node, frame| tree.child(node, numbers.of(frame)))
+        let Points { show, of_node, addresses, numbers, tree, stacks, .. } = self;
+        let node = show(stack, &mut |caller, address, frames| {
+            addresses.called(tree, caller, (address, frames), |frames| {
+                frames.iter().rev().map(|frame| numbers.of(frame)).collect()
+            })
         });
         if of_node.len() <= node as usize {
             of_node.resize(tree.len(), 0);
@@ -129,7 +133,7 @@ mod tests {
             // The last two differ in what is not shown.
             [frame("main.c", 9), frame("a.c", stack.0.min(2))]
                 .into_iter()
-                .fold(Tree::ROOT, |caller, frame| called(caller, &[frame]))
+                .fold(Tree::ROOT, |caller, frame| called(caller, None, &[frame]))
         };
         let mut points = Points::new(show);
         let numbers: Vec<u32> = [1, 2, 3, 1, 2].map(|stack| points.of(StackId(stack))).into();

@@ -12,8 +12,9 @@ use tm_common::ids::StackId;
 use super::Events;
 use crate::tree::{Outer, Tree};
 
-/// Gives what is called at a place of a tree its own place there: the frames of one address, the innermost first.
-pub type Called<'a> = dyn FnMut(u32, &[Arc<Frame>]) -> u32 + 'a;
+/// Gives what is called at a place of a tree its own place there: the frames of one address, the innermost first, with the number
+/// that stands for all of them wherever they are.
+pub type Called<'a> = dyn FnMut(u32, Option<u32>, &[Arc<Frame>]) -> u32 + 'a;
 
 /// Stacks with names, and their places in a tree.
 pub struct ShownStacks<'a> {
@@ -45,19 +46,13 @@ impl<'a> ShownStacks<'a> {
     /// The place of a stack in a tree that begins at [`Tree::ROOT`]; `called` makes those that are new.
     pub fn place(&mut self, stack: StackId, called: &mut Called<'_>) -> u32 {
         let ShownStacks { recording, namer, blame, known, outer, address } = self;
-        let by_nodes = namer.blamed_place(
-            recording,
-            stack,
-            blame,
-            (Tree::ROOT, known),
-            &mut |caller, _, innermost_first| called(caller, innermost_first),
-        );
+        let by_nodes = namer.blamed_place(recording, stack, blame, (Tree::ROOT, known), called);
         by_nodes.unwrap_or_else(|| {
             let (stack, _) = namer.stack(recording, stack);
             let mut places = outer.of_addresses(blame.cut_stack(stack), |caller, outermost_first| {
                 address.clear();
                 address.extend(outermost_first.iter().rev().cloned());
-                called(caller.unwrap_or(Tree::ROOT), address)
+                called(caller.unwrap_or(Tree::ROOT), None, address)
             });
             places.next_back().unwrap_or(Tree::ROOT)
         })

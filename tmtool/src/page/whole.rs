@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::data::{Kind, Life, Mark, Notice, Origin, Timeline};
 use super::names::{FrameNames, Interner};
 use crate::report::parts::human::counted;
-use crate::tree::{Outer, Tree};
+use crate::tree::{AddressFrames, Outer, Tree};
 use tm_analyzer::analysis::Blame;
 use tm_analyzer::ids::StackId;
 use tm_analyzer::model::{Amount, Frame, SourceText, StackView};
@@ -99,8 +99,7 @@ pub struct Stacks {
     pub tree: Tree,
     /// The nodes of native stacks, and of their outer parts.
     known: Places,
-    /// The frames of addresses, from the outermost on, by the numbers of their names; none where these are not known.
-    of_address: Vec<Box<[u32]>>,
+    addresses: AddressFrames,
 }
 
 impl Stacks {
@@ -112,7 +111,7 @@ impl Stacks {
             frames: FrameNames::new(grouping.plumbing.clone()),
             tree: Tree::default(),
             known: Places::default(),
-            of_address: Vec::new(),
+            addresses: AddressFrames::default(),
         }
     }
 
@@ -139,19 +138,9 @@ impl Stacks {
         stack: StackId,
         namer: &mut Namer,
     ) -> Option<(u32, u32)> {
-        let Stacks { blame, frames, tree, known, of_address, .. } = self;
-        let mut child = |caller, number: Option<u32>, named: &[Arc<Frame>]| {
-            let Some(number) = number.map(|number| number as usize) else {
-                return frames.of_address(named).fold(caller, |node, frame| tree.child(node, frame));
-            };
-            if of_address.len() <= number {
-                of_address.resize_with(number + 1, Box::default);
-            }
-            let numbers = &mut of_address[number];
-            if numbers.is_empty() {
-                *numbers = frames.of_address(named).collect();
-            }
-            numbers.iter().fold(caller, |node, &frame| tree.child(node, frame))
+        let Stacks { blame, frames, tree, known, addresses, .. } = self;
+        let mut child = |caller, address, named: &[Arc<Frame>]| {
+            addresses.called(tree, caller, (address, named), |named| frames.of_address(named).collect())
         };
         let blamed = namer.blamed_place(recording, stack, blame, (Tree::ROOT, known), &mut child)?;
         let node = namer.place(recording, stack, (Tree::ROOT, known), &mut child)?;

@@ -1,9 +1,11 @@
 //! Stacks as one tree, from the outermost frame inward: what they share is there once.
 
+mod address_frames;
 mod outer;
 
 use rustc_hash::FxHashMap;
 
+pub use address_frames::AddressFrames;
 pub use outer::Outer;
 
 /// The tree; frames are numbers. A parent's number is below its children's; node 0 is the root, without a frame.

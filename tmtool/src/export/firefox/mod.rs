@@ -171,7 +171,8 @@ impl Thread {
         let mut tables = Tables::default();
         stacks.begin_tree();
         let native_allocations = rows(recorded, process, ends, |stack| {
-            let node = stacks.place(stack, &mut |caller, functions| tables.called(caller, functions));
+            let node = stacks
+                .place(stack, &mut |caller, address, functions| tables.called(caller, address, functions));
             tables.stack(node)
         });
         Thread { native_allocations, tables: tables.json(), others: others(recorded, process.index, ends) }

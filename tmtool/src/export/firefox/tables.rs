@@ -6,12 +6,20 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use crate::export::frames::{UNKNOWN, function, source_file};
-use crate::tree::Tree;
+use crate::tree::{AddressFrames, Tree};
 use tm_analyzer::model::Frame;
 
-/// Stacks, frames, functions and texts of a thread, by number.
+/// The tables of a thread.
 #[derive(Default)]
 pub struct Tables {
+    names: FrameTables,
+    stacks: Tree,
+    addresses: AddressFrames,
+}
+
+/// Frames, functions and texts, by number.
+#[derive(Default)]
+struct FrameTables {
     texts: Vec<String>,
     of_text: FxHashMap<String, u32>,
     /// Names and files.
@@ -22,7 +30,6 @@ pub struct Tables {
     of_frame: FxHashMap<(u32, u32), u32>,
     /// The numbers of frames by their place: they are shared, and stay as long as they are here.
     of_shared: FxHashMap<usize, (Arc<Frame>, u32)>,
-    stacks: Tree,
 }
 
 /// The number of `key` in `list`, where it is put if it is new.
@@ -35,40 +42,24 @@ fn number<K: Clone + Eq + std::hash::Hash>(list: &mut Vec<K>, known: &mut FxHash
 
 impl Tables {
     /// The node of the functions of an address, the innermost first, called from the node `caller`.
-    pub fn called(&mut self, caller: u32, functions: &[Arc<Frame>]) -> u32 {
-        functions.iter().rev().fold(caller, |node, frame| {
-            let frame = self.frame(frame);
-            self.stacks.child(node, frame)
+    pub fn called(&mut self, caller: u32, address: Option<u32>, functions: &[Arc<Frame>]) -> u32 {
+        let Tables { names, stacks, addresses } = self;
+        addresses.called(stacks, caller, (address, functions), |functions| {
+            functions.iter().rev().map(|frame| names.frame(frame)).collect()
         })
     }
 
     /// The number of the stack that ends at a node.
     pub fn stack(&mut self, node: u32) -> u32 {
         let has_frames = node != Tree::ROOT;
-        let node = if has_frames { node } else { self.called(node, &[Arc::new(Frame::unknown())]) };
+        let node = if has_frames { node } else { self.called(node, None, &[Arc::new(Frame::unknown())]) };
         // The root has no number here.
         node - 1
     }
 
-    fn frame(&mut self, frame: &Arc<Frame>) -> u32 {
-        let key = Arc::as_ptr(frame).addr();
-        if let Some((_, known)) = self.of_shared.get(&key) {
-            return *known;
-        }
-        let is_unknown = **frame == Frame::unknown();
-        let name = if is_unknown { UNKNOWN.to_owned() } else { function(frame) };
-        let names = [name, source_file(frame)].map(|text| number(&mut self.texts, &mut self.of_text, text));
-        let function = number(&mut self.functions, &mut self.of_function, names);
-        let place = number(&mut self.frames, &mut self.of_frame, (function, frame.lineno));
-        if !is_unknown {
-            self.of_shared.insert(key, (Arc::clone(frame), place));
-        }
-        place
-    }
-
     /// All of them.
     pub fn json(self) -> TablesJson {
-        let Tables { texts, functions, frames, stacks, .. } = self;
+        let Tables { names: FrameTables { texts, functions, frames, .. }, stacks, .. } = self;
         let (n_frames, n_functions) = (frames.len(), functions.len());
         let nodes = stacks.nodes().get(1..).unwrap_or_default();
         TablesJson {
@@ -101,6 +92,25 @@ impl Tables {
             },
             string_array: texts,
         }
+    }
+}
+
+impl FrameTables {
+    /// The number of a frame.
+    fn frame(&mut self, frame: &Arc<Frame>) -> u32 {
+        let key = Arc::as_ptr(frame).addr();
+        if let Some((_, known)) = self.of_shared.get(&key) {
+            return *known;
+        }
+        let is_unknown = **frame == Frame::unknown();
+        let name = if is_unknown { UNKNOWN.to_owned() } else { function(frame) };
+        let names = [name, source_file(frame)].map(|text| number(&mut self.texts, &mut self.of_text, text));
+        let function = number(&mut self.functions, &mut self.of_function, names);
+        let place = number(&mut self.frames, &mut self.of_frame, (function, frame.lineno));
+        if !is_unknown {
+            self.of_shared.insert(key, (Arc::clone(frame), place));
+        }
+        place
     }
 }
 
@@ -164,8 +174,11 @@ mod tests {
         let mut tables = Tables::default();
         let mut stack = |line| {
             // The function is inlined.
-            let node = tables
-                .called(Tree::ROOT, &[frame("f\n", "a.c", line), frame("main", "a.c", 1)].map(Arc::new));
+            let node = tables.called(
+                Tree::ROOT,
+                None,
+                &[frame("f\n", "a.c", line), frame("main", "a.c", 1)].map(Arc::new),
+            );
             tables.stack(node)
         };
         assert_eq!([stack(2), stack(3), stack(2)], [1, 2, 1]);

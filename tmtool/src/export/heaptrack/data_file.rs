@@ -79,6 +79,8 @@ pub struct DataFile<W> {
     addresses: FxHashMap<(usize, usize), (Arc<Frame>, u32)>,
     /// Stacks of the numbers of addresses; the root is that without frames.
     stacks: Tree,
+    /// The numbers of whole addresses, by the numbers that they have where they come from.
+    of_address: Vec<Option<u32>>,
     /// The numbers of the recording's stacks.
     of_stack: ByStack,
     /// The numbers of what was allocated, and further ones of the same, which no allocation line has.
@@ -105,6 +107,7 @@ impl<W: Write> DataFile<W> {
             strings: FxHashMap::default(),
             addresses: FxHashMap::default(),
             stacks: Tree::default(),
+            of_address: Vec::new(),
             of_stack: ByStack::default(),
             allocations: FxHashMap::default(),
             others: FxHashMap::default(),
@@ -210,7 +213,7 @@ impl<W: Write> DataFile<W> {
     ) -> u32 {
         let id = allocated.stack;
         let stack = self.of_stack.get(id).unwrap_or_else(|| {
-            let stack = show(id, &mut |caller, functions| self.stack(caller, functions));
+            let stack = show(id, &mut |caller, address, functions| self.stack(caller, address, functions));
             self.of_stack.insert(id, stack);
             stack
         });
@@ -238,14 +241,30 @@ impl<W: Write> DataFile<W> {
     }
 
     /// The number of the stack that ends with the functions of an address, the innermost first, called from the stack `caller`.
-    fn stack(&mut self, caller: u32, functions: &[Arc<Frame>]) -> u32 {
-        let address = self.address(functions);
+    fn stack(&mut self, caller: u32, address: Option<u32>, functions: &[Arc<Frame>]) -> u32 {
+        let address = match address {
+            Some(address) => self.whole_address(address as usize, functions),
+            None => self.address(functions),
+        };
         let next = self.stacks.len() as u32;
         let stack = self.stacks.child(caller, address);
         if stack == next {
             self.line(b't', &[address.into(), caller.into()]);
         }
         stack
+    }
+
+    /// The number of the address that has the number `address` where it comes from, with all its functions.
+    fn whole_address(&mut self, address: usize, functions: &[Arc<Frame>]) -> u32 {
+        if self.of_address.len() <= address {
+            self.of_address.resize(address + 1, None);
+        }
+        if let Some(known) = self.of_address[address] {
+            return known;
+        }
+        let number = self.address(functions);
+        self.of_address[address] = Some(number);
+        number
     }
 
     /// The number of an address, with its functions, the innermost first.

@@ -14,7 +14,7 @@ fn shows(outermost_first: &[Arc<Frame>]) -> impl FnOnce(StackId, &mut Called<'_>
     move |_, called| {
         by_address(outermost_first).fold(Tree::ROOT, |caller, functions| {
             let innermost_first: Vec<Arc<Frame>> = functions.iter().rev().cloned().collect();
-            called(caller, &innermost_first)
+            called(caller, None, &innermost_first)
         })
     }
 }
