@@ -335,6 +335,7 @@ impl Clock {
 
     /// Nanoseconds from the recording's start to `stamp`; 0 for stamps before it.
     #[must_use]
+    #[inline]
     pub fn ns_since_start(&self, stamp: Stamp) -> u64 {
         // Damage alone makes stamps that no counter has; they are not to come back as early ones.
         let counter = stamp.0.saturating_mul(1 << self.shift);
@@ -343,6 +344,7 @@ impl Clock {
 
     /// Nanoseconds in one tick of the counter (not of a stamp).
     #[must_use]
+    #[inline]
     pub fn ns_per_tick(&self) -> f64 {
         if self.kind == Some(ClockKind::Monotonic) {
             return 1.0;

@@ -208,6 +208,7 @@ impl Recording {
     }
 
     /// Nanoseconds from the recording's start to `stamp`.
+    #[inline]
     pub fn ns(&self, stamp: Stamp) -> u64 {
         self.header.clock.ns_since_start(stamp)
     }

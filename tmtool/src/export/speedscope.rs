@@ -1,6 +1,6 @@
 //! speedscope's file format: several sampled profiles over one list of frames.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -54,6 +54,8 @@ struct SharedFrame {
 /// Those of `out`.
 pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
     let stacks = Stacks::of(sites.activity);
+    // Of a known type, so that the many small writes are calls of nothing.
+    let out = &mut BufWriter::new(out);
     let origin = sites.activity.origin.clone().unwrap_or_default();
     let name = clean(&format!("{} {}", origin.recording, origin.command_line.join(" ")));
     write!(out, r#"{START}"exporter":"tmtool {}","name":"#, env!("CARGO_PKG_VERSION"))?;
@@ -68,7 +70,8 @@ pub fn write(sites: &Sites<'_>, out: &mut dyn Write) -> io::Result<()> {
         }
         stacks.profile(sites.activity, measure, out)?;
     }
-    writeln!(out, "]}}")
+    writeln!(out, "]}}")?;
+    out.flush()
 }
 
 /// Sums by stacks of numbers of frames.
@@ -125,7 +128,7 @@ impl Stacks {
     }
 
     /// Writes one profile: a sample is a stack, its weight the figure.
-    fn profile(&self, activity: &ActivityProfile, measure: Measure, out: &mut dyn Write) -> io::Result<()> {
+    fn profile(&self, activity: &ActivityProfile, measure: Measure, out: &mut impl Write) -> io::Result<()> {
         let weighed = || {
             let weighed = self.sums.iter().map(|(node, sums)| (*node, measure.of(activity, sums)));
             weighed.filter(|&(_, weight)| weight > 0)
@@ -150,7 +153,8 @@ impl Stacks {
         }
         write!(out, r#"],"weights":["#)?;
         for (place, (_, weight)) in weighed().enumerate() {
-            write!(out, "{}{weight}", if place > 0 { "," } else { "" })?;
+            out.write_all(if place > 0 { b"," } else { b"" })?;
+            serde_json::to_writer(&mut *out, &weight)?;
         }
         write!(out, "]}}")
     }

@@ -25,6 +25,11 @@ impl<K, V> Default for SumsBy<K, V> {
 }
 
 impl<K: Eq + Hash, V> SumsBy<K, V> {
+    /// None, with room for `n`.
+    pub fn with_room(n: usize) -> SumsBy<K, V> {
+        SumsBy { places: HashTable::with_capacity(n), sums: Vec::with_capacity(n) }
+    }
+
     /// Returns the sum of `key`, which `new` makes if there is none.
     #[inline]
     pub fn of_or(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {

@@ -125,7 +125,8 @@ impl<'a> Lives<'a> {
     /// Joins each slice with the next one.
     #[cold]
     fn join(&mut self) {
-        let mut joined: SumsBy<Life> = SumsBy::default();
+        // There will soon be as many again.
+        let mut joined: SumsBy<Life> = SumsBy::with_room(self.sums.len());
         for (&Life { site, born, gone }, &amount) in self.sums.iter() {
             let amount: Amount = amount;
             joined.add(Life { site, born: born / 2, gone: gone.map(|gone| gone / 2) }, amount);

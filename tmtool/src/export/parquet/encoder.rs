@@ -71,10 +71,7 @@ impl Cells {
             self.only = Some(value);
         } else if self.only != Some(value) {
             self.spell_out(is_optional);
-            self.values.extend(value.iter().cycle().take(n));
-            if is_optional {
-                self.levels.resize(self.n_rows + n, value.is_some().into());
-            }
+            self.spell_out_same(value, n, is_optional);
         }
         self.n_rows += n;
     }
@@ -98,9 +95,16 @@ impl Cells {
     /// Writes all rows down that have one value.
     fn spell_out(&mut self, is_optional: bool) {
         let Some(only) = self.only.take() else { return };
-        self.values.extend(only.iter().cycle().take(self.n_rows));
+        self.spell_out_same(only, self.n_rows, is_optional);
+    }
+
+    /// Writes the same value down for `n` more rows.
+    fn spell_out_same(&mut self, value: Option<i64>, n: usize, is_optional: bool) {
+        if let Some(value) = value {
+            self.values.resize(self.values.len() + n, value);
+        }
         if is_optional {
-            self.levels.resize(self.n_rows, only.is_some().into());
+            self.levels.resize(self.levels.len() + n, value.is_some().into());
         }
     }
 }

@@ -52,4 +52,6 @@ pub(super) fn add_up(cells: &mut Vec<Cell>) {
         }
         is_same
     });
+    // There may be a million less.
+    cells.shrink_to_fit();
 }
