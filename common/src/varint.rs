@@ -139,81 +139,76 @@ pub fn fold(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// Decodes the number that `word` begins with, and how many bytes it takes; `None` if those are more than 8. How long numbers are
-/// follows no rule, so no branch asks for it: the groups of bits are pushed together by pairs, and by pairs of those.
+/// Decodes the number that `word` begins with, and how many bytes it takes; `None` if those are more than 4, as few are. How long numbers
+/// are otherwise follows no rule, so no branch asks for it: the groups of bits are pushed together by pairs, and by pairs of those.
 #[inline(always)]
-fn short(word: u64) -> Option<(u64, usize)> {
+fn short(word: u32) -> Option<(u64, usize)> {
+    let ends = !word & 0x8080_8080;
+    let word = word & (ends ^ ends.wrapping_sub(1));
+    let pairs = (word & 0x007f_007f) | (word & 0x7f00_7f00) >> 1;
+    let value = (pairs & 0x3fff) | (pairs & 0x3fff_0000) >> 2;
+    (ends != 0).then_some((u64::from(value), (ends.trailing_zeros() as usize + 1) / 8))
+}
+
+/// Does the same with up to 8 bytes, of which the first 4 do not end the number.
+#[inline(always)]
+fn middle(word: u64) -> Option<(u64, usize)> {
     let ends = !word & 0x8080_8080_8080_8080;
-    let n_bits = ends.trailing_zeros() + 1;
-    let word = word & u64::MAX.checked_shr(u64::BITS.wrapping_sub(n_bits))?;
+    let word = word & (ends ^ ends.wrapping_sub(1));
     let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
     let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
     let value = (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4;
-    Some((value, n_bits as usize / 8))
+    (ends != 0).then_some((value, (ends.trailing_zeros() as usize + 1) / 8))
 }
 
-/// A cursor over bytes of unknown origin.
+/// A cursor over bytes of unknown origin. It is passed by value where it is not inlined, so that it stays in registers.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    bytes: &'a [u8],
-    position: usize,
+    rest: &'a [u8],
+    len: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the beginning of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Reader { bytes, position: 0 }
+        Reader { rest: bytes, len: bytes.len() }
     }
 
     /// Returns how many bytes have been read.
+    #[inline]
     #[must_use]
     pub fn position(&self) -> usize {
-        self.position
+        self.len - self.rest.len()
     }
 
     /// Tells whether all bytes have been read.
+    #[inline]
     #[must_use]
     pub fn is_at_end(&self) -> bool {
-        self.position >= self.bytes.len()
+        self.rest.is_empty()
     }
 
     /// Reads one byte. Fails at the end of the bytes.
     #[inline(always)]
     pub fn byte(&mut self) -> Result<u8, DecodeError> {
-        let byte = *self.bytes.get(self.position).ok_or(DecodeError::Truncated)?;
-        self.position += 1;
+        let (&byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
         Ok(byte)
     }
 
     /// Reads an unsigned number. Fails at the end of the bytes and on a number of more than 64 bits.
     #[inline(always)]
     pub fn unsigned(&mut self) -> Result<u64, DecodeError> {
-        if let Some(&bytes) = self.bytes.get(self.position..).and_then(|rest| rest.first_chunk())
-            && let Some((value, len)) = short(u64::from_le_bytes(bytes))
+        if let Some(&bytes) = self.rest.first_chunk()
+            && let Some((value, len)) = short(u32::from_le_bytes(bytes))
         {
-            self.position += len;
+            self.rest = self.rest.get(len..).unwrap_or_default();
             return Ok(value);
         }
-        self.unsigned_by_bytes()
-    }
-
-    /// Does the same for long numbers, and where the bytes end soon.
-    #[cold]
-    #[inline(never)]
-    fn unsigned_by_bytes(&mut self) -> Result<u64, DecodeError> {
-        let mut value = 0u64;
-        for shift in (0..).step_by(7).take(MAX_BYTES) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
-                break;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(DecodeError::Invalid { field: "varint", found: value })
+        let (value, rest) = unsigned_long(self.rest)?;
+        self.rest = rest;
+        Ok(value)
     }
 
     /// Reads a signed number.
@@ -225,10 +220,38 @@ impl<'a> Reader<'a> {
 
     /// Passes over `n` bytes. Fails if there are fewer.
     pub fn skip(&mut self, n: usize) -> Result<(), DecodeError> {
-        let end = self.position.checked_add(n).filter(|&end| end <= self.bytes.len());
-        self.position = end.ok_or(DecodeError::Truncated)?;
+        self.rest = self.rest.get(n..).ok_or(DecodeError::Truncated)?;
         Ok(())
     }
+}
+
+/// Reads a number of more than 4 bytes, or near the end of `bytes`, and returns what follows it.
+#[inline(never)]
+fn unsigned_long(bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
+    if let Some(&first) = bytes.first_chunk()
+        && let Some((value, len)) = middle(u64::from_le_bytes(first))
+    {
+        return Ok((value, bytes.get(len..).unwrap_or_default()));
+    }
+    unsigned_by_bytes(bytes)
+}
+
+/// Does the same, byte by byte.
+#[cold]
+fn unsigned_by_bytes(mut bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
+    let mut value = 0u64;
+    for shift in (0..).step_by(7).take(MAX_BYTES) {
+        let (&byte, rest) = bytes.split_first().ok_or(DecodeError::Truncated)?;
+        bytes = rest;
+        if shift == 63 && byte > 1 {
+            break;
+        }
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok((value, bytes));
+        }
+    }
+    Err(DecodeError::Invalid { field: "varint", found: value })
 }
 
 #[cfg(test)]
@@ -261,11 +284,9 @@ mod tests {
                 let byte = (state.rotate_left(n as u32 * 11) >> 13) as u8;
                 if n % longest == longest - 1 { byte & 0x7f } else { byte | 0x80 }
             });
-            let (mut first, mut second) = (Reader::new(&bytes), Reader::new(&bytes));
-            assert_eq!(first.unsigned(), second.unsigned_by_bytes(), "{bytes:x?}");
-            if longest < MAX_BYTES {
-                assert_eq!(first.position(), second.position());
-            }
+            let mut reader = Reader::new(&bytes);
+            let number = reader.unsigned().map(|value| (value, &bytes[reader.position()..]));
+            assert_eq!(number, unsigned_by_bytes(&bytes), "{bytes:x?}");
         }
     }
 

@@ -111,7 +111,12 @@ impl RecordDecoder {
         let mut is_damaged = false;
         let mut good = 0;
         while out.batch.len() < n_wanted && !reader.is_at_end() {
-            match self.decoder.decode_to(&mut reader, |event| out.push(event)) {
+            // A copy for each kind of record, of what this kind needs: else each event would be put into memory to be passed on.
+            match self.decoder.decode_to(
+                &mut reader,
+                #[inline(always)]
+                |event| out.push(event),
+            ) {
                 Ok(Some(Taken::Moments)) => {}
                 Ok(Some(Taken::Thread(thread))) => {
                     (self.thread, self.tag) = (thread, TagIndex::NONE);

@@ -52,12 +52,12 @@ impl Decoder {
     ) -> Result<Option<T>, DecodeError> {
         let first = reader.byte()?;
         Ok(match first & 7 {
-            kind::EXTENDED => self.extended(first >> 3, reader)?.map(take),
+            kind::EXTENDED => apart(reader, |reader| self.extended(first >> 3, reader))?.map(take),
             kind::MALLOC | kind::CALLOC | kind::ALLOCATE => Some(take(self.allocate(first, reader)?)),
             kind::FREE => Some(take(self.free(first, reader)?)),
             kind::REALLOCATE => Some(take(self.reallocate(first, reader)?)),
-            kind::TRACK => Some(take(self.track(first, reader)?)),
-            _ => Some(take(self.untrack(first, reader)?)),
+            kind::TRACK => Some(take(apart(reader, |reader| self.track(first, reader))?)),
+            _ => Some(take(apart(reader, |reader| self.untrack(first, reader))?)),
         })
     }
 
@@ -217,6 +217,15 @@ impl Decoder {
     }
 }
 
+/// Has a function that is not inlined read by a copy of `reader`, so that this has no address and stays in registers.
+#[inline(always)]
+fn apart<'a, T>(reader: &mut Reader<'a>, read: impl FnOnce(&mut Reader<'a>) -> T) -> T {
+    let mut copy = reader.clone();
+    let found = read(&mut copy);
+    *reader = copy;
+    found
+}
+
 fn overlong(len: usize) -> DecodeError {
     DecodeError::Invalid { field: "extended length", found: len as u64 }
 }
@@ -227,7 +236,7 @@ fn read_stack(reader: &mut Reader<'_>) -> Result<StackId, DecodeError> {
     u32::try_from(stack).map(StackId).map_err(|_| DecodeError::Invalid { field: "stack", found: stack })
 }
 
-#[inline]
+#[inline(always)]
 fn read_function(reader: &mut Reader<'_>, roles: &[Role]) -> Result<Function, DecodeError> {
     let id = reader.byte()?;
     let function = Function::from_id(id).filter(|function| roles.contains(&function.role()));
