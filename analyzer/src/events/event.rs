@@ -9,21 +9,22 @@ use crate::reader::ThreadTag;
 /// The address of an [`Action::Untrack`] of all that is tracked in the space: nothing is tracked there.
 pub const ALL: Address = Address(0);
 
-/// What happened to the address. A reallocation is two moments.
+/// What happened to the address. A reallocation is two moments. Those by which a block goes stand in a row, and those that are no
+/// matter of the heap's order behind the others: every event is asked for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A block came into being.
     Allocate,
+    /// The block that `realloc` returned.
+    ReallocateEnd,
     /// A block was given back.
     Free,
     /// A block was passed to `realloc`, which will succeed.
     ReallocateBegin,
-    /// The block that `realloc` returned.
-    ReallocateEnd,
-    /// The program tells of a block, or has mapped a range.
-    Track,
     /// The program tells that a block is gone, or has unmapped a range.
     Untrack,
+    /// The program tells of a block, or has mapped a range.
+    Track,
     /// What is tracked at the address, if anything, belongs to another stack.
     Move,
     /// The heap's block at the address, if it has this size, counts in another space.

@@ -85,8 +85,10 @@ impl<S: EventStream> Merge<S> {
             let Some(stream) = self.streams.get_mut(self.current) else { return false };
             let rest = stream.rest();
             let rest = rest.get(..n_wanted).unwrap_or(rest);
-            let earliest = rest.iter().position(|event| event.stamp > self.current_until);
-            let n_taken = earliest.unwrap_or(rest.len());
+            // A stream that is alone comes whole, one of many an event or two at a time.
+            let is_whole = rest.last().is_some_and(|event| event.stamp <= self.current_until);
+            let earliest = || rest.iter().position(|event| event.stamp > self.current_until);
+            let n_taken = if is_whole { rest.len() } else { earliest().unwrap_or(rest.len()) };
             events.extend_from_slice(rest.get(..n_taken).unwrap_or_default());
             let next = rest.get(n_taken).map(|event| event.stamp);
             stream.advance(n_taken);

@@ -49,7 +49,7 @@ impl ByStack {
 
     /// The place in `sums` of the sum of `key`, a key of `stack`, which `new` makes if there is none; the numbers are those of the
     /// places that were asked for last.
-    #[inline]
+    #[inline(always)]
     pub(super) fn place_in<K: Eq + Hash, V>(
         &mut self,
         stack: StackId,
@@ -59,13 +59,22 @@ impl ByStack {
     ) -> usize {
         match self.get(stack) {
             Some(place) if sums.at(place as usize).0 == key => place as usize,
-            _ => {
-                let place = sums.place_or(key, new);
-                // There are fewer than 2^32 sums: `SumsBy` numbers them so.
-                self.insert(stack, place as u32);
-                place
-            }
+            _ => self.place_anew(stack, key, sums, new),
         }
+    }
+
+    #[inline(never)]
+    fn place_anew<K: Eq + Hash, V>(
+        &mut self,
+        stack: StackId,
+        key: K,
+        sums: &mut SumsBy<K, V>,
+        new: impl FnOnce() -> V,
+    ) -> usize {
+        let place = sums.place_or(key, new);
+        // There are fewer than 2^32 sums: `SumsBy` numbers them so.
+        self.insert(stack, place as u32);
+        place
     }
 }
 

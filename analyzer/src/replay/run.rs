@@ -145,14 +145,14 @@ impl<O: Observer> Observer for Own<O> {
         self.observer.on_turn(stamp);
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_alloc(&mut self, block: &Block) {
         if self.since.is_none_or(|fork| block.birth > fork) {
             self.observer.on_alloc(block);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         if self.since.is_none_or(|fork| block.birth > fork) {
             self.observer.on_free(block, event);
@@ -171,7 +171,7 @@ impl<O: Observer> Observer for Own<O> {
         self.observer.on_peak_reset(stamp);
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_event(&mut self, event: &MergedEvent) {
         self.observer.on_event(event);
     }

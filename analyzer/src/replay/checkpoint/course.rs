@@ -33,15 +33,10 @@ impl Course {
     }
 
     /// Notes what is live at `stamp`; `most` is the most since the time before.
+    #[inline(always)]
     pub fn note(&mut self, stamp: u64, most: (u64, u64), now: (u64, u64)) {
-        while stamp.saturating_sub(self.from) >> self.step_log2 >= STEPS_MAX as u64 {
-            self.double();
-        }
-        let place = (stamp.saturating_sub(self.from) >> self.step_log2) as usize;
-        while self.steps.len() <= place {
-            let at = self.from.saturating_add((self.steps.len() as u64) << self.step_log2);
-            let last = self.steps.last().map_or((0, 0), |step| step.last);
-            self.steps.push(CourseStep { at, most: last, last });
+        if self.place(stamp) >= self.steps.len() as u64 {
+            self.go_on_to(stamp);
         }
         // What comes late counts in the present step.
         let Some(step) = self.steps.last_mut() else { return };
@@ -49,6 +44,25 @@ impl Course {
             (step.at, step.most) = (stamp.max(step.at), most);
         }
         step.last = now;
+    }
+
+    /// The step that `stamp` is in.
+    #[inline(always)]
+    fn place(&self, stamp: u64) -> u64 {
+        stamp.saturating_sub(self.from) >> self.step_log2
+    }
+
+    /// Adds the steps up to that of `stamp`.
+    #[cold]
+    fn go_on_to(&mut self, stamp: u64) {
+        while self.place(stamp) >= STEPS_MAX as u64 {
+            self.double();
+        }
+        while self.steps.len() as u64 <= self.place(stamp) {
+            let at = self.from.saturating_add((self.steps.len() as u64) << self.step_log2);
+            let last = self.steps.last().map_or((0, 0), |step| step.last);
+            self.steps.push(CourseStep { at, most: last, last });
+        }
     }
 
     fn double(&mut self) {

@@ -262,7 +262,7 @@ impl Ledger {
     }
 
     /// Adds an event that has taken effect to the sums.
-    #[inline]
+    #[inline(always)]
     pub fn count(&mut self, event: &MergedEvent) {
         if event.thread_tag.is_sampled() {
             return self.count_sample(event);

@@ -41,31 +41,50 @@ struct Latest {
     calls: [Option<u64>; 2],
 }
 
+impl Latest {
+    /// Forgets what calls there were, if a thread that samples has told of them.
+    #[inline(always)]
+    fn forget_calls(&mut self) {
+        if self.calls[0].is_some() {
+            self.calls = [None; 2];
+        }
+    }
+}
+
 impl LatestBlocks {
     /// `block`, of a recording with `thread_tags`, came.
-    #[inline]
+    #[inline(always)]
     pub fn came(&mut self, block: &Block, thread_tags: &ThreadTags) {
-        let new = Latest { address: Some(block.address.0), birth: block.birth, calls: [None; 2] };
+        let (address, birth) = (Some(block.address.0), block.birth);
         match self.of(block.thread_tag, block.space, thread_tags) {
             // The parts of a mapping that is cut are as old as it was.
-            Some(latest) if new.birth >= latest.birth => *latest = new,
+            Some(latest) if birth >= latest.birth => {
+                (latest.address, latest.birth) = (address, birth);
+                latest.forget_calls();
+            }
             Some(_) => {}
-            None => self.add((thread_tags.thread(block.thread_tag).0, block.space), new),
+            None => {
+                let new = Latest { address, birth, calls: [None; 2] };
+                self.add((thread_tags.thread(block.thread_tag).0, block.space), new);
+            }
         }
     }
 
     /// The latest of a thread, under whatever tag, in a space.
-    #[inline]
+    #[inline(always)]
     fn of(&mut self, maker: ThreadTag, space: Space, thread_tags: &ThreadTags) -> Option<&mut Latest> {
         let place = match self.last {
             Some((last, of_space, place)) if last == maker && of_space == space => place,
-            _ => {
-                let place = *self.places.get(&(thread_tags.thread(maker).0, space))? as usize;
-                self.last = Some((maker, space, place));
-                place
-            }
+            _ => self.look_up(maker, space, thread_tags)?,
         };
         self.list.get_mut(place).map(|(_, latest)| latest)
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, maker: ThreadTag, space: Space, thread_tags: &ThreadTags) -> Option<usize> {
+        let place = *self.places.get(&(thread_tags.thread(maker).0, space))? as usize;
+        self.last = Some((maker, space, place));
+        Some(place)
     }
 
     #[cold]
@@ -103,13 +122,15 @@ impl LatestBlocks {
 
     /// `block` goes by `event`. Returns whether it was temporary: freed before its thread allocated the next one. A block that
     /// grows by realloc goes on to be used. A sample's thread itself has to free it: then its totals say whether it has allocated.
-    #[inline]
+    #[inline(always)]
     pub fn went(&mut self, block: &Block, event: &MergedEvent, thread_tags: &ThreadTags) -> bool {
         // It stays in its place with no address, so that nothing is put in and taken out for each block.
         let latest = self.of(block.thread_tag, block.space, thread_tags);
         let latest = latest.filter(|latest| latest.address == Some(block.address.0));
         let Some(latest) = latest else { return false };
-        let Latest { calls, .. } = std::mem::take(latest);
+        let calls = latest.calls;
+        (latest.address, latest.birth) = (None, Stamp(0));
+        latest.forget_calls();
         let is_last = match calls {
             _ if !block.thread_tag.is_sampled() => true,
             [Some(first), Some(latest)] => {

@@ -77,8 +77,7 @@ impl<S: EventStream> Window<S> {
         self.merge_is_done = !self.merge.take(BATCH_EVENTS, &mut self.events);
         let known = self.events.last().map_or(0, |event| event.stamp.0);
         let to_come = self.events.get(self.ready..).unwrap_or_default();
-        self.ready +=
-            to_come.iter().take_while(|event| event.stamp.0.saturating_add(self.span) < known).count();
+        self.ready += to_come.partition_point(|event| event.stamp.0.saturating_add(self.span) < known);
         n_known
     }
 
