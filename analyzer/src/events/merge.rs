@@ -39,13 +39,12 @@ impl<'a> Merge<StreamEvents<'a>> {
         process: ProcessIndex,
         decoders: &Decoders<'a>,
     ) -> Merge<StreamEvents<'a>> {
-        let streams = recording.streams.iter().filter(|stream| stream.process == process);
-        let streams: Vec<_> = streams.collect();
+        let streams = recording.streams_of(process);
         let batch_max = if decoders.has_threads() { BATCH_RECORDS_MAX } else { BATCH_RECORDS_HERE };
         let batch_records = (ALL_RECORDS / streams.len().max(1)).clamp(BATCH_RECORDS_MIN, batch_max);
         let events =
             |stream| StreamEvents::new(StreamDecoder::new(recording, stream, batch_records), decoders);
-        Merge::of(streams.into_iter().map(events).collect())
+        Merge::of(streams.iter().map(events).collect())
     }
 }
 

@@ -140,6 +140,13 @@ impl Recording {
         self.processes.get(place)
     }
 
+    /// The streams of a process: they stand by process and number.
+    pub(crate) fn streams_of(&self, process: ProcessIndex) -> &[Stream] {
+        let first = self.streams.partition_point(|stream| stream.process < process);
+        let rest = self.streams.get(first..).unwrap_or_default();
+        rest.get(..rest.partition_point(|stream| stream.process == process)).unwrap_or_default()
+    }
+
     /// The process that began the recording; `None` if nothing is left of it.
     pub fn first_process(&self) -> Option<&Process> {
         self.processes.first()

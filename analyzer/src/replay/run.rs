@@ -1,5 +1,6 @@
 //! Replays one process, or all of them: each is an address space of its own that starts with what its parent had.
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::Ending;
 
@@ -55,7 +56,7 @@ pub fn run<O: Observer>(
             // A process whose parent left no trace starts with nothing.
             let roots = recording.processes.iter().filter(|process| parent(recording, process).is_none());
             let counts = |process| own_since(recording, Processes::All, process);
-            let mut families = Families { recording, until, decoders, folded, counts };
+            let mut families = Families::new(recording, until, decoders, folded, counts, |_| true);
             for root in roots.filter(|root| root.start <= until) {
                 families.run(root.index, &mut observer_of, &mut |engine, observer| {
                     finish(recording, engine, until);
@@ -203,9 +204,32 @@ struct Families<'a, 'd, F> {
     folded: Folded,
     /// Since when a process's blocks count as its own.
     counts: F,
+    /// Those that are to come, by parent: (when, child), latest first.
+    forks: FxHashMap<ProcessIndex, Vec<(Stamp, ProcessIndex)>>,
 }
 
-impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
+impl<'a, 'd, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, 'd, F> {
+    /// Those of `recording` that began by `until`, `with` these alone.
+    fn new(
+        recording: &'a Recording,
+        until: Stamp,
+        decoders: &'d Decoders<'a>,
+        folded: Folded,
+        counts: F,
+        with: impl Fn(ProcessIndex) -> bool,
+    ) -> Families<'a, 'd, F> {
+        let mut forks: FxHashMap<ProcessIndex, Vec<(Stamp, ProcessIndex)>> = FxHashMap::default();
+        for process in
+            recording.processes.iter().filter(|process| process.start <= until && with(process.index))
+        {
+            if let Some(parent) = process.parent {
+                forks.entry(parent).or_default().push((process.start, process.index));
+            }
+        }
+        forks.values_mut().for_each(|forks| forks.sort_unstable_by(|a, b| b.cmp(a)));
+        Families { recording, until, decoders, folded, counts, forks }
+    }
+
     fn run<O: Observer>(
         &mut self,
         root: ProcessIndex,
@@ -232,11 +256,8 @@ impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
         live: impl FnOnce() -> LiveBlocks,
         observer_of: &mut impl FnMut(&Engine<'_>) -> O,
     ) -> Member<'a, O> {
-        let Families { recording, until, decoders, folded, counts } = self;
-        let children = recording.processes.iter().filter(|process| process.parent == Some(index));
-        let children = children.filter(|child| child.start <= *until);
-        let mut forks: Vec<_> = children.map(|child| (child.start, child.index)).collect();
-        forks.sort_unstable_by(|a, b| b.cmp(a));
+        let Families { recording, decoders, folded, counts, forks, .. } = self;
+        let forks = forks.remove(&index).unwrap_or_default();
         let is_late = recording.process(index).is_some_and(|process| folded.is_late(process));
         let from = match folded.take(index) {
             Some(known) => From::Checkpoint(Box::new(known)),
@@ -255,14 +276,20 @@ impl<'a, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, '_, F> {
 /// # Errors
 /// What was folded earlier cannot be read.
 pub(crate) fn fold(recording: &Recording, until: Stamp) -> Result<Vec<FoldedProcess>> {
-    let folded = Folded::of(recording)?;
+    let mut folded = Folded::of(recording)?;
+    // Nothing is added to what is known of these, and their children know what they had, or nothing does.
+    let mut processes = folded.take_closed();
+    let closed: FxHashSet<ProcessIndex> = processes.iter().map(FoldedProcess::index).collect();
     let is_forked = |process| forked_at(recording, process).is_some();
     // The program that is recorded has its processor to itself.
     Decoders::beside(1, |decoders| {
-        let roots = recording.processes.iter().filter(|process| parent(recording, process).is_none());
+        let open = recording.processes.iter().filter(|process| !closed.contains(&process.index));
+        let roots = open
+            .filter(|process| parent(recording, process).is_none_or(|parent| closed.contains(&parent.index)));
         // All that happens in a process is folded, whosever blocks it is about.
-        let mut families = Families { recording, until, decoders, folded, counts: |_| None };
-        let (mut processes, thread_tags) = (Vec::new(), &recording.thread_tags);
+        let is_open = |process| !closed.contains(&process);
+        let mut families = Families::new(recording, until, decoders, folded, |_| None, is_open);
+        let thread_tags = &recording.thread_tags;
         for root in roots.filter(|root| root.start <= until) {
             let observer_of = &mut |engine: &Engine<'_>| {
                 let forked = forked_at(recording, engine.process());

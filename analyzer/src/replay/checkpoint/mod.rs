@@ -74,6 +74,11 @@ impl Folded {
         self.processes.remove(&index.0)
     }
 
+    /// Takes out those that have ended and of which all is folded.
+    pub(in crate::replay) fn take_closed(&mut self) -> Vec<FoldedProcess> {
+        self.processes.extract_if(.., |_, process| process.is_closed()).map(|(_, process)| process).collect()
+    }
+
     /// Whether `process` was forked before an event of its parent's that is folded: what lived then is not known.
     pub(in crate::replay) fn is_late(&self, process: &Process) -> bool {
         let parent = process.parent.and_then(|parent| self.known.get(&parent.0));
