@@ -169,6 +169,7 @@ fn the_profiler_itself_shows_what_was_allocated() {
 
 /// Everything is within the time of the recording, and what the rows retain at the end of a slice is what lived then.
 fn check_times(file: &str, profile: &Value) {
+    const N_MOMENTS: usize = 10;
     let duration_ms = number(&info(Path::new(file)), "duration_ns") as f64 / 1e6;
     let numbers = |column: &Value| -> Vec<f64> {
         let column = column.as_array().expect("a column");
@@ -181,8 +182,10 @@ fn check_times(file: &str, profile: &Value) {
     assert!(times.is_sorted() && times.iter().all(|&time| time <= duration_ms), "{file}");
     let mut ends = times.clone();
     ends.dedup();
-    assert!(ends.len() > 50, "{} slices in {file}", ends.len());
-    let moments: Vec<f64> = ends.chunks(ends.len().div_ceil(10)).map(|some| some[some.len() - 1]).collect();
+    // A program that has to wait for a processor has all its events in a few.
+    assert!(ends.len() > N_MOMENTS, "{} slices in {file}", ends.len());
+    let moments: Vec<f64> =
+        ends.chunks(ends.len().div_ceil(N_MOMENTS)).map(|some| some[some.len() - 1]).collect();
     let is_exact = |&&moment: &&f64| {
         // What comes in the next slice stands at its beginning.
         let before = times
