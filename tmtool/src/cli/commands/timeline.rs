@@ -13,7 +13,7 @@ use crate::report::svg;
 use crate::report::timeline::{Point, Timeline};
 use tm_analyzer::ids::Stamp;
 use tm_analyzer::model::{Profile, SumsBy};
-use tm_analyzer::replay::{self, BlockSink, Engine, Findings, Site};
+use tm_analyzer::replay::{self, BlockSink, Engine, Findings, MemoryKind, Site};
 use tm_analyzer::request::Recorded;
 
 const EXAMPLES: &str = "\
@@ -116,11 +116,17 @@ fn course(recorded: &Recorded) -> Result<Course> {
 fn highest(recorded: &Recorded, engine: &Engine<'_>, steps: &[replay::Step]) -> Highest {
     let Recorded { recording, selection, .. } = recorded;
     let highest = steps.iter().rev().max_by_key(|step| step.most.bytes).copied().unwrap_or_default();
-    let (peak, peak_at) = engine.totals().peak(selection.memory_kind());
-    let is_peak = selection.is_whole() && (peak.bytes, peak_at) == (highest.most.bytes, highest.at);
+    let (memory_kind, totals) = (selection.memory_kind(), engine.totals());
+    let (peak, peak_at) = totals.peak(memory_kind);
+    // Of samples the moment alone can be compared: the bytes of one are what they stand for, of the other what threads have told.
+    let is_told = memory_kind == MemoryKind::Traced
+        && totals.samples.sample_bytes > 0
+        && !totals.samples.is_peak_estimated;
+    let is_as_high = is_told || peak.bytes == highest.most.bytes;
+    let is_peak = selection.is_whole() && is_as_high && peak_at == highest.at;
     let sums = is_peak.then(|| {
         let mut sums = SumsBy::default();
-        let blocks = engine.peak_blocks(selection.memory_kind());
+        let blocks = engine.peak_blocks(memory_kind);
         sums.add_process(engine.process(), blocks, &recording.thread_tags);
         sums
     });
