@@ -63,7 +63,7 @@ fn sums(command: &str, file: &str, options: &[&str]) -> (u64, u64) {
 
 /// The choices of blocks that each format is asked for.
 const CHOICES: [&[&str]; 4] =
-    [&[], &["--at", "end"], &["--at", "50%", "--process", "all"], &["--between", "25%..75%", "--raw"]];
+    [&[], &["--at", "end"], &["--at", "50%", "--process", "all"], &["--between", "1%..99%", "--raw"]];
 
 fn names(outcomes: &[Outcome]) -> Vec<String> {
     outcomes.iter().map(|outcome| outcome.recording().display().to_string()).collect()
