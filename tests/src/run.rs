@@ -13,9 +13,9 @@ use crate::products::products;
 use crate::soak;
 
 /// No test program needs more than a few seconds of a processor of its own, in its long form than some minutes; one that
-/// takes this long hangs.
+/// takes this long hangs, also where another processor is emulated and the machine is busy.
 fn timeout() -> Duration {
-    Duration::from_secs(if soak::is_long() { 1800 } else { 300 })
+    Duration::from_secs(if soak::is_long() { 1800 } else { 900 })
 }
 
 /// A program with its arguments and environment, to be run once or more often.

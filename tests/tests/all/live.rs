@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tm_tests::products::products;
 use tm_tests::programs::compile;
 use tm_tests::run::{Run, Running};
+use tm_tests::wait;
 
 const N_SLOTS: u64 = 1024;
 /// What each thread has in its hands, and what starts with the process.
@@ -31,11 +31,9 @@ fn json(arguments: &[&str]) -> Value {
 fn start(arguments: &[&str]) -> (Running, String) {
     let program = Run::new(compile("hands_over.c", &["-O1", "-g", "-pthread"]));
     let program = program.args(arguments).start_recorded();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !program.stdout_so_far().ends_with('\n') || program.recordings_so_far().is_empty() {
-        assert!(Instant::now() < deadline, "it does not start");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait::until("its start", || {
+        program.stdout_so_far().ends_with('\n') && !program.recordings_so_far().is_empty()
+    });
     let pid = program.stdout_so_far().trim().to_owned();
     (program, pid)
 }
@@ -118,11 +116,7 @@ fn a_program_at_rest_is_counted_to_the_byte() {
     let mut program = program.start_recorded();
     let stdin = program.child.stdin.as_mut().expect("it is piped");
     std::io::Write::write_all(stdin, b"1000 1000\n3 500000\n").expect("it reads");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while program.stdout_so_far().lines().count() < 3 {
-        assert!(Instant::now() < deadline, "no answer");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait::until("its answers", || program.stdout_so_far().lines().count() >= 3);
     let file = program.recordings_so_far().remove(0);
     let origin = &json(&["stats", file.to_str().expect("it is text")])["snapshot"]["origin"];
     let (bytes, blocks) = (1 + 1_000 * 1_000 + 3 * 500_000, 1 + 1_000 + 3);
