@@ -26,10 +26,15 @@ CIRCLE("circle_by_rbp", "29", ".cfi_def_cfa 29,16\n", "")
 CIRCLE("circle_by_block", "21", ".cfi_escape 0x0f,5,0x85,16,0x06,0x23,16\n", "str x0,[x0,16]\n")
 #endif
 
+// Volatile: a block that nobody looks at need not be allocated.
+static void *volatile kept;
+
 void allocates(void) {
-    for (int i = 0; i < 20; i++)
-        if (!malloc(100))
+    for (int i = 0; i < 20; i++) {
+        kept = malloc(100);
+        if (!kept)
             abort();
+    }
 }
 
 int main(void) {
