@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::{Stat, Target};
+use super::{Stat, Target, has_mapped};
 use crate::text::raw_text;
 
 /// A process, by what tells it from others of its pid. The default is none that runs.
@@ -44,19 +44,23 @@ impl Liveness {
         Stat::of(self.pid).is_some_and(is_it) && !self.is_another_program()
     }
 
-    /// Whether it has executed another program. One that is seen from another root has a longer or shorter path.
+    /// Whether it has executed another program. One that is seen from another root has a longer or shorter path; where its loader
+    /// was told to start it, or an emulator runs it, the kernel names that as the process's program, and it is mapped.
     fn is_another_program(&self) -> bool {
         let Some(recorded) = self.executable.as_deref() else { return false };
         let Ok(found) = fs::read_link(format!("/proc/{}/exe", self.pid)) else { return false };
-        let found = raw_text::of_bytes(found.as_os_str().as_encoded_bytes());
-        // The kernel adds this if the file was deleted or replaced.
-        let found = found.trim_end_matches(" (deleted)");
-        !found.ends_with(recorded) && !recorded.ends_with(found)
+        let is_it = |found: &str| {
+            // The kernel adds this if the file was deleted or replaced.
+            let found = found.trim_end_matches(" (deleted)");
+            found.ends_with(recorded) || recorded.ends_with(found)
+        };
+        !is_it(&raw_text::of_bytes(found.as_os_str().as_encoded_bytes())) && !has_mapped(self.pid, is_it)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -64,6 +68,22 @@ mod tests {
     fn liveness(pid: u32, executable: Option<&str>) -> Liveness {
         let start_ticks = Stat::of(pid).map(|stat| stat.start_ticks);
         Liveness { pid, start_ticks, executable: executable.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_program_that_its_loader_runs_is_no_other_one() {
+        let cat = fs::canonicalize("/bin/cat").unwrap();
+        let interpreter = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+        let interpreter = interpreter.iter().find(|path| fs::exists(path).unwrap()).unwrap();
+        let mut command = Command::new(interpreter);
+        let mut child = command.arg(&cat).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // It answers once it is the program.
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        assert!(liveness(child.id(), cat.to_str()).runs());
+        assert!(!liveness(child.id(), Some("/bin/another")).runs());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

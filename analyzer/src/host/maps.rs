@@ -41,6 +41,12 @@ pub fn code_of_process(pid: u32) -> Result<Vec<MappedFile>> {
     Ok(code.map(|(_, file)| file).filter(|file| seen.insert(file.identity())).collect())
 }
 
+/// Whether process `pid` may be looked at and has a file mapped of whose path `is_it` says so.
+pub(super) fn has_mapped(pid: u32, is_it: impl Fn(&str) -> bool) -> bool {
+    let text = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().filter_map(line).any(|(_, file)| is_it(&file.path))
+}
+
 /// Whether another process that may be looked at has the file at `path` mapped: also one that was forked a moment ago and has
 /// done nothing yet.
 pub fn is_mapped(path: &Path) -> bool {

@@ -12,6 +12,7 @@ mod writers;
 
 pub use liveness::Liveness;
 pub use lock::Lock;
+use maps::has_mapped;
 pub use maps::{MappedFile, code_of_process, is_mapped, of_process as mapped_files};
 pub use process::{Stat, Target};
 pub(crate) use writers::Writers;
