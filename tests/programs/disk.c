@@ -74,7 +74,12 @@ static void thread_and_child(void) {
 
 /* From now on none of these may be called, on pain of death. */
 static void forbid_files(void) {
-    static const unsigned numbers[] = {SYS_openat, SYS_open, SYS_openat2, SYS_fallocate, SYS_ftruncate, SYS_pwrite64};
+    static const unsigned numbers[] = {
+        SYS_openat, SYS_openat2, SYS_fallocate, SYS_ftruncate, SYS_pwrite64,
+#ifdef SYS_open /* Newer processors have SYS_openat alone. */
+        SYS_open,
+#endif
+    };
     enum { N_NUMBERS = sizeof numbers / sizeof *numbers };
     struct sock_filter filter[2 * N_NUMBERS + 2] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -46,6 +47,9 @@ static void add(int what, uint64_t n) {
 static void count(int what) { add(what, 1); }
 
 #ifndef __GLIBC__
+/* The libgcc that was built for glibc asks it on aarch64 what the processor can do. */
+__attribute__((visibility("hidden"))) unsigned long __getauxval(unsigned long what) { return getauxval(what); }
+
 /* musl's own call malloc and aligned_alloc by their symbols, which would come back here. */
 static void *calloc_of_musl(size_t n, size_t size) {
     size_t bytes;

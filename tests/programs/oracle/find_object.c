@@ -1,8 +1,11 @@
-/* glibc's _dl_find_object for programs of musl, which link the libgcc that was built for glibc: its unwinder asks for nothing
-   else of glibc. */
+/* glibc's _dl_find_object for programs of musl, which link the libgcc that was built for glibc: it asks for nothing else of glibc
+   but, on aarch64, what the processor can do. */
 #define _GNU_SOURCE
 #include <link.h>
 #include <stdint.h>
+#include <sys/auxv.h>
+
+unsigned long __getauxval(unsigned long what) { return getauxval(what); }
 
 /* struct dl_find_object, <dlfcn.h> of glibc 2.35. */
 struct found {

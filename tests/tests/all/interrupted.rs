@@ -82,8 +82,9 @@ fn jumps_out_of_handlers(arguments: &[&str]) {
     assert_eq!(number(&info, "lost_events"), 0, "{}", info["lost_by_reason"]);
     assert_eq!((number(&info, "unknown_frees"), number(&info, "missed_frees")), (0, 0));
     assert_eq!(info["problems"].as_array().map(Vec::len), Some(0), "{}", info["problems"]);
-    // What makes the file grow is not left locked: then every thread would map small pieces of its own for ever.
-    assert!(number(&info["segments"], "extents") < 100, "{}", info["segments"]);
+    // What makes the file grow is not left locked: then every thread would map small pieces of its own for ever, a segment each.
+    let [extents, of_events] = ["extents", "events"].map(|what| number(&info["segments"], what));
+    assert!(extents < 100 || extents * 4 < of_events, "{}", info["segments"]);
 }
 
 #[test]
