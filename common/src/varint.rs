@@ -161,7 +161,8 @@ fn middle(word: u64) -> Option<(u64, usize)> {
     (ends != 0).then_some((value, (ends.trailing_zeros() as usize + 1) / 8))
 }
 
-/// A cursor over bytes of unknown origin. It is passed by value where it is not inlined, so that it stays in registers.
+/// A cursor over bytes of unknown origin. What is not inlined is given its bytes, or a copy of it
+/// (`event::decode`), so that it stays in registers.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
