@@ -78,6 +78,8 @@ pub fn fold(recording: &Recording, until: Stamp) -> Result<Fold> {
         // One of a process that began later is all there.
         if let Some(&until) = until_of.get(&stream.process.0) {
             let is_closed = closed.contains(&stream.process);
+            // All of one that is closed is folded, a segment without events that begins later too.
+            let until = if is_closed { Stamp(u64::MAX) } else { until };
             let is_left = |segment: &StreamSegment| is_closed || leaves_full && segment.is_full;
             let passed = position(recording, stream, until, is_left);
             let n_missing = stream.missing_before(passed.sequence);

@@ -41,67 +41,99 @@ fn nothing_is_unknown_of_a_child_whose_parent_did_nothing_since() {
     }
 }
 
-/// A process that has ended: all of its room comes back, and it counts among all as it did.
+/// A process that has ended: all of its room comes back, and it counts among all as it did. Where it was killed before the first event of a
+/// segment, that begins later than all that is folded; and where its bytes mean nothing, they are said once.
 #[test]
 fn of_a_process_that_has_ended_what_it_did_is_kept_and_no_room() {
-    for is_sampled in [false, true] {
-        let file = Program::new(12, is_sampled).run(8_000);
-        let whole = Recording::open(file.path()).expect("it is valid");
+    let (empty, damaged) = (&[][..], &[0xff; 20][..]);
+    for (is_sampled, last) in [(false, None), (true, None), (false, Some(empty)), (true, Some(damaged))] {
+        let mut file = Program::new(12, is_sampled).run(8_000);
         let child = ProcessIndex(1);
+        if let Some(bytes) = last {
+            file = with_last_segment(&file, child, bytes);
+        }
+        let whole = Recording::open(file.path()).expect("it is valid");
         let mut recording = Recording::open(file.path()).expect("it is valid");
         recording.gone.insert(child);
-        let until = |percent| replay::stamp_at(&whole, whole.duration_ns() * percent / 100);
-        let early = fold(&recording, until(50)).expect("it can be folded");
-        let known = |fold: &Fold| Checkpoint::decode(&fold.bytes).expect("it was just made");
-        let is_closed = |fold: &Fold| {
-            let body = known(fold).body;
-            let processes: Vec<FoldedProcess> = rmp_serde::from_slice(&body).expect("it was just made");
-            processes.iter().map(FoldedProcess::is_closed).collect::<Vec<_>>()
-        };
-        assert_eq!(is_closed(&early), [false, false], "it has more events");
+        let early = fold(&recording, percent_of(&whole, 50)).expect("it can be folded");
+        assert_eq!(are_closed(&early), [false, false], "it has more events");
         let first = with_checkpoint(&file, &early, 1);
         let mut recording = Recording::open(first.path()).expect("it is valid");
         recording.gone.insert(child);
-        let late = fold(&recording, until(100)).expect("it can be folded");
-        assert_eq!(is_closed(&late), [false, true]);
+        let late = fold(&recording, percent_of(&whole, 100)).expect("it can be folded");
+        assert_eq!(are_closed(&late), [false, true]);
         let second = with_checkpoint(&first, &late, 2);
         let mut again = Recording::open(second.path()).expect("it is valid");
         assert!(again.streams.iter().all(|stream| stream.process != child), "nothing of it is read any more");
         // And once more, when nothing tells that it has ended.
         again.gone.clear();
-        let third = with_checkpoint(&second, &fold(&again, until(100)).expect("it can be folded"), 3);
-        let (third, n_gone) = without_folded(&third);
+        let third = fold(&again, percent_of(&whole, 100)).expect("it can be folded");
+        let (third, n_gone) = without_folded(&with_checkpoint(&second, &third, 3));
         assert!(n_gone > 3);
         let folded = Recording::open(third.path()).expect("it is valid");
-        let all = Selection::default();
-        let (found, expected) =
-            (answers(&folded, Processes::All, &all), answers(&whole, Processes::All, &all));
-        same(&found.totals, &expected.totals, "totals");
-        same(&found.activities, &expected.activities, "activities");
-        same(&found.allocated, &expected.allocated, "allocated");
-        same(&found.damage, &expected.damage, "damage");
-        assert_eq!(own(&folded), own(&whole));
+        compare_all(&folded, &whole);
+        let damage = answers(&folded, Processes::All, &Selection::default()).damage.concat();
+        let undecodable = Problem::UndecodableEvents { segments: 1, bytes: 20 };
+        assert_eq!(damage.contains(&undecodable), last == Some(damaged), "{damage:?}");
         let refused = run(&folded, Processes::One(child), Stamp(u64::MAX), |_| (), |_, ()| ());
         assert!(matches!(refused, Err(Error::Closed { .. })), "{refused:?}");
     }
 }
 
-/// What the second process has made itself that is left, and what of it there was at its peak.
-fn own(recording: &Recording) -> [Vec<Told>; 2] {
-    let mut found = [Vec::new(), Vec::new()];
-    let fork = recording.processes[1].start;
+/// The recording with one more segment, behind those of the last stream of `process` and of `bytes`, that begins later than all events.
+fn with_last_segment(file: &NamedTempFile, process: ProcessIndex, bytes: &[u8]) -> NamedTempFile {
+    let recording = Recording::open(file.path()).expect("it is valid");
+    let stream = recording.streams_of(process).last().expect("it has events");
+    let last = stream.segments.last().expect("it is one");
+    let header = SegmentHeader {
+        used: bytes.len() as u32,
+        stream: stream.index,
+        sequence: last.sequence + 1,
+        thread: last.thread,
+        sample_rate: last.sample_rate,
+        base_stamp: Stamp(percent_of(&recording, 100).0 + 1_000),
+        ..SegmentHeader::empty(SegmentKind::Events, 1, process)
+    };
+    let mut all = std::fs::read(file.path()).expect("it is there");
+    let end = all.len() + GRAIN_BYTES;
+    all.extend(header_bytes(&header));
+    all.extend(bytes);
+    all.resize(end, 0);
+    file_of(&all)
+}
+
+/// Whether each process is closed, by number.
+fn are_closed(fold: &Fold) -> Vec<bool> {
+    let body = Checkpoint::decode(&fold.bytes).expect("it was just made").body;
+    let processes: Vec<FoldedProcess> = rmp_serde::from_slice(&body).expect("it was just made");
+    processes.iter().map(FoldedProcess::is_closed).collect()
+}
+
+/// What all processes together are asked for, where some are closed.
+fn compare_all(folded: &Recording, whole: &Recording) {
+    let all = Selection::default();
+    let (found, expected) = (answers(folded, Processes::All, &all), answers(whole, Processes::All, &all));
+    same(&found.totals, &expected.totals, "totals");
+    same(&found.activities, &expected.activities, "activities");
+    same(&found.allocated, &expected.allocated, "allocated");
+    same(&found.damage, &expected.damage, "damage");
+    assert_eq!(own(folded), own(whole));
+}
+
+/// What each process that was forked has made itself that is left, and what of it there was at its peak.
+fn own(recording: &Recording) -> Vec<[Vec<Told>; 2]> {
+    let mut found = Vec::new();
     run(
         recording,
         Processes::All,
         Stamp(u64::MAX),
         |_| (),
         |engine, ()| {
-            if engine.process() == ProcessIndex(1) {
-                let is_own = |block: &Block| block.birth > fork;
-                let live = engine.live().iter(MemoryKind::Traced).filter(is_own);
-                let peak = engine.peak_blocks(MemoryKind::Traced).filter(is_own);
-                found = [told(recording, live), told(recording, peak)];
-            }
+            let Some(fork) = replay::forked_at(recording, engine.process()) else { return };
+            let is_own = |block: &Block| block.birth > fork;
+            let live = engine.live().iter(MemoryKind::Traced).filter(is_own);
+            let peak = engine.peak_blocks(MemoryKind::Traced).filter(is_own);
+            found.push([told(recording, live), told(recording, peak)]);
         },
     )
     .expect("there are such processes");

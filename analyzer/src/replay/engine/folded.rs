@@ -68,7 +68,9 @@ impl<S: EventStream> Replayer<S> {
         let replayed = if has_more { self.replayed_until } else { before };
         let latest = replayed.max(before).max(commands.forgotten_until.unwrap_or_default());
         let closed_since = closed_since.or(folded_earlier.and_then(FoldedProcess::closed_since));
-        let (has_forgotten, damage) = (commands.has_forgotten, self.damage_until(until));
+        // All of one that is closed is folded, what follows no event too.
+        let damage = if closed_since.is_some() { self.damage() } else { self.damage_until(until) };
+        let has_forgotten = commands.has_forgotten;
         let state = State { until, latest, ledger, has_forgotten, damage, closed_since };
         FoldedProcess::new(self.process.0, &state, folding, ledger.thread_tags())
     }
