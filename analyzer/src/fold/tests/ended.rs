@@ -1,5 +1,7 @@
 //! Processes that have ended, and those that begin when their parent's events are folded.
 
+use std::collections::BTreeSet;
+
 use tm_common::event::Event;
 use tm_common::functions::Function;
 use tm_common::ids::{Address, StackId};
@@ -138,4 +140,61 @@ fn own(recording: &Recording) -> Vec<[Vec<Told>; 2]> {
     )
     .expect("there are such processes");
     found
+}
+
+/// Processes 0, 1 and 2, each a fork of the one before; 1 ends at 500 µs, the others go on.
+fn three_in_a_line(seed: u64) -> NamedTempFile {
+    let (mut random, mut builder) = (Random::new(seed), RecordingBuilder::new());
+    builder.grains = 1;
+    builder.process(None, 0, None);
+    builder.process(Some(0), 100_500, None);
+    builder.process(Some(1), 200_500, None);
+    let stacks: Vec<StackId> = (0..5).map(|pc| builder.node(StackId::NONE, 0x1000 + pc)).collect();
+    let mut live: [BTreeSet<u64>; 3] = Default::default();
+    for us in 1..1_000 {
+        if let 101 | 201 = us {
+            live[us as usize / 100] = live[us as usize / 100 - 1].clone();
+        }
+        let process = match us {
+            0..101 => 0,
+            101..201 => random.below(2) as usize,
+            201..500 => random.below(3) as usize,
+            _ => 2 * random.below(2) as usize,
+        };
+        let (address, size, stamp) = (16 * (1 + random.below(60)), random.below(300), Stamp(1_000 * us));
+        let (at, stack) = (Address(address), stacks[random.below(5) as usize]);
+        let event = if live[process].remove(&address) {
+            Event::Free { function: Function::Free, address: at, stamp }
+        } else {
+            live[process].insert(address);
+            Event::Allocate { function: Function::Malloc, address: at, size, stack, stamp }
+        };
+        builder.event(ProcessIndex(process as u32), process as u32, &event);
+    }
+    builder.file()
+}
+
+/// A process whose parent has ended and is closed is folded on by itself.
+#[test]
+fn a_process_whose_parent_has_ended_goes_on() {
+    for seed in 0..3 {
+        let file = three_in_a_line(seed);
+        let whole = Recording::open(file.path()).expect("it is valid");
+        let mut folded = file_of(&std::fs::read(file.path()).expect("it is there"));
+        for (number, percent) in [(1, 40), (2, 60), (3, 80)] {
+            let mut recording = Recording::open(folded.path()).expect("it is valid");
+            recording.gone.insert(ProcessIndex(1));
+            let until = percent_of(&whole, percent);
+            let fold = fold(&recording, until).expect("it can be folded");
+            assert_eq!(are_closed(&fold), [false, percent > 50, false]);
+            folded = without_folded(&with_checkpoint(&folded, &fold, number)).0;
+            let recording = Recording::open(folded.path()).expect("it is valid");
+            compare_all(&recording, &whole);
+            for process in [0, 2].map(|process| Processes::One(ProcessIndex(process))) {
+                let [found, expected] =
+                    [&recording, &whole].map(|of| answers(of, process, &Selection::default()));
+                assert_eq!(found, expected, "seed {seed}, {percent} %, {process:?}");
+            }
+        }
+    }
 }
