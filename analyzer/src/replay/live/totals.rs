@@ -94,6 +94,12 @@ impl Totals {
         }
     }
 
+    /// Whether the peak is that of what threads that sample have told, which is no sum of the blocks that were drawn.
+    pub fn is_peak_told(&self, memory_kind: MemoryKind) -> bool {
+        let SampleTotals { sample_bytes, is_peak_estimated, .. } = self.samples;
+        memory_kind == MemoryKind::Traced && sample_bytes > 0 && !is_peak_estimated
+    }
+
     /// The most that lived, and when that was first so.
     pub fn peak(&self, memory_kind: MemoryKind) -> (Amount, Stamp) {
         match memory_kind {

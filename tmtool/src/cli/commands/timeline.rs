@@ -13,7 +13,7 @@ use crate::report::svg;
 use crate::report::timeline::{Point, Timeline};
 use tm_analyzer::ids::Stamp;
 use tm_analyzer::model::{Profile, SumsBy};
-use tm_analyzer::replay::{self, BlockSink, Engine, Findings, MemoryKind, Site};
+use tm_analyzer::replay::{self, BlockSink, Engine, Findings, Site};
 use tm_analyzer::request::Recorded;
 
 const EXAMPLES: &str = "\
@@ -118,11 +118,9 @@ fn highest(recorded: &Recorded, engine: &Engine<'_>, steps: &[replay::Step]) -> 
     let highest = steps.iter().rev().max_by_key(|step| step.most.bytes).copied().unwrap_or_default();
     let (memory_kind, totals) = (selection.memory_kind(), engine.totals());
     let (peak, peak_at) = totals.peak(memory_kind);
-    // Of samples the moment alone can be compared: the bytes of one are what they stand for, of the other what threads have told.
-    let is_told = memory_kind == MemoryKind::Traced
-        && totals.samples.sample_bytes > 0
-        && !totals.samples.is_peak_estimated;
-    let is_as_high = is_told || peak.bytes == highest.most.bytes;
+    // Of samples the moment alone can be compared: the bytes of one are what they stand for, of the other what threads have told. They
+    // tell it before the end of a sample and with its stamp, so a replay up to there would have that sample gone.
+    let is_as_high = totals.is_peak_told(memory_kind) || peak.bytes == highest.most.bytes;
     let is_peak = selection.is_whole() && is_as_high && peak_at == highest.at;
     let sums = is_peak.then(|| {
         let mut sums = SumsBy::default();
@@ -154,4 +152,52 @@ fn profile(recorded: &Recorded, highest: Highest, findings: &Findings) -> Result
     let mut profile = namer.profile(recording, &sums);
     profile.origin = Some(recorded.origin(&namer, findings));
     Ok(profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_analyzer::ids::{Address, ProcessIndex, Space, StackId};
+    use tm_analyzer::request::Request;
+    use tm_common::event::Event;
+    use tm_common::functions::Function;
+    use tm_common::sampling::{SampleRate, Totals};
+    use tm_testing::RecordingBuilder;
+
+    use super::*;
+
+    /// A thread tells its peak before the end of one of its samples, with the same stamp, which is the highest step's.
+    #[test]
+    fn the_blocks_at_the_peak_of_samples_are_those_of_stats() {
+        let mut builder = RecordingBuilder::with_process();
+        builder.sample_rate = SampleRate::of_bytes(512 << 10).expect("it is a rate");
+        let stacks = [0x1000, 0x2000].map(|pc| builder.node(StackId::NONE, pc));
+        let allocate = |address, stack, stamp| {
+            let (function, address) = (Function::Malloc, Address(address));
+            Event::Allocate { function, address, size: 4_096, stack, stamp: Stamp(stamp) }
+        };
+        let held = |held_bytes, held_high, stamp| {
+            let totals = Totals { held_bytes, held_high, ..Totals::default() };
+            Event::Totals { space: Space::HEAP, totals, stamp: Stamp(stamp) }
+        };
+        let gone = Address(0x2_0000);
+        for event in [
+            allocate(0x1_0000, stacks[0], 2_000),
+            held(500_000, 500_000, 2_001),
+            allocate(gone.0, stacks[1], 5_000),
+            held(1_000_000, 1_000_000, 5_001),
+            held(996_000, 1_100_000, 6_000),
+            Event::Free { function: Function::Free, address: gone, stamp: Stamp(6_000) },
+        ] {
+            builder.event(ProcessIndex(0), 0, &event);
+        }
+        let file = builder.file();
+        let request = Request::of(file.path());
+        let at_peak = request.profile().expect("it is valid");
+        let recorded = request.open().expect("it is valid");
+        let Course { highest, findings, .. } = course(&recorded).expect("it can be replayed");
+        assert_eq!(highest.at, Stamp(6_000));
+        let profile = profile(&recorded, highest, &findings).expect("it can be replayed");
+        assert!(at_peak.rows.len() == 2 && at_peak.total().count > 2, "blocks stand for others");
+        assert_eq!(profile.rows, at_peak.rows);
+    }
 }
