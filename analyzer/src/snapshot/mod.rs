@@ -15,7 +15,7 @@ mod symbols;
 
 pub use admitted::AdmittedStacks;
 pub use namer::Namer;
-pub use places::Places;
+pub use places::{Called, Places};
 pub use symbols::{ModuleSymbols, Symbols};
 
 /// What is not certain of the stacks of `profile`, by bytes: the sentences that [`Namer::origin`] has of one recording.

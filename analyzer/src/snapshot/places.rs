@@ -53,22 +53,22 @@ fn put(values: &mut Vec<u32>, place: usize, value: u32) {
     values.get_mut(place).into_iter().for_each(|known| *known = value);
 }
 
-/// What makes the child of a place: from the frames of one address, the innermost first, and from the number of its names, if
-/// these are all of its frames: those of the same number are the same.
-type Child<'a> = dyn FnMut(u32, Option<u32>, &[Arc<Frame>]) -> u32 + 'a;
+/// Gives what is called at a place of a tree its own place there: the frames of one address, the innermost first, with the number
+/// that stands for all of them wherever they are; `None` where they are not all that the address has, or it has no number.
+pub type Called<'a> = dyn FnMut(u32, Option<u32>, &[Arc<Frame>]) -> u32 + 'a;
 
 impl Namer {
     /// The place of a native stack in a tree of the caller's, whose root is `root`: `known` has those that it is given again.
-    /// Each part that is new is made by `child`. `None` for a stack with Python frames, or of which not all frames are shown.
+    /// Each part that is new is made by `called`. `None` for a stack with Python frames, or of which not all frames are shown.
     pub fn place(
         &mut self,
         recording: &Recording,
         stack: StackId,
         (root, known): (u32, &mut Places),
-        child: &mut Child<'_>,
+        called: &mut Called<'_>,
     ) -> Option<u32> {
         let is_seen = self.is_seen_by_nodes(recording, stack);
-        is_seen.then(|| self.place_of_nodes(recording, stack, (root, known), child))
+        is_seen.then(|| self.place_of_nodes(recording, stack, (root, known), called))
     }
 
     /// The same of the part of a stack that `blame` leaves of it ([`Blame::cut`]). `None` also where frames are hidden.
@@ -78,7 +78,7 @@ impl Namer {
         stack: StackId,
         blame: &mut Blame,
         (root, known): (u32, &mut Places),
-        child: &mut Child<'_>,
+        called: &mut Called<'_>,
     ) -> Option<u32> {
         if blame.hides() || !self.is_seen_by_nodes(recording, stack) {
             return None;
@@ -89,11 +89,11 @@ impl Namer {
                 let number = self.native.number((recording, &mut self.addresses), (node.place, frame));
                 let frames = &self.addresses.named(number).frames;
                 match known.n_plumbing(number, frames, blame) {
-                    0 => return Some(self.place_of_nodes(recording, next, (root, known), child)),
+                    0 => return Some(self.place_of_nodes(recording, next, (root, known), called)),
                     n if n < frames.len() => {
                         let frames = Arc::clone(frames);
-                        let caller = self.place_of_nodes(recording, node.caller, (root, known), child);
-                        return Some(child(caller, None, frames.get(n..).unwrap_or_default()));
+                        let caller = self.place_of_nodes(recording, node.caller, (root, known), called);
+                        return Some(called(caller, None, frames.get(n..).unwrap_or_default()));
                     }
                     _ => {}
                 }
@@ -101,7 +101,7 @@ impl Namer {
             next = node.caller;
         }
         // What has nothing else stays.
-        Some(self.place_of_nodes(recording, stack, (root, known), child))
+        Some(self.place_of_nodes(recording, stack, (root, known), called))
     }
 
     /// Whether the frames of a stack are those of its nodes, all of them.
@@ -117,7 +117,7 @@ impl Namer {
         recording: &Recording,
         innermost: StackId,
         (root, known): (u32, &mut Places),
-        child: &mut Child<'_>,
+        called: &mut Called<'_>,
     ) -> u32 {
         let (mut inner, mut next, mut place) = (Vec::new(), innermost, root);
         while let Some(node) = recording.stacks.native_node(next) {
@@ -131,7 +131,7 @@ impl Namer {
         for node in inner.into_iter().rev() {
             if let Some(frame) = node.frame {
                 let number = self.native.number((recording, &mut self.addresses), (node.place, frame));
-                place = child(place, Some(number), &self.addresses.named(number).frames);
+                place = called(place, Some(number), &self.addresses.named(number).frames);
             }
             known.set(node.place, place);
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::shown::Called;
 use crate::tree::{AddressFrames, Tree};
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ByStack;
+use tm_analyzer::snapshot::Called;
 use tm_common::ids::StackId;
 
 /// The frames that occur.

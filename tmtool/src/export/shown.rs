@@ -6,15 +6,11 @@ use std::sync::Arc;
 use tm_analyzer::analysis::Blame;
 use tm_analyzer::model::Frame;
 use tm_analyzer::reader::Recording;
-use tm_analyzer::snapshot::{Namer, Places};
+use tm_analyzer::snapshot::{Called, Namer, Places};
 use tm_common::ids::StackId;
 
 use super::Events;
 use crate::tree::{Outer, Tree};
-
-/// Gives what is called at a place of a tree its own place there: the frames of one address, the innermost first, with the number
-/// that stands for all of them wherever they are.
-pub type Called<'a> = dyn FnMut(u32, Option<u32>, &[Arc<Frame>]) -> u32 + 'a;
 
 /// Stacks with names, and their places in a tree.
 pub struct ShownStacks<'a> {

@@ -19,10 +19,10 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::export::frames::clean;
-use crate::export::shown::Called;
 use crate::tree::Tree;
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ByStack;
+use tm_analyzer::snapshot::Called;
 use tm_common::ids::{StackId, Stamp};
 
 /// heaptrack 1.5.0: the reader wants a version of its own.
