@@ -56,7 +56,7 @@ impl FrameNumbers {
 
 /// The stacks that occur, as their frames' numbers.
 pub struct Points<N> {
-    show: N,
+    place_of: N,
     of_stack: ByStack,
     /// One more than the numbers of stacks, by node; 0 for none.
     of_node: Vec<u32>,
@@ -70,10 +70,10 @@ pub struct Points<N> {
 }
 
 impl<N: FnMut(StackId, &mut Called<'_>) -> u32> Points<N> {
-    /// None so far; `show` gives stacks their places ([`super::shown::ShownStacks::place`]).
-    pub fn new(show: N) -> Points<N> {
+    /// None so far; `place_of` gives stacks their places ([`super::shown::ShownStacks::place`]).
+    pub fn new(place_of: N) -> Points<N> {
         Points {
-            show,
+            place_of,
             of_stack: ByStack::default(),
             of_node: Vec::new(),
             addresses: AddressFrames::default(),
@@ -100,8 +100,8 @@ impl<N: FnMut(StackId, &mut Called<'_>) -> u32> Points<N> {
 
     #[cold]
     fn new_stack(&mut self, stack: StackId) -> u32 {
-        let Points { show, of_node, addresses, numbers, tree, stacks, .. } = self;
-        let node = show(stack, &mut |caller, address, frames| {
+        let Points { place_of, of_node, addresses, numbers, tree, stacks, .. } = self;
+        let node = place_of(stack, &mut |caller, address, frames| {
             addresses.called(tree, caller, (address, frames), |frames| {
                 frames.iter().rev().map(|frame| numbers.of(frame)).collect()
             })
@@ -129,13 +129,13 @@ mod tests {
     #[test]
     fn stacks_that_look_the_same_are_one() {
         let frame = |file: &str, line| Arc::new(Frame::new(file, line));
-        let show = |stack: StackId, called: &mut Called<'_>| {
+        let place_of = |stack: StackId, called: &mut Called<'_>| {
             // The last two differ in what is not shown.
             [frame("main.c", 9), frame("a.c", stack.0.min(2))]
                 .into_iter()
                 .fold(Tree::ROOT, |caller, frame| called(caller, None, &[frame]))
         };
-        let mut points = Points::new(show);
+        let mut points = Points::new(place_of);
         let numbers: Vec<u32> = [1, 2, 3, 1, 2].map(|stack| points.of(StackId(stack))).into();
         assert_eq!(numbers, [0, 1, 1, 0, 1]);
         let stack = |&node: &u32| points.tree.outward(node).collect::<Vec<_>>();

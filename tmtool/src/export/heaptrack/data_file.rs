@@ -138,11 +138,15 @@ impl<W: Write> DataFile<W> {
         }
     }
 
-    /// A block came; `show` gives its stack a place among those of the file.
+    /// A block came; `place_of` gives its stack a place among those of the file.
     #[inline]
-    pub fn allocated(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Called<'_>) -> u32) {
+    pub fn allocated(
+        &mut self,
+        allocated: Allocated,
+        place_of: impl FnOnce(StackId, &mut Called<'_>) -> u32,
+    ) {
         self.free_waiting();
-        let number = self.number(allocated, show);
+        let number = self.number(allocated, place_of);
         self.latest = number;
         self.event(b'+', number);
     }
@@ -153,9 +157,9 @@ impl<W: Write> DataFile<W> {
         &mut self,
         allocated: Allocated,
         is_temporary: bool,
-        show: impl FnOnce(StackId, &mut Called<'_>) -> u32,
+        place_of: impl FnOnce(StackId, &mut Called<'_>) -> u32,
     ) {
-        let number = self.number(allocated, show);
+        let number = self.number(allocated, place_of);
         if is_temporary && number == self.latest {
             self.latest = 0;
             self.event(b'-', number);
@@ -198,10 +202,14 @@ impl<W: Write> DataFile<W> {
     }
 
     #[inline]
-    fn number(&mut self, allocated: Allocated, show: impl FnOnce(StackId, &mut Called<'_>) -> u32) -> u32 {
+    fn number(
+        &mut self,
+        allocated: Allocated,
+        place_of: impl FnOnce(StackId, &mut Called<'_>) -> u32,
+    ) -> u32 {
         match self.allocations.get(&allocated) {
             Some(&number) => number,
-            None => self.new_number(allocated, show),
+            None => self.new_number(allocated, place_of),
         }
     }
 
@@ -209,11 +217,12 @@ impl<W: Write> DataFile<W> {
     fn new_number(
         &mut self,
         allocated: Allocated,
-        show: impl FnOnce(StackId, &mut Called<'_>) -> u32,
+        place_of: impl FnOnce(StackId, &mut Called<'_>) -> u32,
     ) -> u32 {
         let id = allocated.stack;
         let stack = self.of_stack.get(id).unwrap_or_else(|| {
-            let stack = show(id, &mut |caller, address, functions| self.stack(caller, address, functions));
+            let stack =
+                place_of(id, &mut |caller, address, functions| self.stack(caller, address, functions));
             self.of_stack.insert(id, stack);
             stack
         });

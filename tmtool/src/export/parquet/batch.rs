@@ -6,7 +6,7 @@ use tm_analyzer::reader::Recording;
 use tm_common::ids::{Space, Stamp, TagIndex};
 
 /// How many there are at most: few enough that their columns stay in the processor's nearest cache.
-const ROWS_MAX: usize = 512;
+const BATCH_ROWS_MAX: usize = 512;
 
 /// What the rows of a batch have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Batch {
     /// Whether a row with `common` may be added.
     #[inline]
     pub fn takes(&self, common: Common) -> bool {
-        self.common == Some(common) && self.addresses.len() < ROWS_MAX
+        self.common == Some(common) && self.addresses.len() < BATCH_ROWS_MAX
     }
 
     /// Adds a row: that of `block`, which the thread `tid` has allocated, and which went at `gone`.
