@@ -182,6 +182,12 @@ impl Addresses {
         None
     }
 
+    /// Makes the frames of all numbers so far those that `frames_of` gives for them.
+    #[cfg(test)]
+    pub fn rename(&mut self, frames_of: impl Fn(usize) -> Arc<[Arc<Frame>]>) {
+        self.named.iter_mut().enumerate().for_each(|(number, named)| named.frames = frames_of(number));
+    }
+
     /// The number of `named`. There are fewer than 2^32 nodes of stacks, and no more addresses.
     fn add(&mut self, named: Named) -> u32 {
         self.named.push(named);

@@ -1,13 +1,16 @@
-//! Claims on the names of stacks of Python programs, in recordings by hand.
+//! Claims on the names of stacks, most of them of Python programs, in recordings by hand.
 
-use tm_common::ids::CodeIndex;
+use tm_common::ids::{CodeIndex, ProcessIndex, Space};
 use tm_common::metadata::{InterpreterState, LineTableKind};
 use tm_common::python::PythonFrame;
 use tm_common::stack::{EndReason, FrameKind};
 
 use super::*;
-use crate::model::DoubtKind;
-use tm_testing::RecordingBuilder;
+use crate::analysis::{Blame, Plumbing};
+use crate::model::{Amount, DoubtKind};
+use crate::replay::Drawn;
+use crate::snapshot::Places;
+use tm_testing::{Random, RecordingBuilder};
 
 const INTERPRETER: (u64, u64) = (0x10_0000, 0x20_0000);
 const EVALUATES: (u64, u64) = (0x11_0000, 0x11_8000);
@@ -195,23 +198,9 @@ fn an_interpreter_is_one_while_it_is_loaded() {
 /// Each stack is as a namer has it that has named no other, whatever the order and the limit.
 #[test]
 fn what_stacks_share_is_as_if_each_were_alone() {
-    let mut random = tm_testing::Random::new(11);
+    let mut random = Random::new(11);
     let mut builder = builder();
-    let mut ids = vec![StackId::NONE];
-    for _ in 0..400 {
-        // Mostly near the last one, so that stacks are deep.
-        let n_back = if random.below(4) == 0 { random.below(ids.len() as u64) } else { random.below(3) };
-        let parent = ids[ids.len().saturating_sub(1 + n_back as usize)];
-        let pc = 0x30_0000 + 16 * random.below(40) + 1;
-        let node = match random.below(40) {
-            0 => builder.node_of(FrameKind::Cut, StackId::NONE, 1 + random.below(5)),
-            1 => builder.node_of(FrameKind::Incomplete, StackId::NONE, EndReason::NoTable as u64),
-            2 => builder.node_of(FrameKind::Guessed, parent, pc),
-            3 => builder.node_of(FrameKind::Other, parent, pc),
-            _ => builder.node(parent, pc),
-        };
-        ids.push(node);
-    }
+    let ids = random_stacks(&mut builder, &mut random);
     let recording = Recording::open(builder.file().path()).expect("it is valid");
     let shown = |traceback: &Traceback| {
         let frame = |frame: &Arc<Frame>| (frame.to_string(), frame.address, frame.kind);
@@ -233,6 +222,145 @@ fn what_stacks_share_is_as_if_each_were_alone() {
             (n_frames, n_doubts) = (n_frames.max(found.0.len()), n_doubts + found.2.len());
         }
         assert!(n_doubts > 50 && n_frames == if limit < 1000 { limit as usize } else { n_frames.max(20) });
+    }
+}
+
+/// Native stacks that share outer parts, also those that are cut or not certain, and that of nothing.
+fn random_stacks(builder: &mut RecordingBuilder, random: &mut Random) -> Vec<StackId> {
+    let mut ids = vec![StackId::NONE];
+    for _ in 0..400 {
+        // Mostly near the last one, so that stacks are deep.
+        let n_back = if random.below(4) == 0 { random.below(ids.len() as u64) } else { random.below(3) };
+        let parent = ids[ids.len().saturating_sub(1 + n_back as usize)];
+        let pc = 0x30_0000 + 16 * random.below(40) + 1;
+        let node = match random.below(40) {
+            0 => builder.node_of(FrameKind::Cut, StackId::NONE, 1 + random.below(5)),
+            1 => builder.node_of(FrameKind::Incomplete, StackId::NONE, EndReason::NoTable as u64),
+            2 => builder.node_of(FrameKind::Guessed, parent, pc),
+            3 => builder.node_of(FrameKind::Other, parent, pc),
+            _ => builder.node(parent, pc),
+        };
+        ids.push(node);
+    }
+    ids
+}
+
+/// A namer of at most `limit` frames of a stack that has looked `ids` up, with up to three functions at each address, many of
+/// which allocate for others.
+fn namer_of_plumbing(recording: &Recording, ids: &[StackId], limit: u32) -> Namer {
+    let mut namer = Namer::new();
+    namer.limit_frames(limit);
+    namer.prepare(recording, ids.iter().copied());
+    namer.addresses.rename(|number| {
+        let functions = ["malloc", "std::f()", "xmalloc", "main", "app::g", "app::h"];
+        let of = |place| functions[Random::new((number * 4 + place) as u64).below(6) as usize];
+        let named = |place| Frame { function: Some(of(place).into()), ..Frame::new("a.c", number as u32) };
+        (0..=number % 3).map(|place| named(place).into()).collect()
+    });
+    namer
+}
+
+/// `function:line` of frames.
+fn functions(frames: &[Arc<Frame>]) -> Vec<String> {
+    frames
+        .iter()
+        .map(|frame| format!("{}:{}", frame.function.as_deref().unwrap_or("-"), frame.lineno))
+        .collect()
+}
+
+/// The place of a stack is that of the frames that are left of it where it is cut as a whole.
+#[test]
+fn blamed_places_are_those_of_stacks_that_are_cut_as_a_whole() {
+    let mut random = Random::new(12);
+    let mut builder = builder();
+    let ids = random_stacks(&mut builder, &mut random);
+    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    for limit in [6, 1000] {
+        let [mut namer, mut naive] = [(); 2].map(|()| namer_of_plumbing(&recording, &ids, limit));
+        let [mut blame, mut naive_blame] = [(); 2].map(|()| Blame::new(Plumbing::known()));
+        let (mut places, mut whole, mut n_parts) = (Places::default(), FxHashMap::default(), 0);
+        // Each stack of functions, the outermost first, is at one place.
+        let mut stacks: Vec<Vec<String>> = vec![Vec::new()];
+        let mut called = |caller: u32, number: Option<u32>, innermost_first: &[Arc<Frame>]| {
+            let found = functions(innermost_first);
+            match number {
+                Some(number) => assert_eq!(whole.entry(number).or_insert_with(|| found.clone()), &found),
+                None => n_parts += 1,
+            }
+            let stack = [stacks[caller as usize].clone(), found.into_iter().rev().collect()].concat();
+            let place = stacks.iter().position(|known| *known == stack).unwrap_or_else(|| {
+                stacks.push(stack);
+                stacks.len() - 1
+            });
+            place as u32
+        };
+        let mut found = Vec::new();
+        for _ in 0..600 {
+            let id = ids[random.below(ids.len() as u64) as usize];
+            let known = (0, &mut places);
+            let place = namer.blamed_place(&recording, id, &mut blame, known, &mut called);
+            found.extend(place.map(|place| (id, place)));
+        }
+        for &(id, place) in &found {
+            let (stack, _) = naive.stack(&recording, id);
+            assert_eq!(stacks[place as usize], functions(naive_blame.cut_stack(stack)), "{id:?} of {limit}");
+        }
+        assert!(found.len() > 100 && n_parts > 20, "{} places, {n_parts} parts", found.len());
+    }
+}
+
+/// The rows are those of a profile that is cut afterwards, and so is what is not certain of them.
+#[test]
+fn blamed_profiles_are_profiles_that_are_cut() {
+    let mut random = Random::new(13);
+    let mut builder = builder();
+    let mut ids = random_stacks(&mut builder, &mut random);
+    for _ in 0..40 {
+        let native = ids[random.below(ids.len() as u64) as usize];
+        let python = (0..random.below(4)).fold(StackId::NONE, |outer, _| {
+            let frame = frame(1 + random.below(2) as u32, 0);
+            builder.node_of(FrameKind::Python, outer, frame.encode())
+        });
+        ids.push(builder.node_of(FrameKind::Joined, native, python.0.into()));
+    }
+    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    for limit in [6, 1000] {
+        let sums = || {
+            let (mut random, mut sums) = (Random::new(14), SumsBy::default());
+            for _ in 0..900 {
+                let stack = ids[random.below(ids.len() as u64) as usize];
+                let (tag, space) = (TagIndex(random.below(3) as u32), Space(random.below(2) as u8));
+                let site = Site { stack, tag, space, process: ProcessIndex(0), drawn: Drawn::default() };
+                sums.add(site, Amount { bytes: random.below(99), ..Amount::default() });
+            }
+            sums
+        };
+        let [mut namer, mut naive] = [(); 2].map(|()| namer_of_plumbing(&recording, &ids, limit));
+        let [mut blame, mut naive_blame] = [(); 2].map(|()| Blame::new(Plumbing::known()));
+        let found = namer.blamed_profile(&recording, sums(), &mut blame);
+        let whole = naive.profile(&recording, &sums());
+        let expected = whole.clone().blamed(&mut naive_blame);
+        let shown = |profile: &Profile| {
+            let row = |row: &ProfileRow| {
+                let ProfileRow { traceback, tag, domain, process, amount, weight } = row;
+                let stack = (functions(traceback.frames()), traceback.total_nframe(), traceback.has_python());
+                format!(
+                    "{stack:?} {:?} {tag:?} {domain} {process:?} {amount:?} {weight:?}",
+                    traceback.doubts()
+                )
+            };
+            profile.rows.iter().map(row).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&found), shown(&expected), "of {limit}");
+        assert_eq!(
+            (found.traceback_limit, namer.doubts.notes()),
+            (expected.traceback_limit, naive.doubts.notes())
+        );
+        let is_cut = |(row, whole): &(&ProfileRow, &ProfileRow)| {
+            row.traceback.frames().len() < whole.traceback.frames().len()
+        };
+        let n_cut = expected.rows.iter().zip(&whole.rows).filter(is_cut).count();
+        assert!(n_cut > 50 && !namer.doubts.notes().is_empty(), "{n_cut} of {limit}");
     }
 }
 
