@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::lines::Lines;
 use crate::export::frames::clean;
-use crate::tree::Tree;
+use crate::tree::{AddressFrames, Tree};
 use tm_analyzer::model::Frame;
 use tm_analyzer::replay::ByStack;
 use tm_analyzer::snapshot::Called;
@@ -35,8 +36,6 @@ const WAIT_MS: u64 = 100;
 const WAITING_MAX: usize = 1 << 14;
 /// Nanoseconds of a millisecond, the unit of the file's times.
 pub const NS_PER_MS: u64 = 1_000_000;
-/// How many bytes are kept until they are written.
-const BUFFER_BYTES: usize = 1 << 16;
 
 /// A size and the stack that allocated it. There may be many thousands of them, one of which is asked for at each event: each is as
 /// small as can be.
@@ -69,18 +68,13 @@ impl Hash for Allocated {
     }
 }
 
-/// A data file that is being written. The first failure is kept until its end, and nothing is written after it.
+/// A data file that is being written.
 pub struct DataFile<W> {
-    out: W,
-    buffer: Vec<u8>,
-    failed: Option<io::Error>,
-    strings: FxHashMap<Arc<str>, u32>,
-    /// Functions by the place of the outermost one, which no other address has; they so stay in their place.
-    addresses: FxHashMap<(usize, usize), (Arc<Frame>, u32)>,
+    lines: Lines<W>,
+    names: Names,
     /// Stacks of the numbers of addresses; the root is that without frames.
     stacks: Tree,
-    /// The numbers of whole addresses, by the numbers that they have where they come from.
-    of_address: Vec<Option<u32>>,
+    addresses: AddressFrames,
     /// The numbers of the recording's stacks.
     of_stack: ByStack,
     /// The numbers of what was allocated, and further ones of the same, which no allocation line has.
@@ -101,13 +95,10 @@ impl<W: Write> DataFile<W> {
     /// Begins with the program's command line.
     pub fn new(out: W, command_line: &[String]) -> DataFile<W> {
         let mut file = DataFile {
-            out,
-            buffer: Vec::with_capacity(BUFFER_BYTES + 256),
-            failed: None,
-            strings: FxHashMap::default(),
-            addresses: FxHashMap::default(),
+            lines: Lines::new(out),
+            names: Names::default(),
             stacks: Tree::default(),
-            of_address: Vec::new(),
+            addresses: AddressFrames::default(),
             of_stack: ByStack::default(),
             allocations: FxHashMap::default(),
             others: FxHashMap::default(),
@@ -118,10 +109,9 @@ impl<W: Write> DataFile<W> {
             waiting: Vec::new(),
             waiting_since: 0,
         };
-        file.line(b'v', &[TOOL_VERSION.into(), FORMAT_VERSION.into()]);
-        file.buffer.extend_from_slice(b"X ");
-        file.buffer.extend_from_slice(clean(&command_line.join(" ")).as_bytes());
-        file.buffer.extend_from_slice(b"\nc 0\n");
+        file.lines.line(b'v', &[TOOL_VERSION.into(), FORMAT_VERSION.into()]);
+        file.lines.text(b'X', &clean(&command_line.join(" ")));
+        file.lines.line(b'c', &[0]);
         file
     }
 
@@ -134,7 +124,7 @@ impl<W: Write> DataFile<W> {
             if milliseconds - self.waiting_since > WAIT_MS {
                 self.free_waiting();
             }
-            self.line(b'c', &[milliseconds]);
+            self.lines.line(b'c', &[milliseconds]);
         }
     }
 
@@ -148,7 +138,7 @@ impl<W: Write> DataFile<W> {
         self.free_waiting();
         let number = self.number(allocated, place_of);
         self.latest = number;
-        self.event(b'+', number);
+        self.lines.event(b'+', number);
     }
 
     /// A block went.
@@ -162,7 +152,7 @@ impl<W: Write> DataFile<W> {
         let number = self.number(allocated, place_of);
         if is_temporary && number == self.latest {
             self.latest = 0;
-            self.event(b'-', number);
+            self.lines.event(b'-', number);
             return;
         }
         if self.waiting.is_empty() {
@@ -181,7 +171,7 @@ impl<W: Write> DataFile<W> {
         for &(allocated, first) in &waiting {
             let number = if first == self.latest { self.other(allocated) } else { first };
             self.latest = 0;
-            self.event(b'-', number);
+            self.lines.event(b'-', number);
         }
         waiting.clear();
         self.waiting = waiting;
@@ -194,11 +184,7 @@ impl<W: Write> DataFile<W> {
     pub fn finish(mut self, ns: u64) -> io::Result<W> {
         self.free_waiting();
         self.time(ns);
-        self.flush();
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok(self.out),
-        }
+        self.lines.finish()
     }
 
     #[inline]
@@ -244,150 +230,70 @@ impl<W: Write> DataFile<W> {
     }
 
     fn allocation(&mut self, size: u64, stack: u32) -> u32 {
-        self.line(b'a', &[size, stack.into()]);
+        self.lines.line(b'a', &[size, stack.into()]);
         self.n_allocations += 1;
         self.n_allocations - 1
     }
 
     /// The number of the stack that ends with the functions of an address, the innermost first, called from the stack `caller`.
     fn stack(&mut self, caller: u32, address: Option<u32>, functions: &[Arc<Frame>]) -> u32 {
-        let address = match address {
-            Some(address) => self.whole_address(address as usize, functions),
-            None => self.address(functions),
-        };
-        let next = self.stacks.len() as u32;
-        let stack = self.stacks.child(caller, address);
-        if stack == next {
-            self.line(b't', &[address.into(), caller.into()]);
+        let DataFile { lines, names, stacks, addresses, .. } = self;
+        let n_known = stacks.len();
+        let stack = addresses.called(stacks, caller, (address, functions), |functions| {
+            [names.address(lines, functions)].into()
+        });
+        // An address is one number, so no more than one node is new.
+        if stacks.len() > n_known {
+            let address = stacks.nodes()[stack as usize].1;
+            lines.line(b't', &[address.into(), caller.into()]);
         }
         stack
     }
+}
 
-    /// The number of the address that has the number `address` where it comes from, with all its functions.
-    fn whole_address(&mut self, address: usize, functions: &[Arc<Frame>]) -> u32 {
-        if self.of_address.len() <= address {
-            self.of_address.resize(address + 1, None);
-        }
-        if let Some(known) = self.of_address[address] {
-            return known;
-        }
-        let number = self.address(functions);
-        self.of_address[address] = Some(number);
-        number
-    }
+/// Strings and addresses, each once: a line says the number of each.
+#[derive(Default)]
+struct Names {
+    strings: FxHashMap<Arc<str>, u32>,
+    /// Functions by the place of the outermost one, which no other address has; they so stay in their place.
+    addresses: FxHashMap<(usize, usize), (Arc<Frame>, u32)>,
+}
 
+impl Names {
     /// The number of an address, with its functions, the innermost first.
-    fn address(&mut self, functions: &[Arc<Frame>]) -> u32 {
+    fn address<W: Write>(&mut self, lines: &mut Lines<W>, functions: &[Arc<Frame>]) -> u32 {
         let Some(outermost) = functions.last() else { return 0 };
         let key = (Arc::as_ptr(outermost).addr(), functions.len());
         if let Some((_, known)) = self.addresses.get(&key) {
             return *known;
         }
         let module = match outermost.is_python() {
-            true => self.string(PYTHON),
-            false => outermost.module_path().map_or(0, |path| self.string(path)),
+            true => self.string(lines, PYTHON),
+            false => outermost.module_path().map_or(0, |path| self.string(lines, path)),
         };
         let mut numbers = vec![outermost.address.unwrap_or(0), module.into()];
         // Without a name and a line, heaptrack shows the address and the module.
         let named = functions.iter().filter(|frame| frame.function.is_some() || frame.lineno != 0);
         for frame in named {
-            let function = frame.function.as_deref().map_or(0, |function| self.string(function));
-            let file = if frame.lineno == 0 { 0 } else { self.string(&frame.filename) };
+            let function = frame.function.as_deref().map_or(0, |function| self.string(lines, function));
+            let file = if frame.lineno == 0 { 0 } else { self.string(lines, &frame.filename) };
             numbers.extend([function.into(), file.into(), u64::from(frame.lineno)]);
         }
-        self.line(b'i', &numbers);
+        lines.line(b'i', &numbers);
         let number = self.addresses.len() as u32 + 1;
         self.addresses.insert(key, (Arc::clone(outermost), number));
         number
     }
 
-    fn string(&mut self, text: &str) -> u32 {
+    fn string<W: Write>(&mut self, lines: &mut Lines<W>, text: &str) -> u32 {
         if let Some(&known) = self.strings.get(text) {
             return known;
         }
-        let shown = clean(text);
-        let bytes = shown.as_bytes();
-        self.buffer.extend_from_slice(b"s ");
-        hexadecimal(&mut self.buffer, bytes.len() as u64);
-        self.buffer.push(b' ');
-        self.buffer.extend_from_slice(bytes);
-        self.end_line();
+        lines.text_of_length(b's', &clean(text));
         let number = self.strings.len() as u32 + 1;
         self.strings.insert(text.into(), number);
         number
     }
-
-    /// The line of an event, of which there are millions: it is written as 16 bytes, and those beyond its end are taken back.
-    #[inline]
-    fn event(&mut self, kind: u8, number: u32) {
-        let (digits, n_digits) = digits(number);
-        let line = u128::from(kind) | u128::from(b' ') << 8 | u128::from(digits) << 16;
-        let line = line | u128::from(b'\n') << (16 + 8 * n_digits);
-        let n_bytes = self.buffer.len() + 3 + n_digits;
-        self.buffer.extend_from_slice(&line.to_le_bytes());
-        self.buffer.truncate(n_bytes);
-        if n_bytes >= BUFFER_BYTES {
-            self.flush();
-        }
-    }
-
-    fn line(&mut self, kind: u8, numbers: &[u64]) {
-        self.buffer.push(kind);
-        for &number in numbers {
-            self.buffer.push(b' ');
-            hexadecimal(&mut self.buffer, number);
-        }
-        self.end_line();
-    }
-
-    #[inline]
-    fn end_line(&mut self) {
-        self.buffer.push(b'\n');
-        if self.buffer.len() >= BUFFER_BYTES {
-            self.flush();
-        }
-    }
-
-    #[cold]
-    fn flush(&mut self) {
-        if self.failed.is_none() {
-            self.failed = self.out.write_all(&self.buffer).err();
-        }
-        self.buffer.clear();
-    }
-}
-
-fn hexadecimal(buffer: &mut Vec<u8>, number: u64) {
-    let (upper, lower) = ((number >> 32) as u32, number as u32);
-    if upper > 0 {
-        hexadecimal(buffer, upper.into());
-        buffer.extend_from_slice(&all_digits(lower).to_le_bytes());
-        return;
-    }
-    let (digits, n_digits) = digits(lower);
-    let n_bytes = buffer.len() + n_digits;
-    buffer.extend_from_slice(&digits.to_le_bytes());
-    buffer.truncate(n_bytes);
-}
-
-/// The digits of a number without zeros before them, the first one in the lowest byte; and how many there are.
-#[inline]
-fn digits(number: u32) -> (u64, usize) {
-    let n_digits = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    (all_digits(number) >> (8 * (8 - n_digits)), n_digits as usize)
-}
-
-/// The eight digits of a number, the first one in the lowest byte.
-#[inline]
-fn all_digits(number: u32) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    // The upper half of what is left goes to the lower bytes, which come first: halves, bytes and digits of the number.
-    let halves = u64::from(number >> 16) | u64::from(number & 0xffff) << 32;
-    let bytes = halves >> 8 & 0x00ff_0000_00ff | (halves & 0x00ff_0000_00ff) << 16;
-    let digits = bytes >> 4 & 0x000f_000f_000f_000f | (bytes & 0x000f_000f_000f_000f) << 8;
-    // 1 in the byte of each digit from a on.
-    let letters = (digits + 6 * EACH) >> 4 & EACH;
-    digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)
 }
 
 #[cfg(test)]

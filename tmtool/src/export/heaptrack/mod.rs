@@ -2,6 +2,7 @@
 
 mod data_file;
 mod events;
+mod lines;
 
 use std::cell::RefCell;
 use std::ffi::OsStr;

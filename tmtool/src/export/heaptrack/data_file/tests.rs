@@ -124,27 +124,3 @@ fn a_failure_is_told_at_the_end() {
         Some(io::ErrorKind::StorageFull)
     );
 }
-
-#[test]
-fn numbers_are_hexadecimal() {
-    for number in [0, 1, 15, 16, 255, 256, u64::MAX] {
-        let mut buffer = Vec::new();
-        hexadecimal(&mut buffer, number);
-        assert_eq!(String::from_utf8(buffer).unwrap(), format!("{number:x}"));
-    }
-}
-
-#[test]
-fn numbers_have_the_digits_that_they_are_printed_with() {
-    let edges = (0..=64)
-        .flat_map(|bits| [1_u64.checked_shl(bits).unwrap_or(0), u64::MAX.checked_shr(bits).unwrap_or(0)]);
-    for number in edges.chain([10, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, 0x1_0000_000a]) {
-        let mut written = Vec::new();
-        hexadecimal(&mut written, number);
-        assert_eq!(String::from_utf8(written).unwrap(), format!("{number:x}"));
-        let mut file = DataFile::new(Vec::new(), &[]);
-        let before = file.buffer.len();
-        file.event(b'+', number as u32);
-        assert_eq!(file.buffer[before..], *format!("+ {:x}\n", number as u32).as_bytes());
-    }
-}
