@@ -160,7 +160,7 @@ impl Blame {
     }
 
     /// Whether `frame` is there to allocate for others.
-    pub(crate) fn is_plumbing(&mut self, frame: &Frame) -> bool {
+    pub fn is_plumbing(&mut self, frame: &Frame) -> bool {
         self.rules.is_plumbing(frame)
     }
 }

@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use tm_analyzer::analysis::Plumbing;
 use tm_analyzer::model::Frame;
 use tm_analyzer::text::printable;
 
@@ -63,7 +62,6 @@ pub enum FrameKind {
 
 /// The frames of all stacks. Number 0 is the one for small stacks.
 pub struct FrameNames {
-    plumbing: Option<Plumbing>,
     frames: Interner<ShownFrame>,
     /// The first of all that are shown so, by number, from 1.
     originals: Vec<Arc<Frame>>,
@@ -73,22 +71,17 @@ pub struct FrameNames {
     texts: FxHashMap<usize, (Arc<str>, Arc<str>)>,
 }
 
-impl FrameNames {
-    /// Those of stacks, of which these functions are plumbing.
-    pub fn new(plumbing: Option<Plumbing>) -> FrameNames {
+impl Default for FrameNames {
+    fn default() -> FrameNames {
         let small =
             ShownFrame { function: "(small)".into(), kind: FrameKind::Placeholder, ..ShownFrame::default() };
         let mut frames = Interner::default();
         frames.of(small);
-        FrameNames {
-            plumbing,
-            frames,
-            originals: Vec::new(),
-            known: FxHashMap::default(),
-            texts: FxHashMap::default(),
-        }
+        FrameNames { frames, originals: Vec::new(), known: FxHashMap::default(), texts: FxHashMap::default() }
     }
+}
 
+impl FrameNames {
     /// The numbers of the frames of one address, the outermost first.
     pub fn inward<'a>(&'a mut self, outermost_first: &'a [Arc<Frame>]) -> impl Iterator<Item = u32> + 'a {
         outermost_first.iter().enumerate().map(|(place, frame)| self.frame(frame, place > 0))
@@ -100,17 +93,9 @@ impl FrameNames {
         innermost_first.iter().enumerate().rev().map(move |(place, frame)| self.frame(frame, place < last))
     }
 
-    /// What says whether frames allocate for others, by their numbers: it is asked of those that are shown in the end.
-    pub fn plumbing(&self) -> impl FnMut(usize) -> bool + '_ {
-        // By the addresses of what patterns look at: function, file and module are shared texts, and stay.
-        let mut known: FxHashMap<[usize; 3], bool> = FxHashMap::default();
-        move |number| {
-            let original = number.checked_sub(1).and_then(|place| self.originals.get(place));
-            let Some((plumbing, frame)) = self.plumbing.as_ref().zip(original) else { return false };
-            let texts = [Some(&*frame.filename), frame.function.as_deref(), frame.module_path()];
-            let key = texts.map(|text| text.map_or(0, |text| text.as_ptr().addr()));
-            *known.entry(key).or_insert_with(|| plumbing.is_plumbing(frame))
-        }
+    /// The first of the frames that are shown as that of a number; `None` for that of small stacks.
+    pub fn original(&self, number: usize) -> Option<&Frame> {
+        self.originals.get(number.checked_sub(1)?).map(|frame| &**frame)
     }
 
     /// All frames by number.
@@ -185,7 +170,7 @@ mod tests {
     #[test]
     fn what_is_inlined_shares_the_address_of_the_function_that_it_is_in() {
         let (f, g, main) = (frame("f", 8), frame("g", 8), frame("main", 4));
-        let mut names = FrameNames::new(None);
+        let mut names = FrameNames::default();
         let stack = [&main, &f, &g, &f, &g].map(Arc::clone);
         let mut numbers = Vec::new();
         by_address(&stack).for_each(|frames| numbers.extend(names.inward(frames)));

@@ -111,6 +111,7 @@ impl Report<'_> {
             kind,
             origins: origins.iter().zip(totals).map(|(origin, live)| notices::origin(origin, live)).collect(),
             notices: said,
+            blame: self.stacks.blame,
             frames: self.stacks.frames,
             tree: self.stacks.tree,
             domains: self.domains,

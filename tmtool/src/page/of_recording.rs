@@ -72,6 +72,7 @@ pub fn whole(recorded: &Recorded, grouping: &Grouping) -> Result<Whole> {
         kind: Kind::Recording,
         origins: vec![notices::origin(&origin, selected)],
         notices: said,
+        blame: names.stacks.blame,
         frames: names.stacks.frames,
         tree: names.stacks.tree,
         domains: names.domains,

@@ -106,7 +106,7 @@ fn title(whole: &Whole) -> String {
 }
 
 /// The document.
-fn data(whole: &Whole, name_bytes: usize, source_bytes: usize, folded: &Folded) -> ReportData {
+fn data(whole: &mut Whole, name_bytes: usize, source_bytes: usize, folded: &Folded) -> ReportData {
     let mut texts = Texts { strings: Interner::default(), name_bytes };
     texts.of(&Arc::from(""));
     let (frame_numbers, frames) = frames(whole, &mut texts);
@@ -213,14 +213,14 @@ impl Texts {
 }
 
 /// The frames that nodes have, and the number of each of `whole`'s.
-fn frames(whole: &Whole, texts: &mut Texts) -> (Vec<Option<u32>>, data::Frames) {
-    let all = whole.frames.frames();
+fn frames(whole: &mut Whole, texts: &mut Texts) -> (Vec<Option<u32>>, data::Frames) {
+    let Whole { frames: names, blame, tree, .. } = whole;
+    let all = names.frames();
     let mut is_used = vec![false; all.len()];
     is_used[0] = true;
-    for (_, frame) in whole.tree.nodes().iter().skip(1) {
+    for (_, frame) in tree.nodes().iter().skip(1) {
         is_used[*frame as usize] = true;
     }
-    let mut is_plumbing = whole.frames.plumbing();
     let (mut numbers, mut frames, mut n) = (Vec::with_capacity(all.len()), data::Frames::default(), 0);
     for (number, (frame, is_used)) in all.iter().zip(is_used).enumerate() {
         numbers.push(is_used.then_some(n));
@@ -231,7 +231,8 @@ fn frames(whole: &Whole, texts: &mut Texts) -> (Vec<Option<u32>>, data::Frames) 
             frames.line.push(frame.line);
             frames.module.push(texts.of(&frame.module));
             frames.kind.push(frame.kind as u8);
-            frames.plumbing.push(u8::from(is_plumbing(number)));
+            let is_plumbing = names.original(number).is_some_and(|frame| blame.is_plumbing(frame));
+            frames.plumbing.push(u8::from(is_plumbing));
             frames.inlined.push(u8::from(frame.is_inlined));
         }
     }

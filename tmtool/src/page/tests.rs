@@ -10,6 +10,7 @@ use super::whole::{Place, Row, Time, Whole};
 use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tm_analyzer::analysis::{Blame, Plumbing};
 use tm_analyzer::ids::Stamp;
 use tm_analyzer::model::{Amount, Frame};
 use tm_analyzer::replay::{Cell, Flow, Grid};
@@ -20,7 +21,7 @@ const N_SLICES: u32 = 64;
 /// A recording of `n_stacks` stacks with names of `name_bytes` bytes.
 fn whole(n_stacks: usize, name_bytes: usize) -> Whole {
     let mut random = Random::new(5);
-    let mut frames = FrameNames::new(None);
+    let mut frames = FrameNames::default();
     let mut tree = Tree::default();
     let named = |number: u64| {
         let function = format!("f{number}{}", "<x>".repeat(name_bytes / 3));
@@ -71,6 +72,7 @@ fn whole(n_stacks: usize, name_bytes: usize) -> Whole {
         kind: Kind::Recording,
         origins: Vec::new(),
         notices: Vec::new(),
+        blame: Blame::new(Plumbing::none()),
         frames,
         tree,
         domains: names(),

@@ -23,6 +23,8 @@ pub struct Whole {
     pub kind: Kind,
     pub origins: Vec<Origin>,
     pub notices: Vec<Notice>,
+    /// What says which frames allocate for others.
+    pub blame: Blame,
     pub frames: FrameNames,
     pub tree: Tree,
     pub domains: Interner<String>,
@@ -92,7 +94,7 @@ pub struct Time {
 
 /// Stacks as nodes.
 pub struct Stacks {
-    blame: Blame,
+    pub blame: Blame,
     /// The nodes of the addresses of the last stack that was seen as a whole.
     outer: Outer<u32>,
     pub frames: FrameNames,
@@ -108,7 +110,7 @@ impl Stacks {
         Stacks {
             blame: grouping.blame_of_lines(),
             outer: Outer::default(),
-            frames: FrameNames::new(grouping.plumbing.clone()),
+            frames: FrameNames::default(),
             tree: Tree::default(),
             known: Places::default(),
             addresses: AddressFrames::default(),
