@@ -220,12 +220,12 @@ mod tests {
                     let recorded = request.open().unwrap();
                     let select = &recorded.selection;
                     let cut = |profile| rows(&request.grouping.cut(profile));
-                    let allocated = recorded.profile(|it| Allocations::new(select, it), |it| it.sums, None);
+                    let allocated = recorded.profile(|it| Allocations::new(select, it), |it| it.sums);
                     assert_eq!(of(|it| it.allocated), cut(allocated.unwrap()), "{time:?}");
-                    let freed = recorded.profile(|it| Churn::new(select, it), |it| it.sums, None);
+                    let freed = recorded.profile(|it| Churn::new(select, it), |it| it.sums);
                     assert_eq!(of(|it| it.freed), cut(freed.unwrap()), "{time:?}");
                     let temporary =
-                        recorded.profile(|it| Lifetimes::new(select, it, vec![]), |it| it.temporary, None);
+                        recorded.profile(|it| Lifetimes::new(select, it, vec![]), |it| it.temporary);
                     assert_eq!(of(|it| it.temporary), cut(temporary.unwrap()), "{time:?}");
                     for counted in [Counted::LEAST, Counted::WITH_TEMPORARY, Counted::WITH_FREED] {
                         let part = request.activity(counted).unwrap();

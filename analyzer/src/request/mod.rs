@@ -182,8 +182,7 @@ impl Request {
     fn churn(&self) -> Result<Profile> {
         let recorded = self.open()?;
         let select = &recorded.selection;
-        let mut profile =
-            recorded.profile(|process| Churn::new(select, process), |churn| churn.sums, None)?;
+        let mut profile = recorded.profile(|process| Churn::new(select, process), |churn| churn.sums)?;
         if let Some(origin) = &mut profile.origin {
             origin.churn_from_ns = Some(recorded.from.ns);
         }

@@ -160,7 +160,7 @@ impl Recorded {
         }
     }
 
-    /// The sums of an observer over all processes. Stacks are as `blame` cuts them, or whole.
+    /// The sums of an observer over all processes, with whole stacks.
     ///
     /// # Errors
     /// There is no such process.
@@ -168,18 +168,38 @@ impl Recorded {
         &self,
         observer_of: impl Fn(ProcessIndex) -> O,
         sums_of: impl Fn(O) -> SumsBy<Site>,
-        blame: Option<&mut Blame>,
     ) -> Result<Profile> {
+        let (sums, findings) = self.sums(observer_of, sums_of)?;
+        let mut namer = self.namer();
+        let profile = namer.profile(&self.recording, &sums);
+        Ok(Profile { origin: Some(self.origin(&namer, &findings)), ..profile })
+    }
+
+    /// The same with stacks as `blame` cuts them.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn blamed_profile<O: Observer>(
+        &self,
+        observer_of: impl Fn(ProcessIndex) -> O,
+        sums_of: impl Fn(O) -> SumsBy<Site>,
+        blame: &mut Blame,
+    ) -> Result<Profile> {
+        let (sums, findings) = self.sums(observer_of, sums_of)?;
+        let mut namer = self.namer();
+        let profile = namer.blamed_profile(&self.recording, sums, blame);
+        Ok(Profile { origin: Some(self.origin(&namer, &findings)), ..profile })
+    }
+
+    fn sums<O: Observer>(
+        &self,
+        observer_of: impl Fn(ProcessIndex) -> O,
+        sums_of: impl Fn(O) -> SumsBy<Site>,
+    ) -> Result<(SumsBy<Site>, Findings)> {
         let mut sums = SumsBy::default();
         let observer_of = |engine: &Engine<'_>| observer_of(engine.process());
         let findings = self.run(observer_of, |_, observer| sums.absorb(sums_of(observer)))?;
-        let mut namer = self.namer();
-        let mut profile = match blame {
-            Some(blame) => namer.blamed_profile(&self.recording, sums, blame),
-            None => namer.profile(&self.recording, &sums),
-        };
-        profile.origin = Some(self.origin(&namer, &findings));
-        Ok(profile)
+        Ok((sums, findings))
     }
 
     /// For the blocks that were live at a moment: with as many frames as were kept then.
@@ -270,7 +290,7 @@ mod tests {
         let file = builder.file();
         let recorded = Request::of(file.path()).open().unwrap();
         let of_snapshot = recorded.origin(&Namer::new(), &recorded.live(Vec::new()).unwrap().findings);
-        let of_events = recorded.profile(|_| (), |()| SumsBy::default(), None).unwrap().origin.unwrap();
+        let of_events = recorded.profile(|_| (), |()| SumsBy::default()).unwrap().origin.unwrap();
         let taken = take_profile(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
         for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {
             assert_eq!((origin.unknown_frees, origin.missed_frees), (1, 1));

@@ -131,17 +131,30 @@ impl Namer {
         bytes: impl Fn(&V) -> u64,
     ) -> Profile<V> {
         self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
-        let row = |(site, amount): (Site, V)| ProfileRow {
-            traceback: self.of(recording, site.stack),
+        let row = |(site, amount): (Site, V)| {
+            let traceback = self.of(recording, site.stack);
+            self.row(recording, (site, amount), traceback)
+        };
+        let rows: Vec<ProfileRow<V>> = sums.into_iter().map(row).collect();
+        self.note_doubts(rows.iter().map(|row| (&row.traceback, bytes(&row.amount))));
+        Profile { rows, traceback_limit: self.limit(recording), origin: None }
+    }
+
+    /// The row of a site.
+    fn row<V>(
+        &mut self,
+        recording: &Recording,
+        (site, amount): (Site, V),
+        traceback: Traceback,
+    ) -> ProfileRow<V> {
+        ProfileRow {
+            traceback,
             tag: self.tag(recording, site.tag),
             domain: recording.domain(site.space).0.0,
             process: recording.process(site.process).map(|process| process.pid),
             amount,
             weight: site.drawn.weight(),
-        };
-        let rows: Vec<ProfileRow<V>> = sums.into_iter().map(row).collect();
-        self.note_doubts(rows.iter().map(|row| (&row.traceback, bytes(&row.amount))));
-        Profile { rows, traceback_limit: self.limit(recording), origin: None }
+        }
     }
 
     fn note_doubts<'a>(&mut self, stacks: impl Iterator<Item = (&'a Traceback, u64)>) {

@@ -21,7 +21,7 @@ fn functions(path: &Path, asked: [&str; 3]) -> BTreeMap<String, Statistic> {
     let peak = request.profile().expect("it is read");
     let recorded = request.open().expect("it is read");
     let allocated = recorded
-        .profile(|process| Allocations::new(&recorded.selection, process), |found| found.sums, None)
+        .profile(|process| Allocations::new(&recorded.selection, process), |found| found.sums)
         .expect("it is replayed");
     let allocated = request.grouping.blamed(allocated);
     if let Some(sampling) = peak.origin.as_ref().and_then(|origin| origin.sampling) {

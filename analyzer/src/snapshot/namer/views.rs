@@ -64,14 +64,7 @@ impl Namer {
             });
             latest = Some(site.stack);
             doubts.add(traceback.doubts(), amount.bytes);
-            rows.push(ProfileRow {
-                traceback,
-                tag: self.tag(recording, site.tag),
-                domain: recording.domain(site.space).0.0,
-                process: recording.process(site.process).map(|process| process.pid),
-                amount,
-                weight: site.drawn.weight(),
-            });
+            rows.push(self.row(recording, (site, amount), traceback));
         }
         self.doubts = std::mem::take(&mut self.doubts).or_larger(doubts);
         Profile { rows, traceback_limit: self.limit(recording), origin: None }

@@ -88,10 +88,10 @@ struct Span {
 fn of_one(request: &Request) -> Result<(Profile, Span)> {
     let recorded = request.open()?;
     let selection = &recorded.selection;
-    let profile = recorded.profile(
+    let profile = recorded.blamed_profile(
         |process| Allocations::new(selection, process),
         |allocations| allocations.sums,
-        Some(&mut request.grouping.blame()),
+        &mut request.grouping.blame(),
     )?;
     let started_ns = recorded.recording.header.start_realtime_ns;
     Ok((profile, Span { from_ns: recorded.from.ns, started_ns }))
