@@ -47,31 +47,31 @@ impl ByStack {
         self.numbers[place] = number + 1;
     }
 
-    /// The place in `sums` of the sum of `key`, a key of `stack`, which `new` makes if there is none; the numbers are those of the
-    /// places that were asked for last.
+    /// The sum in `sums` of `key`, a key of `stack`, which `new` makes if there is none; the numbers are those of the places that were
+    /// asked for last.
     #[inline(always)]
-    pub(super) fn place_in<K: Eq + Hash, V>(
+    pub(super) fn sum_in<'a, K: Eq + Hash, V>(
         &mut self,
         stack: StackId,
         key: K,
-        sums: &mut SumsBy<K, V>,
+        sums: &'a mut SumsBy<K, V>,
         new: impl FnOnce() -> V,
-    ) -> usize {
-        match self.get(stack) {
+    ) -> &'a mut V {
+        let place = match self.get(stack) {
             Some(place) if sums.at(place as usize).0 == key => place as usize,
-            _ => self.place_anew(stack, key, sums, new),
-        }
+            _ => self.place_anew(stack, sums, |sums| sums.place_or(key, new)),
+        };
+        &mut sums.at(place).1
     }
 
     #[inline(never)]
-    fn place_anew<K: Eq + Hash, V>(
+    fn place_anew<S>(
         &mut self,
         stack: StackId,
-        key: K,
-        sums: &mut SumsBy<K, V>,
-        new: impl FnOnce() -> V,
+        sums: &mut S,
+        place_in: impl FnOnce(&mut S) -> usize,
     ) -> usize {
-        let place = sums.place_or(key, new);
+        let place = place_in(sums);
         // There are fewer than 2^32 sums: `SumsBy` numbers them so.
         self.insert(stack, place as u32);
         place

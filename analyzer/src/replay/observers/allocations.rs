@@ -44,8 +44,8 @@ impl Observer for Allocations<'_> {
         let Allocations { selection, process, sums, of_stack } = self;
         if let Some(block) = selection.brought_by(event) {
             let site = Site::of(&block, *process, &selection.thread_tags);
-            let place = of_stack.place_in(block.stack, site, sums, Amount::default);
-            sums.at(place).1 += block.amount(&selection.thread_tags);
+            *of_stack.sum_in(block.stack, site, sums, Amount::default) +=
+                block.amount(&selection.thread_tags);
         }
     }
 }

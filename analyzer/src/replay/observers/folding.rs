@@ -100,8 +100,7 @@ impl<'a> Folding<'a> {
         let size = if thread_tag.is_sampled() { size } else { 0 };
         let key = Key { stack, thread_tag, space, size, is_inherited };
         let Folding { sums, of_stack, .. } = self;
-        let place = of_stack.place_in(stack, key, sums, Activity::default);
-        &mut sums.at(place).1
+        of_stack.sum_in(stack, key, sums, Activity::default)
     }
 
     /// Notes what lives in the kind of memory of `space` from `stamp` on.

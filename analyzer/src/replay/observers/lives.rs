@@ -115,8 +115,8 @@ impl<'a> Lives<'a> {
         let site = Site::of(block, self.process, &self.selection.thread_tags);
         let life =
             Life { site, born: self.slices.of(block.birth), gone: gone.map(|gone| self.slices.of(gone)) };
-        let place = self.of_stack.place_in(block.stack, life, &mut self.sums, Amount::default);
-        self.sums.at(place).1 += block.amount(&self.selection.thread_tags);
+        let sum = self.of_stack.sum_in(block.stack, life, &mut self.sums, Amount::default);
+        *sum += block.amount(&self.selection.thread_tags);
         if self.sums.len() > self.n_lives_max && self.slices.n > 1 {
             self.join();
         }

@@ -56,8 +56,7 @@ impl Sites {
         let Sites { sums, of_stack } = self;
         let number = sums.len() as u32;
         let new = || SiteState { number, ..SiteState::default() };
-        let place = of_stack.place_in(block.stack, Place::of(block), sums, new);
-        &mut sums.at(place).1
+        of_stack.sum_in(block.stack, Place::of(block), sums, new)
     }
 
     /// Returns all, to be changed.
