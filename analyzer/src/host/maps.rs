@@ -25,8 +25,7 @@ pub struct MappedFile {
 /// # Errors
 /// They may not be looked at, or the process has gone.
 pub fn of_process(pid: u32) -> Result<(Vec<MappedFile>, bool)> {
-    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, error))?;
-    Ok(parse(&String::from_utf8_lossy(&text)))
+    Ok(parse(&text(pid)?))
 }
 
 /// The files whose code process `pid` has mapped, each once.
@@ -34,8 +33,7 @@ pub fn of_process(pid: u32) -> Result<(Vec<MappedFile>, bool)> {
 /// # Errors
 /// They may not be looked at, or the process has gone.
 pub fn code_of_process(pid: u32) -> Result<Vec<MappedFile>> {
-    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, error))?;
-    let text = String::from_utf8_lossy(&text);
+    let text = text(pid)?;
     let mut seen = BTreeSet::new();
     let code = text.lines().filter_map(line).filter(|(permissions, _)| permissions.contains('x'));
     Ok(code.map(|(_, file)| file).filter(|file| seen.insert(file.identity())).collect())
@@ -43,8 +41,7 @@ pub fn code_of_process(pid: u32) -> Result<Vec<MappedFile>> {
 
 /// Whether process `pid` may be looked at and has a file mapped of whose path `is_it` says so.
 pub(super) fn has_mapped(pid: u32, is_it: impl Fn(&str) -> bool) -> bool {
-    let text = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().filter_map(line).any(|(_, file)| is_it(&file.path))
+    text(pid).is_ok_and(|text| text.lines().filter_map(line).any(|(_, file)| is_it(&file.path)))
 }
 
 /// Whether another process that may be looked at has the file at `path` mapped: also one that was forked a moment ago and has
@@ -61,6 +58,11 @@ pub fn is_mapped(path: &Path) -> bool {
     // The device has one number here and another in the file's status on some file systems, so the path must do.
     let is_it = |file: &MappedFile| file.inode == inode && Path::new(&file.path) == path;
     pids.any(|pid| of_process(pid).is_ok_and(|(files, _)| files.iter().any(is_it)))
+}
+
+fn text(pid: u32) -> Result<String> {
+    let text = fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, error))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn parse(text: &str) -> (Vec<MappedFile>, bool) {
