@@ -198,10 +198,7 @@ fn an_interpreter_is_one_while_it_is_loaded() {
 /// Each stack is as a namer has it that has named no other, whatever the order and the limit.
 #[test]
 fn what_stacks_share_is_as_if_each_were_alone() {
-    let mut random = Random::new(11);
-    let mut builder = builder();
-    let ids = random_stacks(&mut builder, &mut random);
-    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    let (mut random, ids, recording) = recorded_stacks(11);
     let shown = |traceback: &Traceback| {
         let frame = |frame: &Arc<Frame>| (frame.to_string(), frame.address, frame.kind);
         let frames: Vec<_> = traceback.frames().iter().map(frame).collect();
@@ -223,6 +220,13 @@ fn what_stacks_share_is_as_if_each_were_alone() {
         }
         assert!(n_doubts > 50 && n_frames == if limit < 1000 { limit as usize } else { n_frames.max(20) });
     }
+}
+
+/// Random stacks, with what they were drawn from, in a recording.
+fn recorded_stacks(seed: u64) -> (Random, Vec<StackId>, Recording) {
+    let (mut random, mut builder) = (Random::new(seed), builder());
+    let ids = random_stacks(&mut builder, &mut random);
+    (random, ids, Recording::open(builder.file().path()).expect("it is valid"))
 }
 
 /// Native stacks that share outer parts, also those that are cut or not certain, and that of nothing.
@@ -271,10 +275,7 @@ fn functions(frames: &[Arc<Frame>]) -> Vec<String> {
 /// The place of a stack is that of the frames that are left of it where it is cut as a whole.
 #[test]
 fn blamed_places_are_those_of_stacks_that_are_cut_as_a_whole() {
-    let mut random = Random::new(12);
-    let mut builder = builder();
-    let ids = random_stacks(&mut builder, &mut random);
-    let recording = Recording::open(builder.file().path()).expect("it is valid");
+    let (mut random, ids, recording) = recorded_stacks(12);
     for limit in [6, 1000] {
         let [mut namer, mut naive] = [(); 2].map(|()| namer_of_plumbing(&recording, &ids, limit));
         let [mut blame, mut naive_blame] = [(); 2].map(|()| Blame::new(Plumbing::known()));

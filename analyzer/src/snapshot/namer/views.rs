@@ -55,7 +55,7 @@ impl Namer {
         let sums = sums.into_sorted();
         self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
         let mut rows: Vec<ProfileRow> = Vec::with_capacity(sums.len());
-        let (mut doubts, mut latest) = (Doubts::default(), None);
+        let mut latest = None;
         for (site, amount) in sums {
             let same = rows.last().filter(|_| latest == Some(site.stack));
             let traceback = same.map(|row| row.traceback.clone()).unwrap_or_else(|| {
@@ -63,10 +63,9 @@ impl Namer {
                 stack.with_kept(blame.cut_stack(stack)).traceback().with_doubts(of_stack)
             });
             latest = Some(site.stack);
-            doubts.add(traceback.doubts(), amount.bytes);
             rows.push(self.row(recording, (site, amount), traceback));
         }
-        self.doubts = std::mem::take(&mut self.doubts).or_larger(doubts);
+        self.note_doubts(rows.iter().map(|row| (&row.traceback, row.amount.bytes)));
         Profile { rows, traceback_limit: self.limit(recording), origin: None }
     }
 
