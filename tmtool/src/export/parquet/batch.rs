@@ -1,6 +1,6 @@
 //! Rows of the table of blocks that have most in common: they are put into its columns together, a column at a time.
 
-use super::table::{Cell, Values};
+use super::table::{Cell, Values, integer};
 use tm_analyzer::events::Block;
 use tm_analyzer::reader::Recording;
 use tm_common::ids::{Space, Stamp, TagIndex};
@@ -46,8 +46,8 @@ impl Batch {
     /// Adds a row: that of `block`, which the thread `tid` has allocated, and which went at `gone`.
     #[inline]
     pub fn push(&mut self, block: &Block, tid: i64, gone: Option<Stamp>, is_temporary: bool) {
-        self.addresses.push(number(block.address.0));
-        self.sizes.push(number(block.size));
+        self.addresses.push(integer(block.address.0));
+        self.sizes.push(integer(block.size));
         self.stacks.push(block.stack.0.into());
         self.tids.push(tid);
         self.born.push(block.birth.0 as i64);
@@ -66,7 +66,7 @@ impl Batch {
         let Batch { common, addresses, sizes, stacks, tids, born, gone, temporary } = self;
         // Only what went has a time.
         let is_gone = common.take().is_some_and(|common| common.is_gone);
-        let ns = |stamp: &mut i64| *stamp = number(recording.ns(Stamp(*stamp as u64)));
+        let ns = |stamp: &mut i64| *stamp = integer(recording.ns(Stamp(*stamp as u64)));
         born.iter_mut().for_each(ns);
         if is_gone {
             gone.iter_mut().for_each(ns);
@@ -86,9 +86,4 @@ impl Batch {
         [addresses, sizes, stacks, tids, born, gone, temporary].into_iter().for_each(Vec::clear);
         done
     }
-}
-
-/// `number` as a column has it: the largest that there is a column for, where it is larger.
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

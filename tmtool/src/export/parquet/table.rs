@@ -44,10 +44,14 @@ pub enum Cell {
     Text(u32),
 }
 
+/// `number` as a column has it: the largest that there is a column for, where it is larger.
+pub fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 impl From<u64> for Cell {
-    /// Numbers past the largest that there is a column for are that.
     fn from(number: u64) -> Cell {
-        Cell::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+        Cell::Integer(integer(number))
     }
 }
 
