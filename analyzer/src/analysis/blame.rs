@@ -30,10 +30,10 @@ impl Profile {
     }
 }
 
-impl<V> Profile<V> {
+impl Profile {
     /// The same sums, each traceback as `blame` cuts it.
     #[must_use]
-    pub fn blamed(self, blame: &mut Blame) -> Profile<V> {
+    pub fn blamed(self, blame: &mut Blame) -> Profile {
         self.with_tracebacks(|traceback| blame.cut(traceback))
     }
 }

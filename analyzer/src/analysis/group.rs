@@ -32,14 +32,13 @@ impl Profile {
         }
         let mut groups: Groups<'_, Group> = Groups::by(key_type);
         for row in &self.rows {
-            let ProfileRow { traceback, tag, amount, .. } = row;
-            let uncertainty = row.uncertainty();
+            let ProfileRow { traceback, tag, amount, uncertainty, .. } = row;
             let new = |name| Group { name, amount: Amount::default(), uncertainty: Uncertainty::EXACT };
             if cumulative == Cumulative::Off {
-                groups.of(Some(traceback), tag.as_ref(), new).add(*amount, uncertainty);
+                groups.of(Some(traceback), tag.as_ref(), new).add(*amount, *uncertainty);
             } else {
                 let repeats = cumulative == Cumulative::Tracemalloc;
-                groups.of_each_frame(traceback, repeats, new, |group| group.add(*amount, uncertainty));
+                groups.of_each_frame(traceback, repeats, new, |group| group.add(*amount, *uncertainty));
             }
         }
         let statistic = |Group { name: GroupName { traceback, tag }, amount, uncertainty }| Statistic {

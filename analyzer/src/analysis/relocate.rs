@@ -185,7 +185,7 @@ fn moved_name(name: &str, from: &str, to: &str, known: &FxHashSet<Arc<str>>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Weight;
+    use crate::model::Uncertainty;
     use crate::model::{Amount, ProfileRow};
 
     fn profile(files: &[&str]) -> Profile {
@@ -195,7 +195,7 @@ mod tests {
             domain: 0,
             process: None,
             amount: Amount::of_block(1),
-            weight: Weight::EXACT,
+            uncertainty: Uncertainty::EXACT,
         };
         let rows = files.iter().zip(1..).map(row).collect();
         Profile { rows, traceback_limit: 1, origin: None }

@@ -91,7 +91,7 @@ impl RuntimeLibraries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Weight;
+    use crate::model::Uncertainty;
     use crate::model::{Amount, ModuleFile, ProfileRow};
 
     const LIBC: &str = "/usr/lib/x86_64-linux-gnu/libc.so.6";
@@ -200,7 +200,7 @@ mod tests {
             domain: 0,
             process: None,
             amount: Amount::of_block(8),
-            weight: Weight::EXACT,
+            uncertainty: Uncertainty::EXACT,
         };
         let rows = vec![row(&[(PROGRAM, "main")]), row(&[(PROGRAM, "main"), (LIBC, "puts")])];
         let profile = Profile { rows: rows.clone(), traceback_limit: 16, origin: None };

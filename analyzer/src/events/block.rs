@@ -3,7 +3,7 @@
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
 use super::event::ALL;
-use crate::model::{Amount, Sample, Weight};
+use crate::model::{Amount, Sample, Uncertainty, Weight};
 use crate::reader::{ThreadTag, ThreadTags};
 
 /// A block, live from its birth on.
@@ -37,6 +37,15 @@ impl Block {
         }
         let weight = self.weight(thread_tags);
         weight.amount(weight.rounds_up(self.draw()))
+    }
+
+    /// Returns how much it adds to a sum, and how far that is from certain.
+    #[inline]
+    pub fn estimate(&self, thread_tags: &ThreadTags) -> (Amount, Uncertainty) {
+        if !self.thread_tag.is_sampled() {
+            return (Amount::of_block(self.size), Uncertainty::EXACT);
+        }
+        self.weight(thread_tags).estimate(self.draw())
     }
 
     /// Returns how it was drawn, if it is a sample, for a trace of it.

@@ -27,8 +27,8 @@ pub use snapshot::Snapshot;
 pub use source_text::SourceText;
 pub use stack_patterns::StackPatterns;
 pub use statistics::{
-    Activity, ActivityProfile, ActivityRow, Amount, Counted, Cumulative, KeyType, Profile, ProfileRow, Shown,
-    Statistic, StatisticDiff, SumsBy, Uncertainty, Weight,
+    Activity, ActivityProfile, ActivityRow, ActivityUncertainty, Amount, Counted, Cumulative, EstimatesBy,
+    KeyType, Profile, ProfileRow, Shown, Statistic, StatisticDiff, SumsBy, Uncertainty, Weight,
 };
 pub(crate) use traces::Refill;
 pub use traces::{

@@ -44,8 +44,8 @@ pub use live::{LiveBlocks, MemoryKind, Ranges, SampleTotals, SpaceBlocks, Totals
 pub use moment::{ResolvedMoment, known, resolve, stamp_at, stamps_in};
 pub use observer::{Held, Observer};
 pub use observers::{
-    Activities, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments, ProgramPoint,
-    ProgramPoints, Step, Steps, Timeline,
+    Activities, ActivitySums, Allocations, Churn, LatestBlocks, Life, Lifetimes, Lived, Lives, Moments,
+    ProgramPoint, ProgramPoints, Step, Steps, Timeline,
 };
 pub use observers::{
     Cell, CourseStep, Flow, Grid, Histogram, Place, SiteSlices, SliceSums, SliceTime, Slices,
@@ -53,7 +53,7 @@ pub use observers::{
 pub use run::{Processes, ended_at, events, forked_at, run};
 pub use selection::{Gate, Selection};
 pub use sink::{BlockSink, ByBirth};
-pub use site::{Drawn, Site};
+pub use site::Site;
 pub use snapshot::{RawSnapshot, Taker, snapshot, snapshot_at};
 pub use stack_set::StackSet;
 pub use totals::{AllTotals, all_totals};

@@ -4,7 +4,7 @@ use tm_common::ids::{ProcessIndex, StackId, Stamp};
 
 use super::site::Site;
 use crate::events::Block;
-use crate::model::{Amount, SumsBy};
+use crate::model::{Amount, EstimatesBy};
 use crate::reader::ThreadTags;
 
 /// Takes the blocks of one process after the other.
@@ -41,23 +41,26 @@ impl BlockSink for Vec<Block> {
     }
 }
 
-impl BlockSink for SumsBy<Site> {
+impl BlockSink for EstimatesBy<Site> {
     fn add_process(
         &mut self,
         process: ProcessIndex,
         blocks: impl Iterator<Item = Block>,
         thread_tags: &ThreadTags,
     ) {
-        blocks.for_each(|block| self.add(Site::of(&block, process, thread_tags), block.amount(thread_tags)));
+        blocks.for_each(|block| {
+            let site = Site::of(&block, process, thread_tags);
+            self.add(site, block.estimate(thread_tags));
+        });
     }
 
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
-        self.iter().map(|(site, amount)| (site.stack, amount.count))
+        self.amounts.iter().map(|(site, amount)| (site.stack, amount.count))
     }
 }
 
 /// Sums by site and [`Amount::size_class`].
-impl BlockSink for SumsBy<(Site, u8)> {
+impl BlockSink for EstimatesBy<(Site, u8)> {
     fn add_process(
         &mut self,
         process: ProcessIndex,
@@ -66,12 +69,12 @@ impl BlockSink for SumsBy<(Site, u8)> {
     ) {
         blocks.for_each(|block| {
             let key = (Site::of(&block, process, thread_tags), Amount::size_class(block.size));
-            self.add(key, block.amount(thread_tags));
+            self.add(key, block.estimate(thread_tags));
         });
     }
 
     fn stacks(&self) -> impl Iterator<Item = (StackId, u64)> {
-        self.iter().map(|((site, _), amount)| (site.stack, amount.count))
+        self.amounts.iter().map(|((site, _), amount)| (site.stack, amount.count))
     }
 }
 
@@ -81,15 +84,15 @@ pub struct ByBirth {
     /// The last birth of the old ones.
     pub limit: Stamp,
     /// What came up to it.
-    pub old: SumsBy<Site>,
+    pub old: EstimatesBy<Site>,
     /// What came after it.
-    pub young: SumsBy<Site>,
+    pub young: EstimatesBy<Site>,
 }
 
 impl ByBirth {
     /// Nothing so far.
     pub fn new(limit: Stamp) -> ByBirth {
-        ByBirth { limit, old: SumsBy::default(), young: SumsBy::default() }
+        ByBirth { limit, old: EstimatesBy::default(), young: EstimatesBy::default() }
     }
 }
 
@@ -102,7 +105,8 @@ impl BlockSink for ByBirth {
     ) {
         for block in blocks {
             let sums = if block.birth > self.limit { &mut self.young } else { &mut self.old };
-            sums.add(Site::of(&block, process, thread_tags), block.amount(thread_tags));
+            let site = Site::of(&block, process, thread_tags);
+            sums.add(site, block.estimate(thread_tags));
         }
     }
 

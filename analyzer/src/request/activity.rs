@@ -6,11 +6,11 @@ use super::{Blocks, Recorded, Request, Time};
 use crate::analysis::Blame;
 use crate::error::Result;
 use crate::model::{
-    Activity, ActivityProfile, ActivityRow, Counted, Moment, Profile, ProfileRow, Shown, StackList, SumsBy,
-    is_snap_file,
+    Activity, ActivityProfile, ActivityRow, ActivityUncertainty, Counted, EstimatesBy, Moment, Profile,
+    ProfileRow, Shown, StackList, is_snap_file,
 };
 use crate::reader::Problem;
-use crate::replay::{Activities, Site, Taker};
+use crate::replay::{Activities, ActivitySums, Site, Taker};
 
 impl Request {
     /// Adds up what each site did. At the usual time the live blocks are those of the peak, all else is that of the whole
@@ -29,7 +29,8 @@ impl Request {
         };
         // Ages are those of live blocks: what is allocated has none.
         activity.has_events &= self.blocks.ages_ns == Blocks::default().ages_ns;
-        let note = activity.measure(|sums| activity.live(sums)).without_lines();
+        let note =
+            activity.measure(|sums| activity.live(sums), |of| activity.uncertainty(of)).without_lines();
         if let Some(origin) = &mut activity.origin {
             origin.notes.extend(note);
         }
@@ -50,7 +51,12 @@ impl Request {
                 domain: row.domain,
                 process: row.process,
                 amount: Activity { at_end: row.amount, ..Activity::default() },
-                weight: row.weight,
+                uncertainty: row.uncertainty.is_estimate().then(|| {
+                    Box::new(ActivityUncertainty {
+                        at_end: row.uncertainty,
+                        ..ActivityUncertainty::default()
+                    })
+                }),
             }
         };
         let at_ns = origin.as_ref().map_or(0, |origin| origin.moment_ns);
@@ -82,8 +88,8 @@ impl Recorded {
         blame: Option<&mut Blame>,
     ) -> Result<ActivityProfile> {
         let Recorded { recording, processes, selection, until, .. } = self;
-        let mut sums: SumsBy<Site, Activity> = SumsBy::default();
-        let taker = |at| Taker::new(recording, *processes, at, selection, SumsBy::<Site>::default());
+        let mut sums = ActivitySums::default();
+        let taker = |at| Taker::new(recording, *processes, at, selection, EstimatesBy::<Site>::default());
         let (mut at_peak, mut at_end) = (taker(None), taker(Some(*until)));
         let mut findings = self.run(
             |engine| Activities::new(selection, engine.process(), counted),
@@ -94,11 +100,17 @@ impl Recorded {
             },
         )?;
         let (at_peak, at_end) = (at_peak.finish(), at_end.finish());
-        for (&site, &amount) in at_peak.blocks.iter() {
-            sums.of(site).at_peak += amount;
+        for (&site, &amount) in at_peak.blocks.amounts.iter() {
+            sums.amounts.of(site).at_peak += amount;
         }
-        for (&site, &amount) in at_end.blocks.iter() {
-            sums.of(site).at_end += amount;
+        for (&site, &amount) in at_end.blocks.amounts.iter() {
+            sums.amounts.of(site).at_end += amount;
+        }
+        for (&site, &uncertainty) in at_peak.blocks.uncertainties.iter() {
+            sums.uncertainties.of(site).at_peak += uncertainty;
+        }
+        for (&site, &uncertainty) in at_end.blocks.uncertainties.iter() {
+            sums.uncertainties.of(site).at_end += uncertainty;
         }
         let raw = match shown {
             Shown::Peak => &at_peak,
@@ -151,7 +163,7 @@ mod tests {
     use tm_common::ids::{Address, ProcessIndex, StackId, Stamp};
 
     use super::*;
-    use crate::model::Amount;
+    use crate::model::{Amount, Uncertainty};
     use crate::replay::{Allocations, Churn, Lifetimes};
     use crate::request::{Between, ProcessChoice};
     use tm_testing::{Random, RecordingBuilder};
@@ -216,7 +228,9 @@ mod tests {
                     let mut request = Request { time: time.clone(), ..Request::of(file.path()) };
                     request.blocks.process = process;
                     let found = request.activity(Counted::ALL).unwrap();
-                    let of = |figure: fn(&Activity) -> Amount| rows(&found.measure(figure));
+                    let of = |figure: fn(&Activity) -> Amount| {
+                        rows(&found.measure(figure, |_| Uncertainty::EXACT))
+                    };
                     let recorded = request.open().unwrap();
                     let select = &recorded.selection;
                     let cut = |profile| rows(&request.grouping.cut(profile));
@@ -237,7 +251,11 @@ mod tests {
                         assert!(part.rows.iter().all(|row| counted.of(row.amount) == row.amount));
                     }
                     let live = request.profile().unwrap();
-                    assert_eq!(rows(&found.measure(|it| found.live(it))), rows(&live), "{time:?}");
+                    assert_eq!(
+                        rows(&found.measure(|it| found.live(it), |it| found.uncertainty(it))),
+                        rows(&live),
+                        "{time:?}"
+                    );
                     let origin = |origin: &crate::model::Origin| (origin.moment.clone(), origin.live_bytes);
                     let origins = [found.origin, live.origin].map(|it| origin(&it.unwrap()));
                     assert_eq!(origins[0].1, origins[1].1);
@@ -257,7 +275,7 @@ mod tests {
         let [of_file, of_snap] =
             [file.path(), &path].map(|path| Request::of(path).activity(Counted::ALL).unwrap());
         assert!(of_file.has_events && !of_snap.has_events);
-        let live = |of: &ActivityProfile| of.measure(|it| of.live(it)).total();
+        let live = |of: &ActivityProfile| of.measure(|it| of.live(it), |it| of.uncertainty(it)).total();
         assert_eq!(live(&of_file), live(&of_snap));
         assert_eq!((of_snap.domain(0), of_snap.domain(77)), ("heap".to_owned(), "77".to_owned()));
     }

@@ -45,7 +45,7 @@ impl Grouping {
     }
 
     /// Ends the stacks of `profile` at the functions to blame.
-    pub fn cut<V>(&self, profile: Profile<V>) -> Profile<V> {
+    pub fn cut(&self, profile: Profile) -> Profile {
         profile.blamed(&mut self.blame())
     }
 

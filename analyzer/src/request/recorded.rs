@@ -13,7 +13,7 @@ use super::time::fixed;
 use crate::analysis::Blame;
 use crate::error::{Error, Refusal, Result};
 use crate::inspect::own_allocator;
-use crate::model::{Moment, Origin, Profile, SumsBy};
+use crate::model::{EstimatesBy, Moment, Origin, Profile};
 use crate::reader::Recording;
 use crate::replay::{
     self, BlockSink, Engine, Finder, Findings, Observer, Processes, RawSnapshot, ResolvedMoment, Selection,
@@ -167,7 +167,7 @@ impl Recorded {
     pub fn profile<O: Observer>(
         &self,
         observer_of: impl Fn(ProcessIndex) -> O,
-        sums_of: impl Fn(O) -> SumsBy<Site>,
+        sums_of: impl Fn(O) -> EstimatesBy<Site>,
     ) -> Result<Profile> {
         let (sums, findings) = self.sums(observer_of, sums_of)?;
         let mut namer = self.namer();
@@ -182,7 +182,7 @@ impl Recorded {
     pub fn blamed_profile<O: Observer>(
         &self,
         observer_of: impl Fn(ProcessIndex) -> O,
-        sums_of: impl Fn(O) -> SumsBy<Site>,
+        sums_of: impl Fn(O) -> EstimatesBy<Site>,
         blame: &mut Blame,
     ) -> Result<Profile> {
         let (sums, findings) = self.sums(observer_of, sums_of)?;
@@ -194,9 +194,9 @@ impl Recorded {
     fn sums<O: Observer>(
         &self,
         observer_of: impl Fn(ProcessIndex) -> O,
-        sums_of: impl Fn(O) -> SumsBy<Site>,
-    ) -> Result<(SumsBy<Site>, Findings)> {
-        let mut sums = SumsBy::default();
+        sums_of: impl Fn(O) -> EstimatesBy<Site>,
+    ) -> Result<(EstimatesBy<Site>, Findings)> {
+        let mut sums = EstimatesBy::default();
         let observer_of = |engine: &Engine<'_>| observer_of(engine.process());
         let findings = self.run(observer_of, |_, observer| sums.absorb(sums_of(observer)))?;
         Ok((sums, findings))
@@ -290,7 +290,7 @@ mod tests {
         let file = builder.file();
         let recorded = Request::of(file.path()).open().unwrap();
         let of_snapshot = recorded.origin(&Namer::new(), &recorded.live(Vec::new()).unwrap().findings);
-        let of_events = recorded.profile(|_| (), |()| SumsBy::default()).unwrap().origin.unwrap();
+        let of_events = recorded.profile(|_| (), |()| EstimatesBy::default()).unwrap().origin.unwrap();
         let taken = take_profile(&recorded.recording, recorded.processes, &Moment::End, &recorded.selection);
         for origin in [of_snapshot, of_events, taken.unwrap().origin.unwrap()] {
             assert_eq!((origin.unknown_frees, origin.missed_frees), (1, 1));

@@ -6,7 +6,7 @@ use tm_common::metadata::CommandKind;
 use super::Recorded;
 use crate::error::Result;
 use crate::model::SumsBy;
-use crate::replay::{self, Drawn, Findings, Grid, Processes, Selection, Site, SliceSums, SliceTime, Slices};
+use crate::replay::{self, Findings, Grid, Processes, Selection, Site, SliceSums, SliceTime, Slices};
 
 /// How finely time is looked at.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ impl Recorded {
 
     fn site(&self, process: ProcessIndex, place: &replay::Place) -> Site {
         let tag = self.recording.thread_tags.tag(place.thread_tag);
-        Site { stack: place.stack, tag, space: place.space, process, drawn: Drawn::default() }
+        Site { stack: place.stack, tag, space: place.space, process }
     }
 
     /// When marks were set, as moments: the last stamp of each mark's nanosecond.

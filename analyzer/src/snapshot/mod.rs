@@ -26,7 +26,7 @@ pub fn doubt_notes(profile: &Profile) -> Vec<String> {
 use crate::error::Result;
 use crate::events::Block;
 use crate::inspect::own_allocator;
-use crate::model::{Moment, Origin, Profile, Snapshot, SumsBy};
+use crate::model::{EstimatesBy, Moment, Origin, Profile, Snapshot};
 use crate::reader::Recording;
 use crate::replay::{self, BlockSink, Processes, RawSnapshot, Selection, Site};
 
@@ -82,7 +82,7 @@ impl Namer {
         moment: &Moment,
         selection: &Selection,
     ) -> Result<Profile> {
-        let name = |namer: &mut Namer, sums: SumsBy<Site>| namer.profile(recording, &sums);
+        let name = |namer: &mut Namer, sums: EstimatesBy<Site>| namer.profile(recording, &sums);
         let (mut profile, origin) = self.take(recording, processes, moment, selection, name)?;
         profile.origin = Some(origin);
         Ok(profile)
@@ -96,9 +96,9 @@ impl Namer {
         moment: &Moment,
         selection: &Selection,
     ) -> Result<Profile> {
-        let name = |namer: &mut Namer, sums: SumsBy<(Site, u8)>| {
-            let sums = sums.sorted().into_iter().map(|((site, _), amount)| (site, amount)).collect();
-            namer.profile_of(recording, sums, |amount| amount.bytes)
+        let name = |namer: &mut Namer, sums: EstimatesBy<(Site, u8)>| {
+            let sums = sums.into_sorted().map(|((site, _), amount, uncertainty)| (site, amount, uncertainty));
+            namer.profile_of(recording, sums)
         };
         let (mut profile, origin) = self.take(recording, processes, moment, selection, name)?;
         profile.origin = Some(origin);

@@ -1,6 +1,5 @@
 //! Names for stacks: addresses and Python frames become frames with functions, files and lines, each stack one traceback.
 
-use std::ops::AddAssign;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -13,7 +12,9 @@ use super::merge::{Merged, MergedFrame, Part, merge};
 use super::native::NativeFrames;
 use super::python_names::PythonNames;
 use crate::events::Block;
-use crate::model::{Frame, Profile, ProfileRow, Snapshot, StackView, SumsBy, Trace, Traceback};
+use crate::model::{
+    Amount, EstimatesBy, Frame, Profile, ProfileRow, Snapshot, StackView, Trace, Traceback, Uncertainty,
+};
 use crate::reader::{RawDoubts, Recording, StackFrame};
 use crate::replay::Site;
 use crate::symbolize::{Search, Symbolizer};
@@ -38,6 +39,9 @@ pub struct Namer {
     /// The doubts about what was named last.
     pub(super) doubts: Doubts,
 }
+
+/// The sum of a site, and how far it is from certain if it is estimated.
+type SiteSum = (Site, Amount, Option<Uncertainty>);
 
 /// What the names of a stack depend on beside the stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,51 +113,41 @@ impl Namer {
     }
 
     /// `sums` with their tracebacks, without an origin.
-    pub fn profile(&mut self, recording: &Recording, sums: &SumsBy<Site>) -> Profile {
-        self.profile_by(recording, sums, |amount| amount.bytes)
-    }
-
-    /// Sums of another kind with their tracebacks, without an origin; `bytes` are what doubts are weighed by.
-    pub fn profile_by<V: Copy + Default + AddAssign>(
-        &mut self,
-        recording: &Recording,
-        sums: &SumsBy<Site, V>,
-        bytes: impl Fn(&V) -> u64,
-    ) -> Profile<V> {
-        self.profile_of(recording, sums.sorted(), bytes)
+    pub fn profile(&mut self, recording: &Recording, sums: &EstimatesBy<Site>) -> Profile {
+        self.profile_of(recording, sums.clone().into_sorted())
     }
 
     /// The same of sums of which several may be of one site, in their order.
-    pub fn profile_of<V>(
+    pub(super) fn profile_of(
         &mut self,
         recording: &Recording,
-        sums: Vec<(Site, V)>,
-        bytes: impl Fn(&V) -> u64,
-    ) -> Profile<V> {
-        self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
-        let row = |(site, amount): (Site, V)| {
-            let traceback = self.of(recording, site.stack);
-            self.row(recording, (site, amount), traceback)
+        sums: impl ExactSizeIterator<Item = SiteSum>,
+    ) -> Profile {
+        let sums: Vec<SiteSum> = sums.collect();
+        self.prepare(recording, sums.iter().map(|(site, ..)| site.stack));
+        let row = |sum: SiteSum| {
+            let traceback = self.of(recording, sum.0.stack);
+            self.row(recording, sum, traceback)
         };
-        let rows: Vec<ProfileRow<V>> = sums.into_iter().map(row).collect();
-        self.note_doubts(rows.iter().map(|row| (&row.traceback, bytes(&row.amount))));
+        let rows: Vec<ProfileRow> = sums.into_iter().map(row).collect();
+        self.note_doubts(rows.iter().map(|row| (&row.traceback, row.amount.bytes)));
         Profile { rows, traceback_limit: self.limit(recording), origin: None }
     }
 
     /// The row of a site.
-    fn row<V>(
+    fn row(
         &mut self,
         recording: &Recording,
-        (site, amount): (Site, V),
+        (site, amount, uncertainty): SiteSum,
         traceback: Traceback,
-    ) -> ProfileRow<V> {
+    ) -> ProfileRow {
         ProfileRow {
             traceback,
             tag: self.tag(recording, site.tag),
             domain: recording.domain(site.space).0.0,
             process: recording.process(site.process).map(|process| process.pid),
             amount,
-            weight: site.drawn.weight(),
+            uncertainty: uncertainty.unwrap_or_default(),
         }
     }
 

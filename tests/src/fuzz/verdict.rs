@@ -196,11 +196,11 @@ fn assert_tallies(recording: &Recording, process: Processes, info: &ProcessInfo)
             Tallies(Allocations::new(&all, of), Lifetimes::new(&all, of, vec![10, 1_000]), timeline)
         },
         |engine, Tallies(allocations, lifetimes, timeline)| {
-            let total = allocations.sums.total();
+            let total = allocations.sums.amounts.total();
             let expected = info.allocations + info.reallocations + engine.totals().tracks;
             assert_eq!(total.count, expected, "allocations by stack");
-            let gone: u64 = lifetimes.decades.iter().map(|sums| sums.total().count).sum();
-            assert!(lifetimes.temporary.total().count <= gone, "more temporary than gone");
+            let gone: u64 = lifetimes.decades.iter().map(|sums| sums.amounts.total().count).sum();
+            assert!(lifetimes.temporary.amounts.total().count <= gone, "more temporary than gone");
             let most = timeline.finish().iter().map(|step| step.most.bytes).max().unwrap_or(0);
             assert!(most <= info.peak_bytes, "{most} in the timeline, {} at the peak", info.peak_bytes);
             assert_eq!(Namer::new().profile(recording, &allocations.sums).total(), total);

@@ -1,7 +1,7 @@
 //! The figures that a budget limits: exact ones, which do not depend on the machine; of samples, as good as they are.
 
 use crate::report::parts::human;
-use tm_analyzer::model::{Amount, Uncertainty, Weight};
+use tm_analyzer::model::{Amount, Uncertainty};
 
 /// A figure of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,16 +94,15 @@ impl Figures {
         self
     }
 
-    /// The same with `amount` of blocks drawn by `weight` as the value of the two figures.
+    /// The same with `amount` that is from certain by `uncertainty` as the value of the two figures.
     #[must_use]
     pub fn with_amount(
         self,
         (of_bytes, of_count): (Figure, Figure),
         amount: Amount,
-        weight: Weight,
+        uncertainty: Uncertainty,
     ) -> Figures {
         let mut figures = self.with(of_bytes, amount.bytes).with(of_count, amount.count);
-        let uncertainty = Uncertainty::of(amount, weight);
         for (figure, variance) in [(of_bytes, uncertainty.of_bytes), (of_count, uncertainty.of_count)] {
             figures.variances.get_mut(figure as usize).into_iter().for_each(|place| *place = variance);
         }

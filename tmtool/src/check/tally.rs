@@ -60,16 +60,18 @@ impl Tally {
         let mut stacks = activity.stacks.walk();
         for row in &activity.rows {
             let stack = stacks.next_stack();
-            let (mut at_peak, mut at_end) = (row.amount.at_peak, row.amount.at_end);
+            let mut uncertainty = row.uncertainty.as_deref().copied().unwrap_or_default();
+            let (mut at_peak, at_end) = (row.amount.at_peak, row.amount.at_end);
             if is_snapshot {
                 // The one moment that it has is the end, as far as is known.
-                (at_peak, at_end) = (at_end, at_end);
+                (at_peak, uncertainty.at_peak) = (at_end, uncertainty.at_end);
             }
+            let (allocated, uncertain) = (row.amount.allocated, &uncertainty);
             let figures = Figures::default()
-                .with_amount((Figure::Peak, Figure::PeakBlocks), at_peak, row.weight)
-                .with_amount((Figure::End, Figure::EndBlocks), at_end, row.weight)
-                .with_amount((Figure::Leaked, Figure::LeakedBlocks), at_end, row.weight)
-                .with_amount((Figure::Allocated, Figure::Allocations), row.amount.allocated, row.weight);
+                .with_amount((Figure::Peak, Figure::PeakBlocks), at_peak, uncertain.at_peak)
+                .with_amount((Figure::End, Figure::EndBlocks), at_end, uncertain.at_end)
+                .with_amount((Figure::Leaked, Figure::LeakedBlocks), at_end, uncertain.at_end)
+                .with_amount((Figure::Allocated, Figure::Allocations), allocated, uncertain.allocated);
             let blamed = blame.cut_stack(stack).last().map_or_else(|| Frame::unknown().into(), Arc::clone);
             let label = row.tag.as_deref().map(str::to_owned);
             let mut site = Site { figures, blamed, label };

@@ -2,7 +2,6 @@
 
 use tm_analyzer::model::{
     Activity, ActivityProfile, ActivityRow, Amount, Counted, Frame, Origin, Shown, StackList, Traceback,
-    Weight,
 };
 
 /// A frame of a function.
@@ -27,7 +26,7 @@ pub fn activity(rows: &[(&[Frame], Option<&str>, u64)]) -> ActivityProfile {
                 at_peak: amount(*bytes, 1),
                 at_end: Amount::default(),
             },
-            weight: Weight::EXACT,
+            uncertainty: None,
         }
     };
     let origin = Origin {

@@ -7,6 +7,7 @@ mod lost;
 mod program;
 
 use std::mem::offset_of;
+use std::ops::AddAssign;
 
 use tempfile::NamedTempFile;
 use tm_common::header::{GRAIN_BYTES, MappedHeader};
@@ -19,7 +20,7 @@ use program::Program;
 use super::*;
 use crate::events::Block;
 use crate::follow::{Follower, Options};
-use crate::model::{Activity, Amount, Counted, Moment, SumsBy};
+use crate::model::{Activity, Amount, Counted, EstimatesBy, Moment, Uncertainty};
 use crate::reader::Problem;
 use crate::replay::{
     Activities, Allocations, Churn, Folded, FoldedPart, FoldedProcess, Lifetimes, MemoryKind, Observer,
@@ -104,17 +105,30 @@ struct Answers {
     damage: Vec<Vec<Problem>>,
     live: Vec<Vec<Told>>,
     peak: Vec<Vec<Told>>,
-    activities: Vec<(Site, Activity)>,
-    temporary: Vec<(Site, Amount)>,
-    allocated: Vec<(Site, Amount)>,
-    freed: Vec<(Site, Amount)>,
+    activities: Vec<(Site, Activity, Errors)>,
+    temporary: Vec<(Site, Amount, Errors)>,
+    allocated: Vec<(Site, Amount, Errors)>,
+    freed: Vec<(Site, Amount, Errors)>,
     highest: Vec<u64>,
+}
+
+/// The samples that a sum is of, and how far off its bytes and its blocks may be.
+type Errors = Option<[u64; 3]>;
+
+fn with_errors<V, U>(sums: EstimatesBy<Site, V, U>, of: impl Fn(&U) -> Uncertainty) -> Vec<(Site, V, Errors)>
+where
+    V: Copy + Default + AddAssign,
+    U: Copy + Default + AddAssign,
+{
+    let error = |it: &U| Some(of(it)).filter(Uncertainty::is_estimate);
+    let error = |it: &U| error(it).map(|it| [it.n_samples, it.bytes(), it.count()]);
+    sums.into_sorted().map(|(site, sum, it)| (site, sum, it.as_ref().and_then(error))).collect()
 }
 
 fn answers(recording: &Recording, processes: Processes, of: &Selection) -> Answers {
     let of = &of.clone().in_recording(recording);
-    let (mut activities, mut temporary) = (SumsBy::default(), SumsBy::default());
-    let (mut allocated, mut freed) = (SumsBy::default(), SumsBy::default());
+    let (mut activities, mut temporary) = (EstimatesBy::default(), EstimatesBy::default());
+    let (mut allocated, mut freed) = (EstimatesBy::default(), EstimatesBy::default());
     let mut answers = Answers {
         totals: Vec::new(),
         damage: Vec::new(),
@@ -152,7 +166,7 @@ fn answers(recording: &Recording, processes: Processes, of: &Selection) -> Answe
                 answers.live.push(told(recording, engine.live().iter(kind)));
                 answers.peak.push(told(recording, engine.peak_blocks(kind)));
             }
-            activities.merge(&activity.finish());
+            activities.absorb(activity.finish());
             temporary.merge(&lifetimes.temporary);
             allocated.merge(&allocations.sums);
             freed.merge(&churn.sums);
@@ -163,10 +177,10 @@ fn answers(recording: &Recording, processes: Processes, of: &Selection) -> Answe
         },
     )
     .expect("there are such processes");
-    answers.activities = activities.sorted();
-    answers.temporary = temporary.sorted();
-    answers.allocated = allocated.sorted();
-    answers.freed = freed.sorted();
+    answers.activities = with_errors(activities, |it| it.allocated);
+    answers.temporary = with_errors(temporary, |it| *it);
+    answers.allocated = with_errors(allocated, |it| *it);
+    answers.freed = with_errors(freed, |it| *it);
     answers
 }
 

@@ -3,7 +3,7 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-use crate::model::{Amount, Origin, Profile, ProfileRow, StackList, Weight};
+use crate::model::{Amount, Origin, Profile, ProfileRow, StackList, Uncertainty};
 
 /// What was allocated, what went, and what lived, of one site or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,25 @@ impl AddAssign for Activity {
         self.allocated += other.allocated;
         self.freed += other.freed;
         self.temporary += other.temporary;
+        self.at_peak += other.at_peak;
+        self.at_end += other.at_end;
+    }
+}
+
+/// How far figures of an [`Activity`] are from certain, where samples alone were recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ActivityUncertainty {
+    /// The uncertainty of [`Activity::allocated`].
+    pub allocated: Uncertainty,
+    /// The uncertainty of [`Activity::at_peak`].
+    pub at_peak: Uncertainty,
+    /// The uncertainty of [`Activity::at_end`].
+    pub at_end: Uncertainty,
+}
+
+impl AddAssign for ActivityUncertainty {
+    fn add_assign(&mut self, other: ActivityUncertainty) {
+        self.allocated += other.allocated;
         self.at_peak += other.at_peak;
         self.at_end += other.at_end;
     }
@@ -89,8 +108,8 @@ pub struct ActivityRow {
     pub process: Option<u32>,
     /// How much.
     pub amount: Activity,
-    /// How each of them was drawn, where samples alone were recorded.
-    pub weight: Weight,
+    /// How far that is from certain; `None` where all blocks are there.
+    pub uncertainty: Option<Box<ActivityUncertainty>>,
 }
 
 /// What all sites did: they are many more than those that live at a moment, so that their stacks are kept together.
@@ -129,6 +148,15 @@ impl ActivityProfile {
         }
     }
 
+    /// How far it is from certain.
+    #[must_use]
+    pub fn uncertainty(&self, of: &ActivityUncertainty) -> Uncertainty {
+        match self.shown {
+            Shown::Peak => of.at_peak,
+            Shown::End => of.at_end,
+        }
+    }
+
     /// The name of a domain; its number, if it has none.
     #[must_use]
     pub fn domain(&self, number: u32) -> String {
@@ -144,16 +172,21 @@ impl ActivityProfile {
         total
     }
 
-    /// One of the figures, of the sites that have any of it.
+    /// One of the figures, of the sites that have any of it, with how far it is from certain.
     #[must_use]
-    pub fn measure(&self, figure: impl Fn(&Activity) -> Amount) -> Profile {
+    pub fn measure(
+        &self,
+        figure: impl Fn(&Activity) -> Amount,
+        of: impl Fn(&ActivityUncertainty) -> Uncertainty,
+    ) -> Profile {
         let (mut stacks, mut rows) = (self.stacks.walk(), Vec::new());
-        for ActivityRow { tag, domain, process, amount, weight } in &self.rows {
+        for ActivityRow { tag, domain, process, amount, uncertainty } in &self.rows {
             let (stack, amount) = (stacks.next_stack(), figure(amount));
             if amount != Amount::default() {
                 let (traceback, tag) = (stack.traceback(), tag.clone());
-                let (domain, process, weight) = (*domain, *process, *weight);
-                rows.push(ProfileRow { traceback, tag, domain, process, amount, weight });
+                let (domain, process) = (*domain, *process);
+                let uncertainty = uncertainty.as_deref().map_or(Uncertainty::EXACT, &of);
+                rows.push(ProfileRow { traceback, tag, domain, process, amount, uncertainty });
             }
         }
         Profile { rows, traceback_limit: self.traceback_limit, origin: self.origin.clone() }

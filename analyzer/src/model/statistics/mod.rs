@@ -2,14 +2,16 @@
 
 mod activity;
 mod amount;
+mod estimates;
 mod key;
 mod profile;
 mod statistic;
 mod sums;
 mod weight;
 
-pub use activity::{Activity, ActivityProfile, ActivityRow, Counted, Shown};
+pub use activity::{Activity, ActivityProfile, ActivityRow, ActivityUncertainty, Counted, Shown};
 pub use amount::Amount;
+pub use estimates::EstimatesBy;
 pub use key::{Cumulative, KeyType};
 pub use profile::{Profile, ProfileRow};
 pub use statistic::{Statistic, StatisticDiff};

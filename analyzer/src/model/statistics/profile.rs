@@ -1,15 +1,14 @@
 //! Sums by stack: what every report is made of. Memory is that of the stacks, however many blocks there are.
 
-use std::ops::AddAssign;
 use std::sync::Arc;
 
-use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback, Uncertainty, Weight};
+use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback, Uncertainty};
 
 /// How much was allocated where: what is live at a moment, or whatever else a report is about. It is grouped, compared
 /// and blamed by [`crate::analysis`], as tracemalloc's snapshots are.
 ///
 /// ```
-/// use tm_analyzer::model::{Amount, Cumulative, Frame, KeyType, Profile, ProfileRow, Traceback, Weight};
+/// use tm_analyzer::model::{Amount, Cumulative, Frame, KeyType, Profile, ProfileRow, Traceback, Uncertainty};
 ///
 /// let row = |line| ProfileRow {
 ///     traceback: Traceback::new(vec![Frame::new("a.c", line)], None),
@@ -17,16 +16,16 @@ use crate::model::{Amount, Origin, Snapshot, SumsBy, Trace, Traceback, Uncertain
 ///     domain: 0,
 ///     process: None,
 ///     amount: Amount { bytes: 10, count: 1_000_000_000_000 },
-///     weight: Weight::EXACT,
+///     uncertainty: Uncertainty::EXACT,
 /// };
 /// let profile = Profile { rows: [3, 4].map(row).into(), traceback_limit: 16, origin: None };
 /// let statistics = profile.statistics(KeyType::Filename, Cumulative::Off).unwrap();
 /// assert_eq!((statistics.len(), statistics[0].count), (1, 2_000_000_000_000));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Profile<V = Amount> {
+pub struct Profile {
     /// The sums, in no particular order. Rows may be equal in all but the amount.
-    pub rows: Vec<ProfileRow<V>>,
+    pub rows: Vec<ProfileRow>,
     /// The most frames that a traceback was allowed to keep.
     pub traceback_limit: u32,
     /// The recording and the moment that this is, if it was made from a recording.
@@ -35,7 +34,7 @@ pub struct Profile<V = Amount> {
 
 /// The blocks of one stack, tag, domain and process.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ProfileRow<V = Amount> {
+pub struct ProfileRow {
     /// Where they were allocated.
     pub traceback: Traceback,
     /// The tag that they were allocated under.
@@ -45,17 +44,9 @@ pub struct ProfileRow<V = Amount> {
     /// The id of the process that has them, if that is known.
     pub process: Option<u32>,
     /// How much they are; of samples, what they stand for.
-    pub amount: V,
-    /// How each of them was drawn, where samples alone were recorded: then they are of one size.
-    pub weight: Weight,
-}
-
-impl ProfileRow {
-    /// How far its amount is from certain.
-    #[must_use]
-    pub fn uncertainty(&self) -> Uncertainty {
-        Uncertainty::of(self.amount, self.weight)
-    }
+    pub amount: Amount,
+    /// How far that is from certain.
+    pub uncertainty: Uncertainty,
 }
 
 impl Profile {
@@ -63,27 +54,21 @@ impl Profile {
     #[must_use]
     pub fn uncertainty(&self) -> Uncertainty {
         let mut sum = Uncertainty::default();
-        self.rows.iter().for_each(|row| sum += row.uncertainty());
+        self.rows.iter().for_each(|row| sum += row.uncertainty);
         sum
     }
-}
 
-impl<V: Copy + Default + AddAssign> Profile<V> {
     /// All rows together.
-    pub fn total(&self) -> V {
-        let mut total = V::default();
+    #[must_use]
+    pub fn total(&self) -> Amount {
+        let mut total = Amount::default();
         self.rows.iter().for_each(|row| total += row.amount);
         total
     }
-}
 
-impl<V> Profile<V> {
     /// The same rows with other tracebacks.
     #[must_use]
-    pub(crate) fn with_tracebacks(
-        mut self,
-        mut traceback: impl FnMut(&Traceback) -> Traceback,
-    ) -> Profile<V> {
+    pub(crate) fn with_tracebacks(mut self, mut traceback: impl FnMut(&Traceback) -> Traceback) -> Profile {
         self.rows.iter_mut().for_each(|row| row.traceback = traceback(&row.traceback));
         self
     }
@@ -106,7 +91,6 @@ impl Snapshot {
         let mut rows = SumsBy::default();
         for trace in &self.traces {
             let Trace { traceback, tag, domain, size, .. } = trace;
-            let weight = trace.weight();
             let tag_address = tag.as_ref().map_or(0, |tag| tag.as_ptr().addr());
             let row = || ProfileRow {
                 traceback: traceback.clone(),
@@ -114,11 +98,12 @@ impl Snapshot {
                 domain: *domain,
                 process: None,
                 amount: Amount::default(),
-                weight,
+                uncertainty: Uncertainty::EXACT,
             };
             let row: &mut ProfileRow =
-                rows.of_or((traceback.identity(), tag_address, *domain, class(*size), weight), row);
+                rows.of_or((traceback.identity(), tag_address, *domain, class(*size)), row);
             row.amount += trace.amount();
+            row.uncertainty += Uncertainty::of_sample(trace.weight());
         }
         Profile {
             rows: rows.into_values().collect(),

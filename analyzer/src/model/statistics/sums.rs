@@ -72,6 +72,13 @@ impl<K: Eq + Hash, V> SumsBy<K, V> {
         self.of_or(key, V::default)
     }
 
+    /// Returns the sum of `key`, if there is one.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        let is_it = |&place: &u32| self.sums.get(place as usize).is_some_and(|(known, _)| known == key);
+        let place = self.places.find(FxBuildHasher.hash_one(key), is_it)?;
+        self.sums.get(*place as usize).map(|(_, sum)| sum)
+    }
+
     /// Returns all keys and sums.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.sums.iter().map(|(key, sum)| (key, sum))

@@ -51,28 +51,50 @@ impl Weight {
     /// The bytes that one such block stands for.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        rounded(self.size as f64 / self.chance())
+        self.bytes_by(self.chance())
+    }
+
+    fn bytes_by(&self, chance: f64) -> u64 {
+        rounded(self.size as f64 / chance)
     }
 
     /// Returns what one such block stands for. A part of a block cannot be counted: it is rounded.
     #[must_use]
     pub fn amount(&self, rounds_up: bool) -> Amount {
-        Amount { bytes: self.bytes(), count: self.chance().recip() as u64 + u64::from(rounds_up) }
+        self.amount_by(self.chance(), rounds_up)
+    }
+
+    fn amount_by(&self, chance: f64, rounds_up: bool) -> Amount {
+        Amount { bytes: self.bytes_by(chance), count: chance.recip() as u64 + u64::from(rounds_up) }
+    }
+
+    /// Returns what one such block stands for, and how far that is from certain; `draw` is that of [`Weight::rounds_up`].
+    #[must_use]
+    pub fn estimate(&self, draw: u64) -> (Amount, Uncertainty) {
+        let chance = self.chance();
+        let uncertainty = match self.sample_bytes {
+            0 => Uncertainty::EXACT,
+            _ => self.uncertainty_by(chance),
+        };
+        (self.amount_by(chance, rounds_up_by(chance, draw)), uncertainty)
     }
 
     /// Decides by `draw`, a number as good as random, whether the part of a block is rounded up, so that the mean is right.
     #[must_use]
     pub fn rounds_up(&self, draw: u64) -> bool {
-        (draw >> 11) as f64 / (1_u64 << 53) as f64 + part(self.chance().recip()) >= 1.0
+        rounds_up_by(self.chance(), draw)
     }
 
     /// What one such block adds to the variance of a sum of bytes, and of a sum of blocks, its rounding with it.
-    fn variances(&self) -> (f64, f64) {
-        let chance = self.chance();
+    fn uncertainty_by(&self, chance: f64) -> Uncertainty {
         let (count, part) = ((1.0 - chance) / (chance * chance), part(chance.recip()));
         let size = self.size as f64;
-        (size * size * count, count + part * (1.0 - part))
+        Uncertainty { n_samples: 1, of_bytes: size * size * count, of_count: count + part * (1.0 - part) }
     }
+}
+
+fn rounds_up_by(chance: f64, draw: u64) -> bool {
+    (draw >> 11) as f64 / (1_u64 << 53) as f64 + part(chance.recip()) >= 1.0
 }
 
 /// How many chances are remembered, as a power of two: sizes come again and again, and an exponential costs more than a sample.
@@ -114,18 +136,25 @@ impl Uncertainty {
     /// All blocks are there.
     pub const EXACT: Uncertainty = Uncertainty { n_samples: 0, of_bytes: 0.0, of_count: 0.0 };
 
+    /// Returns the uncertainty of one sample; of a block that is drawn by no rate there is none.
+    #[must_use]
+    pub fn of_sample(weight: Weight) -> Uncertainty {
+        match weight.sample_bytes {
+            0 => Uncertainty::EXACT,
+            _ => weight.uncertainty_by(weight.chance()),
+        }
+    }
+
     /// Returns the uncertainty of samples of one weight that stand for `amount`.
     #[must_use]
     pub fn of(amount: Amount, weight: Weight) -> Uncertainty {
-        if weight.sample_bytes == 0 {
-            return Uncertainty::EXACT;
-        }
+        let Uncertainty { of_bytes, of_count, .. } = Uncertainty::of_sample(weight);
         // Each adds the same number of bytes; those without a size add about as many blocks.
         let n_samples = match weight.bytes() {
+            _ if weight.sample_bytes == 0 => 0,
             0 => rounded(amount.count as f64 * weight.chance()),
             each => amount.bytes / each,
         };
-        let (of_bytes, of_count) = weight.variances();
         Uncertainty {
             n_samples,
             of_bytes: of_bytes * n_samples as f64,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use tm_common::ids::{Address, Space, StackId, Stamp};
 
 use crate::events::Block;
-use crate::model::{Activity, Amount};
-use crate::reader::ThreadTag;
+use crate::model::{Activity, Amount, Uncertainty};
+use crate::reader::{ThreadTag, ThreadTags};
 
 /// What one site did: blocks of one stack, maker and space, of samples also of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,17 @@ pub struct FoldedSum {
     pub is_inherited: bool,
     /// What was allocated, freed and temporary.
     pub activity: Activity,
+}
+
+impl FoldedSum {
+    /// `amount`, one of its figures, with how far that is from certain, in a recording with `thread_tags`.
+    pub(in crate::replay) fn estimate(
+        &self,
+        amount: Amount,
+        thread_tags: &ThreadTags,
+    ) -> (Amount, Uncertainty) {
+        (amount, Uncertainty::of(amount, self.like.weight(thread_tags)))
+    }
 }
 
 /// The sums as columns.

@@ -284,7 +284,8 @@ impl Ledger {
     fn count_sample(&mut self, event: &MergedEvent) {
         if !event.is_release() {
             let (block, thread_tags) = (event.block(), &self.thread_tags);
-            self.totals.samples.add(block.amount(thread_tags), block.weight(thread_tags));
+            let sample_bytes = block.weight(thread_tags).sample_bytes;
+            self.totals.samples.add(sample_bytes, block.estimate(thread_tags));
         }
     }
 

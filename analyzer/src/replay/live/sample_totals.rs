@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Amount, Sampling, Uncertainty, Weight};
+use crate::model::{Amount, Sampling, Uncertainty};
 
 /// What was allocated from the C allocator while samples alone were recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,11 +22,11 @@ pub struct SampleTotals {
 }
 
 impl SampleTotals {
-    /// Adds a block that was drawn.
-    pub fn add(&mut self, amount: Amount, weight: Weight) {
-        self.sample_bytes = self.sample_bytes.max(weight.sample_bytes);
+    /// Adds a block that was drawn once in `sample_bytes`.
+    pub fn add(&mut self, sample_bytes: u64, (amount, uncertainty): (Amount, Uncertainty)) {
+        self.sample_bytes = self.sample_bytes.max(sample_bytes);
         self.estimated += amount;
-        self.uncertainty += Uncertainty::of(amount, weight);
+        self.uncertainty += uncertainty;
     }
 
     /// What a report says of it; nothing if every event was recorded.

@@ -4,7 +4,7 @@ use tm_common::ids::{ProcessIndex, Space, StackId};
 
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
-use crate::model::{Activity, Amount, Counted, SumsBy};
+use crate::model::{Activity, ActivityUncertainty, Amount, Counted, EstimatesBy};
 use crate::reader::ThreadTag;
 use crate::replay::by_stack::ByStack;
 use crate::replay::checkpoint::FoldedPart;
@@ -21,12 +21,15 @@ pub struct Activities<'a> {
     process: ProcessIndex,
     counted: Counted,
     latest: LatestBlocks,
-    sums: SumsBy<Site, Activity>,
-    /// The places in `sums` of sites that nothing but their stack tells apart.
+    sums: ActivitySums,
+    /// The places in the amounts of sites that nothing but their stack tells apart.
     of_stack: ByStack,
     /// What is to be added where, once the processor has fetched it.
     pending: Vec<(usize, Change)>,
 }
+
+/// What sites did, and how far that is from certain.
+pub type ActivitySums = EstimatesBy<Site, Activity, ActivityUncertainty>;
 
 /// What an event adds to the sums of its site.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +50,7 @@ impl<'a> Activities<'a> {
             process,
             counted,
             latest: LatestBlocks::default(),
-            sums: SumsBy::default(),
+            sums: ActivitySums::default(),
             of_stack: ByStack::default(),
             pending: Vec::with_capacity(PENDING_MAX),
         }
@@ -55,7 +58,7 @@ impl<'a> Activities<'a> {
 
     /// What was counted.
     #[must_use]
-    pub fn finish(mut self) -> SumsBy<Site, Activity> {
+    pub fn finish(mut self) -> ActivitySums {
         self.settle();
         self.sums
     }
@@ -63,7 +66,7 @@ impl<'a> Activities<'a> {
     /// Has something added to the sums at `place`.
     #[inline]
     fn change(&mut self, place: usize, change: Change) {
-        let (site, activity) = self.sums.at(place);
+        let (site, activity) = self.sums.amounts.at(place);
         prefetch(site);
         prefetch(&activity.at_end);
         self.pending.push((place, change));
@@ -75,7 +78,7 @@ impl<'a> Activities<'a> {
     /// Adds what waits.
     fn settle(&mut self) {
         for (place, change) in self.pending.drain(..) {
-            let (_, activity) = self.sums.at(place);
+            let (_, activity) = self.sums.amounts.at(place);
             match change {
                 Change::Allocated(amount) => activity.allocated += amount,
                 Change::Freed(amount) => activity.freed += amount,
@@ -96,14 +99,13 @@ impl<'a> Activities<'a> {
     fn place(&mut self, block: &Block) -> usize {
         match self.known_place(block.space, block.thread_tag, block.stack) {
             Some(place) => place,
-            None => self.found_place(block),
+            None => self.found_place(Site::of(block, self.process, &self.selection.thread_tags)),
         }
     }
 
     #[cold]
-    fn found_place(&mut self, block: &Block) -> usize {
-        let site = Site::of(block, self.process, &self.selection.thread_tags);
-        let place = self.sums.place_or(site, Activity::default);
+    fn found_place(&mut self, site: Site) -> usize {
+        let place = self.sums.amounts.place_or(site, Activity::default);
         if site.is_of_stack() {
             // There are fewer than 2^32 stacks.
             self.of_stack.insert(site.stack, place as u32);
@@ -115,7 +117,12 @@ impl<'a> Activities<'a> {
     #[inline(never)]
     fn brought(&mut self, event: &MergedEvent) {
         if let Some(block) = self.selection.brought_by(event) {
-            let (place, amount) = (self.place(&block), block.amount(&self.selection.thread_tags));
+            let (place, thread_tags) = (self.place(&block), &self.selection.thread_tags);
+            let (amount, allocated) = block.estimate(thread_tags);
+            if allocated.is_estimate() {
+                let site = Site::of(&block, self.process, thread_tags);
+                self.sums.uncertainties.of(site).allocated += allocated;
+            }
             self.change(place, Change::Allocated(amount));
         }
     }
@@ -126,7 +133,13 @@ impl Observer for Activities<'_> {
         part.latest().for_each(|latest| self.latest.put(latest));
         let Activities { selection, process, counted, sums, .. } = self;
         selection.take_in(part, |sum| {
-            *sums.of(Site::of(&sum.like, *process, &selection.thread_tags)) += counted.of(sum.activity);
+            let thread_tags = &selection.thread_tags;
+            let site = Site::of(&sum.like, *process, thread_tags);
+            *sums.amounts.of(site) += counted.of(sum.activity);
+            let (_, allocated) = sum.estimate(sum.activity.allocated, thread_tags);
+            if allocated.is_estimate() {
+                sums.uncertainties.of(site).allocated += allocated;
+            }
         })
     }
 

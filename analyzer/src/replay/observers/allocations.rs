@@ -3,7 +3,7 @@
 use tm_common::ids::ProcessIndex;
 
 use crate::events::MergedEvent;
-use crate::model::{Amount, SumsBy};
+use crate::model::{Amount, EstimatesBy};
 use crate::replay::by_stack::ByStack;
 use crate::replay::checkpoint::FoldedPart;
 use crate::replay::observer::Observer;
@@ -16,8 +16,8 @@ pub struct Allocations<'a> {
     selection: Gate<'a>,
     process: ProcessIndex,
     /// What was counted.
-    pub sums: SumsBy<Site>,
-    /// The places in `sums` of the latest sites of stacks: most have one.
+    pub sums: EstimatesBy<Site>,
+    /// The places in the amounts of the latest sites of stacks: most have one.
     of_stack: ByStack,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Allocations<'a> {
     /// Counts those of `process` in `selection`.
     pub fn new(selection: &'a Selection, process: ProcessIndex) -> Allocations<'a> {
         let (selection, of_stack) = (Gate::of(selection), ByStack::default());
-        Allocations { selection, process, sums: SumsBy::default(), of_stack }
+        Allocations { selection, process, sums: EstimatesBy::default(), of_stack }
     }
 }
 
@@ -34,7 +34,8 @@ impl Observer for Allocations<'_> {
         let Allocations { selection, process, sums, .. } = self;
         selection.take_in(part, |sum| {
             if sum.activity.allocated.count > 0 {
-                sums.add(Site::of(&sum.like, *process, &selection.thread_tags), sum.activity.allocated);
+                let site = Site::of(&sum.like, *process, &selection.thread_tags);
+                sums.add(site, sum.estimate(sum.activity.allocated, &selection.thread_tags));
             }
         })
     }
@@ -43,9 +44,11 @@ impl Observer for Allocations<'_> {
     fn on_event(&mut self, event: &MergedEvent) {
         let Allocations { selection, process, sums, of_stack } = self;
         if let Some(block) = selection.brought_by(event) {
-            let site = Site::of(&block, *process, &selection.thread_tags);
-            *of_stack.sum_in(block.stack, site, sums, Amount::default) +=
-                block.amount(&selection.thread_tags);
+            let thread_tags = &selection.thread_tags;
+            let site = Site::of(&block, *process, thread_tags);
+            let (amount, uncertainty) = block.estimate(thread_tags);
+            *of_stack.sum_in(block.stack, site, &mut sums.amounts, Amount::default) += amount;
+            sums.add_uncertainty(site, uncertainty);
         }
     }
 }

@@ -3,7 +3,7 @@
 use tm_common::ids::ProcessIndex;
 
 use crate::events::{Block, MergedEvent};
-use crate::model::SumsBy;
+use crate::model::EstimatesBy;
 use crate::replay::checkpoint::FoldedPart;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
@@ -15,13 +15,13 @@ pub struct Churn<'a> {
     selection: &'a Selection,
     process: ProcessIndex,
     /// What was counted.
-    pub sums: SumsBy<Site>,
+    pub sums: EstimatesBy<Site>,
 }
 
 impl<'a> Churn<'a> {
     /// Counts those of `process` in `selection`.
     pub fn new(selection: &'a Selection, process: ProcessIndex) -> Churn<'a> {
-        Churn { selection, process, sums: SumsBy::default() }
+        Churn { selection, process, sums: EstimatesBy::default() }
     }
 }
 
@@ -30,7 +30,8 @@ impl Observer for Churn<'_> {
         let Churn { selection, process, sums } = self;
         selection.take_in(part, |sum| {
             if sum.activity.freed.count > 0 {
-                sums.add(Site::of(&sum.like, *process, &selection.thread_tags), sum.activity.freed);
+                let site = Site::of(&sum.like, *process, &selection.thread_tags);
+                sums.add(site, sum.estimate(sum.activity.freed, &selection.thread_tags));
             }
         })
     }
@@ -38,10 +39,9 @@ impl Observer for Churn<'_> {
     #[inline]
     fn on_free(&mut self, block: &Block, event: &MergedEvent) {
         if self.selection.admits(block, event.stamp) {
-            self.sums.add(
-                Site::of(block, self.process, &self.selection.thread_tags),
-                block.amount(&self.selection.thread_tags),
-            );
+            let thread_tags = &self.selection.thread_tags;
+            let site = Site::of(block, self.process, thread_tags);
+            self.sums.add(site, block.estimate(thread_tags));
         }
     }
 }

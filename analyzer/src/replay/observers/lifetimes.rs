@@ -4,7 +4,7 @@ use tm_common::ids::ProcessIndex;
 
 use super::latest::LatestBlocks;
 use crate::events::{Block, MergedEvent};
-use crate::model::SumsBy;
+use crate::model::EstimatesBy;
 use crate::replay::checkpoint::FoldedPart;
 use crate::replay::observer::Observer;
 use crate::replay::selection::Selection;
@@ -19,17 +19,17 @@ pub struct Lifetimes<'a> {
     /// The first stamps of all decades but the first.
     limits: Vec<u64>,
     /// Blocks that were freed before the next allocation of their thread.
-    pub temporary: SumsBy<Site>,
+    pub temporary: EstimatesBy<Site>,
     /// All blocks that went, by decade; one more than there are limits.
-    pub decades: Vec<SumsBy<Site>>,
+    pub decades: Vec<EstimatesBy<Site>>,
 }
 
 impl<'a> Lifetimes<'a> {
     /// Counts those of `process` in `selection`. Blocks that lived less than the first of `limits` (ascending, in stamps) are in the
     /// first decade.
     pub fn new(selection: &'a Selection, process: ProcessIndex, limits: Vec<u64>) -> Lifetimes<'a> {
-        let decades = vec![SumsBy::default(); limits.len() + 1];
-        let (latest, temporary) = (LatestBlocks::default(), SumsBy::default());
+        let decades = vec![EstimatesBy::default(); limits.len() + 1];
+        let (latest, temporary) = (LatestBlocks::default(), EstimatesBy::default());
         Lifetimes { selection, process, latest, limits, temporary, decades }
     }
 }
@@ -40,7 +40,8 @@ impl Observer for Lifetimes<'_> {
         let Lifetimes { selection, process, temporary, .. } = self;
         selection.take_in(part, |sum| {
             if sum.activity.temporary.count > 0 {
-                temporary.add(Site::of(&sum.like, *process, &selection.thread_tags), sum.activity.temporary);
+                let site = Site::of(&sum.like, *process, &selection.thread_tags);
+                temporary.add(site, sum.estimate(sum.activity.temporary, &selection.thread_tags));
             }
         });
         // How long the blocks lived that are folded is not known.
@@ -62,14 +63,16 @@ impl Observer for Lifetimes<'_> {
         if !self.selection.admits(block, event.stamp) {
             return;
         }
-        let site = Site::of(block, self.process, &self.selection.thread_tags);
+        let thread_tags = &self.selection.thread_tags;
+        let site = Site::of(block, self.process, thread_tags);
+        let estimate = block.estimate(thread_tags);
         if is_temporary {
-            self.temporary.add(site, block.amount(&self.selection.thread_tags));
+            self.temporary.add(site, estimate);
         }
         let lifetime = event.stamp.0.saturating_sub(block.birth.0);
         let decade = self.limits.partition_point(|&limit| limit <= lifetime);
         if let Some(sums) = self.decades.get_mut(decade) {
-            sums.add(site, block.amount(&self.selection.thread_tags));
+            sums.add(site, estimate);
         }
     }
 }
@@ -106,7 +109,8 @@ mod tests {
         lifetimes.on_alloc(&one);
         lifetimes.on_free(&one, &release(&one, 5, Action::Untrack));
         lifetimes.on_free(&zero, &release(&zero, 6, Action::Untrack));
-        let found: Vec<u32> = lifetimes.temporary.sorted().iter().map(|(site, _)| site.stack.0).collect();
+        let found: Vec<u32> =
+            lifetimes.temporary.amounts.sorted().iter().map(|(site, _)| site.stack.0).collect();
         assert_eq!(found, [1], "another came before it went");
     }
 
@@ -123,8 +127,9 @@ mod tests {
         lifetimes.on_alloc(&d);
         lifetimes.on_free(&c, &release(&c, 207, Action::Free)); // temporary for its own thread, 200
         lifetimes.on_free(&d, &release(&d, 30, Action::ReallocateBegin)); // grows, 10
-        let stacks =
-            |sums: &SumsBy<Site>| sums.sorted().iter().map(|(site, _)| site.stack.0).collect::<Vec<_>>();
+        let stacks = |sums: &EstimatesBy<Site>| {
+            sums.amounts.sorted().iter().map(|(site, _)| site.stack.0).collect::<Vec<_>>()
+        };
         assert_eq!(stacks(&lifetimes.temporary), [2, 3]);
         assert_eq!(lifetimes.decades.iter().map(stacks).collect::<Vec<_>>(), [vec![2], vec![1, 4], vec![3]]);
     }

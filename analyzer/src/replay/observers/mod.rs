@@ -13,7 +13,7 @@ mod slices;
 mod steps;
 mod timeline;
 
-pub use activities::Activities;
+pub use activities::{Activities, ActivitySums};
 pub use allocations::Allocations;
 pub use churn::Churn;
 pub(in crate::replay) use folding::Folding;

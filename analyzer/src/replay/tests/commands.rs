@@ -5,7 +5,7 @@ use tm_common::functions::Function;
 use tm_common::ids::{Address, Domain, ProcessIndex, Space, StackId, Stamp, TagIndex};
 use tm_common::metadata::{CommandKind, NameKind};
 
-use crate::model::{Amount, Moment, SumsBy};
+use crate::model::{Amount, EstimatesBy, Moment};
 use crate::reader::Recording;
 use crate::replay::*;
 use tm_testing::RecordingBuilder;
@@ -305,11 +305,11 @@ fn sums_tell_labels_apart_and_threads_not() {
         }
     }
     let recording = open(&builder);
-    let sums: RawSnapshot<SumsBy<Site>> =
+    let sums: RawSnapshot<EstimatesBy<Site>> =
         snapshot(&recording, Processes::One(FIRST), &Moment::End, &Selection::default())
             .expect("it is there");
     let rows: Vec<_> =
-        sums.blocks.sorted().iter().map(|(site, sum)| (site.tag.0, sum.bytes, sum.count)).collect();
+        sums.blocks.amounts.sorted().iter().map(|(site, sum)| (site.tag.0, sum.bytes, sum.count)).collect();
     assert_eq!(rows, [(0, 2, 2), (3, 20, 2)]);
 }
 

@@ -4,7 +4,7 @@ use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::{FIRST, addresses, free, malloc, open, snapshot};
 use crate::events::Block;
-use crate::model::{Amount, Moment, SumsBy};
+use crate::model::{Amount, EstimatesBy, Moment};
 use crate::reader::Recording;
 use crate::replay::{
     Allocations, Churn, Engine, Lifetimes, Observer, Processes, Selection, Site, all_totals, run,
@@ -52,13 +52,13 @@ fn sum_of_all<O: Observer>(
     recording: &Recording,
     until: u64,
     observer: impl Fn(ProcessIndex) -> O,
-    sums_of: impl Fn(O) -> SumsBy<Site>,
+    sums_of: impl Fn(O) -> EstimatesBy<Site>,
 ) -> Amount {
-    let mut sums = SumsBy::default();
+    let mut sums = EstimatesBy::default();
     let done = |_: &Engine<'_>, observer| sums.merge(&sums_of(observer));
     run(recording, Processes::All, Stamp(until), |engine| observer(engine.process()), done)
         .expect("it is valid");
-    sums.total()
+    sums.amounts.total()
 }
 
 #[test]

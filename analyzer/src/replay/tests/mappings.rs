@@ -79,13 +79,14 @@ fn only_the_part_that_is_unmapped_is_churn() {
     run_all(
         &found,
         || Churn::new(&selection, FIRST),
-        |churn| assert_eq!(churn.sums.total().bytes, 10 * PAGE),
+        |churn| assert_eq!(churn.sums.amounts.total().bytes, 10 * PAGE),
     );
     run_all(
         &found,
         || Lifetimes::new(&selection, FIRST, vec![15]),
         |lifetimes| {
-            let pages: Vec<u64> = lifetimes.decades.iter().map(|sums| sums.total().bytes / PAGE).collect();
+            let pages: Vec<u64> =
+                lifetimes.decades.iter().map(|sums| sums.amounts.total().bytes / PAGE).collect();
             assert_eq!(pages, [5, 5]);
         },
     );
@@ -102,8 +103,13 @@ fn a_block_is_temporary_whatever_is_mapped_meanwhile() {
             &found,
             || Lifetimes::new(&selection, FIRST, vec![]),
             |lifetimes| {
-                let stacks: Vec<u64> =
-                    lifetimes.temporary.sorted().iter().map(|(site, _)| site.stack.0.into()).collect();
+                let stacks: Vec<u64> = lifetimes
+                    .temporary
+                    .amounts
+                    .sorted()
+                    .iter()
+                    .map(|(site, _)| site.stack.0.into())
+                    .collect();
                 assert_eq!(stacks, expected);
             },
         );
@@ -135,7 +141,7 @@ fn timelines_and_sums_are_of_one_account() {
             &found,
             || Allocations::new(&selection, FIRST),
             |allocations| {
-                assert_eq!(allocations.sums.total().count, count);
+                assert_eq!(allocations.sums.amounts.total().count, count);
             },
         );
     }

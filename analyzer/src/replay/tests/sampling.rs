@@ -197,7 +197,7 @@ fn a_sample_is_temporary_if_its_thread_made_no_call_before_its_end() {
         Processes::One(FIRST),
         Stamp(100),
         |_| Lifetimes::new(&selection, FIRST, Vec::new()),
-        |_, lifetimes| lifetimes.temporary.iter().for_each(|(_, amount)| temporary += amount.bytes),
+        |_, lifetimes| lifetimes.temporary.amounts.iter().for_each(|(_, amount)| temporary += amount.bytes),
     )
     .expect("it is there");
     assert_eq!(temporary, SIZE);

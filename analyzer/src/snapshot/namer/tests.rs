@@ -8,7 +8,6 @@ use tm_common::stack::{EndReason, FrameKind};
 use super::*;
 use crate::analysis::{Blame, Plumbing};
 use crate::model::{Amount, DoubtKind};
-use crate::replay::Drawn;
 use crate::snapshot::Places;
 use tm_testing::{Random, RecordingBuilder};
 
@@ -327,12 +326,14 @@ fn blamed_profiles_are_profiles_that_are_cut() {
     let recording = Recording::open(builder.file().path()).expect("it is valid");
     for limit in [6, 1000] {
         let sums = || {
-            let (mut random, mut sums) = (Random::new(14), SumsBy::default());
+            let (mut random, mut sums) = (Random::new(14), EstimatesBy::default());
             for _ in 0..900 {
                 let stack = ids[random.below(ids.len() as u64) as usize];
                 let (tag, space) = (TagIndex(random.below(3) as u32), Space(random.below(2) as u8));
-                let site = Site { stack, tag, space, process: ProcessIndex(0), drawn: Drawn::default() };
-                sums.add(site, Amount { bytes: random.below(99), ..Amount::default() });
+                let site = Site { stack, tag, space, process: ProcessIndex(0) };
+                let amount = Amount { bytes: random.below(99), ..Amount::default() };
+                let n_samples = random.below(3);
+                sums.add(site, (amount, Uncertainty { n_samples, ..Uncertainty::EXACT }));
             }
             sums
         };
@@ -343,10 +344,10 @@ fn blamed_profiles_are_profiles_that_are_cut() {
         let expected = whole.clone().blamed(&mut naive_blame);
         let shown = |profile: &Profile| {
             let row = |row: &ProfileRow| {
-                let ProfileRow { traceback, tag, domain, process, amount, weight } = row;
+                let ProfileRow { traceback, tag, domain, process, amount, uncertainty } = row;
                 let stack = (functions(traceback.frames()), traceback.total_nframe(), traceback.has_python());
                 format!(
-                    "{stack:?} {:?} {tag:?} {domain} {process:?} {amount:?} {weight:?}",
+                    "{stack:?} {:?} {tag:?} {domain} {process:?} {amount:?} {uncertainty:?}",
                     traceback.doubts()
                 )
             };

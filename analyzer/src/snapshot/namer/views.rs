@@ -5,10 +5,11 @@ use tm_common::ids::StackId;
 use super::{MergedStack, Namer, with_inlined};
 use crate::analysis::{Blame, LineInformation};
 use crate::model::{
-    Activity, ActivityRow, Amount, Doubt, Profile, ProfileRow, Refill, StackList, StackView, SumsBy,
+    Activity, ActivityRow, Amount, Doubt, EstimatesBy, Profile, ProfileRow, Refill, StackList, StackView,
+    SumsBy,
 };
 use crate::reader::Recording;
-use crate::replay::Site;
+use crate::replay::{ActivitySums, Site};
 use crate::snapshot::doubts::{Doubts, doubts_of};
 use crate::snapshot::merge::MergedFrame;
 use crate::snapshot::native::NativeStack;
@@ -18,21 +19,22 @@ impl Namer {
     pub(crate) fn activity(
         &mut self,
         recording: &Recording,
-        sums: SumsBy<Site, Activity>,
+        sums: ActivitySums,
         bytes: impl Fn(&Activity) -> u64,
         mut blame: Option<&mut Blame>,
     ) -> (Vec<ActivityRow>, StackList) {
+        let stacks: Vec<StackId> = sums.amounts.iter().map(|(site, _)| site.stack).collect();
+        self.prepare(recording, stacks.into_iter());
         let sums = sums.into_sorted();
-        self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
         let (mut rows, mut stacks) = (Vec::with_capacity(sums.len()), StackList::default());
         let mut doubts = Doubts::default();
-        for (site, amount) in sums {
+        for (site, amount, uncertainty) in sums {
             rows.push(ActivityRow {
                 tag: self.tag(recording, site.tag),
                 domain: recording.domain(site.space).0.0,
                 process: recording.process(site.process).map(|process| process.pid),
                 amount,
-                weight: site.drawn.weight(),
+                uncertainty: uncertainty.map(Box::new),
             });
             let (stack, of_stack) = self.view(recording, site.stack);
             doubts.add(&of_stack, bytes(&amount));
@@ -49,21 +51,22 @@ impl Namer {
     pub(crate) fn blamed_profile(
         &mut self,
         recording: &Recording,
-        sums: SumsBy<Site>,
+        sums: EstimatesBy<Site>,
         blame: &mut Blame,
     ) -> Profile {
+        let stacks: Vec<StackId> = sums.amounts.iter().map(|(site, _)| site.stack).collect();
+        self.prepare(recording, stacks.into_iter());
         let sums = sums.into_sorted();
-        self.prepare(recording, sums.iter().map(|(site, _)| site.stack));
         let mut rows: Vec<ProfileRow> = Vec::with_capacity(sums.len());
         let mut latest = None;
-        for (site, amount) in sums {
+        for (site, amount, uncertainty) in sums {
             let same = rows.last().filter(|_| latest == Some(site.stack));
             let traceback = same.map(|row| row.traceback.clone()).unwrap_or_else(|| {
                 let (stack, of_stack) = self.view(recording, site.stack);
                 stack.with_kept(blame.cut_stack(stack)).traceback().with_doubts(of_stack)
             });
             latest = Some(site.stack);
-            rows.push(self.row(recording, (site, amount), traceback));
+            rows.push(self.row(recording, (site, amount, uncertainty), traceback));
         }
         self.note_doubts(rows.iter().map(|row| (&row.traceback, row.amount.bytes)));
         Profile { rows, traceback_limit: self.limit(recording), origin: None }

@@ -11,7 +11,7 @@ use crate::cli::args::report::ReportArgs;
 use crate::report::leaks::Leaks;
 use crate::report::stats::Stats;
 use tm_analyzer::analysis::RuntimeLibraries;
-use tm_analyzer::model::{Origin, Profile, SumsBy};
+use tm_analyzer::model::{EstimatesBy, Origin, Profile};
 use tm_analyzer::replay::{self, ByBirth, Site};
 use tm_analyzer::request::Recorded;
 
@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     all.merge(&young);
     namer.profile(&recorded.recording, &all);
     let mut libraries = RuntimeLibraries::known();
-    let mut named = |sums: &SumsBy<Site>| {
+    let mut named = |sums: &EstimatesBy<Site>| {
         let (others, own) = libraries.split(namer.profile(&recorded.recording, sums));
         [others, own].map(|profile| grouping.cut(profile))
     };

@@ -10,7 +10,7 @@ use crate::cli::args::file;
 use crate::cli::args::report::ReportArgs;
 use crate::report::peak::{Ascent, Peak};
 use tm_analyzer::events::Block;
-use tm_analyzer::model::{Moment, Origin, Profile, SumsBy, Traceback};
+use tm_analyzer::model::{EstimatesBy, Moment, Origin, Profile, Traceback};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::{self, BlockSink, Selection, Site, Step, Timeline, Totals};
 use tm_analyzer::request::{Grouping, Recorded};
@@ -63,7 +63,7 @@ fn reached(recorded: &Recorded, grouping: &Grouping) -> Result<(Profile, Ascent)
     let all = Selection::of_account(memory_kind).in_recording(recording);
     let begin = recorded.begin().stamp.max(replay::stamp_at(recording, 0));
     let ends = (begin, replay::stamp_at(recording, recorded.until.ns));
-    let (mut sums, mut newest, mut steps) = (SumsBy::<Site>::default(), None, Vec::new());
+    let (mut sums, mut newest, mut steps) = (EstimatesBy::<Site>::default(), None, Vec::new());
     let mut totals = Totals::default();
     let findings = recorded.run(
         |engine| Timeline::new(&all, ends, N_STEPS, engine.live().iter(memory_kind)),

@@ -7,7 +7,7 @@ use crate::cli::args::file;
 use crate::cli::args::report::ReportArgs;
 use crate::errors::Result;
 use crate::report::temporary::{Decade, Temporary};
-use tm_analyzer::model::{Profile, SumsBy};
+use tm_analyzer::model::{EstimatesBy, Profile};
 use tm_analyzer::replay::{self, Lifetimes, Site};
 use tm_analyzer::request::Grouping;
 
@@ -47,8 +47,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let request = args.report.request(&args.file)?;
     let (recorded, grouping) = (request.open()?, &request.grouping);
     let limits = DECADES_NS.map(|ns| replay::stamps_in(&recorded.recording, ns));
-    let mut temporary = SumsBy::default();
-    let mut decades = vec![SumsBy::default(); limits.len() + 1];
+    let mut temporary = EstimatesBy::default();
+    let mut decades = vec![EstimatesBy::default(); limits.len() + 1];
     let findings = recorded.run(
         |engine| Lifetimes::new(&recorded.selection, engine.process(), limits.to_vec()),
         |_, lifetimes| {
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         },
     )?;
     let mut namer = recorded.namer();
-    let mut named = |sums: &SumsBy<Site>| namer.profile(&recorded.recording, sums);
+    let mut named = |sums: &EstimatesBy<Site>| namer.profile(&recorded.recording, sums);
     let mut profile = named(&temporary);
     let decades = decades_by_key(&mut named, &decades, grouping)?;
     let mut origin = recorded.origin(&namer, &findings);
@@ -71,14 +71,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn decades_by_key(
-    named: &mut impl FnMut(&SumsBy<Site>) -> Profile,
-    decades: &[SumsBy<Site>],
+    named: &mut impl FnMut(&EstimatesBy<Site>) -> Profile,
+    decades: &[EstimatesBy<Site>],
     grouping: &Grouping,
 ) -> Result<Vec<Decade>> {
     let limits = DECADES_NS.iter().copied().map(Some).chain([None]);
-    let decade = |(sums, below_ns): (&SumsBy<Site>, Option<u64>)| {
+    let decade = |(sums, below_ns): (&EstimatesBy<Site>, Option<u64>)| {
         let groups = grouping.statistics(&grouping.cut(named(sums)))?;
-        let total = sums.total();
+        let total = sums.amounts.total();
         Ok(Decade { below_ns, size: total.bytes, count: total.count, most: groups.into_iter().next() })
     };
     decades.iter().zip(limits).map(decade).collect()

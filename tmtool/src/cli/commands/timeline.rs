@@ -12,7 +12,7 @@ use crate::errors::{Error, Result};
 use crate::report::svg;
 use crate::report::timeline::{Point, Timeline};
 use tm_analyzer::ids::Stamp;
-use tm_analyzer::model::{Profile, SumsBy};
+use tm_analyzer::model::{EstimatesBy, Profile};
 use tm_analyzer::replay::{self, BlockSink, Engine, Findings, Site};
 use tm_analyzer::request::Recorded;
 
@@ -84,7 +84,7 @@ struct Course {
 struct Highest {
     at: Stamp,
     /// What was live there, where it is the process's own peak, whose blocks the replay has kept.
-    sums: Option<SumsBy<Site>>,
+    sums: Option<EstimatesBy<Site>>,
 }
 
 fn course(recorded: &Recorded) -> Result<Course> {
@@ -123,7 +123,7 @@ fn highest(recorded: &Recorded, engine: &Engine<'_>, steps: &[replay::Step]) -> 
     let is_as_high = totals.is_peak_told(memory_kind) || peak.bytes == highest.most.bytes;
     let is_peak = selection.is_whole() && is_as_high && peak_at == highest.at;
     let sums = is_peak.then(|| {
-        let mut sums = SumsBy::default();
+        let mut sums = EstimatesBy::default();
         let blocks = engine.peak_blocks(memory_kind);
         sums.add_process(engine.process(), blocks, &recording.thread_tags);
         sums
@@ -138,7 +138,7 @@ fn profile(recorded: &Recorded, highest: Highest, findings: &Findings) -> Result
     let sums = match highest.sums {
         Some(sums) => sums,
         None => {
-            let mut sums = SumsBy::<Site>::default();
+            let mut sums = EstimatesBy::<Site>::default();
             let mut add = |engine: &Engine<'_>, ()| {
                 let live = engine.live().iter(selection.memory_kind());
                 let selected = live.filter(|block| selection.admits_newborn(block));

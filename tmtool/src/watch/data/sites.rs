@@ -12,12 +12,13 @@ use super::sums::{Figures, Running};
 use tm_analyzer::analysis::{GroupName, Groups};
 use tm_analyzer::model::{KeyType, SumsBy, Traceback, Uncertainty};
 use tm_analyzer::reader::Thread;
-use tm_analyzer::replay::{Drawn, Site};
+use tm_analyzer::replay::Site;
 
-/// The groups of `sites` by `key_type`, in no particular order. `named` gives the names of a stack if they are known; those
+/// The groups of `sites` by `key_type`, in no particular order; `uncertainties` are those of what lives. `named` gives the names of a stack if they are known; those
 /// of which they are not are a group of their own.
 pub fn by_key<'a>(
     sites: &SumsBy<Site, Running>,
+    uncertainties: &SumsBy<Site, Uncertainty>,
     key_type: KeyType,
     named: impl Fn(StackId) -> Option<&'a Named>,
     tags: &'a FxHashMap<TagIndex, Arc<str>>,
@@ -31,7 +32,7 @@ pub fn by_key<'a>(
         });
         let row = groups.of(stack, tags.get(&site.tag), |name| row(key_type, name));
         add(row, figures, names);
-        row.uncertainty += Uncertainty::of(figures.live, site.drawn.weight());
+        row.uncertainty += uncertainties.get(site).copied().unwrap_or_default();
     }
     groups.into_groups().collect()
 }
@@ -67,8 +68,12 @@ fn add(row: &mut Row, figures: &Figures, names: Option<&Named>) {
     }
 }
 
-/// The rows of threads, in no particular order. `known` is by number.
-pub fn of_threads(threads: &SumsBy<(ThreadIndex, Drawn), Running>, known: &[Thread]) -> Vec<Row> {
+/// The rows of threads, in no particular order; `uncertainties` are those of what lives. `known` is by number.
+pub fn of_threads(
+    threads: &SumsBy<ThreadIndex, Running>,
+    uncertainties: &SumsBy<ThreadIndex, Uncertainty>,
+    known: &[Thread],
+) -> Vec<Row> {
     let name = |index| {
         let place = known.binary_search_by_key(&index, |thread| thread.index).ok();
         match place.and_then(|place| known.get(place)) {
@@ -76,19 +81,14 @@ pub fn of_threads(threads: &SumsBy<(ThreadIndex, Drawn), Running>, known: &[Thre
             None => Name::Thread { tid: 0, name: "(unknown)".to_owned() },
         }
     };
-    let mut rows: SumsBy<ThreadIndex, Row> = SumsBy::default();
-    for (&(index, drawn), Running { figures, .. }) in threads.iter() {
-        let row = rows.of_or(index, || Row {
-            id: index.0.into(),
-            name: name(index),
-            figures: Figures::default(),
-            uncertainty: Uncertainty::EXACT,
-            largest: None,
-        });
-        row.figures += *figures;
-        row.uncertainty += Uncertainty::of(figures.live, drawn.weight());
-    }
-    rows.into_values().collect()
+    let row = |(&index, Running { figures, .. }): (&ThreadIndex, &Running)| Row {
+        id: index.0.into(),
+        name: name(index),
+        figures: *figures,
+        uncertainty: uncertainties.get(&index).copied().unwrap_or_default(),
+        largest: None,
+    };
+    threads.iter().map(row).collect()
 }
 
 /// A number for what a group is called: by its texts, which are the same from look to look.
@@ -118,7 +118,7 @@ mod tests {
     use crate::watch::data::history::History;
     use crate::watch::data::sums::Sums;
     use tm_analyzer::events::Block;
-    use tm_analyzer::model::{Amount, Cumulative, Frame, ModuleFile, Profile, ProfileRow, Statistic, Weight};
+    use tm_analyzer::model::{Amount, Cumulative, Frame, ModuleFile, Profile, ProfileRow, Statistic};
     use tm_analyzer::reader::ThreadTags;
     use tm_analyzer::replay::{MemoryKind, Observer};
     use tm_testing::Random;
@@ -169,7 +169,8 @@ mod tests {
             sums.on_alloc(&block);
             let traceback = names[&stack].blamed.clone();
             let (tag, amount) = (tags.get(&tag).cloned(), block.amount(&thread_tags));
-            rows.push(ProfileRow { traceback, tag, domain: 0, process: None, amount, weight: Weight::EXACT });
+            let (domain, process, uncertainty) = (0, None, Uncertainty::EXACT);
+            rows.push(ProfileRow { traceback, tag, domain, process, amount, uncertainty });
         }
         let profile = Profile { rows, traceback_limit: 16, origin: None };
         let sites = &sums.tables(MemoryKind::Traced).sites;
@@ -181,7 +182,7 @@ mod tests {
                 .iter()
                 .map(|it| (text(it), function(&it.traceback), Amount { bytes: it.size, count: it.count }))
                 .collect();
-            let rows = by_key(sites, key_type, |stack| names.get(&stack), &tags);
+            let rows = by_key(sites, &SumsBy::default(), key_type, |stack| names.get(&stack), &tags);
             let mut found: Vec<_> = rows
                 .iter()
                 .map(|row| {
@@ -234,7 +235,13 @@ mod tests {
             .map(|(id, outer)| (StackId(id as u32), named(outer)))
             .collect();
         let sites = &sums.tables(MemoryKind::Traced).sites;
-        let rows = by_key(sites, KeyType::Lineno, |stack| names.get(&stack), &FxHashMap::default());
+        let rows = by_key(
+            sites,
+            &SumsBy::default(),
+            KeyType::Lineno,
+            |stack| names.get(&stack),
+            &FxHashMap::default(),
+        );
         let unnamed = rows.iter().find(|row| row.name == Name::Unnamed).expect("some are");
         let place = rows.iter().find(|row| row.name != Name::Unnamed).expect("some are not");
         assert_eq!(rows.len(), 2);
@@ -251,7 +258,7 @@ mod tests {
     fn threads_are_called_by_their_latest_names() {
         let mut sums = Sums::new(ProcessIndex(0), Arc::default(), History::new(Stamp(0), 10));
         sums.on_alloc(&Block { size: 3, ..Block::default() });
-        let rows = of_threads(&sums.tables(MemoryKind::Traced).threads, &[]);
+        let rows = of_threads(&sums.tables(MemoryKind::Traced).threads, &SumsBy::default(), &[]);
         assert_eq!(rows[0].name.text(KeyType::Lineno, None), "0 (unknown)");
         assert_eq!(rows[0].figures.live.bytes, 3);
     }

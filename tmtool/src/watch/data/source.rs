@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::errors::Result;
-use rustc_hash::{FxHashMap, FxHashSet};
-use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
+use rustc_hash::FxHashMap;
+use tm_common::ids::{ProcessIndex, Stamp};
 
 use super::history::{History, STEP_NS};
 use super::names::Names;
@@ -197,6 +197,10 @@ impl Source {
             KeyType::Tag => self.names.tags(recording, &tables.sites),
             _ => FxHashMap::default(),
         };
+        // Of a recording of all events there are none.
+        let is_sampled = self.follower.totals().samples.sampling().is_some();
+        let samples = self.follower.live().iter(choice.memory_kind).filter(|_| is_sampled);
+        let uncertainties = self.sums.uncertainties(samples);
         let names = &self.names;
         Sample {
             facts: self.facts(),
@@ -204,8 +208,14 @@ impl Source {
             key_type: choice.key_type,
             memory_kind: choice.memory_kind,
             traceback_limit: recording.n_frames_max(),
-            sites: sites::by_key(&tables.sites, choice.key_type, |stack| names.get(stack), &tags),
-            threads: sites::of_threads(&tables.threads, &recording.threads),
+            sites: sites::by_key(
+                &tables.sites,
+                &uncertainties.sites,
+                choice.key_type,
+                |stack| names.get(stack),
+                &tags,
+            ),
+            threads: sites::of_threads(&tables.threads, &uncertainties.threads, &recording.threads),
         }
     }
 
@@ -228,8 +238,6 @@ impl Source {
             [] => process.executable.clone().unwrap_or_default(),
             words => words.join(" "),
         });
-        let threads = self.sums.tables(MemoryKind::Traced).threads.iter();
-        let threads: FxHashSet<ThreadIndex> = threads.map(|((thread, _), _)| *thread).collect();
         Facts {
             recording: self.place.name().to_owned(),
             recording_bytes: recording.segment_counts.bytes(),
@@ -245,7 +253,7 @@ impl Source {
             mapped: totals.live(MemoryKind::Mappings),
             mapped_peak: totals.peak(MemoryKind::Mappings).0,
             n_lost: recording.header.lost_events(),
-            n_threads: threads.len() as u64,
+            n_threads: self.sums.tables(MemoryKind::Traced).threads.len() as u64,
             is_estimated: totals.samples.sampling().is_some(),
             lately: self.lately,
             notes: self.notes(),

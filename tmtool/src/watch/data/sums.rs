@@ -8,9 +8,9 @@ use tm_common::ids::{ProcessIndex, Space, Stamp, ThreadIndex};
 
 use super::history::History;
 use tm_analyzer::events::{Block, MergedEvent};
-use tm_analyzer::model::{Amount, SumsBy};
+use tm_analyzer::model::{Amount, SumsBy, Uncertainty};
 use tm_analyzer::reader::ThreadTags;
-use tm_analyzer::replay::{Drawn, FoldedPart, MemoryKind, Observer, Site, StackSet};
+use tm_analyzer::replay::{FoldedPart, MemoryKind, Observer, Site, StackSet};
 
 /// The figures of a site, a group of sites or a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,8 +60,17 @@ impl Running {
 pub struct Tables {
     /// The sums by site.
     pub sites: SumsBy<Site, Running>,
-    /// The sums by the thread that allocated, and how the blocks were drawn.
-    pub threads: SumsBy<(ThreadIndex, Drawn), Running>,
+    /// The sums by the thread that allocated.
+    pub threads: SumsBy<ThreadIndex, Running>,
+}
+
+/// How far what lives is from certain, of blocks that are samples.
+#[derive(Debug, Default)]
+pub struct Uncertainties {
+    /// The sums by site.
+    pub sites: SumsBy<Site, Uncertainty>,
+    /// The sums by the thread that allocated.
+    pub threads: SumsBy<ThreadIndex, Uncertainty>,
 }
 
 /// What a process did so far.
@@ -107,6 +116,20 @@ impl Sums {
         }
     }
 
+    /// How far from certain is what `live` adds up to, all blocks of a kind of memory that live.
+    pub fn uncertainties(&self, live: impl Iterator<Item = Block>) -> Uncertainties {
+        let mut uncertainties = Uncertainties::default();
+        for block in live.filter(|block| self.is_asked_for(block)) {
+            let (_, uncertainty) = block.estimate(&self.thread_tags);
+            if uncertainty.is_estimate() {
+                let (site, thread) = self.keys(&block);
+                uncertainties.sites.add(site, uncertainty);
+                uncertainties.threads.add(thread, uncertainty);
+            }
+        }
+        uncertainties
+    }
+
     /// Ends an interval at `now`: what comes from here on is in the next.
     pub fn end_interval(&mut self, now: Stamp) {
         for tables in [&mut self.traced, &mut self.mapped] {
@@ -117,9 +140,9 @@ impl Sums {
     }
 
     #[inline]
-    fn keys(&self, block: &Block) -> (Site, (ThreadIndex, Drawn)) {
+    fn keys(&self, block: &Block) -> (Site, ThreadIndex) {
         let site = Site::of(block, self.process, &self.thread_tags);
-        (site, (self.thread_tags.thread(block.thread_tag), site.drawn))
+        (site, self.thread_tags.thread(block.thread_tag))
     }
 
     #[inline]
@@ -259,15 +282,34 @@ mod tests {
                     tables.sites.iter().map(|(site, sum)| ((site.stack, site.space, site.tag), sum.figures));
                 assert_eq!(found.collect::<BTreeMap<_, _>>(), sites);
                 assert_eq!(
-                    tables
-                        .threads
-                        .iter()
-                        .map(|((id, _), sum)| (*id, sum.figures))
-                        .collect::<BTreeMap<_, _>>(),
+                    tables.threads.iter().map(|(id, sum)| (*id, sum.figures)).collect::<BTreeMap<_, _>>(),
                     threads
                 );
             }
         }
+    }
+
+    /// What goes takes its part of what is not certain with it.
+    #[test]
+    fn what_lives_of_samples_is_as_uncertain_as_its_blocks_are() {
+        let thread_tags = Arc::new(ThreadTags::default());
+        let sampled = |thread| thread_tags.of_samples(ThreadIndex(thread), TagIndex::NONE, 1 << 12);
+        let exact = ThreadTag::of_thread(ThreadIndex(0));
+        let makers = [(7, sampled(0)), (7, sampled(1)), (8, sampled(1)), (8, exact)];
+        let block =
+            |(stack, thread_tag)| Block { stack: StackId(stack), size: 100, thread_tag, ..Block::default() };
+        let mut sums = Sums::new(ProcessIndex(0), Arc::clone(&thread_tags), History::new(Stamp(0), 10));
+        let mut stacks = StackSet::new(true);
+        stacks.set(StackId(9), false);
+        sums.stacks = Some(Arc::new(stacks));
+        let found = sums.uncertainties(makers.into_iter().chain([(9, sampled(0))]).map(block));
+        let one = block(makers[0]).estimate(&thread_tags).1;
+        assert!(one.is_estimate() && one.bytes() > 100);
+        let n_samples = |it: &Uncertainty| (it.n_samples, it.of_bytes == it.n_samples as f64 * one.of_bytes);
+        let sites: Vec<_> = found.sites.iter().map(|(site, it)| (site.stack.0, n_samples(it))).collect();
+        assert_eq!(sites, [(7, (2, true)), (8, (1, true))]);
+        let threads: Vec<_> = found.threads.iter().map(|(thread, it)| (thread.0, n_samples(it))).collect();
+        assert_eq!(threads, [(0, (1, true)), (1, (2, true))]);
     }
 
     #[test]
