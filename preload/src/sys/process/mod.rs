@@ -159,19 +159,23 @@ pub fn executable<const N: usize>() -> Text<N> {
 /// Returns when process `pid` started, in clock ticks since boot (`/proc/PID/stat` field 22); 0 if it cannot be known.
 pub fn start_ticks(pid: u32) -> u64 {
     let mut path = Text::<32>::EMPTY;
-    path.push(b"/proc/").push_number(u64::from(pid)).push(b"/stat");
+    path.push(b"/proc/").push_number(u64::from(pid));
     start_in(path.as_c_str())
 }
 
 /// Returns when this process started. In a pid namespace whose `/proc` is still that of another one, its pid is somebody else
 /// there.
 pub fn own_start_ticks() -> u64 {
-    start_in(c"/proc/self/stat")
+    start_in(c"/proc/self")
 }
 
-fn start_in(path: &CStr) -> u64 {
+/// Reads it by way of the folder: qemu knows a process's own `stat` by its whole path, and makes it up, with another start than the
+/// kernel's.
+fn start_in(folder: &CStr) -> u64 {
     let mut buffer = [0; 512];
-    let stat = files::read_start(path, &mut buffer);
+    let Ok(folder) = syscall::open(folder, libc::O_PATH | libc::O_DIRECTORY, 0) else { return 0 };
+    let stat = files::read_start_at(folder, c"stat", &mut buffer);
+    syscall::close(folder);
     // The second field is the name in parentheses, which may contain anything; field 3 follows the last one.
     let after_name = stat.iter().rposition(|&byte| byte == b')').map_or(0, |place| place + 2);
     let mut fields = stat.get(after_name..).unwrap_or(&[]).split(|&byte| byte == b' ');
