@@ -135,11 +135,12 @@ fn a_library_that_is_loaded_after_thousands_of_others_has_its_name() {
 #[test]
 fn a_program_that_its_loader_was_told_to_start_has_its_own_name() {
     let program = opens();
-    let loader = Path::new("/lib64/ld-linux-x86-64.so.2");
-    if cfg!(not(target_arch = "x86_64")) {
-        return;
-    }
-    let run = Run::new(&program).args([plugin()]).through(loader, &[]);
+    let loader = if cfg!(target_arch = "x86_64") {
+        "/lib64/ld-linux-x86-64.so.2"
+    } else {
+        "/lib/ld-linux-aarch64.so.1"
+    };
+    let run = Run::new(&program).args([plugin()]).through(Path::new(loader), &[]);
     let outcome = run.recorded();
     outcome.assert_like(&run.bare());
     let info = info(outcome.recording());
