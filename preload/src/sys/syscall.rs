@@ -88,6 +88,15 @@ pub unsafe fn signal_mask_to(place: *mut u64) -> Result<usize> {
     unsafe { call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, place, 8) }
 }
 
+/// Calls `getrandom`, which writes 8 bytes to `place` as [`signal_mask_to`] does: also under qemu, which stores signal masks itself.
+///
+/// # Safety
+/// As for [`signal_mask_to`].
+pub unsafe fn random_to(place: *mut u64) -> Result<usize> {
+    // SAFETY: the caller's.
+    unsafe { call!(SYS_getrandom, place, 8, libc::GRND_NONBLOCK) }
+}
+
 /// Tells whether the calling thread runs on its alternate signal stack, sigaltstack(2).
 pub fn is_on_signal_stack() -> bool {
     let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };

@@ -1,6 +1,8 @@
 //! Memory straight from the kernel: private zeroed pages, never the target's heap; and the pages of a
 //! shared file mapping, allocated before they are touched.
 
+use core::sync::atomic::{AtomicU8, Ordering};
+
 use crate::sys::process::page_bytes;
 use crate::sys::syscall::{self, Errno, Result};
 
@@ -12,16 +14,33 @@ pub fn zeroed<T>(count: usize) -> *mut T {
     syscall::mmap(bytes.max(1), None).map_or(core::ptr::null_mut(), |pages| pages.cast())
 }
 
-/// Has the kernel make pages of [`zeroed`] all zeros again in a forked child. An error of one older than 4.14, and where an emulator
-/// agrees to whatever it is asked for: it may do it (qemu since 8), and may not.
+/// Has the kernel make pages of [`zeroed`] all zeros again in a forked child. An error of one older than 4.14, and of an emulator: it may
+/// do it (qemu since 8), and may not.
 pub fn wipe_on_fork(start: *mut u8, len: usize) -> Result<usize> {
+    syscall::madvise(start, len, libc::MADV_WIPEONFORK)?;
+    if advice_is_taken() { Ok(0) } else { Err(Errno(libc::ENOSYS)) }
+}
+
+/// Tells whether it is a kernel that answers advice on memory, and no emulator that agrees to whatever it is asked for. It is asked
+/// once, before the program can have forbidden it.
+fn advice_is_taken() -> bool {
     /// Nothing that a kernel knows.
     const NO_ADVICE: i32 = i32::MAX;
-    syscall::madvise(start, len, libc::MADV_WIPEONFORK)?;
-    match syscall::madvise(start, len, NO_ADVICE) {
-        Ok(_) => Err(Errno(libc::ENOSYS)),
-        Err(_) => Ok(0),
+    const UNKNOWN: u8 = 0;
+    const TAKEN: u8 = 1;
+    const IGNORED: u8 = 2;
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    // Relaxed: who asks anew is told the same.
+    let mut answer = ANSWER.load(Ordering::Relaxed);
+    if answer == UNKNOWN {
+        // No page, so that nothing can happen to any.
+        answer = match syscall::madvise(core::ptr::null_mut(), 0, NO_ADVICE) {
+            Ok(_) => IGNORED,
+            Err(_) => TAKEN,
+        };
+        ANSWER.store(answer, Ordering::Relaxed);
     }
+    answer == TAKEN
 }
 
 /// Maps room for `count` values of `T` as [`zeroed`] does, which is all zeros again in a forked child; null too where the kernel does
@@ -79,11 +98,11 @@ const PAGE_BYTES: usize = 4096;
 /// The range is mapped for writing, holds zeros and is nobody else's.
 pub unsafe fn allocate(start: *mut u8, len: usize) -> Result<()> {
     match advise(start, len, libc::MADV_POPULATE_WRITE) {
-        Ok(_) => Ok(()),
+        Ok(_) if advice_is_taken() => Ok(()),
         Err(Errno(libc::EFAULT)) => Err(Errno(libc::EFAULT)),
-        // A kernel older than 5.14, or somebody who forbids it.
+        // A kernel older than 5.14, somebody who forbids it, or an emulator.
         // SAFETY: the caller's.
-        Err(_) => unsafe { allocate_singly(start, len) },
+        _ => unsafe { allocate_singly(start, len) },
     }
 }
 
@@ -96,7 +115,7 @@ unsafe fn allocate_singly(start: *mut u8, len: usize) -> Result<()> {
         // SAFETY: inside the range, and aligned.
         let word = unsafe { start.add(at).cast::<u64>() };
         // SAFETY: the word is the caller's.
-        unsafe { syscall::signal_mask_to(word) }?;
+        unsafe { if advice_is_taken() { syscall::signal_mask_to(word) } else { syscall::random_to(word) } }?;
         // SAFETY: as above; the page is allocated now.
         unsafe { word.write(0) };
     }
