@@ -146,6 +146,7 @@ static void unmap(void) {
     check(munmap(middle, 10 * PAGE)); /* With the hole in it. */
     check(munmap(two, PAGE));
     check(munmap(two, PAGE)); /* Nothing is there any more: success. */
+    check(munmap(NULL, PAGE));
     mark(3);
     char *odd = checked(mmap64(NULL, 2 * PAGE + 1, PROT_NONE, MAP_PRIVATE, file, 4 * PAGE));
     mark(4);

@@ -122,3 +122,18 @@ fn unknown_extended_records_are_passed_over() {
     assert_eq!(Decoder::new(Stamp(0)).decode(&mut reader), Ok(None));
     assert_eq!(reader.position(), 5);
 }
+
+/// `munmap(NULL, 4096)` succeeds, and a program may say of any address that something is there.
+#[test]
+fn what_is_at_address_0_comes_back() {
+    let (space, address, stamp) = (Space::MAPPINGS, Address(0), Stamp(7));
+    for event in [
+        Event::Untrack { space, address, size: 4096, stamp },
+        Event::Track { space, address, size: 4096, stack: StackId(1), stamp },
+    ] {
+        let (mut encoder, mut buffer) = (Encoder::NEW, [0; Writer::CAPACITY]);
+        encoder.reset(Stamp(0));
+        let len = encoder.encode(event, &mut buffer);
+        assert_eq!(Decoder::new(Stamp(0)).decode(&mut Reader::new(&buffer[..len])), Ok(Some(event)));
+    }
+}
