@@ -159,6 +159,8 @@ pub struct MappedHeader {
     /// Where there is a limit, what the processes begin last for all of them, by [`SharedRoom`]: its first grain in the lower 48
     /// bits, 0 for none, and how many there are in the upper ones.
     pub shared: [AtomicU64; SHARED_ROOMS],
+    /// Not 0 once one of the processes has said that the limit is reached: the others need not.
+    pub said_limit: AtomicU64,
 }
 
 /// Stands in [`MappedHeader::end_grain`] while the file is being cut: who then claims room tries again.
@@ -177,7 +179,7 @@ pub const WRITERS_MAX: usize = 64;
 
 const _: () = assert!(size_of::<MappedHeader>() <= GRAIN_BYTES);
 const _: () =
-    assert!(size_of::<MappedHeader>() == 480 + 24 * 136 + 64, "the layout is the format: see docs/format.md");
+    assert!(size_of::<MappedHeader>() == 480 + 24 * 136 + 72, "the layout is the format: see docs/format.md");
 const _: () = assert!(cfg!(target_endian = "little"), "the mapped structures are little-endian");
 
 /// The header as read from a file.

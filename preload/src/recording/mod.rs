@@ -189,11 +189,15 @@ impl Recording {
         self.lose(if is_at_limit { Loss::AtLimit } else { Loss::NoSpace });
     }
 
-    /// Says once that the file cannot grow. Events are counted as lost until it can again.
+    /// Says once that the file cannot grow, and that it has reached its limit once for all of its processes. Events are counted as lost
+    /// until it can again.
     #[cold]
     fn report_growth_failure(&self, error: Errno) {
         // Relaxed: decides who speaks.
-        if !self.said_failure.swap(true, Ordering::Relaxed) {
+        let is_first = |header: &MappedHeader| header.said_limit.swap(1, Ordering::Relaxed) == 0;
+        if !self.said_failure.swap(true, Ordering::Relaxed)
+            && (error != extent::AT_LIMIT || self.header().is_none_or(is_first))
+        {
             let message = Message::start("the recording ").bytes(self.file().path.as_bytes());
             let message = match error {
                 extent::AT_LIMIT => message.text(" has reached its limit (TM_LIMIT)"),

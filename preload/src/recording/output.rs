@@ -147,7 +147,6 @@ impl Recording {
 
     fn new_header(&self, config: &Config, file_grains: u64) -> MappedHeader {
         let (clock_kind, clock_shift) = self.choose_clock();
-        let pid = syscall::getpid();
         let first_monotonic_ns = syscall::clock_ns(libc::CLOCK_MONOTONIC);
         MappedHeader {
             magic: AtomicU64::new(0),
@@ -156,7 +155,7 @@ impl Recording {
             clock_kind: clock_kind as u8,
             clock_shift,
             page_bytes: process::page_bytes() as u32,
-            pid,
+            pid: syscall::getpid(),
             process_start: process::own_start_ticks(),
             run: config.run,
             n_frames_max: config.n_frames_max,
@@ -191,6 +190,7 @@ impl Recording {
             extent_grains: free_extents::size_within(config.limit_bytes),
             keeper: AtomicU32::new(0),
             shared: [const { AtomicU64::new(0) }; SHARED_ROOMS],
+            said_limit: AtomicU64::new(0),
         }
     }
 }

@@ -47,6 +47,18 @@ fn a_recording_stays_within_its_limit_and_what_is_lost_is_counted() {
     }
 }
 
+/// Each child finds the limit reached for itself, and the first of all processes says so.
+#[test]
+fn the_limit_is_told_of_once_however_many_processes_reach_it() {
+    let program = compile("forking.c", &["-g", "-O1"]);
+    let run = Run::new(program).args(["300", "400"]).env("TM_LIMIT", "1M");
+    let outcome = run.recorded();
+    assert!(outcome.status.success(), "{}", outcome.stderr);
+    let [said] = outcome.messages()[..] else { panic!("one line: {}", outcome.stderr) };
+    assert!(said.contains("has reached its limit (TM_LIMIT)"), "{said}");
+    assert!(number(&info(outcome.recording()), "lost_events") > 10_000);
+}
+
 /// While the program runs the file is no longer either, holes included.
 #[test]
 fn a_file_is_never_longer_than_its_limit_holes_included() {
