@@ -56,7 +56,7 @@ pub(crate) struct Headers {
     pub reason: String,
 }
 
-/// How much is read at once where there is no segment.
+/// How much is read at once, at most, where there is no segment.
 const STRETCH_GRAINS: u64 = 64;
 /// The size of a grain in bytes.
 pub(crate) const GRAIN: u64 = GRAIN_BYTES as u64;
@@ -71,7 +71,7 @@ impl Headers {
             let mut len = HEADER_BYTES;
             if stretch > 1 {
                 at = file.next_data(at * GRAIN)? / GRAIN;
-                stretch = STRETCH_GRAINS.min(end.saturating_sub(at));
+                stretch = stretch.min(end.saturating_sub(at));
                 len = stretch as usize * GRAIN_BYTES;
             }
             if let Err(error) = file.read(at * GRAIN, len, &mut self.buffer) {
@@ -90,7 +90,8 @@ impl Headers {
                 return Some(found);
             }
             at += stretch;
-            stretch = STRETCH_GRAINS;
+            // The rest of an extent is short, and more is read the longer nothing comes.
+            stretch = (stretch * 2).min(STRETCH_GRAINS);
         }
         None
     }
