@@ -4,7 +4,10 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+use std::io;
 use std::ops::Range;
+use std::path::Path;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::header::{GRAIN_BYTES, abilities};
@@ -12,10 +15,10 @@ use tm_common::ids::{ProcessIndex, Stamp, StreamIndex};
 
 use crate::error::{Error, Result};
 use crate::events::position;
-use crate::reader::Recording;
 use crate::reader::checkpoint::{Checkpoint, FoldedStream, Passed};
 use crate::reader::streams::StreamSegment;
-use crate::replay::{self, Folded, FoldedProcess, stamps_in};
+use crate::reader::{Recording, Settled};
+use crate::replay::{self, Folded, stamps_in};
 
 /// What a thread has not written this long after its stamp, in ns, it does not write before the events are folded: it would have
 /// lost its processor for that long between the two, and its event comes late.
@@ -24,80 +27,154 @@ const WRITTEN_AFTER_NS: u64 = 100_000_000;
 /// How often half of the rest is left; then nothing is.
 const HALVINGS: u32 = 4;
 
-/// What a checkpoint is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fold {
-    /// What its parts hold, one after the other.
-    pub bytes: Vec<u8>,
-    /// The moment: no event is folded that is later.
-    pub until: Stamp,
-    /// The extents, as grains, of which all is folded and to which nobody writes any more.
-    pub done: Vec<Range<u64>>,
-}
-
-/// A moment up to which `recording` may be folded, so that about half of the events that are left stay, and half of that for each
-/// fold that was in vain; `None` if it is too young, or nothing would come of it.
+/// A moment up to which `recording` may be folded, so that about half of the segments in streams' own extents stay, which are those that
+/// come back, and half of that for each fold that was in vain; `None` if it is too young, or nothing would come of it.
 #[must_use]
 pub fn moment(recording: &Recording, n_vain: u32) -> Option<Stamp> {
+    let is_own = |grain: u64| {
+        let extents = &recording.own_extents;
+        let before = extents.partition_point(|extent| extent.first <= grain);
+        let extent = before.checked_sub(1).and_then(|place| extents.get(place));
+        extent.is_some_and(|extent| grain < extent.first.saturating_add(extent.grains))
+    };
+    let n_folded = recording.folded_grains.iter().filter(|&&grain| is_own(grain)).count();
     let segments = recording.streams.iter().flat_map(|stream| &stream.segments);
-    let mut segments: Vec<(Stamp, usize)> = segments.map(|segment| (segment.base, segment.len)).collect();
-    segments.sort_unstable();
-    let all = segments.iter().map(|(_, len)| len).sum::<usize>();
-    let to_fold = if n_vain < HALVINGS { all - (all >> (n_vain + 1)) } else { all };
-    let mut passed = 0;
-    let middle = segments.iter().find(|(_, len)| {
-        passed += len;
-        passed > to_fold
-    });
+    let own = segments.clone().filter(|segment| is_own(segment.offset / GRAIN_BYTES as u64));
+    let mut bases: Vec<Stamp> = own.map(|segment| segment.base).collect();
+    bases.sort_unstable();
     let known = recording.last_stamp().min(replay::stamp_at(recording, recording.duration_ns()));
     let written = Stamp(known.0.saturating_sub(stamps_in(recording, WRITTEN_AFTER_NS)));
-    // A moment before the segment begins: all that is earlier is whole.
-    let middle =
-        middle.filter(|_| to_fold < all).map_or(written, |(base, _)| Stamp(base.0.saturating_sub(1)));
-    let moment = middle.min(written);
-    (all > 0 && Some(moment) > recording.folded_until()).then_some(moment)
+    let moment = if n_vain < HALVINGS {
+        let n_all = n_folded + bases.len();
+        let n_to_fold = n_all - (n_all >> (n_vain + 1));
+        // A moment before the segment begins: all that is earlier is whole.
+        let stays = bases.get(n_to_fold.saturating_sub(n_folded))?;
+        Stamp(stays.0.saturating_sub(1)).min(written)
+    } else {
+        written
+    };
+    (segments.count() > 0 && Some(moment) > recording.folded_until()).then_some(moment)
 }
 
-/// Folds all events up to `until`, and a few later ones where it shows only then what came before what.
-///
-/// # Errors
-/// What was folded earlier cannot be read, or there is no memory.
-pub fn fold(recording: &Recording, until: Stamp) -> Result<Fold> {
-    if recording.checkpoint.is_none() && recording.header.checkpoint > 0 {
-        return Err(Error::NewerCheckpoint { path: recording.file.path().to_owned() });
+/// Folds one recording again and again while it is written. It keeps what cannot change any more, so that a process that has ended is
+/// asked for and folded once: who has ended, and all that is folded so far, whether that stands in the recording or not. What does not
+/// is lost with it, and is still there to be folded.
+#[derive(Debug, Default)]
+pub struct Folder {
+    /// The processes that write no more.
+    gone: BTreeSet<ProcessIndex>,
+    kept: Option<Kept>,
+}
+
+/// All that is folded so far.
+#[derive(Debug)]
+struct Kept {
+    /// The number of the checkpoint that the recording has.
+    number: u32,
+    /// Whether that is this one, or an earlier one.
+    stands: bool,
+    /// How far streams are folded; without a body.
+    checkpoint: Checkpoint,
+    /// What stands in the body.
+    folded: Folded,
+}
+
+impl Folder {
+    /// Opens the recording at `path`, which is the same each time, for [`Folder::fold`].
+    ///
+    /// # Errors
+    /// As [`Recording::open`].
+    pub fn open(&mut self, path: &Path) -> Result<Recording> {
+        let checkpoint = self.kept.as_ref().map(|kept| (kept.number, &kept.checkpoint));
+        let recording = Recording::open_again(path, &Settled { gone: &self.gone, checkpoint })?;
+        self.gone.clone_from(&recording.gone);
+        Ok(recording)
     }
-    let processes = replay::fold(recording, until)?;
-    let until_of: FxHashMap<u32, Stamp> =
-        processes.iter().map(|process| (process.index().0, process.until())).collect();
-    let closed: FxHashSet<ProcessIndex> =
-        processes.iter().filter(|process| process.is_closed()).map(FoldedProcess::index).collect();
+
+    /// Folds all events up to `until`, and a few later ones where it shows only then what came before what. Returns the extents, as
+    /// grains, of which all is folded and to which nobody writes any more: they may be given back once it stands in the recording.
+    ///
+    /// # Errors
+    /// What was folded earlier cannot be read, or there is no memory.
+    pub fn fold(&mut self, recording: &Recording, until: Stamp) -> Result<Vec<Range<u64>>> {
+        if recording.checkpoint.is_none() && recording.header.checkpoint > 0 {
+            return Err(Error::NewerCheckpoint { path: recording.file.path().to_owned() });
+        }
+        let is_of = |kept: &Kept| recording.checkpoint.as_ref() == Some(&kept.checkpoint);
+        let mut folded = match self.kept.take().filter(is_of) {
+            Some(kept) => kept.folded,
+            None => Folded::of(recording)?,
+        };
+        folded.seal().map_err(|source| Error::io("fold", recording.file.path(), source))?;
+        replay::fold(recording, &mut folded, until);
+        let until_of: FxHashMap<ProcessIndex, Stamp> =
+            folded.all().map(|(process, until, _)| (process, until)).collect();
+        let closed: FxHashSet<ProcessIndex> =
+            folded.all().filter(|(.., is_closed)| *is_closed).map(|(process, ..)| process).collect();
+        let (streams, missing) = passed(recording, &until_of, &closed);
+        let done = done(recording, &streams, &closed);
+        let mut streams: Vec<FoldedStream> = streams.into_iter().map(folded_stream).collect();
+        streams.sort_unstable_by_key(|stream| (stream.process, stream.stream));
+        let until = until_of.into_values().max().unwrap_or(until);
+        let sample_bytes = recording.sample_bytes();
+        let checkpoint = Checkpoint { until, sample_bytes, missing, streams, body: Vec::new() };
+        let number = (recording.header.checkpoint >> 32) as u32;
+        self.kept = Some(Kept { number, stands: false, checkpoint, folded });
+        Ok(done)
+    }
+
+    /// The moment up to which something is folded that does not stand in the recording.
+    #[must_use]
+    pub fn ahead(&self) -> Option<Stamp> {
+        self.kept.as_ref().filter(|kept| !kept.stands).map(|kept| kept.checkpoint.until)
+    }
+
+    /// What the parts of a checkpoint are to hold, one after the other, and the moment: no event is folded that is later.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn encode(&self) -> io::Result<(Vec<u8>, Stamp)> {
+        let Some(Kept { checkpoint, folded, .. }) = &self.kept else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let (body, end) = folded.encode()?;
+        let bytes = Checkpoint { body, ..checkpoint.clone() }.encode(end)?;
+        Ok((bytes, checkpoint.until))
+    }
+
+    /// Notes that what is folded stands in the recording, as its checkpoint with this number.
+    pub fn stands(&mut self, number: u32) {
+        if let Some(kept) = &mut self.kept {
+            (kept.number, kept.stands) = (number, true);
+        }
+    }
+}
+
+/// How far each stream is folded, and how many segments are missing in what is, and in how many streams.
+fn passed(
+    recording: &Recording,
+    until_of: &FxHashMap<ProcessIndex, Stamp>,
+    closed: &FxHashSet<ProcessIndex>,
+) -> (Streams, (u64, u64)) {
     let leaves_full = recording.header.abilities & abilities::LEAVES_FULL != 0;
     let mut streams = still_folded(recording);
     let mut missing = recording.checkpoint.as_ref().map_or((0, 0), |checkpoint| checkpoint.missing);
     for stream in &recording.streams {
         // One of a process that began later is all there.
-        if let Some(&until) = until_of.get(&stream.process.0) {
-            let is_closed = closed.contains(&stream.process);
+        if let Some(&until) = until_of.get(&stream.process) {
+            let is_left = |segment: &StreamSegment| leaves_full && segment.is_full;
             // All of one that is closed is folded, a segment without events that begins later too.
-            let until = if is_closed { Stamp(u64::MAX) } else { until };
-            let is_left = |segment: &StreamSegment| is_closed || leaves_full && segment.is_full;
-            let passed = position(recording, stream, until, is_left);
+            let passed = match closed.contains(&stream.process) {
+                true => stream.end(),
+                false => position(recording, stream, until, is_left),
+            };
             let n_missing = stream.missing_before(passed.sequence);
             missing =
                 (missing.0.saturating_add(n_missing), missing.1.saturating_add(u64::from(n_missing > 0)));
             streams.insert((stream.process, stream.index), passed);
         }
     }
-    let done = done(recording, &streams, &closed);
-    let mut streams: Vec<FoldedStream> = streams.into_iter().map(folded_stream).collect();
-    streams.sort_unstable_by_key(|stream| (stream.process, stream.stream));
-    let until = until_of.into_values().max().unwrap_or(until);
-    let no_memory = |source| Error::io("fold", recording.file.path(), source);
-    let body = Folded::new(processes).encode().map_err(no_memory)?;
-    let bytes = Checkpoint { until, sample_bytes: recording.sample_bytes(), missing, streams, body }
-        .encode()
-        .map_err(no_memory)?;
-    Ok(Fold { bytes, until, done })
+    (streams, missing)
 }
 
 /// How far each stream is folded.

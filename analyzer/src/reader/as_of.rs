@@ -42,8 +42,8 @@ pub(super) struct AsOf {
 }
 
 impl AsOf {
-    /// Looks at who writes to `file`, and waits until what happened so far is in it.
-    pub fn now(file: &RecordingFile) -> Result<AsOf> {
+    /// Looks at who writes to `file`, `were_gone` aside, who do not, and waits until what happened so far is in it.
+    pub fn now(file: &RecordingFile, were_gone: &BTreeSet<ProcessIndex>) -> Result<AsOf> {
         let status = file.status().map_err(|source| Error::io("read", file.path(), source))?;
         let mut known = BTreeSet::new();
         loop {
@@ -52,8 +52,11 @@ impl AsOf {
                 file.path(),
             )?;
             let processes = processes(file);
-            let running = writers(&status, &processes);
-            let gone = gone(&status, &processes, &running);
+            let asked: Vec<&Process> =
+                processes.iter().filter(|process| !were_gone.contains(&process.index)).collect();
+            let running = writers(&status, &asked);
+            let mut gone = gone(&status, &processes, &asked, &running);
+            gone.extend(were_gone);
             let moment = if running.is_empty() { None } else { now(&header.clock) };
             if moment.is_some() {
                 thread::sleep(WRITTEN_AFTER);
@@ -74,16 +77,17 @@ impl AsOf {
 }
 
 /// The ones of `processes` that may write now to the file with this status.
-pub(super) fn writers(status: &Metadata, processes: &[Process]) -> BTreeSet<ProcessIndex> {
+pub(super) fn writers(status: &Metadata, processes: &[&Process]) -> BTreeSet<ProcessIndex> {
     let mut writers = Writers::of(status);
     let writing = processes.iter().filter(|process| writers.has(process.liveness()));
     writing.map(|process| process.index).collect()
 }
 
-/// The ones of `processes` that write no more for certain; none where others may run that are not seen from here.
+/// The ones of `asked`, of all `processes`, that write no more for certain; none where others may run that are not seen from here.
 fn gone(
     status: &Metadata,
     processes: &[Process],
+    asked: &[&Process],
     running: &BTreeSet<ProcessIndex>,
 ) -> BTreeSet<ProcessIndex> {
     // All of them are in the first one's namespace of pids, or in one inside of it. One that is forked into another has no parent there.
@@ -94,7 +98,9 @@ fn gone(
         return BTreeSet::new();
     }
     let mut writers = Writers::of(status);
-    let gone = processes.iter().filter(|process| writers.is_without(process.liveness()));
+    let gone = asked
+        .iter()
+        .filter(|process| !running.contains(&process.index) && writers.is_without(process.liveness()));
     gone.map(|process| process.index).collect()
 }
 

@@ -75,24 +75,51 @@ impl FoldedStream {
     }
 }
 
-impl Checkpoint {
-    /// Returns the bytes that its parts hold, one after the other.
+/// The end of a body that is compressed already: what does not change any more is compressed once.
+#[derive(Clone, Debug, Default)]
+pub struct BodyEnd {
+    /// Compressed one by one, one after the other.
+    compressed: Vec<u8>,
+    /// The size of what is in them.
+    len: usize,
+}
+
+impl BodyEnd {
+    /// Adds bytes.
     ///
     /// # Errors
     /// The system has no memory for them.
-    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
+    pub fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.compressed.extend(compressed(bytes)?);
+        self.len += bytes.len();
+        Ok(())
+    }
+}
+
+fn compressed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    compressor.include_checksum(true)?;
+    compressor.compress(bytes)
+}
+
+impl Checkpoint {
+    /// Returns the bytes that its parts hold, one after the other; `end` comes behind its body.
+    ///
+    /// # Errors
+    /// The system has no memory for them.
+    pub fn encode(&self, end: &BodyEnd) -> std::io::Result<Vec<u8>> {
         let Checkpoint { until, sample_bytes, missing, .. } = *self;
         let head = Head { until: until.0, sample_bytes, missing, streams: self.streams.clone() };
         let head = rmp_serde::to_vec(&head).map_err(std::io::Error::other)?;
         let mut content = (head.len() as u32).to_le_bytes().to_vec();
         content.extend_from_slice(&head);
         content.extend_from_slice(&self.body);
-        if content.len() > BYTES_MAX {
+        if content.len().saturating_add(end.len) > BYTES_MAX {
             return Err(std::io::ErrorKind::OutOfMemory.into());
         }
-        let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
-        compressor.include_checksum(true)?;
-        compressor.compress(&content)
+        let mut bytes = compressed(&content)?;
+        bytes.extend_from_slice(&end.compressed);
+        Ok(bytes)
     }
 
     /// Reads what [`Checkpoint::encode`] made; `None` if it is anything else.
@@ -180,15 +207,18 @@ mod tests {
     fn it_comes_back_and_is_nothing_else() {
         let stream = FoldedStream { process: 1, stream: 2, sequence: 3, bytes: 4, tag: 5, is_half: true };
         let (until, missing, streams) = (Stamp(9), (3, 2), vec![stream]);
-        let checkpoint = Checkpoint { until, sample_bytes: 512, missing, streams, body: vec![7; 5_000] };
-        let bytes = checkpoint.encode().expect("there is memory");
+        let mut checkpoint = Checkpoint { until, sample_bytes: 512, missing, streams, body: vec![7; 5_000] };
+        let mut end = BodyEnd::default();
+        [8, 9].iter().for_each(|&byte| end.push(&[byte; 300]).expect("there is memory"));
+        let bytes = checkpoint.encode(&end).expect("there is memory");
+        checkpoint.body.extend([[8; 300], [9; 300]].concat());
         assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint.clone()));
         let passed = Passed { sequence: 3, bytes: 4, tag: TagIndex(5), is_half: true };
         assert_eq!(checkpoint.of_stream(ProcessIndex(1), StreamIndex(2)), Some(passed));
         assert_eq!(checkpoint.of_stream(ProcessIndex(2), StreamIndex(2)), None);
-        for len in 0..bytes.len() {
-            assert_eq!(Checkpoint::decode(&bytes[..len]), None);
-        }
+        let whole = |len: usize| Checkpoint::decode(&bytes[..len]).map(|found| found.body.len());
+        let found: Vec<usize> = (0..=bytes.len()).filter_map(whole).collect();
+        assert_eq!(found, [5_000, 5_300, 5_600], "a body says how long it is, so that its end is missed");
         for place in 4..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[place] ^= 0x10;

@@ -37,6 +37,7 @@ pub use metadata::notes::Note;
 pub use metadata::python::{Code, Interpreter, PythonTables};
 pub use metadata::thread_tags::{ThreadTag, ThreadTags};
 pub use metadata::{Process, Thread};
+pub(crate) use open::Settled;
 pub use problem::Problem;
 use scan::{OwnExtent, SegmentCounts};
 pub(crate) use stacks::{FirstIds, NodePlace, Repeats, StackTable};

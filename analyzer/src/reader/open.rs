@@ -22,14 +22,31 @@ use super::totals;
 use crate::error::Result;
 use crate::host::clock::calibrate;
 
+/// What is known of a recording that was opened before, and does not change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled<'a> {
+    /// Processes that write no more: they are not asked for again.
+    pub gone: &'a BTreeSet<ProcessIndex>,
+    /// What is to be taken in place of the checkpoint, if that still has this number.
+    pub checkpoint: Option<(u32, &'a Checkpoint)>,
+}
+
 impl Recording {
     /// Opens the recording at `path`. One that is still being written is as of a moment: nothing of it changes afterwards.
     ///
     /// # Errors
     /// It cannot be read, or is not a recording that this version reads. A damaged recording is not an error.
     pub fn open(path: &Path) -> Result<Recording> {
+        Recording::open_again(path, &Settled { gone: &BTreeSet::new(), checkpoint: None })
+    }
+
+    /// The same by who has opened it before, and knows some of it.
+    ///
+    /// # Errors
+    /// As [`Recording::open`].
+    pub(crate) fn open_again(path: &Path, settled: &Settled<'_>) -> Result<Recording> {
         let mut file = RecordingFile::open(path)?;
-        let as_of = AsOf::now(&file)?;
+        let as_of = AsOf::now(&file, settled.gone)?;
         let layout = layout(&mut file, as_of.moment);
         let mut header = as_of.header;
         if as_of.moment.is_some() {
@@ -43,7 +60,12 @@ impl Recording {
         let mut problems = Problem::of_packed(&file);
         problems.extend(Problem::of_bundle(&bundle));
         problems.extend(layout.problems(file.len_bytes(), written));
-        let checkpoint = Checkpoint::load(&file, &layout.segments, &header).unwrap_or_else(|_| {
+        let known = settled.checkpoint.filter(|(number, _)| u64::from(*number) == header.checkpoint >> 32);
+        let loaded = match known {
+            Some((_, checkpoint)) => Ok(Some(checkpoint.clone())),
+            None => Checkpoint::load(&file, &layout.segments, &header),
+        };
+        let checkpoint = loaded.unwrap_or_else(|_| {
             problems.push(Problem::DamagedCheckpoint);
             None
         });
@@ -87,8 +109,8 @@ impl Recording {
             return BTreeSet::new();
         }
         let unended = self.processes.iter().filter(|process| process.ending == Ending::Unknown);
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            unended.cloned().partition(|process| ran.contains(&process.index));
+        let unended = unended.filter(|process| !self.gone.contains(&process.index));
+        let (known, unknown): (Vec<_>, Vec<_>) = unended.partition(|process| ran.contains(&process.index));
         let mut running: BTreeSet<_> = known.iter().map(|process| process.index).collect();
         if let Ok(status) = self.file.status() {
             running.extend(writers(&status, &unknown));

@@ -44,6 +44,13 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// What is passed over if all of it is folded, and nothing comes any more.
+    pub(crate) fn end(&self) -> Passed {
+        let passed =
+            |last: &StreamSegment| Passed { sequence: last.sequence.saturating_add(1), ..Passed::default() };
+        self.segments.last().map_or(self.passed, passed)
+    }
+
     /// The places before that of `sequence` where a segment is missing.
     pub(crate) fn missing_before(&self, sequence: u32) -> u64 {
         let (mut missing, mut next) = (0, u64::from(self.passed.sequence));

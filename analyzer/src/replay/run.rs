@@ -1,11 +1,13 @@
 //! Replays one process, or all of them: each is an address space of its own that starts with what its parent had.
 
+use std::mem;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::metadata::Ending;
 
 use super::Engine;
-use super::checkpoint::{Folded, FoldedPart, FoldedProcess};
+use super::checkpoint::{Folded, FoldedPart};
 use super::engine::{Beginning, From};
 use super::live::{LiveBlocks, MemoryKind};
 use super::observer::{Held, Observer};
@@ -271,15 +273,13 @@ impl<'a, 'd, F: Fn(ProcessIndex) -> Option<Stamp>> Families<'a, 'd, F> {
     }
 }
 
-/// Folds all events of `recording` up to `until`: the moment to which each process had to go on, and what it was then.
-///
-/// # Errors
-/// What was folded earlier cannot be read.
-pub(crate) fn fold(recording: &Recording, until: Stamp) -> Result<Vec<FoldedProcess>> {
-    let mut folded = Folded::of(recording)?;
+/// Folds all events of `recording` up to `until` that are later than what is `folded`, to which they are added: each process goes on to
+/// the moment that it has to, and no further.
+pub(crate) fn fold(recording: &Recording, folded: &mut Folded, until: Stamp) {
     // Nothing is added to what is known of these, and their children know what they had, or nothing does.
-    let mut processes = folded.take_closed();
-    let closed: FxHashSet<ProcessIndex> = processes.iter().map(FoldedProcess::index).collect();
+    let closed: FxHashSet<ProcessIndex> =
+        folded.all().filter(|(.., is_closed)| *is_closed).map(|(process, ..)| process).collect();
+    let mut processes = Vec::new();
     let is_forked = |process| forked_at(recording, process).is_some();
     // The program that is recorded has its processor to itself.
     Decoders::beside(1, |decoders| {
@@ -288,7 +288,7 @@ pub(crate) fn fold(recording: &Recording, until: Stamp) -> Result<Vec<FoldedProc
             .filter(|process| parent(recording, process).is_none_or(|parent| closed.contains(&parent.index)));
         // All that happens in a process is folded, whosever blocks it is about.
         let is_open = |process| !closed.contains(&process);
-        let mut families = Families::new(recording, until, decoders, folded, |_| None, is_open);
+        let mut families = Families::new(recording, until, decoders, mem::take(folded), |_| None, is_open);
         let thread_tags = &recording.thread_tags;
         for root in roots.filter(|root| root.start <= until) {
             let observer_of = &mut |engine: &Engine<'_>| {
@@ -311,8 +311,9 @@ pub(crate) fn fold(recording: &Recording, until: Stamp) -> Result<Vec<FoldedProc
                 ));
             });
         }
-        Ok(processes)
-    })
+        *folded = families.folded;
+    });
+    folded.add(processes);
 }
 
 /// Adds to a replay of all events what threads did after their last records.

@@ -1,5 +1,6 @@
 //! The keeper of one recording: looks how fast it fills, and folds in time.
 
+use std::mem;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,9 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::errors::{Error, Result};
-use tm_analyzer::fold::{self, Fold};
+use tm_analyzer::fold::{self, Folder};
 use tm_analyzer::host::Lock;
-use tm_analyzer::reader::Recording;
 
 use super::alive::Alive;
 use super::file::KeptFile;
@@ -90,6 +90,7 @@ enum Came {
 #[derive(Debug)]
 pub struct Keeper {
     room: Room,
+    folder: Folder,
     alive: Alive,
     /// When the free grains were counted, and how many there were.
     looked: (Instant, u64),
@@ -135,6 +136,7 @@ impl Keeper {
             took: 0.0,
             fold_below: wanted_grains(&room),
             room,
+            folder: Folder::default(),
             alive,
             lived: now,
             rested: now,
@@ -187,7 +189,7 @@ impl Keeper {
                 self.n_vain = self.n_vain.saturating_add(1);
                 let has_no_room = matches!(came, Came::NoRoom);
                 let is_stuck = has_no_room || self.n_vain >= STUCK_AFTER && self.is_full(free);
-                if is_stuck && !std::mem::replace(&mut self.is_told, true) {
+                if is_stuck && !mem::replace(&mut self.is_told, true) {
                     return Err(self.stuck(has_no_room));
                 }
                 Ok(Next::After(pause))
@@ -214,7 +216,7 @@ impl Keeper {
     /// Counts the free grains, and how fast they are used.
     fn look(&mut self) -> u64 {
         let free = self.room.free_grains();
-        let (then, before) = std::mem::replace(&mut self.looked, (Instant::now(), free));
+        let (then, before) = mem::replace(&mut self.looked, (Instant::now(), free));
         self.pace = before.saturating_sub(free) as f64 / then.elapsed().as_secs_f64().max(f64::EPSILON);
         free
     }
@@ -228,18 +230,20 @@ impl Keeper {
     }
 
     fn fold(&mut self, gate: &Gate) -> Result<Came> {
-        let Some(Fold { bytes, until, done }) = self.folded()? else { return Ok(Came::Nothing) };
-        // A fold that gives nothing back would be room lost.
+        let Some(done) = self.folded()? else { return Ok(Came::Nothing) };
+        // A checkpoint that gives nothing back would be room lost.
         if done.is_empty() {
             return Ok(Came::Nothing);
         }
         let failed = |path: PathBuf| move |error| Error::io("write to", &path, error);
         let path = self.name().to_owned();
+        let (bytes, until) = self.folder.encode().map_err(|error| Error::io("fold", &path, error))?;
         let wrote = gate.pass(|| {
             let Some(written) = self.room.write(&bytes, until).map_err(failed(path))? else {
                 return Ok(Came::NoRoom);
             };
             self.room.publish(written);
+            self.folder.stands(self.room.number);
             Ok(Came::Room)
         });
         match wrote {
@@ -253,11 +257,14 @@ impl Keeper {
         }
     }
 
-    /// Folds what is worth it; `None` if nothing is.
-    fn folded(&self) -> Result<Option<Fold>> {
-        let recording = Recording::open(&self.room.file.path_to_open())?;
-        let Some(until) = fold::moment(&recording, self.n_vain) else { return Ok(None) };
-        Ok(Some(fold::fold(&recording, until)?))
+    /// Folds half of what may come back, and half of the rest for each fold that was in vain, if it is worth it. Returns the extents that
+    /// may come back then; `None` if nothing is folded.
+    fn folded(&mut self) -> Result<Option<Vec<Range<u64>>>> {
+        let recording = self.folder.open(&self.room.file.path_to_open())?;
+        let Some(until) = fold::moment(&recording, self.n_vain).or(self.folder.ahead()) else {
+            return Ok(None);
+        };
+        Ok(Some(self.folder.fold(&recording, until)?))
     }
 
     /// Gives room back when no reader is at it; after a while all the same: readers notice.

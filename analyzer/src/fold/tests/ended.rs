@@ -107,12 +107,13 @@ fn with_last_segment(file: &NamedTempFile, process: ProcessIndex, bytes: &[u8]) 
 /// Whether each process is closed, by number.
 fn are_closed(fold: &Fold) -> Vec<bool> {
     let body = Checkpoint::decode(&fold.bytes).expect("it was just made").body;
-    let processes: Vec<FoldedProcess> = rmp_serde::from_slice(&body).expect("it was just made");
+    let mut processes: Vec<FoldedProcess> = rmp_serde::from_slice(&body).expect("it was just made");
+    processes.sort_by_key(FoldedProcess::index);
     processes.iter().map(FoldedProcess::is_closed).collect()
 }
 
 /// What all processes together are asked for, where some are closed.
-fn compare_all(folded: &Recording, whole: &Recording) {
+pub(super) fn compare_all(folded: &Recording, whole: &Recording) {
     let all = Selection::default();
     let (found, expected) = (answers(folded, Processes::All, &all), answers(whole, Processes::All, &all));
     same(&found.totals, &expected.totals, "totals");

@@ -24,7 +24,7 @@ fn a_checkpoint_that_says_anything_never_panics() {
                     (stream.sequence, stream.bytes) = (any(&mut random) as u32, any(&mut random) as u32);
                 }
             }
-            let bytes = checkpoint.encode().expect("there is memory");
+            let bytes = checkpoint.encode(&BodyEnd::default()).expect("there is memory");
             let hostile = with_checkpoint(&file, &Fold { bytes, ..fold.clone() }, 1);
             n_read += u32::from(read(&hostile));
         }

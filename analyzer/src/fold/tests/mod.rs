@@ -1,5 +1,6 @@
 //! Against the same recordings with all of their events.
 
+mod again;
 mod course;
 mod ended;
 mod hostile;
@@ -22,10 +23,28 @@ use crate::events::Block;
 use crate::follow::{Follower, Options};
 use crate::model::{Activity, Amount, Counted, EstimatesBy, Moment, Uncertainty};
 use crate::reader::Problem;
+use crate::reader::checkpoint::BodyEnd;
 use crate::replay::{
     Activities, Allocations, Churn, Folded, FoldedPart, FoldedProcess, Lifetimes, MemoryKind, Observer,
     Processes, Selection, Site, Timeline, Totals, run,
 };
+
+/// What a checkpoint is to be.
+#[derive(Clone, Debug)]
+struct Fold {
+    /// What its parts hold, one after the other.
+    bytes: Vec<u8>,
+    /// See [`Folder::encode`].
+    until: Stamp,
+}
+
+/// Folds a recording that nothing is known of.
+fn fold(recording: &Recording, until: Stamp) -> Result<Fold> {
+    let mut folder = Folder::default();
+    folder.fold(recording, until)?;
+    let (bytes, until) = folder.encode().expect("there is memory");
+    Ok(Fold { bytes, until })
+}
 
 /// The recording with `fold` as its checkpoint, number `number`; the room that is not needed any more is zeros.
 fn with_checkpoint(file: &NamedTempFile, fold: &Fold, number: u32) -> NamedTempFile {
@@ -364,6 +383,6 @@ fn retain(fold: &mut Fold, is_there: impl Fn(&FoldedProcess) -> bool) {
     let mut known: Vec<FoldedProcess> = rmp_serde::from_slice(&checkpoint.body).expect("it was just made");
     known.retain(is_there);
     checkpoint.streams.retain(|stream| known.iter().any(|process| process.index().0 == stream.process));
-    checkpoint.body = Folded::new(known).encode().expect("there is memory");
-    fold.bytes = checkpoint.encode().expect("there is memory");
+    checkpoint.body = Folded::new(known).encode().expect("there is memory").0;
+    fold.bytes = checkpoint.encode(&BodyEnd::default()).expect("there is memory");
 }

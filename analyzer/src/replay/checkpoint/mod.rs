@@ -12,9 +12,11 @@ pub use sums::FoldedSum;
 
 use std::collections::BTreeMap;
 
+use serde::Serializer;
 use tm_common::ids::{ProcessIndex, Stamp};
 
 use crate::error::{Error, Result};
+use crate::reader::checkpoint::BodyEnd;
 use crate::reader::{Process, Recording};
 
 /// The processes of a checkpoint, by number.
@@ -23,7 +25,16 @@ pub struct Folded {
     processes: BTreeMap<u32, FoldedProcess>,
     /// All of them, also those that were taken out.
     known: BTreeMap<u32, Known>,
+    /// Those that are kept as a checkpoint holds them: nothing is added to what is known of them. The latest, one after the other, ...
+    sealed: Vec<u8>,
+    /// ... those before, compressed, ...
+    compressed: BodyEnd,
+    /// ... and how many all of these are.
+    n_sealed: u32,
 }
+
+/// So many bytes of sealed processes are compressed at once: fewer are not worth it.
+const SEALED_BYTES: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 
 /// What is asked of a process whose checkpoint was taken out.
 #[derive(Clone, Copy, Debug)]
@@ -45,15 +56,52 @@ impl Folded {
         };
         let known = processes.iter().map(|process| (process.process, known(process))).collect();
         let processes = processes.into_iter().map(|process| (process.process, process)).collect();
-        Folded { processes, known }
+        Folded { processes, known, ..Folded::default() }
     }
 
-    /// Returns the body of a checkpoint.
+    /// Seals those that have ended and of which all is folded: from here on they are written as they are, and no more is asked of them
+    /// than whether and until when they are there.
     ///
     /// # Errors
     /// The system has no memory for it.
-    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
-        rmp_serde::to_vec(&self.processes.values().collect::<Vec<_>>()).map_err(std::io::Error::other)
+    pub(crate) fn seal(&mut self) -> std::io::Result<()> {
+        for (_, process) in self.processes.extract_if(.., |_, process| process.is_closed()) {
+            rmp_serde::encode::write(&mut self.sealed, &process).map_err(std::io::Error::other)?;
+            self.n_sealed += 1;
+        }
+        if self.sealed.len() >= SEALED_BYTES {
+            self.compressed.push(&self.sealed)?;
+            self.sealed.clear();
+        }
+        Ok(())
+    }
+
+    /// Adds processes in any order, in place of what was known of them.
+    pub(in crate::replay) fn add(&mut self, processes: Vec<FoldedProcess>) {
+        let Folded { processes, known, .. } = Folded::new(processes);
+        self.processes.extend(processes);
+        self.known.extend(known);
+    }
+
+    /// All of them, with the moments up to which they are folded, and whether they have ended and all is.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ProcessIndex, Stamp, bool)> + '_ {
+        self.known.iter().map(|(&process, known)| (ProcessIndex(process), known.until, known.is_closed))
+    }
+
+    /// Returns the body of a checkpoint, and its end.
+    ///
+    /// # Errors
+    /// The system has no memory for it.
+    pub(crate) fn encode(&self) -> std::io::Result<(Vec<u8>, &BodyEnd)> {
+        let n = self.n_sealed as usize + self.processes.len();
+        let mut bytes = Vec::new();
+        // A list of messagepack's: its length, then what is in it.
+        rmp_serde::Serializer::new(&mut bytes).serialize_seq(Some(n)).map_err(std::io::Error::other)?;
+        bytes.extend_from_slice(&self.sealed);
+        for process in self.processes.values() {
+            rmp_serde::encode::write(&mut bytes, process).map_err(std::io::Error::other)?;
+        }
+        Ok((bytes, &self.compressed))
     }
 
     /// What is folded of `recording`; nothing of most.
@@ -72,11 +120,6 @@ impl Folded {
     /// Takes the process with this number out.
     pub(in crate::replay) fn take(&mut self, index: ProcessIndex) -> Option<FoldedProcess> {
         self.processes.remove(&index.0)
-    }
-
-    /// Takes out those that have ended and of which all is folded.
-    pub(in crate::replay) fn take_closed(&mut self) -> Vec<FoldedProcess> {
-        self.processes.extract_if(.., |_, process| process.is_closed()).map(|(_, process)| process).collect()
     }
 
     /// Whether `process` was forked before an event of its parent's that is folded: what lived then is not known.
