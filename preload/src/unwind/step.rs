@@ -254,6 +254,8 @@ pub fn frame_pointer_step(sp: usize, fp: usize, stack: Readable) -> Option<(usiz
         return None;
     }
     let (next_fp, pc) = (stack.word(fp)?, stack.word(fp.wrapping_add(8))?);
+    // What has nothing but an authentication code is no address either.
+    let pc = if arch::strip(pc) == 0 { 0 } else { pc };
     Some((next_fp, pc, fp + 16))
 }
 
