@@ -95,11 +95,26 @@ pub struct Totals {
     pub held_high: i64,
 }
 
+impl Totals {
+    /// Returns what came since these were `before`.
+    #[must_use]
+    pub const fn since(&self, before: &Totals) -> Totals {
+        Totals {
+            bytes: self.bytes.wrapping_sub(before.bytes),
+            n_allocated: self.n_allocated.wrapping_sub(before.n_allocated),
+            n_reallocated: self.n_reallocated.wrapping_sub(before.n_reallocated),
+            n_freed: self.n_freed.wrapping_sub(before.n_freed),
+            held_bytes: self.held_bytes.wrapping_sub(before.held_bytes),
+            held_high: self.held_high.wrapping_sub(before.held_bytes),
+        }
+    }
+}
+
 /// The bytes of a [`MappedTotals`]: a line of the processor's cache.
 pub const LINE_BYTES: usize = 64;
 
 /// The totals of one thread in one space as they stand in the mapped file, in a segment of
-/// [`crate::segment::SegmentKind::Totals`]. The thread alone writes them.
+/// [`crate::segment::SegmentKind::Totals`]. The thread alone writes them; when it has ended, another one may go on with them.
 ///
 /// ```text
 ///  byte 0                    8                16               24
@@ -109,7 +124,7 @@ pub const LINE_BYTES: usize = 64;
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub struct MappedTotals {
-    /// One more than the thread's number, in the lower half, and the space in the upper one; 0 for nobody's line.
+    /// One more than the first thread's number, in the lower half, and the space in the upper one; 0 for nobody's line.
     pub owner: AtomicU64,
     /// The bytes that were asked for, each block of 0 bytes counted as 1.
     pub position: AtomicU64,

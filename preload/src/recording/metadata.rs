@@ -16,7 +16,7 @@ use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader,
 use super::{Recording, extent};
 use crate::lockfree::room;
 use crate::sys::objects::image::Image;
-use crate::sys::syscall;
+use crate::sys::syscall::{self, THREAD_NAME_BYTES};
 
 /// The characters of a name, in UTF-8, each with how many of its bytes it takes.
 pub trait Characters: Iterator<Item = ([u8; 4], usize)> + Clone {}
@@ -155,7 +155,7 @@ impl Recording {
     }
 
     /// Records a thread, or a thread's new name.
-    pub fn add_thread(&self, thread: ThreadIndex, tid: u32, name: [u8; 16], stamp: Stamp) {
+    pub fn add_thread(&self, thread: ThreadIndex, tid: u32, name: [u8; THREAD_NAME_BYTES], stamp: Stamp) {
         let Some(draft) = self.draft(MetadataKind::Thread, size_of::<MappedThread>()) else { return };
         let (process, thread) = (self.process().0, thread.0);
         draft.put(

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod extent;
 pub mod file;
 mod free_extents;
+pub mod identity;
 pub mod metadata;
 pub mod output;
 pub mod own_extent;

@@ -10,6 +10,7 @@ use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader,
 use tm_common::varint::Writer;
 
 use super::Recording;
+use super::identity::Identity;
 use super::own_extent::OwnExtent;
 use crate::lockfree::room;
 use crate::sys::memory::pages;
@@ -36,23 +37,25 @@ pub struct Stream {
     /// The place of the next segment in the chain; 0 for a stream that has no number yet.
     sequence: u32,
     process: ProcessIndex,
-    thread: ThreadIndex,
+    thread: Option<&'static Identity>,
+    /// Whether the thread has not written here yet, ...
+    is_new: bool,
+    /// ... and where the one before has left room for it; null if it has not.
+    left_at: *mut u8,
     /// The rate of its next segment, and of the present one.
     sample_rate: SampleRate,
     encoder: Encoder,
 }
 
 impl Stream {
-    /// Gives the stream, and the rest of its segment, to another thread of the process.
-    pub fn hand_over(&mut self, recording: &Recording, thread: ThreadIndex) {
+    /// Gives the stream, and the rest of its segment, to another thread of the process, which is recorded when it writes here.
+    pub fn hand_over(&mut self, recording: &Recording, thread: &'static Identity) {
         let was_in_use = self.sequence > 0 && self.process == recording.process();
-        self.thread = thread;
-        if was_in_use {
-            self.write(recording, Event::ThreadStart { thread, stamp: recording.now() });
-        } else {
+        let left_at = if was_in_use { self.next.max(self.left_at) } else { core::ptr::null_mut() };
+        self.abandon_segment();
+        (self.thread, self.is_new, self.left_at) = (Some(thread), true, left_at);
+        if !was_in_use {
             self.segment = core::ptr::null_mut();
-            self.next = core::ptr::null_mut();
-            self.limit = core::ptr::null_mut();
             self.sequence = 0;
             // SAFETY: the stream was the parent's, whose extent this process has mapped for nobody else.
             unsafe { self.own.unmap() };
@@ -76,6 +79,7 @@ impl Stream {
     pub fn abandon_segment(&mut self) {
         self.next = core::ptr::null_mut();
         self.limit = core::ptr::null_mut();
+        self.left_at = core::ptr::null_mut();
     }
 
     /// Returns the latest stamp that was written.
@@ -99,7 +103,7 @@ impl Stream {
     /// file cannot grow.
     #[inline(always)]
     pub fn try_write(&mut self, recording: &Recording, event: Event) -> bool {
-        if self.next >= self.limit && !self.begin_segment(recording, stamp_of(&event)) {
+        if self.next >= self.limit && !self.make_room(recording, stamp_of(&event)) {
             return false;
         }
         // SAFETY: `next < limit`: a fresh segment has room.
@@ -131,6 +135,35 @@ impl Stream {
             let used = self.next.offset_from_unsigned(start) as u32;
             room::commit(&(*self.segment).used, used);
         }
+    }
+
+    /// Makes room for an event of `stamp`: the thread's first one here, or one for which the segment has none.
+    #[cold]
+    fn make_room(&mut self, recording: &Recording, stamp: Stamp) -> bool {
+        if self.is_new {
+            return self.begin_thread(recording, stamp);
+        }
+        self.begin_segment(recording, stamp)
+    }
+
+    /// Records the thread, and writes that the stream is its own from here on if it was another one's.
+    fn begin_thread(&mut self, recording: &Recording, stamp: Stamp) -> bool {
+        let Some(thread) = self.thread else { return false };
+        thread.record(recording, stamp);
+        let was_other_s = self.sequence > 0;
+        if !self.left_at.is_null() {
+            // SAFETY: it is in the stream's segment, which is mapped.
+            unsafe { self.write_from(self.left_at) };
+        }
+        if self.next >= self.limit && !self.begin_segment(recording, stamp) {
+            return false;
+        }
+        self.is_new = false;
+        if was_other_s {
+            // SAFETY: `next < limit`.
+            unsafe { self.put(Event::ThreadStart { thread: thread.index(), stamp }) };
+        }
+        self.next < self.limit || self.begin_segment(recording, stamp)
     }
 
     /// Takes a fresh segment whose stamps count from the first event's, `stamp`.
@@ -168,7 +201,7 @@ impl Stream {
             process: self.process,
             stream: self.index,
             sequence: self.sequence,
-            thread: self.thread,
+            thread: self.thread.map_or(ThreadIndex(0), Identity::index),
             base_stamp: base,
             sample_rate: self.sample_rate,
         };
@@ -178,11 +211,21 @@ impl Stream {
         // SAFETY: the room is ours alone, `grains` long, and longer than a header and a buffer.
         unsafe {
             room.start.write(header.mapped());
-            let start = room.start.cast::<u8>();
-            self.next = start.add(HEADER_BYTES);
-            self.limit = start.add(usize::from(room.grains) * GRAIN_BYTES - Writer::CAPACITY);
+            self.write_from(room.start.cast::<u8>().add(HEADER_BYTES));
         }
         true
+    }
+
+    /// Writes from `next` on, a place in the segment.
+    ///
+    /// # Safety
+    /// The segment is mapped.
+    unsafe fn write_from(&mut self, next: *mut u8) {
+        self.next = next;
+        let len = usize::from(self.grains) * GRAIN_BYTES;
+        // SAFETY: the segment is so long.
+        self.limit = unsafe { self.segment.cast::<u8>().add(len - Writer::CAPACITY) };
+        self.left_at = core::ptr::null_mut();
     }
 
     /// Has no segment any more: nothing is written before there is a fresh one. The pages of the one that is left are the file's

@@ -15,6 +15,7 @@ use tm_common::stack::{FrameKind, NODE_BYTES, StackNode};
 use tm_common::varint::Reader;
 
 use super::Recording;
+use super::identity::Identity;
 use super::output::{CreateRefused, Path};
 use super::stack_table::{StackTable, UNASKED_MAX};
 use super::stream::Stream;
@@ -77,6 +78,14 @@ pub(super) fn new_stream() -> std::boxed::Box<Stream> {
     std::boxed::Box::new(unsafe { core::mem::zeroed() })
 }
 
+/// Makes the thread of this number.
+pub(super) fn identity(index: u32) -> &'static Identity {
+    // SAFETY: all zeros is that of a thread that is not recorded.
+    let identity: &Identity = std::boxed::Box::leak(std::boxed::Box::new(unsafe { core::mem::zeroed() }));
+    identity.assign(ThreadIndex(index), index);
+    identity
+}
+
 /// Makes the k-th event of a thread.
 pub(super) fn event(thread: u32, k: u64) -> Event {
     let address = Address(0x1000_0000 * u64::from(thread + 1) + 16 * (k % 5000));
@@ -104,7 +113,7 @@ fn what_threads_write_into_their_streams_is_what_is_read() {
         for thread in 0..THREADS {
             scope.spawn(move || {
                 let mut stream = new_stream();
-                stream.hand_over(recording, ThreadIndex(thread));
+                stream.hand_over(recording, identity(thread));
                 assert!((0..EVENTS).all(|k| stream.write(recording, event(thread, k))));
             });
         }
@@ -252,11 +261,15 @@ fn a_trimmed_recording_ends_with_its_last_segment_and_grows_again() {
     let scratch = Scratch::new("trim");
     let recording = scratch.create().expect("the scratch folder is writable");
     let mut stream = new_stream();
-    stream.hand_over(recording, ThreadIndex(0));
+    stream.hand_over(recording, identity(0));
     stream.write(recording, event(0, 1));
     recording.trim([]);
     let len = std::fs::metadata(&scratch.0).expect("it exists").len();
-    assert_eq!(len, 3 * GRAIN_BYTES as u64, "header, extent, one grain of events");
+    assert_eq!(
+        len,
+        4 * GRAIN_BYTES as u64,
+        "header, extent, a grain of metadata, which has the thread, and one of events"
+    );
     assert!((0..100_000).all(|k| stream.write(recording, event(0, k))));
     let (header, segments) = scratch.segments();
     let used: usize =
@@ -270,4 +283,58 @@ fn a_file_that_is_no_recording_is_left_alone() {
     std::fs::write(&scratch.0, "somebody's text").expect("writable");
     assert!(matches!(scratch.create(), Err(CreateRefused::NotOurs)));
     assert_eq!(std::fs::read(&scratch.0).expect("readable"), b"somebody's text");
+}
+
+/// The numbers of the threads that are recorded, in order.
+fn recorded_threads(scratch: &Scratch) -> Vec<u32> {
+    let (_, segments) = scratch.segments();
+    let metadata = segments.iter().filter(|(_, segment, _)| segment.kind == SegmentKind::Metadata);
+    let records = metadata.flat_map(|(.., bytes)| Records::new(bytes));
+    let thread = |record| match record {
+        Ok(Metadata::Thread { thread, .. }) => thread.0,
+        other => panic!("{other:?}"),
+    };
+    records.map(thread).collect()
+}
+
+#[test]
+fn a_thread_is_recorded_when_it_writes_and_goes_on_where_the_one_before_was() {
+    let scratch = Scratch::new("hand-over");
+    let recording = scratch.create().expect("the scratch folder is writable");
+    let mut streams = [new_stream(), new_stream()];
+    let mut written = Vec::new();
+    for thread in 0..200 {
+        let identity = identity(thread);
+        streams.iter_mut().for_each(|stream| stream.hand_over(recording, identity));
+        // Every third one has nothing to say.
+        if thread % 3 != 2 {
+            streams[0].write(recording, event(thread, 3 * u64::from(thread)));
+            written.push(thread);
+        }
+        // Some leave the segment before the end of their time, and some do before they write.
+        if thread % 7 == 0 {
+            streams[0].abandon_segment();
+        }
+    }
+    assert_eq!(recorded_threads(&scratch), written);
+    let (header, segments) = scratch.segments();
+    assert_eq!(header.n_streams, 1, "in the other stream nobody wrote");
+    let (mut writers, mut n_segments) = (Vec::new(), 0);
+    for (_, segment, bytes) in segments.iter().filter(|(_, segment, _)| segment.kind == SegmentKind::Events) {
+        let (mut decoder, mut reader) = (Decoder::new(segment.base_stamp), Reader::new(bytes));
+        let mut thread = segment.thread;
+        n_segments += 1;
+        while !reader.is_at_end() {
+            match decoder.decode(&mut reader).expect("whole records").expect("a known one") {
+                Event::ThreadStart { thread: next, .. } => thread = next,
+                event_read => {
+                    writers.push(thread.0);
+                    assert_eq!(event_read, event(thread.0, 3 * u64::from(thread.0)));
+                }
+            }
+        }
+    }
+    writers.sort_unstable();
+    assert_eq!(writers, written, "each event is its thread's");
+    assert!((20..40).contains(&n_segments), "{n_segments}");
 }

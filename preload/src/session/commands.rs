@@ -209,7 +209,11 @@ impl Command {
     fn now(session: &Session) -> Command {
         // SAFETY: the calling thread's own block.
         let block = unsafe { tls::current().as_mut() };
-        let thread = session.threads.of_caller(session, block).map_or(OUTSIDE, |thread| thread.index().0);
+        let thread = session.threads.of_caller(session, block);
+        if let Some(thread) = thread {
+            thread.record(session);
+        }
+        let thread = thread.map_or(OUTSIDE, |thread| thread.index().0);
         Command { kind: CommandKind::Mark, argument: 0, stamp: session.recording.now(), thread }
     }
 

@@ -3,7 +3,11 @@
 //! It stands in memory that the kernel wipes in a forked child, so that no child writes in a line of its parent's: it finds nothing
 //! here, and takes a line of its own. The fast path (`recorder::sampling`) asks for no more than whether it was begun for the
 //! present control word.
+//!
+//! A thread that is given the place of one that has ended goes on where that one was: the distance to the next sample is as good for
+//! it, and the line's sums are as exact. What the other one had not told of itself, its successor tells.
 
+use core::cell::Cell;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
@@ -31,6 +35,12 @@ pub struct Sampler {
     ceiling: AtomicI64,
     /// The state of xoshiro256++.
     random: [AtomicU64; 4],
+    /// The thread that samples by it.
+    thread: AtomicU32,
+    /// What the line said when it was last recorded, ...
+    told: Cell<Totals>,
+    /// ... and when it was of a thread before this one.
+    told_of_others: Cell<Totals>,
 }
 
 /// A sampler that was begun, and the line in which it counts.
@@ -144,6 +154,9 @@ impl Sampler {
         for word in &self.random {
             word.store(split_mix(&mut seed), Ordering::Relaxed);
         }
+        self.thread.store(thread.0, Ordering::Relaxed);
+        self.told.set(Totals::default());
+        self.told_of_others.set(Totals::default());
         let rate = control::sample_rate(word);
         self.left.store(self.distance(rate), Ordering::Relaxed);
         self.center(0, rate);
@@ -151,6 +164,14 @@ impl Sampler {
         self.word.store(word, Ordering::Relaxed);
         self.quick_word.store(if real::is_quick() { word } else { 0 }, Ordering::Relaxed);
         true
+    }
+
+    /// Goes on for `thread`, to which its place belongs now.
+    pub fn go_on_for(&self, thread: ThreadIndex) {
+        if self.thread.load(Ordering::Relaxed) != thread.0 {
+            self.thread.store(thread.0, Ordering::Relaxed);
+            self.told_of_others.set(self.told.get());
+        }
     }
 
     fn center(&self, held_bytes: i64, rate: SampleRate) {
@@ -222,7 +243,7 @@ impl Counting {
         is_sample
     }
 
-    /// Returns the totals if they are to be recorded: at a sample, or where what the thread holds has moved far.
+    /// Returns the line's totals if they are to be recorded: at a sample, or where what the thread holds has moved far.
     pub fn due_totals(&self, is_sample: bool) -> Option<Totals> {
         let totals = self.line.totals();
         let near = self.sampler.floor.load(Ordering::Relaxed)..=self.sampler.ceiling.load(Ordering::Relaxed);
@@ -230,10 +251,16 @@ impl Counting {
         (is_sample || is_far).then_some(totals)
     }
 
+    /// Returns the thread's own part of the line's `totals`.
+    pub fn of_thread(&self, totals: &Totals) -> Totals {
+        totals.since(&self.sampler.told_of_others.get())
+    }
+
     /// Takes note that `totals` were recorded, or cannot be: then the most that the thread held stays for the next time.
     pub fn recorded(&self, totals: &Totals, is_recorded: bool) {
         if is_recorded {
             self.line.held_high.store(totals.held_bytes as u64, Ordering::Relaxed);
+            self.sampler.told.set(*totals);
         }
         self.sampler.center(totals.held_bytes, self.rate());
     }
@@ -306,6 +333,41 @@ mod tests {
         counting.count_free(104);
         let totals = line.totals();
         assert_eq!((totals.n_allocated, totals.bytes, totals.n_freed), (1, 100, 1));
+    }
+
+    /// What each thread told last is together what the line said when it was told last, however threads take turns.
+    #[test]
+    fn a_thread_tells_what_those_before_it_did_not() {
+        let line: &'static MappedTotals = Box::leak(Box::default());
+        // SAFETY: all zeros is one that is not begun.
+        let sampler: &'static Sampler = Box::leak(Box::new(unsafe { core::mem::zeroed() }));
+        sampler.line.store(core::ptr::from_ref(line).cast_mut(), Ordering::Relaxed);
+        sampler.word.store(4, Ordering::Relaxed);
+        let mut told = std::vec![Totals::default(); 40];
+        let mut seed = 1;
+        for (thread, told) in told.iter_mut().enumerate() {
+            sampler.go_on_for(ThreadIndex(thread as u32));
+            for _ in 0..split_mix(&mut seed) % 4 {
+                let counting = sampler.of(4).expect("it is begun");
+                counting.count_allocation(split_mix(&mut seed) as usize % 100, 112, false);
+                counting.count_free(48);
+                // Not always, and at times what cannot be written.
+                if split_mix(&mut seed).is_multiple_of(2) {
+                    let (totals, is_recorded) = (line.totals(), !split_mix(&mut seed).is_multiple_of(4));
+                    if is_recorded {
+                        *told = counting.of_thread(&totals);
+                    }
+                    counting.recorded(&totals, is_recorded);
+                }
+            }
+        }
+        let whole = sampler.told.get();
+        let sum = |of: fn(&Totals) -> i64| told.iter().map(of).sum::<i64>();
+        assert_eq!(sum(|told| told.n_allocated as i64), whole.n_allocated as i64);
+        assert_eq!(sum(|told| told.bytes as i64), whole.bytes as i64);
+        assert_eq!(sum(|told| told.n_freed as i64), whole.n_freed as i64);
+        assert_eq!(sum(|told| told.held_bytes), whole.held_bytes);
+        assert!(whole.n_allocated > 20 && whole.n_allocated <= line.totals().n_allocated);
     }
 
     /// The mean, and how often a block of this size is a sample, within 5 standard errors.

@@ -16,12 +16,12 @@ use super::{Session, fork};
 use crate::lockfree::places::{Place, Places};
 use crate::python::chain::Chain;
 use crate::python::recent::Recent;
+use crate::recording::identity::Identity;
 use crate::recording::own_extent::OwnExtent;
 use crate::recording::stream::Stream;
 use crate::sys::memory::pages;
-use crate::sys::process::restrictions;
 use crate::sys::process::signals::SignalsBlocked;
-use crate::sys::syscall;
+use crate::sys::syscall::{self, THREAD_NAME_BYTES};
 use crate::sys::tls::{self, ThreadBlock};
 use crate::unwind::Frames;
 use crate::unwind::stack_cache::StackCache;
@@ -40,9 +40,6 @@ const NAME_CHECKS: (u32, u32) = (64, 1 << 14);
 /// The number of new names of a thread that are all recorded, and the number of further ones of which one is, besides
 /// what is found now and then: a thread that is named after each of its tasks must not fill the file.
 const RENAMES: (u32, u32) = (256, 64);
-/// The longest name of a thread, and the byte that ends it.
-pub const NAME_BYTES: usize = 16;
-
 /// The number of no tag.
 const TAG_UNKNOWN: u32 = u32::MAX;
 
@@ -77,10 +74,8 @@ pub struct Lane {
 #[derive(Debug)]
 pub struct Thread {
     lanes: [UnsafeCell<Lane>; LANES],
-    index: AtomicU32,
-    name: UnsafeCell<[u8; NAME_BYTES]>,
+    identity: Identity,
     n_renames: AtomicU32,
-    tid: AtomicU32,
     /// The `pthread_t`, by which others name it.
     handle: AtomicUsize,
     /// What it samples by, by space; null before it does.
@@ -145,6 +140,7 @@ impl Thread {
         unsafe { tls::current().as_mut() }.samplers = samplers.cast();
         // SAFETY: there is one for each space; never unmapped.
         let sampler: &'static Sampler = unsafe { &*samplers.add(usize::from(space.0)) };
+        sampler.go_on_for(self.index());
         sampler.of(word).or_else(|| {
             let is_begun = sampler.begin(session, self.index(), space, word);
             is_begun.then(|| sampler.of(word)).flatten()
@@ -179,8 +175,12 @@ impl Thread {
 
     /// Returns its number in the recording.
     pub fn index(&self) -> ThreadIndex {
-        // Relaxed: only changed by the thread that owns the place.
-        ThreadIndex(self.index.load(Ordering::Relaxed))
+        self.identity.index()
+    }
+
+    /// Records it if it is not yet, for something that names it.
+    pub fn record(&self, session: &Session) {
+        self.identity.record(&session.recording, session.recording.now());
     }
 
     /// Records the thread's name if it has changed. Called by the thread itself, now and then.
@@ -188,7 +188,7 @@ impl Thread {
     pub fn look_at_name(&self, session: &Session, n_stacks: u32) {
         let (first, interval) = NAME_CHECKS;
         if n_stacks & (interval - 1) == first {
-            self.record_name(session);
+            self.identity.look_at_name(&session.recording);
         }
     }
 
@@ -198,21 +198,6 @@ impl Thread {
         // Relaxed: only counts.
         let n = self.n_renames.fetch_add(1, Ordering::Relaxed);
         n < all || n.is_multiple_of(interval)
-    }
-
-    #[cold]
-    fn record_name(&self, session: &Session) {
-        if restrictions::are_total() {
-            return;
-        }
-        let name = syscall::thread_name();
-        // SAFETY: only the owner uses the name; a nested event that comes here writes the same bytes.
-        let known = unsafe { &mut *self.name.get() };
-        if *known != name {
-            *known = name;
-            let (tid, stamp) = (syscall::gettid(), session.recording.now());
-            session.recording.add_thread(self.index(), tid, name, stamp);
-        }
     }
 }
 
@@ -229,7 +214,7 @@ pub fn renamed(session: &Session) {
     }
     // SAFETY: null, or the thread's place, which stays mapped.
     if let Some(thread) = unsafe { block.thread.cast::<Thread>().as_ref() }.filter(|it| it.may_be_renamed()) {
-        thread.record_name(session);
+        thread.identity.look_at_name(&session.recording);
     }
 }
 
@@ -249,7 +234,7 @@ pub fn own_extents<'a>() -> [Option<&'a OwnExtent>; 2 * LANES] {
 
 /// Records the name that the calling thread has given the thread `handle`.
 #[cold]
-pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: [u8; NAME_BYTES]) {
+pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: [u8; THREAD_NAME_BYTES]) {
     if session.is_process() {
         session.threads.rename(session, handle, name);
     }
@@ -338,33 +323,25 @@ impl Threads {
         let tid = syscall::gettid();
         let free = self.0.take_over(tid, PROBES_MAX, |owner| syscall::thread_exists(pid, owner));
         let place = free.or_else(|| self.append(tid))?;
+        // SAFETY: places are never unmapped.
+        let place: &'static Thread = unsafe { &*core::ptr::from_ref(place) };
         let header = session.recording.header()?;
         // Relaxed: numbers only have to be distinct.
         let index = ThreadIndex(header.n_threads.fetch_add(1, Ordering::Relaxed));
-        place.index.store(index.0, Ordering::Relaxed);
-        place.tid.store(tid, Ordering::Relaxed);
+        place.identity.assign(index, tid);
         place.n_renames.store(0, Ordering::Relaxed);
         // Release: publishes the two numbers to who looks for the thread.
         place.handle.store(pthread_self() as usize, Ordering::Release);
-        let name = syscall::thread_name();
-        // SAFETY: the place is this thread's alone now.
-        unsafe { *place.name.get() = name };
-        session.recording.add_thread(index, tid, name, session.recording.now());
-        // Relaxed: as above.
-        let samplers = place.samplers.load(Ordering::Relaxed);
-        if !samplers.is_null() {
-            pages::discard(samplers, Space::COUNT_MAX);
-        }
         for lane in &place.lanes {
-            // SAFETY: as above.
+            // SAFETY: the place is this thread's alone now.
             let lane = unsafe { &mut *lane.get() };
             lane.memory.clear();
             lane.cache.clear();
             lane.python.clear();
             lane.python.at_home = 0;
             lane.n_stacks = 0;
-            lane.stream.hand_over(&session.recording, index);
-            lane.samples.hand_over(&session.recording, index);
+            lane.stream.hand_over(&session.recording, &place.identity);
+            lane.samples.hand_over(&session.recording, &place.identity);
             (lane.tag, lane.samples_tag) = (0, 0);
         }
         block.samplers = core::ptr::null_mut();
@@ -375,17 +352,15 @@ impl Threads {
 
     /// Records the name of the thread with this handle, if it has a place. A handle is given to another thread when one
     /// has ended, so the thread that has it must live.
-    fn rename(&self, session: &Session, handle: libc::pthread_t, name: [u8; NAME_BYTES]) {
+    fn rename(&self, session: &Session, handle: libc::pthread_t, name: [u8; THREAD_NAME_BYTES]) {
         // Relaxed: constant between forks.
         let pid = session.pid.load(Ordering::Relaxed);
         // Acquire: receives the thread's numbers.
         let mut found =
             self.0.iter().filter(|thread| thread.handle.load(Ordering::Acquire) == handle as usize);
-        // Relaxed: received with the handle.
-        let thread = found.find(|thread| syscall::thread_exists(pid, thread.tid.load(Ordering::Relaxed)));
+        let thread = found.find(|thread| syscall::thread_exists(pid, thread.identity.tid()));
         if let Some(thread) = thread.filter(|thread| thread.may_be_renamed()) {
-            let (tid, stamp) = (thread.tid.load(Ordering::Relaxed), session.recording.now());
-            session.recording.add_thread(thread.index(), tid, name, stamp);
+            thread.identity.renamed(&session.recording, name);
         }
     }
 

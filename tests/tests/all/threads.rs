@@ -3,13 +3,13 @@
 //!
 //! The oracle is the counting preload, and for sizes and names the programs themselves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use tm_analyzer::events::Action;
+use tm_analyzer::events::{Action, Total};
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::events;
-use tm_common::ids::ProcessIndex;
-use tm_tests::counting::assert_counts_and_behaviour;
+use tm_common::ids::{ProcessIndex, Space, ThreadIndex};
+use tm_tests::counting::{Counter, assert_counts_and_behaviour};
 use tm_tests::info::{info, number};
 use tm_tests::programs::compile;
 use tm_tests::run::{Outcome, Run};
@@ -48,6 +48,42 @@ fn ten_thousand_short_threads_share_few_streams_and_lose_nothing() {
     let at_most = 2 * (1 + 4);
     assert!(recording.header.n_streams <= at_most, "{} streams", recording.header.n_streams);
     assert_eq!(number(&info(outcome.recording()), "threads"), 10_001);
+}
+
+/// A thread goes on with the line of the one whose place it has, tells what that one had not told of itself, and is in the recording
+/// only if it has samples.
+#[test]
+fn ten_thousand_short_threads_that_sample_share_few_lines() {
+    let counter = Counter::new();
+    let run = Run::new(compile("threads.c", &["-O1", "-pthread"])).args(["short"]).env("TM_SAMPLE", "4K");
+    let outcome = counter.on(&run).recorded();
+    let (counts, bytes) = counter.counts();
+    let recording = Recording::open(outcome.recording()).expect("it is a recording");
+    let mut told: HashMap<ThreadIndex, (i64, u64)> = HashMap::new();
+    let replayed = events(&recording, ProcessIndex(0), |event| {
+        let of_thread = told.entry(recording.thread_tags.thread(event.thread_tag)).or_default();
+        match event.total().filter(|_| event.space == Space::HEAP) {
+            Some(Total::Held { bytes, .. }) => of_thread.0 = bytes,
+            Some(Total::Allocated { calls, .. }) => of_thread.1 = calls,
+            _ => {}
+        }
+    });
+    replayed.expect("the first process is there");
+    // Those of the main thread, and of as many as there are at one time.
+    let lines = recording.totals.iter().filter(|(_, line)| line.space == Space::HEAP);
+    let lines: Vec<_> = lines.map(|(_, line)| line.totals).collect();
+    assert!((2..=10).contains(&lines.len()), "{lines:?}");
+    assert_eq!(lines.iter().map(|totals| totals.n_allocated).sum::<u64>(), counts.allocations);
+    let n_told = told.values().map(|(_, calls)| calls).sum::<u64>();
+    // One sample in 85 allocations.
+    assert!(n_told <= counts.allocations && n_told > counts.allocations - 3_000, "{n_told} of {counts:?}");
+    let held = told.values().map(|(held, _)| held).sum::<i64>();
+    let at_most = 2 * 4096 * lines.len() as i64;
+    assert!((held - bytes.held).abs() <= at_most, "{held} of {bytes:?}, in {} lines", lines.len());
+    assert_eq!(number(&info(outcome.recording()), "threads"), 10_001);
+    let known: HashSet<ThreadIndex> = recording.threads.iter().map(|thread| thread.index).collect();
+    assert!(told.keys().all(|thread| known.contains(thread)), "who tells of itself is there");
+    assert!((100..2_000).contains(&known.len()), "{} threads with samples", known.len());
 }
 
 #[test]

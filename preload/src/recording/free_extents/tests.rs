@@ -10,12 +10,12 @@ use std::vec::Vec;
 use tm_common::event::{Decoder, Event};
 use tm_common::free_list::{Top, next_word};
 use tm_common::header::{GRAIN_BYTES, Header, Loss, MappedHeader};
-use tm_common::ids::{ProcessIndex, Stamp, ThreadIndex};
+use tm_common::ids::{ProcessIndex, Stamp};
 use tm_common::segment::{MappedSegment, SegmentHeader, SegmentKind};
 use tm_common::varint::Reader;
 
 use super::super::Recording;
-use super::super::tests::{Scratch, event, new_stream};
+use super::super::tests::{Scratch, event, identity, new_stream};
 use crate::config::Config;
 
 const LIMIT_BYTES: u64 = 1 << 20;
@@ -84,7 +84,7 @@ impl Keeper {
 fn what_is_given_back_is_written_again_and_by_nobody_who_has_left_it() {
     let keeper = Keeper::new("given-back");
     let mut stream = new_stream();
-    stream.hand_over(keeper.recording, ThreadIndex(0));
+    stream.hand_over(keeper.recording, identity(0));
     let (mut events, mut kept) = ((0..).map(|k| event(0, k)), HashMap::new());
     let mut written = Vec::new();
     for round in 0..20 {
@@ -114,7 +114,7 @@ fn what_is_given_back_is_written_again_and_by_nobody_who_has_left_it() {
 fn a_list_that_leads_nowhere_or_round_is_no_list() {
     let keeper = Keeper::new("bad-list");
     let mut stream = new_stream();
-    stream.hand_over(keeper.recording, ThreadIndex(0));
+    stream.hand_over(keeper.recording, identity(0));
     let mut k = 0;
     let mut write = || {
         k += 1;

@@ -96,7 +96,7 @@ pub fn gather(path: &Path) -> Result<Info> {
             .filter(|&(_, events)| events > 0)
             .map(|(reason, events)| LostEvents { reason: reason.to_owned(), events })
             .collect(),
-        threads: recording.threads.len() as u64,
+        threads: u64::from(header.n_threads).max(recording.threads.len() as u64),
         processes: recording.processes.len() as u64,
         stacks: recording.stacks.n_nodes(),
         still_running: recording.is_unfinished(),

@@ -106,7 +106,7 @@ pub struct Info {
     pub interpreter_list: Vec<InterpreterInfo>,
     /// The processes by number.
     pub process_list: Vec<ProcessInfo>,
-    /// The threads by number.
+    /// The threads by number; where samples are taken, those with samples.
     pub thread_list: Vec<ThreadInfo>,
     /// The loaded files by process and time.
     pub module_list: Vec<ModuleInfo>,
@@ -249,7 +249,10 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     writeln!(out, "started        {}, recorded for {}", info.start, duration(info.duration_ns))?;
     room::write(info, out)?;
     let (processes, threads) = (counted(info.processes, "process"), counted(info.threads, "thread"));
-    writeln!(out, "processes      {processes}, {threads}, {}", counted(info.stacks, "stack node"))?;
+    let n_listed = info.thread_list.len() as u64;
+    let listed =
+        if n_listed < info.threads { format!(" ({} listed)", count(n_listed)) } else { String::new() };
+    writeln!(out, "processes      {processes}, {threads}{listed}, {}", counted(info.stacks, "stack node"))?;
     interpreters::write(&info.interpreter_list, out)?;
     if info.self_checks > 0 {
         let differences = counted(info.self_check_differences, "stack");
