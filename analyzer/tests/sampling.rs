@@ -193,10 +193,9 @@ fn estimates_are_right_in_the_mean_and_as_far_off_as_they_say() {
                 let held = f64::from(found.n_held[measure]) / f64::from(n_runs);
                 let n_samples = found.n_samples / u64::from(n_runs);
 
-                // Few samples do not come from a normal distribution; and where sizes are of all kinds, most blocks are so small
-                // that their number is mostly too low and seldom much too high.
-                let is_many = n_samples >= 20 && !is_wide;
-                assert!(!is_many || (0.90..=1.0).contains(&held), "{what}: {held} hold it");
+                // Where sizes are of all kinds, most blocks are so small that their number is mostly too low and seldom much too high.
+                let is_many = n_samples >= 3 && !is_wide;
+                assert!(!is_many || (0.91..=1.0).contains(&held), "{what}: {held} hold it");
             }
         }
     }

@@ -28,7 +28,7 @@ pub use source_text::SourceText;
 pub use stack_patterns::StackPatterns;
 pub use statistics::{
     Activity, ActivityProfile, ActivityRow, ActivityUncertainty, Amount, Counted, Cumulative, EstimatesBy,
-    KeyType, Profile, ProfileRow, Shown, Statistic, StatisticDiff, SumsBy, Uncertainty, Weight,
+    KeyType, Profile, ProfileRow, Shown, Statistic, StatisticDiff, SumsBy, Uncertainty, Variance, Weight,
 };
 pub(crate) use traces::Refill;
 pub use traces::{

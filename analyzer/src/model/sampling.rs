@@ -26,8 +26,10 @@ pub struct Sampling {
     pub is_peak_estimated: bool,
 }
 
-/// What holds 99.9 % of all estimates is wider than what holds 95 %: 3.29 standard deviations to 1.96.
-const WIDER: f64 = 3.29 / 1.96;
+/// The standard deviations to either side that hold 95 % of all estimates, ...
+const SIGMAS_95: f64 = 1.96;
+/// ... and 99.9 %.
+const SIGMAS_999: f64 = 3.29;
 
 /// So many rates without a sample are as rare.
 const NONE: f64 = 6.9;
@@ -41,12 +43,16 @@ impl Sampling {
             // No point fell into any of the bytes, whose number is then exponentially distributed.
             return self.bytes as f64 > NONE * self.sample_bytes as f64;
         }
-        // The error is that of the estimate, and as much too small or large; that of what is exact is asked for.
-        let of_exact =
-            self.bytes_error as f64 * (self.bytes as f64 / self.estimated_bytes.max(1) as f64).sqrt();
+        // A byte adds at most the mean distance to the variance. The error is that of the estimate, which has so many bytes too few or too
+        // many; that of what is exact is asked for.
+        let off = self.estimated_bytes.abs_diff(self.bytes) as f64;
+        let missing = if self.estimated_bytes < self.bytes { off } else { -off };
+        let distance = self.sample_bytes as f64;
+        let variance = (self.bytes_error as f64 / SIGMAS_95).powi(2) + distance * missing;
+        let of_exact = SIGMAS_999 * variance.max(distance * distance).sqrt();
         // What each sample stands for is a whole number of bytes.
         let rounding = 1.0 + self.samples as f64 / 2.0;
-        self.estimated_bytes.abs_diff(self.bytes) as f64 > WIDER * of_exact + rounding
+        off > of_exact + rounding
     }
 }
 

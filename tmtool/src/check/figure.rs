@@ -1,7 +1,7 @@
 //! The figures that a budget limits: exact ones, which do not depend on the machine; of samples, as good as they are.
 
 use crate::report::parts::human;
-use tm_analyzer::model::{Amount, Uncertainty};
+use tm_analyzer::model::{Amount, Uncertainty, Variance};
 
 /// A figure of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Figure {
 pub struct Figures {
     values: [u64; 8],
     /// How far each is from certain, of samples.
-    variances: [f64; 8],
+    variances: [Variance; 8],
 }
 
 impl Figures {
@@ -83,8 +83,7 @@ impl Figures {
 
     /// Returns how far off one of them may be, 95 times of 100; 0 where all blocks were recorded.
     pub fn error_of(&self, figure: Figure) -> u64 {
-        let of_one = self.variances.get(figure as usize).copied().unwrap_or(0.0);
-        Uncertainty { of_bytes: of_one, ..Uncertainty::EXACT }.bytes()
+        self.variances.get(figure as usize).map_or(0, Variance::error)
     }
 
     /// The same with another value of `figure`.
@@ -113,7 +112,7 @@ impl Figures {
     #[must_use]
     pub fn without(self, figure: Figure) -> Figures {
         let mut figures = self.with(figure, 0);
-        figures.variances.get_mut(figure as usize).into_iter().for_each(|place| *place = 0.0);
+        figures.variances.get_mut(figure as usize).into_iter().for_each(|place| *place = Variance::ZERO);
         figures
     }
 }

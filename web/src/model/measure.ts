@@ -13,18 +13,21 @@ export interface Time {
 
 /** Standard deviations to either side that hold 95 of 100 estimates. */
 const SIGMAS_95 = 1.96;
+/** So many samples are added to those that were drawn. */
+const MORE = 3;
 
 /**
  * Gives how far a sum of bytes in blocks may be off in 95 of 100 cases; 0 where every event was recorded. A byte that is estimated from samples adds
  * their mean distance to the variance, and less in a large block, which is the more certainly drawn: all are taken to be of the mean size, and where
- * the number of blocks is not known, to be small.
+ * the number of blocks is not known, to be small. A few samples are added, for where there are few their own variance is too small.
  */
 export function errorOf(report: Report, bytes: number, blocks = Number.POSITIVE_INFINITY): number {
     const distance = Math.max(0, ...report.data.origins.map(({ sampleBytes }) => sampleBytes));
     if (distance === 0 || bytes === 0) return 0;
     const size = Math.abs(bytes / blocks) / distance;
     const ofByte = size > 0 ? (distance * size) / Math.expm1(size) : distance;
-    return SIGMAS_95 * Math.sqrt(ofByte * Math.abs(bytes));
+    const sample = size > 0 ? (distance * size) / -Math.expm1(-size) : distance;
+    return SIGMAS_95 * Math.sqrt(ofByte * (Math.abs(bytes) + MORE * sample));
 }
 
 /** The measures that a report of this kind can answer. */

@@ -16,4 +16,4 @@ pub use key::{Cumulative, KeyType};
 pub use profile::{Profile, ProfileRow};
 pub use statistic::{Statistic, StatisticDiff};
 pub use sums::SumsBy;
-pub use weight::{Uncertainty, Weight};
+pub use weight::{Uncertainty, Variance, Weight};

@@ -305,7 +305,9 @@ mod tests {
         let found = sums.uncertainties(makers.into_iter().chain([(9, sampled(0))]).map(block));
         let one = block(makers[0]).estimate(&thread_tags).1;
         assert!(one.is_estimate() && one.bytes() > 100);
-        let n_samples = |it: &Uncertainty| (it.n_samples, it.of_bytes == it.n_samples as f64 * one.of_bytes);
+        let n_samples = |it: &Uncertainty| {
+            (it.n_samples, f64::from(it.of_bytes) == it.n_samples as f64 * f64::from(one.of_bytes))
+        };
         let sites: Vec<_> = found.sites.iter().map(|(site, it)| (site.stack.0, n_samples(it))).collect();
         assert_eq!(sites, [(7, (2, true)), (8, (1, true))]);
         let threads: Vec<_> = found.threads.iter().map(|(thread, it)| (thread.0, n_samples(it))).collect();
