@@ -210,7 +210,7 @@ fn info_is_as_documented() {
             frames: "read",
         }],
         process_list: vec![ProcessInfo::default()],
-        thread_list: vec![ThreadInfo { thread: 0, process: 0, tid: 1, name: text(), start_ns: 0 }],
+        thread_list: vec![ThreadInfo { thread: 0, process: 0, tid: 1, more: 0, name: text(), start_ns: 0 }],
         module_list: vec![ModuleInfo {
             process: 0,
             path: text(),

@@ -218,8 +218,8 @@ pub struct MappedThread {
     pub thread: u32,
     /// The kernel's number.
     pub tid: u32,
-    /// 0.
-    pub reserved: u32,
+    /// How many more threads of this name came one after the other, each when the one before had ended, and have the same number.
+    pub n_more: AtomicU32,
     /// The moment when it began to record.
     pub stamp: u64,
     /// The name, ended by a NUL unless it is 16 bytes long (`prctl(2)` PR_GET_NAME).

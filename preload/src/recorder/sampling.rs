@@ -197,6 +197,7 @@ fn record_totals_at(
 ) {
     let Some(totals) = sampler.due_totals(is_sample) else { return };
     lane.samples.sample_at(sampler.rate());
+    sampler.go_on_for(lane.samples.writer(&session.recording, stamp));
     let event = Event::Totals { space, totals: sampler.of_thread(&totals), stamp };
     let is_written = lane.samples.try_write(&session.recording, event);
     sampler.recorded(&totals, is_written);

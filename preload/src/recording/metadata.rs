@@ -154,15 +154,33 @@ impl Recording {
         place
     }
 
-    /// Records a thread, or a thread's new name.
-    pub fn add_thread(&self, thread: ThreadIndex, tid: u32, name: [u8; THREAD_NAME_BYTES], stamp: Stamp) {
-        let Some(draft) = self.draft(MetadataKind::Thread, size_of::<MappedThread>()) else { return };
+    /// Records a thread, or a thread's new name; returns where, null if the file cannot grow.
+    pub fn add_thread(
+        &self,
+        thread: ThreadIndex,
+        tid: u32,
+        name: [u8; THREAD_NAME_BYTES],
+        stamp: Stamp,
+    ) -> *mut MappedThread {
+        let Some(draft) = self.draft(MetadataKind::Thread, size_of::<MappedThread>()) else {
+            return core::ptr::null_mut();
+        };
         let (process, thread) = (self.process().0, thread.0);
         draft.put(
             0,
-            MappedThread { word: draft.pending(), process, thread, tid, reserved: 0, stamp: stamp.0, name },
+            MappedThread {
+                word: draft.pending(),
+                process,
+                thread,
+                tid,
+                n_more: AtomicU32::new(0),
+                stamp: stamp.0,
+                name,
+            },
         );
+        let place = draft.start.cast();
         draft.commit();
+        place
     }
 
     /// Records what the process was told, by `thread`. `None` if the file cannot grow.

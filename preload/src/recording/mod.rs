@@ -51,6 +51,8 @@ pub struct Recording {
     /// Where the process's threads have their lines of totals.
     totals: AtomicPtr<MappedSegment>,
     process: AtomicU32,
+    /// How many threads this process and those that it descends from have recorded.
+    n_threads_recorded: AtomicU32,
     epoch: AtomicU32,
     own_epoch: AtomicU32,
     calibrating: TryLock,
@@ -86,6 +88,7 @@ impl Recording {
             metadata: AtomicPtr::new(core::ptr::null_mut()),
             joined: [const { AtomicU64::new(0) }; SHARED_ROOMS],
             totals: AtomicPtr::new(core::ptr::null_mut()),
+            n_threads_recorded: AtomicU32::new(0),
             process: AtomicU32::new(0),
             epoch: AtomicU32::new(0),
             own_epoch: AtomicU32::new(0),

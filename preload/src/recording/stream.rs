@@ -82,6 +82,11 @@ impl Stream {
         self.left_at = core::ptr::null_mut();
     }
 
+    /// Returns the number of the thread, which is the calling one, for something that names it: it is recorded as of `stamp`.
+    pub fn writer(&self, recording: &Recording, stamp: Stamp) -> ThreadIndex {
+        self.thread.map_or(ThreadIndex(0), |thread| thread.record(recording, stamp))
+    }
+
     /// Returns the latest stamp that was written.
     pub fn latest_stamp(&self) -> Stamp {
         self.encoder.stamp()
@@ -148,8 +153,7 @@ impl Stream {
 
     /// Records the thread, and writes that the stream is its own from here on if it was another one's.
     fn begin_thread(&mut self, recording: &Recording, stamp: Stamp) -> bool {
-        let Some(thread) = self.thread else { return false };
-        thread.record(recording, stamp);
+        let thread = self.writer(recording, stamp);
         let was_other_s = self.sequence > 0;
         if !self.left_at.is_null() {
             // SAFETY: it is in the stream's segment, which is mapped.
@@ -161,7 +165,7 @@ impl Stream {
         self.is_new = false;
         if was_other_s {
             // SAFETY: `next < limit`.
-            unsafe { self.put(Event::ThreadStart { thread: thread.index(), stamp }) };
+            unsafe { self.put(Event::ThreadStart { thread, stamp }) };
         }
         self.next < self.limit || self.begin_segment(recording, stamp)
     }

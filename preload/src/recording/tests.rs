@@ -1,7 +1,8 @@
 //! Threads write a recording in a scratch folder; what `tm_common` reads from the file is what they wrote.
 
+use core::sync::atomic::Ordering;
 use std::collections::{HashMap, HashSet};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::PathBuf;
 use std::vec::Vec;
 
@@ -295,6 +296,47 @@ fn recorded_threads(scratch: &Scratch) -> Vec<u32> {
         other => panic!("{other:?}"),
     };
     records.map(thread).collect()
+}
+
+/// Has a thread of this number write in a place, by the name that it has then.
+fn takes_the_place(recording: &Recording, place: &'static Identity, index: u32, name: &CStr) -> u32 {
+    // SAFETY: a string of fewer than 16 bytes; only this thread's name.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    place.assign(ThreadIndex(index), index);
+    place.record(recording, Stamp(index.into())).0
+}
+
+#[test]
+fn of_many_threads_under_a_limit_those_of_one_place_and_name_have_one_number() {
+    let scratch = Scratch::new("many-threads");
+    let config = Config { limit_bytes: 64 << 20, ..Config::DEFAULT };
+    let recording = scratch.create_as(&config).expect("the scratch folder is writable");
+    let n_threads = &recording.header().expect("it is there").n_threads;
+    let places = [identity(0), identity(0)];
+    let take = |index: u32, name: &CStr| {
+        n_threads.fetch_max(index + 1, Ordering::Relaxed);
+        takes_the_place(recording, places[index as usize % 2], index, name)
+    };
+    // Each has its own number at first.
+    assert!((0..256).all(|index| take(index, c"worker") == index));
+    for index in 256..1000 {
+        assert_eq!(take(index, c"worker"), 254 + index % 2);
+    }
+    // Another name is another number, and the first one does not come back: the place knows the latest.
+    assert_eq!([1000, 1002, 1004].map(|index| take(index, c"other")), [1000; 3]);
+    assert_eq!(take(1006, c"worker"), 1006);
+    // Names without end, of which some thousand are recorded.
+    let name = |index| CString::new(std::format!("w-{index}")).expect("no NUL");
+    let numbers: HashSet<u32> = (2000..20_000).map(|index| take(index, &name(index))).collect();
+    let recorded = recorded_threads(&scratch);
+    assert_eq!((recorded.len(), numbers.len()), (4097, 4097 - 258));
+    let (_, segments) = scratch.segments();
+    let metadata = segments.iter().filter(|(_, segment, _)| segment.kind == SegmentKind::Metadata);
+    let more = metadata.flat_map(|(.., bytes)| Records::new(bytes)).map(|record| match record {
+        Ok(Metadata::Thread { n_more, .. }) => u64::from(n_more),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(more.sum::<u64>() + 4097, 1000 + 4 + 18_000, "all are counted");
 }
 
 #[test]

@@ -210,10 +210,7 @@ impl Command {
         // SAFETY: the calling thread's own block.
         let block = unsafe { tls::current().as_mut() };
         let thread = session.threads.of_caller(session, block);
-        if let Some(thread) = thread {
-            thread.record(session);
-        }
-        let thread = thread.map_or(OUTSIDE, |thread| thread.index().0);
+        let thread = thread.map_or(OUTSIDE, |thread| thread.recorded_index(session).0);
         Command { kind: CommandKind::Mark, argument: 0, stamp: session.recording.now(), thread }
     }
 

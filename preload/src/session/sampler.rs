@@ -166,14 +166,6 @@ impl Sampler {
         true
     }
 
-    /// Goes on for `thread`, to which its place belongs now.
-    pub fn go_on_for(&self, thread: ThreadIndex) {
-        if self.thread.load(Ordering::Relaxed) != thread.0 {
-            self.thread.store(thread.0, Ordering::Relaxed);
-            self.told_of_others.set(self.told.get());
-        }
-    }
-
     fn center(&self, held_bytes: i64, rate: SampleRate) {
         let reach = rate.mean_bytes() as i64;
         self.floor.store(held_bytes.saturating_sub(reach), Ordering::Relaxed);
@@ -249,6 +241,15 @@ impl Counting {
         let near = self.sampler.floor.load(Ordering::Relaxed)..=self.sampler.ceiling.load(Ordering::Relaxed);
         let is_far = !near.contains(&totals.held_bytes) || totals.held_high > *near.end();
         (is_sample || is_far).then_some(totals)
+    }
+
+    /// Goes on for `thread`, to which its place belongs now.
+    pub fn go_on_for(&self, thread: ThreadIndex) {
+        let sampler = self.sampler;
+        if sampler.thread.load(Ordering::Relaxed) != thread.0 {
+            sampler.thread.store(thread.0, Ordering::Relaxed);
+            sampler.told_of_others.set(sampler.told.get());
+        }
     }
 
     /// Returns the thread's own part of the line's `totals`.
@@ -346,7 +347,6 @@ mod tests {
         let mut told = std::vec![Totals::default(); 40];
         let mut seed = 1;
         for (thread, told) in told.iter_mut().enumerate() {
-            sampler.go_on_for(ThreadIndex(thread as u32));
             for _ in 0..split_mix(&mut seed) % 4 {
                 let counting = sampler.of(4).expect("it is begun");
                 counting.count_allocation(split_mix(&mut seed) as usize % 100, 112, false);
@@ -354,6 +354,7 @@ mod tests {
                 // Not always, and at times what cannot be written.
                 if split_mix(&mut seed).is_multiple_of(2) {
                     let (totals, is_recorded) = (line.totals(), !split_mix(&mut seed).is_multiple_of(4));
+                    counting.go_on_for(ThreadIndex(thread as u32));
                     if is_recorded {
                         *told = counting.of_thread(&totals);
                     }

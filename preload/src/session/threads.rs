@@ -37,9 +37,6 @@ const PROBES_MAX: usize = 16;
 /// pace.
 const NAME_CHECKS: (u32, u32) = (64, 1 << 14);
 
-/// The number of new names of a thread that are all recorded, and the number of further ones of which one is, besides
-/// what is found now and then: a thread that is named after each of its tasks must not fill the file.
-const RENAMES: (u32, u32) = (256, 64);
 /// The number of no tag.
 const TAG_UNKNOWN: u32 = u32::MAX;
 
@@ -75,7 +72,6 @@ pub struct Lane {
 pub struct Thread {
     lanes: [UnsafeCell<Lane>; LANES],
     identity: Identity,
-    n_renames: AtomicU32,
     /// The `pthread_t`, by which others name it.
     handle: AtomicUsize,
     /// What it samples by, by space; null before it does.
@@ -140,7 +136,6 @@ impl Thread {
         unsafe { tls::current().as_mut() }.samplers = samplers.cast();
         // SAFETY: there is one for each space; never unmapped.
         let sampler: &'static Sampler = unsafe { &*samplers.add(usize::from(space.0)) };
-        sampler.go_on_for(self.index());
         sampler.of(word).or_else(|| {
             let is_begun = sampler.begin(session, self.index(), space, word);
             is_begun.then(|| sampler.of(word)).flatten()
@@ -178,9 +173,9 @@ impl Thread {
         self.identity.index()
     }
 
-    /// Records it if it is not yet, for something that names it.
-    pub fn record(&self, session: &Session) {
-        self.identity.record(&session.recording, session.recording.now());
+    /// Returns the same of what names it, for which it is recorded.
+    pub fn recorded_index(&self, session: &Session) -> ThreadIndex {
+        self.identity.record(&session.recording, session.recording.now())
     }
 
     /// Records the thread's name if it has changed. Called by the thread itself, now and then.
@@ -190,14 +185,6 @@ impl Thread {
         if n_stacks & (interval - 1) == first {
             self.identity.look_at_name(&session.recording);
         }
-    }
-
-    /// Tells whether one more new name is to be recorded.
-    fn may_be_renamed(&self) -> bool {
-        let (all, interval) = RENAMES;
-        // Relaxed: only counts.
-        let n = self.n_renames.fetch_add(1, Ordering::Relaxed);
-        n < all || n.is_multiple_of(interval)
     }
 }
 
@@ -213,8 +200,8 @@ pub fn renamed(session: &Session) {
         return;
     }
     // SAFETY: null, or the thread's place, which stays mapped.
-    if let Some(thread) = unsafe { block.thread.cast::<Thread>().as_ref() }.filter(|it| it.may_be_renamed()) {
-        thread.identity.look_at_name(&session.recording);
+    if let Some(thread) = unsafe { block.thread.cast::<Thread>().as_ref() } {
+        thread.identity.has_renamed_itself(&session.recording);
     }
 }
 
@@ -329,7 +316,6 @@ impl Threads {
         // Relaxed: numbers only have to be distinct.
         let index = ThreadIndex(header.n_threads.fetch_add(1, Ordering::Relaxed));
         place.identity.assign(index, tid);
-        place.n_renames.store(0, Ordering::Relaxed);
         // Release: publishes the two numbers to who looks for the thread.
         place.handle.store(pthread_self() as usize, Ordering::Release);
         for lane in &place.lanes {
@@ -359,8 +345,8 @@ impl Threads {
         let mut found =
             self.0.iter().filter(|thread| thread.handle.load(Ordering::Acquire) == handle as usize);
         let thread = found.find(|thread| syscall::thread_exists(pid, thread.identity.tid()));
-        if let Some(thread) = thread.filter(|thread| thread.may_be_renamed()) {
-            thread.identity.renamed(&session.recording, name);
+        if let Some(thread) = thread {
+            thread.identity.was_renamed(&session.recording, name);
         }
     }
 

@@ -202,7 +202,7 @@ impl Names {
             let known = recording.threads.iter().find(|known| known.index.0 == thread);
             self.threads.of(match known {
                 Some(known) if known.name.is_empty() => known.tid.to_string(),
-                Some(known) => format!("{} ({})", printable(&known.name), known.tid),
+                Some(known) => format!("{} ({})", printable(&known.label()), known.tid),
                 None => format!("thread {thread}"),
             })
         };

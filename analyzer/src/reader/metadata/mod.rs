@@ -10,6 +10,7 @@ use tm_common::metadata::{Ending, Metadata, NameKind, Records, TextKind};
 use super::Recording;
 use crate::host::Liveness;
 use crate::text::raw_text;
+use crate::text::words::count;
 
 pub mod commands;
 pub mod domains;
@@ -94,10 +95,24 @@ pub struct Thread {
     pub index: ThreadIndex,
     /// The kernel's number.
     pub tid: u32,
+    /// How many more threads, each of which came when the one before had ended, have the same number: where there is a limit.
+    pub n_more: u32,
     /// When it began to record.
     pub start: Stamp,
     /// Its latest name.
     pub name: String,
+}
+
+impl Thread {
+    /// Returns what it is called beside its number: `worker`, or `worker +120` with how many more it stands for.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if self.n_more == 0 {
+            self.name.clone()
+        } else {
+            format!("{} +{}", self.name, count(self.n_more.into()))
+        }
+    }
 }
 
 /// All metadata.
@@ -155,9 +170,9 @@ impl TablesBuilder {
     pub fn add(&mut self, record: Metadata<'_>) {
         match record {
             Metadata::Process { .. } => self.process(record),
-            Metadata::Thread { process, thread, tid, stamp, name } => {
+            Metadata::Thread { process, thread, tid, n_more, stamp, name } => {
                 let name = String::from_utf8_lossy(name).into_owned();
-                self.thread(Thread { process, index: thread, tid, start: stamp, name });
+                self.thread(Thread { process, index: thread, tid, n_more, start: stamp, name });
             }
             Metadata::Text { process, kind: Some(kind), text } => match find(&mut self.tables, process) {
                 Some(process) => set_text(process, kind, text),
@@ -315,6 +330,7 @@ impl TablesBuilder {
                 if thread.start < known.start {
                     (known.process, known.tid, known.start) = (thread.process, thread.tid, thread.start);
                 }
+                known.n_more = known.n_more.max(thread.n_more);
                 if is_latest {
                     known.name = thread.name;
                 }

@@ -225,6 +225,7 @@ fn add_lists(recording: &Recording, info: &mut Info) {
         thread: thread.index.0,
         process: thread.process.0,
         tid: thread.tid,
+        more: thread.n_more.into(),
         name: thread.name.clone(),
         start_ns: recording.ns(thread.start),
     };

@@ -106,7 +106,7 @@ fn newer(newest: Option<Block>, block: Block) -> Option<Block> {
 fn thread(recording: &Recording, block: &Block) -> String {
     let index = recording.thread_tags.thread(block.thread_tag);
     let thread = recording.threads.iter().find(|thread| thread.index == index);
-    thread.map_or("unknown".to_owned(), |thread| format!("{} {}", thread.tid, thread.name))
+    thread.map_or("unknown".to_owned(), |thread| format!("{} {}", thread.tid, thread.label()))
 }
 
 fn ascent(

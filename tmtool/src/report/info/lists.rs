@@ -39,17 +39,17 @@ pub(super) fn gathered<T, K: std::hash::Hash + Eq>(items: &[T], key: impl Fn(&T)
 fn thread_line(threads: &[&ThreadInfo]) -> String {
     let (Some(first), Some(last)) = (threads.first(), threads.last()) else { return String::new() };
     let (name, start) = (pad_end(&printable(&first.name), NAME_WIDTH), duration(first.start_ns));
+    let n = threads.iter().map(|thread| 1 + thread.more).sum();
     match threads.len() {
-        1 => format!("{name} tid {} at {start}", first.tid),
-        n => {
-            let n = count(n as u64);
-            format!(
-                "{name} {n} threads, tid {} at {start} to tid {} at {}",
-                first.tid,
-                last.tid,
-                duration(last.start_ns)
-            )
-        }
+        1 if n == 1 => format!("{name} tid {} at {start}", first.tid),
+        1 => format!("{name} {} threads, tid {} at {start} and those after it", count(n), first.tid),
+        _ => format!(
+            "{name} {} threads, tid {} at {start} to tid {} at {}",
+            count(n),
+            first.tid,
+            last.tid,
+            duration(last.start_ns)
+        ),
     }
 }
 
@@ -68,7 +68,14 @@ mod tests {
     use super::*;
 
     fn thread(name: &str, tid: u32) -> ThreadInfo {
-        ThreadInfo { thread: 0, process: 0, tid, name: name.to_owned(), start_ns: u64::from(tid) * 1_000_000 }
+        ThreadInfo {
+            thread: 0,
+            process: 0,
+            tid,
+            more: 0,
+            name: name.to_owned(),
+            start_ns: u64::from(tid) * 1_000_000,
+        }
     }
 
     fn module(path: &str, start: u64) -> ModuleInfo {
@@ -101,6 +108,13 @@ mod tests {
                 "  0x000000002000 /lib/libx.so (ab), loaded 4,091 times",
             ]
         );
+    }
+
+    #[test]
+    fn a_number_of_many_threads_counts_them() {
+        let thread_list = vec![ThreadInfo { more: 12_344, ..thread("w", 7) }];
+        let line = "  w                12,345 threads, tid 7 at 7.0 ms and those after it";
+        assert_eq!(lines(&Info { thread_list, ..Info::default() }), ["", "threads", line]);
     }
 
     #[test]

@@ -185,6 +185,8 @@ pub struct ThreadInfo {
     pub thread: u32,
     pub process: u32,
     pub tid: u32,
+    /// How many more have its number.
+    pub more: u64,
     pub name: String,
     pub start_ns: u64,
 }
@@ -249,7 +251,7 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     writeln!(out, "started        {}, recorded for {}", info.start, duration(info.duration_ns))?;
     room::write(info, out)?;
     let (processes, threads) = (counted(info.processes, "process"), counted(info.threads, "thread"));
-    let n_listed = info.thread_list.len() as u64;
+    let n_listed: u64 = info.thread_list.iter().map(|thread| 1 + thread.more).sum();
     let listed =
         if n_listed < info.threads { format!(" ({} listed)", count(n_listed)) } else { String::new() };
     writeln!(out, "processes      {processes}, {threads}{listed}, {}", counted(info.stacks, "stack node"))?;
@@ -333,7 +335,8 @@ mod tests {
     #[test]
     fn names_from_the_recording_make_no_lines_of_their_own() {
         let hostile = "a\nlive at end    0 bytes\x1b[2J".to_owned();
-        let thread = ThreadInfo { thread: 0, process: 0, tid: 1, name: hostile.clone(), start_ns: 0 };
+        let thread =
+            ThreadInfo { thread: 0, process: 0, tid: 1, more: 0, name: hostile.clone(), start_ns: 0 };
         let info = Info {
             program: hostile.clone(),
             command_line: vec![hostile.clone()],

@@ -77,7 +77,7 @@ pub fn of_threads(
     let name = |index| {
         let place = known.binary_search_by_key(&index, |thread| thread.index).ok();
         match place.and_then(|place| known.get(place)) {
-            Some(thread) => Name::Thread { tid: thread.tid, name: thread.name.clone() },
+            Some(thread) => Name::Thread { tid: thread.tid, name: thread.label() },
             None => Name::Thread { tid: 0, name: "(unknown)".to_owned() },
         }
     };
