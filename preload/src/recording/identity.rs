@@ -1,4 +1,4 @@
-//! Who writes in a stream: a thread's number and names. It is recorded when the thread writes for the first time, so that one of
+//! The identity of the thread that writes in a stream: its number and names. It is recorded when the thread writes for the first time, so that one of
 //! which there is nothing to say takes no room.
 //!
 //! Where there is a limit, nothing may grow with each of the threads that come and go for ever: from some number of threads on, one
@@ -13,11 +13,11 @@ use tm_common::metadata::MappedThread;
 
 use super::Recording;
 use crate::sys::process::restrictions;
-use crate::sys::syscall::{self, THREAD_NAME_BYTES};
+use crate::sys::syscall::{self, ThreadName};
 
-/// So many threads of a recording with a limit have a number each, ...
+/// The number of threads of a recording with a limit that have a number each, ...
 const NUMBERED_MAX: u32 = 256;
-/// ... and so many threads that were recorded by a process one for each name.
+/// ... and of threads that a process has recorded from which on not every name has one.
 const NAMED_MAX: u32 = 4096;
 
 /// The number of new names of a thread that are all recorded, and the number of further ones of which one is, besides
@@ -50,9 +50,9 @@ struct Recorded {
     /// One more than the number of the process in which that was; 0 for nothing.
     process: u32,
     index: ThreadIndex,
-    first_name: [u8; THREAD_NAME_BYTES],
+    first_name: ThreadName,
     /// The latest one that it has recorded itself.
-    name: [u8; THREAD_NAME_BYTES],
+    name: ThreadName,
     record: *mut MappedThread,
 }
 
@@ -92,7 +92,7 @@ impl Identity {
     fn record_first(&self, recording: &Recording, stamp: Stamp) {
         // SeqCst, all: before the name is read, so that who gives it another one later finds that it is being recorded.
         self.state.swap(BEING_RECORDED, Ordering::SeqCst);
-        let name = if restrictions::are_total() { [0; THREAD_NAME_BYTES] } else { syscall::thread_name() };
+        let name = if restrictions::are_total() { ThreadName::default() } else { syscall::thread_name() };
         let process = recording.process().0 + 1;
         let before = self.recorded.get();
         let is_next = before.process == process && !before.record.is_null();
@@ -136,9 +136,9 @@ impl Identity {
         }
     }
 
-    /// Records the name that another thread has given to the thread. Of one that is not recorded the latest name is, when it is.
+    /// Records the name that another thread has given to the thread. One that is not recorded has its latest name when it is.
     #[cold]
-    pub fn was_renamed(&self, recording: &Recording, name: [u8; THREAD_NAME_BYTES]) {
+    pub fn was_renamed(&self, recording: &Recording, name: ThreadName) {
         // SeqCst: after the name was given, see `record_first`.
         let told =
             self.state.compare_exchange(BEING_RECORDED, BEING_RENAMED, Ordering::SeqCst, Ordering::SeqCst);

@@ -16,7 +16,7 @@ use tm_common::segment::{GRAINS_MAX, HEADER_BYTES, MappedSegment, SegmentHeader,
 use super::{Recording, extent};
 use crate::lockfree::room;
 use crate::sys::objects::image::Image;
-use crate::sys::syscall::{self, THREAD_NAME_BYTES};
+use crate::sys::syscall::{self, ThreadName};
 
 /// The characters of a name, in UTF-8, each with how many of its bytes it takes.
 pub trait Characters: Iterator<Item = ([u8; 4], usize)> + Clone {}
@@ -159,25 +159,14 @@ impl Recording {
         &self,
         thread: ThreadIndex,
         tid: u32,
-        name: [u8; THREAD_NAME_BYTES],
+        name: ThreadName,
         stamp: Stamp,
     ) -> *mut MappedThread {
         let Some(draft) = self.draft(MetadataKind::Thread, size_of::<MappedThread>()) else {
             return core::ptr::null_mut();
         };
-        let (process, thread) = (self.process().0, thread.0);
-        draft.put(
-            0,
-            MappedThread {
-                word: draft.pending(),
-                process,
-                thread,
-                tid,
-                n_more: AtomicU32::new(0),
-                stamp: stamp.0,
-                name,
-            },
-        );
+        let (process, thread, stamp, n_more) = (self.process().0, thread.0, stamp.0, AtomicU32::new(0));
+        draft.put(0, MappedThread { word: draft.pending(), process, thread, tid, n_more, stamp, name });
         let place = draft.start.cast();
         draft.commit();
         place

@@ -21,7 +21,7 @@ use crate::recording::own_extent::OwnExtent;
 use crate::recording::stream::Stream;
 use crate::sys::memory::pages;
 use crate::sys::process::signals::SignalsBlocked;
-use crate::sys::syscall::{self, THREAD_NAME_BYTES};
+use crate::sys::syscall::{self, ThreadName};
 use crate::sys::tls::{self, ThreadBlock};
 use crate::unwind::Frames;
 use crate::unwind::stack_cache::StackCache;
@@ -221,7 +221,7 @@ pub fn own_extents<'a>() -> [Option<&'a OwnExtent>; 2 * LANES] {
 
 /// Records the name that the calling thread has given the thread `handle`.
 #[cold]
-pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: [u8; THREAD_NAME_BYTES]) {
+pub fn other_renamed(session: &Session, handle: libc::pthread_t, name: ThreadName) {
     if session.is_process() {
         session.threads.rename(session, handle, name);
     }
@@ -338,7 +338,7 @@ impl Threads {
 
     /// Records the name of the thread with this handle, if it has a place. A handle is given to another thread when one
     /// has ended, so the thread that has it must live.
-    fn rename(&self, session: &Session, handle: libc::pthread_t, name: [u8; THREAD_NAME_BYTES]) {
+    fn rename(&self, session: &Session, handle: libc::pthread_t, name: ThreadName) {
         // Relaxed: constant between forks.
         let pid = session.pid.load(Ordering::Relaxed);
         // Acquire: receives the thread's numbers.

@@ -251,12 +251,12 @@ pub fn process_exists(pid: u32) -> bool {
     result != Err(Errno(libc::ESRCH))
 }
 
-/// The longest name of a thread, and the byte that ends it (`TASK_COMM_LEN`).
-pub const THREAD_NAME_BYTES: usize = 16;
+/// The name of a thread, ended by a NUL (`TASK_COMM_LEN`).
+pub type ThreadName = [u8; 16];
 
 /// Returns the calling thread's name, `PR_GET_NAME`.
-pub fn thread_name() -> [u8; THREAD_NAME_BYTES] {
-    let mut name = [0; THREAD_NAME_BYTES];
+pub fn thread_name() -> ThreadName {
+    let mut name = ThreadName::default();
     // SAFETY: the kernel writes as many bytes.
     let _ = unsafe { call!(SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr()) };
     name

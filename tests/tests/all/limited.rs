@@ -84,3 +84,18 @@ fn limits_that_make_no_sense_are_refused() {
     assert_eq!(run.status.code(), Some(2), "{said}");
     assert!(said.contains("'10' is no limit of a recording"), "{said}");
 }
+
+/// What a thread leaves of itself does not add up: of those that come and go most go on under the number of the one before.
+#[test]
+fn ten_thousand_threads_are_few_numbers_and_all_are_counted() {
+    let program = compile("threads.c", &["-O1", "-pthread"]);
+    let outcome = Run::new(program).args(["short"]).env("TM_LIMIT", "4M").recorded();
+    let info = info(outcome.recording());
+    assert_eq!((number(&info, "lost_events"), number(&info, "threads")), (0, 10_001));
+    let listed = info["thread_list"].as_array().expect("a list");
+    // Each of the first 256, and then one for each place; of those that exist at one time there are five.
+    assert!((256..=280).contains(&listed.len()), "{} are listed", listed.len());
+    let n: u64 = listed.iter().map(|thread| 1 + number(thread, "more")).sum();
+    assert_eq!(n, 10_001);
+    assert_eq!(number(&info, "live_blocks_at_end"), 10_005, "each leaves one");
+}

@@ -178,7 +178,7 @@ impl std::ops::AddAssign for Variance {
     }
 }
 
-/// Of a whole process, which has many samples, the largest is not kept.
+/// Keeps what a whole process has of it, which has many samples: not the largest one.
 impl From<Variance> for f64 {
     fn from(variance: Variance) -> f64 {
         variance.sum

@@ -10,7 +10,6 @@ use tm_common::metadata::{Ending, Metadata, NameKind, Records, TextKind};
 use super::Recording;
 use crate::host::Liveness;
 use crate::text::raw_text;
-use crate::text::words::count;
 
 pub mod commands;
 pub mod domains;
@@ -18,12 +17,14 @@ mod interpreters;
 pub mod modules;
 pub mod notes;
 pub mod python;
+pub mod thread;
 pub mod thread_tags;
 
 use commands::Command;
 use modules::{Module, Modules};
 use notes::Note;
 use python::PythonTables;
+use thread::Thread;
 
 /// A process of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,35 +83,6 @@ impl Process {
             command_line: Vec::new(),
             host: None,
             working_directory: None,
-        }
-    }
-}
-
-/// A thread of the recording.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thread {
-    /// Whose it is.
-    pub process: ProcessIndex,
-    /// Its number.
-    pub index: ThreadIndex,
-    /// The kernel's number.
-    pub tid: u32,
-    /// How many more threads, each of which came when the one before had ended, have the same number: where there is a limit.
-    pub n_more: u32,
-    /// When it began to record.
-    pub start: Stamp,
-    /// Its latest name.
-    pub name: String,
-}
-
-impl Thread {
-    /// Returns what it is called beside its number: `worker`, or `worker +120` with how many more it stands for.
-    #[must_use]
-    pub fn label(&self) -> String {
-        if self.n_more == 0 {
-            self.name.clone()
-        } else {
-            format!("{} +{}", self.name, count(self.n_more.into()))
         }
     }
 }

@@ -6,7 +6,7 @@ use core::ffi::{CStr, c_char, c_int};
 use crate::real;
 use crate::session::SESSION;
 use crate::session::threads;
-use crate::sys::syscall::THREAD_NAME_BYTES;
+use crate::sys::syscall::ThreadName;
 
 unsafe extern "C" {
     safe fn pthread_self() -> libc::pthread_t;
@@ -22,7 +22,7 @@ pub unsafe extern "C" fn pthread_setname_np(thread: libc::pthread_t, name: *cons
         } else {
             // SAFETY: the real function has found it to be a string of 15 bytes at most.
             let text = unsafe { CStr::from_ptr(name) }.to_bytes();
-            let mut name = [0; THREAD_NAME_BYTES];
+            let mut name = ThreadName::default();
             name.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
             threads::other_renamed(&SESSION, thread, name);
         }

@@ -36,6 +36,12 @@ pub(super) fn gathered<T, K: std::hash::Hash + Eq>(items: &[T], key: impl Fn(&T)
     groups
 }
 
+/// How many threads are listed, as ` (5 listed)`, if not all are.
+pub(super) fn listed(info: &Info) -> String {
+    let n: u64 = info.thread_list.iter().map(|thread| 1 + thread.more).sum();
+    if n < info.threads { format!(" ({} listed)", count(n)) } else { String::new() }
+}
+
 fn thread_line(threads: &[&ThreadInfo]) -> String {
     let (Some(first), Some(last)) = (threads.first(), threads.last()) else { return String::new() };
     let (name, start) = (pad_end(&printable(&first.name), NAME_WIDTH), duration(first.start_ns));

@@ -251,9 +251,7 @@ fn write_text(info: &Info, out: &mut String) -> std::fmt::Result {
     writeln!(out, "started        {}, recorded for {}", info.start, duration(info.duration_ns))?;
     room::write(info, out)?;
     let (processes, threads) = (counted(info.processes, "process"), counted(info.threads, "thread"));
-    let n_listed: u64 = info.thread_list.iter().map(|thread| 1 + thread.more).sum();
-    let listed =
-        if n_listed < info.threads { format!(" ({} listed)", count(n_listed)) } else { String::new() };
+    let listed = lists::listed(info);
     writeln!(out, "processes      {processes}, {threads}{listed}, {}", counted(info.stacks, "stack node"))?;
     interpreters::write(&info.interpreter_list, out)?;
     if info.self_checks > 0 {
