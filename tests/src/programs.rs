@@ -115,6 +115,16 @@ pub fn find_installed(name: &str) -> Option<PathBuf> {
     found.find(|program| program.is_file())
 }
 
+/// Copies a program that is to be executed, by a process of its own: what other threads of this one fork meanwhile has the copy open
+/// until it executes its own program, and the copy cannot be executed while anybody writes to it (`execve(2)`, ETXTBSY).
+///
+/// # Panics
+/// It cannot be copied.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("--").args([from, to]).status().expect("cp starts");
+    assert!(status.success(), "{} is copied to {}", from.display(), to.display());
+}
+
 /// The path of an installed program.
 ///
 /// # Panics

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tm_tests::attached::{Target, program, refused, tmtool};
 use tm_tests::products::products;
-use tm_tests::programs::{compile, installed};
+use tm_tests::programs::{compile, copy_program, installed};
 use tm_tests::run::{Run, may_administer};
 use tm_tests::wait;
 
@@ -90,7 +90,7 @@ fn another_user_s_process_is_not_attached_to() {
     // Where anybody may execute them.
     for product in [&products().tmtool, &products().library] {
         let to = folder.path().join(product.file_name().expect("it is a file"));
-        fs::copy(product, &to).expect("it was built");
+        copy_program(product, &to);
     }
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(folder.path(), open).expect("it is ours");

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tm_tests::info::{info, number};
 use tm_tests::products::products;
-use tm_tests::programs::{compile, compile_by};
+use tm_tests::programs::{compile, compile_by, copy_program};
 use tm_tests::run::{Outcome, Run};
 use tm_tests::wait;
 
@@ -109,7 +109,7 @@ fn assert_the_same(run: &Run, forget: impl FnOnce()) {
 fn copied(program: &Path, name: &OsStr) -> (Folder, PathBuf) {
     let folder = Folder::new();
     let path = folder.at(name);
-    fs::copy(program, &path).expect("the folder can be written");
+    copy_program(program, &path);
     (folder, path)
 }
 

@@ -12,7 +12,7 @@ use std::thread;
 use serde_json::Value;
 use tempfile::TempDir;
 use tm_tests::products::products;
-use tm_tests::programs::{compile, installed};
+use tm_tests::programs::{compile, copy_program, installed};
 use tm_tests::run::{Outcome, Run};
 use tm_tests::wait;
 
@@ -29,7 +29,7 @@ impl Gone {
     fn new() -> Gone {
         let folder = TempDir::new().expect("the temporary folder can be written");
         let program = folder.path().join("leaks");
-        fs::copy(compile("leak.cc", &["-g", "-O1"]), &program).expect("as above");
+        copy_program(&compile("leak.cc", &["-g", "-O1"]), &program);
         let outcome = Run::new(&program).recorded();
         assert!(outcome.status.success(), "{}", outcome.stderr);
         let mut gone = Gone { folder, outcome, build_id: String::new(), before: String::new() };

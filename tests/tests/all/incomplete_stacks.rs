@@ -8,7 +8,7 @@ use serde_json::Value;
 use tm_common::stack::{EndReason, FrameKind};
 use tm_tests::exact_stacks::{assert_stacks_are_the_noted_ones, record, recorded_and_noted};
 use tm_tests::products::products;
-use tm_tests::programs::compile;
+use tm_tests::programs::{compile, copy_program};
 use tm_tests::run::{Outcome, Run};
 
 const CHAIN: [&str; 2] = ["-O2", "-fomit-frame-pointer"];
@@ -26,9 +26,11 @@ fn without_search_table(program: &Path, folder: &Path) -> PathBuf {
         (0..count).map(|place| first + 56 * place).find(|at| number(&elf, *at, 4) == PT_GNU_EH_FRAME);
     let at = number(&elf, header.expect("it has tables") + 8, 8) as usize;
     elf[at + 2..at + 4].fill(DW_EH_PE_OMIT);
-    let copy = folder.join("without_search_table");
-    std::fs::copy(program, &copy).expect("the scratch folder can be written");
-    std::fs::write(&copy, elf).expect("the scratch folder can be written");
+    let (changed, copy) = (folder.join("changed"), folder.join("without_search_table"));
+    std::fs::write(&changed, elf).expect("the scratch folder can be written");
+    // First what may be executed, then what is to be in it.
+    copy_program(program, &copy);
+    copy_program(&changed, &copy);
     copy
 }
 

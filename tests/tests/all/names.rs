@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 use tm_tests::products::products;
-use tm_tests::programs::{compile, compile_by, installed};
+use tm_tests::programs::{compile, compile_by, copy_program, installed};
 use tm_tests::run::{Outcome, Run};
 
 fn tmtool(arguments: &[&OsStr]) -> Output {
@@ -143,7 +143,7 @@ fn a_path_that_is_no_utf_8_is_printed_and_opened_as_it_is() {
     let odd = folder.path().join(OsStr::from_bytes(b"caf\xe9"));
     fs::create_dir(&odd).expect("as above");
     let program = odd.join(OsStr::from_bytes(b"pro\xfcg"));
-    fs::copy(compile("late_thread_names.cc", &["-O1", "-pthread"]), &program).expect("as above");
+    copy_program(&compile("late_thread_names.cc", &["-O1", "-pthread"]), &program);
     let outcome = record(&program);
     let arguments = ["top", "--key", "module", "--full"].map(OsStr::new);
     let text = tmtool(&[&arguments[..], &[outcome.recording().as_os_str()]].concat()).stdout;

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 use tm_tests::products::products;
-use tm_tests::programs::compile;
+use tm_tests::programs::{compile, copy_program};
 use tm_tests::run::{Outcome, Run, may_administer};
 
 fn tmtool(recording: &Path, arguments: &[&str]) -> Output {
@@ -47,7 +47,7 @@ struct Recorded {
 fn recorded(name: &std::ffi::OsStr) -> Recorded {
     let folder = TempDir::new().expect("the temporary folder can be written");
     let program = folder.path().join(name);
-    fs::copy(compile("leak.cc", &["-g", "-O1"]), &program).expect("as above");
+    copy_program(&compile("leak.cc", &["-g", "-O1"]), &program);
     let outcome = Run::new(&program).recorded();
     assert!(outcome.status.success(), "{}", outcome.stderr);
     Recorded { folder, program, outcome }
@@ -130,9 +130,9 @@ fn root_with(program: &Path) -> TempDir {
     for file in libraries {
         let place = root.path().join(file.strip_prefix("/").expect("it is absolute"));
         fs::create_dir_all(place.parent().expect("it has one")).expect("the folder can be written");
-        fs::copy(&file, place).expect("as above");
+        copy_program(&file, &place);
     }
-    fs::copy(program, root.path().join("prog")).expect("as above");
+    copy_program(program, &root.path().join("prog"));
     fs::copy(&products().library, root.path().join("libtm.so")).expect("as above");
     root
 }
