@@ -55,7 +55,7 @@ fn assert_estimated(run: &Run, asked: [&str; 3], rate: &str) {
                 estimated.get(name).map_or((0, Uncertainty::EXACT), |stat| (stat.size, stat.uncertainty));
             let (sum, variances, n_held) = found.entry(name).or_default();
             *sum += estimate.0 as f64;
-            *variances += f64::from(estimate.1.of_bytes);
+            *variances += estimate.1.of_bytes.of_samples();
             *n_held += u32::from(estimate.0.abs_diff(exact.size) <= estimate.1.bytes());
         }
     }

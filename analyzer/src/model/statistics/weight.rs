@@ -135,7 +135,7 @@ pub struct Uncertainty {
 
 /// The variance of a sum of samples, as these tell it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "f64", into = "f64")]
+#[serde(from = "SavedVariance", into = "SavedVariance")]
 pub struct Variance {
     sum: f64,
     /// The most that one sample has added.
@@ -150,6 +150,12 @@ const MORE: f64 = 3.0;
 impl Variance {
     /// Nothing is uncertain.
     pub const ZERO: Variance = Variance { sum: 0.0, of_one: 0.0 };
+
+    /// Returns the variance itself, that of the samples alone.
+    #[must_use]
+    pub fn of_samples(&self) -> f64 {
+        self.sum
+    }
 
     /// Returns that of one sample.
     fn of_one(variance: f64) -> Variance {
@@ -178,16 +184,27 @@ impl std::ops::AddAssign for Variance {
     }
 }
 
-/// Keeps what a whole process has of it, which has many samples: not the largest one.
-impl From<Variance> for f64 {
-    fn from(variance: Variance) -> f64 {
-        variance.sum
+/// A variance as it is saved: with the most of one sample, without which it was before.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum SavedVariance {
+    Sum(f64),
+    Both(f64, f64),
+}
+
+impl From<Variance> for SavedVariance {
+    fn from(variance: Variance) -> SavedVariance {
+        SavedVariance::Both(variance.sum, variance.of_one)
     }
 }
 
-impl From<f64> for Variance {
-    fn from(sum: f64) -> Variance {
-        Variance { sum, of_one: 0.0 }
+impl From<SavedVariance> for Variance {
+    fn from(saved: SavedVariance) -> Variance {
+        let (sum, of_one) = match saved {
+            SavedVariance::Sum(sum) => (sum, 0.0),
+            SavedVariance::Both(sum, of_one) => (sum, of_one),
+        };
+        Variance { sum, of_one }
     }
 }
 
@@ -300,6 +317,16 @@ mod tests {
             }
             assert!((0.94..0.99).contains(&held), "{mean} samples: {held}");
         }
+    }
+
+    #[test]
+    fn a_variance_is_saved_as_it_is_and_read_as_it_was_saved_before() {
+        let variance = Variance { sum: 2.5, of_one: 1.5 };
+        let bytes = rmp_serde::to_vec(&variance).expect("there is memory");
+        assert_eq!(rmp_serde::from_slice::<Variance>(&bytes).expect("it is one"), variance);
+        let before = rmp_serde::to_vec(&2.5).expect("there is memory");
+        let read = rmp_serde::from_slice::<Variance>(&before).expect("it is one");
+        assert_eq!(read, Variance { sum: 2.5, of_one: 0.0 });
     }
 
     /// Blocks that are drawn for certain make few others no more certain.

@@ -306,7 +306,7 @@ mod tests {
         let one = block(makers[0]).estimate(&thread_tags).1;
         assert!(one.is_estimate() && one.bytes() > 100);
         let n_samples = |it: &Uncertainty| {
-            (it.n_samples, f64::from(it.of_bytes) == it.n_samples as f64 * f64::from(one.of_bytes))
+            (it.n_samples, it.of_bytes.of_samples() == it.n_samples as f64 * one.of_bytes.of_samples())
         };
         let sites: Vec<_> = found.sites.iter().map(|(site, it)| (site.stack.0, n_samples(it))).collect();
         assert_eq!(sites, [(7, (2, true)), (8, (1, true))]);
