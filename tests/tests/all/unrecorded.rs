@@ -55,7 +55,7 @@ fn foreign() -> PathBuf {
     if !loader.exists() {
         let own =
             tempfile::NamedTempFile::new_in(loader.parent().expect("a folder")).expect("it can be written");
-        copy(Path::new("/lib/ld-musl-x86_64.so.1"), own.path());
+        copy(Path::new(&format!("/lib/ld-musl-{}.so.1", std::env::consts::ARCH)), own.path());
         set_mode(own.path(), 0o755);
         own.persist(&loader).expect("as above");
     }
