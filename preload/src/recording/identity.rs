@@ -1,5 +1,5 @@
-//! The identity of the thread that writes in a stream: its number and names. It is recorded when the thread writes for the first time, so that one of
-//! which there is nothing to say takes no room.
+//! The identity of the thread that writes in a stream: its names, and a number that may stand for many threads. It is recorded when
+//! the thread writes for the first time, so that one of which there is nothing to say takes no room.
 //!
 //! Where there is a limit, nothing may grow with each of the threads that come and go for ever: from some number of threads on, one
 //! that has the place and the name of one that has ended goes on under its number, and is counted there; and where names are endless
@@ -13,11 +13,12 @@ use tm_common::metadata::MappedThread;
 
 use super::Recording;
 use crate::sys::process::restrictions;
+use crate::sys::process::signals::SignalsBlocked;
 use crate::sys::syscall::{self, ThreadName};
 
 /// The number of threads of a recording with a limit that have a number each, ...
 const NUMBERED_MAX: u32 = 256;
-/// ... and of threads that a process has recorded from which on not every name has one.
+/// ... and of threads that a process and those that it descends from have recorded from which on not every name has one.
 const NAMED_MAX: u32 = 4096;
 
 /// The number of new names of a thread that are all recorded, and the number of further ones of which one is, besides
@@ -29,20 +30,20 @@ const RENAMES: (u32, u32) = (256, 64);
 pub struct Identity {
     index: AtomicU32,
     tid: AtomicU32,
-    /// One of the four below.
+    /// One of the three below.
     state: AtomicU32,
     /// How many names were given to what has the number.
     n_renames: AtomicU32,
-    /// The thread's own.
+    /// The thread's own, changed while no signal is handled.
     recorded: Cell<Recorded>,
 }
 
+/// The latest name that it is known by is the one in [`Recorded`].
 const UNRECORDED: u32 = 0;
-const BEING_RECORDED: u32 = 1;
-/// Another thread has given it a name meanwhile.
-const BEING_RENAMED: u32 = 2;
+/// It is not recorded, and another thread has given it a name.
+const RENAMED: u32 = 1;
 /// From here on other threads record the names that they give it.
-const RECORDED: u32 = 3;
+const RECORDED: u32 = 2;
 
 /// What was recorded of the thread, or of one before it in its place.
 #[derive(Clone, Copy, Debug)]
@@ -51,21 +52,22 @@ struct Recorded {
     process: u32,
     index: ThreadIndex,
     first_name: ThreadName,
-    /// The latest one that it has recorded itself.
+    /// The latest name of the thread that it knows itself.
     name: ThreadName,
     record: *mut MappedThread,
 }
 
 impl Identity {
-    /// Makes it that of another thread, the calling one.
+    /// Makes it that of another thread, the calling one, which blocks all signals.
     pub fn assign(&self, index: ThreadIndex, tid: u32) {
         // Relaxed, all: others look at them only after they have found the thread.
         self.index.store(index.0, Ordering::Relaxed);
         self.tid.store(tid, Ordering::Relaxed);
         self.state.store(UNRECORDED, Ordering::Relaxed);
+        self.recorded.set(Recorded { name: syscall::thread_name(), ..self.recorded.get() });
     }
 
-    /// Returns the thread's number in the recording; until it is recorded that may be one that nobody else has.
+    /// Returns the thread's number; it is not in the recording until [`Identity::record`], which may make it another one.
     pub fn index(&self) -> ThreadIndex {
         // Relaxed: only changed by the thread itself.
         ThreadIndex(self.index.load(Ordering::Relaxed))
@@ -78,7 +80,7 @@ impl Identity {
     }
 
     /// Records the thread, which is the calling one, as of `stamp` if it is not yet; returns its number. Only then is it in the
-    /// recording: a handler that interrupts this does the same, and one that does not come back leaves it to the next time.
+    /// recording.
     #[inline]
     pub fn record(&self, recording: &Recording, stamp: Stamp) -> ThreadIndex {
         // Relaxed: the thread's own.
@@ -90,11 +92,17 @@ impl Identity {
 
     #[cold]
     fn record_first(&self, recording: &Recording, stamp: Stamp) {
-        // SeqCst, all: before the name is read, so that who gives it another one later finds that it is being recorded.
-        self.state.swap(BEING_RECORDED, Ordering::SeqCst);
-        let name = if restrictions::are_total() { ThreadName::default() } else { syscall::thread_name() };
-        let process = recording.process().0 + 1;
+        // A handler that allocates would record the thread in the middle of this.
+        let _blocked = (!restrictions::are_total()).then(SignalsBlocked::now);
+        // SeqCst, all: what another thread does between the two it finds to be its own to record, or we do.
+        let state = self.state.load(Ordering::SeqCst);
+        if state == RECORDED {
+            return;
+        }
         let before = self.recorded.get();
+        let is_asked = state == RENAMED && !restrictions::are_total();
+        let name = if is_asked { syscall::thread_name() } else { before.name };
+        let process = recording.process().0 + 1;
         let is_next = before.process == process && !before.record.is_null();
         if is_next && recording.has_many_threads(before.first_name == name) {
             // SAFETY: segments of metadata stay mapped.
@@ -104,13 +112,13 @@ impl Identity {
             self.index.store(before.index.0, Ordering::Relaxed);
             self.recorded.set(Recorded { name, ..before });
         } else {
-            let record = recording.add_thread(self.index(), self.tid(), name, stamp);
-            let first_name = name;
-            self.recorded.set(Recorded { process, index: self.index(), first_name, name, record });
+            let (index, first_name) = (self.index(), name);
+            let record = recording.add_thread(index, self.tid(), name, stamp);
+            self.recorded.set(Recorded { process, index, first_name, name, record });
             self.n_renames.store(0, Ordering::Relaxed);
             recording.n_threads_recorded.fetch_add(1, Ordering::Relaxed);
         }
-        if self.state.swap(RECORDED, Ordering::SeqCst) == BEING_RENAMED {
+        if self.state.swap(RECORDED, Ordering::SeqCst) != state {
             self.look_at_name(recording);
         }
     }
@@ -118,20 +126,29 @@ impl Identity {
     /// Records the thread's name, which is the calling one, if it has changed since it was recorded. Called now and then.
     #[cold]
     pub fn look_at_name(&self, recording: &Recording) {
-        // Relaxed: the thread's own.
-        if self.state.load(Ordering::Relaxed) != RECORDED || restrictions::are_total() {
+        if restrictions::are_total() {
             return;
         }
+        let _blocked = SignalsBlocked::now();
         let (known, name) = (self.recorded.get(), syscall::thread_name());
-        if known.name != name && (!self.stands_for_many() || self.may_be_renamed()) {
+        if known.name == name {
+            return;
+        }
+        // Relaxed: the thread's own.
+        let is_recorded = self.state.load(Ordering::Relaxed) == RECORDED;
+        if !is_recorded || !self.stands_for_many() || self.may_be_renamed() {
             self.recorded.set(Recorded { name, ..known });
-            recording.add_thread(self.index(), self.tid(), name, recording.now());
+            if is_recorded {
+                recording.add_thread(self.index(), self.tid(), name, recording.now());
+            }
         }
     }
 
     /// Records the name that the thread, which is the calling one, has given itself.
     pub fn has_renamed_itself(&self, recording: &Recording) {
-        if self.stands_for_many() || self.may_be_renamed() {
+        // Relaxed: the thread's own.
+        let is_recorded = self.state.load(Ordering::Relaxed) == RECORDED;
+        if !is_recorded || self.stands_for_many() || self.may_be_renamed() {
             self.look_at_name(recording);
         }
     }
@@ -140,8 +157,7 @@ impl Identity {
     #[cold]
     pub fn was_renamed(&self, recording: &Recording, name: ThreadName) {
         // SeqCst: after the name was given, see `record_first`.
-        let told =
-            self.state.compare_exchange(BEING_RECORDED, BEING_RENAMED, Ordering::SeqCst, Ordering::SeqCst);
+        let told = self.state.compare_exchange(UNRECORDED, RENAMED, Ordering::SeqCst, Ordering::SeqCst);
         if told == Err(RECORDED) && self.may_be_renamed() {
             recording.add_thread(self.index(), self.tid(), name, recording.now());
         }
@@ -171,6 +187,6 @@ impl Recording {
         let n_recorded = self.n_threads_recorded.load(Ordering::Relaxed);
         let has_numbers = |n_threads: &AtomicU32| n_threads.load(Ordering::Relaxed) <= NUMBERED_MAX;
         let limited = self.header().filter(|header| header.limit_grains > 0);
-        limited.is_some_and(|header| n_recorded > NAMED_MAX || is_of_name && !has_numbers(&header.n_threads))
+        limited.is_some_and(|header| n_recorded >= NAMED_MAX || is_of_name && !has_numbers(&header.n_threads))
     }
 }

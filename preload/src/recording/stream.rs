@@ -152,9 +152,16 @@ impl Stream {
     }
 
     /// Records the thread, and writes that the stream is its own from here on if it was another one's.
+    ///
+    /// ```text
+    ///  left_at  sequence
+    ///  some     > 0        goes on where the one before was, and writes that it is another
+    ///  null     > 0        that one had left its segment: a fresh one, and the same
+    ///  null     0          a fresh stream: its first segment says whose it is
+    /// ```
     fn begin_thread(&mut self, recording: &Recording, stamp: Stamp) -> bool {
         let thread = self.writer(recording, stamp);
-        let was_other_s = self.sequence > 0;
+        let had_other_writer = self.sequence > 0;
         if !self.left_at.is_null() {
             // SAFETY: it is in the stream's segment, which is mapped.
             unsafe { self.write_from(self.left_at) };
@@ -163,7 +170,7 @@ impl Stream {
             return false;
         }
         self.is_new = false;
-        if was_other_s {
+        if had_other_writer {
             // SAFETY: `next < limit`.
             unsafe { self.put(Event::ThreadStart { thread, stamp }) };
         }

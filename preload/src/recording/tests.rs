@@ -329,14 +329,14 @@ fn of_many_threads_under_a_limit_those_of_one_place_and_name_have_one_number() {
     let name = |index| CString::new(std::format!("w-{index}")).expect("no NUL");
     let numbers: HashSet<u32> = (2000..20_000).map(|index| take(index, &name(index))).collect();
     let recorded = recorded_threads(&scratch);
-    assert_eq!((recorded.len(), numbers.len()), (4097, 4097 - 258));
+    assert_eq!((recorded.len(), numbers.len()), (4096, 4096 - 258));
     let (_, segments) = scratch.segments();
     let metadata = segments.iter().filter(|(_, segment, _)| segment.kind == SegmentKind::Metadata);
     let more = metadata.flat_map(|(.., bytes)| Records::new(bytes)).map(|record| match record {
         Ok(Metadata::Thread { n_more, .. }) => u64::from(n_more),
         other => panic!("{other:?}"),
     });
-    assert_eq!(more.sum::<u64>() + 4097, 1000 + 4 + 18_000, "all are counted");
+    assert_eq!(more.sum::<u64>() + 4096, 1000 + 4 + 18_000, "all are counted");
 }
 
 #[test]
