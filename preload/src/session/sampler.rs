@@ -39,7 +39,7 @@ pub struct Sampler {
     thread: AtomicU32,
     /// What the line said when it was last recorded, ...
     told: Cell<Totals>,
-    /// ... and when it was of a thread before this one.
+    /// ... and when it was of a thread before this one: the thread's own part is what the line says more.
     told_of_others: Cell<Totals>,
 }
 
@@ -261,7 +261,11 @@ impl Counting {
     pub fn recorded(&self, totals: &Totals, is_recorded: bool) {
         if is_recorded {
             self.line.held_high.store(totals.held_bytes as u64, Ordering::Relaxed);
-            self.sampler.told.set(*totals);
+            // A handler that came between may have told more already.
+            let calls = |totals: &Totals| totals.n_allocated.wrapping_add(totals.n_freed);
+            if calls(totals) >= calls(&self.sampler.told.get()) {
+                self.sampler.told.set(*totals);
+            }
         }
         self.sampler.center(totals.held_bytes, self.rate());
     }
