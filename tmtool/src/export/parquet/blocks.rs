@@ -14,7 +14,7 @@ use tm_analyzer::events::Block;
 use tm_analyzer::model::Amount;
 use tm_analyzer::reader::Recording;
 use tm_analyzer::replay::ByStack;
-use tm_common::ids::{Space, StackId, Stamp, TagIndex};
+use tm_common::ids::{Space, StackId, Stamp, TagIndex, ThreadIndex};
 
 const OWN_COLUMNS: [Column; 9] = [
     ("address", Kind::Integer, REQUIRED),
@@ -49,18 +49,12 @@ pub struct Blocks<'a> {
     pid: Option<u32>,
     tags: FxHashMap<TagIndex, Cell>,
     domains: FxHashMap<Space, Cell>,
-    tids: Vec<i64>,
+    tids: FxHashMap<ThreadIndex, i64>,
 }
 
 impl<'a> Blocks<'a> {
     /// Writes blocks of `recording` to `table`.
     pub fn new(recording: &'a Recording, run: &'a Run, table: Table<File>) -> Blocks<'a> {
-        let n_threads = recording.threads.iter().map(|thread| thread.index.0 as usize + 1).max().unwrap_or(0);
-        // Only damage has numbers past those of the threads that are known.
-        let mut tids = vec![0; n_threads.min(recording.threads.len() * 4 + 4)];
-        for thread in &recording.threads {
-            tids.get_mut(thread.index.0 as usize).into_iter().for_each(|tid| *tid = thread.tid.into());
-        }
         Blocks {
             recording,
             run,
@@ -72,7 +66,7 @@ impl<'a> Blocks<'a> {
             pid: None,
             tags: FxHashMap::default(),
             domains: FxHashMap::default(),
-            tids,
+            tids: recording.threads.iter().map(|thread| (thread.index, thread.tid.into())).collect(),
         }
     }
 
@@ -102,7 +96,7 @@ impl<'a> Blocks<'a> {
             self.known_stacks.insert(block.stack, 0);
             self.stacks.push(block.stack);
         }
-        let tid = self.tids.get(thread.0 as usize).copied().unwrap_or(0);
+        let tid = self.tids.get(&thread).copied().unwrap_or(0);
         self.batch.push(block, tid, went, is_temporary);
     }
 
