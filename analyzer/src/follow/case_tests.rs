@@ -1,10 +1,14 @@
 //! Cases that are rare or of a kind of their own, each laid out by hand.
 
+use std::mem::offset_of;
+use std::os::unix::fs::FileExt;
+
 use tempfile::NamedTempFile;
 use tm_common::event::Event;
 use tm_common::functions::Function;
+use tm_common::header::MappedHeader;
 use tm_common::ids::{Address, ProcessIndex, StackId, Stamp, TagIndex};
-use tm_common::metadata::CommandKind;
+use tm_common::metadata::{CommandKind, MappedThread};
 use tm_common::segment::HEADER_BYTES;
 
 use super::testing::Script;
@@ -253,4 +257,31 @@ fn the_present_is_waited_for_and_the_future_is_not() {
     assert!(then.0 >= begun.0 + WAIT_NS, "{then:?} after {begun:?}");
     follower.catch_up(Stamp(then.0 + 3_600_000_000_000), &mut ()).expect("it is there");
     assert!(follower.now().expect("it is ours").0 < then.0 + 60_000_000_000);
+}
+
+/// Where there is a limit the recorder counts them in the thread's record, long after it was read.
+#[test]
+fn threads_that_go_on_under_a_number_are_counted_when_they_come() {
+    let (mut script, file) = begun();
+    script.builder.thread(0, 0, "worker");
+    script.metadata(2);
+    script.event(100, FIRST, 0, &malloc(0x10, 1, 100));
+    script.event(2_000_000, FIRST, 0, &malloc(0x20, 1, 2_000_000));
+    script.finish();
+    let end = script.end();
+    let mut follower = opened(&mut script, &file, end, 0, Options::default());
+    let bytes = std::fs::read(file.path()).expect("it is there");
+    let name = bytes.windows(6).position(|it| it == b"worker").expect("it is recorded");
+    let record = name - offset_of!(MappedThread, name);
+    let put = |offset: usize, value: &[u8]| {
+        file.as_file().write_all_at(value, offset as u64).expect("the file can be written");
+    };
+    put(offset_of!(MappedHeader, limit_grains), &u64::MAX.to_le_bytes());
+    for n_more in [0_u32, 1, 98_000] {
+        put(record + offset_of!(MappedThread, n_more), &n_more.to_le_bytes());
+        follower.catch_up(Stamp(u64::MAX), &mut ()).expect("it is there");
+        let [thread] = &follower.recording().threads[..] else { panic!("there is one thread") };
+        assert_eq!((thread.n_more, &*thread.name), (n_more, "worker"));
+    }
+    assert_eq!(follower.recording().threads[0].label(), "worker +98,000");
 }

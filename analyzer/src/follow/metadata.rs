@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 use tm_common::ids::ProcessIndex;
-use tm_common::metadata::{MappedProcess, Metadata, Records};
+use tm_common::metadata::{MappedProcess, MappedThread, Metadata, Records};
 use tm_common::segment::HEADER_BYTES;
 
 use crate::reader::{Command, FoundSegment, Headers, OpenFile, Recording, TablesBuilder};
@@ -31,8 +31,10 @@ pub(super) struct MetadataReader {
     process: ProcessIndex,
     segments: Vec<Segment>,
     records: TablesBuilder,
-    /// Where the process's own record is in the file: the one record that changes after it was written.
+    /// Where the process's own record is in the file, which changes after it was written, ...
     own_record: Option<u64>,
+    /// ... and those of its threads, which do where there is a limit.
+    thread_records: Vec<u64>,
     buffer: Vec<u8>,
     /// Records that could not be read.
     pub n_damaged: u64,
@@ -46,6 +48,7 @@ impl MetadataReader {
             segments: Vec::new(),
             records: TablesBuilder::default(),
             own_record: None,
+            thread_records: Vec::new(),
             buffer: Vec::new(),
             n_damaged: 0,
         }
@@ -82,7 +85,7 @@ impl MetadataReader {
             may_matter && (!is_full || segment.has_unfinished)
         });
         self.segments = segments;
-        self.read_own_record(file);
+        self.read_again(file, recording.header.limit_grains > 0);
         crate::reader::metadata::commands::waiting(&recording.header)
             .for_each(|command| self.records.command(command));
         self.records.place_modules();
@@ -125,20 +128,30 @@ impl MetadataReader {
             self.n_damaged += 1;
             return;
         };
-        if matches!(record, Metadata::Process { process, .. } if process == self.process) {
-            self.own_record = end.checked_sub(size_of::<MappedProcess>() as u64);
+        match record {
+            Metadata::Process { process, .. } if process == self.process => {
+                self.own_record = end.checked_sub(size_of::<MappedProcess>() as u64);
+            }
+            Metadata::Thread { process, .. } if process == self.process => {
+                self.thread_records.extend(end.checked_sub(size_of::<MappedThread>() as u64));
+            }
+            _ => {}
         }
         self.records.add(record);
     }
 
-    /// Sees whether the process has ended.
-    fn read_own_record(&mut self, file: &OpenFile) {
-        let Some(offset) = self.own_record else { return };
-        let bytes = &mut self.buffer;
-        if file.read(offset, size_of::<MappedProcess>(), bytes).is_ok()
-            && let Some(Ok(record @ Metadata::Process { .. })) = Records::new(bytes).next()
-        {
-            self.records.add(record);
+    /// Sees whether the process has ended, and how many threads have gone on under the numbers of others.
+    fn read_again(&mut self, file: &OpenFile, is_limited: bool) {
+        let threads = self.thread_records.iter().filter(|_| is_limited);
+        let threads = threads.map(|&offset| (offset, size_of::<MappedThread>()));
+        let own = self.own_record.map(|offset| (offset, size_of::<MappedProcess>()));
+        for (offset, len) in own.into_iter().chain(threads) {
+            if file.read(offset, len, &mut self.buffer).is_ok()
+                && let Some(Ok(record @ (Metadata::Process { .. } | Metadata::Thread { .. }))) =
+                    Records::new(&self.buffer).next()
+            {
+                self.records.add(record);
+            }
         }
     }
 }
