@@ -44,14 +44,13 @@ pub fn moment(recording: &Recording, n_vain: u32) -> Option<Stamp> {
     bases.sort_unstable();
     let known = recording.last_stamp().min(replay::stamp_at(recording, recording.duration_ns()));
     let written = Stamp(known.0.saturating_sub(stamps_in(recording, WRITTEN_AFTER_NS)));
-    let moment = if n_vain < HALVINGS {
-        let n_all = n_folded + bases.len();
-        let n_to_fold = n_all - (n_all >> (n_vain + 1));
+    let n_all = n_folded + bases.len();
+    let n_to_stay = if n_vain < HALVINGS { n_all >> (n_vain + 1) } else { 0 };
+    let moment = match (n_to_stay, bases.get((n_all - n_to_stay).saturating_sub(n_folded))) {
+        (0, _) => written,
         // A moment before the segment begins: all that is earlier is whole.
-        let stays = bases.get(n_to_fold.saturating_sub(n_folded))?;
-        Stamp(stays.0.saturating_sub(1)).min(written)
-    } else {
-        written
+        (_, Some(stays)) => Stamp(stays.0.saturating_sub(1)).min(written),
+        (_, None) => return None,
     };
     (segments.count() > 0 && Some(moment) > recording.folded_until()).then_some(moment)
 }
