@@ -1,5 +1,5 @@
-//! What is estimated of a program's samples is right in the mean, at the peak too, and as far off as it says: of blocks of all
-//! sizes, of C, C++ and Python.
+//! What is estimated of a program's samples is right in the mean, at the peak of the C allocator's blocks too, and as far off as it
+//! says: of blocks of all sizes, of C, C++ and Python.
 //!
 //! The oracle is a recording of every event of the same program.
 
@@ -39,8 +39,9 @@ fn functions(path: &Path, asked: [&str; 3]) -> (BTreeMap<String, Statistic>, boo
     ([of("peak", &peak), of("allocated", &allocated)].concat().into_iter().collect(), is_off)
 }
 
-/// Asserts it of `run`, whose `asked` functions allocate the same in each run, at a rate of samples.
-fn assert_estimated(run: &Run, asked: [&str; 3], rate: &str) {
+/// Asserts it of `run`, whose `asked` functions allocate the same in each run, at a rate of samples; `has_own_peak` tells whether the
+/// peak is the samples' own.
+fn assert_estimated(run: &Run, asked: [&str; 3], rate: &str, has_own_peak: bool) {
     let (exact, _) = functions(run.recorded().recording(), asked);
     assert_eq!(exact.len(), 6, "{exact:?}");
     let n_runs = times(10, 1_000);
@@ -68,7 +69,9 @@ fn assert_estimated(run: &Run, asked: [&str; 3], rate: &str) {
         let what =
             format!("{name}: {mean} ± {error}, exact {size}, {off:.2} errors off, {n_held} of {n} hold it");
         println!("{what}");
-        assert!(off.abs() <= 3.0, "{what}");
+        // The highest of an estimate is too high: what is a domain's has no exact course (docs/design.md).
+        let is_highest = has_own_peak && name.starts_with("peak");
+        assert!(off.abs() <= 3.0 || is_highest && (0.0..0.1).contains(&(mean / size - 1.0)), "{what}");
         assert!(f64::from(n_held) >= (0.95 - 4.0 * (0.05 * 0.95 / n).sqrt()) * n - 1.0, "{what}");
     }
 }
@@ -76,24 +79,24 @@ fn assert_estimated(run: &Run, asked: [&str; 3], rate: &str) {
 #[test]
 fn samples_of_rounds_beside_a_large_block() {
     let run = Run::new(compile("orders.c", &["-g", "-O1"]));
-    assert_estimated(&run, ["copy_item", "new_order", "load_catalog"], "64K");
+    assert_estimated(&run, ["copy_item", "new_order", "load_catalog"], "64K", false);
 }
 
 #[test]
 fn samples_of_all_sizes_that_grow_and_change_threads() {
     let run = Run::new(compile("sizes.c", &["-g", "-O1", "-pthread"]));
-    assert_estimated(&run, ["take", "grow", "clear"], "16K");
+    assert_estimated(&run, ["take", "grow", "clear"], "16K", false);
 }
 
 #[test]
 fn samples_of_a_standard_library() {
     let run = Run::new(compile("bench/containers.cc", &["-g", "-O1"])).args(["1"]);
-    assert_estimated(&run, ["word", "index", "join"], "64K");
+    assert_estimated(&run, ["word", "index", "join"], "64K", false);
 }
 
 #[test]
 fn samples_of_python_objects() {
     let python = Python::at(Path::new(DEBIAN));
     let run = python.run("orders.py", &[]).env("TM_PYTHON_OBJECTS", "1").env("PYTHONHASHSEED", "0");
-    assert_estimated(&run, ["new_item", "new_order", "new_name"], "16K");
+    assert_estimated(&run, ["new_item", "new_order", "new_name"], "16K", true);
 }
