@@ -214,7 +214,7 @@ fn threads(recording: &Recording, processes: Processes, text: &str) -> Result<Ve
             Err(Refusal::OtherProcess { text, pid }.of(recording.file.path()))
         }
         None => {
-            let known = recording.threads.iter().map(|thread| format!("{} {}", thread.tid, thread.name));
+            let known = recording.threads.iter().map(|thread| format!("{} {}", thread.tid, thread.label()));
             Err(Refusal::NoThread { text, known: known.collect() }.of(recording.file.path()))
         }
     }

@@ -218,9 +218,10 @@ pub struct MappedThread {
     pub thread: u32,
     /// The kernel's number.
     pub tid: u32,
-    /// How many more threads of this name came one after the other, each when the one before had ended, and have the same number.
+    /// How many more threads came one after the other, each when the one before had ended, and have the same number: of the same name,
+    /// unless names are endless.
     pub n_more: AtomicU32,
-    /// The moment when it began to record.
+    /// The moment of its first event, or, of a further record, of its new name.
     pub stamp: u64,
     /// The name, ended by a NUL unless it is 16 bytes long (`prctl(2)` PR_GET_NAME).
     pub name: [u8; 16],

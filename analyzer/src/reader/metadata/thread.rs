@@ -15,7 +15,7 @@ pub struct Thread {
     pub tid: u32,
     /// How many more threads, each of which came when the one before had ended, have the same number: where there is a limit.
     pub n_more: u32,
-    /// When it began to record.
+    /// When its first event was.
     pub start: Stamp,
     /// Its latest name.
     pub name: String,

@@ -106,7 +106,7 @@ pub struct Info {
     pub interpreter_list: Vec<InterpreterInfo>,
     /// The processes by number.
     pub process_list: Vec<ProcessInfo>,
-    /// The threads by number; where samples are taken, those with samples.
+    /// The threads that have written anything, by number.
     pub thread_list: Vec<ThreadInfo>,
     /// The loaded files by process and time.
     pub module_list: Vec<ModuleInfo>,
