@@ -3,8 +3,10 @@
 //!
 //! The oracles are the programs: they count what they do, and say what went wrong.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -32,10 +34,10 @@ fn attached_again_and_again(target: Target) -> (Outcome, PathBuf) {
     target.finish()
 }
 
-/// The allocations of blocks of one size.
-fn allocations_of(recording: &Path, size: u64) -> (u64, u64) {
+/// The allocations of blocks of these sizes, and how many of them live at the end.
+fn allocations_of(recording: &Path, sizes: RangeInclusive<u64>) -> (u64, u64) {
     let report = |command: &[&str]| -> serde_json::Value {
-        let sizes = format!("{size}..{size}");
+        let sizes = format!("{}..{}", sizes.start(), sizes.end());
         let path = recording.display().to_string();
         let arguments: Vec<&str> =
             command.iter().copied().chain([path.as_str(), "--size", &sizes, "--json"]).collect();
@@ -71,12 +73,21 @@ fn events_of_a_program_of_16_threads_are_those_that_it_counts() {
         .filter(|numbers: &Vec<u64>| numbers.len() == 3 && numbers[0] >= 1_500)
         .collect();
     assert_eq!(counted.len() as u64, n + 1, "{}", outcome.stdout);
+    let mut attached = BTreeMap::new();
     for numbers in counted {
         let [size, allocations, frees] = numbers[..] else { panic!("three numbers") };
         assert_eq!(allocations, frees, "the program frees all");
-        let expected = if size == 1_500 { 0 } else { allocations };
         assert!(allocations > 0, "it has worked with {size}");
-        assert_eq!(allocations_of(&recording, size), (expected, 0), "of size {size}");
+        if size != 1_500 {
+            attached.insert(size, allocations);
+        }
+    }
+    assert_eq!(allocations_of(&recording, 1_500..=1_500), (0, 0), "while it was detached");
+    let all: u64 = attached.values().sum();
+    assert_eq!(allocations_of(&recording, 2_000..=2_000 + n), (all, 0));
+    // Of many rounds some: each is a reading of all.
+    for (&size, &expected) in attached.iter().take(3) {
+        assert_eq!(allocations_of(&recording, size..=size), (expected, 0), "of size {size}");
     }
     fs::remove_file(recording).expect("it is there");
 }
@@ -192,7 +203,7 @@ fn an_allocator_that_is_a_library_is_recorded() {
     let (outcome, recording) = target.finish();
     let line = outcome.stdout.lines().find(|line| line.starts_with("3000 ")).expect("it has worked with it");
     let counted: u64 = line.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("it is a number");
-    assert_eq!(allocations_of(&recording, 3_000), (counted, 0));
+    assert_eq!(allocations_of(&recording, 3_000..=3_000), (counted, 0));
     fs::remove_file(recording).expect("it is there");
 }
 
@@ -276,7 +287,10 @@ fn a_program_with_an_allocator_built_in_tells_of_its_blocks() {
     let (outcome, recording) = target.finish();
     assert!(outcome.stdout.ends_with("\n120 blocks are kept\n"), "{outcome:?}");
     // Of each block that has grown, both sizes; what lives is forgotten by the detach.
-    assert_eq!((allocations_of(&recording, 7_777).0, allocations_of(&recording, 8_888).0), (100, 100));
+    assert_eq!(
+        (allocations_of(&recording, 7_777..=7_777).0, allocations_of(&recording, 8_888..=8_888).0),
+        (100, 100)
+    );
     fs::remove_file(recording).expect("it is there");
 
     let mut preloaded = run.with_input().start_recorded();
@@ -286,6 +300,6 @@ fn a_program_with_an_allocator_built_in_tells_of_its_blocks() {
     drop(input);
     let outcome = preloaded.finish();
     assert_eq!(outcome.stdout, "ready\ngo\n40 blocks are kept\n");
-    assert_eq!(allocations_of(outcome.recording(), 8_888), (100, 0), "all are dropped at the end");
+    assert_eq!(allocations_of(outcome.recording(), 8_888..=8_888), (100, 0), "all are dropped at the end");
     assert_eq!(number(&info(outcome.recording()), "missed_frees"), 0);
 }
