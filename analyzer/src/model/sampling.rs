@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::statistics::SIGMAS_95;
+
 /// How samples were drawn, and what they say of all allocations beside the exact sums of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sampling {
@@ -26,9 +28,7 @@ pub struct Sampling {
     pub is_peak_estimated: bool,
 }
 
-/// The standard deviations to either side that hold 95 % of all estimates, ...
-const SIGMAS_95: f64 = 1.96;
-/// ... and 99.9 %.
+/// The standard deviations to either side that hold 99.9 % of all estimates.
 const SIGMAS_999: f64 = 3.29;
 
 /// So many rates without a sample are as rare.

@@ -16,4 +16,5 @@ pub use key::{Cumulative, KeyType};
 pub use profile::{Profile, ProfileRow};
 pub use statistic::{Statistic, StatisticDiff};
 pub use sums::SumsBy;
+pub(in crate::model) use weight::SIGMAS_95;
 pub use weight::{Uncertainty, Variance, Weight};

@@ -143,7 +143,7 @@ pub struct Variance {
 }
 
 /// The standard deviations to either side that hold 95 % of all estimates.
-const SIGMAS_95: f64 = 1.96;
+pub(in crate::model) const SIGMAS_95: f64 = 1.96;
 /// So many samples are added to those that were drawn.
 const MORE: f64 = 3.0;
 
