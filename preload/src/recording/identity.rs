@@ -83,8 +83,7 @@ impl Identity {
     /// recording.
     #[inline]
     pub fn record(&self, recording: &Recording, stamp: Stamp) -> ThreadIndex {
-        // Relaxed: the thread's own.
-        if self.state.load(Ordering::Relaxed) != RECORDED {
+        if !self.is_recorded() {
             self.record_first(recording, stamp);
         }
         self.index()
@@ -134,8 +133,7 @@ impl Identity {
         if known.name == name {
             return;
         }
-        // Relaxed: the thread's own.
-        let is_recorded = self.state.load(Ordering::Relaxed) == RECORDED;
+        let is_recorded = self.is_recorded();
         if !is_recorded || !self.stands_for_many() || self.may_be_renamed() {
             self.recorded.set(Recorded { name, ..known });
             if is_recorded {
@@ -146,9 +144,7 @@ impl Identity {
 
     /// Records the name that the thread, which is the calling one, has given itself.
     pub fn has_renamed_itself(&self, recording: &Recording) {
-        // Relaxed: the thread's own.
-        let is_recorded = self.state.load(Ordering::Relaxed) == RECORDED;
-        if !is_recorded || self.stands_for_many() || self.may_be_renamed() {
+        if !self.is_recorded() || self.stands_for_many() || self.may_be_renamed() {
             self.look_at_name(recording);
         }
     }
@@ -161,6 +157,12 @@ impl Identity {
         if told == Err(RECORDED) && self.may_be_renamed() {
             recording.add_thread(self.index(), self.tid(), name, recording.now());
         }
+    }
+
+    /// Tells whether it is recorded. Asked by the thread itself.
+    fn is_recorded(&self) -> bool {
+        // Relaxed: only the thread itself changes it to that.
+        self.state.load(Ordering::Relaxed) == RECORDED
     }
 
     /// Tells whether others had its number before it. Asked by the thread itself.
@@ -184,9 +186,9 @@ impl Recording {
     /// module's text.
     fn has_many_threads(&self, is_of_name: bool) -> bool {
         // Relaxed, both: counts.
-        let n_recorded = self.n_threads_recorded.load(Ordering::Relaxed);
-        let has_numbers = |n_threads: &AtomicU32| n_threads.load(Ordering::Relaxed) <= NUMBERED_MAX;
-        let limited = self.header().filter(|header| header.limit_grains > 0);
-        limited.is_some_and(|header| n_recorded >= NAMED_MAX || is_of_name && !has_numbers(&header.n_threads))
+        self.header().filter(|header| header.limit_grains > 0).is_some_and(|header| {
+            self.n_threads_recorded.load(Ordering::Relaxed) >= NAMED_MAX
+                || is_of_name && header.n_threads.load(Ordering::Relaxed) > NUMBERED_MAX
+        })
     }
 }

@@ -82,11 +82,13 @@ impl Draft {
         AtomicU64::new(word(self.len, PENDING))
     }
 
-    fn commit(self) {
+    /// Makes it a record; returns where it is.
+    fn commit(self) -> *mut u8 {
         // SAFETY: the record starts with an aligned word.
         let first = unsafe { &*self.start.cast::<AtomicU64>() };
         // Release: publishes the body.
         first.store(word(self.len, self.kind as u16), Ordering::Release);
+        self.start
     }
 }
 
@@ -149,9 +151,7 @@ impl Recording {
             control: AtomicU32::new(control),
         };
         draft.put(0, process);
-        let place = draft.start.cast();
-        draft.commit();
-        place
+        draft.commit().cast()
     }
 
     /// Records a thread, or a thread's new name; returns where, null if the file cannot grow.
@@ -167,9 +167,7 @@ impl Recording {
         };
         let (process, thread, stamp, n_more) = (self.process().0, thread.0, stamp.0, AtomicU32::new(0));
         draft.put(0, MappedThread { word: draft.pending(), process, thread, tid, n_more, stamp, name });
-        let place = draft.start.cast();
-        draft.commit();
-        place
+        draft.commit().cast()
     }
 
     /// Records what the process was told, by `thread`. `None` if the file cannot grow.
