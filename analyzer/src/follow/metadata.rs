@@ -142,8 +142,8 @@ impl MetadataReader {
 
     /// Sees whether the process has ended, and how many threads have gone on under the numbers of others.
     fn read_again(&mut self, file: &OpenFile, is_limited: bool) {
-        let threads = self.thread_records.iter().filter(|_| is_limited);
-        let threads = threads.map(|&offset| (offset, size_of::<MappedThread>()));
+        let threads = if is_limited { &self.thread_records[..] } else { &[] };
+        let threads = threads.iter().map(|&offset| (offset, size_of::<MappedThread>()));
         let own = self.own_record.map(|offset| (offset, size_of::<MappedProcess>()));
         for (offset, len) in own.into_iter().chain(threads) {
             if file.read(offset, len, &mut self.buffer).is_ok()

@@ -199,8 +199,8 @@ impl Source {
         };
         // Of a recording of all events there are none.
         let is_sampled = self.follower.totals().samples.sampling().is_some();
-        let samples = self.follower.live().iter(choice.memory_kind).filter(|_| is_sampled);
-        let uncertainties = self.sums.uncertainties(samples);
+        let samples = is_sampled.then(|| self.follower.live().iter(choice.memory_kind));
+        let uncertainties = self.sums.uncertainties(samples.into_iter().flatten());
         let names = &self.names;
         Sample {
             facts: self.facts(),
