@@ -131,16 +131,23 @@ impl Library {
         }
     }
 
+    /// Moves the headers to the end of the file twice, so that those that were left behind stand where the new ones would be if addresses were
+    /// as far apart as places in the file.
+    pub fn leave_headers_behind(&mut self) {
+        let end = self.end_of_segments();
+        let len = self.0.len().max(end as usize).next_multiple_of(4096);
+        self.0.resize(len, 0);
+        // The second ones come a page later.
+        self.move_headers_to_end(Some(len as u64 + 4096 - end));
+        self.move_headers_to_end(Some(0));
+    }
+
     /// Puts the program headers at the end of the file, where a segment of their own maps them `hole` bytes behind the
     /// last one; without a segment, nothing does.
     pub fn move_headers_to_end(&mut self, hole: Option<u64>) {
         let (first, n) = (self.u64_at(32) as usize, self.n_headers());
         let mut headers = self.0[first..first + n * HEADER_BYTES].to_vec();
-        let ends = self.headers(PT_LOAD).into_iter().map(|at| {
-            let field = |field: Field| self.u64_at(at + field as usize);
-            field(Field::VirtualAddress).wrapping_add(field(Field::MemoryBytes)) & 0xffff_ffff
-        });
-        let end = ends.max().expect("a library has segments").next_multiple_of(4096);
+        let end = self.end_of_segments();
         let len = self.0.len().next_multiple_of(4096);
         self.0.resize(len, 0);
         if let Some(hole) = hole {
@@ -153,6 +160,15 @@ impl Library {
         self.put(32, len as u64);
         self.0[56..58].copy_from_slice(&((headers.len() / HEADER_BYTES) as u16).to_le_bytes());
         self.0.extend(headers);
+    }
+
+    /// The first page behind all segments.
+    fn end_of_segments(&self) -> u64 {
+        let ends = self.headers(PT_LOAD).into_iter().map(|at| {
+            let field = |field: Field| self.u64_at(at + field as usize);
+            field(Field::VirtualAddress).wrapping_add(field(Field::MemoryBytes)) & 0xffff_ffff
+        });
+        ends.max().expect("a library has segments").next_multiple_of(4096)
     }
 
     /// Damages one thing that says where others are. What it was.

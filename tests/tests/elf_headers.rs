@@ -61,6 +61,14 @@ fn assert_known(path: &Path, outcome: &Outcome) {
     assert!(id.len() == 20 && file.windows(20).any(|bytes| bytes == &id[..]), "{id:x?}");
 }
 
+/// How many segments the recording has of the module at a path.
+fn n_segments(path: &Path, outcome: &Outcome) -> usize {
+    let recorded = Recorded::open(outcome.recording());
+    let modules = &recorded.recording.modules;
+    let module = modules.all().iter().find(|module| Path::new(&module.path) == path).expect("it is a module");
+    module.program_headers.len()
+}
+
 #[test]
 fn headers_at_the_end_of_the_file_are_found_where_they_are_mapped() {
     // 0: their distance from the beginning of the file falls into zeros.
@@ -68,6 +76,15 @@ fn headers_at_the_end_of_the_file_are_found_where_they_are_mapped() {
         let (_folder, path, outcome) = opened(|library| library.move_headers_to_end(Some(hole)));
         assert_known(&path, &outcome);
     }
+}
+
+/// They have the loader's PT_DYNAMIC and unwind table, and one segment less.
+#[test]
+fn headers_that_are_left_behind_are_not_taken_for_those_in_use() {
+    let n_before = Library(fs::read(plugin()).expect("it was compiled")).n_segments();
+    let (_folder, path, outcome) = opened(Library::leave_headers_behind);
+    assert_known(&path, &outcome);
+    assert_eq!(n_segments(&path, &outcome), n_before + 2);
 }
 
 #[test]
@@ -170,10 +187,7 @@ fn a_library_of_many_segments_is_known() {
     let n_before = Library(fs::read(plugin()).expect("it was compiled")).n_segments();
     let (_folder, path, outcome) = opened(|library| library.add_segments(60));
     assert_known(&path, &outcome);
-    let recorded = Recorded::open(outcome.recording());
-    let modules = &recorded.recording.modules;
-    let module = modules.all().iter().find(|module| Path::new(&module.path) == path).expect("it is a module");
-    assert_eq!(module.program_headers.len(), n_before + 60);
+    assert_eq!(n_segments(&path, &outcome), n_before + 60);
 }
 
 /// Opened, opened with a scope of its own, or preloaded, so that all our ways to a library's tables are gone.

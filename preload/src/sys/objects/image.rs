@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  the program   the kernel's AT_PHDR, or the loader's if the loader was started to load it
-//!  a library     bias + e_phoff, if what stands there has its PT_DYNAMIC where the loader has it
+//!  a library     bias + e_phoff, if what stands there says so, and has its PT_DYNAMIC where the loader has it
 //!                else where the kernel says that this part of the file is mapped, or the file itself
 //!                else the mappings, as if each were a segment
 //! ```
@@ -65,7 +65,9 @@ impl Image {
     fn behind_file_header(start: usize, bias: usize) -> Option<Image> {
         let header = file_header_at(start)?;
         let at = start.checked_add(usize::try_from(header.e_phoff).ok()?)?;
-        Some(Image { bias, headers: Headers::copied(at, header.e_phnum.into())? })
+        let image = Image { bias, headers: Headers::copied(at, header.e_phnum.into())? };
+        // Headers that a tool has replaced in the file may stand there. Those in use say that they do.
+        (image.address_of(header.e_phoff) == Some(at)).then_some(image)
     }
 
     /// Tells whether these are the headers that the loader has used: its dynamic section and its unwind tables are where they
