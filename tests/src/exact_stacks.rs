@@ -72,6 +72,40 @@ pub fn assert_stacks_are_the_noted_ones(program: &Path, recorded: &Recorded, not
     });
 }
 
+/// Takes away the notes of stacks that libgcc's unwinder has not followed to the end, because it knows nothing of a linker's stub that was
+/// interrupted; of those, what is outward of the stub's caller has to be so in another note.
+///
+/// # Panics
+/// It is not so.
+pub fn assert_and_remove_stubs(recorded: &Recorded, notes: &mut Notes) {
+    let deepest = notes.list.iter().max_by_key(|note| note.frames.len());
+    let outermost = deepest.and_then(|note| note.frames.last().copied());
+    let (whole, cut) = notes.list.drain(..).partition(|note: &Note| note.frames.last().copied() == outermost);
+    notes.list = cut;
+    assert_each(notes, |note| {
+        let addresses = recorded.exact_addresses(recorded.last_of(note.block));
+        let n = note.frames.len();
+        let is_right = addresses.len() > n + 1
+            && addresses[1..n] == note.frames[1..]
+            && whole.iter().any(|whole: &Note| whole.frames.ends_with(&addresses[n + 1..]));
+        (!is_right).then_some(addresses)
+    });
+    notes.list = whole;
+}
+
+/// Asserts that what handlers of signals have allocated has the noted stacks, outward of the instruction that was interrupted: what is
+/// inward of it is the handler's. None is guessed.
+///
+/// # Panics
+/// As [`assert_stacks_are_the_noted_ones`].
+pub fn assert_interrupted_stacks_are_the_noted_ones(recorded: &Recorded, notes: &Notes) {
+    assert_each(notes, |note| {
+        let addresses = recorded.exact_addresses(recorded.last_of(note.block));
+        // The handler, what it returns to, and in it the allocation.
+        (addresses.get(3..) != Some(&note.frames)).then_some(addresses)
+    });
+}
+
 /// How many of the innermost frames are the language's own: libstdc++'s `operator new` calls malloc, and so does what a Rust
 /// program calls for a box.
 fn n_of_allocator(functions: &Functions, notes: &Notes, note: &Note, addresses: &[u64]) -> usize {

@@ -3,6 +3,7 @@
 use core::arch::{asm, naked_asm};
 
 use super::tables::cfi::{Cfa, RegisterRule, Row, column};
+use super::tables::linker_stubs::LinkerStub;
 use crate::sys::syscall;
 
 /// The registers that a callee preserves, the link register and the stack pointer, by their DWARF numbers (AADWARF64, table "Mapping
@@ -92,6 +93,45 @@ pub fn hands_on(code: &[u8; RECOGNISED_BYTES]) -> Option<(usize, isize)> {
     let distance = ((word << 6) as i32 >> 6) as isize * 4;
     (word >> 26 == 0b10_0101).then_some((at, distance))
 }
+
+/// What code is made of.
+pub type CodeUnit = u32;
+
+/// Returns the instruction of which everything is fixed.
+const fn exactly(instruction: u32) -> (u32, u32) {
+    (u32::MAX, instruction)
+}
+/// `adrp x16, page`
+const ADRP: (u32, u32) = (0x9f00_001f, 0x9000_0010);
+/// `ldr x17, [x16, offset]`
+const LDR: (u32, u32) = (0xffc0_03ff, 0xf940_0211);
+/// `add x16, x16, offset`
+const ADD: (u32, u32) = (0xffc0_03ff, 0x9100_0210);
+/// `br x17`
+const BR: (u32, u32) = exactly(0xd61f_0220);
+/// `bti c`
+const BTI: (u32, u32) = exactly(0xd503_245f);
+/// `stp x16, x30, [sp, -16]!`
+const STP: (u32, u32) = exactly(0xa9bf_7bf0);
+
+/// The stubs by which bfd, gold, lld and mold lead calls. The first of a section goes to the loader, which binds the call, and keeps x30
+/// on the stack. Those with more instructions before are tried first. Not known are those with `-z pac-plt`, with which a
+/// program ends at its first call if glibc has loaded it on a processor that checks; those that look up thread-local variables; and what
+/// leads branches further than they reach, which may be branches within a function.
+pub const LINKER_STUBS: &[LinkerStub] = &[
+    LinkerStub {
+        code: &[BTI, STP, ADRP, LDR, ADD, BR],
+        instructions: &[(0, 0), (1, 0), (2, 16), (3, 16), (4, 16), (5, 16)],
+    },
+    LinkerStub {
+        code: &[STP, ADRP, LDR, ADD, BR],
+        instructions: &[(0, 0), (1, 16), (2, 16), (3, 16), (4, 16)],
+    },
+    LinkerStub { code: &[BTI, ADRP, LDR, ADD, BR], instructions: &[(0, 0), (1, 0), (2, 0), (3, 0), (4, 0)] },
+    LinkerStub { code: &[ADRP, LDR, ADD, BR], instructions: &[(0, 0), (1, 0), (2, 0), (3, 0)] },
+    // mold's of what is bound at the start.
+    LinkerStub { code: &[ADRP, LDR, BR], instructions: &[(0, 0), (1, 0), (2, 0)] },
+];
 
 /// Writes the registers that callees preserve into the order of [`TRACKED`], as they are right after this call returns.
 /// Leaves the others.

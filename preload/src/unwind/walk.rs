@@ -14,7 +14,7 @@ use super::tables::modules::Modules;
 use super::tables::registered::Registered;
 use super::tables::rule::Rule;
 use super::tables::rule_table::RuleTable;
-use super::tables::{cfi, eh_frame, musl};
+use super::tables::{cfi, eh_frame, linker_stubs, musl};
 use super::turns::Turns;
 use super::{Caller, Frame, Frames, arch, reference, step};
 use crate::recording::Recording;
@@ -250,7 +250,7 @@ impl Unwinder {
         }
     }
 
-    /// Returns the row at `address`, the call that returns to `pc` or `pc` itself. Where there is none, why.
+    /// Returns the row at `address`, the call that returns to `pc`, or `pc` itself where that was interrupted. Where there is none, why.
     #[cold]
     #[inline(never)]
     pub fn row(&self, recording: &Recording, pc: usize, address: usize) -> Result<cfi::Row, EndReason> {
@@ -264,6 +264,14 @@ impl Unwinder {
         let entry = match entry {
             Ok(entry) => entry,
             Err(reason) => {
+                // Interrupted, and in a loaded object.
+                if pc == address
+                    && reason != EndReason::NoModule
+                    && let Some(module) = self.modules.find(recording, pc)
+                    && let Some(row) = linker_stubs::row_at(pc, &module.range())
+                {
+                    return Ok(row);
+                }
                 return match musl::row_at(pc) {
                     Some(row) => Ok(row),
                     None => Err(reason),

@@ -3,6 +3,7 @@
 use core::arch::naked_asm;
 
 use super::tables::cfi::{RegisterRule, Row};
+use super::tables::linker_stubs::LinkerStub;
 
 /// All general registers and the return address, by their DWARF numbers (System V ABI for AMD64, figure 3.36). Those
 /// that a callee need not preserve are only known of a frame that a signal interrupted, and only needed there: a
@@ -73,6 +74,53 @@ pub fn hands_on(code: &[u8; RECOGNISED_BYTES]) -> Option<(usize, isize)> {
         _ => None,
     })
 }
+
+/// What code is made of.
+pub type CodeUnit = u8;
+
+/// The bytes of a stub; `_` is one of a distance or a number.
+macro_rules! code {
+    (@ _) => { (0, 0) };
+    (@ $byte:literal) => { (u8::MAX, $byte) };
+    ($($byte:tt)*) => { &[$(code!(@ $byte)),*] };
+}
+
+/// The stubs of lld and mold, whose unwind tables leave them out. The first of a section goes to the loader, which binds the call. Not
+/// known are those of lld with `-z retpolineplt`, and mold's of two instructions or one (`.plt.got`), which could be anybody's.
+pub const LINKER_STUBS: &[LinkerStub] = &[
+    // lld: jmp *slot; push number; jmp first.
+    LinkerStub {
+        code: code!(0xff 0x25 _ _ _ _ 0x68 _ _ _ _ 0xe9 _ _ _ _),
+        instructions: &[(0, 8), (6, 8), (11, 16)],
+    },
+    // Its first, entered with the number on the stack: push object; jmp *loader; nop.
+    LinkerStub {
+        code: code!(0xff 0x35 _ _ _ _ 0xff 0x25 _ _ _ _ 0x0f 0x1f 0x40 0x00),
+        instructions: &[(0, 16), (6, 24)],
+    },
+    // With `-z force-ibt`: endbr64; push number; jmp first; nop.
+    LinkerStub {
+        code: code!(0xf3 0x0f 0x1e 0xfa 0x68 _ _ _ _ 0xe9 _ _ _ _ 0x66 0x90),
+        instructions: &[(0, 8), (4, 8), (9, 16)],
+    },
+    // Before those, and mold's of what is bound at the start up to 2.2: endbr64; jmp *slot.
+    LinkerStub { code: code!(0xf3 0x0f 0x1e 0xfa 0xff 0x25 _ _ _ _), instructions: &[(0, 8), (4, 8)] },
+    // mold up to 2.2: endbr64; mov number, r11d; jmp *slot.
+    LinkerStub {
+        code: code!(0xf3 0x0f 0x1e 0xfa 0x41 0xbb _ _ _ _ 0xff 0x25 _ _ _ _),
+        instructions: &[(0, 8), (4, 8), (10, 8)],
+    },
+    // From 2.3 on: mov number, r11d; jmp *slot; int3.
+    LinkerStub {
+        code: code!(0x41 0xbb _ _ _ _ 0xff 0x25 _ _ _ _ 0xcc 0xcc 0xcc 0xcc),
+        instructions: &[(0, 8), (6, 8)],
+    },
+    // Its first: endbr64; push r11; push object; jmp *loader.
+    LinkerStub {
+        code: code!(0xf3 0x0f 0x1e 0xfa 0x41 0x53 0xff 0x35 _ _ _ _ 0xff 0x25 _ _ _ _),
+        instructions: &[(0, 8), (4, 8), (6, 16), (12, 24)],
+    },
+];
 
 /// Writes the registers that callees preserve into the order of [`TRACKED`], as they are right after this call returns.
 /// Leaves the others.

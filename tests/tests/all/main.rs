@@ -41,6 +41,7 @@ mod layout;
 mod leaks;
 mod limited;
 mod lines;
+mod linker_stubs;
 mod live;
 mod mappings;
 mod modules;

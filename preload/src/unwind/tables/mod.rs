@@ -6,6 +6,7 @@ pub mod cfi;
 pub mod dwarf;
 pub mod eh_frame;
 pub mod expression;
+pub mod linker_stubs;
 pub mod modules;
 pub mod musl;
 pub mod registered;
