@@ -182,7 +182,8 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
     let word = unsafe { page.as_ref() }?;
     let page_bytes = process::page_bytes();
     if pages::wipe_on_fork(page.cast(), page_bytes).is_err() && !fork::be_told() {
-        Message::start("this kernel is older than 4.14: do not fork, or the child's events are mixed up")
+        Message::start("no fork is seen here (Linux before 4.14, or an emulator): ")
+            .text("do not fork, or the child's events are mixed up")
             .say();
     }
     Some(word)
