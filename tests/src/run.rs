@@ -265,10 +265,12 @@ impl Outcome {
     /// # Panics
     /// Somebody can.
     pub fn assert_like(&self, other: &Outcome) {
-        assert_eq!(self.stdout, other.stdout, "standard output");
-        assert_eq!(self.stderr, other.stderr, "standard error");
-        let end = |outcome: &Outcome| (outcome.status.code(), outcome.status.signal());
-        assert_eq!(end(self), end(other), "(exit code, signal)");
+        // All of it at once: what a program wrote before it died says why.
+        let told = |outcome: &'_ Outcome| {
+            let end = (outcome.status.code(), outcome.status.signal());
+            (end, outcome.stdout.clone(), outcome.stderr.clone())
+        };
+        assert_eq!(told(self), told(other), "((exit code, signal), standard output, standard error)");
     }
 }
 
