@@ -93,8 +93,9 @@ fn ten_thousand_threads_are_few_numbers_and_all_are_counted() {
     let info = info(outcome.recording());
     assert_eq!((number(&info, "lost_events"), number(&info, "threads")), (0, 10_001));
     let listed = info["thread_list"].as_array().expect("a list");
-    // Each of the first 256, and then one for each place; of those that exist at one time there are five.
-    assert!((256..=280).contains(&listed.len()), "{} are listed", listed.len());
+    // Each of the first 256, but for those that exist beside a later one, which may write first and be counted among them; and then
+    // one for each place. Five exist at one time.
+    assert!((256 - 4..=280).contains(&listed.len()), "{} are listed", listed.len());
     let n: u64 = listed.iter().map(|thread| 1 + number(thread, "more")).sum();
     assert_eq!(n, 10_001);
     assert_eq!(number(&info, "live_blocks_at_end"), 10_005, "each leaves one");

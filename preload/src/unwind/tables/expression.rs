@@ -181,11 +181,13 @@ mod tests {
 
     #[test]
     fn the_forms_that_rules_know_are_recognised() {
-        let aligned = expression(&[0x76, 0x78, 0x06]);
+        // DW_OP_breg of the frame pointer, -8; DW_OP_deref.
+        const BREG: u8 = 0x70 + arch::FRAME_POINTER as u8;
+        let aligned = expression(&[BREG, 0x78, 0x06]);
         assert_eq!(aligned.dereferenced_frame_pointer(), Some(-8));
         assert_eq!(aligned.frame_pointer_offset(), None);
-        assert_eq!(aligned.evaluate(&Frame, Some(5)), Some(6 * 1000 - 8 + 1));
-        assert_eq!(expression(&[0x76, 0x00]).frame_pointer_offset(), Some(0));
+        assert_eq!(aligned.evaluate(&Frame, Some(5)), Some(usize::from(arch::FRAME_POINTER) * 1000 - 8 + 1));
+        assert_eq!(expression(&[BREG, 0x00]).frame_pointer_offset(), Some(0));
     }
 
     #[test]

@@ -69,12 +69,11 @@ fn row_of(pc: usize, code: Range<usize>, exits: [usize; 2]) -> Option<Row> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn only_a_call_that_hands_the_value_on_to_exit_is_outermost() {
         let outermost: [&[u8]; 4] = [
             &[0x89, 0xc7, 0xe8],                   // mov edi, eax; call
