@@ -106,7 +106,6 @@ int main(int argc, char **argv) {
     }
     struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
     sigaction(SIGTRAP, &action, NULL);
-    memset(&caller, 0, sizeof caller);
     CALL(calls(5));
     write_notes(argv[1]);
     return 0;

@@ -265,12 +265,13 @@ impl Outcome {
     /// # Panics
     /// Somebody can.
     pub fn assert_like(&self, other: &Outcome) {
+        let end = |outcome: &Outcome| (outcome.status.code(), outcome.status.signal());
         // All of it at once: what a program wrote before it died says why.
-        let told = |outcome: &'_ Outcome| {
-            let end = (outcome.status.code(), outcome.status.signal());
-            (end, outcome.stdout.clone(), outcome.stderr.clone())
-        };
-        assert_eq!(told(self), told(other), "((exit code, signal), standard output, standard error)");
+        assert_eq!(
+            (end(self), &self.stdout, &self.stderr),
+            (end(other), &other.stdout, &other.stderr),
+            "((exit code, signal), standard output, standard error)"
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tm_analyzer::reader::Module;
 use tm_tests::elf::{Field, Library, PT_NOTE};
 use tm_tests::fuzz::runner::cases;
 use tm_tests::info::{assert_nothing_missing, info};
@@ -48,8 +49,7 @@ fn opened(change: impl FnOnce(&mut Library)) -> (TempDir, PathBuf, Outcome) {
 fn assert_known(path: &Path, outcome: &Outcome) {
     assert_nothing_missing(&info(outcome.recording()));
     let recorded = Recorded::open(outcome.recording());
-    let modules = &recorded.recording.modules;
-    let module = modules.all().iter().find(|module| Path::new(&module.path) == path).expect("it is a module");
+    let module = module_at(path, &recorded);
     let in_plugin = |&address: &u64| (module.start.0..module.end.0).contains(&address);
     let stacks = recorded.allocations.iter().map(|&allocation| recorded.exact_addresses(allocation));
     let found = stacks.filter(|stack| stack.first().is_some_and(in_plugin));
@@ -61,12 +61,15 @@ fn assert_known(path: &Path, outcome: &Outcome) {
     assert!(id.len() == 20 && file.windows(20).any(|bytes| bytes == &id[..]), "{id:x?}");
 }
 
+/// The module at a path.
+fn module_at<'a>(path: &Path, recorded: &'a Recorded) -> &'a Module {
+    let modules = recorded.recording.modules.all();
+    modules.iter().find(|module| Path::new(&module.path) == path).expect("it is a module")
+}
+
 /// How many segments the recording has of the module at a path.
 fn n_segments(path: &Path, outcome: &Outcome) -> usize {
-    let recorded = Recorded::open(outcome.recording());
-    let modules = &recorded.recording.modules;
-    let module = modules.all().iter().find(|module| Path::new(&module.path) == path).expect("it is a module");
-    module.program_headers.len()
+    module_at(path, &Recorded::open(outcome.recording())).program_headers.len()
 }
 
 #[test]
@@ -109,8 +112,7 @@ fn a_library_that_is_linked_for_another_address_is_known() {
     let outcome = Run::new(opens()).args([&path]).recorded();
     assert_eq!(outcome.stdout, "done\n");
     let recorded = Recorded::open(outcome.recording());
-    let module = recorded.recording.modules.all().iter().find(|module| Path::new(&module.path) == path);
-    let module = module.expect("it is a module");
+    let module = module_at(&path, &recorded);
     assert_eq!(module.start.0 - module.bias, 0x40_0000, "{module:?}");
 }
 
